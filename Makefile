@@ -1,0 +1,67 @@
+# One environment in .venv, made from the pins; a second call of any target installs nothing anew.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-slow test-all lint install lock clean
+
+PYTHON ?= python3
+# Parallel workers of the fast suite. Each has one thread: more threads than cores are slower than none at all.
+WORKERS ?= 2
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
+
+demo: $(STAMP) ## one small study on the simulated heat data, and where its record lies (minutes)
+	$(BIN)/hpo run --model NHITS_Q --dataset heat --test
+	@echo "The record: $$(ls -t papermill_runs/NHITS_Q_heat/hpo_*.ipynb | head -n 1)"
+
+test: $(STAMP) ## the fast tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+test-slow: $(STAMP) ## the slow tests: real trainings and real processes
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow ## both
+
+lint: $(STAMP) ## ruff, its formatter in check mode, and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(STAMP) ## .venv from requirements.lock, unless it is up to date
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), expected Python 3.11 to 3.13; name one: make PYTHON=python3.11" >&2; exit 1; }
+	@echo "Installing the pinned packages into .venv (some minutes the first time)"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Resolves for the oldest supported Python without installing anything, and keeps the header of the present lock. The CUDA
+# packages are left to torch, which pins them itself where they are wanted.
+lock: ## requirements.lock anew from the ranges in pyproject.toml (a minute or two)
+	@set -euo pipefail; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	$(PYTHON) -m venv "$$work/venv"; \
+	"$$work/venv/bin/python" -m pip install --quiet --dry-run --ignore-installed --report "$$work/report.json" \
+	  --python-version 3.11 --only-binary :all: --target "$$work/unused" ".[dev]"; \
+	sed -n '/^#/p' requirements.lock > "$$work/lock"; \
+	"$$work/venv/bin/python" -c "$$LOCK_LINES" "$$work/report.json" >> "$$work/lock"; \
+	cp "$$work/lock" requirements.lock; git --no-pager diff --stat -- requirements.lock || true
+
+define LOCK_LINES
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as report:
+    found = [package["metadata"] for package in json.load(report)["install"]]
+left_out = ("hpo_lib", "nvidia-", "cuda-", "triton")
+pins = [f"{p['name']}=={p['version'].split('+')[0]}" for p in found if not p["name"].lower().startswith(left_out)]
+print(*sorted(pins, key=str.lower), sep="\n")
+endef
+export LOCK_LINES
+
+clean: ## remove .venv, caches and build leftovers; data, records, figures and tables stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,146 @@
+"""The ``hpo`` command: thin calls into the library. Exit codes: 0 fine, 1 failed, 2 wrong usage or input."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hpo_lib import paths
+from hpo_lib.errors import HpoError, InputError
+from hpo_lib.settings import POLICIES, PRESETS, Settings
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    command: Command = arguments.command
+    try:
+        return command(arguments)
+    except InputError as error:
+        print(f"hpo: {error}", file=sys.stderr)
+        return 2
+    except HpoError as error:
+        print(f"hpo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("hpo: interrupted", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from hpo_lib.runs import run_notebook
+
+    names = ("model", "dataset", "trials", "seed", "test", "preset", "time_budget_hours", "storage", "policy")
+    given = {name: getattr(arguments, name) for name in names}
+    folders = {"data_dir": arguments.data_dir, "runs_dir": arguments.runs_dir}
+    settings = Settings.create(**given, job_id=arguments.job_id, **folders)
+    try:
+        record = run_notebook(settings)
+    except KeyboardInterrupt:
+        again = f"hpo run --model {settings.model} --dataset {settings.dataset} --job-id {settings.job_id}"
+        print(f"hpo: interrupted; finished trials are kept, `{again}` with the same options goes on", file=sys.stderr)
+        return 1
+    print(f"record: {record}")
+    return 0
+
+
+def _datasets(arguments: argparse.Namespace) -> int:
+    from hpo_lib.doctor import dataset_lines
+
+    for line in dataset_lines(Path(arguments.data_dir or paths.DATA_DIR)):
+        print(line)
+    return 0
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from hpo_lib.data.features import prepare
+    from hpo_lib.data.registry import load_spec
+
+    def optional(value: str | None) -> Path | None:
+        return None if value is None else Path(value)
+
+    spec = load_spec(arguments.dataset)
+    out = Path(arguments.out) if arguments.out else paths.DATA_DIR / spec.csv
+    report = prepare(spec, Path(arguments.raw), optional(arguments.weather), optional(arguments.school_holidays), out)
+    print(f"wrote {report.out}: {report.rows} hours, {report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC")
+    if report.filled_hours:
+        print(f"filled {report.filled_hours} missing hours ({spec.gaps.fill}, gaps of up to {spec.gaps.max_hours} h)")
+    if report.covariates_left_out:
+        print(f"left out, for want of a weather file: {', '.join(report.covariates_left_out)}")
+    for note in report.notes:
+        print(f"note: {note}")
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from hpo_lib.doctor import examine
+
+    findings = examine(Path(arguments.data_dir or paths.DATA_DIR), Path(arguments.runs_dir or paths.RUNS_DIR))
+    for finding in findings:
+        print(finding)
+    return 1 if any(finding.is_problem for finding in findings) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hpo", description="Hyperparameter studies of probabilistic demand forecasts.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, text: str, example: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name, help=text, description=text, epilog=f"example: {example}", allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        sub.set_defaults(command=command)
+        return sub
+
+    run = add(
+        "run", _run, "Run or continue one study through papermill; the executed notebook is the record.",
+        "hpo run --model NHITS_Q --dataset heat --trials 50 --job-id winter",
+    )  # fmt: skip
+    run.add_argument("--model", required=True, help="NHITS_Q, TFT_Q or TIMESNET_Q")
+    run.add_argument("--dataset", required=True, help="a name from `hpo datasets` or the path of a dataset TOML")
+    run.add_argument("--trials", type=int, help="finished trials in the end (default: 50, with --test 3)")
+    run.add_argument(
+        "--job-id", default="", help="names the files; the same id continues a study (default: Slurm job id or time)"
+    )
+    run.add_argument("--seed", type=int, default=42, help="of the sampler and of every training (default: 42)")
+    run.add_argument(
+        "--test", action="store_true", help="few trials at the smallest budget, to see that everything works"
+    )
+    run.add_argument("--preset", default="auto", help=f"training budget: {', '.join(PRESETS)} (default: auto)")
+    run.add_argument("--time-budget-hours", type=float, help="start no trial that would probably end later")
+    run.add_argument("--storage", default="sqlite", help="sqlite, journal or a database URL (default: sqlite)")
+    run.add_argument(
+        "--policy", default="calibrated", help=f"choice from the front: {', '.join(POLICIES)} (default: calibrated)"
+    )
+    _add_folders(run)
+
+    _add_data_dir(add("datasets", _datasets, "List the datasets and whether their data is there.", "hpo datasets"))
+
+    prepare = add(
+        "prepare", _prepare, "Make the engineered CSV of a dataset from its raw series.",
+        "hpo prepare --dataset heat --raw raw.csv --school-holidays holidays.csv --out features.csv",
+    )  # fmt: skip
+    prepare.add_argument("--dataset", required=True, help="a name from `hpo datasets` or the path of a dataset TOML")
+    prepare.add_argument("--raw", required=True, help="raw CSV: unnamed UTC timestamp column and one column named 0")
+    prepare.add_argument("--weather", help="hourly OpenWeatherMap bulk CSV")
+    prepare.add_argument("--school-holidays", help="CSV with start_date,end_date,description")
+    prepare.add_argument("--out", help="where to write (default: the dataset's place below data/)")
+
+    _add_folders(add("doctor", _doctor, "What is there, what would fail, and how to mend it.", "hpo doctor"))
+    return parser
+
+
+def _add_data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-dir", default="", help="folder of the CSVs (default: data/ of the project)")
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    _add_data_dir(parser)
+    parser.add_argument(
+        "--runs-dir", default="", help="folder of the records (default: papermill_runs/ of the project)"
+    )

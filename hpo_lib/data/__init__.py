@@ -1,0 +1,1 @@
+"""Datasets: registry, loading and validation, feature engineering, simulated twins, splits and windows."""

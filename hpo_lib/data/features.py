@@ -1,0 +1,244 @@
+"""Feature engineering: from an hourly target to the engineered CSV that every model is trained on.
+
+Nothing in a row knows a later hour: lags and rolling means look back only, and calendar columns follow from the time.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import holidays
+import numpy as np
+import pandas as pd
+
+from hpo_lib.data.raw import load_raw_series, load_weather, read_school_holidays
+from hpo_lib.data.registry import DatasetSpec
+from hpo_lib.errors import InputError
+
+CALENDAR_COLUMNS = (
+    "hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season",
+    "is_public_holiday", "is_school_holiday",
+)  # fmt: skip
+_LAG = re.compile(r".*_lag_([1-9]\d*)h")
+_ROLLING = re.compile(r".*_rolling_([1-9]\d*)h")
+
+
+def calendar_columns(index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays: pd.DataFrame | None) -> pd.DataFrame:
+    """The nine calendar columns of ``CALENDAR_COLUMNS``, for any hours, future ones too.
+
+    All are in the dataset's local time, daylight saving included: ``hour`` 0-23, ``hour_sin`` and ``hour_cos`` on the
+    24 h circle, ``day_of_week`` 0 = Monday, ``season`` 0 winter (Dec-Feb), 1 spring, 2 summer, 3 autumn, flags 0 or 1.
+
+    Args:
+        index: Hours, UTC, length T.
+        spec: The dataset; its time zone and country are used.
+        school_holidays: ``start_date`` and ``end_date``, local dates, both inclusive; None gives zeros.
+
+    Returns:
+        T rows of int64 columns (``hour_sin`` and ``hour_cos`` float64), index as given.
+
+    Raises:
+        InputError: no public holidays are known for the dataset's country.
+    """
+    local = index.tz_convert(spec.tz)
+    dates = local.tz_localize(None).normalize()
+    angle = 2 * np.pi * local.hour / 24
+    columns = {
+        "hour": local.hour,
+        "hour_sin": np.sin(angle),
+        "hour_cos": np.cos(angle),
+        "day_of_week": local.day_of_week,
+        "month": local.month,
+        "is_weekend": local.day_of_week >= 5,
+        "season": local.month % 12 // 3,
+        "is_public_holiday": dates.isin(_public_holidays(spec, dates)),
+        "is_school_holiday": dates.isin(_school_days(school_holidays)),
+    }
+    frame = pd.DataFrame({name: np.asarray(values) for name, values in columns.items()}, index=index)
+    return frame.astype({name: "int64" for name in CALENDAR_COLUMNS if name not in ("hour_sin", "hour_cos")})
+
+
+def engineer(
+    target: pd.Series, spec: DatasetSpec, weather: pd.DataFrame | None, school_holidays: pd.DataFrame | None
+) -> pd.DataFrame:
+    """The engineered table of a dataset.
+
+    With y the target: ``*_lag_kh`` at hour t is y[t-k], ``*_rolling_kh`` is the mean of y[t-k] ... y[t-1] (hour t
+    itself is left out, it is the value beside it), ``temp_wind_interaction`` is temp * wind_speed and
+    ``temp_weekend_interaction`` is temp * is_weekend. Optional covariates that cannot be made are left out.
+
+    Args:
+        target: Hourly, UTC, without gaps, in the dataset's unit, length T.
+        spec: The dataset; its columns are made in its order.
+        weather: Weather columns for at least the hours of ``target``, or None.
+        school_holidays: As for :func:`calendar_columns`.
+
+    Returns:
+        T minus the longest lag rows; the target, then past, then future covariates; index ``timestamp`` (UTC).
+
+    Raises:
+        InputError: the target or the weather has a gap, the target is too short for its lags, or a covariate that is
+            not optional cannot be made.
+    """
+    _check_hourly(target, spec)
+    index = pd.DatetimeIndex(target.index, name="timestamp")
+    y = target.to_numpy(dtype=np.float64)
+    sources: dict[str, np.ndarray] = {}
+    calendar = calendar_columns(index, spec, school_holidays)
+    if weather is not None:
+        sources |= _weather_columns(weather, index, calendar["is_weekend"].to_numpy())
+    sources |= {name: calendar[name].to_numpy() for name in CALENDAR_COLUMNS}
+
+    columns: dict[str, np.ndarray] = {spec.target: y}
+    drop = 0
+    for name in (*spec.past_covariates, *spec.future_covariates):
+        looks_back = (_LAG.fullmatch(name) or _ROLLING.fullmatch(name)) if name in spec.past_covariates else None
+        if looks_back:
+            hours = int(looks_back.group(1))
+            drop = max(drop, hours)
+            columns[name] = _lag(y, hours) if _LAG.fullmatch(name) else _rolling_mean(y, hours)
+        elif name in sources:
+            columns[name] = sources[name]
+        elif name not in spec.optional_covariates:
+            raise InputError(
+                f"{spec.path}: covariate {name!r} is neither a lag, a rolling mean, a calendar column nor "
+                f"{'made without weather' if weather is None else 'in the weather'}; give weather that has it, correct "
+                "its name or list it under optional_covariates"
+            )
+    if len(y) <= drop:
+        raise InputError(
+            f"{spec.target}: the series has {len(y)} hours, expected more than {drop} (the longest lag in "
+            f"{spec.path}); give a longer series"
+        )
+    return pd.DataFrame(columns, index=index).iloc[drop:]
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What ``hpo prepare`` did. Times are UTC; ``notes`` are sentences that the user should read."""
+
+    out: Path
+    rows: int
+    first: pd.Timestamp
+    last: pd.Timestamp
+    filled_hours: int
+    covariates_left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def prepare(
+    spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
+) -> PrepareReport:
+    """Makes the engineered CSV of a dataset from raw files; the function behind ``hpo prepare``.
+
+    ``out`` appears whole or not at all: it is written next to its place and then renamed.
+
+    Raises:
+        InputError: an input is wrong (see :mod:`hpo_lib.data.raw`), or ``out`` is one of the inputs or not writable.
+    """
+    for given in (raw, weather, school_holidays):
+        if given is not None and out.resolve() == given.resolve():
+            raise InputError(f"{out}: the output is also an input, which would be overwritten; give another --out")
+    target, filled_hours = load_raw_series(raw, spec)
+    index = pd.DatetimeIndex(target.index)
+    weather_table, weather_filled = (None, 0) if weather is None else load_weather(weather, index)
+    notes = [f"{weather}: {weather_filled} hours of weather were interpolated."] if weather_filled else []
+    holiday_table = None if school_holidays is None else read_school_holidays(school_holidays)
+    notes += _holiday_notes(index, spec, holiday_table, school_holidays)
+    table = engineer(target, spec, weather_table, holiday_table)
+    _write_csv(table, out)
+    left_out = tuple(name for name in (*spec.past_covariates, *spec.future_covariates) if name not in table.columns)
+    return PrepareReport(out, len(table), table.index[0], table.index[-1], filled_hours, left_out, tuple(notes))
+
+
+def _holiday_notes(
+    index: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: Path | None
+) -> list[str]:
+    if "is_school_holiday" not in spec.future_covariates:
+        return []
+    if table is None:
+        return ["No school holiday file was given: is_school_holiday is 0 throughout."]
+    local = index.tz_convert(spec.tz).tz_localize(None)
+    first, last = table["start_date"].min(), table["end_date"].max()
+    if first <= local[0].normalize() and last >= local[-1].normalize():
+        return []
+    return [
+        f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series runs from "
+        + f"{local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all days outside the list."
+    ]
+
+
+def _write_csv(table: pd.DataFrame, out: Path) -> None:
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            table.to_csv(part, index_label="timestamp", date_format="%Y-%m-%d %H:%M:%S+00:00")
+            os.replace(part, out)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); give an --out that you may write") from error
+
+
+def _check_hourly(target: pd.Series, spec: DatasetSpec) -> None:
+    index = target.index
+    if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC":
+        raise InputError(
+            f"{spec.target}: the index is not in UTC, expected UTC hours; convert it with tz_convert('UTC')"
+        )
+    steady = (np.diff(index) == np.timedelta64(1, "h")).all()
+    if not steady or not np.isfinite(target.to_numpy(dtype=np.float64)).all():
+        raise InputError(
+            f"{spec.target}: hours or values are missing, expected a number every hour; fill the gaps first"
+        )
+
+
+def _lag(y: np.ndarray, hours: int) -> np.ndarray:
+    return np.concatenate([np.full(min(hours, len(y)), np.nan), y[:-hours]])
+
+
+def _rolling_mean(y: np.ndarray, hours: int) -> np.ndarray:
+    if len(y) <= hours:
+        return np.full(len(y), np.nan)
+    # Each mean is taken over its own window: a running sum would carry rounding errors from all hours before.
+    means = np.lib.stride_tricks.sliding_window_view(y[:-1], hours).mean(axis=1)
+    return np.concatenate([np.full(hours, np.nan), means])
+
+
+def _weather_columns(weather: pd.DataFrame, index: pd.DatetimeIndex, is_weekend: np.ndarray) -> dict[str, np.ndarray]:
+    aligned = weather.reindex(index)
+    for column in aligned.columns[aligned.isna().any()]:
+        hour = aligned.index[aligned[column].isna()][0]
+        raise InputError(
+            f"weather: {column} has no value at {hour:%Y-%m-%d %H:%M} UTC, expected one for each hour of the target; "
+            "add it"
+        )
+    columns = {str(name): aligned[name].to_numpy(dtype=np.float64) for name in aligned.columns}
+    if "temp" in columns:
+        columns["temp_squared"] = columns["temp"] ** 2
+        columns["temp_weekend_interaction"] = columns["temp"] * is_weekend
+        if "wind_speed" in columns:
+            columns["temp_wind_interaction"] = columns["temp"] * columns["wind_speed"]
+    return columns
+
+
+def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    if dates.empty:
+        return pd.DatetimeIndex([])
+    try:
+        days = holidays.country_holidays(spec.country, years=range(dates.min().year, dates.max().year + 1))
+    except NotImplementedError:
+        raise InputError(
+            f"{spec.path}: country is {spec.country!r}, expected a code that the holidays library knows, such as 'DK'; "
+            "mend country"
+        ) from None
+    return pd.DatetimeIndex(list(days))
+
+
+def _school_days(table: pd.DataFrame | None) -> pd.DatetimeIndex:
+    if table is None or table.empty:
+        return pd.DatetimeIndex([])
+    days = [pd.date_range(start, end) for start, end in zip(table["start_date"], table["end_date"], strict=True)]
+    return pd.DatetimeIndex(days[0].append(days[1:]))

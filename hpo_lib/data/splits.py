@@ -1,0 +1,132 @@
+"""Splits and forecast origins.
+
+A forecast origin is the last hour whose target is known. The forecast made there covers the 24 hours origin + 1 h ..
+origin + 24 h and reads the 168 hours origin - 167 h .. origin. Splits that end at 23:00 UTC therefore have their daily
+origins at 23:00 UTC, and every forecast covers one UTC day. History may reach back across a split boundary; the
+forecast hours may not cross one.
+
+All functions take a complete hourly index (no hour missing), as ``load_dataset`` returns it, so that a position is the
+number of hours since the first one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hpo_lib.data.registry import Splits
+from hpo_lib.errors import InputError
+
+HISTORY = 168
+"""Hours of history that a forecast reads, the origin included."""
+
+HORIZON = 24
+"""Hours that a forecast covers."""
+
+MIN_TRAINING = HISTORY + HORIZON + 30 * 24
+"""Fewest hours of a training split: 30 days of training windows beside the first one."""
+
+Positions = npt.NDArray[np.int64]
+_HOUR = pd.Timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class SplitPositions:
+    """Integer positions of the three splits in the hourly index; ``test`` may be empty."""
+
+    train: slice
+    val: slice
+    test: slice
+
+
+def split_positions(index: pd.DatetimeIndex, splits: Splits) -> SplitPositions:
+    """Where training, validation and test lie in ``index``; each split's end hour belongs to it."""
+    train_end = int(index.searchsorted(splits.train_end, side="right"))
+    val_end = int(index.searchsorted(splits.val_end, side="right"))
+    test_end = len(index) if splits.test_end is None else int(index.searchsorted(splits.test_end, side="right"))
+    return SplitPositions(slice(0, train_end), slice(train_end, val_end), slice(val_end, test_end))
+
+
+def daily_origins(index: pd.DatetimeIndex, first_hour: pd.Timestamp, last_hour: pd.Timestamp) -> Positions:
+    """Positions of the daily origins whose 24 forecast hours all lie within ``first_hour`` .. ``last_hour``.
+
+    The first is one hour before ``first_hour``, the others follow every 24 h. Origins with less than 168 h of history
+    in the index are left out.
+
+    Returns:
+        positions [N] in ``index``, ascending, possibly empty.
+    """
+    first = (first_hour - index[0]) // _HOUR
+    last = min((last_hour - index[0]) // _HOUR, len(index) - 1)
+    origins = np.arange(first - 1, last - HORIZON + 1, HORIZON, dtype=np.int64)
+    return origins[origins >= HISTORY - 1]
+
+
+def validation_origins(index: pd.DatetimeIndex, splits: Splits) -> Positions:
+    """Positions [N] of every daily origin of the validation split."""
+    return daily_origins(index, splits.train_end + _HOUR, splits.val_end)
+
+
+def test_origins(index: pd.DatetimeIndex, splits: Splits) -> Positions:
+    """Positions [N] of every daily origin of the test split; empty where the data ends with the validation split."""
+    return daily_origins(index, splits.val_end + _HOUR, index[-1] if splits.test_end is None else splits.test_end)
+
+
+test_origins.__test__ = False  # type: ignore[attr-defined]  # pytest would collect the name where a test imports it
+
+
+def training_origins(index: pd.DatetimeIndex, splits: Splits) -> Positions:
+    """Positions [N] of every hour (not only every day) whose history and forecast lie within the training split."""
+    return np.arange(HISTORY - 1, split_positions(index, splits).train.stop - HORIZON, dtype=np.int64)
+
+
+def coverage(index: pd.DatetimeIndex) -> str:
+    """What the data covers, in words: ``2015-06-02 00:00 to 2019-12-31 23:00 UTC``."""
+    return f"{index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M} UTC"
+
+
+def check_splits(index: pd.DatetimeIndex, splits: Splits, data: str, toml: str) -> None:
+    """Make sure that the data fills the splits.
+
+    Args:
+        index: complete hourly index of the data.
+        splits: the split dates.
+        data: what the data is called in an error (its file).
+        toml: the dataset's TOML, named as the place to mend the dates.
+
+    Raises:
+        InputError: a split ends after the data, the training split is shorter than ``MIN_TRAINING`` hours or the
+            validation split holds no forecast origin. An empty test split is fine.
+    """
+    mend = f"{_advice(index)} under [splits] in {toml}"
+    if splits.val_end > index[-1]:
+        found = f"splits.val_end is {splits.val_end:%Y-%m-%d %H:%M}"
+        raise InputError(f"{data}: {found}, but the data covers {coverage(index)}; {mend}")
+    if splits.test_end is not None and splits.test_end > index[-1]:
+        raise InputError(
+            f"{data}: splits.test_end is {splits.test_end:%Y-%m-%d %H:%M}, but the data covers {coverage(index)}; "
+            f'remove test_end or set test_end = "{index[-1]:%Y-%m-%d %H:%M}" under [splits] in {toml}'
+        )
+    n_train = split_positions(index, splits).train.stop
+    if n_train < MIN_TRAINING:
+        raise InputError(
+            f"{data}: the training split up to {splits.train_end:%Y-%m-%d %H:%M} holds {n_train} hours, expected at "
+            f"least {MIN_TRAINING}, and the data covers {coverage(index)}; {mend}"
+        )
+    if not len(validation_origins(index, splits)):
+        raise InputError(
+            f"{data}: the validation split from {splits.train_end + _HOUR:%Y-%m-%d %H:%M} to "
+            f"{splits.val_end:%Y-%m-%d %H:%M} holds no whole forecast of {HORIZON} hours, and the data "
+            f"covers {coverage(index)}; {mend}"
+        )
+
+
+def _advice(index: pd.DatetimeIndex) -> str:
+    """Dates that this data can fill: 70 % training, 15 % validation, the rest test, in whole days."""
+    span = index[-1] - index[0]
+    train_end, val_end = ((index[0] + part * span).floor("D") + 23 * _HOUR for part in (0.7, 0.85))
+    if train_end - index[0] < MIN_TRAINING * _HOUR or val_end - train_end < HORIZON * _HOUR or val_end > index[-1]:
+        return "get at least 60 days of data and set train_end and val_end within them"
+    dates = f'train_end = "{train_end:%Y-%m-%d %H:%M}" and val_end = "{val_end:%Y-%m-%d %H:%M}" without test_end'
+    return f"set for example {dates}"

@@ -1,0 +1,33 @@
+"""The errors that a user is meant to read."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class HpoError(Exception):
+    """Something that the user can mend. The message is one sentence and names what, where and how to mend it."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows instead of a traceback: the sentence says all that a user needs."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class InputError(HpoError, ValueError):
+    """A wrong file, column, row, name or parameter. The command line ends with exit code 2."""
+
+
+class StudyError(HpoError, RuntimeError):
+    """A study that cannot go on or holds nothing usable. The command line ends with exit code 1."""
+
+
+def choices(found: object, allowed: Iterable[object]) -> str:
+    """The tail of an error sentence about a name: the nearest allowed one, then all of them.
+
+    >>> choices("TFT", ["NHITS_Q", "TFT_Q"])
+    'did you mean TFT_Q? Allowed: NHITS_Q, TFT_Q'
+    """
+    names = [str(name) for name in allowed]
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(str(found).casefold(), folded, n=1, cutoff=0.5)
+    hint = f"did you mean {folded[near[0]]}? " if near else ""
+    return f"{hint}Allowed: {', '.join(names)}"

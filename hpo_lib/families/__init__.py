@@ -1,0 +1,5 @@
+"""Model families: one file each, named like the family, registering itself."""
+
+from hpo_lib.families.base import family_names, get_family
+
+__all__ = ["family_names", "get_family"]

@@ -1,0 +1,172 @@
+"""What a model family promises, and the registry of families.
+
+A family is one file in this folder that defines a subclass of `Family` and registers one instance with `register`.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.data.load import Dataset
+from hpo_lib.errors import InputError, choices
+from hpo_lib.forecasts import QuantileForecasts
+
+Params = Mapping[str, int | float]
+
+
+@dataclass(frozen=True)
+class IntRange:
+    """Whole numbers from low to high, both included."""
+
+    low: int
+    high: int
+
+    def contains(self, value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"a whole number from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class FloatRange:
+    """Numbers from low to high, both included; sampled on a log scale where ``log``."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def contains(self, value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"a number from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few numbers."""
+
+    options: tuple[int | float, ...]
+
+    def contains(self, value: object) -> bool:
+        return not isinstance(value, bool) and value in self.options
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(str, self.options))}"
+
+
+Dimension = IntRange | FloatRange | Choice
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training one trial gets.
+
+    Attributes:
+        steps: optimiser steps; the learning-rate schedule spans them.
+        batch_size: windows per step.
+        checks: how often, evenly over the steps, the validation origins are scored; the best check's weights are kept.
+        precision: Lightning's name of the number format used in training.
+    """
+
+    steps: int
+    batch_size: int
+    checks: int
+    precision: str = "32-true"
+
+
+OnCheck = Callable[[int, QuantileForecasts], None]
+"""Called after each check with the step and the validation forecasts; may raise to end the training."""
+
+
+class Forecaster(ABC):
+    """A trained model of some family."""
+
+    best_step: int
+    """The step whose weights were kept."""
+    validation: QuantileForecasts
+    """Forecasts of every validation origin with the kept weights."""
+
+    @abstractmethod
+    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        """Quantile forecasts [N, H, Q] in the target's unit, without quantile crossing.
+
+        Reads the target and past covariates up to each origin and the future-known columns through the horizon,
+        nothing else. A window's forecast does not depend on the other origins asked for.
+
+        Args:
+            frame: hourly frame with the columns that the model was trained on.
+            origins: [N] integer positions in the frame of the last known hour.
+        """
+
+
+class Family(ABC):
+    """A model family: search space, untuned defaults, budgets, and training."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    search_space: ClassVar[Mapping[str, Dimension]]
+    defaults: ClassVar[Params]
+    """Untuned parameters, as the family's own library has them where the search space allows; trial 0 of a study."""
+    budgets: ClassVar[Mapping[str, Budget]]
+    """Preset name -> budget."""
+
+    @abstractmethod
+    def fit(
+        self, params: Params, dataset: Dataset, budget: Budget, *, seed: int, on_check: OnCheck | None = None
+    ) -> Forecaster:
+        """Train on the training split and keep the weights with the lowest validation pinball loss."""
+
+    def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
+        """Raise InputError unless ``params`` holds exactly the search space's names with values inside it."""
+        for name in params:
+            if name not in self.search_space:
+                raise InputError(
+                    f"{source}: {self.name} has no hyperparameter {name!r}; {choices(name, self.search_space)}"
+                )
+        for name, dimension in self.search_space.items():
+            if name not in params:
+                raise InputError(f"{source}: hyperparameter {name!r} of {self.name} is missing; add it ({dimension})")
+            if not dimension.contains(params[name]):
+                raise InputError(f"{source}: {name} is {params[name]!r}, expected {dimension}")
+
+
+_FAMILIES: dict[str, Family] = {}
+
+
+def register(family: Family) -> Family:
+    """Add a family to the registry; a name that is taken is an error."""
+    if family.name in _FAMILIES:
+        raise ValueError(f"two families are named {family.name}")
+    _FAMILIES[family.name] = family
+    return family
+
+
+def family_names() -> tuple[str, ...]:
+    """Names of all families, from the files in this folder, without importing any of their libraries."""
+    return tuple(sorted(file.stem.upper() for file in Path(__file__).parent.glob("*_q.py")))
+
+
+def get_family(name: str) -> Family:
+    """The family of that name; its libraries are imported now and not before.
+
+    Raises:
+        InputError: no such family; the message names the nearest one.
+    """
+    if name not in family_names():
+        raise unknown_family(name)
+    if name not in _FAMILIES:
+        importlib.import_module(f"hpo_lib.families.{name.lower()}")
+    return _FAMILIES[name]
+
+
+def unknown_family(name: str) -> InputError:
+    """The error for a name that no family has."""
+    return InputError(f"model is {name!r}, which is not a model family; {choices(name, family_names())}")

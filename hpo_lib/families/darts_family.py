@@ -1,0 +1,191 @@
+"""Training and prediction shared by the families that darts can hold (its own models and wrapped neuralforecast ones).
+
+A family states its darts model; this module trains it with Lightning on gathered windows, scores every validation
+origin at each check, keeps the best weights by validation pinball loss, and predicts quantiles directly.
+"""
+
+import copy
+import logging
+import math
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from darts.utils.data.torch_datasets.utils import ModuleStage
+from darts.utils.likelihood_models.torch import QuantileRegression
+
+from hpo_lib import metrics
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.families.base import Budget, Family, Forecaster, OnCheck, Params
+from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource, collated
+from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
+
+PREDICT_BATCH = 64
+"""Windows per prediction pass. Every pass is padded to it: the last bits of a matrix product depend on its shape, so
+that only equal shapes make a window's forecast independent of how many others are asked for."""
+
+
+class DartsFamily(Family):
+    """A family whose model is a `darts` torch model."""
+
+    calendar_as_past: ClassVar[bool]
+    """True where the model has no future input of its own, see `WindowSource`."""
+
+    @abstractmethod
+    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
+        """The untrained darts model. ``common`` holds the arguments that every family passes on."""
+
+    def fit(
+        self, params: Params, dataset: Dataset, budget: Budget, *, seed: int, on_check: OnCheck | None = None
+    ) -> "DartsForecaster":
+        self.check_params(params)
+        scaling = Scaling.fit(dataset)
+        source = WindowSource.build(dataset, dataset.frame, scaling, calendar_as_past=self.calendar_as_past)
+        keeper = _BestWeights(self, dataset, scaling, budget, on_check)
+        learning_rate = float(params["lr"])
+        with _quiet_libraries():
+            model = self.create_model(
+                params,
+                {
+                    "input_chunk_length": HISTORY,
+                    "output_chunk_length": HORIZON,
+                    "batch_size": budget.batch_size,
+                    "n_epochs": 1_000_000,  # the budget ends the training, by steps
+                    "likelihood": QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
+                    "random_state": seed,
+                    "optimizer_kwargs": {"lr": learning_rate, "weight_decay": float(params.get("weight_decay", 0.0))},
+                    "lr_scheduler_cls": torch.optim.lr_scheduler.OneCycleLR,
+                    "lr_scheduler_kwargs": {"max_lr": learning_rate, "total_steps": budget.steps, "interval": "step"},
+                    "pl_trainer_kwargs": {
+                        "max_steps": budget.steps,
+                        "precision": budget.precision,
+                        "accelerator": "auto",
+                        "devices": 1,
+                        "gradient_clip_val": 1.0,
+                        "callbacks": [keeper],
+                        "logger": False,
+                        "enable_checkpointing": False,
+                        "enable_progress_bar": False,
+                        "enable_model_summary": False,
+                    },
+                },
+            )
+            origins = training_origins(dataset.index, dataset.spec.splits)
+            model.fit_from_dataset(
+                TrainingWindows(source, origins),
+                dataloader_kwargs={"collate_fn": collated, "pin_memory": torch.cuda.is_available()},
+            )
+        return keeper.best_forecaster(model.model)
+
+
+class DartsForecaster(Forecaster):
+    """A trained darts module together with the scaling and the columns it was trained with."""
+
+    def __init__(
+        self, module: PLForecastingModule, dataset: Dataset, scaling: Scaling, *, calendar_as_past: bool
+    ) -> None:
+        self.module = module
+        self.dataset = dataset
+        self.scaling = scaling
+        self.calendar_as_past = calendar_as_past
+
+    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        source = WindowSource.build(self.dataset, frame, self.scaling, calendar_as_past=self.calendar_as_past)
+        return self._predict(source, frame, origins)
+
+    def _predict(self, source: WindowSource, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        target = self.dataset.spec.target
+        was_training = self.module.training
+        self.module.eval()
+        source = source.to(self.module.device)
+        padded = np.resize(origins, math.ceil(len(origins) / PREDICT_BATCH) * PREDICT_BATCH)
+        passes = []
+        with torch.inference_mode():
+            for chunk in torch.from_numpy(padded).to(self.module.device).split(PREDICT_BATCH):
+                batch = source.gather(chunk, with_target=False)
+                output = self.module(batch.to_module_input(stage=ModuleStage.PREDICT))
+                passes.append(output.prediction[:, :, 0, :].float().cpu().numpy())
+        self.module.train(was_training)
+        scaled = np.concatenate(passes)[: len(origins)].astype(np.float64)
+        values = scaled * self.scaling.std[target] + self.scaling.mean[target]
+        horizon = origins[:, None] + np.arange(1, HORIZON + 1)
+        return QuantileForecasts(
+            values=np.sort(values, axis=2),  # a network may cross its quantiles; sorting never raises the pinball loss
+            actual=frame[target].to_numpy()[horizon],
+            origins=pd.DatetimeIndex(frame.index[origins]),
+        )
+
+
+class _BestWeights(pl.Callback):
+    """Scores all validation origins at each check and keeps the weights with the lowest pinball loss, in memory."""
+
+    def __init__(
+        self, family: DartsFamily, dataset: Dataset, scaling: Scaling, budget: Budget, on_check: OnCheck | None
+    ) -> None:
+        self.family, self.dataset, self.scaling, self.on_check = family, dataset, scaling, on_check
+        self.origins = dataset.validation_origins
+        self.check_steps = {round(budget.steps * (i + 1) / budget.checks) for i in range(budget.checks)}
+        self.lowest = math.inf
+        self.best: tuple[int, QuantileForecasts, dict[str, torch.Tensor]] | None = None
+        self.source: WindowSource | None = None
+
+    def forecaster(self, module: PLForecastingModule) -> DartsForecaster:
+        return DartsForecaster(module, self.dataset, self.scaling, calendar_as_past=self.family.calendar_as_past)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if step not in self.check_steps:
+            return
+        assert isinstance(module, PLForecastingModule)
+        if self.source is None:
+            self.source = WindowSource.build(
+                self.dataset, self.dataset.frame, self.scaling, calendar_as_past=self.family.calendar_as_past
+            ).to(module.device)
+        try:
+            forecasts = self.forecaster(module)._predict(self.source, self.dataset.frame, self.origins)
+        except NonFiniteForecast as error:
+            raise NonFiniteForecast(f"{error} after {step} training steps") from None
+        loss = metrics.pinball(forecasts)
+        if loss < self.lowest:
+            self.lowest = loss
+            self.best = step, forecasts, copy.deepcopy(module.state_dict())
+        if self.on_check is not None:
+            self.on_check(step, forecasts)
+
+    def best_forecaster(self, module: PLForecastingModule) -> DartsForecaster:
+        if self.best is None:
+            raise RuntimeError("training ended before its first check")
+        forecaster = self.forecaster(module)
+        forecaster.best_step, forecaster.validation, weights = self.best
+        module.load_state_dict(weights)
+        module.eval()
+        return forecaster
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Silence what Lightning, darts and neuralforecast print per training; errors still come through."""
+    loggers = [
+        logging.getLogger(name) for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "darts")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,53 @@
+"""NHITS_Q: N-HiTS with quantile outputs (Challu et al., 2023), the model of `darts`."""
+
+from typing import Any, ClassVar
+
+from darts.models import NHiTSModel
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+
+from hpo_lib.families.base import Budget, Choice, FloatRange, IntRange, Params, register
+from hpo_lib.families.darts_family import DartsFamily
+
+
+class NhitsQ(DartsFamily):
+    """N-HiTS takes past covariates only, so the calendar of the day being forecast comes along the history."""
+
+    name = "NHITS_Q"
+    title = "N-HiTS"
+    calendar_as_past = True
+    search_space: ClassVar = {
+        "num_stacks": IntRange(2, 5),
+        "num_blocks": IntRange(1, 3),
+        "num_layers": IntRange(2, 4),
+        "layer_widths": Choice((256, 512, 1024)),
+        "lr": FloatRange(1e-5, 1e-2, log=True),
+        "dropout": FloatRange(0.05, 0.4),
+        "weight_decay": FloatRange(1e-7, 1e-3, log=True),
+    }
+    defaults: ClassVar = {
+        "num_stacks": 3,
+        "num_blocks": 1,
+        "num_layers": 2,
+        "layer_widths": 512,
+        "lr": 1e-3,
+        "dropout": 0.1,
+        "weight_decay": 1e-7,  # the library's is 0, the search space is logarithmic
+    }
+    budgets: ClassVar = {
+        "test": Budget(steps=20, batch_size=64, checks=2),
+        "laptop": Budget(steps=900, batch_size=256, checks=9),
+        "a100": Budget(steps=3000, batch_size=256, checks=15),
+    }
+
+    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
+        return NHiTSModel(
+            num_stacks=params["num_stacks"],
+            num_blocks=params["num_blocks"],
+            num_layers=params["num_layers"],
+            layer_widths=params["layer_widths"],
+            dropout=params["dropout"],
+            **common,
+        )
+
+
+register(NhitsQ())

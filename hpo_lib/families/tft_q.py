@@ -1,0 +1,48 @@
+"""TFT_Q: Temporal Fusion Transformer with quantile outputs (Lim et al., 2021), the model of `darts`."""
+
+from typing import Any, ClassVar
+
+from darts.models import TFTModel
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+
+from hpo_lib.families.base import Budget, Choice, FloatRange, IntRange, Params, register
+from hpo_lib.families.darts_family import DartsFamily
+
+
+class TftQ(DartsFamily):
+    """The TFT has an encoder for the past and a decoder for future-known columns: both are used as they are."""
+
+    name = "TFT_Q"
+    title = "TFT"
+    calendar_as_past = False
+    search_space: ClassVar = {
+        "hidden_size": Choice((32, 64, 128, 256)),
+        "lstm_layers": IntRange(1, 3),
+        "num_attention_heads": Choice((2, 4, 8)),
+        "dropout": FloatRange(0.05, 0.4),
+        "lr": FloatRange(1e-5, 1e-2, log=True),
+    }
+    defaults: ClassVar = {
+        "hidden_size": 32,  # the library's is 16, below the search space
+        "lstm_layers": 1,
+        "num_attention_heads": 4,
+        "dropout": 0.1,
+        "lr": 1e-3,
+    }
+    budgets: ClassVar = {
+        "test": Budget(steps=8, batch_size=16, checks=1),
+        "laptop": Budget(steps=600, batch_size=64, checks=6),
+        "a100": Budget(steps=3000, batch_size=128, checks=15),
+    }
+
+    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
+        return TFTModel(
+            hidden_size=params["hidden_size"],
+            lstm_layers=params["lstm_layers"],
+            num_attention_heads=params["num_attention_heads"],
+            dropout=params["dropout"],
+            **common,
+        )
+
+
+register(TftQ())

@@ -1,0 +1,50 @@
+"""TIMESNET_Q: TimesNet with quantile outputs (Wu et al., 2023), the model of `neuralforecast` in darts' wrapper."""
+
+from typing import Any, ClassVar
+
+from darts.models import NeuralForecastModel
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+
+from hpo_lib.families.base import Budget, Choice, FloatRange, IntRange, Params, register
+from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
+
+
+class TimesnetQ(DartsFamily):
+    """TimesNet reads covariates along its history only, so the calendar of the day being forecast comes along it.
+
+    The darts wrapper is used rather than neuralforecast's own loop because it takes gathered windows: past
+    covariates then simply end at the origin, and training, best weights and prediction are those of every family.
+    """
+
+    name = "TIMESNET_Q"
+    title = "TimesNet"
+    calendar_as_past = True
+    search_space: ClassVar = {
+        "hidden_size": Choice((64, 128, 256)),
+        "conv_hidden_size": Choice((32, 64, 128)),
+        "top_k": IntRange(2, 5),
+        "lr": FloatRange(1e-5, 1e-2, log=True),
+        "dropout": FloatRange(0.05, 0.4),
+    }
+    defaults: ClassVar = {"hidden_size": 64, "conv_hidden_size": 64, "top_k": 5, "lr": 1e-4, "dropout": 0.1}
+    budgets: ClassVar = {
+        "test": Budget(steps=4, batch_size=8, checks=1),
+        "laptop": Budget(steps=500, batch_size=32, checks=5),
+        "a100": Budget(steps=3000, batch_size=64, checks=15),
+    }
+
+    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
+        return NeuralForecastModel(
+            model=PastCovariateTimesNet,
+            model_kwargs={
+                "hidden_size": params["hidden_size"],
+                "conv_hidden_size": params["conv_hidden_size"],
+                "top_k": params["top_k"],
+                "dropout": params["dropout"],
+            },
+            **common,
+        )
+
+
+register(TimesnetQ())

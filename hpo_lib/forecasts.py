@@ -1,0 +1,115 @@
+"""The one currency between families and everything else: quantile forecasts in the target's own unit.
+
+Axis letters used throughout the project:
+    N  forecast origins (windows)
+    L  hours of history, 168
+    H  hours ahead (steps of the horizon), 24
+    Q  quantile levels, 3
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.errors import InputError
+
+QUANTILE_LEVELS = (0.1, 0.5, 0.9)
+NOMINAL_COVERAGE = 80.0
+"""Share of actuals, in percent, that the interval between the outer levels should cover."""
+
+
+@dataclass(frozen=True)
+class QuantileForecasts:
+    """Forecasts of N origins, H hours ahead, at Q levels, beside what came true.
+
+    Attributes:
+        values: [N, H, Q] float64, in the target's unit, non-decreasing along Q.
+        actual: [N, H] float64, in the target's unit.
+        origins: [N] UTC, the last hour whose target was known; step h of a forecast is for ``origin + h`` hours.
+        levels: Q ascending quantile levels.
+    """
+
+    values: np.ndarray
+    actual: np.ndarray
+    origins: pd.DatetimeIndex
+    levels: tuple[float, ...] = QUANTILE_LEVELS
+
+    def __post_init__(self) -> None:
+        n, h, q = self.values.shape
+        if self.actual.shape != (n, h) or len(self.origins) != n or len(self.levels) != q:
+            raise ValueError(
+                f"values {self.values.shape}, actual {self.actual.shape}, {len(self.origins)} origins and "
+                f"{len(self.levels)} levels do not belong together"
+            )
+        if not np.isfinite(self.values).all():
+            bad = int((~np.isfinite(self.values)).any(axis=(1, 2)).sum())
+            raise NonFiniteForecast(f"{bad} of {n} forecasts hold NaN or infinity")
+        if (np.diff(self.values, axis=2) < 0).any():
+            raise ValueError("quantiles cross: values must not decrease along the level axis")
+
+    def level(self, level: float) -> np.ndarray:
+        """[N, H] forecasts of one level; KeyError where the level is not among ``levels``."""
+        if level not in self.levels:
+            raise KeyError(f"quantile level {level} is not among {self.levels}")
+        return np.asarray(self.values[:, :, self.levels.index(level)])
+
+    @property
+    def median(self) -> np.ndarray:
+        return self.level(0.5)
+
+    @property
+    def lower(self) -> np.ndarray:
+        return np.asarray(self.values[:, :, 0])
+
+    @property
+    def upper(self) -> np.ndarray:
+        return np.asarray(self.values[:, :, -1])
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per origin and step: origin, step (1..H), actual, then one column per level (q10, q50, q90)."""
+        n, h, _ = self.values.shape
+        columns: dict[str, np.ndarray | pd.Index] = {
+            "origin": self.origins.repeat(h),
+            "step": np.tile(np.arange(1, h + 1), n),
+            "actual": self.actual.ravel(),
+        }
+        for position, level in enumerate(self.levels):
+            columns[_column(level)] = self.values[:, :, position].ravel()
+        return pd.DataFrame(columns)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, source: str = "predictions") -> "QuantileForecasts":
+        """The inverse of `to_frame`.
+
+        Raises:
+            InputError: a column is missing, or the rows do not form complete forecasts.
+        """
+        names = [name for name in frame.columns if name.startswith("q") and name[1:].replace(".", "").isdigit()]
+        missing = [name for name in ("origin", "step", "actual") if name not in frame.columns]
+        if missing or not names:
+            raise InputError(
+                f"{source}: column {(missing or ['q10'])[0]!r} is missing, expected origin, step, actual, q10 ..."
+            )
+        horizon = int(frame["step"].max())
+        ordered = frame.sort_values(["origin", "step"], kind="stable")
+        steps = ordered["step"].to_numpy()
+        if len(frame) % horizon or not np.array_equal(steps, np.tile(np.arange(1, horizon + 1), len(frame) // horizon)):
+            raise InputError(
+                f"{source}: rows do not form complete forecasts of {horizon} steps per origin; write them anew"
+            )
+        levels = tuple(sorted(float(name[1:]) / 100 for name in names))
+        return cls(
+            values=np.stack([ordered[_column(lv)].to_numpy().reshape(-1, horizon) for lv in levels], axis=2),
+            actual=ordered["actual"].to_numpy().reshape(-1, horizon),
+            origins=pd.DatetimeIndex(ordered["origin"].iloc[::horizon]),
+            levels=levels,
+        )
+
+
+class NonFiniteForecast(ArithmeticError):
+    """A model that returns NaN or infinity: its trial fails with this cause, it never gets a score."""
+
+
+def _column(level: float) -> str:
+    return f"q{level * 100:g}"

@@ -1,0 +1,98 @@
+"""Every file and folder name of the project. Nobody else joins paths."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpo_lib.errors import InputError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DATASETS_DIR = PROJECT_ROOT / "datasets"
+NOTEBOOKS_DIR = PROJECT_ROOT / "notebooks"
+DATA_DIR = PROJECT_ROOT / "data"
+RUNS_DIR = PROJECT_ROOT / "papermill_runs"
+FIGURES_DIR = PROJECT_ROOT / "figures"
+TABLES_DIR = PROJECT_ROOT / "thesis_tables"
+HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def checked_name(what: str, value: str) -> str:
+    """``value`` if it can safely be part of a file name and of a shell word, else an error that says why.
+
+    Raises:
+        InputError: the value holds anything but letters, digits, ``_``, ``.`` and ``-`` or does not start with a
+            letter or digit.
+    """
+    if not _NAME.fullmatch(value):
+        raise InputError(
+            f"{what} is {value!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
+            f"(it becomes part of file names); choose another {what}"
+        )
+    return value
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Where one study keeps its files: ``papermill_runs/{MODEL}_{DATASET}/...``."""
+
+    runs_dir: Path
+    model: str
+    dataset: str
+    job_id: str
+
+    @property
+    def study_name(self) -> str:
+        """The name of the study in its storage; also the stem that the file names share."""
+        return f"{self.model}_{self.dataset}_{self.job_id}"
+
+    @property
+    def folder(self) -> Path:
+        return self.runs_dir / f"{self.model}_{self.dataset}"
+
+    @property
+    def best_params(self) -> Path:
+        return self.folder / f"best_params_{self.study_name}.json"
+
+    @property
+    def sqlite(self) -> Path:
+        return self.folder / f"study_{self.study_name}.db"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / f"study_{self.study_name}.journal"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on a single-worker study; the lock dies with the process."""
+        return self.folder / f".study_{self.study_name}.lock"
+
+    @property
+    def notebook(self) -> Path:
+        return self.folder / f"hpo_{self.study_name}.ipynb"
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of the stored validation predictions, one parquet per finished trial."""
+        return self.folder / f"predictions_{self.study_name}"
+
+    def trial_predictions(self, trial: int) -> Path:
+        """Validation predictions of one trial: origin, step, actual, q10, q50, q90."""
+        return self.predictions / f"trial_{trial:04d}.parquet"
+
+    def attempt_notebook(self, attempt: int) -> Path:
+        """Where the executed notebook of an earlier attempt is kept when the study is continued."""
+        return self.folder / f"hpo_{self.study_name}.attempt-{attempt}.ipynb"
+
+    @property
+    def pareto_front(self) -> Path:
+        return self.folder / f"pareto_front_{self.job_id}.html"
+
+    @property
+    def mae_history(self) -> Path:
+        return self.folder / f"mae_history_{self.job_id}.html"
+
+    @property
+    def param_importance(self) -> Path:
+        return self.folder / f"param_importance_{self.job_id}.html"

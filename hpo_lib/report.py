@@ -1,0 +1,83 @@
+"""Tables and short texts that the study notebook shows."""
+
+import pandas as pd
+
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import daily_origins
+from hpo_lib.study_run import StudyRun
+
+
+def banner(dataset: Dataset) -> str:
+    """One line on where the data comes from; simulated data says so loudly."""
+    if dataset.source == "simulated":
+        return (
+            f"*** SIMULATED DATA *** {dataset.spec.csv} was not found, so this run uses the {dataset.path}. "
+            "No number below says anything about real demand. Put the CSV there or set data_dir to use real data."
+        )
+    filled = f"; {dataset.n_filled} missing hours were filled" if dataset.n_filled else ""
+    return f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}"
+
+
+def data_summary(dataset: Dataset) -> pd.DataFrame:
+    """One row per split: first and last hour, hours, daily forecast origins, and the target's mean and range."""
+    positions = dataset.positions
+    rows = {}
+    for name, part in (("train", positions.train), ("validation", positions.val), ("test", positions.test)):
+        values = dataset.target.iloc[part]
+        if len(values):
+            rows[name] = {
+                "from": f"{values.index[0]:%Y-%m-%d %H:%M}",
+                "to": f"{values.index[-1]:%Y-%m-%d %H:%M}",
+                "hours": len(values),
+                "daily origins": len(daily_origins(dataset.index, values.index[0], values.index[-1])),
+                f"mean {dataset.spec.unit}": values.mean(),
+                "least": values.min(),
+                "greatest": values.max(),
+            }
+    return pd.DataFrame(rows).T
+
+
+def score_table(run: StudyRun) -> pd.DataFrame:
+    """Validation scores of the naive forecasts, the untuned defaults and the chosen trial, one row each."""
+    rows = {name.replace("_", " "): scores for name, scores in run.result["baselines"].items()}
+    for number, label in ((0, "untuned defaults"), (run.chosen.number, "chosen")):
+        if run.trial(number).scores:
+            rows[f"{run.settings.model} {label} (trial {number})"] = dict(run.trial(number).scores)
+    return pd.DataFrame(rows).T[["mae", "rmse", "mape", "wape", "mase", "picp", "mean_width", "winkler", "pinball"]]
+
+
+def front_table(run: StudyRun) -> pd.DataFrame:
+    """The Pareto front, one row per trial: which policies choose it, MAE, PICP, Winkler score and parameters."""
+    alternatives = run.result["selection"]["alternatives"]
+    return pd.DataFrame(
+        [
+            {
+                "trial": t.number,
+                "chosen by": ", ".join(name for name, number in alternatives.items() if number == t.number),
+                "mae": t.mae,
+                "picp": t.scores["picp"],
+                "winkler": t.scores["winkler"],
+                **t.params,
+            }
+            for t in run.front
+        ]
+    ).set_index("trial")
+
+
+def files_table(run: StudyRun) -> pd.DataFrame:
+    """Where everything of this study was saved."""
+    files = {
+        "chosen parameters": run.paths.best_params,
+        "study storage": run.storage_path,
+        "validation predictions": run.paths.predictions,
+        "Pareto front": run.paths.pareto_front,
+        "MAE history": run.paths.mae_history,
+        "parameter importance": run.paths.param_importance,
+    }
+    return pd.DataFrame({"saved": [str(file) for file in files.values()]}, index=list(files))
+
+
+def provenance_table(run: StudyRun) -> pd.DataFrame:
+    """Data, code, packages and device behind this study, one row each."""
+    flat = pd.json_normalize(run.result["provenance"]).iloc[0]
+    return pd.DataFrame({"value": flat.astype(str)})

@@ -1,0 +1,210 @@
+"""The settings of one study: frozen, strict, the same from the notebook, from papermill and from the command line."""
+
+import ast
+import datetime as dt
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hpo_lib import paths
+from hpo_lib.errors import InputError, choices
+
+POLICIES = ("calibrated", "lowest_mae", "knee")
+PRESETS = ("auto", "test", "laptop", "a100")
+STORAGES = ("sqlite", "journal")
+DEFAULT_TRIALS = 50
+TEST_TRIALS = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one study is asked to do. Make it with `Settings.create`, which checks everything.
+
+    Attributes:
+        model: family name, e.g. ``NHITS_Q``.
+        dataset: registry name or path of a dataset TOML.
+        trials: finished trials that the study shall hold in the end, earlier runs of the job id included.
+        job_id: names the study's files; a run under the same id continues the study.
+        seed: seeds the sampler and every training.
+        test: a few trials at the smallest budget, to see that everything works.
+        preset: training budget: ``test``, ``laptop``, ``a100``, or ``auto`` (a100 where CUDA is available, else laptop).
+        time_budget_hours: no trial starts that would probably end later than this; None: no limit.
+        storage: ``sqlite`` (one worker), ``journal``, or a database URL.
+        policy: how the configuration is chosen from the Pareto front.
+        data_dir: folder below which the dataset's CSV lies.
+        runs_dir: folder below which the study's folder is made.
+    """
+
+    model: str
+    dataset: str
+    trials: int
+    job_id: str
+    seed: int
+    test: bool
+    preset: str
+    time_budget_hours: float | None
+    storage: str
+    policy: str
+    data_dir: Path
+    runs_dir: Path
+
+    @classmethod
+    def create(cls, model: str, dataset: str, **given: Any) -> "Settings":
+        """Settings with defaults filled in.
+
+        Raises:
+            InputError: an unknown name, or a value of the wrong type or out of range.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise InputError(f"parameter {name!r} is unknown; {choices(name, names)}")
+        value = _Values({**_DEFAULTS, "model": model, "dataset": dataset, **given})
+        test = value.flag("test")
+        trials = (
+            value.whole("trials", minimum=1)
+            if value["trials"] is not None
+            else (TEST_TRIALS if test else DEFAULT_TRIALS)
+        )
+        return cls(
+            model=value.text("model"),
+            dataset=value.text("dataset"),
+            trials=trials,
+            job_id=paths.checked_name("job_id", value.identifier("job_id") or default_job_id()),
+            seed=value.whole("seed", minimum=0),
+            test=test,
+            preset="test" if test else value.one_of("preset", PRESETS),
+            time_budget_hours=value.hours("time_budget_hours"),
+            storage=_checked_storage(value.text("storage")),
+            policy=value.one_of("policy", POLICIES),
+            data_dir=Path(value.text("data_dir", empty=True) or paths.DATA_DIR).expanduser(),
+            runs_dir=Path(value.text("runs_dir", empty=True) or paths.RUNS_DIR).expanduser(),
+        )
+
+    @classmethod
+    def from_notebook(cls, shell: Any) -> "Settings":
+        """Settings from the parameters cell of the notebook that runs in ``shell`` (the value of ``get_ipython()``).
+
+        papermill only warns of an unknown ``-p`` name; here it is an error that names the nearest parameter.
+
+        Raises:
+            InputError: a parameter is unknown, missing, of the wrong type or out of range.
+        """
+        return cls.from_namespace(shell.user_ns, shell.user_ns.get("In", []))
+
+    @classmethod
+    def from_namespace(cls, namespace: Mapping[str, Any], cells: Sequence[str]) -> "Settings":
+        """Settings from plain variables; ``cells`` are the sources run so far, among them what papermill injected."""
+        names = [field.name for field in fields(cls)]
+        for name in injected_names(cells):
+            if name not in names:
+                raise InputError(f"parameter {name!r} is unknown; {choices(name, names)}")
+        for name in names:
+            if name not in namespace:
+                raise InputError(
+                    f"parameter {name!r} is missing from the parameters cell; add it as in hpo_template.ipynb"
+                )
+        return cls.create(**{name: namespace[name] for name in names})
+
+    @property
+    def budget_name(self) -> str:
+        """The preset with ``auto`` resolved on this machine."""
+        if self.preset != "auto":
+            return self.preset
+        import torch  # only asked for when a study is about to run, where torch is needed anyway
+
+        return "a100" if torch.cuda.is_available() else "laptop"
+
+    def parameters(self) -> dict[str, Any]:
+        """The settings as notebook parameters: plain values that papermill can write into a cell."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+
+_DEFAULTS: dict[str, Any] = {
+    "trials": None,
+    "job_id": "",
+    "seed": 42,
+    "test": False,
+    "preset": "auto",
+    "time_budget_hours": None,
+    "storage": "sqlite",
+    "policy": "calibrated",
+    "data_dir": "",
+    "runs_dir": "",
+}
+
+
+def default_job_id() -> str:
+    """The Slurm job id inside a job, else a local time stamp such as ``local-20260116-103000``."""
+    return os.environ.get("SLURM_JOB_ID") or f"local-{dt.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def injected_names(cells: Sequence[str]) -> list[str]:
+    """Names assigned in cells that papermill injected (they begin with the comment ``# Parameters``)."""
+    names = []
+    for source in cells:
+        if not source.startswith("# Parameters"):
+            continue
+        for statement in ast.parse(source).body:
+            if isinstance(statement, ast.Assign):
+                names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    return names
+
+
+def _checked_storage(value: str) -> str:
+    if value in STORAGES or "://" in value:
+        return value
+    raise InputError(
+        f"storage is {value!r}; {choices(value, STORAGES)}, or a database URL such as postgresql://user@host/db"
+    )
+
+
+class _Values(dict[str, Any]):
+    """Typed access to raw parameters. papermill turns ``-p x 12`` into a number, whatever was meant."""
+
+    def _wrong(self, name: str, expected: str) -> InputError:
+        return InputError(f"parameter {name} is {self[name]!r}, expected {expected}")
+
+    def text(self, name: str, *, empty: bool = False) -> str:
+        value = self[name]
+        if isinstance(value, Path):
+            value = str(value)
+        if not isinstance(value, str) or not (value or empty):
+            raise self._wrong(name, "a text")
+        return value
+
+    def identifier(self, name: str) -> str:
+        value = self[name]
+        if value is None:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise self._wrong(name, f"a text; with papermill pass it as `-r {name} ...`, which keeps it as typed")
+        return str(value)
+
+    def one_of(self, name: str, allowed: Sequence[str]) -> str:
+        if self[name] not in allowed:
+            raise InputError(f"parameter {name} is {self[name]!r}; {choices(self[name], allowed)}")
+        return str(self[name])
+
+    def flag(self, name: str) -> bool:
+        spelled = {"true": True, "false": False}  # `papermill -p test true` hands over the text 'true'
+        value = spelled.get(self[name].lower(), self[name]) if isinstance(self[name], str) else self[name]
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false")
+        return value
+
+    def whole(self, name: str, minimum: int) -> int:
+        value = self[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise self._wrong(name, f"a whole number of at least {minimum}")
+        return int(value)
+
+    def hours(self, name: str) -> float | None:
+        value = self[name]
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise self._wrong(name, "a number of hours above 0, or None for no limit")
+        return float(value)

@@ -1,0 +1,347 @@
+"""The study: create or resume, ask, train, score, tell; nothing is lost and nothing is done twice.
+
+This is the only module that imports optuna at run time (`storage` opens what `study` asks it for).
+"""
+
+import datetime as dt
+import hashlib
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
+from tqdm import tqdm
+
+from hpo_lib import results
+from hpo_lib.data.load import Dataset, load_dataset
+from hpo_lib.data.registry import load_spec
+from hpo_lib.errors import InputError, StudyError
+from hpo_lib.evaluation import evaluate, validation_baselines
+from hpo_lib.families import get_family
+from hpo_lib.families.base import Choice, Dimension, Family, FloatRange, IntRange
+from hpo_lib.objectives import OBJECTIVES
+from hpo_lib.paths import RunPaths
+from hpo_lib.provenance import code_provenance, data_provenance
+from hpo_lib.results import TrialRecord
+from hpo_lib.settings import Settings
+from hpo_lib.storage import StudyLock, open_storage, storage_url
+from hpo_lib.study_run import StudyRun
+
+MAX_ATTEMPTS = 3
+"""Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
+
+ALIKE_FAILURES = 3
+"""This many failures with one cause, before any trial completed, end the study."""
+
+
+def run_paths(settings: Settings) -> RunPaths:
+    """Where the study of these settings keeps its files."""
+    return RunPaths(settings.runs_dir, settings.model, load_spec(settings.dataset).name, settings.job_id)
+
+
+def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: bool = True) -> StudyRun:
+    """Run or resume a study until it holds ``settings.trials`` finished trials, and write its record after each.
+
+    Raises:
+        InputError: wrong model, dataset or data; a job id that belongs to a study of other data or settings.
+        StudyError: another process works on the study; all first trials failed alike; no trial completed.
+    """
+    family = get_family(settings.model)
+    dataset = dataset or load_dataset(load_spec(settings.dataset), settings.data_dir)
+    worker = _Worker(settings, family, dataset)
+    with StudyLock(worker.paths.lock):
+        worker.open()
+        worker.run(progress)
+    return worker.finish()
+
+
+class _Worker:
+    def __init__(self, settings: Settings, family: Family, dataset: Dataset) -> None:
+        self.settings, self.family, self.dataset = settings, family, dataset
+        self.paths = RunPaths(settings.runs_dir, settings.model, dataset.spec.name, settings.job_id)
+        self.budget_name = settings.budget_name
+        self.budget = family.budgets[self.budget_name]
+        self.distributions = {name: _distribution(d) for name, d in family.search_space.items()}
+        self.started = time.monotonic()
+        self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self.baselines = validation_baselines(dataset)
+        self.provenance = {
+            **code_provenance(),
+            "data": data_provenance(dataset),
+            "seed": settings.seed,
+            "preset": self.budget_name,
+            "budget": {"steps": self.budget.steps, "batch_size": self.budget.batch_size, "checks": self.budget.checks,
+                       "precision": self.budget.precision},
+        }  # fmt: skip
+        self.stop_reason = ""
+
+    def open(self) -> None:
+        """Create the study, or take up the one that is there after checking that it is the same one."""
+        with _optuna_quiet():
+            self.study = optuna.create_study(
+                study_name=self.paths.study_name,
+                storage=open_storage(self.settings.storage, self.paths),
+                directions=[objective.direction for objective in OBJECTIVES.values()],
+                load_if_exists=True,
+            )
+            self.study.set_metric_names(list(OBJECTIVES))
+        identity = {
+            "model": self.settings.model,
+            "dataset": self.dataset.spec.name,
+            "data_sha256": self.dataset.sha256,
+            "train_end": str(self.dataset.spec.splits.train_end),
+            "val_end": str(self.dataset.spec.splits.val_end),
+            "seed": self.settings.seed,
+            "preset": self.budget_name,
+            "objectives": list(OBJECTIVES),
+        }
+        begun_with = self.study.user_attrs.get("identity")
+        if begun_with is None:
+            self.study.set_user_attr("identity", identity)
+        else:
+            _check_identity(begun_with, identity, self.settings.job_id)
+        self._reclaim()
+        if not self.study.get_trials(deepcopy=False):
+            self.study.enqueue_trial(dict(self.family.defaults))
+
+    def _reclaim(self) -> None:
+        """Trials that a dead worker left behind are marked and tried again. The lock says that no worker lives."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._interrupt(trial._trial_id, trial.number)
+        trials = self.study.get_trials(deepcopy=False)
+        retried = {trial.user_attrs.get("retry_of") for trial in trials}
+        for trial in trials:
+            if "interrupted" not in trial.user_attrs or trial.number in retried or "cause" in trial.user_attrs:
+                continue
+            attempt = trial.user_attrs.get("attempt", 1)
+            if attempt >= MAX_ATTEMPTS or not trial.params:
+                continue
+            self.study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number, "attempt": attempt + 1})
+
+    def _interrupt(self, trial_id: int, number: int) -> None:
+        storage = self.study._storage
+        attempt = storage.get_trial(trial_id).user_attrs.get("attempt", 1)
+        storage.set_trial_user_attr(trial_id, "interrupted", True)
+        if attempt >= MAX_ATTEMPTS:
+            cause = f"the worker died during this configuration {attempt} times, perhaps for want of memory"
+            storage.set_trial_user_attr(trial_id, "cause", cause)
+        self.study.tell(number, state=TrialState.FAIL)
+
+    def run(self, progress: bool) -> None:
+        """Work until the study holds all its trials or has to stop."""
+        done = self._n_finished()
+        bar = tqdm(total=self.settings.trials, initial=done, unit="trial", disable=not progress, file=sys.stdout)
+        with bar:
+            while (done := self._n_finished()) < self.settings.trials:
+                if self._out_of_time():
+                    break
+                record = self._one_trial(done)
+                bar.update()
+                self._check_failures()
+                if any(t.state == "complete" for t in self.records()):
+                    self._report(bar, record, self._write())
+
+    def _n_finished(self) -> int:
+        return sum(record.finished for record in self.records())
+
+    def _one_trial(self, n_finished: int) -> TrialRecord:
+        # The sampler is seeded anew from what the study holds, so that a resumed study goes on as it would have.
+        seed = int.from_bytes(hashlib.sha256(f"{self.settings.seed}/{n_finished}".encode()).digest()[:4], "big")
+        with _optuna_quiet():
+            self.study.sampler = optuna.samplers.TPESampler(seed=seed)
+            trial = self.study.ask(self.distributions)
+        begun = time.monotonic()
+        try:
+            values = self._train_and_score(trial)
+        except (KeyboardInterrupt, SystemExit):
+            self._interrupt(trial._trial_id, trial.number)
+            raise
+        except Exception as error:  # whatever a library raises is this trial's cause, kept and shown; never a score
+            trial.set_user_attr("cause", _one_line(error))
+            trial.set_user_attr("seconds", time.monotonic() - begun)
+            self.study.tell(trial, state=TrialState.FAIL)
+        else:
+            trial.set_user_attr("seconds", time.monotonic() - begun)
+            self.study.tell(trial, values)
+        return _record(self.study.trials[trial.number])
+
+    def _train_and_score(self, trial: Trial) -> list[float]:
+        forecaster = self.family.fit(trial.params, self.dataset, self.budget, seed=self.settings.seed)
+        results.write_predictions(self.paths.trial_predictions(trial.number), forecaster.validation)
+        # Scored as stored, so that every figure can be computed again from the file alone.
+        evaluation = evaluate(results.load_predictions(self.paths.trial_predictions(trial.number)), self.dataset)
+        trial.set_user_attr("scores", evaluation.scores)
+        trial.set_user_attr("by_step", evaluation.by_step)
+        trial.set_user_attr("n_origins", evaluation.n_origins)
+        trial.set_user_attr("best_step", forecaster.best_step)
+        return [objective.value(evaluation.scores) for objective in OBJECTIVES.values()]
+
+    def _check_failures(self) -> None:
+        finished = [t for t in self.records() if t.finished]
+        causes = {t.cause for t in finished}
+        if len(finished) >= ALIKE_FAILURES and all(t.state == "failed" for t in finished) and len(causes) == 1:
+            raise StudyError(
+                f"the first {len(finished)} trials of {self.paths.study_name} all failed alike ({causes.pop()}); "
+                "mend that and run again under the same job_id, or choose another one"
+            )
+
+    def _out_of_time(self) -> bool:
+        limit = self.settings.time_budget_hours
+        if limit is None:
+            return False
+        seconds = [t.seconds for t in self.records() if t.state == "complete"]
+        expected = max(seconds[-5:], default=0.0)
+        spent = time.monotonic() - self.started
+        if spent + expected <= limit * 3600:
+            return False
+        self.stop_reason = (
+            f"time budget of {limit:g} h: {spent / 3600:.2f} h are spent and a trial takes up to "
+            f"{expected / 3600:.2f} h; run again under the same job_id to go on"
+        )
+        return True
+
+    def records(self) -> list[TrialRecord]:
+        return [_record(trial) for trial in self.study.get_trials(deepcopy=False)]
+
+    def _write(self) -> dict[str, Any]:
+        records = self.records()
+        finished = sum(record.finished for record in records)
+        status = "complete" if finished >= self.settings.trials else ("stopped" if self.stop_reason else "running")
+        result = results.study_result(
+            model=self.settings.model,
+            dataset=self.dataset.spec.name,
+            job_id=self.settings.job_id,
+            study_name=self.paths.study_name,
+            storage_path=storage_url(self.settings.storage, self.paths),
+            status=status,
+            trials_asked=self.settings.trials,
+            policy=self.settings.policy,
+            trials=records,
+            optimization_date=self.date,
+            baselines=self.baselines,
+            provenance=self.provenance,
+        )
+        results.write_json(self.paths.best_params, result)
+        return result
+
+    def _report(self, bar: "tqdm[Any]", record: TrialRecord, result: dict[str, Any]) -> None:
+        unit = self.dataset.spec.unit
+        if record.state == "complete":
+            line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
+        else:
+            line = f"{record.state}: {record.cause}"
+        front, chosen = result["n_pareto_optimal"], result["best_trial_number"]
+        bar.write(
+            f"trial {record.number}: {line} ({record.seconds:.0f} s); front of {front}, chosen trial {chosen}: "
+            f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
+        )
+
+    def finish(self) -> StudyRun:
+        """Write the last record and the optuna figures."""
+        if self.stop_reason:
+            print(f"Stopped early, {self.stop_reason}.")
+        result = self._write()
+        write_optuna_figures(self.study, self.paths, self.dataset)
+        return StudyRun(
+            settings=self.settings,
+            dataset=self.dataset,
+            paths=self.paths,
+            storage_path=result["storage_path"],
+            trials=self.records(),
+            result=result,
+        )
+
+
+def write_optuna_figures(study: optuna.Study, paths: RunPaths, dataset: Dataset) -> None:
+    """Pareto front, MAE history and parameter importance as self-contained HTML."""
+    from optuna import visualization
+
+    labels = [f"MAE in {dataset.spec.unit}", OBJECTIVES["picp_penalty"].label]
+    marked = f" ({dataset.path})" if dataset.source == "simulated" else ""
+    figures: list[tuple[Any, Callable[[], Any]]] = [
+        (paths.pareto_front, lambda: visualization.plot_pareto_front(study, target_names=labels)),
+        (
+            paths.mae_history,
+            lambda: visualization.plot_optimization_history(study, target=lambda t: t.values[0], target_name=labels[0]),
+        ),
+        (
+            paths.param_importance,
+            lambda: visualization.plot_param_importances(study, target=lambda t: t.values[0], target_name=labels[0]),
+        ),
+    ]
+    with _optuna_quiet():
+        for path, draw in figures:
+            figure = draw()
+            figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
+            temporary = path.with_name(f".{path.name}.tmp")
+            figure.write_html(temporary, include_plotlyjs=True)
+            temporary.replace(path)
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    match dimension:
+        case IntRange(low, high):
+            return IntDistribution(low, high)
+        case FloatRange(low, high, log):
+            return FloatDistribution(low, high, log=log)
+        case Choice(options):
+            return CategoricalDistribution(options)
+
+
+def _record(trial: FrozenTrial) -> TrialRecord:
+    attrs = trial.user_attrs
+    values = trial.values if trial.state == TrialState.COMPLETE else None
+    return TrialRecord(
+        number=trial.number,
+        state=_state(trial),
+        params=trial.params,
+        **({} if values is None else dict(zip(OBJECTIVES, values, strict=True))),
+        scores=attrs.get("scores", {}),
+        by_step=attrs.get("by_step", {}),
+        cause=attrs.get("cause", ""),
+        seconds=attrs.get("seconds", 0.0),
+        best_step=attrs.get("best_step", 0),
+    )
+
+
+def _state(trial: FrozenTrial) -> str:
+    if trial.state == TrialState.FAIL:
+        return "failed" if "cause" in trial.user_attrs else "interrupted"
+    return {
+        TrialState.COMPLETE: "complete",
+        TrialState.PRUNED: "stopped",
+        TrialState.RUNNING: "running",
+        TrialState.WAITING: "waiting",
+    }[trial.state]
+
+
+def _check_identity(begun_with: dict[str, Any], identity: dict[str, Any], job_id: str) -> None:
+    for key, value in identity.items():
+        if begun_with.get(key) != value:
+            raise InputError(
+                f"job_id {job_id!r} belongs to a study with {key} {begun_with.get(key)!r}, now it is {value!r}; "
+                f"results of different settings are not mixed: choose another job_id, or go back to that {key}"
+            )
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:500]}"
+
+
+@contextmanager
+def _optuna_quiet() -> Iterator[None]:
+    """Optuna announces studies and trials on stderr, and warns of what is experimental; the study reports itself."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -1,0 +1,220 @@
+"""What a valid dataset becomes; what a broken one says is in test_broken_inputs.py."""
+
+import dataclasses
+import hashlib
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from hpo_lib import paths
+from hpo_lib.data.load import fingerprint_frame, load_dataset
+from hpo_lib.data.registry import load_spec
+from hpo_lib.errors import InputError
+
+RAW = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "raw"
+HEAT_RAW = RAW / "nordbyen_CombinedDataframe_SummedAveraged_withoutOutliers.csv"
+
+
+def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles_as_the_csv_has_them(small):
+    dataset = small.load()
+    written = pd.read_csv(small.csv)
+    assert list(dataset.frame) == ["water_consumption", "temp", "water_lag_1h", "hour", "day_of_week", "is_weekend"]
+    assert (dataset.past, dataset.future) == (("temp", "water_lag_1h"), ("hour", "day_of_week", "is_weekend"))
+    assert (dataset.frame.to_numpy() == written[list(dataset.frame)].to_numpy()).all()
+    assert (dataset.frame.dtypes == "float64").all()
+    assert dataset.frame.index.equals(pd.date_range("2018-04-01", periods=2160, freq="h", tz="UTC"))
+    assert dataset.frame.index.name == "timestamp"
+    assert (dataset.source, dataset.path, dataset.n_filled) == ("csv", str(small.csv), 0)
+    assert dataset.sha256 == hashlib.sha256(small.csv.read_bytes()).hexdigest()
+
+
+def test_when_optional_and_foreign_columns_differ_then_roles_shrink_and_foreign_columns_are_ignored(small):
+    pd.read_csv(small.csv).drop(columns="temp").assign(note="n/a").to_csv(small.csv, index=False)
+    dataset = small.load()
+    assert list(dataset.frame) == ["water_consumption", "water_lag_1h", "hour", "day_of_week", "is_weekend"]
+    assert dataset.past == ("water_lag_1h",)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M+0000"])
+def test_when_timestamps_are_utc_in_any_form_then_they_mean_the_same_hours(small, form):
+    expected = small.load().frame
+    table = pd.read_csv(small.csv, parse_dates=["timestamp"])
+    table.assign(timestamp=table["timestamp"].dt.strftime(form)).to_csv(small.csv, index=False)
+    pd.testing.assert_frame_equal(small.load().frame, expected)
+
+
+def test_when_the_file_has_a_byte_order_mark_windows_lines_and_a_blank_end_then_it_loads_alike(small):
+    expected = small.load().frame
+    small.csv.write_bytes(b"\xef\xbb\xbf" + small.csv.read_bytes().replace(b"\n", b"\r\n") + b"\r\n\r\n")
+    pd.testing.assert_frame_equal(small.load().frame, expected)
+
+
+def test_when_flags_are_true_and_false_then_they_are_one_and_zero(small):
+    expected = small.load().frame
+    table = pd.read_csv(small.csv)
+    table.assign(is_weekend=table["is_weekend"] == 1).to_csv(small.csv, index=False)
+    pd.testing.assert_frame_equal(small.load().frame, expected)
+
+
+def test_when_start_is_set_then_earlier_values_are_neither_used_nor_checked_but_lines_still_count_from_the_top(small):
+    small.edit_toml("\n[splits]", 'start = "2018-04-03 00:00"\n\n[splits]')
+    small.set_cell(2, "water_consumption", "-1", 49)
+    small.drop(3, 12)
+    assert small.load().frame.index[0] == pd.Timestamp("2018-04-03", tz="UTC")
+    small.set_cell(45, "water_consumption", "-2")
+    with pytest.raises(InputError, match=r"line 45, column 'water_consumption' is -2"):
+        small.load()
+
+
+def test_when_the_target_repeats_for_47_hours_then_it_is_no_filler(small):
+    small.set_cell(100, "water_consumption", "1.5", 146)
+    small.load()
+    small.set_cell(147, "water_consumption", "1.500000000001")
+    with pytest.raises(InputError, match=r"is 1.5 for 48 rows in a row from line 100 on"):
+        small.load()
+
+
+def test_when_cells_are_empty_then_they_are_filled_linearly_and_each_hour_counts_once(small):
+    complete = small.load().frame
+    small.set_cell(35, "water_consumption", "", 37)  # hours 33, 34, 35 of the data: within one day, so a straight line
+    small.set_cell(36, "temp", "nan", 38)  # 34 and 35 again, and 36
+    dataset = small.load()
+    assert dataset.n_filled == 4
+    assert dataset.frame["water_consumption"].to_numpy() == pytest.approx(complete["water_consumption"].to_numpy())
+    # temp is 5 + hour % 7: 10 at hour 33 and 7 at hour 37, a straight line between
+    assert dataset.frame["temp"].iloc[33:38].tolist() == pytest.approx([10, 9.25, 8.5, 7.75, 7])
+
+
+def test_when_the_gap_rule_is_none_then_a_single_missing_hour_is_an_error(small):
+    small.edit_toml('"linear"', '"none"')
+    small.drop(100)
+    with pytest.raises(InputError, match="gap of 1 hour after line 99, from 2018-04-05 02:00 UTC on"):
+        small.load()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(line=st.integers(3, 2160))
+@example(line=23)  # Sunday 23:00 local time
+@example(line=24)  # Monday 00:00
+def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(small, line):
+    text = small.csv.read_text()
+    complete = small.load().frame
+    small.drop(line)
+    dataset = small.load()
+    small.csv.write_text(text)
+    assert dataset.n_filled == 1
+    row, hole = dataset.frame.iloc[line - 2], complete.iloc[[line - 3, line - 1]]
+    assert row["water_consumption"] == pytest.approx(hole["water_consumption"].mean())
+    calendar = ["hour", "day_of_week", "is_weekend"]  # never between two hours or half a weekend
+    assert row[calendar].tolist() == complete[calendar].iloc[line - 2].tolist()
+    pd.testing.assert_frame_equal(dataset.frame.drop(row.name), complete.drop(row.name), check_freq=False)
+
+
+def test_when_a_whole_local_day_is_missing_then_its_calendar_is_not_made_up(small):
+    small.edit_toml("max_hours = 3", "max_hours = 30")
+    small.drop(47, 73)
+    with pytest.raises(InputError, match=r"'day_of_week' has no value on the whole local day of 2018-04-03"):
+        small.load()
+
+
+def test_when_the_csv_is_in_the_data_folder_then_it_is_taken_before_the_one_beside_the_toml(small, tmp_path):
+    data_dir = tmp_path / "elsewhere"
+    data_dir.mkdir()
+    inside = data_dir / "small.csv"
+    inside.write_text("\n".join(small.lines()) + "\n\n")
+    dataset = load_dataset(load_spec(small.toml), data_dir)
+    assert dataset.path == str(inside)
+    assert dataset.sha256 == hashlib.sha256(inside.read_bytes()).hexdigest() != small.load().sha256
+
+
+def test_when_the_csv_is_absolute_then_it_is_used_as_it_is(small, tmp_path):
+    elsewhere = tmp_path / "other.csv"
+    small.csv.rename(elsewhere)
+    small.edit_toml('"small.csv"', f'"{elsewhere}"')
+    assert small.load().path == str(elsewhere)
+
+
+def test_when_the_csv_lies_below_the_project_then_records_name_it_without_the_machine(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
+    assert small.load().path == "small.csv"
+
+
+@pytest.fixture
+def twin(monkeypatch):
+    """A stand-in for the simulated twin: random numbers in place of a demand."""
+
+    def simulate(spec):
+        index = pd.date_range("2018-04-01", "2024-12-31 23:00", freq="h", tz="UTC", name="timestamp")
+        columns = [spec.target, *spec.past_covariates, *spec.future_covariates]
+        values = np.random.default_rng(spec.twin.seed).random((len(index), len(columns)))
+        return pd.DataFrame(values, index=index, columns=columns)
+
+    module = types.ModuleType("hpo_lib.data.twins")
+    module.simulate = simulate
+    monkeypatch.setitem(sys.modules, "hpo_lib.data.twins", module)
+    return simulate
+
+
+def test_when_the_csv_is_absent_then_the_twin_stands_in_and_says_so(twin, tmp_path):
+    spec = load_spec("heat")
+    dataset = load_dataset(spec, tmp_path)
+    assert (dataset.source, dataset.path, dataset.n_filled) == ("simulated", "simulated twin of heat", 0)
+    assert (dataset.past, dataset.future) == (spec.past_covariates, spec.future_covariates)
+    assert dataset.sha256 == load_dataset(spec, tmp_path).sha256
+    other = load_spec("water_centrum")
+    assert dataset.sha256 != load_dataset(other, tmp_path).sha256
+
+
+def test_when_the_twin_starts_before_start_then_it_is_cut(twin, tmp_path):
+    start = pd.Timestamp("2020-01-01", tz="UTC")
+    dataset = load_dataset(dataclasses.replace(load_spec("heat"), start=start), tmp_path)
+    assert dataset.frame.index[0] == start
+
+
+def test_when_simulated_data_is_not_allowed_then_an_absent_csv_is_an_error(twin, tmp_path):
+    with pytest.raises(InputError) as caught:
+        load_dataset(load_spec("heat"), tmp_path, allow_simulated=False)
+    csv = "processing/nordbyen_processing/nordbyen_features_engineered.csv"
+    assert str(caught.value) == (
+        f"datasets/heat.toml: the CSV of dataset 'heat' was not found (looked for {tmp_path}/{csv} and "
+        f"datasets/{csv}); "
+        f"put it there, or make it with `hpo prepare --dataset heat --raw RAW.csv --out {tmp_path}/{csv}`"
+    )
+
+
+def test_when_one_value_name_or_hour_changes_then_the_fingerprint_changes_but_not_with_the_time_unit(twin):
+    frame = twin(load_spec("heat")).iloc[:100]
+    same = frame.set_axis(frame.index.as_unit("s"))
+    value = frame.copy()
+    value.iloc[50, 3] = np.nextafter(value.iloc[50, 3], 1)
+    column = frame.rename(columns={"temp": "temp2"})
+    hour = frame.set_axis(frame.index + pd.Timedelta(hours=1))
+    assert fingerprint_frame(same) == fingerprint_frame(frame)
+    assert len({fingerprint_frame(each) for each in (frame, value, column, hour)}) == 4
+
+
+def test_when_real_heat_is_loaded_then_filler_is_found_and_the_rest_is_taken_as_it_is(small):
+    if not HEAT_RAW.is_file():
+        pytest.skip("the real data is not beside the repository")
+    raw = pd.read_csv(HEAT_RAW, names=["timestamp", "water_consumption"], skiprows=1)
+    raw.to_csv(small.csv, index=False)
+    small.edit_toml('["temp", "water_lag_1h"]', "[]")
+    small.edit_toml('["hour", "day_of_week", "is_weekend"]', "[]")
+    small.edit_toml('["temp"]', "[]")
+    with pytest.raises(InputError, match=r'from line 2 on.*start = "2015-05-31 23:00"'):
+        small.load()  # May 2015
+    small.edit_toml("\n[splits]", 'start = "2015-06-01 00:00"\n\n[splits]')
+    with pytest.raises(
+        InputError, match=r'is 1.06273 for 331 rows in a row from line 747 on.*start = "2015-06-14 19:00"'
+    ):
+        small.load()  # another filler, to the middle of June
+    small.edit_toml("2015-06-01 00:00", "2015-06-15 00:00")
+    dataset = small.load()
+    assert dataset.n_filled == 0
+    assert len(dataset.frame) == 39864  # 2015-06-15 to 2019-12-31: 1661 days

@@ -1,0 +1,115 @@
+"""Contract of every registered dataset, and how a dataset is found; broken TOMLs are in test_broken_inputs.py."""
+
+import pandas as pd
+import pytest
+
+from hpo_lib import paths
+from hpo_lib.data.registry import GapRule, TwinSpec, known_datasets, load_spec
+from hpo_lib.errors import InputError
+
+DEVELOPMENT = sorted((paths.DATASETS_DIR / "development").glob("*.toml"))
+
+
+@pytest.mark.parametrize("name", known_datasets())
+def test_when_a_dataset_is_registered_then_its_toml_is_complete(name):
+    spec = load_spec(name)
+    assert spec.name == name
+    assert spec.past_covariates
+    assert spec.future_covariates
+    assert spec.tz.key == spec.timezone
+
+
+def test_when_the_registry_is_listed_then_it_holds_the_three_datasets_and_not_the_development_ones():
+    assert {"heat", "water_centrum", "water_tommerby"} <= set(known_datasets())
+    assert not {name for name in known_datasets() if name.endswith("_dev")}
+
+
+@pytest.mark.parametrize("name", ["heat", "water_centrum", "water_tommerby"])
+def test_when_the_three_datasets_are_read_then_splits_are_those_of_the_thesis_and_a_twin_can_stand_in(name):
+    spec = load_spec(name)
+    assert spec.splits.train_end == pd.Timestamp("2023-10-31 23:00", tz="UTC")
+    assert spec.splits.val_end == pd.Timestamp("2024-03-31 23:00", tz="UTC")
+    assert spec.splits.test_end is None
+    assert spec.twin is not None
+    assert spec.gaps == GapRule("linear", 3)
+
+
+@pytest.mark.parametrize("file", DEVELOPMENT, ids=lambda file: file.stem)
+def test_when_a_development_dataset_is_read_then_only_name_splits_and_twin_differ_from_the_dataset(file):
+    spec, base = load_spec(file), load_spec(file.stem)
+    assert spec.name == f"{base.name}_dev"
+    assert spec.twin is None
+    for field in (
+        "csv",
+        "unit",
+        "target",
+        "timezone",
+        "country",
+        "past_covariates",
+        "future_covariates",
+        "start",
+        "gaps",
+    ):
+        assert getattr(spec, field) == getattr(base, field), field
+
+
+def test_when_a_path_is_given_then_that_toml_is_read_whatever_its_file_name(small):
+    renamed = small.toml.rename(small.folder / "anything.toml")
+    spec = load_spec(str(renamed))
+    assert (spec.name, spec.path) == ("small", renamed)
+    assert spec.twin is None
+    assert spec.start is None
+    assert spec.past_covariates == ("temp", "water_lag_1h")
+
+
+def test_when_a_relative_path_is_given_from_another_folder_then_it_is_found_below_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_spec("datasets/development/heat.toml").name == "heat_dev"
+
+
+def test_when_optional_tables_are_left_out_then_no_gap_is_filled_and_there_is_no_twin(small):
+    small.edit_toml('[gaps]\nfill = "linear"\nmax_hours = 3\n', "")
+    spec = load_spec(small.toml)
+    assert (spec.gaps, spec.twin) == (GapRule("none", 0), None)
+
+
+def test_when_a_twin_is_described_then_its_numbers_are_read(small):
+    small.edit_toml("\n[gaps]", '\n[twin]\nkind = "water"\nseed = 5\nmean_level = 2\n\n[gaps]')
+    assert load_spec(small.toml).twin == TwinSpec("water", 5, 2.0)
+
+
+@pytest.mark.parametrize(
+    "written", ['"2018-05-31 23:00"', '"2018-05-31T23:00Z"', '"2018-06-01 01:00+02:00"', "2018-05-31 23:00:00"]
+)
+def test_when_a_time_is_written_in_any_iso_form_then_it_is_the_same_hour_in_utc(small, written):
+    small.edit_toml('"2018-05-31 23:00"', written)
+    assert load_spec(small.toml).splits.train_end == pd.Timestamp("2018-05-31 23:00", tz="UTC")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            "water_centrun",
+            "dataset is 'water_centrun', which is not in the registry; did you mean water_centrum? Allowed: "
+            f"{', '.join(known_datasets())}; or give the path of a dataset TOML",
+        ),
+        (
+            "no/such.toml",
+            "dataset file no/such.toml does not exist; give the path of a dataset TOML or a name from `hpo datasets`",
+        ),
+    ],
+)
+def test_when_a_dataset_is_unknown_then_the_nearest_one_is_named(given, sentence):
+    with pytest.raises(InputError) as caught:
+        load_spec(given)
+    assert str(caught.value) == sentence
+
+
+def test_when_a_registered_toml_bears_another_name_then_one_of_them_must_be_renamed(small, monkeypatch):
+    monkeypatch.setattr(paths, "DATASETS_DIR", small.folder)
+    small.toml.rename(small.folder / "tiny.toml")
+    with pytest.raises(InputError) as caught:
+        load_spec("tiny")
+    file = small.folder / "tiny.toml"
+    assert str(caught.value) == f"{file}: name is 'small', expected 'tiny' (the file's own name); rename one of them"

@@ -1,0 +1,189 @@
+"""The repository as a whole: pins, notebooks, checklists and the tools that keep them in order."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def locked() -> list[Requirement]:
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def declared(*, dev: bool) -> list[Requirement]:
+    extra = PROJECT["optional-dependencies"]["dev"] if dev else []
+    return [Requirement(text) for text in [*PROJECT["dependencies"], *extra]]
+
+
+def repository_files() -> list[Path]:
+    """Tracked files and those that would be tracked next."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout, so nothing tells the project's files from the user's")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+# Pins
+
+
+def test_when_the_lock_is_read_then_every_line_is_one_exact_portable_pin() -> None:
+    names = []
+    for pin in locked():
+        (specifier,) = pin.specifier
+        assert specifier.operator == "==", f"{pin} is not an exact pin"
+        assert "+" not in specifier.version, f"{pin} fits one kind of machine only"
+        assert "*" not in specifier.version, f"{pin} is not an exact pin"
+        assert pin.url is None, f"{pin} names a place"
+        names.append(canonicalize_name(pin.name))
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("wanted", declared(dev=True), ids=lambda wanted: wanted.name)
+def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(wanted: Requirement) -> None:
+    pins = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in locked()}
+    version = pins.get(canonicalize_name(wanted.name))
+    assert version is not None, f"{wanted.name} is not in requirements.lock; run `make lock`"
+    assert wanted.specifier.contains(version), f"{wanted} excludes the locked {version}; run `make lock`"
+
+
+def test_when_the_library_imports_a_package_then_pyproject_declares_it() -> None:
+    providers = packages_distributions()
+    names = {canonicalize_name(requirement.name) for requirement in declared(dev=False)}
+    undeclared = set()
+    for file in (ROOT / "hpo_lib").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+                modules = [node.module]
+            else:
+                continue
+            for top in {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"hpo_lib"}:
+                if not names & {canonicalize_name(provider) for provider in providers.get(top, [])}:
+                    undeclared.add(f"{file.relative_to(ROOT)} imports {top}")
+    assert not undeclared
+
+
+def test_when_conda_makes_the_environment_then_it_takes_the_same_pins() -> None:
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    (python,) = (text for text in dependencies if isinstance(text, str) and text.startswith("python="))
+    (pip,) = (table["pip"] for table in dependencies if isinstance(table, dict))
+    assert pip == ["-r requirements.lock", "-e ."]
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python.removeprefix("python="))
+
+
+# Notebooks
+
+
+def test_when_the_notebooks_are_listed_then_the_template_is_among_them() -> None:
+    assert "hpo_template.ipynb" in [path.name for path in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_when_a_notebook_is_a_source_then_it_is_stripped_and_has_one_parameters_cell(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code if cell.outputs or cell.execution_count is not None] == []
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) == 1
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
+
+
+def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_parameters_tag_stays(tmp_path: Path) -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    (hook,) = (hook for hook in hooks if hook["id"] == "nbstripout")
+    cell = nbformat.v4.new_code_cell(
+        "model = 'NHITS_Q'",
+        metadata={
+            "tags": ["parameters"],
+            "papermill": {"status": "completed"},
+            "execution": {"started": "x"},
+        },
+        outputs=[nbformat.v4.new_output("stream", name="stdout", text="seen")],
+        execution_count=7,
+    )
+    text = nbformat.v4.new_markdown_cell("# Kept", metadata={"tags": ["intro"]})
+    file = tmp_path / "study.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[text, cell], metadata={"papermill": {"duration": 1.0}}), file)
+
+    subprocess.run([sys.executable, "-m", "nbstripout", *hook["args"], str(file)], check=True, cwd=tmp_path)
+
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    assert [cell["metadata"] for cell in kept["cells"]] == [{"tags": ["intro"]}, {"tags": ["parameters"]}]
+    assert kept["cells"][1]["outputs"] == []
+    assert kept["cells"][1]["execution_count"] is None
+    assert "".join(kept["cells"][1]["source"]) == "model = 'NHITS_Q'"
+    assert "papermill" not in kept["metadata"]
+
+
+def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    (pattern,) = (re.compile(hook["files"]) for hook in hooks if hook["id"] == "nbstripout")
+    assert pattern.search("notebooks/hpo_template.ipynb")
+    assert not pattern.search("papermill_runs/TFT_Q_heat/hpo_TFT_Q_heat_1.ipynb")
+
+
+# Words and scripts
+
+
+def checklist_paths() -> list[str]:
+    """What the "How to add" sections of CONTRIBUTING.md put in backticks and what looks like a path."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## How to add a \w+\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(sections) == 3, "CONTRIBUTING.md should say how to add a family, a dataset and a metric"
+    spans = {span for section in sections for span in re.findall(r"`([^`]+)`", section)}
+    return sorted(span for span in spans if re.fullmatch(r"[\w./-]+/|[\w./-]+\.(py|toml|ipynb|md|yml|lock)", span))
+
+
+@pytest.mark.parametrize("name", checklist_paths())
+def test_when_a_checklist_names_a_file_then_it_exists(name: str) -> None:
+    assert (ROOT / name).exists(), f"CONTRIBUTING.md sends a newcomer to {name}, which is not there"
+
+
+def test_when_files_are_committed_then_none_names_a_path_of_this_machine() -> None:
+    # Folders that every machine has say nothing of this one, as /tmp where the clone may lie.
+    everyday = {Path(name) for name in ("/", "/tmp", "/home", "/root", "/opt", "/usr", "/srv", "/mnt")}
+    folders = [ROOT, ROOT.parent, *([Path(sys.prefix)] if sys.prefix != sys.base_prefix else [])]
+    needles = [f"{folder}/".encode() for folder in folders if folder not in everyday]
+    found = {
+        f"{file.relative_to(ROOT)}: {needle.decode()}"
+        for file in repository_files()
+        for needle in needles
+        if needle in file.read_bytes()
+    }
+    assert not found
+
+
+def test_when_make_is_called_alone_then_it_describes_every_target() -> None:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert phony is not None
+    shown = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    described = [re.fullmatch(r"make ([a-z-]+) +\S.*", line) for line in shown.splitlines()]
+    assert [match and match[1] for match in described] == phony[1].split()
+
+
+def test_when_ci_runs_then_it_lints_and_runs_both_suites_of_the_makefile() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "set -euo pipefail" in script
+    assert re.findall(r"^phase .* make (\S+)$", script, flags=re.MULTILINE) == ["install", "lint", "test", "test-slow"]
