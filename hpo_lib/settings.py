@@ -25,7 +25,7 @@ class Settings:
     Attributes:
         model: family name, e.g. ``NHITS_Q``.
         dataset: registry name or path of a dataset TOML.
-        trials: finished trials that the study shall hold in the end, earlier runs of the job id included.
+        trials: finished trials that the study shall hold in the end, earlier runs of the id included.
         job_id: names the study's files; a run under the same id continues the study.
         seed: seeds the sampler and every training.
         test: a few trials at the smallest budget, to see that everything works.
