@@ -35,7 +35,7 @@ class NhitsQ(DartsFamily):
     }
     budgets: ClassVar = {
         "test": Budget(steps=20, batch_size=64, checks=2),
-        "laptop": Budget(steps=900, batch_size=256, checks=9),
+        "laptop": Budget(steps=400, batch_size=256, checks=8),
         "a100": Budget(steps=3000, batch_size=256, checks=15),
     }
 
