@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument("--model", required=True, help="NHITS_Q, TFT_Q or TIMESNET_Q")
     run.add_argument("--dataset", required=True, help="a name from `hpo datasets` or the path of a dataset TOML")
-    run.add_argument("--trials", type=int, help="finished trials in the end (default: 50, with --test 3)")
+    run.add_argument("--trials", type=int, default=0, help="finished trials in the end (default: 50, with --test 3)")
     run.add_argument(
         "--job-id", default="", help="names the files; the same id continues a study (default: Slurm job id or time)"
     )
@@ -112,7 +112,9 @@ def _parser() -> argparse.ArgumentParser:
         "--test", action="store_true", help="few trials at the smallest budget, to see that everything works"
     )
     run.add_argument("--preset", default="auto", help=f"training budget: {', '.join(PRESETS)} (default: auto)")
-    run.add_argument("--time-budget-hours", type=float, help="start no trial that would probably end later")
+    run.add_argument(
+        "--time-budget-hours", type=float, default=0.0, help="start no trial that would probably end later"
+    )
     run.add_argument("--storage", default="sqlite", help="sqlite, journal or a database URL (default: sqlite)")
     run.add_argument(
         "--policy", default="calibrated", help=f"choice from the front: {', '.join(POLICIES)} (default: calibrated)"

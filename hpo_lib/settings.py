@@ -30,7 +30,7 @@ class Settings:
         seed: seeds the sampler and every training.
         test: a few trials at the smallest budget, to see that everything works.
         preset: training budget: ``test``, ``laptop``, ``a100``, or ``auto`` (a100 where CUDA is available, else laptop).
-        time_budget_hours: no trial starts that would probably end later than this; None: no limit.
+        time_budget_hours: no trial starts that would probably end later than this; 0: no limit.
         storage: ``sqlite`` (one worker), ``journal``, or a database URL.
         policy: how the configuration is chosen from the Pareto front.
         data_dir: folder below which the dataset's CSV lies.
@@ -44,7 +44,7 @@ class Settings:
     seed: int
     test: bool
     preset: str
-    time_budget_hours: float | None
+    time_budget_hours: float
     storage: str
     policy: str
     data_dir: Path
@@ -63,11 +63,7 @@ class Settings:
                 raise InputError(f"parameter {name!r} is unknown; {choices(name, names)}")
         value = _Values({**_DEFAULTS, "model": model, "dataset": dataset, **given})
         test = value.flag("test")
-        trials = (
-            value.whole("trials", minimum=1)
-            if value["trials"] is not None
-            else (TEST_TRIALS if test else DEFAULT_TRIALS)
-        )
+        trials = value.whole("trials", minimum=0) or (TEST_TRIALS if test else DEFAULT_TRIALS)
         return cls(
             model=value.text("model"),
             dataset=value.text("dataset"),
@@ -123,12 +119,12 @@ class Settings:
 
 
 _DEFAULTS: dict[str, Any] = {
-    "trials": None,
+    "trials": 0,
     "job_id": "",
     "seed": 42,
     "test": False,
     "preset": "auto",
-    "time_budget_hours": None,
+    "time_budget_hours": 0.0,
     "storage": "sqlite",
     "policy": "calibrated",
     "data_dir": "",
@@ -201,10 +197,8 @@ class _Values(dict[str, Any]):
             raise self._wrong(name, f"a whole number of at least {minimum}")
         return int(value)
 
-    def hours(self, name: str) -> float | None:
+    def hours(self, name: str) -> float:
         value = self[name]
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise self._wrong(name, "a number of hours above 0, or None for no limit")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise self._wrong(name, "a number of hours, 0 for no limit")
         return float(value)

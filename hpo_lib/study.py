@@ -192,7 +192,7 @@ class _Worker:
 
     def _out_of_time(self) -> bool:
         limit = self.settings.time_budget_hours
-        if limit is None:
+        if not limit:
             return False
         seconds = [t.seconds for t in self.records() if t.state == "complete"]
         expected = max(seconds[-5:], default=0.0)
