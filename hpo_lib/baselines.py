@@ -18,7 +18,8 @@ def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileF
         lag: 24 or 168 hours; at least the horizon, so that nothing after the origin is used.
 
     Returns:
-        Forecasts [N, H, Q]; the outer levels are the median plus the training errors' quantiles.
+        Forecasts [N, H, Q]; the outer levels are the median plus the training errors' quantiles, or the median itself
+        where such a quantile lies on its other side.
     """
     if lag < HORIZON:
         raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")
@@ -27,6 +28,8 @@ def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileF
     errors = train[lag:] - train[:-lag]
     horizon = origins[:, None] + np.arange(1, HORIZON + 1)
     median = target[horizon - lag]
-    offsets = np.array([0.0 if level == 0.5 else np.quantile(errors, level) for level in QUANTILE_LEVELS])
-    values = np.sort(median[:, :, None] + offsets, axis=2)
-    return QuantileForecasts(values=values, actual=target[horizon], origins=dataset.index[origins])
+    low, high = np.quantile(errors, [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
+    offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])  # on a steep trend all errors have one sign
+    return QuantileForecasts(
+        values=median[:, :, None] + offsets, actual=target[horizon], origins=dataset.index[origins]
+    )

@@ -64,13 +64,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     spec = load_spec(arguments.dataset)
     out = Path(arguments.out) if arguments.out else paths.DATA_DIR / spec.csv
     report = prepare(spec, Path(arguments.raw), optional(arguments.weather), optional(arguments.school_holidays), out)
-    print(f"wrote {report.out}: {report.rows} hours, {report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC")
-    if report.filled_hours:
-        print(f"filled {report.filled_hours} missing hours ({spec.gaps.fill}, gaps of up to {spec.gaps.max_hours} h)")
-    if report.covariates_left_out:
-        print(f"left out, for want of a weather file: {', '.join(report.covariates_left_out)}")
-    for note in report.notes:
-        print(f"note: {note}")
+    print(report.describe())
     return 0
 
 

@@ -65,7 +65,13 @@ def _dataset(name: str, data_dir: Path) -> Finding:
 
 def _packages() -> Finding:
     missing = []
-    for requirement in requires("hpo_lib") or []:
+    try:
+        requirements = requires("hpo_lib") or []
+    except PackageNotFoundError:
+        mend = f"run `{sys.executable} -m pip install --no-deps -e {paths.PROJECT_ROOT}`"
+        text = f"hpo_lib itself is not installed, so notebooks find it in the project's own folder only; {mend}"
+        return Finding("packages", text, is_problem=True)
+    for requirement in requirements:
         if "extra ==" in requirement:
             continue
         package = requirement.split(">")[0].split("[")[0].strip()

@@ -93,7 +93,8 @@ def coverage_by_step(by_step: dict[str, list[float]], *, unit: str, source: str)
 
 def spread_origins(n_origins: int, count: int) -> list[int]:
     """``count`` positions spread evenly over the forecasts, so that several seasons are seen."""
-    return sorted({round((i + 0.5) * n_origins / count) for i in range(min(count, n_origins))})
+    count = min(count, n_origins)
+    return [int((i + 0.5) * n_origins / count) for i in range(count)]
 
 
 def _ring(axes: Axes, trials: Sequence[TrialRecord], marker: str, colour: str, label: str) -> None:

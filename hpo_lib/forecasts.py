@@ -83,7 +83,7 @@ class QuantileForecasts:
         """The inverse of `to_frame`.
 
         Raises:
-            InputError: a column is missing, or the rows do not form complete forecasts.
+            InputError: a column is missing or no number, or the rows do not form complete forecasts.
         """
         names = [name for name in frame.columns if name.startswith("q") and name[1:].replace(".", "").isdigit()]
         missing = [name for name in ("origin", "step", "actual") if name not in frame.columns]
@@ -91,17 +91,25 @@ class QuantileForecasts:
             raise InputError(
                 f"{source}: column {(missing or ['q10'])[0]!r} is missing, expected origin, step, actual, q10 ..."
             )
-        horizon = int(frame["step"].max())
+        if frame.empty:
+            raise InputError(f"{source}: holds no forecast, expected one row per origin and step; write them anew")
         ordered = frame.sort_values(["origin", "step"], kind="stable")
-        steps = ordered["step"].to_numpy()
-        if len(frame) % horizon or not np.array_equal(steps, np.tile(np.arange(1, horizon + 1), len(frame) // horizon)):
+        n, steps = ordered["origin"].nunique(), ordered["step"].to_numpy()
+        horizon = len(frame) // max(n, 1)
+        one_origin = ordered["origin"].to_numpy().reshape(n, horizon) if n * horizon == len(frame) else None
+        if (
+            one_origin is None
+            or (one_origin != one_origin[:, :1]).any()
+            or not np.array_equal(steps, np.tile(np.arange(1, horizon + 1), n))
+        ):
             raise InputError(
-                f"{source}: rows do not form complete forecasts of {horizon} steps per origin; write them anew"
+                f"{source}: rows do not form complete forecasts, expected the steps 1, 2, ... up to one horizon for "
+                "every origin, each once; write them anew"
             )
         levels = tuple(sorted(float(name[1:]) / 100 for name in names))
         return cls(
-            values=np.stack([ordered[_column(lv)].to_numpy().reshape(-1, horizon) for lv in levels], axis=2),
-            actual=ordered["actual"].to_numpy().reshape(-1, horizon),
+            values=np.stack([_numbers(ordered, _column(lv), source).reshape(n, horizon) for lv in levels], axis=2),
+            actual=_numbers(ordered, "actual", source).reshape(n, horizon),
             origins=pd.DatetimeIndex(ordered["origin"].iloc[::horizon]),
             levels=levels,
         )
@@ -113,3 +121,10 @@ class NonFiniteForecast(ArithmeticError):
 
 def _column(level: float) -> str:
     return f"q{level * 100:g}"
+
+
+def _numbers(frame: pd.DataFrame, column: str, source: str) -> np.ndarray:
+    try:
+        return frame[column].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{source}: column {column!r} holds something that is no number; write it anew") from None

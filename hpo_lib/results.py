@@ -220,6 +220,8 @@ def load_result(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a best_params JSON of a study") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a best_params JSON of a study") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: not a complete JSON file ({error}); remove it or write it anew from its study"
@@ -232,9 +234,9 @@ def load_result(path: Path) -> dict[str, Any]:
         if key not in found:
             raise InputError(f"{path}: key {key!r} is missing, expected a best_params JSON of a study")
     schema = found.get("schema_version", 1)
-    if schema > SCHEMA_VERSION:
+    if isinstance(schema, bool) or not isinstance(schema, int) or schema > SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema_version is {schema}, this version reads up to {SCHEMA_VERSION}; update hpo_lib"
+            f"{path}: schema_version is {schema!r}, this version reads up to {SCHEMA_VERSION}; update hpo_lib"
         )
     result: dict[str, Any] = {key: None for key in _KEYS}
     result.update({_RENAMED.get(str(key), str(key)): value for key, value in found.items()})
@@ -280,5 +282,4 @@ def load_predictions(path: Path) -> QuantileForecasts:
         raise InputError(f"{path}: no such file; expected stored predictions of a trial") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable parquet file ({error}); write it anew") from None
-    quantiles = [name for name in frame.columns if name.startswith("q")]
-    return QuantileForecasts.from_frame(frame.astype(dict.fromkeys(quantiles, "float64")), str(path))
+    return QuantileForecasts.from_frame(frame, str(path))

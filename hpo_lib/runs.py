@@ -1,5 +1,6 @@
 """Headless execution of notebooks with papermill: parameters checked first, records named and never overwritten."""
 
+import sys
 from pathlib import Path
 
 from hpo_lib import paths
@@ -46,8 +47,10 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
             str(run.notebook),
             parameters=settings.parameters(),
             cwd=str(paths.PROJECT_ROOT),
-            log_output=True,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
             progress_bar=False,
+            extra_arguments=["--log-level=ERROR"],  # the kernel warns of its own port on this machine
         )
     except PapermillExecutionError as error:
         raise _same_error(error.ename, error.evalue, run.notebook) from None

@@ -29,8 +29,8 @@ class Settings:
         job_id: names the study's files; a run under the same id continues the study.
         seed: seeds the sampler and every training.
         test: a few trials at the smallest budget, to see that everything works.
-        preset: training budget: ``test``, ``laptop``, ``a100``, or ``auto`` (a100 where CUDA is available, else laptop).
-        time_budget_hours: no trial starts that would probably end later than this; 0: no limit.
+        preset: training budget: ``test``, ``laptop``, ``a100``, or ``auto`` (a100 with CUDA, else laptop).
+        time_budget_hours: no trial starts that would probably end later; 0: no limit.
         storage: ``sqlite`` (one worker), ``journal``, or a database URL.
         policy: how the configuration is chosen from the Pareto front.
         data_dir: folder below which the dataset's CSV lies.
@@ -94,9 +94,7 @@ class Settings:
     def from_namespace(cls, namespace: Mapping[str, Any], cells: Sequence[str]) -> "Settings":
         """Settings from plain variables; ``cells`` are the sources run so far, among them what papermill injected."""
         names = [field.name for field in fields(cls)]
-        for name in injected_names(cells):
-            if name not in names:
-                raise InputError(f"parameter {name!r} is unknown; {choices(name, names)}")
+        _reject_unknown(cells, names)
         for name in names:
             if name not in namespace:
                 raise InputError(
@@ -135,6 +133,22 @@ _DEFAULTS: dict[str, Any] = {
 def default_job_id() -> str:
     """The Slurm job id inside a job, else a local time stamp such as ``local-20260116-103000``."""
     return os.environ.get("SLURM_JOB_ID") or f"local-{dt.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def reject_unknown(shell: Any, names: Sequence[str]) -> None:
+    """Raise InputError if papermill injected a parameter that the notebook does not have.
+
+    Args:
+        shell: the value of ``get_ipython()``.
+        names: the notebook's parameters.
+    """
+    _reject_unknown(shell.user_ns.get("In", []), names)
+
+
+def _reject_unknown(cells: Sequence[str], names: Sequence[str]) -> None:
+    for name in injected_names(cells):
+        if name not in names:
+            raise InputError(f"parameter {name!r} is unknown; {choices(name, names)}")
 
 
 def injected_names(cells: Sequence[str]) -> list[str]:

@@ -126,6 +126,15 @@ class PrepareReport:
     covariates_left_out: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def describe(self) -> str:
+        """The report in words, one line each."""
+        lines = [f"wrote {self.out}: {self.rows} hours, {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M} UTC"]
+        if self.filled_hours:
+            lines.append(f"filled {self.filled_hours} missing hours by the gap rule of the dataset")
+        if self.covariates_left_out:
+            lines.append(f"left out, for want of a weather file: {', '.join(self.covariates_left_out)}")
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
 
 def prepare(
     spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
