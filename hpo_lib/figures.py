@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.forecasts import NOMINAL_COVERAGE, QuantileForecasts
-from hpo_lib.results import COVERAGE_TOLERANCE, TrialRecord
+from hpo_lib.results import COVERAGE_TOLERANCE, TrialRecord, default_trial
 
 MODEL_COLOURS = {"NHITS_Q": "#0072B2", "TFT_Q": "#D55E00", "TIMESNET_Q": "#009E73"}
 """Colour-blind safe (Okabe and Ito, 2008), the same for a model everywhere."""
@@ -42,7 +42,7 @@ def data_overview(dataset: Dataset) -> Figure:
 def pareto_front(
     trials: Sequence[TrialRecord], front: Sequence[TrialRecord], chosen: int, *, model: str, unit: str, source: str
 ) -> Figure:
-    """All complete trials in the plane of both objectives, the front joined, trial 0 and the chosen one marked."""
+    """All complete trials by both objectives, the front joined, the untuned defaults and the chosen one marked."""
     figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
     colour = MODEL_COLOURS.get(model, "#444444")
     done = [t for t in trials if t.state == "complete"]
@@ -51,7 +51,8 @@ def pareto_front(
         [t.mae for t in front], [t.picp_penalty for t in front], "o-", ms=5, lw=1, color=colour, label="Pareto front",
         drawstyle="steps-post",
     )  # fmt: skip
-    _ring(axes, [t for t in done if t.number == 0], "s", "#000000", "untuned defaults (trial 0)")
+    default = default_trial(trials)
+    _ring(axes, [t for t in done if t is default], "s", "#000000", f"untuned defaults (trial {default.number})")
     _ring(axes, [t for t in done if t.number == chosen], "*", "#CC79A7", f"chosen (trial {chosen})")
     axes.axhspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
     axes.set(xlabel=f"MAE in {unit}", ylabel=f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points", ylim=(0, None))

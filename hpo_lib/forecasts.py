@@ -91,22 +91,17 @@ class QuantileForecasts:
             raise InputError(
                 f"{source}: column {(missing or ['q10'])[0]!r} is missing, expected origin, step, actual, q10 ..."
             )
-        if frame.empty:
-            raise InputError(f"{source}: holds no forecast, expected one row per origin and step; write them anew")
         ordered = frame.sort_values(["origin", "step"], kind="stable")
-        n, steps = ordered["origin"].nunique(), ordered["step"].to_numpy()
-        horizon = len(frame) // max(n, 1)
-        one_origin = ordered["origin"].to_numpy().reshape(n, horizon) if n * horizon == len(frame) else None
-        if (
-            one_origin is None
-            or (one_origin != one_origin[:, :1]).any()
-            or not np.array_equal(steps, np.tile(np.arange(1, horizon + 1), n))
-        ):
+        of_origin = ordered.groupby("origin", dropna=False)["step"]
+        sizes = of_origin.size()
+        in_order = (of_origin.cumcount() + 1 == ordered["step"]).all()
+        if sizes.nunique() != 1 or sizes.index.hasnans or not in_order:
             raise InputError(
-                f"{source}: rows do not form complete forecasts, expected the steps 1, 2, ... up to one horizon for "
-                "every origin, each once; write them anew"
+                f"{source}: rows do not form complete forecasts, expected for every origin the steps 1, 2 and so on, "
+                "each once and as many as for the others; write them anew"
             )
-        levels = tuple(sorted(float(name[1:]) / 100 for name in names))
+        n, horizon = len(sizes), int(sizes.iloc[0])
+        levels = tuple(sorted(round(float(name[1:]) / 100, 12) for name in names))
         return cls(
             values=np.stack([_numbers(ordered, _column(lv), source).reshape(n, horizon) for lv in levels], axis=2),
             actual=_numbers(ordered, "actual", source).reshape(n, horizon),

@@ -40,9 +40,9 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
 def score_table(run: StudyRun) -> pd.DataFrame:
     """Validation scores of the naive forecasts, the untuned defaults and the chosen trial, one row each."""
     rows = {name.replace("_", " "): scores for name, scores in run.result["baselines"].items()}
-    for number, label in ((0, "untuned defaults"), (run.chosen.number, "chosen")):
-        if run.trial(number).scores:
-            rows[f"{run.settings.model} {label} (trial {number})"] = dict(run.trial(number).scores)
+    for trial, label in ((run.default, "untuned defaults"), (run.chosen, "chosen")):
+        if trial.scores:
+            rows[f"{run.settings.model} {label} (trial {trial.number})"] = dict(trial.scores)
     return pd.DataFrame(rows).T[["mae", "rmse", "mape", "wape", "mase", "picp", "mean_width", "winkler", "pinball"]]
 
 

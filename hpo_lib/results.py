@@ -42,6 +42,7 @@ class TrialRecord:
     cause: str = ""
     seconds: float = 0.0
     best_step: int = 0
+    retry_of: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -57,6 +58,15 @@ class Selection:
     trial: int
     reason: str
     alternatives: Mapping[str, int]
+
+
+def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
+    """The trial of the untuned defaults: the first one, or its last retry where a worker died during it."""
+    found = trials[0]
+    for trial in trials:
+        if trial.retry_of == found.number:
+            found = trial
+    return found
 
 
 def pareto_front(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -163,7 +173,7 @@ def study_result(
         "best_params": dict(chosen.params),
         "selection": asdict(selection),
         "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
-        "default_trial": _summary(trials[0]) if trials else None,
+        "default_trial": _summary(default_trial(trials)) if trials else None,
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "study_name": study_name,
         "storage_path": storage_path,

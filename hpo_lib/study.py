@@ -5,11 +5,14 @@ This is the only module that imports optuna at run time (`storage` opens what `s
 
 import datetime as dt
 import hashlib
+import math
+import re
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import optuna
@@ -24,6 +27,8 @@ from hpo_lib.errors import InputError, StudyError
 from hpo_lib.evaluation import evaluate, validation_baselines
 from hpo_lib.families import get_family
 from hpo_lib.families.base import Choice, Dimension, Family, FloatRange, IntRange
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.metrics import METRICS
 from hpo_lib.objectives import OBJECTIVES
 from hpo_lib.paths import RunPaths
 from hpo_lib.provenance import code_provenance, data_provenance
@@ -34,6 +39,9 @@ from hpo_lib.study_run import StudyRun
 
 MAX_ATTEMPTS = 3
 """Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
+
+CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
+"""Scores kept of every check of a training, so that learning curves can be looked at without training again."""
 
 ALIKE_FAILURES = 3
 """This many failures with one cause, before any trial completed, end the study."""
@@ -57,7 +65,7 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
     with StudyLock(worker.paths.lock):
         worker.open()
         worker.run(progress)
-    return worker.finish()
+        return worker.finish()
 
 
 class _Worker:
@@ -75,9 +83,8 @@ class _Worker:
             "data": data_provenance(dataset),
             "seed": settings.seed,
             "preset": self.budget_name,
-            "budget": {"steps": self.budget.steps, "batch_size": self.budget.batch_size, "checks": self.budget.checks,
-                       "precision": self.budget.precision},
-        }  # fmt: skip
+            "budget": asdict(self.budget),
+        }
         self.stop_reason = ""
 
     def open(self) -> None:
@@ -119,9 +126,11 @@ class _Worker:
             if "interrupted" not in trial.user_attrs or trial.number in retried or "cause" in trial.user_attrs:
                 continue
             attempt = trial.user_attrs.get("attempt", 1)
-            if attempt >= MAX_ATTEMPTS or not trial.params:
+            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            # A worker that died while it drew parameters: they are drawn anew, as they were, see `_one_trial`.
+            if attempt >= MAX_ATTEMPTS or set(params) != set(self.distributions):
                 continue
-            self.study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number, "attempt": attempt + 1})
+            self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number, "attempt": attempt + 1})
 
     def _interrupt(self, trial_id: int, number: int) -> None:
         storage = self.study._storage
@@ -135,6 +144,9 @@ class _Worker:
     def run(self, progress: bool) -> None:
         """Work until the study holds all its trials or has to stop."""
         done = self._n_finished()
+        if done >= self.settings.trials:
+            print(f"The study holds {done} finished trials already, so nothing is trained; ask for more with `trials`.")
+            return
         bar = tqdm(total=self.settings.trials, initial=done, unit="trial", disable=not progress, file=sys.stdout)
         with bar:
             while (done := self._n_finished()) < self.settings.trials:
@@ -171,22 +183,33 @@ class _Worker:
         return _record(self.study.trials[trial.number])
 
     def _train_and_score(self, trial: Trial) -> list[float]:
-        forecaster = self.family.fit(trial.params, self.dataset, self.budget, seed=self.settings.seed)
+        curve: list[dict[str, float]] = []
+
+        def on_check(step: int, forecasts: QuantileForecasts) -> None:
+            curve.append({"step": step, **{name: METRICS[name](forecasts) for name in CURVE_METRICS}})
+
+        forecaster = self.family.fit(
+            trial.params, self.dataset, self.budget, seed=self.settings.seed, on_check=on_check
+        )
         results.write_predictions(self.paths.trial_predictions(trial.number), forecaster.validation)
         # Scored as stored, so that every figure can be computed again from the file alone.
         evaluation = evaluate(results.load_predictions(self.paths.trial_predictions(trial.number)), self.dataset)
+        for name, score in evaluation.scores.items():
+            if not math.isfinite(score):
+                raise ArithmeticError(f"score {name} is {score}")
         trial.set_user_attr("scores", evaluation.scores)
         trial.set_user_attr("by_step", evaluation.by_step)
         trial.set_user_attr("n_origins", evaluation.n_origins)
         trial.set_user_attr("best_step", forecaster.best_step)
+        trial.set_user_attr("curve", curve)
         return [objective.value(evaluation.scores) for objective in OBJECTIVES.values()]
 
     def _check_failures(self) -> None:
         finished = [t for t in self.records() if t.finished]
-        causes = {t.cause for t in finished}
-        if len(finished) >= ALIKE_FAILURES and all(t.state == "failed" for t in finished) and len(causes) == 1:
+        alike = {re.sub(r"\d+", "", t.cause) for t in finished}  # sizes, counts and steps may differ
+        if len(finished) >= ALIKE_FAILURES and all(t.state == "failed" for t in finished) and len(alike) == 1:
             raise StudyError(
-                f"the first {len(finished)} trials of {self.paths.study_name} all failed alike ({causes.pop()}); "
+                f"the first {len(finished)} trials of {self.paths.study_name} all failed alike ({finished[0].cause}); "
                 "mend that and run again under the same job_id, or choose another one"
             )
 
@@ -306,6 +329,7 @@ def _record(trial: FrozenTrial) -> TrialRecord:
         cause=attrs.get("cause", ""),
         seconds=attrs.get("seconds", 0.0),
         best_step=attrs.get("best_step", 0),
+        retry_of=attrs.get("retry_of"),
     )
 
 

@@ -32,6 +32,11 @@ class StudyRun:
         """The selected trial."""
         return self.trial(self.result["best_trial_number"])
 
+    @property
+    def default(self) -> TrialRecord:
+        """The trial of the untuned defaults."""
+        return results.default_trial(self.trials)
+
     def trial(self, number: int) -> TrialRecord:
         """The trial of that number."""
         return next(t for t in self.trials if t.number == number)

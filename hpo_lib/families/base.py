@@ -73,13 +73,21 @@ class Budget:
         steps: optimiser steps; the learning-rate schedule spans them.
         batch_size: windows per step.
         checks: how often, evenly over the steps, the validation origins are scored; the best check's weights are kept.
+        max_work: bound on steps times millions of weights, or None. A larger model gets fewer steps, so that no trial
+            takes a hundred times as long as another; unlike a limit in seconds it is the same on every machine.
         precision: Lightning's name of the number format used in training.
     """
 
     steps: int
     batch_size: int
     checks: int
+    max_work: float | None = None
     precision: str = "32-true"
+
+    def steps_for(self, n_weights: int) -> int:
+        """Steps for a model of ``n_weights`` trainable weights, at least one per check."""
+        steps = self.steps if self.max_work is None else min(self.steps, int(self.max_work / (n_weights / 1e6)))
+        return max(self.checks, steps)
 
 
 OnCheck = Callable[[int, QuantileForecasts], None]

@@ -9,7 +9,7 @@ import logging
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -62,11 +62,15 @@ class DartsFamily(Family):
                     "n_epochs": 1_000_000,  # the budget ends the training, by steps
                     "likelihood": QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
                     "random_state": seed,
-                    "optimizer_kwargs": {"lr": learning_rate, "weight_decay": float(params.get("weight_decay", 0.0))},
-                    "lr_scheduler_cls": torch.optim.lr_scheduler.OneCycleLR,
-                    "lr_scheduler_kwargs": {"max_lr": learning_rate, "total_steps": budget.steps, "interval": "step"},
+                    "optimizer_kwargs": {
+                        "lr": learning_rate,
+                        "fused": True,
+                        "weight_decay": float(params.get("weight_decay", 0.0)),
+                    },
+                    "lr_scheduler_cls": _OneCycle,
+                    "lr_scheduler_kwargs": {"max_lr": learning_rate, "budget": budget, "interval": "step"},
                     "pl_trainer_kwargs": {
-                        "max_steps": budget.steps,
+                        "max_steps": budget.steps,  # _BestWeights ends it before where the work is bounded
                         "precision": budget.precision,
                         "accelerator": "auto",
                         "devices": 1,
@@ -133,7 +137,8 @@ class _BestWeights(pl.Callback):
     ) -> None:
         self.family, self.dataset, self.scaling, self.on_check = family, dataset, scaling, on_check
         self.origins = dataset.validation_origins
-        self.check_steps = {round(budget.steps * (i + 1) / budget.checks) for i in range(budget.checks)}
+        self.budget = budget
+        self.steps = budget.steps
         self.lowest = math.inf
         self.best: tuple[int, QuantileForecasts, dict[str, torch.Tensor]] | None = None
         self.source: WindowSource | None = None
@@ -141,11 +146,16 @@ class _BestWeights(pl.Callback):
     def forecaster(self, module: PLForecastingModule) -> DartsForecaster:
         return DartsForecaster(module, self.dataset, self.scaling, calendar_as_past=self.family.calendar_as_past)
 
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.steps = self.budget.steps_for(_n_weights(module.parameters()))
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
-        if step not in self.check_steps:
+        trainer.should_stop = step >= self.steps
+        checks = self.budget.checks
+        if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
         assert isinstance(module, PLForecastingModule)
         if self.source is None:
@@ -171,6 +181,18 @@ class _BestWeights(pl.Callback):
         module.load_state_dict(weights)
         module.eval()
         return forecaster
+
+
+class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):
+    """One cycle over the steps that the budget grants a model of this size (Smith and Topin, 2018)."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, max_lr: float, budget: Budget) -> None:
+        n_weights = _n_weights(weight for group in optimizer.param_groups for weight in group["params"])
+        super().__init__(optimizer, max_lr=max_lr, total_steps=budget.steps_for(n_weights))
+
+
+def _n_weights(weights: Iterable[torch.Tensor]) -> int:
+    return sum(weight.numel() for weight in weights)
 
 
 @contextmanager

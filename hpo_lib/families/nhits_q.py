@@ -34,8 +34,8 @@ class NhitsQ(DartsFamily):
         "weight_decay": 1e-7,  # the library's is 0, the search space is logarithmic
     }
     budgets: ClassVar = {
-        "test": Budget(steps=20, batch_size=64, checks=2),
-        "laptop": Budget(steps=400, batch_size=256, checks=8),
+        "test": Budget(steps=20, batch_size=64, checks=2, max_work=200),
+        "laptop": Budget(steps=400, batch_size=256, checks=8, max_work=4000),
         "a100": Budget(steps=3000, batch_size=256, checks=15),
     }
 
