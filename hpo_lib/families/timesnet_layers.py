@@ -16,6 +16,8 @@ from neuralforecast.models.timesnet import Inception_Block_V1, TimesBlock, Times
 from torch import nn
 from torch.nn import functional as F
 
+from hpo_lib.families.spectral_conv import same_conv2d
+
 SPECTRUM_MOMENTUM = 0.05
 """Weight of the newest batch in the running spectrum."""
 
@@ -36,7 +38,7 @@ class MergedInception(Inception_Block_V1):
             bias = bias + convolution.bias
         rows, columns = (min(largest, size - 1) for size in x.shape[2:])
         weight = weight[:, :, largest - rows : largest + rows + 1, largest - columns : largest + columns + 1]
-        return F.conv2d(x, weight / self.num_kernels, bias / self.num_kernels, padding=(rows, columns))
+        return same_conv2d(x, weight / self.num_kernels, bias / self.num_kernels)
 
 
 class StablePeriodBlock(TimesBlock):
