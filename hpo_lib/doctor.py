@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -74,7 +75,7 @@ def _packages() -> Finding:
     for requirement in requirements:
         if "extra ==" in requirement:
             continue
-        package = requirement.split(">")[0].split("[")[0].strip()
+        package = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]  # "darts[torch]<0.49,>=0.48", "numpy<3,>=2.4"
         try:
             version(package)
         except PackageNotFoundError:

@@ -31,7 +31,7 @@ def data_overview(dataset: Dataset) -> Figure:
     left.set(ylabel=f"daily mean in {spec.unit}", title=spec.title)
     left.legend(fontsize=8, frameon=False, ncols=3)
     local = dataset.index.tz_convert(spec.tz)
-    for label, days in (("workdays", local.dayofweek < 5), ("weekends", local.dayofweek >= 5)):
+    for label, days in (("workdays", local.day_of_week < 5), ("weekends", local.day_of_week >= 5)):
         profile = target[days].groupby(local[days].hour).mean()
         right.plot(profile.index, profile, label=label)
     right.set(xlabel="local hour", ylabel=f"mean in {spec.unit}", xticks=range(0, 25, 6))

@@ -35,10 +35,10 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
     Raises:
         InputError, StudyError: as the study raises them; any other error in the notebook becomes a StudyError.
     """
-    import papermill
+    run = check(settings)
+    import papermill  # slow, and not needed for settings that are wrong
     from papermill.exceptions import PapermillExecutionError
 
-    run = check(settings)
     run.folder.mkdir(parents=True, exist_ok=True)
     _keep_earlier(run)
     try:

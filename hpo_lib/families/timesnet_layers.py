@@ -73,7 +73,7 @@ class StablePeriodBlock(TimesBlock):
         batch, length, channels = x.shape
         rows = -(-length // period)
         folded = F.pad(x, (0, 0, 0, rows * period - length)).reshape(batch, rows, period, channels)
-        image: torch.Tensor = self.conv(folded.permute(0, 3, 1, 2).contiguous())
+        image: torch.Tensor = self.conv(folded.permute(0, 3, 1, 2))
         return image.permute(0, 2, 3, 1).reshape(batch, -1, channels)[:, :length]
 
 

@@ -20,6 +20,7 @@ class TimesnetQ(DartsFamily):
     name = "TIMESNET_Q"
     title = "TimesNet"
     calendar_as_past = True
+    network: ClassVar = PastCovariateTimesNet
     search_space: ClassVar = {
         "hidden_size": Choice((64, 128, 256)),
         "conv_hidden_size": Choice((32, 64, 128)),
@@ -36,7 +37,7 @@ class TimesnetQ(DartsFamily):
 
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
         return NeuralForecastModel(
-            model=PastCovariateTimesNet,
+            model=self.network,
             model_kwargs={
                 "hidden_size": params["hidden_size"],
                 "conv_hidden_size": params["conv_hidden_size"],
