@@ -299,7 +299,7 @@ TOML_CASES: dict[str, tuple[Callable, str]] = {
     "name_wrong": (
         lambda d: d.edit_toml('name = "small"', 'name = "a/b"'),
         "{path}/small.toml: name is 'a/b', expected 1 to 100 letters, digits, '_', '.' or '-', starting with a "
-        "letter or digit, because it becomes part of file names; choose another name",
+        "letter or digit (it becomes part of file names); choose another name",
     ),
     "column_with_two_roles": (
         lambda d: d.edit_toml('["hour",', '["hour", "temp",'),

@@ -98,13 +98,17 @@ def test_when_the_gap_rule_is_none_then_a_single_missing_hour_is_an_error(small)
         small.load()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture
+def complete(small) -> pd.DataFrame:
+    return small.load().frame
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(line=st.integers(3, 2160))
 @example(line=23)  # Sunday 23:00 local time
 @example(line=24)  # Monday 00:00
-def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(small, line):
+def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(small, complete, line):
     text = small.csv.read_text()
-    complete = small.load().frame
     small.drop(line)
     dataset = small.load()
     small.csv.write_text(text)

@@ -86,9 +86,7 @@ def test_when_the_two_waters_are_compared_then_they_are_not_one_series_rescaled(
 
 def test_when_the_level_is_changed_then_demand_scales_and_weather_stays(twins):
     other = simulate(replace(load_spec("heat"), twin=TwinSpec("heat", 11, 3.8)))
-    assert other["heat_consumption"].to_numpy() == pytest.approx(
-        2 * twins["heat"]["heat_consumption"].to_numpy(), abs=1e-8
-    )
+    np.testing.assert_allclose(other["heat_consumption"], 2 * twins["heat"]["heat_consumption"], rtol=0, atol=1e-8)
     assert (other["temp"] == twins["heat"]["temp"]).all()
 
 
@@ -152,7 +150,7 @@ def test_when_air_of_20_degrees_is_half_saturated_then_the_dew_point_is_that_of_
 def test_when_a_twin_is_simulated_then_its_dew_point_fits_temperature_and_humidity(named):
     _, table = named
     expected = dew_point(table["temp"].to_numpy(), table["humidity"].to_numpy())
-    assert table["dew_point"].to_numpy() == pytest.approx(expected, abs=0.0051)
+    np.testing.assert_allclose(table["dew_point"], expected, rtol=0, atol=0.0051)
     assert (table["dew_point"] <= table["temp"] + 0.005).all()
 
 

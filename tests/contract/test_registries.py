@@ -1,0 +1,188 @@
+"""What every metric and objective promises, whoever adds it, and what the registry of families promises.
+
+Families themselves are under contract in test_families.py. Nothing here imports darts or torch.
+"""
+
+import ast
+import inspect
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib import metrics
+from hpo_lib.errors import InputError
+from hpo_lib.families import base, family_names, get_family
+from hpo_lib.families.base import Budget, Choice, Family, FloatRange, IntRange
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.metrics import METRICS
+from hpo_lib.objectives import OBJECTIVES
+
+FAMILIES = Path(base.__file__).parent
+ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, freq="D", tz="UTC")
+
+
+def random_forecasts(seed: int) -> QuantileForecasts:
+    rng = np.random.default_rng(seed)
+    centre = rng.lognormal(size=(30, 24))
+    values = centre[:, :, None] * np.sort(rng.uniform(0.3, 2.5, size=(30, 24, 3)), axis=2)
+    return QuantileForecasts(values, centre, ORIGINS)
+
+
+def perfect(f: QuantileForecasts) -> QuantileForecasts:
+    return QuantileForecasts(np.repeat(f.actual[:, :, None], 3, axis=2), f.actual, f.origins)
+
+
+# Metrics
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_when_forecasts_are_scored_then_a_metric_is_a_finite_float_and_changes_nothing(name: str) -> None:
+    for seed in range(5):
+        f = random_forecasts(seed)
+        before = f.values.copy(), f.actual.copy()
+        score = METRICS[name](f)
+        assert type(score) is float
+        assert math.isfinite(score)
+        assert (f.values == before[0]).all()
+        assert (f.actual == before[1]).all()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_when_a_forecast_is_perfect_then_no_other_scores_better(name: str) -> None:
+    best = METRICS[name](perfect(random_forecasts(0)))
+    scores = [METRICS[name](random_forecasts(seed)) for seed in range(20)]
+    if name == "picp":
+        assert best == 100 > max(scores)
+    else:
+        assert best == 0 < min(scores)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_when_origins_come_in_another_order_then_a_metric_is_the_same(name: str) -> None:
+    f, order = random_forecasts(1), np.random.default_rng(2).permutation(30)
+    shuffled = QuantileForecasts(f.values[order], f.actual[order], f.origins[order])
+    assert METRICS[name](shuffled) == pytest.approx(METRICS[name](f))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_when_a_metric_is_added_then_it_is_a_documented_function_of_its_own_name(name: str) -> None:
+    metric = METRICS[name]
+    assert inspect.getdoc(metric)
+    assert getattr(metrics, name) is metric
+    assert list(inspect.signature(metric).parameters) == ["f"]
+
+
+# Objectives
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_when_an_objective_is_added_then_it_has_its_name_a_label_and_a_direction(name: str) -> None:
+    objective = OBJECTIVES[name]
+    assert objective.name == name
+    assert objective.label.strip()
+    assert objective.direction in ("minimize", "maximize")
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_when_scores_are_those_of_a_study_then_an_objective_is_finite_and_reads_nothing_else(name: str) -> None:
+    for seed in range(5):
+        scores = metrics.score(random_forecasts(seed), np.random.default_rng(seed).lognormal(size=100))
+        assert math.isfinite(OBJECTIVES[name].value(scores))
+
+
+# Families
+
+
+class Fake(Family):
+    name = "FAKE_Q"
+    title = "Fake"
+    search_space: ClassVar = {"depth": IntRange(1, 4), "width": Choice((256, 512)), "lr": FloatRange(1e-5, 1e-2, True)}
+    defaults: ClassVar = {"depth": 2, "width": 256, "lr": 1e-3}
+    budgets: ClassVar = {"test": Budget(1, 1, 1)}
+
+    def fit(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_when_families_are_listed_then_the_three_of_the_thesis_are_there() -> None:
+    assert {"NHITS_Q", "TFT_Q", "TIMESNET_Q"} <= set(family_names())
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_when_a_family_has_a_file_then_the_file_declares_that_name_and_registers_it(name: str) -> None:
+    tree = ast.parse((FAMILIES / f"{name.lower()}.py").read_text(encoding="utf-8"))
+    statements = [statement for statement in ast.walk(tree) if isinstance(statement, ast.Assign)]
+    declared = [s.value.value for s in statements if ast.unparse(s.targets[0]) == "name"]
+    assert declared == [name]
+    calls = [ast.unparse(s.value.func) for s in tree.body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
+    assert calls == ["register"]
+
+
+def test_when_families_are_only_named_then_none_of_their_libraries_is_imported() -> None:
+    script = "import sys; from hpo_lib.families import family_names; family_names(); print('torch' in sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", script], cwd=FAMILIES.parent.parent, check=True, capture_output=True, text=True
+    ).stdout
+    assert shown == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("tft_q", "did you mean TFT_Q? "),
+        ("NHITS", "did you mean NHITS_Q? "),
+        ("TIMES_NET_Q", "did you mean TIMESNET_Q? "),
+        ("LSTM", ""),
+        ("../base", ""),
+    ],
+)
+def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(name: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        get_family(name)
+    assert str(caught.value) == (
+        f"model is {name!r}, which is not a model family; {hint}Allowed: {', '.join(family_names())}"
+    )
+
+
+def test_when_two_families_have_one_name_then_the_second_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_FAMILIES", {})
+    family = Fake()
+    assert base.register(family) is family
+    with pytest.raises(ValueError, match=r"^two families are named FAKE_Q$"):
+        base.register(Fake())
+
+
+GOOD = dict(Fake.defaults)
+WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
+    ({**GOOD, "dept": 2}, "FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: depth, width, lr"),
+    (
+        {"depth": 2, "width": 256},
+        "hyperparameter 'lr' of FAKE_Q is missing; add it (a number from 1e-05 to 0.01)",
+    ),
+    ({**GOOD, "depth": 0}, "depth is 0, expected a whole number from 1 to 4"),
+    ({**GOOD, "depth": 5}, "depth is 5, expected a whole number from 1 to 4"),
+    ({**GOOD, "depth": 2.0}, "depth is 2.0, expected a whole number from 1 to 4"),
+    ({**GOOD, "depth": True}, "depth is True, expected a whole number from 1 to 4"),
+    ({**GOOD, "width": 300}, "width is 300, expected one of 256, 512"),
+    ({**GOOD, "lr": 0.02}, "lr is 0.02, expected a number from 1e-05 to 0.01"),
+    ({**GOOD, "lr": "fast"}, "lr is 'fast', expected a number from 1e-05 to 0.01"),
+    ({**GOOD, "lr": math.nan}, "lr is nan, expected a number from 1e-05 to 0.01"),
+]
+
+
+@pytest.mark.parametrize(("params", "sentence"), WRONG_PARAMS, ids=lambda value: str(value)[:40])
+def test_when_hyperparameters_are_wrong_then_the_sentence_says_which_and_what_is_allowed(params, sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Fake().check_params(params, "best.json")
+    assert str(caught.value) == f"best.json: {sentence}"
+
+
+@pytest.mark.parametrize("params", [{"depth": d, "width": 512, "lr": lr} for d in (1, 4) for lr in (1e-5, 1e-2)])
+def test_when_hyperparameters_lie_on_the_bounds_then_they_are_taken(params: dict[str, Any]) -> None:
+    Fake().check_params(params)

@@ -1,0 +1,191 @@
+"""The one direction of imports, what may import heavy libraries, and how large a module may be.
+
+A new module fails here until it has its line in `MAY_IMPORT`: put it below everything that it imports.
+"""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "hpo_lib"
+
+# Room (a module, or a folder of modules) -> rooms that it may import. Rows run from the bottom of the building to its
+# top, and a row may name rows above it only, so nothing can ever import in a circle or upwards.
+MAY_IMPORT: dict[str, set[str]] = {
+    "hpo_lib": set(),
+    "errors": set(),
+    "paths": {"errors"},
+    "settings": {"errors", "paths"},
+    "forecasts": {"errors"},
+    "metrics": {"forecasts"},
+    "data": {"errors", "paths"},
+    "families": {"errors", "forecasts", "metrics", "data"},
+    "objectives": {"forecasts", "metrics"},
+    "baselines": {"forecasts", "data"},
+    "evaluation": {"forecasts", "metrics", "data", "baselines"},
+    "results": {"errors", "paths", "settings", "forecasts"},
+    "provenance": {"hpo_lib", "paths", "data"},
+    "storage": {"errors", "paths"},
+    "study_run": {"paths", "settings", "forecasts", "data", "results"},
+    "study": {
+        "errors", "paths", "settings", "forecasts", "metrics", "data", "families", "objectives", "evaluation",
+        "results", "provenance", "storage", "study_run",
+    },
+    "figures": {"forecasts", "data", "results"},
+    "report": {"data", "results", "study_run"},
+    "runs": {"errors", "paths", "settings", "data", "families"},
+    "doctor": {"hpo_lib", "errors", "paths", "data", "provenance"},
+    "cli": {"errors", "paths", "settings", "data", "runs", "doctor"},
+    "__main__": {"cli"},
+}  # fmt: skip
+
+# Library -> rooms that may import it at run time, be it inside a function.
+HEAVY: dict[str, set[str]] = {
+    "optuna": {"study", "storage"},
+    "torch": {"families", "settings", "provenance"},
+    "pytorch_lightning": {"families"},
+    "darts": {"families"},
+    "neuralforecast": {"families"},
+    "papermill": {"runs"},
+    "matplotlib": {"figures"},
+}
+
+MAX_LINES = 300
+LONGER = {"study": 400}  # create, resume, retry, stop, report: one worker; to be split when it next grows
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
+
+
+def room(module: str) -> str:
+    """hpo_lib.data.load -> data, hpo_lib.paths -> paths, hpo_lib -> hpo_lib."""
+    return module.split(".")[1] if "." in module else module
+
+
+def imports(module: str, *, run_time_only: bool = False) -> Iterator[str]:
+    """Every module or package that a module imports, wherever in its code; of hpo_lib the module itself."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    if run_time_only:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import hides where it leads"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+def own_imports(module: str) -> set[str]:
+    return {name for name in imports(module) if name.split(".")[0] == "hpo_lib"}
+
+
+def test_when_the_table_is_read_then_it_lists_the_modules_that_exist_and_only_leads_downwards() -> None:
+    rooms = {room(module) for module in MODULES}
+    assert rooms - set(MAY_IMPORT) == set(), "new modules: give them a row in MAY_IMPORT"
+    assert set(MAY_IMPORT) - rooms == set(), "gone: take the rows out of MAY_IMPORT"
+    below: set[str] = set()
+    for name, allowed in MAY_IMPORT.items():
+        assert allowed <= below, f"{name} may not import {allowed - below}, which stand above it"
+        below.add(name)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_when_a_module_imports_another_then_its_row_of_the_table_allows_it(module: str) -> None:
+    own = room(module)
+    wrong = {name for name in own_imports(module) if room(name) not in MAY_IMPORT.get(own, set()) | {own}}
+    assert wrong == set(), f"{module} imports {wrong}, which is not downwards"
+
+
+def test_when_modules_of_one_folder_import_each_other_then_never_in_a_circle() -> None:
+    list(graphlib.TopologicalSorter({module: own_imports(module) - {module} for module in MODULES}).static_order())
+
+
+def test_when_a_family_is_added_then_it_knows_of_no_other_family() -> None:
+    families = {module for module in MODULES if module.startswith("hpo_lib.families.") and module.endswith("_q")}
+    assert len(families) >= 3
+    assert {(f, other) for f in families for other in own_imports(f) & families if other != f} == set()
+
+
+@pytest.mark.parametrize("library", HEAVY)
+def test_when_a_heavy_library_is_imported_then_only_where_it_belongs(library: str) -> None:
+    users = {
+        room(module)
+        for module in MODULES
+        for name in imports(module, run_time_only=True)
+        if name.split(".")[0] == library
+    }
+    assert users <= HEAVY[library]
+    assert users, f"nobody imports {library} any more: take it out of the table"
+
+
+def test_when_everything_but_study_and_families_is_imported_then_no_training_library_is_loaded() -> None:
+    light = [m for m in MODULES if m != "hpo_lib.study" and (room(m) != "families" or m == "hpo_lib.families.base")]
+    assert {"hpo_lib.figures", "hpo_lib.results", "hpo_lib.cli", "hpo_lib.report", "hpo_lib.metrics"} <= set(light)
+    heavy = ["torch", "darts", "neuralforecast", "pytorch_lightning", "ray", "optuna", "papermill"]
+    script = f"import sys, {', '.join(light)}; print([name for name in {heavy} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert shown == "[]\n"
+
+
+def test_when_the_command_line_starts_then_it_loads_no_table_library_either() -> None:
+    script = "import sys, hpo_lib.cli; print([name for name in ('pandas', 'matplotlib') if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert shown == "[]\n"
+
+
+def test_when_a_file_is_named_then_paths_names_it() -> None:
+    """Nobody else joins a folder and a file name; joining two variables is not naming."""
+    joined = [
+        f"{module}: {ast.unparse(node)}"
+        for module, file in MODULES.items()
+        if room(module) != "paths"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+        if isinstance(node.right, ast.JoinedStr)
+        or (isinstance(node.right, ast.Constant) and isinstance(node.right.value, str))
+    ]
+    assert joined == []
+
+
+def test_when_a_module_is_named_then_it_says_what_is_in_it() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "core", "base_utils"}
+    assert {file.stem for file in MODULES.values()} & vague == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_when_a_module_grows_then_it_is_split_in_time(module: str) -> None:
+    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGER.get(room(module), MAX_LINES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_when_a_module_is_opened_then_its_first_line_says_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+
+
+def test_when_an_error_may_happen_then_nobody_catches_everything_except_the_study_and_the_writers() -> None:
+    """A broad except turns a mistake into a number; each of these keeps or raises what it caught."""
+    broad = {
+        f"{room(module)} {ast.unparse(node.type) if node.type else 'bare'}"
+        for module, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        if node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
+    }
+    assert broad <= {"study Exception", "results BaseException"}

@@ -1,0 +1,168 @@
+"""What a user reads after a wrong parameter: one exact sentence, from the library and from the command line."""
+
+from typing import Any
+
+import pytest
+
+from hpo_lib.cli import main
+from hpo_lib.data.registry import known_datasets
+from hpo_lib.errors import InputError
+from hpo_lib.families import family_names
+from hpo_lib.settings import Settings
+
+ID = (
+    "expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
+    "(it becomes part of file names); choose another job_id"
+)
+FIELDS = (
+    "Allowed: model, dataset, trials, job_id, seed, test, preset, time_budget_hours, storage, policy, data_dir, "
+    "runs_dir"
+)
+STORAGE = "Allowed: sqlite, journal, or a database URL such as postgresql://user@host/db"
+PRESET = "Allowed: auto, test, laptop, a100"
+POLICY = "Allowed: calibrated, lowest_mae, knee"
+WHOLE = "expected a whole number of at least 0"
+TEXT = "expected a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"
+HOURS = "expected a number of hours, 0 for no limit"
+
+WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
+    ({"trails": 5}, f"parameter 'trails' is unknown; did you mean trials? {FIELDS}"),
+    ({"workers": 5}, f"parameter 'workers' is unknown; {FIELDS}"),
+    ({"model": 5}, "parameter model is 5, expected a text"),
+    ({"model": ""}, "parameter model is '', expected a text"),
+    ({"model": None}, "parameter model is None, expected a text"),
+    ({"dataset": ["heat"]}, "parameter dataset is ['heat'], expected a text"),
+    ({"trials": None}, f"parameter trials is None, {WHOLE}"),
+    ({"trials": -1}, f"parameter trials is -1, {WHOLE}"),
+    ({"trials": 2.5}, f"parameter trials is 2.5, {WHOLE}"),
+    ({"trials": 3.0}, f"parameter trials is 3.0, {WHOLE}"),
+    ({"trials": "fifty"}, f"parameter trials is 'fifty', {WHOLE}"),
+    ({"trials": True}, f"parameter trials is True, {WHOLE}"),
+    ({"seed": -1}, f"parameter seed is -1, {WHOLE}"),
+    ({"seed": None}, f"parameter seed is None, {WHOLE}"),
+    ({"seed": False}, f"parameter seed is False, {WHOLE}"),
+    ({"test": "yes"}, "parameter test is 'yes', expected true or false"),
+    ({"test": 1}, "parameter test is 1, expected true or false"),
+    ({"test": None}, "parameter test is None, expected true or false"),
+    ({"preset": "A100"}, f"parameter preset is 'A100'; did you mean a100? {PRESET}"),
+    ({"preset": None}, f"parameter preset is None; {PRESET}"),
+    ({"policy": "lowest mae"}, f"parameter policy is 'lowest mae'; did you mean lowest_mae? {POLICY}"),
+    ({"policy": 1}, f"parameter policy is 1; {POLICY}"),
+    ({"storage": "sqlit"}, f"storage is 'sqlit'; did you mean sqlite? {STORAGE}"),
+    ({"storage": "study.db"}, f"storage is 'study.db'; {STORAGE}"),
+    ({"storage": None}, "parameter storage is None, expected a text"),
+    ({"time_budget_hours": None}, f"parameter time_budget_hours is None, {HOURS}"),
+    ({"time_budget_hours": float("inf")}, f"parameter time_budget_hours is inf, {HOURS}"),
+    ({"time_budget_hours": -2.5}, f"parameter time_budget_hours is -2.5, {HOURS}"),
+    ({"time_budget_hours": float("nan")}, f"parameter time_budget_hours is nan, {HOURS}"),
+    ({"time_budget_hours": "2h"}, f"parameter time_budget_hours is '2h', {HOURS}"),
+    ({"time_budget_hours": True}, f"parameter time_budget_hours is True, {HOURS}"),
+    ({"data_dir": 5}, "parameter data_dir is 5, expected a text"),
+    ({"runs_dir": None}, "parameter runs_dir is None, expected a text"),
+    ({"job_id": "../heat"}, f"job_id is '../heat', {ID}"),
+    ({"job_id": "a;rm"}, f"job_id is 'a;rm', {ID}"),
+    ({"job_id": "$(id)"}, f"job_id is '$(id)', {ID}"),
+    ({"job_id": "-1"}, f"job_id is '-1', {ID}"),
+    ({"job_id": -1}, f"job_id is '-1', {ID}"),
+    (
+        {"job_id": 1e22},  # what papermill makes of `-p job_id 1e22`
+        f"parameter job_id is 1e+22, {TEXT}",
+    ),
+    (
+        {"job_id": True},
+        f"parameter job_id is True, {TEXT}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG_SETTINGS, ids=lambda value: str(value)[:40])
+def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Settings.create(**{"model": "TFT_Q", "dataset": "heat", **wrong})
+    assert str(caught.value) == sentence
+
+
+RUN = ["run", "--model", "TFT_Q", "--dataset", "heat"]
+MODELS = f"Allowed: {', '.join(family_names())}"
+DATASETS = f"Allowed: {', '.join(known_datasets())}; or give the path of a dataset TOML"
+TOML = "give the path of a dataset TOML or a name from `hpo datasets`"
+PREPARE = ["prepare", "--dataset", "heat", "--out", "nowhere.csv"]
+
+WRONG_COMMANDS: list[tuple[list[str], str]] = [
+    (
+        ["run", "--model", "TFT", "--dataset", "heat"],
+        f"model is 'TFT', which is not a model family; did you mean TFT_Q? {MODELS}",
+    ),
+    (
+        ["run", "--model", "LSTM", "--dataset", "heat"],
+        f"model is 'LSTM', which is not a model family; {MODELS}",
+    ),
+    (
+        ["run", "--model", "TFT_Q", "--dataset", "haet"],
+        f"dataset is 'haet', which is not in the registry; did you mean heat? {DATASETS}",
+    ),
+    (
+        ["run", "--model", "TFT_Q", "--dataset", "my/heat.toml"],
+        f"dataset file my/heat.toml does not exist; {TOML}",
+    ),
+    ([*RUN, "--trials", "-1"], f"parameter trials is -1, {WHOLE}"),
+    ([*RUN, "--job-id", "a/b"], f"job_id is 'a/b', {ID}"),
+    ([*RUN, "--seed", "-3"], f"parameter seed is -3, {WHOLE}"),
+    ([*RUN, "--preset", "h100"], f"parameter preset is 'h100'; did you mean a100? {PRESET}"),
+    ([*RUN, "--policy", "best"], f"parameter policy is 'best'; {POLICY}"),
+    ([*RUN, "--storage", "redis"], f"storage is 'redis'; {STORAGE}"),
+    ([*RUN, "--time-budget-hours", "-2"], f"parameter time_budget_hours is -2.0, {HOURS}"),
+    (
+        ["prepare", "--dataset", "water", "--raw", "raw.csv"],
+        f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}",
+    ),
+    ([*PREPARE, "--raw", "absent.csv"], "absent.csv: this raw CSV does not exist; give the path of a CSV file"),
+    (
+        [*PREPARE, "--raw", "nowhere.csv"],
+        "nowhere.csv: the output is also an input, which would be overwritten; give another --out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("argv", "sentence"), WRONG_COMMANDS, ids=lambda value: str(value)[:60])
+def test_when_a_command_is_given_something_wrong_then_it_prints_one_sentence_and_ends_with_2(
+    argv: list[str], sentence: str, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr("papermill.execute_notebook", lambda *_, **__: pytest.fail("a study was started"))
+    monkeypatch.chdir(tmp_path)
+    folders = ["--runs-dir", str(tmp_path / "runs"), "--data-dir", str(tmp_path / "data")] if argv[0] == "run" else []
+    assert main([*argv, *folders]) == 2
+    assert capsys.readouterr() == ("", f"hpo: {sentence}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+WRONG_USAGE: list[tuple[list[str], str]] = [
+    ([], "hpo: error: the following arguments are required: COMMAND"),
+    (["run", "--model", "TFT_Q"], "hpo run: error: the following arguments are required: --dataset"),
+    (["prepare", "--dataset", "heat"], "hpo prepare: error: the following arguments are required: --raw"),
+    ([*RUN, "--trials", "many"], "hpo run: error: argument --trials: invalid int value: 'many'"),
+    ([*RUN, "--trials"], "hpo run: error: argument --trials: expected one argument"),
+    ([*RUN, "--trails", "5"], "hpo: error: unrecognized arguments: --trails 5"),
+    ([*RUN, "--trial", "5"], "hpo: error: unrecognized arguments: --trial 5"),  # no guessing of shortened options
+    ([*RUN, "extra"], "hpo: error: unrecognized arguments: extra"),
+]
+
+
+@pytest.mark.parametrize(("argv", "last_line"), WRONG_USAGE, ids=lambda value: str(value)[:60])
+def test_when_a_command_is_used_wrongly_then_usage_is_shown_and_it_ends_with_2(argv, last_line, capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: hpo")
+    assert err.splitlines()[-1] == last_line
+
+
+def test_when_a_command_does_not_exist_then_the_ones_that_do_are_named(capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["runn"])
+    assert caught.value.code == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "invalid choice: 'runn'" in message
+    assert all(command in message for command in ("run", "datasets", "prepare", "doctor"))

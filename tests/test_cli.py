@@ -1,0 +1,239 @@
+"""The ``hpo`` command; what it says to wrong parameters is in test_broken_parameters.py."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from hpo_lib import paths
+from hpo_lib.cli import _parser, main
+from hpo_lib.data.load import load_dataset
+from hpo_lib.data.registry import known_datasets, load_spec
+
+COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_when_help_is_asked_for_then_it_shows_an_example_that_the_command_itself_understands(command, capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    (example,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("example: ")]
+    words = example.removeprefix("example: hpo ").split()
+    assert words[0] == command
+    _parser().parse_args(words)
+
+
+def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_does(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    for command in COMMANDS:
+        assert any(line.split()[:1] == [command] and len(line.split()) > 3 for line in lines), command
+
+
+def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes() -> None:
+    script = shutil.which("hpo", path=str(Path(sys.executable).parent))
+    wrong = ["run", "--model", "TFT", "--dataset", "heat"]
+    ways = [[sys.executable, "-m", "hpo_lib"], *([[script]] if script else [])]
+    for way in ways:
+        ended = subprocess.run([*way, *wrong], cwd=paths.PROJECT_ROOT, capture_output=True, text=True)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("hpo: model is 'TFT', which is not a model family; did you mean TFT_Q?")
+        shown = subprocess.run([*way, "--help"], cwd=paths.PROJECT_ROOT, capture_output=True, text=True)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert shown.stdout.startswith("usage: hpo ")
+
+
+# hpo datasets
+
+
+def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(tmp_path: Path, capsys) -> None:
+    assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(known_datasets())
+    for line, name in zip(lines, known_datasets(), strict=True):
+        assert f"SIMULATED, since {tmp_path / load_spec(name).csv} is absent" in line
+
+
+# hpo prepare
+
+TOML = """\
+name = "small"
+title = "Seventy days of water"
+csv = "features.csv"
+unit = "m3/h"
+target = "water_consumption"
+frequency = "h"
+timezone = "Europe/Copenhagen"
+country = "DK"
+past_covariates = ["temp", "water_lag_1h", "water_lag_24h", "water_rolling_24h"]
+future_covariates = ["hour", "day_of_week", "is_weekend", "is_public_holiday", "is_school_holiday"]
+optional_covariates = ["temp"]
+
+[splits]
+train_end = "2018-05-31 23:00"
+val_end = "2018-06-05 23:00"
+
+[gaps]
+fill = "linear"
+max_hours = 3
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """The TOML of a dataset; beside it its raw CSV, in which two hours are missing, and a list of school holidays."""
+    index = pd.date_range("2018-04-01", periods=70 * 24, freq="h", tz="UTC")
+    raw = pd.DataFrame({"0": 5 + np.arange(len(index)) % 24 / 10}, index=index)
+    raw.drop(index[[100, 101]]).to_csv(tmp_path / "raw.csv")
+    holidays = "start_date,end_date,description\n2018-03-01,2018-03-02,early\n2018-06-30,2018-08-12,summer\n"
+    (tmp_path / "holidays.csv").write_text(holidays, encoding="utf-8")
+    toml = tmp_path / "small.toml"
+    toml.write_text(TOML, encoding="utf-8")
+    return toml
+
+
+def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(small: Path, capsys) -> None:
+    folder = small.parent
+    out = folder / "data" / "features.csv"
+    argv = ["prepare", "--dataset", str(small), "--raw", str(folder / "raw.csv"), "--out", str(out)]
+    assert main([*argv, "--school-holidays", str(folder / "holidays.csv")]) == 0
+    text, errors = capsys.readouterr()
+    assert errors == ""
+    assert text.splitlines()[0].startswith(f"wrote {out}: ")
+    assert text.splitlines()[1:] == [
+        "filled 2 missing hours by the gap rule of the dataset", "left out, for want of a weather file: temp"
+    ]  # fmt: skip
+    dataset = load_dataset(load_spec(small), folder / "data")
+    assert (dataset.source, dataset.path, dataset.n_filled) == ("csv", str(out), 0)
+    assert dataset.past == ("water_lag_1h", "water_lag_24h", "water_rolling_24h")
+    expected = 5 + np.arange(70 * 24) % 24 / 10
+    hours = (dataset.index - pd.Timestamp("2018-04-01", tz="UTC")) // pd.Timedelta(hours=1)
+    assert dataset.target.to_numpy() == pytest.approx(expected[hours])
+    assert (dataset.frame["water_lag_24h"].to_numpy() == pytest.approx(expected[hours - 24])) is True
+
+
+def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_nothing_is_written(small, capsys) -> None:
+    raw, out = small.parent / "raw.csv", small.parent / "features.csv"
+    raw.write_text(raw.read_text(encoding="utf-8").replace("5.1\n", "much\n", 1), encoding="utf-8")
+    assert main(["prepare", "--dataset", str(small), "--raw", str(raw), "--out", str(out)]) == 2
+    text, error = capsys.readouterr()
+    assert text == ""
+    assert error.startswith(f"hpo: {raw}: line 3, column 'water_consumption' is 'much', expected a finite number")
+    assert not out.exists()
+
+
+# hpo run. Real executions are slow tests; here papermill is a stub.
+
+
+class Papermill:
+    """Stands in for ``papermill.execute_notebook``: writes a record, then raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.error: BaseException | None = None
+
+    def __call__(self, source: str, record: str, *, parameters: dict[str, Any], cwd: str, **_: Any) -> None:
+        self.calls.append({"source": source, "parameters": parameters, "cwd": cwd})
+        Path(record).write_text(f"attempt {len(self.calls)}", encoding="utf-8")
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def papermill(monkeypatch: pytest.MonkeyPatch, small: Path) -> Papermill:
+    stub = Papermill()
+    monkeypatch.setattr("papermill.execute_notebook", stub)
+    raw, out = str(small.parent / "raw.csv"), str(small.parent / "features.csv")
+    assert main(["prepare", "--dataset", str(small), "--raw", raw, "--out", out]) == 0
+    return stub
+
+
+def run(small: Path, *more: str) -> int:
+    folders = ["--data-dir", str(small.parent), "--runs-dir", str(small.parent / "runs")]
+    return main(["run", "--model", "TFT_Q", "--dataset", str(small), "--job-id", "4711", *folders, *more])
+
+
+def record_of(small: Path) -> Path:
+    return small.parent / "runs" / "TFT_Q_small" / "hpo_TFT_Q_small_4711.ipynb"
+
+
+def test_when_a_study_is_run_then_the_template_gets_the_parameters_and_the_record_has_its_name(
+    small, papermill, capsys
+) -> None:
+    capsys.readouterr()
+    assert run(small, "--trials", "7", "--seed", "3", "--storage", "journal", "--time-budget-hours", "1.5") == 0
+    assert capsys.readouterr() == (f"record: {record_of(small)}\n", "")
+    (call,) = papermill.calls
+    assert (call["source"], call["cwd"]) == (str(paths.HPO_NOTEBOOK), str(paths.PROJECT_ROOT))
+    assert call["parameters"] == {
+        "model": "TFT_Q", "dataset": str(small), "trials": 7, "job_id": "4711", "seed": 3, "test": False,
+        "preset": "auto", "time_budget_hours": 1.5, "storage": "journal", "policy": "calibrated",
+        "data_dir": str(small.parent), "runs_dir": str(small.parent / "runs"),
+    }  # fmt: skip
+
+
+def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(small, papermill) -> None:
+    for _ in range(3):
+        assert run(small) == 0
+    record = record_of(small)
+    texts = {file.name: file.read_text(encoding="utf-8") for file in record.parent.glob("*.ipynb")}
+    assert texts == {
+        record.name: "attempt 3",
+        "hpo_TFT_Q_small_4711.attempt-1.ipynb": "attempt 1",
+        "hpo_TFT_Q_small_4711.attempt-2.ipynb": "attempt 2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "code", "shown"),
+    [
+        ("InputError", "seed is wrong; mend it", 2, "hpo: seed is wrong; mend it\n"),
+        ("StudyError", "no trial completed", 1, "hpo: no trial completed\n"),
+        (
+            "KeyError",
+            "'mae'",
+            1,
+            "hpo: the notebook stopped with KeyError: 'mae'; the cell is marked in {record}\n",
+        ),
+    ],
+)
+def test_when_the_notebook_fails_then_its_sentence_and_the_right_exit_code_come_out(
+    small, papermill, capsys, name: str, message: str, code: int, shown: str
+) -> None:
+    capsys.readouterr()
+    papermill.error = PapermillExecutionError(2, 3, "run_study(settings)", name, message, [])
+    assert run(small) == code
+    assert capsys.readouterr() == ("", shown.format(record=record_of(small)))
+
+
+def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown(small, papermill, capsys) -> None:
+    capsys.readouterr()
+    papermill.error = KeyboardInterrupt()
+    assert run(small) == 1
+    assert capsys.readouterr().err == (
+        f"hpo: interrupted; finished trials are kept, `hpo run --model TFT_Q --dataset {small} --job-id 4711` "
+        "with the same options goes on\n"
+    )
+
+
+def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves_no_folder(
+    small, papermill, capsys
+) -> None:
+    csv = small.parent / "features.csv"
+    csv.write_text(csv.read_text(encoding="utf-8").replace("water_lag_1h", "lag", 1), encoding="utf-8")
+    capsys.readouterr()
+    assert run(small) == 2
+    assert "water_lag_1h" in capsys.readouterr().err
+    assert papermill.calls == []
+    assert not (small.parent / "runs").exists()

@@ -1,0 +1,139 @@
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from hpo_lib import doctor, paths, provenance
+from hpo_lib.cli import main
+from hpo_lib.data.registry import known_datasets
+from hpo_lib.doctor import Finding, dataset_lines, examine
+from hpo_lib.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch: pytest.MonkeyPatch, tiny_dataset) -> None:
+    """No torch, no simulation, and packages as after `make install`, whatever this machine has."""
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setattr(doctor, "device_name", lambda: "cpu, 2 threads")
+    monkeypatch.setattr(doctor, "load_dataset", lambda spec, data_dir: tiny_dataset)
+    monkeypatch.setattr(
+        doctor, "requires", lambda name: ["numpy<3,>=2", "darts[torch]>=0.48", "absent-one>1; extra == 'dev'"]
+    )
+
+
+def by_topic(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.topic: finding for finding in findings}
+
+
+def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_0(tmp_path, capsys) -> None:
+    findings = examine(tmp_path / "data", tmp_path / "runs")
+    topics = ["hpo_lib", "packages", "device", *known_datasets(), "records", "slurm"]
+    assert [finding.topic for finding in findings] == topics
+    assert not [finding for finding in findings if finding.is_problem]
+    assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["ok", topic] for topic in topics]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_when_a_package_is_missing_then_it_is_named_with_what_mends_it_and_the_command_ends_with_1(
+    monkeypatch, tmp_path, capsys
+) -> None:
+    def version(name: str) -> str:
+        if name == "darts":
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(doctor, "version", version)
+    finding = by_topic(examine(tmp_path, tmp_path))["packages"]
+    assert finding.is_problem
+    assert finding.text.startswith("missing: darts; run `")
+    assert finding.text.endswith(" -m pip install -r requirements.lock`")
+    assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 1
+    assert "FAIL  packages      missing: darts" in capsys.readouterr().out
+
+
+def test_when_the_project_itself_is_not_installed_then_that_is_a_finding_and_no_traceback(
+    monkeypatch, tmp_path
+) -> None:
+    def requires(name: str) -> list[str]:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "requires", requires)
+    finding = by_topic(examine(tmp_path, tmp_path))["packages"]
+    assert finding.is_problem
+    assert finding.text.startswith("hpo_lib itself is not installed")
+    assert finding.text.endswith(f" -m pip install --no-deps -e {paths.PROJECT_ROOT}`")
+
+
+def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_are_still_examined(
+    monkeypatch, tmp_path, tiny_dataset
+) -> None:
+    def load(spec, data_dir):
+        if spec.name == "heat":
+            raise InputError("heat.csv: line 7 is wrong; mend it")
+        return tiny_dataset
+
+    monkeypatch.setattr(doctor, "load_dataset", load)
+    findings = by_topic(examine(tmp_path, tmp_path))
+    assert (findings["heat"].text, findings["heat"].is_problem) == ("heat.csv: line 7 is wrong; mend it", True)
+    assert not findings["water_centrum"].is_problem
+
+
+def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits_lie_and_its_file(tmp_path) -> None:
+    lines = dataset_lines(tmp_path)
+    assert len(lines) == len(known_datasets())
+    assert lines[0] == (
+        "heat              District heating, Nordbyen in kWh/h, 2019-03-01 00:00 to 2019-06-08 23:00 UTC, "
+        "train to 2023-10-31, validation to 2024-03-31; tiny.csv"
+    )
+
+
+def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    finding = by_topic(examine(tmp_path, tmp_path / "file" / "runs"))["records"]
+    assert (finding.is_problem, finding.text) == (
+        True, f"{tmp_path}/file/runs cannot be written (Not a directory); set runs_dir"
+    )  # fmt: skip
+
+
+def test_when_the_machine_is_a_cluster_then_the_job_or_its_tool_is_named(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    assert by_topic(examine(tmp_path, tmp_path))["slurm"].text.startswith("no sbatch on this machine")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert by_topic(examine(tmp_path, tmp_path))["slurm"].text == "/usr/bin/sbatch"
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    assert by_topic(examine(tmp_path, tmp_path))["slurm"].text == "inside job 4711"
+
+
+# Provenance, which the doctor shows a part of
+
+
+def test_when_a_result_is_recorded_then_its_data_is_named_by_source_fingerprint_span_and_splits(tiny_dataset) -> None:
+    recorded = provenance.data_provenance(tiny_dataset)
+    assert (recorded["source"], recorded["path"], recorded["unit"]) == ("csv", "tiny.csv", "m3/h")
+    assert recorded["sha256"] == tiny_dataset.sha256
+    assert (recorded["first_hour"], recorded["last_hour"]) == ("2019-03-01 00:00:00+00:00", "2019-06-08 23:00:00+00:00")
+    assert (recorded["train_end"], recorded["val_end"]) == ("2019-05-09 23:00:00+00:00", "2019-05-24 23:00:00+00:00")
+    assert recorded["test_end"] is None
+    assert recorded["past_covariates"] == ["temp", "water_lag_24h"]
+
+
+def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypatch) -> None:
+    answers = {"rev-parse": "abc123", "status": ""}
+    monkeypatch.setattr(provenance, "_git", lambda *arguments: answers[arguments[0]])
+    assert provenance.git_commit() == "abc123"
+    answers["status"] = " M hpo_lib/study.py"
+    assert provenance.git_commit() == "abc123+changes"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError("git"), provenance.subprocess.CalledProcessError(128, "git")],
+    ids=["no git", "no clone"],
+)
+def test_when_there_is_no_git_or_no_checkout_then_there_is_no_commit_and_no_error(monkeypatch, error) -> None:
+    def breaks(*_: str) -> str:
+        raise error
+
+    monkeypatch.setattr(provenance, "_git", breaks)
+    assert provenance.git_commit() is None

@@ -1,0 +1,266 @@
+"""What figures and tables hold, compared as plain data: positions, labels and marks, never pixels."""
+
+import dataclasses
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+
+from hpo_lib import figures, report
+from hpo_lib.data.load import Dataset
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.paths import RunPaths
+from hpo_lib.results import TrialRecord, pareto_front, study_result
+from hpo_lib.settings import Settings
+from hpo_lib.study_run import StudyRun
+
+MARK = "SIMULATED DATA"
+
+
+def trial(number: int, mae: float, picp: float) -> TrialRecord:
+    scores = {"mae": mae, "picp": picp, **dict.fromkeys(("rmse", "mape", "wape", "mase"), 1.0)}
+    scores |= {"mean_width": 2.0, "winkler": 3.0, "pinball": 4.0}
+    return TrialRecord(number, "complete", {"lr": number / 100}, mae, abs(picp - 80), scores)
+
+
+TRIALS = [
+    trial(0, 0.5, 60),
+    TrialRecord(1, "failed", {"lr": 0.01}, cause="RuntimeError: no memory"),
+    trial(2, 0.1, 50),
+    trial(3, 0.2, 76),
+    trial(4, 0.3, 82),
+]
+FRONT = pareto_front(TRIALS)
+
+
+def forecasts() -> QuantileForecasts:
+    lowest = 100.0 * np.arange(6)[:, None] + np.arange(1.0, 25)
+    origins = pd.date_range("2019-01-01 23:00", periods=6, freq="D", tz="UTC")
+    return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
+
+
+def front_figure(source: str = "csv") -> Figure:
+    return figures.pareto_front(TRIALS, FRONT, 3, model="TFT_Q", unit="kWh/h", source=source)
+
+
+def days_figure(source: str = "csv") -> Figure:
+    return figures.forecast_days(forecasts(), [1, 4], unit="kWh/h", source=source, title="TFT on heat")
+
+
+def step_figure(source: str = "csv") -> Figure:
+    by_step = {"mae": [0.1, 0.2, 0.4], "picp": [90.0, 80.0, 70.0]}
+    return figures.coverage_by_step(by_step, unit="kWh/h", source=source)
+
+
+@pytest.fixture
+def draw(tiny_dataset: Dataset) -> dict[str, Callable[[str], Figure]]:
+    return {
+        "data": lambda source: figures.data_overview(dataclasses.replace(tiny_dataset, source=source)),
+        "front": front_figure,
+        "days": days_figure,
+        "steps": step_figure,
+    }
+
+
+# Every figure
+
+
+@pytest.mark.parametrize("name", ["data", "front", "days", "steps"])
+def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(draw, name: str) -> None:
+    assert [text.get_text() for text in draw[name]("simulated").texts].count(MARK) == 1
+    assert MARK not in [text.get_text() for text in draw[name]("csv").texts]
+
+
+@pytest.mark.parametrize("name", ["data", "front", "days", "steps"])
+def test_when_a_figure_is_returned_then_it_is_closed_and_can_still_be_saved(draw, name: str) -> None:
+    figure = draw[name]("simulated")
+    assert plt.get_fignums() == []
+    file = io.BytesIO()
+    figure.savefig(file, format="pdf")
+    assert file.getvalue().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("name", ["data", "front", "days", "steps"])
+def test_when_a_figure_shows_the_target_then_its_unit_is_on_an_axis(draw, name: str, tiny_dataset: Dataset) -> None:
+    labels = [axis.get_label_text() for axes in draw[name]("csv").axes for axis in (axes.xaxis, axes.yaxis)]
+    unit = tiny_dataset.spec.unit if name == "data" else "kWh/h"
+    assert any(label.endswith(unit) for label in labels)
+
+
+# The Pareto front
+
+
+def test_when_the_front_is_drawn_then_its_line_joins_the_front_in_steps_by_ascending_mae() -> None:
+    (axes,) = front_figure().axes
+    line = axes.lines[0]
+    assert line.get_label() == "Pareto front"
+    assert line.get_xydata().tolist() == [[0.1, 30], [0.2, 4], [0.3, 2]]
+    assert line.get_drawstyle() == "steps-post"
+    assert to_rgba(line.get_color()) == to_rgba(figures.MODEL_COLOURS["TFT_Q"])
+
+
+def test_when_the_front_is_drawn_then_complete_trials_defaults_and_choice_are_where_they_belong() -> None:
+    (axes,) = front_figure().axes
+    points = {drawn.get_label(): np.asarray(drawn.get_offsets()).tolist() for drawn in axes.collections}
+    assert points == {
+        "complete trials": [[0.5, 20], [0.1, 30], [0.2, 4], [0.3, 2]],
+        "untuned defaults (trial 0)": [[0.5, 20]],
+        "chosen (trial 3)": [[0.2, 4]],
+    }
+    assert (axes.get_xlabel(), axes.get_ylim()[0]) == ("MAE in kWh/h", 0)
+    (band,) = axes.patches  # where the default policy looks
+    assert (band.get_y(), band.get_height()) == (0, 5)
+
+
+def test_when_families_are_drawn_then_no_two_share_a_colour() -> None:
+    assert len(set(figures.MODEL_COLOURS.values())) == len(figures.MODEL_COLOURS)
+    figure = figures.pareto_front(TRIALS, FRONT, 3, model="NEW_Q", unit="m3/h", source="csv")
+    assert figure.axes[0].lines[0].get_color() not in figures.MODEL_COLOURS.values()
+
+
+# Forecasts
+
+
+def test_when_days_are_drawn_then_each_row_shows_its_own_origin() -> None:
+    figure = days_figure()
+    assert [axes.get_title() for axes in figure.axes] == [
+        "origin Wednesday 2019-01-02 23:00 UTC", "origin Saturday 2019-01-05 23:00 UTC"
+    ]  # fmt: skip
+    ahead = np.arange(1, 25)
+    for axes, n in zip(figure.axes, (1, 4), strict=True):
+        drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
+        assert (drawn["median"] == np.column_stack([ahead, 100 * n + ahead + 1])).all()
+        assert (drawn["actual"] == np.column_stack([ahead, 100 * n + ahead + 2])).all()
+        (band,) = axes.collections
+        corners = band.get_paths()[0].vertices
+        assert {tuple(point) for point in corners} == {
+            (hour, 100 * n + hour + offset) for hour in ahead for offset in (0, 3)
+        }
+
+
+def test_when_scores_per_hour_ahead_are_drawn_then_coverage_lies_on_its_full_scale_beside_its_target() -> None:
+    left, right = step_figure().axes
+    assert left.lines[0].get_xydata().tolist() == [[1, 0.1], [2, 0.2], [3, 0.4]]
+    assert right.lines[0].get_xydata().tolist() == [[1, 90], [2, 80], [3, 70]]
+    assert list(right.lines[1].get_ydata()) == [80, 80]
+    assert right.get_ylim() == (0, 100)
+
+
+@given(st.integers(1, 500), st.integers(1, 12))
+def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apart(n: int, count: int) -> None:
+    chosen = figures.spread_origins(n, count)
+    assert len(chosen) == min(n, count)
+    assert 0 <= min(chosen) <= max(chosen) < n
+    steps = np.diff(chosen)
+    assert (steps > 0).all()
+    assert steps.size == 0 or steps.max() - steps.min() <= 1
+
+
+# Data
+
+
+def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(tiny_dataset: Dataset) -> None:
+    left, right = figures.data_overview(tiny_dataset).axes
+    assert [line.get_label() for line in left.lines] == ["train (1680 h)", "validation (360 h)", "test (360 h)"]
+    assert [len(line.get_xdata()) for line in left.lines] == [70, 15, 15]
+    daily = tiny_dataset.target.to_numpy().reshape(-1, 24).mean(axis=1)
+    assert np.concatenate([line.get_ydata() for line in left.lines]) == pytest.approx(daily)
+    assert [line.get_label() for line in right.lines] == ["workdays", "weekends"]
+
+
+def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_dataset: Dataset) -> None:
+    # Denmark is an hour or two ahead of UTC: what happens at 22:00 UTC belongs to the next day there.
+    local = tiny_dataset.index.tz_convert("Europe/Copenhagen")
+    weekend = local.day_of_week >= 5
+    target = np.where(weekend, 100.0, 0.0) + local.hour
+    dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target))
+    _, right = figures.data_overview(dataset).axes
+    workdays, weekends = right.lines
+    assert list(workdays.get_xdata()) == list(workdays.get_ydata()) == list(range(24))
+    assert [y - 100 for y in weekends.get_ydata()] == list(range(24))
+
+
+def test_when_there_is_no_test_split_then_it_is_not_drawn(tiny_dataset: Dataset) -> None:
+    dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.iloc[:2040])
+    left, _ = figures.data_overview(dataset).axes
+    assert [line.get_label() for line in left.lines] == ["train (1680 h)", "validation (360 h)"]
+
+
+# Texts and tables of the study notebook
+
+
+@pytest.fixture
+def run(tiny_dataset: Dataset, tmp_path: Path) -> StudyRun:
+    result = study_result(
+        model="TFT_Q", dataset="tiny", job_id="4711", study_name="TFT_Q_tiny_4711", storage_path="sqlite:///study.db",
+        status="complete", trials_asked=5, policy="calibrated", trials=TRIALS, optimization_date="2026-01-16",
+        baselines={"naive_24h": dict(TRIALS[0].scores)}, provenance={"seed": 42, "data": {"source": "csv"}},
+    )  # fmt: skip
+    return StudyRun(
+        settings=Settings.create("TFT_Q", "tiny.toml", job_id="4711"),
+        dataset=tiny_dataset,
+        paths=RunPaths(tmp_path, "TFT_Q", "tiny", "4711"),
+        storage_path="sqlite:///study.db",
+        trials=TRIALS,
+        result=result,
+    )
+
+
+def test_when_data_is_simulated_then_the_banner_says_so_first_and_else_it_names_the_file(tiny_dataset) -> None:
+    twin = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
+    assert report.banner(twin) == (
+        "*** SIMULATED DATA *** tiny.csv was not found, so this run uses the simulated twin of tiny. "
+        "No number below says anything about real demand. Put the CSV there or set data_dir to use real data."
+    )
+    assert report.banner(tiny_dataset) == f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
+    filled = dataclasses.replace(tiny_dataset, n_filled=7)
+    assert report.banner(filled).endswith("; 7 missing hours were filled")
+
+
+def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(tiny_dataset: Dataset) -> None:
+    table = report.data_summary(tiny_dataset)
+    assert table["from"].tolist() == ["2019-03-01 00:00", "2019-05-10 00:00", "2019-05-25 00:00"]
+    assert table["to"].tolist() == ["2019-05-09 23:00", "2019-05-24 23:00", "2019-06-08 23:00"]
+    assert table["hours"].tolist() == [1680, 360, 360]
+    assert table["daily origins"].tolist() == [63, 15, 15]  # training lacks a week of history before its first day
+    assert table.loc["test", "greatest"] == tiny_dataset.target.iloc[2040:].max()
+
+
+def test_when_scores_are_shown_then_baseline_defaults_and_choice_stand_side_by_side(run: StudyRun) -> None:
+    table = report.score_table(run)
+    assert list(table.index) == ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 3)"]
+    assert table["mae"].tolist() == [0.5, 0.5, 0.2]
+    assert table["picp"].tolist() == [60, 60, 76]
+
+
+def test_when_the_defaults_failed_then_the_table_of_scores_does_without_them(run: StudyRun) -> None:
+    trials = [TrialRecord(0, "failed", {}, cause="x"), *TRIALS[1:]]
+    table = report.score_table(dataclasses.replace(run, trials=trials))
+    assert list(table.index) == ["naive 24h", "TFT_Q chosen (trial 3)"]
+
+
+def test_when_the_front_is_listed_then_each_trial_says_which_policies_choose_it(run: StudyRun) -> None:
+    table = report.front_table(run)
+    assert list(table.index) == [2, 3, 4]
+    assert table["chosen by"].tolist() == ["lowest_mae", "calibrated, knee", ""]
+    assert table["picp"].tolist() == [50, 76, 82]
+    assert table["lr"].tolist() == [0.02, 0.03, 0.04]
+
+
+def test_when_files_are_listed_then_all_that_a_study_writes_is_there(run: StudyRun) -> None:
+    saved = report.files_table(run)["saved"]
+    assert saved["study storage"] == "sqlite:///study.db"
+    assert saved["chosen parameters"] == str(run.paths.best_params)
+    assert len(set(saved)) == len(saved)
+
+
+def test_when_provenance_is_listed_then_nested_values_get_a_row_each(run: StudyRun) -> None:
+    assert report.provenance_table(run)["value"].to_dict() == {"seed": "42", "data.source": "csv"}

@@ -1,0 +1,70 @@
+"""Rules that keep notebooks thin: what they call is in the library, where tests can reach it."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+MAX_CODE_LINES = 45
+ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/]|file:)")
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.name)
+def code(request: pytest.FixtureRequest) -> list[nbformat.NotebookNode]:
+    return [cell for cell in nbformat.read(request.param, as_version=4).cells if cell.cell_type == "code"]
+
+
+def parsed(code: list[nbformat.NotebookNode]) -> list[ast.AST]:
+    return [node for cell in code for node in ast.walk(ast.parse(cell.source))]
+
+
+def parameters(code: list[nbformat.NotebookNode]) -> nbformat.NotebookNode:
+    (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    return cell
+
+
+def test_when_a_notebook_is_read_then_it_begins_with_its_one_parameters_cell(code) -> None:
+    assert parameters(code) is code[0]
+
+
+def test_when_a_notebook_is_read_then_its_code_is_plain_python_and_short(code) -> None:
+    lines = [line.strip() for cell in code for line in cell.source.splitlines()]
+    assert not [line for line in lines if line.startswith(("%", "!"))]
+    assert sum(bool(line) and not line.startswith("#") for line in lines) <= MAX_CODE_LINES
+    parsed(code)
+
+
+def test_when_a_notebook_is_read_then_it_defines_nothing_and_catches_nothing(code) -> None:
+    logic = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Try, ast.While)
+    assert [ast.unparse(node) for node in parsed(code) if isinstance(node, logic)] == []
+
+
+def test_when_a_notebook_names_files_then_no_path_is_absolute(code) -> None:
+    texts = [node.value for node in parsed(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert [text for text in texts if ABSOLUTE.match(text)] == []
+
+
+def test_when_a_notebook_is_a_source_then_it_has_no_outputs(code) -> None:
+    assert [cell.source for cell in code if cell.outputs or cell.execution_count is not None] == []
+
+
+def test_when_parameters_are_declared_then_each_is_typed_plainly_and_explained(code) -> None:
+    cell = parameters(code)
+    for statement, line in zip(ast.parse(cell.source).body, cell.source.splitlines(), strict=True):
+        assert isinstance(statement, ast.AnnAssign), line
+        # papermill lists and types these alone (`papermill --help-notebook`).
+        assert ast.unparse(statement.annotation) in ("str", "int", "float", "bool"), line
+        assert type(ast.literal_eval(statement.value)).__name__ == ast.unparse(statement.annotation), line
+        assert re.search(r"  # \S", line), line
+
+
+def test_when_a_parameter_is_misspelt_then_the_notebook_checks_it_against_the_ones_it_has(code) -> None:
+    names = [statement.target.id for statement in ast.parse(parameters(code).source).body]
+    calls = [node for node in parsed(code[1:2]) if isinstance(node, ast.Call)]
+    by_name = {ast.unparse(call.func): call for call in calls}
+    assert {"Settings.from_notebook", "reject_unknown"} & set(by_name), "the cell after the parameters checks nothing"
+    if "reject_unknown" in by_name:
+        assert ast.literal_eval(by_name["reject_unknown"].args[1]) == names

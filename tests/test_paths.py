@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from hpo_lib import paths
+from hpo_lib.errors import InputError
+from hpo_lib.paths import RunPaths, checked_name
+
+RUN = RunPaths(Path("runs"), "TFT_Q", "heat", "4711")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("best_params", "best_params_TFT_Q_heat_4711.json"),
+        ("sqlite", "study_TFT_Q_heat_4711.db"),
+        ("journal", "study_TFT_Q_heat_4711.journal"),
+        ("notebook", "hpo_TFT_Q_heat_4711.ipynb"),
+        ("pareto_front", "pareto_front_4711.html"),
+        ("mae_history", "mae_history_4711.html"),
+        ("param_importance", "param_importance_4711.html"),
+    ],
+)
+def test_when_a_study_is_saved_then_its_files_have_the_names_that_readers_rely_on(file: str, name: str) -> None:
+    assert getattr(RUN, file) == Path("runs/TFT_Q_heat") / name
+
+
+def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
+    files = [RUN.trial_predictions(number).name for number in (0, 9, 10, 100, 9999)]
+    assert files == sorted(files)
+    assert RUN.trial_predictions(7) == Path("runs/TFT_Q_heat/predictions_TFT_Q_heat_4711/trial_0007.parquet")
+
+
+def test_when_one_folder_holds_several_studies_then_no_two_share_a_file() -> None:
+    other = RunPaths(Path("runs"), "TFT_Q", "heat", "4712")
+    files = {
+        name for name in dir(RunPaths) if isinstance(getattr(RunPaths, name), property) and name not in ("folder",)
+    }
+    assert len(files) >= 9
+    assert [name for name in files if getattr(RUN, name) == getattr(other, name)] == []
+    assert RUN.attempt_notebook(1) not in (RUN.notebook, RUN.attempt_notebook(2), other.attempt_notebook(1))
+
+
+def test_when_the_project_is_asked_for_its_folders_then_they_lie_in_it_and_the_template_is_there() -> None:
+    assert paths.HPO_NOTEBOOK.is_file()
+    assert (paths.PROJECT_ROOT / "hpo_lib" / "paths.py").samefile(paths.__file__)
+    for folder in (paths.DATASETS_DIR, paths.NOTEBOOKS_DIR, paths.DATA_DIR, paths.RUNS_DIR, paths.FIGURES_DIR):
+        assert folder.parent == paths.PROJECT_ROOT
+
+
+@pytest.mark.parametrize("name", ["4711", "4711_3", "local-20260116-103000", "a", "A.b_c-d", "x" * 100])
+def test_when_a_name_is_safe_in_files_and_shells_then_it_is_taken_as_it_is(name: str) -> None:
+    assert checked_name("job_id", name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a/b",
+        "..",
+        ".hidden",
+        "-rf",
+        "_a",
+        "a b",
+        "a\n",
+        "a;b",
+        "$(id)",
+        "`id`",
+        "a*",
+        "a\\b",
+        "é",
+        "a:b",
+        "x" * 101,
+    ],
+)
+def test_when_a_name_is_not_safe_then_the_sentence_says_what_would_be(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        checked_name("job_id", name)
+    assert str(caught.value) == (
+        f"job_id is {name!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
+        "(it becomes part of file names); choose another job_id"
+    )

@@ -1,0 +1,447 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpo_lib import results
+from hpo_lib.errors import InputError, StudyError
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.results import (
+    Selection,
+    TrialRecord,
+    load_predictions,
+    load_result,
+    pareto_front,
+    select,
+    study_result,
+    write_json,
+    write_predictions,
+)
+
+
+def trial(number: int, mae: float, picp: float, **further: Any) -> TrialRecord:
+    scores = {"mae": mae, "picp": picp, "pinball": mae / 3, "winkler": 4 * mae}
+    return TrialRecord(number, "complete", {"lr": number / 100}, mae, abs(picp - 80), scores, **further)
+
+
+def failed(number: int, cause: str = "RuntimeError: no memory", **further: Any) -> TrialRecord:
+    return TrialRecord(number, "failed", {"lr": number / 100}, cause=cause, **further)
+
+
+def numbers(trials: list[TrialRecord]) -> list[int]:
+    return [t.number for t in trials]
+
+
+# The Pareto front
+
+GRID = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=25)
+
+
+@settings(max_examples=150, deadline=None)
+@given(GRID)
+def test_when_trials_compete_then_the_front_is_every_trial_that_no_other_beats(values: list[tuple[int, int]]) -> None:
+    trials = [TrialRecord(i, "complete", {}, float(mae), float(error)) for i, (mae, error) in enumerate(values)]
+
+    def beats(a: tuple[int, int], b: tuple[int, int]) -> bool:
+        return a[0] <= b[0] and a[1] <= b[1] and a != b
+
+    expected = [i for i, value in enumerate(values) if not any(beats(other, value) for other in values)]
+    front = pareto_front(trials)
+    assert sorted(numbers(front)) == expected
+    assert [t.mae for t in front] == sorted(t.mae for t in front)
+
+
+def test_when_optuna_holds_the_same_trials_then_its_best_trials_are_the_front_ties_included() -> None:
+    values = [(3, 3), (1, 6), (2, 4), (2, 4), (2, 5), (1, 6), (4, 3), (1, 7), (6, 0), (6, 0), (6, 1)]
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for mae, error in values:
+        study.add_trial(optuna.trial.create_trial(values=[mae, error]))
+    trials = [TrialRecord(t.number, "complete", t.params, *t.values) for t in study.trials]
+    assert sorted(numbers(pareto_front(trials))) == sorted(t.number for t in study.best_trials) == [0, 1, 2, 3, 5, 8, 9]
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped", "interrupted", "running", "waiting"])
+def test_when_a_trial_did_not_complete_then_it_is_never_on_the_front(state: str) -> None:
+    unbeatable = TrialRecord(0, state, {}, 0.0, 0.0)
+    assert numbers(pareto_front([unbeatable, trial(1, 0.5, 70)])) == [1]
+    assert pareto_front([unbeatable]) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "finished"),
+    [
+        ("complete", True),
+        ("failed", True),
+        ("stopped", True),
+        ("interrupted", False),
+        ("running", False),
+        ("waiting", False),
+    ],
+)
+def test_when_a_study_counts_its_trials_then_only_those_that_ended_by_themselves_count(state, finished) -> None:
+    assert TrialRecord(0, state, {}).finished is finished
+
+
+# Policies
+
+
+def test_when_the_lowest_mae_covers_half_of_what_it_should_then_the_default_policy_does_not_take_it() -> None:
+    # The real case: MAE 0.079 with PICP 51 % was taken over MAE 0.081 with PICP 78 %.
+    front = pareto_front([trial(0, 0.079, 51), trial(1, 0.081, 78), trial(2, 0.110, 80)])
+    assert select(front, "calibrated") == Selection(
+        "calibrated", 1, "lowest MAE with |PICP - 80| <= 5", {"calibrated": 1, "lowest_mae": 0, "knee": 1}
+    )
+    assert select(front, "lowest_mae") == Selection(
+        "lowest_mae", 0, "lowest MAE, whatever its coverage", {"calibrated": 1, "lowest_mae": 0, "knee": 1}
+    )
+
+
+@pytest.mark.parametrize("picp", [75, 85])
+def test_when_coverage_is_five_points_off_then_it_still_counts_as_calibrated(picp: float) -> None:
+    assert select(pareto_front([trial(0, 0.1, picp), trial(1, 0.2, 80)]), "calibrated").trial == 0
+    just_outside = picp + math.copysign(0.001, picp - 80)
+    assert select(pareto_front([trial(0, 0.1, just_outside), trial(1, 0.2, 80)]), "calibrated").trial == 1
+
+
+def test_when_nothing_is_calibrated_then_the_nearest_to_80_percent_is_taken_and_the_reason_says_so() -> None:
+    front = pareto_front([trial(0, 0.1, 50), trial(1, 0.2, 60), trial(2, 0.3, 93)])
+    assert numbers(front) == [0, 1, 2]
+    selection = select(front, "calibrated")
+    assert selection.trial == 2
+    assert selection.reason == "no trial has |PICP - 80| <= 5, so the one nearest to 80 % coverage"
+
+
+def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line_between_its_ends() -> None:
+    # Scaled to 0..1, the ends are (0, 1) and (1, 0). Trial 1 lies at (0.1, 0.5), trial 2 at (0.3, 0.2), trial 3 at
+    # (0.9, 0.05): below the line x + y = 1 by 0.4, 0.5 and 0.05.
+    front = pareto_front(
+        [trial(0, 1.0, 60), trial(1, 1.1, 70), trial(2, 1.3, 76), trial(3, 1.9, 79), trial(4, 2.0, 80)]
+    )
+    assert select(front, "knee").trial == 2
+    assert select(front, "knee").reason == "farthest from the line between the ends of the front"
+
+
+@pytest.mark.parametrize("policy", results.POLICIES)
+def test_when_the_front_is_one_point_then_every_policy_takes_it(policy: str) -> None:
+    assert select([trial(4, 0.1, 30)], policy).trial == 4
+    assert select(pareto_front([trial(4, 0.1, 30), trial(6, 0.1, 30)]), policy).trial in (4, 6)
+
+
+def test_when_a_policy_is_unknown_then_the_error_names_the_nearest() -> None:
+    with pytest.raises(InputError) as caught:
+        select([trial(0, 0.1, 80)], "calibrate")
+    assert str(caught.value) == (
+        "policy is 'calibrate'; did you mean calibrated? Allowed: calibrated, lowest_mae, knee"
+    )
+
+
+def test_when_no_trial_completed_then_there_is_nothing_to_select_and_the_error_says_so() -> None:
+    with pytest.raises(StudyError) as caught:
+        select(pareto_front([failed(0), failed(1)]), "calibrated")
+    assert str(caught.value) == (
+        "no trial completed, so there is nothing to choose from; see the causes of the failed trials"
+    )
+
+
+# The untuned defaults
+
+
+def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_default_trial() -> None:
+    first, other = TrialRecord(0, "interrupted", {}), trial(1, 0.1, 80)
+    again, last = TrialRecord(2, "interrupted", {}, retry_of=0), trial(4, 0.3, 60, retry_of=2)
+    assert results.default_trial([trial(0, 0.3, 60), other]).number == 0
+    assert results.default_trial([first, other]).number == 0
+    assert results.default_trial([first, other, again, trial(3, 0.2, 70, retry_of=1), last]).number == 4
+
+
+# The record
+
+
+def record(trials: list[TrialRecord], **other: Any) -> dict[str, Any]:
+    given_values = {
+        "model": "TFT_Q", "dataset": "heat", "job_id": "4711", "study_name": "TFT_Q_heat_4711",
+        "storage_path": "sqlite:///study.db", "status": "complete", "trials_asked": 5, "policy": "calibrated",
+        "trials": trials, "optimization_date": "2026-01-16T10:30:00+00:00",
+        "baselines": {"naive_24h": {"mae": 0.3, "picp": 81.0}}, "provenance": {"seed": 42, "git_commit": None},
+    }  # fmt: skip
+    return study_result(**{**given_values, **other})
+
+
+MIXED = [
+    trial(0, 0.30, 60, seconds=1800.0),
+    failed(1, seconds=900.0),
+    trial(2, 0.20, 88, seconds=900.0, by_step={"mae": [0.1, 0.3], "picp": [90.0, 86.0]}),
+    TrialRecord(3, "interrupted", {}),
+    TrialRecord(4, "stopped", {"lr": 0.04}),
+]
+CONTRACT = (
+    "model", "dataset", "job_id", "optimization_date", "n_trials", "n_completed", "n_pareto_optimal",
+    "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "best_params", "study_name", "storage_path",
+    "all_pareto_trials", "validation_metrics", "selection", "training_time_hours", "n_failed", "n_pruned",
+    "schema_version", "provenance",
+)  # fmt: skip
+
+
+def test_when_a_study_is_recorded_then_every_key_that_readers_rely_on_is_there() -> None:
+    result = record(MIXED)
+    assert [key for key in CONTRACT if key not in result] == []
+    for point in result["all_pareto_trials"]:
+        assert [key for key in ("trial", "mae", "picp", "picp_penalty", "params") if key not in point] == []
+
+
+def test_when_a_study_is_recorded_then_counts_times_and_causes_are_those_of_its_trials() -> None:
+    result = record(MIXED)
+    counts = {key: result[key] for key in ("n_trials", "n_completed", "n_failed", "n_pruned", "n_interrupted")}
+    assert counts == {"n_trials": 5, "n_completed": 2, "n_failed": 1, "n_pruned": 1, "n_interrupted": 1}
+    assert result["training_time_hours"] == 1.0
+    assert result["failures"] == [{"trial": 1, "cause": "RuntimeError: no memory"}]
+    assert result["default_trial"]["trial"] == 0
+
+
+def test_when_intervals_are_too_wide_then_the_record_says_88_percent_and_not_72() -> None:
+    result = record([trial(0, 0.30, 60), trial(1, 0.20, 88)])
+    assert (result["best_trial_number"], result["best_mae"]) == (1, 0.20)
+    assert (result["best_picp"], result["best_picp_approx"]) == (88, 88)
+    (point,) = result["all_pareto_trials"]
+    assert (point["trial"], point["picp"], point["picp_penalty"], point["params"]) == (1, 88, 8, {"lr": 0.01})
+    assert result["best_params"] == {"lr": 0.01}
+
+
+def test_when_a_trial_is_chosen_then_its_validation_metrics_hold_all_its_scores_and_those_per_step() -> None:
+    metrics = record(MIXED)["validation_metrics"]
+    assert metrics == {**MIXED[2].scores, "by_step": {"mae": [0.1, 0.3], "picp": [90.0, 86.0]}}
+
+
+def test_when_the_policy_is_another_then_the_record_follows_it_and_names_what_the_others_take() -> None:
+    trials = [trial(0, 0.079, 51), trial(1, 0.081, 78)]
+    result = record(trials, policy="lowest_mae")
+    assert (result["best_trial_number"], result["best_picp"]) == (0, 51)
+    assert result["selection"]["policy"] == "lowest_mae"
+    assert result["selection"]["alternatives"]["calibrated"] == 1
+
+
+def test_when_the_default_trial_failed_then_the_record_has_no_numbers_for_it_and_is_still_json() -> None:
+    result = record([failed(0), trial(1, 0.2, 80)])
+    assert (result["default_trial"]["state"], result["default_trial"]["mae"]) == ("failed", None)
+    json.dumps(result, allow_nan=False)
+
+
+def test_when_a_record_is_written_and_loaded_then_nothing_changes(tmp_path: Path) -> None:
+    write_json(tmp_path / "record.json", record(MIXED))
+    assert load_result(tmp_path / "record.json") == record(MIXED)
+
+
+# Writing
+
+
+def test_when_a_record_is_written_then_it_is_complete_readable_by_all_and_alone_in_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "record.json"
+    write_json(path, {"a": 1})
+    write_json(path, {"a": 2, "title": "Tømmerby"})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": 2, "title": "Tømmerby"}
+    assert path.read_bytes().endswith(b"}\n")
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fdopen", "fsync", "chmod", "replace"])
+@pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()], ids=repr)
+def test_when_writing_breaks_off_then_the_old_record_stays_and_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+) -> None:
+    path = tmp_path / "record.json"
+    write_json(path, {"a": 1})
+
+    def breaks(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"hpo_lib.results.os.{step}", breaks)
+    with pytest.raises(type(error)):
+        write_json(path, {"a": 2})
+    monkeypatch.undo()
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_when_a_number_is_not_finite_then_no_record_is_written(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "record.json"
+    write_json(path, {"best_mae": 1.0})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"best_mae": value})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"best_mae": 1.0}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# Old records. Both structures are those of the seed document; the numbers are not.
+
+SEED_SAVED = {
+    "model": "NHITS_Q", "dataset": "heat", "job_id": "900001", "optimization_date": "2025-12-01T08:00:00.000001",
+    "n_trials": 40, "n_completed": 41, "n_pareto_optimal": 2, "best_trial_number": 7, "best_mae": 0.211,
+    "best_picp_approx": 74.5, "best_params": {"num_stacks": 3, "lr": 0.0004}, "study_name": "NHITS_Q_heat_900001",
+    "storage_path": "sqlite:///old.db",
+    "all_pareto_trials": [
+        {"trial": 7, "mae": 0.211, "picp_penalty": 5.5, "params": {"num_stacks": 3, "lr": 0.0004}},
+        {"trial": 9, "mae": 0.300, "picp_penalty": 1.5, "params": {"num_stacks": 2, "lr": 0.0007}},
+    ],
+}  # fmt: skip
+SEED_STANDARD = {
+    "model": "TFT_Q", "dataset": "water_centrum", "optimization_date": "2025-12-02", "n_trials": 30, "best_trial": 11,
+    "best_mae": 0.0052, "best_params": {"hidden_size": 64, "lr": 0.002},
+    "validation_metrics": {"mae": 0.0052, "rmse": 0.0081, "mape": 9.1}, "training_time_hours": 3.25,
+    "total_trials_completed": 30, "pruned_trials": 4, "optuna_study_name": "tft_q_water_centrum_20251202",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "old", [SEED_SAVED, SEED_STANDARD], ids=["as the seed saved it", "as the seed standardised it"]
+)
+def test_when_an_old_record_is_loaded_then_it_has_the_keys_of_a_new_one(tmp_path: Path, old: dict[str, Any]) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(old), encoding="utf-8")
+    result = load_result(path)
+    assert [key for key in record(MIXED) if key not in result] == []
+    assert result["schema_version"] == 1
+    assert result["best_picp"] is None  # only ever 80 - penalty, which is wrong for intervals that are too wide
+
+
+def test_when_an_old_record_has_other_names_then_its_values_are_found_under_the_new_ones(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(SEED_STANDARD), encoding="utf-8")
+    result = load_result(path)
+    renamed = {key: result[key] for key in ("best_trial_number", "n_completed", "n_pruned", "study_name")}
+    assert renamed == {
+        "best_trial_number": 11, "n_completed": 30, "n_pruned": 4, "study_name": "tft_q_water_centrum_20251202"
+    }  # fmt: skip
+    assert not {"best_trial", "total_trials_completed", "pruned_trials", "optuna_study_name"} & set(result)
+    assert (result["validation_metrics"]["rmse"], result["training_time_hours"]) == (0.0081, 3.25)
+    assert (result["job_id"], result["all_pareto_trials"]) == (None, None)
+
+
+def test_when_an_old_record_has_the_same_names_then_every_value_is_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(SEED_SAVED), encoding="utf-8")
+    result = load_result(path)
+    assert {key: result[key] for key in SEED_SAVED} == SEED_SAVED
+
+
+BROKEN = {
+    "cut off": (
+        '{"model": "TFT_Q", "dataset": ',
+        "not a complete JSON file (Expecting value: line 1 column 31 (char 30)); remove it or write it anew from its "
+        "study",
+    ),
+    "empty": (
+        "",
+        "not a complete JSON file (Expecting value: line 1 column 1 (char 0)); remove it or write it anew from its "
+        "study",
+    ),
+    "a list": ("[1, 2]", "holds a list, expected the JSON object of a study's best parameters"),
+    "null": ("null", "holds a NoneType, expected the JSON object of a study's best parameters"),
+    "foreign": ('{"name": "x"}', "key 'model' is missing, expected a best_params JSON of a study"),
+    "no dataset": ('{"model": "TFT_Q"}', "key 'dataset' is missing, expected a best_params JSON of a study"),
+    "no params": (
+        '{"model": "TFT_Q", "dataset": "heat"}',
+        "key 'best_params' is missing, expected a best_params JSON of a study",
+    ),
+    "newer": (
+        '{"model": "TFT_Q", "dataset": "heat", "best_params": {}, "schema_version": 3}',
+        "schema_version is 3, this version reads up to 2; update hpo_lib",
+    ),
+    "a word for a version": (
+        '{"model": "TFT_Q", "dataset": "heat", "best_params": {}, "schema_version": "new"}',
+        "schema_version is 'new', this version reads up to 2; update hpo_lib",
+    ),
+    "no version in it": (
+        '{"model": "TFT_Q", "dataset": "heat", "best_params": {}, "schema_version": null}',
+        "schema_version is None, this version reads up to 2; update hpo_lib",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_when_a_record_is_broken_then_one_sentence_says_how(tmp_path: Path, case: str) -> None:
+    content, sentence = BROKEN[case]
+    path = tmp_path / "best_params.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_result(path)
+    assert str(caught.value) == f"{path}: {sentence}"
+
+
+def test_when_a_record_is_no_text_then_the_sentence_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "best_params.json"
+    path.write_bytes(b"\xff\xfe\x00{")
+    with pytest.raises(InputError, match="not a complete JSON file") as caught:
+        load_result(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_when_a_record_is_absent_or_a_folder_then_the_sentence_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_result(tmp_path / "absent.json")
+    assert str(caught.value) == f"{tmp_path}/absent.json: no such file; expected a best_params JSON of a study"
+    with pytest.raises(InputError) as caught:
+        load_result(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: cannot be read (Is a directory); give a best_params JSON of a study"
+
+
+# Stored predictions
+
+
+def forecasts() -> QuantileForecasts:
+    rng = np.random.default_rng(3)
+    origins = pd.date_range("2019-03-30 23:00", periods=5, freq="D", tz="UTC", name="timestamp")
+    return QuantileForecasts(np.sort(rng.lognormal(size=(5, 24, 3)), axis=2), rng.lognormal(size=(5, 24)), origins)
+
+
+def test_when_predictions_are_stored_then_they_come_back_up_to_float32_and_actuals_exactly(tmp_path: Path) -> None:
+    f, path = forecasts(), tmp_path / "new" / "trial_0000.parquet"
+    write_predictions(path, f)
+    again = load_predictions(path)
+    assert (again.values == f.values.astype("float32")).all()
+    assert again.values.dtype == again.actual.dtype == np.float64
+    assert (again.actual == f.actual).all()
+    assert (again.origins == f.origins).all()
+    assert again.levels == f.levels
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_when_stored_predictions_are_stored_again_then_nothing_changes_any_more(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "a.parquet", forecasts())
+    write_predictions(tmp_path / "b.parquet", load_predictions(tmp_path / "a.parquet"))
+    again = load_predictions(tmp_path / "b.parquet")
+    assert (again.values == load_predictions(tmp_path / "a.parquet").values).all()
+
+
+def test_when_quantiles_differ_by_less_than_float32_can_hold_then_they_do_not_cross_in_the_file(tmp_path: Path) -> None:
+    f = forecasts()
+    close = QuantileForecasts(f.values[:, :, :1] + np.array([0, 1e-12, 2e-12]), f.actual, f.origins)
+    write_predictions(tmp_path / "a.parquet", close)
+    assert (np.diff(load_predictions(tmp_path / "a.parquet").values, axis=2) >= 0).all()
+
+
+def test_when_stored_predictions_are_absent_broken_or_foreign_then_one_sentence_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "trial_0000.parquet"
+    with pytest.raises(InputError) as caught:
+        load_predictions(path)
+    assert str(caught.value) == f"{path}: no such file; expected stored predictions of a trial"
+    path.write_text("origin,step\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_predictions(path)
+    assert str(caught.value).startswith(f"{path}: not a readable parquet file (")
+    assert str(caught.value).endswith("); write it anew")
+    forecasts().to_frame().drop(columns="step").assign(quality="good").to_parquet(path)
+    with pytest.raises(InputError) as caught:
+        load_predictions(path)
+    assert str(caught.value) == f"{path}: column 'step' is missing, expected origin, step, actual, q10 ..."
+    forecasts().to_frame().iloc[:-1].to_parquet(path)
+    with pytest.raises(InputError, match="rows do not form complete forecasts"):
+        load_predictions(path)
