@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from hpo_lib.data.load import Dataset
@@ -29,6 +30,9 @@ def data_overview(dataset: Dataset) -> Figure:
             shown = daily.loc[hours[0].floor("D") : hours[-1]]
             left.plot(shown.index, shown, lw=0.8, color=_SPLIT_COLOURS[name], label=f"{name} ({len(hours)} h)")
     left.set(ylabel=f"daily mean in {spec.unit}", title=spec.title)
+    locator = AutoDateLocator(maxticks=8)
+    concise = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    left.xaxis.set(major_locator=locator, major_formatter=concise)
     left.legend(fontsize=8, frameon=False, ncols=3)
     local = dataset.index.tz_convert(spec.tz)
     for label, days in (("workdays", local.day_of_week < 5), ("weekends", local.day_of_week >= 5)):

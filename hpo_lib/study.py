@@ -4,10 +4,10 @@ This is the only module that imports optuna at run time (`storage` opens what `s
 """
 
 import datetime as dt
+import gc
 import hashlib
 import math
 import re
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from hpo_lib import results
 from hpo_lib.data.load import Dataset, load_dataset
@@ -147,7 +147,7 @@ class _Worker:
         if done >= self.settings.trials:
             print(f"The study holds {done} finished trials already, so nothing is trained; ask for more with `trials`.")
             return
-        bar = tqdm(total=self.settings.trials, initial=done, unit="trial", disable=not progress, file=sys.stdout)
+        bar = tqdm(total=self.settings.trials, initial=done, unit="trial", disable=not progress)
         with bar:
             while (done := self._n_finished()) < self.settings.trials:
                 if self._out_of_time():
@@ -180,6 +180,7 @@ class _Worker:
         else:
             trial.set_user_attr("seconds", time.monotonic() - begun)
             self.study.tell(trial, values)
+        gc.collect()  # trainer, module and callbacks refer to each other; models of a gigabyte must not wait
         return _record(self.study.trials[trial.number])
 
     def _train_and_score(self, trial: Trial) -> list[float]:
@@ -259,10 +260,11 @@ class _Worker:
         else:
             line = f"{record.state}: {record.cause}"
         front, chosen = result["n_pareto_optimal"], result["best_trial_number"]
-        bar.write(
-            f"trial {record.number}: {line} ({record.seconds:.0f} s); front of {front}, chosen trial {chosen}: "
-            f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
+        summary = (
+            f"front of {front}, chosen trial {chosen}: MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
         )
+        bar.set_postfix_str(summary)
+        bar.write(f"{bar.n}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
 
     def finish(self) -> StudyRun:
         """Write the last record and the optuna figures."""

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 SPECTRAL_GAIN = 1.5
 """Least ratio of multiplications, direct over spectral, at which the spectral way is the faster one on a CPU; below it
-the direct convolution's better use of caches wins (`benchmarks/` measures both)."""
+the direct convolution's better use of caches wins."""
 
 
 def same_conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

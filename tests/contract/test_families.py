@@ -1,0 +1,459 @@
+"""What every model family promises. A newcomer is tested from the day its file lies in ``hpo_lib/families``."""
+
+import dataclasses
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib import metrics
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.errors import InputError
+from hpo_lib.families import family_names, get_family
+from hpo_lib.families.base import Budget, Choice, Family, FloatRange, Forecaster, IntRange
+from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
+
+BUDGET = Budget(steps=4, batch_size=8, checks=2)
+ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
+SEED = 5
+ORIGIN = 2200
+"""A position in the test split, with a day after it and more after that day."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One tiny training, with what it reported on the way."""
+
+    forecaster: Forecaster
+    checks: list[tuple[int, QuantileForecasts]]
+
+
+@pytest.fixture(scope="module", params=family_names())
+def family(request: pytest.FixtureRequest) -> Family:
+    return get_family(request.param)
+
+
+@pytest.fixture(scope="module")
+def trained(family: Family, tiny_dataset: Dataset) -> Trained:
+    return train(family, tiny_dataset)
+
+
+def smallest(family: Family) -> dict[str, int | float]:
+    """The cheapest parameters of the search space; a high learning rate, so that a few steps leave a mark."""
+    params: dict[str, int | float] = {}
+    for name, dimension in family.search_space.items():
+        match dimension:
+            case IntRange(low, _):
+                params[name] = low
+            case FloatRange(low, high, log):
+                params[name] = high if log else low
+            case Choice(options):
+                params[name] = min(options)
+    return params
+
+
+def train(family: Family, dataset: Dataset, budget: Budget = BUDGET, seed: int = SEED) -> Trained:
+    checks: list[tuple[int, QuantileForecasts]] = []
+    forecaster = family.fit(
+        smallest(family), dataset, budget, seed=seed, on_check=lambda step, forecasts: checks.append((step, forecasts))
+    )
+    return Trained(forecaster, checks)
+
+
+def with_frame(dataset: Dataset, frame: pd.DataFrame) -> Dataset:
+    return dataclasses.replace(dataset, frame=frame)
+
+
+def forecast(trained: Trained, frame: pd.DataFrame, *origins: int) -> np.ndarray:
+    """[N, H, Q] of the given origins."""
+    return trained.forecaster.predict(frame, np.array(origins, dtype=np.int64)).values
+
+
+def disturbed(frame: pd.DataFrame, columns: tuple[str, ...], rows: slice) -> pd.DataFrame:
+    """A copy with large random numbers in some columns of some rows."""
+    copy = frame.copy()
+    values = 50 + 100 * np.random.default_rng(3).random((len(range(*rows.indices(len(frame)))), len(columns)))
+    copy.iloc[rows, [frame.columns.get_loc(column) for column in columns]] = values
+    return copy
+
+
+# What a forecast is
+
+
+def test_when_a_family_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    origins = np.array([ORIGIN, 700])
+    found = trained.forecaster.predict(tiny_dataset.frame, origins)
+    assert found.values.shape == (2, HORIZON, 3)
+    assert found.values.dtype == np.float64
+    assert np.isfinite(found.values).all()
+    assert (np.diff(found.values, axis=2) >= 0).all()
+    assert found.levels == QUANTILE_LEVELS == (0.1, 0.5, 0.9)
+    assert list(found.origins) == [tiny_dataset.index[ORIGIN], tiny_dataset.index[700]]
+    target = tiny_dataset.target.to_numpy()
+    assert np.array_equal(found.actual, [target[ORIGIN + 1 : ORIGIN + 25], target[701:725]])
+
+
+def test_when_a_family_is_trained_then_it_brings_the_forecasts_of_every_validation_origin(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    validation = trained.forecaster.validation
+    assert validation.values.shape == (15, HORIZON, 3)
+    assert list(validation.origins) == list(tiny_dataset.index[1679:2039:24])
+    assert np.array_equal(validation.actual.ravel(), tiny_dataset.target.to_numpy()[1680:2040])
+
+
+def test_when_the_unit_of_the_target_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(
+    family: Family, trained: Trained, tiny_dataset: Dataset
+) -> None:
+    # 1024 is a power of two: the scaled numbers are the same to the last bit, so nothing is left to chaos in training.
+    frame = tiny_dataset.frame.assign(water_consumption=tiny_dataset.frame["water_consumption"] * 1024)
+    other = train(family, with_frame(tiny_dataset, frame))
+    expected = forecast(trained, tiny_dataset.frame, ORIGIN) * 1024
+    np.testing.assert_allclose(forecast(other, frame, ORIGIN), expected, rtol=1e-5)
+    # and the numbers are of the size of the target, not of its scaled form
+    level = tiny_dataset.target.mean()
+    assert np.abs(forecast(trained, tiny_dataset.frame, ORIGIN) - level).max() < level
+
+
+# What a forecast may know
+
+
+def test_when_target_or_past_covariates_change_after_the_origin_then_no_forecast_changes(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    columns = (tiny_dataset.spec.target, *tiny_dataset.past)
+    changed = disturbed(tiny_dataset.frame, columns, slice(ORIGIN + 1, None))
+    expected = forecast(trained, tiny_dataset.frame, ORIGIN)
+    assert np.array_equal(forecast(trained, changed, ORIGIN), expected)
+
+
+@pytest.mark.parametrize("column", ["water_consumption", "temp", "water_lag_24h"])
+def test_when_target_or_a_past_covariate_changes_at_the_origin_then_the_forecast_changes(
+    column: str, trained: Trained, tiny_dataset: Dataset
+) -> None:
+    changed = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN, ORIGIN + 1))
+    expected = forecast(trained, tiny_dataset.frame, ORIGIN)
+    assert not np.array_equal(forecast(trained, changed, ORIGIN), expected)
+
+
+def test_when_anything_changes_before_the_history_then_no_forecast_changes(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    columns = tuple(tiny_dataset.frame.columns)
+    changed = disturbed(tiny_dataset.frame, columns, slice(None, ORIGIN - HISTORY + 1))
+    expected = forecast(trained, tiny_dataset.frame, ORIGIN)
+    assert np.array_equal(forecast(trained, changed, ORIGIN), expected)
+    first_hour = disturbed(tiny_dataset.frame, columns[:3], slice(ORIGIN - HISTORY + 1, ORIGIN - HISTORY + 2))
+    assert not np.array_equal(forecast(trained, first_hour, ORIGIN), expected)
+
+
+@pytest.mark.parametrize("column", ["hour_sin", "hour_cos", "is_weekend"])
+@pytest.mark.parametrize("step", [1, HORIZON])
+def test_when_the_calendar_of_the_forecast_day_changes_then_the_forecast_changes(
+    column: str, step: int, trained: Trained, tiny_dataset: Dataset
+) -> None:
+    changed = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN + step, ORIGIN + step + 1))
+    expected = forecast(trained, tiny_dataset.frame, ORIGIN)
+    assert not np.array_equal(forecast(trained, changed, ORIGIN), expected)
+
+
+def test_when_the_calendar_changes_beyond_the_forecast_day_then_no_forecast_changes(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    changed = disturbed(tiny_dataset.frame, tiny_dataset.future, slice(ORIGIN + HORIZON + 1, None))
+    expected = forecast(trained, tiny_dataset.frame, ORIGIN)
+    assert np.array_equal(forecast(trained, changed, ORIGIN), expected)
+
+
+def test_when_other_windows_are_asked_for_too_then_a_windows_forecast_stays_the_same_to_the_last_bit(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    from hpo_lib.families.darts_family import PREDICT_BATCH
+
+    origins = np.arange(1500, 1500 + 4 * (PREDICT_BATCH + 10), 4)  # more than one pass, the last one not full
+    everything = trained.forecaster.predict(tiny_dataset.frame, origins).values
+    permutation = np.random.default_rng(1).permutation(len(origins))
+    permuted = trained.forecaster.predict(tiny_dataset.frame, origins[permutation]).values
+    assert np.array_equal(permuted, everything[permutation])
+    chosen = np.array([3, PREDICT_BATCH + 5, 40])
+    assert np.array_equal(trained.forecaster.predict(tiny_dataset.frame, origins[chosen]).values, everything[chosen])
+    for position in (0, PREDICT_BATCH + 5):
+        assert np.array_equal(forecast(trained, tiny_dataset.frame, origins[position]), everything[position][None])
+
+
+# What a training may know and what it keeps
+
+
+def test_when_the_same_seed_trains_again_then_forecasts_are_the_same_to_the_last_bit(
+    family: Family, trained: Trained, tiny_dataset: Dataset
+) -> None:
+    import torch
+
+    torch.rand(3)  # whatever was drawn before must not matter
+    np.random.rand(3)
+    again = train(family, tiny_dataset)
+    assert np.array_equal(again.forecaster.validation.values, trained.forecaster.validation.values)
+    assert again.forecaster.best_step == trained.forecaster.best_step
+
+
+def test_when_another_seed_trains_then_forecasts_differ(
+    family: Family, trained: Trained, tiny_dataset: Dataset
+) -> None:
+    other = train(family, tiny_dataset, seed=SEED + 1)
+    assert not np.array_equal(other.checks[0][1].values, trained.checks[0][1].values)
+
+
+def test_when_a_training_is_checked_then_checks_are_spread_evenly_and_the_best_one_is_kept(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    assert [step for step, _ in trained.checks] == [2, 4]
+    assert not np.array_equal(trained.checks[0][1].values, trained.checks[1][1].values)
+    assert_keeps_the_best(trained, tiny_dataset)
+
+
+def test_when_the_last_check_is_not_the_best_then_earlier_weights_are_kept(
+    family: Family, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses: dict[bytes, float] = {}
+
+    def second_is_best(forecasts: QuantileForecasts) -> float:
+        return losses.setdefault(forecasts.values.tobytes(), (3.0, 1.0, 2.0)[len(losses) % 3])
+
+    monkeypatch.setattr(metrics, "pinball", second_is_best)
+    trained = train(family, tiny_dataset, Budget(steps=3, batch_size=8, checks=3))
+    assert list(losses.values()) == [3.0, 1.0, 2.0]
+    assert trained.forecaster.best_step == 2
+    assert_keeps_the_best(trained, tiny_dataset)
+
+
+def assert_keeps_the_best(trained: Trained, dataset: Dataset) -> None:
+    step, best = min(trained.checks, key=lambda check: metrics.pinball(check[1]))
+    assert trained.forecaster.best_step == step
+    assert np.array_equal(trained.forecaster.validation.values, best.values)
+    again = trained.forecaster.predict(dataset.frame, dataset.validation_origins)
+    assert np.array_equal(again.values, best.values)
+    assert np.array_equal(again.actual, best.actual)
+
+
+def test_when_the_work_is_bounded_then_a_large_model_gets_fewer_steps_and_its_schedule_spans_them(
+    family: Family, tiny_dataset: Dataset
+) -> None:
+    short = train(family, tiny_dataset, Budget(steps=2, batch_size=8, checks=2))
+    bounded = train(family, tiny_dataset, Budget(steps=1000, batch_size=8, checks=2, max_work=1e-6))
+    assert [step for step, _ in bounded.checks] == [1, 2]
+    assert np.array_equal(bounded.checks[-1][1].values, short.checks[-1][1].values)
+
+
+def test_when_everything_after_the_training_split_changes_then_the_same_weights_are_trained(
+    family: Family, tiny_dataset: Dataset
+) -> None:
+    columns = tuple(tiny_dataset.frame.columns)
+    train_stop = tiny_dataset.positions.train.stop
+    changed = disturbed(tiny_dataset.frame, columns, slice(train_stop, None))
+    expected = train(family, tiny_dataset, ONE_CHECK)
+    found = train(family, with_frame(tiny_dataset, changed), ONE_CHECK)
+    origin = train_stop - HORIZON - 1
+    assert np.array_equal(forecast(found, tiny_dataset.frame, origin), forecast(expected, tiny_dataset.frame, origin))
+    assert not np.array_equal(found.forecaster.validation.values, expected.forecaster.validation.values)
+
+
+def test_when_a_training_goes_astray_then_it_fails_and_names_the_step(family: Family, tiny_dataset: Dataset) -> None:
+    frame = tiny_dataset.frame.copy()
+    frame.iloc[200:1600, 0] = np.nan
+    with pytest.raises(NonFiniteForecast, match=r"^15 of 15 forecasts hold NaN or infinity after 3 training steps$"):
+        train(family, with_frame(tiny_dataset, frame), ONE_CHECK)
+
+
+def test_when_a_forecast_is_not_a_number_then_it_is_an_error_and_no_forecast(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    frame = tiny_dataset.frame.copy()
+    frame.iloc[ORIGIN, 0] = np.nan
+    with pytest.raises(NonFiniteForecast, match=r"^1 of 2 forecasts hold NaN or infinity$"):
+        forecast(trained, frame, ORIGIN, 700)
+
+
+def test_when_on_check_raises_then_the_training_ends_with_that_error(family: Family, tiny_dataset: Dataset) -> None:
+    class Enough(Exception):
+        pass
+
+    steps = []
+
+    def stop(step: int, forecasts: QuantileForecasts) -> None:
+        steps.append(step)
+        raise Enough
+
+    with pytest.raises(Enough):
+        family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, on_check=stop)
+    assert steps == [2]
+
+
+def test_when_a_family_has_weights_then_they_are_float32(trained: Trained) -> None:
+    from hpo_lib.families.darts_family import DartsForecaster
+
+    if not isinstance(trained.forecaster, DartsForecaster):
+        pytest.skip("not a torch family")
+    parameters = list(trained.forecaster.module.parameters())
+    assert parameters
+    assert {str(parameter.dtype) for parameter in parameters} == {"torch.float32"}
+
+
+TRAIN_IN_A_NEW_PROCESS = """
+import hashlib, pickle, sys
+from hpo_lib.families import get_family
+from hpo_lib.families.base import Budget
+
+name, params, dataset, steps, seed = pickle.load(open(sys.argv[1], "rb"))
+forecaster = get_family(name).fit(params, dataset, Budget(steps, batch_size=8, checks=1), seed=seed)
+print(hashlib.sha256(forecaster.validation.values.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_when_two_processes_train_with_one_seed_then_forecasts_are_the_same_to_the_last_bit(
+    family: Family, tiny_dataset: Dataset, tmp_path: Path, root: Path
+) -> None:
+    order = tmp_path / "order.pickle"
+    order.write_bytes(pickle.dumps((family.name, smallest(family), tiny_dataset, 3, SEED)))
+    command = [sys.executable, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)]
+    digests = [
+        subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1]
+        for _ in range(2)
+    ]
+    assert len(digests[0]) == 64
+    assert digests[0] == digests[1]
+
+
+# What a family declares
+
+LOG_LR = FloatRange(1e-5, 1e-2, log=True)
+SEARCH_SPACES = {
+    "NHITS_Q": {
+        "num_stacks": IntRange(2, 5),
+        "num_blocks": IntRange(1, 3),
+        "num_layers": IntRange(2, 4),
+        "layer_widths": Choice((256, 512, 1024)),
+        "lr": LOG_LR,
+        "dropout": FloatRange(0.05, 0.4),
+        "weight_decay": FloatRange(1e-7, 1e-3, log=True),
+    },
+    "TFT_Q": {
+        "hidden_size": Choice((32, 64, 128, 256)),
+        "lstm_layers": IntRange(1, 3),
+        "num_attention_heads": Choice((2, 4, 8)),
+        "dropout": FloatRange(0.05, 0.4),
+        "lr": LOG_LR,
+    },
+    "TIMESNET_Q": {
+        "hidden_size": Choice((64, 128, 256)),
+        "conv_hidden_size": Choice((32, 64, 128)),
+        "top_k": IntRange(2, 5),
+        "lr": LOG_LR,
+        "dropout": FloatRange(0.05, 0.4),
+    },
+}
+
+
+@pytest.mark.parametrize("name", SEARCH_SPACES)
+def test_when_a_family_of_the_seed_is_searched_then_its_space_is_the_seeds(name: str) -> None:
+    assert dict(get_family(name).search_space) == SEARCH_SPACES[name]
+
+
+def test_when_a_family_is_declared_then_name_title_and_budgets_are_there(family: Family) -> None:
+    assert family.name in family_names()
+    assert get_family(family.name) is family
+    assert family.title
+    assert {"test", "laptop", "a100"} <= set(family.budgets)
+    for budget in family.budgets.values():
+        assert budget.steps >= budget.checks >= 1
+        assert budget.batch_size >= 1
+    assert family.budgets["test"].steps < family.budgets["laptop"].steps < family.budgets["a100"].steps
+
+
+def test_when_a_budget_bounds_the_work_then_steps_times_weights_stay_below_it_but_every_check_is_made() -> None:
+    budget = Budget(steps=400, batch_size=8, checks=8, max_work=1000)
+    assert [budget.steps_for(millions * 1_000_000) for millions in (1, 2, 4, 100, 500)] == [400, 400, 250, 10, 8]
+    assert Budget(steps=400, batch_size=8, checks=8).steps_for(10**12) == 400
+
+
+def test_when_a_family_is_declared_then_its_defaults_lie_inside_the_search_space(family: Family) -> None:
+    family.check_params(family.defaults)
+
+
+def test_when_a_parameter_is_missing_then_the_error_names_it_and_what_it_may_be(family: Family) -> None:
+    for name, dimension in family.search_space.items():
+        params = {key: value for key, value in family.defaults.items() if key != name}
+        with pytest.raises(InputError) as caught:
+            family.check_params(params, "best.json")
+        assert str(caught.value) == (
+            f"best.json: hyperparameter {name!r} of {family.name} is missing; add it ({dimension})"
+        )
+
+
+def test_when_a_parameter_lies_just_outside_its_range_then_it_is_refused_and_just_inside_it_is_taken(
+    family: Family,
+) -> None:
+    for name, dimension in family.search_space.items():
+        match dimension:
+            case IntRange(low, high):
+                inside, outside = [low, high], [low - 1, high + 1, low + 0.5, True, str(low), None]
+            case FloatRange(low, high):
+                inside, outside = [low, high], [low * 0.999, high * 1.001, float("nan"), True, str(low), None]
+            case Choice(options):
+                inside, outside = list(options), [min(options) - 1, max(options) + 1, True, str(options[0]), None]
+        for value in inside:
+            family.check_params({**family.defaults, name: value})
+        for value in outside:
+            with pytest.raises(InputError) as caught:
+                family.check_params({**family.defaults, name: value})
+            assert str(caught.value) == f"params: {name} is {value!r}, expected {dimension}"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "sentence"),
+    [
+        (
+            "NHITS_Q",
+            {"layer_width": 512},
+            "params: NHITS_Q has no hyperparameter 'layer_width'; did you mean layer_widths? Allowed: num_stacks, "
+            "num_blocks, num_layers, layer_widths, lr, dropout, weight_decay",
+        ),
+        ("NHITS_Q", {"num_stacks": 6}, "params: num_stacks is 6, expected a whole number from 2 to 5"),
+        ("TFT_Q", {"hidden_size": 100}, "params: hidden_size is 100, expected one of 32, 64, 128, 256"),
+        ("TFT_Q", {"lr": 0.1}, "params: lr is 0.1, expected a number from 1e-05 to 0.01"),
+        (
+            "TIMESNET_Q",
+            {"weight_decay": 0.0},
+            "params: TIMESNET_Q has no hyperparameter 'weight_decay'; Allowed: hidden_size, conv_hidden_size, top_k, "
+            "lr, dropout",
+        ),
+    ],
+)
+def test_when_a_parameter_is_wrong_then_the_sentence_says_what_is_right(
+    name: str, wrong: dict[str, object], sentence: str
+) -> None:
+    family = get_family(name)
+    with pytest.raises(InputError) as caught:
+        family.check_params({**family.defaults, **wrong})
+    assert str(caught.value) == sentence
+
+
+def test_when_a_training_gets_wrong_parameters_then_it_refuses_them(family: Family, tiny_dataset: Dataset) -> None:
+    with pytest.raises(InputError, match="has no hyperparameter 'colour'"):
+        family.fit({**family.defaults, "colour": 1}, tiny_dataset, BUDGET, seed=SEED)
+
+
+def test_when_a_family_is_unknown_then_the_error_names_the_nearest() -> None:
+    with pytest.raises(InputError) as caught:
+        get_family("TFT")
+    assert str(caught.value) == (
+        f"model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: {', '.join(family_names())}"
+    )

@@ -1,0 +1,144 @@
+"""Which hour sits where in a window, by hand on a frame of counted hours."""
+
+import dataclasses
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import training_origins
+
+ORIGINS = [167, 500]
+
+
+@pytest.fixture(scope="module")
+def windows() -> ModuleType:
+    """Imported late: torch and darts take seconds, which every worker would pay at collection."""
+    from hpo_lib.families import windows
+
+    return windows
+
+
+@pytest.fixture
+def counted(tiny_dataset: Dataset) -> Dataset:
+    """Row t holds t, 10_000 + t, 20_000 + t ... in its columns (target, 2 past, 3 future)."""
+    frame = tiny_dataset.frame.copy()
+    frame[:] = np.arange(len(frame))[:, None] + 10_000.0 * np.arange(frame.shape[1])
+    return dataclasses.replace(tiny_dataset, frame=frame)
+
+
+def gathered(windows: ModuleType, dataset: Dataset, *, calendar_as_past: bool, with_target: bool = True) -> Any:
+    import torch
+
+    columns = dataset.frame.columns
+    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns))
+    source = windows.WindowSource.build(dataset, dataset.frame, unscaled, calendar_as_past=calendar_as_past)
+    return source.gather(torch.tensor(ORIGINS), with_target=with_target)
+
+
+def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_target_begins_after_it(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    batch = gathered(windows, counted, calendar_as_past=False)
+    assert batch.past_target.shape == (2, 168, 1)
+    assert batch.past_target[0, :, 0].tolist() == list(range(168))
+    assert batch.past_target[1, [0, -1], 0].tolist() == [333, 500]
+    assert batch.future_target.shape == (2, 24, 1)
+    assert batch.future_target[0, :, 0].tolist() == list(range(168, 192))
+    assert batch.future_target[1, [0, -1], 0].tolist() == [501, 524]
+
+
+def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_and_the_calendar_goes_on(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    batch = gathered(windows, counted, calendar_as_past=False)
+    assert batch.past_covariates.shape == (2, 168, 2)
+    assert batch.past_covariates[1, -1].tolist() == [10_500, 20_500]
+    assert batch.historic_future_covariates.shape == (2, 168, 3)
+    assert batch.historic_future_covariates[1, 0].tolist() == [30_333, 40_333, 50_333]
+    assert batch.historic_future_covariates[1, -1].tolist() == [30_500, 40_500, 50_500]
+    assert batch.future_covariates.shape == (2, 24, 3)
+    assert batch.future_covariates[1, 0].tolist() == [30_501, 40_501, 50_501]
+    assert batch.future_covariates[1, -1].tolist() == [30_524, 40_524, 50_524]
+
+
+def test_when_a_model_has_no_future_input_then_the_last_day_of_its_history_carries_the_calendar_of_the_forecast_day(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    batch = gathered(windows, counted, calendar_as_past=True)
+    assert batch.historic_future_covariates is None
+    assert batch.future_covariates is None
+    assert batch.past_covariates.shape == (2, 168, 5)
+    # Past covariates stand where they were, the calendar 24 hours early.
+    assert batch.past_covariates[1, 0].tolist() == [10_333, 20_333, 30_357, 40_357, 50_357]
+    assert batch.past_covariates[1, -24].tolist() == [10_477, 20_477, 30_501, 40_501, 50_501]
+    assert batch.past_covariates[1, -1].tolist() == [10_500, 20_500, 30_524, 40_524, 50_524]
+
+
+@pytest.mark.parametrize("calendar_as_past", [True, False])
+def test_when_a_forecast_is_made_then_no_target_and_no_past_covariate_after_the_origin_is_read(
+    windows: ModuleType, counted: Dataset, calendar_as_past: bool
+) -> None:
+    blank = counted.frame.copy()
+    blank.iloc[501:, :3] = np.nan
+    batch = gathered(
+        windows, dataclasses.replace(counted, frame=blank), calendar_as_past=calendar_as_past, with_target=False
+    )
+    assert batch.future_target is None
+    tensors = [batch.past_target, batch.past_covariates, batch.historic_future_covariates, batch.future_covariates]
+    assert all(tensor.isfinite().all() for tensor in tensors if tensor is not None)
+
+
+def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    import torch
+
+    scaling = windows.Scaling.fit(counted)
+    source = windows.WindowSource.build(counted, counted.frame, scaling, calendar_as_past=False)
+    with pytest.raises(IndexError):
+        source.gather(torch.tensor([len(counted.frame) - 24]), with_target=False)
+
+
+def test_when_scaling_is_fitted_then_only_training_rows_count(windows: ModuleType, tiny_dataset: Dataset) -> None:
+    scaling = windows.Scaling.fit(tiny_dataset)
+    changed = tiny_dataset.frame.copy()
+    changed.iloc[1680:] = 1e6
+    again = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed))
+    pd.testing.assert_series_equal(again.mean, scaling.mean)
+    pd.testing.assert_series_equal(again.std, scaling.std)
+    training = windows.Scaling.transform(scaling, tiny_dataset.frame, tuple(tiny_dataset.frame.columns))[:1680]
+    np.testing.assert_allclose(training.mean(dim=0), 0, atol=1e-5)
+    np.testing.assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
+
+
+def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_unit(
+    windows: ModuleType, tiny_dataset: Dataset
+) -> None:
+    frame = tiny_dataset.frame.assign(is_weekend=1.0)
+    frame.iloc[2000:, -1] = 3.0
+    scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame))
+    values = scaling.transform(frame, ("is_weekend",))
+    assert str(values.dtype) == "torch.float32"
+    assert values[[0, 1999, 2000], 0].tolist() == [0, 0, 2]
+
+
+def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for_and_one_alone_is_the_same(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    columns = counted.frame.columns
+    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns))
+    source = windows.WindowSource.build(counted, counted.frame, unscaled, calendar_as_past=True)
+    origins = training_origins(counted.index, counted.spec.splits)
+    training = windows.TrainingWindows(source, origins)
+    assert len(training) == len(origins) == 1680 - 168 - 24 + 1
+    batch = training.__getitems__([1488, 0])
+    assert windows.collated(batch) is batch
+    assert batch.future_target[:, -1, 0].tolist() == [1679, 191]  # the last hour of training, and the first window's
+    alone = training[1488]
+    assert np.array_equal(alone.past_covariates, batch.past_covariates[0])
+    assert np.array_equal(alone.future_target, batch.future_target[0])
+    assert alone.future_covariates is None

@@ -1,0 +1,119 @@
+"""The study notebook as papermill runs it from a shell: all nine studies, and parameters that are mistyped."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from hpo_lib.data.registry import load_spec
+from hpo_lib.families import family_names
+from hpo_lib.paths import RunPaths
+from hpo_lib.results import load_predictions, load_result
+
+DATASETS = ("heat", "water_centrum", "water_tommerby")
+KEYS = {
+    "model", "dataset", "job_id", "optimization_date", "n_trials", "n_completed", "n_pareto_optimal",
+    "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "best_params", "study_name", "storage_path",
+    "all_pareto_trials", "validation_metrics", "selection", "training_time_hours", "n_failed", "n_pruned",
+    "schema_version", "provenance",
+}  # fmt: skip
+
+
+def papermill(root: Path, out: Path, **parameters: str) -> subprocess.CompletedProcess[str]:
+    """``papermill notebooks/hpo_template.ipynb out.ipynb -p ...`` from the repository's root, outside any Slurm job."""
+    given = [word for name, value in parameters.items() for word in ("-p", name, value)]
+    command = [sys.executable, "-m", "papermill", "notebooks/hpo_template.ipynb", str(out), "--no-progress-bar", *given]
+    environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
+    environment["OMP_NUM_THREADS"] = "1"
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
+
+
+def outputs(notebook: nbformat.NotebookNode) -> str:
+    """Everything that the record shows as text."""
+    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return "\n".join(json.dumps(output) for output in shown)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("model", family_names())
+def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(
+    model: str, dataset: str, root: Path, tmp_path: Path
+) -> None:
+    out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
+    run = papermill(
+        root, out, model=model, dataset=dataset, test="true", runs_dir=str(runs_dir), data_dir=str(tmp_path)
+    )
+    assert run.returncode == 0, run.stderr
+
+    (file,) = runs_dir.rglob("best_params_*.json")
+    stem = re.fullmatch(rf"best_params_{model}_{dataset}_(local-\d{{8}}-\d{{6}})\.json", file.name)
+    assert stem, file.name
+    files = RunPaths(runs_dir, model, dataset, stem[1])
+    assert file == files.best_params
+    assert runs_dir / f"{model}_{dataset}" == files.folder
+    expected = {files.sqlite, files.pareto_front, files.mae_history, files.param_importance, files.predictions}
+    assert {path.name for path in files.folder.iterdir() if not path.name.startswith(".")} == {
+        path.name for path in {file, *expected}
+    }
+    for number in range(3):
+        # November to March, 152 days, of which every one is an origin.
+        assert load_predictions(files.trial_predictions(number)).values.shape == (152, 24, 3)
+
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    assert set(record) >= KEYS
+    assert load_result(file).items() >= record.items()
+    assert (record["model"], record["dataset"], record["job_id"]) == (model, dataset, stem[1])
+    assert (record["status"], record["n_trials"], record["n_completed"]) == ("complete", 3, 3)
+    assert record["best_picp_approx"] == record["best_picp"] == record["validation_metrics"]["picp"]
+    assert record["provenance"]["data"]["source"] == "simulated"
+    assert record["provenance"]["data"]["unit"] == load_spec(dataset).unit
+
+    notebook = nbformat.read(out, as_version=4)
+    nbformat.validate(notebook)
+    shown = outputs(notebook)
+    assert "*** SIMULATED DATA ***" in shown
+    assert f"simulated twin of {dataset}" in shown
+    assert shown.count('"image/png"') >= 4
+    assert not [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count is None]
+    assert notebook.metadata.papermill.exception is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        (
+            {"modle": "TFT_Q"},
+            "InputError: parameter 'modle' is unknown; did you mean model? Allowed: model, dataset, trials, job_id, "
+            "seed, test, preset, time_budget_hours, storage, policy, data_dir, runs_dir",
+        ),
+        (
+            {"model": "TFT"},
+            "InputError: model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: "
+            f"{', '.join(family_names())}",
+        ),
+    ],
+    ids=["name", "value"],
+)
+def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_with_the_sentence(
+    parameters: dict[str, str], sentence: str, root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.ipynb"
+    run = papermill(root, out, runs_dir=str(tmp_path / "runs"), **parameters)
+    assert run.returncode != 0
+    assert sentence in run.stderr
+    assert not (tmp_path / "runs").exists()
+
+    notebook = nbformat.read(out, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    failed = [cell for cell in code if any(output.output_type == "error" for output in cell.outputs)]
+    assert len(failed) == 1
+    tags = [cell.metadata.get("tags", []) for cell in code[: code.index(failed[0])]]
+    assert tags[-2:] == [["parameters"], ["injected-parameters"]], "an earlier cell than the first one after them ran"
+    assert [cell for cell in code[code.index(failed[0]) + 1 :] if cell.execution_count is not None] == []

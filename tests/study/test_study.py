@@ -1,0 +1,655 @@
+"""The study's own logic, with a family that needs no training: what is asked, told, kept, retried and refused."""
+
+import dataclasses
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import optuna
+import pytest
+
+from hpo_lib import metrics, results
+from hpo_lib.data.load import Dataset
+from hpo_lib.errors import InputError, StudyError
+from hpo_lib.families.base import Budget, Choice, Family, FloatRange, Forecaster, IntRange
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.paths import RunPaths
+from hpo_lib.settings import Settings
+from hpo_lib.storage import open_storage
+from hpo_lib.study import run_study
+from hpo_lib.study_run import StudyRun
+
+DEFAULTS = {"width": 4, "depth": 2, "lr": 1e-3}
+
+
+class CannedForecaster(Forecaster):
+    best_step = 7
+
+    def __init__(self, validation: QuantileForecasts) -> None:
+        self.validation = validation
+
+    def predict(self, frame: Any, origins: Any) -> QuantileForecasts:
+        raise NotImplementedError
+
+
+class FakeFamily(Family):
+    """Forecasts that follow from the parameters alone. ``before`` is called with the number of the call."""
+
+    name = "FAKE_Q"
+    title = "Fake"
+    search_space: ClassVar = {
+        "width": Choice((2, 4, 8)),
+        "depth": IntRange(1, 4),
+        "lr": FloatRange(1e-5, 1e-2, log=True),
+    }
+    defaults: ClassVar = DEFAULTS
+    budgets: ClassVar = {"test": Budget(20, 8, 1), "laptop": Budget(50, 8, 1)}
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.seeds: list[int] = []
+        self.before: Callable[[int], None] = lambda call: None
+        self.scale = 1.0
+        """Of the forecasts; 0 makes all trials equal."""
+
+    def fit(
+        self, params: Mapping[str, Any], dataset: Dataset, budget: Budget, *, seed: int, on_check: Any = None
+    ) -> Forecaster:
+        self.calls.append(dict(params))
+        self.seeds.append(seed)
+        self.before(len(self.calls) - 1)
+        return CannedForecaster(self.forecasts(params, dataset))
+
+    def forecasts(self, params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
+        origins = dataset.validation_origins
+        actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
+        digest = hashlib.sha256(repr(sorted(params.items())).encode()).digest()
+        rng = np.random.default_rng(digest[0])
+        median = actual + self.scale * rng.standard_normal(actual.shape) / params["width"]
+        width = 0.1 + self.scale * params["depth"] / 8
+        values = np.stack([median - width, median, median + width], axis=2)
+        return QuantileForecasts(values=values, actual=actual, origins=dataset.index[origins])
+
+
+class Died(BaseException):
+    """Leaves the worker without a word to the storage, as SIGKILL does."""
+
+
+@pytest.fixture
+def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
+    fake = FakeFamily()
+    monkeypatch.setattr("hpo_lib.study.get_family", lambda name: fake)
+    return fake
+
+
+@pytest.fixture(params=["sqlite", "journal"])
+def storage(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable[..., StudyRun]:
+    """Runs a study of the fake family under job id ``a``."""
+
+    def run(trials: int = 3, dataset: Dataset = tiny_dataset, runs_dir: Path = tmp_path, **given: Any) -> StudyRun:
+        chosen = {"job_id": "a", "preset": "test", **given}
+        settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
+        return run_study(settings, dataset, progress=False)
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> RunPaths:
+    return RunPaths(tmp_path, "FAKE_Q", "tiny", "a")
+
+
+def read(files: RunPaths) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(files.best_params.read_text(encoding="utf-8"))
+    return content
+
+
+def fail_with(error: BaseException, *calls: int) -> Callable[[int], None]:
+    """Raises the error in these calls of ``fit``, in all of them where none is named."""
+
+    def before(call: int) -> None:
+        if not calls or call in calls:
+            raise error
+
+    return before
+
+
+def states(run: StudyRun) -> list[str]:
+    return [trial.state for trial in run.trials]
+
+
+# A study from beginning to end
+
+
+def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_first_is_the_untuned_default(
+    start: Callable[..., StudyRun], family: FakeFamily, storage: str
+) -> None:
+    run = start(trials=5, storage=storage, seed=9)
+    assert states(run) == ["complete"] * 5
+    assert [trial.number for trial in run.trials] == [0, 1, 2, 3, 4]
+    assert run.trials[0].params == DEFAULTS
+    assert [dict(trial.params) for trial in run.trials] == family.calls
+    assert len({tuple(call.items()) for call in family.calls}) == 5
+    assert family.seeds == [9] * 5
+    for call in family.calls:
+        family.check_params(call)
+    assert {trial.best_step for trial in run.trials} == {7}
+
+
+def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
+    start: Callable[..., StudyRun], files: RunPaths, tiny_dataset: Dataset, storage: str
+) -> None:
+    run = start(trials=4, storage=storage)
+    record = read(files)
+    assert record == run.result
+    expected = {
+        "schema_version": 2, "model": "FAKE_Q", "dataset": "tiny", "job_id": "a", "status": "complete", "n_trials": 4,
+        "n_completed": 4, "n_failed": 0, "n_pruned": 0, "n_interrupted": 0, "study_name": "FAKE_Q_tiny_a",
+        "failures": [],
+    }  # fmt: skip
+    assert {key: record[key] for key in expected} == expected
+    place = {"sqlite": f"sqlite:///{files.sqlite}", "journal": str(files.journal)}
+    assert record["storage_path"] == run.storage_path == place[storage]
+    assert files.sqlite.exists() == (storage == "sqlite")
+    assert files.journal.exists() == (storage == "journal")
+    best = run.trial(record["best_trial_number"])
+    assert record["best_params"] == best.params
+    assert record["best_mae"] == best.mae
+    assert record["best_picp"] == record["best_picp_approx"] == best.scores["picp"]
+    assert record["n_pareto_optimal"] == len(record["all_pareto_trials"]) >= 1
+    for trial in record["all_pareto_trials"]:
+        assert {"trial", "mae", "picp", "picp_penalty", "params"} <= set(trial)
+        assert trial["picp_penalty"] == abs(trial["picp"] - 80)
+    assert record["default_trial"]["params"] == DEFAULTS
+    provenance = record["provenance"]
+    assert provenance["seed"] == 42
+    assert provenance["preset"] == "test"
+    assert provenance["data"]["sha256"] == tiny_dataset.sha256
+    assert provenance["data"]["source"] == "csv"
+    assert provenance["packages"]["optuna"] == optuna.__version__
+
+
+def test_when_scores_are_computed_again_from_the_stored_predictions_then_they_are_exactly_those_of_the_record(
+    start: Callable[..., StudyRun], files: RunPaths, tiny_dataset: Dataset
+) -> None:
+    run = start(trials=4)
+    record = read(files)
+    training = tiny_dataset.target.to_numpy()[tiny_dataset.positions.train]
+    for trial in run.trials:
+        forecasts = results.load_predictions(files.trial_predictions(trial.number))
+        assert metrics.score(forecasts, training) == trial.scores
+        assert metrics.by_step(forecasts) == trial.by_step
+        assert trial.mae == trial.scores["mae"]
+        assert trial.picp_penalty == abs(trial.scores["picp"] - 80)
+    stored = results.load_predictions(files.trial_predictions(record["best_trial_number"]))
+    scores = {key: value for key, value in record["validation_metrics"].items() if key != "by_step"}
+    assert metrics.score(stored, training) == scores
+    assert metrics.by_step(stored) == record["validation_metrics"]["by_step"]
+    assert list(stored.origins) == list(tiny_dataset.index[tiny_dataset.validation_origins])
+
+
+def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_is_whole_at_any_moment(
+    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths
+) -> None:
+    seen: list[tuple[int, str, int]] = []
+    finished = threading.Event()
+    broken: list[str] = []
+    read_often: list[int] = []
+
+    def before(call: int) -> None:
+        if call:
+            record = read(files)
+            seen.append((call, record["status"], record["n_completed"]))
+            assert files.trial_predictions(call - 1).exists()
+
+    def watch() -> None:
+        while not finished.is_set():
+            if files.best_params.exists():
+                text = files.best_params.read_text(encoding="utf-8")
+                read_often.append(len(text))
+                try:
+                    json.loads(text)
+                except json.JSONDecodeError:
+                    broken.append(text)
+
+    family.before = before
+    reader = threading.Thread(target=watch)
+    reader.start()
+    try:
+        start(trials=12)
+    finally:
+        finished.set()
+        reader.join()
+    assert seen == [(call, "running", call) for call in range(1, 12)]
+    assert read(files)["status"] == "complete"
+    assert broken == []
+    assert read_often
+    leftovers = [file.name for file in files.folder.rglob("*.tmp")]
+    assert leftovers == []
+
+
+# Resuming
+
+
+def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would_and_repeats_nothing(
+    start: Callable[..., StudyRun], family: FakeFamily, tmp_path: Path, storage: str
+) -> None:
+    start(trials=4, storage=storage)
+    assert len(family.calls) == 4
+    start(trials=14, storage=storage)  # past the sampler's ten random trials, so that it has to know the earlier ones
+    in_parts = family.calls.copy()
+    assert len(in_parts) == 14
+    family.calls.clear()
+    whole = start(trials=14, storage=storage, runs_dir=tmp_path / "other")
+    assert family.calls == in_parts
+    assert states(whole) == ["complete"] * 14
+
+
+def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_says_so(
+    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(trials=3)
+    before = read(files)
+    capsys.readouterr()
+    again = start(trials=3)
+    assert capsys.readouterr().out == (
+        "The study holds 3 finished trials already, so nothing is trained; ask for more with `trials`.\n"
+    )
+    assert len(family.calls) == 3
+    assert states(again) == ["complete"] * 3
+    for key in ("best_params", "best_mae", "all_pareto_trials", "n_completed", "training_time_hours"):
+        assert again.result[key] == before[key]
+
+
+def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(
+    start: Callable[..., StudyRun], family: FakeFamily
+) -> None:
+    start(trials=4)
+    assert len(start(trials=2).trials) == 4
+    assert len(family.calls) == 4
+
+
+def test_when_two_job_ids_are_used_then_two_studies_lie_side_by_side(
+    start: Callable[..., StudyRun], family: FakeFamily
+) -> None:
+    first, second = start(trials=2, job_id="a"), start(trials=2, job_id="b")
+    assert len(family.calls) == 4
+    assert first.paths.folder == second.paths.folder
+    assert first.paths.best_params.exists()
+    assert second.paths.best_params.exists()
+
+
+def test_when_the_seed_differs_then_other_configurations_are_tried(
+    start: Callable[..., StudyRun], family: FakeFamily
+) -> None:
+    start(trials=3, job_id="a", seed=1)
+    start(trials=3, job_id="b", seed=2)
+    assert family.calls[0] == family.calls[3] == DEFAULTS
+    assert family.calls[1] != family.calls[4]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"seed": 2},
+            "job_id 'a' belongs to a study with seed 1, now it is 2; results of different settings are not mixed: "
+            "choose another job_id, or go back to that seed",
+        ),
+        (
+            {"preset": "laptop"},
+            "job_id 'a' belongs to a study with preset 'test', now it is 'laptop'; results of different settings are "
+            "not mixed: choose another job_id, or go back to that preset",
+        ),
+    ],
+)
+def test_when_a_study_is_resumed_with_other_settings_then_it_is_refused(
+    given: dict[str, Any], sentence: str, start: Callable[..., StudyRun], family: FakeFamily
+) -> None:
+    start(trials=2, seed=1)
+    with pytest.raises(InputError) as caught:
+        start(trials=3, **{"seed": 1, **given})
+    assert str(caught.value) == sentence
+    assert len(family.calls) == 2
+
+
+def test_when_a_study_is_resumed_with_other_data_then_it_is_refused(
+    start: Callable[..., StudyRun], tiny_dataset: Dataset, storage: str
+) -> None:
+    start(trials=2, storage=storage)
+    with pytest.raises(InputError) as caught:
+        start(trials=3, storage=storage, dataset=dataclasses.replace(tiny_dataset, sha256="f" * 64))
+    assert str(caught.value) == (
+        f"job_id 'a' belongs to a study with data_sha256 '{tiny_dataset.sha256}', now it is '{'f' * 64}'; results of "
+        "different settings are not mixed: choose another job_id, or go back to that data_sha256"
+    )
+
+
+# Failures
+
+
+def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_goes_on(
+    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, storage: str
+) -> None:
+    family.before = fail_with(MemoryError("tried to\n  allocate   9 GiB"), 1)
+    run = start(trials=3, storage=storage)
+    assert states(run) == ["complete", "failed", "complete"]
+    failed = run.trials[1]
+    assert failed.cause == "MemoryError: tried to allocate 9 GiB"
+    assert np.isnan(failed.mae)
+    assert failed.scores == {}
+    assert failed.params == family.calls[1]
+    record = read(files)
+    assert record["n_completed"] == 2
+    assert record["n_failed"] == 1
+    assert record["failures"] == [{"trial": 1, "cause": "MemoryError: tried to allocate 9 GiB"}]
+    assert 1 not in [trial["trial"] for trial in record["all_pareto_trials"]]
+    assert len(start(trials=3, storage=storage).trials) == 3, "a failed trial is finished and is not tried again"
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
+    start: Callable[..., StudyRun], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canned = family.forecasts
+
+    def forecasts(params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
+        good = canned(params, dataset)
+        if len(family.calls) == 2:
+            good.values[3, 5, 1] = np.nan  # behind the check at construction, as a careless family would
+        if len(family.calls) == 3:
+            good.values[:, :, 2] = 1e39  # more than the float32 that is stored can hold
+        return good
+
+    monkeypatch.setattr(family, "forecasts", forecasts)
+    run = start(trials=4)
+    assert states(run) == ["complete", "failed", "failed", "complete"]
+    assert run.trials[1].cause == "NonFiniteForecast: 1 of 15 forecasts hold NaN or infinity"
+    assert run.trials[2].cause == "NonFiniteForecast: 15 of 15 forecasts hold NaN or infinity"
+
+
+def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(
+    start: Callable[..., StudyRun], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = metrics.METRICS["mae"]
+    monkeypatch.setitem(metrics.METRICS, "mae", lambda f: float("nan") if len(family.calls) == 2 else honest(f))
+    run = start(trials=3)
+    assert states(run) == ["complete", "failed", "complete"]
+    assert run.trials[1].cause == "ArithmeticError: score mae is nan"
+
+
+def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
+    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, storage: str
+) -> None:
+    family.before = fail_with(RuntimeError("CUDA error: out of memory"))
+    with pytest.raises(StudyError) as caught:
+        start(trials=50, storage=storage)
+    assert str(caught.value) == (
+        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: CUDA error: out of memory); mend that and "
+        "run again under the same job_id, or choose another one"
+    )
+    assert len(family.calls) == 3
+    assert not files.best_params.exists()
+
+    family.before = lambda call: None
+    run = start(trials=5, storage=storage)
+    assert states(run) == ["failed"] * 3 + ["complete"] * 2
+
+
+def test_when_the_first_trials_fail_with_other_numbers_in_one_message_then_they_failed_alike(
+    start: Callable[..., StudyRun], family: FakeFamily
+) -> None:
+    def before(call: int) -> None:
+        raise RuntimeError(f"tried to allocate {call + 1}.5 GiB")
+
+    family.before = before
+    with pytest.raises(StudyError, match=r"^the first 3 trials of .* all failed alike \(RuntimeError: tried to "):
+        start(trials=50)
+    assert len(family.calls) == 3
+
+
+def test_when_the_first_trials_fail_for_different_reasons_then_the_study_goes_on(
+    start: Callable[..., StudyRun], family: FakeFamily
+) -> None:
+    def before(call: int) -> None:
+        if call < 4:
+            raise [ValueError("one"), ValueError("two"), KeyError("one"), ValueError("one")][call]
+
+    family.before = before
+    assert states(start(trials=5)) == ["failed"] * 4 + ["complete"]
+
+
+def test_when_later_trials_fail_alike_then_the_study_goes_on(
+    start: Callable[..., StudyRun], family: FakeFamily
+) -> None:
+    family.before = fail_with(ValueError("wide"), 1, 2, 3)
+    assert states(start(trials=5)) == ["complete", "failed", "failed", "failed", "complete"]
+
+
+def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
+    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths
+) -> None:
+    family.before = fail_with(ValueError("wide"))
+    with pytest.raises(StudyError) as caught:
+        start(trials=2)
+    assert str(caught.value) == (
+        "no trial completed, so there is nothing to choose from; see the causes of the failed trials"
+    )
+    assert not files.best_params.exists()
+
+
+# Interruptions
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(1), Died()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("call", [0, 1])
+def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_configuration_is_tried_again(
+    interruption: BaseException,
+    call: int,
+    start: Callable[..., StudyRun],
+    family: FakeFamily,
+    files: RunPaths,
+    tmp_path: Path,
+    storage: str,
+) -> None:
+    family.before = fail_with(interruption, call)
+    with pytest.raises(type(interruption)):
+        start(trials=3, storage=storage)
+    assert len(family.calls) == call + 1
+
+    run = start(trials=3, storage=storage)
+    expected = ["complete"] * 3
+    expected.insert(call, "interrupted")
+    assert states(run) == expected
+    assert run.trials[call + 1].params == run.trials[call].params == family.calls[call] == family.calls[call + 1]
+    assert read(files)["n_interrupted"] == 1
+    assert read(files)["n_completed"] == 3
+    assert read(files)["default_trial"]["params"] == DEFAULTS
+    assert read(files)["default_trial"]["state"] == "complete"
+
+    retried = family.calls.copy()
+    del retried[call]
+    family.calls.clear()
+    family.before = lambda call: None
+    start(trials=3, storage=storage, runs_dir=tmp_path / "other")
+    assert family.calls == retried, "the interruption changed what is tried afterwards"
+
+
+def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(
+    start: Callable[..., StudyRun], family: FakeFamily, storage: str
+) -> None:
+    family.before = fail_with(Died(), 1, 2, 3)
+    for _ in range(3):
+        with pytest.raises(Died):
+            start(trials=3, storage=storage)
+    run = start(trials=3, storage=storage)
+    assert states(run) == ["complete", "interrupted", "interrupted", "failed", "complete"]
+    assert run.trials[3].cause == ("the worker died during this configuration 3 times, perhaps for want of memory")
+    assert family.calls[1] == family.calls[2] == family.calls[3]
+    assert family.calls[4] not in family.calls[:4]
+
+
+def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_still_tried(
+    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, storage: str
+) -> None:
+    with pytest.raises(StudyError):
+        start(trials=2, storage=storage, time_budget_hours=1e-12)  # too little even for one trial
+    assert family.calls == []
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage(storage, files))
+    study.ask()  # a worker that dies at once
+
+    run = start(trials=2, storage=storage)
+    assert states(run) == ["interrupted", "complete", "complete"]
+    assert family.calls[0] == DEFAULTS
+    assert read(files)["default_trial"]["trial"] == 1
+    assert read(files)["default_trial"]["mae"] == run.trials[1].mae
+
+
+def test_when_a_worker_dies_while_it_draws_parameters_then_the_configuration_is_drawn_anew_as_it_was(
+    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, tmp_path: Path
+) -> None:
+    start(trials=1)
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    study.ask().suggest_categorical("width", (2, 4, 8))
+    run = start(trials=3)
+    assert states(run) == ["complete", "interrupted", "complete", "complete"]
+    in_parts = family.calls.copy()
+    family.calls.clear()
+    start(trials=3, runs_dir=tmp_path / "other")
+    assert family.calls == in_parts
+
+
+# Time and other workers
+
+
+def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_run_completes_it(
+    start: Callable[..., StudyRun],
+    family: FakeFamily,
+    files: RunPaths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+
+    def before(call: int) -> None:
+        clock.now += 600
+
+    family.before = before
+    monkeypatch.setattr("hpo_lib.study.time", SimpleNamespace(monotonic=lambda: clock.now))
+    run = start(trials=10, time_budget_hours=0.5)
+    # Three trials of ten minutes fill half an hour; a fourth would end later.
+    assert states(run) == ["complete"] * 3
+    assert [trial.seconds for trial in run.trials] == [600] * 3
+    assert read(files)["status"] == "stopped"
+    assert read(files)["n_trials"] == 10
+    assert read(files)["training_time_hours"] == 0.5
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "Stopped early, time budget of 0.5 h: 0.50 h are spent and a trial takes up to 0.17 h; run again under the "
+        "same job_id to go on."
+    )
+
+    run = start(trials=10)
+    assert states(run) == ["complete"] * 10
+    assert read(files)["status"] == "complete"
+    assert len(family.calls) == 10
+
+
+HOLD_THE_LOCK = """
+import sys
+from pathlib import Path
+from hpo_lib.storage import StudyLock
+
+with StudyLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_when_another_process_works_on_the_study_then_it_is_refused_until_that_process_is_gone(
+    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, root: Path
+) -> None:
+    command = [sys.executable, "-c", HOLD_THE_LOCK, str(files.lock)]
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            with pytest.raises(StudyError) as caught:
+                start(trials=2)
+        finally:
+            other.kill()  # the lock must go with its process, however that ends
+    assert str(caught.value) == (
+        f"another process works on this study (it holds {files.lock}); wait for it, stop it, or choose another job_id"
+    )
+    assert family.calls == []
+    assert states(start(trials=2)) == ["complete"] * 2
+
+
+def test_when_the_record_and_the_figures_are_written_then_the_study_is_still_locked(
+    start: Callable[..., StudyRun], files: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from filelock import FileLock, Timeout
+
+    free = []
+
+    def try_to_lock(*arguments: object) -> None:
+        try:
+            with FileLock(files.lock, timeout=0, is_singleton=False):
+                free.append(True)
+        except Timeout:
+            free.append(False)
+
+    monkeypatch.setattr("hpo_lib.study.write_optuna_figures", try_to_lock)
+    start(trials=1)
+    assert free == [False]
+
+
+# Figures
+
+
+def figure_texts(files: RunPaths) -> list[str]:
+    return [
+        file.read_text(encoding="utf-8") for file in (files.pareto_front, files.mae_history, files.param_importance)
+    ]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
+@pytest.mark.parametrize("trials", [1, 2, 4])
+def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(
+    trials: int, scale: float, start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths
+) -> None:
+    family.scale = scale
+    start(trials=trials)
+    assert files.pareto_front.name == "pareto_front_a.html"
+    assert files.mae_history.name == "mae_history_a.html"
+    assert files.param_importance.name == "param_importance_a.html"
+    for text in figure_texts(files):
+        assert "Plotly.newPlot" in text
+        assert "FAKE_Q_tiny_a" in text
+        assert not re.findall(r"<(?:script|link|img)\b[^>]*\b(?:src|href)=", text)
+        assert "</html>" in text
+    front, history, importance = figure_texts(files)
+    assert "MAE in m3" in front
+    assert "MAE in m3" in history
+    assert all(name in importance for name in ("width", "depth", "lr"))
+
+
+def test_when_the_data_is_simulated_then_every_figure_says_so(
+    start: Callable[..., StudyRun], files: RunPaths, tiny_dataset: Dataset
+) -> None:
+    simulated = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
+    start(trials=2, dataset=simulated)
+    assert read(files)["provenance"]["data"]["source"] == "simulated"
+    assert all("simulated twin of tiny" in text for text in figure_texts(files))
