@@ -1,6 +1,7 @@
 """What every model family promises. A newcomer is tested from the day its file lies in ``hpo_lib/families``."""
 
 import dataclasses
+import os
 import pickle
 import subprocess
 import sys
@@ -324,10 +325,11 @@ def test_when_two_processes_train_with_one_seed_then_forecasts_are_the_same_to_t
     order = tmp_path / "order.pickle"
     order.write_bytes(pickle.dumps((family.name, smallest(family), tiny_dataset, 3, SEED)))
     command = [sys.executable, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)]
-    digests = [
-        subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1]
-        for _ in range(2)
-    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    digests = []
+    for _ in range(2):
+        run = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True)
+        digests.append(run.stdout.strip().splitlines()[-1])
     assert len(digests[0]) == 64
     assert digests[0] == digests[1]
 
