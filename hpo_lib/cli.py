@@ -1,6 +1,7 @@
 """The ``hpo`` command: thin calls into the library. Exit codes: 0 fine, 1 failed, 2 wrong usage or input."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         record = run_notebook(settings)
     except KeyboardInterrupt:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # nbclient's own task ends with the same interrupt
         again = f"hpo run --model {settings.model} --dataset {settings.dataset} --job-id {settings.job_id}"
         print(f"hpo: interrupted; finished trials are kept, `{again}` with the same options goes on", file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from hpo_lib.errors import StudyError
+from hpo_lib.errors import InputError, StudyError
 from hpo_lib.paths import RunPaths
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
     from optuna.storages.journal import JournalFileBackend
 
     run.folder.mkdir(parents=True, exist_ok=True)
+    for other, file in (("sqlite", run.sqlite), ("journal", run.journal)):
+        if kind != other and file.exists():
+            raise InputError(
+                f"job_id {run.job_id!r} belongs to a study with storage {other!r} ({file}), now storage is {kind!r}; "
+                "choose another job_id, or go back to that storage"
+            )
     if kind == "journal":
         return JournalStorage(JournalFileBackend(str(run.journal)))
     return RDBStorage(storage_url(kind, run))

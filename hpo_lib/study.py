@@ -105,6 +105,7 @@ class _Worker:
             "val_end": str(self.dataset.spec.splits.val_end),
             "seed": self.settings.seed,
             "preset": self.budget_name,
+            "budget": asdict(self.budget),
             "objectives": list(OBJECTIVES),
         }
         begun_with = self.study.user_attrs.get("identity")
@@ -211,7 +212,7 @@ class _Worker:
         if len(finished) >= ALIKE_FAILURES and all(t.state == "failed" for t in finished) and len(alike) == 1:
             raise StudyError(
                 f"the first {len(finished)} trials of {self.paths.study_name} all failed alike ({finished[0].cause}); "
-                "mend that and run again under the same job_id, or choose another one"
+                "mend that and run again under another job_id"
             )
 
     def _out_of_time(self) -> bool:
@@ -268,6 +269,8 @@ class _Worker:
 
     def finish(self) -> StudyRun:
         """Write the last record and the optuna figures."""
+        if self.stop_reason and not any(t.state == "complete" for t in self.records()):
+            raise StudyError(f"no trial completed within the {self.stop_reason}")
         if self.stop_reason:
             print(f"Stopped early, {self.stop_reason}.")
         result = self._write()

@@ -56,7 +56,7 @@ class Choice:
     options: tuple[int | float, ...]
 
     def contains(self, value: object) -> bool:
-        return not isinstance(value, bool) and value in self.options
+        return any(value == option and type(value) is type(option) for option in self.options)
 
     def __str__(self) -> str:
         return f"one of {', '.join(map(str, self.options))}"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -326,6 +327,28 @@ def test_when_a_study_is_resumed_with_other_settings_then_it_is_refused(
     assert len(family.calls) == 2
 
 
+def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
+    start: Callable[..., StudyRun], files: RunPaths, family: FakeFamily
+) -> None:
+    start(trials=2, storage="sqlite")
+    with pytest.raises(InputError) as caught:
+        start(trials=3, storage="journal")
+    assert str(caught.value) == (
+        f"job_id 'a' belongs to a study with storage 'sqlite' ({files.sqlite}), now storage is 'journal'; "
+        "choose another job_id, or go back to that storage"
+    )
+    assert len(family.calls) == 2
+
+
+def test_when_the_budget_of_a_preset_has_changed_then_the_study_is_not_resumed(
+    start: Callable[..., StudyRun], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(trials=2)
+    monkeypatch.setattr(type(family), "budgets", {"test": replace(family.budgets["test"], steps=77)})
+    with pytest.raises(InputError, match="belongs to a study with budget"):
+        start(trials=3)
+
+
 def test_when_a_study_is_resumed_with_other_data_then_it_is_refused(
     start: Callable[..., StudyRun], tiny_dataset: Dataset, storage: str
 ) -> None:
@@ -399,7 +422,7 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
         start(trials=50, storage=storage)
     assert str(caught.value) == (
         "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: CUDA error: out of memory); mend that and "
-        "run again under the same job_id, or choose another one"
+        "run again under another job_id"
     )
     assert len(family.calls) == 3
     assert not files.best_params.exists()
