@@ -4,7 +4,6 @@ This is the only module that imports optuna at run time (`storage` opens what `s
 """
 
 import datetime as dt
-import gc
 import hashlib
 import math
 import re
@@ -181,7 +180,6 @@ class _Worker:
         else:
             trial.set_user_attr("seconds", time.monotonic() - begun)
             self.study.tell(trial, values)
-        gc.collect()  # trainer, module and callbacks refer to each other; models of a gigabyte must not wait
         return _record(self.study.trials[trial.number])
 
     def _train_and_score(self, trial: Trial) -> list[float]:

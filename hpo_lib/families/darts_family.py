@@ -5,6 +5,7 @@ origin at each check, keeps the best weights by validation pinball loss, and pre
 """
 
 import copy
+import gc
 import logging
 import math
 import warnings
@@ -48,6 +49,7 @@ class DartsFamily(Family):
         self, params: Params, dataset: Dataset, budget: Budget, *, seed: int, on_check: OnCheck | None = None
     ) -> "DartsForecaster":
         self.check_params(params)
+        gc.collect()  # trainer, module and callbacks of the trial before refer to each other, a gigabyte at worst
         scaling = Scaling.fit(dataset)
         source = WindowSource.build(dataset, dataset.frame, scaling, calendar_as_past=self.calendar_as_past)
         keeper = _BestWeights(self, dataset, scaling, budget, on_check)
