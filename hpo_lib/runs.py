@@ -50,7 +50,7 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             progress_bar=False,
-            extra_arguments=["--log-level=ERROR"],  # the kernel warns of its own port on this machine
+            extra_arguments=["--log-level=CRITICAL"],  # its own port and an interrupt are no news to the user
         )
     except PapermillExecutionError as error:
         raise _same_error(error.ename, error.evalue, run.notebook) from None
