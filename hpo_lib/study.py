@@ -1,6 +1,6 @@
 """The study: create or resume, ask, train, score, tell; nothing is lost and nothing is done twice.
 
-This is the only module that imports optuna at run time (`storage` opens what `study` asks it for).
+Only this module and those that it is made of (`storage`, `trials`, `optuna_figures`) import optuna at run time.
 """
 
 import datetime as dt
@@ -8,15 +8,11 @@ import hashlib
 import math
 import re
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 from tqdm.auto import tqdm
 
 from hpo_lib import results
@@ -25,16 +21,18 @@ from hpo_lib.data.registry import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.evaluation import evaluate, validation_baselines
 from hpo_lib.families import get_family
-from hpo_lib.families.base import Choice, Dimension, Family, FloatRange, IntRange
+from hpo_lib.families.base import Family
 from hpo_lib.forecasts import QuantileForecasts
 from hpo_lib.metrics import METRICS
 from hpo_lib.objectives import OBJECTIVES
+from hpo_lib.optuna_figures import write_optuna_figures
 from hpo_lib.paths import RunPaths
 from hpo_lib.provenance import code_provenance, data_provenance
 from hpo_lib.results import TrialRecord
 from hpo_lib.settings import Settings
 from hpo_lib.storage import StudyLock, open_storage, storage_url
 from hpo_lib.study_run import StudyRun
+from hpo_lib.trials import distribution, quiet_optuna, trial_record
 
 MAX_ATTEMPTS = 3
 """Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
@@ -44,11 +42,6 @@ CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
 
 ALIKE_FAILURES = 3
 """This many failures with one cause, before any trial completed, end the study."""
-
-
-def run_paths(settings: Settings) -> RunPaths:
-    """Where the study of these settings keeps its files."""
-    return RunPaths(settings.runs_dir, settings.model, load_spec(settings.dataset).name, settings.job_id)
 
 
 def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: bool = True) -> StudyRun:
@@ -73,7 +66,7 @@ class _Worker:
         self.paths = RunPaths(settings.runs_dir, settings.model, dataset.spec.name, settings.job_id)
         self.budget_name = settings.budget_name
         self.budget = family.budgets[self.budget_name]
-        self.distributions = {name: _distribution(d) for name, d in family.search_space.items()}
+        self.distributions = {name: distribution(d) for name, d in family.search_space.items()}
         self.started = time.monotonic()
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         self.baselines = validation_baselines(dataset)
@@ -88,7 +81,7 @@ class _Worker:
 
     def open(self) -> None:
         """Create the study, or take up the one that is there after checking that it is the same one."""
-        with _optuna_quiet():
+        with quiet_optuna():
             self.study = optuna.create_study(
                 study_name=self.paths.study_name,
                 storage=open_storage(self.settings.storage, self.paths),
@@ -164,7 +157,7 @@ class _Worker:
     def _one_trial(self, n_finished: int) -> TrialRecord:
         # The sampler is seeded anew from what the study holds, so that a resumed study goes on as it would have.
         seed = int.from_bytes(hashlib.sha256(f"{self.settings.seed}/{n_finished}".encode()).digest()[:4], "big")
-        with _optuna_quiet():
+        with quiet_optuna():
             self.study.sampler = optuna.samplers.TPESampler(seed=seed)
             trial = self.study.ask(self.distributions)
         begun = time.monotonic()
@@ -180,7 +173,7 @@ class _Worker:
         else:
             trial.set_user_attr("seconds", time.monotonic() - begun)
             self.study.tell(trial, values)
-        return _record(self.study.trials[trial.number])
+        return trial_record(self.study.trials[trial.number])
 
     def _train_and_score(self, trial: Trial) -> list[float]:
         curve: list[dict[str, float]] = []
@@ -229,7 +222,7 @@ class _Worker:
         return True
 
     def records(self) -> list[TrialRecord]:
-        return [_record(trial) for trial in self.study.get_trials(deepcopy=False)]
+        return [trial_record(trial) for trial in self.study.get_trials(deepcopy=False)]
 
     def _write(self) -> dict[str, Any]:
         records = self.records()
@@ -283,70 +276,6 @@ class _Worker:
         )
 
 
-def write_optuna_figures(study: optuna.Study, paths: RunPaths, dataset: Dataset) -> None:
-    """Pareto front, MAE history and parameter importance as self-contained HTML."""
-    from optuna import visualization
-
-    labels = [f"MAE in {dataset.spec.unit}", OBJECTIVES["picp_penalty"].label]
-    marked = f" ({dataset.path})" if dataset.source == "simulated" else ""
-    figures: list[tuple[Any, Callable[[], Any]]] = [
-        (paths.pareto_front, lambda: visualization.plot_pareto_front(study, target_names=labels)),
-        (
-            paths.mae_history,
-            lambda: visualization.plot_optimization_history(study, target=lambda t: t.values[0], target_name=labels[0]),
-        ),
-        (
-            paths.param_importance,
-            lambda: visualization.plot_param_importances(study, target=lambda t: t.values[0], target_name=labels[0]),
-        ),
-    ]
-    with _optuna_quiet():
-        for path, draw in figures:
-            figure = draw()
-            figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
-            temporary = path.with_name(f".{path.name}.tmp")
-            figure.write_html(temporary, include_plotlyjs=True)
-            temporary.replace(path)
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    match dimension:
-        case IntRange(low, high):
-            return IntDistribution(low, high)
-        case FloatRange(low, high, log):
-            return FloatDistribution(low, high, log=log)
-        case Choice(options):
-            return CategoricalDistribution(options)
-
-
-def _record(trial: FrozenTrial) -> TrialRecord:
-    attrs = trial.user_attrs
-    values = trial.values if trial.state == TrialState.COMPLETE else None
-    return TrialRecord(
-        number=trial.number,
-        state=_state(trial),
-        params=trial.params,
-        **({} if values is None else dict(zip(OBJECTIVES, values, strict=True))),
-        scores=attrs.get("scores", {}),
-        by_step=attrs.get("by_step", {}),
-        cause=attrs.get("cause", ""),
-        seconds=attrs.get("seconds", 0.0),
-        best_step=attrs.get("best_step", 0),
-        retry_of=attrs.get("retry_of"),
-    )
-
-
-def _state(trial: FrozenTrial) -> str:
-    if trial.state == TrialState.FAIL:
-        return "failed" if "cause" in trial.user_attrs else "interrupted"
-    return {
-        TrialState.COMPLETE: "complete",
-        TrialState.PRUNED: "stopped",
-        TrialState.RUNNING: "running",
-        TrialState.WAITING: "waiting",
-    }[trial.state]
-
-
 def _check_identity(begun_with: dict[str, Any], identity: dict[str, Any], job_id: str) -> None:
     for key, value in identity.items():
         if begun_with.get(key) != value:
@@ -359,16 +288,3 @@ def _check_identity(begun_with: dict[str, Any], identity: dict[str, Any], job_id
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:500]}"
-
-
-@contextmanager
-def _optuna_quiet() -> Iterator[None]:
-    """Optuna announces studies and trials on stderr, and warns of what is experimental; the study reports itself."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
