@@ -29,7 +29,7 @@ def data_overview(dataset: Dataset) -> Figure:
         if len(hours):
             shown = daily.loc[hours[0].floor("D") : hours[-1]]
             left.plot(shown.index, shown, lw=0.8, color=_SPLIT_COLOURS[name], label=f"{name} ({len(hours)} h)")
-    left.set(ylabel=f"daily mean in {spec.unit}", title=spec.title)
+    left.set(ylabel=f"daily mean in {spec.unit}", title=spec.title, ylim=(None, 1.2 * daily.max()))  # room for a legend
     locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
     concise = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
     left.xaxis.set(major_locator=locator, major_formatter=concise)
@@ -113,5 +113,6 @@ def _finished(figure: Figure, source: str) -> Figure:
     """Mark simulated data, and close the figure so that Jupyter shows it only where it is displayed."""
     plt.close(figure)
     if source == "simulated":
-        figure.text(0.995, 0.005, "SIMULATED DATA", ha="right", va="bottom", fontsize=8, color="#D55E00", weight="bold")
+        # as a label of the whole figure, for which the layout keeps a place
+        figure.supxlabel("SIMULATED DATA", x=0.995, ha="right", fontsize=8, color="#D55E00", weight="bold")
     return figure
