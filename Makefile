@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-all lint install lock clean
+.PHONY: help demo test test-slow test-all bench lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the fast suite. Each has one thread: more threads than cores are slower than none at all.
@@ -24,6 +24,9 @@ test-slow: $(STAMP) ## the slow tests: real trainings and real processes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS)
 
 test-all: test test-slow ## both
+
+bench: $(STAMP) ## speed of training and evaluation as ratios to a reference, on the simulated twin
+	PYTHONPATH=. $(BIN)/python benchmarks/run.py --threads 1
 
 lint: $(STAMP) ## ruff, its formatter in check mode, and mypy
 	$(BIN)/ruff check .
