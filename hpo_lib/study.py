@@ -147,9 +147,9 @@ class _Worker:
                     break
                 record = self._one_trial(done)
                 bar.update()
+                completed = any(t.state == "complete" for t in self.records())
+                self._report(bar, record, self._write() if completed else None)
                 self._check_failures()
-                if any(t.state == "complete" for t in self.records()):
-                    self._report(bar, record, self._write())
 
     def _n_finished(self) -> int:
         return sum(record.finished for record in self.records())
@@ -245,16 +245,18 @@ class _Worker:
         results.write_json(self.paths.best_params, result)
         return result
 
-    def _report(self, bar: "tqdm[Any]", record: TrialRecord, result: dict[str, Any]) -> None:
+    def _report(self, bar: "tqdm[Any]", record: TrialRecord, result: dict[str, Any] | None) -> None:
         unit = self.dataset.spec.unit
         if record.state == "complete":
             line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
         else:
             line = f"{record.state}: {record.cause}"
-        front, chosen = result["n_pareto_optimal"], result["best_trial_number"]
-        summary = (
-            f"front of {front}, chosen trial {chosen}: MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
-        )
+        if result is None:
+            summary = "no trial completed yet"
+        else:
+            front, chosen = result["n_pareto_optimal"], result["best_trial_number"]
+            scores = f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
+            summary = f"front of {front}, chosen trial {chosen}: {scores}"
         bar.set_postfix_str(summary)
         bar.write(f"{bar.n}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
 

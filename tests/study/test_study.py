@@ -415,7 +415,11 @@ def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_sc
 
 
 def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
-    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, storage: str
+    start: Callable[..., StudyRun],
+    family: FakeFamily,
+    files: RunPaths,
+    storage: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     family.before = fail_with(RuntimeError("CUDA error: out of memory"))
     with pytest.raises(StudyError) as caught:
@@ -425,6 +429,7 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
         "run again under another job_id"
     )
     assert len(family.calls) == 3
+    assert capsys.readouterr().out.count("failed: RuntimeError: CUDA error: out of memory") == 3  # seen as it happens
     assert not files.best_params.exists()
 
     family.before = lambda call: None
