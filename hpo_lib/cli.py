@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError
-from hpo_lib.settings import POLICIES, PRESETS, Settings
+from hpo_lib.settings import POLICIES, PRESETS, RECIPES, Settings
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from hpo_lib.runs import run_notebook
 
-    names = ("model", "dataset", "trials", "seed", "test", "preset", "time_budget_hours", "storage", "policy")
+    names = ("model", "dataset", "trials", "seed", "test", "preset", "recipe", "time_budget_hours", "storage", "policy")
     given = {name: getattr(arguments, name) for name in names}
     folders = {"data_dir": arguments.data_dir, "runs_dir": arguments.runs_dir}
     settings = Settings.create(**given, job_id=arguments.job_id, **folders)
@@ -108,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         "--test", action="store_true", help="few trials at the smallest budget, to see that everything works"
     )
     run.add_argument("--preset", default="auto", help=f"training budget: {', '.join(PRESETS)} (default: auto)")
+    run.add_argument(
+        "--recipe", default="standard", help=f"how windows are made: {', '.join(RECIPES)} (default: standard)"
+    )
     run.add_argument(
         "--time-budget-hours", type=float, default=0.0, help="start no trial that would probably end later"
     )

@@ -13,6 +13,7 @@ from hpo_lib.errors import InputError, choices
 
 POLICIES = ("calibrated", "lowest_mae", "knee")
 PRESETS = ("auto", "test", "laptop", "a100")
+RECIPES = ("standard", "plain")
 STORAGES = ("sqlite", "journal")
 DEFAULT_TRIALS = 50
 TEST_TRIALS = 3
@@ -30,6 +31,7 @@ class Settings:
         seed: seeds the sampler and every training.
         test: a few trials at the smallest budget, to see that everything works.
         preset: training budget: ``test``, ``laptop``, ``a100``, or ``auto`` (a100 with CUDA, else laptop).
+        recipe: how windows are made: ``standard``, or ``plain`` as in the seed document; see `families.base.RECIPES`.
         time_budget_hours: no trial starts that would probably end later; 0: no limit.
         storage: ``sqlite`` (one worker), ``journal``, or a database URL.
         policy: how the configuration is chosen from the Pareto front.
@@ -44,6 +46,7 @@ class Settings:
     seed: int
     test: bool
     preset: str
+    recipe: str
     time_budget_hours: float
     storage: str
     policy: str
@@ -72,6 +75,7 @@ class Settings:
             seed=value.whole("seed", minimum=0),
             test=test,
             preset="test" if test else value.one_of("preset", PRESETS),
+            recipe=value.one_of("recipe", RECIPES),
             time_budget_hours=value.hours("time_budget_hours"),
             storage=_checked_storage(value.text("storage")),
             policy=value.one_of("policy", POLICIES),
@@ -122,6 +126,7 @@ _DEFAULTS: dict[str, Any] = {
     "seed": 42,
     "test": False,
     "preset": "auto",
+    "recipe": "standard",
     "time_budget_hours": 0.0,
     "storage": "sqlite",
     "policy": "calibrated",

@@ -21,7 +21,7 @@ from hpo_lib.data.registry import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.evaluation import evaluate, validation_baselines
 from hpo_lib.families import get_family
-from hpo_lib.families.base import Family
+from hpo_lib.families.base import RECIPES, Family
 from hpo_lib.forecasts import QuantileForecasts
 from hpo_lib.metrics import METRICS
 from hpo_lib.objectives import OBJECTIVES
@@ -66,6 +66,7 @@ class _Worker:
         self.paths = RunPaths(settings.runs_dir, settings.model, dataset.spec.name, settings.job_id)
         self.budget_name = settings.budget_name
         self.budget = family.budgets[self.budget_name]
+        self.recipe = RECIPES[settings.recipe]
         self.distributions = {name: distribution(d) for name, d in family.search_space.items()}
         self.started = time.monotonic()
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -76,6 +77,7 @@ class _Worker:
             "seed": settings.seed,
             "preset": self.budget_name,
             "budget": asdict(self.budget),
+            "recipe": asdict(self.recipe),
         }
         self.stop_reason = ""
 
@@ -98,6 +100,7 @@ class _Worker:
             "seed": self.settings.seed,
             "preset": self.budget_name,
             "budget": asdict(self.budget),
+            "recipe": asdict(self.recipe),
             "objectives": list(OBJECTIVES),
         }
         begun_with = self.study.user_attrs.get("identity")
@@ -182,7 +185,12 @@ class _Worker:
             curve.append({"step": step, **{name: METRICS[name](forecasts) for name in CURVE_METRICS}})
 
         forecaster = self.family.fit(
-            trial.params, self.dataset, self.budget, seed=self.settings.seed, on_check=on_check
+            trial.params,
+            self.dataset,
+            self.budget,
+            seed=self.settings.seed,
+            recipe=self.recipe,
+            on_check=on_check,
         )
         results.write_predictions(self.paths.trial_predictions(trial.number), forecaster.validation)
         # Scored as stored, so that every figure can be computed again from the file alone.

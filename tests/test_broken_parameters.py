@@ -15,8 +15,8 @@ ID = (
     "(it becomes part of file names); choose another job_id"
 )
 FIELDS = (
-    "Allowed: model, dataset, trials, job_id, seed, test, preset, time_budget_hours, storage, policy, data_dir, "
-    "runs_dir"
+    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, time_budget_hours, storage, policy, "
+    "data_dir, runs_dir"
 )
 STORAGE = "Allowed: sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"

@@ -178,7 +178,7 @@ def test_when_a_study_is_run_then_the_template_gets_the_parameters_and_the_recor
     assert (call["source"], call["cwd"]) == (str(paths.HPO_NOTEBOOK), str(paths.PROJECT_ROOT))
     assert call["parameters"] == {
         "model": "TFT_Q", "dataset": str(small), "trials": 7, "job_id": "4711", "seed": 3, "test": False,
-        "preset": "auto", "time_budget_hours": 1.5, "storage": "journal", "policy": "calibrated",
+        "preset": "auto", "recipe": "standard", "time_budget_hours": 1.5, "storage": "journal", "policy": "calibrated",
         "data_dir": str(small.parent), "runs_dir": str(small.parent / "runs"),
     }  # fmt: skip
 

@@ -18,7 +18,8 @@ from papermill.parameterize import parameterize_notebook
 
 from hpo_lib import paths, results
 from hpo_lib.errors import InputError
-from hpo_lib.settings import POLICIES, PRESETS, STORAGES, Settings, default_job_id, injected_names
+from hpo_lib.families import base
+from hpo_lib.settings import POLICIES, PRESETS, RECIPES, STORAGES, Settings, default_job_id, injected_names
 
 FIELDS = [field.name for field in dataclasses.fields(Settings)]
 
@@ -55,7 +56,8 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     assert re.fullmatch(r"local-\d{8}-\d{6}", settings.job_id)
     assert dataclasses.replace(settings, job_id="") == Settings(
         model="TFT_Q", dataset="heat", trials=50, job_id="", seed=42, test=False, preset="auto",
-        time_budget_hours=0.0, storage="sqlite", policy="calibrated", data_dir=paths.DATA_DIR, runs_dir=paths.RUNS_DIR,
+        recipe="standard", time_budget_hours=0.0, storage="sqlite", policy="calibrated", data_dir=paths.DATA_DIR,
+        runs_dir=paths.RUNS_DIR,
     )  # fmt: skip
 
 
@@ -105,6 +107,10 @@ def test_when_storage_is_a_kind_or_a_url_then_it_is_taken(storage: str) -> None:
 
 def test_when_policies_are_named_then_settings_and_results_know_the_same_ones() -> None:
     assert tuple(results.POLICIES) == POLICIES
+
+
+def test_when_recipes_are_named_then_settings_and_families_know_the_same_ones() -> None:
+    assert tuple(base.RECIPES) == RECIPES
 
 
 def test_when_settings_are_made_then_they_cannot_be_changed() -> None:
@@ -174,6 +180,7 @@ def test_when_cells_are_run_then_only_what_papermill_injected_counts_as_a_parame
             "time_budget_hours": st.just(0) | st.floats(0, 1e3),
             "storage": st.sampled_from([*STORAGES, "postgresql://user@host/db"]),
             "policy": st.sampled_from(POLICIES),
+            "recipe": st.sampled_from(RECIPES),
             "data_dir": st.sampled_from(["", "some/where", "with space"]),
             "runs_dir": st.sampled_from(["", "runs"]),
         }
@@ -198,5 +205,5 @@ def test_when_the_parameters_cell_is_read_then_it_has_every_field_in_order_typed
 
 def test_when_the_parameters_cell_is_read_then_every_choice_that_a_user_has_is_named_there() -> None:
     lines = {line.partition(":")[0]: line for line in parameters_cell().splitlines()}
-    for name, allowed in (("preset", PRESETS), ("policy", POLICIES), ("storage", STORAGES)):
+    for name, allowed in (("preset", PRESETS), ("recipe", RECIPES), ("policy", POLICIES), ("storage", STORAGES)):
         assert [choice for choice in allowed if choice not in lines[name]] == [], name

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +61,11 @@ class Dataset:
     def validation_origins(self) -> Positions:
         """Positions [N] of every daily forecast origin of the validation split."""
         return validation_origins(self.index, self.spec.splits)
+
+    def trained_through_validation(self) -> "Dataset":
+        """The same data with the validation split counted as training, for a last training with chosen parameters."""
+        splits = replace(self.spec.splits, train_end=self.spec.splits.val_end)
+        return replace(self, spec=replace(self.spec, splits=splits))
 
 
 def load_dataset(spec: DatasetSpec, data_dir: Path = paths.DATA_DIR, *, allow_simulated: bool = True) -> Dataset:

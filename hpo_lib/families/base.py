@@ -90,6 +90,28 @@ class Budget:
         return max(self.checks, steps)
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How windows are made and drawn; the same for every family, and not searched.
+
+    Attributes:
+        level_hours: each window is normalised by the mean of the target over this many hours up to its origin; 0: not.
+        daily_weight: in training, windows that start at the hour of the daily forecasts are drawn this many times as
+            often as the others.
+    """
+
+    level_hours: int
+    daily_weight: int
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "standard": Recipe(level_hours=24, daily_weight=8),
+    "plain": Recipe(level_hours=0, daily_weight=1),
+}
+"""``plain`` is the seed document's setting."""
+
+STANDARD = RECIPES["standard"]
+
 OnCheck = Callable[[int, QuantileForecasts], None]
 """Called after each check with the step and the validation forecasts; may raise to end the training."""
 
@@ -128,9 +150,25 @@ class Family(ABC):
 
     @abstractmethod
     def fit(
-        self, params: Params, dataset: Dataset, budget: Budget, *, seed: int, on_check: OnCheck | None = None
+        self,
+        params: Params,
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        recipe: Recipe = STANDARD,
+        on_check: OnCheck | None = None,
     ) -> Forecaster:
         """Train on the training split and keep the weights with the lowest validation pinball loss."""
+
+    @abstractmethod
+    def refit(
+        self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
+    ) -> Forecaster:
+        """Train on the training and validation splits, for ``steps`` of the budget's schedule.
+
+        ``steps`` comes from `fit` (its ``best_step``). The forecaster has no ``validation``: nothing is held out.
+        """
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
         """Raise InputError unless ``params`` holds exactly the search space's names with values inside it."""

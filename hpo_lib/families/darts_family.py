@@ -26,8 +26,8 @@ from darts.utils.likelihood_models.torch import QuantileRegression
 from hpo_lib import metrics
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
-from hpo_lib.families.base import Budget, Family, Forecaster, OnCheck, Params
-from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource, collated
+from hpo_lib.families.base import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource, collated, weighted_origins
 from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 
 PREDICT_BATCH = 64
@@ -46,13 +46,45 @@ class DartsFamily(Family):
         """The untrained darts model. ``common`` holds the arguments that every family passes on."""
 
     def fit(
-        self, params: Params, dataset: Dataset, budget: Budget, *, seed: int, on_check: OnCheck | None = None
+        self,
+        params: Params,
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        recipe: Recipe = STANDARD,
+        on_check: OnCheck | None = None,
     ) -> "DartsForecaster":
+        scaling = Scaling.fit(dataset, recipe.level_hours)
+        keeper = _BestWeights(self, dataset, scaling, budget, on_check)
+        module = self._train(params, dataset, scaling, budget, recipe, seed, keeper)
+        return keeper.best_forecaster(module)
+
+    def refit(
+        self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
+    ) -> "DartsForecaster":
+        whole = dataset.trained_through_validation()
+        scaling = Scaling.fit(whole, recipe.level_hours)
+        module = self._train(params, whole, scaling, budget, recipe, seed, _StopAt(steps))
+        module.eval()
+        forecaster = DartsForecaster(module, whole, scaling, calendar_as_past=self.calendar_as_past)
+        forecaster.best_step = steps
+        return forecaster
+
+    def _train(
+        self,
+        params: Params,
+        dataset: Dataset,
+        scaling: Scaling,
+        budget: Budget,
+        recipe: Recipe,
+        seed: int,
+        callback: pl.Callback,
+    ) -> PLForecastingModule:
+        """Train until the callback ends it."""
         self.check_params(params)
         gc.collect()  # trainer, module and callbacks of the trial before refer to each other, a gigabyte at worst
-        scaling = Scaling.fit(dataset)
         source = WindowSource.build(dataset, dataset.frame, scaling, calendar_as_past=self.calendar_as_past)
-        keeper = _BestWeights(self, dataset, scaling, budget, on_check)
         learning_rate = float(params["lr"])
         with _quiet_libraries():
             model = self.create_model(
@@ -72,12 +104,12 @@ class DartsFamily(Family):
                     "lr_scheduler_cls": _OneCycle,
                     "lr_scheduler_kwargs": {"max_lr": learning_rate, "budget": budget, "interval": "step"},
                     "pl_trainer_kwargs": {
-                        "max_steps": budget.steps,  # _BestWeights ends it before where the work is bounded
+                        "max_steps": budget.steps,  # the callback ends it before where the work is bounded
                         "precision": budget.precision,
                         "accelerator": "auto",
                         "devices": 1,
                         "gradient_clip_val": 1.0,
-                        "callbacks": [keeper],
+                        "callbacks": [callback],
                         "logger": False,
                         "enable_checkpointing": False,
                         "enable_progress_bar": False,
@@ -85,12 +117,12 @@ class DartsFamily(Family):
                     },
                 },
             )
-            origins = training_origins(dataset.index, dataset.spec.splits)
+            origins = weighted_origins(training_origins(dataset.index, dataset.spec.splits), dataset, recipe)
             model.fit_from_dataset(
                 TrainingWindows(source, origins),
                 dataloader_kwargs={"collate_fn": collated, "pin_memory": torch.cuda.is_available()},
             )
-        return keeper.best_forecaster(model.model)
+        return model.model
 
 
 class DartsForecaster(Forecaster):
@@ -119,10 +151,9 @@ class DartsForecaster(Forecaster):
             for chunk in torch.from_numpy(padded).to(self.module.device).split(PREDICT_BATCH):
                 batch = source.gather(chunk, with_target=False)
                 output = self.module(batch.to_module_input(stage=ModuleStage.PREDICT))
-                passes.append(output.prediction[:, :, 0, :].float().cpu().numpy())
+                passes.append(source.in_unit(output.prediction[:, :, 0, :].float(), chunk).cpu().numpy())
         self.module.train(was_training)
-        scaled = np.concatenate(passes)[: len(origins)].astype(np.float64)
-        values = scaled * self.scaling.std[target] + self.scaling.mean[target]
+        values = np.concatenate(passes)[: len(origins)]
         horizon = origins[:, None] + np.arange(1, HORIZON + 1)
         return QuantileForecasts(
             values=np.sort(values, axis=2),  # a network may cross its quantiles; sorting never raises the pinball loss
@@ -183,6 +214,18 @@ class _BestWeights(pl.Callback):
         module.load_state_dict(weights)
         module.eval()
         return forecaster
+
+
+class _StopAt(pl.Callback):
+    """Ends the training after a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        trainer.should_stop = trainer.global_step >= self.steps
 
 
 class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):

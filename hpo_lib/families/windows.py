@@ -4,30 +4,74 @@ The information set of a forecast is decided here, in one place, for every famil
 ``origin - L + 1 .. origin``, and only future-known columns are ever read beyond the origin.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 from darts.utils.data.torch_datasets.training_dataset import TorchTrainingDataset
 from darts.utils.data.torch_datasets.utils import TorchTrainingBatch, TorchTrainingSample
+from numpy.lib.stride_tricks import sliding_window_view
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.families.base import Recipe
+
+LEVEL_FLOOR = 0.05
+"""Smallest level that a window is divided by, as a share of the target's mean size over the training split."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Normalisation of a window by its recent level, fitted on the training split.
+
+    With y the target and l the mean of its last ``hours`` values up to the origin, a model sees and forecasts
+    ``(y - l) / (max(l, floor) * spread)``: the relative departure from the level, with about unit variance.
+
+    Attributes:
+        hours: how many hours up to the origin make the level.
+        floor: the smallest level that is divided by, in the target's unit.
+        spread: standard deviation of the relative departure over the horizons of all training origins.
+        log_mean: mean of log(max(l, floor)) over the training origins.
+        log_std: its standard deviation.
+    """
+
+    hours: int
+    floor: float
+    spread: float
+    log_mean: float
+    log_std: float
+
+    @classmethod
+    def fit(cls, target: np.ndarray, hours: int) -> "Level":
+        """From the target's training values [T]."""
+        floor = LEVEL_FLOOR * float(np.abs(target).mean())
+        origins = np.arange(HISTORY - 1, len(target) - HORIZON)
+        level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
+        divisor = np.maximum(level, floor)
+        horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
+        spread = float(np.sqrt((((horizon - level[:, None]) / divisor[:, None]) ** 2).mean()))
+        log = np.log(divisor)
+        return cls(hours, floor, spread or 1.0, float(log.mean()), float(log.std()) or 1.0)
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Per-column standardisation, fitted on the training split only; a constant column keeps its unit."""
+    """Per-column standardisation, fitted on the training split only; a constant column keeps its unit.
+
+    With a ``level``, windows of the target are normalised by their recent level on top of it.
+    """
 
     mean: pd.Series
     std: pd.Series
+    level: Level | None = None
 
     @classmethod
-    def fit(cls, dataset: Dataset) -> "Scaling":
+    def fit(cls, dataset: Dataset, level_hours: int = 0) -> "Scaling":
         train = dataset.frame.iloc[dataset.positions.train]
         std = train.std(ddof=0)
-        return cls(mean=train.mean(), std=std.where(std > 0, 1.0))
+        level = Level.fit(train[dataset.spec.target].to_numpy(), level_hours) if level_hours else None
+        return cls(mean=train.mean(), std=std.where(std > 0, 1.0), level=level)
 
     def transform(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> torch.Tensor:
         """[T, len(columns)] float32."""
@@ -46,26 +90,38 @@ class WindowSource:
         future: [T, F] float32, columns known through the horizon.
         calendar_as_past: the model has no future input, so column values of the hour 24 h later are handed to it
             along the history: the last 24 of the L rows are then the day being forecast.
+        target_mean: what was subtracted from the target, in its unit.
+        target_std: what it was divided by.
+        level: how windows are normalised by their recent level; None: they are not. With it the past covariates get a
+            column more, the standardised logarithm of the level.
     """
 
     target: torch.Tensor
     past: torch.Tensor
     future: torch.Tensor
     calendar_as_past: bool
+    target_mean: float
+    target_std: float
+    level: Level | None
 
     @classmethod
     def build(
         cls, dataset: Dataset, frame: pd.DataFrame, scaling: Scaling, *, calendar_as_past: bool
     ) -> "WindowSource":
+        target = dataset.spec.target
         return cls(
-            target=scaling.transform(frame, (dataset.spec.target,)),
+            target=scaling.transform(frame, (target,)),
             past=scaling.transform(frame, dataset.past),
             future=scaling.transform(frame, dataset.future),
             calendar_as_past=calendar_as_past,
+            target_mean=float(scaling.mean[target]),
+            target_std=float(scaling.std[target]),
+            level=scaling.level,
         )
 
     def to(self, device: torch.device) -> "WindowSource":
-        return WindowSource(self.target.to(device), self.past.to(device), self.future.to(device), self.calendar_as_past)
+        moved = {name: getattr(self, name).to(device) for name in ("target", "past", "future")}
+        return replace(self, **moved)
 
     def gather(self, origins: torch.Tensor, *, with_target: bool) -> TorchTrainingBatch:
         """The windows of the given origins ([N] positions) as darts names them.
@@ -74,16 +130,44 @@ class WindowSource:
         """
         history = origins[:, None] + torch.arange(1 - HISTORY, 1, device=origins.device)
         horizon = origins[:, None] + torch.arange(1, HORIZON + 1, device=origins.device)
+        offset, gain = self.window_scale(origins)
         past = self.past[history]
+        if self.level is not None:
+            log = (self._level(offset).log() - self.level.log_mean) / self.level.log_std
+            past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
         if self.calendar_as_past:
             past = torch.cat([past, self.future[history + HORIZON]], dim=2)
         return TorchTrainingBatch(
-            past_target=self.target[history],
+            past_target=(self.target[history] - offset) * gain,
             past_covariates=past,
             historic_future_covariates=None if self.calendar_as_past else self.future[history],
             future_covariates=None if self.calendar_as_past else self.future[horizon],
-            future_target=self.target[horizon] if with_target else None,
+            future_target=(self.target[horizon] - offset) * gain if with_target else None,
         )
+
+    def window_scale(self, origins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Offset and gain [N, 1, 1] of each window: a model's value is ``(standardised target - offset) * gain``."""
+        if self.level is None:
+            one = torch.ones((len(origins), 1, 1), device=self.target.device)
+            return torch.zeros_like(one), one
+        recent = origins[:, None] + torch.arange(1 - self.level.hours, 1, device=origins.device)
+        offset = self.target[recent].mean(dim=1, keepdim=True)
+        return offset, self.target_std / (self._level(offset) * self.level.spread)
+
+    def _level(self, offset: torch.Tensor) -> torch.Tensor:
+        assert self.level is not None
+        return (offset * self.target_std + self.target_mean).clamp(min=self.level.floor)
+
+    def in_unit(self, values: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
+        """Model values [N, H, Q] in the target's own unit, float64."""
+        offset, gain = (scale.double() for scale in self.window_scale(origins))
+        return (values.double() / gain + offset) * self.target_std + self.target_mean
+
+
+def weighted_origins(origins: np.ndarray, dataset: Dataset, recipe: Recipe) -> np.ndarray:
+    """Origins with those at the hour of the daily forecasts ``daily_weight`` times, for a sampler that draws evenly."""
+    daily = origins[dataset.index[origins].hour == dataset.spec.splits.train_end.hour]
+    return np.concatenate([origins, *[daily] * (recipe.daily_weight - 1)])
 
 
 class TrainingWindows(TorchTrainingDataset):

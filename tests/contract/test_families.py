@@ -17,7 +17,7 @@ from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families import family_names, get_family
-from hpo_lib.families.base import Budget, Choice, Family, FloatRange, Forecaster, IntRange
+from hpo_lib.families.base import RECIPES, Budget, Choice, Family, FloatRange, Forecaster, IntRange
 from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
@@ -264,6 +264,29 @@ def test_when_everything_after_the_training_split_changes_then_the_same_weights_
     origin = train_stop - HORIZON - 1
     assert np.array_equal(forecast(found, tiny_dataset.frame, origin), forecast(expected, tiny_dataset.frame, origin))
     assert not np.array_equal(found.forecaster.validation.values, expected.forecaster.validation.values)
+
+
+def test_when_a_family_is_refitted_then_it_learns_from_validation_and_nothing_from_test(
+    family: Family, tiny_dataset: Dataset
+) -> None:
+    def refitted(rows: slice, steps: int = 2) -> np.ndarray:
+        frame = disturbed(tiny_dataset.frame, tuple(tiny_dataset.frame.columns), rows)
+        forecaster = family.refit(smallest(family), with_frame(tiny_dataset, frame), BUDGET, steps=steps, seed=SEED)
+        assert forecaster.best_step == steps
+        return forecaster.predict(tiny_dataset.frame, np.array([ORIGIN])).values
+
+    val_stop = tiny_dataset.positions.val.stop
+    expected = refitted(slice(0, 0))
+    assert np.array_equal(refitted(slice(val_stop, None)), expected)
+    assert not np.array_equal(refitted(slice(val_stop - 48, val_stop)), expected)
+    assert not np.array_equal(refitted(slice(0, 0), steps=3), expected)
+
+
+def test_when_the_recipe_is_plain_then_the_forecast_is_another(
+    family: Family, trained: Trained, tiny_dataset: Dataset
+) -> None:
+    plain = family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=RECIPES["plain"])
+    assert not np.array_equal(plain.validation.values, trained.forecaster.validation.values)
 
 
 def test_when_a_training_goes_astray_then_it_fails_and_names_the_step(family: Family, tiny_dataset: Dataset) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import training_origins
+from hpo_lib.families.base import Recipe
 
 ORIGINS = [167, 500]
 
@@ -142,3 +143,83 @@ def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for
     assert np.array_equal(alone.past_covariates, batch.past_covariates[0])
     assert np.array_equal(alone.future_target, batch.future_target[0])
     assert alone.future_covariates is None
+
+
+# Normalisation by the recent level, and which origins are drawn
+
+
+def level_source(windows: ModuleType, dataset: Dataset, level: Any) -> Any:
+    columns = dataset.frame.columns
+    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level)
+    return windows.WindowSource.build(dataset, dataset.frame, unscaled, calendar_as_past=True)
+
+
+def test_when_windows_are_normalised_then_the_target_is_its_relative_departure_from_the_last_days_mean(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    import torch
+
+    level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=np.log(100.0), log_std=2.0)
+    batch = level_source(windows, counted, level).gather(torch.tensor(ORIGINS), with_target=True)
+    mean = 488.5  # of the hours 477 to 500
+    assert batch.past_target[1, -1, 0].item() == pytest.approx((500 - mean) / (mean * 0.5))
+    assert batch.past_target[1, 0, 0].item() == pytest.approx((333 - mean) / (mean * 0.5))
+    assert batch.future_target[1, -1, 0].item() == pytest.approx((524 - mean) / (mean * 0.5))
+    assert batch.past_covariates.shape == (2, 168, 2 + 1 + 3)
+    log = batch.past_covariates[1, :, 2]
+    assert log.unique().tolist() == pytest.approx([np.log(mean / 100) / 2])
+    assert batch.past_covariates[1, -1, [0, 1, 3]].tolist() == [10_500, 20_500, 30_524]
+
+
+def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
+    windows: ModuleType, tiny_dataset: Dataset
+) -> None:
+    import torch
+
+    scaling = windows.Scaling.fit(tiny_dataset, level_hours=24)
+    source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, calendar_as_past=True)
+    origins = torch.tensor(ORIGINS)
+    values = source.in_unit(source.gather(origins, with_target=True).future_target, origins)
+    expected = tiny_dataset.target.to_numpy()[np.array(ORIGINS)[:, None] + np.arange(1, 25)]
+    np.testing.assert_allclose(values[:, :, 0], expected, rtol=1e-5)
+
+
+def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    import torch
+
+    level = windows.Level(hours=24, floor=1000.0, spread=0.5, log_mean=0.0, log_std=1.0)
+    offset, gain = level_source(windows, counted, level).window_scale(torch.tensor([500]))
+    assert (offset.item(), gain.item()) == (488.5, pytest.approx(1 / 500))
+
+
+def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_later_hours_do_not_matter(
+    windows: ModuleType, tiny_dataset: Dataset
+) -> None:
+    import torch
+
+    scaling = windows.Scaling.fit(tiny_dataset, level_hours=24)
+    changed = tiny_dataset.frame.copy()
+    changed.iloc[1680:] = 1e6
+    assert windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), level_hours=24).level == scaling.level
+    source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, calendar_as_past=True)
+    origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
+    batch = source.gather(origins, with_target=True)
+    assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
+    log = batch.past_covariates[:, 0, 2]
+    assert (log.mean().item(), log.std(correction=0).item()) == (pytest.approx(0, abs=1e-3), pytest.approx(1, rel=1e-3))
+
+
+def test_when_daily_origins_weigh_more_then_they_are_there_that_many_times(
+    windows: ModuleType, tiny_dataset: Dataset
+) -> None:
+    origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
+    drawn = windows.weighted_origins(origins, tiny_dataset, Recipe(level_hours=0, daily_weight=3))
+    found, counts = np.unique(drawn, return_counts=True)
+    assert np.array_equal(found, origins)
+    # Validation origins lie at 23:00, a whole number of days after these.
+    daily = (tiny_dataset.validation_origins[0] - found) % 24 == 0
+    assert counts[daily].tolist() == [3] * 63
+    assert set(counts[~daily]) == {1}
+    assert np.array_equal(windows.weighted_origins(origins, tiny_dataset, Recipe(0, 1)), origins)
