@@ -30,7 +30,7 @@ def data_overview(dataset: Dataset) -> Figure:
             shown = daily.loc[hours[0].floor("D") : hours[-1]]
             left.plot(shown.index, shown, lw=0.8, color=_SPLIT_COLOURS[name], label=f"{name} ({len(hours)} h)")
     left.set(ylabel=f"daily mean in {spec.unit}", title=spec.title, ylim=(None, 1.2 * daily.max()))  # room for a legend
-    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     concise = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
     left.xaxis.set(major_locator=locator, major_formatter=concise)
     left.legend(fontsize=8, frameon=False, ncols=3)

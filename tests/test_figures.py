@@ -264,3 +264,13 @@ def test_when_files_are_listed_then_all_that_a_study_writes_is_there(run: StudyR
 
 def test_when_provenance_is_listed_then_nested_values_get_a_row_each(run: StudyRun) -> None:
     assert report.provenance_table(run)["value"].to_dict() == {"seed": "42", "data.source": "csv"}
+
+
+def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_and_matplotlib_has_no_complaint(
+    tiny_dataset: Dataset, recwarn: pytest.WarningsRecorder
+) -> None:
+    index = pd.date_range("2015-06-16", periods=39_840, freq="h", tz="UTC", name="timestamp")
+    frame = tiny_dataset.frame.iloc[np.arange(len(index)) % len(tiny_dataset.frame)].set_axis(index)
+    figure = figures.data_overview(dataclasses.replace(tiny_dataset, frame=frame))
+    figure.canvas.draw()
+    assert [str(warning.message) for warning in recwarn if "Locator" in str(warning.message)] == []
