@@ -2,11 +2,11 @@
 
 from typing import Any, ClassVar
 
-from darts.models import TFTModel
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 
 from hpo_lib.families.base import Budget, Choice, FloatRange, IntRange, Params, register
 from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.tft_layers import RearrangedTFT
 
 
 class TftQ(DartsFamily):
@@ -36,7 +36,7 @@ class TftQ(DartsFamily):
     }
 
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        return TFTModel(
+        return RearrangedTFT(
             hidden_size=params["hidden_size"],
             lstm_layers=params["lstm_layers"],
             num_attention_heads=params["num_attention_heads"],

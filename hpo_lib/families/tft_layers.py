@@ -1,0 +1,280 @@
+"""The TFT of darts with two of its layers rearranged: same parameters, same names, same outputs up to rounding.
+
+* Variable selection. The original runs one gated residual network per variable, one after the other. Every variable is
+  one number per hour, so that the first layers of its network are affine in that number and the layer norm of its
+  skip connection has a closed form; the rest becomes a few batched products over all variables, computed in pieces
+  that fit the cache and computed again in the backward pass instead of being kept.
+* Attention. The heads' projections run as one product each.
+
+Dropout draws its masks in another order than the original. Letters: V variables, N hours of all windows, C features of
+a prescaled variable, H hidden size.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from darts.models import TFTModel
+from darts.models.components.tft_submodels import (
+    _InterpretableMultiHeadAttention,
+    _ResampleNorm,
+    _TimeDistributedInterpolation,
+    _VariableSelectionNetwork,
+)
+from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
+from darts.utils.data.torch_datasets.utils import TorchTrainingSample
+from torch import nn
+from torch.nn import functional as F
+
+PIECE_BYTES = 3_000_000
+"""Intermediate results held at a time on a CPU: what stays in its caches."""
+
+PIECE_BYTES_GPU = 500_000_000
+"""The same on a GPU, where few large operations are the faster way: what its memory never misses."""
+
+
+class BatchedVariableSelection(_VariableSelectionNetwork):
+    """Variable selection of continuous variables, all of them at once."""
+
+    def forward(
+        self, x: dict[str, torch.Tensor], context: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Columns [..., 1] by name -> [..., H] and the variables' weights [..., 1, V]."""
+        with torch.autocast(next(iter(x.values())).device.type, enabled=False):
+            values = torch.cat([x[name] for name in self.input_sizes], dim=-1).to(self.flattened_grn.fc1.weight.dtype)
+            prescalers = [self.prescalers[name] for name in self.input_sizes]
+            slope = torch.stack([prescaler.weight[:, 0] for prescaler in prescalers])  # [V, C]
+            offset = torch.stack([prescaler.bias for prescaler in prescalers])
+            weights = self._weights(values, slope, offset, None if context is None else context.to(values.dtype))
+            rows = values.reshape(-1, self.num_inputs).T.contiguous()
+            selected = self._networks(rows, slope, offset, weights.reshape(-1, self.num_inputs).T.contiguous())
+        return selected.T.reshape(*values.shape[:-1], self.hidden_size), weights.unsqueeze(-2)
+
+    def _weights(
+        self, values: torch.Tensor, slope: torch.Tensor, offset: torch.Tensor, context: torch.Tensor | None
+    ) -> torch.Tensor:
+        """[..., V] -> [..., V]; prescalers and first layer, and prescalers and skip connection, as one product each."""
+        network = self.flattened_grn
+        n = len(slope)
+        prescaled = torch.eye(n, dtype=slope.dtype, device=slope.device)[:, :, None] * slope  # [V, V, C]
+        affine = torch.cat([prescaled.reshape(n, -1), offset.reshape(1, -1)])  # the values' prescaling as a matrix
+        first = F.linear(affine, network.fc1.weight)
+        hidden = F.linear(values, first[:-1].T, first[-1] + network.fc1.bias)
+        if context is not None:
+            hidden = hidden + network.context(context)
+        skip = _interpolated(affine, n) * (2 * network.resample_norm.mask.sigmoid())
+        skip = network.resample_norm.norm(F.linear(values, skip[:-1].T, skip[-1]))
+        return torch.softmax(network.gate_norm(network.fc2(F.elu(hidden)), skip), dim=-1)
+
+    def _networks(
+        self, rows: torch.Tensor, slope: torch.Tensor, offset: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """[V, N] values and weights -> [H, N], the weighted sum over the variables' networks."""
+        networks = [self.single_variable_grns[name] for name in self.input_sizes]
+
+        def stacked(name: str) -> torch.Tensor:
+            return torch.stack([network.get_parameter(name) for network in networks])
+
+        rows = rows[:, None]
+        first = stacked("fc1.weight")
+        bias = torch.baddbmm(stacked("fc1.bias")[:, :, None], first, offset[:, :, None])
+        hidden = F.elu(torch.baddbmm(bias, torch.bmm(first, slope[:, :, None]), rows))  # [V, C, N]
+        hidden = torch.baddbmm(stacked("fc2.bias")[:, :, None], stacked("fc2.weight"), hidden)
+        hidden = networks[0].gate_norm.glu.dropout(hidden)
+        ones = torch.ones_like(rows)
+        gated = torch.cat([stacked("gate_norm.glu.fc.weight"), stacked("gate_norm.glu.fc.bias")[:, :, None]], dim=2)
+
+        # The skip connection is x * a + b with a, b [V, H]. Its layer norm divides by the root of a parabola in x.
+        line = _interpolated(torch.stack([slope, offset]), self.hidden_size)
+        line = line * (2 * stacked("resample_norm.mask").sigmoid())
+        a, b = line - line.mean(dim=-1, keepdim=True)
+        square, mixed, constant = ((u * v).mean(dim=-1)[:, None, None] for u, v in ((a, a), (a, b), (b, b)))
+        deviation = torch.rsqrt((square * rows + 2 * mixed) * rows + constant + networks[0].resample_norm.norm.eps)
+        gain = stacked("resample_norm.norm.weight")
+        skip = torch.stack([a * gain, b * gain, stacked("resample_norm.norm.bias")], dim=2)
+
+        selected: torch.Tensor = _WeightedNorms.apply(
+            torch.cat([hidden, ones], dim=1),
+            torch.cat([rows * deviation, deviation, ones], dim=1),
+            weights,
+            gated,
+            skip,
+            stacked("gate_norm.add_norm.norm.weight"),
+            stacked("gate_norm.add_norm.norm.bias"),
+            networks[0].gate_norm.add_norm.norm.eps,
+        )
+        return selected
+
+
+class _WeightedNorms(torch.autograd.Function):
+    """``sum over v of weights[v] * layer_norm(glu(gated[v] @ hidden[v]) + skip[v] @ line[v])``, piece by piece.
+
+    hidden [V, C + 1, N], line [V, 3, N], weights [V, N], gated [V, 2H, C + 1], skip [V, H, 3], gain and bias of the
+    norm [V, H]; returns [H, N]. Hours are last in memory, so that every operation runs over long rows.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        line: torch.Tensor,
+        weights: torch.Tensor,
+        gated: torch.Tensor,
+        skip: torch.Tensor,
+        gain: torch.Tensor,
+        bias: torch.Tensor,
+        eps: float,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(hidden, line, weights, gated, skip, gain, bias)
+        ctx.eps = eps
+        output = bias.T @ weights
+        for part, buffers in _pieces(gain, weights):
+            centred, scale = buffers.centred(hidden[:, :, part], line[:, :, part], gated, skip, eps)
+            centred.mul_(scale.mul_(weights[:, None, part])).mul_(gain[:, :, None])
+            output[:, part] += centred.sum(dim=0)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        hidden, line, weights, gated, skip, gain, bias = ctx.saved_tensors
+        h = gain.shape[1]
+        grad = grad.contiguous()
+        mean = (gain @ grad)[:, None] / h  # of the gradient at the norm's output, [V, 1, N]
+        grads = [torch.empty_like(t) for t in (hidden, line)]
+        # Transposed: the faster order of the long product.
+        sums = [torch.zeros_like(t.mT, memory_format=torch.contiguous_format) for t in (gated, skip, gain[:, :, None])]
+        grad_weights = bias @ grad
+        for part, buffers in _pieces(gain, weights):
+            grad_part = grad[:, part]
+            inputs = hidden[:, :, part], line[:, :, part]
+            centred, deviation = buffers.centred(*inputs, gated, skip, ctx.eps)
+            scale = deviation * weights[:, None, part]  # common to all that follows, hence applied to the inputs
+            product = torch.mul(centred, grad_part, out=buffers.summed)
+            sums[2].baddbmm_(scale, product.mT)
+            along = torch.bmm(gain[:, None], product).mul_(deviation)
+            grad_weights[:, part] += along[:, 0]
+            summed = torch.mul(grad_part, gain[:, :, None], out=buffers.summed)
+            summed.sub_(mean[:, :, part]).addcmul_(centred, along.mul_(deviation), value=-1 / h)
+            value, gate = buffers.units
+            grad_value, grad_gate = buffers.grad_units
+            torch.mul(summed, gate, out=grad_value)
+            torch.addcmul(value, value, gate, value=-1, out=grad_gate)
+            grad_gate.mul_(grad_value)
+            for i, (matrix, at_output) in enumerate(((gated, buffers.grad_both), (skip, summed))):
+                sums[i].baddbmm_(inputs[i] * scale, at_output.mT)
+                torch.mul(torch.bmm(matrix.mT, at_output), scale, out=grads[i][:, :, part])
+        return *grads, grad_weights, sums[0].mT, sums[1].mT, sums[2][:, 0], weights @ grad.T, None
+
+
+class _Buffers:
+    """Memory for one piece of n hours, used again for the next."""
+
+    def __init__(self, gain: torch.Tensor, n: int) -> None:
+        variables, h = gain.shape
+        self.both, self.grad_both = (gain.new_empty(variables, 2 * h, n) for _ in range(2))
+        self.units, self.grad_units = self.both.split(h, dim=1), self.grad_both.split(h, dim=1)
+        self.norm, self.summed = (gain.new_empty(variables, h, n) for _ in range(2))
+
+    def centred(
+        self, hidden: torch.Tensor, line: torch.Tensor, gated: torch.Tensor, skip: torch.Tensor, eps: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The norm's input less its mean [V, H, n], and one over its standard deviation [V, 1, n]."""
+        torch.bmm(gated, hidden, out=self.both)
+        value, gate = self.units
+        total = torch.bmm(skip, line, out=self.norm).addcmul_(value, gate.sigmoid_())
+        total.sub_(total.mean(dim=1, keepdim=True))
+        square = torch.mul(total, total, out=self.summed)
+        return total, square.mean(dim=1, keepdim=True).add_(eps).rsqrt_()
+
+
+def _pieces(gain: torch.Tensor, weights: torch.Tensor) -> Iterator[tuple[slice, _Buffers]]:
+    """Slices of the hours, as even as can be, with memory to work in."""
+    n = weights.shape[1]
+    budget = PIECE_BYTES if gain.device.type == "cpu" else PIECE_BYTES_GPU
+    largest = budget // (6 * gain.numel() * gain.element_size())
+    size = -(-n // -(-n // max(largest, 16)))
+    buffers = _Buffers(gain, size)
+    for start in range(0, n, size):
+        if n - start < size:
+            buffers = _Buffers(gain, n - start)
+        yield slice(start, min(start + size, n)), buffers
+
+
+def _interpolated(x: torch.Tensor, size: int) -> torch.Tensor:
+    """[..., C] -> [..., size] as darts resamples features."""
+    flat = F.interpolate(x.reshape(-1, 1, x.shape[-1]), size, mode="linear", align_corners=True)
+    return flat.view(*x.shape[:-1], size)
+
+
+class MergedHeads(_InterpretableMultiHeadAttention):
+    """Interpretable attention with all heads in one product."""
+
+    def forward(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Queries [B, T, H], keys and values [B, S, H], mask [B, T, S] -> [B, T, H], attention [B, T, heads, S]."""
+        queries, keys = (
+            F.linear(x, torch.cat([one.weight for one in layers]), torch.cat([one.bias for one in layers]))
+            .unflatten(-1, (self.n_head, -1))
+            .transpose(1, 2)
+            for x, layers in ((q, self.q_layers), (k, self.k_layers))
+        )
+        attention = torch.matmul(queries, keys.mT) / self.d_k**0.5  # [B, heads, T, S]
+        if mask is not None:
+            attention = attention.masked_fill(mask[:, None], torch.finfo(attention.dtype).min)
+        attention = attention.softmax(dim=-1)
+        heads = self.dropout(torch.matmul(attention, self.v_layer(v)[:, None]))
+        return self.dropout(self.w_h(heads.mean(dim=1))), attention.transpose(1, 2)
+
+
+class RearrangedTFT(TFTModel):
+    """darts' TFT with the layers of this module; its saved file is one of the original."""
+
+    def _create_model(self, train_sample: TorchTrainingSample) -> PLForecastingModule:
+        module = super()._create_model(train_sample)
+        rearrange(module)
+        return module
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save as `TFTModel`, so that darts alone opens it."""
+        restore(self.model)
+        self.__class__ = TFTModel
+        try:
+            self.save(*args, **kwargs)
+        finally:
+            self.__class__ = RearrangedTFT
+            rearrange(self.model)
+
+
+def rearrange(module: nn.Module) -> None:
+    """Give the layers of a darts TFT that this module can run faster its classes, in place."""
+    for layer in module.modules():
+        if type(layer) is _InterpretableMultiHeadAttention:
+            layer.__class__ = MergedHeads
+        elif type(layer) is _VariableSelectionNetwork and _is_batchable(layer):
+            layer.__class__ = BatchedVariableSelection
+
+
+def restore(module: nn.Module) -> None:
+    """Give all layers their own classes back."""
+    for layer in module.modules():
+        if type(layer) is MergedHeads:
+            layer.__class__ = _InterpretableMultiHeadAttention
+        elif type(layer) is BatchedVariableSelection:
+            layer.__class__ = _VariableSelectionNetwork
+
+
+def _is_batchable(layer: _VariableSelectionNetwork) -> bool:
+    """More than one variable, each of them one number that is interpolated (not embedded or projected) to H."""
+    return (
+        layer.num_inputs > 1
+        and all(
+            name in layer.prescalers
+            and layer.prescalers[name].in_features == 1
+            and isinstance(
+                getattr(getattr(network, "resample_norm", None), "resample", None), _TimeDistributedInterpolation
+            )
+            for name, network in layer.single_variable_grns.items()
+        )
+        and isinstance(getattr(layer.flattened_grn, "resample_norm", None), _ResampleNorm)
+    )

@@ -1,0 +1,241 @@
+"""The rearranged TFT layers beside those of darts, which they must equal."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+B, L, T = 5, 7, 3
+PLAIN: dict[str, Any] = {}
+OPTIONS = {
+    "plain": PLAIN,
+    "full_attention": {"full_attention": True},
+    "add_relative_index": {"add_relative_index": True},
+    "RMSNorm": {"norm_type": "RMSNorm"},
+    "two LSTM layers": {"lstm_layers": 2},
+    "one head": {"num_attention_heads": 1},
+    "hidden as wide as a prescaled variable": {"hidden_size": 8},
+    "skip_interpolation": {"skip_interpolation": True},
+}
+
+
+@pytest.fixture(scope="module")
+def layers() -> ModuleType:
+    """Imported late: darts takes seconds, which every worker would pay at collection."""
+    from hpo_lib.families import tft_layers
+
+    return tft_layers
+
+
+def model(cls: Any, **options: Any) -> Any:
+    from darts.utils.likelihood_models.torch import QuantileRegression
+
+    common = {"hidden_size": 12, "num_attention_heads": 2, "dropout": 0.0, "random_state": 1, **options}
+    return cls(L, T, likelihood=QuantileRegression([0.1, 0.5, 0.9]), **common)
+
+
+def windows(static: bool = False, batch: int = B, seed: int = 0) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    shapes = {
+        "past_target": (L, 1),
+        "past_covariates": (L, 3),
+        "historic_future_covariates": (L, 2),
+        "future_covariates": (T, 2),
+        "static_covariates": (1, 2),
+        "future_target": (T, 1),
+    }
+    return {
+        name: generator.normal(size=(batch, *shape)) for name, shape in shapes.items() if static or "static" not in name
+    }
+
+
+def module(cls: Any, data: dict[str, np.ndarray], **options: Any) -> Any:
+    from darts.utils.data.torch_datasets.utils import TorchTrainingSample
+
+    return model(cls, **options)._create_model(TorchTrainingSample(**{k: v[0] for k, v in data.items()}))
+
+
+def pair(layers: ModuleType, data: dict[str, np.ndarray], dtype: str = "float64", **options: Any) -> tuple[Any, Any]:
+    """Ours and the original with the same weights, none of which is left at its start, where many are 0 or 1."""
+    import torch
+    from darts.models import TFTModel
+
+    ours, theirs = module(layers.RearrangedTFT, data, **options), module(TFTModel, data, **options)
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for weight in theirs.parameters():
+            weight += 0.2 * torch.randn_like(weight)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    return ours.to(getattr(torch, dtype)), theirs.to(getattr(torch, dtype))
+
+
+def run(net: Any, data: dict[str, np.ndarray]) -> Any:
+    """Prediction [B, T, 1, Q]."""
+    import torch
+    from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingBatch
+
+    dtype = next(net.parameters()).dtype
+    batch = TorchTrainingBatch(**{name: torch.from_numpy(values).to(dtype) for name, values in data.items()})
+    return net(batch.to_module_input(stage=ModuleStage.TRAIN)).prediction
+
+
+def outputs_and_gradients(net: Any, data: dict[str, np.ndarray]) -> list[Any]:
+    import torch
+
+    output = run(net, data)
+    (output * torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)).sum().backward()
+    seen = [output, net._attn_out_weights, net._encoder_sparse_weights, net._decoder_sparse_weights]
+    return [*seen, *(weight.grad for weight in net.parameters())]
+
+
+def same(mine: list[Any], theirs: list[Any], tolerance: float) -> None:
+    import torch
+
+    for one, other in zip(mine, theirs, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("static", [False, True], ids=["", "static covariates"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_the_original(
+    option: str, static: bool, layers: ModuleType
+) -> None:
+    data = windows(static)
+    ours, theirs = pair(layers, data, **OPTIONS[option])
+    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
+
+
+def test_when_numbers_are_float32_then_the_difference_is_rounding(layers: ModuleType) -> None:
+    data = windows()
+    ours, theirs = pair(layers, data, "float32")
+    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-5)
+
+
+@pytest.mark.parametrize("bytes_per_piece", [1, 10**9], ids=["pieces of 12, 12 and 11 hours", "one piece"])
+def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(
+    bytes_per_piece: int, layers: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "PIECE_BYTES", bytes_per_piece)
+    data = windows()
+    ours, theirs = pair(layers, data)
+    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
+
+
+def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(layers: ModuleType) -> None:
+    kinds = [type(layer).__name__ for layer in module(layers.RearrangedTFT, windows()).modules()]
+    assert kinds.count("BatchedVariableSelection") == 2, "of encoder and decoder; no static covariates, no third"
+    assert kinds.count("MergedHeads") == 1
+
+
+def test_when_it_forecasts_then_nothing_is_dropped(layers: ModuleType) -> None:
+    import torch
+
+    data = windows()
+    ours, theirs = pair(layers, data, dropout=0.4)
+    with torch.inference_mode():
+        torch.testing.assert_close(run(ours.eval(), data), run(theirs.eval(), data), rtol=1e-11, atol=1e-11)
+
+
+def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers: ModuleType) -> None:
+    import torch
+
+    data = windows()
+    ours, _ = pair(layers, data, dropout=0.4)
+    found = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        ours.zero_grad()
+        found.append(outputs_and_gradients(ours.train(), data))
+        found[-1] = [None if each is None else each.clone() for each in found[-1]]
+    same(found[0], found[1], 0.0)
+    assert not torch.allclose(found[0][0], found[2][0])
+
+
+def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers: ModuleType) -> None:
+    """The mean and the spread over many masks, of a variable selection alone."""
+    import torch
+
+    data = windows(batch=1)
+    ours, theirs = pair(layers, data, dropout=0.4)
+    spread = []
+    for net in (ours, theirs):
+        torch.manual_seed(5)
+        selection = net.encoder_vsn.train()
+        columns = {
+            name: torch.full((2000, L, 1), 0.3 * i, dtype=torch.float64) for i, name in enumerate(net.encoder_variables)
+        }
+        drawn = selection(columns, torch.ones(2000, 1, 12, dtype=torch.float64))[0].flatten(0, 1)
+        spread.append((drawn.mean(0), drawn.std(0)))
+    torch.testing.assert_close(spread[0][0], spread[1][0], rtol=0.05, atol=0.02)
+    torch.testing.assert_close(spread[0][1], spread[1][1], rtol=0.05, atol=0.02)
+
+
+def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_computed(layers: ModuleType) -> None:
+    import torch
+
+    data = windows()
+    ours, _ = pair(layers, data, dropout=0.3)
+    ours.train()
+
+    def loss() -> Any:
+        torch.manual_seed(6)
+        return run(ours, data).square().mean()
+
+    loss().backward()
+    weights = [weight for weight in ours.parameters() if weight.grad is not None]
+    directions = [torch.randn_like(weight) for weight in weights]
+    slope = sum((weight.grad * direction).sum() for weight, direction in zip(weights, directions, strict=True))
+    with torch.no_grad():
+        values = []
+        for step in (1e-6, -2e-6):
+            for weight, direction in zip(weights, directions, strict=True):
+                weight += step * direction
+            values.append(loss())
+    torch.testing.assert_close((values[0] - values[1]) / 2e-6, slope, rtol=1e-6, atol=1e-8)
+
+
+def test_when_a_training_uses_bfloat16_where_it_may_then_it_still_learns_the_same(layers: ModuleType) -> None:
+    import torch
+
+    data = windows()
+    ours, theirs = pair(layers, data, "float32")
+    with torch.autocast("cpu", torch.bfloat16):
+        output = run(ours, data)
+    output.float().square().mean().backward()
+    torch.testing.assert_close(output.float(), run(theirs, data), rtol=0.1, atol=0.1)
+    assert all(weight.grad.isfinite().all() for weight in ours.parameters() if weight.grad is not None)
+
+
+@pytest.mark.slow
+def test_when_a_trained_model_is_saved_then_darts_alone_opens_it_and_forecasts_the_same(
+    layers: ModuleType, tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+
+    from darts import TimeSeries
+
+    hours = pd.date_range("2020-01-01", periods=80, freq="h")
+    values = np.random.default_rng(1).normal(size=(80, 3)).astype(np.float32)
+    target, past, future = (TimeSeries.from_times_and_values(hours, values[:, [i]]) for i in range(3))
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
+    ours = model(layers.RearrangedTFT, n_epochs=1, pl_trainer_kwargs=quiet, add_relative_index=True)
+    ours.fit(target[:60], past_covariates=past, future_covariates=future, verbose=False)
+    ours.save(str(tmp_path / "tft.pt"))
+    assert type(ours) is layers.RearrangedTFT
+    assert type(ours.model.encoder_vsn) is layers.BatchedVariableSelection, "it goes on as before"
+    expected = ours.predict(T, predict_likelihood_parameters=True, verbose=False).values()
+    script = (
+        "import sys; from darts.models import TFTModel; model = TFTModel.load('tft.pt', trusted=True);"
+        "forecast = model.predict(3, predict_likelihood_parameters=True, verbose=False);"
+        "assert type(model) is TFTModel and not [name for name in sys.modules if name.startswith('hpo_lib')];"
+        "import numpy; numpy.save('forecast.npy', forecast.values())"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "forecast.npy"), expected, rtol=1e-5, atol=1e-5)
