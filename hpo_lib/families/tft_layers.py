@@ -33,6 +33,10 @@ PIECE_BYTES_GPU = 500_000_000
 """The same on a GPU, where few large operations are the faster way: what its memory never misses."""
 
 
+ALIGNMENT = 64
+"""Hours that a CPU's reductions take at once."""
+
+
 class BatchedVariableSelection(_VariableSelectionNetwork):
     """Variable selection of continuous variables, all of them at once."""
 
@@ -188,11 +192,14 @@ class _Buffers:
 
 
 def _pieces(gain: torch.Tensor, weights: torch.Tensor) -> Iterator[tuple[slice, _Buffers]]:
-    """Slices of the hours, as even as can be, with memory to work in."""
+    """Slices of the hours with memory to work in.
+
+    Their length is a multiple of `ALIGNMENT` as far as can be: the last columns of an odd length are summed in another
+    order, and a window's forecast must not depend on its place in the batch.
+    """
     n = weights.shape[1]
     budget = PIECE_BYTES if gain.device.type == "cpu" else PIECE_BYTES_GPU
-    largest = budget // (6 * gain.numel() * gain.element_size())
-    size = -(-n // -(-n // max(largest, 16)))
+    size = min(n, max(budget // (6 * gain.numel() * gain.element_size()) // ALIGNMENT, 1) * ALIGNMENT)
     buffers = _Buffers(gain, size)
     for start in range(0, n, size):
         if n - start < size:

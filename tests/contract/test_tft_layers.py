@@ -117,11 +117,12 @@ def test_when_numbers_are_float32_then_the_difference_is_rounding(layers: Module
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-5)
 
 
-@pytest.mark.parametrize("bytes_per_piece", [1, 10**9], ids=["pieces of 12, 12 and 11 hours", "one piece"])
+@pytest.mark.parametrize("bytes_per_piece", [1, 10**9], ids=["pieces of 16, 16 and 3 hours", "one piece"])
 def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(
     bytes_per_piece: int, layers: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layers, "PIECE_BYTES", bytes_per_piece)
+    monkeypatch.setattr(layers, "ALIGNMENT", 16)
     data = windows()
     ours, theirs = pair(layers, data)
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
