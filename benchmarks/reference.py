@@ -1,88 +1,246 @@
-"""What the benchmarks compare with: the libraries' own models and the straightforward way to use them."""
+"""The yardstick: what a trial costs when the libraries are used as their documentation suggests.
 
-from typing import Any, ClassVar
+float64 series scaled by darts' MinMax scaler, batches of 32 from darts' own loader, plain Adam, a validation pass after
+each epoch, the weights of the last epoch, 15 epochs, and one prediction call of 100 sampled paths per forecast origin.
+Past and future covariates are stacked for N-HiTS, so that its calendar ends at the origin. TimesNet trains and predicts
+in neuralforecast, one call per window, quantiles directly; past covariates count as known in the future there.
+
+One thing is mended, or nothing could be measured: history reaches back across the start of the validation split, and
+every daily origin counts instead of ten. The package itself uses nothing of this module.
+"""
+
+import contextlib
+import io
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
 from darts import TimeSeries
-from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
+from darts.dataprocessing.transformers import Scaler
+from darts.models import NHiTSModel, TFTModel
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.likelihood_models.torch import QuantileRegression
-from neuralforecast.models.timesnet import TimesBlock
-from torch import nn
+from neuralforecast import NeuralForecast
+from neuralforecast.losses.pytorch import MQLoss
+from neuralforecast.models import TimesNet
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.base import Params
-from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
-from hpo_lib.families.timesnet_q import TimesnetQ
-from hpo_lib.families.windows import TrainingWindows
-from hpo_lib.forecasts import QUANTILE_LEVELS
+from hpo_lib.forecasts import QUANTILE_LEVELS, QuantileForecasts
+
+EPOCHS = 15
+BATCH_SIZE = 32
+SAMPLES = 100
 
 
-class StockTimesNet(PastCovariateTimesNet):
-    """TimesNet with neuralforecast's own blocks, fed with the same columns."""
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what the libraries print out of the table; their progress bars still run, into a buffer."""
+    names = (
+        "pytorch_lightning",
+        "lightning_fabric",
+        "lightning.fabric",
+        "lightning.pytorch",
+        "darts",
+        "neuralforecast",
+    )
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield
 
-    def __init__(self, hidden_size: int, conv_hidden_size: int, top_k: int, dropout: float, **kwargs: Any) -> None:
-        super().__init__(hidden_size, conv_hidden_size, top_k, dropout, **kwargs)
-        self.model = nn.ModuleList(
-            TimesBlock(self.input_size, self.h, top_k, hidden_size, conv_hidden_size, num_kernels=6)
-            for _ in range(self.encoder_layers)
+
+@dataclass(frozen=True)
+class ScaledSeries:
+    """Target and covariates of a whole dataset as float64 darts series, scaled by the training split."""
+
+    target: TimeSeries
+    past: TimeSeries
+    future: TimeSeries
+    scaler: Scaler
+    train: slice
+    val: slice
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "ScaledSeries":
+        times = dataset.index.tz_localize(None)
+        train = dataset.positions.train
+
+        def scaled(columns: tuple[str, ...]) -> tuple[TimeSeries, Scaler]:
+            series = TimeSeries.from_dataframe(dataset.frame[list(columns)].set_axis(times), freq="h")
+            scaler = Scaler().fit(series[train])
+            return scaler.transform(series), scaler
+
+        target, scaler = scaled((dataset.spec.target,))
+        return cls(target, scaled(dataset.past)[0], scaled(dataset.future)[0], scaler, train, dataset.positions.val)
+
+    def covariates(self, model: type[TorchForecastingModel]) -> dict[str, TimeSeries]:
+        """As the model's ``fit`` and ``predict`` take them."""
+        if model is TFTModel:
+            return {"past_covariates": self.past, "future_covariates": self.future}
+        return {"past_covariates": self.past.stack(self.future)}
+
+
+class Clock(pl.Callback):
+    """Seconds of each training batch, from its end to the next one's, and of each validation batch."""
+
+    def __init__(self) -> None:
+        self.train: list[float] = []
+        self.val: list[float] = []
+        self._last: float | None = None
+
+    def _tick(self, seconds: list[float]) -> None:
+        now = time.perf_counter()
+        if self._last is not None:
+            seconds.append(now - self._last)
+        self._last = now
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._tick(self.train)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        self._tick(self.val)
+
+    def on_validation_start(self, *_: Any) -> None:
+        self._last = None
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self._last = None
+
+
+def darts_model(
+    model: type[TorchForecastingModel], params: Params, *, epochs: int = EPOCHS, seed: int = 42, **trainer: Any
+) -> TorchForecastingModel:
+    """The model with the library's own training: what is not an option of the optimiser goes to the model itself."""
+    architecture = {name: value for name, value in params.items() if name not in ("lr", "weight_decay")}
+    return model(
+        input_chunk_length=HISTORY,
+        output_chunk_length=HORIZON,
+        batch_size=BATCH_SIZE,
+        n_epochs=epochs,
+        random_state=seed,
+        likelihood=QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
+        optimizer_kwargs={name: params[name] for name in ("lr", "weight_decay") if name in params},
+        pl_trainer_kwargs={"logger": False, "enable_checkpointing": False, "accelerator": "cpu", **trainer},
+        **architecture,
+    )
+
+
+def fit(model: TorchForecastingModel, series: ScaledSeries) -> TorchForecastingModel:
+    """Train on the training split with a validation pass per epoch; the last epoch's weights stay."""
+    covariates = series.covariates(type(model))
+    with quiet():
+        return model.fit(
+            series.target[series.train],
+            **{role: values[series.train] for role, values in covariates.items()},
+            val_series=series.target[series.val],
+            **{f"val_{role}": values[series.val] for role, values in covariates.items()},
         )
 
 
-class StockTimesnetQ(TimesnetQ):
-    """The family with the stock model; not registered."""
+class Predicts(Protocol):
+    """The part of a darts model that evaluation needs."""
 
-    network: ClassVar = StockTimesNet
-
-
-def series(dataset: Dataset, columns: tuple[str, ...], rows: slice) -> TimeSeries:
-    """float64 darts series, as a user gets them from a CSV, standardised by the training split."""
-    frame = dataset.frame[list(columns)]
-    train = frame.iloc[dataset.positions.train]
-    scaled = (frame - train.mean()) / train.std().where(train.std() > 0, 1.0)
-    return TimeSeries.from_dataframe(scaled.iloc[rows].set_axis(dataset.index[rows].tz_localize(None)), freq="h")
+    def predict(self, n: int, *, series: TimeSeries, **options: Any) -> TimeSeries: ...
 
 
-def plain_model(family: DartsFamily, params: Params) -> TorchForecastingModel:
-    """The family's model with plain arguments, for a training of one short epoch."""
-    return family.create_model(params, _COMMON)
+def forecasts(
+    model: Predicts, series: ScaledSeries, dataset: Dataset, origins: np.ndarray, samples: int | None = SAMPLES
+) -> QuantileForecasts:
+    """One prediction call per forecast origin, in the target's unit.
+
+    Args:
+        model: a fitted darts model.
+        series: what it was trained on.
+        dataset: the same, unscaled.
+        origins: [N] positions.
+        samples: sampled paths per origin, whose empirical quantiles are taken; None reads the quantiles directly.
+    """
+    covariates = series.covariates(type(model))  # type: ignore[arg-type]
+    values = np.empty((len(origins), HORIZON, len(QUANTILE_LEVELS)))
+    options = {"num_samples": samples} if samples else {"num_samples": 1, "predict_likelihood_parameters": True}
+    with quiet():
+        for row, origin in enumerate(origins):
+            known = {
+                role: whole[: origin + 1 + (HORIZON if role == "future_covariates" else 0)]
+                for role, whole in covariates.items()
+            }
+            path = model.predict(HORIZON, series=series.target[: origin + 1], **known, **options)
+            if samples:
+                paths = series.scaler.inverse_transform(path).all_values()[:, 0, :]  # [H, samples]
+                values[row] = np.quantile(paths, QUANTILE_LEVELS, axis=1).T
+            else:
+                values[row] = np.column_stack([_unscaled(series, column) for column in path.values().T])
+    return QuantileForecasts(
+        values=np.sort(values, axis=2),
+        actual=dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)],
+        origins=pd.DatetimeIndex(dataset.index[origins]),
+    )
 
 
-_COMMON: dict[str, Any] = {
-    "input_chunk_length": HISTORY,
-    "output_chunk_length": HORIZON,
-    "n_epochs": 1,
-    "batch_size": 32,
-    "likelihood": QuantileRegression(list(QUANTILE_LEVELS)),
-    "random_state": 42,
-    "pl_trainer_kwargs": {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    },
-}
+def _unscaled(series: ScaledSeries, values: np.ndarray) -> np.ndarray:
+    times = series.target.time_index[: len(values)]
+    return series.scaler.inverse_transform(TimeSeries.from_times_and_values(times, values)).values()[:, 0]
 
 
-def predict_one_by_one(
-    model: TorchForecastingModel,
-    target: TimeSeries,
-    covariates: dict[str, TimeSeries],
-    origins: np.ndarray,
-    samples: int,
-) -> np.ndarray:
-    """[N, H, Q] quantiles of ``samples`` sampled paths, one forecast origin after the other."""
-    quantiles = []
-    for origin in origins:
-        path = model.predict(HORIZON, series=target[: origin + 1], num_samples=samples, verbose=False, **covariates)
-        quantiles.append(np.quantile(path.all_values()[:, 0, :], QUANTILE_LEVELS, axis=1).T)
-    return np.stack(quantiles)
+def timesnet_frame(dataset: Dataset) -> pd.DataFrame:
+    """The dataset as neuralforecast takes it."""
+    frame = dataset.frame.rename(columns={dataset.spec.target: "y"}).reset_index(drop=True)
+    return frame.assign(unique_id=dataset.spec.name, ds=dataset.index.tz_localize(None))
 
 
-def untrained_module(family: DartsFamily, params: Params, windows: TrainingWindows) -> PLForecastingModule:
-    """The family's module with fresh weights, the same for every call."""
-    model = plain_model(family, params)
-    model.train_sample, model.output_dim = windows[0], 1
-    return model._init_model()
+def timesnet(dataset: Dataset, params: Params, *, steps: int, windows: int = 64) -> NeuralForecast:
+    """neuralforecast's TimesNet, trained by its own loop; ``windows`` is its default of windows per step."""
+    model = TimesNet(
+        h=HORIZON,
+        input_size=HISTORY,
+        futr_exog_list=[*dataset.past, *dataset.future],
+        scaler_type="robust",
+        loss=MQLoss(quantiles=list(QUANTILE_LEVELS)),
+        max_steps=steps,
+        batch_size=BATCH_SIZE,
+        windows_batch_size=windows,
+        hidden_size=params["hidden_size"],
+        conv_hidden_size=params["conv_hidden_size"],
+        top_k=params["top_k"],
+        learning_rate=params["lr"],
+        dropout=params["dropout"],
+        logger=False,
+        enable_checkpointing=False,
+        accelerator="cpu",
+    )
+    trained = NeuralForecast(models=[model], freq="h")
+    with quiet():
+        trained.fit(df=timesnet_frame(dataset).iloc[dataset.positions.train])
+    return trained
+
+
+def timesnet_forecasts(trained: NeuralForecast, dataset: Dataset, origins: np.ndarray) -> QuantileForecasts:
+    """One prediction call per forecast origin, with the last week as history."""
+    frame = timesnet_frame(dataset)
+    values = []
+    with quiet():
+        for origin in origins:
+            horizon = frame.iloc[origin + 1 : origin + 1 + HORIZON].drop(columns="y")
+            forecast = trained.predict(df=frame.iloc[origin + 1 - HISTORY : origin + 1], futr_df=horizon)
+            values.append(forecast.drop(columns=["unique_id", "ds"]).to_numpy(dtype=np.float64))
+    return QuantileForecasts(
+        values=np.sort(np.stack(values), axis=2),
+        actual=dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)],
+        origins=pd.DatetimeIndex(dataset.index[origins]),
+    )
+
+
+REFERENCE_MODELS: dict[str, type[TorchForecastingModel]] = {"NHITS_Q": NHiTSModel, "TFT_Q": TFTModel}

@@ -1,136 +1,206 @@
-"""Speed of training and evaluation, each as a ratio to a reference measured in the same run, interleaved.
+"""The table of what each acceleration gains over the reference, measured in one process family, runs interleaved.
 
-    python benchmarks/run.py [--data-dir DIR] [--dataset datasets/development/water_centrum.toml] [--out FILE.json]
+    python -m benchmarks.run [--data-dir DIR] [--dataset datasets/development/water_centrum.toml] [--only NAME ...]
+    python -m benchmarks.run --full-reference       # the level of the first row: 15 epochs of the reference, minutes
 
-`make bench` runs it on the simulated twin. Ratios, not seconds, are what to compare between machines.
+`make bench` runs it; without the real data it measures on a simulated twin and says so. Ratios, not seconds, are what
+to compare between machines. Exit code 1 where a row failed; a bar that is not met is a result, not a failure.
 """
 
 import argparse
-import contextlib
-import io
-import json
-import logging
-import statistics
+import datetime as dt
+import functools
+import importlib
+import os
+import platform
+import sys
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import reference
-import torch
-from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
-from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingBatch
-
+from benchmarks.table import HEADER, Bar, Measured, failed_row, line, row
 from hpo_lib import paths
 from hpo_lib.data.load import Dataset, load_dataset
 from hpo_lib.data.registry import load_spec
-from hpo_lib.data.splits import training_origins
-from hpo_lib.evaluation import evaluate
-from hpo_lib.families import get_family
-from hpo_lib.families.base import Budget
-from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
-from hpo_lib.provenance import code_provenance
+from hpo_lib.provenance import code_provenance, data_provenance
+from hpo_lib.results import write_json
 
-REPEATS = 3
+RESULTS = Path(__file__).parent / "results"
+TWIN = Path(__file__).parent / "centrum_twin.toml"
 
 
-def training_windows(family: DartsFamily, dataset: Dataset) -> TrainingWindows:
-    scaling = Scaling.fit(dataset)
-    source = WindowSource.build(dataset, dataset.frame, scaling, calendar_as_past=family.calendar_as_past)
-    return TrainingWindows(source, training_origins(dataset.index, dataset.spec.splits))
+@dataclass(frozen=True)
+class Context:
+    """What every row may need."""
+
+    dataset: Dataset
+    data_dir: Path
+    threads: int
+    repeats: int
+    results: Path
+    quick: bool
+
+    @functools.cached_property
+    def growth(self) -> dict[str, Any]:
+        """Costs by size, measured once for both rows and drawn."""
+        from benchmarks import growth
+
+        if self.quick:
+            sizes = {"windows": (1, 2), "covariates": (1, 2)}
+            found = growth.growth(1, sizes, budgets={"NHITS_Q": growth.BUDGETS["NHITS_Q"]})
+        else:
+            found = growth.growth(self.repeats)
+        growth.plot(found, self.results / "growth")
+        return found
 
 
-def step_seconds(module: PLForecastingModule, batch: TorchTrainingBatch) -> Callable[[], float]:
-    """A function that does one optimiser step and returns its seconds."""
-    optimizer = torch.optim.Adam(module.parameters(), lr=1e-4)
-    module.train()
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: its name for ``--only``, what was done, its bar, and how it is measured."""
 
-    def step() -> float:
+    name: str
+    work: str
+    bar: Bar | None
+    measure: Callable[[Context], Measured]
+
+
+def _time_to_quality(context: Context) -> Measured:
+    from benchmarks import time_to_quality
+
+    return time_to_quality.time_to_quality(context.dataset, context.repeats, quick=context.quick)
+
+
+def _timesnet_step(context: Context) -> Measured:
+    from benchmarks.steps import timesnet_step
+
+    if context.quick:
+        return timesnet_step(context.dataset, context.repeats, batch_size=2)
+    return timesnet_step(context.dataset, context.repeats)
+
+
+def _tft_step(context: Context) -> Measured:
+    tft = importlib.import_module("benchmarks.tft_step")
+    theirs, ours = tft.tft_step(context.dataset, batch_size=4 if context.quick else 32)
+    return Measured(tuple(theirs), tuple(ours), unit="s", note="stock darts model in float64")
+
+
+def _evaluation(name: str, windows: int) -> Callable[[Context], Measured]:
+    def measure(context: Context) -> Measured:
+        from benchmarks.evaluation_rate import evaluation_rate
+
+        return evaluation_rate(name, context.dataset, context.repeats, 2 if context.quick else windows)
+
+    return measure
+
+
+def _growth(axis: str) -> Callable[[Context], Measured]:
+    def measure(context: Context) -> Measured:
+        from benchmarks import growth
+
+        measured = growth.grown(context.growth, axis)
+        return Measured(
+            (), measured.ours, measured.unit, note=measured.note, details={**measured.details, **context.growth[axis]}
+        )
+
+    return measure
+
+
+def _repeatability(context: Context) -> Measured:
+    from benchmarks.repeatability import repeatability
+
+    return repeatability(str(context.dataset.spec.path), context.data_dir, context.threads)
+
+
+ROWS: tuple[Row, ...] = (
+    Row("time_to_quality", "NHITS_Q: time to the reference's pinball", Bar(15), _time_to_quality),
+    Row("timesnet_step", "TIMESNET_Q: training step, batch 32", Bar(8), _timesnet_step),
+    Row("tft_step", "TFT_Q: training step, batch 32", Bar(4.5), _tft_step),
+    Row("nhits_evaluation", "NHITS_Q: windows evaluated", Bar(100), _evaluation("NHITS_Q", 15)),
+    Row("tft_evaluation", "TFT_Q: windows evaluated", Bar(80), _evaluation("TFT_Q", 5)),
+    Row("timesnet_evaluation", "TIMESNET_Q: windows evaluated", Bar(10), _evaluation("TIMESNET_Q", 5)),
+    Row("repeatability", "same seed, same predictions, two processes", Bar(1), _repeatability),
+    Row("growth_windows", "10x windows: cost of a trial", Bar(10, at_least=False), _growth("windows")),
+    Row("growth_covariates", "3x covariates: cost of a trial", Bar(3, at_least=False), _growth("covariates")),
+)
+
+
+def measured_rows(rows: Sequence[Row], context: Context) -> list[dict[str, Any]]:
+    """Measure and print row by row; one that raises becomes a failed row and the others go on."""
+    found = []
+    for wanted in rows:
         begun = time.perf_counter()
-        optimizer.zero_grad()
-        output = module(batch.to_module_input(stage=ModuleStage.TRAIN))
-        module.likelihood.compute_loss(output.prediction, batch.future_target, None).backward()
-        optimizer.step()
-        return time.perf_counter() - begun
-
-    return step
-
-
-def timesnet_step(dataset: Dataset, batch_size: int = 32) -> tuple[float, float]:
-    """Median seconds of one training step: stock TimesNet, ours; same weights' shapes, same batch, float32."""
-    ours, stock = get_family("TIMESNET_Q"), reference.StockTimesnetQ()
-    assert isinstance(ours, DartsFamily)
-    windows = training_windows(ours, dataset)
-    batch = windows.__getitems__(list(range(0, 50 * batch_size, 50)))
-    steps = [step_seconds(reference.untrained_module(f, ours.defaults, windows), batch) for f in (stock, ours)]
-    times = [[step() for step in steps] for _ in range(REPEATS + 1)][1:]  # the first warms up
-    return statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)
+        try:
+            result = row(wanted.work, wanted.measure(context), wanted.bar)
+        except Exception as error:
+            result = failed_row(wanted.work, error, wanted.bar)
+        found.append({"name": wanted.name, **result, "seconds": time.perf_counter() - begun})
+        print(line(result), flush=True)
+    return found
 
 
-def windows_per_second(name: str, dataset: Dataset, one_by_one: int) -> tuple[float, float]:
-    """Validation windows per second: sampled one by one through darts, and ours with all scores."""
-    family = get_family(name)
-    assert isinstance(family, DartsFamily)
-    stop = dataset.positions.val.stop
-    target = reference.series(dataset, (dataset.spec.target,), slice(0, stop)).astype(np.float32)
-    past, future = dataset.past, dataset.future
-    if family.calendar_as_past:
-        covariates = {"past_covariates": reference.series(dataset, (*past, *future), slice(0, stop))}
-    else:
-        covariates = {
-            "past_covariates": reference.series(dataset, past, slice(0, stop)),
-            "future_covariates": reference.series(dataset, future, slice(0, stop)),
-        }
-    covariates = {role: values.astype(np.float32) for role, values in covariates.items()}
-    stock = reference.StockTimesnetQ() if name == "TIMESNET_Q" else family
-    model = reference.plain_model(stock, family.defaults)
-    model.fit(target, **covariates, max_samples_per_ts=8, verbose=False)
-    origins = dataset.validation_origins
-    begun = time.perf_counter()
-    reference.predict_one_by_one(model, target, covariates, origins[:one_by_one], samples=100)
-    plain = one_by_one / (time.perf_counter() - begun)
-
-    forecaster = family.fit(family.defaults, dataset, Budget(steps=1, batch_size=8, checks=1), seed=1)
-    rates = []
-    for _ in range(REPEATS):
-        begun = time.perf_counter()
-        evaluate(forecaster.predict(dataset.frame, origins), dataset)
-        rates.append(len(origins) / (time.perf_counter() - begun))
-    return plain, statistics.median(rates)
+def machine(threads: int) -> dict[str, Any]:
+    """Where it was measured, without the machine's name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    model = next((text.split(":", 1)[1].strip() for text in lines if text.startswith("model name")), "")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "cpu": model or platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "system": platform.system(),
+        "load_at_start": load,
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="water_centrum")
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", default=str(TWIN), help="name or TOML; default: the simulated twin of centrum")
     parser.add_argument("--data-dir", type=Path, default=paths.DATA_DIR)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    warnings.simplefilter("ignore")
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "darts"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    dataset = load_dataset(load_spec(arguments.dataset), arguments.data_dir)
-    rows = []
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3, help="interleaved runs of each row")
+    parser.add_argument("--only", nargs="+", choices=[r.name for r in ROWS], metavar="NAME", help="some rows only")
+    parser.add_argument("--out", type=Path, default=RESULTS / "latest.json")
+    parser.add_argument("--full-reference", action="store_true", help="train the reference's 15 epochs, keep its level")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, which show that every row runs; no figures")
+    given = parser.parse_args(arguments)
+    import torch
 
-    def report(work: str, plain: float, ours: float, ratio: float, unit: str) -> None:
-        rows.append({"work": work, "reference": plain, "ours": ours, "unit": unit, "ratio": ratio})
-        print(f"{work:55} {plain:10.4g} {ours:10.4g} {unit:10} {ratio:8.1f}x", flush=True)
+    torch.set_num_threads(given.threads)
+    dataset = load_dataset(load_spec(given.dataset), given.data_dir)
+    if given.full_reference:
+        from benchmarks.time_to_quality import store_level
 
-    print(f"{dataset.path} ({dataset.source}), {arguments.threads} threads\n")
-    print(f"{'work':55} {'reference':>10} {'ours':>10} {'':10} {'ratio':>9}")
-    with contextlib.redirect_stderr(io.StringIO()):
-        plain, ours = timesnet_step(dataset)
-        report("TIMESNET_Q training step, batch 32", plain, ours, plain / ours, "s")
-        for name, count in (("NHITS_Q", 40), ("TFT_Q", 10), ("TIMESNET_Q", 4)):
-            plain, ours = windows_per_second(name, dataset, count)
-            report(f"{name} evaluation", plain, ours, ours / plain, "windows/s")
-    if arguments.out:
-        content = {"dataset": dataset.path, "threads": arguments.threads, "rows": rows, **code_provenance()}
-        arguments.out.write_text(json.dumps(content, indent=2) + "\n")
+        level = store_level(dataset)
+        print(
+            f"{dataset.path}: pinball {level['pinball']:.4g} after {level['epochs']} epochs, {level['seconds']:.0f} s"
+        )
+        return 0
+    where = machine(given.threads)
+    print(f"{dataset.path} ({dataset.source}); {where['cpu']}, {where['cores']} cores, {given.threads} threads")
+    print(f"medians of {given.repeats} interleaved runs{', TINY SIZES: no claim' if given.quick else ''}\n\n{HEADER}")
+    context = Context(dataset, given.data_dir.resolve(), given.threads, given.repeats, given.out.parent, given.quick)
+    context.results.mkdir(parents=True, exist_ok=True)
+    found = measured_rows([r for r in ROWS if given.only is None or r.name in given.only], context)
+    write_json(
+        given.out,
+        {
+            "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "quick": given.quick,
+            "repeats": given.repeats,
+            "rows": found,
+            "machine": where,
+            "data": data_provenance(dataset),
+            **code_provenance(),
+        },
+    )
+    print(f"\nwritten: {given.out}")
+    return int(any("error" in one for one in found))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
