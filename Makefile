@@ -25,8 +25,11 @@ test-slow: $(STAMP) ## the slow tests: real trainings and real processes
 
 test-all: test test-slow ## both
 
-bench: $(STAMP) ## speed of training and evaluation as ratios to a reference, on the simulated twin
-	PYTHONPATH=. $(BIN)/python benchmarks/run.py --threads 1
+# On real data: make bench DATA_DIR=... DATASET=datasets/development/water_centrum.toml
+DATA_DIR ?= data
+DATASET ?= benchmarks/centrum_twin.toml
+bench: $(STAMP) ## speed beside a reference, as a table and benchmarks/results/latest.json (on simulated data; minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.run --dataset $(DATASET) --data-dir $(DATA_DIR)
 
 lint: $(STAMP) ## ruff, its formatter in check mode, and mypy
 	$(BIN)/ruff check .

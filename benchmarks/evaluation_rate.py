@@ -47,8 +47,10 @@ def evaluation_rate(name: str, dataset: Dataset, repeats: int, windows: int) -> 
 def _reference(name: str, dataset: Dataset) -> Callable[[np.ndarray], QuantileForecasts]:
     params = get_family(name).defaults
     if name == "TIMESNET_Q":
-        trained = reference.timesnet(dataset, params, steps=1, windows=2)
-        return lambda origins: reference.timesnet_forecasts(trained, dataset, origins)
+        from benchmarks import reference_timesnet  # neuralforecast, which only this family needs
+
+        trained = reference_timesnet.timesnet(dataset, params, steps=1, windows=2)
+        return lambda origins: reference_timesnet.timesnet_forecasts(trained, dataset, origins)
     series = reference.ScaledSeries.of(dataset)
     model = reference.darts_model(
         reference.REFERENCE_MODELS[name], params, epochs=1, limit_train_batches=1, limit_val_batches=0

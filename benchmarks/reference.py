@@ -2,8 +2,8 @@
 
 float64 series scaled by darts' MinMax scaler, batches of 32 from darts' own loader, plain Adam, a validation pass after
 each epoch, the weights of the last epoch, 15 epochs, and one prediction call of 100 sampled paths per forecast origin.
-Past and future covariates are stacked for N-HiTS, so that its calendar ends at the origin. TimesNet trains and predicts
-in neuralforecast, one call per window, quantiles directly; past covariates count as known in the future there.
+Past and future covariates are stacked for N-HiTS, so that its calendar ends at the origin. TimesNet's reference is in
+`reference_timesnet`.
 
 One thing is mended, or nothing could be measured: history reaches back across the start of the validation split, and
 every daily origin counts instead of ten. The package itself uses nothing of this module.
@@ -26,9 +26,6 @@ from darts.dataprocessing.transformers import Scaler
 from darts.models import NHiTSModel, TFTModel
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.likelihood_models.torch import QuantileRegression
-from neuralforecast import NeuralForecast
-from neuralforecast.losses.pytorch import MQLoss
-from neuralforecast.models import TimesNet
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
@@ -193,54 +190,6 @@ def forecasts(
 def _unscaled(series: ScaledSeries, values: np.ndarray) -> np.ndarray:
     times = series.target.time_index[: len(values)]
     return series.scaler.inverse_transform(TimeSeries.from_times_and_values(times, values)).values()[:, 0]
-
-
-def timesnet_frame(dataset: Dataset) -> pd.DataFrame:
-    """The dataset as neuralforecast takes it."""
-    frame = dataset.frame.rename(columns={dataset.spec.target: "y"}).reset_index(drop=True)
-    return frame.assign(unique_id=dataset.spec.name, ds=dataset.index.tz_localize(None))
-
-
-def timesnet(dataset: Dataset, params: Params, *, steps: int, windows: int = 64) -> NeuralForecast:
-    """neuralforecast's TimesNet, trained by its own loop; ``windows`` is its default of windows per step."""
-    model = TimesNet(
-        h=HORIZON,
-        input_size=HISTORY,
-        futr_exog_list=[*dataset.past, *dataset.future],
-        scaler_type="robust",
-        loss=MQLoss(quantiles=list(QUANTILE_LEVELS)),
-        max_steps=steps,
-        batch_size=BATCH_SIZE,
-        windows_batch_size=windows,
-        hidden_size=params["hidden_size"],
-        conv_hidden_size=params["conv_hidden_size"],
-        top_k=params["top_k"],
-        learning_rate=params["lr"],
-        dropout=params["dropout"],
-        logger=False,
-        enable_checkpointing=False,
-        accelerator="cpu",
-    )
-    trained = NeuralForecast(models=[model], freq="h")
-    with quiet():
-        trained.fit(df=timesnet_frame(dataset).iloc[dataset.positions.train])
-    return trained
-
-
-def timesnet_forecasts(trained: NeuralForecast, dataset: Dataset, origins: np.ndarray) -> QuantileForecasts:
-    """One prediction call per forecast origin, with the last week as history."""
-    frame = timesnet_frame(dataset)
-    values = []
-    with quiet():
-        for origin in origins:
-            horizon = frame.iloc[origin + 1 : origin + 1 + HORIZON].drop(columns="y")
-            forecast = trained.predict(df=frame.iloc[origin + 1 - HISTORY : origin + 1], futr_df=horizon)
-            values.append(forecast.drop(columns=["unique_id", "ds"]).to_numpy(dtype=np.float64))
-    return QuantileForecasts(
-        values=np.sort(np.stack(values), axis=2),
-        actual=dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)],
-        origins=pd.DatetimeIndex(dataset.index[origins]),
-    )
 
 
 REFERENCE_MODELS: dict[str, type[TorchForecastingModel]] = {"NHITS_Q": NHiTSModel, "TFT_Q": TFTModel}

@@ -29,6 +29,7 @@ from hpo_lib.results import write_json
 
 RESULTS = Path(__file__).parent / "results"
 TWIN = Path(__file__).parent / "centrum_twin.toml"
+LEAST_HYPERVOLUME = 0.99
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,35 @@ def _tft_step(context: Context) -> Measured:
     return Measured(tuple(theirs), tuple(ours), unit="s", note="stock darts model in float64")
 
 
+def _early_stopping(context: Context) -> Measured:
+    """Share of the steps that the default rule spends on recorded curves, seed by seed, mean over the studies."""
+    stopping = importlib.import_module("benchmarks.early_stopping")
+    rule = importlib.import_module("hpo_lib.stopping").StoppingRule()
+    studies = stopping.load_table()
+    measured = {study.name: stopping.measure(study, rule) for study in studies}
+    steps = [sum(shares) / len(studies) for shares in zip(*(spent for spent, _ in measured.values()), strict=True)]
+    kept = sum(float(volume.mean()) for _, volume in measured.values()) / len(studies)
+    return Measured(
+        (),
+        tuple(map(float, steps)),
+        unit="of steps",
+        condition=kept >= LEAST_HYPERVOLUME,
+        note=f"{100 * kept:.1f} % of the hypervolume kept, {len(steps)} seeds, {len(studies)} recorded studies",
+        details={name: {"steps": list(s), "hypervolume": list(v)} for name, (s, v) in measured.items()},
+    )
+
+
+def _two_workers(context: Context) -> Measured:
+    throughput = importlib.import_module("benchmarks.throughput")
+    one, two = throughput.two_workers(context.dataset, context.data_dir)
+    return Measured(tuple(one), tuple(two), unit="trials/h", higher_is_better=True)
+
+
+def _overhead(context: Context) -> Measured:
+    throughput = importlib.import_module("benchmarks.throughput")
+    return Measured((), tuple(throughput.overhead_per_trial(context.dataset, context.data_dir)), unit="s")
+
+
 def _evaluation(name: str, windows: int) -> Callable[[Context], Measured]:
     def measure(context: Context) -> Measured:
         from benchmarks.evaluation_rate import evaluation_rate
@@ -120,6 +150,9 @@ ROWS: tuple[Row, ...] = (
     Row("nhits_evaluation", "NHITS_Q: windows evaluated", Bar(100), _evaluation("NHITS_Q", 15)),
     Row("tft_evaluation", "TFT_Q: windows evaluated", Bar(80), _evaluation("TFT_Q", 5)),
     Row("timesnet_evaluation", "TIMESNET_Q: windows evaluated", Bar(10), _evaluation("TIMESNET_Q", 5)),
+    Row("early_stopping", "early stopping: share of a study's steps", Bar(0.4, at_least=False), _early_stopping),
+    Row("two_workers", "two workers against one", Bar(1.4), _two_workers),
+    Row("overhead", "overhead of a trial", Bar(1, at_least=False), _overhead),
     Row("repeatability", "same seed, same predictions, two processes", Bar(1), _repeatability),
     Row("growth_windows", "10x windows: cost of a trial", Bar(10, at_least=False), _growth("windows")),
     Row("growth_covariates", "3x covariates: cost of a trial", Bar(3, at_least=False), _growth("covariates")),

@@ -14,6 +14,7 @@ class Measured:
         ours: [R] values.
         unit: of both.
         higher_is_better: True for rates, False for durations.
+        condition: False where something beside the ratio fails that the bar also asks for; the note says what.
         note: what a reader must know beside the number.
         details: for the JSON only.
     """
@@ -22,6 +23,7 @@ class Measured:
     ours: tuple[float, ...]
     unit: str
     higher_is_better: bool = False
+    condition: bool = True
     note: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -61,7 +63,7 @@ def row(work: str, measured: Measured, bar: Bar | None) -> dict[str, Any]:
         "spread": [min(ratios), max(ratios)],
         "runs": {"reference": list(measured.reference), "ours": list(measured.ours)},
         "bar": None if bar is None else str(bar),
-        "met": None if bar is None else bar.met(ratio),
+        "met": None if bar is None else bar.met(ratio) and measured.condition,
         "note": measured.note,
         "details": measured.details,
     }

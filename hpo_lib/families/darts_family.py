@@ -98,7 +98,8 @@ class DartsFamily(Family):
                     "random_state": seed,
                     "optimizer_kwargs": {
                         "lr": learning_rate,
-                        "fused": True,
+                        # Under mixed precision Lightning refuses to clip the gradients of a fused optimiser.
+                        "fused": not budget.precision.endswith("-mixed"),
                         "weight_decay": float(params.get("weight_decay", 0.0)),
                     },
                     "lr_scheduler_cls": _OneCycle,
