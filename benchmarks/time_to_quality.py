@@ -17,7 +17,7 @@ from benchmarks.table import Measured
 from hpo_lib import metrics
 from hpo_lib.data.load import Dataset
 from hpo_lib.families import get_family
-from hpo_lib.families.base import Budget
+from hpo_lib.families.base import RECIPES, Budget
 from hpo_lib.forecasts import QuantileForecasts
 from hpo_lib.provenance import code_provenance
 from hpo_lib.results import write_json
@@ -101,6 +101,8 @@ class _Reached(Exception):
 def seconds_to_level(dataset: Dataset, level: float, seed: int) -> tuple[float, dict[str, Any]]:
     """Seconds from the start of the training to the first check at or below ``level``, and how it was reached.
 
+    The plain recipe is used, so that windows are drawn and scaled alike and no gain is one of accuracy in disguise.
+
     The time of a budget that ended above the level counts.
 
     Raises:
@@ -119,7 +121,7 @@ def seconds_to_level(dataset: Dataset, level: float, seed: int) -> tuple[float, 
     begun = time.perf_counter()
     for budget in BUDGETS:
         try:
-            family.fit(params, dataset, budget, seed=seed, on_check=check)
+            family.fit(params, dataset, budget, seed=seed, recipe=RECIPES["plain"], on_check=check)
         except _Reached:
             return time.perf_counter() - begun, {**reached, "steps": budget.steps, "batch_size": budget.batch_size}
     raise RuntimeError(f"NHITS_Q did not reach pinball {level:.4g} within {BUDGETS[-1].steps} steps")
