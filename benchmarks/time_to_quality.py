@@ -63,7 +63,7 @@ def measure_level(dataset: Dataset, epochs: int = reference.EPOCHS) -> dict[str,
         "epochs": epochs,
         "seconds": seconds,
         "params": dict(params),
-        "dataset": dataset.path,
+        "dataset": dataset.spec.name,
         **code_provenance(),
     }
 
