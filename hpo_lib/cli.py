@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hpo_lib import paths
+from hpo_lib import options, paths
 from hpo_lib.errors import HpoError, InputError
-from hpo_lib.settings import POLICIES, PRESETS, RECIPES, Settings
+from hpo_lib.slurm import commands
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -33,10 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from hpo_lib.runs import run_notebook
 
-    names = ("model", "dataset", "trials", "seed", "test", "preset", "recipe", "time_budget_hours", "storage", "policy")
-    given = {name: getattr(arguments, name) for name in names}
-    folders = {"data_dir": arguments.data_dir, "runs_dir": arguments.runs_dir}
-    settings = Settings.create(**given, job_id=arguments.job_id, **folders)
+    settings = options.settings(arguments, time_budget_hours=arguments.time_budget_hours)
     try:
         record = run_notebook(settings)
     except KeyboardInterrupt:
@@ -83,10 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hpo", description="Hyperparameter studies of probabilistic demand forecasts.", allow_abbrev=False
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command, text: str, example: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(
+        sub = subparsers.add_parser(
             name, help=text, description=text, epilog=f"example: {example}", allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
@@ -97,30 +94,17 @@ def _parser() -> argparse.ArgumentParser:
         "run", _run, "Run or continue one study through papermill; the executed notebook is the record.",
         "hpo run --model NHITS_Q --dataset heat --trials 50 --job-id winter",
     )  # fmt: skip
-    run.add_argument("--model", required=True, help="NHITS_Q, TFT_Q or TIMESNET_Q")
-    run.add_argument("--dataset", required=True, help="a name from `hpo datasets` or the path of a dataset TOML")
-    run.add_argument("--trials", type=int, default=0, help="finished trials in the end (default: 50, with --test 3)")
+    options.add_study(run)
     run.add_argument(
         "--job-id", default="", help="names the files; the same id continues a study (default: Slurm job id or time)"
-    )
-    run.add_argument("--seed", type=int, default=42, help="of the sampler and of every training (default: 42)")
-    run.add_argument(
-        "--test", action="store_true", help="few trials at the smallest budget, to see that everything works"
-    )
-    run.add_argument("--preset", default="auto", help=f"training budget: {', '.join(PRESETS)} (default: auto)")
-    run.add_argument(
-        "--recipe", default="standard", help=f"how windows are made: {', '.join(RECIPES)} (default: standard)"
     )
     run.add_argument(
         "--time-budget-hours", type=float, default=0.0, help="start no trial that would probably end later"
     )
-    run.add_argument("--storage", default="sqlite", help="sqlite, journal or a database URL (default: sqlite)")
-    run.add_argument(
-        "--policy", default="calibrated", help=f"choice from the front: {', '.join(POLICIES)} (default: calibrated)"
-    )
-    _add_folders(run)
 
-    _add_data_dir(add("datasets", _datasets, "List the datasets and whether their data is there.", "hpo datasets"))
+    options.add_data_dir(
+        add("datasets", _datasets, "List the datasets and whether their data is there.", "hpo datasets")
+    )
 
     prepare = add(
         "prepare", _prepare, "Make the engineered CSV of a dataset from its raw series.",
@@ -132,16 +116,6 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--school-holidays", help="CSV with start_date,end_date,description")
     prepare.add_argument("--out", help="where to write (default: the dataset's place below data/)")
 
-    _add_folders(add("doctor", _doctor, "What is there, what would fail, and how to mend it.", "hpo doctor"))
+    options.add_folders(add("doctor", _doctor, "What is there, what would fail, and how to mend it.", "hpo doctor"))
+    commands.add_to(add)
     return parser
-
-
-def _add_data_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data-dir", default="", help="folder of the CSVs (default: data/ of the project)")
-
-
-def _add_folders(parser: argparse.ArgumentParser) -> None:
-    _add_data_dir(parser)
-    parser.add_argument(
-        "--runs-dir", default="", help="folder of the records (default: papermill_runs/ of the project)"
-    )

@@ -13,6 +13,9 @@ DATA_DIR = PROJECT_ROOT / "data"
 RUNS_DIR = PROJECT_ROOT / "papermill_runs"
 FIGURES_DIR = PROJECT_ROOT / "figures"
 TABLES_DIR = PROJECT_ROOT / "thesis_tables"
+SLURM_DIR = PROJECT_ROOT / "slurm"
+SITE_FILE = SLURM_DIR / "site.env"
+SLURM_LOGS = SLURM_DIR / "logs"
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -31,6 +34,38 @@ def checked_name(what: str, value: str) -> str:
             f"(it becomes part of file names); choose another {what}"
         )
     return value
+
+
+def job_name(model: str, dataset: str) -> str:
+    """The name of a study's Slurm job; its logs begin with it too."""
+    return f"hpo_{model}_{dataset}"
+
+
+def job_log(name: str, job_id: str, suffix: str = "log") -> Path:
+    """Where a Slurm job writes its output (``log``) and its errors (``err``); ``%j`` stands for the job id."""
+    return SLURM_LOGS / f"{name}_{job_id}.{suffix}"
+
+
+def stop_file(folder: Path) -> Path:
+    """The file by which a papermill asks the study in its kernel to stop."""
+    return folder / "stop"
+
+
+def studies(runs_dir: Path) -> list["RunPaths"]:
+    """Every study that left a storage, a record or a JSON below ``runs_dir``, by folder and job id."""
+    found = set()
+    for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
+        match = _STUDY_FOLDER.fullmatch(folder.name)
+        for file in folder.iterdir() if match and folder.is_dir() else []:
+            own = re.fullmatch(
+                rf"(?:best_params|study|hpo)_{re.escape(folder.name)}_({_NAME.pattern})\.[a-z]+", file.name
+            )
+            if own and match and ".attempt-" not in own[1]:
+                found.add((match["model"], match["dataset"], own[1]))
+    return [RunPaths(runs_dir, *names) for names in sorted(found)]
+
+
+_STUDY_FOLDER = re.compile(r"(?P<model>[A-Z0-9]+_Q)_(?P<dataset>.+)")
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
-from hpo_lib import paths
+from hpo_lib import interrupts, paths
 from hpo_lib.data.load import load_dataset
 from hpo_lib.data.registry import load_spec
 from hpo_lib.errors import HpoError, InputError, StudyError
 from hpo_lib.families import family_names
 from hpo_lib.families.base import unknown_family
 from hpo_lib.paths import RunPaths
+from hpo_lib.records import attempts, read_record
 from hpo_lib.settings import Settings
 
 
@@ -33,27 +34,35 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
         The executed notebook.
 
     Raises:
-        InputError, StudyError: as the study raises them; any other error in the notebook becomes a StudyError.
+        InputError, StudyError: as the study raises them; any other error in the notebook becomes a StudyError, and so
+            does the death of its kernel.
     """
     run = check(settings)
     import papermill  # slow, and not needed for settings that are wrong
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     run.folder.mkdir(parents=True, exist_ok=True)
     _keep_earlier(run)
     try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(run.notebook),
-            parameters=settings.parameters(),
-            cwd=str(paths.PROJECT_ROOT),
-            stdout_file=sys.stdout,
-            stderr_file=sys.stderr,
-            progress_bar=False,
-            extra_arguments=["--log-level=CRITICAL"],  # its own port and an interrupt are no news to the user
-        )
+        with interrupts.relaying():
+            papermill.execute_notebook(
+                str(notebook),
+                str(run.notebook),
+                parameters=settings.parameters(),
+                cwd=str(paths.PROJECT_ROOT),
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+                progress_bar=False,
+                extra_arguments=["--log-level=CRITICAL"],  # its own port and an interrupt are no news to the user
+            )
     except PapermillExecutionError as error:
         raise _same_error(error.ename, error.evalue, run.notebook) from None
+    except DeadKernelError:
+        raise StudyError(
+            f"the notebook's kernel was killed, perhaps for want of memory, and {run.notebook} is incomplete; finished "
+            f"trials are kept, run again under job_id {settings.job_id!r} to go on"
+        ) from None
     return run.notebook
 
 
@@ -61,10 +70,17 @@ def _keep_earlier(run: RunPaths) -> None:
     """Move the record of an earlier attempt aside under the next free attempt number."""
     if not run.notebook.exists():
         return
-    attempt = 1
-    while run.attempt_notebook(attempt).exists():
-        attempt += 1
-    run.notebook.rename(run.attempt_notebook(attempt))
+    kept = run.attempt_notebook(len(attempts(run)))
+    run.notebook.rename(kept)
+    if not _is_complete(kept):
+        print(f"The attempt before this one was cut off; its incomplete record is kept as {kept}")
+
+
+def _is_complete(record: Path) -> bool:
+    try:
+        return read_record(record).complete
+    except InputError:  # cut off while it was being written
+        return False
 
 
 def _same_error(name: str, message: str, record: Path) -> HpoError:

@@ -15,7 +15,7 @@ import optuna
 from optuna.trial import Trial, TrialState
 from tqdm.auto import tqdm
 
-from hpo_lib import results
+from hpo_lib import interrupts, results
 from hpo_lib.data.load import Dataset, load_dataset
 from hpo_lib.data.registry import load_spec
 from hpo_lib.errors import InputError, StudyError
@@ -26,6 +26,7 @@ from hpo_lib.forecasts import QuantileForecasts
 from hpo_lib.metrics import METRICS
 from hpo_lib.objectives import OBJECTIVES
 from hpo_lib.optuna_figures import write_optuna_figures
+from hpo_lib.pace import Pace
 from hpo_lib.paths import RunPaths
 from hpo_lib.provenance import code_provenance, data_provenance
 from hpo_lib.results import TrialRecord
@@ -54,7 +55,7 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
     family = get_family(settings.model)
     dataset = dataset or load_dataset(load_spec(settings.dataset), settings.data_dir)
     worker = _Worker(settings, family, dataset)
-    with StudyLock(worker.paths.lock):
+    with StudyLock(worker.paths.lock), interrupts.listening():
         worker.open()
         worker.run(progress)
         return worker.finish()
@@ -68,7 +69,7 @@ class _Worker:
         self.budget = family.budgets[self.budget_name]
         self.recipe = RECIPES[settings.recipe]
         self.distributions = {name: distribution(d) for name, d in family.search_space.items()}
-        self.started = time.monotonic()
+        self.pace = Pace(settings.time_budget_hours)
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         self.baselines = validation_baselines(dataset)
         self.provenance = {
@@ -108,6 +109,7 @@ class _Worker:
             self.study.set_user_attr("identity", identity)
         else:
             _check_identity(begun_with, identity, self.settings.job_id)
+        self.study.set_user_attr("trials_asked", self.settings.trials)
         self._reclaim()
         if not self.study.get_trials(deepcopy=False):
             self.study.enqueue_trial(dict(self.family.defaults))
@@ -124,15 +126,18 @@ class _Worker:
             attempt = trial.user_attrs.get("attempt", 1)
             params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
             # A worker that died while it drew parameters: they are drawn anew, as they were, see `_one_trial`.
-            if attempt >= MAX_ATTEMPTS or set(params) != set(self.distributions):
+            if set(params) != set(self.distributions):
                 continue
-            self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number, "attempt": attempt + 1})
+            attempt += "asked_to_stop" not in trial.user_attrs
+            self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number, "attempt": attempt})
 
-    def _interrupt(self, trial_id: int, number: int) -> None:
+    def _interrupt(self, trial_id: int, number: int, asked_to_stop: str = "") -> None:
         storage = self.study._storage
         attempt = storage.get_trial(trial_id).user_attrs.get("attempt", 1)
         storage.set_trial_user_attr(trial_id, "interrupted", True)
-        if attempt >= MAX_ATTEMPTS:
+        if asked_to_stop:  # says nothing against the configuration
+            storage.set_trial_user_attr(trial_id, "asked_to_stop", asked_to_stop)
+        elif attempt >= MAX_ATTEMPTS:
             cause = f"the worker died during this configuration {attempt} times, perhaps for want of memory"
             storage.set_trial_user_attr(trial_id, "cause", cause)
         self.study.tell(number, state=TrialState.FAIL)
@@ -146,13 +151,18 @@ class _Worker:
         bar = tqdm(total=self.settings.trials, initial=done, unit="trial", disable=not progress)
         with bar:
             while (done := self._n_finished()) < self.settings.trials:
-                if self._out_of_time():
+                if self._must_stop():
                     break
-                record = self._one_trial(done)
+                try:
+                    record = self._one_trial(done)
+                except interrupts.StopRequested:
+                    continue
                 bar.update()
                 completed = any(t.state == "complete" for t in self.records())
                 self._report(bar, record, self._write() if completed else None)
                 self._check_failures()
+                if shortfall := self.pace.shortfall(self.records(), bar.total - bar.n):
+                    bar.write(shortfall)
 
     def _n_finished(self) -> int:
         return sum(record.finished for record in self.records())
@@ -166,9 +176,10 @@ class _Worker:
         begun = time.monotonic()
         try:
             values = self._train_and_score(trial)
-        except (KeyboardInterrupt, SystemExit):
-            self._interrupt(trial._trial_id, trial.number)
-            raise
+        except (KeyboardInterrupt, SystemExit, interrupts.StopRequested) as stop:
+            self._interrupt(trial._trial_id, trial.number, asked_to_stop=interrupts.requested())
+            interrupts.check()  # Lightning has its own way to end at a SIGTERM, a SystemExit
+            raise stop
         except Exception as error:  # whatever a library raises is this trial's cause, kept and shown; never a score
             trial.set_user_attr("cause", _one_line(error))
             trial.set_user_attr("seconds", time.monotonic() - begun)
@@ -214,20 +225,10 @@ class _Worker:
                 "mend that and run again under another job_id"
             )
 
-    def _out_of_time(self) -> bool:
-        limit = self.settings.time_budget_hours
-        if not limit:
-            return False
-        seconds = [t.seconds for t in self.records() if t.state == "complete"]
-        expected = max(seconds[-5:], default=0.0)
-        spent = time.monotonic() - self.started
-        if spent + expected <= limit * 3600:
-            return False
-        self.stop_reason = (
-            f"time budget of {limit:g} h: {spent / 3600:.2f} h are spent and a trial takes up to "
-            f"{expected / 3600:.2f} h; run again under the same job_id to go on"
-        )
-        return True
+    def _must_stop(self) -> bool:
+        signal = interrupts.requested()
+        self.stop_reason = f"request to stop ({signal})" if signal else self.pace.out_of_time(self.records())
+        return self.stop_reason != ""
 
     def records(self) -> list[TrialRecord]:
         return [trial_record(trial) for trial in self.study.get_trials(deepcopy=False)]
@@ -271,9 +272,9 @@ class _Worker:
     def finish(self) -> StudyRun:
         """Write the last record and the optuna figures."""
         if self.stop_reason and not any(t.state == "complete" for t in self.records()):
-            raise StudyError(f"no trial completed within the {self.stop_reason}")
+            raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
         if self.stop_reason:
-            print(f"Stopped early, {self.stop_reason}.")
+            print(f"Stopped early, {self.stop_reason}; run again under the same job_id to go on.")
         result = self._write()
         write_optuna_figures(self.study, self.paths, self.dataset)
         return StudyRun(

@@ -23,7 +23,7 @@ from darts.models.forecasting.torch_forecasting_model import TorchForecastingMod
 from darts.utils.data.torch_datasets.utils import ModuleStage
 from darts.utils.likelihood_models.torch import QuantileRegression
 
-from hpo_lib import metrics
+from hpo_lib import interrupts, metrics
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families.base import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
@@ -188,6 +188,7 @@ class _BestWeights(pl.Callback):
     ) -> None:
         step = trainer.global_step
         trainer.should_stop = step >= self.steps
+        interrupts.check()
         checks = self.budget.checks
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return

@@ -576,7 +576,8 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
         clock.now += 600
 
     family.before = before
-    monkeypatch.setattr("hpo_lib.study.time", SimpleNamespace(monotonic=lambda: clock.now))
+    for module in ("study", "pace"):
+        monkeypatch.setattr(f"hpo_lib.{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
     run = start(trials=10, time_budget_hours=0.5)
     # Three trials of ten minutes fill half an hour; a fourth would end later.
     assert states(run) == ["complete"] * 3

@@ -1,0 +1,89 @@
+"""Requests to stop a study: a signal asks, the study looks between batches and ends cleanly.
+
+papermill and the kernel are two processes, and signals reach them in different ways: a user or a job script signals
+papermill, a cluster that ends a job signals every process of it. `relaying` (in papermill's process) and `listening`
+(in the kernel) turn both into one request, which a file carries from the one to the other.
+"""
+
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hpo_lib import paths
+
+STOP_FILE = "HPO_STOP_FILE"
+"""Environment variable by which a kernel knows the file that its papermill writes when it is asked to stop."""
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
+"""What a cluster sends before it ends a job. Ctrl-C (SIGINT) stays an interrupt of the notebook's cell."""
+
+_asked: list[str] = []
+
+
+class StopRequested(Exception):
+    """Raised in the middle of a training that shall not go on. It is no failure of the trial."""
+
+
+def requested() -> str:
+    """The name of the signal that asked this process or its papermill to stop, or an empty text."""
+    if _asked:
+        return _asked[0]
+    file = os.environ.get(STOP_FILE)
+    try:
+        return Path(file).read_text(encoding="utf-8") if file else ""
+    except FileNotFoundError:
+        return ""
+
+
+def check() -> None:
+    """Raise StopRequested where a stop was asked for; cheap enough to be called after every batch."""
+    if reason := requested():
+        raise StopRequested(reason)
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """While the study runs, a signal asks it to stop instead of ending the process."""
+    _asked.clear()
+    with handling(_asked.append):
+        yield
+
+
+@contextmanager
+def relaying() -> Iterator[None]:
+    """While papermill runs, a signal asks the study in its kernel to stop instead of ending papermill."""
+    with tempfile.TemporaryDirectory(prefix="hpo-") as folder:
+        file = paths.stop_file(Path(folder))
+        os.environ[STOP_FILE] = str(file)
+        try:
+            with handling(lambda name: _write(file, name)):
+                yield
+        finally:
+            del os.environ[STOP_FILE]
+
+
+@contextmanager
+def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
+    """Call ``on_signal`` with the signal's name. Python allows handlers in the main thread only; elsewhere nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, lambda received, _: on_signal(signal.Signals(received).name))
+        for number in SIGNALS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _write(file: Path, name: str) -> None:
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(name, encoding="utf-8")
+    temporary.replace(file)

@@ -1,0 +1,66 @@
+"""Executed notebooks as records: whether one is complete, and at which error it ended.
+
+papermill leaves a notebook behind whatever happens. One whose papermill was killed has no ``end_time``; one whose
+kernel died has an ``end_time`` and no exception, but cells that never ran. Neither is a complete record.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo_lib.errors import InputError
+from hpo_lib.paths import RunPaths
+
+
+@dataclass(frozen=True)
+class Record:
+    """One executed notebook.
+
+    Attributes:
+        path: the file.
+        complete: papermill reached its end, be that the last cell or an error.
+        error: ``name: message`` of the error that ended it, or an empty text.
+    """
+
+    path: Path
+    complete: bool
+    error: str = ""
+
+
+def read_record(path: Path) -> Record:
+    """What became of an executed notebook.
+
+    Raises:
+        InputError: the file is missing or no notebook.
+    """
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        run = notebook["metadata"].get("papermill", {})
+        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected the executed notebook of a study") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a readable notebook ({error}); the study can be run again beside it") from None
+    if not run.get("end_time"):
+        return Record(path, complete=False)
+    if run.get("exception"):
+        return Record(path, complete=True, error=_error(cells))
+    ran = all(cell["metadata"].get("papermill", {}).get("status") == "completed" for cell in cells if cell["source"])
+    return Record(path, complete=ran)
+
+
+def attempts(run: RunPaths) -> list[Path]:
+    """The executed notebooks of a study, oldest first; the last one is that of the present or latest attempt."""
+    earlier: list[Path] = []
+    while (path := run.attempt_notebook(len(earlier) + 1)).exists():
+        earlier.append(path)
+    return [*earlier, *([run.notebook] if run.notebook.exists() else [])]
+
+
+def _error(cells: list[dict[str, Any]]) -> str:
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            if output.get("output_type") == "error":
+                return f"{output.get('ename')}: {output.get('evalue')}"
+    return "an error that the notebook does not show"

@@ -1,0 +1,60 @@
+"""The commands ``hpo submit`` and ``hpo job``."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from hpo_lib import options, paths
+
+Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
+"""Adds a command: its name, what it does, its line of help, an example."""
+
+
+def add_to(add: Add) -> None:
+    """Add the commands to a parser."""
+    submit = add(
+        "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",
+        "hpo submit --model NHITS_Q --dataset heat --trials 50",
+    )  # fmt: skip
+    options.add_study(submit)
+    submit.add_argument("--job-id", default="", help="go on with the study of this id instead of beginning a new one")
+    submit.add_argument("--site", default="", help=f"the site's file (default: {paths.SITE_FILE.name} in slurm/)")
+    submit.add_argument("--dry-run", action="store_true", help="print the job's script and submit nothing")
+
+    job = add(
+        "job", _job, "What a Slurm job runs: the study, and back into the queue while trials are missing.",
+        "hpo job --model NHITS_Q --dataset heat --trials 50",
+    )  # fmt: skip
+    options.add_study(job)
+    job.add_argument("--job-id", default="", help="names the files (default: Slurm job id)")
+    job.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
+    job.add_argument("--max-requeues", type=int, default=20, help="bound on requeues (default: 20)")
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    from hpo_lib.slurm.site import read_site
+    from hpo_lib.slurm.submit import prepare
+
+    site = read_site(Path(arguments.site) if arguments.site else paths.SITE_FILE)
+    submission = prepare(options.settings(arguments), site, continues=bool(arguments.job_id))
+    if arguments.dry_run:
+        print(submission.script, end="")
+    else:
+        print(submission.submit())
+    return 0
+
+
+def _job(arguments: argparse.Namespace) -> int:
+    from hpo_lib.data.registry import load_spec
+    from hpo_lib.paths import RunPaths
+    from hpo_lib.slurm.job import work
+
+    settings = options.settings(arguments)
+    run = RunPaths(settings.runs_dir, settings.model, load_spec(settings.dataset).name, settings.job_id)
+    return work(
+        run,
+        [*options.as_words(settings), "--job-id", settings.job_id],
+        trials=settings.trials,
+        signal_seconds=arguments.signal_seconds,
+        max_requeues=arguments.max_requeues,
+    )

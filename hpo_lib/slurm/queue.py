@@ -1,0 +1,131 @@
+"""Slurm's own programs: sbatch, scontrol, squeue and sacct, and what their answers mean."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from hpo_lib.errors import HpoError
+
+PATIENCE = 60.0
+"""Seconds to wait for one of Slurm's programs. sbatch tries for minutes where the queue is full."""
+
+
+class SlurmError(HpoError):
+    """Slurm is not there, does not answer, or refuses. The command line ends with exit code 1."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as squeue or sacct shows it; ``state`` is Slurm's word, such as PENDING, RUNNING or TIMEOUT."""
+
+    job_id: str
+    name: str
+    state: str
+    reason: str = ""
+    comment: str = ""
+
+
+def submit(script: str, folder: str) -> str:
+    """Hand a script to sbatch, from within ``folder``, and return the job's id.
+
+    Raises:
+        SlurmError: sbatch is missing or refuses; then nothing was submitted.
+    """
+    try:
+        answer = _call("sbatch", "--parsable", stdin=script, folder=folder)
+    except subprocess.TimeoutExpired as error:
+        said = _said(error.stderr)
+        raise SlurmError(
+            f"sbatch found no place in the queue for {PATIENCE:.0f} s ({said}), so nothing was submitted; wait until "
+            "jobs have ended and submit again"
+        ) from None
+    if answer.returncode:
+        raise SlurmError(
+            f"sbatch refused the job, so nothing was submitted: {_said(answer.stderr)}; check slurm/site.env against "
+            "what `sinfo` shows"
+        )
+    match = re.match(r"(\d+)(;|$)", answer.stdout.strip())
+    if not match:
+        raise SlurmError(
+            f"sbatch answered {answer.stdout.strip()!r}, expected a job id; look for the job with `squeue`"
+        )
+    return match[1]
+
+
+def requeue(job_id: str) -> None:
+    """Put a running job back into the queue, under the same id.
+
+    Raises:
+        SlurmError: Slurm refuses.
+    """
+    answer = _call("scontrol", "requeue", job_id)
+    if answer.returncode:
+        raise SlurmError(f"scontrol refused to requeue job {job_id}: {_said(answer.stderr)}")
+
+
+def state(job_id: str) -> str:
+    """The state of one job, such as RUNNING, or an empty text where Slurm does not know."""
+    answer = _call("scontrol", "--oneliner", "show", "job", job_id)
+    match = re.search(r"\bJobState=(\w+)", answer.stdout)
+    return match[1] if match else ""
+
+
+def seconds_left(job_id: str) -> float | None:
+    """Seconds until the time limit of a running job, or None where there is no limit or no answer."""
+    answer = _call("squeue", "--noheader", "--jobs", job_id, "--format", "%L")
+    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)", answer.stdout.strip())
+    if not match:
+        return None
+    days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def jobs() -> list[Job]:
+    """The user's jobs that Slurm still remembers, by name ``hpo_...``; none where there is no Slurm.
+
+    squeue is asked for all states: a job that is being signalled vanishes from a list that is filtered by state. What
+    it has forgotten comes from sacct, where the site keeps accounts.
+    """
+    found: dict[str, Job] = {}
+    fields = "%i|%j|%T|%r|%k"
+    since = ("--starttime", "now-30days")
+    for command in (
+        ("sacct", "-X", "-n", "-P", *since, "--format", "JobID,JobName,State,Reason,Comment"),
+        ("squeue", "--me", "--noheader", "--states", "all", "--format", fields),
+    ):
+        if shutil.which(command[0]) is None:
+            continue
+        try:
+            answer = _call(*command)
+        except (SlurmError, subprocess.TimeoutExpired):
+            continue
+        for line in answer.stdout.splitlines() if not answer.returncode else []:
+            job_id, name, word, reason, comment = (line.split("|") + [""] * 5)[:5]
+            if name.startswith("hpo_") and word:
+                found[job_id] = Job(job_id, name, word.split()[0], _meaning(reason), _meaning(comment))
+    return list(found.values())
+
+
+def _meaning(text: str) -> str:
+    return "" if text in ("None", "(null)") else text
+
+
+def _call(
+    program: str, *arguments: str, stdin: str | None = None, folder: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    if shutil.which(program) is None:
+        raise SlurmError(
+            f"{program} is not on this machine, so nothing was submitted; log in to the cluster's login node, or use "
+            "`hpo run` to run the study here"
+        )
+    return subprocess.run(
+        [program, *arguments], input=stdin, cwd=folder, capture_output=True, text=True, timeout=PATIENCE
+    )
+
+
+def _said(text: str | bytes | None) -> str:
+    """What a Slurm program said, in one line, without its own name."""
+    lines = (text.decode(errors="replace") if isinstance(text, bytes) else text or "").splitlines()
+    said = [re.sub(r"^\w+: (error: )?", "", line).strip() for line in lines]
+    return "; ".join(dict.fromkeys(line for line in said if line)) or "no reason given"
