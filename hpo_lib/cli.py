@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,6 +77,29 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 1 if any(finding.is_problem for finding in findings) else 0
 
 
+def _status(arguments: argparse.Namespace) -> int:
+    from hpo_lib import status
+    from hpo_lib.slurm import queue
+
+    runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
+    table, others = status.rows(runs_dir, queue.jobs())
+    print(status.render(table, others, extra=f" --runs-dir {shlex.quote(str(runs_dir))}" if arguments.runs_dir else ""))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from hpo_lib.verify import verify
+
+    runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
+    files = [Path(file) for file in arguments.file] or paths.result_files(runs_dir)
+    if not files:
+        raise InputError(f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file")
+    found = [verify(file, Path(arguments.data_dir or paths.DATA_DIR), arguments.dataset) for file in files]
+    for verification in found:
+        print(verification)
+    return 1 if any(verification.problems for verification in found) else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hpo", description="Hyperparameter studies of probabilistic demand forecasts.", allow_abbrev=False
@@ -118,4 +142,15 @@ def _parser() -> argparse.ArgumentParser:
 
     options.add_folders(add("doctor", _doctor, "What is there, what would fail, and how to mend it.", "hpo doctor"))
     commands.add_to(add)
+
+    status = add("status", _status, "What ran, what is running, and what would submit the missing.", "hpo status")
+    options.add_runs_dir(status)
+
+    verify = add(
+        "verify", _verify, "Recompute the figures of best_params JSONs from the stored predictions.",
+        "hpo verify --data-dir data",
+    )  # fmt: skip
+    verify.add_argument("file", nargs="*", help="best_params JSON (default: all below the folder of the records)")
+    verify.add_argument("--dataset", default="", help="dataset TOML, where the registry does not know the dataset")
+    options.add_folders(verify)
     return parser

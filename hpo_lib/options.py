@@ -54,6 +54,11 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 def add_folders(parser: argparse.ArgumentParser) -> None:
     """Where the CSVs and the records are."""
     add_data_dir(parser)
+    add_runs_dir(parser)
+
+
+def add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    """Where the records are."""
     parser.add_argument(
         "--runs-dir", default="", help="folder of the records (default: papermill_runs/ of the project)"
     )

@@ -51,6 +51,11 @@ def stop_file(folder: Path) -> Path:
     return folder / "stop"
 
 
+def result_files(runs_dir: Path) -> list[Path]:
+    """Every best_params JSON below ``runs_dir``."""
+    return sorted(runs_dir.glob("*/best_params_*.json"))
+
+
 def studies(runs_dir: Path) -> list["RunPaths"]:
     """Every study that left a storage, a record or a JSON below ``runs_dir``, by folder and job id."""
     found = set()

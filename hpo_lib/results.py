@@ -173,18 +173,19 @@ def study_result(
         "best_params": dict(chosen.params),
         "selection": asdict(selection),
         "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
-        "default_trial": _summary(default_trial(trials)) if trials else None,
+        "default_trial": summary(default_trial(trials)) if trials else None,
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "study_name": study_name,
         "storage_path": storage_path,
         "training_time_hours": sum(t.seconds for t in trials) / 3600,
-        "all_pareto_trials": [_summary(t) for t in front],
+        "all_pareto_trials": [summary(t) for t in front],
         "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
         "provenance": dict(provenance),
     }
 
 
-def _summary(trial: TrialRecord) -> dict[str, Any]:
+def summary(trial: TrialRecord) -> dict[str, Any]:
+    """A trial as the JSON shows it."""
     return {
         "trial": trial.number,
         "state": trial.state,

@@ -1,5 +1,9 @@
 """Where a study lives, and who may work on it."""
 
+import re
+import sqlite3
+import urllib.parse
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +14,7 @@ from hpo_lib.paths import RunPaths
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+    from optuna.study import Study
 
 
 def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
@@ -36,6 +41,39 @@ def storage_url(kind: str, run: RunPaths) -> str:
     return str(run.journal) if kind == "journal" else kind
 
 
+def recorded_url(kind: str, run: RunPaths) -> str:
+    """The storage as a record names it: relative to the record's own folder, and without a password."""
+    if kind == "sqlite":
+        return f"sqlite:///{run.sqlite.name}"
+    return run.journal.name if kind == "journal" else re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", kind)
+
+
+def read_study(run: RunPaths) -> "Study | None":
+    """The study for reading alone: nothing is written, created or locked. None where its folder holds no storage.
+
+    Raises:
+        InputError: the storage is damaged or holds no such study.
+    """
+    import optuna
+
+    if not run.sqlite.exists() and not run.journal.exists():
+        return None
+    file = run.sqlite if run.sqlite.exists() else run.journal
+    storage: BaseStorage
+    try:
+        if file == run.sqlite:
+            address = f"file:{urllib.parse.quote(str(file.resolve()))}?mode=ro"
+            with closing(sqlite3.connect(address, uri=True)) as database:
+                database.execute("select count(*) from trials")
+            url = f"sqlite:///{address}&uri=true"
+            storage = optuna.storages.RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)
+        else:
+            storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+        return optuna.load_study(study_name=run.study_name, storage=storage)
+    except (sqlite3.Error, ValueError, KeyError) as error:
+        raise InputError(f"{file}: not a readable study ({error}); restore it from a copy, or begin anew") from None
+
+
 class StudyLock:
     """Held while a worker runs; ends with the process however that dies, so a held lock means a living worker."""
 
@@ -46,13 +84,24 @@ class StudyLock:
 
     def __enter__(self) -> "StudyLock":
         try:
-            self._lock.acquire(blocking=False)
+            self._lock.acquire(timeout=1)  # `is_held` takes it for a moment
         except Timeout:
             raise StudyError(
                 f"another process works on this study (it holds {self._path}); wait for it, stop it, "
                 "or choose another job_id"
             ) from None
         return self
+
+    @staticmethod
+    def is_held(path: Path) -> bool:
+        """Whether a process of this machine works on the study."""
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0, is_singleton=False):
+                return False
+        except Timeout:
+            return True
 
     def __exit__(self, *exception: object) -> None:
         self._lock.release()

@@ -31,7 +31,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.provenance import code_provenance, data_provenance
 from hpo_lib.results import TrialRecord
 from hpo_lib.settings import Settings
-from hpo_lib.storage import StudyLock, open_storage, storage_url
+from hpo_lib.storage import StudyLock, open_storage, recorded_url, storage_url
 from hpo_lib.study_run import StudyRun
 from hpo_lib.trials import distribution, quiet_optuna, trial_record
 
@@ -242,7 +242,7 @@ class _Worker:
             dataset=self.dataset.spec.name,
             job_id=self.settings.job_id,
             study_name=self.paths.study_name,
-            storage_path=storage_url(self.settings.storage, self.paths),
+            storage_path=recorded_url(self.settings.storage, self.paths),
             status=status,
             trials_asked=self.settings.trials,
             policy=self.settings.policy,
@@ -281,7 +281,7 @@ class _Worker:
             settings=self.settings,
             dataset=self.dataset,
             paths=self.paths,
-            storage_path=result["storage_path"],
+            storage_path=storage_url(self.settings.storage, self.paths),
             trials=self.records(),
             result=result,
         )

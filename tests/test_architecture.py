@@ -48,7 +48,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runs": {"errors", "interrupts", "paths", "settings", "data", "families", "records"},
     "slurm": {"errors", "interrupts", "options", "paths", "settings", "data", "records", "results", "runs"},
     "doctor": {"hpo_lib", "errors", "paths", "data", "provenance"},
-    "cli": {"errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm"},
+    "status": {"errors", "paths", "settings", "results", "pace", "records", "storage", "trials", "slurm"},
+    "verify": {"errors", "paths", "forecasts", "metrics", "data", "objectives", "evaluation", "results"},
+    "cli": {"status", "verify", "errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm"},
     "__main__": {"cli"},
 }  # fmt: skip
 

@@ -3,9 +3,9 @@
 import dataclasses
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from hpo_lib import options, paths
+from hpo_lib.data.registry import load_spec
 from hpo_lib.paths import RunPaths
 from hpo_lib.runs import check
 from hpo_lib.settings import Settings
@@ -74,4 +74,4 @@ def prepare(settings: Settings, site: Site, *, continues: bool) -> Submission:
 
 def _dataset(value: str) -> str:
     """A name as it is; a path in full, since the job starts in another folder."""
-    return str(Path(value).resolve()) if value.endswith(".toml") else value
+    return str(load_spec(value).path.resolve()) if value.endswith(".toml") or "/" in value else value

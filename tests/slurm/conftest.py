@@ -1,0 +1,175 @@
+"""A real Slurm of one node, started from the Debian packages slurmctld, slurmd, slurm-client and munge."""
+
+import os
+import random
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hpo_lib import paths
+
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
+PATIENCE = 480
+"""Seconds until a job that does not get on counts as stuck."""
+ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
+
+
+class Cluster:
+    """The daemons, and what tests ask of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))},
+            "SLURM_CONF": str(folder / "slurm.conf"),
+            "HPO_PYTHON": sys.executable,
+            "OMP_NUM_THREADS": "1",
+        }
+        self._daemons: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        for name in ("state", "spool", "dev"):
+            (self.folder / name).mkdir()
+        for number in range(8):
+            (self.folder / "dev" / f"nvidia{number}").symlink_to("/dev/null")
+        control, node = free_ports(2)
+        filled = {
+            "HOST": socket.gethostname().split(".")[0],
+            "CONTROL_PORT": str(control),
+            "NODE_PORT": str(node),
+            "FOLDER": str(self.folder),
+            "FIRST_JOB_ID": str(random.SystemRandom().randrange(1_000_000, 9_000_000)),
+        }
+        template = (Path(__file__).parent / "slurm.conf.in").read_text(encoding="utf-8")
+        config = re.sub(r"@(\w+)@", lambda match: filled[match[1]], template)
+        (self.folder / "slurm.conf").write_text(config, encoding="utf-8")
+        (self.folder / "cgroup.conf").write_text("ConstrainCores=no\n", encoding="utf-8")
+        gpus = f"AutoDetect=off\nNodeName=node1 Name=gpu Type=a100 File={self.folder}/dev/nvidia[0-7]\n"
+        (self.folder / "gres.conf").write_text(gpus, encoding="utf-8")
+        key = self.folder / "munge.key"
+        key.touch(mode=0o600)
+        key.write_bytes(secrets.token_bytes(1024))
+        self.folder.chmod(0o755)
+        munge = [f"--{name}={self.folder}/munge.{name.split('-')[0]}" for name in ("socket", "pid-file", "log-file")]
+        munge[0] = f"--socket={self.folder}/munge.sock"
+        self._spawn("munged", "--foreground", "--force", f"--key-file={key}", *munge,
+                    f"--seed-file={self.folder}/munge.seed")  # fmt: skip
+        wait_until(lambda: (self.folder / "munge.sock").exists(), 30, "munged opens its socket")
+        self._spawn("slurmctld", "-D", "-i")
+        self._spawn("slurmd", "-D", "-N", "node1")
+        wait_until(lambda: self.ask("sinfo", "-h", "-N", "-o", "%T").stdout.strip() == "idle", 60, "the node is idle")
+
+    def _spawn(self, *command: str) -> None:
+        log = (self.folder / f"{command[0]}.out").open("wb")
+        self._daemons.append(
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=self.environment,
+                start_new_session=True,
+            )
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        if len(self._daemons) == 3:
+            self.ask("scancel", "--user", "root", "--signal=KILL", "--full")
+            self.ask("scancel", "--user", "root")
+            time.sleep(1)
+        for daemon in reversed(self._daemons):
+            daemon.send_signal(signal.SIGTERM)
+            try:
+                daemon.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+
+    def ask(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=150)
+
+    def submit(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """``slurm/submit_job.sh`` from a folder that is not the repository's."""
+        return subprocess.run(
+            [str(paths.SLURM_DIR / "submit_job.sh"), *arguments], cwd=self.folder, capture_output=True, text=True,
+            env={**self.environment, **environment}, timeout=150,
+        )  # fmt: skip
+
+    def submitted(self, *arguments: str) -> str:
+        """The id of a job that must be accepted."""
+        answer = self.submit(*arguments)
+        assert answer.returncode == 0, answer.stderr
+        match = re.match(r"job +(\d+) ", answer.stdout)
+        assert match, answer.stdout
+        return match[1]
+
+    def job(self, job_id: str) -> dict[str, str]:
+        """What ``scontrol show job`` says."""
+        shown = self.ask("scontrol", "--oneliner", "show", "job", job_id).stdout
+        return dict(re.findall(r"(\w+)=(\S*)", shown))
+
+    def wait(self, job_id: str) -> dict[str, str]:
+        """Until the job has ended for good."""
+        wait_until(
+            lambda: self.job(job_id).get("JobState") in ENDED, PATIENCE, f"job {job_id} ends: {self.job(job_id)}"
+        )
+        return self.job(job_id)
+
+    def processes(self, job_id: str, word: str) -> list[psutil.Process]:
+        """The job's processes whose command line holds a word."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("SLURM_JOB_ID") == job_id and word in process.cmdline():
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def active(self) -> set[str]:
+        """Ids of all jobs that have not ended."""
+        return set(self.ask("squeue", "-h", "-o", "%i").stdout.split())
+
+
+def wait_until(true: object, seconds: float, what: str) -> None:
+    assert callable(true)
+    give_up = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < give_up, f"waited {seconds} s in vain: {what}"
+        time.sleep(0.3)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports below the range from which the system takes its own."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(20000, 30000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0 and port not in ports:
+                ports.append(port)
+    return ports
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    missing = [program for program in PROGRAMS if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: apt-get install slurmctld slurmd slurm-client munge")
+    if os.geteuid() != 0:
+        pytest.skip("slurmd starts jobs as their users, which only root may")
+    # slurmd opens sockets in there, whose paths may be about 100 bytes long, so not in pytest's own folder.
+    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+    made = Cluster(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder)

@@ -1,0 +1,17 @@
+#!/bin/bash
+#SBATCH --job-name=hpo_TFT_Q_water_centrum
+#SBATCH --output=slurm/logs/hpo_TFT_Q_water_centrum_%j.log
+#SBATCH --error=slurm/logs/hpo_TFT_Q_water_centrum_%j.err
+#SBATCH --open-mode=append
+#SBATCH --partition=a100
+#SBATCH --gres=gpu:a100:1
+#SBATCH --cpus-per-task=8
+#SBATCH --mem=64G
+#SBATCH --time=12:00:00
+#SBATCH --signal=B:USR1@600
+#SBATCH --requeue
+
+set -e
+cd /project
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
+exec /usr/bin/python -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --storage sqlite --policy calibrated --data-dir /data --runs-dir /runs --signal-seconds 600 --max-requeues 20

@@ -1,0 +1,190 @@
+"""Studies as real jobs of a real Slurm: complete, warned, requeued, killed, cancelled."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo_lib import paths
+from hpo_lib.paths import RunPaths
+from hpo_lib.records import Record, attempts, read_record
+from hpo_lib.results import load_result
+from hpo_lib.storage import open_storage
+from tests.slurm.conftest import Cluster, wait_until
+
+pytestmark = pytest.mark.slow
+
+SUBMIT = ("NHITS_Q", "heat")
+
+
+class Study:
+    """A submitted study: its job, its files, its log."""
+
+    def __init__(self, cluster: Cluster, runs_dir: Path, *arguments: str) -> None:
+        folders = ("--runs-dir", str(runs_dir), "--data-dir", str(runs_dir))
+        self.cluster = cluster
+        self.job_id = cluster.submitted(*SUBMIT, *arguments, "--test", *folders)
+        self.files = RunPaths(runs_dir, *SUBMIT, self.job_id)
+
+    @property
+    def log(self) -> str:
+        return "".join(file.read_text(encoding="utf-8") for file in self.logs() if file.exists())
+
+    def logs(self) -> list[Path]:
+        return [paths.job_log(paths.job_name(*SUBMIT), self.job_id, suffix) for suffix in ("log", "err")]
+
+    def trials(self) -> list[FrozenTrial]:
+        if not self.files.sqlite.exists():
+            return []
+        try:
+            study = optuna.load_study(study_name=self.files.study_name, storage=open_storage("sqlite", self.files))
+        except KeyError:
+            return []
+        return study.get_trials(deepcopy=True)
+
+    def wait_for_trial(self, number: int) -> None:
+        """Until the trial runs with all its parameters."""
+        wait_until(lambda: any(t.number == number and len(t.params) == 7 for t in self.trials()), 300, self.log)
+
+    def ended_complete(self, trials: int) -> dict[str, str]:
+        """Wait, and check what holds of every study that ended well, whatever happened to it on the way."""
+        job = self.cluster.wait(self.job_id)
+        assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), self.log
+        states = [trial.state for trial in self.trials()]
+        assert states.count(TrialState.COMPLETE) == trials
+        assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL}, "a trial is left running or waiting"
+        result = load_result(self.files.best_params)
+        assert (result["status"], result["n_completed"], result["n_failed"]) == ("complete", trials, 0)
+        assert len(attempts(self.files)) == int(job["Restarts"]) + 1
+        nbformat.validate(nbformat.read(self.files.notebook, as_version=4))
+        assert read_record(self.files.notebook).complete
+        return job
+
+
+@pytest.fixture
+def study(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Study]]:
+    started: list[Study] = []
+
+    def start(*arguments: str, runs_dir: Path = tmp_path) -> Study:
+        started.append(Study(cluster, runs_dir, *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        cluster.ask("scancel", one.job_id)
+        for file in one.logs():
+            file.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Callable[..., Path]:
+    def write(**keys: object) -> Path:
+        file = tmp_path / "site.env"
+        file.write_text("".join(f"{key}={value}\n" for key, value in keys.items()), encoding="utf-8")
+        return file
+
+    return write
+
+
+def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_under_its_id(
+    study: Callable[..., Study], tmp_path: Path
+) -> None:
+    trap = tmp_path / "runs; touch pwned; $(touch pwned) 'x' %j"
+    one = study("2", runs_dir=trap)
+    job = one.ended_complete(2)
+    assert job["JobName"] == "hpo_NHITS_Q_heat"
+    assert (job["Partition"], job["TimeLimit"], job["NumCPUs"], job["Restarts"]) == ("a100", "12:00:00", "8", "0")
+    assert "mem=64G" in job["TRES"]
+    stem = f"NHITS_Q_heat_{one.job_id}"
+    assert {file.name for file in one.files.folder.iterdir() if not file.name.startswith(".")} == {
+        f"best_params_{stem}.json", f"study_{stem}.db", f"hpo_{stem}.ipynb", f"predictions_{stem}",
+        f"pareto_front_{one.job_id}.html", f"mae_history_{one.job_id}.html", f"param_importance_{one.job_id}.html",
+    }  # fmt: skip
+    assert f"attempt 1 of at most 21 of study {stem}" in one.log
+    assert not list(tmp_path.rglob("pwned")) + list(paths.PROJECT_ROOT.glob("pwned"))
+
+
+def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_the_requeued_job(
+    study: Callable[..., Study], site: Callable[..., Path]
+) -> None:
+    one = study("2", "--site", str(site(SIGNAL_SECONDS=90, MAX_REQUEUES=9)))
+    cluster, job = one.cluster, f"JobId={one.job_id}"
+    one.wait_for_trial(1)
+    # Slurm looks at limits twice a minute. The kernel stands still meanwhile, so that it is still in that trial.
+    (kernel,) = cluster.processes(one.job_id, "ipykernel_launcher")
+    kernel.suspend()
+    days_hours, minutes, _ = cluster.job(one.job_id)["RunTime"].split(":")
+    limit = cluster.ask("scontrol", "update", job, f"TimeLimit={days_hours}:{int(minutes) + 3:02}:00")
+    assert limit.returncode == 0, limit.stderr
+    wait_until(lambda: "received SIGUSR1: the study is asked to stop" in one.log, 120, "Slurm sends its warning")
+    kernel.resume()
+    wait_until(lambda: cluster.job(one.job_id)["Restarts"] == "1", 120, one.log)
+    assert cluster.ask("scontrol", "update", job, "TimeLimit=01:00:00").returncode == 0
+
+    assert one.ended_complete(2)["Restarts"] == "1"
+    assert "1 trials are missing, since it was asked to stop by SIGUSR1\nrequeue 1 of at most 9\n" in one.log
+    assert "attempt 2 of at most 10" in one.log
+    first = read_record(one.files.attempt_notebook(1))
+    assert first == Record(first.path, complete=True)
+    default, stopped, again = one.trials()
+    assert stopped.user_attrs["asked_to_stop"] == "SIGUSR1"
+    assert (again.params, again.user_attrs["attempt"]) == (stopped.params, 1)
+    assert default.state == again.state == TrialState.COMPLETE
+
+
+def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(study: Callable[..., Study]) -> None:
+    one = study("3")
+    one.wait_for_trial(1)
+    assert one.cluster.ask("scontrol", "requeue", one.job_id).returncode == 0
+    job = one.ended_complete(3)
+    assert job["Restarts"] == "1", "the job requeued itself, too"
+    first = read_record(one.files.attempt_notebook(1))
+    assert first.complete, "the first attempt left no complete record"
+    assert not first.error
+    assert "received SIGTERM" in one.log
+
+
+@pytest.mark.parametrize("victim", ["ipykernel_launcher", "run"])
+def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_trial_again(
+    victim: str, study: Callable[..., Study]
+) -> None:
+    one = study("2")
+    one.wait_for_trial(1)
+    (process,) = one.cluster.processes(one.job_id, victim)
+    os.kill(process.pid, signal.SIGKILL)
+    job = one.ended_complete(2)
+    assert job["Restarts"] == "1"
+    assert [t.state.name for t in one.trials()] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert one.trials()[2].params == one.trials()[1].params
+    assert not read_record(one.files.attempt_notebook(1)).complete
+    assert "requeue 1 of at most 20" in one.log
+
+
+def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails_and_says_how_often(
+    study: Callable[..., Study], site: Callable[..., Path]
+) -> None:
+    one = study("2", "--site", str(site(MAX_REQUEUES=0)))
+    one.wait_for_trial(1)
+    (process,) = one.cluster.processes(one.job_id, "run")
+    os.kill(process.pid, signal.SIGKILL)
+    job = one.cluster.wait(one.job_id)
+    assert (job["JobState"], job["Restarts"]) == ("FAILED", "0")
+    assert "requeued 0 times already, which is MAX_REQUEUES" in one.log
+
+
+def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_stays_cancelled(
+    study: Callable[..., Study],
+) -> None:
+    one = study("9")
+    one.wait_for_trial(1)
+    one.cluster.ask("scancel", one.job_id)
+    wait_until(lambda: not one.cluster.processes(one.job_id, "hpo_lib"), 180, "the job's processes end")
+    assert one.cluster.job(one.job_id)["JobState"] == "CANCELLED"
+    assert one.cluster.job(one.job_id)["Restarts"] == "0"
+    assert read_record(one.files.notebook) == Record(one.files.notebook, complete=True)
+    assert load_result(one.files.best_params)["status"] == "stopped"

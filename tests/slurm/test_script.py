@@ -1,0 +1,159 @@
+"""The job's script and the site's file, without any Slurm."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpo_lib import options, paths
+from hpo_lib.cli import _parser, main
+from hpo_lib.errors import InputError
+from hpo_lib.settings import Settings
+from hpo_lib.slurm.script import job_script
+from hpo_lib.slurm.site import Site, read_site
+
+GOLDEN = Path(__file__).parent / "golden"
+SITES = sorted(GOLDEN.glob("*.env"))
+
+
+@pytest.mark.parametrize("site", SITES, ids=lambda site: site.stem)
+def test_when_a_site_is_described_then_the_script_is_exactly_this(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["submit", "--model", "TFT_Q", "--dataset", "water_centrum", "--trials", "30", "--dry-run"]
+    assert main([*argv, "--site", str(site), "--data-dir", str(tmp_path), "--runs-dir", "/runs"]) == 0
+    script, errors = capsys.readouterr()
+    assert errors == ""
+    for found, name in ((tmp_path, "/data"), (paths.PROJECT_ROOT, "/project"), (sys.executable, "/usr/bin/python")):
+        script = script.replace(str(found), name)
+    expected = site.with_suffix(".sh")
+    if os.environ.get("HPO_UPDATE_GOLDEN"):
+        expected.write_text(script, encoding="utf-8")
+    assert script == expected.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "script", sorted(GOLDEN.glob("*.sh")) + sorted(paths.SLURM_DIR.glob("*.sh")), ids=lambda s: s.name
+)
+def test_when_shellcheck_reads_a_script_then_it_has_no_complaint(script: Path) -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed: apt-get install shellcheck")
+    # Environments of a site are not on this machine, so that they cannot be followed.
+    checked = subprocess.run(["shellcheck", "--exclude=SC1091", str(script)], capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
+TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1)
+
+
+@given(folder=TEXTS, url=TEXTS)
+def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder: str, url: str) -> None:
+    settings = Settings.create("NHITS_Q", "heat", runs_dir=f"/{folder}", storage=f"postgresql://{url}", job_id="x")
+    words = options.as_words(settings)
+    head, command = job_script(settings, "heat", Site(), ["job", *words], "python").split("exec python -m hpo_lib job ")
+    harmless = Settings.create("NHITS_Q", "heat", job_id="x")
+    assert job_script(harmless, "heat", Site(), [], "python").startswith(head), "a parameter stands outside the command"
+    # The very shell that would run it says what it read.
+    shown = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True).stdout
+    assert shown.decode().split("\0")[:-1] == words
+    assert vars(_parser().parse_args(["run", *words]))["storage"] == f"postgresql://{url}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model", "NHITS_Q; rm -rf x"], "hpo: model is 'NHITS_Q; rm -rf x', which is not a model family"),
+        (["--dataset", "$(touch x)"], "hpo: dataset is '$(touch x)', which is not in the registry"),
+        (["--dataset", "no/such.toml"], "hpo: dataset file no/such.toml does not exist"),
+        (["--job-id", "4711/../x"], "hpo: job_id is '4711/../x', expected 1 to 100 letters"),
+        (["--trials", "-1"], "hpo: parameter trials is -1, expected a whole number of at least 0"),
+        (["--storage", "sqlit"], "hpo: storage is 'sqlit'; did you mean sqlite?"),
+        (["--site", "no-such.env"], "hpo: no-such.env: cannot be read (No such file or directory); name a site file"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_when_a_parameter_is_wrong_then_submit_says_so_before_it_asks_slurm(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called = fake_sbatch(tmp_path, monkeypatch)
+    given = {"--model": "NHITS_Q", "--dataset": "heat", "--data-dir": str(tmp_path), arguments[0]: arguments[1]}
+    assert main(["submit", *(word for pair in given.items() for word in pair)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err[: len(sentence)]) == ("", sentence)
+    assert not called.exists()
+
+
+def fake_sbatch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sbatch that would tell that it was called."""
+    called, program = folder / "called", folder / "bin" / "sbatch"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {shlex.quote(str(called))}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return called
+
+
+def test_when_the_csv_is_missing_and_has_no_twin_then_submit_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = fake_sbatch(tmp_path, monkeypatch)
+    text = (paths.DATASETS_DIR / "heat.toml").read_text(encoding="utf-8").replace('name = "heat"', 'name = "mine"')
+    toml = tmp_path / "mine.toml"
+    toml.write_text(text.split("[twin]")[0], encoding="utf-8")
+    assert main(["submit", "--model", "NHITS_Q", "--dataset", str(toml), "--data-dir", str(tmp_path)]) == 2
+    assert f"{tmp_path}" in (said := capsys.readouterr().err)
+    assert said.startswith("hpo: ")
+    assert not called.exists()
+
+
+def test_when_there_is_no_sbatch_then_submit_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", "--data-dir", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "hpo: sbatch is not on this machine, so nothing was submitted; log in to the cluster's login node, or use "
+        "`hpo run` to run the study here\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("PARTITON=gpu", "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?"),
+        ("PARTITION", "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?"),
+        ("MEM=1G\nMEM=2G", "line 2: MEM is given twice"),
+        ("PARTITION=a b", "line 1: PARTITION is 'a b', expected one word"),
+        ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
+        ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
+        ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a whole number"),
+        ("TIME=12:00", "TIME is '12:00', expected hours:minutes:seconds"),  # to Slurm these are minutes
+        ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
+    ],
+)
+def test_when_a_site_file_is_wrong_then_the_line_is_named(text: str, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "site.env"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_site(file)
+    assert str(caught.value).startswith(f"{file}: {sentence}")
+
+
+def test_when_the_projects_own_site_file_is_read_then_it_holds_every_key_at_its_default() -> None:
+    assert read_site(paths.SITE_FILE) == Site()
+    keys = {
+        line.split("=")[0] for line in paths.SITE_FILE.read_text(encoding="utf-8").splitlines() if line[:1].isupper()
+    }
+    assert keys == {name.upper() for name in Site.__dataclass_fields__}

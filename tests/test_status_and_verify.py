@@ -1,0 +1,299 @@
+"""``hpo status`` and ``hpo verify`` on a folder of studies that are done, running, interrupted, failed and corrupt."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from hpo_lib import results, status
+from hpo_lib.baselines import seasonal_naive
+from hpo_lib.cli import main
+from hpo_lib.data.load import Dataset, load_dataset
+from hpo_lib.data.registry import load_spec
+from hpo_lib.evaluation import evaluate, validation_baselines
+from hpo_lib.objectives import OBJECTIVES
+from hpo_lib.paths import RunPaths
+from hpo_lib.provenance import data_provenance
+from hpo_lib.slurm.queue import Job
+from hpo_lib.storage import StudyLock, open_storage, recorded_url
+from hpo_lib.trials import trial_record
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return load_dataset(load_spec("heat"), tmp_path_factory.mktemp("data"))
+
+
+class Maker:
+    """Studies as a study leaves them, without any training: the forecasts are seasonal-naive ones, shifted a little."""
+
+    def __init__(self, runs_dir: Path, data: Dataset) -> None:
+        self.runs_dir, self.data = runs_dir, data
+        self.baselines = validation_baselines(data)
+
+    def __call__(
+        self, model: str, job_id: str, n_complete: int, *, asked: int = 3, running: bool = False, test: bool = False,
+        notebook: dict[str, Any] | None = None, dataset: str = "heat",
+    ) -> RunPaths:  # fmt: skip
+        run = RunPaths(self.runs_dir, model, dataset, job_id)
+        study = optuna.create_study(
+            study_name=run.study_name, storage=open_storage("sqlite", run), directions=["minimize", "minimize"]
+        )
+        preset = "test" if test else "laptop"
+        study.set_user_attr("identity", {"preset": preset})
+        study.set_user_attr("trials_asked", asked)
+        for number in range(n_complete):
+            study.add_trial(self.trial(run, number))
+        if running:
+            study.ask({"lr": FloatDistribution(0, 1)})
+        trials = [trial_record(trial) for trial in study.get_trials()]
+        if n_complete:
+            result = results.study_result(
+                model=model, dataset=dataset, job_id=job_id, study_name=run.study_name,
+                storage_path=recorded_url("sqlite", run), status="complete" if n_complete >= asked else "running",
+                trials_asked=asked, policy="calibrated", trials=trials, optimization_date="2026-01-16T10:00:00+00:00",
+                baselines=self.baselines,
+                provenance={"preset": preset, "data": data_provenance(self.data)},
+            )  # fmt: skip
+            results.write_json(run.best_params, result)
+        if notebook is not None:
+            run.notebook.write_text(json.dumps(notebook), encoding="utf-8")
+        return run
+
+    def trial(self, run: RunPaths, number: int) -> optuna.trial.FrozenTrial:
+        naive = seasonal_naive(self.data, self.data.validation_origins, 24)
+        width = np.array([-1, 0, 1]) * 0.1 * (number + 1)
+        results.write_predictions(
+            run.trial_predictions(number), replace(naive, values=naive.values + width + number / 50)
+        )
+        evaluation = evaluate(results.load_predictions(run.trial_predictions(number)), self.data)
+        return create_trial(
+            state=TrialState.COMPLETE,
+            values=[objective.value(evaluation.scores) for objective in OBJECTIVES.values()],
+            params={"lr": number / 10}, distributions={"lr": FloatDistribution(0, 1)},
+            user_attrs={"scores": evaluation.scores, "by_step": evaluation.by_step, "seconds": 1800.0},
+        )  # fmt: skip
+
+
+def executed(*, ended: bool = True, error: str = "", ran: bool = True) -> dict[str, Any]:
+    """An executed notebook, as far as anybody reads it."""
+    outputs = [{"output_type": "error", "ename": "StudyError", "evalue": error}] if error else []
+    cell = {
+        "cell_type": "code", "source": "x", "outputs": outputs,
+        "metadata": {"papermill": {"status": "completed" if ran and not error else "pending"}},
+    }  # fmt: skip
+    run = {"end_time": "2026-01-16T12:00:00" if ended else None, "exception": True if error else None}
+    return {"metadata": {"papermill": run}, "cells": [cell]}
+
+
+@pytest.fixture(scope="module")
+def one_made(tmp_path_factory: pytest.TempPathFactory, twin: Dataset) -> Path:
+    runs_dir = tmp_path_factory.mktemp("one") / "runs"
+    Maker(runs_dir, twin)("NHITS_Q", "100", 3)
+    return runs_dir
+
+
+@pytest.fixture
+def run(one_made: Path, tmp_path: Path) -> RunPaths:
+    """A complete study of three trials."""
+    shutil.copytree(one_made, tmp_path / "runs")
+    return RunPaths(tmp_path / "runs", "NHITS_Q", "heat", "100")
+
+
+GOLDEN = """\
+             model       dataset         state                                     best MAE  PICP  attempts  job ids
+EXP-01  ***  NHITS_Q     heat            done 3 of 3, simulated data               0.29309   78.8  1         100 107
+EXP-04  ***  TFT_Q       heat            running 2 of 4, 1 h left, simulated data  0.29309   78.8  1         101
+EXP-07  ***  TIMESNET_Q  heat            interrupted 1 of 3, simulated data        0.29309   78.8  1         102
+EXP-02  **   NHITS_Q     water_centrum   failed                                    -         -     1         103
+EXP-05  **   TFT_Q       water_centrum   corrupt                                   -         -     0         104
+EXP-08  **   TIMESNET_Q  water_centrum   queued (Priority)                         -         -     -         201
+EXP-03  *    NHITS_Q     water_tommerby  interrupted 0 of 3                        -         -     0         105
+EXP-06  *    TFT_Q       water_tommerby  corrupt                                   -         -     0         106
+EXP-09  *    TIMESNET_Q  water_tommerby  missing                                   -         -     -         -
+"""
+
+
+@pytest.fixture(scope="module")
+def nine_made(tmp_path_factory: pytest.TempPathFactory, twin: Dataset) -> Path:
+    make = Maker(tmp_path_factory.mktemp("nine") / "runs", twin)
+    make("NHITS_Q", "100", 3, notebook=executed())
+    make("NHITS_Q", "107", 1, notebook=executed(ended=False))
+    make("TFT_Q", "101", 2, asked=4, running=True, notebook=executed(ended=False))
+    make("TIMESNET_Q", "102", 1, running=True, notebook=executed(ended=False))
+    make("NHITS_Q", "103", 0, dataset="water_centrum", notebook=executed(error="the first 3 trials all failed alike"))
+    broken = make("TFT_Q", "104", 0, dataset="water_centrum")
+    broken.sqlite.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    make("NHITS_Q", "105", 0, dataset="water_tommerby")
+    broken = make("TFT_Q", "106", 1, dataset="water_tommerby")
+    broken.best_params.write_text(broken.best_params.read_text(encoding="utf-8")[:200], encoding="utf-8")
+    make("TIMESNET_Q", "108", 3, dataset="water_tommerby", test=True, notebook=executed())
+    return make.runs_dir
+
+
+@pytest.fixture
+def nine(nine_made: Path, tmp_path: Path) -> Path:
+    """A folder of studies in every state."""
+    return shutil.copytree(nine_made, tmp_path / "runs")
+
+
+JOBS = [
+    Job("201", "hpo_TIMESNET_Q_water_centrum", "PENDING", "Priority"),
+    Job("202", "hpo_TIMESNET_Q_water_tommerby", "PENDING", "Priority", "hpo-test"),
+    Job("102", "hpo_TIMESNET_Q_heat", "NODE_FAIL"),
+]
+
+
+def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(nine: Path) -> None:
+    before = {file: file.read_bytes() for file in nine.rglob("*") if file.is_file()}
+    with StudyLock(RunPaths(nine, "TFT_Q", "heat", "101").lock):
+        text = status.render(*status.rows(nine, JOBS)).replace(str(nine), "runs")
+    table, *rest = text.split("\n\n")
+    assert table + "\n" == GOLDEN
+    causes = rest[0].splitlines()
+    assert causes[:3] == [
+        "Causes:",
+        "  EXP-07: Slurm says NODE_FAIL",
+        "  EXP-02: StudyError: the first 3 trials all failed alike",
+    ]
+    assert causes[3].startswith("  EXP-05: runs/TFT_Q_water_centrum/study_TFT_Q_water_centrum_104.db: not a readable")
+    assert causes[4] == "  EXP-03: it was asked to stop, or its time was up"
+    assert causes[5].startswith("  EXP-06: runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a")
+    assert rest[1] == "Not counted:\n  TIMESNET_Q_water_tommerby_108: done 3 of 3, simulated data"
+    assert rest[2].splitlines() == [
+        "To submit what is missing:",
+        "  slurm/submit_job.sh TIMESNET_Q heat 3 --job-id 102",
+        "  slurm/submit_job.sh NHITS_Q water_centrum 3",
+        "  slurm/submit_job.sh TFT_Q water_centrum 50",
+        "  slurm/submit_job.sh NHITS_Q water_tommerby 3 --job-id 105",
+        "  slurm/submit_job.sh TFT_Q water_tommerby 50",
+        "  slurm/submit_job.sh TIMESNET_Q water_tommerby 50",
+    ]
+    locks = {file for file in nine.rglob(".*.lock")}
+    assert {file: file.read_bytes() for file in nine.rglob("*") if file.is_file() and file not in locks} == before
+
+
+def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine: Path) -> None:
+    script = (
+        "import sys; from hpo_lib.cli import main; main(sys.argv[1:]); "
+        "sys.exit(str([m for m in ('torch', 'darts', 'neuralforecast', 'papermill') if m in sys.modules]))"
+    )
+    command = [sys.executable, "-c", script, "status", "--runs-dir", str(nine)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert ended.stderr == "[]\n"
+    assert ended.stdout.splitlines()[1].startswith("EXP-01  ***  NHITS_Q     heat            done 3 of 3")
+
+
+def test_when_every_experiment_of_the_matrix_is_listed_then_each_pair_stands_once_under_its_own_number() -> None:
+    pairs = {e.name: (e.model, e.dataset) for e in status.EXPERIMENTS}
+    models, datasets = ("NHITS_Q", "TFT_Q", "TIMESNET_Q"), ("heat", "water_centrum", "water_tommerby")
+    numbered = [(model, dataset) for model in models for dataset in datasets]
+    assert [pairs[f"EXP-{number:02}"] for number in range(1, 10)] == numbered
+    assert [e.priority for e in status.EXPERIMENTS] == [3, 3, 3, 2, 2, 2, 1, 1, 1]
+
+
+def run_verify(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    code = main(["verify", *map(str, arguments)])
+    return code, capsys.readouterr().out
+
+
+def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_folder_was_moved(
+    run: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "elsewhere" / "copied"
+    shutil.move(run.runs_dir, moved)
+    code, text = run_verify(capsys, "--runs-dir", moved, "--data-dir", tmp_path)
+    file = replace(run, runs_dir=moved).best_params
+    assert (code, text.split(" figures")[0].rsplit(" ", 1)[0]) == (0, f"ok     {file}:")
+    assert int(text.split(" figures")[0].rsplit(" ", 1)[1]) > 100
+    stored = json.loads(file.read_text(encoding="utf-8"))["storage_path"]
+    monkey = optuna.load_study(study_name=run.study_name, storage=stored.replace("///", f"///{file.parent}/"))
+    assert len(monkey.trials) == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "key"),
+    [
+        (("best_mae",), "best_mae"),
+        (("best_picp",), "best_picp"),
+        (("best_params", "lr"), "best_params.lr"),
+        (("best_trial_number",), "best_trial_number"),
+        (("validation_metrics", "mase"), "validation_metrics.mase"),
+        (("validation_metrics", "by_step", "picp", 7), "validation_metrics.by_step.picp[7]"),
+        (("baselines", "naive_24h", "winkler"), "baselines.naive_24h.winkler"),
+        (("default_trial", "mae"), "default_trial.mae"),
+        (("all_pareto_trials", 0, "picp_penalty"), "all_pareto_trials[0].picp_penalty"),
+    ],
+)
+def test_when_a_figure_was_changed_then_verify_fails_and_names_file_key_and_both_values(
+    place: tuple[str | int, ...], key: str, run: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(run.best_params.read_text(encoding="utf-8"))
+    at = content
+    for name in place[:-1]:
+        at = at[name]
+    true = at[place[-1]]
+    at[place[-1]] = true * (1 + 1e-6) + 1e-6
+    run.best_params.write_text(json.dumps(content), encoding="utf-8")
+    code, text = run_verify(capsys, run.best_params, "--data-dir", tmp_path)
+    assert code == 1
+    assert text == f"DRIFT  {run.best_params}: {key} is {at[place[-1]]!r}, recomputed {true!r}\n"
+
+
+def test_when_predictions_were_changed_or_lost_then_verify_fails(
+    run: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = json.loads(run.best_params.read_text(encoding="utf-8"))["best_trial_number"]
+    file = run.trial_predictions(number)
+    forecasts = results.load_predictions(file)
+    values = forecasts.values.copy()
+    values[0, 0, 0] -= 0.5
+    results.write_predictions(file, replace(forecasts, values=values))
+    code, text = run_verify(capsys, run.best_params, "--data-dir", tmp_path)
+    assert code == 1
+    assert "validation_metrics.mean_width is " in text
+    assert "validation_metrics.mae is " not in text, "the median is as it was"
+    file.unlink()
+    assert run_verify(capsys, run.best_params, "--data-dir", tmp_path) == (
+        1, f"DRIFT  {run.best_params}: {file}: no such file; expected stored predictions of a trial\n"
+    )  # fmt: skip
+
+
+def test_when_the_data_is_another_then_verify_recomputes_what_it_can_and_fails(
+    run: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(run.best_params.read_text(encoding="utf-8"))
+    content["provenance"]["data"]["sha256"] = "0" * 64
+    run.best_params.write_text(json.dumps(content), encoding="utf-8")
+    code, text = run_verify(capsys, run.best_params, "--data-dir", tmp_path)
+    assert code == 1
+    sentence = "mase and baselines are not recomputed, since the study had data with sha256 000000000000 and "
+    assert text.startswith(f"DRIFT  {run.best_params}: {sentence}")
+    assert len(text.splitlines()) == 1
+
+
+def test_when_files_are_corrupt_old_or_absent_then_verify_says_which(
+    nine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = nine / "TFT_Q_heat" / "best_params_TFT_Q_heat_7.json"
+    old.write_text(json.dumps({"model": "TFT_Q", "dataset": "heat", "best_params": {}}), encoding="utf-8")
+    code, text = run_verify(capsys, "--runs-dir", nine, "--data-dir", tmp_path)
+    lines = {line.split(": ")[0].rsplit("_", 1)[1]: line.split()[0] for line in text.splitlines()}
+    assert code == 1
+    assert lines == {
+        "100.json": "ok", "107.json": "ok", "101.json": "ok", "7.json": "none", "102.json": "ok", "106.json": "DRIFT",
+        "108.json": "DRIFT",
+    }  # fmt: skip
+    assert main(["verify", "--runs-dir", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == (
+        f"hpo: {tmp_path / 'none'}: holds no best_params JSON; name a folder with --runs-dir, or a file\n"
+    )
