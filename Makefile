@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-all bench lint install lock clean
+.PHONY: help demo test test-slow test-slurm test-all bench lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the fast suite. Each has one thread: more threads than cores are slower than none at all.
@@ -21,9 +21,12 @@ test: $(STAMP) ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-slow: $(STAMP) ## the slow tests: real trainings and real processes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --ignore tests/slurm
 
-test-all: test test-slow ## both
+test-slurm: $(STAMP) ## studies as jobs of a real Slurm of one node (as root; Debian: munge slurm-client slurmctld slurmd)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --dist loadgroup tests/slurm
+
+test-all: test test-slow test-slurm ## all of them
 
 # On real data: make bench DATA_DIR=... DATASET=datasets/development/water_centrum.toml
 DATA_DIR ?= data

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hpo_lib.errors import HpoError
 
-PATIENCE = 60.0
-"""Seconds to wait for one of Slurm's programs. sbatch tries for minutes where the queue is full."""
+PATIENCE = 30.0
+"""Seconds to wait for one of Slurm's programs; sbatch itself tries for minutes where the queue is full."""
 
 
 class SlurmError(HpoError):

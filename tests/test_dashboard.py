@@ -1,0 +1,52 @@
+"""optuna-dashboard shows a study from its storage as it lies there."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import optuna
+import pytest
+
+from hpo_lib.paths import RunPaths
+from hpo_lib.storage import open_storage, storage_url
+
+SERVE = "import sys, optuna_dashboard._cli as cli; sys.argv[0] = 'optuna-dashboard'; cli.main()"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "port"), [("sqlite", 28471), ("journal", 28472)])
+def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
+    kind: str, port: int, tmp_path: Path
+) -> None:
+    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+    study = optuna.create_study(
+        study_name=run.study_name, storage=open_storage(kind, run), directions=["minimize", "minimize"]
+    )
+    study.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 1.0), n_trials=2)
+    command = [sys.executable, "-c", SERVE, storage_url(kind, run), "--port", str(port), "--server", "wsgiref"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            (shown,) = ask(process, f"http://localhost:{port}/api/studies")["study_summaries"]
+            detail = ask(process, f"http://localhost:{port}/api/studies/{shown['study_id']}")
+        finally:
+            process.kill()
+    assert shown["study_name"] == "TFT_Q_heat_4711"
+    assert [trial["state"] for trial in detail["trials"]] == ["Complete", "Complete"]
+
+
+def ask(process: "subprocess.Popen[str]", url: str) -> dict:
+    give_up = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from None
+        except OSError:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < give_up, "the dashboard never answered"
+            time.sleep(0.2)

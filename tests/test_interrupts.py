@@ -1,0 +1,71 @@
+"""Requests to stop, from the signal to the flag."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from hpo_lib import interrupts
+
+ASK_THE_CHILD = """
+import subprocess, sys, time
+from hpo_lib import interrupts
+with interrupts.relaying():
+    child = subprocess.Popen([sys.executable, "-c", '''
+import time
+from hpo_lib import interrupts
+print("ready", flush=True)
+while not (name := interrupts.requested()):
+    time.sleep(0.02)
+print(name)
+'''])
+    sys.exit(child.wait())
+"""
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS, ids=lambda number: number.name)
+def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both_live_on(
+    number: signal.Signals, root: Path
+) -> None:
+    command = [sys.executable, "-c", ASK_THE_CHILD]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.stdout.read() == f"{number.name}\n"
+    assert process.returncode == 0
+    assert not list(Path("/tmp").glob(f"hpo-*/{number.name}"))
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS, ids=lambda number: number.name)
+def test_when_a_signal_reaches_a_listening_process_then_it_is_a_request_and_afterwards_it_is_not(
+    number: signal.Signals,
+) -> None:
+    before = signal.getsignal(number)
+    with interrupts.listening():
+        interrupts.check()
+        os.kill(os.getpid(), number)
+        assert interrupts.requested() == number.name
+        with pytest.raises(interrupts.StopRequested, match=number.name):
+            interrupts.check()
+    assert signal.getsignal(number) == before
+    with interrupts.listening():
+        assert interrupts.requested() == "", "the request of an earlier study counts for this one"
+
+
+def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone() -> None:
+    before = [signal.getsignal(number) for number in interrupts.SIGNALS]
+    seen: list[object] = []
+
+    def listen() -> None:
+        with interrupts.listening():
+            seen.extend(signal.getsignal(number) for number in interrupts.SIGNALS)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert seen == before

@@ -1,0 +1,67 @@
+"""Executed notebooks as papermill really leaves them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from hpo_lib.errors import InputError
+from hpo_lib.paths import RunPaths
+from hpo_lib.records import Record, attempts, read_record
+
+PAPERMILL = """
+import sys, papermill
+papermill.execute_notebook(sys.argv[1], sys.argv[2], progress_bar=False)
+"""
+
+
+def execute(folder: Path, *sources: str) -> Path:
+    """The record that papermill leaves, in a process of its own."""
+    notebook, record = folder / "source.ipynb", folder / "record.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebook)
+    subprocess.run([sys.executable, "-c", PAPERMILL, str(notebook), str(record)], capture_output=True, timeout=120)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("last", "complete", "error"),
+    [
+        ("1 + 1", True, ""),
+        ("raise ValueError('no such column')", True, "ValueError: no such column"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", False, ""),
+        ("import os, signal; os.kill(os.getppid(), signal.SIGKILL); import time; time.sleep(60)", False, ""),
+    ],
+    ids=["ended", "failed", "kernel killed", "papermill killed"],
+)
+def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_complete(
+    last: str, complete: bool, error: str, tmp_path: Path
+) -> None:
+    record = execute(tmp_path, "x = 1", last, "x")
+    assert read_record(record) == Record(record, complete, error)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"metadata": {}, "cells": [{}]}', '{"cells": 3'])
+def test_when_the_file_is_no_notebook_then_the_error_names_it(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "record.ipynb"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"record\.ipynb: not a readable notebook"):
+        read_record(file)
+    with pytest.raises(InputError, match="no such file"):
+        read_record(tmp_path / "none.ipynb")
+
+
+def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_the_first_to_the_last(
+    tmp_path: Path,
+) -> None:
+    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+    assert attempts(run) == []
+    run.folder.mkdir()
+    files = [run.attempt_notebook(1), run.attempt_notebook(2), run.notebook]
+    for file in files:
+        file.write_text(json.dumps({}), encoding="utf-8")
+    assert attempts(run) == files
