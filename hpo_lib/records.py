@@ -1,7 +1,7 @@
 """Executed notebooks as records: whether one is complete, and at which error it ended.
 
 papermill leaves a notebook behind whatever happens. One whose papermill was killed has no ``end_time``; one whose
-kernel died has an ``end_time`` and no exception, but cells that never ran. Neither is a complete record.
+kernel died has an ``end_time`` and no exception, but a cell that never ended. Neither is a complete record.
 """
 
 import json
@@ -46,8 +46,8 @@ def read_record(path: Path) -> Record:
         return Record(path, complete=False)
     if run.get("exception"):
         return Record(path, complete=True, error=_error(cells))
-    ran = all(cell["metadata"].get("papermill", {}).get("status") == "completed" for cell in cells if cell["source"])
-    return Record(path, complete=ran)
+    # papermill calls every cell "completed" then, so only the kernel's own count tells.
+    return Record(path, complete=all(cell.get("execution_count") is not None for cell in cells if cell["source"]))
 
 
 def attempts(run: RunPaths) -> list[Path]:

@@ -49,10 +49,10 @@ def recorded_url(kind: str, run: RunPaths) -> str:
 
 
 def read_study(run: RunPaths) -> "Study | None":
-    """The study for reading alone: nothing is written, created or locked. None where its folder holds no storage.
+    """The study for reading alone: nothing is written, created or locked. None where there is none (yet).
 
     Raises:
-        InputError: the storage is damaged or holds no such study.
+        InputError: the storage is damaged.
     """
     import optuna
 
@@ -64,7 +64,10 @@ def read_study(run: RunPaths) -> "Study | None":
         if file == run.sqlite:
             address = f"file:{urllib.parse.quote(str(file.resolve()))}?mode=ro"
             with closing(sqlite3.connect(address, uri=True)) as database:
-                database.execute("select count(*) from trials")
+                if not database.execute(_STUDY_BEGUN, ("studies",)).fetchone()[0]:
+                    return None
+                if not database.execute("select 1 from studies where study_name = ?", (run.study_name,)).fetchone():
+                    return None
             url = f"sqlite:///{address}&uri=true"
             storage = optuna.storages.RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)
         else:
@@ -72,6 +75,9 @@ def read_study(run: RunPaths) -> "Study | None":
         return optuna.load_study(study_name=run.study_name, storage=storage)
     except (sqlite3.Error, ValueError, KeyError) as error:
         raise InputError(f"{file}: not a readable study ({error}); restore it from a copy, or begin anew") from None
+
+
+_STUDY_BEGUN = "select count(*) from sqlite_master where type = 'table' and name = ?"
 
 
 class StudyLock:

@@ -89,7 +89,7 @@ def executed(*, ended: bool = True, error: str = "", ran: bool = True) -> dict[s
     outputs = [{"output_type": "error", "ename": "StudyError", "evalue": error}] if error else []
     cell = {
         "cell_type": "code", "source": "x", "outputs": outputs,
-        "metadata": {"papermill": {"status": "completed" if ran and not error else "pending"}},
+        "execution_count": 1 if ran else None,
     }  # fmt: skip
     run = {"end_time": "2026-01-16T12:00:00" if ended else None, "exception": True if error else None}
     return {"metadata": {"papermill": run}, "cells": [cell]}

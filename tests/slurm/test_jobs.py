@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
-import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
@@ -14,7 +13,7 @@ from hpo_lib import paths
 from hpo_lib.paths import RunPaths
 from hpo_lib.records import Record, attempts, read_record
 from hpo_lib.results import load_result
-from hpo_lib.storage import open_storage
+from hpo_lib.storage import read_study
 from tests.slurm.conftest import Cluster, wait_until
 
 pytestmark = pytest.mark.slow
@@ -39,13 +38,8 @@ class Study:
         return [paths.job_log(paths.job_name(*SUBMIT), self.job_id, suffix) for suffix in ("log", "err")]
 
     def trials(self) -> list[FrozenTrial]:
-        if not self.files.sqlite.exists():
-            return []
-        try:
-            study = optuna.load_study(study_name=self.files.study_name, storage=open_storage("sqlite", self.files))
-        except KeyError:
-            return []
-        return study.get_trials(deepcopy=True)
+        study = read_study(self.files)
+        return [] if study is None else study.get_trials(deepcopy=True)
 
     def wait_for_trial(self, number: int) -> None:
         """Until the trial runs with all its parameters."""
