@@ -33,7 +33,8 @@ def settings(arguments: argparse.Namespace, **more: Any) -> Settings:
         InputError: a value is wrong.
     """
     names = (
-        "model", "dataset", "trials", "seed", "test", "preset", "recipe", "storage", "policy", "data_dir", "runs_dir", "job_id"
+        "model", "dataset", "trials", "seed", "test", "preset", "recipe", "storage", "policy", "data_dir", "runs_dir",
+        "job_id",
     )  # fmt: skip
     return Settings.create(**{name: getattr(arguments, name) for name in names}, **more)
 

@@ -150,9 +150,7 @@ class _Worker:
             return
         bar = tqdm(total=self.settings.trials, initial=done, unit="trial", disable=not progress)
         with bar:
-            while (done := self._n_finished()) < self.settings.trials:
-                if self._must_stop():
-                    break
+            while (done := self._n_finished()) < self.settings.trials and not self._must_stop():
                 try:
                     record = self._one_trial(done)
                 except interrupts.StopRequested:
