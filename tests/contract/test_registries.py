@@ -109,6 +109,9 @@ class Fake(Family):
     def fit(self, *_: Any, **__: Any) -> Any:
         raise NotImplementedError
 
+    def refit(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
 
 def test_when_families_are_listed_then_the_three_of_the_thesis_are_there() -> None:
     assert {"NHITS_Q", "TFT_Q", "TIMESNET_Q"} <= set(family_names())

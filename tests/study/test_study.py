@@ -62,12 +62,22 @@ class FakeFamily(Family):
         """Of the forecasts; 0 makes all trials equal."""
 
     def fit(
-        self, params: Mapping[str, Any], dataset: Dataset, budget: Budget, *, seed: int, on_check: Any = None
+        self,
+        params: Mapping[str, Any],
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        on_check: Any = None,
+        **rest: Any,
     ) -> Forecaster:
         self.calls.append(dict(params))
         self.seeds.append(seed)
         self.before(len(self.calls) - 1)
         return CannedForecaster(self.forecasts(params, dataset))
+
+    def refit(self, *arguments: Any, **rest: Any) -> Forecaster:
+        raise NotImplementedError
 
     def forecasts(self, params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
         origins = dataset.validation_origins
