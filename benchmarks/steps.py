@@ -16,7 +16,7 @@ from benchmarks.table import Measured
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families import get_family
-from hpo_lib.families.base import Params
+from hpo_lib.families.base import RECIPES, Params
 from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 from hpo_lib.families.timesnet_q import TimesnetQ
@@ -51,7 +51,9 @@ def darts_family(name: str) -> DartsFamily:
 def training_windows(family: DartsFamily, dataset: Dataset) -> TrainingWindows:
     """The windows that a trial of the family trains on."""
     scaling = Scaling.fit(dataset)
-    source = WindowSource.build(dataset, dataset.frame, scaling, calendar_as_past=family.calendar_as_past)
+    source = WindowSource.build(
+        dataset, dataset.frame, scaling, RECIPES["plain"], calendar_as_past=family.calendar_as_past
+    )
     return TrainingWindows(source, training_origins(dataset.index, dataset.spec.splits))
 
 

@@ -204,6 +204,11 @@ def _check_hourly(target: pd.Series, spec: DatasetSpec) -> None:
         )
 
 
+def follows_from_target(column: str) -> bool:
+    """Whether a covariate is a lag or a rolling mean of the target, by its name."""
+    return bool(_LAG.fullmatch(column) or _ROLLING.fullmatch(column))
+
+
 def _lag(y: np.ndarray, hours: int) -> np.ndarray:
     return np.concatenate([np.full(min(hours, len(y)), np.nan), y[:-hours]])
 

@@ -98,15 +98,18 @@ class Recipe:
         level_hours: each window is normalised by the mean of the target over this many hours up to its origin; 0: not.
         daily_weight: in training, windows that start at the hour of the daily forecasts are drawn this many times as
             often as the others.
+        repeated_history: models also get what follows from the rest: lags and rolling means of the target as past
+            covariates and, where they have no future input, the calendar of the hours before the forecast day.
     """
 
     level_hours: int
     daily_weight: int
+    repeated_history: bool
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "standard": Recipe(level_hours=24, daily_weight=8),
-    "plain": Recipe(level_hours=0, daily_weight=1),
+    "standard": Recipe(level_hours=24, daily_weight=8, repeated_history=False),
+    "plain": Recipe(level_hours=0, daily_weight=1, repeated_history=True),
 }
 """``plain`` is the seed document's setting."""
 

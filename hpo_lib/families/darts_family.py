@@ -56,7 +56,7 @@ class DartsFamily(Family):
         on_check: OnCheck | None = None,
     ) -> "DartsForecaster":
         scaling = Scaling.fit(dataset, recipe.level_hours)
-        keeper = _BestWeights(self, dataset, scaling, budget, on_check)
+        keeper = _BestWeights(self, dataset, scaling, recipe, budget, on_check)
         module = self._train(params, dataset, scaling, budget, recipe, seed, keeper)
         return keeper.best_forecaster(module)
 
@@ -67,7 +67,7 @@ class DartsFamily(Family):
         scaling = Scaling.fit(whole, recipe.level_hours)
         module = self._train(params, whole, scaling, budget, recipe, seed, _StopAt(steps))
         module.eval()
-        forecaster = DartsForecaster(module, whole, scaling, calendar_as_past=self.calendar_as_past)
+        forecaster = DartsForecaster(module, whole, scaling, recipe, calendar_as_past=self.calendar_as_past)
         forecaster.best_step = steps
         return forecaster
 
@@ -84,7 +84,7 @@ class DartsFamily(Family):
         """Train until the callback ends it."""
         self.check_params(params)
         gc.collect()  # trainer, module and callbacks of the trial before refer to each other, a gigabyte at worst
-        source = WindowSource.build(dataset, dataset.frame, scaling, calendar_as_past=self.calendar_as_past)
+        source = WindowSource.build(dataset, dataset.frame, scaling, recipe, calendar_as_past=self.calendar_as_past)
         learning_rate = float(params["lr"])
         with _quiet_libraries():
             model = self.create_model(
@@ -130,15 +130,24 @@ class DartsForecaster(Forecaster):
     """A trained darts module together with the scaling and the columns it was trained with."""
 
     def __init__(
-        self, module: PLForecastingModule, dataset: Dataset, scaling: Scaling, *, calendar_as_past: bool
+        self,
+        module: PLForecastingModule,
+        dataset: Dataset,
+        scaling: Scaling,
+        recipe: Recipe,
+        *,
+        calendar_as_past: bool,
     ) -> None:
         self.module = module
         self.dataset = dataset
         self.scaling = scaling
+        self.recipe = recipe
         self.calendar_as_past = calendar_as_past
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        source = WindowSource.build(self.dataset, frame, self.scaling, calendar_as_past=self.calendar_as_past)
+        source = WindowSource.build(
+            self.dataset, frame, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
+        )
         return self._predict(source, frame, origins)
 
     def _predict(self, source: WindowSource, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
@@ -167,9 +176,16 @@ class _BestWeights(pl.Callback):
     """Scores all validation origins at each check and keeps the weights with the lowest pinball loss, in memory."""
 
     def __init__(
-        self, family: DartsFamily, dataset: Dataset, scaling: Scaling, budget: Budget, on_check: OnCheck | None
+        self,
+        family: DartsFamily,
+        dataset: Dataset,
+        scaling: Scaling,
+        recipe: Recipe,
+        budget: Budget,
+        on_check: OnCheck | None,
     ) -> None:
-        self.family, self.dataset, self.scaling, self.on_check = family, dataset, scaling, on_check
+        self.family, self.dataset, self.scaling, self.recipe = family, dataset, scaling, recipe
+        self.on_check = on_check
         self.origins = dataset.validation_origins
         self.budget = budget
         self.steps = budget.steps
@@ -178,7 +194,9 @@ class _BestWeights(pl.Callback):
         self.source: WindowSource | None = None
 
     def forecaster(self, module: PLForecastingModule) -> DartsForecaster:
-        return DartsForecaster(module, self.dataset, self.scaling, calendar_as_past=self.family.calendar_as_past)
+        return DartsForecaster(
+            module, self.dataset, self.scaling, self.recipe, calendar_as_past=self.family.calendar_as_past
+        )
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.steps = self.budget.steps_for(_n_weights(module.parameters()))
@@ -195,7 +213,11 @@ class _BestWeights(pl.Callback):
         assert isinstance(module, PLForecastingModule)
         if self.source is None:
             self.source = WindowSource.build(
-                self.dataset, self.dataset.frame, self.scaling, calendar_as_past=self.family.calendar_as_past
+                self.dataset,
+                self.dataset.frame,
+                self.scaling,
+                self.recipe,
+                calendar_as_past=self.family.calendar_as_past,
             ).to(module.device)
         try:
             forecasts = self.forecaster(module)._predict(self.source, self.dataset.frame, self.origins)

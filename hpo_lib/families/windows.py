@@ -13,6 +13,7 @@ from darts.utils.data.torch_datasets.training_dataset import TorchTrainingDatase
 from darts.utils.data.torch_datasets.utils import TorchTrainingBatch, TorchTrainingSample
 from numpy.lib.stride_tricks import sliding_window_view
 
+from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.base import Recipe
@@ -92,6 +93,8 @@ class WindowSource:
             along the history: the last 24 of the L rows are then the day being forecast.
         target_mean: what was subtracted from the target, in its unit.
         target_std: what it was divided by.
+        calendar_rows: of how many hours at the end of the history the calendar is handed over, L or H of them; the
+            others read 0. Only with ``calendar_as_past``.
         level: how windows are normalised by their recent level; None: they are not. With it the past covariates get a
             column more, the standardised logarithm of the level.
     """
@@ -100,20 +103,23 @@ class WindowSource:
     past: torch.Tensor
     future: torch.Tensor
     calendar_as_past: bool
+    calendar_rows: int
     target_mean: float
     target_std: float
     level: Level | None
 
     @classmethod
     def build(
-        cls, dataset: Dataset, frame: pd.DataFrame, scaling: Scaling, *, calendar_as_past: bool
+        cls, dataset: Dataset, frame: pd.DataFrame, scaling: Scaling, recipe: Recipe, *, calendar_as_past: bool
     ) -> "WindowSource":
         target = dataset.spec.target
+        past = dataset.past if recipe.repeated_history else tuple(n for n in dataset.past if not follows_from_target(n))
         return cls(
             target=scaling.transform(frame, (target,)),
-            past=scaling.transform(frame, dataset.past),
+            past=scaling.transform(frame, past),
             future=scaling.transform(frame, dataset.future),
             calendar_as_past=calendar_as_past,
+            calendar_rows=HISTORY if recipe.repeated_history else HORIZON,
             target_mean=float(scaling.mean[target]),
             target_std=float(scaling.std[target]),
             level=scaling.level,
@@ -136,7 +142,9 @@ class WindowSource:
             log = (self._level(offset).log() - self.level.log_mean) / self.level.log_std
             past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
         if self.calendar_as_past:
-            past = torch.cat([past, self.future[history + HORIZON]], dim=2)
+            calendar = self.future[history + HORIZON]
+            calendar[:, : HISTORY - self.calendar_rows] = 0
+            past = torch.cat([past, calendar], dim=2)
         return TorchTrainingBatch(
             past_target=(self.target[history] - offset) * gain,
             past_covariates=past,

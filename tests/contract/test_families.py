@@ -136,7 +136,7 @@ def test_when_target_or_past_covariates_change_after_the_origin_then_no_forecast
     assert np.array_equal(forecast(trained, changed, ORIGIN), expected)
 
 
-@pytest.mark.parametrize("column", ["water_consumption", "temp", "water_lag_24h"])
+@pytest.mark.parametrize("column", ["water_consumption", "temp"])
 def test_when_target_or_a_past_covariate_changes_at_the_origin_then_the_forecast_changes(
     column: str, trained: Trained, tiny_dataset: Dataset
 ) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import training_origins
-from hpo_lib.families.base import Recipe
+from hpo_lib.families.base import RECIPES, Recipe
 
 ORIGINS = [167, 500]
+PLAIN = RECIPES["plain"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def gathered(windows: ModuleType, dataset: Dataset, *, calendar_as_past: bool, w
 
     columns = dataset.frame.columns
     unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns))
-    source = windows.WindowSource.build(dataset, dataset.frame, unscaled, calendar_as_past=calendar_as_past)
+    source = windows.WindowSource.build(dataset, dataset.frame, unscaled, PLAIN, calendar_as_past=calendar_as_past)
     return source.gather(torch.tensor(ORIGINS), with_target=with_target)
 
 
@@ -99,7 +100,7 @@ def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wra
     import torch
 
     scaling = windows.Scaling.fit(counted)
-    source = windows.WindowSource.build(counted, counted.frame, scaling, calendar_as_past=False)
+    source = windows.WindowSource.build(counted, counted.frame, scaling, PLAIN, calendar_as_past=False)
     with pytest.raises(IndexError):
         source.gather(torch.tensor([len(counted.frame) - 24]), with_target=False)
 
@@ -132,7 +133,7 @@ def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for
 ) -> None:
     columns = counted.frame.columns
     unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns))
-    source = windows.WindowSource.build(counted, counted.frame, unscaled, calendar_as_past=True)
+    source = windows.WindowSource.build(counted, counted.frame, unscaled, PLAIN, calendar_as_past=True)
     origins = training_origins(counted.index, counted.spec.splits)
     training = windows.TrainingWindows(source, origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
@@ -148,10 +149,10 @@ def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for
 # Normalisation by the recent level, and which origins are drawn
 
 
-def level_source(windows: ModuleType, dataset: Dataset, level: Any) -> Any:
+def level_source(windows: ModuleType, dataset: Dataset, level: Any, recipe: Recipe = PLAIN) -> Any:
     columns = dataset.frame.columns
     unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level)
-    return windows.WindowSource.build(dataset, dataset.frame, unscaled, calendar_as_past=True)
+    return windows.WindowSource.build(dataset, dataset.frame, unscaled, recipe, calendar_as_past=True)
 
 
 def test_when_windows_are_normalised_then_the_target_is_its_relative_departure_from_the_last_days_mean(
@@ -177,7 +178,7 @@ def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
     import torch
 
     scaling = windows.Scaling.fit(tiny_dataset, level_hours=24)
-    source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, calendar_as_past=True)
+    source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, PLAIN, calendar_as_past=True)
     origins = torch.tensor(ORIGINS)
     values = source.in_unit(source.gather(origins, with_target=True).future_target, origins)
     expected = tiny_dataset.target.to_numpy()[np.array(ORIGINS)[:, None] + np.arange(1, 25)]
@@ -203,7 +204,7 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_later
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
     assert windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), level_hours=24).level == scaling.level
-    source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, calendar_as_past=True)
+    source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, PLAIN, calendar_as_past=True)
     origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
     batch = source.gather(origins, with_target=True)
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
@@ -215,11 +216,26 @@ def test_when_daily_origins_weigh_more_then_they_are_there_that_many_times(
     windows: ModuleType, tiny_dataset: Dataset
 ) -> None:
     origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
-    drawn = windows.weighted_origins(origins, tiny_dataset, Recipe(level_hours=0, daily_weight=3))
+    drawn = windows.weighted_origins(origins, tiny_dataset, dataclasses.replace(PLAIN, daily_weight=3))
     found, counts = np.unique(drawn, return_counts=True)
     assert np.array_equal(found, origins)
     # Validation origins lie at 23:00, a whole number of days after these.
     daily = (tiny_dataset.validation_origins[0] - found) % 24 == 0
     assert counts[daily].tolist() == [3] * 63
     assert set(counts[~daily]) == {1}
-    assert np.array_equal(windows.weighted_origins(origins, tiny_dataset, Recipe(0, 1)), origins)
+    assert np.array_equal(windows.weighted_origins(origins, tiny_dataset, PLAIN), origins)
+
+
+def test_when_history_is_not_repeated_then_lags_of_the_target_and_the_calendar_before_the_forecast_day_are_left_out(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    import torch
+
+    recipe = dataclasses.replace(PLAIN, repeated_history=False)
+    source = level_source(windows, counted, None, recipe)
+    batch = source.gather(torch.tensor(ORIGINS), with_target=False)
+    assert batch.past_covariates.shape == (2, 168, 1 + 3)  # temp, and no water_lag_24h; then the calendar
+    assert batch.past_covariates[1, [0, 143, 144, 167], 0].tolist() == [10_333, 10_476, 10_477, 10_500]
+    assert batch.past_covariates[1, :144, 1:].abs().max() == 0
+    assert batch.past_covariates[1, 144].tolist() == [10_477, 30_501, 40_501, 50_501]
+    assert source.future[477:501].abs().min() > 0  # gathering has left the source as it was
