@@ -19,6 +19,10 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe", default="standard", help=f"how windows are made: {', '.join(RECIPES)} (default: standard)"
     )
+    parser.add_argument(
+        "--no-early-stopping", dest="early_stopping", action="store_false",
+        help="train every trial to the end of its budget",
+    )  # fmt: skip
     parser.add_argument("--storage", default="sqlite", help="sqlite, journal or a database URL (default: sqlite)")
     parser.add_argument(
         "--policy", default="calibrated", help=f"choice from the front: {', '.join(POLICIES)} (default: calibrated)"
@@ -34,7 +38,7 @@ def settings(arguments: argparse.Namespace, **more: Any) -> Settings:
     """
     names = (
         "model", "dataset", "trials", "seed", "test", "preset", "recipe", "storage", "policy", "data_dir", "runs_dir",
-        "job_id",
+        "early_stopping", "job_id",
     )  # fmt: skip
     return Settings.create(**{name: getattr(arguments, name) for name in names}, **more)
 
@@ -44,6 +48,7 @@ def as_words(given: Settings) -> list[str]:
     words = ["--model", given.model, "--dataset", given.dataset, "--trials", str(given.trials)]
     words += ["--seed", str(given.seed), *(["--test"] if given.test else ["--preset", given.preset])]
     words += ["--recipe", given.recipe, "--storage", given.storage, "--policy", given.policy]
+    words += [] if given.early_stopping else ["--no-early-stopping"]
     return [*words, "--data-dir", str(given.data_dir), "--runs-dir", str(given.runs_dir)]
 
 

@@ -38,7 +38,7 @@ class Pace:
 
     def shortfall(self, trials: Sequence[TrialRecord], missing: int) -> str:
         """Once, as soon as it is known: a sentence if ``missing`` trials will hardly fit into what is left."""
-        seconds = seconds_per_trial(trials)
+        seconds = [t.seconds for t in trials if t.state in ("complete", "stopped")]
         if self._told or not self.limit_hours or not seconds:
             return ""
         mean, left = sum(seconds) / len(seconds), max(self.limit_hours * 3600 - self.spent, 0.0)

@@ -1,5 +1,7 @@
 """Tables and short texts that the study notebook shows."""
 
+from collections import Counter
+
 import pandas as pd
 
 from hpo_lib.data.load import Dataset
@@ -44,6 +46,16 @@ def score_table(run: StudyRun) -> pd.DataFrame:
         if trial.scores:
             rows[f"{run.settings.model} {label} (trial {trial.number})"] = dict(trial.scores)
     return pd.DataFrame(rows).T[["mae", "rmse", "mape", "wape", "mase", "picp", "mean_width", "winkler", "pinball"]]
+
+
+def stopped_early(run: StudyRun) -> str:
+    """One line on how many trials were stopped, and where."""
+    if not run.settings.early_stopping:
+        return "Early stopping was off."
+    stopped = Counter(t.stopped_at for t in run.trials if t.stopped_at is not None)
+    finished = sum(t.finished for t in run.trials)
+    where = ", ".join(f"{count} after {share:.0%} of their steps" for share, count in sorted(stopped.items()))
+    return f"Stopped early: {stopped.total()} of {finished} trials{': ' if where else ''}{where}."
 
 
 def front_table(run: StudyRun) -> pd.DataFrame:

@@ -28,8 +28,9 @@ COVERAGE_TOLERANCE = 5.0
 class TrialRecord:
     """One trial as every reader sees it.
 
-    ``state`` is ``complete``, ``failed`` (with its cause), ``stopped`` (early), ``interrupted`` (the worker died; the
-    trial was retried), ``running`` or ``waiting``.
+    ``state`` is ``complete``, ``failed`` (with its cause), ``stopped`` (early, with its cause), ``interrupted`` (the
+    worker died; the trial was retried), ``running`` or ``waiting``. ``curve`` holds the scores of every check of a
+    complete or stopped training; a stopped one has no other scores, and ``stopped_at`` is its share of the steps.
     """
 
     number: int
@@ -43,6 +44,8 @@ class TrialRecord:
     seconds: float = 0.0
     best_step: int = 0
     retry_of: int | None = None
+    curve: Sequence[Mapping[str, float]] = ()
+    stopped_at: float | None = None
 
     @property
     def finished(self) -> bool:

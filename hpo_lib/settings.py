@@ -33,6 +33,7 @@ class Settings:
         preset: training budget: ``test``, ``laptop``, ``a100``, or ``auto`` (a100 with CUDA, else laptop).
         recipe: how windows are made: ``standard``, or ``plain`` as in the seed document; see `families.base.RECIPES`.
         time_budget_hours: no trial starts that would probably end later; 0: no limit.
+        early_stopping: trials that fall behind are stopped before their budget is spent, see `hpo_lib.stopping`.
         storage: ``sqlite`` (one worker), ``journal``, or a database URL.
         policy: how the configuration is chosen from the Pareto front.
         data_dir: folder below which the dataset's CSV lies.
@@ -48,6 +49,7 @@ class Settings:
     preset: str
     recipe: str
     time_budget_hours: float
+    early_stopping: bool
     storage: str
     policy: str
     data_dir: Path
@@ -77,6 +79,7 @@ class Settings:
             preset="test" if test else value.one_of("preset", PRESETS),
             recipe=value.one_of("recipe", RECIPES),
             time_budget_hours=value.hours("time_budget_hours"),
+            early_stopping=value.flag("early_stopping"),
             storage=_checked_storage(value.text("storage")),
             policy=value.one_of("policy", POLICIES),
             data_dir=Path(value.text("data_dir", empty=True) or paths.DATA_DIR).expanduser(),
@@ -128,6 +131,7 @@ _DEFAULTS: dict[str, Any] = {
     "preset": "auto",
     "recipe": "standard",
     "time_budget_hours": 0.0,
+    "early_stopping": True,
     "storage": "sqlite",
     "policy": "calibrated",
     "data_dir": "",

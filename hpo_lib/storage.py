@@ -3,9 +3,10 @@
 import re
 import sqlite3
 import urllib.parse
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -78,6 +79,16 @@ def read_study(run: RunPaths) -> "Study | None":
 
 
 _STUDY_BEGUN = "select count(*) from sqlite_master where type = 'table' and name = ?"
+
+
+def check_identity(begun_with: Mapping[str, Any], identity: Mapping[str, Any], job_id: str) -> None:
+    """Raise InputError unless a study is the one that was begun: the settings that its results depend on are equal."""
+    for key, value in identity.items():
+        if begun_with.get(key) != value:
+            raise InputError(
+                f"job_id {job_id!r} belongs to a study with {key} {begun_with.get(key)!r}, now it is {value!r}; "
+                f"results of different settings are not mixed: choose another job_id, or go back to that {key}"
+            )
 
 
 class StudyLock:

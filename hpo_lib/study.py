@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from hpo_lib import interrupts, results
 from hpo_lib.data.load import Dataset, load_dataset
 from hpo_lib.data.registry import load_spec
-from hpo_lib.errors import InputError, StudyError
+from hpo_lib.errors import StudyError
 from hpo_lib.evaluation import evaluate, validation_baselines
 from hpo_lib.families import get_family
 from hpo_lib.families.base import RECIPES, Family
@@ -31,15 +31,13 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.provenance import code_provenance, data_provenance
 from hpo_lib.results import TrialRecord
 from hpo_lib.settings import Settings
-from hpo_lib.storage import StudyLock, open_storage, recorded_url, storage_url
+from hpo_lib.stopping import CURVE_METRICS, RULE, StoppedEarly
+from hpo_lib.storage import StudyLock, check_identity, open_storage, recorded_url, storage_url
 from hpo_lib.study_run import StudyRun
-from hpo_lib.trials import distribution, quiet_optuna, trial_record
+from hpo_lib.trials import distribution, quiet_optuna, record_stop, trial_record
 
 MAX_ATTEMPTS = 3
 """Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
-
-CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
-"""Scores kept of every check of a training, so that learning curves can be looked at without training again."""
 
 ALIKE_FAILURES = 3
 """This many failures with one cause, before any trial completed, end the study."""
@@ -70,6 +68,7 @@ class _Worker:
         self.recipe = RECIPES[settings.recipe]
         self.distributions = {name: distribution(d) for name, d in family.search_space.items()}
         self.pace = Pace(settings.time_budget_hours)
+        self.rule = RULE if settings.early_stopping else None
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         self.baselines = validation_baselines(dataset)
         self.provenance = {
@@ -79,6 +78,7 @@ class _Worker:
             "preset": self.budget_name,
             "budget": asdict(self.budget),
             "recipe": asdict(self.recipe),
+            "early_stopping": str(self.rule or "off"),
         }
         self.stop_reason = ""
 
@@ -103,12 +103,13 @@ class _Worker:
             "budget": asdict(self.budget),
             "recipe": asdict(self.recipe),
             "objectives": list(OBJECTIVES),
+            "early_stopping": str(self.rule or "off"),
         }
         begun_with = self.study.user_attrs.get("identity")
         if begun_with is None:
             self.study.set_user_attr("identity", identity)
         else:
-            _check_identity(begun_with, identity, self.settings.job_id)
+            check_identity({"early_stopping": "off", **begun_with}, identity, self.settings.job_id)
         self.study.set_user_attr("trials_asked", self.settings.trials)
         self._reclaim()
         if not self.study.get_trials(deepcopy=False):
@@ -178,6 +179,10 @@ class _Worker:
             self._interrupt(trial._trial_id, trial.number, asked_to_stop=interrupts.requested())
             interrupts.check()  # Lightning has its own way to end at a SIGTERM, a SystemExit
             raise stop
+        except StoppedEarly as stop:
+            trial.set_user_attr("seconds", time.monotonic() - begun)
+            record_stop(trial, stop)
+            self.study.tell(trial, state=TrialState.PRUNED)
         except Exception as error:  # whatever a library raises is this trial's cause, kept and shown; never a score
             trial.set_user_attr("cause", _one_line(error))
             trial.set_user_attr("seconds", time.monotonic() - begun)
@@ -192,6 +197,8 @@ class _Worker:
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
             curve.append({"step": step, **{name: METRICS[name](forecasts) for name in CURVE_METRICS}})
+            if self.rule is not None:
+                self.rule.judge(curve, self.budget.checks, trial.number, self.records())
 
         forecaster = self.family.fit(
             trial.params,
@@ -283,15 +290,6 @@ class _Worker:
             trials=self.records(),
             result=result,
         )
-
-
-def _check_identity(begun_with: dict[str, Any], identity: dict[str, Any], job_id: str) -> None:
-    for key, value in identity.items():
-        if begun_with.get(key) != value:
-            raise InputError(
-                f"job_id {job_id!r} belongs to a study with {key} {begun_with.get(key)!r}, now it is {value!r}; "
-                f"results of different settings are not mixed: choose another job_id, or go back to that {key}"
-            )
 
 
 def _one_line(error: Exception) -> str:

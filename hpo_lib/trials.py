@@ -6,11 +6,12 @@ from contextlib import contextmanager
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hpo_lib.families.base import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.objectives import OBJECTIVES
 from hpo_lib.results import TrialRecord
+from hpo_lib.stopping import StoppedEarly
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
@@ -39,7 +40,16 @@ def trial_record(trial: FrozenTrial) -> TrialRecord:
         seconds=attrs.get("seconds", 0.0),
         best_step=attrs.get("best_step", 0),
         retry_of=attrs.get("retry_of"),
+        curve=attrs.get("curve", ()),
+        stopped_at=attrs.get("stopped_at"),
     )
+
+
+def record_stop(trial: Trial, stop: StoppedEarly) -> None:
+    """Keep with an optuna trial why and where it was stopped, and its learning curve up to there."""
+    trial.set_user_attr("cause", str(stop))
+    trial.set_user_attr("stopped_at", stop.share)
+    trial.set_user_attr("curve", list(stop.curve))
 
 
 def _state(trial: FrozenTrial) -> str:

@@ -15,8 +15,8 @@ ID = (
     "(it becomes part of file names); choose another job_id"
 )
 FIELDS = (
-    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, time_budget_hours, storage, policy, "
-    "data_dir, runs_dir"
+    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, time_budget_hours, early_stopping, storage, "
+    "policy, data_dir, runs_dir"
 )
 STORAGE = "Allowed: sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
@@ -44,6 +44,7 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"test": "yes"}, "parameter test is 'yes', expected true or false"),
     ({"test": 1}, "parameter test is 1, expected true or false"),
     ({"test": None}, "parameter test is None, expected true or false"),
+    ({"early_stopping": "no"}, "parameter early_stopping is 'no', expected true or false"),
     ({"preset": "A100"}, f"parameter preset is 'A100'; did you mean a100? {PRESET}"),
     ({"preset": None}, f"parameter preset is None; {PRESET}"),
     ({"policy": "lowest mae"}, f"parameter policy is 'lowest mae'; did you mean lowest_mae? {POLICY}"),

@@ -178,9 +178,14 @@ def test_when_a_study_is_run_then_the_template_gets_the_parameters_and_the_recor
     assert (call["source"], call["cwd"]) == (str(paths.HPO_NOTEBOOK), str(paths.PROJECT_ROOT))
     assert call["parameters"] == {
         "model": "TFT_Q", "dataset": str(small), "trials": 7, "job_id": "4711", "seed": 3, "test": False,
-        "preset": "auto", "recipe": "standard", "time_budget_hours": 1.5, "storage": "journal", "policy": "calibrated",
-        "data_dir": str(small.parent), "runs_dir": str(small.parent / "runs"),
+        "preset": "auto", "recipe": "standard", "time_budget_hours": 1.5, "early_stopping": True, "storage": "journal",
+        "policy": "calibrated", "data_dir": str(small.parent), "runs_dir": str(small.parent / "runs"),
     }  # fmt: skip
+
+
+def test_when_early_stopping_is_switched_off_then_the_notebook_gets_to_know(small, papermill) -> None:
+    assert run(small, "--no-early-stopping") == 0
+    assert papermill.calls[0]["parameters"]["early_stopping"] is False
 
 
 def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(small, papermill) -> None:

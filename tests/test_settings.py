@@ -56,7 +56,8 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     assert re.fullmatch(r"local-\d{8}-\d{6}", settings.job_id)
     assert dataclasses.replace(settings, job_id="") == Settings(
         model="TFT_Q", dataset="heat", trials=50, job_id="", seed=42, test=False, preset="auto",
-        recipe="standard", time_budget_hours=0.0, storage="sqlite", policy="calibrated", data_dir=paths.DATA_DIR,
+        recipe="standard", time_budget_hours=0.0, early_stopping=True, storage="sqlite", policy="calibrated",
+        data_dir=paths.DATA_DIR,
         runs_dir=paths.RUNS_DIR,
     )  # fmt: skip
 
@@ -178,6 +179,7 @@ def test_when_cells_are_run_then_only_what_papermill_injected_counts_as_a_parame
             "test": st.booleans(),
             "preset": st.sampled_from(PRESETS),
             "time_budget_hours": st.just(0) | st.floats(0, 1e3),
+            "early_stopping": st.booleans(),
             "storage": st.sampled_from([*STORAGES, "postgresql://user@host/db"]),
             "policy": st.sampled_from(POLICIES),
             "recipe": st.sampled_from(RECIPES),

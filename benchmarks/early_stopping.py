@@ -1,0 +1,114 @@
+"""Early stopping on recorded learning curves: the share of the steps that a rule spends, of the hypervolume it keeps.
+
+A table of learning curves holds the scores of every check of many configurations that were all trained to the end. A
+replay takes them in an order drawn from a seed (the untuned defaults first, as in a study), lets a rule stop them as it
+would have, and compares the front of what completed with the front of all.
+
+    python benchmarks/early_stopping.py                          # replay benchmarks/results/learning_curves.csv
+    python benchmarks/early_stopping.py --export STUDY.db ...    # write that table from studies without early stopping
+"""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpo_lib.results import TrialRecord, pareto_front
+from hpo_lib.stopping import CURVE_METRICS, Curve, StoppedEarly, StoppingRule, best_check
+
+TABLE = Path(__file__).parent / "results" / "learning_curves.csv"
+COLUMNS = ("dataset", "family", "trial", "params", "step", *CURVE_METRICS)
+SEEDS = range(20)
+TRIALS = 40
+
+WORTHLESS_MAE = 1.25
+"""Times the lowest recorded MAE: where a dataset's hypervolume ends in the one direction ..."""
+WORTHLESS_PENALTY = 20.0
+"""... and in the other, in percentage points: an interval that covers 60 % or everything."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Trials of one family on one dataset, all trained to the end, the untuned defaults first."""
+
+    name: str
+    trials: list[TrialRecord]
+
+    @property
+    def checks(self) -> int:
+        return len(self.trials[0].curve)
+
+    def hypervolume(self, trials: Sequence[TrialRecord], reference: tuple[float, float]) -> float:
+        """Share of the box between (lowest recorded MAE, 0) and the reference that the front of ``trials`` dominates.
+
+        ``reference`` is a factor of the lowest recorded MAE and percentage points. It depends on the recorded trials
+        alone, not on the rule.
+        """
+        ideal = min(t.mae for t in self.trials)
+        area, height = 0.0, 1.0
+        for t in pareto_front(trials):
+            width = 1 - min((t.mae / ideal - 1) / (reference[0] - 1), 1)
+            penalty = min(t.picp_penalty / reference[1], height)
+            area += width * (height - penalty)
+            height = penalty
+        return area
+
+
+def load_table(path: Path = TABLE) -> list[Recorded]:
+    """The recorded trials, one `Recorded` per dataset and family."""
+    curves: dict[tuple[str, str], dict[int, tuple[dict[str, Any], list[dict[str, float]]]]] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            study = curves.setdefault((row["dataset"], row["family"]), {})
+            _, curve = study.setdefault(int(row["trial"]), (json.loads(row["params"]), []))
+            curve.append({"step": int(row["step"]), **{name: float(row[name]) for name in CURVE_METRICS}})
+    return [
+        Recorded(" ".join(key), [complete(number, params, curve) for number, (params, curve) in sorted(study.items())])
+        for key, study in sorted(curves.items())
+    ]
+
+
+def complete(number: int, params: Mapping[str, Any], curve: Curve) -> TrialRecord:
+    """A trial that was trained to the end: it has the scores of its best check, as a study's has."""
+    best = best_check(curve)
+    return TrialRecord(
+        number, "complete", params, best["mae"], abs(best["picp"] - 80), scores=best, best_step=int(best["step"]),
+        curve=curve,
+    )  # fmt: skip
+
+
+def replay(recorded: Recorded, rule: StoppingRule, seed: int) -> tuple[float, list[TrialRecord]]:
+    """A study of up to 40 recorded trials in random order: share of the steps spent, and its trials."""
+    first, *others = recorded.trials
+    order = np.random.default_rng(seed).permutation(len(others))[: TRIALS - 1]
+    trials: list[TrialRecord] = []
+    spent = total = 0.0
+    for number, trial in enumerate([first, *(others[i] for i in order)]):
+        done = replace(trial, number=number)
+        for check in range(1, recorded.checks + 1):
+            try:
+                rule.judge(trial.curve[:check], recorded.checks, number, trials)
+            except StoppedEarly as stop:
+                done = TrialRecord(number, "stopped", trial.params, curve=stop.curve, stopped_at=stop.share)
+                break
+        trials.append(done)
+        spent += done.curve[-1]["step"]
+        total += trial.curve[-1]["step"]
+    return spent / total, trials
+
+
+def measure(
+    recorded: Recorded, rule: StoppingRule, reference: tuple[float, float] = (WORTHLESS_MAE, WORTHLESS_PENALTY)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Per seed: share of the steps, and of the hypervolume that the same trials have without early stopping."""
+    everything = replace(rule, rungs=())
+    shares = []
+    for seed in SEEDS:
+        spent, trials = replay(recorded, rule, seed)
+        _, full = replay(recorded, everything, seed)
+        shares.append((spent, recorded.hypervolume(trials, reference) / recorded.hypervolume(full, reference)))
+    return np.array(shares)[:, 0], np.array(shares)[:, 1]

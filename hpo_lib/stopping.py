@@ -1,0 +1,108 @@
+"""Early stopping for two objectives: a trial whose learning curve lies behind too many others at a rung ends there.
+
+A successive halving without waiting (ASHA, Li et al., 2020) in which "better" means better in both the MAE and the
+interval score at the same share of the steps. |PICP - 80| takes no part: early in a training it says nothing about its
+end. `benchmarks/early_stopping.py` replays recorded learning curves under this rule and others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hpo_lib.results import TrialRecord, default_trial
+
+CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
+"""Scores kept of every check of a training, beside its ``step``."""
+
+Scores = Mapping[str, float]
+Curve = Sequence[Scores]
+"""The checks of a training so far, in order: ``step`` and the scores of `CURVE_METRICS`."""
+
+
+class StoppedEarly(Exception):
+    """Ends a training from its check; holds the share of the steps that it had and its curve up to there."""
+
+    def __init__(self, reason: str, share: float, curve: Curve) -> None:
+        super().__init__(reason)
+        self.share, self.curve = share, curve
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Where trials are compared: at this share of their steps, of which about the best ``keep`` go on."""
+
+    share: float
+    keep: float
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """When a trial ends before its budget.
+
+    Attributes:
+        rungs: by ascending share of the steps.
+        ranked_by: scores that have to be lower, all of them, for one trial to beat another at a rung.
+        warm_up: complete trials that a study must hold before it stops any.
+    """
+
+    rungs: tuple[Rung, ...]
+    ranked_by: tuple[str, ...]
+    warm_up: int
+
+    def __str__(self) -> str:
+        rungs = ", ".join(f"{rung.keep:g} go on at {rung.share:g} of the steps" for rung in self.rungs)
+        return f"of the lowest {' and '.join(self.ranked_by)} {rungs}; from {self.warm_up} complete trials on"
+
+    def rung_at(self, check: int, checks: int) -> Rung | None:
+        """The rung that the ``check``-th of ``checks`` evenly spaced checks is first to reach; never at the last."""
+        if check >= checks:
+            return None
+        reached = [rung for rung in self.rungs if (check - 1) / checks < rung.share <= check / checks]
+        return reached[-1] if reached else None
+
+    def judge(self, curve: Curve, checks: int, number: int, trials: Sequence[TrialRecord]) -> None:
+        """Let the trial go on or end it, at its last check so far.
+
+        A trial goes on unless a share of at least ``keep`` of all that reached this rung, itself included, beat it in
+        every score of ``ranked_by``. Each counts with its best check (by pinball loss) up to the rung, whose weights it
+        would keep. The trial of the untuned defaults is never stopped.
+
+        Args:
+            curve: this trial's checks so far.
+            checks: checks of a whole training.
+            number: of this trial.
+            trials: of the study, this one may be among them; it is compared with the complete and stopped ones.
+
+        Raises:
+            StoppedEarly: it ends.
+        """
+        check = len(curve)
+        rung = self.rung_at(check, checks)
+        if rung is None or sum(t.state == "complete" for t in trials) < self.warm_up:
+            return
+        if trials and number == default_trial(trials).number:
+            return
+        reached = [
+            best_check(t.curve[:check])
+            for t in trials
+            if t.number != number and t.state in ("complete", "stopped") and len(t.curve) >= check
+        ]
+        own = best_check(curve)
+        better = sum(all(other[name] < own[name] for name in self.ranked_by) for other in reached)
+        if better >= rung.keep * (len(reached) + 1):
+            raise StoppedEarly(
+                f"{better} of {len(reached)} other trials had lower {' and '.join(self.ranked_by)} "
+                f"after {check / checks:.0%} of their steps",
+                check / checks,
+                curve,
+            )
+
+
+def best_check(curve: Curve) -> Scores:
+    """The check with the lowest pinball loss, whose weights a training keeps; the first of equal ones."""
+    return min(curve, key=lambda scores: scores["pinball"])
+
+
+RULE = StoppingRule(
+    rungs=(Rung(0.125, 0.45), Rung(0.25, 0.4), Rung(0.5, 0.35)), ranked_by=("mae", "winkler"), warm_up=4
+)
+"""The rule of every study, chosen by ``benchmarks/early_stopping.py``; see docs/performance.md."""

@@ -1,0 +1,292 @@
+"""Studies that stop trials: what the storage and the record hold, what the sampler sees, and how they are resumed."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo_lib import report
+from hpo_lib.data.load import Dataset
+from hpo_lib.errors import InputError
+from hpo_lib.families.base import Budget, Family, FloatRange, Forecaster
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.paths import RunPaths
+from hpo_lib.settings import Settings
+from hpo_lib.stopping import RULE, Rung, StoppedEarly, StoppingRule
+from hpo_lib.storage import open_storage
+from hpo_lib.study import run_study
+from hpo_lib.study_run import StudyRun
+
+CHECKS = 8
+
+
+class Died(BaseException):
+    """Leaves the worker without a word to the storage, as SIGKILL does."""
+
+
+class CannedForecaster(Forecaster):
+    best_step = 80
+
+    def __init__(self, validation: QuantileForecasts) -> None:
+        self.validation = validation
+
+    def predict(self, frame: Any, origins: Any) -> QuantileForecasts:
+        raise NotImplementedError
+
+
+class LearningFamily(Family):
+    """Its error falls at every check towards one that follows from the parameters: the nearer ``x`` to 0, the lower."""
+
+    name = "FAKE_Q"
+    title = "Fake"
+    search_space: ClassVar = {"x": FloatRange(-1, 1), "width": FloatRange(0.1, 2)}
+    defaults: ClassVar = {"x": 0.9, "width": 1.0}
+    budgets: ClassVar = {"test": Budget(steps=80, batch_size=8, checks=CHECKS)}
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.steps: list[int] = []
+        self.before: Callable[[int], None] = lambda call: None
+
+    def fit(
+        self, params: Mapping[str, Any], dataset: Dataset, budget: Budget, *, seed: int, on_check: Any = None, **_: Any
+    ) -> Forecaster:
+        self.calls.append(dict(params))
+        self.steps.append(0)
+        for check in range(1, budget.checks + 1):
+            forecasts = self.forecasts(params, dataset, check / budget.checks)
+            self.steps[-1] = budget.steps * check // budget.checks
+            if check == 1:
+                self.before(len(self.calls) - 1)
+            on_check(self.steps[-1], forecasts)
+        return CannedForecaster(forecasts)
+
+    def forecasts(self, params: Mapping[str, Any], dataset: Dataset, share: float) -> QuantileForecasts:
+        origins = dataset.validation_origins
+        actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
+        noise = np.random.default_rng(5).standard_normal(actual.shape)
+        median = actual + noise * (0.1 + params["x"] ** 2) / share
+        values = np.stack([median - params["width"], median, median + params["width"]], axis=2)
+        return QuantileForecasts(values=values, actual=actual, origins=dataset.index[origins])
+
+
+@pytest.fixture
+def family(monkeypatch: pytest.MonkeyPatch) -> LearningFamily:
+    fake = LearningFamily()
+    monkeypatch.setattr("hpo_lib.study.get_family", lambda name: fake)
+    return fake
+
+
+@pytest.fixture
+def start(tmp_path: Path, tiny_dataset: Dataset, family: LearningFamily) -> Callable[..., StudyRun]:
+    """Runs a study of the fake family under job id ``a``."""
+
+    def run(trials: int = 16, runs_dir: Path = tmp_path, **given: Any) -> StudyRun:
+        chosen = {"job_id": "a", "preset": "test", **given}
+        settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
+        return run_study(settings, tiny_dataset, progress=False)
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> RunPaths:
+    return RunPaths(tmp_path, "FAKE_Q", "tiny", "a")
+
+
+def stored(files: RunPaths, storage: str = "sqlite") -> list[FrozenTrial]:
+    return optuna.load_study(study_name=files.study_name, storage=open_storage(storage, files)).trials
+
+
+def outcome(run: StudyRun) -> list[tuple[Any, ...]]:
+    return [(t.state, dict(t.params), t.stopped_at, t.mae, t.cause) for t in run.trials if t.finished]
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_when_trials_fall_behind_then_they_are_stopped_kept_as_such_and_count_as_finished(
+    storage: str, start: Callable[..., StudyRun], family: LearningFamily, files: RunPaths
+) -> None:
+    run = start(storage=storage)
+    behind = [t for t in run.trials if t.state == "stopped"]
+    assert len(run.trials) == 16
+    assert 4 <= len(behind) <= 12
+    assert run.trials[0].state == "complete", "the untuned defaults are among the worst here"
+    assert all(t.state == "complete" for t in run.trials[: RULE.warm_up])
+    for t in behind:
+        optuna_trial = stored(files, storage)[t.number]
+        assert optuna_trial.state == TrialState.PRUNED
+        assert optuna_trial.values is None
+        assert t.stopped_at in (0.125, 0.25, 0.5)
+        assert family.steps[t.number] == t.stopped_at * 80
+        assert [check["step"] for check in t.curve] == list(range(10, family.steps[t.number] + 1, 10))
+        assert {"mae", "picp", "pinball", "winkler"} < set(t.curve[-1])
+        assert "other trials had lower mae and winkler" in t.cause
+        assert np.isnan(t.mae)
+        assert t.scores == {}
+        assert not files.trial_predictions(t.number).exists()
+
+    record = json.loads(files.best_params.read_text(encoding="utf-8"))
+    assert record["status"] == "complete"
+    assert record["n_pruned"] == len(behind)
+    assert record["n_completed"] == 16 - len(behind)
+    assert record["n_failed"] == 0
+    assert record["failures"] == []
+    assert record["provenance"]["early_stopping"] == str(RULE)
+    numbers = {t.number for t in behind}
+    assert numbers.isdisjoint(trial["trial"] for trial in record["all_pareto_trials"])
+    assert numbers.isdisjoint(t.number for t in run.front)
+    assert record["best_trial_number"] not in numbers
+    assert start(storage=storage).trials == run.trials, "stopped trials are finished and are not tried again"
+    assert len(family.calls) == 16
+
+
+def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trials_are_asked_for_as_before(
+    start: Callable[..., StudyRun], family: LearningFamily, files: RunPaths, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    run = start(early_stopping=False)
+    assert [t.state for t in run.trials] == ["complete"] * 16
+    assert set(family.steps) == {80}
+    assert report.stopped_early(run) == "Early stopping was off."
+    whole = family.calls.copy()
+    family.calls.clear()
+    start(trials=RULE.warm_up, runs_dir=tmp_path / "other")
+    assert family.calls == whole[: RULE.warm_up], "before anything is stopped, the switch changes nothing"
+
+
+def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(
+    start: Callable[..., StudyRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo_lib.study.RULE", StoppingRule((Rung(0.5, 0.01),), ("mae",), 2))
+    run = start(trials=6)
+    count = sum(t.state == "stopped" for t in run.trials)
+    assert count >= 1
+    assert report.stopped_early(run) == f"Stopped early: {count} of 6 trials: {count} after 50% of their steps."
+
+
+def test_when_nothing_was_stopped_then_it_says_so(start: Callable[..., StudyRun]) -> None:
+    assert report.stopped_early(start(trials=2)) == "Stopped early: 0 of 2 trials."
+
+
+# Resuming
+
+
+def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_same(
+    start: Callable[..., StudyRun], family: LearningFamily, tmp_path: Path
+) -> None:
+    whole = start(runs_dir=tmp_path / "whole")
+    assert sum(t.state == "stopped" for t in whole.trials) >= 4
+    for trials in (3, 11, 16):
+        run = start(trials=trials)
+    assert outcome(run) == outcome(whole)
+
+
+def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trials(
+    start: Callable[..., StudyRun], family: LearningFamily, tmp_path: Path
+) -> None:
+    whole = start(runs_dir=tmp_path / "whole")
+
+    def before(call: int) -> None:
+        if call in (16 + 6, 16 + 12):
+            raise Died
+
+    family.before = before
+    for _ in range(2):
+        with pytest.raises(Died):
+            start()
+    assert outcome(start()) == outcome(whole)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(
+    first: bool, start: Callable[..., StudyRun]
+) -> None:
+    start(trials=2, early_stopping=first)
+    with pytest.raises(InputError, match=f"a study with early_stopping {'.of the lowest' if first else '.off'}"):
+        start(trials=3, early_stopping=not first)
+
+
+def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_without(
+    start: Callable[..., StudyRun], files: RunPaths
+) -> None:
+    start(trials=2, early_stopping=False)
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    identity = study.user_attrs["identity"]
+    del identity["early_stopping"]
+    study.set_user_attr("identity", identity)
+    with pytest.raises(InputError, match="belongs to a study with early_stopping 'off'"):
+        start(trials=3)
+    assert len(start(trials=3, early_stopping=False).trials) == 3
+
+
+# The sampler
+
+
+def told(values: list[tuple[float, float]], stopped: set[int], seed: int = 0) -> dict[str, Any]:
+    """What TPE asks for after these values, where some trials are stopped instead of complete."""
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed))
+    space = {"x": FloatDistribution(-1, 1), "y": FloatDistribution(-1, 1)}
+    rng = np.random.default_rng(3)
+    for number, value in enumerate(values):
+        params = dict(zip(space, rng.uniform(-1, 1, size=2).tolist(), strict=True))
+        state = TrialState.PRUNED if number in stopped else TrialState.COMPLETE
+        given = {"state": state, "values": None if number in stopped else value}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=space, **given))
+    return study.ask(space).params
+
+
+def test_when_stopped_trials_lie_behind_the_front_then_the_sampler_learns_from_them_as_if_complete() -> None:
+    """So nothing has to be put in their place: TPE counts them among the configurations to keep away from."""
+    front = [(1.0, 9.0), (2.0, 5.0), (3.0, 1.0)]
+    behind = [(4.0 + i % 5, 9.5 + i % 3) for i in range(17)]
+    complete = [told(front + behind, set(), seed) for seed in range(10)]
+    assert [told(front + behind, set(range(3, 20)), seed) for seed in range(10)] == complete
+    without = [told(front + behind[:8], set(), seed) for seed in range(10)]
+    assert without != complete, "stopped trials that are left out change what is asked for"
+
+
+# A real training
+
+
+@pytest.mark.slow
+def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
+    tmp_path: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr("hpo_lib.study.RULE", StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1))
+
+    def run(trials: int, job_id: str) -> StudyRun:
+        settings = Settings.create(
+            "NHITS_Q", "tiny", trials=trials, job_id=job_id, preset="test", runs_dir=str(tmp_path)
+        )
+        return run_study(settings, tiny_dataset, progress=False)
+
+    torch.set_num_threads(1)
+    whole = run(6, "whole")
+    states = [t.state for t in whole.trials]
+    assert "stopped" in states
+    assert states.count("complete") >= 2
+    assert all(len(t.curve) == {"stopped": 1, "complete": 2}[t.state] for t in whole.trials)
+    for trials in (2, 6):
+        parts = run(trials, "parts")
+    assert outcome(parts) == outcome(whole), "stopped ones leave nothing behind that changes the next"
+
+
+def test_when_a_check_ends_a_training_then_its_own_exception_comes_through(
+    tiny_dataset: Dataset,
+) -> None:
+    from hpo_lib.families import get_family
+
+    family = get_family("NHITS_Q")
+
+    def on_check(step: int, forecasts: QuantileForecasts) -> None:
+        raise StoppedEarly("behind", 0.5, [])
+
+    with pytest.raises(StoppedEarly, match=r"^behind$"):
+        family.fit(family.defaults, tiny_dataset, Budget(steps=2, batch_size=8, checks=2), seed=1, on_check=on_check)

@@ -1,0 +1,170 @@
+"""The rule of early stopping: decisions worked by hand, and what must hold for any learning curves."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpo_lib.results import TrialRecord
+from hpo_lib.stopping import RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
+
+CHECKS = 8
+HALVING = StoppingRule(rungs=(Rung(0.25, 0.5), Rung(0.5, 0.5)), ranked_by=("mae", "winkler"), warm_up=1)
+
+
+def curve(*maes: float, winkler: float | None = None) -> list[dict[str, float]]:
+    """A curve with these MAEs; the pinball loss is a third, the interval score four times, unless given, the MAE."""
+    return [
+        {"step": 10 * i, "mae": mae, "picp": 80.0, "pinball": mae / 3, "winkler": winkler or 4 * mae}
+        for i, mae in enumerate(maes, start=1)
+    ]
+
+
+def trial(number: int, checks: Sequence[dict[str, float]], state: str = "complete") -> TrialRecord:
+    return TrialRecord(number, state, {}, curve=checks)
+
+
+def stopped(
+    rule: StoppingRule, own: Curve, trials: Sequence[TrialRecord], number: int = 9, checks: int = CHECKS
+) -> bool:
+    try:
+        rule.judge(own, checks, number, trials)
+    except StoppedEarly:
+        return True
+    return False
+
+
+# Decisions worked by hand
+
+FOUR = [trial(i, curve(*[float(mae)] * CHECKS)) for i, mae in enumerate([1, 2, 3, 4])]
+
+
+@pytest.mark.parametrize(
+    ("mae", "expected"),
+    [
+        (0.5, False),  # none of four is better
+        (2.5, False),  # two are, and 2 < 0.5 * 5
+        (3.0, False),  # an equal one is not better
+        (3.5, True),  # three are
+        (9.0, True),
+    ],
+)
+def test_when_a_trial_reaches_a_rung_then_it_ends_where_at_least_half_of_all_five_are_better(mae, expected) -> None:
+    assert stopped(HALVING, curve(mae, mae), FOUR) is expected
+
+
+def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_kept() -> None:
+    own = curve(6, 5, 4, 3.5)
+    with pytest.raises(StoppedEarly, match=r"^3 of 4 other trials had lower mae and winkler after 50% of") as caught:
+        HALVING.judge(own, CHECKS, 9, FOUR)
+    assert caught.value.share == 0.5
+    assert caught.value.curve == own
+
+
+@pytest.mark.parametrize(("length", "expected"), [(1, False), (2, True), (3, False), (4, True), (5, False), (8, False)])
+def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length: int, expected: bool) -> None:
+    assert stopped(HALVING, curve(*[9.0] * length), FOUR) is expected
+
+
+@pytest.mark.parametrize(
+    ("checks", "decided"),
+    [
+        (1, []),  # a rung never falls on the last check: there is nothing left to save
+        (2, [1]),  # both rungs fall on the first check
+        (6, [2, 3]),  # a rung is decided at the first check at or after it
+        (15, [4, 8]),
+    ],
+)
+def test_when_checks_are_few_or_many_then_a_rung_is_the_first_check_that_reaches_it(checks, decided) -> None:
+    assert [check for check in range(1, checks + 1) if HALVING.rung_at(check, checks)] == decided
+
+
+def test_when_two_rungs_fall_on_one_check_then_the_later_decides() -> None:
+    assert HALVING.rung_at(1, 2) == HALVING.rungs[1]
+
+
+def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on() -> None:
+    assert not stopped(HALVING, curve(9, 9, winkler=0.1), FOUR)
+    assert stopped(StoppingRule(HALVING.rungs, ("mae",), 1), curve(9, 9, winkler=0.1), FOUR)
+
+
+def test_when_others_fell_later_then_they_are_compared_at_the_same_share_of_their_steps() -> None:
+    late = [trial(i, curve(9, 8, 7, 1, 1, 1, 1, 1)) for i in range(4)]
+    assert not stopped(HALVING, curve(9, 8), late)
+    assert stopped(HALVING, curve(9, 8, 7, 1.1), late)
+
+
+def test_when_a_curve_rises_again_then_its_best_check_so_far_counts() -> None:
+    assert best_check(curve(3, 1, 2))["mae"] == 1
+    assert not stopped(HALVING, curve(1.5, 9), FOUR)
+    risen = [trial(i, curve(1, 9, 9, 9, 9, 9, 9, 9)) for i in range(4)]
+    assert stopped(HALVING, curve(2, 2), risen)
+
+
+def test_when_too_few_trials_are_complete_then_none_is_stopped() -> None:
+    rule = StoppingRule(HALVING.rungs, HALVING.ranked_by, warm_up=4)
+    others = [*FOUR[:3], trial(3, curve(1, 1), "stopped")]
+    assert not stopped(rule, curve(9, 9), others)
+    assert stopped(rule, curve(9, 9), [*others, trial(4, curve(*[1.0] * CHECKS))])
+
+
+def test_when_others_were_stopped_then_they_count_where_they_have_been() -> None:
+    others = [FOUR[0], *[trial(i, curve(1, 1), "stopped") for i in (1, 2, 3)]]
+    assert stopped(HALVING, curve(9, 9), others)
+    assert not stopped(HALVING, curve(9, 9, 9, 9), [trial(0, curve(*[99.0] * CHECKS)), *others[1:]])
+
+
+@pytest.mark.parametrize("state", ["failed", "interrupted", "running", "waiting"])
+def test_when_others_did_not_run_to_an_end_of_their_own_then_they_are_not_compared_with(state: str) -> None:
+    others = [trial(0, curve(*[99.0] * CHECKS)), *[trial(i, curve(1, 1), state) for i in (1, 2, 3)]]
+    assert not stopped(HALVING, curve(9, 9), others)
+
+
+def test_when_the_untuned_defaults_are_the_worst_then_they_are_trained_to_the_end_their_retry_too() -> None:
+    default = TrialRecord(0, "running", {})
+    others = [trial(i, curve(*[1.0] * CHECKS)) for i in range(1, 5)]
+    assert not stopped(HALVING, curve(9, 9), [default, *others], number=0)
+    retried = [TrialRecord(0, "interrupted", {}), *others, TrialRecord(5, "running", {}, retry_of=0)]
+    assert not stopped(HALVING, curve(9, 9), retried, number=5)
+    assert stopped(HALVING, curve(9, 9), [*retried, TrialRecord(6, "running", {})], number=6)
+
+
+# What must hold for any curves
+
+SCORES = st.floats(0.1, 10)
+CURVES = st.lists(
+    st.builds(
+        lambda mae, winkler, pinball: {"step": 1, "mae": mae, "picp": 80.0, "pinball": pinball, "winkler": winkler},
+        SCORES, SCORES, SCORES,
+    ),
+    min_size=CHECKS, max_size=CHECKS,
+)  # fmt: skip
+STUDIES = st.lists(CURVES, min_size=1, max_size=12).map(lambda curves: [trial(i, c) for i, c in enumerate(curves)])
+
+
+@settings(max_examples=100, deadline=None)
+@given(STUDIES, st.integers(1, CHECKS))
+def test_when_a_trial_is_better_than_all_others_then_it_is_never_stopped(trials, length) -> None:
+    best = [{"step": 1, "mae": 0.01, "picp": 80.0, "pinball": 0.01, "winkler": 0.01}] * length
+    assert not stopped(HALVING, best, trials, number=99)
+    assert not stopped(RULE, best, trials, number=99)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STUDIES, CURVES, st.integers(1, CHECKS), st.randoms())
+def test_when_the_other_trials_come_in_another_order_then_the_decision_is_the_same(trials, own, length, random) -> None:
+    shuffled = trials[1:]
+    random.shuffle(shuffled)  # the first one says which trial is the default
+    assert stopped(RULE, own[:length], trials, 99) is stopped(RULE, own[:length], [trials[0], *shuffled], 99)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STUDIES, CURVES, st.integers(1, CHECKS), st.sampled_from([2.0**-9, 4.0, 1024.0]))
+def test_when_the_target_has_another_unit_then_the_decision_is_the_same(trials, own, length, factor) -> None:
+    def scaled(checks: Curve) -> Curve:
+        return [{**c, **{name: c[name] * factor for name in ("mae", "pinball", "winkler")}} for c in checks]
+
+    expected = stopped(HALVING, own[:length], trials, 99)
+    rescaled = [trial(t.number, scaled(t.curve)) for t in trials]
+    assert stopped(HALVING, scaled(own[:length]), rescaled, 99) is expected
