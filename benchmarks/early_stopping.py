@@ -8,6 +8,7 @@ would have, and compares the front of what completed with the front of all.
     python benchmarks/early_stopping.py --export STUDY.db ...    # write that table from studies without early stopping
 """
 
+import argparse
 import csv
 import json
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from hpo_lib.errors import InputError
 from hpo_lib.results import TrialRecord, pareto_front
-from hpo_lib.stopping import CURVE_METRICS, Curve, StoppedEarly, StoppingRule, best_check
+from hpo_lib.stopping import CURVE_METRICS, RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
 
 TABLE = Path(__file__).parent / "results" / "learning_curves.csv"
 COLUMNS = ("dataset", "family", "trial", "params", "step", *CURVE_METRICS)
@@ -112,3 +114,89 @@ def measure(
         _, full = replay(recorded, everything, seed)
         shares.append((spent, recorded.hypervolume(trials, reference) / recorded.hypervolume(full, reference)))
     return np.array(shares)[:, 0], np.array(shares)[:, 1]
+
+
+def export(storages: Sequence[Path], table: Path = TABLE) -> None:
+    """Write the curves of studies without early stopping as one table; storages are SQLite files.
+
+    Of several studies of one family and dataset the trials are numbered on, so that the first study's defaults lead.
+
+    Raises:
+        InputError: a storage holds stopped trials, or curves of different lengths, which cannot be replayed.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rows: dict[tuple[str, str], list[tuple[str, list[dict[str, float]]]]] = {}
+    for path in storages:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
+        for name in optuna.get_all_study_names(storage):
+            study = optuna.load_study(study_name=name, storage=storage)
+            if study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.PRUNED,)):
+                raise InputError(f"{path}: holds stopped trials; give a study run with --no-early-stopping")
+            key = study.user_attrs["identity"]["dataset"], study.user_attrs["identity"]["model"]
+            for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
+                rows.setdefault(key, []).append((json.dumps(trial.params), trial.user_attrs["curve"]))
+    for key, trials in rows.items():
+        if len({len(curve) for _, curve in trials}) != 1:
+            raise InputError(f"{key}: curves differ in their number of checks; give studies of one preset")
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with table.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for key, trials in sorted(rows.items()):
+            for number, (params, curve) in enumerate(trials):
+                for check in curve:
+                    scores = (f"{check[name]:.6g}" for name in CURVE_METRICS)
+                    writer.writerow((*key, number, params, int(check["step"]), *scores))
+
+
+def alternatives() -> dict[str, StoppingRule]:
+    """Rules that were compared with the one in use, by what they are."""
+    by_pinball = replace(RULE, ranked_by=("pinball",))
+    return {
+        "the rule in use": RULE,
+        "same, ranked by pinball loss": by_pinball,
+        "same, ranked by MAE": replace(RULE, ranked_by=("mae",)),
+        "one rung: best half after 1/8": replace(RULE, rungs=(Rung(0.125, 0.5),)),
+        "three rungs, 40 % each": replace(RULE, rungs=(Rung(0.125, 0.4), Rung(0.25, 0.4), Rung(0.5, 0.4))),
+        "better than the median at every check": replace(RULE, rungs=tuple(Rung(i / 8, 0.5) for i in range(1, 8))),
+    }
+
+
+def print_table(studies: Sequence[Recorded]) -> None:
+    """Per rule and study: mean share of the steps, mean and lowest share of the hypervolume over the seeds."""
+    print(f"{len(SEEDS)} orders of up to {TRIALS} trials; share of the steps, of the hypervolume (mean, lowest)\n")
+    print(f"{'rule':40}" + "".join(f"{study.name:>30}" for study in studies))
+    for name, rule in alternatives().items():
+        cells = []
+        for study in studies:
+            steps, kept = measure(study, rule)
+            cells.append(f"{steps.mean():.3f}   {kept.mean():.4f} {kept.min():.4f}")
+        print(f"{name:40}" + "".join(f"{cell:>30}" for cell in cells))
+
+
+def bench_row(table: Path = TABLE) -> dict[str, Any]:
+    """The row of ``make bench``: mean over studies and seeds of the share of the steps, and of the hypervolume kept."""
+    measured = [measure(study, RULE) for study in load_table(table)]
+    return {
+        "work": "40-trial study, share of the steps with early stopping",
+        "ratio": float(np.mean([steps.mean() for steps, _ in measured])),
+        "hypervolume": float(np.mean([kept.mean() for _, kept in measured])),
+        "lowest_hypervolume_of_a_study": float(min(kept.mean() for _, kept in measured)),
+        "seeds": len(SEEDS),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--export", type=Path, nargs="+", metavar="STUDY.db", help="write the table from these studies")
+    arguments = parser.parse_args()
+    if arguments.export:
+        export(arguments.export, arguments.table)
+    print_table(load_table(arguments.table))
+
+
+if __name__ == "__main__":
+    main()
