@@ -67,6 +67,9 @@ class LearningFamily(Family):
             on_check(self.steps[-1], forecasts)
         return CannedForecaster(forecasts)
 
+    def refit(self, *args: Any, **kwargs: Any) -> Forecaster:
+        raise NotImplementedError
+
     def forecasts(self, params: Mapping[str, Any], dataset: Dataset, share: float) -> QuantileForecasts:
         origins = dataset.validation_origins
         actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
