@@ -106,7 +106,7 @@ def replay(recorded: Recorded, rule: StoppingRule, seed: int) -> tuple[float, li
 def measure(
     recorded: Recorded, rule: StoppingRule, reference: tuple[float, float] = (WORTHLESS_MAE, WORTHLESS_PENALTY)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Per seed: share of the steps, and of the hypervolume that the same trials have without early stopping."""
+    """[S] per seed: share of the steps, and of the hypervolume that the same trials have without early stopping."""
     everything = replace(rule, rungs=())
     shares = []
     for seed in SEEDS:
@@ -174,18 +174,6 @@ def print_table(studies: Sequence[Recorded]) -> None:
             steps, kept = measure(study, rule)
             cells.append(f"{steps.mean():.3f}   {kept.mean():.4f} {kept.min():.4f}")
         print(f"{name:40}" + "".join(f"{cell:>30}" for cell in cells))
-
-
-def bench_row(table: Path = TABLE) -> dict[str, Any]:
-    """The row of ``make bench``: mean over studies and seeds of the share of the steps, and of the hypervolume kept."""
-    measured = [measure(study, RULE) for study in load_table(table)]
-    return {
-        "work": "40-trial study, share of the steps with early stopping",
-        "ratio": float(np.mean([steps.mean() for steps, _ in measured])),
-        "hypervolume": float(np.mean([kept.mean() for _, kept in measured])),
-        "lowest_hypervolume_of_a_study": float(min(kept.mean() for _, kept in measured)),
-        "seeds": len(SEEDS),
-    }
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When a trial ends before its budget.
+    """When a trial ends before its budget. The defaults were chosen by replay, see docs/performance.md.
 
     Attributes:
         rungs: by ascending share of the steps.
@@ -44,9 +44,9 @@ class StoppingRule:
         warm_up: complete trials that a study must hold before it stops any.
     """
 
-    rungs: tuple[Rung, ...]
-    ranked_by: tuple[str, ...]
-    warm_up: int
+    rungs: tuple[Rung, ...] = (Rung(0.125, 0.45), Rung(0.25, 0.4), Rung(0.5, 0.35))
+    ranked_by: tuple[str, ...] = ("mae", "winkler")
+    warm_up: int = 4
 
     def __str__(self) -> str:
         rungs = ", ".join(f"{rung.keep:g} go on at {rung.share:g} of the steps" for rung in self.rungs)
@@ -102,7 +102,5 @@ def best_check(curve: Curve) -> Scores:
     return min(curve, key=lambda scores: scores["pinball"])
 
 
-RULE = StoppingRule(
-    rungs=(Rung(0.125, 0.45), Rung(0.25, 0.4), Rung(0.5, 0.35)), ranked_by=("mae", "winkler"), warm_up=4
-)
-"""The rule of every study, chosen by ``benchmarks/early_stopping.py``; see docs/performance.md."""
+RULE = StoppingRule()
+"""The rule of every study."""

@@ -40,6 +40,18 @@ def test_when_the_trials_fit_then_nothing_is_said(limit: float, missing: int, cl
     assert pace.shortfall(trials(600), missing) == ""
 
 
+def test_when_trials_were_stopped_early_then_the_missing_ones_are_expected_to_be_stopped_as_often(
+    clock: SimpleNamespace,
+) -> None:
+    clock.now += 900
+    half_stopped = [*trials(600), TrialRecord(1, "stopped", {}, seconds=300)]
+    assert (
+        Pace(limit_hours=2.0)
+        .shortfall(half_stopped, 20)
+        .startswith("20 trials are missing and take about 2.5 h (450 s")
+    )
+
+
 def test_when_a_recent_trial_was_longer_than_what_is_left_then_no_other_is_begun(clock: SimpleNamespace) -> None:
     pace = Pace(limit_hours=1.0)
     clock.now += 1800

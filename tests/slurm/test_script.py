@@ -65,6 +65,13 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
     assert vars(_parser().parse_args(["run", *words]))["storage"] == f"postgresql://{url}"
 
 
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_when_settings_become_words_and_are_read_again_then_early_stopping_is_as_it_was(early_stopping: bool) -> None:
+    words = options.as_words(Settings.create("NHITS_Q", "heat", early_stopping=early_stopping, job_id="x"))
+    arguments = _parser().parse_args(["run", *words, "--job-id", "x"])
+    assert options.settings(arguments).early_stopping is early_stopping
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
