@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-slurm test-all bench lint install lock clean
+.PHONY: help demo test test-slow test-slurm test-postgres test-all bench lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the fast suite. Each has one thread: more threads than cores are slower than none at all.
@@ -25,6 +25,9 @@ test-slow: $(STAMP) ## the slow tests: real trainings and real processes
 
 test-slurm: $(STAMP) ## studies as jobs of a real Slurm of one node (as root; Debian: munge slurm-client slurmctld slurmd)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --dist loadgroup tests/slurm
+
+test-postgres: $(STAMP) ## the slow tests that need PostgreSQL (Debian: postgresql)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k postgres tests/study
 
 test-all: test test-slow test-slurm ## all of them
 

@@ -34,7 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from hpo_lib.runs import run_notebook
 
-    settings = options.settings(arguments, time_budget_hours=arguments.time_budget_hours)
+    settings = options.settings(
+        arguments,
+        time_budget_hours=arguments.time_budget_hours,
+        workers=arguments.workers,
+        worker=arguments.worker,
+    )
     try:
         record = run_notebook(settings)
     except KeyboardInterrupt:
@@ -125,6 +130,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--time-budget-hours", type=float, default=0.0, help="start no trial that would probably end later"
     )
+    run.add_argument("--workers", type=int, default=1, help="processes that share the trials, on this machine")
+    run.add_argument(
+        "--worker", type=int, default=1,
+        help="number of this one among several started under one job id, on one machine or many (default: 1)",
+    )  # fmt: skip
 
     options.add_data_dir(
         add("datasets", _datasets, "List the datasets and whether their data is there.", "hpo datasets")

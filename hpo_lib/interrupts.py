@@ -39,6 +39,11 @@ def requested() -> str:
         return ""
 
 
+def request(reason: str) -> None:
+    """Ask this process to stop, as a signal would."""
+    _asked.append(reason)
+
+
 def check() -> None:
     """Raise StopRequested where a stop was asked for; cheap enough to be called after every batch."""
     if reason := requested():

@@ -23,7 +23,10 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         "--no-early-stopping", dest="early_stopping", action="store_false",
         help="train every trial to the end of its budget",
     )  # fmt: skip
-    parser.add_argument("--storage", default="sqlite", help="sqlite, journal or a database URL (default: sqlite)")
+    parser.add_argument(
+        "--storage", default="auto",
+        help="sqlite (one worker), journal, a database URL; auto, the default: as begun, else journal for several",
+    )  # fmt: skip
     parser.add_argument(
         "--policy", default="calibrated", help=f"choice from the front: {', '.join(POLICIES)} (default: calibrated)"
     )

@@ -81,6 +81,8 @@ class RunPaths:
     model: str
     dataset: str
     job_id: str
+    worker: int = 1
+    """Which of several workers, each with an executed notebook of its own, writes here; all else they share."""
 
     @property
     def study_name(self) -> str:
@@ -104,13 +106,38 @@ class RunPaths:
         return self.folder / f"study_{self.study_name}.journal"
 
     @property
-    def lock(self) -> Path:
-        """Held by the process that works on a single-worker study; the lock dies with the process."""
-        return self.folder / f".study_{self.study_name}.lock"
+    def workers(self) -> Path:
+        """Folder of what the workers of a study tell each other; of no interest once nobody works on it."""
+        return self.folder / f".workers_{self.study_name}"
+
+    @property
+    def turn(self) -> Path:
+        """Stem of the file that the worker holds who claims or ends a trial."""
+        return self.workers / "turn"
+
+    def worker_lock(self, name: str) -> Path:
+        """Held by the process that is this worker; the lock dies with the process."""
+        return self.workers / f"{name}.lock"
+
+    def worker_locks(self) -> list[Path]:
+        """Of all workers that the study ever had."""
+        return sorted(self.workers.glob("[0-9]*.lock"))
+
+    def worker_beat(self, name: str) -> Path:
+        """Written anew every few seconds by the process that is this worker, and gone when it has ended."""
+        return self.workers / f"{name}.beat"
+
+    def worker_beats(self) -> list[Path]:
+        """Of all workers that live or were killed."""
+        return sorted(self.workers.glob("*.beat"))
 
     @property
     def notebook(self) -> Path:
-        return self.folder / f"hpo_{self.study_name}.ipynb"
+        return self.folder / f"{self._notebook_stem}.ipynb"
+
+    @property
+    def _notebook_stem(self) -> str:
+        return f"hpo_{self.study_name}" + ("" if self.worker == 1 else f".worker-{self.worker}")
 
     @property
     def predictions(self) -> Path:
@@ -123,7 +150,7 @@ class RunPaths:
 
     def attempt_notebook(self, attempt: int) -> Path:
         """Where the executed notebook of an earlier attempt is kept when the study is continued."""
-        return self.folder / f"hpo_{self.study_name}.attempt-{attempt}.ipynb"
+        return self.folder / f"{self._notebook_stem}.attempt-{attempt}.ipynb"
 
     @property
     def pareto_front(self) -> Path:

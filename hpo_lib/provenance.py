@@ -30,14 +30,18 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def code_provenance() -> dict[str, Any]:
-    """Version, git commit (with ``+changes`` where the tree differs from it), package versions, Python and device."""
+def code_provenance(threads: int | None = None) -> dict[str, Any]:
+    """Version, git commit (with ``+changes`` where the tree differs from it), package versions, Python and device.
+
+    Args:
+        threads: of the processes that do the work, where that is not this one.
+    """
     return {
         "hpo_lib": __version__,
         "git_commit": git_commit(),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
-        "device": device_name(),
+        "device": device_name(threads),
     }
 
 
@@ -50,11 +54,15 @@ def git_commit() -> str | None:
         return None
 
 
-def device_name() -> str:
-    """The GPU's name, or ``cpu`` with the number of threads that torch uses."""
+def device_name(threads: int | None = None) -> str:
+    """The GPU's name, or ``cpu`` with the number of threads, by default those that torch uses here."""
     import torch  # heavy, and only wanted where a study runs
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads"
+    return (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"cpu, {threads or torch.get_num_threads()} threads"
+    )
 
 
 def _git(*arguments: str) -> str:

@@ -10,6 +10,7 @@ from hpo_lib.errors import HpoError, InputError, StudyError
 from hpo_lib.families import family_names
 from hpo_lib.families.base import unknown_family
 from hpo_lib.paths import RunPaths
+from hpo_lib.presence import Presence
 from hpo_lib.records import attempts, read_record
 from hpo_lib.settings import Settings
 
@@ -24,7 +25,7 @@ def check(settings: Settings) -> RunPaths:
         raise unknown_family(settings.model)
     spec = load_spec(settings.dataset)
     load_dataset(spec, settings.data_dir)
-    return RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id)
+    return RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
 
 
 def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Path:
@@ -43,7 +44,8 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
     from papermill.exceptions import PapermillExecutionError
 
     run.folder.mkdir(parents=True, exist_ok=True)
-    _keep_earlier(run)
+    with Presence(run, str(settings.worker)):  # of a worker that runs, the record stays where it is
+        _keep_earlier(run)
     try:
         with interrupts.relaying():
             papermill.execute_notebook(

@@ -3,6 +3,7 @@
 import ast
 import datetime as dt
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,7 +15,7 @@ from hpo_lib.errors import InputError, choices
 POLICIES = ("calibrated", "lowest_mae", "knee")
 PRESETS = ("auto", "test", "laptop", "a100")
 RECIPES = ("standard", "plain")
-STORAGES = ("sqlite", "journal")
+STORAGES = ("auto", "sqlite", "journal")
 DEFAULT_TRIALS = 50
 TEST_TRIALS = 3
 
@@ -34,7 +35,10 @@ class Settings:
         recipe: how windows are made: ``standard``, or ``plain`` as in the seed document; see `families.base.RECIPES`.
         time_budget_hours: no trial starts that would probably end later; 0: no limit.
         early_stopping: trials that fall behind are stopped before their budget is spent, see `hpo_lib.stopping`.
-        storage: ``sqlite`` (one worker), ``journal``, or a database URL.
+        storage: ``sqlite`` (one worker), ``journal`` (a file that workers on several machines may share), a database
+            URL, or ``auto``: the one that the study was begun with, else journal for several workers, sqlite for one.
+        workers: processes that work on the study on this machine.
+        worker: number of this worker among those that were started under one job id, each on its machine, from 1 on.
         policy: how the configuration is chosen from the Pareto front.
         data_dir: folder below which the dataset's CSV lies.
         runs_dir: folder below which the study's folder is made.
@@ -51,6 +55,8 @@ class Settings:
     time_budget_hours: float
     early_stopping: bool
     storage: str
+    workers: int
+    worker: int
     policy: str
     data_dir: Path
     runs_dir: Path
@@ -69,6 +75,7 @@ class Settings:
         value = _Values({**_DEFAULTS, "model": model, "dataset": dataset, **given})
         test = value.flag("test")
         trials = value.whole("trials", minimum=0) or (TEST_TRIALS if test else DEFAULT_TRIALS)
+        workers, worker = value.whole("workers", minimum=1), value.whole("worker", minimum=1)
         return cls(
             model=value.text("model"),
             dataset=value.text("dataset"),
@@ -80,7 +87,9 @@ class Settings:
             recipe=value.one_of("recipe", RECIPES),
             time_budget_hours=value.hours("time_budget_hours"),
             early_stopping=value.flag("early_stopping"),
-            storage=_checked_storage(value.text("storage")),
+            storage=_checked_storage(value.text("storage"), workers, worker),
+            workers=workers,
+            worker=worker,
             policy=value.one_of("policy", POLICIES),
             data_dir=Path(value.text("data_dir", empty=True) or paths.DATA_DIR).expanduser(),
             runs_dir=Path(value.text("runs_dir", empty=True) or paths.RUNS_DIR).expanduser(),
@@ -132,7 +141,9 @@ _DEFAULTS: dict[str, Any] = {
     "recipe": "standard",
     "time_budget_hours": 0.0,
     "early_stopping": True,
-    "storage": "sqlite",
+    "storage": "auto",
+    "workers": 1,
+    "worker": 1,
     "policy": "calibrated",
     "data_dir": "",
     "runs_dir": "",
@@ -172,12 +183,28 @@ def injected_names(cells: Sequence[str]) -> list[str]:
     return names
 
 
-def _checked_storage(value: str) -> str:
-    if value in STORAGES or "://" in value:
+_PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]+(?=@)|([?&]password=)[^&]+")
+
+
+def _checked_storage(value: str, workers: int, worker: int) -> str:
+    if value not in STORAGES and "://" not in value:
+        raise InputError(
+            f"storage is {value!r}; {choices(value, STORAGES)}, or a database URL such as postgresql://user@host/db"
+        )
+    if (shown := _PASSWORD.sub(r"\1\2***", value)) != value:
+        raise InputError(
+            f"storage is {shown!r} with a password, which would be written into the record; leave it out of the URL and "
+            "give it in the environment variable PGPASSWORD or in ~/.pgpass"
+        )
+    if (workers, worker) == (1, 1):
         return value
-    raise InputError(
-        f"storage is {value!r}; {choices(value, STORAGES)}, or a database URL such as postgresql://user@host/db"
-    )
+    if value.startswith("sqlite"):
+        several = f"workers is {workers}" if workers > 1 else f"worker is {worker}"
+        raise InputError(
+            f"storage is {value!r}, which serves one worker, but {several}; expected journal (a file on a file system "
+            "that the workers share) or a PostgreSQL URL: leave storage at auto, or ask for one worker"
+        )
+    return "journal" if value == "auto" else value
 
 
 class _Values(dict[str, Any]):

@@ -10,12 +10,13 @@ from hpo_lib import paths, results
 from hpo_lib.errors import InputError
 from hpo_lib.pace import seconds_per_trial
 from hpo_lib.paths import RunPaths
+from hpo_lib.presence import somebody_lives
 from hpo_lib.records import attempts, read_record
 from hpo_lib.results import TrialRecord
 from hpo_lib.settings import DEFAULT_TRIALS
 from hpo_lib.slurm.queue import Job
 from hpo_lib.slurm.script import TEST_COMMENT
-from hpo_lib.storage import StudyLock, read_study
+from hpo_lib.storage import read_study
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ class _Files:
 
 
 def _state(run: RunPaths, found: _Files, job: Job | None) -> tuple[str, str]:
-    if StudyLock.is_held(run.lock) or (job and _is_active(job) and job.state != "PENDING"):
+    if somebody_lives(run) or (job and _is_active(job) and job.state != "PENDING"):
         return "running", ""
     if found.finished >= found.asked > 0:
         return "done", ""

@@ -1,29 +1,31 @@
-"""Where a study lives, and who may work on it."""
+"""Where a study lives: a SQLite file for one worker, a journal file or a database for several."""
 
 import re
 import sqlite3
 import urllib.parse
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
-from hpo_lib.errors import InputError, StudyError
+from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+    from optuna.storages.journal import JournalFileBackend
     from optuna.study import Study
 
 
 def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
-    """The storage that the setting ``storage`` names: a SQLite file, a journal file, or a database URL."""
+    """The storage that the setting ``storage`` names, see `storage_url`.
+
+    Raises:
+        InputError: the study was begun with another storage; the database cannot be reached.
+    """
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
 
     run.folder.mkdir(parents=True, exist_ok=True)
+    kind = _resolved(kind, run)
     for other, file in (("sqlite", run.sqlite), ("journal", run.journal)):
         if kind != other and file.exists():
             raise InputError(
@@ -31,12 +33,14 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
                 "choose another job_id, or go back to that storage"
             )
     if kind == "journal":
-        return JournalStorage(JournalFileBackend(str(run.journal)))
-    return RDBStorage(storage_url(kind, run))
+        return JournalStorage(_journal(run))
+    # A connection may have been cut while a trial was trained; it is tried before it is used.
+    return RDBStorage(storage_url(kind, run), engine_kwargs={"pool_pre_ping": True})
 
 
 def storage_url(kind: str, run: RunPaths) -> str:
     """What the record says and ``optuna-dashboard`` takes: a URL, or the path of the journal file."""
+    kind = _resolved(kind, run)
     if kind == "sqlite":
         return f"sqlite:///{run.sqlite}"
     return str(run.journal) if kind == "journal" else kind
@@ -44,6 +48,7 @@ def storage_url(kind: str, run: RunPaths) -> str:
 
 def recorded_url(kind: str, run: RunPaths) -> str:
     """The storage as a record names it: relative to the record's own folder, and without a password."""
+    kind = _resolved(kind, run)
     if kind == "sqlite":
         return f"sqlite:///{run.sqlite.name}"
     return run.journal.name if kind == "journal" else re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", kind)
@@ -91,34 +96,30 @@ def check_identity(begun_with: Mapping[str, Any], identity: Mapping[str, Any], j
             )
 
 
-class StudyLock:
-    """Held while a worker runs; ends with the process however that dies, so a held lock means a living worker."""
+def _resolved(kind: str, run: RunPaths) -> str:
+    """``auto`` is the file that is there, and SQLite for a new study; `Settings` has made it a journal for several."""
+    if kind != "auto":
+        return kind
+    return "journal" if run.journal.exists() else "sqlite"
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(path)
-        self._path = path
 
-    def __enter__(self) -> "StudyLock":
-        try:
-            self._lock.acquire(timeout=1)  # `is_held` takes it for a moment
-        except Timeout:
-            raise StudyError(
-                f"another process works on this study (it holds {self._path}); wait for it, stop it, "
-                "or choose another job_id"
-            ) from None
-        return self
+def _journal(run: RunPaths) -> "JournalFileBackend":
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-    @staticmethod
-    def is_held(path: Path) -> bool:
-        """Whether a process of this machine works on the study."""
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path, timeout=0, is_singleton=False):
-                return False
-        except Timeout:
-            return True
+    file = run.journal
 
-    def __exit__(self, *exception: object) -> None:
-        self._lock.release()
+    class Lock(JournalFileOpenLock):
+        """Cuts off the half line that a writer leaves which is killed in mid-write; it would spoil the whole file."""
+
+        def acquire(self) -> bool:
+            acquired = super().acquire()
+            with file.open("rb+") as stream:
+                end = stream.seek(0, 2)
+                at = end
+                while at and (stream.seek(at - 1), stream.read(1))[1] != b"\n":
+                    at -= 1
+                if at < end:
+                    stream.truncate(at)
+            return acquired
+
+    return JournalFileBackend(str(file), lock_obj=Lock(str(file)))

@@ -1,21 +1,21 @@
-"""The study: create or resume, ask, train, score, tell; nothing is lost and nothing is done twice.
+"""The study: create, resume or join, ask, train, score, tell; nothing is lost and nothing is done twice.
 
-Only this module and those that it is made of (`storage`, `trials`, `optuna_figures`) import optuna at run time.
+Only this module and those that it is made of (`storage`, `presence`, `claims`, `trials`, `optuna_figures`) import
+optuna at run time.
 """
 
 import datetime as dt
-import hashlib
 import math
 import re
 import time
 from dataclasses import asdict
 from typing import Any
 
-import optuna
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial
 from tqdm.auto import tqdm
 
 from hpo_lib import interrupts, results
+from hpo_lib.claims import Claims
 from hpo_lib.data.load import Dataset, load_dataset
 from hpo_lib.data.registry import load_spec
 from hpo_lib.errors import StudyError
@@ -28,51 +28,74 @@ from hpo_lib.objectives import OBJECTIVES
 from hpo_lib.optuna_figures import write_optuna_figures
 from hpo_lib.pace import Pace
 from hpo_lib.paths import RunPaths
+from hpo_lib.presence import Presence
 from hpo_lib.provenance import code_provenance, data_provenance
 from hpo_lib.results import TrialRecord
 from hpo_lib.settings import Settings
 from hpo_lib.stopping import CURVE_METRICS, RULE, StoppedEarly
-from hpo_lib.storage import StudyLock, check_identity, open_storage, recorded_url, storage_url
+from hpo_lib.storage import recorded_url, storage_url
 from hpo_lib.study_run import StudyRun
-from hpo_lib.trials import distribution, quiet_optuna, record_stop, trial_record
-
-MAX_ATTEMPTS = 3
-"""Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
+from hpo_lib.trials import attributes_of_stop, distribution
+from hpo_lib.workers import Pool, fitting, threads_asked, usable_cores
 
 ALIKE_FAILURES = 3
 """This many failures with one cause, before any trial completed, end the study."""
 
+POLL = 2.0
+"""Seconds between two looks at a study whose last trials are run by other workers."""
+
 
 def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: bool = True) -> StudyRun:
-    """Run or resume a study until it holds ``settings.trials`` finished trials, and write its record after each.
+    """Run, resume or join a study until it holds ``settings.trials`` finished trials, and write its record after each.
 
     Raises:
         InputError: wrong model, dataset or data; a job id that belongs to a study of other data or settings.
-        StudyError: another process works on the study; all first trials failed alike; no trial completed.
+        StudyError: this worker of the study runs already; all first trials failed alike; no trial completed.
     """
     family = get_family(settings.model)
     dataset = dataset or load_dataset(load_spec(settings.dataset), settings.data_dir)
-    worker = _Worker(settings, family, dataset)
-    with StudyLock(worker.paths.lock), interrupts.listening():
+    workers, threads, sentence = fitting(settings.workers, usable_cores(), threads_asked())
+    worker = _Worker(settings, family, dataset, str(settings.worker), threads if workers > 1 else None)
+    with worker.presence, interrupts.listening():
         worker.open()
-        worker.run(progress)
+        if sentence:
+            print(f"{sentence[0].upper()}{sentence[1:]}.")
+        if (done := worker.n_finished()) >= settings.trials:
+            print(f"The study holds {done} finished trials already, so nothing is trained; ask for more with `trials`.")
+        elif workers > 1:
+            worker.supervise(Pool(settings, dataset, workers, threads), progress)
+        else:
+            worker.run(progress)
         return worker.finish()
 
 
+def work(settings: Settings, dataset: Dataset, name: str) -> None:
+    """Work on a study that is open already, as one of the processes of its `Pool`."""
+    worker = _Worker(settings, get_family(settings.model), dataset, name)
+    with worker.presence:
+        worker.open()
+        worker.run(progress=False)
+
+
 class _Worker:
-    def __init__(self, settings: Settings, family: Family, dataset: Dataset) -> None:
+    def __init__(
+        self, settings: Settings, family: Family, dataset: Dataset, name: str, threads: int | None = None
+    ) -> None:
         self.settings, self.family, self.dataset = settings, family, dataset
-        self.paths = RunPaths(settings.runs_dir, settings.model, dataset.spec.name, settings.job_id)
+        self.paths = RunPaths(settings.runs_dir, settings.model, dataset.spec.name, settings.job_id, settings.worker)
         self.budget_name = settings.budget_name
         self.budget = family.budgets[self.budget_name]
         self.recipe = RECIPES[settings.recipe]
-        self.distributions = {name: distribution(d) for name, d in family.search_space.items()}
+        self.presence = Presence(self.paths, name)
+        distributions = {name: distribution(d) for name, d in family.search_space.items()}
+        self.claims = Claims(settings, self.paths, self.presence, distributions)
+        self.records = self.claims.records
         self.pace = Pace(settings.time_budget_hours)
         self.rule = RULE if settings.early_stopping else None
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         self.baselines = validation_baselines(dataset)
         self.provenance = {
-            **code_provenance(),
+            **code_provenance(threads),
             "data": data_provenance(dataset),
             "seed": settings.seed,
             "preset": self.budget_name,
@@ -84,14 +107,6 @@ class _Worker:
 
     def open(self) -> None:
         """Create the study, or take up the one that is there after checking that it is the same one."""
-        with quiet_optuna():
-            self.study = optuna.create_study(
-                study_name=self.paths.study_name,
-                storage=open_storage(self.settings.storage, self.paths),
-                directions=[objective.direction for objective in OBJECTIVES.values()],
-                load_if_exists=True,
-            )
-            self.study.set_metric_names(list(OBJECTIVES))
         identity = {
             "model": self.settings.model,
             "dataset": self.dataset.spec.name,
@@ -105,92 +120,69 @@ class _Worker:
             "objectives": list(OBJECTIVES),
             "early_stopping": str(self.rule or "off"),
         }
-        begun_with = self.study.user_attrs.get("identity")
-        if begun_with is None:
-            self.study.set_user_attr("identity", identity)
-        else:
-            check_identity({"early_stopping": "off", **begun_with}, identity, self.settings.job_id)
-        self.study.set_user_attr("trials_asked", self.settings.trials)
-        self._reclaim()
-        if not self.study.get_trials(deepcopy=False):
-            self.study.enqueue_trial(dict(self.family.defaults))
+        self.claims.open(identity, self.family.defaults)
 
-    def _reclaim(self) -> None:
-        """Trials that a dead worker left behind are marked and tried again. The lock says that no worker lives."""
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._interrupt(trial._trial_id, trial.number)
-        trials = self.study.get_trials(deepcopy=False)
-        retried = {trial.user_attrs.get("retry_of") for trial in trials}
-        for trial in trials:
-            if "interrupted" not in trial.user_attrs or trial.number in retried or "cause" in trial.user_attrs:
-                continue
-            attempt = trial.user_attrs.get("attempt", 1)
-            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-            # A worker that died while it drew parameters: they are drawn anew, as they were, see `_one_trial`.
-            if set(params) != set(self.distributions):
-                continue
-            attempt += "asked_to_stop" not in trial.user_attrs
-            self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number, "attempt": attempt})
-
-    def _interrupt(self, trial_id: int, number: int, asked_to_stop: str = "") -> None:
-        storage = self.study._storage
-        attempt = storage.get_trial(trial_id).user_attrs.get("attempt", 1)
-        storage.set_trial_user_attr(trial_id, "interrupted", True)
-        if asked_to_stop:  # says nothing against the configuration
-            storage.set_trial_user_attr(trial_id, "asked_to_stop", asked_to_stop)
-        elif attempt >= MAX_ATTEMPTS:
-            cause = f"the worker died during this configuration {attempt} times, perhaps for want of memory"
-            storage.set_trial_user_attr(trial_id, "cause", cause)
-        self.study.tell(number, state=TrialState.FAIL)
+    def n_finished(self) -> int:
+        return sum(record.finished for record in self.records())
 
     def run(self, progress: bool) -> None:
         """Work until the study holds all its trials or has to stop."""
-        done = self._n_finished()
-        if done >= self.settings.trials:
-            print(f"The study holds {done} finished trials already, so nothing is trained; ask for more with `trials`.")
-            return
-        bar = tqdm(total=self.settings.trials, initial=done, unit="trial", disable=not progress)
-        with bar:
-            while (done := self._n_finished()) < self.settings.trials and not self._must_stop():
+        with self._bar(progress) as bar:
+            while self.n_finished() < self.settings.trials and not self._must_stop():
+                trial = self.claims.claim()
+                if trial is None:
+                    time.sleep(POLL)  # the others run all that is left; should one of them die, its trial is tried here
+                    continue
                 try:
-                    record = self._one_trial(done)
+                    record = self._one_trial(trial)
                 except interrupts.StopRequested:
                     continue
-                bar.update()
-                completed = any(t.state == "complete" for t in self.records())
-                self._report(bar, record, self._write() if completed else None)
-                self._check_failures()
-                if shortfall := self.pace.shortfall(self.records(), bar.total - bar.n):
+                records = self.records()
+                finished = sum(t.finished for t in records)
+                bar.update(finished - bar.n)
+                completed = any(t.state == "complete" for t in records)
+                self._report(bar, record, finished, self._write() if completed else None)
+                self._check_failures(records)
+                if shortfall := self.pace.shortfall(records, self.settings.trials - finished):
                     bar.write(shortfall)
 
-    def _n_finished(self) -> int:
-        return sum(record.finished for record in self.records())
+    def supervise(self, pool: Pool, progress: bool) -> None:
+        """Let processes do the work, and show what they say, until the study holds all its trials or has to stop."""
+        before = self.n_finished()
+        with self._bar(progress) as bar, pool:
+            for line in pool.lines():
+                if line:
+                    bar.write(line)
+                if (done := self.n_finished()) > before:
+                    pool.progressed()
+                    bar.update(done - before)
+                    before = done
+                if interrupts.requested():
+                    break
+        self.claims.reclaim()
+        if self.n_finished() < self.settings.trials and not self._must_stop():
+            raise StudyError("the worker processes were asked to end; run again under the same job_id to go on")
 
-    def _one_trial(self, n_finished: int) -> TrialRecord:
-        # The sampler is seeded anew from what the study holds, so that a resumed study goes on as it would have.
-        seed = int.from_bytes(hashlib.sha256(f"{self.settings.seed}/{n_finished}".encode()).digest()[:4], "big")
-        with quiet_optuna():
-            self.study.sampler = optuna.samplers.TPESampler(seed=seed)
-            trial = self.study.ask(self.distributions)
+    def _bar(self, progress: bool) -> "tqdm[Any]":
+        return tqdm(total=self.settings.trials, initial=self.n_finished(), unit="trial", disable=not progress)
+
+    def _one_trial(self, trial: Trial) -> TrialRecord:
         begun = time.monotonic()
+        values, attributes = None, {}
         try:
-            values = self._train_and_score(trial)
+            try:
+                values = self._train_and_score(trial)
+            except interrupts.StopRequested:
+                raise
+            except StoppedEarly as stop:
+                attributes = attributes_of_stop(stop)
+            except Exception as error:  # whatever a library raises is this trial's cause, kept and shown; no score
+                attributes = {"cause": _one_line(error)}
+            return self.claims.end(trial, time.monotonic() - begun, values, attributes)
         except (KeyboardInterrupt, SystemExit, interrupts.StopRequested) as stop:
-            self._interrupt(trial._trial_id, trial.number, asked_to_stop=interrupts.requested())
+            self.claims.interrupt(trial, interrupts.requested() or type(stop).__name__)
             interrupts.check()  # Lightning has its own way to end at a SIGTERM, a SystemExit
             raise stop
-        except StoppedEarly as stop:
-            trial.set_user_attr("seconds", time.monotonic() - begun)
-            record_stop(trial, stop)
-            self.study.tell(trial, state=TrialState.PRUNED)
-        except Exception as error:  # whatever a library raises is this trial's cause, kept and shown; never a score
-            trial.set_user_attr("cause", _one_line(error))
-            trial.set_user_attr("seconds", time.monotonic() - begun)
-            self.study.tell(trial, state=TrialState.FAIL)
-        else:
-            trial.set_user_attr("seconds", time.monotonic() - begun)
-            self.study.tell(trial, values)
-        return trial_record(self.study.trials[trial.number])
 
     def _train_and_score(self, trial: Trial) -> list[float]:
         curve: list[dict[str, float]] = []
@@ -221,8 +213,8 @@ class _Worker:
         trial.set_user_attr("curve", curve)
         return [objective.value(evaluation.scores) for objective in OBJECTIVES.values()]
 
-    def _check_failures(self) -> None:
-        finished = [t for t in self.records() if t.finished]
+    def _check_failures(self, records: list[TrialRecord]) -> None:
+        finished = [t for t in records if t.finished]
         alike = {re.sub(r"\d+", "", t.cause) for t in finished}  # sizes, counts and steps may differ
         if len(finished) >= ALIKE_FAILURES and all(t.state == "failed" for t in finished) and len(alike) == 1:
             raise StudyError(
@@ -235,14 +227,13 @@ class _Worker:
         self.stop_reason = f"request to stop ({signal})" if signal else self.pace.out_of_time(self.records())
         return self.stop_reason != ""
 
-    def records(self) -> list[TrialRecord]:
-        return [trial_record(trial) for trial in self.study.get_trials(deepcopy=False)]
-
     def _write(self) -> dict[str, Any]:
-        records = self.records()
+        return self.claims.write(self._result)
+
+    def _result(self, records: list[TrialRecord]) -> dict[str, Any]:
         finished = sum(record.finished for record in records)
         status = "complete" if finished >= self.settings.trials else ("stopped" if self.stop_reason else "running")
-        result = results.study_result(
+        return results.study_result(
             model=self.settings.model,
             dataset=self.dataset.spec.name,
             job_id=self.settings.job_id,
@@ -256,15 +247,13 @@ class _Worker:
             baselines=self.baselines,
             provenance=self.provenance,
         )
-        results.write_json(self.paths.best_params, result)
-        return result
 
-    def _report(self, bar: "tqdm[Any]", record: TrialRecord, result: dict[str, Any] | None) -> None:
+    def _report(self, bar: "tqdm[Any]", record: TrialRecord, finished: int, result: dict[str, Any] | None) -> None:
         unit = self.dataset.spec.unit
         if record.state == "complete":
             line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
         else:
-            line = f"{record.state}: {record.cause}"
+            line = f"{record.state}: {record.cause or 'the other workers took this one for dead and try it again'}"
         if result is None:
             summary = "no trial completed yet"
         else:
@@ -272,7 +261,7 @@ class _Worker:
             scores = f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
             summary = f"front of {front}, chosen trial {chosen}: {scores}"
         bar.set_postfix_str(summary)
-        bar.write(f"{bar.n}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
+        bar.write(f"{finished}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
 
     def finish(self) -> StudyRun:
         """Write the last record and the optuna figures."""
@@ -281,7 +270,7 @@ class _Worker:
         if self.stop_reason:
             print(f"Stopped early, {self.stop_reason}; run again under the same job_id to go on.")
         result = self._write()
-        write_optuna_figures(self.study, self.paths, self.dataset)
+        write_optuna_figures(self.claims.study, self.paths, self.dataset)
         return StudyRun(
             settings=self.settings,
             dataset=self.dataset,

@@ -3,10 +3,11 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.families.base import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.objectives import OBJECTIVES
@@ -45,11 +46,9 @@ def trial_record(trial: FrozenTrial) -> TrialRecord:
     )
 
 
-def record_stop(trial: Trial, stop: StoppedEarly) -> None:
-    """Keep with an optuna trial why and where it was stopped, and its learning curve up to there."""
-    trial.set_user_attr("cause", str(stop))
-    trial.set_user_attr("stopped_at", stop.share)
-    trial.set_user_attr("curve", list(stop.curve))
+def attributes_of_stop(stop: StoppedEarly) -> dict[str, Any]:
+    """What an optuna trial keeps of why and where it was stopped, and its learning curve up to there."""
+    return {"cause": str(stop), "stopped_at": stop.share, "curve": list(stop.curve)}
 
 
 def _state(trial: FrozenTrial) -> str:

@@ -36,20 +36,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"errors", "paths"},
     "provenance": {"hpo_lib", "paths", "data"},
     "storage": {"errors", "paths"},
+    "presence": {"errors", "paths"},
     "study_run": {"paths", "settings", "forecasts", "data", "results"},
     "stopping": {"results"},
     "trials": {"families", "objectives", "results", "stopping"},
     "optuna_figures": {"paths", "data", "objectives", "trials"},
+    "claims": {"errors", "paths", "settings", "objectives", "results", "storage", "presence", "trials"},
+    "workers": {"errors", "paths", "settings", "data"},
     "study": {
         "errors", "paths", "settings", "forecasts", "metrics", "data", "families", "objectives", "evaluation",
         "results", "provenance", "stopping", "storage", "study_run", "trials", "optuna_figures", "interrupts", "pace",
+        "presence", "claims", "workers",
     },
+    "worker_process": {"errors", "interrupts", "study", "workers"},
     "figures": {"forecasts", "data", "results"},
     "report": {"data", "results", "study_run"},
-    "runs": {"errors", "interrupts", "paths", "settings", "data", "families", "records"},
+    "runs": {"errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
     "slurm": {"errors", "interrupts", "options", "paths", "settings", "data", "records", "results", "runs"},
     "doctor": {"hpo_lib", "errors", "paths", "data", "provenance"},
-    "status": {"errors", "paths", "settings", "results", "pace", "records", "storage", "trials", "slurm"},
+    "status": {"presence", "errors", "paths", "settings", "results", "pace", "records", "storage", "trials", "slurm"},
     "verify": {"errors", "paths", "forecasts", "metrics", "data", "objectives", "evaluation", "results"},
     "cli": {"status", "verify", "errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm"},
     "__main__": {"cli"},
@@ -57,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Library -> rooms that may import it at run time, be it inside a function.
 HEAVY: dict[str, set[str]] = {
-    "optuna": {"study", "storage", "trials", "optuna_figures"},
+    "optuna": {"study", "storage", "presence", "trials", "optuna_figures", "claims"},
     "torch": {"families", "settings", "provenance"},
     "pytorch_lightning": {"families"},
     "darts": {"families"},
@@ -144,7 +149,7 @@ def test_when_a_heavy_library_is_imported_then_only_where_it_belongs(library: st
 
 
 def test_when_everything_but_study_and_families_is_imported_then_no_training_library_is_loaded() -> None:
-    searching = {"study", "trials", "optuna_figures"}
+    searching = {"study", "trials", "optuna_figures", "claims", "worker_process"}
     light = [m for m in MODULES if room(m) not in {*searching, "families"} or m == "hpo_lib.families.base"]
     assert {"hpo_lib.figures", "hpo_lib.results", "hpo_lib.cli", "hpo_lib.report", "hpo_lib.metrics"} <= set(light)
     heavy = ["torch", "darts", "neuralforecast", "pytorch_lightning", "ray", "optuna", "papermill"]

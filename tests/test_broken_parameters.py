@@ -16,9 +16,9 @@ ID = (
 )
 FIELDS = (
     "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, time_budget_hours, early_stopping, storage, "
-    "policy, data_dir, runs_dir"
+    "workers, worker, policy, data_dir, runs_dir"
 )
-STORAGE = "Allowed: sqlite, journal, or a database URL such as postgresql://user@host/db"
+STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
 POLICY = "Allowed: calibrated, lowest_mae, knee"
 WHOLE = "expected a whole number of at least 0"
@@ -27,7 +27,7 @@ HOURS = "expected a number of hours, 0 for no limit"
 
 WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"trails": 5}, f"parameter 'trails' is unknown; did you mean trials? {FIELDS}"),
-    ({"workers": 5}, f"parameter 'workers' is unknown; {FIELDS}"),
+    ({"gpus": 5}, f"parameter 'gpus' is unknown; {FIELDS}"),
     ({"model": 5}, "parameter model is 5, expected a text"),
     ({"model": ""}, "parameter model is '', expected a text"),
     ({"model": None}, "parameter model is None, expected a text"),
@@ -52,6 +52,28 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"storage": "sqlit"}, f"storage is 'sqlit'; did you mean sqlite? {STORAGE}"),
     ({"storage": "study.db"}, f"storage is 'study.db'; {STORAGE}"),
     ({"storage": None}, "parameter storage is None, expected a text"),
+    (
+        {"storage": "postgresql://me:secret@host:5432/db"},
+        "storage is 'postgresql://me:***@host:5432/db' with a password, which would be written into the "
+        "record; leave it out of the URL and give it in the environment variable PGPASSWORD or in ~/.pgpass",
+    ),
+    (
+        {"storage": "postgresql://me@host/db?password=secret&sslmode=require"},
+        "storage is 'postgresql://me@host/db?password=***&sslmode=require' with a password, which would be written into the "
+        "record; leave it out of the URL and give it in the environment variable PGPASSWORD or in ~/.pgpass",
+    ),
+    (
+        {"storage": "sqlite", "workers": 2},
+        "storage is 'sqlite', which serves one worker, but workers is 2; expected journal (a file on a file system "
+        "that the workers share) or a PostgreSQL URL: leave storage at auto, or ask for one worker",
+    ),
+    (
+        {"storage": "sqlite:///study.db", "worker": 3},
+        "storage is 'sqlite:///study.db', which serves one worker, but worker is 3; expected journal (a file on a file "
+        "system that the workers share) or a PostgreSQL URL: leave storage at auto, or ask for one worker",
+    ),
+    ({"workers": 0}, "parameter workers is 0, expected a whole number of at least 1"),
+    ({"worker": 0}, "parameter worker is 0, expected a whole number of at least 1"),
     ({"time_budget_hours": None}, f"parameter time_budget_hours is None, {HOURS}"),
     ({"time_budget_hours": float("inf")}, f"parameter time_budget_hours is inf, {HOURS}"),
     ({"time_budget_hours": -2.5}, f"parameter time_budget_hours is -2.5, {HOURS}"),

@@ -15,6 +15,8 @@ from hpo_lib import paths
 from hpo_lib.cli import _parser, main
 from hpo_lib.data.load import load_dataset
 from hpo_lib.data.registry import known_datasets, load_spec
+from hpo_lib.paths import RunPaths
+from hpo_lib.presence import Presence
 
 COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
 
@@ -179,13 +181,24 @@ def test_when_a_study_is_run_then_the_template_gets_the_parameters_and_the_recor
     assert call["parameters"] == {
         "model": "TFT_Q", "dataset": str(small), "trials": 7, "job_id": "4711", "seed": 3, "test": False,
         "preset": "auto", "recipe": "standard", "time_budget_hours": 1.5, "early_stopping": True, "storage": "journal",
-        "policy": "calibrated", "data_dir": str(small.parent), "runs_dir": str(small.parent / "runs"),
+        "workers": 1, "worker": 1, "policy": "calibrated", "data_dir": str(small.parent), "runs_dir": str(small.parent / "runs"),
     }  # fmt: skip
 
 
 def test_when_early_stopping_is_switched_off_then_the_notebook_gets_to_know(small, papermill) -> None:
     assert run(small, "--no-early-stopping") == 0
     assert papermill.calls[0]["parameters"]["early_stopping"] is False
+
+
+def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(small, papermill, capsys) -> None:
+    assert run(small) == 0
+    runs = RunPaths(small.parent / "runs", "TFT_Q", "small", "4711")
+    with Presence(runs, "1"):
+        assert run(small) == 1
+        assert "another process works on this study" in capsys.readouterr().err
+        assert run(small, "--worker", "2") == 0
+    names = {file.name: file.read_text(encoding="utf-8") for file in runs.folder.glob("*.ipynb")}
+    assert names == {runs.notebook.name: "attempt 1", "hpo_TFT_Q_small_4711.worker-2.ipynb": "attempt 2"}
 
 
 def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(small, papermill) -> None:

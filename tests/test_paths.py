@@ -25,6 +25,13 @@ def test_when_a_study_is_saved_then_its_files_have_the_names_that_readers_rely_o
     assert getattr(RUN, file) == Path("runs/TFT_Q_heat") / name
 
 
+def test_when_a_further_worker_keeps_its_notebook_then_it_has_a_name_of_its_own_and_all_else_is_shared() -> None:
+    third = RunPaths(Path("runs"), "TFT_Q", "heat", "4711", worker=3)
+    assert third.notebook == Path("runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.ipynb")
+    assert third.attempt_notebook(2) == Path("runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.attempt-2.ipynb")
+    assert (third.best_params, third.journal, third.turn) == (RUN.best_params, RUN.journal, RUN.turn)
+
+
 def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
     files = [RUN.trial_predictions(number).name for number in (0, 9, 10, 100, 9999)]
     assert files == sorted(files)

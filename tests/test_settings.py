@@ -56,9 +56,8 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     assert re.fullmatch(r"local-\d{8}-\d{6}", settings.job_id)
     assert dataclasses.replace(settings, job_id="") == Settings(
         model="TFT_Q", dataset="heat", trials=50, job_id="", seed=42, test=False, preset="auto",
-        recipe="standard", time_budget_hours=0.0, early_stopping=True, storage="sqlite", policy="calibrated",
-        data_dir=paths.DATA_DIR,
-        runs_dir=paths.RUNS_DIR,
+        recipe="standard", time_budget_hours=0.0, early_stopping=True, storage="auto", workers=1, worker=1,
+        policy="calibrated", data_dir=paths.DATA_DIR, runs_dir=paths.RUNS_DIR,
     )  # fmt: skip
 
 
@@ -104,6 +103,14 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monk
 @pytest.mark.parametrize("storage", [*STORAGES, "sqlite:///elsewhere.db", "postgresql://user@host/db"])
 def test_when_storage_is_a_kind_or_a_url_then_it_is_taken(storage: str) -> None:
     assert Settings.create("TFT_Q", "heat", storage=storage).storage == storage
+
+
+@pytest.mark.parametrize("several", [{"workers": 2}, {"worker": 2}])
+def test_when_several_workers_leave_the_storage_open_then_it_is_a_journal(several: dict[str, int]) -> None:
+    assert Settings.create("TFT_Q", "heat", **several).storage == "journal"
+    assert Settings.create("TFT_Q", "heat", storage="journal", **several).storage == "journal"
+    url = "postgresql://user@host/db"
+    assert Settings.create("TFT_Q", "heat", storage=url, **several).storage == url
 
 
 def test_when_policies_are_named_then_settings_and_results_know_the_same_ones() -> None:
@@ -180,7 +187,9 @@ def test_when_cells_are_run_then_only_what_papermill_injected_counts_as_a_parame
             "preset": st.sampled_from(PRESETS),
             "time_budget_hours": st.just(0) | st.floats(0, 1e3),
             "early_stopping": st.booleans(),
-            "storage": st.sampled_from([*STORAGES, "postgresql://user@host/db"]),
+            "storage": st.sampled_from(["auto", "journal", "postgresql://user@host/db"]),
+            "workers": st.integers(1, 4),
+            "worker": st.integers(1, 4),
             "policy": st.sampled_from(POLICIES),
             "recipe": st.sampled_from(RECIPES),
             "data_dir": st.sampled_from(["", "some/where", "with space"]),

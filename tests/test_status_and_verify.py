@@ -22,9 +22,10 @@ from hpo_lib.data.registry import load_spec
 from hpo_lib.evaluation import evaluate, validation_baselines
 from hpo_lib.objectives import OBJECTIVES
 from hpo_lib.paths import RunPaths
+from hpo_lib.presence import Presence
 from hpo_lib.provenance import data_provenance
 from hpo_lib.slurm.queue import Job
-from hpo_lib.storage import StudyLock, open_storage, recorded_url
+from hpo_lib.storage import open_storage, recorded_url
 from hpo_lib.trials import trial_record
 
 
@@ -155,7 +156,7 @@ JOBS = [
 
 def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(nine: Path) -> None:
     before = {file: file.read_bytes() for file in nine.rglob("*") if file.is_file()}
-    with StudyLock(RunPaths(nine, "TFT_Q", "heat", "101").lock):
+    with Presence(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
         text = status.render(*status.rows(nine, JOBS)).replace(str(nine), "runs")
     table, *rest = text.split("\n\n")
     assert table + "\n" == GOLDEN
@@ -178,7 +179,7 @@ def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_
         "  slurm/submit_job.sh TFT_Q water_tommerby 50",
         "  slurm/submit_job.sh TIMESNET_Q water_tommerby 50",
     ]
-    locks = {file for file in nine.rglob(".*.lock")}
+    locks = set(RunPaths(nine, "TFT_Q", "heat", "101").workers.iterdir())
     assert {file: file.read_bytes() for file in nine.rglob("*") if file.is_file() and file not in locks} == before
 
 

@@ -1,76 +1,11 @@
-import subprocess
-import sys
+import json
 from pathlib import Path
 
 import pytest
 
-from hpo_lib import paths
-from hpo_lib.errors import StudyError
+from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.storage import StudyLock, open_storage, storage_url
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from hpo_lib.errors import StudyError
-from hpo_lib.storage import StudyLock
-try:
-    with StudyLock(Path(sys.argv[1])):
-        print("held", flush=True)
-        sys.stdin.read()
-except StudyError as error:
-    print(error, flush=True)
-"""
-
-
-def worker(lock: Path) -> "subprocess.Popen[str]":
-    """A real process that says ``held`` or why not, and holds the lock until its stdin ends."""
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(lock)],
-        cwd=paths.PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def first_line(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().rstrip("\n")
-
-
-def sentence(lock: Path) -> str:
-    return f"another process works on this study (it holds {lock}); wait for it, stop it, or choose another job_id"
-
-
-def test_when_a_worker_is_killed_then_the_next_one_gets_the_study_which_it_was_refused_before(tmp_path: Path) -> None:
-    lock = tmp_path / "TFT_Q_heat" / ".study.lock"
-    with worker(lock) as holder:
-        try:
-            assert first_line(holder) == "held"
-            with worker(lock) as refused:
-                assert first_line(refused) == sentence(lock)
-            with pytest.raises(StudyError) as caught, StudyLock(lock):
-                pass
-            assert str(caught.value) == sentence(lock)
-        finally:
-            holder.kill()  # SIGKILL: no handler runs, nothing is cleaned up
-    with worker(lock) as successor:
-        assert first_line(successor) == "held"
-        successor.communicate("")
-
-
-def test_when_the_work_ends_well_or_badly_then_the_lock_is_free_again(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
-    with StudyLock(lock), pytest.raises(StudyError, match="another process works on this study"), StudyLock(lock):
-        pass
-    with pytest.raises(ZeroDivisionError), StudyLock(lock):
-        raise ZeroDivisionError
-    with StudyLock(lock):
-        pass
-
-
-def test_when_two_studies_are_worked_on_then_neither_waits_for_the_other(tmp_path: Path) -> None:
-    one, other = (RunPaths(tmp_path, "TFT_Q", "heat", job_id) for job_id in ("1", "2"))
-    with StudyLock(one.lock), StudyLock(other.lock):
-        pass
+from hpo_lib.storage import open_storage, storage_url
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
@@ -99,3 +34,36 @@ def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folde
     optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path}/elsewhere.db", run), study_name="s")
     assert (tmp_path / "elsewhere.db").is_file()
     assert not run.sqlite.exists()
+
+
+def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+    assert storage_url("auto", run) == storage_url("sqlite", run)
+    open_storage("auto", run)
+    assert run.sqlite.exists()
+    with pytest.raises(InputError, match="belongs to a study with storage 'sqlite'"):
+        open_storage("journal", run)
+
+    other = RunPaths(tmp_path, "TFT_Q", "heat", "4712")
+    open_storage("journal", other)
+    assert storage_url("auto", other) == str(other.journal)
+    open_storage("auto", other)
+    assert not other.sqlite.exists()
+
+
+def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(
+    tmp_path: Path,
+) -> None:
+    import optuna
+
+    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+    study = optuna.create_study(storage=open_storage("journal", run), study_name="s")
+    study.add_trial(optuna.trial.create_trial(value=1.5))
+    whole = run.journal.read_bytes()
+    with run.journal.open("ab") as journal:
+        journal.write(whole.splitlines()[-1][:40])  # as SIGKILL or a full disk leaves it
+    study.add_trial(optuna.trial.create_trial(value=0.5))
+    assert run.journal.read_bytes().startswith(whole)
+    assert all(json.loads(line) for line in run.journal.read_text(encoding="utf-8").splitlines())
+    again = optuna.load_study(storage=open_storage("journal", run), study_name="s")
+    assert [trial.value for trial in again.trials] == [1.5, 0.5]

@@ -543,6 +543,19 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
     assert family.calls[4] not in family.calls[:4]
 
 
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__)
+def test_when_the_user_interrupts_one_configuration_five_times_then_it_is_still_tried(
+    interruption: BaseException, start: Callable[..., StudyRun], family: FakeFamily, storage: str
+) -> None:
+    family.before = fail_with(interruption, 1, 2, 3, 4, 5)
+    for _ in range(5):
+        with pytest.raises(type(interruption)):
+            start(trials=3, storage=storage)
+    run = start(trials=3, storage=storage)
+    assert states(run) == ["complete", *["interrupted"] * 5, "complete", "complete"]
+    assert all(call == family.calls[1] for call in family.calls[1:7])
+
+
 def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_still_tried(
     start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, storage: str
 ) -> None:
@@ -609,12 +622,13 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
     assert len(family.calls) == 10
 
 
-HOLD_THE_LOCK = """
+BE_PRESENT = """
 import sys
 from pathlib import Path
-from hpo_lib.storage import StudyLock
+from hpo_lib.paths import RunPaths
+from hpo_lib.presence import Presence
 
-with StudyLock(Path(sys.argv[1])):
+with Presence(RunPaths(Path(sys.argv[1]), "FAKE_Q", "tiny", "a"), "1"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -623,7 +637,7 @@ with StudyLock(Path(sys.argv[1])):
 def test_when_another_process_works_on_the_study_then_it_is_refused_until_that_process_is_gone(
     start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, root: Path
 ) -> None:
-    command = [sys.executable, "-c", HOLD_THE_LOCK, str(files.lock)]
+    command = [sys.executable, "-c", BE_PRESENT, str(files.runs_dir)]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         try:
             assert other.stdout is not None
@@ -633,7 +647,8 @@ def test_when_another_process_works_on_the_study_then_it_is_refused_until_that_p
         finally:
             other.kill()  # the lock must go with its process, however that ends
     assert str(caught.value) == (
-        f"another process works on this study (it holds {files.lock}); wait for it, stop it, or choose another job_id"
+        f"another process works on this study (it holds {files.worker_lock('1')}); wait for it, stop it, or choose "
+        "another job_id"
     )
     assert family.calls == []
     assert states(start(trials=2)) == ["complete"] * 2
@@ -648,7 +663,7 @@ def test_when_the_record_and_the_figures_are_written_then_the_study_is_still_loc
 
     def try_to_lock(*arguments: object) -> None:
         try:
-            with FileLock(files.lock, timeout=0, is_singleton=False):
+            with FileLock(files.worker_lock("1"), timeout=0, is_singleton=False):
                 free.append(True)
         except Timeout:
             free.append(False)
