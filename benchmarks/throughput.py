@@ -1,6 +1,6 @@
 """What a study costs beside training and scoring, and what a second worker gains.
 
-    python benchmarks/throughput.py [--data-dir DIR] [--dataset datasets/development/water_centrum.toml] [--workers]
+    python -m benchmarks.throughput [--data-dir DIR] [--dataset datasets/development/water_centrum.toml] [--workers]
 
 Overhead is measured with a family that trains nothing; the rest of a trial is as it always is: the claim, the sampler,
 the predictions on disk, the scores, the storage, the JSON. The workers are measured on whole small studies of N-HiTS.
@@ -75,11 +75,14 @@ class _Untrained(Family):
         raise NotImplementedError
 
 
-def overhead_per_trial(dataset: Dataset, storage: str = "sqlite", trials: int = TRIALS) -> dict[str, float]:
-    """Median seconds that a trial takes beyond training and scoring: of the first 20 and the last 20 of a study.
+def overhead_per_trial(
+    dataset: Dataset, data_dir: Path | None = None, *, storage: str = "sqlite", trials: int = TRIALS
+) -> list[float]:
+    """Seconds of each trial of a study beyond training and scoring, in the order of the trials.
 
     Args:
         dataset: prepared data; its validation split says how much is written per trial.
+        data_dir: not needed, the data is read already.
         storage: ``sqlite``, ``journal`` or a database URL.
         trials: of the study, of which each adds to what the storage holds.
     """
@@ -96,17 +99,18 @@ def overhead_per_trial(dataset: Dataset, storage: str = "sqlite", trials: int = 
     finally:
         study.get_family = before
     # From one call of `fit` to the next, less the call itself and one evaluation.
-    beside = [
-        end - begin - fit for begin, end, fit in zip(family.begun, family.begun[1:], family.elsewhere, strict=False)
-    ]
-    return {"first 20": statistics.median(beside[:20]), "last 20": statistics.median(beside[-20:])}
+    pairs = zip(family.begun, family.begun[1:], family.elsewhere, strict=False)
+    return [end - begin - fit for begin, end, fit in pairs]
 
 
-def two_workers(dataset: Dataset, trials: int = 8, repeats: int = REPEATS, preset: str = "laptop") -> dict[str, float]:
-    """Finished N-HiTS trials per hour of one worker and of two, each as it comes by default, and their ratio.
+def two_workers(
+    dataset: Dataset, data_dir: Path | None = None, *, trials: int = 8, repeats: int = REPEATS, preset: str = "laptop"
+) -> tuple[list[float], list[float]]:
+    """Finished N-HiTS trials per hour of one worker, and of two, with the threads that each gets by default.
 
-    Both work on the same configurations' search in studies of their own, in turns; medians. The time that processes
-    take to start counts, as it does for a user, so a longer study gains a little more.
+    Both work through studies of their own, in turns, without early stopping, so that every trial costs the same; one
+    worker has all cores for its threads. The time that processes take to start counts, as it does for a user, so a
+    longer study gains a little more.
     """
     rates: dict[int, list[float]] = {1: [], 2: []}
     for repeat in range(repeats):
@@ -114,13 +118,12 @@ def two_workers(dataset: Dataset, trials: int = 8, repeats: int = REPEATS, prese
             with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
                 settings = Settings.create(
                     "NHITS_Q", dataset.spec.name, trials=trials, preset=preset, seed=repeat, workers=workers,
-                    storage="journal", runs_dir=folder, job_id=f"{workers}-{repeat}",
+                    storage="journal", early_stopping=False, runs_dir=folder, job_id=f"{workers}-{repeat}",
                 )  # fmt: skip
                 begun = time.perf_counter()
                 run = study.run_study(settings, dataset, progress=False)
                 rates[workers].append(3600 * run.result["n_completed"] / (time.perf_counter() - begun))
-    one, two = (statistics.median(rates[workers]) for workers in (1, 2))
-    return {"one": one, "two": two, "ratio": two / one}
+    return rates[1], rates[2]
 
 
 def main() -> None:
@@ -132,14 +135,12 @@ def main() -> None:
     dataset = load_dataset(load_spec(arguments.dataset), arguments.data_dir)
     print(f"{dataset.path} ({dataset.source}), {len(dataset.validation_origins)} validation origins")
     for storage in ("sqlite", "journal"):
-        seconds = overhead_per_trial(dataset, storage)
-        print(
-            f"overhead per trial, {storage:8}",
-            ", ".join(f"{name} {s:.3f} s" for name, s in seconds.items()),
-            flush=True,
-        )
+        seconds = overhead_per_trial(dataset, storage=storage)
+        first, last = statistics.median(seconds[:20]), statistics.median(seconds[-20:])
+        print(f"overhead per trial, {storage}: first 20 {first:.3f} s, last 20 {last:.3f} s", flush=True)
     if arguments.workers:
-        print("trials per hour", {name: round(value, 2) for name, value in two_workers(dataset).items()})
+        one, two = map(statistics.median, two_workers(dataset))
+        print(f"trials per hour: one worker {one:.1f}, two {two:.1f}, {two / one:.2f}x")
 
 
 if __name__ == "__main__":

@@ -193,8 +193,8 @@ def _checked_storage(value: str, workers: int, worker: int) -> str:
         )
     if (shown := _PASSWORD.sub(r"\1\2***", value)) != value:
         raise InputError(
-            f"storage is {shown!r} with a password, which would be written into the record; leave it out of the URL and "
-            "give it in the environment variable PGPASSWORD or in ~/.pgpass"
+            f"storage is {shown!r} with a password, which would be written into the record; leave it out of the URL "
+            "and give it in the environment variable PGPASSWORD or in ~/.pgpass"
         )
     if (workers, worker) == (1, 1):
         return value

@@ -91,8 +91,8 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
         (
             {"modle": "TFT_Q"},
             "InputError: parameter 'modle' is unknown; did you mean model? Allowed: model, dataset, trials, job_id, "
-            "seed, test, preset, recipe, time_budget_hours, early_stopping, storage, workers, worker, policy, data_dir, "
-            "runs_dir",
+            "seed, test, preset, recipe, time_budget_hours, early_stopping, storage, workers, worker, policy, "
+            "data_dir, runs_dir",
         ),
         (
             {"model": "TFT"},
