@@ -59,8 +59,8 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"storage": "postgresql://me@host/db?password=secret&sslmode=require"},
-        "storage is 'postgresql://me@host/db?password=***&sslmode=require' with a password, which would be written into "
-        "the record; leave it out of the URL and give it in the environment variable PGPASSWORD or in ~/.pgpass",
+        "storage is 'postgresql://me@host/db?password=***&sslmode=require' with a password, which would be written "
+        "into the record; leave it out of the URL and give it in the environment variable PGPASSWORD or in ~/.pgpass",
     ),
     (
         {"storage": "sqlite", "workers": 2},
