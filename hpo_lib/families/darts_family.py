@@ -84,6 +84,8 @@ class DartsFamily(Family):
         """Train until the callback ends it."""
         self.check_params(params)
         gc.collect()  # trainer, module and callbacks of the trial before refer to each other, a gigabyte at worst
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # several workers may share the GPU
         source = WindowSource.build(dataset, dataset.frame, scaling, recipe, calendar_as_past=self.calendar_as_past)
         learning_rate = float(params["lr"])
         with _quiet_libraries():

@@ -114,7 +114,8 @@ def assert_complete(study: Study, trials: int) -> None:
     assert [trial.number for trial in found] == list(range(len(found)))
     assert len({json.dumps(trial.params, sort_keys=True) for trial in finished}) == trials
     record = study.record()
-    assert (record["status"], record["n_completed"] + record["n_failed"]) == ("complete", trials)
+    counted = record["n_completed"] + record["n_failed"] + record["n_pruned"]
+    assert (record["status"], counted) == ("complete", trials)
     stored = {int(file.stem.split("_")[1]) for file in study.files.predictions.glob("*.parquet")}
     assert stored >= {trial.number for trial in found if trial.state == TrialState.COMPLETE}
 
