@@ -30,7 +30,7 @@ def test_when_a_site_is_described_then_the_script_is_exactly_this(
     assert main([*argv, "--site", str(site), "--data-dir", str(tmp_path), "--runs-dir", "/runs"]) == 0
     script, errors = capsys.readouterr()
     assert errors == ""
-    for found, name in ((tmp_path, "/data"), (paths.PROJECT_ROOT, "/project"), (sys.executable, "/usr/bin/python")):
+    for found, name in ((tmp_path, "/data"), (sys.executable, "/usr/bin/python"), (paths.PROJECT_ROOT, "/project")):
         script = script.replace(str(found), name)
     expected = site.with_suffix(".sh")
     if os.environ.get("HPO_UPDATE_GOLDEN"):
