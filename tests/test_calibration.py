@@ -1,0 +1,238 @@
+"""Calibration against series whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, norm
+
+from hpo_lib import metrics
+from hpo_lib.calibration import (
+    MODES,
+    Calibration,
+    at_levels,
+    calibrate,
+    conformal_quantile,
+    interval_errors,
+    recent_level,
+    tuned_levels,
+)
+from hpo_lib.errors import InputError
+from hpo_lib.forecasts import QuantileForecasts
+
+START = pd.Timestamp("2019-01-01 23:00", tz="UTC")
+H = 24
+
+
+def forecasts(error: np.ndarray, half_width: float | np.ndarray, median: float | np.ndarray = 100.0, first: int = 0):
+    """N days of median plus and minus half_width, of which the actual is the median plus ``error`` [N, H]."""
+    n = len(error)
+    middle = np.broadcast_to(np.asarray(median, dtype=float), error.shape)
+    values = np.stack([middle - half_width, middle, middle + half_width], axis=2)
+    return QuantileForecasts(values, middle + error, pd.date_range(START, periods=n + first, freq="D")[first:])
+
+
+def flat_target(days: int, value: float = 100.0) -> pd.Series:
+    index = pd.date_range(START - pd.Timedelta(hours=23), periods=(days + 1) * H, freq="h")
+    return pd.Series(value, index=index)
+
+
+def normal(n: int, seed: int, sd: float | np.ndarray = 1.0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, H)) * sd
+
+
+def split_in_two(f: QuantileForecasts, at: int) -> tuple[QuantileForecasts, QuantileForecasts]:
+    return tuple(
+        QuantileForecasts(f.values[part], f.actual[part], f.origins[part]) for part in (slice(0, at), slice(at, None))
+    )
+
+
+# The conformal quantile
+
+
+def test_when_scores_are_nine_then_the_eighth_smallest_covers_eighty_percent() -> None:
+    assert conformal_quantile(np.arange(1.0, 10)) == 8  # ceil(10 * 0.8)
+    assert conformal_quantile(np.arange(1.0, 11)) == 9  # ceil(11 * 0.8)
+
+
+def test_when_there_are_too_few_scores_then_the_largest_is_taken() -> None:
+    assert conformal_quantile(np.array([3.0, 1.0])) == 3  # ceil(3 * 0.8) = 3 of 2
+
+
+def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative() -> None:
+    f = forecasts(np.array([[0.0, 3.0, -5.0, 1.5, *[0.0] * 20]]), 2.0)
+    assert interval_errors(f)[0, :4].tolist() == [-2, 1, 3, -0.5]
+
+
+# Coverage where the truth is known
+
+
+@pytest.mark.parametrize("half_width", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("mode", ["split", "rolling"])
+def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_binomial_error(mode, half_width) -> None:
+    """Independent normal errors, intervals far too narrow or too wide: 4 800 test hours, 30 days of scores at least."""
+    warm_up, test = split_in_two(forecasts(normal(500, seed=1), half_width), 300)
+    calibrated = calibrate(test, warm_up, flat_target(501), Calibration(mode, days=120))
+    inside = int(metrics.covered(calibrated).sum())
+    # The margin comes from at least 120 * 24 scores, whose own coverage error is that of their binomial.
+    spread = np.sqrt(0.8 * 0.2 * (1 / 4800 + 1 / 2880))
+    assert abs(inside / 4800 - 0.8) < 3 * spread
+    assert abs(metrics.picp(test) - 80) > 5
+
+
+def test_when_hours_differ_then_only_the_per_hour_option_covers_each_of_them() -> None:
+    sd = np.linspace(0.5, 3, H)
+    warm_up, test = split_in_two(forecasts(normal(1400, seed=2, sd=sd), 1.0), 1000)
+
+    def by_hour(per_hour: bool) -> np.ndarray:
+        f = calibrate(test, warm_up, flat_target(1401), Calibration("split", per_hour=per_hour))
+        return metrics.covered(f).mean(axis=0)
+
+    low, high = binom.ppf([0.0005, 0.9995], 400, 0.8) / 400
+    own, pooled = by_hour(True), by_hour(False)
+    assert (own > low - 0.03).all()
+    assert (own < high + 0.03).all()
+    assert pooled[0] > 0.95
+    assert pooled[-1] < 0.7
+
+
+def test_when_the_series_drifts_then_the_split_mode_fails_and_the_rolling_one_does_not() -> None:
+    n = 600
+    spread = np.exp(np.linspace(0, 1.5, n))[:, None]  # errors become 4.5 times as large, the intervals do not
+    warm_up, test = split_in_two(forecasts(normal(n, seed=3, sd=spread), 1.2816), 200)
+    target = flat_target(n + 1)
+    assert metrics.picp(calibrate(test, warm_up, target, Calibration("split"))) < 65
+    rolling = calibrate(test, warm_up, target, Calibration("rolling", days=30))
+    assert metrics.picp(rolling) == pytest.approx(80, abs=2)
+    assert metrics.winkler(rolling) < metrics.winkler(test)
+
+
+def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_the_split_mode() -> None:
+    """Ten times the demand, ten times the error and ten times the interval: one share of the level fits both."""
+    scale = np.where(np.arange(400) < 200, 1.0, 10.0)[:, None]
+    f = forecasts(normal(400, seed=4) * scale, 0.5 * scale, 100 * scale)
+    warm_up, test = split_in_two(f, 200)
+    index = flat_target(401).index
+    target = pd.Series(np.where(np.arange(len(index)) < 200 * H, 100.0, 1000.0), index=index)
+    calibrated = calibrate(test, warm_up, target, Calibration("split"))
+    assert metrics.picp(calibrated) == pytest.approx(80, abs=2)
+    assert metrics.picp(calibrate(test, warm_up, flat_target(401), Calibration("split"))) < 50
+
+
+# What is known when
+
+
+@pytest.mark.parametrize("per_hour", [False, True])
+def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit(per_hour: bool) -> None:
+    warm_up, test = split_in_two(forecasts(normal(90, seed=5), 0.7), 40)
+    rng = np.random.default_rng(6)
+    target = flat_target(91) + rng.random(92 * H)
+    calibration = Calibration("rolling", days=20, per_hour=per_hour)
+    before = calibrate(test, warm_up, target, calibration)
+    for day in (0, 1, 25, 49):
+        origin = test.origins[day]
+        actual = test.actual.copy()
+        actual[day:] += 1000  # the day that begins at this origin is not known there
+        altered = QuantileForecasts(test.values, actual, test.origins)
+        after = calibrate(altered, warm_up, target.where(target.index <= origin, 1e6), calibration)
+        assert (after.values[: day + 1] == before.values[: day + 1]).all()
+        if day < 49:
+            assert (after.values[day + 1] != before.values[day + 1]).any()
+
+
+def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval() -> None:
+    """By hand: a window of 1 day. Day 0 misses by 3 on all hours, so day 1 is 3 wider to each side, and day 2 not."""
+    error = np.array([[5.0] * H, [0.0] * H, [0.0] * H])
+    f = calibrate(forecasts(error, 2.0), None, flat_target(4), Calibration("rolling", days=1))
+    assert np.unique(f.upper[0] - 100).tolist() == [2]  # nothing is known yet
+    assert np.unique(f.upper[1] - 100) == pytest.approx([5])
+    assert np.unique(f.upper[2] - 100) == pytest.approx([0])  # day 1 lay 5 inside: not past the median
+    assert (f.median == 100).all()
+
+
+def test_when_a_window_is_given_then_days_before_it_do_not_count() -> None:
+    error = normal(60, seed=8)
+    loud = error.copy()
+    loud[:20] *= 100
+    target, calibration = flat_target(61), Calibration("rolling", days=30)
+    quiet = calibrate(forecasts(error, 1.0), None, target, calibration)
+    noisy = calibrate(forecasts(loud, 1.0), None, target, calibration)
+    assert (noisy.values[50:] == quiet.values[50:]).all()
+    assert (noisy.values[49] != quiet.values[49]).any()
+
+
+def test_when_validation_is_given_then_the_first_test_days_live_on_it() -> None:
+    warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
+    calibrated = calibrate(test, warm_up, flat_target(41), Calibration("rolling"))
+    level, scores = 100, interval_errors(warm_up)[-30:] / 100
+    assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * conformal_quantile(scores.ravel()))
+
+
+def test_when_the_target_is_near_zero_then_the_level_stays_above_it() -> None:
+    target = flat_target(3)
+    target.iloc[24:] = 0.0
+    origins = pd.DatetimeIndex([target.index[23], target.index[71]])
+    assert recent_level(target, origins) == pytest.approx([100, 0.01 * 100 * 24 / 72])
+
+
+def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named() -> None:
+    with pytest.raises(InputError, match=r"no 24 hours up to the forecast origin 2019-01-01 22:00"):
+        recent_level(flat_target(3), pd.DatetimeIndex([START - pd.Timedelta(hours=1)]))
+
+
+# What stays
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(MODES), st.floats(0, 3), st.booleans())
+def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_stays(seed, mode, width, hour) -> None:
+    rng = np.random.default_rng(seed)
+    warm_up, test = split_in_two(forecasts(rng.standard_t(2, (30, H)), width * rng.random((30, H))), 15)
+    calibrated = calibrate(test, warm_up, flat_target(31), Calibration(mode, per_hour=hour))  # checks crossing itself
+    assert (calibrated.median == test.median).all()
+    assert (calibrated.actual == test.actual).all()
+
+
+def test_when_the_mode_is_none_then_nothing_changes() -> None:
+    f = forecasts(normal(5, seed=1), 1.0)
+    assert calibrate(f, None, flat_target(6), Calibration("none")) is f
+
+
+@pytest.mark.parametrize("mode", ["split", "levels"])
+def test_when_validation_forecasts_are_missing_then_the_modes_that_live_on_them_say_so(mode) -> None:
+    with pytest.raises(InputError, match=f"calibration {mode} needs validation forecasts"):
+        calibrate(forecasts(normal(5, seed=1), 1.0), None, flat_target(6), Calibration(mode))
+
+
+def test_when_a_mode_is_mistyped_then_the_nearest_is_named() -> None:
+    with pytest.raises(InputError, match=r"calibration is 'roling'; did you mean rolling\?"):
+        Calibration("roling")
+    with pytest.raises(InputError, match="days is 0, expected at least 1"):
+        Calibration("rolling", days=0)
+
+
+# Quantile levels
+
+
+def test_when_errors_are_normal_then_the_levels_that_cover_are_found() -> None:
+    """Intervals that cover 70 % and are named 80 %: what covers 80 % lies farther out."""
+    narrow = float(norm.ppf(0.85))
+    f = forecasts(normal(4000, seed=10), narrow)
+    lower, upper = tuned_levels(f)
+    # Half width ppf(0.85) must become ppf(0.9), and is named as if it were ppf(0.9): level cdf(ppf(0.9)^2 / ppf(0.85)).
+    true = float(norm.cdf(norm.ppf(0.9) ** 2 / narrow))
+    assert true < 0.95
+    assert upper == pytest.approx(true, abs=0.005)
+    assert lower == pytest.approx(1 - true, abs=0.005)
+    assert metrics.picp(at_levels(f, lower, upper)) == pytest.approx(80, abs=0.5)
+
+
+def test_when_intervals_are_much_too_narrow_then_the_levels_stop_at_their_bounds() -> None:
+    assert tuned_levels(forecasts(normal(200, seed=11), 0.1)) == pytest.approx((0.05, 0.95))
+    assert tuned_levels(forecasts(normal(200, seed=11), 10.0)) == pytest.approx((0.20, 0.80))
+
+
+def test_when_levels_are_the_outer_ones_then_the_forecasts_stay() -> None:
+    f = forecasts(normal(20, seed=12), 1.0)
+    assert at_levels(f, 0.1, 0.9).values == pytest.approx(f.values)

@@ -1,0 +1,240 @@
+"""Bootstrap, Diebold-Mariano and conditional coverage against numbers worked by hand and against other libraries."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from hpo_lib import metrics
+from hpo_lib.errors import InputError
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.statistics import (
+    bootstrap_intervals,
+    compare,
+    conditional_coverage,
+    daily_losses,
+    demand_terciles,
+    diebold_mariano,
+    pit,
+    reliability,
+)
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def forecasts(actual: np.ndarray, offsets=(-1.0, 0.0, 1.0), median: float | np.ndarray = 0.0, start="2019-01-06 23:00"):
+    middle = np.broadcast_to(np.asarray(median, dtype=float), actual.shape)
+    origins = pd.date_range(start, periods=len(actual), freq="D", tz="UTC")
+    return QuantileForecasts(middle[:, :, None] + np.asarray(offsets), actual, origins, LEVELS[: len(offsets)])
+
+
+def noise(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, 24))
+
+
+# Daily losses
+
+
+@pytest.mark.parametrize("name", ["mae", "picp", "winkler", "pinball"])
+def test_when_losses_of_days_are_averaged_then_the_score_comes_out(name: str) -> None:
+    f = forecasts(noise(20))
+    losses = daily_losses(f)[name]
+    assert losses.shape == (20,)
+    assert losses.mean() == pytest.approx(metrics.METRICS[name](f))
+
+
+# Bootstrap
+
+
+def test_when_two_days_are_drawn_then_the_interval_is_that_of_all_four_draws() -> None:
+    """Losses 0 and 8, blocks of one day: the means 0, 4, 4, 8 are equally likely, so the quartiles are 0..8 and 4."""
+    f = forecasts(np.array([[0.0] * 24, [8.0] * 24]))
+    wide = bootstrap_intervals(f, block_days=1, confidence=0.95)["mae"]
+    assert (wide.value, wide.low, wide.high) == (4, 0, 8)
+    inner = bootstrap_intervals(f, block_days=1, confidence=0.4)["mae"]  # from the 30 % to the 70 % quantile
+    assert (inner.low, inner.high) == (4, 4)
+
+
+def test_when_a_block_is_the_whole_series_then_every_draw_has_the_same_mean() -> None:
+    f = forecasts(noise(10))
+    interval = bootstrap_intervals(f, block_days=10)["mae"]
+    assert interval.low == pytest.approx(interval.value)
+    assert interval.high == pytest.approx(interval.value)
+
+
+def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limit_theorem() -> None:
+    f = forecasts(np.random.default_rng(3).exponential(size=(400, 1)) * np.ones((1, 24)))
+    losses = daily_losses(f)["mae"]
+    interval = bootstrap_intervals(f, block_days=1, repeats=4000)["mae"]
+    half = 1.96 * losses.std() / 20
+    assert interval.low == pytest.approx(losses.mean() - half, abs=0.15 * half)
+    assert interval.high == pytest.approx(losses.mean() + half, abs=0.15 * half)
+
+
+def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_too_narrow() -> None:
+    """Days of a week share their loss: 40 independent values, not 280, so the spread of the mean is sqrt(7) larger."""
+    weekly = np.repeat(np.random.default_rng(4).exponential(size=40), 7)[:, None] * np.ones((1, 24))
+    f = forecasts(weekly)
+    spans = []
+    for days in (1, 7, 21):
+        interval = bootstrap_intervals(f, block_days=days)["mae"]
+        spans.append(interval.high - interval.low)
+    assert spans[1] / spans[0] > 1.8
+    assert spans[2] / spans[0] == pytest.approx(np.sqrt(7), rel=0.3)
+
+
+def test_when_the_truth_is_known_then_nearly_all_intervals_hold_it() -> None:
+    """95 % intervals of a known mean, 300 times; a percentile interval of 60 days falls a little short of 95 %."""
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(300):
+        f = forecasts(np.abs(rng.standard_normal((60, 1))) * np.ones((1, 24)))
+        interval = bootstrap_intervals(f, block_days=1, repeats=400)["mae"]
+        hits += interval.low <= np.sqrt(2 / np.pi) <= interval.high
+    assert 0.90 <= hits / 300 <= 0.98
+
+
+def test_when_the_seed_is_the_same_then_so_is_the_interval_and_otherwise_not() -> None:
+    f = forecasts(noise(30))
+    assert bootstrap_intervals(f, seed=1) == bootstrap_intervals(f, seed=1)
+    assert bootstrap_intervals(f, seed=1) != bootstrap_intervals(f, seed=2)
+
+
+# Diebold-Mariano
+
+
+def test_when_four_days_are_compared_then_the_statistic_is_the_one_worked_by_hand() -> None:
+    """d = 1, 3, 2, 2: mean 2, variance (1 + 1 + 0 + 0) / 4 = 1/2, of the mean 1/8. h = 1: 2 / sqrt(1/8) * sqrt(3/4)."""
+    result = diebold_mariano(np.array([2.0, 5, 4, 3]), np.array([1.0, 2, 2, 1]), horizon=1)
+    assert result.difference == 2
+    assert result.statistic == pytest.approx(2 * np.sqrt(8) * np.sqrt(3 / 4))
+    assert (result.lags, result.n) == (0, 4)
+    assert result.p_value == pytest.approx(2 * stats.t.sf(np.sqrt(24), 3))
+
+
+def test_when_six_days_have_one_lag_then_variance_and_correction_are_those_worked_by_hand() -> None:
+    """d = 0, 2, 0, 2, 1, 1: mean 1, deviations -1, 1, -1, 1, 0, 0; variance 4/6, covariance of lag 1 is -3/6.
+
+    With Bartlett weight 1/2 the long-run variance is 4/6 - 2 * 1/2 * 3/6 = 1/6, of the mean 1/36. Harvey's factor for
+    h = 2 is sqrt((6 + 1 - 4 + 2 * 1 / 6) / 6) = sqrt(10/18).
+    """
+    result = diebold_mariano(np.array([0.0, 2, 0, 2, 1, 1]), np.zeros(6), horizon=2)
+    assert result.statistic == pytest.approx(6 * np.sqrt(10 / 18))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed: int) -> None:
+    a, b = np.random.default_rng(seed).exponential(size=(2, 50))
+    result, paired = diebold_mariano(a, b, horizon=1), stats.ttest_rel(a, b)
+    assert result.statistic == pytest.approx(paired.statistic)
+    assert result.p_value == pytest.approx(paired.pvalue)
+
+
+@pytest.mark.parametrize("horizon", [2, 5, 9])
+def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(horizon: int) -> None:
+    rng = np.random.default_rng(6)
+    a, b = np.convolve(rng.standard_normal(204), np.ones(5), "valid") ** 2, rng.exponential(size=200)
+    fitted = sm.OLS(a - b, np.ones(200)).fit(cov_type="HAC", cov_kwds={"maxlags": horizon - 1, "use_correction": False})
+    factor = np.sqrt((200 + 1 - 2 * horizon + horizon * (horizon - 1) / 200) / 200)
+    assert diebold_mariano(a, b, horizon).statistic == pytest.approx(float(fitted.tvalues[0]) * factor)
+
+
+def test_when_forecasts_are_equally_good_then_one_test_in_twenty_says_otherwise() -> None:
+    """Correlated differences: without the lags the test rejects far too often."""
+    rng = np.random.default_rng(7)
+
+    def rejections(horizon: int | None) -> float:
+        count = 0
+        for _ in range(400):
+            shocks = rng.standard_normal(304)
+            d = np.convolve(shocks, np.ones(5), "valid")
+            count += diebold_mariano(d, np.zeros_like(d), horizon).p_value < 0.05
+        return count / 400
+
+    assert rejections(None) < 0.13
+    assert rejections(1) > 0.25
+
+
+def test_when_the_loser_is_named_first_then_only_the_sign_changes() -> None:
+    a, b = np.random.default_rng(8).exponential(size=(2, 100))
+    there, back = diebold_mariano(a, b + 1), diebold_mariano(b + 1, a)
+    assert there.statistic == pytest.approx(-back.statistic)
+    assert there.difference < 0
+    assert there.p_value == pytest.approx(back.p_value)
+    assert there.p_value < 0.01
+
+
+def test_when_losses_are_identical_then_nothing_tells_them_apart() -> None:
+    a = np.random.default_rng(9).exponential(size=100)
+    assert diebold_mariano(a, a.copy()).p_value == 1
+    constant = diebold_mariano(a + 1, a)
+    assert constant.p_value == 0
+    assert constant.statistic == np.inf
+
+
+def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted() -> None:
+    with pytest.raises(ValueError, match="4 days are too few for a Diebold-Mariano test with horizon 2, expected over"):
+        diebold_mariano(np.zeros(4), np.ones(4), horizon=2)
+
+
+def test_when_days_differ_then_forecasts_are_not_compared() -> None:
+    f = forecasts(noise(40))
+    with pytest.raises(InputError, match="not over the same days"):
+        compare(f, forecasts(noise(40), start="2019-01-07 23:00"))
+    with pytest.raises(InputError, match="different actuals"):
+        compare(f, forecasts(noise(40, seed=1)))
+
+
+def test_when_one_forecast_is_better_then_the_comparison_says_so() -> None:
+    y = noise(60)
+    result = compare(forecasts(y), forecasts(y, median=3.0))
+    assert result.difference < -1
+    assert result.p_value < 1e-6
+
+
+# Conditional coverage
+
+
+def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time() -> None:
+    """Every forecast misses at 05:00 UTC of 7 winter days, which is 06:00 in Copenhagen. Day 0 is Monday 2019-01-07."""
+    y = np.zeros((7, 24))
+    y[:, 5] = 10  # step 6 after 23:00 UTC
+    table = conditional_coverage(forecasts(y), (-1.0, 1.0), "Europe/Copenhagen").set_index(["by", "group"])
+    assert table.loc[("hour", "06"), "picp"] == 0
+    assert table.loc["hour"].drop("06")["picp"].eq(100).all()
+    assert table.loc[("weekday", "Monday"), "hours"] == 24  # 23 of the first UTC day, 1 of the last
+    assert table.loc["season"].index.tolist() == ["winter"]
+    assert table.loc[("season", "winter"), "picp"] == pytest.approx(100 * 23 / 24)
+    assert table.loc[("season", "winter"), "mae"] == pytest.approx(10 / 24)
+    assert table.loc[("season", "winter"), "mean_width"] == 2
+    assert table["hours"].groupby("by").sum().unique().tolist() == [168]
+
+
+def test_when_demand_is_grouped_then_by_the_forecast_and_by_terciles_of_training() -> None:
+    terciles = demand_terciles(np.arange(1.0, 8))
+    assert terciles == (3, 5)
+    median = np.repeat([[2.0], [3.0], [4.0], [6.0]], 24, axis=1)
+    y = median.copy()
+    y[3] += 5  # the high day is missed altogether
+    table = conditional_coverage(forecasts(y, median=median), terciles, "UTC").set_index(["by", "group"])
+    assert table.loc["demand", "hours"].to_dict() == {"low": 24, "middle": 48, "high": 24}
+    assert table.loc["demand", "picp"].to_dict() == {"low": 100, "middle": 100, "high": 0}
+
+
+# Reliability
+
+
+def test_when_actuals_lie_in_known_bins_then_reliability_and_pit_are_those_worked_by_hand() -> None:
+    """Of 24 hours 6 lie below -1, 6 in (-1, 0], 6 in (0, 1] and 6 above."""
+    y = np.repeat([-2.0, -0.5, 0.5, 2.0], 6)[None, :]
+    assert reliability(forecasts(y))["observed"].tolist() == [0.25, 0.5, 0.75]
+    bins = pit(forecasts(y))
+    assert bins["share"].tolist() == [0.25] * 4
+    assert bins["density"].tolist() == pytest.approx([2.5, 0.625, 0.625, 2.5])  # too narrow: heavy at both ends
+
+
+def test_when_forecasts_are_the_true_quantiles_then_each_level_is_observed_as_often_as_named() -> None:
+    f = forecasts(noise(2000), stats.norm.ppf(LEVELS))
+    assert reliability(f)["observed"].to_numpy() == pytest.approx(np.array(LEVELS), abs=0.008)
+    assert pit(f)["density"].to_numpy() == pytest.approx(np.ones(4), abs=0.08)
