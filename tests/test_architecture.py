@@ -29,7 +29,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"errors", "paths"},
     "families": {"errors", "interrupts", "forecasts", "metrics", "data"},
     "objectives": {"forecasts", "metrics"},
+    "calibration": {"errors", "forecasts"},
+    "statistics": {"errors", "forecasts", "metrics"},
     "baselines": {"forecasts", "data"},
+    "opponents": {"errors", "forecasts", "metrics", "data", "families"},
     "evaluation": {"forecasts", "metrics", "data", "baselines"},
     "results": {"errors", "paths", "settings", "forecasts"},
     "pace": {"results"},
@@ -69,6 +72,8 @@ HEAVY: dict[str, set[str]] = {
     "neuralforecast": {"families"},
     "papermill": {"runs"},
     "matplotlib": {"figures"},
+    "lightgbm": {"opponents"},
+    "sklearn": {"opponents"},
 }
 
 MAX_LINES = 300

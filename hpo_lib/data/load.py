@@ -12,7 +12,15 @@ import pandas as pd
 from hpo_lib import paths
 from hpo_lib.data.gaps import fill_gaps
 from hpo_lib.data.registry import DatasetSpec, known_datasets
-from hpo_lib.data.splits import Positions, SplitPositions, check_splits, coverage, split_positions, validation_origins
+from hpo_lib.data.splits import (
+    Positions,
+    SplitPositions,
+    check_splits,
+    coverage,
+    split_positions,
+    test_origins,
+    validation_origins,
+)
 from hpo_lib.data.validate import TIMESTAMP, check_calendar, check_header, check_target, check_text, numbers, timestamps
 from hpo_lib.errors import InputError
 
@@ -61,6 +69,11 @@ class Dataset:
     def validation_origins(self) -> Positions:
         """Positions [N] of every daily forecast origin of the validation split."""
         return validation_origins(self.index, self.spec.splits)
+
+    @property
+    def test_origins(self) -> Positions:
+        """Positions [N] of every daily forecast origin of the test split; empty where the data ends before it."""
+        return test_origins(self.index, self.spec.splits)
 
     def trained_through_validation(self) -> "Dataset":
         """The same data with the validation split counted as training, for a last training with chosen parameters."""

@@ -1,0 +1,88 @@
+"""What the opponents have in common: the registry, and how a normalised forecast becomes one in the target's unit."""
+
+import importlib
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import HORIZON, Positions, training_origins
+from hpo_lib.errors import InputError, choices
+from hpo_lib.families.base import Forecaster
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.opponents.design import Design, make_design
+
+
+class Opponent(ABC):
+    """A model that the families are measured against, tuned on validation by itself: it has no study."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    seeded: ClassVar[bool]
+    """Whether another seed gives another model."""
+
+    @abstractmethod
+    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False) -> Forecaster:
+        """Train on the training split, with every choice made by pinball loss on the validation split.
+
+        Args:
+            dataset: the dataset.
+            seed: equal seeds give equal models.
+            refit: train once more on training and validation split together, with what was chosen. The forecaster's
+                ``validation`` is still that of the first training, which has not seen these days.
+        """
+
+
+class DesignForecaster(Forecaster):
+    """A forecaster that predicts normalised quantiles from the rows of a design."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    @abstractmethod
+    def normalised(self, design: Design) -> np.ndarray:
+        """[N, H, Q] quantiles of actual / level - 1."""
+
+    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        design = make_design(self.dataset, frame, origins)
+        level = design.level[:, None]
+        return QuantileForecasts(
+            values=np.sort((1 + self.normalised(design)) * level[:, :, None], axis=2),
+            actual=frame[self.dataset.spec.target].to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)],
+            origins=pd.DatetimeIndex(frame.index[origins]),
+        )
+
+    def score_validation(self, dataset: Dataset) -> None:
+        """Keep the forecasts of the dataset's validation origins as ``validation``."""
+        self.validation = self.predict(dataset.frame, dataset.validation_origins)
+
+
+def origins_near_daily(dataset: Dataset, hours: int) -> Positions:
+    """Training origins that are daily ones, from which forecasts start, or within so many hours of one."""
+    origins = training_origins(dataset.index, dataset.spec.splits)
+    after_daily = (origins - (dataset.positions.train.stop - 1)) % HORIZON
+    near: Positions = origins[np.minimum(after_daily, HORIZON - after_daily) <= hours]
+    return near
+
+
+_OPPONENTS = {"LINEAR_Q": "linear_quantile", "LIGHTGBM_Q": "lightgbm_quantile"}
+
+
+def opponent_names() -> tuple[str, ...]:
+    """Names of all opponents, without importing any of their libraries."""
+    return tuple(_OPPONENTS)
+
+
+def get_opponent(name: str) -> Opponent:
+    """The opponent of that name; its libraries are imported now and not before.
+
+    Raises:
+        InputError: no such opponent.
+    """
+    if name not in _OPPONENTS:
+        raise InputError(f"model is {name!r}, which is not an opponent; {choices(name, _OPPONENTS)}")
+    module = importlib.import_module(f"hpo_lib.opponents.{_OPPONENTS[name]}")
+    opponent: Opponent = module.OPPONENT
+    return opponent

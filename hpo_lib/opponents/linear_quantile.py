@@ -1,0 +1,109 @@
+"""LINEAR_Q: a linear quantile regression of its own for each hour ahead and level, with an L1 penalty.
+
+Minimises the mean pinball loss plus ``alpha`` times the sum of absolute weights (Koenker and Bassett, 1978; Belloni and
+Chernozhukov, 2011) exactly, as a linear program. Only daily origins are learnt from, so that one regression is always
+about one hour of day.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from sklearn.linear_model import QuantileRegressor
+
+from hpo_lib import metrics
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import HORIZON
+from hpo_lib.forecasts import QUANTILE_LEVELS, QuantileForecasts
+from hpo_lib.opponents.base import DesignForecaster, Opponent, origins_near_daily
+from hpo_lib.opponents.design import Design, make_design
+
+PENALTIES = (0.004, 0.01, 0.025, 0.06)
+"""Candidates for ``alpha`` on standardised features and target."""
+
+TRIED_STEPS = range(1, HORIZON, 4)
+"""Hours ahead (from 0) on which the candidates are compared; all hours would cost four times as much."""
+
+_NOT_LINEAR = {
+    "step",
+    "hour",
+    "hour_sin",
+    "hour_cos",
+    "month",
+    "season",
+    "day_of_week",
+    "same_hour_low",
+    "same_hour_high",
+}
+
+
+def linear_features(design: Design) -> np.ndarray:
+    """[N, H, F] the design without what is constant or not linear at one hour of day; weekdays as indicators."""
+    kept = [i for i, name in enumerate(design.names) if name not in _NOT_LINEAR]
+    sine, cosine = (design.features[:, :, design.names.index(name)] for name in ("year_sin", "year_cos"))
+    added = [2 * sine * cosine, cosine**2 - sine**2]  # the second harmonic of the year
+    if "day_of_week" in design.names:
+        weekday = design.features[:, :, design.names.index("day_of_week")]
+        added += [(weekday == day).astype(float) for day in range(1, 7)]
+    return np.concatenate([design.features[:, :, kept], np.stack(added, axis=2)], axis=2)
+
+
+class LinearForecaster(DesignForecaster):
+    """Weights and intercepts in the design's own units.
+
+    Attributes:
+        weights: [H, Q, F].
+        intercepts: [H, Q].
+    """
+
+    best_step = 0
+
+    def __init__(self, dataset: Dataset, penalty: float, steps: Iterable[int] = range(HORIZON)) -> None:
+        super().__init__(dataset)
+        self.penalty = penalty
+        design = make_design(dataset, dataset.frame, origins_near_daily(dataset, 0))
+        features = linear_features(design)
+        self.weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
+        self.intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
+        for step in steps:
+            x, y = features[:, step], design.target[:, step]
+            mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
+            varies = spread > 1e-9
+            standardised = (x[:, varies] - mean[varies]) / spread[varies]
+            for q, level in enumerate(QUANTILE_LEVELS):
+                fitted = QuantileRegressor(quantile=level, alpha=penalty, solver="highs").fit(standardised, y / scale)
+                self.weights[step, q, varies] = fitted.coef_ * scale / spread[varies]
+                self.intercepts[step, q] = fitted.intercept_ * scale - self.weights[step, q] @ mean
+
+    def normalised(self, design: Design) -> np.ndarray:
+        features = linear_features(design)
+        # Summed row by row: the last bits of a matrix product depend on how many rows are asked for.
+        by_level = [(features * self.weights[:, q]).sum(axis=2) for q in range(len(QUANTILE_LEVELS))]
+        return np.stack(by_level, axis=2) + self.intercepts
+
+
+class LinearQuantile(Opponent):
+    """The penalty is chosen on validation."""
+
+    name = "LINEAR_Q"
+    title = "Linear quantile regression"
+    seeded = False
+
+    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False) -> LinearForecaster:
+        def loss(penalty: float) -> float:
+            tried = LinearForecaster(dataset, penalty, TRIED_STEPS)
+            tried.score_validation(dataset)
+            steps = list(TRIED_STEPS)
+            f = tried.validation
+            return metrics.pinball(QuantileForecasts(f.values[:, steps], f.actual[:, steps], f.origins, f.levels))
+
+        penalty = min(PENALTIES, key=loss)
+        chosen = LinearForecaster(dataset, penalty)
+        chosen.score_validation(dataset)
+        if not refit:
+            return chosen
+        refitted = LinearForecaster(dataset.with_validation_in_training(), penalty)
+        refitted.validation = chosen.validation
+        return refitted
+
+
+OPPONENT = LinearQuantile()
