@@ -24,7 +24,7 @@ class Opponent(ABC):
     """Whether another seed gives another model."""
 
     @abstractmethod
-    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False) -> Forecaster:
+    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> Forecaster:
         """Train on the training split, with every choice made by pinball loss on the validation split.
 
         Args:
@@ -32,6 +32,7 @@ class Opponent(ABC):
             seed: equal seeds give equal models.
             refit: train once more on training and validation split together, with what was chosen. The forecaster's
                 ``validation`` is still that of the first training, which has not seen these days.
+            quick: learn from the last `QUICK_DAYS` days only, and little, to see that everything works.
         """
 
 
@@ -59,9 +60,12 @@ class DesignForecaster(Forecaster):
         self.validation = self.predict(dataset.frame, dataset.validation_origins)
 
 
-def origins_near_daily(dataset: Dataset, hours: int) -> Positions:
+QUICK_DAYS = 60
+
+
+def origins_near_daily(dataset: Dataset, hours: int, *, quick: bool = False) -> Positions:
     """Training origins that are daily ones, from which forecasts start, or within so many hours of one."""
-    origins = training_origins(dataset.index, dataset.spec.splits)
+    origins = training_origins(dataset.index, dataset.spec.splits)[-QUICK_DAYS * HORIZON if quick else 0 :]
     after_daily = (origins - (dataset.positions.train.stop - 1)) % HORIZON
     near: Positions = origins[np.minimum(after_daily, HORIZON - after_daily) <= hours]
     return near

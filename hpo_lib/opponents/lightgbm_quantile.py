@@ -24,6 +24,7 @@ PARAMS: dict[str, Any] = {
     "extra_trees": True,
 }
 MAX_ROUNDS = 3000
+QUICK_ROUNDS = 20
 PATIENCE = 100
 """Rounds without a lower validation loss after which a level stops."""
 
@@ -52,18 +53,19 @@ class LightgbmQuantile(Opponent):
     title = "LightGBM"
     seeded = True
 
-    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False) -> LightgbmForecaster:
-        stopped = _train(dataset, seed, [MAX_ROUNDS] * len(QUANTILE_LEVELS), stop_early=True)
+    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LightgbmForecaster:
+        most = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
+        stopped = _train(dataset, seed, most, stop_early=True, quick=quick)
         stopped.score_validation(dataset)
         if not refit:
             return stopped
-        refitted = _train(dataset.with_validation_in_training(), seed, stopped.rounds, stop_early=False)
+        refitted = _train(dataset.with_validation_in_training(), seed, stopped.rounds, stop_early=False, quick=quick)
         refitted.validation = stopped.validation
         return refitted
 
 
-def _train(dataset: Dataset, seed: int, rounds: list[int], *, stop_early: bool) -> LightgbmForecaster:
-    design = make_design(dataset, dataset.frame, origins_near_daily(dataset, NEAR_HOURS))
+def _train(dataset: Dataset, seed: int, rounds: list[int], *, stop_early: bool, quick: bool) -> LightgbmForecaster:
+    design = make_design(dataset, dataset.frame, origins_near_daily(dataset, NEAR_HOURS, quick=quick))
     train = lightgbm.Dataset(
         design.features.reshape(-1, len(design.names)),
         design.target.ravel(),

@@ -3,7 +3,6 @@
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +23,18 @@ ORIGIN = 2200
 
 
 @pytest.fixture(scope="module", params=opponent_names())
-def opponent(request: pytest.FixtureRequest) -> Iterator[Opponent]:
-    """An opponent whose trainings are cut short: what is promised does not depend on how good it is."""
-    found = get_opponent(request.param)
-    module = sys.modules[type(found).__module__]
-    with pytest.MonkeyPatch.context() as patch:
-        if found.name == "LIGHTGBM_Q":
-            patch.setattr(module, "MAX_ROUNDS", 15)
-        else:
-            patch.setattr(module, "PENALTIES", (0.06, 0.2))
-            patch.setattr(module, "TRIED_STEPS", range(0, 24, 12))
-        yield found
+def opponent(request: pytest.FixtureRequest) -> Opponent:
+    return get_opponent(request.param)
 
 
 @pytest.fixture(scope="module")
 def trained(opponent: Opponent, tiny_dataset: Dataset) -> Forecaster:
-    return opponent.fit(tiny_dataset, seed=1)
+    return opponent.fit(tiny_dataset, seed=1, quick=True)
 
 
 @pytest.fixture(scope="module")
 def refitted(opponent: Opponent, tiny_dataset: Dataset) -> Forecaster:
-    return opponent.fit(tiny_dataset, seed=1, refit=True)
+    return opponent.fit(tiny_dataset, seed=1, refit=True, quick=True)
 
 
 def forecast(forecaster: Forecaster, frame: pd.DataFrame, *origins: int) -> np.ndarray:
@@ -119,16 +109,16 @@ def test_when_validation_forecasts_are_kept_then_they_are_those_of_every_validat
 
 
 def test_when_the_seed_is_the_same_then_so_is_the_model(opponent, trained, tiny_dataset) -> None:
-    again = opponent.fit(tiny_dataset, seed=1)
+    again = opponent.fit(tiny_dataset, seed=1, quick=True)
     assert (again.validation.values == trained.validation.values).all()
-    other = opponent.fit(tiny_dataset, seed=2)
+    other = opponent.fit(tiny_dataset, seed=2, quick=True)
     assert (other.validation.values != trained.validation.values).any() == opponent.seeded
 
 
 def test_when_test_days_change_then_no_choice_and_no_model_changes(opponent, trained, tiny_dataset) -> None:
     after = tiny_dataset.positions.test
     frame = changed(tiny_dataset, [tiny_dataset.spec.target, *tiny_dataset.past], after)
-    again = opponent.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1)
+    again = opponent.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
     assert (again.validation.values == trained.validation.values).all()
 
 
@@ -148,7 +138,7 @@ def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_la
     frame = tiny_dataset.frame.copy()
     frame[columns] *= 1024
     scaled = dataclasses.replace(tiny_dataset, frame=frame)
-    found = opponent.fit(scaled, seed=1).validation.values / 1024
+    found = opponent.fit(scaled, seed=1, quick=True).validation.values / 1024
     assert metrics.mae(dataclasses.replace(trained.validation, values=found)) == pytest.approx(
         metrics.mae(trained.validation), rel=0.1
     )
