@@ -16,6 +16,7 @@ TABLES_DIR = PROJECT_ROOT / "thesis_tables"
 SLURM_DIR = PROJECT_ROOT / "slurm"
 SITE_FILE = SLURM_DIR / "site.env"
 SLURM_LOGS = SLURM_DIR / "logs"
+BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -163,3 +164,47 @@ class RunPaths:
     @property
     def param_importance(self) -> Path:
         return self.folder / f"param_importance_{self.job_id}.html"
+
+
+def best_params_files(runs_dir: Path, model: str, dataset: str) -> list[Path]:
+    """Every best_params file of a model and dataset, by name: in their folder, and where old studies put them."""
+    name = f"best_params_{model}_{dataset}*.json"
+    return sorted([*(runs_dir / f"{model}_{dataset}").glob(name), *runs_dir.glob(name)])
+
+
+@dataclass(frozen=True)
+class BenchmarkPaths:
+    """Where a benchmark keeps its files: ``OUT/{DATASET}/{SETTING}/...``.
+
+    The setting is how everything in it was trained, so that a table never mixes budgets and a quick test never replaces
+    trainings of days.
+    """
+
+    out: Path
+    dataset: str
+    setting: str
+
+    @property
+    def folder(self) -> Path:
+        return self.out / self.dataset / self.setting
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the trainings: for each a record and its stored forecasts of validation and test."""
+        return self.folder / "runs"
+
+    def record(self, model: str, params: str, seed: int) -> Path:
+        """What was trained, and with what; written last, so that a training with a record is complete."""
+        return self.runs / f"{model}-{params}-seed{seed}.json"
+
+    def records(self, model: str = "*", params: str = "*") -> list[Path]:
+        """The records that are there, of all rows or of one."""
+        return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
+
+    def forecasts(self, model: str, params: str, seed: int, split: str) -> Path:
+        """Forecasts of one training: origin, step, actual, q10, q50, q90."""
+        return self.runs / f"{model}-{params}-seed{seed}-{split}.parquet"
+
+    def table(self, name: str) -> Path:
+        """A table that is computed from the stored forecasts."""
+        return self.folder / f"{name}.csv"

@@ -52,6 +52,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "presence", "claims", "workers",
     },
     "worker_process": {"errors", "interrupts", "study", "workers"},
+    "blend": {"errors", "forecasts"},
+    "parameters": {"errors", "paths", "data", "families", "results"},
+    "benchmark_runs": {"errors", "paths", "forecasts", "data", "results"},
+    "benchmark": {
+        "errors", "paths", "settings", "forecasts", "metrics", "data", "families", "opponents", "baselines",
+        "parameters", "provenance", "benchmark_runs",
+    },
+    "benchmark_table": {
+        "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics", "evaluation", "blend",
+        "benchmark_runs",
+    },
+    "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
     "figures": {"forecasts", "data", "results"},
     "report": {"data", "results", "study_run"},
     "runs": {"errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
@@ -59,7 +71,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {"hpo_lib", "errors", "paths", "data", "provenance"},
     "status": {"presence", "errors", "paths", "settings", "results", "pace", "records", "storage", "trials", "slurm"},
     "verify": {"errors", "paths", "forecasts", "metrics", "data", "objectives", "evaluation", "results"},
-    "cli": {"status", "verify", "errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm"},
+    "cli": {
+        "status", "verify", "errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm",
+        "benchmark_command",
+    },
     "__main__": {"cli"},
 }  # fmt: skip
 

@@ -103,7 +103,7 @@ class LinearQuantile(Opponent):
         chosen.score_validation(dataset)
         if not refit:
             return chosen
-        refitted = LinearForecaster(dataset.with_validation_in_training(), penalty, quick=quick)
+        refitted = LinearForecaster(dataset.trained_through_validation(), penalty, quick=quick)
         refitted.validation = chosen.validation
         return refitted
 

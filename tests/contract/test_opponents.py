@@ -196,7 +196,7 @@ def test_when_origins_are_taken_near_the_daily_ones_then_they_start_at_the_hours
 
 
 def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_on(tiny_dataset) -> None:
-    extended = tiny_dataset.with_validation_in_training()
+    extended = tiny_dataset.trained_through_validation()
     assert extended.positions.train.stop == tiny_dataset.positions.val.stop
     assert len(extended.validation_origins) == 0
     assert (extended.test_origins == tiny_dataset.test_origins).all()

@@ -1,0 +1,346 @@
+"""The benchmark: stored trainings, an interruption, tables that follow from the files, and the nine cells on twins."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.benchmark import Plan, make_plan, run_benchmark
+from hpo_lib.benchmark_runs import Training, data_key, drop_others, is_stored, load_trainings, store_training
+from hpo_lib.benchmark_table import Row, comparison_table, load_rows, make_tables, write_tables
+from hpo_lib.blend import blend
+from hpo_lib.calibration import Calibration, calibrate
+from hpo_lib.cli import main
+from hpo_lib.data.load import Dataset
+from hpo_lib.errors import InputError
+from hpo_lib.families import family_names
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.paths import BenchmarkPaths
+
+CALIBRATION = Calibration("rolling", days=14)
+OWN = [("LIGHTGBM_Q", "own"), ("LINEAR_Q", "own"), ("NAIVE_168H", "own"), ("NAIVE_24H", "own")]
+
+
+def quick_plan(dataset: Dataset, out: Path, **other: object) -> Plan:
+    """The opponents alone, with two seeds, at the smallest budget."""
+    plan = Plan(
+        dataset=dataset, models=(), params="default", preset="test", recipe="standard", seeds=2, refit=False,
+        runs_dir=out / "runs", out=out,
+    )  # fmt: skip
+    return dataclasses.replace(plan, **other)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """A benchmark that has run; nobody may change its files."""
+    plan = quick_plan(tiny_dataset, tmp_path_factory.mktemp("benchmark"))
+    assert run_benchmark(plan, say=lambda _: None) == []
+    return plan
+
+
+def copied(finished: Plan, out: Path) -> Plan:
+    """The same benchmark in a folder that a test may change."""
+    plan = dataclasses.replace(finished, out=out)
+    plan.paths.runs.mkdir(parents=True)
+    for file in finished.paths.runs.iterdir():
+        (plan.paths.runs / file.name).write_bytes(file.read_bytes())
+    return plan
+
+
+def stored_frame(paths: BenchmarkPaths, *names: object) -> pd.DataFrame:
+    return pd.read_parquet(paths.forecasts(*names))  # type: ignore[arg-type]
+
+
+# Trainings
+
+
+def test_when_a_benchmark_has_run_then_every_training_has_a_record_and_forecasts_of_both_splits(finished) -> None:
+    seeds = {row: [t.seed for t in found] for row, found in load_trainings(finished.paths, finished.dataset).items()}
+    assert seeds == {row: [42, 43] if row[0] == "LIGHTGBM_Q" else [42] for row in OWN}
+    dataset = finished.dataset
+    for split, origins in (("validation", dataset.validation_origins), ("test", dataset.test_origins)):
+        frame = stored_frame(finished.paths, "LIGHTGBM_Q", "own", 43, split)
+        assert list(frame.columns) == ["origin", "step", "actual", "q10", "q50", "q90"]
+        hours = pd.DatetimeIndex(frame["origin"]) + pd.to_timedelta(frame["step"], unit="h")
+        assert len(frame) == 24 * len(origins)
+        assert frame["actual"].to_numpy() == pytest.approx(dataset.target.loc[hours].to_numpy(), abs=0)
+
+
+def test_when_it_runs_again_then_nothing_is_trained(finished, tmp_path) -> None:
+    plan, said = copied(finished, tmp_path), []
+    before = {file.name: file.stat().st_mtime_ns for file in plan.paths.runs.iterdir()}
+    run_benchmark(plan, say=said.append)
+    assert all(line.endswith(": stored") for line in said)
+    assert {file.name: file.stat().st_mtime_ns for file in plan.paths.runs.iterdir()} == before
+
+
+def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same_forecasts(finished, tmp_path) -> None:
+    plan, said = quick_plan(finished.dataset, tmp_path), []
+
+    def stop_at_the_third(line: str) -> None:
+        said.append(line)
+        if len(said) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(plan, say=stop_at_the_third)
+    said.clear()
+    run_benchmark(plan, say=lambda line: said.append(line.endswith(": stored")))
+    assert said == [True, True, True, False, False]
+    for model, seed in (("LINEAR_Q", 42), ("LIGHTGBM_Q", 42), ("LIGHTGBM_Q", 43)):
+        names = model, "own", seed, "test"
+        pd.testing.assert_frame_equal(stored_frame(plan.paths, *names), stored_frame(finished.paths, *names))
+
+
+@pytest.mark.parametrize("lost", ["record", "forecasts", "half a record"])
+def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_path, lost) -> None:
+    plan, said = copied(finished, tmp_path), []
+    record = plan.paths.record("LIGHTGBM_Q", "own", 43)
+    if lost == "half a record":
+        record.write_text(record.read_text(encoding="utf-8")[:40], encoding="utf-8")
+        with pytest.raises(InputError, match=r"LIGHTGBM_Q-own-seed43\.json: is no complete record"):
+            load_trainings(plan.paths, plan.dataset)
+    elif lost == "record":
+        record.unlink()
+    else:
+        plan.paths.forecasts("LIGHTGBM_Q", "own", 43, "test").unlink()
+    run_benchmark(plan, say=said.append)
+    assert [line.split(":")[0] for line in said if "stored" not in line and "note" not in line] == [
+        "[5/5] LIGHTGBM_Q own seed 43"
+    ]
+    assert len(load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]) == 2
+
+
+def test_when_the_folder_is_of_other_data_then_nothing_is_mixed(finished, tmp_path) -> None:
+    plan = copied(finished, tmp_path)
+    other = dataclasses.replace(plan.dataset, sha256="0" * 64)
+    sentence = r"LIGHTGBM_Q-own-seed42\.json: was made on other data \(sha256 is .*\); give another --out"
+    with pytest.raises(InputError, match=sentence):
+        run_benchmark(dataclasses.replace(plan, dataset=other), say=print)
+    with pytest.raises(InputError, match=sentence):
+        make_tables(plan.paths, other, CALIBRATION)
+
+
+def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
+    with pytest.raises(InputError, match="holds no finished training; run `hpo benchmark` first"):
+        make_tables(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset, CALIBRATION)
+
+
+def training(plan: Plan, model: str, params: str, seed: int, shift: float = 0.0, **key: object) -> Training:
+    """A made-up training: the linear one's forecasts, moved by ``shift``."""
+    (found,) = load_trainings(plan.paths, plan.dataset)["LINEAR_Q", "own"]
+    validation, test = (
+        QuantileForecasts(f.values + shift, f.actual, f.origins) for f in (found.validation, found.test)
+    )
+    return Training(model, params, seed, {"data": data_key(plan.dataset), **key}, validation, test, {"seconds": 1.0})
+
+
+def test_when_a_row_gets_other_parameters_then_its_old_trainings_are_removed_and_no_others(finished, tmp_path) -> None:
+    plan = copied(finished, tmp_path)
+    for seed in (42, 43):
+        store_training(plan.paths, training(plan, "NHITS_Q", "best", seed, width=1))
+    store_training(plan.paths, training(plan, "NHITS_Q", "default", 42, width=1))
+    new = training(plan, "NHITS_Q", "best", 42, width=2)
+    assert not is_stored(plan.paths, "NHITS_Q", "best", 42, new.key)
+    removed = drop_others(plan.paths, "NHITS_Q", "best", new.key)
+    assert [file.name for file in removed] == ["NHITS_Q-best-seed42.json", "NHITS_Q-best-seed43.json"]
+    rows = load_trainings(plan.paths, plan.dataset)
+    assert ("NHITS_Q", "best") not in rows
+    assert set(rows) == {*OWN, ("NHITS_Q", "default")}
+
+
+def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path) -> None:
+    plans = [
+        quick_plan(tiny_dataset, tmp_path, preset=preset, recipe=recipe, refit=refit)
+        for preset in ("test", "laptop") for recipe in ("standard", "plain") for refit in (False, True)
+    ]  # fmt: skip
+    assert len({plan.paths.folder for plan in plans}) == 8
+
+
+# Tables
+
+
+def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_the_table(finished) -> None:
+    table = make_tables(finished.paths, finished.dataset, CALIBRATION)["table"]
+    assert list(table["calibration"]) == ["none", "rolling"] * (len(table) // 2)
+    raw = table[table["calibration"] == "none"].set_index("model")
+    assert list(raw.index) == [model for model, _ in OWN]
+    for model, seeds in (("LIGHTGBM_Q", (42, 43)), ("LINEAR_Q", (42,))):
+        frames = [stored_frame(finished.paths, model, "own", seed, "test") for seed in seeds]
+        low, median, high = (np.mean([f[q].astype(float) for f in frames], axis=0) for q in ("q10", "q50", "q90"))
+        actual = frames[0]["actual"].to_numpy()
+        errors = [np.abs(actual - f["q50"]).mean() for f in frames]
+        below, above = np.clip(low - actual, 0, None), np.clip(actual - high, 0, None)
+        expected = {
+            "mae": np.abs(actual - median).mean(),
+            "picp": 100 * ((low <= actual) & (actual <= high)).mean(),
+            "winkler": (high - low + 10 * (below + above)).mean(),
+            "seed_mae": np.mean(errors),
+            "days": 15,
+            "seeds": len(seeds),
+        }
+        assert raw.loc[model, list(expected)].to_dict() == pytest.approx(expected, rel=1e-9)
+        assert raw.loc[model, "mae_low"] < expected["mae"] < raw.loc[model, "mae_high"]
+    assert raw.loc["LIGHTGBM_Q", "seed_mae_sd"] == pytest.approx(np.std(errors_of(finished), ddof=1))
+    assert np.isnan(raw.loc["LINEAR_Q", "seed_mae_sd"])
+
+
+def errors_of(plan: Plan) -> list[float]:
+    frames = [stored_frame(plan.paths, "LIGHTGBM_Q", "own", seed, "test") for seed in (42, 43)]
+    return [float(np.abs(f["actual"] - f["q50"]).mean()) for f in frames]
+
+
+def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_change(finished) -> None:
+    table = make_tables(finished.paths, finished.dataset, CALIBRATION)["table"].set_index(["model", "calibration"])
+    raw = make_tables(finished.paths, finished.dataset, Calibration("none"))["table"].set_index("model")
+    (row,) = [row for row in load_rows(finished.paths, finished.dataset) if row.model == "LINEAR_Q"]
+    corrected = calibrate(row.test, row.validation, finished.dataset.target, CALIBRATION)
+    width = float((corrected.upper - corrected.lower).mean())
+    assert table.loc[("LINEAR_Q", "rolling"), "mean_width"] == pytest.approx(width)
+    for model, _ in OWN:
+        assert table.loc[(model, "none"), "picp"] == raw.loc[model, "picp"]
+        assert table.loc[(model, "rolling"), "mae"] == pytest.approx(raw.loc[model, "mae"])
+
+
+def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path) -> None:
+    plan = copied(finished, tmp_path)
+    tables = make_tables(plan.paths, plan.dataset, CALIBRATION)
+    files = write_tables(plan.paths, tables)
+    assert [file.name for file in files] == ["table.csv", "comparisons.csv", "coverage.csv", "reliability.csv"]
+    for file, table in zip(files, tables.values(), strict=True):
+        again = pd.read_csv(file, keep_default_na=False, na_values=[""])
+        if "note" in table:
+            again["note"] = again["note"].astype(object).fillna("")
+        pd.testing.assert_frame_equal(again[table.columns], table, check_dtype=False, rtol=1e-12)
+
+
+def test_when_families_are_there_then_blends_of_them_and_of_all_stand_below(finished, tmp_path) -> None:
+    plan = copied(finished, tmp_path)
+    store_training(plan.paths, training(plan, "NHITS_Q", "default", 42, shift=0.5))
+    store_training(plan.paths, training(plan, "TFT_Q", "default", 42, shift=-0.1))
+    store_training(plan.paths, training(plan, "TFT_Q", "best", 42, shift=0.1))
+    rows = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset)}
+    assert list(rows)[-3:] == [("BLEND_ALL", "best"), ("BLEND", "default"), ("BLEND_ALL", "default")]
+    linear, lightgbm = rows["LINEAR_Q", "own"].test.values, rows["LIGHTGBM_Q", "own"].test.values
+    assert rows["BLEND", "default"].test.values == pytest.approx(linear + 0.2, abs=1e-5)
+    assert rows["BLEND_ALL", "default"].test.values == pytest.approx((3 * linear + 0.4 + lightgbm) / 4, abs=1e-5)
+    weighted = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset, fit_blend_weights=True)}
+    shares = [float(share.split()[1]) for share in weighted["BLEND", "default"].note.split(", ")]
+    assert shares[1] > 0.9  # the other one is wrong by 0.5 everywhere
+    assert sum(shares) == pytest.approx(1.0, abs=0.011)
+
+
+def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_better(finished) -> None:
+    rows = load_rows(finished.paths, finished.dataset)
+    table = comparison_table(rows).set_index(["first", "second", "loss"])
+    maes = {f"{row.model} {row.params}": float(np.abs(row.test.actual - row.test.median).mean()) for row in rows}
+    assert len(table) == 3 * len(rows) * (len(rows) - 1) / 2
+    for first, second, loss in table.index:
+        if loss == "mae":
+            expected = 100 * (maes[first] / maes[second] - 1)
+            assert table.loc[(first, second, loss), "difference_percent"] == pytest.approx(expected)
+            assert table.loc[(first, second, loss), "days"] == 15
+
+
+def test_when_there_are_too_few_days_then_nothing_is_compared(finished) -> None:
+    rows = load_rows(finished.paths, finished.dataset)
+    few = [
+        Row(
+            r.model, r.params, r.validation, QuantileForecasts(r.test.values[:5], r.test.actual[:5], r.test.origins[:5])
+        )
+        for r in rows
+    ]
+    assert comparison_table(few).empty
+    assert "p_value" in comparison_table(few)
+
+
+# What a user gives
+
+
+WRONG = {
+    "an unknown model": ({"models": ("NHITS",)}, "model is 'NHITS'; did you mean NHITS_Q?"),
+    "no seed": ({"seeds": 0}, "seeds is 0, expected at least 1"),
+    "mistyped parameters": ({"params": "bets"}, "params is 'bets'; did you mean best?"),
+    "a file for several models": (
+        {"params": "x.json", "models": ("NHITS_Q", "TFT_Q")},
+        "params names one file for 2 models; give the one model that it is of",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_when_a_plan_is_wrong_then_one_sentence_says_how(case, tiny_dataset, tmp_path) -> None:
+    given, sentence = WRONG[case]
+    with pytest.raises(InputError) as caught:
+        quick_plan(tiny_dataset, tmp_path, **given)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
+    ended = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.loc[: tiny_dataset.spec.splits.val_end])
+    with pytest.raises(InputError, match="there is no whole day after the validation split"):
+        quick_plan(ended, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--dataset", "heat", "--calibration", "roling"], "calibration is 'roling'; did you mean rolling?"),
+        (["--dataset", "heat", "--calibration-days", "-1"], "calibration days is -1, expected at least 1"),
+        (["--dataset", "heat", "--recipe", "plane"], "recipe is 'plane'"),
+        (["--dataset", "hea"], "hea"),
+    ],
+)
+def test_when_an_option_is_wrong_then_the_command_ends_with_2_before_anything_is_trained(
+    options, sentence, tmp_path, capsys
+) -> None:
+    assert main(["benchmark", *options, "--test", "--out", str(tmp_path)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+# The nine cells
+
+
+@pytest.mark.slow
+def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_in_the_table(root, tmp_path) -> None:
+    out = tmp_path / "out"
+    for name in ("heat", "water_centrum", "water_tommerby"):
+        plan = make_plan(name, params="default", seeds=1, test=True, data_dir=str(tmp_path), out=str(out))
+        run_benchmark(plan)
+        table = make_tables(plan.paths, plan.dataset, CALIBRATION)["table"]
+        models = ["LIGHTGBM_Q", "LINEAR_Q", "NAIVE_168H", "NAIVE_24H", *family_names(), "BLEND", "BLEND_ALL"]
+        assert list(table["model"]) == [model for model in models for _ in range(2)]
+        assert set(table["source"]) == {"simulated"}
+        # April to December 2024, every day of which is an origin as long as a whole day follows.
+        assert set(table["days"]) == {len(plan.dataset.test_origins)}
+        assert len(plan.dataset.test_origins) > 270
+        assert np.isfinite(table[["mae", "picp", "winkler", "pinball", "mae_low", "picp_high"]]).all().all()
+        calibrated = table[(table["calibration"] == "rolling") & ~table["model"].str.startswith("NAIVE")]
+        assert calibrated["picp"].between(75, 85).all(), calibrated[["model", "picp"]]
+
+    # The notebook on the trainings that are there: it trains nothing and shows the same figures.
+    given = {"dataset": "heat", "params": "default", "seeds": "1", "test": "true", "out": str(out)}
+    words = [word for pair in {**given, "data_dir": str(tmp_path)}.items() for word in ("-p", *pair)]
+    record = tmp_path / "out.ipynb"
+    command = [sys.executable, "-m", "papermill", "notebooks/benchmark.ipynb", str(record), "--no-progress-bar", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    cells = json.loads(record.read_text(encoding="utf-8"))["cells"]
+    shown = json.dumps([cell.get("outputs") for cell in cells])
+    assert shown.count(": stored") == 7
+    assert "SIMULATED DATA" in shown
+    plan = make_plan("heat", params="default", seeds=1, test=True, data_dir=str(tmp_path), out=str(out))
+    written = pd.read_csv(plan.paths.table("table")).set_index(["model", "calibration"])["mae"]
+    rows = {row.model: row for row in load_rows(plan.paths, plan.dataset)}
+    for model, row in rows.items():
+        expected = float(np.abs(row.test.actual - row.test.median).mean())
+        assert written[model, "none"] == pytest.approx(expected)
+    assert rows["BLEND"].test.values == pytest.approx(blend([rows[name].test for name in family_names()]).values)

@@ -1,0 +1,52 @@
+"""Mixtures of quantile forecasts, by hand and by a known optimum."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib import metrics
+from hpo_lib.blend import blend, fitted_weights
+from hpo_lib.errors import InputError
+from hpo_lib.forecasts import QuantileForecasts
+
+RNG = np.random.default_rng(5)
+ACTUAL = 10 + RNG.normal(size=(40, 24))
+
+
+def forecasts(center: np.ndarray | float, spread: float = 1.0, days: int = 40, start: str = "2019-03-01 23:00"):
+    origins = pd.date_range(start, periods=days, freq="D", tz="UTC")
+    median = np.broadcast_to(center, (days, 24))
+    values = median[:, :, None] + spread * np.array([-1.0, 0.0, 1.0])
+    return QuantileForecasts(values, ACTUAL[:days], origins)
+
+
+def test_when_forecasts_are_blended_then_each_level_is_the_weighted_mean_of_that_level() -> None:
+    a, b = forecasts(10.0, 1.0), forecasts(14.0, 3.0)
+    assert blend([a, b]).values[0, 0] == pytest.approx([10.0, 12.0, 14.0])
+    assert blend([a, b], [0.75, 0.25]).values[3, 7] == pytest.approx([9.5, 11.0, 12.5])
+    assert (blend([a]).values == a.values).all()
+
+
+@pytest.mark.parametrize(
+    "other", [forecasts(10.0, days=39), forecasts(10.0, start="2019-03-02 23:00")], ids=["fewer days", "other days"]
+)
+def test_when_forecasts_are_not_of_the_same_days_then_they_are_not_blended(other) -> None:
+    with pytest.raises(InputError, match="cannot be blended"):
+        blend([forecasts(10.0), other])
+
+
+def test_when_one_member_is_useless_then_it_has_no_weight_to_speak_of() -> None:
+    weights = fitted_weights([forecasts(10.0, 1.28), forecasts(30.0, 1.28)])
+    assert weights == pytest.approx([1.0, 0.0], abs=1e-2)
+
+
+def test_when_weights_are_fitted_then_no_grid_point_has_a_lower_pinball_loss() -> None:
+    members = [forecasts(ACTUAL + RNG.normal(size=ACTUAL.shape) * s, s) for s in (0.6, 1.0)]
+    weights = fitted_weights(members)
+    assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1.0)
+    best = metrics.pinball(blend(members, weights))
+    grid = [metrics.pinball(blend(members, [w, 1 - w])) for w in np.linspace(0, 1, 101)]
+    assert best <= min(grid) + 1e-9
+    assert 0 < weights[1] < weights[0]
+    assert best < min(grid[0], grid[-1])  # two noisy members are better together

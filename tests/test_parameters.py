@@ -1,0 +1,204 @@
+"""Which parameters a benchmark trains with: found in order, and whatever is passed over is named."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from hpo_lib.data.load import Dataset
+from hpo_lib.errors import InputError
+from hpo_lib.families.base import RECIPES, Budget, Family, FloatRange, Forecaster, IntRange
+from hpo_lib.parameters import FoundParameters, best_parameters, parameters_from_file
+
+
+class ToyFamily(Family):
+    """A family that is never trained."""
+
+    name = "TOY_Q"
+    title = "Toy"
+    search_space: ClassVar = {"width": IntRange(1, 9), "lr": FloatRange(1e-4, 1e-1, log=True)}
+    defaults: ClassVar = {"width": 4, "lr": 1e-3}
+    budgets: ClassVar = {"laptop": Budget(steps=1, batch_size=1, checks=1)}
+
+    def fit(self, *_: Any, **__: Any) -> Forecaster:
+        raise NotImplementedError
+
+    refit = fit
+
+
+FAMILY = ToyFamily()
+TUNED = {"width": 7, "lr": 0.01}
+
+
+def study(dataset: Dataset, /, **other: Any) -> dict[str, Any]:
+    """What a best_params JSON of a study on these data says, as far as parameters need it."""
+    splits = dataset.spec.splits
+    data = {"sha256": dataset.sha256, "train_end": str(splits.train_end), "val_end": str(splits.val_end)}
+    provenance = {"data": data, "preset": "laptop", "recipe": asdict(RECIPES["standard"])}
+    return {
+        "schema_version": 2, "model": "TOY_Q", "dataset": "tiny", "status": "complete", "best_params": TUNED,
+        "optimization_date": "2026-01-16T10:30:00+00:00", **other,
+        "provenance": {**provenance, **other.get("provenance", {})},
+    }  # fmt: skip
+
+
+def old(**other: Any) -> dict[str, Any]:
+    """The seed's first schema, as its code saved it."""
+    return {
+        "model": "TOY_Q", "dataset": "tiny", "job_id": "1234567", "optimization_date": "2026-01-16T10:30:00",
+        "n_trials": 50, "n_completed": 50, "n_pareto_optimal": 1, "best_trial_number": 42, "best_mae": 0.185,
+        "best_picp_approx": 78.5, "best_params": {"width": 5, "lr": 0.002}, "study_name": "x", "storage_path": "y",
+        "all_pareto_trials": [], **other,
+    }  # fmt: skip
+
+
+def old_standard(**other: Any) -> dict[str, Any]:
+    """The seed's second schema, as its plan standardised it."""
+    return {
+        "model": "TOY_Q", "dataset": "tiny", "optimization_date": "2026-01-17", "n_trials": 50, "best_trial": 42,
+        "best_mae": 0.185, "best_params": {"width": 6, "lr": 0.003},
+        "validation_metrics": {"mae": 0.185, "rmse": 0.312, "mape": 4.56}, "training_time_hours": 9.2,
+        "total_trials_completed": 50, "pruned_trials": 0, "optuna_study_name": "x", **other,
+    }  # fmt: skip
+
+
+def write(runs_dir: Path, job: str, content: object) -> Path:
+    file = runs_dir / "TOY_Q_tiny" / f"best_params_TOY_Q_tiny{job and '_'}{job}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return file
+
+
+def found(dataset: Dataset, runs_dir: Path, preset: str = "laptop", recipe: str = "standard") -> FoundParameters:
+    return best_parameters(FAMILY, dataset, runs_dir, preset=preset, recipe=recipe)
+
+
+def test_when_there_is_no_study_then_the_defaults_are_used_and_it_is_said(tiny_dataset, tmp_path) -> None:
+    got = found(tiny_dataset, tmp_path)
+    assert (got.params, got.source, got.tuned) == (FAMILY.defaults, "defaults", False)
+    (note,) = got.notes
+    assert note.startswith(f"No usable study of TOY_Q on tiny was found in {tmp_path}")
+
+
+def test_when_there_are_several_studies_then_the_newest_is_used(tiny_dataset, tmp_path) -> None:
+    write(tmp_path, "z", study(tiny_dataset))
+    newest = {"width": 2, "lr": 0.02}
+    file = write(tmp_path, "a", study(tiny_dataset, best_params=newest, optimization_date="2026-02-01T00:00:00+00:00"))
+    assert found(tiny_dataset, tmp_path) == FoundParameters(newest, str(file))
+
+
+def test_when_an_old_file_is_newer_than_a_study_then_the_study_is_used(tiny_dataset, tmp_path) -> None:
+    file = write(tmp_path, "new", study(tiny_dataset))
+    write(tmp_path, "old", old(optimization_date="2027-01-01"))
+    assert found(tiny_dataset, tmp_path) == FoundParameters(TUNED, str(file))
+
+
+@pytest.mark.parametrize(("content", "width"), [(old(), 5), (old_standard(), 6)], ids=["as saved", "standardised"])
+def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(
+    content, width, tiny_dataset, tmp_path
+) -> None:
+    file = write(tmp_path, "", content)
+    got = found(tiny_dataset, tmp_path)
+    assert (got.params["width"], got.source) == (width, str(file))
+    (note,) = got.notes
+    assert note.startswith(f"{file} is used, but it has the schema of old studies: it lacks the data's fingerprint")
+    named = parameters_from_file(FAMILY, tiny_dataset, file, preset="laptop", recipe="standard")
+    assert named == got
+
+
+def test_when_an_old_file_lies_where_old_studies_put_it_then_it_is_found(tiny_dataset, tmp_path) -> None:
+    file = tmp_path / "best_params_TOY_Q_tiny.json"
+    file.write_text(json.dumps(old_standard()), encoding="utf-8")
+    assert found(tiny_dataset, tmp_path).source == str(file)
+
+
+UNUSABLE: dict[str, tuple[Any, str]] = {
+    "truncated": ('{"model": "TOY_Q", "data', "not a complete JSON file"),
+    "of another kind": ([1, 2], "holds a list, expected the JSON object"),
+    "newer": ({"schema_version": 3}, "schema_version is 3, this version reads up to 2"),
+    "of another model": ({"model": "NHITS_Q"}, "model is 'NHITS_Q', expected 'TOY_Q'"),
+    "of another dataset": ({"dataset": "heat"}, "dataset is 'heat', expected 'tiny'"),
+    "of other data": (
+        {"provenance": {"data": {"sha256": "f" * 64}}},
+        "it was made on other data (sha256 is ffffffffffff, here it is ",
+    ),
+    "without provenance": ({"provenance": {"data": None}}, "it was made on other data (sha256 is None"),
+    "unfinished": ({"status": "stopped"}, "its study is stopped, expected a complete one"),
+    "without a status": ({"status": None}, "its study is None, expected a complete one"),
+    "of the other recipe": (
+        {"provenance": {"recipe": asdict(RECIPES["plain"])}},
+        "the recipe of its study is plain, here it is standard",
+    ),
+    "of a recipe of earlier days": (
+        {"provenance": {"recipe": {"level_hours": 24, "daily_weight": 8}}},
+        "the recipe of its study is an unknown one ({'level_hours': 24, 'daily_weight': 8}), here it is standard",
+    ),
+    "of a test": ({"provenance": {"preset": "test"}}, "its study has the test preset"),
+    "without a parameter": ({"best_params": {"width": 7}}, "hyperparameter 'lr' of TOY_Q is missing"),
+    "with a foreign parameter": ({"best_params": {**TUNED, "depth": 3}}, "has no hyperparameter 'depth'"),
+    "outside the search space": ({"best_params": {**TUNED, "width": 70}}, "width is 70, expected a whole number"),
+    "without parameters": ({"best_params": None}, "best_params is a NoneType, expected hyperparameters by name"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_when_a_file_cannot_be_used_then_it_is_named_and_the_next_one_is_used(case, tiny_dataset, tmp_path) -> None:
+    content, reason = UNUSABLE[case]
+    later = {"optimization_date": "2030-01-01"}
+    bad = write(tmp_path, "bad", study(tiny_dataset, **later, **content) if isinstance(content, dict) else content)
+    good = write(tmp_path, "good", study(tiny_dataset))
+    got = found(tiny_dataset, tmp_path)
+    assert (got.params, got.source) == (TUNED, str(good))
+    (note,) = got.notes
+    assert note.startswith(f"Passed over {bad}: ")
+    assert reason in note
+
+
+HARD = [case for case in UNUSABLE if case not in (
+    "unfinished", "without a status", "of the other recipe", "of a recipe of earlier days", "of a test",
+)]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_when_the_file_that_the_user_names_does_not_fit_then_one_sentence_says_why(
+    case, tiny_dataset, tmp_path
+) -> None:
+    content, reason = UNUSABLE[case]
+    file = write(tmp_path, "bad", study(tiny_dataset, **content) if isinstance(content, dict) else content)
+    with pytest.raises(InputError) as caught:
+        parameters_from_file(FAMILY, tiny_dataset, file, preset="laptop", recipe="standard")
+    assert str(caught.value).startswith(f"{file}: ")
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("case", ["unfinished", "of the other recipe", "of a test"])
+def test_when_the_file_that_the_user_names_was_tuned_otherwise_then_it_is_used_and_said(
+    case, tiny_dataset, tmp_path
+) -> None:
+    file = write(tmp_path, "named", study(tiny_dataset, **UNUSABLE[case][0]))
+    got = parameters_from_file(FAMILY, tiny_dataset, file, preset="laptop", recipe="standard")
+    assert got.params == TUNED
+    (note,) = got.notes
+    assert note.startswith(f"{file} is used, but ")
+
+
+def test_when_a_study_had_another_budget_then_it_is_used_and_said(tiny_dataset, tmp_path) -> None:
+    file = write(tmp_path, "a", study(tiny_dataset))
+    got = found(tiny_dataset, tmp_path, preset="a100")
+    assert (got.params, got.notes) == (
+        TUNED, (f"{file} is used, but it was tuned with the laptop budget, here it is a100.",)
+    )  # fmt: skip
+
+
+def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(tiny_dataset, tmp_path) -> None:
+    write(tmp_path, "a", study(tiny_dataset, provenance={"preset": "test"}))
+    assert found(tiny_dataset, tmp_path, preset="test") == FoundParameters(
+        TUNED, str(tmp_path / "TOY_Q_tiny" / "best_params_TOY_Q_tiny_a.json")
+    )
+
+
+def test_when_the_named_file_is_absent_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        parameters_from_file(FAMILY, tiny_dataset, tmp_path / "x.json", preset="laptop", recipe="standard")
