@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hpo_lib import benchmark_command, options, paths
+from hpo_lib import analysis_command, benchmark_command, options, paths
 from hpo_lib.errors import HpoError, InputError
 from hpo_lib.slurm import commands
 
@@ -164,4 +164,5 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--dataset", default="", help="dataset TOML, where the registry does not know the dataset")
     options.add_folders(verify)
     benchmark_command.add_to(add)
+    analysis_command.add_to(add)
     return parser

@@ -172,6 +172,16 @@ def best_params_files(runs_dir: Path, model: str, dataset: str) -> list[Path]:
     return sorted([*(runs_dir / f"{model}_{dataset}").glob(name), *runs_dir.glob(name)])
 
 
+def all_best_params_files(runs_dir: Path) -> list[Path]:
+    """Every best_params file of any study, old ones included, by name."""
+    return sorted([*result_files(runs_dir), *runs_dir.glob("best_params_*.json")])
+
+
+def consolidated(out: Path) -> tuple[Path, Path]:
+    """All studies in one table, as parquet and as CSV."""
+    return out / "studies.parquet", out / "studies.csv"
+
+
 @dataclass(frozen=True)
 class BenchmarkPaths:
     """Where a benchmark keeps its files: ``OUT/{DATASET}/{SETTING}/...``.

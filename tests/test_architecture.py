@@ -64,6 +64,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "benchmark_runs",
     },
     "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
+    "analysis": {"errors", "paths", "results"},
+    "analysis_command": {"options", "paths", "analysis"},
     "figures": {"forecasts", "data", "results"},
     "report": {"data", "results", "study_run"},
     "runs": {"errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
@@ -73,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verify": {"errors", "paths", "forecasts", "metrics", "data", "objectives", "evaluation", "results"},
     "cli": {
         "status", "verify", "errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm",
-        "benchmark_command",
+        "benchmark_command", "analysis_command",
     },
     "__main__": {"cli"},
 }  # fmt: skip

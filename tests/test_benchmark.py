@@ -19,7 +19,6 @@ from hpo_lib.calibration import Calibration, calibrate
 from hpo_lib.cli import main
 from hpo_lib.data.load import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families import family_names
 from hpo_lib.forecasts import QuantileForecasts
 from hpo_lib.paths import BenchmarkPaths
 
@@ -307,16 +306,29 @@ def test_when_an_option_is_wrong_then_the_command_ends_with_2_before_anything_is
 
 # The nine cells
 
+SMALL_TIMESNET = {"hidden_size": 64, "conv_hidden_size": 32, "top_k": 2, "lr": 1e-3, "dropout": 0.1}
+ROWS = [
+    ("LIGHTGBM_Q", "own"), ("LINEAR_Q", "own"), ("NAIVE_168H", "own"), ("NAIVE_24H", "own"),
+    ("NHITS_Q", "default"), ("TFT_Q", "default"), ("TIMESNET_Q", "best"),
+    ("BLEND_ALL", "best"), ("BLEND", "default"), ("BLEND_ALL", "default"),
+]  # fmt: skip
+
 
 @pytest.mark.slow
 def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_in_the_table(root, tmp_path) -> None:
-    out = tmp_path / "out"
+    given = {"params": "best", "data_dir": str(tmp_path), "runs_dir": str(tmp_path), "out": str(tmp_path / "out")}
     for name in ("heat", "water_centrum", "water_tommerby"):
-        plan = make_plan(name, params="default", seeds=1, test=True, data_dir=str(tmp_path), out=str(out))
-        run_benchmark(plan)
+        # An old study of TimesNet alone, whose defaults take three times as long.
+        old = {"model": "TIMESNET_Q", "dataset": name, "best_params": SMALL_TIMESNET, "best_mae": 0.2, "best_trial": 1}
+        (tmp_path / f"best_params_TIMESNET_Q_{name}.json").write_text(json.dumps(old), encoding="utf-8")
+        plan = make_plan(name, seeds=1, test=True, **given)
+        notes = run_benchmark(plan)
+        assert [note.split(" was found")[0] for note in notes[:2]] == [
+            f"No usable study of {model} on {name}" for model in ("NHITS_Q", "TFT_Q")
+        ]
+        assert "it has the schema of old studies" in notes[2]
         table = make_tables(plan.paths, plan.dataset, CALIBRATION)["table"]
-        models = ["LIGHTGBM_Q", "LINEAR_Q", "NAIVE_168H", "NAIVE_24H", *family_names(), "BLEND", "BLEND_ALL"]
-        assert list(table["model"]) == [model for model in models for _ in range(2)]
+        assert list(zip(table["model"], table["params"], strict=True)) == [row for row in ROWS for _ in range(2)]
         assert set(table["source"]) == {"simulated"}
         # April to December 2024, every day of which is an origin as long as a whole day follows.
         assert set(table["days"]) == {len(plan.dataset.test_origins)}
@@ -325,22 +337,23 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
         calibrated = table[(table["calibration"] == "rolling") & ~table["model"].str.startswith("NAIVE")]
         assert calibrated["picp"].between(75, 85).all(), calibrated[["model", "picp"]]
 
-    # The notebook on the trainings that are there: it trains nothing and shows the same figures.
-    given = {"dataset": "heat", "params": "default", "seeds": "1", "test": "true", "out": str(out)}
-    words = [word for pair in {**given, "data_dir": str(tmp_path)}.items() for word in ("-p", *pair)]
+    # The notebook on the trainings that are there: it trains nothing, and its table is that of the stored forecasts.
+    words = [
+        word for pair in {**given, "dataset": "heat", "seeds": "1", "test": "true"}.items() for word in ("-p", *pair)
+    ]
     record = tmp_path / "out.ipynb"
     command = [sys.executable, "-m", "papermill", "notebooks/benchmark.ipynb", str(record), "--no-progress-bar", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
-    cells = json.loads(record.read_text(encoding="utf-8"))["cells"]
-    shown = json.dumps([cell.get("outputs") for cell in cells])
+    shown = json.dumps([cell.get("outputs") for cell in json.loads(record.read_text(encoding="utf-8"))["cells"]])
     assert shown.count(": stored") == 7
     assert "SIMULATED DATA" in shown
-    plan = make_plan("heat", params="default", seeds=1, test=True, data_dir=str(tmp_path), out=str(out))
-    written = pd.read_csv(plan.paths.table("table")).set_index(["model", "calibration"])["mae"]
-    rows = {row.model: row for row in load_rows(plan.paths, plan.dataset)}
-    for model, row in rows.items():
-        expected = float(np.abs(row.test.actual - row.test.median).mean())
-        assert written[model, "none"] == pytest.approx(expected)
-    assert rows["BLEND"].test.values == pytest.approx(blend([rows[name].test for name in family_names()]).values)
+    plan = make_plan("heat", seeds=1, test=True, **given)
+    written = pd.read_csv(plan.paths.table("table")).set_index(["model", "params", "calibration"])["mae"]
+    rows = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset)}
+    assert list(rows) == ROWS
+    for row, found in rows.items():
+        assert written[(*row, "none")] == pytest.approx(float(np.abs(found.test.actual - found.test.median).mean()))
+    members = [rows[name, "default"].test for name in ("NHITS_Q", "TFT_Q")]
+    assert rows["BLEND", "default"].test.values == pytest.approx(blend(members).values)
