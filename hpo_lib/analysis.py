@@ -121,9 +121,8 @@ def improvement_report(studies: Studies) -> list[str]:
     table = studies.table
     counted = table[(table["status"] == "complete") & (table["preset"] != "test") & (table["schema"] > 1)]
     lines = []
-    for (dataset, source, sha256, *_), group in counted.groupby(
-        ["dataset", "source", "sha256", "train_end", "val_end"]
-    ):
+    for _, group in counted.groupby(["dataset", "source", "sha256", "train_end", "val_end"]):
+        dataset, source, sha256 = (str(group[name].iloc[0]) for name in ("dataset", "source", "sha256"))
         newest = group.sort_values("date").groupby("model").tail(1)
         better = newest[(newest["improvement"] >= IMPROVEMENT_PERCENT) & newest["picp"].between(*PICP_RANGE)]
         verdict = "reached" if len(better) >= SUCCESSES else "not reached"

@@ -31,7 +31,7 @@ def add_to(add: Add) -> None:
         default="rolling",
         help="none, split, rolling or levels, beside raw forecasts (default: rolling)",
     )
-    option("--calibration-days", type=int, default=0, help="window of the rolling mode (default: 21)")
+    option("--calibration-days", type=int, default=0, help="window of the rolling mode (default: 14)")
     option("--per-hour", action="store_true", help="calibrate each hour ahead by itself")
     option("--blend", choices=("equal", "weighted"), default="equal", help="weights: equal, or fitted on validation")
     option("--out", default="", help=f"where forecasts and tables go (default: {paths.BENCHMARK_DIR.name}/)")
@@ -57,7 +57,9 @@ def _benchmark(arguments: argparse.Namespace) -> int:
         print("hpo: interrupted; finished trainings are kept, the same command goes on", file=sys.stderr)
         return 1
     tables = make_tables(plan.paths, plan.dataset, calibration, fit_blend_weights=arguments.blend == "weighted")
-    print(shown(tables["table"]).to_string(float_format="{:.5g}".format))
+    days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
+    print(f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, {plan.paths.setting}")
+    print(shown(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
     for file in write_tables(plan.paths, tables):
         print(f"wrote {file}")
     return 0

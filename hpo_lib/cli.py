@@ -105,10 +105,19 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if any(verification.problems for verification in found) else 0
 
 
+class _Help(argparse.HelpFormatter):
+    """Room for the longest command beside its help: argparse forgets that commands are indented."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 17
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="hpo", description="Hyperparameter studies of probabilistic demand forecasts.", allow_abbrev=False
-    )
+        prog="hpo", description="Hyperparameter studies of probabilistic demand forecasts.", allow_abbrev=False,
+        formatter_class=_Help,
+    )  # fmt: skip
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command, text: str, example: str) -> argparse.ArgumentParser:

@@ -164,7 +164,7 @@ def test_when_a_window_is_given_then_days_before_it_do_not_count() -> None:
 
 def test_when_validation_is_given_then_the_first_test_days_live_on_it() -> None:
     warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
-    calibrated = calibrate(test, warm_up, flat_target(41), Calibration("rolling"))
+    calibrated = calibrate(test, warm_up, flat_target(41), Calibration("rolling", days=30))
     level, scores = 100, interval_errors(warm_up)[-30:] / 100
     assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * conformal_quantile(scores.ravel()))
 
