@@ -36,10 +36,13 @@ def submit(script: str, folder: str) -> str:
         answer = _call("sbatch", "--parsable", stdin=script, folder=folder)
     except subprocess.TimeoutExpired as error:
         said = _said(error.stderr)
-        raise SlurmError(
-            f"sbatch found no place in the queue for {PATIENCE:.0f} s ({said}), so nothing was submitted; wait until "
-            "jobs have ended and submit again"
-        ) from None
+        if "temporarily unable" in said:
+            reason = f"sbatch found no place in the queue for {PATIENCE:.0f} s ({said})"
+            advice = "wait until jobs have ended and submit again"
+        else:
+            reason = f"sbatch got no answer from Slurm for {PATIENCE:.0f} s ({said})"
+            advice = "see whether `sinfo` answers on this machine"
+        raise SlurmError(f"{reason}, so nothing was submitted; {advice}") from None
     if answer.returncode:
         raise SlurmError(
             f"sbatch refused the job, so nothing was submitted: {_said(answer.stderr)}; check slurm/site.env against "

@@ -177,8 +177,8 @@ def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_s
     one = study("9")
     one.wait_for_trial(1)
     one.cluster.ask("scancel", one.job_id)
-    wait_until(lambda: not one.cluster.processes(one.job_id, "hpo_lib"), 180, "the job's processes end")
-    assert one.cluster.job(one.job_id)["JobState"] == "CANCELLED"
-    assert one.cluster.job(one.job_id)["Restarts"] == "0"
+    wait_until(lambda: read_record(one.files.notebook).complete, 180, "the record is written to its end")
+    job = one.cluster.wait(one.job_id)
+    assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
     assert read_record(one.files.notebook) == Record(one.files.notebook, complete=True)
     assert load_result(one.files.best_params)["status"] == "stopped"

@@ -164,7 +164,7 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
 def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(
     study_of: Callable[[str, int], Study],
 ) -> None:
-    study = study_of("sqlite", 2)
+    study = study_of("sqlite", 5)
     with study.begun() as process:
         kernels = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
@@ -182,7 +182,7 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
     assert again.returncode == 0, again.stderr
     after = study.trials()
     assert {trial.state for trial in after} <= {TrialState.COMPLETE, TrialState.FAIL}
-    assert sum(trial.state == TrialState.COMPLETE for trial in after) == 2
+    assert sum(trial.state == TrialState.COMPLETE for trial in after) == 5
     assert after[: len(kept)] == kept
 
 
