@@ -89,6 +89,8 @@ def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
 
 
 def _write(file: Path, name: str) -> None:
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(name, encoding="utf-8")
-    temporary.replace(file)
+    # The next signal may come in the middle of this, and its handler then runs first: each has a file of its own.
+    descriptor, temporary = tempfile.mkstemp(dir=file.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(name)
+    Path(temporary).replace(file)

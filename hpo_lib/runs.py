@@ -42,20 +42,26 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
     import papermill  # slow, and not needed for settings that are wrong
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+    from papermill.iorw import papermill_io
+
+    from hpo_lib.headless import SteadfastKernel, WholeFiles
 
     run.folder.mkdir(parents=True, exist_ok=True)
     with Presence(run, str(settings.worker)):  # of a worker that runs, the record stays where it is
         _keep_earlier(run)
+    record = str(run.notebook.resolve())
+    papermill_io.register(record, WholeFiles())
     try:
         with interrupts.relaying():
             papermill.execute_notebook(
                 str(notebook),
-                str(run.notebook),
+                record.replace("{", "{{").replace("}", "}}"),  # papermill fills parameters into braces
                 parameters=settings.parameters(),
                 cwd=str(paths.PROJECT_ROOT),
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
                 progress_bar=False,
+                kernel_manager_class=SteadfastKernel,
                 extra_arguments=["--log-level=CRITICAL"],  # its own port and an interrupt are no news to the user
             )
     except PapermillExecutionError as error:

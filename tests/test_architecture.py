@@ -67,7 +67,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis_command": {"options", "paths", "analysis"},
     "figures": {"forecasts", "data", "results"},
     "report": {"data", "results", "study_run"},
-    "runs": {"errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
+    "headless": {"interrupts"},
+    "runs": {"headless", "errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
     "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
     "slurm": {"errors", "interrupts", "options", "paths", "settings", "data", "records", "results", "runs"},
     "doctor": {"hpo_lib", "errors", "paths", "data", "provenance"},
@@ -87,7 +88,7 @@ HEAVY: dict[str, set[str]] = {
     "pytorch_lightning": {"families"},
     "darts": {"families"},
     "neuralforecast": {"families"},
-    "papermill": {"runs"},
+    "papermill": {"headless", "runs"},
     "matplotlib": {"figures"},
     "lightgbm": {"opponents"},
     "sklearn": {"opponents"},
@@ -171,7 +172,7 @@ def test_when_a_heavy_library_is_imported_then_only_where_it_belongs(library: st
 
 
 def test_when_everything_but_study_and_families_is_imported_then_no_training_library_is_loaded() -> None:
-    searching = {"study", "trials", "optuna_figures", "claims", "worker_process"}
+    searching = {"headless", "study", "trials", "optuna_figures", "claims", "worker_process"}
     light = [m for m in MODULES if room(m) not in {*searching, "families"} or m == "hpo_lib.families.base"]
     assert {"hpo_lib.figures", "hpo_lib.results", "hpo_lib.cli", "hpo_lib.report", "hpo_lib.metrics"} <= set(light)
     heavy = ["torch", "darts", "neuralforecast", "pytorch_lightning", "ray", "optuna", "papermill"]

@@ -69,3 +69,27 @@ def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone()
     thread.start()
     thread.join()
     assert seen == before
+
+
+SIGNAL_IN_THE_HANDLER = """
+import os, signal
+from pathlib import Path
+from hpo_lib import interrupts
+
+rename, nested = Path.replace, []
+def replace(file, target):
+    if not nested:
+        nested.append(file)
+        os.kill(os.getpid(), signal.SIGTERM)  # as it comes when a cluster and the job's own process signal at once
+    return rename(file, target)
+Path.replace = replace
+with interrupts.relaying():
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(interrupts.requested(), len(nested))
+"""
+
+
+def test_when_a_second_signal_comes_while_the_first_is_handed_on_then_nothing_breaks(root: Path) -> None:
+    command = [sys.executable, "-c", SIGNAL_IN_THE_HANDLER]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "SIGTERM 1\n"), ended.stderr
