@@ -113,7 +113,7 @@ def benchmark_table(rows: Sequence[Row], dataset: Dataset, calibrations: Sequenc
                 "model": row.model,
                 "params": row.params,
                 "calibration": calibration.mode,
-                "seeds": len(row.seeds),
+                "seeds": len(row.seeds) or np.nan,  # a blend has its members'
                 "days": len(test.origins),
             }
             intervals = bootstrap_intervals(test)
