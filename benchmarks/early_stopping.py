@@ -153,14 +153,18 @@ def export(storages: Sequence[Path], table: Path = TABLE) -> None:
 
 def alternatives() -> dict[str, StoppingRule]:
     """Rules that were compared with the one in use, by what they are."""
-    by_pinball = replace(RULE, ranked_by=("pinball",))
+    by_mae_and_winkler = replace(RULE, ranked_by=("mae", "winkler"))
     return {
         "the rule in use": RULE,
-        "same, ranked by pinball loss": by_pinball,
-        "same, ranked by MAE": replace(RULE, ranked_by=("mae",)),
-        "one rung: best half after 1/8": replace(RULE, rungs=(Rung(0.125, 0.5),)),
-        "three rungs, 40 % each": replace(RULE, rungs=(Rung(0.125, 0.4), Rung(0.25, 0.4), Rung(0.5, 0.4))),
-        "better than the median at every check": replace(RULE, rungs=tuple(Rung(i / 8, 0.5) for i in range(1, 8))),
+        "same, by MAE and |PICP - 80|": replace(RULE, ranked_by=("mae", "picp_penalty")),
+        "same, by all three": replace(RULE, ranked_by=("mae", "winkler", "picp_penalty")),
+        "same, by MAE and interval score": by_mae_and_winkler,
+        "that, but 45, 40, 35 % go on": replace(
+            by_mae_and_winkler, rungs=(Rung(0.125, 0.45), Rung(0.25, 0.4), Rung(0.5, 0.35))
+        ),
+        "45, 40, 35 % go on": replace(RULE, rungs=(Rung(0.125, 0.45), Rung(0.25, 0.4), Rung(0.5, 0.35))),
+        "15, 10, 5 % go on": replace(RULE, rungs=(Rung(0.125, 0.15), Rung(0.25, 0.1), Rung(0.5, 0.05))),
+        "not before 1/4: 10, 5 % go on": replace(RULE, rungs=(Rung(0.25, 0.1), Rung(0.5, 0.05))),
     }
 
 

@@ -56,7 +56,7 @@ def test_when_a_trial_reaches_a_rung_then_it_ends_where_at_least_half_of_all_fiv
 
 def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_kept() -> None:
     own = curve(6, 5, 4, 3.5)
-    with pytest.raises(StoppedEarly, match=r"^3 of 4 other trials had lower mae and winkler after 50% of") as caught:
+    with pytest.raises(StoppedEarly, match=r"^3 of 4 other trials had lower MAE and interval score after 50% of") as caught:
         HALVING.judge(own, CHECKS, 9, FOUR)
     assert caught.value.share == 0.5
     assert caught.value.curve == own
@@ -87,6 +87,13 @@ def test_when_two_rungs_fall_on_one_check_then_the_later_decides() -> None:
 def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on() -> None:
     assert not stopped(HALVING, curve(9, 9, winkler=0.1), FOUR)
     assert stopped(StoppingRule(HALVING.rungs, ("mae",), 1), curve(9, 9, winkler=0.1), FOUR)
+
+
+def test_when_ranked_by_coverage_then_the_distance_from_80_counts_on_either_side() -> None:
+    rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1)
+    covers_84 = [trial(i, [{**check, "picp": 84.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)]
+    for picp, expected in ((75.9, True), (77.0, False), (83.0, False), (85.0, True)):
+        assert stopped(rule, [{**check, "picp": picp} for check in curve(9, 9)], covers_84) is expected
 
 
 def test_when_others_fell_later_then_they_are_compared_at_the_same_share_of_their_steps() -> None:
