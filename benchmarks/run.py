@@ -81,10 +81,14 @@ def _timesnet_step(context: Context) -> Measured:
     return timesnet_step(context.dataset, context.repeats)
 
 
-def _tft_step(context: Context) -> Measured:
-    tft = importlib.import_module("benchmarks.tft_step")
-    theirs, ours = tft.tft_step(context.dataset, batch_size=4 if context.quick else 32)
-    return Measured(tuple(theirs), tuple(ours), unit="s", note="stock darts model in float64")
+def _tft_step(hidden_size: int) -> Callable[[Context], Measured]:
+    def measure(context: Context) -> Measured:
+        tft = importlib.import_module("benchmarks.tft_step")
+        params = {**tft.TftQ.defaults, "hidden_size": hidden_size}
+        theirs, ours = tft.tft_step(context.dataset, batch_size=4 if context.quick else 32, params=params)
+        return Measured(tuple(theirs), tuple(ours), unit="s", note="stock darts model in float64")
+
+    return measure
 
 
 def _early_stopping(context: Context) -> Measured:
@@ -146,7 +150,8 @@ def _repeatability(context: Context) -> Measured:
 ROWS: tuple[Row, ...] = (
     Row("time_to_quality", "NHITS_Q: time to the reference's pinball", Bar(15), _time_to_quality),
     Row("timesnet_step", "TIMESNET_Q: training step, batch 32", Bar(8), _timesnet_step),
-    Row("tft_step", "TFT_Q: training step, batch 32", Bar(4.5), _tft_step),
+    Row("tft_step", "TFT_Q: training step, hidden size 64", Bar(4.5), _tft_step(64)),
+    Row("tft_step_32", "TFT_Q: training step, hidden size 32", Bar(4.5), _tft_step(32)),
     Row("nhits_evaluation", "NHITS_Q: windows evaluated", Bar(100), _evaluation("NHITS_Q", 15)),
     Row("tft_evaluation", "TFT_Q: windows evaluated", Bar(80), _evaluation("TFT_Q", 5)),
     Row("timesnet_evaluation", "TIMESNET_Q: windows evaluated", Bar(10), _evaluation("TIMESNET_Q", 5)),

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {"errors", "paths"},
     "presence": {"errors", "paths"},
     "study_run": {"paths", "settings", "forecasts", "data", "results"},
-    "stopping": {"results"},
+    "stopping": {"objectives", "results"},
     "trials": {"families", "objectives", "results", "stopping"},
     "optuna_figures": {"paths", "data", "objectives", "trials"},
     "claims": {"errors", "paths", "settings", "objectives", "results", "storage", "presence", "trials"},
