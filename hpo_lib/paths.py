@@ -17,6 +17,10 @@ SLURM_DIR = PROJECT_ROOT / "slurm"
 SITE_FILE = SLURM_DIR / "site.env"
 SLURM_LOGS = SLURM_DIR / "logs"
 BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
+EXAMPLES_DIR = PROJECT_ROOT / "examples"
+"""Small records on simulated data that come with the project; what shows records shows these where there are no own."""
+EXAMPLE_RUNS = EXAMPLES_DIR / RUNS_DIR.name
+EXAMPLE_BENCHMARKS = EXAMPLES_DIR / BENCHMARK_DIR.name
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

@@ -279,7 +279,12 @@ def write_predictions(path: Path, forecasts: QuantileForecasts) -> None:
     quantiles = [name for name in frame.columns if name.startswith("q")]
     temporary = path.with_name(f".{path.name}.tmp")
     frame.astype({"step": "int16", **dict.fromkeys(quantiles, "float32")}).to_parquet(
-        temporary, compression="zstd", index=False
+        temporary,
+        compression="zstd",
+        index=False,
+        # Bytes of equal weight side by side: files of neighbouring numbers are a third smaller.
+        use_dictionary=["origin", "step"],
+        column_encoding=dict.fromkeys(["actual", *quantiles], "BYTE_STREAM_SPLIT"),
     )
     temporary.replace(path)
 

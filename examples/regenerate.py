@@ -1,0 +1,78 @@
+"""The example set anew: nine small studies on the simulated twins and their benchmarks (about 20 minutes on two cores).
+
+Run with `make examples`. Everything is made under build/, stripped of what is heavy or names a machine, and moved here.
+"""
+
+import base64
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from hpo_lib.paths import EXAMPLE_BENCHMARKS, EXAMPLE_RUNS, PROJECT_ROOT
+from hpo_lib.status import EXPERIMENTS
+
+TRIALS = 8
+BUILD = PROJECT_ROOT / "build" / "examples"
+LIMIT_MB = 15
+
+
+def hpo(*words: str) -> None:
+    # The data folder holds no CSV, so that everybody gets the simulated twins, whatever lies in data/.
+    folders = ["--data-dir", "examples", "--runs-dir", "build/examples/papermill_runs"]
+    command = [sys.executable, "-m", "hpo_lib", *words, *folders]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT_ROOT)}
+    subprocess.run(command, check=True, cwd=PROJECT_ROOT, env=environment)
+
+
+def strip_notebook(file: Path) -> None:
+    """Pictures with 64 colours, a third of their size; no widget states."""
+    notebook = json.loads(file.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "image/png" in data:
+                picture, small = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))), io.BytesIO()
+                picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+                data["image/png"] = base64.b64encode(small.getvalue()).decode() + "\n"
+    notebook["metadata"].pop("widgets", None)
+    file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def strip() -> None:
+    for file in BUILD.rglob("*.html"):  # 5 MB each, and drawn from the storage by `hpo run` again
+        file.unlink()
+    for folder in BUILD.rglob(".workers_*"):
+        shutil.rmtree(folder)
+    for file in BUILD.rglob("*.ipynb"):
+        strip_notebook(file)
+    for file in [*BUILD.rglob("*.ipynb"), *BUILD.rglob("*.json")]:
+        text = file.read_text(encoding="utf-8").replace(f"{PROJECT_ROOT}/", "").replace("build/examples/", "examples/")
+        file.write_text(text, encoding="utf-8")
+    size = sum(file.stat().st_size for file in BUILD.rglob("*") if file.is_file()) / 1e6
+    if size > LIMIT_MB:
+        sys.exit(f"{BUILD}: holds {size:.1f} MB, expected at most {LIMIT_MB}; make fewer trials")
+    print(f"{size:.1f} MB")
+
+
+def main() -> None:
+    shutil.rmtree(BUILD, ignore_errors=True)
+    for experiment in EXPERIMENTS:
+        study = ["--model", experiment.model, "--dataset", experiment.dataset, "--job-id", experiment.name]
+        hpo("run", *study, "--test", "--trials", str(TRIALS))
+    for dataset in sorted({experiment.dataset for experiment in EXPERIMENTS}):
+        hpo("benchmark", "--dataset", dataset, "--test", "--seeds", "1", "--out", "build/examples/benchmark_results")
+    strip()
+    for folder in (EXAMPLE_RUNS, EXAMPLE_BENCHMARKS):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.move(BUILD / folder.name, folder)
+
+
+if __name__ == "__main__":
+    main()
