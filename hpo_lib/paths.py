@@ -13,6 +13,7 @@ DATA_DIR = PROJECT_ROOT / "data"
 RUNS_DIR = PROJECT_ROOT / "papermill_runs"
 FIGURES_DIR = PROJECT_ROOT / "figures"
 TABLES_DIR = PROJECT_ROOT / "thesis_tables"
+CARDS_DIR = PROJECT_ROOT / "model_cards"
 SLURM_DIR = PROJECT_ROOT / "slurm"
 SITE_FILE = SLURM_DIR / "site.env"
 SLURM_LOGS = SLURM_DIR / "logs"
@@ -222,3 +223,40 @@ class BenchmarkPaths:
     def table(self, name: str) -> Path:
         """A table that is computed from the stored forecasts."""
         return self.folder / f"{name}.csv"
+
+
+def benchmarks(out: Path) -> list[BenchmarkPaths]:
+    """Every benchmark with a finished training below ``out``, by dataset and setting."""
+    folders = sorted({file.parent.parent for file in out.glob("*/*/runs/*.json")})
+    return [BenchmarkPaths(out, folder.parent.name, folder.name) for folder in folders]
+
+
+@dataclass(frozen=True)
+class ThesisPaths:
+    """Where figures, tables and model cards are written, each with a sidecar that names its records."""
+
+    figures: Path = FIGURES_DIR
+    tables: Path = TABLES_DIR
+    cards: Path = CARDS_DIR
+
+    @classmethod
+    def below(cls, out: Path) -> "ThesisPaths":
+        """The three folders below another one than the project."""
+        return cls(out / FIGURES_DIR.name, out / TABLES_DIR.name, out / CARDS_DIR.name)
+
+    def figure(self, name: str) -> tuple[Path, Path]:
+        """A figure as vectors and as pixels."""
+        return self.figures / f"{name}.pdf", self.figures / f"{name}.png"
+
+    def table(self, name: str) -> tuple[Path, Path]:
+        """A table for LaTeX and for everything else."""
+        return self.tables / f"{name}.tex", self.tables / f"{name}.csv"
+
+    def card(self, model: str, dataset: str) -> tuple[Path]:
+        """The card of a chosen configuration."""
+        return (self.cards / f"{model}_{dataset}.md",)
+
+    @staticmethod
+    def sidecar(file: Path) -> Path:
+        """What a file was made from."""
+        return file.with_suffix(".json")
