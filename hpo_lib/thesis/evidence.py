@@ -1,5 +1,6 @@
 """The records that figures, tables and cards are made from: one study per model and dataset, one benchmark per dataset."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -154,6 +155,24 @@ class Benchmark:
         """The shown rows of the studied families."""
         return [row for row in self.shown if row.model in family_names()]
 
+    @cached_property
+    def trainings(self) -> list[Mapping[str, Any]]:
+        """The record of every training."""
+        return [json.loads(file.read_text(encoding="utf-8")) for file in self.paths.records()]
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Provenance of the data, which is one for all trainings."""
+        found: Mapping[str, Any] = self.trainings[0]["provenance"]["data"]
+        return found
+
+    def tuned_row(self, study: Study) -> Row | None:
+        """The row that was trained with the parameters that a study chose."""
+        wanted = dict(study.result["best_params"])
+        kinds = {t["params"] for t in self.trainings if t["model"] == study.model and t["key"].get("params") == wanted}
+        rows = [row for row in self.rows if row.model == study.model and row.params in kinds]
+        return min(rows, key=lambda row: PARAMS_ORDER.index(row.params), default=None)
+
     @property
     def files(self) -> list[Path]:
         """Records and stored forecasts."""
@@ -246,10 +265,11 @@ def _side_by_side(studies: list[Study], notes: list[str]) -> list[Study]:
         if _data_key(study) == _data_key(newest):
             chosen.setdefault(study.model, study)
     for study in studies:
-        if study not in chosen.values():
-            why = "its data or splits are" if _data_key(study) != _data_key(newest) else "there is a newer or fuller one,"
-            notes.append(f"Passed over {study.file}: {why} not those of {newest.file.name}." if "data" in why else
-                         f"Passed over {study.file}: {why} {chosen[study.model].file.name}.")
+        shown = chosen.get(study.model, newest)
+        if _data_key(study) != _data_key(newest):
+            notes.append(f"Passed over {study.file}: its data or splits are not those of {newest.file.name}.")
+        elif study is not shown:
+            notes.append(f"Passed over {study.file}: {shown.file.name} is newer, more complete or of a larger budget.")
     return [chosen[model] for model in sorted(chosen)]
 
 

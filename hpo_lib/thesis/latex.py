@@ -1,0 +1,96 @@
+"""Tables as LaTeX with booktabs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "³": r"\textsuperscript{3}", "−": "$-$", "–": "--",
+    "±": r"$\pm$", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
+}  # fmt: skip
+
+
+def escaped(text: str) -> str:
+    """Plain text for LaTeX."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of a table below a line of their own, such as those of one dataset; an empty title for no such line."""
+
+    title: str
+    rows: Sequence[Sequence[str]]
+
+
+def booktabs(
+    header: Sequence[str], sections: Sequence[Section], *, caption: str, label: str, align: str, warning: str = ""
+) -> str:
+    """A table environment of text width.
+
+    Args:
+        header: one plain text per column.
+        sections: rows of as many plain texts.
+        caption: plain text.
+        label: of the table, without ``tab:``.
+        align: one letter per column, ``l`` or ``r``.
+        warning: what must not be overlooked, put in bold before the caption.
+
+    Raises:
+        ValueError: a row has another number of cells than the header.
+    """
+    lines = []
+    for i, section in enumerate(sections):
+        if i:
+            lines.append(r"\addlinespace")
+        if section.title:
+            lines.append(rf"\multicolumn{{{len(header)}}}{{@{{}}l}}{{\textit{{{escaped(section.title)}}}}} \\")
+        for row in section.rows:
+            if len(row) != len(header) or len(align) != len(header):
+                raise ValueError(f"table {label}: {len(row)} cells and {len(align)} columns under {len(header)} names")
+            lines.append(" & ".join(escaped(cell) for cell in row) + r" \\")
+    mark = rf"\textbf{{{escaped(warning)}.}} " if warning else ""
+    return "\n".join(
+        [
+            r"% Needs \usepackage{booktabs}.",
+            r"\begin{table}[htbp]",
+            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+            rf"\caption{{{mark}{escaped(caption)}}}",
+            rf"\label{{tab:{label}}}",
+            rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
+            r"\toprule",
+            " & ".join(escaped(cell) for cell in header) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with that many significant digits, ``–`` where there is none.
+
+    >>> [number(0.0044712), number(1234.5), number(float("nan"))]
+    ['0.00447', '1234', '–']
+    """
+    if value != value:
+        return "–"
+    if value == 0:
+        return "0"
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    if whole >= digits:
+        return f"{value:.0f}".replace("-", "−")
+    text = f"{value:.{digits}g}"
+    if "e" in text:
+        text = f"{value:.10f}".rstrip("0") if abs(value) >= 1e-5 else text
+    if "." in text and abs(value) >= 1:
+        text = f"{value:.{digits - whole}f}"
+    return text.replace("-", "−")
+
+
+def within(value: float, low: float, high: float, digits: int = 3) -> str:
+    """A score with its interval: ``0.312 [0.298, 0.327]``."""
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
