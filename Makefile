@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-slurm test-postgres test-all bench lint install lock clean
+.PHONY: help demo figures test test-slow test-slurm test-postgres test-latex test-all bench examples lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the fast suite. Each has one thread: more threads than cores are slower than none at all.
@@ -17,6 +17,9 @@ demo: $(STAMP) ## one small study on the simulated heat data, and where its reco
 	$(BIN)/hpo run --model NHITS_Q --dataset heat --test
 	@echo "The record: $$(ls -t papermill_runs/NHITS_Q_heat/hpo_*.ipynb | head -n 1)"
 
+figures: $(STAMP) ## every thesis figure, table and model card from the records (without own ones from the examples)
+	$(BIN)/hpo figures
+
 test: $(STAMP) ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
@@ -29,6 +32,9 @@ test-slurm: $(STAMP) ## studies as jobs of a real Slurm of one node (as root; De
 test-postgres: $(STAMP) ## the slow tests that need PostgreSQL (Debian: postgresql)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k postgres tests/study
 
+test-latex: $(STAMP) ## the thesis tables in a real LaTeX (Debian: texlive-latex-recommended)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k latex tests/thesis
+
 test-all: test test-slow test-slurm ## all of them
 
 # On real data: make bench DATA_DIR=... DATASET=datasets/development/water_centrum.toml
@@ -36,6 +42,9 @@ DATA_DIR ?= data
 DATASET ?= benchmarks/centrum_twin.toml
 bench: $(STAMP) ## speed beside a reference, as a table and benchmarks/results/latest.json (on simulated data; minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.run --dataset $(DATASET) --data-dir $(DATA_DIR)
+
+examples: $(STAMP) ## the example set anew: nine small studies and their benchmarks on simulated data (about half an hour)
+	$(BIN)/python examples/regenerate.py
 
 lint: $(STAMP) ## ruff, its formatter in check mode, and mypy
 	$(BIN)/ruff check .

@@ -63,10 +63,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics", "evaluation", "blend",
         "benchmark_runs",
     },
+    "study_history": {"paths", "objectives", "results", "storage", "trials"},
     "analysis": {"errors", "paths", "results"},
     "analysis_command": {"options", "paths", "analysis"},
     "figures": {"forecasts", "data", "results"},
     "report": {"data", "results", "study_run"},
+    "thesis": {
+        "hpo_lib", "errors", "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics", "results",
+        "benchmark_table", "study_history", "figures",
+    },
+    "thesis_command": {"options", "paths", "thesis"},
     "headless": {"interrupts"},
     "runs": {"headless", "errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
     "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
@@ -76,20 +82,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verify": {"errors", "paths", "forecasts", "metrics", "data", "objectives", "evaluation", "results"},
     "cli": {
         "status", "verify", "errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm",
-        "benchmark_command", "analysis_command",
+        "benchmark_command", "analysis_command", "thesis_command",
     },
     "__main__": {"cli"},
 }  # fmt: skip
 
 # Library -> rooms that may import it at run time, be it inside a function.
 HEAVY: dict[str, set[str]] = {
-    "optuna": {"study", "storage", "presence", "trials", "optuna_figures", "claims"},
+    "optuna": {"study", "storage", "presence", "trials", "optuna_figures", "claims", "study_history"},
     "torch": {"families", "settings", "provenance"},
     "pytorch_lightning": {"families"},
     "darts": {"families"},
     "neuralforecast": {"families"},
     "papermill": {"headless", "runs"},
-    "matplotlib": {"figures"},
+    "matplotlib": {"figures", "thesis"},
     "lightgbm": {"opponents"},
     "sklearn": {"opponents"},
 }

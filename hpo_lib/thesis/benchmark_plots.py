@@ -200,7 +200,12 @@ def coverage(data: pd.DataFrame) -> Figure:
     """PICP by local hour, weekday, season and demand level; a row per dataset."""
     datasets, models = sorted(set(data["dataset"])), style.in_order(list(data["model"]))
     figure, grid = style.panels(
-        len(datasets), len(BY), height=0.7 + 1.45 * len(datasets), sharey=True, sharex="col", width_ratios=(1.5, 1, 0.8, 0.7)
+        len(datasets),
+        len(BY),
+        height=0.7 + 1.45 * len(datasets),
+        sharey=True,
+        sharex="col",
+        width_ratios=(1.5, 1, 0.8, 0.7),
     )
     for i, dataset in enumerate(datasets):
         for j, by in enumerate(BY):

@@ -175,9 +175,7 @@ def _data(items: Sequence[Study | Benchmark]) -> dict[str, Any]:
 
 def _commits(items: Sequence[Study | Benchmark]) -> list[str]:
     """The commits of the code that made the records."""
-    records = [
-        record for item in items for record in ([item.result] if isinstance(item, Study) else item.trainings)
-    ]
+    records = [record for item in items for record in ([item.result] if isinstance(item, Study) else item.trainings)]
     return sorted({str(record["provenance"]["git_commit"]) for record in records})
 
 

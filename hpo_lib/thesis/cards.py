@@ -8,7 +8,7 @@ import pandas as pd
 
 from hpo_lib import metrics
 from hpo_lib.calibration import Calibration, calibrate
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.statistics import bootstrap_intervals, reliability
 from hpo_lib.thesis.evidence import Benchmark, Evidence, Study, words
 from hpo_lib.thesis.latex import number, within
@@ -126,7 +126,7 @@ def render(found: Card) -> str:
         "## Calibration",
         "How often actuals lie at or below each quantile, and the coverage of the 80 % interval over the hours ahead.",
         _table(
-            ("forecasts", "at 0.1", "at 0.5", "at 0.9", "PICP, worst hour", "PICP, best hour"),
+            ("forecasts", "at 0.1", "at 0.5", "at 0.9", "PICP farthest from 80", "PICP nearest to 80"),
             [_calibration(label, forecasts) for label, forecasts in found.forecasts.items()],
         ),
         "## Intended use",
@@ -161,15 +161,17 @@ def render(found: Card) -> str:
 
 def _scores(label: str, f: QuantileForecasts) -> tuple[str, ...]:
     intervals = bootstrap_intervals(f)
-    shown = [within(intervals[key].value, intervals[key].low, intervals[key].high) for key in ("mae", "picp", "winkler")]
+    shown = [
+        within(intervals[key].value, intervals[key].low, intervals[key].high) for key in ("mae", "picp", "winkler")
+    ]
     return label, str(len(f.origins)), *shown, number(metrics.pinball(f))
 
 
 def _calibration(label: str, f: QuantileForecasts) -> tuple[str, ...]:
     observed = reliability(f)["observed"]
     by_hour = pd.Series(metrics.by_step(f)["picp"])
-    worst, best = (abs(by_hour - 80).idxmax(), abs(by_hour - 80).idxmin())
-    ends = (f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (worst, best))
+    off = (by_hour - NOMINAL_COVERAGE).abs()
+    ends = (f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.idxmax(), off.idxmin()))
     return label, *(f"{share:.3f}" for share in observed), *ends
 
 

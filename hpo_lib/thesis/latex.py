@@ -1,5 +1,6 @@
 """Tables as LaTeX with booktabs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,24 +72,16 @@ def booktabs(
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number with that many significant digits, ``–`` where there is none.
+    """A number with that many significant digits, all digits before the point, ``–`` where there is none.
 
-    >>> [number(0.0044712), number(1234.5), number(float("nan"))]
-    ['0.00447', '1234', '–']
+    >>> [number(0.29), number(0.0044712), number(1234.5), number(-87.04), number(float("nan"))]
+    ['0.290', '0.00447', '1234', '−87.0', '–']
     """
-    if value != value:
+    if math.isnan(value):
         return "–"
-    if value == 0:
-        return "0"
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    if whole >= digits:
+    if abs(value) >= 10 ** (digits - 1):
         return f"{value:.0f}".replace("-", "−")
-    text = f"{value:.{digits}g}"
-    if "e" in text:
-        text = f"{value:.10f}".rstrip("0") if abs(value) >= 1e-5 else text
-    if "." in text and abs(value) >= 1:
-        text = f"{value:.{digits - whole}f}"
-    return text.replace("-", "−")
+    return f"{value:#.{digits}g}".replace("-", "−")
 
 
 def within(value: float, low: float, high: float, digits: int = 3) -> str:

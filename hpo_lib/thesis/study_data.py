@@ -76,7 +76,11 @@ def importance(evidence: Evidence) -> pd.DataFrame:
         found = study.history.importance if study.history else {}
         for parameter in sorted(found.get("mae", {})):
             rows.append(
-                {**names, "parameter": parameter, **{objective: shares[parameter] for objective, shares in found.items()}}
+                {
+                    **names,
+                    "parameter": parameter,
+                    **{objective: shares[parameter] for objective, shares in found.items()},
+                }
             )
     return pd.DataFrame(rows)
 

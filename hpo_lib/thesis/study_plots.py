@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from hpo_lib.forecasts import NOMINAL_COVERAGE
 from hpo_lib.results import COVERAGE_TOLERANCE
@@ -18,9 +18,7 @@ PENALTY = f"|PICP − {NOMINAL_COVERAGE:g}| in pp"
 def fronts(data: pd.DataFrame) -> Figure:
     """Both objectives of every complete trial, a panel per model and dataset."""
     models, datasets = style.in_order(list(data["model"])), sorted(set(data["dataset"]))
-    figure, grid = style.panels(
-        len(models), len(datasets), height=0.75 + 1.55 * len(models), sharex="col", sharey=True
-    )
+    figure, grid = style.panels(len(models), len(datasets), height=0.75 + 1.55 * len(models), sharex="col", sharey=True)
     for i, model in enumerate(models):
         for j, dataset in enumerate(datasets):
             axes, own = grid[i, j], data[(data["model"] == model) & (data["dataset"] == dataset)]
@@ -107,25 +105,36 @@ def importance(data: pd.DataFrame) -> Figure:
             places = pd.Series(range(len(parameters)))
             axes.barh(places + 0.19, shares["mae"], 0.36, color=colour(model))
             axes.barh(
-                places - 0.19, shares["picp_penalty"], 0.36, color="white", edgecolor=colour(model), hatch="/////", lw=0.5
+                places - 0.19,
+                shares["picp_penalty"],
+                0.36,
+                color="white",
+                edgecolor=colour(model),
+                hatch="/////",
+                lw=0.5,
             )
             axes.set_yticks(places, [parameter.replace("_", " ") for parameter in parameters])
             if j == 0:
                 axes.set_ylabel(name(model))
             if i == 0:
                 axes.set_title(data[data["dataset"] == dataset]["title"].iloc[0])
+            if own.empty:
+                axes.text(0.5, 0.5, "no study", ha="center", va="center", color="#777777", transform=axes.transAxes)
     for axes in grid[-1]:
-        axes.set(xlabel="share of importance", xlim=(0, 1))
+        axes.set(xlabel="share of importance", xlim=(0, 1), xticks=(0, 0.5, 1))
+    figure.align_ylabels(grid[:, 0])
     handles = [
         Patch(color=style.INK, label="for MAE"),
-        Patch(facecolor="white", edgecolor=style.INK, hatch="/////", lw=0.5, label=f"for |PICP − {NOMINAL_COVERAGE:g}|"),
+        Patch(
+            facecolor="white", edgecolor=style.INK, hatch="/////", lw=0.5, label=f"for |PICP − {NOMINAL_COVERAGE:g}|"
+        ),
     ]
     style.legend_below(figure, handles)
     return figure
 
 
 def cost(data: pd.DataFrame) -> Figure:
-    """Seconds of every trial (each a dot, the bar is their median), and hours of the whole study, log scales."""
+    """Seconds of every trial (each a dot, the bar is their median), and hours of the whole study, both of training alone."""
     models, datasets = style.in_order(list(data["model"])), sorted(set(data["dataset"]))
     figure, grid = style.panels(1, 2, height=2.6)
     left, right = grid[0]
@@ -140,8 +149,10 @@ def cost(data: pd.DataFrame) -> Figure:
             right.bar(place, own["hours"].iloc[0] if len(own) else 0, 0.2, color=colour(model))
     for axes in (left, right):
         axes.set_xticks(range(len(datasets)), labels)
+        axes.set_xlim(-0.5, len(datasets) - 0.5)
         axes.grid(axis="x", visible=False)
     left.set(yscale="log", ylabel="seconds per trial")
+    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     right.set(ylabel="hours of training per study")
     style.legend_below(
         figure, [*style.model_handles(models, markers=True), Line2D([], [], color=style.INK, lw=1.2, label="median")]

@@ -56,7 +56,9 @@ def ablation(evidence: Evidence) -> Table:
     scores = ("picp", "mean_width", "winkler")
     for benchmark in evidence.benchmarks:
         shown = {(row.model, row.params) for row in benchmark.shown}
-        own = benchmark.table[[pair in shown for pair in zip(benchmark.table["model"], benchmark.table["params"], strict=True)]]
+        own = benchmark.table[
+            [pair in shown for pair in zip(benchmark.table["model"], benchmark.table["params"], strict=True)]
+        ]
         frames.append(own[["dataset", "model", "params", "calibration", *scores]].assign(unit=benchmark.unit))
         wide = own.pivot(index="model", columns="calibration", values=list(scores))
         rows = [
@@ -180,9 +182,7 @@ def runtime(evidence: Evidence) -> Table:
                     "hours": hours,
                 }
             )  # fmt: skip
-            lines.append(
-                (name(model), preset, device, *map(str, counts), number(median), number(hours))
-            )
+            lines.append((name(model), preset, device, *map(str, counts), number(median), number(hours)))
         sections.append(Section(evidence.title(dataset), tuple(lines)))
     header = ("Model", "Budget", "Device", "Complete", "Stopped", "Failed", "s per trial", "Hours")
     caption = "Trials and training time of the studies; seconds per trial are the median of finished trials."
