@@ -23,6 +23,7 @@ LIMIT_MB = 15
 
 
 def hpo(*words: str) -> None:
+    """One command of the project, on the folders of the example set."""
     # The data folder holds no CSV, so that everybody gets the simulated twins, whatever lies in data/.
     folders = ["--data-dir", "examples", "--runs-dir", "build/examples/papermill_runs"]
     command = [sys.executable, "-m", "hpo_lib", *words, *folders]
@@ -46,6 +47,7 @@ def strip_notebook(file: Path) -> None:
 
 
 def strip() -> None:
+    """Remove what is heavy or names this machine, and make sure that the rest is small enough."""
     for file in BUILD.rglob("*.html"):  # 5 MB each, and drawn from the storage by `hpo run` again
         file.unlink()
     for folder in BUILD.rglob(".workers_*"):
@@ -62,6 +64,7 @@ def strip() -> None:
 
 
 def main() -> None:
+    """Train, benchmark, strip, move."""
     shutil.rmtree(BUILD, ignore_errors=True)
     for experiment in EXPERIMENTS:
         study = ["--model", experiment.model, "--dataset", experiment.dataset, "--job-id", experiment.name]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from hpo_lib.storage import read_study
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,12 @@ def _importance(study: "Study", trials: tuple[TrialRecord, ...]) -> dict[str, di
         return {}
     with quiet_optuna():
         return {
-            name: dict(get_param_importances(study, target=lambda trial, i=i: trial.values[i]))
-            for i, name in enumerate(OBJECTIVES)
+            name: dict(get_param_importances(study, target=partial(_value, i))) for i, name in enumerate(OBJECTIVES)
         }
+
+
+def _value(objective: int, trial: "FrozenTrial") -> float:
+    return float(trial.values[objective])
 
 
 def _in_words(distribution: "BaseDistribution") -> str:

@@ -69,8 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": {"forecasts", "data", "results"},
     "report": {"data", "results", "study_run"},
     "thesis": {
-        "hpo_lib", "errors", "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics", "results",
-        "benchmark_table", "study_history", "figures",
+        "hpo_lib", "errors", "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics",
+        "results", "benchmark_table", "study_history", "figures",
     },
     "thesis_command": {"options", "paths", "thesis"},
     "headless": {"interrupts"},

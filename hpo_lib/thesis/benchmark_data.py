@@ -32,19 +32,19 @@ def middle_week(f: QuantileForecasts, months: tuple[int, ...]) -> slice | None:
     inside = np.isin(days.month, months)
     starts = [
         i
-        for i in np.flatnonzero(days.day_of_week == 0)
+        for i in map(int, np.flatnonzero(days.day_of_week == 0))
         if inside[i : i + 7].sum() == 7 and days[i + 6] - days[i] == pd.Timedelta(days=6)
     ]
     if not starts:
         return None
-    start = int(starts[len(starts) // 2])
+    start = starts[len(starts) // 2]
     return slice(start, start + 7)
 
 
 def weeks(evidence: Evidence) -> pd.DataFrame:
-    """A winter and a summer week of the best family: ``season``, ``hour``, ``actual``, ``median``, raw and rolling bounds.
+    """A winter and a summer week of the best family: ``season``, ``hour``, ``actual``, ``median`` and both intervals.
 
-    Hours are UTC; ``lower`` and ``upper`` are raw, ``lower_rolling`` and ``upper_rolling`` after the rolling correction.
+    Hours are UTC; ``lower`` and ``upper`` are raw, ``lower_rolling`` and ``upper_rolling`` after rolling calibration.
     """
     tables = []
     for benchmark, names in _benchmarks(evidence):
@@ -85,7 +85,7 @@ def by_hour(evidence: Evidence) -> pd.DataFrame:
 
 
 def error_shares(evidence: Evidence) -> pd.DataFrame:
-    """Histogram of relative errors: ``share`` of hours per ``bin`` (its middle) of (actual - median) / mean actual, percent."""
+    """Histogram of errors: ``share`` of hours (percent) per ``bin`` (its middle, percent of mean demand)."""
     tables = []
     for benchmark, names in _benchmarks(evidence):
         for row in benchmark.families:
@@ -124,7 +124,7 @@ def baseline_vs_optimised(evidence: Evidence) -> pd.DataFrame:
 
 
 def significance(evidence: Evidence, loss: str = "pinball") -> pd.DataFrame:
-    """Every ordered pair of shown models: ``row`` against ``column``, ``difference`` of the loss in percent, ``p_holm``.
+    """Every ordered pair of shown models: ``row``, ``column``, ``difference`` of the loss in percent, ``p_holm``.
 
     Below 0 the row is better. p-values are those of Diebold-Mariano tests, corrected for the number of pairs of the
     dataset after Holm (1979).

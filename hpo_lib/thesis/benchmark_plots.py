@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DayLocator, DateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, DayLocator
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from hpo_lib.forecasts import NOMINAL_COVERAGE
 from hpo_lib.statistics import SEASONS, WEEKDAYS
 from hpo_lib.thesis import style
+from hpo_lib.thesis.benchmark_data import SIGNIFICANCE
 from hpo_lib.thesis.style import colour, name, unit_text
 
 
@@ -172,16 +173,14 @@ def _matrix(axes: Axes, own: pd.DataFrame) -> None:
     models = style.in_order(list(own["row"]))
     wide = own.pivot(index="row", columns="column", values="difference").reindex(index=models, columns=models)
     p_values = own.pivot(index="row", columns="column", values="p_holm").reindex(index=models, columns=models)
-    axes.imshow(wide.to_numpy(), cmap="RdBu_r", norm=TwoSlopeNorm(0, -50, 50), aspect="auto")
-    for i, row in enumerate(models):
-        for j, column in enumerate(models):
-            if i != j:
-                value, sure = wide.loc[row, column], p_values.loc[row, column] < 0.05
-                dark = abs(value) > 32
-                axes.text(
-                    j, i, f"{value:+.0f}".replace("-", "−"), ha="center", va="center", fontsize=7,
-                    weight="bold" if sure else "normal", color="white" if dark else "black",
-                )  # fmt: skip
+    differences, sure = wide.to_numpy(), p_values.to_numpy() < SIGNIFICANCE
+    axes.imshow(differences, cmap="RdBu_r", norm=TwoSlopeNorm(0, -50, 50), aspect="auto")
+    for i, j in zip(*np.nonzero(~np.eye(len(models), dtype=bool)), strict=True):
+        value = float(differences[i, j])
+        axes.text(
+            j, i, f"{value:+.0f}".replace("-", "\u2212"), ha="center", va="center", fontsize=7,
+            weight="bold" if sure[i, j] else "normal", color="white" if abs(value) > 32 else "black",
+        )  # fmt: skip
     labels = [name(model) for model in models]
     axes.set_xticks(range(len(models)), labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(models)), labels)

@@ -1,4 +1,4 @@
-"""Everything for the thesis in one go: figures, tables and cards, each with a sidecar that says what it was made from."""
+"""Everything for the thesis in one go: figures, tables and cards, each with a sidecar that names its records."""
 
 import hashlib
 import io
@@ -89,7 +89,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         if any(table.empty for table in data):
             notes.append(f"No figure {name}: there are no {picture.records} with what it shows.")
             continue
-        files = out.figure(name)
+        files: tuple[Path, ...] = out.figure(name)
         with style.thesis_style():
             figure = picture.draw(*data)
             style.mark(figure, words(items))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from hpo_lib import metrics
 from hpo_lib.calibration import Calibration, calibrate
@@ -106,8 +106,8 @@ def render(found: Card) -> str:
             {
                 "Source": f"{found.data['source']}, {found.data['path']}",
                 "Fingerprint": f"sha256 {found.data['sha256']}",
-                "Span": f"{found.data['first_hour']} to {found.data['last_hour']}, hourly, {found.data['hours_filled']} "
-                "hours filled",
+                "Span": f"{found.data['first_hour']} to {found.data['last_hour']}, hourly, "
+                f"{found.data['hours_filled']} hours filled",
                 "Training": f"up to {found.data['train_end']}",
                 "Validation": f"after it, up to {found.data['val_end']}",
                 "Unit": unit,
@@ -116,8 +116,8 @@ def render(found: Card) -> str:
             }
         ),
         "## Scores",
-        f"Every daily origin, 24 hours ahead. MAE, Winkler score and pinball loss in {unit}; brackets are 95 % bootstrap "
-        "intervals over blocks of 7 days.",
+        f"Every daily origin, 24 hours ahead. MAE, Winkler score and pinball loss in {unit}; brackets are 95 % "
+        "intervals of a bootstrap of blocks of 7 days.",
         _table(
             ("forecasts", "days", "MAE", "PICP in %", "Winkler", "pinball"),
             [_scores(label, forecasts) for label, forecasts in found.forecasts.items()],
@@ -130,14 +130,14 @@ def render(found: Card) -> str:
             [_calibration(label, forecasts) for label, forecasts in found.forecasts.items()],
         ),
         "## Intended use",
-        f"Forecasts of the hourly demand of {found.title} for the next {own.actual.shape[1]} hours with an interval that "
-        "should hold 80 % of them, once a day, from the 168 hours before. For planning and for comparison with other "
-        "methods, together with the rolling calibration (`docs/methodology.md`).",
+        f"Forecasts of the hourly demand of {found.title} for the next {own.actual.shape[1]} hours with an interval "
+        "that should hold 80 % of them, once a day, from the 168 hours before. For planning and for comparison with "
+        "other methods, together with the rolling calibration (`docs/methodology.md`).",
         "## Limits",
         _bullets(
             [
                 "Made for one network: levels and habits of another are not learnt.",
-                "Origins are at the hour of the daily forecasts; other hours were seen in training, but are not scored here.",
+                "Origins are at the hour of the daily forecasts; other hours were trained on, but are not scored here.",
                 "The raw interval drifts with the season; without calibration its 80 % are not to be relied on.",
                 "Of the weather only what was measured up to the origin is used, no weather forecast.",
                 "Changes of the network, of tariffs or of habits after the training are unknown to it; retrain "
@@ -169,9 +169,9 @@ def _scores(label: str, f: QuantileForecasts) -> tuple[str, ...]:
 
 def _calibration(label: str, f: QuantileForecasts) -> tuple[str, ...]:
     observed = reliability(f)["observed"]
-    by_hour = pd.Series(metrics.by_step(f)["picp"])
-    off = (by_hour - NOMINAL_COVERAGE).abs()
-    ends = (f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.idxmax(), off.idxmin()))
+    by_hour = np.array(metrics.by_step(f)["picp"])
+    off = np.abs(by_hour - NOMINAL_COVERAGE)
+    ends = (f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin()))
     return label, *(f"{share:.3f}" for share in observed), *ends
 
 

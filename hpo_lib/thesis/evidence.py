@@ -1,4 +1,4 @@
-"""The records that figures, tables and cards are made from: one study per model and dataset, one benchmark per dataset."""
+"""The records behind figures, tables and cards: one study per model and dataset, one benchmark per dataset."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

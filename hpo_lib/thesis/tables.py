@@ -7,7 +7,7 @@ import pandas as pd
 
 from hpo_lib.thesis import style
 from hpo_lib.thesis.evidence import Benchmark, Evidence, Study
-from hpo_lib.thesis.latex import Section, number, within
+from hpo_lib.thesis.latex import MISSING, Section, number, within
 from hpo_lib.thesis.style import name, unit_text
 
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
@@ -36,7 +36,7 @@ def results(evidence: Evidence) -> Table:
         rows = [
             (
                 name(row["model"]), PARAMS[row["params"]],
-                *(within(row[score], row[f"{score}_low"], row[f"{score}_high"]) for score in ("mae", "picp", "winkler")),
+                *(within(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in ("mae", "picp", "winkler")),
                 number(row["pinball"]), number(row["mase"]),
             )
             for row in raw.to_dict("records")
@@ -62,14 +62,14 @@ def ablation(evidence: Evidence) -> Table:
         frames.append(own[["dataset", "model", "params", "calibration", *scores]].assign(unit=benchmark.unit))
         wide = own.pivot(index="model", columns="calibration", values=list(scores))
         rows = [
-            (name(model), *(number(wide.loc[model, (score, c)]) for score in scores for c in CALIBRATIONS))
+            (name(model), *(number(float(wide[score, c][model])) for score in scores for c in CALIBRATIONS))
             for model in style.in_order(list(own["model"]))
         ]
         sections.append(Section(_heading(evidence, benchmark), tuple(rows)))
     header = ("Model", *(f"{score} {c}" for score in ("PICP", "width", "Winkler") for c in CALIBRATIONS.values()))
     caption = (
-        "Conformal calibration on the test split: raw forecasts, one correction from all of validation (split), one from "
-        "the 14 days before each origin (rolling). PICP in %, width and Winkler score in the unit of the dataset."
+        "Conformal calibration on the test split: raw forecasts, one correction from all of validation (split), one "
+        "from the 14 days before each origin (rolling). PICP in %, width and Winkler score in the unit of the dataset."
     )
     return Table(_joined(frames), header, tuple(sections), caption, "l" + "r" * 9)
 
@@ -84,8 +84,9 @@ def hyperparameters(evidence: Evidence) -> Table:
             for parameter, value in sorted(study.result["best_params"].items()):
                 rows.append(
                     {
-                        "model": model, "dataset": study.dataset, "job_id": study.result["job_id"], "trial": study.chosen,
-                        "parameter": parameter, "default": default.get(parameter), "chosen": value,
+                        "model": model, "dataset": study.dataset, "job_id": study.result["job_id"],
+                        "trial": study.chosen, "parameter": parameter, "default": default.get(parameter),
+                        "chosen": value,
                     }
                 )  # fmt: skip
         chosen = {study.dataset: study.result["best_params"] for study in studies}
@@ -139,7 +140,8 @@ def datasets(evidence: Evidence) -> Table:
         rows.append(
             {
                 "dataset": dataset, "title": evidence.title(dataset), "source": data["source"], "unit": data["unit"],
-                **{f"{part}_{side}": str(span[k]) for part, span in spans.items() for k, side in enumerate(("from", "to"))},
+                **{f"{part}_from": str(span[0]) for part, span in spans.items()},
+                **{f"{part}_to": str(span[1]) for part, span in spans.items()},
                 **{f"{part}_days": count for part, count in days.items()}, "hours_filled": data["hours_filled"],
                 "past_covariates": len(data["past_covariates"]), "future_covariates": len(data["future_covariates"]),
                 "sha256": data["sha256"],
@@ -148,7 +150,7 @@ def datasets(evidence: Evidence) -> Table:
         lines.append(
             (
                 evidence.title(dataset), data["source"], unit_text(data["unit"]),
-                *(f"{RANGE.format(*spans[part])} ({days[part]})" if days[part] else "–" for part in spans),
+                *(f"{RANGE.format(*spans[part])} ({days[part]})" if days[part] else MISSING for part in spans),
                 f"{len(data['past_covariates'])} + {len(data['future_covariates'])}",
             )
         )  # fmt: skip
@@ -208,11 +210,11 @@ def _heading(evidence: Evidence, benchmark: Benchmark) -> str:
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
-    return "–" if value is None else str(value)
+    return MISSING if value is None else str(value)
 
 
 def _trial(study: Study | None) -> str:
-    return "–" if study is None else str(study.chosen)
+    return MISSING if study is None else str(study.chosen)
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
