@@ -17,7 +17,8 @@ from hpo_lib.paths import ThesisPaths
 from hpo_lib.results import write_json
 from hpo_lib.thesis import benchmark_data, benchmark_plots, latex, study_data, study_plots, style
 from hpo_lib.thesis.cards import card
-from hpo_lib.thesis.evidence import Benchmark, Evidence, Study, words
+from hpo_lib.thesis.evidence import Evidence
+from hpo_lib.thesis.sources import Benchmark, Study, words
 from hpo_lib.thesis.tables import TABLES, Table
 
 Data = Callable[[Evidence], pd.DataFrame]

@@ -10,8 +10,9 @@ from hpo_lib import metrics
 from hpo_lib.calibration import Calibration, calibrate
 from hpo_lib.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.statistics import bootstrap_intervals, reliability
-from hpo_lib.thesis.evidence import Benchmark, Evidence, Study, words
+from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.thesis.latex import number, within
+from hpo_lib.thesis.sources import Benchmark, Study, words
 from hpo_lib.thesis.style import name
 
 

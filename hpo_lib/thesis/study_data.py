@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.results import TrialRecord, pareto_front
-from hpo_lib.thesis.evidence import Evidence, Study
+from hpo_lib.thesis.evidence import Evidence
+from hpo_lib.thesis.sources import Study
 
 
 def fronts(evidence: Evidence) -> pd.DataFrame:

@@ -99,8 +99,8 @@ def thesis_style() -> Iterator[None]:
     """The style, for drawing and for saving; matplotlib's global settings are as before afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()  # a user's own matplotlibrc does not change a thesis
-        mpl.rcParams.update(RC)
-        yield
+        with mpl.rc_context(RC):
+            yield
 
 
 def panels(rows: int, columns: int, *, height: float, **options: Any) -> tuple[Figure, Any]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hpo_lib.thesis import style
-from hpo_lib.thesis.evidence import Benchmark, Evidence, Study
+from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.thesis.latex import MISSING, Section, number, within
+from hpo_lib.thesis.sources import Benchmark, Study
 from hpo_lib.thesis.style import name, unit_text
 
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
