@@ -14,7 +14,7 @@ from hpo_lib.figures import MODEL_COLOURS
 TEXT_WIDTH = 150 / 25.4
 """Inches: the text width of an A4 thesis with margins of 30 mm."""
 
-RC: dict[str, Any] = {
+RC: dict[Any, Any] = {
     # STIX comes with matplotlib, so that no machine lacks it, and it goes with the Times of a thesis.
     "font.family": "STIXGeneral",
     "mathtext.fontset": "stix",
