@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hpo_lib import analysis_command, benchmark_command, options, paths, thesis_command
+from hpo_lib import analysis_command, benchmark_command, options, paths, retrain_command, thesis_command
 from hpo_lib.errors import HpoError, InputError
 from hpo_lib.slurm import commands
 
@@ -175,4 +175,5 @@ def _parser() -> argparse.ArgumentParser:
     benchmark_command.add_to(add)
     analysis_command.add_to(add)
     thesis_command.add_to(add)
+    retrain_command.add_to(add)
     return parser

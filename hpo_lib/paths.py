@@ -18,6 +18,7 @@ SLURM_DIR = PROJECT_ROOT / "slurm"
 SITE_FILE = SLURM_DIR / "site.env"
 SLURM_LOGS = SLURM_DIR / "logs"
 BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
+MODELS_DIR = PROJECT_ROOT / "models"
 EXAMPLES_DIR = PROJECT_ROOT / "examples"
 """Small records on simulated data that come with the project; what shows records shows these where there are no own."""
 EXAMPLE_RUNS = EXAMPLES_DIR / RUNS_DIR.name
@@ -260,3 +261,45 @@ class ThesisPaths:
     def sidecar(file: Path) -> Path:
         """What a file was made from."""
         return file.with_suffix(".json")
+
+
+@dataclass(frozen=True)
+class ModelPaths:
+    """Where the trained models of a family and a dataset are kept, each version in a folder: ``v001``, ``v002``."""
+
+    models_dir: Path
+    model: str
+    dataset: str
+
+    @property
+    def folder(self) -> Path:
+        return self.models_dir / f"{self.model}_{self.dataset}"
+
+    @property
+    def current(self) -> Path:
+        """Names the version that is in use."""
+        return self.folder / "current.json"
+
+    def versions(self) -> list[int]:
+        """The versions that are complete."""
+        return sorted(int(file.parent.name[1:]) for file in self.folder.glob("v[0-9][0-9][0-9]/card.json"))
+
+    def version(self, number: int) -> Path:
+        """Folder of a version."""
+        return self.folder / f"v{number:03d}"
+
+    def weights(self, number: int) -> Path:
+        """The trained model."""
+        return self.version(number) / "model.pickle"
+
+    def validation(self, number: int) -> Path:
+        """Its forecasts of its validation split."""
+        return self.version(number) / "validation.parquet"
+
+    def facts(self, number: int) -> Path:
+        """What its card says, to be read by programs; written last."""
+        return self.version(number) / "card.json"
+
+    def card(self, number: int) -> Path:
+        """The same to be read by people."""
+        return self.version(number) / "card.md"

@@ -73,6 +73,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "results", "benchmark_table", "study_history", "figures",
     },
     "thesis_command": {"options", "paths", "thesis"},
+    "retrain": {
+        "errors", "paths", "settings", "forecasts", "metrics", "data", "families", "baselines", "statistics", "results",
+        "provenance", "benchmark_runs", "benchmark_table", "thesis",
+    },
+    "retrain_command": {"options", "paths", "settings", "retrain"},
     "headless": {"interrupts"},
     "runs": {"headless", "errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
     "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
@@ -82,7 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verify": {"errors", "paths", "forecasts", "metrics", "data", "objectives", "evaluation", "results"},
     "cli": {
         "status", "verify", "errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm",
-        "benchmark_command", "analysis_command", "thesis_command",
+        "benchmark_command", "analysis_command", "thesis_command", "retrain_command",
     },
     "__main__": {"cli"},
 }  # fmt: skip

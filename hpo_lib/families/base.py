@@ -120,7 +120,7 @@ OnCheck = Callable[[int, QuantileForecasts], None]
 
 
 class Forecaster(ABC):
-    """A trained model of some family."""
+    """A trained model of some family. It can be pickled, and does not carry the data that it was trained on."""
 
     best_step: int
     """The step whose weights were kept."""

@@ -12,6 +12,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -145,6 +146,10 @@ class DartsForecaster(Forecaster):
         self.scaling = scaling
         self.recipe = recipe
         self.calendar_as_past = calendar_as_past
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled without the data that it was trained on: it is given data when it predicts."""
+        return {**self.__dict__, "dataset": replace(self.dataset, frame=self.dataset.frame.iloc[:0])}
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
         source = WindowSource.build(
