@@ -246,15 +246,12 @@ class ThesisPaths:
         return cls(out / FIGURES_DIR.name, out / TABLES_DIR.name, out / CARDS_DIR.name)
 
     def figure(self, name: str) -> tuple[Path, Path]:
-        """A figure as vectors and as pixels."""
         return self.figures / f"{name}.pdf", self.figures / f"{name}.png"
 
     def table(self, name: str) -> tuple[Path, Path]:
-        """A table for LaTeX and for everything else."""
         return self.tables / f"{name}.tex", self.tables / f"{name}.csv"
 
     def card(self, model: str, dataset: str) -> tuple[Path]:
-        """The card of a chosen configuration."""
         return (self.cards / f"{model}_{dataset}.md",)
 
     @staticmethod
@@ -285,11 +282,9 @@ class ModelPaths:
         return sorted(int(file.parent.name[1:]) for file in self.folder.glob("v[0-9][0-9][0-9]/card.json"))
 
     def version(self, number: int) -> Path:
-        """Folder of a version."""
         return self.folder / f"v{number:03d}"
 
     def weights(self, number: int) -> Path:
-        """The trained model."""
         return self.version(number) / "model.pickle"
 
     def validation(self, number: int) -> Path:
