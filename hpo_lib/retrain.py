@@ -26,6 +26,7 @@ from hpo_lib.results import load_result, write_json, write_predictions
 from hpo_lib.settings import Settings
 from hpo_lib.statistics import compare
 from hpo_lib.thesis.cards import Card, render
+from hpo_lib.thesis.sources import warning
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,8 @@ def retrain(
 ) -> Retrained:
     """Train with chosen parameters on the dataset as it is now, compare, store, and put in use.
 
-    The version before forecasts the new validation split, too, from the new data: neither it nor the new one was trained
-    on these days where the splits moved on with the data. A version that was trained in just this way already is not
-    trained again.
+    The version before forecasts the new validation split, too, from the new data: where the splits moved on with the
+    data, neither of the two was trained on these days. What was trained in just this way already is not trained again.
 
     Args:
         settings: model, dataset, preset, recipe, seed and folders; everything else is not used.
@@ -107,10 +107,8 @@ def retrain(
     if version is None:
         version = max(paths.versions(), default=0) + 1
         forecaster = family.fit(chosen, dataset, budget, seed=settings.seed, recipe=recipe)
-        scores = (
-            f"validation MAE {metrics.mae(forecaster.validation):.5g}, PICP {metrics.picp(forecaster.validation):.1f}"
-        )
-        say(f"v{version:03d}: {scores}")
+        own = forecaster.validation
+        say(f"v{version:03d}: validation MAE {metrics.mae(own):.5g}, PICP {metrics.picp(own):.1f}")
     else:
         forecaster = _load(paths, version)
         say(f"v{version:03d} was trained in just this way already")
@@ -124,10 +122,11 @@ def retrain(
         _store(paths, version, forecaster, dataset, key, origin, verdict, rival)
     if verdict is not None and verdict.is_worse and not replace:
         raise StudyError(
-            f"{paths.version(version)}: is worse than v{before:03d} ({verdict}), so v{before:03d} stays in use; look at "
-            "both cards, and give --replace to put the new one in use all the same"
+            f"{paths.version(version)}: is worse than v{before:03d} ({verdict}), so v{before:03d} stays in use; look "
+            "at both cards, and give --replace to put the new one in use all the same"
         )
-    write_json(paths.current, {"version": version, "before": before if before != version else None})
+    if version != before:
+        write_json(paths.current, {"version": version, "before": before})
     return Retrained(version, paths, verdict)
 
 
@@ -241,7 +240,7 @@ def _store(
         Card(
             model=paths.model,
             title=dataset.spec.title,
-            warning="SIMULATED DATA" if dataset.source == "simulated" else "",
+            warning=warning(dataset.source == "simulated", origin["Budget"] == "test"),
             params=key["params"],
             origin={"Version": f"v{version:03d}", **origin, "Best step": forecaster.best_step},
             data=data,

@@ -98,7 +98,7 @@ def render(found: Card) -> str:
     unit = found.data["unit"]
     parts = [
         f"# Model card: {name(found.model)} on {found.title}",
-        f"**{found.warning}.** No number below says anything about real demand." if found.warning else "",
+        f"**{found.warning}.** No number below says anything about how good this can be." if found.warning else "",
         "## Configuration",
         _lines({**{key: str(value) for key, value in found.origin.items()}}),
         _table(("hyperparameter", "value"), [(key, f"{value:.6g}") for key, value in sorted(found.params.items())]),

@@ -176,10 +176,14 @@ class Benchmark:
 
 
 def words(items: Iterable[Study | Benchmark]) -> str:
-    """What a picture of these records must say: that data is simulated, that trainings only tested something."""
+    """What a picture of these records must say, see `warning`."""
     found = list(items)
-    simulated = ["SIMULATED DATA"] if any(item.is_simulated for item in found) else []
-    return ", ".join([*simulated, *(["TEST BUDGET"] if any(item.is_test for item in found) else [])])
+    return warning(any(item.is_simulated for item in found), any(item.is_test for item in found))
+
+
+def warning(is_simulated: bool, is_test: bool) -> str:
+    """What must not be overlooked: that data is simulated, that trainings only tested something."""
+    return ", ".join([*(["SIMULATED DATA"] if is_simulated else []), *(["TEST BUDGET"] if is_test else [])])
 
 
 def _from_summary(found: Mapping[str, Any]) -> TrialRecord:
