@@ -8,11 +8,12 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatte
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.forecasts import NOMINAL_COVERAGE
 from hpo_lib.statistics import SEASONS, WEEKDAYS
 from hpo_lib.thesis import style
-from hpo_lib.thesis.benchmark_data import SIGNIFICANCE
+from hpo_lib.thesis.benchmark_data import ERROR_EDGES, SIGNIFICANCE
 from hpo_lib.thesis.style import colour, name, unit_text
 
 
@@ -39,6 +40,7 @@ def weeks(data: pd.DataFrame) -> Figure:
             axes.set_title(f"{first['title']}, {name(first['model'])}\n{season} week from {hours.iloc[0]:%-d %B %Y}")
             if j == 0:
                 axes.set_ylabel(f"demand in {unit_text(first['unit'])}")
+    figure.align_ylabels(grid[:, 0])
     for axes in grid[-1]:
         axes.set_xlabel("day (UTC)")
     handles = [
@@ -64,7 +66,7 @@ def reliability(data: pd.DataFrame) -> Figure:
             for model in style.in_order(list(own["model"])):
                 line = own[own["model"] == model]
                 axes.plot(line["level"], line["observed"], color=colour(model), marker=style.marker(model))
-            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.1, 0.5, 0.9, 1), yticks=(0, 0.1, 0.5, 0.9, 1))
+            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0.1, 0.5, 0.9), yticks=(0.1, 0.5, 0.9))
             axes.set_aspect("equal")
             if i == 0:
                 axes.set_title(own["title"].iloc[0])
@@ -109,10 +111,12 @@ def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
             line = moving[moving["model"] == model]
             bottom.plot(line["day"], line["error"], color=colour(model), lw=0.9)
         first = of_dataset.iloc[0]
+        ends = ERROR_EDGES[0], ERROR_EDGES[-1]
+        top.set_xticks([-60, -30, 0, 30, 60], ["\u2264\u221260", "\u221230", "0", "30", "\u226560"])
         top.axvline(0, color="#000000", lw=0.6, ls="--")
-        top.set(title=first["title"], xlabel="error in % of mean demand", ylim=(0, None))
+        top.set(title=first["title"], xlabel="error in % of mean demand", xlim=ends, ylim=(0, None))
         bottom.axhline(0, color="#000000", lw=0.6, ls="--")
-        bottom.set(ylabel=f"mean error in {unit_text(first['unit'])}", xlabel="end of 28 days")
+        bottom.set(ylabel=f"mean error in {unit_text(first['unit'])}", xlabel="end of the 28 days")
         locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
         bottom.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     grid[0, 0].set_ylabel("share of hours in %")
@@ -139,8 +143,9 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
             axes.set_ylim(-0.6, len(models) - 0.4)
         first = of_dataset.iloc[0]
         grid[0, j].set(title=first["title"], xlabel=f"MAE in {unit_text(first['unit'])}", xlim=(0, None))
+        grid[0, j].xaxis.set_major_locator(MaxNLocator(3))
         grid[1, j].axvline(NOMINAL_COVERAGE, color="#000000", lw=0.6, ls="--")
-        grid[1, j].set(xlabel="PICP in %", xlim=(0, 101), xticks=(0, 20, 40, 60, 80, 100))
+        grid[1, j].set(xlabel="PICP in %", xlim=(0, 101), xticks=(0, 40, 80))
     handles = [
         Line2D([], [], color=style.INK, marker="o", ms=4, mfc="white", label="untuned defaults"),
         Line2D([], [], color=style.INK, marker="o", ms=4, label="tuned by a study, or by itself"),
@@ -153,19 +158,24 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
 def significance(data: pd.DataFrame) -> Figure:
     """Difference of pinball loss in percent of every two models; bold where it is significant."""
     datasets, columns = sorted(set(data["dataset"])), 2
-    rows = -(-(len(datasets) + (len(datasets) > 1)) // columns)
+    rows = -(-len(datasets) // columns)
     figure, grid = style.panels(rows, columns, height=0.6 + 2.75 * rows)
     panels = list(grid.ravel())
     for axes, dataset in zip(panels, datasets, strict=False):
         _matrix(axes, data[data["dataset"] == dataset])
     for axes in panels[len(datasets) :]:
         axes.set_axis_off()
-    note = (
-        "Pinball loss of the row's model relative to the\ncolumn's, in %; blue: the row is better.\n"
-        "Bold: p < 0.05 in a Diebold-Mariano test over\nthe days of the test split, after Holm's correction\n"
-        "for all pairs of the dataset. Colours end at ±50 %."
-    )
-    panels[-1].text(0.5, 0.5, note, ha="center", va="center", fontsize=8, transform=panels[-1].transAxes)
+    lines = [
+        "Pinball loss of the row's model relative to the", "column's, in %; blue: the row is better.",
+        "Bold: p < 0.05 in a Diebold-Mariano test over the", "days of the test split, after Holm's correction for",
+        "all pairs of the dataset. Colours end at ±50 %.",
+    ]  # fmt: skip
+    if len(panels) > len(datasets):
+        panels[-1].text(
+            0.5, 0.5, "\n".join(lines), ha="center", va="center", fontsize=8, transform=panels[-1].transAxes
+        )
+    else:
+        figure.supxlabel(f"{' '.join(lines[:2])}\n{' '.join(lines[2:])}", fontsize=8)
     return figure
 
 
@@ -176,9 +186,9 @@ def _matrix(axes: Axes, own: pd.DataFrame) -> None:
     differences, sure = wide.to_numpy(), p_values.to_numpy() < SIGNIFICANCE
     axes.imshow(differences, cmap="RdBu_r", norm=TwoSlopeNorm(0, -50, 50), aspect="auto")
     for i, j in zip(*np.nonzero(~np.eye(len(models), dtype=bool)), strict=True):
-        value = float(differences[i, j])
+        value = round(float(differences[i, j]))
         axes.text(
-            j, i, f"{value:+.0f}".replace("-", "\u2212"), ha="center", va="center", fontsize=7,
+            j, i, f"{value:+d}".replace("-", "\u2212") if value else "0", ha="center", va="center", fontsize=7,
             weight="bold" if sure[i, j] else "normal", color="white" if abs(value) > 32 else "black",
         )  # fmt: skip
     labels = [name(model) for model in models]
@@ -193,6 +203,7 @@ def _matrix(axes: Axes, own: pd.DataFrame) -> None:
 BY = ("hour", "weekday", "season", "demand")
 BY_LABELS = {"hour": "local hour", "weekday": "weekday", "season": "season", "demand": "demand"}
 ORDER = {"weekday": WEEKDAYS, "season": SEASONS, "demand": ("low", "middle", "high")}
+SHORT = {"weekday": 2, "season": 3, "demand": 4}
 
 
 def coverage(data: pd.DataFrame) -> Figure:
@@ -221,8 +232,8 @@ def coverage(data: pd.DataFrame) -> Figure:
             if by == "hour":
                 axes.set_xticks(range(0, 24, 6), [f"{hour:02d}" for hour in range(0, 24, 6)])
             else:
-                short = 2 if by == "weekday" else 3
-                axes.set_xticks(range(len(groups)), [group[:short] for group in groups])
+                short = [group.replace("middle", "mid")[: SHORT[by]] for group in groups]
+                axes.set_xticks(range(len(groups)), short)
                 axes.set_xlim(-0.6, len(groups) - 0.4)
             axes.set_ylim(0, 102)
         grid[i, 0].set_ylabel(f"{data[data['dataset'] == dataset]['title'].iloc[0]}\nPICP in %")

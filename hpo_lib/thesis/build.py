@@ -127,7 +127,7 @@ def _items(evidence: Evidence, records: str) -> list[Study | Benchmark]:
 def _as_latex(table: Table, name: str, warning: str) -> str:
     return latex.booktabs(
         table.header, table.sections, caption=table.caption, label=name, align=table.align,
-        warning=warning.capitalize(),
+        warning=warning.capitalize(), groups=table.groups,
     )  # fmt: skip
 
 

@@ -29,7 +29,14 @@ class Section:
 
 
 def booktabs(
-    header: Sequence[str], sections: Sequence[Section], *, caption: str, label: str, align: str, warning: str = ""
+    header: Sequence[str],
+    sections: Sequence[Section],
+    *,
+    caption: str,
+    label: str,
+    align: str,
+    warning: str = "",
+    groups: Sequence[tuple[str, int]] = (),
 ) -> str:
     """A table environment of text width.
 
@@ -40,6 +47,7 @@ def booktabs(
         label: of the table, without ``tab:``.
         align: one letter per column, ``l`` or ``r``.
         warning: what must not be overlooked, put in bold before the caption.
+        groups: names above the header, each with the number of columns that it spans; an empty name is left out.
 
     Raises:
         ValueError: a row has another number of cells than the header.
@@ -64,6 +72,7 @@ def booktabs(
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
             r"\toprule",
+            *_groups(groups),
             " & ".join(escaped(cell) for cell in header) + r" \\",
             r"\midrule",
             *lines,
@@ -73,6 +82,15 @@ def booktabs(
             "",
         ]
     )
+
+
+def _groups(groups: Sequence[tuple[str, int]]) -> list[str]:
+    cells, rules, column = [], [], 1
+    for title, span in groups:
+        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escaped(title)}}}")
+        rules += [rf"\cmidrule(lr){{{column}-{column + span - 1}}}"] if title else []
+        column += span
+    return [" & ".join(cells) + r" \\", "".join(rules)] if groups else []
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -25,6 +25,7 @@ class Table:
     sections: tuple[Section, ...]
     caption: str
     align: str
+    groups: tuple[tuple[str, int], ...] = ()
 
 
 def results(evidence: Evidence) -> Table:
@@ -38,7 +39,7 @@ def results(evidence: Evidence) -> Table:
             (
                 name(row["model"]), PARAMS[row["params"]],
                 *(within(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in ("mae", "picp", "winkler")),
-                number(row["pinball"]), number(row["mase"]),
+                number(row["pinball"]),
             )
             for row in raw.to_dict("records")
         ]  # fmt: skip
@@ -47,8 +48,8 @@ def results(evidence: Evidence) -> Table:
         "Scores over every day of the test split, raw forecasts, with 95 % intervals of a block bootstrap over weeks. "
         "MAE, Winkler score and pinball loss in the unit of the dataset, PICP in % (80 is asked for)."
     )
-    header = ("Model", "Parameters", "MAE", "PICP", "Winkler", "Pinball", "MASE")
-    return Table(_joined(frames), header, tuple(sections), caption, "llrrrrr")
+    header = ("Model", "Parameters", "MAE", "PICP", "Winkler", "Pinball")
+    return Table(_joined(frames), header, tuple(sections), caption, "llrrrr")
 
 
 def ablation(evidence: Evidence) -> Table:
@@ -67,12 +68,13 @@ def ablation(evidence: Evidence) -> Table:
             for model in style.in_order(list(own["model"]))
         ]
         sections.append(Section(_heading(evidence, benchmark), tuple(rows)))
-    header = ("Model", *(f"{score} {c}" for score in ("PICP", "width", "Winkler") for c in CALIBRATIONS.values()))
+    header = ("Model", *CALIBRATIONS.values(), *CALIBRATIONS.values(), *CALIBRATIONS.values())
+    groups = (("", 1), *((score, len(CALIBRATIONS)) for score in ("PICP", "Width", "Winkler score")))
     caption = (
         "Conformal calibration on the test split: raw forecasts, one correction from all of validation (split), one "
         "from the 14 days before each origin (rolling). PICP in %, width and Winkler score in the unit of the dataset."
     )
-    return Table(_joined(frames), header, tuple(sections), caption, "l" + "r" * 9)
+    return Table(_joined(frames), header, tuple(sections), caption, "l" + "r" * 9, groups)
 
 
 def hyperparameters(evidence: Evidence) -> Table:
@@ -151,11 +153,12 @@ def datasets(evidence: Evidence) -> Table:
         lines.append(
             (
                 evidence.title(dataset), data["source"], unit_text(data["unit"]),
-                *(f"{RANGE.format(*spans[part])} ({days[part]})" if days[part] else MISSING for part in spans),
+                *(text for part in spans for text in _span(spans[part], days[part])),
                 f"{len(data['past_covariates'])} + {len(data['future_covariates'])}",
             )
         )  # fmt: skip
-    header = ("Dataset", "Source", "Unit", "Training (days)", "Validation (days)", "Test (days)", "Covariates")
+    parts = ("Training", "days", "Validation", "days", "Test", "days")
+    header = ("Dataset", "Source", "Unit", *parts, "Covariates")
     caption = "Datasets and their splits (UTC). Covariates: known up to the forecast origin, and known in advance."
     # Three spans do not fit side by side, so each dataset is a column.
     turned = tuple((header[k], *(line[k] for line in lines)) for k in range(1, len(header)))
@@ -206,6 +209,10 @@ TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
 def _heading(evidence: Evidence, benchmark: Benchmark) -> str:
     days = len(benchmark.rows[0].test.origins)
     return f"{evidence.title(benchmark.name)} ({unit_text(benchmark.unit)}, {days} days)"
+
+
+def _span(span: tuple[pd.Timestamp, pd.Timestamp], days: int) -> tuple[str, str]:
+    return (RANGE.format(*span), str(days)) if days else (MISSING, "0")
 
 
 def _value(value: object) -> str:
