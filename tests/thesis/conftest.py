@@ -1,0 +1,103 @@
+"""Made-up studies and benchmarks, whose figures can be computed by hand, and the heat part of the example set."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib import paths
+from hpo_lib.benchmark_table import Row
+from hpo_lib.data.load import Dataset
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.paths import BenchmarkPaths, RunPaths
+from hpo_lib.results import TrialRecord
+from hpo_lib.study_history import StudyHistory
+from hpo_lib.thesis.evidence import Evidence, gather
+from hpo_lib.thesis.sources import Benchmark, Study
+
+
+def trial(number: int, mae: float, penalty: float, state: str = "complete", **other: Any) -> TrialRecord:
+    return TrialRecord(number, state, {"lr": 0.01 * (number + 1)}, mae, penalty, {"picp": 80 - penalty}, **other)
+
+
+TRIALS = (
+    trial(0, 4, 4, seconds=10.0),
+    trial(1, 5, 2, seconds=20.0),
+    TrialRecord(2, "stopped", {"lr": 0.5}, seconds=3.0),
+    trial(3, 2, 6, seconds=30.0),
+    trial(4, 3, 3, seconds=40.0),
+    TrialRecord(5, "running", {"lr": 0.6}),
+)
+
+
+def made_up_study(model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, **result: Any) -> Study:
+    """Chosen is trial 4; the front is 3, 4, 1."""
+    data = {
+        "source": "csv", "path": "tiny.csv", "sha256": "ab", "unit": "m3/h", "train_end": "2019-05-09 23:00:00+00:00",
+        "val_end": "2019-05-24 23:00:00+00:00", "test_end": None, "first_hour": "2019-03-01 00:00:00+00:00",
+        "last_hour": "2019-06-08 23:00:00+00:00", "hours_filled": 7, "past_covariates": ["a", "b"],
+        "future_covariates": ["c"],
+    }  # fmt: skip
+    found = {
+        "model": model, "dataset": "tiny", "job_id": "1", "best_trial_number": 4, "best_params": {"lr": 0.05},
+        "training_time_hours": 0.5, "n_completed": 4, "n_pruned": 1, "n_failed": 0, "status": "complete",
+        "optimization_date": "2026-01-01", "provenance": {"data": data, "preset": "laptop", "device": "cpu"},
+    } | result  # fmt: skip
+    history = StudyHistory(
+        Path("study.db"), tuple(trials), {"lr": "0.001 to 1, log"}, {"mae": {"lr": 1.0}, "picp_penalty": {"lr": 0.25}}
+    )
+    run = RunPaths(Path("runs"), model, "tiny", "1")
+    return Study(run.best_params, found, run, history)
+
+
+def forecasts(dataset: Dataset, origins: np.ndarray, error: float = 0.0, half_width: float = 1.0) -> QuantileForecasts:
+    """Forecasts whose median is too low by ``error`` in every hour."""
+    hours = origins[:, None] + np.arange(1, 25)
+    actual = dataset.target.to_numpy()[hours]
+    middle = actual - error
+    values = np.stack([middle - half_width, middle, middle + half_width], axis=2)
+    return QuantileForecasts(values, actual, pd.DatetimeIndex(dataset.index[origins]))
+
+
+def row(dataset: Dataset, model: str, params: str, val_error: float, test_error: float, half_width: float = 1.0) -> Row:
+    return Row(
+        model, params,
+        validation=forecasts(dataset, dataset.validation_origins, val_error, half_width),
+        test=forecasts(dataset, dataset.test_origins, test_error, half_width),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def benchmark(tiny_dataset: Dataset) -> Benchmark:
+    """TFT is best on validation, N-HiTS on test."""
+    rows = [
+        row(tiny_dataset, "NAIVE_24H", "own", 3, 3), row(tiny_dataset, "LINEAR_Q", "own", 2, 2),
+        row(tiny_dataset, "NHITS_Q", "default", 1.5, 0.75), row(tiny_dataset, "NHITS_Q", "best", 1.0, 0.25),
+        row(tiny_dataset, "TFT_Q", "best", 0.5, 0.5), row(tiny_dataset, "BLEND", "best", 0.5, 0.4),
+    ]  # fmt: skip
+    return Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
+
+
+@pytest.fixture
+def evidence(benchmark: Benchmark, tiny_dataset: Dataset) -> Evidence:
+    return Evidence((made_up_study(),), (benchmark,), {"tiny": tiny_dataset.spec}, ())
+
+
+@pytest.fixture(scope="session")
+def heat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The heat part of the example set in a folder of its own; nobody may change it."""
+    folder = tmp_path_factory.mktemp("examples")
+    for part in (paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS):
+        for own in part.glob("*heat*"):
+            shutil.copytree(own, folder / part.name / own.name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def heat(heat_folder: Path) -> Evidence:
+    """What is found there."""
+    return gather(heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder)

@@ -1,0 +1,157 @@
+"""The plain data behind the thesis figures, against numbers computed by hand."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.results import TrialRecord
+from hpo_lib.thesis import benchmark_data, study_data
+from hpo_lib.thesis.evidence import Evidence
+from hpo_lib.thesis.sources import Benchmark
+
+NAMES = ["dataset", "title", "unit", "model"]
+
+
+def marked(frame: pd.DataFrame, column: str) -> list[int]:
+    return frame.loc[frame[column], "trial"].tolist()
+
+
+# Studies
+
+
+def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_defaults_and_choice_marked(evidence) -> None:
+    frame = study_data.fronts(evidence)
+    assert frame["trial"].tolist() == [0, 1, 3, 4]
+    assert frame[["mae", "picp_penalty"]].to_numpy().tolist() == [[4, 4], [5, 2], [2, 6], [3, 3]]
+    assert (marked(frame, "front"), marked(frame, "default"), marked(frame, "chosen")) == ([1, 3, 4], [0], [4])
+    assert frame[NAMES].drop_duplicates().to_numpy().tolist() == [["tiny", "A hundred days of water", "m3/h", "TFT_Q"]]
+
+
+def test_when_the_history_is_drawn_then_the_best_so_far_never_rises(evidence) -> None:
+    frame = study_data.history(evidence)
+    assert frame["order"].tolist() == [1, 2, 3, 4]
+    assert frame["mae"].tolist() == [4, 5, 2, 3]
+    assert frame["best_mae"].tolist() == [4, 4, 2, 2]
+
+
+def test_when_trials_follow_each_other_then_the_hypervolume_is_the_share_of_the_box_below_the_worst(evidence) -> None:
+    # The box is 2..5 by 2..6, area 12. (4, 4) covers 1 x 2; (5, 2) lies on its edge; (2, 6) likewise; (3, 3) covers
+    # 2 x 3, in which (4, 4) lies.
+    assert study_data.history(evidence)["hypervolume"].tolist() == pytest.approx([2 / 12, 2 / 12, 2 / 12, 6 / 12])
+
+
+def test_when_all_trials_are_alike_then_the_hypervolume_is_whole() -> None:
+    alike = [TrialRecord(n, "complete", {}, 1.0, 2.0) for n in range(2)]
+    assert study_data.hypervolumes(alike) == [1.0, 1.0]
+    assert study_data.hypervolumes([]) == []
+
+
+def test_when_importance_is_drawn_then_both_objectives_stand_side_by_side(evidence) -> None:
+    frame = study_data.importance(evidence)
+    assert frame[["parameter", "mae", "picp_penalty"]].to_numpy().tolist() == [["lr", 1.0, 0.25]]
+
+
+def test_when_cost_is_drawn_then_stopped_trials_count_and_running_ones_do_not(evidence) -> None:
+    frame = study_data.cost(evidence)
+    assert frame["seconds"].tolist() == [10, 20, 3, 30, 40]
+    assert frame["state"].tolist() == ["complete", "complete", "stopped", "complete", "complete"]
+    assert set(frame["hours"]) == {0.5}
+
+
+# Benchmarks
+
+
+def test_when_a_family_is_shown_alone_then_validation_chose_it_not_the_test_split(benchmark: Benchmark) -> None:
+    chosen = benchmark_data.best_family(benchmark)
+    assert chosen is not None
+    assert (chosen.model, chosen.params) == ("TFT_Q", "best")
+
+
+def test_when_a_model_has_tuned_parameters_then_they_stand_for_it_and_blends_stay_out(benchmark: Benchmark) -> None:
+    shown = {row.model: row.params for row in benchmark.shown}
+    assert shown == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
+
+
+def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(benchmark: Benchmark) -> None:
+    # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut off on Saturday.
+    test = benchmark.shown[0].test
+    assert benchmark_data.middle_week(test, (6, 7, 8)) is None
+    week = benchmark_data.middle_week(test, (5, 6))
+    assert week is not None
+    assert str(test.origins[week][0]) == "2019-05-26 23:00:00+00:00"
+    assert len(test.origins[week]) == 7
+
+
+def test_when_a_week_is_drawn_then_hours_follow_their_origins(evidence: Evidence, monkeypatch) -> None:
+    monkeypatch.setattr(benchmark_data, "SEASONS", {"summer": (5, 6)})
+    frame = benchmark_data.weeks(evidence)
+    assert len(frame) == 7 * 24
+    assert str(frame["hour"].iloc[0]) == "2019-05-27 00:00:00+00:00"
+    assert (frame["hour"].diff().dropna() == pd.Timedelta(hours=1)).all()
+    assert (frame["actual"] - frame["median"]).to_numpy() == pytest.approx(0.5)
+    assert (frame["upper"] - frame["lower"]).to_numpy() == pytest.approx(2.0)
+    # Rolling calibration narrows an interval that covers everything down to the error, which is all on one side.
+    assert (frame["upper_rolling"] - frame["median"]).to_numpy()[-24:] == pytest.approx(0.5, abs=0.1)
+
+
+def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(evidence: Evidence) -> None:
+    frame = benchmark_data.by_hour(evidence)
+    assert set(frame["model"]) == {"LINEAR_Q", "NHITS_Q", "TFT_Q"}
+    own = frame[frame["model"] == "NHITS_Q"]
+    assert own["ahead"].tolist() == list(range(1, 25))
+    assert own["mae"].to_numpy() == pytest.approx(0.25)
+    assert own["picp"].to_numpy() == pytest.approx(100.0)
+
+
+def test_when_errors_are_drawn_then_their_shares_sum_up_and_their_sign_is_actual_less_median(evidence) -> None:
+    shares = benchmark_data.error_shares(evidence)
+    assert shares.groupby("model")["share"].sum().to_numpy() == pytest.approx(100.0)
+    mean = evidence.benchmarks[0].shown[0].test.actual.mean()
+    own = shares[(shares["model"] == "TFT_Q") & (shares["share"] > 0)]
+    assert own["bin"].tolist() == pytest.approx([100 * 0.5 / mean], abs=1.0)
+
+
+def test_when_drift_is_drawn_then_it_is_the_mean_error_of_the_days_before(evidence: Evidence, monkeypatch) -> None:
+    monkeypatch.setattr(benchmark_data, "DRIFT_DAYS", 10)
+    frame = benchmark_data.drift(evidence)
+    own = frame[frame["model"] == "TFT_Q"]
+    assert len(own) == 15 - 9
+    assert own["error"].to_numpy() == pytest.approx(0.5)
+    assert own["day"].iloc[-1] == pd.Timestamp("2019-06-08")
+
+
+def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_interval(evidence: Evidence) -> None:
+    frame = benchmark_data.baseline_vs_optimised(evidence).set_index(["model", "params"])
+    assert frame.loc[("NHITS_Q", "default"), "mae"] == pytest.approx(0.75)
+    assert frame.loc[("NHITS_Q", "best"), "mae"] == pytest.approx(0.25)
+    assert "BLEND" not in frame.index.get_level_values("model")
+    assert (frame["mae_low"] <= frame["mae"] + 1e-12).all()
+    assert (frame["mae"] <= frame["mae_high"] + 1e-12).all()
+
+
+def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(evidence: Evidence) -> None:
+    frame = benchmark_data.significance(evidence, "mae").set_index(["row", "column"])
+    assert len(frame) == 4 * 3
+    assert frame.loc[("NHITS_Q", "TFT_Q"), "difference"] == pytest.approx(100 * (0.25 / 0.5 - 1))
+    assert frame.loc[("TFT_Q", "NHITS_Q"), "difference"] == pytest.approx(100 * (0.5 / 0.25 - 1))
+    assert frame.loc[("NHITS_Q", "TFT_Q"), "p_holm"] == frame.loc[("TFT_Q", "NHITS_Q"), "p_holm"]
+
+
+def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm() -> None:
+    # Sorted 0.01, 0.02, 0.03, 0.2 times 4, 3, 2, 1, never falling: 0.04, 0.06, 0.06, 0.2.
+    assert benchmark_data.holm(np.array([0.03, 0.01, 0.2, 0.02])) == pytest.approx([0.06, 0.04, 0.2, 0.06])
+    assert benchmark_data.holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
+
+
+def test_when_coverage_is_drawn_then_of_families_and_of_one_calibration(evidence: Evidence) -> None:
+    frame = benchmark_data.coverage(evidence, "none")
+    assert set(frame["model"]) == {"NHITS_Q", "TFT_Q"}
+    assert frame["picp"].to_numpy() == pytest.approx(100.0)
+
+
+def test_when_there_is_no_benchmark_then_its_tables_are_empty_not_wrong(evidence: Evidence) -> None:
+    alone = dataclasses.replace(evidence, benchmarks=())
+    made = [benchmark_data.weeks, benchmark_data.reliability, benchmark_data.drift, benchmark_data.significance]
+    assert all(make(alone).empty for make in made)

@@ -1,0 +1,126 @@
+"""Tables: their numbers, their LaTeX, and a real LaTeX that reads them."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hpo_lib.paths import ThesisPaths
+from hpo_lib.thesis import latex, tables
+from hpo_lib.thesis.build import build
+from hpo_lib.thesis.evidence import Evidence
+from hpo_lib.thesis.latex import Section, booktabs, escaped, number
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.29, "0.290"), (0.0044712, "0.00447"), (1234.5, "1234"), (87.04, "87.0"), (0.0, "0.00"),
+        (-2.5, "\u22122.50"), (float("nan"), latex.MISSING),
+    ],
+)  # fmt: skip
+def test_when_a_number_is_printed_then_it_has_three_significant_digits(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_when_text_holds_what_latex_reads_as_commands_then_it_is_escaped() -> None:
+    assert escaped("50 % of m³/h, a_b & c | d") == r"50 \% of m\textsuperscript{3}/h, a\_b \& c \textbar{} d"
+
+
+def test_when_a_table_is_written_then_rows_sections_and_groups_stand_in_their_places() -> None:
+    text = booktabs(
+        ("model", "a", "b"), [Section("heat", [("x", "1", "2")]), Section("", [("y", "3", "4")])],
+        caption="All 100 %", label="t", align="lrr", warning="Simulated data", groups=(("", 1), ("both", 2)),
+    )  # fmt: skip
+    lines = text.splitlines()
+    assert r"\caption{\textbf{Simulated data.} All 100 \%}" in lines
+    top = lines.index(r"\toprule")
+    assert lines[top + 1 : top + 9] == [
+        r"\multicolumn{1}{c}{} & \multicolumn{2}{c}{both} \\", r"\cmidrule(lr){2-3}", r"model & a & b \\", r"\midrule",
+        r"\multicolumn{3}{@{}l}{\textit{heat}} \\", r"x & 1 & 2 \\", r"\addlinespace", r"y & 3 & 4 \\",
+    ]  # fmt: skip
+
+
+def test_when_a_row_is_too_short_then_it_is_an_error_and_no_crooked_table() -> None:
+    with pytest.raises(ValueError, match="table t: 1 cells and 2 columns under 2 names"):
+        booktabs(("a", "b"), [Section("", [("x",)])], caption="", label="t", align="lr")
+
+
+def test_when_results_are_tabled_then_raw_scores_stand_with_their_intervals(evidence: Evidence) -> None:
+    table = tables.results(evidence)
+    own = table.frame.set_index(["model", "params"]).loc[("NHITS_Q", "best")]
+    assert own["mae"] == pytest.approx(0.25)
+    assert own["sha256"] == evidence.benchmarks[0].dataset.sha256
+    (section,) = table.sections
+    assert section.title == "A hundred days of water (m³/h, 15 days)"
+    assert ("N-HiTS", "tuned", "0.250 [0.250, 0.250]", "100 [100, 100]") in [row[:4] for row in section.rows]
+    assert {row[0] for row in section.rows} >= {"Blend", "Naive 24 h"}
+
+
+def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other(evidence: Evidence) -> None:
+    table = tables.ablation(evidence)
+    (section,) = table.sections
+    assert sum(span for _, span in table.groups) == len(table.header) == 10
+    (own,) = [row for row in section.rows if row[0] == "TFT"]
+    assert own[1] == "100"
+    assert own[4] == "2.00"  # raw width
+    frame = table.frame.set_index(["model", "calibration"])
+    assert frame.loc[("TFT_Q", "split"), "mean_width"] < 2.0  # what covers everything is narrowed
+
+
+def test_when_parameters_are_tabled_then_defaults_stand_beside_the_choice(evidence: Evidence) -> None:
+    table = tables.hyperparameters(evidence)
+    assert table.frame[["parameter", "default", "chosen", "trial"]].to_numpy().tolist() == [["lr", 0.01, 0.05, 4]]
+    assert table.sections[0].rows == (("lr", "0.01", "0.05"), ("chosen trial", "0", "4"))
+    assert tables.search_spaces(evidence).sections[0].rows == (("lr", "0.001 to 1, log", "0.01"),)
+
+
+def test_when_datasets_are_tabled_then_days_are_whole_and_splits_do_not_overlap(evidence: Evidence) -> None:
+    (row,) = tables.datasets(evidence).frame.to_dict("records")
+    assert (row["train_days"], row["validation_days"], row["test_days"]) == (70, 15, 15)
+    assert row["validation_from"] == "2019-05-10 00:00:00+00:00"
+    assert row["hours_filled"] == 7
+
+
+def test_when_runtime_is_tabled_then_stopped_trials_count_in_the_median(evidence: Evidence) -> None:
+    (row,) = tables.runtime(evidence).frame.to_dict("records")
+    assert (row["complete"], row["stopped"], row["failed"]) == (4, 1, 0)
+    assert row["median_seconds"] == 20.0
+
+
+DOCUMENT = r"""\documentclass[11pt,a4paper]{article}
+\usepackage[margin=30mm]{geometry}
+\usepackage{booktabs}
+\begin{document}
+%s
+\end{document}
+"""
+
+
+@pytest.mark.slow
+def test_when_a_real_latex_reads_the_tables_then_they_compile_and_fit_the_page(tmp_path: Path, root: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-base texlive-latex-recommended)")
+    files = sorted((root / "thesis_tables").glob("*.tex"))
+    assert len(files) == len(tables.TABLES)
+    for file in files:
+        shutil.copy(file, tmp_path)
+    document = tmp_path / "all.tex"
+    document.write_text(DOCUMENT % "\n".join(rf"\input{{{file.stem}}}" for file in files), encoding="utf-8")
+    # Without writing pages: fonts would be made for them.
+    command = ["pdflatex", "-draftmode", "-interaction=nonstopmode", "-halt-on-error", document.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert re.findall(r"^(?:Overfull \\hbox|LaTeX Warning: Float too large).*", done.stdout, flags=re.MULTILINE) == []
+
+
+def test_when_there_are_studies_alone_then_their_tables_are_made_and_the_others_are_named(
+    evidence: Evidence, tmp_path: Path
+) -> None:
+    alone = dataclasses.replace(evidence, benchmarks=(), studies=())
+    written, notes = build(alone, ThesisPaths.below(tmp_path))
+    assert written == []
+    assert "No table results: there are no benchmarks with what it shows." in notes
