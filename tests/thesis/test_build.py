@@ -1,0 +1,257 @@
+"""Everything from the examples: which records count, equal bytes twice, nothing clipped, sidecars that are true."""
+
+import hashlib
+import json
+import logging
+import shutil
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+from hpo_lib import paths
+from hpo_lib.cli import main
+from hpo_lib.errors import InputError
+from hpo_lib.paths import ThesisPaths
+from hpo_lib.results import load_result, write_json
+from hpo_lib.thesis import build as built
+from hpo_lib.thesis import style
+from hpo_lib.thesis.build import PICTURES, build
+from hpo_lib.thesis.cards import card
+from hpo_lib.thesis.evidence import Evidence, gather
+from hpo_lib.thesis.make import find
+from hpo_lib.thesis.sources import warning, words
+from hpo_lib.verify import verify
+
+MAX_EXAMPLES_MB = 15
+
+
+# Which records count
+
+
+def copied_runs(heat_folder: Path, out: Path) -> Path:
+    return Path(shutil.copytree(heat_folder / paths.RUNS_DIR.name, out / "runs"))
+
+
+def another(runs: Path, job_id: str, **changes: object) -> Path:
+    """A second study of N-HiTS on heat, with some keys changed; ``sha256`` and ``preset`` are those of provenance."""
+    result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_EXP-01.json")
+    for key, value in changes.items():
+        if key == "sha256":
+            result["provenance"]["data"]["sha256"] = value
+        elif key == "preset":
+            result["provenance"]["preset"] = value
+        else:
+            result[key] = value
+    file = runs / "NHITS_Q_heat" / f"best_params_NHITS_Q_heat_{job_id}.json"
+    write_json(file, {**result, "job_id": job_id})
+    return file
+
+
+def chosen(runs: Path) -> tuple[dict[str, str], str]:
+    found = gather(runs, runs / "none", runs)
+    return {study.model: study.run.job_id for study in found.studies}, " ".join(found.notes)
+
+
+def test_when_a_model_has_several_studies_then_the_newest_complete_one_counts(heat_folder, tmp_path) -> None:
+    runs = copied_runs(heat_folder, tmp_path)
+    another(runs, "newer", optimization_date="2090-01-01")
+    another(runs, "unfinished", optimization_date="2091-01-01", status="running")
+    ids, notes = chosen(runs)
+    assert ids == {"NHITS_Q": "newer", "TFT_Q": "EXP-04", "TIMESNET_Q": "EXP-07"}
+    assert "best_params_NHITS_Q_heat_EXP-01.json: best_params_NHITS_Q_heat_newer.json is newer" in notes
+
+
+def test_when_studies_are_of_different_data_then_only_those_of_the_newest_stand_side_by_side(
+    heat_folder, tmp_path
+) -> None:
+    runs = copied_runs(heat_folder, tmp_path)
+    another(runs, "other", optimization_date="2090-01-01", sha256="0" * 64)
+    ids, notes = chosen(runs)
+    assert ids == {"NHITS_Q": "other"}
+    assert "its data or splits are not those of best_params_NHITS_Q_heat_other.json" in notes
+
+
+def test_when_there_is_a_study_with_a_real_budget_then_those_of_the_test_preset_are_left_out(
+    heat_folder, tmp_path
+) -> None:
+    runs = copied_runs(heat_folder, tmp_path)
+    another(runs, "real", optimization_date="2001-01-01", preset="laptop")
+    assert chosen(runs)[0] == {"NHITS_Q": "real"}
+
+
+def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(heat_folder, tmp_path) -> None:
+    runs = copied_runs(heat_folder, tmp_path)
+    for file in runs.rglob("study_*"):
+        file.unlink()
+    found = gather(runs, runs / "none", runs)
+    for study in found.studies:
+        assert [t.number for t in study.front] == [t["trial"] for t in study.result["all_pareto_trials"]]
+        assert study.history is None
+    assert PICTURES["parameter_importance"].data[0](found).empty
+
+
+def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(heat_folder, tmp_path) -> None:
+    benchmarks = Path(shutil.copytree(heat_folder / paths.BENCHMARK_DIR.name, tmp_path / "benchmarks"))
+    record = next(benchmarks.rglob("*-seed42.json"))
+    content = json.loads(record.read_text(encoding="utf-8"))
+    content["key"]["data"]["sha256"] = "0" * 64
+    record.write_text(json.dumps(content), encoding="utf-8")
+    found = gather(heat_folder / paths.RUNS_DIR.name, benchmarks, heat_folder)
+    assert found.benchmarks == ()
+    assert any("was made on other data" in note for note in found.notes)
+
+
+def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path) -> None:
+    with pytest.raises(InputError, match="holds no readable best_params JSON"):
+        gather(tmp_path, tmp_path, tmp_path)
+    assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
+
+
+def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_be(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(paths, "RUNS_DIR", tmp_path / "a")
+    monkeypatch.setattr(paths, "BENCHMARK_DIR", tmp_path / "b")
+    monkeypatch.setattr(paths, "EXAMPLE_BENCHMARKS", tmp_path / "c")
+    said: list[str] = []
+    found = find(say=said.append)
+    assert len(found.studies) == 9
+    assert "these are the examples, on simulated data" in said[0]
+
+
+# Marks and cards
+
+
+@pytest.mark.parametrize(
+    ("simulated", "test", "text"),
+    [(True, True, "SIMULATED DATA, TEST BUDGET"), (True, False, "SIMULATED DATA"), (False, False, "")],
+)
+def test_when_data_is_simulated_then_the_picture_says_so(simulated: bool, test: bool, text: str) -> None:
+    figure, _ = style.panels(1, 1, height=1)
+    style.mark(figure, warning(simulated, test))
+    assert figure.get_suptitle() == text
+
+
+def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts(heat: Evidence) -> None:
+    study = heat.study("NHITS_Q", "heat")
+    assert study is not None
+    text = card(heat, study)
+    frame = pd.read_parquet(study.run.trial_predictions(study.chosen))
+    mae = (frame["actual"] - frame["q50"]).abs().mean()
+    picp = 100 * frame["actual"].between(frame["q10"], frame["q90"]).mean()
+    (line,) = [line for line in text.splitlines() if line.startswith("| validation, this configuration | 152 |")]
+    assert f"| {mae:.3f} [" in line
+    assert f"| {picp:.1f} [" in line
+    assert "**SIMULATED DATA, TEST BUDGET.**" in text
+    assert study.data["sha256"] in text
+    assert "| test, rolling calibration | 275 |" in text
+    for heading in ("Configuration", "Data", "Scores", "Calibration", "Intended use", "Limits", "Provenance"):
+        assert f"\n## {heading}\n" in text
+
+
+def test_when_no_benchmark_has_the_chosen_parameters_then_the_card_claims_nothing_of_the_test_split(heat) -> None:
+    study = heat.study("NHITS_Q", "heat")
+    other = type(study)(study.file, {**study.result, "best_params": {"lr": 1.0}}, study.run, study.history)
+    text = card(heat, other)
+    assert "| test" not in text
+    assert "nothing is known of the test split" in text
+
+
+# Files
+
+
+@pytest.fixture(scope="module")
+def pictures(heat: Evidence) -> dict[str, object]:
+    """Every figure of the heat examples, with the complaints of matplotlib as errors."""
+    complaints: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("matplotlib").addHandler(handler)
+    made = {}
+    with warnings.catch_warnings(), style.thesis_style():
+        warnings.simplefilter("error")
+        for name, picture in PICTURES.items():
+            figure = picture.draw(*(make(heat) for make in picture.data))
+            style.mark(figure, words(heat.studies))
+            figure.set_dpi(50)
+            figure.draw_without_rendering()
+            made[name] = figure
+    logging.getLogger("matplotlib").removeHandler(handler)
+    assert complaints == []
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PICTURES)
+def test_when_a_figure_is_drawn_then_it_has_text_width_and_no_text_is_cut_off(name, pictures) -> None:
+    figure = pictures[name]
+    width, height = figure.get_size_inches()
+    assert width == pytest.approx(150 / 25.4)
+    assert height <= 247 / 25.4, "higher than a page"
+    page = figure.bbox
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    assert texts
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= page.x0 - 1, text.get_text()
+        assert box.x1 <= page.x1 + 1, text.get_text()
+        assert box.y0 >= page.y0 - 1, text.get_text()
+        assert box.y1 <= page.y1 + 1, text.get_text()
+
+
+@pytest.mark.slow
+def test_when_everything_is_made_twice_then_every_byte_is_the_same(heat_folder: Path, heat, tmp_path) -> None:
+    first, _ = build(heat, ThesisPaths.below(tmp_path / "first"))
+    again = gather(heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder)
+    second, _ = build(again, ThesisPaths.below(tmp_path / "second"))
+    assert len(first) == len(second) == 2 * len(PICTURES) + 2 * len(built.TABLES) + 3
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+        side = ThesisPaths.sidecar(one)
+        assert side.read_bytes() == ThesisPaths.sidecar(other).read_bytes(), side.name
+
+
+def committed() -> list[Path]:
+    """Every sidecar that is in the repository."""
+    return sorted(file for folder in ("figures", "thesis_tables", "model_cards") for file in _sidecars(folder))
+
+
+def _sidecars(folder: str) -> list[Path]:
+    return sorted((paths.PROJECT_ROOT / folder).glob("*.json"))
+
+
+def test_when_figures_are_in_the_repository_then_none_is_missing() -> None:
+    names = {file.stem for file in committed()}
+    assert names >= {*PICTURES, *built.TABLES}
+    assert len(_sidecars("model_cards")) == 9
+
+
+@pytest.mark.parametrize("sidecar", committed(), ids=lambda file: file.stem)
+def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_examples_that_are_there(sidecar: Path) -> None:
+    content = json.loads(sidecar.read_text(encoding="utf-8"))
+    assert content["marked"] == "SIMULATED DATA, TEST BUDGET"
+    assert all((sidecar.parent / name).is_file() for name in content["files"])
+    assert content["records"]
+    for name, sha256 in content["records"].items():
+        assert hashlib.sha256((paths.PROJECT_ROOT / name).read_bytes()).hexdigest() == sha256, name
+
+
+# The example set
+
+
+def test_when_the_examples_are_counted_then_nine_studies_are_there_and_small() -> None:
+    files = [file for file in paths.EXAMPLES_DIR.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < MAX_EXAMPLES_MB * 1e6
+    runs = paths.studies(paths.EXAMPLE_RUNS)
+    assert len(runs) == 9
+    for run in runs:
+        assert load_result(run.best_params)["provenance"]["data"]["source"] == "simulated"
+        assert run.notebook.is_file()
+        assert run.sqlite.is_file()
+
+
+def test_when_an_example_is_verified_then_every_figure_follows_from_its_forecasts() -> None:
+    found = verify(paths.EXAMPLE_RUNS / "TFT_Q_heat" / "best_params_TFT_Q_heat_EXP-04.json", paths.EXAMPLES_DIR)
+    assert found.problems == ()
+    assert found.n_figures > 50
