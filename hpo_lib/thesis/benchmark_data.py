@@ -18,8 +18,9 @@ from hpo_lib.thesis.sources import Benchmark
 SEASONS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
 SIGNIFICANCE = 0.05
 DRIFT_DAYS = 28
-ERROR_EDGES = np.arange(-61.0, 62.0, 2.0)
-"""Bins of errors in percent of the mean demand; what lies beyond is in the outermost bins."""
+ERROR_BINS = 60
+SHOWN_ERRORS = 0.98
+"""Share of the errors that a histogram shows in bins of their own; the outermost bins also hold what lies beyond."""
 
 
 def best_family(benchmark: Benchmark) -> Row | None:
@@ -86,15 +87,24 @@ def by_hour(evidence: Evidence) -> pd.DataFrame:
 
 
 def error_shares(evidence: Evidence) -> pd.DataFrame:
-    """Histogram of errors: ``share`` of hours (percent) per ``bin`` (its middle, percent of mean demand)."""
+    """Histogram of errors: ``share`` of hours (percent) per ``bin`` (its middle, percent of mean demand).
+
+    An error is actual less median. Bins of a dataset reach as far, in tens of percent, as nearly all errors do.
+    """
     tables = []
     for benchmark, names in _benchmarks(evidence):
-        for row in benchmark.families:
-            relative = 100 * (row.test.actual - row.test.median).ravel() / row.test.actual.mean()
-            counts, _ = np.histogram(np.clip(relative, ERROR_EDGES[0], ERROR_EDGES[-1]), ERROR_EDGES)
-            middles = (ERROR_EDGES[:-1] + ERROR_EDGES[1:]) / 2
+        errors = {
+            row.model: 100 * (row.test.actual - row.test.median).ravel() / row.test.actual.mean()
+            for row in benchmark.families
+        }
+        if not errors:
+            continue
+        limit = 10 * max(1, np.ceil(np.quantile(np.abs(np.concatenate(list(errors.values()))), SHOWN_ERRORS) / 10))
+        edges = np.linspace(-limit, limit, ERROR_BINS + 1)
+        for model, values in errors.items():
+            counts, _ = np.histogram(np.clip(values, -limit, limit), edges)
             share = 100 * counts / counts.sum()
-            tables.append(pd.DataFrame({**names, "model": row.model, "bin": middles, "share": share}))
+            tables.append(pd.DataFrame({**names, "model": model, "bin": (edges[:-1] + edges[1:]) / 2, "share": share}))
     return _joined(tables)
 
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from hpo_lib.forecasts import NOMINAL_COVERAGE
 from hpo_lib.statistics import SEASONS, WEEKDAYS
 from hpo_lib.thesis import style
-from hpo_lib.thesis.benchmark_data import ERROR_EDGES, SIGNIFICANCE
+from hpo_lib.thesis.benchmark_data import SIGNIFICANCE
 from hpo_lib.thesis.style import colour, name, unit_text
 
 
@@ -111,10 +111,12 @@ def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
             line = moving[moving["model"] == model]
             bottom.plot(line["day"], line["error"], color=colour(model), lw=0.9)
         first = of_dataset.iloc[0]
-        ends = ERROR_EDGES[0], ERROR_EDGES[-1]
-        top.set_xticks([-60, -30, 0, 30, 60], ["\u2264\u221260", "\u221230", "0", "30", "\u226560"])
+        limit = of_dataset["bin"].max() + of_dataset["bin"].diff().max() / 2
+        ticks = [-limit, -limit / 2, 0, limit / 2, limit]
+        labels = [f"{tick:.0f}".replace("-", "\u2212") for tick in ticks]
+        top.set_xticks(ticks, [f"\u2264{labels[0]}", *labels[1:-1], f"\u2265{labels[-1]}"])
         top.axvline(0, color="#000000", lw=0.6, ls="--")
-        top.set(title=first["title"], xlabel="error in % of mean demand", xlim=ends, ylim=(0, None))
+        top.set(title=first["title"], xlabel="error in % of mean demand", xlim=(-limit, limit), ylim=(0, None))
         bottom.axhline(0, color="#000000", lw=0.6, ls="--")
         bottom.set(ylabel=f"mean error in {unit_text(first['unit'])}", xlabel="end of the 28 days")
         locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]

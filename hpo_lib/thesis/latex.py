@@ -67,7 +67,7 @@ def booktabs(
         [
             r"% Needs \usepackage{booktabs}.",
             r"\begin{table}[htbp]",
-            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
             rf"\caption{{{mark}{escaped(caption)}}}",
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",

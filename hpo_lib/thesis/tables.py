@@ -48,7 +48,7 @@ def results(evidence: Evidence) -> Table:
         "Scores over every day of the test split, raw forecasts, with 95 % intervals of a block bootstrap over weeks. "
         "MAE, Winkler score and pinball loss in the unit of the dataset, PICP in % (80 is asked for)."
     )
-    header = ("Model", "Parameters", "MAE", "PICP", "Winkler", "Pinball")
+    header = ("Model", "Tuning", "MAE", "PICP", "Winkler", "Pinball")
     return Table(_joined(frames), header, tuple(sections), caption, "llrrrr")
 
 
