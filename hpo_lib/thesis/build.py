@@ -94,6 +94,8 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         with style.thesis_style():
             figure = picture.draw(*data)
             style.mark(figure, words(items))
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # the layout is done, and is one for all files
             for file in files:
                 _write(file, _drawn(figure, file.suffix))
         written += _with_sidecar(files, picture.shows, items)

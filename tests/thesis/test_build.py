@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 
 from hpo_lib import paths
 from hpo_lib.cli import main
@@ -184,20 +183,15 @@ def pictures(heat: Evidence) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
-def test_when_a_figure_is_drawn_then_it_has_text_width_and_no_text_is_cut_off(name, pictures) -> None:
+def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(name, pictures) -> None:
     figure = pictures[name]
     width, height = figure.get_size_inches()
     assert width == pytest.approx(150 / 25.4)
     assert height <= 247 / 25.4, "higher than a page"
-    page = figure.bbox
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    assert texts
-    for text in texts:
-        box = text.get_window_extent()
-        assert box.x0 >= page.x0 - 1, text.get_text()
-        assert box.x1 <= page.x1 + 1, text.get_text()
-        assert box.y0 >= page.y0 - 1, text.get_text()
-        assert box.y1 <= page.y1 + 1, text.get_text()
+    drawn = figure.get_tightbbox()  # in inches, of everything that is drawn
+    assert min(drawn.x0, drawn.y0) >= -0.01
+    assert drawn.x1 <= width + 0.01
+    assert drawn.y1 <= height + 0.01
 
 
 @pytest.mark.slow
