@@ -190,6 +190,17 @@ def test_when_other_windows_are_asked_for_too_then_a_windows_forecast_stays_the_
         assert np.array_equal(forecast(trained, tiny_dataset.frame, origins[position]), everything[position][None])
 
 
+def test_when_a_trained_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
+    trained: Trained, tiny_dataset: Dataset
+) -> None:
+    stored = pickle.dumps(trained.forecaster)
+    again = Trained(pickle.loads(stored), [])
+    origin = int(tiny_dataset.test_origins[0])
+    assert np.array_equal(forecast(again, tiny_dataset.frame, origin), forecast(trained, tiny_dataset.frame, origin))
+    hours = tiny_dataset.frame["temp"].to_numpy()[:200].tobytes()
+    assert hours not in stored
+
+
 # What a training may know and what it keeps
 
 
