@@ -104,7 +104,7 @@ def overhead_per_trial(
 
 
 def two_workers(
-    dataset: Dataset, data_dir: Path | None = None, *, trials: int = 8, repeats: int = REPEATS, preset: str = "laptop"
+    dataset: Dataset, data_dir: Path | None = None, *, trials: int = 4, repeats: int = REPEATS, preset: str = "laptop"
 ) -> tuple[list[float], list[float]]:
     """Finished N-HiTS trials per hour of one worker, and of two, with the threads that each gets by default.
 
