@@ -32,6 +32,6 @@ def write_optuna_figures(study: optuna.Study, paths: RunPaths, dataset: Dataset)
         for path, draw in figures:
             figure = draw()
             figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
-            temporary = path.with_name(f".{path.name}.tmp")
+            temporary = path.with_name(f".{path.name}.{paths.worker}.tmp")  # workers end at the same moment
             figure.write_html(temporary, include_plotlyjs=True)
             temporary.replace(path)

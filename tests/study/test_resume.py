@@ -188,12 +188,16 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
     assert after[: len(kept)] == kept
 
 
-def test_when_a_cluster_signals_every_process_again_and_again_then_the_record_is_written_to_its_end(
+def test_when_papermill_gets_a_sigterm_and_then_every_process_again_and_again_then_the_record_is_written_to_its_end(
     study_of: Callable[[str, int], Study],
 ) -> None:
     study = study_of("sqlite", 50)
     with study.begun() as process:
         members = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        process.terminate()
+        while "asked_to_stop" not in study.trials()[-1].user_attrs:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.02)
         while not read_record(study.files.notebook).complete and process.poll() is None:
             for member in members:
                 with suppress(psutil.NoSuchProcess):

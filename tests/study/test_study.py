@@ -22,6 +22,7 @@ from hpo_lib.data.load import Dataset
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.base import Budget, Choice, Family, FloatRange, Forecaster, IntRange
 from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.optuna_figures import write_optuna_figures
 from hpo_lib.paths import RunPaths
 from hpo_lib.settings import Settings
 from hpo_lib.storage import open_storage
@@ -625,6 +626,7 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
 BE_PRESENT = """
 import sys
 from pathlib import Path
+from hpo_lib.optuna_figures import write_optuna_figures
 from hpo_lib.paths import RunPaths
 from hpo_lib.presence import Presence
 
@@ -710,3 +712,21 @@ def test_when_the_data_is_simulated_then_every_figure_says_so(
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"
     assert all("simulated twin of tiny" in text for text in figure_texts(files))
+
+
+def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well(
+    start: Callable[..., StudyRun], files: RunPaths, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(trials=2)
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    rename, others = Path.replace, [replace(files, worker=2)]
+
+    def rename_late(file: Path, target: Path) -> Path:
+        if others:
+            write_optuna_figures(study, others.pop(), tiny_dataset)
+        return rename(file, target)
+
+    monkeypatch.setattr(Path, "replace", rename_late)
+    write_optuna_figures(study, files, tiny_dataset)
+    assert others == []
+    assert not list(files.folder.glob(".*.tmp"))
