@@ -56,6 +56,7 @@ class StudyState:
     cause: str = ""
     attempts: int = 0
     hours_left: float = math.nan
+    workers: str = ""
     simulated: bool = False
     test: bool = False
     changed: float = 0.0
@@ -67,6 +68,7 @@ class StudyState:
             text += f" {self.finished} of {self.asked or '?'}"
         if self.state == "running" and math.isfinite(self.hours_left):
             text += f", {self.hours_left:.2g} h left"
+        text += f", {self.workers}" if self.workers else ""
         return text + (", simulated data" if self.simulated else "")
 
 
@@ -105,13 +107,15 @@ def _row(experiment: Experiment, studies: Sequence[StudyState], jobs: Sequence[J
     own = [s for s in studies if not s.test and (s.run.model, s.run.dataset) == (experiment.model, experiment.dataset)]
     name = paths.job_name(experiment.model, experiment.dataset)
     new = [job for job in jobs if job.name == name and job.comment != TEST_COMMENT and _is_active(job)]
-    ids = list(dict.fromkeys([*(s.run.job_id for s in own), *(job.job_id for job in new)]))
+    ids = list(dict.fromkeys([*(s.run.job_id for s in own), *(job.study_id for job in new)]))
     best = min(own, key=lambda s: (STATES.index(s.state), -s.changed), default=None)
-    pending = [job for job in new if job.job_id not in {s.run.job_id for s in own}]
+    pending = [job for job in new if job.study_id not in {s.run.job_id for s in own}]
     if pending and (best is None or best.state not in ("running", "done", "queued")):
-        word = "queued" if pending[0].state == "PENDING" else "running"
-        why = f" ({pending[0].reason})" if pending[0].reason and word == "queued" else ""
-        return Row(experiment, best, word + why, ids)
+        first = min(pending, key=_by_telling)
+        word = "queued" if first.state == "PENDING" else "running"
+        why = f" ({first.reason})" if first.reason and word == "queued" else ""
+        tasks = _tasks([job for job in pending if job.study_id == first.study_id])
+        return Row(experiment, best, word + why + (f", {tasks}" if tasks else ""), ids)
     return Row(experiment, best, best.describe() if best else "missing", ids)
 
 
@@ -120,8 +124,9 @@ def examine(run: RunPaths, jobs: Sequence[Job]) -> StudyState:
     try:
         found = _Files.read(run)
     except InputError as error:
-        return StudyState(run, "corrupt", cause=str(error), attempts=len(attempts(run)), changed=_changed(run))
-    job = next((job for job in jobs if job.job_id == run.job_id), None)
+        return StudyState(run, "corrupt", cause=str(error), attempts=_attempts(run), changed=_changed(run))
+    own = [job for job in jobs if job.study_id == run.job_id]
+    job = min(own, key=_by_telling, default=None)
     state, cause = _state(run, found, job)
     seconds = seconds_per_trial(found.trials)
     at_once = max(sum(trial.state == "running" for trial in found.trials), 1)
@@ -136,7 +141,8 @@ def examine(run: RunPaths, jobs: Sequence[Job]) -> StudyState:
         mae=chosen.mae if chosen else found.mae,
         picp=chosen.scores["picp"] if chosen else found.picp,
         cause=cause,
-        attempts=len(attempts(run)),
+        attempts=_attempts(run),
+        workers=_tasks(own) if state in ("running", "queued") else "",
         hours_left=missing * sum(seconds) / len(seconds) / at_once / 3600 if seconds else math.nan,
         simulated=found.simulated,
         test=found.test,
@@ -160,7 +166,7 @@ class _Files:
     @classmethod
     def read(cls, run: RunPaths) -> "_Files":
         result = results.load_result(run.best_params) if run.best_params.exists() else {}
-        study = read_study(run)
+        study = read_study(run, str(result.get("storage_path") or ""))
         trials: list[TrialRecord] = []
         attrs: dict[str, Any] = {}
         if study is not None:
@@ -188,18 +194,37 @@ def _state(run: RunPaths, found: _Files, job: Job | None) -> tuple[str, str]:
         return "done", ""
     if job and _is_active(job):
         return "queued", job.reason
-    record = None
-    if run.notebook.exists():
-        try:
-            record = read_record(run.notebook)
-        except InputError as error:
-            return "interrupted", str(error)
-    if record and record.error and "before the study stopped" not in record.error:
-        return "failed", record.error
+    try:
+        records = [read_record(one.notebook) for one in run.of_all_workers() if one.notebook.exists()]
+    except InputError as error:
+        return "interrupted", str(error)
+    errors = [record.error for record in records if record.error and "before the study stopped" not in record.error]
+    if errors:
+        return "failed", errors[0]
     ended = f"Slurm says {job.state}" if job and job.state != "COMPLETED" else ""
-    if record and not record.complete:
+    if not all(record.complete for record in records):
         return "interrupted", ended or "its process was killed"
     return "interrupted", ended or "it was asked to stop, or its time was up"
+
+
+def _by_telling(job: Job) -> int:
+    """Of the tasks of an array the one that runs says most, then one that waits, then one that ended badly."""
+    if _is_active(job):
+        return 1 if job.state == "PENDING" else 0
+    return 3 if job.state == "COMPLETED" else 2
+
+
+def _tasks(jobs: Sequence[Job]) -> str:
+    """How many of an array's workers are at work, or an empty text for a single job."""
+    if not any(job.job_id != job.study_id for job in jobs):
+        return ""
+    running = sum(_by_telling(job) == 0 for job in jobs)
+    return f"{running} of {len(jobs)} workers"
+
+
+def _attempts(run: RunPaths) -> int:
+    """Of the worker that was started most often."""
+    return max(len(attempts(one)) for one in run.of_all_workers())
 
 
 def _is_active(job: Job) -> bool:

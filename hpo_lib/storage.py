@@ -26,16 +26,22 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
 
     run.folder.mkdir(parents=True, exist_ok=True)
     kind = _resolved(kind, run)
+    check_storage(kind, run)
+    if kind == "journal":
+        return JournalStorage(_journal(run))
+    # A connection may have been cut while a trial was trained; it is tried before it is used.
+    return RDBStorage(storage_url(kind, run), engine_kwargs={"pool_pre_ping": True})
+
+
+def check_storage(kind: str, run: RunPaths) -> None:
+    """Raise InputError where the study was begun with another storage."""
+    kind = _resolved(kind, run)
     for other, file in (("sqlite", run.sqlite), ("journal", run.journal)):
         if kind != other and file.exists():
             raise InputError(
                 f"job_id {run.job_id!r} belongs to a study with storage {other!r} ({file}), now storage is {kind!r}; "
                 "choose another job_id, or go back to that storage"
             )
-    if kind == "journal":
-        return JournalStorage(_journal(run))
-    # A connection may have been cut while a trial was trained; it is tried before it is used.
-    return RDBStorage(storage_url(kind, run), engine_kwargs={"pool_pre_ping": True})
 
 
 def storage_url(kind: str, run: RunPaths) -> str:
@@ -54,8 +60,12 @@ def recorded_url(kind: str, run: RunPaths) -> str:
     return run.journal.name if kind == "journal" else re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", kind)
 
 
-def read_study(run: RunPaths) -> "Study | None":
+def read_study(run: RunPaths, recorded: str = "") -> "Study | None":
     """The study for reading alone: nothing is written, created or locked. None where there is none (yet).
+
+    Args:
+        run: its files.
+        recorded: the ``storage_path`` of its record. A database that does not answer is as one without the study.
 
     Raises:
         InputError: the storage is damaged.
@@ -63,7 +73,7 @@ def read_study(run: RunPaths) -> "Study | None":
     import optuna
 
     if not run.sqlite.exists() and not run.journal.exists():
-        return None
+        return _in_database(run, recorded) if "://" in recorded and not recorded.startswith("sqlite") else None
     file = run.sqlite if run.sqlite.exists() else run.journal
     storage: BaseStorage
     try:
@@ -81,6 +91,20 @@ def read_study(run: RunPaths) -> "Study | None":
         return optuna.load_study(study_name=run.study_name, storage=storage)
     except (sqlite3.Error, ValueError, KeyError) as error:
         raise InputError(f"{file}: not a readable study ({error}); restore it from a copy, or begin anew") from None
+
+
+def _in_database(run: RunPaths, url: str) -> "Study | None":
+    import optuna
+    import sqlalchemy.exc
+
+    waiting = {"connect_args": {"connect_timeout": 5}}
+    try:
+        storage = optuna.storages.RDBStorage(
+            url, engine_kwargs=waiting, skip_compatibility_check=True, skip_table_creation=True
+        )
+        return optuna.load_study(study_name=run.study_name, storage=storage)
+    except (ImportError, KeyError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError):
+        return None
 
 
 _STUDY_BEGUN = "select count(*) from sqlite_master where type = 'table' and name = ?"

@@ -2,6 +2,7 @@
 # Submit one study as a Slurm job:  slurm/submit_job.sh MODEL DATASET [TRIALS] [option ...]
 #
 #   slurm/submit_job.sh NHITS_Q heat 50
+#   slurm/submit_job.sh TFT_Q heat 50 --workers 4
 #   slurm/submit_job.sh TFT_Q water_centrum 30 --dry-run
 #   slurm/submit_job.sh TIMESNET_Q heat --test
 #
@@ -9,7 +10,7 @@
 set -euo pipefail
 
 if (($# < 2)) || [[ $1 == -* || $2 == -* ]]; then
-  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 model=$1 dataset=$2

@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "headless": {"interrupts"},
     "runs": {"headless", "errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
     "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
-    "slurm": {"errors", "interrupts", "options", "paths", "settings", "data", "records", "results", "runs"},
+    "slurm": {"errors", "interrupts", "options", "paths", "settings", "data", "records", "results", "runs", "storage"},
     "doctor": {"hpo_lib", "errors", "paths", "data", "provenance"},
     "status": {"presence", "errors", "paths", "settings", "results", "pace", "records", "storage", "trials", "slurm"},
     "verify": {"errors", "paths", "forecasts", "metrics", "data", "objectives", "evaluation", "results"},

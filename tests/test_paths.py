@@ -32,6 +32,18 @@ def test_when_a_further_worker_keeps_its_notebook_then_it_has_a_name_of_its_own_
     assert (third.best_params, third.journal, third.turn) == (RUN.best_params, RUN.journal, RUN.turn)
 
 
+def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is_found(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+    run.folder.mkdir()
+    workers = [run, *(RunPaths(tmp_path, "TFT_Q", "heat", "4711", worker=number) for number in (2, 10))]
+    for worker in workers[1:]:
+        worker.notebook.touch()
+        worker.attempt_notebook(1).touch()
+    assert paths.studies(tmp_path) == [run]
+    assert run.of_all_workers() == workers
+    assert RunPaths(tmp_path, "TFT_Q", "heat", "471").of_all_workers() == [RunPaths(tmp_path, "TFT_Q", "heat", "471")]
+
+
 def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
     files = [RUN.trial_predictions(number).name for number in (0, 9, 10, 100, 9999)]
     assert files == sorted(files)

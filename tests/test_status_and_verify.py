@@ -183,6 +183,38 @@ def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_
     assert {file: file.read_bytes() for file in nine.rglob("*") if file.is_file() and file not in locks} == before
 
 
+def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts_them(nine: Path) -> None:
+    name = "hpo_TIMESNET_Q_heat"
+    tasks = [Job("102_1", name, "FAILED"), Job("102_2", name, "RUNNING"), Job("102_3", name, "PENDING", "Resources")]
+    tasks += [Job(f"301_{number}", "hpo_TIMESNET_Q_water_centrum", "PENDING", "Priority") for number in (1, 2)]
+
+    def shown(jobs: list[Job]) -> dict[str, tuple[str, str]]:
+        return {row.experiment.name: (row.state, " ".join(row.job_ids)) for row in status.rows(nine, jobs)[0]}
+
+    rows = shown(tasks)
+    assert rows["EXP-07"] == ("running 1 of 3, 1 h left, 1 of 3 workers, simulated data", "102")
+    assert rows["EXP-08"] == ("queued (Priority), 0 of 2 workers", "301")
+    waiting = [replace(task, state="PENDING") for task in tasks]
+    assert shown(waiting)["EXP-07"] == ("queued 1 of 3, 0 of 3 workers, simulated data", "102")
+    ended = [replace(tasks[0], state="COMPLETED"), replace(tasks[1], state="TIMEOUT")]
+    assert shown(ended)["EXP-07"] == ("interrupted 1 of 3, simulated data", "102")
+    (row,) = [row for row in status.rows(nine, ended)[0] if row.experiment.name == "EXP-07"]
+    assert row.study is not None
+    assert row.study.cause == "Slurm says TIMEOUT"
+
+
+def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attempts_are_those_of_the_busiest(
+    nine: Path,
+) -> None:
+    second = RunPaths(nine, "NHITS_Q", "water_tommerby", "105", worker=2)
+    second.notebook.write_text(json.dumps(executed(error="no space left on device")), encoding="utf-8")
+    second.attempt_notebook(1).write_text(json.dumps(executed(ended=False)), encoding="utf-8")
+    (row,) = [row for row in status.rows(nine, [])[0] if row.experiment.name == "EXP-03"]
+    assert (row.state, list(row.job_ids)) == ("failed", ["105"])
+    assert row.study is not None
+    assert (row.study.cause, row.study.attempts) == ("StudyError: no space left on device", 2)
+
+
 def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine: Path) -> None:
     script = (
         "import sys; from hpo_lib.cli import main; main(sys.argv[1:]); "

@@ -14,10 +14,13 @@ def add_to(add: Add) -> None:
     """Add the commands to a parser."""
     submit = add(
         "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",
-        "hpo submit --model NHITS_Q --dataset heat --trials 50",
+        "hpo submit --model NHITS_Q --dataset heat --trials 50 --workers 4",
     )  # fmt: skip
     options.add_study(submit)
     submit.add_argument("--job-id", default="", help="go on with the study of this id instead of beginning a new one")
+    submit.add_argument(
+        "--workers", type=int, default=1, help="tasks of a job array that share the study, each with its own GPU"
+    )
     submit.add_argument("--site", default="", help=f"the site's file (default: {paths.SITE_FILE.name} in slurm/)")
     submit.add_argument("--dry-run", action="store_true", help="print the job's script and submit nothing")
 
@@ -26,7 +29,7 @@ def add_to(add: Add) -> None:
         "hpo job --model NHITS_Q --dataset heat --trials 50",
     )  # fmt: skip
     options.add_study(job)
-    job.add_argument("--job-id", default="", help="names the files (default: Slurm job id)")
+    job.add_argument("--job-id", default="", help="names the files (default: id of the Slurm job or array)")
     job.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
     job.add_argument("--max-requeues", type=int, default=20, help="bound on requeues (default: 20)")
 
@@ -36,7 +39,8 @@ def _submit(arguments: argparse.Namespace) -> int:
     from hpo_lib.slurm.submit import prepare
 
     site = read_site(Path(arguments.site) if arguments.site else paths.SITE_FILE)
-    submission = prepare(options.settings(arguments), site, continues=bool(arguments.job_id))
+    settings = options.settings(arguments, workers=arguments.workers)
+    submission = prepare(settings, site, continues=bool(arguments.job_id))
     if arguments.dry_run:
         print(submission.script, end="")
     else:
@@ -47,14 +51,14 @@ def _submit(arguments: argparse.Namespace) -> int:
 def _job(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.registry import load_spec
     from hpo_lib.paths import RunPaths
-    from hpo_lib.slurm.job import work
+    from hpo_lib.slurm.job import Job, Rules, work
 
-    settings = options.settings(arguments)
-    run = RunPaths(settings.runs_dir, settings.model, load_spec(settings.dataset).name, settings.job_id)
+    job = Job.of_environment()
+    arguments.job_id = arguments.job_id or job.study_id
+    settings = options.settings(arguments, worker=job.worker)
     return work(
-        run,
-        [*options.as_words(settings), "--job-id", settings.job_id],
-        trials=settings.trials,
-        signal_seconds=arguments.signal_seconds,
-        max_requeues=arguments.max_requeues,
+        RunPaths(settings.runs_dir, settings.model, load_spec(settings.dataset).name, settings.job_id, job.worker),
+        [*options.as_words(settings), "--worker", str(job.worker), "--job-id", settings.job_id],
+        job,
+        Rules(settings.trials, arguments.signal_seconds, arguments.max_requeues),
     )

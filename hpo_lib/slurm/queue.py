@@ -17,13 +17,21 @@ class SlurmError(HpoError):
 
 @dataclass(frozen=True)
 class Job:
-    """A job as squeue or sacct shows it; ``state`` is Slurm's word, such as PENDING, RUNNING or TIMEOUT."""
+    """A job as squeue or sacct shows it; ``state`` is Slurm's word, such as PENDING, RUNNING or TIMEOUT.
+
+    The tasks of an array are jobs of their own, with ids such as ``4711_2``.
+    """
 
     job_id: str
     name: str
     state: str
     reason: str = ""
     comment: str = ""
+
+    @property
+    def study_id(self) -> str:
+        """The id that names the files of a study which this job or the array of this task began."""
+        return self.job_id.partition("_")[0]
 
 
 def submit(script: str, folder: str) -> str:
@@ -95,7 +103,7 @@ def jobs() -> list[Job]:
     since = ("--starttime", "now-30days")
     for command in (
         ("sacct", "-X", "-n", "-P", *since, "--format", "JobID,JobName,State,Reason,Comment"),
-        ("squeue", "--me", "--noheader", "--states", "all", "--format", fields),
+        ("squeue", "--me", "--array", "--noheader", "--states", "all", "--format", fields),
     ):
         if shutil.which(command[0]) is None:
             continue
@@ -105,7 +113,7 @@ def jobs() -> list[Job]:
             continue
         for line in answer.stdout.splitlines() if not answer.returncode else []:
             job_id, name, word, reason, comment = (line.split("|") + [""] * 5)[:5]
-            if name.startswith("hpo_") and word:
+            if name.startswith("hpo_") and word and "[" not in job_id:  # waiting tasks: squeue names them singly
                 found[job_id] = Job(job_id, name, word.split()[0], _meaning(reason), _meaning(comment))
     return list(found.values())
 

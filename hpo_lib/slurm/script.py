@@ -13,7 +13,7 @@ TEST_COMMENT = "hpo-test"
 
 
 def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[str], python: str) -> str:
-    """The batch script of one study.
+    """The batch script of one study; for several ``workers`` an array, each task of which is one of them.
 
     Args:
         settings: the study's settings.
@@ -23,10 +23,13 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
         python: the interpreter where the site names no environment.
     """
     name = paths.job_name(settings.model, dataset)
+    several = settings.workers > 1
+    job_id = paths.task_id("%A", "%a") if several else "%j"
     options = {
         "job-name": name,
-        "output": _below_root(paths.job_log(name, "%j")),
-        "error": _below_root(paths.job_log(name, "%j", "err")),
+        "array": f"1-{settings.workers}" if several else "",
+        "output": _below_root(paths.job_log(name, job_id)),
+        "error": _below_root(paths.job_log(name, job_id, "err")),
         "open-mode": "append",
         "partition": site.partition,
         "gres": site.gres,

@@ -12,6 +12,7 @@ from hpo_lib.settings import Settings
 from hpo_lib.slurm import queue
 from hpo_lib.slurm.script import job_script
 from hpo_lib.slurm.site import Site
+from hpo_lib.storage import check_storage
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ class Submission:
         paths.SLURM_LOGS.mkdir(parents=True, exist_ok=True)
         job_id = queue.submit(self.script, str(paths.PROJECT_ROOT))
         name = paths.job_name(self.run.model, self.run.dataset)
-        log = paths.job_log(name, job_id)
+        workers = self.settings.workers
+        task, others = (paths.task_id(job_id, "1"), f"   (and _2 to _{workers})") if workers > 1 else (job_id, "")
+        log = paths.job_log(name, task)
         record = self.run if self.continues else RunPaths(self.run.runs_dir, self.run.model, self.run.dataset, job_id)
         return "\n".join(
             [
-                f"job      {job_id} ({name})",
-                f"log      {log}",
-                f"errors   {paths.job_log(name, job_id, 'err')}",
+                f"job      {job_id} ({name}{f', {workers} workers' if workers > 1 else ''})",
+                f"log      {log}{others}",
+                f"errors   {paths.job_log(name, task, 'err')}{others}",
                 f"record   {record.notebook}",
                 f"watch    squeue --jobs {job_id}",
                 f"         tail -F {log}",
@@ -60,6 +63,8 @@ def prepare(settings: Settings, site: Site, *, continues: bool) -> Submission:
         InputError: what the study itself would stop at.
     """
     run = check(settings)
+    if continues:
+        check_storage(settings.storage, run)
     settings = dataclasses.replace(
         settings,
         dataset=_dataset(settings.dataset),

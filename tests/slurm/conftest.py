@@ -18,6 +18,9 @@ import psutil
 import pytest
 
 from hpo_lib import paths
+from tests.postgres import postgres_url
+
+__all__ = ["postgres_url"]
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 PATIENCE = 480

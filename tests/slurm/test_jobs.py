@@ -1,11 +1,15 @@
 """Studies as real jobs of a real Slurm: complete, warned, requeued, killed, cancelled."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
@@ -13,7 +17,8 @@ from hpo_lib import paths
 from hpo_lib.paths import RunPaths
 from hpo_lib.records import Record, attempts, read_record
 from hpo_lib.results import load_result
-from hpo_lib.storage import read_study
+from hpo_lib.storage import open_storage, read_study
+from hpo_lib.trials import quiet_optuna
 from tests.slurm.conftest import Cluster, wait_until
 
 pytestmark = pytest.mark.slow
@@ -24,20 +29,30 @@ SUBMIT = ("NHITS_Q", "heat")
 class Study:
     """A submitted study: its job, its files, its log."""
 
-    def __init__(self, cluster: Cluster, runs_dir: Path, *arguments: str) -> None:
+    def __init__(
+        self, cluster: Cluster, runs_dir: Path, *arguments: str, workers: int = 1, storage: str = "auto"
+    ) -> None:
         folders = ("--runs-dir", str(runs_dir), "--data-dir", str(runs_dir))
-        self.cluster = cluster
-        self.job_id = cluster.submitted(*SUBMIT, *arguments, "--test", *folders)
+        several = ("--workers", str(workers)) if workers > 1 else ()
+        self.cluster, self.storage = cluster, storage
+        self.job_id = cluster.submitted(*SUBMIT, *arguments, "--test", *folders, "--storage", storage, *several)
         self.files = RunPaths(runs_dir, *SUBMIT, self.job_id)
+        self.tasks = [f"{self.job_id}_{number + 1}" for number in range(workers)] if several else [self.job_id]
 
     @property
     def log(self) -> str:
         return "".join(file.read_text(encoding="utf-8") for file in self.logs() if file.exists())
 
     def logs(self) -> list[Path]:
-        return [paths.job_log(paths.job_name(*SUBMIT), self.job_id, suffix) for suffix in ("log", "err")]
+        name = paths.job_name(*SUBMIT)
+        return [paths.job_log(name, task, suffix) for task in self.tasks for suffix in ("log", "err")]
 
     def trials(self) -> list[FrozenTrial]:
+        if "://" in self.storage:
+            with quiet_optuna(), suppress(KeyError):
+                storage = open_storage(self.storage, self.files)
+                return optuna.load_study(study_name=self.files.study_name, storage=storage).get_trials(deepcopy=True)
+            return []
         study = read_study(self.files)
         return [] if study is None else study.get_trials(deepcopy=True)
 
@@ -64,8 +79,8 @@ class Study:
 def study(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Study]]:
     started: list[Study] = []
 
-    def start(*arguments: str, runs_dir: Path = tmp_path) -> Study:
-        started.append(Study(cluster, runs_dir, *arguments))
+    def start(*arguments: str, runs_dir: Path = tmp_path, **given: Any) -> Study:
+        started.append(Study(cluster, runs_dir, *arguments, **given))
         return started[-1]
 
     yield start
@@ -182,3 +197,51 @@ def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_s
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
     assert read_record(one.files.notebook) == Record(one.files.notebook, complete=True)
     assert load_result(one.files.best_params)["status"] == "stopped"
+
+
+def assert_that_an_array_survives_the_death_of_a_worker(one: Study, trials: int, victim: str) -> None:
+    def in_mid_trial() -> list[FrozenTrial]:
+        return [t for t in one.trials() if t.state == TrialState.RUNNING and len(t.params) == 7]
+
+    wait_until(in_mid_trial, 300, one.log)
+    lost = in_mid_trial()[-1]
+    task = f"{one.job_id}_{lost.user_attrs['worker']['name']}"
+    (process,) = one.cluster.processes(one.cluster.job(task)["JobId"], victim)
+    os.kill(process.pid, signal.SIGKILL)
+
+    ended = {name: one.cluster.wait(name) for name in one.tasks}
+    assert {(job["JobState"], job["ExitCode"]) for job in ended.values()} == {("COMPLETED", "0:0")}, one.log
+    assert {name: job["Restarts"] for name, job in ended.items()} == {n: str(int(n == task)) for n in one.tasks}
+    found = one.trials()
+    assert not [t for t in found if t.state in (TrialState.RUNNING, TrialState.WAITING)]
+    finished = [t for t in found if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert len(finished) == trials, "early stopping ends some, which count"
+    assert len({json.dumps(t.params, sort_keys=True) for t in finished}) == trials, "a configuration was tried twice"
+    assert found[lost.number].state == TrialState.FAIL
+    (retry,) = [t for t in finished if t.user_attrs.get("retry_of") == lost.number]
+    assert retry.params == lost.params
+    assert len({t.user_attrs["worker"]["name"] for t in finished}) > 1, "one worker did it all"
+    result = load_result(one.files.best_params)
+    assert (result["status"], result["job_id"]) == ("complete", one.job_id)
+    assert result["n_completed"] + result["n_pruned"] == trials
+    workers = one.files.of_all_workers()
+    assert [read_record(worker.notebook) for worker in workers] == [Record(w.notebook, complete=True) for w in workers]
+    assert len(workers) == len(one.tasks)
+    assert not read_record(workers[one.tasks.index(task)].attempt_notebook(1)).complete
+
+
+def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_all_complete_exactly_the_trials_asked_for(
+    study: Callable[..., Study],
+) -> None:
+    one = study("4", workers=3)
+    assert_that_an_array_survives_the_death_of_a_worker(one, 4, "ipykernel_launcher")
+    assert one.files.journal.exists()
+    assert f"attempt 1 of at most 21 of worker 2 of study {one.files.study_name}, job {one.job_id}_2" in one.log
+
+
+def test_when_a_worker_of_an_array_on_postgres_is_killed_then_all_complete_exactly_the_trials_asked_for(
+    study: Callable[..., Study], postgres_url: str
+) -> None:
+    one = study("4", workers=3, storage=postgres_url)
+    assert_that_an_array_survives_the_death_of_a_worker(one, 4, "run")
+    assert load_result(one.files.best_params)["storage_path"] == postgres_url

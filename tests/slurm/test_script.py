@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from hpo_lib import options, paths
 from hpo_lib.cli import _parser, main
 from hpo_lib.errors import InputError
+from hpo_lib.paths import RunPaths
 from hpo_lib.settings import Settings
+from hpo_lib.slurm.job import Job
 from hpo_lib.slurm.script import job_script
 from hpo_lib.slurm.site import Site, read_site
 
@@ -22,17 +24,21 @@ GOLDEN = Path(__file__).parent / "golden"
 SITES = sorted(GOLDEN.glob("*.env"))
 
 
-@pytest.mark.parametrize("site", SITES, ids=lambda site: site.stem)
+@pytest.mark.parametrize(
+    ("site", "more", "golden"),
+    [*((site, [], site.stem) for site in SITES), (GOLDEN / "venv.env", ["--workers", "4"], "venv-array")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_when_a_site_is_described_then_the_script_is_exactly_this(
-    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    site: Path, more: list[str], golden: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["submit", "--model", "TFT_Q", "--dataset", "water_centrum", "--trials", "30", "--dry-run"]
+    argv = ["submit", "--model", "TFT_Q", "--dataset", "water_centrum", "--trials", "30", "--dry-run", *more]
     assert main([*argv, "--site", str(site), "--data-dir", str(tmp_path), "--runs-dir", "/runs"]) == 0
     script, errors = capsys.readouterr()
     assert errors == ""
     for found, name in ((tmp_path, "/data"), (sys.executable, "/usr/bin/python"), (paths.PROJECT_ROOT, "/project")):
         script = script.replace(str(found), name)
-    expected = site.with_suffix(".sh")
+    expected = GOLDEN / f"{golden}.sh"
     if os.environ.get("HPO_UPDATE_GOLDEN"):
         expected.write_text(script, encoding="utf-8")
     assert script == expected.read_text(encoding="utf-8")
@@ -81,6 +87,11 @@ def test_when_settings_become_words_and_are_read_again_then_early_stopping_is_as
         (["--job-id", "4711/../x"], "hpo: job_id is '4711/../x', expected 1 to 100 letters"),
         (["--trials", "-1"], "hpo: parameter trials is -1, expected a whole number of at least 0"),
         (["--storage", "sqlit"], "hpo: storage is 'sqlit'; did you mean sqlite?"),
+        (["--workers", "0"], "hpo: parameter workers is 0, expected a whole number of at least 1"),
+        (
+            ["--workers", "4", "--storage", "sqlite"],
+            "hpo: storage is 'sqlite', which serves one worker, but workers is 4; expected journal",
+        ),
         (["--site", "no-such.env"], "hpo: no-such.env: cannot be read (No such file or directory); name a site file"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
@@ -93,8 +104,8 @@ def test_when_a_parameter_is_wrong_then_submit_says_so_before_it_asks_slurm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     called = fake_sbatch(tmp_path, monkeypatch)
-    given = {"--model": "NHITS_Q", "--dataset": "heat", "--data-dir": str(tmp_path), arguments[0]: arguments[1]}
-    assert main(["submit", *(word for pair in given.items() for word in pair)]) == 2
+    good = ["--model", "NHITS_Q", "--dataset", "heat", "--data-dir", str(tmp_path)]
+    assert main(["submit", *good, *arguments]) == 2
     said = capsys.readouterr()
     assert (said.out, said.err[: len(sentence)]) == ("", sentence)
     assert not called.exists()
@@ -121,6 +132,46 @@ def test_when_the_csv_is_missing_and_has_no_twin_then_submit_says_so(
     assert f"{tmp_path}" in (said := capsys.readouterr().err)
     assert said.startswith("hpo: ")
     assert not called.exists()
+
+
+def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_says_so_before_it_asks_slurm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = fake_sbatch(tmp_path, monkeypatch)
+    run = RunPaths(tmp_path, "NHITS_Q", "heat", "4711")
+    run.folder.mkdir()
+    run.sqlite.touch()
+    command = ["submit", "--model", "NHITS_Q", "--dataset", "heat", "--job-id", "4711", "--workers", "2"]
+    assert main([*command, "--runs-dir", str(tmp_path), "--data-dir", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (
+        "",
+        f"hpo: job_id '4711' belongs to a study with storage 'sqlite' ({run.sqlite}), now storage is 'journal'; choose "
+        "another job_id, or go back to that storage\n",
+    )
+    assert not called.exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "job"),
+    [
+        ({}, Job()),
+        ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, Job("4711", "4711", 1, 2)),
+        (  # Slurm gives the last task of an array the array's own number, and every other one a new number
+            {"SLURM_JOB_ID": "4714", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3"},
+            Job("4711_3", "4711", 3, 0),
+        ),
+    ],
+)
+def test_when_slurm_starts_a_job_then_it_knows_its_study_its_worker_and_how_slurm_calls_it(
+    environment: dict[str, str], job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Job.of_environment() == job
+    assert job.is_task == (job.worker == 3)
 
 
 def test_when_there_is_no_sbatch_then_submit_says_what_to_do(

@@ -1,0 +1,62 @@
+"""A PostgreSQL of the tests' own, where the programs are installed."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+PLACES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/pgsql/bin")]
+
+
+def program(name: str) -> str:
+    found = shutil.which(name) or next((str(place / name) for place in PLACES if (place / name).exists()), None)
+    if found is None:
+        pytest.skip(f"{name} is not installed (Debian: apt-get install postgresql)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of an empty database in a fresh server, which ends with the tests."""
+    if find_spec("psycopg") is None:
+        pytest.skip("psycopg is not installed (pip install 'psycopg[binary]')")
+    initdb, postgres, ready, createdb = map(program, ("initdb", "postgres", "pg_isready", "createdb"))
+    as_root = os.getuid() == 0  # the server refuses to run as root
+    user = pwd.getpwnam("postgres").pw_name if as_root else pwd.getpwuid(os.getuid()).pw_name
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    folder = Path(tempfile.mkdtemp(prefix="hpo-postgres-"))
+    if as_root:
+        shutil.chown(folder, user)
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, user=user if as_root else None)
+
+    run(initdb, "--pgdata", str(folder / "data"), "--auth", "trust", "--username", "hpo", "--no-sync")
+    server = subprocess.Popen(
+        [postgres, "-D", str(folder / "data"), "-p", port, "-h", "127.0.0.1", "-k", str(folder), "-F"],
+        cwd=folder,
+        user=user if as_root else None,
+        stdout=subprocess.DEVNULL,
+        stderr=(folder / "log").open("wb"),
+    )
+    try:
+        for _ in range(600):
+            if subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", port, "-t", "1"]).returncode == 0:
+                break
+            assert server.poll() is None, (folder / "log").read_text()
+        run(createdb, "-h", "127.0.0.1", "-p", port, "-U", "hpo", "hpo")
+        yield f"postgresql://hpo@127.0.0.1:{port}/hpo"
+    finally:
+        server.send_signal(signal.SIGINT)  # ends open connections, where SIGTERM would wait for them
+        server.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)

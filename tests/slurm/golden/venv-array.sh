@@ -1,0 +1,21 @@
+#!/bin/bash
+#SBATCH --job-name=hpo_TFT_Q_water_centrum
+#SBATCH --array=1-4
+#SBATCH --output=slurm/logs/hpo_TFT_Q_water_centrum_%A_%a.log
+#SBATCH --error=slurm/logs/hpo_TFT_Q_water_centrum_%A_%a.err
+#SBATCH --open-mode=append
+#SBATCH --partition=teaching
+#SBATCH --gres=gpu:h100:1
+#SBATCH --cpus-per-task=8
+#SBATCH --mem=64G
+#SBATCH --time=04:00:00
+#SBATCH --constraint=h100
+#SBATCH --reservation=course
+#SBATCH --signal=B:USR1@600
+#SBATCH --requeue
+
+set -e
+cd /project
+source '/home/me/it'"'"'s here/.venv'/bin/activate
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
+exec python -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --storage journal --policy calibrated --data-dir /data --runs-dir /runs --signal-seconds 600 --max-requeues 20
