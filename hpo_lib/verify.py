@@ -54,7 +54,7 @@ def verify(path: Path, data_dir: Path, dataset: str = "") -> Verification:
         data, problem = _data(result, data_dir, dataset or result["dataset"])
         found = dict(_figures("", _recomputed(result, run, data)))
     except InputError as error:
-        return Verification(path, 0, (str(error),))
+        return Verification(path, 0, (str(error).removeprefix(f"{path}: "),))
     stored = dict(_figures("", result))
     wrong = [
         f"{key} is {stored.get(key)!r}, recomputed {value!r}"
