@@ -89,23 +89,26 @@ def work(run: RunPaths, command: Sequence[str], job: Job, rules: Rules) -> int:
     before = _finished(run)
     left = queue.seconds_left(job.slurm_id) if job.slurm_id else None
     budget = [] if left is None else ["--time-budget-hours", f"{max(left - rules.signal_seconds, 1) / 3600:.4f}"]
-    process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
+    process: subprocess.Popen[bytes] | None = None
     received: list[str] = []
 
     def hand_on(name: str) -> None:
         received.append(name)
         # Not with print, which breaks where the next signal comes in the middle of it.
         os.write(sys.stdout.fileno(), f"received {name}: the study is asked to stop\n".encode())
-        if process.poll() is None:
+        if process is not None and process.poll() is None:
             process.send_signal(signal.Signals[name])
 
     with interrupts.handling(hand_on):  # to the end: a warning that comes late must not end the job
+        process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
         finished = _finished(run)
-        why = "" if code == 2 or finished >= rules.trials else _why_again(run, code, received)
+        missing = rules.trials - finished
+        why = "" if code == 2 or (code == 0 and missing <= 0) else _why_again(run, code, received)
         if not why:
             return code
-        print(f"{rules.trials - finished} trials are missing, since {why}", flush=True)
+        lacks = f"{missing} trials are missing" if missing > 0 else "all trials are there, but not the whole record"
+        print(f"{lacks}, since {why}", flush=True)
         return _go_on(job, rules, progressed=finished > before, code=code)
 
 

@@ -103,7 +103,7 @@ def site(tmp_path: Path) -> Callable[..., Path]:
 def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_under_its_id(
     study: Callable[..., Study], tmp_path: Path
 ) -> None:
-    trap = tmp_path / "runs; touch pwned; $(touch pwned) 'x' %j"
+    trap = tmp_path / "runs; touch pwned; $(touch pwned) 'x' %j {x}"
     one = study("2", runs_dir=trap)
     job = one.ended_complete(2)
     assert job["JobName"] == "hpo_NHITS_Q_heat"

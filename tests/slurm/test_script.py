@@ -60,7 +60,8 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 @given(folder=TEXTS, url=TEXTS.filter(lambda text: "@" not in text))  # which could make a part of it a password
 def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder: str, url: str) -> None:
-    settings = Settings.create("NHITS_Q", "heat", runs_dir=f"/{folder}", storage=f"postgresql://{url}", job_id="x")
+    given = {"runs_dir": f"/{folder}", "data_dir": f"/data/{folder}", "storage": f"postgresql://{url}", "job_id": "x"}
+    settings = Settings.create("NHITS_Q", f"/{folder}.toml", **given)
     words = options.as_words(settings)
     head, command = job_script(settings, "heat", Site(), ["job", *words], "python").split("exec python -m hpo_lib job ")
     harmless = Settings.create("NHITS_Q", "heat", job_id="x")
@@ -68,7 +69,7 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
     # The very shell that would run it says what it read.
     shown = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True).stdout
     assert shown.decode().split("\0")[:-1] == words
-    assert vars(_parser().parse_args(["run", *words]))["storage"] == f"postgresql://{url}"
+    assert options.settings(_parser().parse_args(["run", *words, "--job-id", "x"])) == settings
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])

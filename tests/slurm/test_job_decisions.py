@@ -1,0 +1,106 @@
+"""What a job decides when its study's process has ended, with stand-ins for that process and for Slurm's programs."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hpo_lib.paths import RunPaths
+from hpo_lib.slurm.job import Job, Rules, work
+
+SCONTROL = """#!/bin/sh
+echo "$*" >> {log}
+echo JobState={state}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunPaths:
+    found = RunPaths(tmp_path, "NHITS_Q", "heat", "4711", worker=2)
+    found.folder.mkdir()
+    return found
+
+
+@pytest.fixture
+def decide(
+    run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, bool]]:
+    """Exit code of the job, what it said, and whether it was put back into the queue."""
+
+    def program(name: str, text: str) -> str:
+        file = tmp_path / name
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o755)
+        return str(file)
+
+    def outcome(
+        end: str, *, before: int = 0, after: int = 0, state: str = "RUNNING", left: str = "10:00:00", requeues: int = 0
+    ) -> tuple[int, str, bool]:
+        def result(finished: int) -> str:
+            return json.dumps({"model": "NHITS_Q", "dataset": "heat", "best_params": {}, "n_completed": finished})
+
+        run.best_params.write_text(result(before), encoding="utf-8")
+        write = f"printf %s {shlex.quote(result(after))} > {shlex.quote(str(run.best_params))}"
+        monkeypatch.setattr(sys, "executable", program("python", f"#!/bin/sh\n{write}\n{end}\n"))
+        log = tmp_path / "scontrol.log"
+        program("scontrol", SCONTROL.format(log=shlex.quote(str(log)), state=state))
+        program("squeue", f"#!/bin/sh\necho {left}\n")
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        code = work(run, [], Job("4711_2", "4711", 2, requeues), Rules(trials=3, signal_seconds=600, max_requeues=2))
+        requeued = "requeue 4711_2\n" in (log.read_text(encoding="utf-8") if log.exists() else "")
+        return code, capfd.readouterr().out, requeued
+
+    return outcome
+
+
+KILLED = "kill -9 $$"
+
+
+def test_when_all_trials_are_there_then_the_job_is_done(decide: Callable[..., tuple[int, str, bool]]) -> None:
+    code, said, requeued = decide("exit 0", after=3)
+    assert (code, requeued) == (0, False)
+    assert said == "attempt 1 of at most 3 of worker 2 of study NHITS_Q_heat_4711, job 4711_2\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "finished", "why"),
+    [
+        (KILLED, 1, "2 trials are missing, since its process was killed by SIGKILL"),
+        (KILLED, 0, "3 trials are missing, since its process was killed by SIGKILL"),
+        (KILLED, 3, "all trials are there, but not the whole record, since its process was killed by SIGKILL"),
+        ("exit 1", 2, "1 trials are missing, since its kernel was killed"),
+        ("exit 0", 2, "1 trials are missing, since its time budget is spent"),
+        ("kill -USR1 $PPID; sleep 0.3; exit 0", 2, "1 trials are missing, since it was asked to stop by SIGUSR1"),
+    ],
+)
+def test_when_something_is_missing_that_another_attempt_can_bring_then_the_job_goes_back_into_the_queue(
+    end: str, finished: int, why: str, decide: Callable[..., tuple[int, str, bool]]
+) -> None:
+    code, said, requeued = decide(f"trap '' USR1; {end}", after=finished)
+    assert (code, requeued) == (0, True)
+    assert f"{why}\nrequeue 1 of at most 2\n" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"state": "CANCELLED"}, "the job was cancelled or requeued already, so that is left as it is"),
+        ({"requeues": 2}, "requeued 2 times already, which is MAX_REQUEUES"),
+        ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
+        ({"end": "exit 1", "before": 1, "left": "10:30"}, "no trial finished within the time limit"),
+    ],
+)
+def test_when_another_attempt_is_unwanted_or_would_bring_nothing_then_the_job_fails_and_says_why(
+    given: dict[str, object], why: str, decide: Callable[..., tuple[int, str, bool]]
+) -> None:
+    code, said, requeued = decide(**{"end": KILLED, "after": 1, **given})
+    assert (code, requeued) == (1, False)
+    assert why in said
+
+
+def test_when_the_input_is_wrong_then_nothing_is_tried_again(decide: Callable[..., tuple[int, str, bool]]) -> None:
+    assert decide("exit 2")[::2] == (2, False)
