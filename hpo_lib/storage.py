@@ -95,7 +95,6 @@ def read_study(run: RunPaths, recorded: str = "") -> "Study | None":
 
 def _in_database(run: RunPaths, url: str) -> "Study | None":
     import optuna
-    import sqlalchemy.exc
 
     waiting = {"connect_args": {"connect_timeout": 5}}
     try:
@@ -103,7 +102,7 @@ def _in_database(run: RunPaths, url: str) -> "Study | None":
             url, engine_kwargs=waiting, skip_compatibility_check=True, skip_table_creation=True
         )
         return optuna.load_study(study_name=run.study_name, storage=storage)
-    except (ImportError, KeyError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError):
+    except (ImportError, KeyError, optuna.exceptions.StorageInternalError):
         return None
 
 
