@@ -30,7 +30,8 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
     if kind == "journal":
         return JournalStorage(_journal(run))
     # A connection may have been cut while a trial was trained; it is tried before it is used.
-    return RDBStorage(storage_url(kind, run), engine_kwargs={"pool_pre_ping": True})
+    url = storage_url(kind, run).replace("{", "{{").replace("}", "}}")  # optuna fills its version into braces
+    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
 
 
 def check_storage(kind: str, run: RunPaths) -> None:

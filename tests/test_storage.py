@@ -5,7 +5,7 @@ import pytest
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.storage import open_storage, storage_url
+from hpo_lib.storage import open_storage, read_study, storage_url
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
@@ -67,3 +67,15 @@ def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes
     assert all(json.loads(line) for line in run.journal.read_text(encoding="utf-8").splitlines())
     again = optuna.load_study(storage=open_storage("journal", run), study_name="s")
     assert [trial.value for trial in again.trials] == [1.5, 0.5]
+
+
+def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(tmp_path: Path) -> None:
+    import optuna
+
+    run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", "TFT_Q", "heat", "1")
+    study = optuna.create_study(study_name=run.study_name, storage=open_storage("sqlite", run))
+    study.tell(study.ask(), 1.0)
+    assert run.sqlite.exists()
+    found = read_study(run)
+    assert found is not None
+    assert [trial.value for trial in found.trials] == [1.0]
