@@ -1,7 +1,7 @@
 """Every file and folder name of the project. Nobody else joins paths."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from hpo_lib.errors import InputError
@@ -53,11 +53,6 @@ def job_log(name: str, job_id: str, suffix: str = "log") -> Path:
     return SLURM_LOGS / f"{name}_{job_id}.{suffix}"
 
 
-def task_id(array: str, task: str) -> str:
-    """How Slurm, and the name of a log, call one task of a job array."""
-    return f"{array}_{task}"
-
-
 def stop_file(folder: Path) -> Path:
     """The file by which a papermill asks the study in its kernel to stop."""
     return folder / "stop"
@@ -74,9 +69,8 @@ def studies(runs_dir: Path) -> list["RunPaths"]:
     for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
         match = _STUDY_FOLDER.fullmatch(folder.name)
         for file in folder.iterdir() if match and folder.is_dir() else []:
-            own = re.fullmatch(
-                rf"(?:best_params|study|hpo)_{re.escape(folder.name)}_({_NAME.pattern})\.[a-z]+", file.name
-            )
+            stem = rf"(?:best_params|study|hpo)_{re.escape(folder.name)}_"
+            own = re.fullmatch(rf"{stem}({_NAME.pattern})\.[a-z]+", file.name)
             if own and match and ".attempt-" not in own[1]:
                 found.add((match["model"], match["dataset"], _WORKER.sub("", own[1])))
     return [RunPaths(runs_dir, *names) for names in sorted(found)]
@@ -151,14 +145,6 @@ class RunPaths:
     @property
     def _notebook_stem(self) -> str:
         return f"hpo_{self.study_name}" + ("" if self.worker == 1 else f".worker-{self.worker}")
-
-    def of_all_workers(self) -> list["RunPaths"]:
-        """The same study as each worker sees it that has left an executed notebook."""
-        numbers = [1]
-        for file in self.folder.glob(f"hpo_{self.study_name}.worker-*.ipynb"):
-            if (match := _WORKER.search(file.stem)) is not None:
-                numbers.append(int(match[0].rpartition("-")[2]))
-        return [replace(self, worker=number) for number in sorted(numbers)]
 
     @property
     def predictions(self) -> Path:

@@ -5,7 +5,7 @@ kernel died has an ``end_time`` and no exception, but a cell that never ended. N
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,13 @@ def attempts(run: RunPaths) -> list[Path]:
     while (path := run.attempt_notebook(len(earlier) + 1)).exists():
         earlier.append(path)
     return [*earlier, *([run.notebook] if run.notebook.exists() else [])]
+
+
+def of_all_workers(run: RunPaths) -> list[RunPaths]:
+    """A study as each worker sees it that has left an executed notebook; worker 1 in any case."""
+    names = [file.stem for file in run.folder.glob(f"{run.notebook.stem}.worker-*.ipynb")]
+    numbers = [int(name) for name in (stem.rpartition(".worker-")[2] for stem in names) if name.isdecimal()]
+    return [replace(run, worker=number) for number in sorted({1, *numbers})]
 
 
 def _error(cells: list[dict[str, Any]]) -> str:

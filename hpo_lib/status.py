@@ -11,7 +11,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.pace import seconds_per_trial
 from hpo_lib.paths import RunPaths
 from hpo_lib.presence import somebody_lives
-from hpo_lib.records import attempts, read_record
+from hpo_lib.records import attempts, of_all_workers, read_record
 from hpo_lib.results import TrialRecord
 from hpo_lib.settings import DEFAULT_TRIALS
 from hpo_lib.slurm.queue import Job
@@ -195,7 +195,7 @@ def _state(run: RunPaths, found: _Files, job: Job | None) -> tuple[str, str]:
     if job and _is_active(job):
         return "queued", job.reason
     try:
-        records = [read_record(one.notebook) for one in run.of_all_workers() if one.notebook.exists()]
+        records = [read_record(one.notebook) for one in of_all_workers(run) if one.notebook.exists()]
     except InputError as error:
         return "interrupted", str(error)
     errors = [record.error for record in records if record.error and "before the study stopped" not in record.error]
@@ -224,7 +224,7 @@ def _tasks(jobs: Sequence[Job]) -> str:
 
 def _attempts(run: RunPaths) -> int:
     """Of the worker that was started most often."""
-    return max(len(attempts(one)) for one in run.of_all_workers())
+    return max(len(attempts(one)) for one in of_all_workers(run))
 
 
 def _is_active(job: Job) -> bool:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from hpo_lib import paths
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths, checked_name
+from hpo_lib.records import of_all_workers
 
 RUN = RunPaths(Path("runs"), "TFT_Q", "heat", "4711")
 
@@ -40,8 +42,8 @@ def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is
         worker.notebook.touch()
         worker.attempt_notebook(1).touch()
     assert paths.studies(tmp_path) == [run]
-    assert run.of_all_workers() == workers
-    assert RunPaths(tmp_path, "TFT_Q", "heat", "471").of_all_workers() == [RunPaths(tmp_path, "TFT_Q", "heat", "471")]
+    assert of_all_workers(run) == workers
+    assert of_all_workers(replace(run, job_id="471")) == [replace(run, job_id="471")]
 
 
 def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hpo_lib import interrupts, results
 from hpo_lib.errors import InputError
-from hpo_lib.paths import RunPaths, task_id
+from hpo_lib.paths import RunPaths
 from hpo_lib.records import read_record
 from hpo_lib.slurm import queue
 
@@ -48,7 +48,7 @@ class Job:
         if not array:
             return cls(job_id, job_id, requeues=requeues)
         task = given("SLURM_ARRAY_TASK_ID", "")
-        return cls(task_id(array, task), array, int(task), requeues)
+        return cls(queue.task_id(array, task), array, int(task), requeues)
 
     @property
     def is_task(self) -> bool:

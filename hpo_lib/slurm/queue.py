@@ -34,6 +34,11 @@ class Job:
         return self.job_id.partition("_")[0]
 
 
+def task_id(array: str, task: str) -> str:
+    """How Slurm, and the name of a log, call one task of a job array."""
+    return f"{array}_{task}"
+
+
 def submit(script: str, folder: str) -> str:
     """Hand a script to sbatch, from within ``folder``, and return the job's id.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.settings import Settings
+from hpo_lib.slurm.queue import task_id
 from hpo_lib.slurm.site import Site
 
 TEST_COMMENT = "hpo-test"
@@ -24,7 +25,7 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
     """
     name = paths.job_name(settings.model, dataset)
     several = settings.workers > 1
-    job_id = paths.task_id("%A", "%a") if several else "%j"
+    job_id = task_id("%A", "%a") if several else "%j"
     options = {
         "job-name": name,
         "array": f"1-{settings.workers}" if several else "",

@@ -34,7 +34,7 @@ class Submission:
         job_id = queue.submit(self.script, str(paths.PROJECT_ROOT))
         name = paths.job_name(self.run.model, self.run.dataset)
         workers = self.settings.workers
-        task, others = (paths.task_id(job_id, "1"), f"   (and _2 to _{workers})") if workers > 1 else (job_id, "")
+        task, others = (queue.task_id(job_id, "1"), f"   (and _2 to _{workers})") if workers > 1 else (job_id, "")
         log = paths.job_log(name, task)
         record = self.run if self.continues else RunPaths(self.run.runs_dir, self.run.model, self.run.dataset, job_id)
         return "\n".join(

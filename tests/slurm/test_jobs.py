@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib import paths
 from hpo_lib.paths import RunPaths
-from hpo_lib.records import Record, attempts, read_record
+from hpo_lib.records import Record, attempts, of_all_workers, read_record
 from hpo_lib.results import load_result
 from hpo_lib.storage import open_storage, read_study
 from hpo_lib.trials import quiet_optuna
@@ -224,7 +224,7 @@ def assert_that_an_array_survives_the_death_of_a_worker(one: Study, trials: int,
     result = load_result(one.files.best_params)
     assert (result["status"], result["job_id"]) == ("complete", one.job_id)
     assert result["n_completed"] + result["n_pruned"] == trials
-    workers = one.files.of_all_workers()
+    workers = of_all_workers(one.files)
     assert [read_record(worker.notebook) for worker in workers] == [Record(w.notebook, complete=True) for w in workers]
     assert len(workers) == len(one.tasks)
     assert not read_record(workers[one.tasks.index(task)].attempt_notebook(1)).complete
