@@ -40,7 +40,7 @@ def data_overview(dataset: Dataset) -> Figure:
         right.plot(profile.index, profile, label=label)
     right.set(xlabel="local hour", ylabel=f"mean in {spec.unit}", xticks=range(0, 25, 6))
     right.legend(fontsize=8, frameon=False)
-    return _finished(figure, dataset.source)
+    return finished(figure, dataset.source)
 
 
 def pareto_front(
@@ -61,7 +61,7 @@ def pareto_front(
     axes.axhspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
     axes.set(xlabel=f"MAE in {unit}", ylabel=f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points", ylim=(0, None))
     axes.legend(fontsize=8, frameon=False)
-    return _finished(figure, source)
+    return finished(figure, source)
 
 
 def forecast_days(
@@ -81,7 +81,7 @@ def forecast_days(
     rows[0, 0].legend(fontsize=8, frameon=False, ncols=3)
     rows[-1, 0].set_xlabel("hours ahead")
     figure.suptitle(title, fontsize=10)
-    return _finished(figure, source)
+    return finished(figure, source)
 
 
 def coverage_by_step(by_step: dict[str, list[float]], *, unit: str, source: str) -> Figure:
@@ -93,7 +93,7 @@ def coverage_by_step(by_step: dict[str, list[float]], *, unit: str, source: str)
     right.plot(hours, by_step["picp"], marker=".")
     right.axhline(NOMINAL_COVERAGE, color="#000000", lw=0.8, ls="--")
     right.set(xlabel="hours ahead", ylabel="PICP in %", ylim=(0, 100))
-    return _finished(figure, source)
+    return finished(figure, source)
 
 
 def spread_origins(n_origins: int, count: int) -> list[int]:
@@ -109,7 +109,7 @@ def _ring(axes: Axes, trials: Sequence[TrialRecord], marker: str, colour: str, l
     )  # fmt: skip
 
 
-def _finished(figure: Figure, source: str) -> Figure:
+def finished(figure: Figure, source: str) -> Figure:
     """Mark simulated data, and close the figure so that Jupyter shows it only where it is displayed."""
     plt.close(figure)
     if source == "simulated":

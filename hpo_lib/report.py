@@ -2,11 +2,16 @@
 
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import daily_origins
+from hpo_lib.forecasts import QuantileForecasts
 from hpo_lib.study_run import StudyRun
+
+SAME = 1e-5
+"""Forecasts that differ by less than this share of their mean size are equal: quantiles are stored in float32."""
 
 
 def banner(dataset: Dataset) -> str:
@@ -93,3 +98,11 @@ def provenance_table(run: StudyRun) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
     flat = pd.json_normalize(run.result["provenance"]).iloc[0]
     return pd.DataFrame({"value": flat.astype(str)})
+
+
+def same_forecasts(again: QuantileForecasts, stored: QuantileForecasts, unit: str) -> str:
+    """One line on how far the forecasts of a configuration that was trained once more are from the stored ones."""
+    difference = float(np.abs(again.values - stored.values).max())
+    size = float(np.abs(stored.values).mean())
+    verdict = "the same network" if difference < SAME * size else "not the same network: another device or version"
+    return f"Trained once more: forecasts differ from the stored ones by {difference:.2g} {unit} at most ({verdict})."

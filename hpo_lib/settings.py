@@ -96,15 +96,25 @@ class Settings:
         )
 
     @classmethod
-    def from_notebook(cls, shell: Any) -> "Settings":
+    def from_notebook(cls, shell: Any, only: str = "") -> "Settings":
         """Settings from the parameters cell of the notebook that runs in ``shell`` (the value of ``get_ipython()``).
 
         papermill only warns of an unknown ``-p`` name; here it is an error that names the nearest parameter.
 
+        Args:
+            shell: the value of ``get_ipython()``.
+            only: the one model that a notebook is about; empty: any.
+
         Raises:
-            InputError: a parameter is unknown, missing, of the wrong type or out of range.
+            InputError: a parameter is unknown, missing, of the wrong type or out of range; another model than ``only``.
         """
-        return cls.from_namespace(shell.user_ns, shell.user_ns.get("In", []))
+        settings = cls.from_namespace(shell.user_ns, shell.user_ns.get("In", []))
+        if only and settings.model != only:
+            raise InputError(
+                f"model is {settings.model!r}, but this notebook shows what {only} alone can show; "
+                f"run {paths.HPO_NOTEBOOK.name} or the notebook of that model"
+            )
+        return settings
 
     @classmethod
     def from_namespace(cls, namespace: Mapping[str, Any], cells: Sequence[str]) -> "Settings":

@@ -67,7 +67,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"errors", "paths", "results"},
     "analysis_command": {"options", "paths", "analysis"},
     "figures": {"forecasts", "data", "results"},
-    "report": {"data", "results", "study_run"},
+    "family_figures": {"forecasts", "families", "figures"},
+    "report": {"forecasts", "data", "results", "study_run"},
     "thesis": {
         "hpo_lib", "errors", "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics",
         "results", "benchmark_table", "study_history", "figures",
@@ -100,7 +101,7 @@ HEAVY: dict[str, set[str]] = {
     "darts": {"families"},
     "neuralforecast": {"families"},
     "papermill": {"headless", "runs"},
-    "matplotlib": {"figures", "thesis"},
+    "matplotlib": {"figures", "thesis", "family_figures"},
     "lightgbm": {"opponents"},
     "sklearn": {"opponents"},
 }

@@ -113,7 +113,7 @@ class WindowSource:
         cls, dataset: Dataset, frame: pd.DataFrame, scaling: Scaling, recipe: Recipe, *, calendar_as_past: bool
     ) -> "WindowSource":
         target = dataset.spec.target
-        past = dataset.past if recipe.repeated_history else tuple(n for n in dataset.past if not follows_from_target(n))
+        past = past_columns(dataset, recipe)
         return cls(
             target=scaling.transform(frame, (target,)),
             past=scaling.transform(frame, past),
@@ -170,6 +170,11 @@ class WindowSource:
         """Model values [N, H, Q] in the target's own unit, float64."""
         offset, gain = (scale.double() for scale in self.window_scale(origins))
         return (values.double() / gain + offset) * self.target_std + self.target_mean
+
+
+def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
+    """The past covariates that a model sees, in the order of `WindowSource.past`."""
+    return dataset.past if recipe.repeated_history else tuple(n for n in dataset.past if not follows_from_target(n))
 
 
 def weighted_origins(origins: np.ndarray, dataset: Dataset, recipe: Recipe) -> np.ndarray:

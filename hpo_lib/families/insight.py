@@ -1,0 +1,199 @@
+"""What only one family can show: the stacks of N-HiTS, the weights of the TFT, the periods of TimesNet.
+
+A trained network is watched while it forecasts; nothing here changes a forecast.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from hpo_lib.families.base import Forecaster
+from hpo_lib.families.darts_family import DartsForecaster
+from hpo_lib.families.windows import WindowSource, past_columns
+from hpo_lib.forecasts import QuantileForecasts
+
+LEVEL_NAME = "level of the last {hours} h"
+"""How the covariate that the recipe adds is called in figures."""
+
+
+@dataclass(frozen=True)
+class StackForecasts:
+    """A forecast of N-HiTS as the sum of what its stacks add, S of them, in the target's unit.
+
+    Attributes:
+        forecasts: what the whole network forecasts.
+        base: [N] where every forecast starts: the level that its window was normalised by, or the mean of training.
+        stacks: [N, S, H, Q] what each stack adds. ``base + stacks.sum(axis=1)``, sorted along Q, is the forecast.
+        pooling: how many neighbouring inputs each stack pools into one before it looks at them.
+    """
+
+    forecasts: QuantileForecasts
+    base: np.ndarray
+    stacks: np.ndarray
+    pooling: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FusionWeights:
+    """What a TFT looks at. Letters: V history variables, F future-known variables.
+
+    Attributes:
+        history_names: names of the V variables.
+        history: [N, L, V] weights of the variables in each hour of history; they sum to 1 along V.
+        future_names: names of the F variables.
+        future: [N, H, F] weights of the variables in each hour ahead; they sum to 1 along F.
+        attention: [N, H, L + H] how much each hour ahead draws on each hour of history and on the hours ahead before
+            it, the mean over the heads; sums to 1 along the last axis.
+    """
+
+    history_names: tuple[str, ...]
+    history: np.ndarray
+    future_names: tuple[str, ...]
+    future: np.ndarray
+    attention: np.ndarray
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The periods that a TimesNet of B blocks folds its K images by, over windows of T = L + H hours.
+
+    Attributes:
+        hours: [B, K] periods in hours, the strongest in training first.
+        amplitude: [B, T // 2] mean amplitude in training of 1, 2, ... cycles per window.
+        weights: [N, B, K] weights of the K images in each window; they sum to 1 along K.
+        length: T.
+    """
+
+    hours: np.ndarray
+    amplitude: np.ndarray
+    weights: np.ndarray
+    length: int
+
+
+def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> StackForecasts:
+    """Forecasts of a trained N-HiTS, stack by stack.
+
+    Args:
+        forecaster: what ``NHITS_Q`` returned.
+        frame: as for `Forecaster.predict`.
+        origins: [N] positions in the frame.
+
+    Raises:
+        TypeError: the forecaster is of another family.
+    """
+    trained = _darts(forecaster, "stacks", "NHITS_Q")
+    module: Any = trained.module
+    n_inputs, n_levels = module.input_dim, module.nr_params
+
+    def added(inputs: tuple[Any, ...], output: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        flat = output[1]  # hours, inputs and levels in one row, as darts orders them
+        return flat.reshape(len(flat), -1, n_inputs, n_levels)[:, :, 0, :]
+
+    forecasts, parts = _watch(trained, frame, origins, list(module.stacks), added)
+    source = WindowSource.build(
+        trained.dataset, frame, trained.scaling, trained.recipe, calendar_as_past=trained.calendar_as_past
+    )
+    chosen = torch.from_numpy(origins)
+    base = source.in_unit(torch.zeros(len(origins), 1, 1), chosen)
+    stacks = [(source.in_unit(torch.from_numpy(part), chosen) - base).numpy() for part in parts]
+    return StackForecasts(
+        forecasts=forecasts,
+        base=base[:, 0, 0].numpy(),
+        stacks=np.stack(stacks, axis=1),
+        pooling=tuple(int(stack.blocks[0].pooling_kernel_size) for stack in module.stacks),
+    )
+
+
+def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> FusionWeights:
+    """Variable selection and attention of a trained TFT.
+
+    Args:
+        forecaster: what ``TFT_Q`` returned.
+        frame: as for `Forecaster.predict`.
+        origins: [N] positions in the frame.
+
+    Raises:
+        TypeError: the forecaster is of another family.
+    """
+    trained = _darts(forecaster, "encoder_vsn", "TFT_Q")
+    module: Any = trained.module
+    dataset = trained.dataset
+    level = [LEVEL_NAME.format(hours=trained.scaling.level.hours)] if trained.scaling.level else []
+    past = [dataset.spec.target, *past_columns(dataset, trained.recipe), *level]
+    layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
+    # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
+    _, (history, future, attention) = _watch(trained, frame, origins, layers, lambda _, output: output[1].mean(dim=2))
+    return FusionWeights((*past, *dataset.future), history, dataset.future, future, attention)
+
+
+def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> Periods:
+    """The dominant periods of a trained TimesNet.
+
+    Args:
+        forecaster: what ``TIMESNET_Q`` returned.
+        frame: as for `Forecaster.predict`.
+        origins: [N] positions in the frame.
+
+    Raises:
+        TypeError: the forecaster is of another family.
+    """
+    from hpo_lib.families.timesnet_layers import StablePeriodBlock  # with neuralforecast, seconds that others save
+
+    trained = _darts(forecaster, "", "TIMESNET_Q")
+    blocks = [layer for layer in trained.module.modules() if isinstance(layer, StablePeriodBlock)]
+    if not blocks:
+        raise _other_family(trained, "TIMESNET_Q")
+    length = blocks[0].input_size + blocks[0].h
+    amplitude = torch.stack([block.mean_amplitude[1:] for block in blocks]).cpu()
+    cycles = amplitude.topk(blocks[0].k).indices + 1
+    _, spectra = _watch(
+        trained, frame, origins, blocks, lambda inputs, _: torch.fft.rfft(inputs[0].float(), dim=1).abs().mean(-1)
+    )
+    weights = [
+        torch.from_numpy(spectrum)[:, chosen].softmax(dim=1) for spectrum, chosen in zip(spectra, cycles, strict=True)
+    ]
+    return Periods(
+        hours=(length // cycles).numpy(),
+        amplitude=amplitude.numpy(),
+        weights=torch.stack(weights, dim=1).numpy(),
+        length=length,
+    )
+
+
+def _watch(
+    forecaster: DartsForecaster,
+    frame: pd.DataFrame,
+    origins: np.ndarray,
+    layers: Sequence[nn.Module],
+    read: Callable[[tuple[Any, ...], Any], torch.Tensor],
+) -> tuple[QuantileForecasts, list[np.ndarray]]:
+    """Forecast, and what ``read`` made of the inputs and outputs of each layer, one row per origin."""
+    seen: list[list[np.ndarray]] = [[] for _ in layers]
+
+    def hook(rows: list[np.ndarray]) -> Callable[..., None]:
+        return lambda _, inputs, output: rows.append(read(inputs, output).float().cpu().numpy())
+
+    handles = [layer.register_forward_hook(hook(rows)) for layer, rows in zip(layers, seen, strict=True)]
+    try:
+        forecasts = forecaster.predict(frame, origins)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return forecasts, [np.concatenate(rows)[: len(origins)] for rows in seen]
+
+
+def _darts(forecaster: Forecaster, part: str, family: str) -> DartsForecaster:
+    """The forecaster, once its network is known to have the part that is asked for."""
+    if not isinstance(forecaster, DartsForecaster) or (part and not hasattr(forecaster.module, part)):
+        raise _other_family(forecaster, family)
+    return forecaster
+
+
+def _other_family(forecaster: Forecaster, family: str) -> TypeError:
+    network = type(getattr(forecaster, "module", forecaster)).__name__
+    return TypeError(f"the forecaster holds a {network}, expected what {family} returned")
