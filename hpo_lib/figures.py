@@ -93,6 +93,8 @@ def coverage_by_step(by_step: dict[str, list[float]], *, unit: str, source: str)
     right.plot(hours, by_step["picp"], marker=".")
     right.axhline(NOMINAL_COVERAGE, color="#000000", lw=0.8, ls="--")
     right.set(xlabel="hours ahead", ylabel="PICP in %", ylim=(0, 100))
+    for axes in (left, right):
+        axes.set_xticks(range(3, int(hours[-1]) + 1, 3))
     return finished(figure, source)
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import daily_origins
@@ -98,6 +99,12 @@ def provenance_table(run: StudyRun) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
     flat = pd.json_normalize(run.result["provenance"]).iloc[0]
     return pd.DataFrame({"value": flat.astype(str)})
+
+
+def unshortened(table: pd.DataFrame) -> HTML:
+    """A table of texts as it stands: pandas cuts them after 50 letters, which leaves nothing of a path."""
+    with pd.option_context("display.max_colwidth", None):
+        return HTML(table.to_html())  # type: ignore[no-untyped-call]
 
 
 def same_forecasts(again: QuantileForecasts, stored: QuantileForecasts, unit: str) -> str:

@@ -79,6 +79,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "provenance", "benchmark_runs", "benchmark_table", "thesis",
     },
     "retrain_command": {"options", "paths", "settings", "retrain"},
+    "explore": {"errors", "paths", "forecasts", "metrics", "results", "storage", "trials"},
+    "explore_widgets": {"errors", "forecasts", "results", "figures", "explore"},
     "headless": {"interrupts"},
     "runs": {"headless", "errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
     "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
