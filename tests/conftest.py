@@ -1,4 +1,4 @@
-"""What several test folders share: a dataset small enough to train on in a second, and the repository's root."""
+"""What several test folders share: a dataset small enough to train on in a second, stored studies, the root."""
 
 from pathlib import Path
 
@@ -6,8 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib import metrics
 from hpo_lib.data.load import Dataset, fingerprint_frame
 from hpo_lib.data.registry import DatasetSpec, GapRule, Splits
+from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.paths import RunPaths
+from hpo_lib.results import TrialRecord, load_predictions, study_result, write_json, write_predictions
 
 DAYS = 100
 
@@ -69,3 +73,57 @@ def tiny_dataset() -> Dataset:
         sha256=fingerprint_frame(frame),
         n_filled=0,
     )
+
+
+@pytest.fixture(scope="session")
+def stored_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two studies as `hpo run` leaves them, of invented forecasts: the first with its storage, the second without.
+
+    Trial 0, the untuned default, is beaten; trial 1 failed; trials 2, 3 and 4 are the front, and 4 is chosen.
+    """
+    runs_dir = tmp_path_factory.mktemp("stored")
+    _store_study(RunPaths(runs_dir, "NHITS_Q", "heat", "first"), "simulated", with_storage=True)
+    _store_study(RunPaths(runs_dir, "TFT_Q", "water_centrum", "second"), "csv", with_storage=False)
+    return runs_dir
+
+
+def _store_study(run: RunPaths, source: str, *, with_storage: bool) -> None:
+    random = np.random.default_rng(3)
+    origins = pd.date_range("2023-10-31 23:00", periods=40, freq="D", tz="UTC")
+    actual = 3 + np.sin(2 * np.pi * np.arange(24) / 24) + 0.3 * random.standard_normal((40, 24))
+    trials = [TrialRecord(1, "failed", {"lr": 0.1}, cause="RuntimeError: no memory", seconds=1.0)]
+    for number, error, half_width in ((0, 0.5, 0.42), (2, 0.2, 0.14), (3, 0.25, 0.27), (4, 0.3, 0.385)):
+        median = actual + error * random.standard_normal(actual.shape)
+        forecasts = QuantileForecasts(median[:, :, None] + half_width * np.array([-1.0, 0.0, 1.0]), actual, origins)
+        write_predictions(run.trial_predictions(number), forecasts)
+        scores = metrics.score(load_predictions(run.trial_predictions(number)), actual.ravel())
+        mae, penalty = scores["mae"], abs(scores["picp"] - 80)
+        trials.append(TrialRecord(number, "complete", {"lr": 0.001 * (number + 1)}, mae, penalty, scores))
+    trials.sort(key=lambda trial: trial.number)
+    data = {"unit": "kWh/h" if run.dataset == "heat" else "m3/h", "source": source}
+    result = study_result(
+        model=run.model, dataset=run.dataset, job_id=run.job_id, study_name=run.study_name, storage_path="",
+        status="complete", trials_asked=5, policy="calibrated", trials=trials, optimization_date="2026-01-16",
+        baselines={}, provenance={"data": data},
+    )  # fmt: skip
+    write_json(run.best_params, result)
+    if not with_storage:
+        return
+    import optuna
+    from optuna.distributions import FloatDistribution
+    from optuna.trial import TrialState, create_trial
+
+    study = optuna.create_study(
+        study_name=run.study_name, storage=f"sqlite:///{run.sqlite}", directions=["minimize", "minimize"]
+    )
+    for trial in trials:
+        done = trial.state == "complete"
+        study.add_trial(
+            create_trial(
+                state=TrialState.COMPLETE if done else TrialState.FAIL,
+                values=[trial.mae, trial.picp_penalty] if done else None,
+                params=dict(trial.params),
+                distributions={"lr": FloatDistribution(1e-5, 1, log=True)},
+                user_attrs={"scores": dict(trial.scores)} if done else {"cause": trial.cause},
+            )
+        )

@@ -80,7 +80,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "retrain_command": {"options", "paths", "settings", "retrain"},
     "explore": {"errors", "paths", "forecasts", "metrics", "results", "storage", "trials"},
-    "explore_widgets": {"errors", "forecasts", "results", "figures", "explore"},
+    "explore_figure": {"forecasts", "results", "figures", "explore"},
+    "explore_widgets": {"errors", "explore", "explore_figure"},
     "headless": {"interrupts"},
     "runs": {"headless", "errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
     "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
@@ -103,7 +104,7 @@ HEAVY: dict[str, set[str]] = {
     "darts": {"families"},
     "neuralforecast": {"families"},
     "papermill": {"headless", "runs"},
-    "matplotlib": {"figures", "thesis", "family_figures"},
+    "matplotlib": {"figures", "thesis", "family_figures", "explore_figure", "explore_widgets"},
     "lightgbm": {"opponents"},
     "sklearn": {"opponents"},
 }

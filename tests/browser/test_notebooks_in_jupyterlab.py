@@ -1,0 +1,93 @@
+"""Notebooks in a real JupyterLab: open, Run All, look. Screenshots stay in ``tests/browser/screenshots``."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo_lib import explore
+from hpo_lib.explore_widgets import Explorer
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+DONE = """() => {
+    const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent);
+    const failed = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
+    return failed !== null || (prompts.length > 0 && prompts.every(p => /^\\[\\d+\\]:$/.test(p)));
+}"""
+
+
+def run_all(page: Any, address: str) -> None:
+    """Open a notebook, choose *Run All Cells*, and wait until every cell has run without an error."""
+    page.goto(address)
+    page.locator(".jp-NotebookPanel .jp-CodeCell").first.wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_title("Kernel status: Idle")).first.wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(DONE)
+    errors = page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+    assert errors == []
+
+
+def keep(page: Any, name: str) -> None:
+    """A screenshot of the whole notebook, for people to look at."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    height = page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
+    page.set_viewport_size({"width": 1400, "height": int(height) + 150})
+    page.wait_for_timeout(500)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.set_viewport_size({"width": 1400, "height": 1000})
+
+
+def pictures(page: Any) -> int:
+    """How many pictures are drawn, each of which must have been decoded."""
+    sizes = page.eval_on_selector_all(".jp-OutputArea img", "found => found.map(i => i.naturalWidth * i.clientHeight)")
+    assert all(size > 10_000 for size in sizes), sizes
+    return len(sizes)
+
+
+@pytest.mark.parametrize(("notebook", "least"), [("hpo_template.ipynb", 4), ("nhits_q.ipynb", 6)])
+def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
+    notebook: str, least: int, lab: Any, page: Any, tmp_path: Path
+) -> None:
+    run_all(page, lab.copy(notebook, test=True, runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path)))
+    keep(page, notebook)
+    assert pictures(page) == least
+    assert "SIMULATED DATA" in page.locator(".jp-Notebook").inner_text()
+
+
+def test_when_a_point_of_the_front_is_clicked_then_the_forecasts_of_its_trial_are_shown(
+    lab: Any, page: Any, stored_studies: Path
+) -> None:
+    run_all(page, lab.copy("explore.ipynb", runs_dir=str(stored_studies)))
+    canvas = page.locator(".jupyter-matplotlib-canvas-div canvas").first
+    page.wait_for_function(DRAWN)
+    assert "trial 4" in page.locator(".jp-OutputArea").first.inner_text()
+    keep(page, "explore")
+    canvas.scroll_into_view_if_needed()
+    before = pixels(page)
+
+    explorer = Explorer(explore.stored_studies(stored_studies)[0])  # the same picture, which knows its places
+    front = explorer.panels.front.transData
+    trial = explorer.study.trial(2)
+    x, y = front.transform((trial.mae, trial.picp_penalty))
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + x, box["y"] + explorer.figure.bbox.height - y)
+    page.get_by_text("NHITS_Q on heat, trial 2").first.wait_for()
+    page.wait_for_function(f"before => ({PIXELS})() !== before", arg=before)
+    keep(page, "explore_after_click")
+
+
+PIXELS = """() => document.querySelector('.jupyter-matplotlib-canvas-div canvas').toDataURL()"""
+DRAWN = """() => {
+    const canvas = document.querySelector('.jupyter-matplotlib-canvas-div canvas');
+    if (canvas === null || canvas.width < 900) return false;
+    const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    return data.some((value, i) => i % 4 === 0 && value > 0 && value < 255);
+}"""
+
+
+def pixels(page: Any) -> str:
+    """The picture that the canvas shows."""
+    return page.evaluate(PIXELS)

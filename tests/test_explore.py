@@ -1,0 +1,232 @@
+"""The explorer without a browser: what it reads from records, and what its widgets hold after a choice."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backend_bases import MouseEvent
+
+from hpo_lib import explore, metrics, paths
+from hpo_lib.errors import InputError
+from hpo_lib.explore import StoredStudy
+from hpo_lib.explore_widgets import Explorer
+from hpo_lib.forecasts import QuantileForecasts
+
+DAYS, COVERAGE = 1, 3
+"""Panels, in the order in which they are drawn."""
+
+JSON = "NHITS_Q_heat/best_params_NHITS_Q_heat_first.json"
+
+
+@pytest.fixture
+def studies(stored_studies: Path) -> list[StoredStudy]:
+    found, notes = explore.stored_studies(stored_studies)
+    assert notes == []
+    return found
+
+
+@pytest.fixture
+def explorer(studies: list[StoredStudy]) -> Explorer:
+    return Explorer(studies)
+
+
+def forecasts() -> QuantileForecasts:
+    """Three days of two hours."""
+    actual = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    median = actual - [[0.5, -0.5], [0.0, 2.0], [1.0, 1.0]]
+    values = np.stack([median - 0.6, median, median + 0.6], axis=2)
+    return QuantileForecasts(values, actual, pd.date_range("2024-01-01 23:00", periods=3, freq="D", tz="UTC"))
+
+
+# What is read
+
+
+def test_when_a_folder_is_read_then_each_study_is_there_with_its_own_unit_and_source(
+    studies: list[StoredStudy],
+) -> None:
+    assert [(s.run.model, s.run.dataset, s.unit, s.source) for s in studies] == [
+        ("NHITS_Q", "heat", "kWh/h", "simulated"), ("TFT_Q", "water_centrum", "m3/h", "csv"),
+    ]  # fmt: skip
+    assert [", simulated data" in s.label for s in studies] == [True, False]
+
+
+def test_when_the_storage_is_there_then_all_trials_are_known_and_else_those_of_the_json(
+    studies: list[StoredStudy],
+) -> None:
+    with_storage, without = studies
+    assert [(t.number, t.state) for t in with_storage.trials] == [
+        (0, "complete"), (1, "failed"), (2, "complete"), (3, "complete"), (4, "complete"),
+    ]  # fmt: skip
+    assert with_storage.summary() == "4 complete, 1 failed"
+    assert [t.number for t in without.trials] == [0, 2, 3, 4]
+    assert without.summary().endswith("the storage is not among the files, so these are those that the JSON holds")
+    for study in studies:
+        assert [t.number for t in study.front] == [2, 3, 4]
+        assert [t.number for t in study.shown] == [2, 3, 4, 0]
+
+
+def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forecasts(
+    studies: list[StoredStudy],
+) -> None:
+    facts = studies[0].facts(4)
+    stored = studies[0].forecasts(4)
+    assert facts["role"] == "chosen, on the front, choice of calibrated"
+    assert facts["MAE in kWh/h"] == f"{metrics.mae(stored):.5g}"
+    assert facts["PICP in %"] == f"{metrics.picp(stored):.1f}"
+    assert facts["lr"] == "0.005"
+    assert studies[0].facts(0)["role"] == "untuned defaults, beaten by others in both objectives"
+
+
+def test_when_a_study_cannot_be_shown_then_a_sentence_says_why_and_the_others_are_shown(
+    stored_studies: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
+    (tmp_path / JSON).write_text("{", encoding="utf-8")
+    found, (note,) = explore.find_studies(str(tmp_path))
+    assert [s.run.model for s in found] == ["TFT_Q"]
+    assert "not a complete JSON file" in note
+
+
+def test_when_the_forecasts_of_a_trial_are_gone_then_it_is_not_offered(stored_studies: Path, tmp_path: Path) -> None:
+    shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
+    found, _ = explore.stored_studies(tmp_path)
+    found[0].run.trial_predictions(2).unlink()
+    assert [t.number for t in found[0].shown] == [3, 4, 0]
+
+
+def test_when_there_is_nothing_to_show_then_the_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no study with stored forecasts, expected one; make it with `hpo run`"):
+        explore.find_studies(str(tmp_path))
+
+
+def test_when_there_are_no_own_records_then_the_examples_are_shown_and_that_is_said(
+    stored_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "RUNS_DIR", tmp_path / "papermill_runs")
+    monkeypatch.setattr(paths, "EXAMPLE_RUNS", stored_studies)
+    found, notes = explore.find_studies()
+    assert len(found) == 2
+    assert notes == ["There are no records in papermill_runs/ yet, so these are the examples."]
+    shutil.copytree(stored_studies, paths.RUNS_DIR)
+    found, notes = explore.find_studies()
+    assert found[0].run.runs_dir == paths.RUNS_DIR
+    assert notes == []
+
+
+# What is computed
+
+
+def test_when_days_are_cut_out_then_forecasts_follow_each_other_hour_by_hour() -> None:
+    table = explore.days(forecasts(), first=1, count=2)
+    assert table["actual"].tolist() == [3, 4, 5, 6]
+    assert table["median"].tolist() == [3, 2, 4, 5]
+    assert list(table.index) == list(
+        pd.to_datetime(["2024-01-03 00:00", "2024-01-03 01:00", "2024-01-04 00:00", "2024-01-04 01:00"], utc=True)
+    )
+
+
+def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_hand() -> None:
+    # Residuals by day: 0.5 and -0.5; 0 and 2; 1 and 1. The interval reaches 0.6 to either side.
+    daily = explore.daily_errors(forecasts())
+    assert daily["mae"].tolist() == [0.5, 1.0, 1.0]
+    assert daily["picp"].tolist() == [100, 50, 0]
+    assert daily.index[0] == pd.Timestamp("2024-01-02 00:00", tz="UTC")
+    hourly = explore.by_hour(forecasts())
+    assert hourly["q50"].tolist() == [0.5, 1.0]
+    assert hourly["picp"].tolist() == pytest.approx([200 / 3, 100 / 3])
+
+
+# What is shown
+
+
+def drawn(explorer: Explorer, panel: int, label: str) -> np.ndarray:
+    """What a line of a panel shows."""
+    (line,) = [line for line in explorer.figure.axes[panel].lines if line.get_label() == label]
+    return np.asarray(line.get_ydata())
+
+
+def click(explorer: Explorer, x: float, y: float) -> None:
+    MouseEvent("button_press_event", explorer.canvas, x, y, button=1)._process()
+
+
+def test_when_the_explorer_opens_then_the_chosen_trial_of_the_first_study_is_shown(
+    explorer: Explorer, studies: list[StoredStudy]
+) -> None:
+    assert explorer.trial_box.value == 4
+    assert explorer.figure.axes[0].lines[0].get_xdata().tolist() == [t.mae for t in studies[0].front]
+    assert "trial 4" in explorer.text.value
+    assert explorer.figure.axes[DAYS].get_title(loc="left") == "Forecasts of trial 4, UTC"
+    assert np.array_equal(drawn(explorer, DAYS, "median"), studies[0].forecasts(4).median[:7].ravel())
+    assert explorer.when.value == "after Tue 2023-10-31 23:00 UTC"
+
+
+@pytest.mark.parametrize("number", [0, 2, 3])
+def test_when_a_trial_is_clicked_then_every_view_changes_to_it(
+    number: int, explorer: Explorer, studies: list[StoredStudy]
+) -> None:
+    trial = studies[0].trial(number)
+    x, y = explorer.panels.front.transData.transform((trial.mae, trial.picp_penalty))
+    click(explorer, x + 5, y - 5)
+    stored = studies[0].forecasts(number)
+    assert explorer.trial_box.value == number
+    assert f"trial {number}" in explorer.text.value
+    assert np.array_equal(drawn(explorer, DAYS, "actual"), stored.actual[:7].ravel())
+    assert np.array_equal(drawn(explorer, DAYS, "median"), stored.median[:7].ravel())
+    bars = [bar.get_height() for bar in explorer.figure.axes[COVERAGE].patches]
+    assert bars == explore.by_hour(stored)["picp"].tolist()
+    daily = explorer.panels.errors.collections[0].get_offsets()[:, 1]
+    assert daily.tolist() == explore.daily_errors(stored)["mae"].tolist()
+
+
+def test_when_the_empty_part_of_the_front_is_clicked_then_nothing_changes(explorer: Explorer) -> None:
+    box = explorer.panels.front.bbox
+    click(explorer, box.x1 - 40, box.y1 - 40)
+    assert explorer.trial_box.value == 4
+
+
+def test_when_a_day_is_clicked_then_the_forecasts_begin_there(explorer: Explorer, studies: list[StoredStudy]) -> None:
+    x, y = explorer.panels.errors.transData.transform((explorer.panels.error_points[20], 0))
+    click(explorer, x + 2, y + 30)
+    assert explorer.first.value == 20
+    assert np.array_equal(drawn(explorer, DAYS, "median"), studies[0].forecasts(4).median[20:27].ravel())
+
+
+def test_when_another_study_is_chosen_then_its_unit_and_no_simulated_mark_are_shown(explorer: Explorer) -> None:
+    marks = [text.get_text() for axes in explorer.figure.axes for text in axes.texts]
+    assert marks == ["SIMULATED DATA"] * 2
+    explorer.study_box.value = 1
+    assert [text for axes in explorer.figure.axes for text in axes.texts] == []
+    assert explorer.figure.axes[DAYS].get_ylabel() == "m3/h"
+    assert "TFT_Q on water_centrum, trial 4" in explorer.text.value
+
+
+def test_when_days_near_the_end_are_chosen_then_the_shown_days_lie_within_the_forecasts(explorer: Explorer) -> None:
+    explorer.show_day(39)
+    assert len(drawn(explorer, DAYS, "median")) == 7 * 24
+    explorer.count.value = 14
+    assert len(drawn(explorer, DAYS, "median")) == 14 * 24
+    assert explorer.first.value == 26
+
+
+def test_when_a_storage_is_damaged_then_the_explorer_says_so_and_goes_on(stored_studies: Path, tmp_path: Path) -> None:
+    shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
+    found, _ = explore.stored_studies(tmp_path)
+    found[0].run.sqlite.write_bytes(b"no database at all, but longer than a header of sqlite" * 30)
+    explorer = Explorer(found[::-1])
+    explorer.study_box.value = 1
+    assert "not a readable study" in explorer.text.value
+    explorer.show_trial(2)
+    assert "TFT_Q on water_centrum, trial 2" in explorer.text.value
+
+
+def test_when_names_hold_markup_then_it_is_shown_and_not_run(stored_studies: Path, tmp_path: Path) -> None:
+    shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
+    result = json.loads((tmp_path / JSON).read_text(encoding="utf-8"))
+    result["provenance"]["data"]["unit"] = "<script>"
+    (tmp_path / JSON).write_text(json.dumps(result), encoding="utf-8")
+    explorer = Explorer(explore.stored_studies(tmp_path)[0], ["<b>note"])
+    assert "<script>" not in explorer.text.value
+    assert explorer.notes.value == "&lt;b&gt;note"
