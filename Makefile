@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo figures test test-slow test-slurm test-postgres test-latex test-all bench examples lint install lock clean
+.PHONY: help demo figures test test-slow test-browser test-slurm test-postgres test-latex test-all bench examples lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the fast suite. Each has one thread: more threads than cores are slower than none at all.
@@ -24,7 +24,10 @@ test: $(STAMP) ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-slow: $(STAMP) ## the slow tests: real trainings and real processes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --ignore tests/slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --ignore tests/slurm --ignore tests/browser
+
+test-browser: $(STAMP) ## notebooks in a real JupyterLab (Debian: chromium); screenshots in tests/browser/screenshots
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/browser
 
 test-slurm: $(STAMP) ## studies as jobs of a real Slurm of one node (as root; Debian: munge slurm-client slurmctld slurmd)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --dist loadgroup tests/slurm
@@ -35,7 +38,7 @@ test-postgres: $(STAMP) ## the slow tests that need PostgreSQL (Debian: postgres
 test-latex: $(STAMP) ## the thesis tables in a real LaTeX (Debian: texlive-latex-recommended)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k latex tests/thesis
 
-test-all: test test-slow test-slurm ## all of them
+test-all: test test-slow test-browser test-slurm ## all of them
 
 # On real data: make bench DATA_DIR=... DATASET=datasets/development/water_centrum.toml
 DATA_DIR ?= data

@@ -68,3 +68,30 @@ def test_when_a_parameter_is_misspelt_then_the_notebook_checks_it_against_the_on
     assert {"Settings.from_notebook", "reject_unknown"} & set(by_name), "the cell after the parameters checks nothing"
     if "reject_unknown" in by_name:
         assert ast.literal_eval(by_name["reject_unknown"].args[1]) == names
+
+
+FAMILY_NOTEBOOKS = [path for path in NOTEBOOKS if path.stem.endswith("_q")]
+
+
+@pytest.mark.parametrize("path", FAMILY_NOTEBOOKS, ids=lambda path: path.name)
+def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same_cells(path: Path) -> None:
+    """The study of a family is that of the template; only model, explanation and what the family adds differ."""
+    template, own = (nbformat.read(file, as_version=4).cells for file in (path.with_name("hpo_template.ipynb"), path))
+    model = path.stem.upper()
+    expected = [cell.source for cell in template]
+    expected[1] = re.sub(
+        '"NHITS_Q"  # .*', f'"{model}"  # this notebook shows what {model} alone can show, and takes no other', expected[1],
+        count=1,
+    )  # fmt: skip
+    expected[2] = expected[2].replace("get_ipython())", f'get_ipython(), only="{model}")')
+    expected[2] = expected[2].replace("import figures", "import family_figures, figures")
+    found = [cell.source for cell in own]
+    added = len(found) - len(expected)
+    assert found[1:12] == expected[1:12]
+    assert found[12 + added :] == expected[12:]
+    assert added >= 2
+
+
+def test_when_a_family_exists_then_it_has_its_notebook() -> None:
+    families = {file.stem for file in (NOTEBOOKS[0].parent.parent / "hpo_lib" / "families").glob("*_q.py")}
+    assert {path.stem for path in FAMILY_NOTEBOOKS} == families

@@ -191,5 +191,6 @@ def test_when_ci_runs_then_it_lints_and_runs_all_suites_of_the_makefile() -> Non
         "lint",
         "test",
         "test-slow",
+        "test-browser",
         "test-slurm",
     ]

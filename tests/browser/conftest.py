@@ -11,12 +11,13 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 240_000
+PATIENCE = 180_000
 """Milliseconds until something is taken for stuck; nothing is measured by it."""
 
 SETTINGS = {
@@ -93,12 +94,18 @@ def lab(browser_program: str, root: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def page(browser_program: str) -> Iterator[object]:
+def browser(browser_program: str) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_program, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()

@@ -1,0 +1,195 @@
+"""What only one family can show: sums and weights of tiny trained networks, and the figures of given numbers."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib import family_figures
+from hpo_lib.data.load import Dataset
+from hpo_lib.families import get_family
+from hpo_lib.families.base import RECIPES, Budget, Forecaster
+from hpo_lib.forecasts import QuantileForecasts
+
+BUDGET = Budget(steps=4, batch_size=8, checks=1)
+SMALL = {
+    "NHITS_Q": {"num_stacks": 3, "num_blocks": 2, "layer_widths": 256, "lr": 1e-2},
+    "TFT_Q": {"hidden_size": 32, "num_attention_heads": 2, "lr": 1e-2},
+    "TIMESNET_Q": {"hidden_size": 64, "conv_hidden_size": 32, "top_k": 2, "lr": 1e-2},
+}
+
+
+@pytest.fixture(scope="module")
+def insight() -> Any:
+    """Imported late, since darts takes seconds."""
+    from hpo_lib.families import insight
+
+    return insight
+
+
+def trained(name: str, dataset: Dataset, recipe: str = "standard") -> Forecaster:
+    family = get_family(name)
+    params = {**family.defaults, **SMALL[name]}
+    return family.fit(params, dataset, BUDGET, seed=3, recipe=RECIPES[recipe])
+
+
+@pytest.mark.parametrize("recipe", ["standard", "plain"])
+def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
+    recipe: str, insight: Any, tiny_dataset: Dataset
+) -> None:
+    forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
+    found = insight.stack_forecasts(forecaster, tiny_dataset.frame, origins)
+    assert found.stacks.shape == (len(origins), 3, 24, 3)
+    total = found.base[:, None, None] + found.stacks.sum(axis=1)
+    np.testing.assert_allclose(np.sort(total, axis=2), found.forecasts.values, atol=1e-5)
+    assert np.array_equal(found.forecasts.values, forecaster.predict(tiny_dataset.frame, origins).values)
+    assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
+    assert found.pooling == (84, 9, 1)
+    target = tiny_dataset.target.to_numpy()
+    last_days = [target[origin - 23 : origin + 1].mean() for origin in origins]
+    expected = last_days if recipe == "standard" else target[tiny_dataset.positions.train].mean()
+    np.testing.assert_allclose(found.base, expected, rtol=1e-5)
+
+
+def test_when_a_tft_is_watched_then_its_weights_and_its_attention_sum_to_one_and_bear_the_right_names(
+    insight: Any, tiny_dataset: Dataset
+) -> None:
+    forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
+    found = insight.fusion_weights(forecaster, tiny_dataset.frame, origins)
+    assert found.future_names == ("hour_sin", "hour_cos", "is_weekend")
+    assert found.history_names == ("water_consumption", "temp", "level of the last 24 h", *found.future_names)
+    assert found.history.shape == (15, 168, 6)
+    assert found.future.shape == (15, 24, 3)
+    assert found.attention.shape == (15, 24, 192)
+    for weights in (found.history, found.future, found.attention):
+        assert (weights >= 0).all()
+        np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
+    step, key = np.indices((24, 24))
+    assert (found.attention[:, :, 168:][:, key >= step] == 0).all(), "no hour looks at itself or later ones"
+
+
+def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weight(
+    insight: Any, tiny_dataset: Dataset
+) -> None:
+    import torch
+
+    forecaster = trained("TFT_Q", tiny_dataset)
+    module: Any = forecaster.module  # type: ignore[attr-defined]
+    norm = module.encoder_vsn.flattened_grn.gate_norm.add_norm.norm
+    with torch.no_grad():
+        norm.weight.zero_()
+        norm.bias.copy_(torch.tensor([0.0, 30, 0, 0, 0, 0]))
+    found = insight.fusion_weights(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
+    assert found.history.mean(axis=(0, 1))[found.history_names.index("temp")] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("period", [16, 24, 48])
+def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
+    period: int, insight: Any, tiny_dataset: Dataset
+) -> None:
+    import torch
+
+    from hpo_lib.families.timesnet_layers import StablePeriodBlock
+
+    forecaster = trained("TIMESNET_Q", tiny_dataset)
+    wave = torch.sin(2 * torch.pi * torch.arange(192.0) / period)[None, :, None].repeat(2, 1, 64)
+    for block in forecaster.module.modules():  # type: ignore[attr-defined]
+        if isinstance(block, StablePeriodBlock):
+            block.mean_amplitude.zero_()
+            block.train()
+            block(wave)
+    found = insight.periods(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
+    assert found.length == 192
+    assert found.hours.shape == (2, 2)
+    assert (found.hours[:, 0] == period).all()
+    assert (found.amplitude.argmax(axis=1) + 1 == 192 // period).all()
+    assert found.weights.shape == (15, 2, 2)
+    np.testing.assert_allclose(found.weights.sum(axis=-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("function", ["stack_forecasts", "periods"])
+def test_when_the_network_is_of_another_family_then_it_is_named(
+    function: str, insight: Any, tiny_dataset: Dataset
+) -> None:
+    forecaster = trained("TFT_Q", tiny_dataset)
+    with pytest.raises(TypeError, match="the forecaster holds a _TFTModule, expected what"):
+        getattr(insight, function)(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
+
+
+# Figures of given numbers
+
+
+def forecasts(n: int = 3) -> QuantileForecasts:
+    values = np.arange(24.0)[None, :, None] + np.array([0.0, 1.0, 2.0]) + np.zeros((n, 1, 1))
+    return QuantileForecasts(values, values[:, :, 1] + 0.5, pd.date_range("2024-01-01 23:00", periods=n, tz="UTC"))
+
+
+def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight: Any) -> None:
+    stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
+    found = insight.StackForecasts(forecasts(), np.array([5.0, 6, 7]), stacks, (84, 1))
+    figure = family_figures.stack_decomposition(found, [0, 2], unit="kWh/h", source="csv")
+    panels = np.array(figure.axes).reshape(3, 2)
+    for column, n in enumerate((0, 2)):
+        for stack in range(2):
+            heights = [bar.get_height() for bar in panels[stack + 1, column].patches]
+            assert heights == stacks[n, stack, :, 1].tolist()
+    sizes = family_figures.stack_sizes(found, unit="kWh/h", source="csv").axes[0].lines
+    np.testing.assert_allclose(sizes[1].get_ydata(), np.abs(stacks[:, 1, :, 1]).mean(axis=0))
+
+
+def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_are_summed(insight: Any) -> None:
+    share = np.arange(1.0, 21) / np.arange(1, 21).sum()
+    found = insight.FusionWeights(
+        tuple(f"v{i}" for i in range(20)), np.tile(share, (4, 168, 1)), ("a", "b"), np.full((4, 24, 2), 0.5),
+        np.full((4, 24, 192), 1 / 192),
+    )  # fmt: skip
+    left, right = family_figures.variable_selection(found, source="csv").axes
+    names = [label.get_text() for label in left.get_yticklabels()]
+    assert names[:2] == ["v19", "v18"]
+    assert names[-1] == "8 others together"
+    widths = [bar.get_width() for bar in left.patches]
+    assert sum(widths) == pytest.approx(100)
+    assert widths[0] == pytest.approx(100 * share[-1])
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([50, 50])
+
+
+def test_when_attention_is_drawn_then_hours_lie_where_they_belong(insight: Any) -> None:
+    weights = np.zeros((2, 24, 192))
+    weights[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
+    found = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), weights)
+    upper, lower, _ = family_figures.attention(found, source="csv").axes
+    top = [tuple(point) for point in upper.collections[0].get_paths()[0].vertices if point[1] == 100]
+    assert {x for x, _ in top} == {-23.5, -22.5}
+    mesh = lower.collections[0]
+    seen = mesh.get_array().reshape(24, 192)
+    assert (seen[:, 144] == 100).all()
+    assert mesh.get_coordinates()[0, 144, 0] == -23.5
+
+
+def test_when_a_window_is_folded_then_rows_are_periods_and_the_rest_of_the_last_is_empty() -> None:
+    image = family_figures.folded(np.arange(10.0), 4)
+    assert image[:2].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert image[2, :2].tolist() == [8, 9]
+    assert np.isnan(image[2, 2:]).all()
+
+
+def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insight: Any) -> None:
+    amplitude = np.ones((1, 96))
+    amplitude[0, [7, 35, 36]] = [9, 5, 4]
+    weights = np.tile([0.6, 0.3, 0.1], (3, 1, 1))
+    found = insight.Periods(np.array([[24, 5, 5]]), amplitude, weights, 192)
+    left, right = family_figures.dominant_periods(found, source="csv").axes
+    assert left.get_title() == "block 1: folds by 5, 24 h"
+    assert [bar.get_height() for bar in right.patches] == pytest.approx([60, 30, 10])
+    figure = family_figures.folded_window(found, np.arange(168.0), forecasts(), 1, unit="kWh/h", source="csv")
+    shown = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in shown] == ["period 24 h", "period 5 h"]
+    assert shown[0].images[0].get_array().shape == (8, 24)
+
+
+@pytest.mark.parametrize("source", ["simulated", "csv"])
+def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(source: str, insight: Any) -> None:
+    found = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
+    figure = family_figures.dominant_periods(found, source=source)
+    assert ("SIMULATED DATA" in [text.get_text() for text in figure.texts]) == (source == "simulated")
