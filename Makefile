@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo figures test test-slow test-browser test-slurm test-postgres test-latex test-all bench examples lint install lock clean
+.PHONY: help demo lab figures test test-slow test-browser test-slurm test-postgres test-latex test-all bench examples lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the fast suite. Each has one thread: more threads than cores are slower than none at all.
@@ -16,6 +16,9 @@ help: ## this list
 demo: $(STAMP) ## one small study on the simulated heat data, and where its record lies (minutes)
 	$(BIN)/hpo run --model NHITS_Q --dataset heat --test
 	@echo "The record: $$(ls -t papermill_runs/NHITS_Q_heat/hpo_*.ipynb | head -n 1)"
+
+lab: $(STAMP) ## JupyterLab with the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks
 
 figures: $(STAMP) ## every thesis figure, table and model card from the records (without own ones from the examples)
 	$(BIN)/hpo figures

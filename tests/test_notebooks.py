@@ -79,10 +79,8 @@ def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same
     template, own = (nbformat.read(file, as_version=4).cells for file in (path.with_name("hpo_template.ipynb"), path))
     model = path.stem.upper()
     expected = [cell.source for cell in template]
-    expected[1] = re.sub(
-        '"NHITS_Q"  # .*', f'"{model}"  # this notebook shows what {model} alone can show, and takes no other', expected[1],
-        count=1,
-    )  # fmt: skip
+    only = f'"{model}"  # this notebook shows what {model} alone can show, and takes no other'
+    expected[1] = re.sub('"NHITS_Q"  # .*', only, expected[1], count=1)
     expected[2] = expected[2].replace("get_ipython())", f'get_ipython(), only="{model}")')
     expected[2] = expected[2].replace("import figures", "import family_figures, figures")
     found = [cell.source for cell in own]

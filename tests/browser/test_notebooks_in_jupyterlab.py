@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hpo_lib import explore
+from hpo_lib import explore, paths
 from hpo_lib.explore_widgets import Explorer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -58,24 +58,23 @@ def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_ar
     assert "SIMULATED DATA" in page.locator(".jp-Notebook").inner_text()
 
 
-def test_when_a_point_of_the_front_is_clicked_then_the_forecasts_of_its_trial_are_shown(
-    lab: Any, page: Any, stored_studies: Path
-) -> None:
-    run_all(page, lab.copy("explore.ipynb", runs_dir=str(stored_studies)))
+def test_when_a_trial_of_an_example_is_clicked_then_its_forecasts_are_shown(lab: Any, page: Any) -> None:
+    run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.EXAMPLE_RUNS)))
+    explorer = Explorer(explore.stored_studies(paths.EXAMPLE_RUNS)[0])  # the same picture, which knows its places
+    study = explorer.study
+    other = next(trial for trial in study.shown if trial.mae > 1.02 * study.trial(study.chosen).mae)
+    title = f"{study.run.model} on {study.run.dataset}, trial"
     canvas = page.locator(".jupyter-matplotlib-canvas-div canvas").first
+    page.get_by_text(f"{title} {study.chosen}").first.wait_for()
     page.wait_for_function(DRAWN)
-    page.get_by_text("NHITS_Q on heat, trial 4").first.wait_for()
     keep(page, "explore")
     canvas.scroll_into_view_if_needed()
-    before = pixels(page)
+    before = page.evaluate(PIXELS)
 
-    explorer = Explorer(explore.stored_studies(stored_studies)[0])  # the same picture, which knows its places
-    front = explorer.panels.front.transData
-    trial = explorer.study.trial(2)
-    x, y = front.transform((trial.mae, trial.picp_penalty))
+    x, y = explorer.panels.front.transData.transform((other.mae, other.picp_penalty))
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + x, box["y"] + explorer.figure.bbox.height - y)
-    page.get_by_text("NHITS_Q on heat, trial 2").first.wait_for()
+    page.get_by_text(f"{title} {other.number}").first.wait_for()
     page.wait_for_function(f"before => ({PIXELS})() !== before", arg=before)
     keep(page, "explore_after_click")
 
@@ -87,8 +86,3 @@ DRAWN = """() => {
     const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     return data.some((value, i) => i % 4 === 0 && value > 0 && value < 255);
 }"""
-
-
-def pixels(page: Any) -> str:
-    """The picture that the canvas shows."""
-    return page.evaluate(PIXELS)
