@@ -45,7 +45,8 @@ class Lab:
             lines[place] = f"{lines[place].split('=')[0]}= {value!r}"
         cell.source = "\n".join(lines)
         nbformat.write(notebook, self.folder / name)
-        return f"{self.url}/lab/tree/{name}"
+        workspace = name.removesuffix(".ipynb")  # of its own, so that no other notebook is opened beside it
+        return f"{self.url}/lab/workspaces/{workspace}/tree/{name}"
 
 
 @pytest.fixture(scope="session")
