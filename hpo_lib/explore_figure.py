@@ -14,7 +14,7 @@ from hpo_lib.figures import MODEL_COLOURS
 from hpo_lib.forecasts import NOMINAL_COVERAGE
 from hpo_lib.results import COVERAGE_TOLERANCE, TrialRecord, default_trial
 
-SIZE = (9.4, 9.2)
+SIZE = (9.4, 9.6)
 """Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
 
 _BLUE, _BAND, _MARK = "#0072B2", "#56B4E9", "#D55E00"
@@ -57,7 +57,7 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     figure.clear()
     # Fixed places, so that nothing jumps from one trial to the next.
     grid = figure.add_gridspec(
-        3, 1, left=0.075, right=0.985, top=0.97, bottom=0.05, hspace=0.42, height_ratios=(2.2, 1.3, 1.1)
+        3, 1, left=0.075, right=0.985, top=0.97, bottom=0.05, hspace=0.5, height_ratios=(2.2, 1.3, 1.1)
     )
     upper = grid[0].subgridspec(2, 2, hspace=0.55, wspace=0.18)
     front, days = figure.add_subplot(upper[:, 0]), figure.add_subplot(grid[1])
@@ -123,7 +123,7 @@ def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tup
     axes.set_xlabel(f"MAE in {study.unit}", fontsize=9)
     axes.set_ylim(0, None)
     axes.margins(0.08)
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.11), columnspacing=1)
+    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.1), columnspacing=1)
     _title(axes, "Pareto front: click a trial", f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points")
     return {trial.number: (trial.mae, trial.picp_penalty) for trial in study.shown}
 

@@ -13,7 +13,7 @@ import pytest
 
 from hpo_lib.data.registry import load_spec
 from hpo_lib.families import family_names
-from hpo_lib.paths import RunPaths
+from hpo_lib.paths import EXAMPLE_RUNS, RunPaths
 from hpo_lib.results import load_predictions, load_result
 
 DATASETS = ("heat", "water_centrum", "water_tommerby")
@@ -25,10 +25,12 @@ KEYS = {
 }  # fmt: skip
 
 
-def papermill(root: Path, out: Path, **parameters: str) -> subprocess.CompletedProcess[str]:
-    """``papermill notebooks/hpo_template.ipynb out.ipynb -p ...`` from the repository's root, outside any Slurm job."""
+def papermill(
+    root: Path, out: Path, notebook: str = "hpo_template.ipynb", **parameters: str
+) -> subprocess.CompletedProcess[str]:
+    """``papermill notebooks/... out.ipynb -p ...`` from the repository's root, outside any Slurm job."""
     given = [word for name, value in parameters.items() for word in ("-p", name, value)]
-    command = [sys.executable, "-m", "papermill", "notebooks/hpo_template.ipynb", str(out), "--no-progress-bar", *given]
+    command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}", str(out), "--no-progress-bar", *given]
     environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
     environment["OMP_NUM_THREADS"] = "1"
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
@@ -118,3 +120,38 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
     tags = [cell.metadata.get("tags", []) for cell in code[: code.index(failed[0])]]
     assert tags[-2:] == [["parameters"], ["injected-parameters"]], "an earlier cell than the first one after them ran"
     assert [cell for cell in code[code.index(failed[0]) + 1 :] if cell.execution_count is not None] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", family_names())
+def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_the_study_chose(
+    model: str, root: Path, tmp_path: Path
+) -> None:
+    out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
+    notebook = f"{model.lower()}.ipynb"
+    run = papermill(
+        root, out, notebook, test="true", trials="1", runs_dir=str(runs_dir), data_dir=str(tmp_path), job_id="family"
+    )
+    assert run.returncode == 0, run.stderr
+    shown = outputs(nbformat.read(out, as_version=4))
+    assert "Trained once more" in shown
+    assert "(the same network)" in shown
+    assert shown.count('"image/png"') >= 6
+    assert load_result(RunPaths(runs_dir, model, "heat", "family").best_params)["n_completed"] == 1
+
+
+@pytest.mark.slow
+def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anything_is_trained(
+    root: Path, tmp_path: Path
+) -> None:
+    run = papermill(root, tmp_path / "out.ipynb", "tft_q.ipynb", model="NHITS_Q", runs_dir=str(tmp_path / "runs"))
+    assert "InputError: model is 'NHITS_Q', but this notebook shows what TFT_Q alone can show" in run.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_when_papermill_runs_the_explorer_then_it_reads_the_examples(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.ipynb"
+    run = papermill(root, out, "explore.ipynb", runs_dir=str(EXAMPLE_RUNS))
+    assert run.returncode == 0, run.stderr
+    assert "NHITS_Q on heat, EXP-01" in outputs(nbformat.read(out, as_version=4))
