@@ -94,9 +94,9 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
         locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
         axes.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     if study.source == "simulated":
-        for axes in (front, days):
+        for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # where no point can lie below it
             axes.text(
-                0.99, 0.97, "SIMULATED DATA", transform=axes.transAxes, ha="right", va="top", fontsize=8, color=_MARK,
+                0.99, height, "SIMULATED DATA", transform=axes.transAxes, ha="right", va=side, fontsize=8, color=_MARK,
                 weight="bold",
             )  # fmt: skip
     return Panels(front, points, errors, np.asarray(drawn.get_offsets())[:, 0])
@@ -123,7 +123,7 @@ def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tup
     axes.set_xlabel(f"MAE in {study.unit}", fontsize=9)
     axes.set_ylim(0, None)
     axes.margins(0.08)
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.1), columnspacing=1)
+    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
     _title(axes, "Pareto front: click a trial", f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points")
     return {trial.number: (trial.mae, trial.picp_penalty) for trial in study.shown}
 

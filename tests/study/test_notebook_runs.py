@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 
 from hpo_lib.data.registry import load_spec
@@ -155,3 +157,19 @@ def test_when_papermill_runs_the_explorer_then_it_reads_the_examples(root: Path,
     run = papermill(root, out, "explore.ipynb", runs_dir=str(EXAMPLE_RUNS))
     assert run.returncode == 0, run.stderr
     assert "NHITS_Q on heat, EXP-01" in outputs(nbformat.read(out, as_version=4))
+
+
+@pytest.mark.slow
+def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(
+    root: Path, tmp_path: Path
+) -> None:
+    hours = pd.date_range("2018-04-01", "2024-12-31 23:00", freq="h", tz="UTC")
+    demand = 2 + np.sin(2 * np.pi * np.arange(len(hours)) / 24) + 0.1 * np.random.default_rng(1).random(len(hours))
+    pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")
+    out = tmp_path / "out.ipynb"
+    run = papermill(root, out, "data_preparation.ipynb", raw=str(tmp_path / "raw.csv"), data_dir=str(tmp_path / "data"))
+    assert run.returncode == 0, run.stderr
+    shown = outputs(nbformat.read(out, as_version=4))
+    assert (tmp_path / "data" / load_spec("heat").csv).exists()
+    assert "SIMULATED" not in shown
+    assert '"image/png"' in shown
