@@ -23,7 +23,7 @@ from hpo_lib.provenance import code_provenance
 from hpo_lib.results import write_json
 
 LEVELS = Path(__file__).parent / "results" / "reference_levels.json"
-LIVE_SECONDS = 300.0
+LIVE_SECONDS = 150.0
 SHARE_BATCHES, SHARE_VAL_BATCHES, WARM_UP = 40, 20, 5
 
 LEARNING_RATE = 3e-3
