@@ -1,13 +1,9 @@
 """The commands ``hpo analyze`` and ``hpo consolidate``."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from hpo_lib import options, paths
-
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
-"""Adds a command: its name, what it does, its line of help, an example."""
 
 SHOWN = [
     "dataset", "model", "job_id", "status", "source", "preset", "trials", "failed", "stopped", "hours", "mae_default",
@@ -15,7 +11,7 @@ SHOWN = [
 ]  # fmt: skip
 
 
-def add_to(add: Add) -> None:
+def add_to(add: options.Add) -> None:
     """Add the commands to a parser."""
     analyze = add(
         "analyze", _analyze, "What the studies found, and whether it is better than the untuned defaults.",

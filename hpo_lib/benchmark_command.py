@@ -2,16 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 
 from hpo_lib import options, paths
 from hpo_lib.settings import PRESETS, RECIPES
 
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
-"""Adds a command: its name, what it does, its line of help, an example."""
 
-
-def add_to(add: Add) -> None:
+def add_to(add: options.Add) -> None:
     """Add the command to a parser."""
     benchmark = add(
         "benchmark", _benchmark, "Train with chosen parameters, score every day of the test split, beside opponents.",

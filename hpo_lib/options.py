@@ -1,9 +1,13 @@
 """Options that several commands share."""
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from hpo_lib.settings import POLICIES, PRESETS, RECIPES, Settings
+
+Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
+"""Adds a command: its name, what it does, its line of help, an example."""
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:

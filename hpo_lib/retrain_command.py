@@ -1,17 +1,13 @@
 """The command ``hpo retrain``."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from hpo_lib import options, paths
 from hpo_lib.settings import PRESETS, RECIPES, Settings
 
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
-"""Adds a command: its name, what it does, its line of help, an example."""
 
-
-def add_to(add: Add) -> None:
+def add_to(add: options.Add) -> None:
     """Add the command to a parser."""
     retrain = add(
         "retrain", _retrain, "Train chosen parameters anew on newer data; a better model is not replaced unasked.",

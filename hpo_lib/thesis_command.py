@@ -1,15 +1,11 @@
 """The command ``hpo figures``."""
 
 import argparse
-from collections.abc import Callable
 
 from hpo_lib import options, paths
 
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
-"""Adds a command: its name, what it does, its line of help, an example."""
 
-
-def add_to(add: Add) -> None:
+def add_to(add: options.Add) -> None:
     """Add the command to a parser."""
     figures = add(
         "figures", _figures, "Draw every thesis figure, table and model card from the records; nothing is trained.",

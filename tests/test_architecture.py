@@ -69,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": {"forecasts", "data", "results"},
     "family_figures": {"forecasts", "families", "figures"},
     "report": {"forecasts", "data", "results", "study_run"},
+    "family_report": {"data", "families", "family_figures", "figures", "report", "study_run"},
     "thesis": {
         "hpo_lib", "errors", "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics",
         "results", "benchmark_table", "study_history", "figures",
@@ -104,7 +105,7 @@ HEAVY: dict[str, set[str]] = {
     "darts": {"families"},
     "neuralforecast": {"families"},
     "papermill": {"headless", "runs"},
-    "matplotlib": {"figures", "thesis", "family_figures", "explore_figure", "explore_widgets"},
+    "matplotlib": {"figures", "thesis", "family_figures", "family_report", "explore_figure", "explore_widgets"},
     "lightgbm": {"opponents"},
     "sklearn": {"opponents"},
 }

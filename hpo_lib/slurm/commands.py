@@ -1,16 +1,12 @@
 """The commands ``hpo submit`` and ``hpo job``."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from hpo_lib import options, paths
 
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
-"""Adds a command: its name, what it does, its line of help, an example."""
 
-
-def add_to(add: Add) -> None:
+def add_to(add: options.Add) -> None:
     """Add the commands to a parser."""
     submit = add(
         "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",

@@ -1,6 +1,8 @@
 """A worker with a family that sleeps instead of training: one process of a study, as a cluster starts several.
 
-python fake_worker.py DATASET.pickle RUNS_DIR STORAGE TRIALS WORKER SECONDS_PER_TRIAL
+python fake_worker.py DATASET.pickle RUNS_DIR STORAGE TRIALS WORKER SECONDS_PER_TRIAL BEGIN_TOGETHER
+
+No trial ends before BEGIN_TOGETHER workers are in the middle of one, however long some of them take to start.
 """
 
 import hashlib
@@ -34,8 +36,13 @@ class SleepingFamily(Family):
     defaults = {"width": 4, "depth": 2, "lr": 1e-3}  # noqa: RUF012
     budgets = {"test": Budget(20, 8, 1)}  # noqa: RUF012
     seconds = 0.0
+    begun = Path()
+    together = 1
 
     def fit(self, params, dataset, budget, *, seed, on_check=None, **rest):
+        self.begun.touch()
+        while len(list(self.begun.parent.glob("begun-*"))) < self.together:
+            time.sleep(0.02)
         time.sleep(self.seconds)
         origins = dataset.validation_origins
         actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
@@ -48,9 +55,10 @@ class SleepingFamily(Family):
         raise NotImplementedError
 
 
-def main(dataset: str, runs_dir: str, storage: str, trials: str, worker: str, seconds: str) -> None:
+def main(dataset: str, runs_dir: str, storage: str, trials: str, worker: str, seconds: str, together: str) -> None:
     family = SleepingFamily()
-    family.seconds = float(seconds)
+    family.seconds, family.together = float(seconds), int(together)
+    family.begun = Path(runs_dir) / f"begun-{worker}"
     study.get_family = lambda name: family
     study.code_provenance = lambda threads: {}  # spares the import of torch for the device's name
     settings = Settings.create(
