@@ -50,7 +50,7 @@ def darts_family(name: str) -> DartsFamily:
 
 def training_windows(family: DartsFamily, dataset: Dataset) -> TrainingWindows:
     """The windows that a trial of the family trains on."""
-    scaling = Scaling.fit(dataset)
+    scaling = Scaling.fit(dataset, RECIPES["plain"])
     source = WindowSource.build(
         dataset, dataset.frame, scaling, RECIPES["plain"], calendar_as_past=family.calendar_as_past
     )

@@ -41,7 +41,9 @@ def tft_step(
     dataset: Dataset, batch_size: int = 32, params: Params = TftQ.defaults, repeats: int = REPEATS
 ) -> tuple[list[float], list[float]]:
     """Seconds of a step (forward, loss, backward, optimiser), in turns: darts in float64, ours in float32."""
-    source = WindowSource.build(dataset, dataset.frame, Scaling.fit(dataset), RECIPES["plain"], calendar_as_past=False)
+    source = WindowSource.build(
+        dataset, dataset.frame, Scaling.fit(dataset, RECIPES["plain"]), RECIPES["plain"], calendar_as_past=False
+    )
     windows = TrainingWindows(source, training_origins(dataset.index, dataset.spec.splits))
     batch = windows.__getitems__(torch.linspace(0, len(windows) - 1, batch_size).int().tolist())
     reference = _step(_module(StockTftQ(), params, windows).double(), _in_float64(batch), fused=None)

@@ -52,9 +52,9 @@ def stack_sizes(found: "StackForecasts", *, unit: str, source: str) -> Figure:
     figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
     sizes = np.abs(found.stacks[..., found.forecasts.levels.index(0.5)]).mean(axis=0)
     hours = np.arange(1, sizes.shape[1] + 1)
-    for s, (size, pooled) in enumerate(zip(sizes, found.pooling, strict=True)):
-        reads = f"pools {pooled} inputs" if pooled > 1 else "reads every input"
-        axes.plot(hours, size, marker=".", color=_stack_colour(s), label=f"stack {s + 1} ({reads})")
+    for s, (size, rate) in enumerate(zip(sizes, found.hours, strict=True)):
+        gives = f"a value every {rate} hours" if rate > 1 else "a value every hour"
+        axes.plot(hours, size, marker=".", color=_stack_colour(s), label=f"stack {s + 1} ({gives})")
     axes.set(xlabel="hours ahead", ylabel=f"mean size in {unit}", xlim=(1, hours[-1]), ylim=(0, None))
     axes.set_xticks(range(3, int(hours[-1]) + 1, 3))
     figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)

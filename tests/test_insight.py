@@ -45,7 +45,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     np.testing.assert_allclose(np.sort(total, axis=2), found.forecasts.values, atol=1e-5)
     assert np.array_equal(found.forecasts.values, forecaster.predict(tiny_dataset.frame, origins).values)
     assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
-    assert found.pooling == (84, 9, 1)
+    assert found.hours == (4, 2, 1)
     target = tiny_dataset.target.to_numpy()
     last_days = [target[origin - 23 : origin + 1].mean() for origin in origins]
     expected = last_days if recipe == "standard" else target[tiny_dataset.positions.train].mean()

@@ -20,6 +20,10 @@ CALENDAR_COLUMNS = (
     "hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season",
     "is_public_holiday", "is_school_holiday",
 )  # fmt: skip
+DAY_COLUMNS = ("day_of_week", "month", "is_weekend", "season", "is_public_holiday", "is_school_holiday")
+"""Calendar columns that say something about a whole local day."""
+SEASON_COLUMNS = ("month", "season")
+"""Those of them that tell the time of the year."""
 _LAG = re.compile(r".*_lag_([1-9]\d*)h")
 _ROLLING = re.compile(r".*_rolling_([1-9]\d*)h")
 

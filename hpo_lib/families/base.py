@@ -99,17 +99,21 @@ class Recipe:
         daily_weight: in training, windows that start at the hour of the daily forecasts are drawn this many times as
             often as the others.
         repeated_history: models also get what follows from the rest: lags and rolling means of the target as past
-            covariates and, where they have no future input, the calendar of the hours before the forecast day.
+            covariates and, where they have no future input, the calendar of the hours before the forecast day, and what
+            holds for a whole day once an hour instead of once.
+        season_years: month and season are shown to models only where the training split covers this many years. From
+            fewer a model cannot tell the season from whatever else changed.
     """
 
     level_hours: int
     daily_weight: int
     repeated_history: bool
+    season_years: int
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "standard": Recipe(level_hours=24, daily_weight=8, repeated_history=False),
-    "plain": Recipe(level_hours=0, daily_weight=1, repeated_history=True),
+    "standard": Recipe(level_hours=24, daily_weight=8, repeated_history=False, season_years=2),
+    "plain": Recipe(level_hours=0, daily_weight=1, repeated_history=True, season_years=0),
 }
 """``plain`` is the seed document's setting."""
 

@@ -56,7 +56,7 @@ class DartsFamily(Family):
         recipe: Recipe = STANDARD,
         on_check: OnCheck | None = None,
     ) -> "DartsForecaster":
-        scaling = Scaling.fit(dataset, recipe.level_hours)
+        scaling = Scaling.fit(dataset, recipe)
         keeper = _BestWeights(self, dataset, scaling, recipe, budget, on_check)
         module = self._train(params, dataset, scaling, budget, recipe, seed, keeper)
         return keeper.best_forecaster(module)
@@ -65,7 +65,7 @@ class DartsFamily(Family):
         self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
     ) -> "DartsForecaster":
         whole = dataset.trained_through_validation()
-        scaling = Scaling.fit(whole, recipe.level_hours)
+        scaling = Scaling.fit(whole, recipe)
         module = self._train(params, whole, scaling, budget, recipe, seed, _StopAt(steps))
         module.eval()
         forecaster = DartsForecaster(module, whole, scaling, recipe, calendar_as_past=self.calendar_as_past)

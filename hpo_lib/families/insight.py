@@ -14,7 +14,7 @@ from torch import nn
 
 from hpo_lib.families.base import Forecaster
 from hpo_lib.families.darts_family import DartsForecaster
-from hpo_lib.families.windows import WindowSource, past_columns
+from hpo_lib.families.windows import WindowSource, future_columns, past_columns
 from hpo_lib.forecasts import QuantileForecasts
 
 LEVEL_NAME = "level of the last {hours} h"
@@ -29,13 +29,13 @@ class StackForecasts:
         forecasts: what the whole network forecasts.
         base: [N] where every forecast starts: the level that its window was normalised by, or the mean of training.
         stacks: [N, S, H, Q] what each stack adds. ``base + stacks.sum(axis=1)``, sorted along Q, is the forecast.
-        pooling: how many neighbouring inputs each stack pools into one before it looks at them.
+        hours: for how many hours each stack forecasts one value; those between are interpolated.
     """
 
     forecasts: QuantileForecasts
     base: np.ndarray
     stacks: np.ndarray
-    pooling: tuple[int, ...]
+    hours: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.nda
         forecasts=forecasts,
         base=base[:, 0, 0].numpy(),
         stacks=np.stack(stacks, axis=1),
-        pooling=tuple(int(stack.blocks[0].pooling_kernel_size) for stack in module.stacks),
+        hours=tuple(max(1, stack.blocks[0].n_freq_downsample // n_inputs) for stack in module.stacks),
     )
 
 
@@ -128,7 +128,8 @@ def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndar
     layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
     _, (history, future, attention) = _watch(trained, frame, origins, layers, lambda _, output: output[1].mean(dim=2))
-    return FusionWeights((*past, *dataset.future), history, dataset.future, future, attention)
+    known = future_columns(dataset, trained.scaling)
+    return FusionWeights((*past, *known), history, known, future, attention)
 
 
 def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> Periods:

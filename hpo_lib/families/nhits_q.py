@@ -3,10 +3,34 @@
 from typing import Any, ClassVar
 
 from darts.models import NHiTSModel
+from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from darts.utils.data.torch_datasets.utils import TorchTrainingSample
 
 from hpo_lib.families.base import Budget, Choice, FloatRange, IntRange, Params, register
 from hpo_lib.families.darts_family import DartsFamily
+
+
+class HourlyRateNHiTS(NHiTSModel):
+    """darts' N-HiTS with rates that are meant in hours, and without pooling.
+
+    darts lays target and covariates of an hour side by side in one row, and pools and interpolates along that row: a
+    pool holds the largest of a few demands and calendar values, and the coarse forecasts of the first stacks are coarse
+    in columns, not in hours. Here every stack reads every input, and the rates count whole hours: of S stacks, stack i
+    forecasts one value in 2 ** (S - 1 - i) hours.
+    """
+
+    def _create_model(self, train_sample: TorchTrainingSample) -> PLForecastingModule:
+        covariates = train_sample.past_covariates
+        columns = 1 + (0 if covariates is None else covariates.shape[1])
+        hours = [2**stack for stack in reversed(range(self.num_stacks))]
+        rates = [rate * columns for rate in hours[:-1]] + [
+            1
+        ]  # darts asks for 1 last, and reads what falls on the hours
+        self.n_freq_downsample = tuple((rate,) * self.num_blocks for rate in rates)
+        self.pooling_kernel_sizes = ((1,) * self.num_blocks,) * self.num_stacks
+        module: PLForecastingModule = super()._create_model(train_sample)
+        return module
 
 
 class NhitsQ(DartsFamily):
@@ -40,7 +64,7 @@ class NhitsQ(DartsFamily):
     }
 
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        return NHiTSModel(
+        return HourlyRateNHiTS(
             num_stacks=params["num_stacks"],
             num_blocks=params["num_blocks"],
             num_layers=params["num_layers"],

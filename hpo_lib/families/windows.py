@@ -13,13 +13,16 @@ from darts.utils.data.torch_datasets.training_dataset import TorchTrainingDatase
 from darts.utils.data.torch_datasets.utils import TorchTrainingBatch, TorchTrainingSample
 from numpy.lib.stride_tricks import sliding_window_view
 
-from hpo_lib.data.features import follows_from_target
+from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.base import Recipe
 
 LEVEL_FLOOR = 0.05
 """Smallest level that a window is divided by, as a share of the target's mean size over the training split."""
+
+
+HOURS_OF_A_YEAR = 8760
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,10 @@ class Level:
         hours: how many hours up to the origin make the level.
         floor: the smallest level that is divided by, in the target's unit.
         spread: standard deviation of the relative departure over the horizons of all training origins.
-        log_mean: mean of log(max(l, floor)) over the training origins.
+        log_mean: mean of log(max(l, floor) / unit) over the training origins.
         log_std: its standard deviation.
+        unit: in what the level is measured before its logarithm is taken: its mean over the training origins, so that
+            the numbers do not depend on the target's unit, not even in their last bits.
     """
 
     hours: int
@@ -42,6 +47,7 @@ class Level:
     spread: float
     log_mean: float
     log_std: float
+    unit: float = 1.0
 
     @classmethod
     def fit(cls, target: np.ndarray, hours: int) -> "Level":
@@ -52,27 +58,37 @@ class Level:
         divisor = np.maximum(level, floor)
         horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
         spread = float(np.sqrt((((horizon - level[:, None]) / divisor[:, None]) ** 2).mean()))
-        log = np.log(divisor)
-        return cls(hours, floor, spread or 1.0, float(log.mean()), float(log.std()) or 1.0)
+        unit = float(divisor.mean())
+        log = np.log(divisor / unit)
+        return cls(hours, floor, spread or 1.0, float(log.mean()), float(log.std()) or 1.0, unit)
 
 
 @dataclass(frozen=True)
 class Scaling:
     """Per-column standardisation, fitted on the training split only; a constant column keeps its unit.
 
-    With a ``level``, windows of the target are normalised by their recent level on top of it.
+    Attributes:
+        mean, std: by column.
+        level: if given, windows of the target are normalised by their recent level on top of it.
+        seasons: the training split covers enough years for month and season to be shown to a model.
     """
 
     mean: pd.Series
     std: pd.Series
     level: Level | None = None
+    seasons: bool = True
 
     @classmethod
-    def fit(cls, dataset: Dataset, level_hours: int = 0) -> "Scaling":
+    def fit(cls, dataset: Dataset, recipe: Recipe) -> "Scaling":
         train = dataset.frame.iloc[dataset.positions.train]
         std = train.std(ddof=0)
-        level = Level.fit(train[dataset.spec.target].to_numpy(), level_hours) if level_hours else None
-        return cls(mean=train.mean(), std=std.where(std > 0, 1.0), level=level)
+        target = train[dataset.spec.target].to_numpy()
+        return cls(
+            mean=train.mean(),
+            std=std.where(std > 0, 1.0),
+            level=Level.fit(target, recipe.level_hours) if recipe.level_hours else None,
+            seasons=len(train) >= recipe.season_years * HOURS_OF_A_YEAR,
+        )
 
     def transform(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> torch.Tensor:
         """[T, len(columns)] float32."""
@@ -93,8 +109,9 @@ class WindowSource:
             along the history: the last 24 of the L rows are then the day being forecast.
         target_mean: what was subtracted from the target, in its unit.
         target_std: what it was divided by.
-        calendar_rows: of how many hours at the end of the history the calendar is handed over, L or H of them; the
-            others read 0. Only with ``calendar_as_past``.
+        repeated_history: as in `Recipe`. Without it and with ``calendar_as_past``, calendar columns read 0 before the
+            last 24 rows, and those of ``told_once`` before the last row, which holds their mean over the forecast day.
+        told_once: places among the future-known columns of those that say something about a whole day.
         level: how windows are normalised by their recent level; None: they are not. With it the past covariates get a
             column more, the standardised logarithm of the level.
     """
@@ -103,7 +120,8 @@ class WindowSource:
     past: torch.Tensor
     future: torch.Tensor
     calendar_as_past: bool
-    calendar_rows: int
+    repeated_history: bool
+    told_once: tuple[int, ...]
     target_mean: float
     target_std: float
     level: Level | None
@@ -113,13 +131,14 @@ class WindowSource:
         cls, dataset: Dataset, frame: pd.DataFrame, scaling: Scaling, recipe: Recipe, *, calendar_as_past: bool
     ) -> "WindowSource":
         target = dataset.spec.target
-        past = past_columns(dataset, recipe)
+        past, future = past_columns(dataset, recipe), future_columns(dataset, scaling)
         return cls(
             target=scaling.transform(frame, (target,)),
             past=scaling.transform(frame, past),
-            future=scaling.transform(frame, dataset.future),
+            future=scaling.transform(frame, future),
             calendar_as_past=calendar_as_past,
-            calendar_rows=HISTORY if recipe.repeated_history else HORIZON,
+            repeated_history=recipe.repeated_history,
+            told_once=tuple(i for i, name in enumerate(future) if name in DAY_COLUMNS),
             target_mean=float(scaling.mean[target]),
             target_std=float(scaling.std[target]),
             level=scaling.level,
@@ -139,12 +158,10 @@ class WindowSource:
         offset, gain = self.window_scale(origins)
         past = self.past[history]
         if self.level is not None:
-            log = (self._level(offset).log() - self.level.log_mean) / self.level.log_std
+            log = ((self._level(offset) / self.level.unit).log() - self.level.log_mean) / self.level.log_std
             past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
         if self.calendar_as_past:
-            calendar = self.future[history + HORIZON]
-            calendar[:, : HISTORY - self.calendar_rows] = 0
-            past = torch.cat([past, calendar], dim=2)
+            past = torch.cat([past, self._calendar_along(history)], dim=2)
         return TorchTrainingBatch(
             past_target=(self.target[history] - offset) * gain,
             past_covariates=past,
@@ -152,6 +169,16 @@ class WindowSource:
             future_covariates=None if self.calendar_as_past else self.future[horizon],
             future_target=(self.target[horizon] - offset) * gain if with_target else None,
         )
+
+    def _calendar_along(self, history: torch.Tensor) -> torch.Tensor:
+        """The calendar of the hours 24 h after the given ones [N, L] -> [N, L, F]."""
+        calendar = self.future[history + HORIZON]
+        if not self.repeated_history:
+            calendar[:, :-HORIZON] = 0
+            day = calendar[:, -HORIZON:, self.told_once].mean(dim=1)
+            calendar[:, :, self.told_once] = 0
+            calendar[:, -1, self.told_once] = day
+        return calendar
 
     def window_scale(self, origins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Offset and gain [N, 1, 1] of each window: a model's value is ``(standardised target - offset) * gain``."""
@@ -175,6 +202,11 @@ class WindowSource:
 def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
     """The past covariates that a model sees, in the order of `WindowSource.past`."""
     return dataset.past if recipe.repeated_history else tuple(n for n in dataset.past if not follows_from_target(n))
+
+
+def future_columns(dataset: Dataset, scaling: Scaling) -> tuple[str, ...]:
+    """The future-known columns that a model sees, in the order of `WindowSource.future`."""
+    return tuple(name for name in dataset.future if scaling.seasons or name not in SEASON_COLUMNS)
 
 
 def weighted_origins(origins: np.ndarray, dataset: Dataset, recipe: Recipe) -> np.ndarray:

@@ -119,9 +119,15 @@ def test_when_the_unit_of_the_target_is_a_thousandth_then_forecasts_are_a_thousa
     other = train(family, with_frame(tiny_dataset, frame))
     expected = forecast(trained, tiny_dataset.frame, ORIGIN) * 1024
     np.testing.assert_allclose(forecast(other, frame, ORIGIN), expected, rtol=1e-5)
-    # and the numbers are of the size of the target, not of its scaled form
+
+
+def test_when_a_family_forecasts_then_the_numbers_are_of_the_size_of_the_target_and_not_of_its_scaled_form(
+    family: Family, tiny_dataset: Dataset
+) -> None:
+    calm = family.fit({**smallest(family), "lr": 1e-3}, tiny_dataset, BUDGET, seed=SEED)
     level = tiny_dataset.target.mean()
-    assert np.abs(forecast(trained, tiny_dataset.frame, ORIGIN) - level).max() < level
+    found = calm.predict(tiny_dataset.frame, np.array([ORIGIN])).values
+    assert np.abs(found - level).max() < level
 
 
 # What a forecast may know

@@ -14,6 +14,7 @@ from hpo_lib.families.base import RECIPES, Recipe
 
 ORIGINS = [167, 500]
 PLAIN = RECIPES["plain"]
+LEVELLED = dataclasses.replace(PLAIN, level_hours=24)
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +100,17 @@ def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wra
 ) -> None:
     import torch
 
-    scaling = windows.Scaling.fit(counted)
+    scaling = windows.Scaling.fit(counted, PLAIN)
     source = windows.WindowSource.build(counted, counted.frame, scaling, PLAIN, calendar_as_past=False)
     with pytest.raises(IndexError):
         source.gather(torch.tensor([len(counted.frame) - 24]), with_target=False)
 
 
 def test_when_scaling_is_fitted_then_only_training_rows_count(windows: ModuleType, tiny_dataset: Dataset) -> None:
-    scaling = windows.Scaling.fit(tiny_dataset)
+    scaling = windows.Scaling.fit(tiny_dataset, PLAIN)
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
-    again = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed))
+    again = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), PLAIN)
     pd.testing.assert_series_equal(again.mean, scaling.mean)
     pd.testing.assert_series_equal(again.std, scaling.std)
     training = windows.Scaling.transform(scaling, tiny_dataset.frame, tuple(tiny_dataset.frame.columns))[:1680]
@@ -122,7 +123,7 @@ def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_
 ) -> None:
     frame = tiny_dataset.frame.assign(is_weekend=1.0)
     frame.iloc[2000:, -1] = 3.0
-    scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame))
+    scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
     values = scaling.transform(frame, ("is_weekend",))
     assert str(values.dtype) == "torch.float32"
     assert values[[0, 1999, 2000], 0].tolist() == [0, 0, 2]
@@ -177,7 +178,7 @@ def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
 ) -> None:
     import torch
 
-    scaling = windows.Scaling.fit(tiny_dataset, level_hours=24)
+    scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
     source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, PLAIN, calendar_as_past=True)
     origins = torch.tensor(ORIGINS)
     values = source.in_unit(source.gather(origins, with_target=True).future_target, origins)
@@ -200,10 +201,10 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_later
 ) -> None:
     import torch
 
-    scaling = windows.Scaling.fit(tiny_dataset, level_hours=24)
+    scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
-    assert windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), level_hours=24).level == scaling.level
+    assert windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), LEVELLED).level == scaling.level
     source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, PLAIN, calendar_as_past=True)
     origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
     batch = source.gather(origins, with_target=True)
@@ -236,6 +237,22 @@ def test_when_history_is_not_repeated_then_lags_of_the_target_and_the_calendar_b
     batch = source.gather(torch.tensor(ORIGINS), with_target=False)
     assert batch.past_covariates.shape == (2, 168, 1 + 3)  # temp, and no water_lag_24h; then the calendar
     assert batch.past_covariates[1, [0, 143, 144, 167], 0].tolist() == [10_333, 10_476, 10_477, 10_500]
-    assert batch.past_covariates[1, :144, 1:].abs().max() == 0
-    assert batch.past_covariates[1, 144].tolist() == [10_477, 30_501, 40_501, 50_501]
+    calendar = batch.past_covariates[1, :, 1:]
+    assert calendar[:144].abs().max() == 0
+    assert calendar[144:, :2].tolist() == [[30_000 + hour, 40_000 + hour] for hour in range(501, 525)]
+    assert calendar[:167, 2].abs().max() == 0
+    assert calendar[167, 2] == 50_512.5  # is_weekend is said once, as the mean of the hours 501 to 524
     assert source.future[477:501].abs().min() > 0  # gathering has left the source as it was
+
+
+@pytest.mark.parametrize(("years", "seasons"), [(0, True), (0.1, True), (1, False)])
+def test_when_training_covers_too_few_years_then_models_are_not_told_the_season(
+    windows: ModuleType, tiny_dataset: Dataset, years: float, seasons: bool
+) -> None:
+    frame = tiny_dataset.frame.assign(month=7, season=2)
+    dataset = dataclasses.replace(tiny_dataset, frame=frame, future=("hour_sin", "month", "season", "is_weekend"))
+    scaling = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))
+    expected = ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
+    assert windows.future_columns(dataset, scaling) == expected
+    source = windows.WindowSource.build(dataset, dataset.frame, scaling, PLAIN, calendar_as_past=False)
+    assert source.future.shape[1] == len(expected)
