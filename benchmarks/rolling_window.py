@@ -17,7 +17,7 @@ from hpo_lib.data.registry import load_spec
 from hpo_lib.forecasts import QuantileForecasts
 from hpo_lib.paths import BenchmarkPaths
 
-WINDOWS = (14, 21, 30, 45, 60, 90)
+WINDOWS = (14, 21, 28, 35, 42, 60)
 WARM_UP_DAYS = 60
 
 

@@ -27,7 +27,7 @@ def add_to(add: options.Add) -> None:
         default="rolling",
         help="none, split, rolling or levels, beside raw forecasts (default: rolling)",
     )
-    option("--calibration-days", type=int, default=0, help="window of the rolling mode (default: 14)")
+    option("--calibration-days", type=int, default=0, help="window of the rolling mode (default: 28)")
     option("--per-hour", action="store_true", help="calibrate each hour ahead by itself")
     option("--blend", choices=("equal", "weighted"), default="equal", help="weights: equal, or fitted on validation")
     option("--out", default="", help=f"where forecasts and tables go (default: {paths.BENCHMARK_DIR.name}/)")

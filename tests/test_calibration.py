@@ -60,6 +60,24 @@ def test_when_there_are_too_few_scores_then_the_largest_is_taken() -> None:
     assert conformal_quantile(np.array([3.0, 1.0])) == 3  # ceil(3 * 0.8) = 3 of 2
 
 
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ([1.0] * 9, 8),
+        # Half weights below: 4 * 0.5 + 5 = 7, and 1 for the next score; 0.8 * 8 = 6.4 is passed at 2 + 5 = 7.
+        ([0.5] * 4 + [1.0] * 5, 9),
+        # Half weights above: the same 6.4 of 5 + 4 * 0.5 is passed at 5 + 3 * 0.5 = 6.5.
+        ([1.0] * 5 + [0.5] * 4, 8),
+        # One score counts for all: 0.8 * (1 + 8 * 0.01 + 1) = 1.664 is more than there is.
+        ([1.0] + [0.01] * 8, 9),
+    ],
+)
+def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_one_weighs_most(
+    weights: list[float], expected: float
+) -> None:
+    assert conformal_quantile(np.arange(1.0, 10), weights=np.array(weights)) == expected
+
+
 def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative() -> None:
     f = forecasts(np.array([[0.0, 3.0, -5.0, 1.5, *[0.0] * 20]]), 2.0)
     assert interval_errors(f)[0, :4].tolist() == [-2, 1, 3, -0.5]
@@ -166,7 +184,9 @@ def test_when_validation_is_given_then_the_first_test_days_live_on_it() -> None:
     warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
     calibrated = calibrate(test, warm_up, flat_target(41), Calibration("rolling", days=30))
     level, scores = 100, interval_errors(warm_up)[-30:] / 100
-    assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * conformal_quantile(scores.ravel()))
+    weights = np.repeat(np.arange(1, 31) / 30, H)  # the newest day 1, the oldest 1/30
+    margin = conformal_quantile(scores.ravel(), weights=weights)
+    assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * margin)
 
 
 def test_when_the_target_is_near_zero_then_the_level_stays_above_it() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from hpo_lib.calibration import ROLLING_DAYS
 from hpo_lib.thesis import style
 from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.thesis.latex import MISSING, Section, number, within
@@ -72,7 +73,8 @@ def ablation(evidence: Evidence) -> Table:
     groups = (("", 1), *((score, len(CALIBRATIONS)) for score in ("PICP", "Width", "Winkler score")))
     caption = (
         "Conformal calibration on the test split: raw forecasts, one correction from all of validation (split), one "
-        "from the 14 days before each origin (rolling). PICP in %, width and Winkler score in the unit of the dataset."
+        f"from the {ROLLING_DAYS} days before each origin (rolling). PICP in %, width and Winkler score in the unit "
+        "of the dataset."
     )
     return Table(_joined(frames), header, tuple(sections), caption, "l" + "r" * 9, groups)
 
