@@ -1,0 +1,94 @@
+"""The truth table: studies of every family, then final trainings scored on the test split, beside the opponents.
+
+    python -m benchmarks.truth_table --data-dir DATA                                    # all three datasets
+    python -m benchmarks.truth_table --data-dir DATA datasets/development/heat.toml     # one of them
+    python -m benchmarks.truth_table --data-dir DATA --tables-only                      # what is stored, no training
+
+Everything goes through `hpo run` and `hpo benchmark`, so what is finished is not done again. The table is written in
+Markdown, one row per dataset, model, parameters and calibration; docs/accuracy.md holds it and says what it shows.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.benchmark import make_plan
+from hpo_lib.benchmark_table import make_tables
+from hpo_lib.calibration import Calibration
+
+TRIALS = {"NHITS_Q": 24, "TFT_Q": 7, "TIMESNET_Q": 4}
+"""Trials of a study: what two cores do in an afternoon."""
+
+SEEDS = {"NHITS_Q": 3, "TFT_Q": 2, "TIMESNET_Q": 1}
+"""Trainings whose quantiles are averaged; the opponents get as many as the first family."""
+
+DATASETS = [f"datasets/development/{name}.toml" for name in ("heat", "water_centrum", "water_tommerby")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("datasets", nargs="*", default=DATASETS, help="names or TOML files")
+    parser.add_argument("--data-dir", default="data")
+    parser.add_argument("--runs-dir", default="papermill_runs")
+    parser.add_argument("--out", default="benchmark_results")
+    parser.add_argument("--preset", default="laptop")
+    parser.add_argument("--job-id", default="truth")
+    parser.add_argument("--tables-only", action="store_true", help="train nothing, show what is stored")
+    arguments = parser.parse_args()
+    folders = ["--data-dir", arguments.data_dir, "--runs-dir", arguments.runs_dir, "--preset", arguments.preset]
+    for dataset in arguments.datasets if not arguments.tables_only else ():
+        for model, trials in TRIALS.items():
+            one = ["--model", model, "--dataset", dataset, *folders]
+            hpo("run", *one, "--trials", str(trials), "--job-id", arguments.job_id)
+            seeds = ["--seeds", str(SEEDS[model]), "--out", arguments.out]
+            hpo("benchmark", *one, *seeds, "--params", "both", "--refit")
+            hpo("benchmark", *one, *seeds, "--params", "default", "--recipe", "plain", "--seeds", "1")
+    for dataset in arguments.datasets:
+        print("\n".join(markdown(dataset, arguments)), flush=True)
+
+
+def hpo(*command: str) -> None:
+    """Run one command of the library, on one thread; its failure ends the script."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "hpo_lib", *command], check=True, env=environment)
+
+
+def markdown(dataset: str, arguments: argparse.Namespace) -> Iterator[str]:
+    """The table of one dataset: scores of the mean of the seeds, with 95 % bootstrap intervals (blocks of 7 days)."""
+    common = {"data_dir": arguments.data_dir, "preset": arguments.preset, "out": arguments.out}
+    plans = {
+        "standard": make_plan(dataset, refit=True, **common),
+        "plain": make_plan(dataset, recipe="plain", **common),
+    }
+    tables = [
+        make_tables(plan.paths, plan.dataset, Calibration(), fit_blend_weights=True)["table"].assign(recipe=recipe)
+        for recipe, plan in plans.items()
+        if plan.paths.folder.is_dir()
+    ]
+    table = pd.concat(tables)
+    families = table["model"].isin([*TRIALS])
+    table = table[(table["recipe"] == "standard") | families]
+    spec = plans["standard"].dataset.spec
+    yield f"\n{spec.name}, {spec.unit}, {table['days'].iloc[0]} forecast origins of the test split\n"
+    scored = "MAE [95 %] | PICP [95 %] | Winkler [95 %] | pinball | validation MAE, PICP"
+    yield f"| model (seeds) | parameters | calibration | {scored} |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for _, row in table.iterrows():
+        parameters = f"{row.params}, plain recipe" if row.recipe == "plain" else row.params
+        seeds = "" if np.isnan(row.seeds) else f" ({row.seeds:.0f})"
+        scores = [
+            f"{row[name]:{form}} [{row[f'{name}_low']:{form}}, {row[f'{name}_high']:{form}}]"
+            for name, form in (("mae", ".4g"), ("picp", ".1f"), ("winkler", ".4g"))
+        ]
+        validation = f"{row.val_mae:.4g}, {row.val_picp:.1f}"
+        cells = [f"{row.model}{seeds}", parameters, row.calibration, *scores, f"{row.pinball:.4g}", validation]
+        yield f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
