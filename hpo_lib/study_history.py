@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hpo_lib.families.base import Dimension
 from hpo_lib.objectives import OBJECTIVES
 from hpo_lib.paths import RunPaths
 from hpo_lib.results import TrialRecord
 from hpo_lib.storage import read_study
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
@@ -24,14 +24,14 @@ class StudyHistory:
     Attributes:
         file: the storage.
         trials: all of them, by number.
-        search_space: hyperparameter -> its range in words (``0.0001 to 0.01, log``).
+        search_space: hyperparameter -> what its trials drew from.
         importance: objective -> hyperparameter -> share of the importance, 0 to 1; empty where fewer than two trials
             are complete.
     """
 
     file: Path
     trials: tuple[TrialRecord, ...]
-    search_space: Mapping[str, str]
+    search_space: Mapping[str, Dimension]
     importance: Mapping[str, Mapping[str, float]]
 
 
@@ -44,10 +44,10 @@ def read_history(run: RunPaths) -> StudyHistory | None:
     study = read_study(run)
     if study is None:
         return None
-    from hpo_lib.trials import trial_record  # with optuna, only where there is a study to read
+    from hpo_lib.trials import dimension, trial_record  # with optuna, only where there is a study to read
 
     frozen = study.get_trials(deepcopy=False)
-    space = {name: _in_words(found) for trial in frozen for name, found in trial.distributions.items()}
+    space = {name: dimension(found) for trial in frozen for name, found in trial.distributions.items()}
     trials = tuple(trial_record(trial) for trial in frozen)
     file = run.sqlite if run.sqlite.exists() else run.journal
     return StudyHistory(file, trials, space, _importance(study, trials))
@@ -69,10 +69,3 @@ def _importance(study: "Study", trials: tuple[TrialRecord, ...]) -> dict[str, di
 
 def _value(objective: int, trial: "FrozenTrial") -> float:
     return float(trial.values[objective])
-
-
-def _in_words(distribution: "BaseDistribution") -> str:
-    found: Any = distribution
-    if hasattr(found, "choices"):
-        return ", ".join(f"{choice:g}" for choice in found.choices)
-    return f"{found.low:g} to {found.high:g}" + (", log" if found.log else "")

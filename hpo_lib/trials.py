@@ -26,6 +26,18 @@ def distribution(dimension: Dimension) -> BaseDistribution:
             return CategoricalDistribution(options)
 
 
+def dimension(distribution: BaseDistribution) -> Dimension:
+    """What optuna sampled from as a dimension of a search space; the inverse of `distribution`."""
+    match distribution:
+        case IntDistribution():
+            return IntRange(distribution.low, distribution.high)
+        case FloatDistribution():
+            return FloatRange(distribution.low, distribution.high, distribution.log)
+        case CategoricalDistribution():
+            return Choice(tuple(distribution.choices))  # type: ignore[arg-type]  # families choose among numbers
+    raise TypeError(f"{distribution} is none of the distributions that `distribution` makes")
+
+
 def trial_record(trial: FrozenTrial) -> TrialRecord:
     """A trial of the storage as every reader sees it."""
     attrs = trial.user_attrs

@@ -85,20 +85,15 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     written: list[Path] = []
     notes = list(evidence.notes)
     for name, picture in PICTURES.items():
-        items = _items(evidence, picture.records)
-        data = [make(evidence) for make in picture.data]
-        if any(table.empty for table in data):
-            notes.append(f"No figure {name}: there are no {picture.records} with what it shows.")
-            continue
-        files: tuple[Path, ...] = out.figure(name)
         with style.thesis_style():
-            figure = picture.draw(*data)
-            style.mark(figure, words(items))
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # the layout is done, and is one for all files
+            figure = drawn(name, evidence)
+            if figure is None:
+                notes.append(f"No figure {name}: there are no {picture.records} with what it shows.")
+                continue
+            files: tuple[Path, ...] = out.figure(name)
             for file in files:
-                _write(file, _drawn(figure, file.suffix))
-        written += _with_sidecar(files, picture.shows, items)
+                _write(file, _as_file(figure, file.suffix))
+        written += _with_sidecar(files, picture.shows, _items(evidence, picture.records))
     for name, (make, records) in TABLES.items():
         items, table = _items(evidence, records), make(evidence)
         if table.frame.empty:
@@ -122,6 +117,25 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     return written, notes
 
 
+def drawn(name: str, evidence: Evidence) -> Figure | None:
+    """One figure, laid out and marked; None where there are no records with what it shows.
+
+    Args:
+        name: one of `PICTURES`.
+        evidence: the records.
+    """
+    picture = PICTURES[name]
+    data = [make(evidence) for make in picture.data]
+    if any(table.empty for table in data):
+        return None
+    with style.thesis_style():
+        figure = picture.draw(*data)
+        style.mark(figure, words(_items(evidence, picture.records)))
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is done, and is one for all files
+    return figure
+
+
 def _items(evidence: Evidence, records: str) -> list[Study | Benchmark]:
     return list(evidence.studies if records == "studies" else evidence.benchmarks)
 
@@ -133,7 +147,7 @@ def _as_latex(table: Table, name: str, warning: str) -> str:
     )  # fmt: skip
 
 
-def _drawn(figure: Figure, suffix: str) -> bytes:
+def _as_file(figure: Figure, suffix: str) -> bytes:
     """The figure as a file, without the date and the version that would make it another one each time."""
     metadata = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}[suffix]
     stream = io.BytesIO()

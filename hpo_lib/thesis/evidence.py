@@ -61,22 +61,40 @@ def gather(runs_dir: Path, benchmark_dir: Path, data_dir: Path, datasets: Sequen
     Raises:
         InputError: there is neither a study nor a benchmark; an unreadable TOML.
     """
-    specs = {spec.name: spec for spec in map(load_spec, [*known_datasets(), *datasets])}
-    notes: list[str] = []
-    studies = _studies(runs_dir, notes)
-    benchmarks = _benchmarks(benchmark_dir, data_dir, specs, notes)
-    if not studies and not benchmarks:
+    found = gather_studies(runs_dir, datasets)
+    notes = list(found.notes)
+    benchmarks = _benchmarks(benchmark_dir, data_dir, found.specs, notes)
+    if not found.studies and not benchmarks:
         raise InputError(
             f"{runs_dir}: holds no readable best_params JSON, and {benchmark_dir} no benchmark; make one with `hpo run`"
         )
-    return Evidence(tuple(studies), tuple(benchmarks), specs, tuple(notes))
+    return Evidence(found.studies, tuple(benchmarks), found.specs, tuple(notes))
 
 
-def _studies(runs_dir: Path, notes: list[str]) -> list[Study]:
+def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = "", dataset: str = "") -> Evidence:
+    """The studies of `gather` alone, of which there may be none.
+
+    Args:
+        runs_dir: folder of the studies' records.
+        datasets: TOMLs of datasets that the registry does not know by name.
+        model: studies of this model only; empty: of all.
+        dataset: studies of this dataset only; empty: of all.
+
+    Raises:
+        InputError: an unreadable TOML.
+    """
+    specs = {spec.name: spec for spec in map(load_spec, [*known_datasets(), *datasets])}
+    notes: list[str] = []
+    return Evidence(tuple(_studies(runs_dir, notes, model, dataset)), (), specs, tuple(notes))
+
+
+def _studies(runs_dir: Path, notes: list[str], model: str, dataset: str) -> list[Study]:
     found: dict[str, list[Study]] = {}
-    for file in paths.result_files(runs_dir):
+    for file in paths.all_best_params_files(runs_dir):
         try:
             result = results.load_result(file)
+            if (model and result["model"] != model) or (dataset and result["dataset"] != dataset):
+                continue
             if result["schema_version"] < 2:
                 notes.append(f"Passed over {file}: written before predictions and provenance were stored.")
                 continue

@@ -34,9 +34,14 @@ def fronts(evidence: Evidence) -> pd.DataFrame:
 
 
 def history(evidence: Evidence) -> pd.DataFrame:
-    """Every complete trial in its order: ``order`` from 1, ``mae``, ``best_mae`` and ``hypervolume`` up to it."""
+    """Every complete trial in its order: ``order`` from 1, ``mae``, ``best_mae`` and ``hypervolume`` up to it.
+
+    Only of studies with their storage: a JSON alone lists defaults and front, which is no history.
+    """
     rows = []
     for study, names in _studies(evidence):
+        if study.history is None:
+            continue
         done = _complete(study)
         volumes = hypervolumes(done)
         best = np.minimum.accumulate([trial.mae for trial in done], dtype=float)

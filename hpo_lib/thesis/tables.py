@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hpo_lib.calibration import ROLLING_DAYS
+from hpo_lib.search_space import in_words
 from hpo_lib.thesis import style
 from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.thesis.latex import MISSING, Section, number, within
@@ -116,7 +117,8 @@ def search_spaces(evidence: Evidence) -> Table:
         study = next((s for s in evidence.studies if s.model == model and s.history), None)
         if study is None or study.history is None:
             continue
-        space, default = study.history.search_space, study.default.params
+        space = {name: in_words(found) for name, found in study.history.search_space.items()}
+        default = study.default.params
         for parameter in sorted(space):
             rows.append(
                 {"model": model, "parameter": parameter, "range": space[parameter], "default": default.get(parameter)}

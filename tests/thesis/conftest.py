@@ -12,6 +12,7 @@ import pytest
 from hpo_lib import paths
 from hpo_lib.benchmark_table import Row
 from hpo_lib.data.load import Dataset
+from hpo_lib.families.base import FloatRange
 from hpo_lib.forecasts import QuantileForecasts
 from hpo_lib.paths import BenchmarkPaths, RunPaths
 from hpo_lib.results import TrialRecord
@@ -48,7 +49,7 @@ def made_up_study(model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, 
         "optimization_date": "2026-01-01", "provenance": {"data": data, "preset": "laptop", "device": "cpu"},
     } | result  # fmt: skip
     history = StudyHistory(
-        Path("study.db"), tuple(trials), {"lr": "0.001 to 1, log"}, {"mae": {"lr": 1.0}, "picp_penalty": {"lr": 0.25}}
+        Path("study.db"), tuple(trials), {"lr": FloatRange(0.001, 1, log=True)}, {"mae": {"lr": 1.0}, "picp_penalty": {"lr": 0.25}}
     )
     run = RunPaths(Path("runs"), model, "tiny", "1")
     return Study(run.best_params, found, run, history)

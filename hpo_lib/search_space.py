@@ -1,0 +1,72 @@
+"""Search spaces in words, and chosen values that lie at an end of theirs, where a wider one may hold better."""
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+from hpo_lib.families.base import Choice, Dimension, FloatRange, IntRange
+
+NEAR = 0.05
+"""A number lies at an end of its range within this share of it; on the log scale where it was drawn on that."""
+
+
+def in_words(dimension: Dimension) -> str:
+    """What is drawn from, as a table shows it: ``0.0001 to 0.01, log`` or ``32, 64, 128``."""
+    match dimension:
+        case Choice(options):
+            return ", ".join(f"{option:g}" for option in options)
+        case FloatRange(low, high, True):
+            return f"{low:g} to {high:g}, log"
+    return f"{dimension.low:g} to {dimension.high:g}"
+
+
+def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"] | None:
+    """The end at which a value lies; None where it lies inside, or where nothing is beyond the end.
+
+    Beyond the lower end there is nothing for a count that starts at 1, as one of layers does, and no end can be widened
+    where there is but one value. Of choices the first and the last by size are the ends.
+    """
+    share = _share(value, dimension)
+    if share is None:
+        return None
+    if share >= 1 - NEAR:
+        return "upper"
+    starts_at_one = isinstance(dimension, IntRange) and dimension.low <= 1
+    return "lower" if share <= NEAR and not starts_at_one else None
+
+
+def boundary_advice(
+    label: str, params: Mapping[str, float], space: Mapping[str, Dimension], importance: Mapping[str, float]
+) -> list[str]:
+    """A sentence for every hyperparameter that lies at an end of its range, the most important one first.
+
+    Args:
+        label: of what the parameters are, as ``TFT_Q on heat``.
+        params: chosen values.
+        space: hyperparameter -> what it was drawn from.
+        importance: hyperparameter -> share of the importance for MAE, 0 to 1; empty where it is not known.
+    """
+    sentences = []
+    for name in sorted(space, key=lambda name: (-importance.get(name, 0), name)):
+        end = end_reached(params[name], space[name]) if name in params else None
+        if end:
+            kind = "choices" if isinstance(space[name], Choice) else "range"
+            known = f" ({importance[name]:.0%} of the importance for MAE)" if name in importance else ""
+            sentences.append(
+                f"{label}: {name} {params[name]:.3g} lies at the {end} end of its {kind} ({in_words(space[name])}); "
+                f"widen it and search on{known}"
+            )
+    return sentences
+
+
+def _share(value: float, dimension: Dimension) -> float | None:
+    """Where between the lower end, 0, and the upper one, 1, a value lies; None where both are one."""
+    match dimension:
+        case Choice(options):
+            ordered = sorted(options)
+            return ordered.index(value) / (len(ordered) - 1) if len(ordered) > 1 and value in ordered else None
+        case FloatRange(low, high, True):
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        case _:
+            low, high = dimension.low, dimension.high
+    return (value - low) / (high - low) if high > low else None
