@@ -1,6 +1,7 @@
 """All studies in one tidy table, and what they improved: from the best_params JSONs alone, nothing is trained."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,18 @@ PICP_RANGE = (75.0, 85.0)
 
 SUCCESSES = 2
 """Models of a dataset that have to be improved, of three, likewise."""
+
+SHOWN = [
+    "dataset", "model", "job_id", "status", "source", "preset", "trials", "failed", "stopped", "hours", "mae_default",
+    "mae", "improvement", "picp",
+]  # fmt: skip
+"""The columns of the table that fit on a screen."""
+
+SUMMARIES = {
+    "model": ["model", "source", "preset"],
+    "dataset": ["dataset", "source", "sha256", "train_end", "val_end", "preset"],
+}
+"""What a summary is by -> what a row of it has in common: different data or budgets are never put together."""
 
 SCORES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "pinball")
 
@@ -77,12 +90,18 @@ def load_studies(runs_dir: Path) -> Studies:
 def study_row(file: Path, found: dict[str, Any]) -> dict[str, Any]:
     """One study as a row; NaN or an empty text where an old file does not say it.
 
+    ``trials`` are complete ones; ``failed_percent`` and ``stopped_percent`` are shares of all that finished: complete,
+    failed (``causes`` says why) or stopped early.
+
     ``mae_default`` and ``mae`` are of the untuned defaults and of the chosen trial, ``improvement`` says in percent how
     far the second lies below the first. All scores are of the validation split, on which the trial was chosen.
     """
     provenance, default = _mapping(found["provenance"]), _mapping(found["default_trial"])
     data, scores = _mapping(provenance.get("data")), _mapping(found["validation_metrics"])
     mae, mae_default = _number(found["best_mae"]), _number(default.get("mae"))
+    trials, failed, stopped = (_number(found[key]) for key in ("n_completed", "n_failed", "n_pruned"))
+    finished = trials + failed + stopped
+    causes = Counter(str(_mapping(failure).get("cause", "")) for failure in found["failures"] or [])
     return {
         "dataset": str(found["dataset"]),
         "model": str(found["model"]),
@@ -95,9 +114,11 @@ def study_row(file: Path, found: dict[str, Any]) -> dict[str, Any]:
         "val_end": str(data.get("val_end", "")),
         "preset": str(provenance.get("preset", "unknown")),
         "recipe": str(provenance.get("recipe", "unknown")),
-        "trials": _number(found["n_completed"]),
-        "failed": _number(found["n_failed"]),
-        "stopped": _number(found["n_pruned"]),
+        "trials": trials,
+        "failed": failed,
+        "stopped": stopped,
+        "failed_percent": _percent(failed, finished),
+        "stopped_percent": _percent(stopped, finished),
         "front": _number(found["n_pareto_optimal"]),
         "hours": _number(found["training_time_hours"]),
         "mae_default": mae_default,
@@ -108,8 +129,46 @@ def study_row(file: Path, found: dict[str, Any]) -> dict[str, Any]:
         **{name: _number(scores.get(name)) for name in SCORES},
         "schema": int(found["schema_version"]),
         "params": str(found["best_params"]),
+        "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
         "file": str(file),
     }
+
+
+def summary(studies: Studies, by: str) -> pd.DataFrame:
+    """What the studies of each ``model`` or ``dataset`` found and cost, a row each.
+
+    Shares of failed and stopped trials and seconds per trial are of the finished trials of those studies that say how
+    many they had. ``improved`` and ``covered`` count studies that reach `IMPROVEMENT_PERCENT` and `PICP_RANGE`. By
+    dataset the ``best`` model is that with the lowest MAE among those whose PICP lies in that range, or among all where
+    none does.
+    """
+    rows = []
+    for _, group in studies.table.groupby(SUMMARIES[by], sort=True):
+        first = group.iloc[0]
+        known = group.dropna(subset=["trials", "failed", "stopped"])
+        finished = float(known[["trials", "failed", "stopped"]].to_numpy().sum())
+        timed = known.dropna(subset=["hours"])
+        counted = float(timed[["trials", "failed", "stopped"]].to_numpy().sum())
+        row = {
+            by: first[by],
+            "source": first["source"],
+            **({"data": first["sha256"][:12], "validation until": first["val_end"][:10]} if by == "dataset" else {}),
+            "preset": first["preset"],
+            "studies": len(group),
+            "trials": group["trials"].sum(),
+            "failed_percent": _percent(known["failed"].sum(), finished),
+            "stopped_percent": _percent(known["stopped"].sum(), finished),
+            "hours": group["hours"].sum(min_count=1),
+            "seconds_per_trial": 3600 * timed["hours"].sum() / counted if counted else math.nan,
+            "improvement_median": group["improvement"].median(),
+            "improved": int((group["improvement"] >= IMPROVEMENT_PERCENT).sum()),
+            "covered": int(group["picp"].between(*PICP_RANGE).sum()),
+        }
+        if by == "dataset":
+            best = group.assign(outside=~group["picp"].between(*PICP_RANGE)).sort_values(["outside", "mae"]).iloc[0]
+            row |= {"best": best["model"], "best_mae": best["mae"], "best_picp": best["picp"]}
+        rows.append(row)
+    return pd.DataFrame(rows).set_index(by)
 
 
 def improvement_report(studies: Studies) -> list[str]:
@@ -147,6 +206,10 @@ def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
 
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _percent(part: float, whole: float) -> float:
+    return 100 * part / whole if whole > 0 else math.nan
 
 
 def _number(value: object) -> float:

@@ -5,20 +5,15 @@ from pathlib import Path
 
 from hpo_lib import options, paths
 
-SHOWN = [
-    "dataset", "model", "job_id", "status", "source", "preset", "trials", "failed", "stopped", "hours", "mae_default",
-    "mae", "improvement", "picp",
-]  # fmt: skip
-
 
 def add_to(add: options.Add) -> None:
     """Add the commands to a parser."""
     analyze = add(
-        "analyze", _analyze, "What the studies found, and whether it is better than the untuned defaults.",
+        "analyze", _analyze, "What the studies found and cost, and whether it is better than the untuned defaults.",
         "hpo analyze --dataset heat",
     )  # fmt: skip
     analyze.add_argument("--model", help="studies of this model only")
-    analyze.add_argument("--dataset", help="studies of this dataset only")
+    analyze.add_argument("--dataset", help="studies of this dataset only, by its name or the path of its TOML")
     options.add_runs_dir(analyze)
     consolidate = add(
         "consolidate", _consolidate, "Write all studies into one table, as parquet and CSV.",
@@ -29,14 +24,21 @@ def add_to(add: options.Add) -> None:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from hpo_lib.analysis import improvement_report, load_studies
+    from hpo_lib.analysis import SHOWN, SUMMARIES, improvement_report, summary
+    from hpo_lib.analysis_report import analyse
 
-    studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR)).only(arguments.model, arguments.dataset)
-    for note in studies.notes:
+    found = analyse(arguments.runs_dir, arguments.model or "", arguments.dataset or "")
+    for note in found.studies.notes:
         print(f"note: {note}")
-    print(studies.table[SHOWN].to_string(index=False, na_rep="-", float_format="{:.5g}".format))
+    tables = [found.studies.table[SHOWN], *(summary(found.studies, by).reset_index() for by in SUMMARIES)]
+    for title, table in zip(("Studies", "By model", "By dataset"), tables, strict=True):
+        print(f"{title}:")
+        print(table.to_string(index=False, na_rep="-", float_format="{:.5g}".format))
     print("Validation scores. At least 5 % lower MAE than the defaults and PICP 75 to 85 for two models of a dataset:")
-    for line in improvement_report(studies):
+    for line in improvement_report(found.studies):
+        print(f"  {line}")
+    print("Chosen values at an end of their search space, of the newest study of each model and dataset:")
+    for line in [*found.boundaries(), *(f"note: {note}" for note in found.evidence.notes)]:
         print(f"  {line}")
     return 0
 

@@ -35,26 +35,21 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
     return "lower" if share <= NEAR and not starts_at_one else None
 
 
-def boundary_advice(
-    label: str, params: Mapping[str, float], space: Mapping[str, Dimension], importance: Mapping[str, float]
-) -> list[str]:
-    """A sentence for every hyperparameter that lies at an end of its range, the most important one first.
+def boundary_advice(label: str, params: Mapping[str, float], space: Mapping[str, Dimension]) -> list[str]:
+    """A sentence for every hyperparameter that lies at an end of its range, by name.
 
     Args:
         label: of what the parameters are, as ``TFT_Q on heat``.
         params: chosen values.
         space: hyperparameter -> what it was drawn from.
-        importance: hyperparameter -> share of the importance for MAE, 0 to 1; empty where it is not known.
     """
     sentences = []
-    for name in sorted(space, key=lambda name: (-importance.get(name, 0), name)):
-        end = end_reached(params[name], space[name]) if name in params else None
+    for name in sorted(set(space) & set(params)):
+        end, kind = end_reached(params[name], space[name]), "choices" if isinstance(space[name], Choice) else "range"
         if end:
-            kind = "choices" if isinstance(space[name], Choice) else "range"
-            known = f" ({importance[name]:.0%} of the importance for MAE)" if name in importance else ""
             sentences.append(
                 f"{label}: {name} {params[name]:.3g} lies at the {end} end of its {kind} ({in_words(space[name])}); "
-                f"widen it and search on{known}"
+                "widen it and search on"
             )
     return sentences
 

@@ -75,7 +75,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "results", "benchmark_table", "study_history", "search_space", "figures",
     },
     "thesis_command": {"options", "paths", "thesis"},
-    "analysis_report": {"errors", "paths", "data", "search_space", "storage", "optuna_figures", "analysis", "figures", "thesis"},
+    "analysis_report": {
+        "paths", "data", "search_space", "storage", "optuna_figures", "analysis", "figures", "thesis",
+    },
     "analysis_command": {"options", "paths", "analysis", "analysis_report"},
     "retrain": {
         "errors", "paths", "settings", "forecasts", "metrics", "data", "families", "baselines", "statistics", "results",
@@ -107,10 +109,13 @@ HEAVY: dict[str, set[str]] = {
     "darts": {"families"},
     "neuralforecast": {"families"},
     "papermill": {"headless", "runs"},
-    "matplotlib": {"figures", "thesis", "family_figures", "family_report", "explore_figure", "explore_widgets"},
+    "matplotlib": {
+        "figures", "thesis", "family_figures", "family_report", "explore_figure", "explore_widgets", "optuna_figures",
+        "analysis_report",
+    },
     "lightgbm": {"opponents"},
     "sklearn": {"opponents"},
-}
+}  # fmt: skip
 
 MAX_LINES = 300
 

@@ -49,8 +49,9 @@ def made_up_study(model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, 
         "optimization_date": "2026-01-01", "provenance": {"data": data, "preset": "laptop", "device": "cpu"},
     } | result  # fmt: skip
     history = StudyHistory(
-        Path("study.db"), tuple(trials), {"lr": FloatRange(0.001, 1, log=True)}, {"mae": {"lr": 1.0}, "picp_penalty": {"lr": 0.25}}
-    )
+        Path("study.db"), tuple(trials), {"lr": FloatRange(0.001, 1, log=True)},
+        {"mae": {"lr": 1.0}, "picp_penalty": {"lr": 0.25}},
+    )  # fmt: skip
     run = RunPaths(Path("runs"), model, "tiny", "1")
     return Study(run.best_params, found, run, history)
 
