@@ -138,9 +138,10 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
     """What the studies of each ``model`` or ``dataset`` found and cost, a row each.
 
     Shares of failed and stopped trials and seconds per trial are of the finished trials of those studies that say how
-    many they had. ``improved`` and ``covered`` count studies that reach `IMPROVEMENT_PERCENT` and `PICP_RANGE`. By
-    dataset the ``best`` model is that with the lowest MAE among those whose PICP lies in that range, or among all where
-    none does.
+    many they had. ``median improvement`` is in percent; ``improved`` and ``covered`` count studies that reach
+    `IMPROVEMENT_PERCENT` and `PICP_RANGE`. By dataset, ``data`` is its fingerprint, ``until`` the last day of the
+    validation split, and the ``best`` model that with the lowest MAE among those whose PICP lies in that range, or
+    among all where none does.
     """
     rows = []
     for _, group in studies.table.groupby(SUMMARIES[by], sort=True):
@@ -152,21 +153,21 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
         row = {
             by: first[by],
             "source": first["source"],
-            **({"data": first["sha256"][:12], "validation until": first["val_end"][:10]} if by == "dataset" else {}),
+            **({"data": first["sha256"][:12], "until": first["val_end"][:10]} if by == "dataset" else {}),
             "preset": first["preset"],
             "studies": len(group),
-            "trials": group["trials"].sum(),
-            "failed_percent": _percent(known["failed"].sum(), finished),
-            "stopped_percent": _percent(known["stopped"].sum(), finished),
+            "trials": group["trials"].sum(min_count=1),
+            "failed %": _percent(known["failed"].sum(), finished),
+            "stopped %": _percent(known["stopped"].sum(), finished),
             "hours": group["hours"].sum(min_count=1),
-            "seconds_per_trial": 3600 * timed["hours"].sum() / counted if counted else math.nan,
-            "improvement_median": group["improvement"].median(),
+            "s per trial": 3600 * timed["hours"].sum() / counted if counted else math.nan,
+            "median improvement": group["improvement"].median(),
             "improved": int((group["improvement"] >= IMPROVEMENT_PERCENT).sum()),
             "covered": int(group["picp"].between(*PICP_RANGE).sum()),
         }
         if by == "dataset":
             best = group.assign(outside=~group["picp"].between(*PICP_RANGE)).sort_values(["outside", "mae"]).iloc[0]
-            row |= {"best": best["model"], "best_mae": best["mae"], "best_picp": best["picp"]}
+            row |= {"best": best["model"], "its mae": best["mae"], "its picp": best["picp"]}
         rows.append(row)
     return pd.DataFrame(rows).set_index(by)
 

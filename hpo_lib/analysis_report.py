@@ -1,9 +1,11 @@
 """What ``hpo analyze`` and `notebooks/analysis.ipynb` show of all studies: tables, figures, advice, what is missing."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from IPython.display import Image
 from matplotlib.figure import Figure
 
 from hpo_lib import paths
@@ -15,8 +17,8 @@ from hpo_lib.storage import read_study
 from hpo_lib.thesis.build import PICTURES, drawn
 from hpo_lib.thesis.evidence import Evidence, gather_studies
 
-DPI = 130
-"""Of figures on a screen; those in files have more."""
+DPI = 120
+"""Of the pictures: a screen shows a pixel for each of theirs."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,15 @@ class Analysis:
     studies: Studies
     evidence: Evidence
 
-    def picture(self, name: str) -> Figure | None:
+    def picture(self, name: str) -> Image | None:
         """A figure of `PICTURES`; where no study holds what it shows, a sentence that says so, and None."""
         figure = drawn(name, self.evidence)
         if figure is None:
             print(f"{PICTURES[name].shows}: no study here holds what this figure shows.")
-        else:
-            figure.set_dpi(DPI)
-        return figure
+            return None
+        return _image(figure)
 
-    def explored(self) -> Iterator[Figure]:
+    def explored(self) -> Iterator[Image]:
         """Per study with its storage: slices of both objectives over each hyperparameter, and parallel coordinates."""
         from hpo_lib.optuna_figures import explored  # with optuna, only where it draws
 
@@ -48,8 +49,7 @@ class Analysis:
             stored = read_study(study.run) if study.history else None
             if stored is not None:
                 for figure in explored(stored, f"{study.model} on {study.dataset}, {study.run.job_id}", study.unit):
-                    figure.set_dpi(DPI)
-                    yield finished(figure, str(study.data["source"]))
+                    yield _image(finished(figure, str(study.data["source"])))
 
     def boundaries(self) -> list[str]:
         """Advice on every chosen value that lies at an end of its search space."""
@@ -99,3 +99,10 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         Studies(studies.table, (*told, *studies.notes)),
         Evidence(evidence.studies, (), evidence.specs, (*missing, *lacking)),
     )
+
+
+def _image(figure: Figure) -> Image:
+    """A figure as a picture, which Jupyter shows whatever matplotlib's backend is."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI, bbox_inches="tight")
+    return Image(stream.getvalue())  # type: ignore[no-untyped-call]

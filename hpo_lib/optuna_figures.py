@@ -69,7 +69,9 @@ def explored(study: optuna.Study, label: str, unit: str) -> Iterator[Figure]:
             if axes.get_xlabel() in whole:
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure = slices[0].figure
-        figure.axes[-1].yaxis.label.set_size(9)  # of the colour bar
+        bar = figure.axes[-1].yaxis
+        bar.label.set_size(9)
+        bar.set_major_locator(MaxNLocator(integer=True))
         figure.suptitle(f"{label}: {name} of each trial", fontsize=10)
         yield figure
     with quiet_optuna(), mpl.rc_context({"figure.figsize": (11, 3.8), "figure.constrained_layout.use": True}):

@@ -1,6 +1,7 @@
 """All studies in one table, and the verdict on them: from files as studies write them, and from old and broken ones."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.analysis import improvement_report, load_studies, write_studies
+from hpo_lib.analysis import improvement_report, load_studies, summary, write_studies
+from hpo_lib.analysis_report import analyse
 from hpo_lib.cli import main
 from hpo_lib.errors import InputError
-from hpo_lib.paths import RunPaths
+from hpo_lib.paths import DATASETS_DIR, EXAMPLE_RUNS, RunPaths
 from hpo_lib.results import TrialRecord, study_result, write_json
 
 DATA = {"source": "csv", "sha256": "a" * 64, "train_end": "2017-12-31", "val_end": "2018-12-31"}
@@ -44,10 +46,12 @@ def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path) -> None:
     expected = {
         "dataset": "heat", "model": "NHITS_Q", "job_id": "a", "status": "complete", "source": "csv", "preset": "laptop",
         "trials": 2.0, "failed": 1.0, "hours": 1.0, "mae_default": 0.2, "mae": 0.18, "picp_default": 60.0, "picp": 81.0,
-        "winkler": 0.5, "schema": 2, "file": str(file), "params": "{'lr': 0.01}",
+        "winkler": 0.5, "schema": 2, "file": str(file), "params": "{'lr': 0.01}", "causes": "1 x ValueError: NaN",
+        "stopped": 0.0, "stopped_percent": 0.0,
     }  # fmt: skip
     assert {key: row[key] for key in expected} == expected
     assert row["improvement"] == pytest.approx(10.0)
+    assert row["failed_percent"] == pytest.approx(100 / 3)
     assert np.isnan(row["rmse"])
 
 
@@ -108,6 +112,85 @@ def test_when_a_model_has_several_studies_then_the_newest_counts(tmp_path) -> No
     assert "1 of 1 models: NHITS_Q +10.0 %" in line
 
 
+def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_and_counts_the_good_ones(
+    tmp_path,
+) -> None:
+    # Each has two complete trials and a failed one, and took an hour.
+    save(tmp_path, "NHITS_Q", "a", 0.18)
+    save(tmp_path, "NHITS_Q", "b", 0.16, picp=90.0, dataset="water_centrum")
+    save(tmp_path, "NHITS_Q", "c", 0.198, dataset="water_tommerby")
+    save(tmp_path, "NHITS_Q", "quick", 0.1, preset="test")
+    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}}
+    (tmp_path / "best_params_NHITS_Q_heat.json").write_text(json.dumps(old), encoding="utf-8")
+    table = summary(load_studies(tmp_path), "model").set_index("preset", append=True)
+    assert [preset for _, preset in table.index] == ["laptop", "test", "unknown"]
+    row = table.loc[("NHITS_Q", "laptop")]
+    assert (row["studies"], row["trials"], row["hours"]) == (3, 6, 3.0)
+    assert row["failed %"] == pytest.approx(100 / 3)
+    assert row["stopped %"] == 0
+    assert row["s per trial"] == pytest.approx(1200)
+    assert row["median improvement"] == pytest.approx(10.0)
+    assert (row["improved"], row["covered"]) == (2, 2)
+    assert table.loc[("NHITS_Q", "unknown"), ["trials", "failed %", "hours", "s per trial"]].isna().all()
+
+
+def test_when_a_dataset_is_summed_up_then_the_best_model_covers_and_other_data_stands_apart(tmp_path) -> None:
+    save(tmp_path, "NHITS_Q", "a", 0.18)
+    save(tmp_path, "TFT_Q", "a", 0.17, picp=86.0)
+    save(tmp_path, "TIMESNET_Q", "a", 0.16, data={"sha256": "b" * 64})
+    first, other = summary(load_studies(tmp_path), "dataset").to_dict("records")
+    assert (first["data"], first["until"], first["studies"]) == ("a" * 12, "2018-12-31", 2)
+    assert (first["best"], first["its mae"], first["its picp"]) == ("NHITS_Q", 0.18, 81.0)
+    assert (other["best"], other["studies"]) == ("TIMESNET_Q", 1)
+
+
+def test_when_no_model_covers_then_the_best_one_has_the_lowest_error(tmp_path) -> None:
+    save(tmp_path, "NHITS_Q", "a", 0.18, picp=70.0)
+    save(tmp_path, "TFT_Q", "a", 0.17, picp=60.0)
+    assert summary(load_studies(tmp_path), "dataset")["best"].tolist() == ["TFT_Q"]
+
+
+def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_lacks(tmp_path, capsys) -> None:
+    file = save(tmp_path, "TFT_Q", "a", 0.18, data={"unit": "kWh/h"})
+    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}}
+    old_file = tmp_path / "best_params_NHITS_Q_heat.json"
+    old_file.write_text(json.dumps(old), encoding="utf-8")
+    begun = RunPaths(tmp_path, "TIMESNET_Q", "heat", "b")
+    begun.folder.mkdir()
+    begun.sqlite.touch()
+    found = analyse(str(tmp_path))
+    assert len(found.studies.table) == 2
+    assert found.studies.notes == ("TIMESNET_Q_heat_b: no trial is complete yet, so it is not in the table.",)
+    passed_over, lacking = found.evidence.notes
+    assert passed_over == f"Passed over {old_file}: written before predictions and provenance were stored."
+    assert lacking.startswith(f"{file}: its storage is not among the files")
+    assert found.picture("pareto_fronts") is not None
+    assert found.picture("optimisation_history") is None
+    assert "Optimisation history and hypervolume: no study here holds" in capsys.readouterr().out
+    assert list(found.explored()) == []
+    assert found.boundaries() == ["No chosen value is known to lie at an end of its search space."]
+
+
+def test_when_there_are_old_studies_alone_then_the_analysis_is_their_table(tmp_path) -> None:
+    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}}
+    (tmp_path / "best_params_NHITS_Q_heat.json").write_text(json.dumps(old), encoding="utf-8")
+    found = analyse(str(tmp_path))
+    assert len(found.studies.table) == 1
+    assert all(found.picture(name) is None for name in ("pareto_fronts", "parameter_importance", "cost"))
+
+
+def test_when_a_study_is_stored_then_its_explored_space_and_the_ends_it_reached_are_shown(tmp_path) -> None:
+    shutil.copytree(EXAMPLE_RUNS / "TFT_Q_heat", tmp_path / "TFT_Q_heat")
+    found = analyse(str(tmp_path), model="TFT_Q", dataset=str(DATASETS_DIR / "heat.toml"))
+    assert found.evidence.notes == ()
+    assert [line.split(";")[0] for line in found.boundaries()] == [
+        "TFT_Q on heat: hidden_size 256 lies at the upper end of its choices (32, 64, 128, 256)",
+        "TFT_Q on heat: num_attention_heads 8 lies at the upper end of its choices (2, 4, 8)",
+    ]
+    slices_of_mae, slices_of_picp, lines = found.explored()
+    assert all(picture.data.startswith(b"\x89PNG") for picture in (slices_of_mae, slices_of_picp, lines))
+
+
 def test_when_studies_are_consolidated_then_parquet_and_csv_hold_the_same_table(tmp_path) -> None:
     save(tmp_path / "runs", "NHITS_Q", "a", 0.18)
     save(tmp_path / "runs", "TFT_Q", "a", 0.19, dataset="water_centrum")
@@ -127,6 +210,11 @@ def test_when_the_commands_are_called_then_they_show_and_write_the_studies(tmp_p
     assert "winter" in shown
     assert "summer" not in shown
     assert "not reached, 1 of 1 models" in shown
+    by_model, by_dataset = shown.split("By model:\n")[1].split("By dataset:\n")
+    assert "NHITS_Q" in by_model
+    assert "33.333" in by_model
+    assert "aaaaaaaaaaaa" in by_dataset
+    assert "No chosen value is known to lie at an end of its search space." in shown
     assert main(["consolidate", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert "studies.parquet (2 studies)" in capsys.readouterr().out
 

@@ -160,6 +160,19 @@ def test_when_papermill_runs_the_explorer_then_it_reads_the_examples(root: Path,
 
 
 @pytest.mark.slow
+def test_when_papermill_runs_the_analysis_then_it_shows_the_examples_of_a_dataset(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.ipynb"
+    run = papermill(
+        root, out, "analysis.ipynb", runs_dir=str(EXAMPLE_RUNS), dataset="heat", model="TFT_Q", out=str(tmp_path)
+    )
+    assert run.returncode == 0, run.stderr
+    shown = outputs(nbformat.read(out, as_version=4))
+    assert shown.count('"image/png"') == 7  # front, history, importance, two slices, parallel coordinates, cost
+    assert "TFT_Q on heat: hidden_size 256 lies at the upper end" in shown
+    assert pd.read_parquet(tmp_path / "studies.parquet")["model"].tolist() == ["TFT_Q"]
+
+
+@pytest.mark.slow
 def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(
     root: Path, tmp_path: Path
 ) -> None:
