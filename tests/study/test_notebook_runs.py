@@ -28,7 +28,7 @@ KEYS = {
 
 
 def papermill(
-    root: Path, out: Path, notebook: str = "hpo_template.ipynb", **parameters: str
+    root: Path, out: Path, notebook: str = "hpo_template.ipynb", /, **parameters: str
 ) -> subprocess.CompletedProcess[str]:
     """``papermill notebooks/... out.ipynb -p ...`` from the repository's root, outside any Slurm job."""
     given = [word for name, value in parameters.items() for word in ("-p", name, value)]
