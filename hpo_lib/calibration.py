@@ -144,7 +144,8 @@ def conformal_quantile(
     order = np.argsort(scores, axis=0)
     reached = np.cumsum(weights[order], axis=0) >= needed - 1e-9
     rank = np.where(reached.any(axis=0), reached.argmax(axis=0), len(scores) - 1)
-    return np.take_along_axis(scores, np.take_along_axis(order, rank[None], axis=0), axis=0)[0]
+    chosen = np.take_along_axis(order, rank[None], axis=0)
+    return np.asarray(np.take_along_axis(scores, chosen, axis=0)[0])
 
 
 def _margin(scores: np.ndarray, per_hour: bool, weights: np.ndarray | None = None) -> np.ndarray:
