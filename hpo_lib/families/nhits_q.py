@@ -24,9 +24,7 @@ class HourlyRateNHiTS(NHiTSModel):
         covariates = train_sample.past_covariates
         columns = 1 + (0 if covariates is None else covariates.shape[1])
         hours = [2**stack for stack in reversed(range(self.num_stacks))]
-        rates = [rate * columns for rate in hours[:-1]] + [
-            1
-        ]  # darts asks for 1 last, and reads what falls on the hours
+        rates = [rate * columns for rate in hours[:-1]] + [1]  # darts insists on 1 last; only whole hours are read
         self.n_freq_downsample = tuple((rate,) * self.num_blocks for rate in rates)
         self.pooling_kernel_sizes = ((1,) * self.num_blocks,) * self.num_stacks
         module: PLForecastingModule = super()._create_model(train_sample)
