@@ -20,7 +20,7 @@ from hpo_lib.errors import InputError, choices
 from hpo_lib.families import family_names, get_family
 from hpo_lib.families.base import RECIPES, Family, Params
 from hpo_lib.forecasts import QuantileForecasts
-from hpo_lib.opponents import get_opponent, opponent_names
+from hpo_lib.opponents import chronos2, get_opponent, opponent_names
 from hpo_lib.parameters import FoundParameters, best_parameters, default_parameters, parameters_from_file
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.provenance import code_provenance, data_provenance
@@ -46,6 +46,7 @@ class Plan:
         refit: train once more on training and validation split together, with what validation chose.
         runs_dir: where the studies' records lie.
         out: where forecasts and tables are written.
+        chronos2: folder of a pretrained Chronos-2, which then is one more opponent.
     """
 
     dataset: Dataset
@@ -57,6 +58,7 @@ class Plan:
     refit: bool
     runs_dir: Path
     out: Path
+    chronos2: Path | None = None
 
     def __post_init__(self) -> None:
         for model in self.models:
@@ -100,6 +102,7 @@ def make_plan(
     data_dir: str = "",
     runs_dir: str = "",
     out: str = "",
+    chronos2: str = "",
 ) -> Plan:
     """A plan from what a user gives: names and folders as text, empty for the default.
 
@@ -119,6 +122,7 @@ def make_plan(
         refit=refit,
         runs_dir=settings.runs_dir,
         out=Path(out).expanduser() if out else BENCHMARK_DIR,
+        chronos2=Path(chronos2).expanduser() if chronos2 else None,
     )
 
 
@@ -228,6 +232,9 @@ def _opponents(plan: Plan) -> Iterator[_Task]:
         for seed in seeds:
             key = {"refit": plan.refit, "quick": plan.is_test, "data": data}
             yield _Task(name, "own", seed, key, partial(_opponent, plan, name, seed))
+    if plan.chronos2 is not None:
+        key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
+        yield _Task(chronos2.NAME, "own", FIRST_SEED, key, partial(_pretrained, dataset, plan.chronos2))
 
 
 def _naive(dataset: Dataset, lag: int) -> Outcome:
@@ -238,6 +245,11 @@ def _naive(dataset: Dataset, lag: int) -> Outcome:
 def _opponent(plan: Plan, name: str, seed: int) -> Outcome:
     fitted = get_opponent(name).fit(plan.dataset, seed=seed, refit=plan.refit, quick=plan.is_test)
     return fitted.validation, fitted.predict(plan.dataset.frame, plan.dataset.test_origins), fitted.best_step
+
+
+def _pretrained(dataset: Dataset, folder: Path) -> Outcome:
+    model = chronos2.zero_shot(dataset, folder)
+    return model.validation, model.predict(dataset.frame, dataset.test_origins), model.best_step
 
 
 def _seeds(plan: Plan) -> range:

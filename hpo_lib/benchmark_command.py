@@ -30,6 +30,7 @@ def add_to(add: options.Add) -> None:
     option("--calibration-days", type=int, default=0, help="window of the rolling mode (default: 28)")
     option("--per-hour", action="store_true", help="calibrate each hour ahead by itself")
     option("--blend", choices=("equal", "weighted"), default="equal", help="weights: equal, or fitted on validation")
+    option("--chronos2", default="", metavar="DIR", help="folder of a pretrained Chronos-2: one more opponent")
     option("--out", default="", help=f"where forecasts and tables go (default: {paths.BENCHMARK_DIR.name}/)")
     options.add_folders(benchmark)
 
@@ -43,7 +44,8 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     # A mistyped mode is told now, not after the trainings.
     calibration = Calibration(arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour)
     names = (
-        "dataset", "models", "params", "preset", "recipe", "test", "seeds", "refit", "data_dir", "runs_dir", "out"
+        "dataset", "models", "params", "preset", "recipe", "test", "seeds", "refit", "data_dir", "runs_dir", "out",
+        "chronos2",
     )  # fmt: skip
     plan = make_plan(**{name: getattr(arguments, name) for name in names})
     print(banner(plan.dataset))

@@ -106,7 +106,7 @@ HEAVY: dict[str, set[str]] = {
     "optuna": {"study", "storage", "presence", "trials", "optuna_figures", "claims", "study_history"},
     "torch": {"families", "settings", "provenance"},
     "pytorch_lightning": {"families"},
-    "darts": {"families"},
+    "darts": {"families", "opponents"},
     "neuralforecast": {"families"},
     "papermill": {"headless", "runs"},
     "matplotlib": {

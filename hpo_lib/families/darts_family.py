@@ -89,7 +89,7 @@ class DartsFamily(Family):
             torch.cuda.empty_cache()  # several workers may share the GPU
         source = WindowSource.build(dataset, dataset.frame, scaling, recipe, calendar_as_past=self.calendar_as_past)
         learning_rate = float(params["lr"])
-        with _quiet_libraries():
+        with quiet_libraries():
             model = self.create_model(
                 params,
                 {
@@ -272,7 +272,7 @@ def _n_weights(weights: Iterable[torch.Tensor]) -> int:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Silence what Lightning, darts and neuralforecast print per training; errors still come through."""
     loggers = [
         logging.getLogger(name) for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "darts")

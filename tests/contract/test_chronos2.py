@@ -1,0 +1,117 @@
+"""The zero-shot opponent: what it may see, and what it says of a folder that does not hold the model.
+
+The network here is a real Chronos-2 of darts, but tiny and untrained, saved as the published one is.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from darts.models.forecasting.chronos2_model import _Chronos2Module
+from safetensors.torch import save_file
+
+from hpo_lib.benchmark import Plan, run_benchmark
+from hpo_lib.benchmark_runs import load_trainings
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.errors import InputError
+from hpo_lib.families.base import Forecaster
+from hpo_lib.opponents.chronos2 import checked_folder, zero_shot
+
+ORIGIN = 2200
+
+SIZE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+CHRONOS = {
+    "context_length": 256, "output_patch_size": 16, "input_patch_size": 16, "input_patch_stride": 16,
+    "quantiles": [0.05, 0.1, 0.5, 0.9, 0.95], "use_reg_token": True, "use_arcsinh": True, "max_output_patches": 4,
+    "time_encoding_scale": 256,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(3)
+    module = _Chronos2Module(**SIZE, chronos_config=CHRONOS, input_chunk_length=HISTORY, output_chunk_length=HORIZON)
+    found = tmp_path_factory.mktemp("chronos2")
+    (found / "config.json").write_text(json.dumps({**SIZE, "chronos_config": CHRONOS}))
+    save_file(module.state_dict(), found / "model.safetensors")
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path, tiny_dataset: Dataset) -> Forecaster:
+    return zero_shot(tiny_dataset, folder)
+
+
+def changed(dataset: Dataset, columns: list[str], rows: slice) -> pd.DataFrame:
+    frame = dataset.frame.copy()
+    for column in columns:
+        frame.iloc[rows, frame.columns.get_loc(column)] *= -3
+        frame.iloc[rows, frame.columns.get_loc(column)] += 7
+    return frame
+
+
+def forecast(model: Forecaster, frame: pd.DataFrame) -> np.ndarray:
+    return model.predict(frame, np.array([ORIGIN])).values
+
+
+def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(model, tiny_dataset) -> None:
+    known = [tiny_dataset.spec.target, *tiny_dataset.past]
+    calendar = list(tiny_dataset.future)
+    expected = forecast(model, tiny_dataset.frame)
+    for columns, rows, moves in (
+        (known, slice(ORIGIN + 1, None), False),
+        (known, slice(ORIGIN, ORIGIN + 1), True),
+        (known + calendar, slice(0, ORIGIN - HISTORY + 1), False),
+        (calendar, slice(ORIGIN + 1, ORIGIN + 1 + HORIZON), True),
+        (calendar, slice(ORIGIN + 1 + HORIZON, None), False),
+    ):
+        found = forecast(model, changed(tiny_dataset, columns, rows))
+        assert (found != expected).any() == moves, (columns, rows)
+
+
+def test_when_the_unit_changes_then_the_forecast_does_so_too(folder: Path, tiny_dataset) -> None:
+    frame = tiny_dataset.frame.copy()
+    frame[tiny_dataset.spec.target] *= 1000
+    model = zero_shot(tiny_dataset, folder)
+    larger = zero_shot(Dataset(**{**tiny_dataset.__dict__, "frame": frame}), folder)
+    assert forecast(larger, frame) == pytest.approx(1000 * forecast(model, tiny_dataset.frame), rel=1e-3)
+
+
+def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_replace_it(
+    folder: Path, tiny_dataset, tmp_path: Path
+) -> None:
+    plan = Plan(
+        dataset=tiny_dataset, models=(), params="default", preset="test", recipe="standard", seeds=1, refit=True,
+        runs_dir=tmp_path, out=tmp_path / "out", chronos2=folder,
+    )  # fmt: skip
+    said: list[str] = []
+    run_benchmark(plan, say=said.append)
+    run_benchmark(plan, say=said.append)
+    assert said[-1].endswith("CHRONOS2 own seed 42: stored")
+    (training,) = load_trainings(plan.paths, tiny_dataset)["CHRONOS2", "own"]
+    assert training.key["weights"] == checked_folder(folder)
+    assert len(training.test.origins) == len(tiny_dataset.test_origins)
+    weights = (folder / "model.safetensors").read_bytes()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_bytes((folder / "config.json").read_bytes())
+    (other / "model.safetensors").write_bytes(weights[:-4] + b"\0\0\0\0")
+    plan = Plan(**{**plan.__dict__, "chronos2": other})
+    run_benchmark(plan, say=said.append)
+    assert any("CHRONOS2" in line and "was removed" in line for line in said)
+
+
+def test_when_the_folder_does_not_hold_the_model_then_the_error_says_what_and_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"config\.json: not found, .*`hf download amazon/chronos-2 --local-dir "):
+        checked_folder(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "config.json").write_text('{"d_model": 3}')
+    with pytest.raises(InputError, match=r"config\.json: is not the configuration of a Chronos-2 .*chronos_config"):
+        checked_folder(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"chronos_config": {**CHRONOS, "context_length": 100}}))
+    with pytest.raises(InputError, match=r"from 100 hours, expected one that has 0\.1, 0\.5, 0\.9 and reads 168 hours"):
+        checked_folder(tmp_path)
