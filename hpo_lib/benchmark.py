@@ -6,14 +6,22 @@ the same parameters, budget and data is not done again, so an interrupted benchm
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hpo_lib import metrics
 from hpo_lib.baselines import SEASONAL_LAGS, seasonal_naive
-from hpo_lib.benchmark_runs import Training, check_same_data, data_key, drop_others, is_stored, store_training
+from hpo_lib.benchmark_runs import (
+    Training,
+    check_same_data,
+    data_key,
+    drop_others,
+    is_stored,
+    store_training,
+    stored_twin,
+)
 from hpo_lib.data.load import Dataset, load_dataset
 from hpo_lib.data.registry import load_spec
 from hpo_lib.errors import InputError, choices
@@ -169,6 +177,11 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
         for file in drop_others(plan.paths, task.model, task.params, task.key):
             notes.append(f"{file.name} was made with other parameters or another budget and was removed.")
             say(f"note: {notes[-1]}")
+        twin = stored_twin(plan.paths, task.model, task.seed, task.key)
+        if twin is not None:
+            store_training(plan.paths, replace(twin, params=task.params))
+            say(f"{where}: the same training as {twin.params}")
+            continue
         begun = time.monotonic()
         validation, test, best_step = task.train()
         record = {"best_step": best_step, "seconds": time.monotonic() - begun, **origin}

@@ -64,6 +64,14 @@ def is_stored(paths: BenchmarkPaths, model: str, params: str, seed: int, key: Ma
     return record is not None and record["key"] == _as_json(key) and all(file.is_file() for file in files)
 
 
+def stored_twin(paths: BenchmarkPaths, model: str, seed: int, key: Mapping[str, Any]) -> Training | None:
+    """The same training under another label, where there is one: what a study chose may be the defaults."""
+    for record in map(_record, paths.records(model)):
+        if record is not None and record["seed"] == seed and is_stored(paths, model, record["params"], seed, key):
+            return _load(paths, record)
+    return None
+
+
 def drop_others(paths: BenchmarkPaths, model: str, params: str, key: Mapping[str, Any]) -> list[Path]:
     """Remove what was trained for this row with another key, whatever its seed: a row is one configuration.
 
@@ -105,12 +113,17 @@ def load_trainings(paths: BenchmarkPaths, dataset: Dataset) -> dict[tuple[str, s
         record = _record(file)
         if record is None:
             raise InputError(f"{file}: is no complete record; remove it and run the benchmark again")
-        names = record["model"], record["params"], record["seed"]
-        validation, test = (load_predictions(paths.forecasts(*names, split)) for split in SPLITS)
-        rows.setdefault(names[:2], []).append(Training(*names, record["key"], validation, test, record))
+        training = _load(paths, record)
+        rows.setdefault((training.model, training.params), []).append(training)
     if not rows:
         raise InputError(f"{paths.folder}: holds no finished training; run `hpo benchmark` first")
     return {row: sorted(trainings, key=lambda training: training.seed) for row, trainings in rows.items()}
+
+
+def _load(paths: BenchmarkPaths, record: Mapping[str, Any]) -> Training:
+    names = record["model"], record["params"], record["seed"]
+    validation, test = (load_predictions(paths.forecasts(*names, split)) for split in SPLITS)
+    return Training(*names, record["key"], validation, test, record)
 
 
 def _record(file: Path) -> dict[str, Any] | None:

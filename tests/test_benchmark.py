@@ -154,6 +154,21 @@ def test_when_a_row_gets_other_parameters_then_its_old_trainings_are_removed_and
     assert set(rows) == {*OWN, ("NHITS_Q", "default")}
 
 
+def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_over(finished, tmp_path) -> None:
+    plan, said = copied(finished, tmp_path), []
+    own = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
+    marked = QuantileForecasts(own[1].test.values + 1000, own[1].test.actual, own[1].test.origins)
+    store_training(plan.paths, dataclasses.replace(own[1], params="best", test=marked))
+    for seed in (42, 43):
+        plan.paths.record("LIGHTGBM_Q", "own", seed).unlink()
+    run_benchmark(plan, say=said.append)
+    assert said[-1] == "[5/5] LIGHTGBM_Q own seed 43: the same training as best"
+    again = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
+    assert [t.params for t in again] == ["own", "own"]
+    assert again[0].test.values == pytest.approx(own[0].test.values, abs=0)  # of another seed: trained
+    assert again[1].test.values == pytest.approx(marked.values, rel=1e-6)
+
+
 def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path) -> None:
     plans = [
         quick_plan(tiny_dataset, tmp_path, preset=preset, recipe=recipe, refit=refit)
