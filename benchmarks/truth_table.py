@@ -21,8 +21,11 @@ from hpo_lib.benchmark import make_plan
 from hpo_lib.benchmark_table import make_tables
 from hpo_lib.calibration import Calibration
 
-TRIALS = {"NHITS_Q": 24, "TFT_Q": 7, "TIMESNET_Q": 4}
-"""Trials of a study: what two cores do in an afternoon."""
+TRIALS = {"NHITS_Q": 20, "TFT_Q": 5, "TIMESNET_Q": 3}
+"""Trials of a study: what two cores do in an afternoon. None is stopped early, which would leave too few complete
+ones in studies as small as these (docs/performance.md)."""
+
+SAMPLER_SEEDS = {"NHITS_Q": 7, "TFT_Q": 42, "TIMESNET_Q": 42}
 
 SEEDS = {"NHITS_Q": 3, "TFT_Q": 2, "TIMESNET_Q": 1}
 """Trainings whose quantiles are averaged; the opponents get as many as the first family."""
@@ -44,7 +47,8 @@ def main() -> None:
     for dataset in arguments.datasets if not arguments.tables_only else ():
         for model, trials in TRIALS.items():
             one = ["--model", model, "--dataset", dataset, *folders]
-            hpo("run", *one, "--trials", str(trials), "--job-id", arguments.job_id)
+            study = ["--trials", str(trials), "--seed", str(SAMPLER_SEEDS[model]), "--no-early-stopping"]
+            hpo("run", *one, *study, "--job-id", arguments.job_id)
             seeds = ["--seeds", str(SEEDS[model]), "--out", arguments.out]
             hpo("benchmark", *one, *seeds, "--params", "both", "--refit")
             hpo("benchmark", *one, *seeds, "--params", "default", "--recipe", "plain", "--seeds", "1")
@@ -59,34 +63,63 @@ def hpo(*command: str) -> None:
 
 
 def markdown(dataset: str, arguments: argparse.Namespace) -> Iterator[str]:
-    """The table of one dataset: scores of the mean of the seeds, with 95 % bootstrap intervals (blocks of 7 days)."""
+    """The tables of one dataset: what was gained by what, then all scores."""
     common = {"data_dir": arguments.data_dir, "preset": arguments.preset, "out": arguments.out}
     plans = {
         "standard": make_plan(dataset, refit=True, **common),
         "plain": make_plan(dataset, recipe="plain", **common),
     }
-    tables = [
-        make_tables(plan.paths, plan.dataset, Calibration(), fit_blend_weights=True)["table"].assign(recipe=recipe)
+    made = {
+        recipe: make_tables(plan.paths, plan.dataset, Calibration(), fit_blend_weights=True)
         for recipe, plan in plans.items()
         if plan.paths.folder.is_dir()
-    ]
-    table = pd.concat(tables)
-    families = table["model"].isin([*TRIALS])
-    table = table[(table["recipe"] == "standard") | families]
+    }
+    table = pd.concat(tables["table"].assign(recipe=recipe) for recipe, tables in made.items())
     spec = plans["standard"].dataset.spec
-    yield f"\n{spec.name}, {spec.unit}, {table['days'].iloc[0]} forecast origins of the test split\n"
+    yield f"\n{spec.name}, {spec.unit}, {table['days'].iloc[0]} forecast origins of the test split"
+    yield from gains(table, made["standard"]["comparisons"])
+    yield from scores(table[(table["recipe"] == "standard") | table["model"].isin([*TRIALS])])
+
+
+def gains(table: pd.DataFrame, comparisons: pd.DataFrame) -> Iterator[str]:
+    """MAE of each family from the plain defaults to the tuned parameters, and what lies between it and LightGBM."""
+    raw = table[table["calibration"] == "none"].set_index(["model", "recipe", "params"])["mae"]
+    strong = raw["LIGHTGBM_Q", "standard", "own"]
+    yield "\n| family | plain defaults | defaults | tuned | by options | by search | tuned to LightGBM | p |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for model in [*TRIALS, "BLEND", "BLEND_ALL"]:
+        plain, default, best = (
+            raw.get((model, *key), float("nan"))
+            for key in (("plain", "default"), ("standard", "default"), ("standard", "best"))
+        )
+        changes = [
+            f"{100 * (new / old - 1):+.1f} %" for new, old in ((default, plain), (best, default), (best, strong))
+        ]
+        pair = comparisons[["first", "second"]].isin([f"{model} best", "LIGHTGBM_Q own"]).all(axis=1)
+        p = comparisons[pair & (comparisons["loss"] == "mae")]["p_value"]
+        cells = [
+            model,
+            *(f"{mae:.4g}" for mae in (plain, default, best)),
+            *changes,
+            f"{p.iloc[0]:.3f}" if len(p) else "",
+        ]
+        yield f"| {' | '.join(cells)} |".replace("+nan %", "").replace("nan", "")
+
+
+def scores(table: pd.DataFrame) -> Iterator[str]:
+    """The scores of the mean of the seeds, with 95 % bootstrap intervals (blocks of 7 days)."""
     scored = "MAE [95 %] | PICP [95 %] | Winkler [95 %] | pinball | validation MAE, PICP"
-    yield f"| model (seeds) | parameters | calibration | {scored} |"
+    yield f"\n| model (seeds) | parameters | calibration | {scored} |"
     yield "|---|---|---|---|---|---|---|---|"
     for _, row in table.iterrows():
         parameters = f"{row.params}, plain recipe" if row.recipe == "plain" else row.params
         seeds = "" if np.isnan(row.seeds) else f" ({row.seeds:.0f})"
-        scores = [
+        intervals = [
             f"{row[name]:{form}} [{row[f'{name}_low']:{form}}, {row[f'{name}_high']:{form}}]"
             for name, form in (("mae", ".4g"), ("picp", ".1f"), ("winkler", ".4g"))
         ]
         validation = f"{row.val_mae:.4g}, {row.val_picp:.1f}"
-        cells = [f"{row.model}{seeds}", parameters, row.calibration, *scores, f"{row.pinball:.4g}", validation]
+        cells = [f"{row.model}{seeds}", parameters, row.calibration, *intervals, f"{row.pinball:.4g}", validation]
         yield f"| {' | '.join(cells)} |"
 
 
