@@ -103,17 +103,20 @@ class Recipe:
             holds for a whole day once an hour instead of once.
         season_years: month and season are shown to models only where the training split covers this many years. From
             fewer a model cannot tell the season from whatever else changed.
+        same_hours: models with a future input get, beside each hour that is forecast, the target at the same hour of
+            the last day, of a week before, and on average over the week: all from their history, but in line with it.
     """
 
     level_hours: int
     daily_weight: int
     repeated_history: bool
     season_years: int
+    same_hours: bool
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "standard": Recipe(level_hours=24, daily_weight=8, repeated_history=False, season_years=2),
-    "plain": Recipe(level_hours=0, daily_weight=1, repeated_history=True, season_years=0),
+    "standard": Recipe(level_hours=24, daily_weight=8, repeated_history=False, season_years=2, same_hours=True),
+    "plain": Recipe(level_hours=0, daily_weight=1, repeated_history=True, season_years=0, same_hours=False),
 }
 """``plain`` is the seed document's setting."""
 

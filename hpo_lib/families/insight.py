@@ -14,7 +14,7 @@ from torch import nn
 
 from hpo_lib.families.base import Forecaster
 from hpo_lib.families.darts_family import DartsForecaster
-from hpo_lib.families.windows import WindowSource, future_columns, past_columns
+from hpo_lib.families.windows import SAME_HOURS, WindowSource, future_columns, past_columns
 from hpo_lib.forecasts import QuantileForecasts
 
 LEVEL_NAME = "level of the last {hours} h"
@@ -128,7 +128,7 @@ def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndar
     layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
     _, (history, future, attention) = _watch(trained, frame, origins, layers, lambda _, output: output[1].mean(dim=2))
-    known = future_columns(dataset, trained.scaling)
+    known = (*future_columns(dataset, trained.scaling), *(SAME_HOURS if trained.recipe.same_hours else ()))
     return FusionWeights((*past, *known), history, known, future, attention)
 
 

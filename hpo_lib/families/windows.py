@@ -21,8 +21,10 @@ from hpo_lib.families.base import Recipe
 LEVEL_FLOOR = 0.05
 """Smallest level that a window is divided by, as a share of the target's mean size over the training split."""
 
-
 HOURS_OF_A_YEAR = 8760
+
+SAME_HOURS = ("demand_24h_before", "demand_168h_before", "demand_mean_of_week")
+"""What the recipe's ``same_hours`` lays beside each hour that is forecast."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class WindowSource:
         repeated_history: as in `Recipe`. Without it and with ``calendar_as_past``, calendar columns read 0 before the
             last 24 rows, and those of ``told_once`` before the last row, which holds their mean over the forecast day.
         told_once: places among the future-known columns of those that say something about a whole day.
+        same_hours: as in `Recipe`: without ``calendar_as_past`` the future-known columns get those of `SAME_HOURS`
+            beside them. Along the history they hold the target itself.
         level: how windows are normalised by their recent level; None: they are not. With it the past covariates get a
             column more, the standardised logarithm of the level.
     """
@@ -122,6 +126,7 @@ class WindowSource:
     calendar_as_past: bool
     repeated_history: bool
     told_once: tuple[int, ...]
+    same_hours: bool
     target_mean: float
     target_std: float
     level: Level | None
@@ -139,6 +144,7 @@ class WindowSource:
             calendar_as_past=calendar_as_past,
             repeated_history=recipe.repeated_history,
             told_once=tuple(i for i, name in enumerate(future) if name in DAY_COLUMNS),
+            same_hours=recipe.same_hours,
             target_mean=float(scaling.mean[target]),
             target_std=float(scaling.std[target]),
             level=scaling.level,
@@ -160,15 +166,31 @@ class WindowSource:
         if self.level is not None:
             log = ((self._level(offset) / self.level.unit).log() - self.level.log_mean) / self.level.log_std
             past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
+        past_target = (self.target[history] - offset) * gain
+        before, ahead = None, None
         if self.calendar_as_past:
             past = torch.cat([past, self._calendar_along(history)], dim=2)
+        else:
+            before, ahead = self._known(history, horizon, past_target)
         return TorchTrainingBatch(
-            past_target=(self.target[history] - offset) * gain,
+            past_target=past_target,
             past_covariates=past,
-            historic_future_covariates=None if self.calendar_as_past else self.future[history],
-            future_covariates=None if self.calendar_as_past else self.future[horizon],
+            historic_future_covariates=before,
+            future_covariates=ahead,
             future_target=(self.target[horizon] - offset) * gain if with_target else None,
         )
+
+    def _known(
+        self, history: torch.Tensor, horizon: torch.Tensor, past_target: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The future-known columns along the history and along the horizon, with those of `SAME_HOURS`."""
+        before, ahead = self.future[history], self.future[horizon]
+        if not self.same_hours:
+            return before, ahead
+        days = past_target.view(len(past_target), HISTORY // HORIZON, HORIZON)
+        same_hours = torch.stack([days[:, -1], days[:, 0], days.mean(dim=1)], dim=2)
+        repeated = past_target.expand(-1, -1, len(SAME_HOURS))
+        return torch.cat([before, repeated], dim=2), torch.cat([ahead, same_hours], dim=2)
 
     def _calendar_along(self, history: torch.Tensor) -> torch.Tensor:
         """The calendar of the hours 24 h after the given ones [N, L] -> [N, L, F]."""

@@ -17,7 +17,7 @@ from hpo_lib.forecasts import QUANTILE_LEVELS
 
 NAME = "CHRONOS2"
 
-RECIPE = Recipe(level_hours=0, daily_weight=1, repeated_history=False, season_years=0)
+RECIPE = Recipe(level_hours=0, daily_weight=1, repeated_history=False, season_years=0, same_hours=False)
 """The network normalises each window by itself."""
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"

@@ -245,6 +245,24 @@ def test_when_history_is_not_repeated_then_lags_of_the_target_and_the_calendar_b
     assert source.future[477:501].abs().min() > 0  # gathering has left the source as it was
 
 
+def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the_same_hours_of_the_week_before(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    import torch
+
+    columns = counted.frame.columns
+    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns))
+    recipe = dataclasses.replace(PLAIN, same_hours=True)
+    source = windows.WindowSource.build(counted, counted.frame, unscaled, recipe, calendar_as_past=False)
+    batch = source.gather(torch.tensor(ORIGINS), with_target=False)
+    assert batch.future_covariates.shape == (2, 24, len(counted.future) + 3)
+    day, week, mean = batch.future_covariates[1, :, -3:].T.tolist()
+    assert day == list(range(477, 501))  # the hours 501 to 524 less 24
+    assert week == list(range(333, 357))  # less 168
+    assert mean == list(range(405, 429))  # halfway
+    assert batch.historic_future_covariates[1, :, -3:].tolist() == [[hour] * 3 for hour in range(333, 501)]
+
+
 @pytest.mark.parametrize(("years", "seasons"), [(0, True), (0.1, True), (1, False)])
 def test_when_training_covers_too_few_years_then_models_are_not_told_the_season(
     windows: ModuleType, tiny_dataset: Dataset, years: float, seasons: bool
