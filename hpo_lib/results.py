@@ -23,6 +23,9 @@ SCHEMA_VERSION = 2
 COVERAGE_TOLERANCE = 5.0
 """Percentage points around 80 % within which the ``calibrated`` policy looks for the lowest MAE."""
 
+NEARLY_NEAREST = 2.5
+"""Points by which one may be behind the nearest where none is within: a year's coverage is not known any better."""
+
 
 @dataclass(frozen=True)
 class TrialRecord:
@@ -93,7 +96,10 @@ def _calibrated(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
     near = [t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
     if near:
         return near[0], f"lowest MAE with |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
-    return front[-1], f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}, so the one nearest to 80 % coverage"
+    nearest = front[-1]
+    chosen = next(t for t in front if t.picp_penalty <= nearest.picp_penalty + NEARLY_NEAREST)
+    what = "the one" if chosen is nearest else f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
+    return chosen, f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}, so {what} nearest to 80 % coverage"
 
 
 def _lowest_mae(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
@@ -218,9 +224,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         raise
 
 
-_REQUIRED = ("model", "dataset", "best_params")
-
-
 def load_result(path: Path) -> dict[str, Any]:
     """A best_params JSON of any schema, with the keys of the newest one; what an old file lacks is None.
 
@@ -241,10 +244,8 @@ def load_result(path: Path) -> dict[str, Any]:
             f"{path}: not a complete JSON file ({error}); remove it or write it anew from its study"
         ) from None
     if not isinstance(found, dict):
-        raise InputError(
-            f"{path}: holds a {type(found).__name__}, expected the JSON object of a study's best parameters"
-        )
-    for key in _REQUIRED:
+        raise InputError(f"{path}: holds a {type(found).__name__}, expected the JSON object of best parameters")
+    for key in ("model", "dataset", "best_params"):
         if key not in found:
             raise InputError(f"{path}: key {key!r} is missing, expected a best_params JSON of a study")
     schema = found.get("schema_version", 1)
@@ -252,10 +253,8 @@ def load_result(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: schema_version is {schema!r}, this version reads up to {SCHEMA_VERSION}; update hpo_lib"
         )
-    result: dict[str, Any] = {key: None for key in _KEYS}
-    result.update({_RENAMED.get(str(key), str(key)): value for key, value in found.items()})
-    result["schema_version"] = schema
-    return result
+    present = {_RENAMED.get(str(key), str(key)): value for key, value in found.items()}
+    return {**dict.fromkeys(_KEYS), **present, "schema_version": schema}
 
 
 _RENAMED = {

@@ -57,10 +57,11 @@ def test_when_a_tft_is_watched_then_its_weights_and_its_attention_sum_to_one_and
 ) -> None:
     forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
     found = insight.fusion_weights(forecaster, tiny_dataset.frame, origins)
-    assert found.future_names == ("hour_sin", "hour_cos", "is_weekend")
+    same_hours = "demand_24h_before", "demand_168h_before", "demand_mean_of_week"
+    assert found.future_names == ("hour_sin", "hour_cos", "is_weekend", *same_hours)
     assert found.history_names == ("water_consumption", "temp", "level of the last 24 h", *found.future_names)
-    assert found.history.shape == (15, 168, 6)
-    assert found.future.shape == (15, 24, 3)
+    assert found.history.shape == (15, 168, 9)
+    assert found.future.shape == (15, 24, 6)
     assert found.attention.shape == (15, 24, 192)
     for weights in (found.history, found.future, found.attention):
         assert (weights >= 0).all()
@@ -79,7 +80,7 @@ def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weig
     norm = module.encoder_vsn.flattened_grn.gate_norm.add_norm.norm
     with torch.no_grad():
         norm.weight.zero_()
-        norm.bias.copy_(torch.tensor([0.0, 30, 0, 0, 0, 0]))
+        norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 7))
     found = insight.fusion_weights(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
     assert found.history.mean(axis=(0, 1))[found.history_names.index("temp")] == pytest.approx(1)
 

@@ -118,6 +118,18 @@ def test_when_nothing_is_calibrated_then_the_nearest_to_80_percent_is_taken_and_
     assert selection.reason == "no trial has |PICP - 80| <= 5, so the one nearest to 80 % coverage"
 
 
+def test_when_the_nearest_to_80_percent_is_hardly_nearer_then_the_lower_mae_is_taken() -> None:
+    # The real case: MAE 0.00337 with PICP 73.1 % was taken over MAE 0.00282 with PICP 71.8 %.
+    trials = [trial(0, 0.00281, 68.4), trial(1, 0.00282, 71.8), trial(2, 0.00337, 73.1)]
+    selection = select(pareto_front(trials), "calibrated")
+    assert selection.trial == 1
+    assert selection.reason == (
+        "no trial has |PICP - 80| <= 5, so the lowest MAE at most 2.5 points behind the one nearest to 80 % coverage"
+    )
+    assert select(pareto_front([trial(0, 0.1, 70.5), trial(1, 0.2, 73)]), "calibrated").trial == 0
+    assert select(pareto_front([trial(0, 0.1, 70.4), trial(1, 0.2, 73)]), "calibrated").trial == 1
+
+
 def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line_between_its_ends() -> None:
     # Scaled to 0..1, the ends are (0, 1) and (1, 0). Trial 1 lies at (0.1, 0.5), trial 2 at (0.3, 0.2), trial 3 at
     # (0.9, 0.05): below the line x + y = 1 by 0.4, 0.5 and 0.05.
@@ -343,8 +355,8 @@ BROKEN = {
         "not a complete JSON file (Expecting value: line 1 column 1 (char 0)); remove it or write it anew from its "
         "study",
     ),
-    "a list": ("[1, 2]", "holds a list, expected the JSON object of a study's best parameters"),
-    "null": ("null", "holds a NoneType, expected the JSON object of a study's best parameters"),
+    "a list": ("[1, 2]", "holds a list, expected the JSON object of best parameters"),
+    "null": ("null", "holds a NoneType, expected the JSON object of best parameters"),
     "foreign": ('{"name": "x"}', "key 'model' is missing, expected a best_params JSON of a study"),
     "no dataset": ('{"model": "TFT_Q"}', "key 'dataset' is missing, expected a best_params JSON of a study"),
     "no params": (
