@@ -110,7 +110,7 @@ class Recipe:
     level_hours: int
     daily_weight: int
     repeated_history: bool
-    season_years: int
+    season_years: float
     same_hours: bool
 
 

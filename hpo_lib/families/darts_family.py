@@ -65,7 +65,8 @@ class DartsFamily(Family):
         self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
     ) -> "DartsForecaster":
         whole = dataset.trained_through_validation()
-        scaling = Scaling.fit(whole, recipe)
+        # The columns that validation has judged, also where only both splits together cover the years for a season.
+        scaling = replace(Scaling.fit(whole, recipe), seasons=Scaling.fit(dataset, recipe).seasons)
         module = self._train(params, whole, scaling, budget, recipe, seed, _StopAt(steps))
         module.eval()
         forecaster = DartsForecaster(module, whole, scaling, recipe, calendar_as_past=self.calendar_as_past)

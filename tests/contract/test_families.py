@@ -17,7 +17,7 @@ from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families import family_names, get_family
-from hpo_lib.families.base import RECIPES, Budget, Choice, Family, FloatRange, Forecaster, IntRange
+from hpo_lib.families.base import RECIPES, STANDARD, Budget, Choice, Family, FloatRange, Forecaster, IntRange
 from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
@@ -281,6 +281,19 @@ def test_when_everything_after_the_training_split_changes_then_the_same_weights_
     origin = train_stop - HORIZON - 1
     assert np.array_equal(forecast(found, tiny_dataset.frame, origin), forecast(expected, tiny_dataset.frame, origin))
     assert not np.array_equal(found.forecaster.validation.values, expected.forecaster.validation.values)
+
+
+def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_is_shown_no_more_than_validation_judged(
+    family: Family, tiny_dataset: Dataset
+) -> None:
+    # The real case: other columns made another network, whose schedule was shorter than the steps that were chosen.
+    hours = len(range(*tiny_dataset.positions.train.indices(len(tiny_dataset.frame))))
+    recipe = dataclasses.replace(STANDARD, season_years=(hours + 1) / 8760)
+    forecasters = (
+        family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=recipe),
+        family.refit(smallest(family), tiny_dataset, BUDGET, steps=2, seed=SEED, recipe=recipe),
+    )
+    assert [forecaster.scaling.seasons for forecaster in forecasters] == [False, False]  # type: ignore[attr-defined]
 
 
 def test_when_a_family_is_refitted_then_it_learns_from_validation_and_nothing_from_test(
