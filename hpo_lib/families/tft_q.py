@@ -30,7 +30,7 @@ class TftQ(DartsFamily):
         "lr": 1e-3,
     }
     budgets: ClassVar = {
-        "test": Budget(steps=8, batch_size=16, checks=1),
+        "test": Budget(steps=12, batch_size=16, checks=1),
         "laptop": Budget(steps=600, batch_size=64, checks=6, max_work=250),
         "a100": Budget(steps=3000, batch_size=128, checks=15),
     }

@@ -36,6 +36,8 @@ def weeks(data: pd.DataFrame) -> Figure:
             axes.plot(hours, own["actual"], color="#000000", lw=0.7)
             axes.xaxis.set_major_locator(DayLocator())  # type: ignore[no-untyped-call]
             axes.xaxis.set_major_formatter(DateFormatter("%a"))  # type: ignore[no-untyped-call]
+            # Ticks that do not depend on the panel's height: the layout changes it after it has measured their labels.
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.set(xlim=(hours.iloc[0], hours.iloc[-1]))
             axes.set_title(f"{first['title']}, {name(first['model'])}\n{season} week from {hours.iloc[0]:%-d %B %Y}")
             if j == 0:
