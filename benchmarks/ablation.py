@@ -91,7 +91,7 @@ def rows(
     yield f"{name}: all origins weighted alike", trained(replace(STANDARD, daily_weight=1))[0]
     yield f"{name}: history and calendar repeated", trained(replace(STANDARD, repeated_history=True))[0]
     yield f"{name}: season told whatever the span", trained(replace(STANDARD, season_years=0))[0]
-    if name == "TFT_Q":  # the only one with a future input
+    if not getattr(family, "calendar_as_past", True):  # it has a future input
         yield f"{name}: same hours not laid beside", trained(replace(STANDARD, same_hours=False))[0]
     yield f"{name}: no calendar of the day ahead", trained(data=without_calendar(dataset))[0]
     budget = family.budgets[preset]

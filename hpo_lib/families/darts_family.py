@@ -12,7 +12,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -151,6 +151,12 @@ class DartsForecaster(Forecaster):
     def __getstate__(self) -> dict[str, Any]:
         """Pickled without the data that it was trained on: it is given data when it predicts."""
         return {**self.__dict__, "dataset": replace(self.dataset, frame=self.dataset.frame.iloc[:0])}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A model that was pickled before an option came into the recipe would fail in the middle of a forecast."""
+        if missing := {field.name for field in fields(Recipe)} - set(vars(state["recipe"])):
+            raise AttributeError(f"its recipe lacks {', '.join(sorted(missing))}")
+        self.__dict__.update(state)
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
         source = WindowSource.build(

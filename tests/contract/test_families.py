@@ -1,5 +1,6 @@
 """What every model family promises. A newcomer is tested from the day its file lies in ``hpo_lib/families``."""
 
+import copy
 import dataclasses
 import os
 import pickle
@@ -205,6 +206,14 @@ def test_when_a_trained_model_is_stored_and_read_back_then_it_forecasts_the_same
     assert np.array_equal(forecast(again, tiny_dataset.frame, origin), forecast(trained, tiny_dataset.frame, origin))
     hours = tiny_dataset.frame["temp"].to_numpy()[:200].tobytes()
     assert hours not in stored
+
+
+def test_when_a_stored_model_is_older_than_an_option_of_the_recipe_then_reading_it_says_so(trained: Trained) -> None:
+    older = copy.copy(trained.forecaster)
+    older.recipe = copy.copy(STANDARD)  # type: ignore[attr-defined]
+    object.__delattr__(older.recipe, "same_hours")  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="its recipe lacks same_hours"):
+        pickle.loads(pickle.dumps(older))
 
 
 # What a training may know and what it keeps
