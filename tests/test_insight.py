@@ -59,7 +59,10 @@ def test_when_a_tft_is_watched_then_its_weights_and_its_attention_sum_to_one_and
     found = insight.fusion_weights(forecaster, tiny_dataset.frame, origins)
     same_hours = "demand_24h_before", "demand_168h_before", "demand_mean_of_week"
     assert found.future_names == ("hour_sin", "hour_cos", "is_weekend", *same_hours)
-    assert found.history_names == ("water_consumption", "temp", "level of the last 24 h", *found.future_names)
+    assert found.history_names == (
+        "water_consumption", "temp", "level of the last 24 h", "hour_sin", "hour_cos",
+        "is_weekend", *(f"target as {name}" for name in same_hours),
+    )  # fmt: skip
     assert found.history.shape == (15, 168, 9)
     assert found.future.shape == (15, 24, 6)
     assert found.attention.shape == (15, 24, 192)

@@ -128,8 +128,9 @@ def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndar
     layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
     _, (history, future, attention) = _watch(trained, frame, origins, layers, lambda _, output: output[1].mean(dim=2))
-    known = (*future_columns(dataset, trained.scaling), *(SAME_HOURS if trained.recipe.same_hours else ()))
-    return FusionWeights((*past, *known), history, known, future, attention)
+    calendar, same_hours = future_columns(dataset, trained.scaling), SAME_HOURS if trained.recipe.same_hours else ()
+    repeated = [f"target as {name}" for name in same_hours]  # along the history they hold the target itself
+    return FusionWeights((*past, *calendar, *repeated), history, (*calendar, *same_hours), future, attention)
 
 
 def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> Periods:
