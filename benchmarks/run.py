@@ -111,7 +111,8 @@ def _early_stopping(context: Context) -> Measured:
 
 def _two_workers(context: Context) -> Measured:
     throughput = importlib.import_module("benchmarks.throughput")
-    one, two = throughput.two_workers(context.dataset, context.data_dir)
+    sizes: dict[str, Any] = {"trials": 2, "repeats": 1, "preset": "test"} if context.quick else {}
+    one, two = throughput.two_workers(context.dataset, context.data_dir, **sizes)
     return Measured(tuple(one), tuple(two), unit="trials/h", higher_is_better=True)
 
 
