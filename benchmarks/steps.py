@@ -18,9 +18,10 @@ from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families import get_family
 from hpo_lib.families.base import RECIPES, Params
 from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.scaling import Scaling
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 from hpo_lib.families.timesnet_q import TimesnetQ
-from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
+from hpo_lib.families.windows import TrainingWindows, WindowSource
 from hpo_lib.forecasts import QUANTILE_LEVELS
 
 

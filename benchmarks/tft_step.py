@@ -23,8 +23,9 @@ from hpo_lib.data.load import Dataset, load_dataset
 from hpo_lib.data.registry import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families.base import RECIPES, Params
+from hpo_lib.families.scaling import Scaling
 from hpo_lib.families.tft_q import TftQ
-from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
+from hpo_lib.families.windows import TrainingWindows, WindowSource
 from hpo_lib.forecasts import QUANTILE_LEVELS
 
 REPEATS = 5

@@ -96,8 +96,8 @@ class Recipe:
 
     Attributes:
         level_hours: each window is normalised by the mean of the target over this many hours up to its origin; 0: not.
-        daily_weight: in training, windows that start at the hour of the daily forecasts are drawn this many times as
-            often as the others.
+        near_hours: models learn from windows that start within this many hours of the hour of the daily forecasts;
+            12: from all.
         repeated_history: models also get what follows from the rest: lags and rolling means of the target as past
             covariates and, where they have no future input, the calendar of the hours before the forecast day, and what
             holds for a whole day once an hour instead of once.
@@ -105,18 +105,24 @@ class Recipe:
             fewer a model cannot tell the season from whatever else changed.
         same_hours: models with a future input get, beside each hour that is forecast, the target at the same hour of
             the last day, of a week before, and on average over the week: all from their history, but in line with it.
+        linear_part: models forecast the departure from what a linear model expects, see `hpo_lib.linear_part`.
     """
 
     level_hours: int
-    daily_weight: int
+    near_hours: int
     repeated_history: bool
     season_years: float
     same_hours: bool
+    linear_part: bool
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "standard": Recipe(level_hours=24, daily_weight=8, repeated_history=False, season_years=2, same_hours=True),
-    "plain": Recipe(level_hours=0, daily_weight=1, repeated_history=True, season_years=0, same_hours=False),
+    "standard": Recipe(
+        level_hours=24, near_hours=1, repeated_history=False, season_years=2, same_hours=True, linear_part=True
+    ),
+    "plain": Recipe(
+        level_hours=0, near_hours=12, repeated_history=True, season_years=0, same_hours=False, linear_part=False
+    ),
 }
 """``plain`` is the seed document's setting."""
 

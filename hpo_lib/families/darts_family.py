@@ -6,12 +6,9 @@ origin at each check, keeps the best weights by validation pinball loss, and pre
 
 import copy
 import gc
-import logging
 import math
-import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any, ClassVar
 
@@ -26,9 +23,11 @@ from darts.utils.likelihood_models.torch import QuantileRegression
 
 from hpo_lib import interrupts, metrics
 from hpo_lib.data.load import Dataset
-from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.base import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
-from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource, collated, weighted_origins
+from hpo_lib.families.quiet import quiet_libraries
+from hpo_lib.families.scaling import Scaling, covers_seasons, learnt_origins
+from hpo_lib.families.windows import TrainingWindows, WindowSource, collated
 from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 
 PREDICT_BATCH = 64
@@ -66,7 +65,7 @@ class DartsFamily(Family):
     ) -> "DartsForecaster":
         whole = dataset.trained_through_validation()
         # The columns that validation has judged, also where only both splits together cover the years for a season.
-        scaling = replace(Scaling.fit(whole, recipe), seasons=Scaling.fit(dataset, recipe).seasons)
+        scaling = Scaling.fit(whole, recipe, seasons=covers_seasons(dataset, recipe))
         module = self._train(params, whole, scaling, budget, recipe, seed, _StopAt(steps))
         module.eval()
         forecaster = DartsForecaster(module, whole, scaling, recipe, calendar_as_past=self.calendar_as_past)
@@ -89,6 +88,9 @@ class DartsFamily(Family):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # several workers may share the GPU
         source = WindowSource.build(dataset, dataset.frame, scaling, recipe, calendar_as_past=self.calendar_as_past)
+        origins = learnt_origins(dataset, recipe)
+        if scaling.linear is not None:
+            source = source.departing_from(scaling.linear.predict_training(dataset, origins), origins)
         learning_rate = float(params["lr"])
         with quiet_libraries():
             model = self.create_model(
@@ -122,7 +124,6 @@ class DartsFamily(Family):
                     },
                 },
             )
-            origins = weighted_origins(training_origins(dataset.index, dataset.spec.splits), dataset, recipe)
             model.fit_from_dataset(
                 TrainingWindows(source, origins),
                 dataloader_kwargs={"collate_fn": collated, "pin_memory": torch.cuda.is_available()},
@@ -158,11 +159,17 @@ class DartsForecaster(Forecaster):
             raise AttributeError(f"its recipe lacks {', '.join(sorted(missing))}")
         self.__dict__.update(state)
 
-    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+    def source(self, frame: pd.DataFrame, origins: np.ndarray) -> WindowSource:
+        """The source of the model's windows at the given origins [N] of a frame."""
         source = WindowSource.build(
             self.dataset, frame, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
         )
-        return self._predict(source, frame, origins)
+        if self.scaling.linear is None:
+            return source
+        return source.departing_from(self.scaling.linear.predict(self.dataset, frame, origins), origins)
+
+    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        return self._predict(self.source(frame, origins), frame, origins)
 
     def _predict(self, source: WindowSource, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
         target = self.dataset.spec.target
@@ -171,7 +178,7 @@ class DartsForecaster(Forecaster):
         source = source.to(self.module.device)
         padded = np.resize(origins, math.ceil(len(origins) / PREDICT_BATCH) * PREDICT_BATCH)
         passes = []
-        with torch.inference_mode():
+        with torch.no_grad():
             for chunk in torch.from_numpy(padded).to(self.module.device).split(PREDICT_BATCH):
                 batch = source.gather(chunk, with_target=False)
                 output = self.module(batch.to_module_input(stage=ModuleStage.PREDICT))
@@ -226,13 +233,7 @@ class _BestWeights(pl.Callback):
             return
         assert isinstance(module, PLForecastingModule)
         if self.source is None:
-            self.source = WindowSource.build(
-                self.dataset,
-                self.dataset.frame,
-                self.scaling,
-                self.recipe,
-                calendar_as_past=self.family.calendar_as_past,
-            ).to(module.device)
+            self.source = self.forecaster(module).source(self.dataset.frame, self.origins).to(module.device)
         try:
             forecasts = self.forecaster(module)._predict(self.source, self.dataset.frame, self.origins)
         except NonFiniteForecast as error:
@@ -276,21 +277,3 @@ class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):
 
 def _n_weights(weights: Iterable[torch.Tensor]) -> int:
     return sum(weight.numel() for weight in weights)
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Silence what Lightning, darts and neuralforecast print per training; errors still come through."""
-    loggers = [
-        logging.getLogger(name) for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "darts")
-    ]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -12,9 +12,10 @@ import pandas as pd
 import torch
 from torch import nn
 
+from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.base import Forecaster
 from hpo_lib.families.darts_family import DartsForecaster
-from hpo_lib.families.windows import SAME_HOURS, WindowSource, future_columns, past_columns
+from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
 from hpo_lib.forecasts import QuantileForecasts
 
 LEVEL_NAME = "level of the last {hours} h"
@@ -27,8 +28,10 @@ class StackForecasts:
 
     Attributes:
         forecasts: what the whole network forecasts.
-        base: [N] where every forecast starts: the level that its window was normalised by, or the mean of training.
-        stacks: [N, S, H, Q] what each stack adds. ``base + stacks.sum(axis=1)``, sorted along Q, is the forecast.
+        base: [N, H] where every forecast starts: what the linear part expects; without one the level that the window
+            was normalised by, or the mean of training.
+        stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted along
+            Q, is the forecast.
         hours: for how many hours each stack forecasts one value; those between are interpolated.
     """
 
@@ -95,15 +98,13 @@ def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.nda
         return flat.reshape(len(flat), -1, n_inputs, n_levels)[:, :, 0, :]
 
     forecasts, parts = _watch(trained, frame, origins, list(module.stacks), added)
-    source = WindowSource.build(
-        trained.dataset, frame, trained.scaling, trained.recipe, calendar_as_past=trained.calendar_as_past
-    )
+    source = trained.source(frame, origins)
     chosen = torch.from_numpy(origins)
-    base = source.in_unit(torch.zeros(len(origins), 1, 1), chosen)
+    base = source.in_unit(torch.zeros(len(origins), HORIZON, 1), chosen)
     stacks = [(source.in_unit(torch.from_numpy(part), chosen) - base).numpy() for part in parts]
     return StackForecasts(
         forecasts=forecasts,
-        base=base[:, 0, 0].numpy(),
+        base=base[:, :, 0].numpy(),
         stacks=np.stack(stacks, axis=1),
         hours=tuple(max(1, stack.blocks[0].n_freq_downsample // n_inputs) for stack in module.stacks),
     )
@@ -128,9 +129,10 @@ def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndar
     layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
     _, (history, future, attention) = _watch(trained, frame, origins, layers, lambda _, output: output[1].mean(dim=2))
-    calendar, same_hours = future_columns(dataset, trained.scaling), SAME_HOURS if trained.recipe.same_hours else ()
-    repeated = [f"target as {name}" for name in same_hours]  # along the history they hold the target itself
-    return FusionWeights((*past, *calendar, *repeated), history, (*calendar, *same_hours), future, attention)
+    calendar = future_columns(dataset, trained.scaling)
+    added = (*(SAME_HOURS if trained.recipe.same_hours else ()), *((LINEAR,) if trained.recipe.linear_part else ()))
+    repeated = [f"target as {name}" for name in added]  # along the history they hold the target itself
+    return FusionWeights((*past, *calendar, *repeated), history, (*calendar, *added), future, attention)
 
 
 def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> Periods:

@@ -11,92 +11,18 @@ import pandas as pd
 import torch
 from darts.utils.data.torch_datasets.training_dataset import TorchTrainingDataset
 from darts.utils.data.torch_datasets.utils import TorchTrainingBatch, TorchTrainingSample
-from numpy.lib.stride_tricks import sliding_window_view
 
 from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.base import Recipe
-
-LEVEL_FLOOR = 0.05
-"""Smallest level that a window is divided by, as a share of the target's mean size over the training split."""
-
-HOURS_OF_A_YEAR = 8760
+from hpo_lib.families.scaling import Level, Scaling
 
 SAME_HOURS = ("demand_24h_before", "demand_168h_before", "demand_mean_of_week")
 """What the recipe's ``same_hours`` lays beside each hour that is forecast."""
 
-
-@dataclass(frozen=True)
-class Level:
-    """Normalisation of a window by its recent level, fitted on the training split.
-
-    With y the target and l the mean of its last ``hours`` values up to the origin, a model sees and forecasts
-    ``(y - l) / (max(l, floor) * spread)``: the relative departure from the level, with about unit variance.
-
-    Attributes:
-        hours: how many hours up to the origin make the level.
-        floor: the smallest level that is divided by, in the target's unit.
-        spread: standard deviation of the relative departure over the horizons of all training origins.
-        log_mean: mean of log(max(l, floor) / unit) over the training origins.
-        log_std: its standard deviation.
-        unit: in what the level is measured before its logarithm is taken: its mean over the training origins, so that
-            the numbers do not depend on the target's unit, not even in their last bits.
-    """
-
-    hours: int
-    floor: float
-    spread: float
-    log_mean: float
-    log_std: float
-    unit: float = 1.0
-
-    @classmethod
-    def fit(cls, target: np.ndarray, hours: int) -> "Level":
-        """From the target's training values [T]."""
-        floor = LEVEL_FLOOR * float(np.abs(target).mean())
-        origins = np.arange(HISTORY - 1, len(target) - HORIZON)
-        level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
-        divisor = np.maximum(level, floor)
-        horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
-        spread = float(np.sqrt((((horizon - level[:, None]) / divisor[:, None]) ** 2).mean()))
-        unit = float(divisor.mean())
-        log = np.log(divisor / unit)
-        return cls(hours, floor, spread or 1.0, float(log.mean()), float(log.std()) or 1.0, unit)
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Per-column standardisation, fitted on the training split only; a constant column keeps its unit.
-
-    Attributes:
-        mean, std: by column.
-        level: if given, windows of the target are normalised by their recent level on top of it.
-        seasons: the training split covers enough years for month and season to be shown to a model.
-    """
-
-    mean: pd.Series
-    std: pd.Series
-    level: Level | None = None
-    seasons: bool = True
-
-    @classmethod
-    def fit(cls, dataset: Dataset, recipe: Recipe) -> "Scaling":
-        train = dataset.frame.iloc[dataset.positions.train]
-        std = train.std(ddof=0)
-        target = train[dataset.spec.target].to_numpy()
-        return cls(
-            mean=train.mean(),
-            std=std.where(std > 0, 1.0),
-            level=Level.fit(target, recipe.level_hours) if recipe.level_hours else None,
-            seasons=len(train) >= recipe.season_years * HOURS_OF_A_YEAR,
-        )
-
-    def transform(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> torch.Tensor:
-        """[T, len(columns)] float32."""
-        names = list(columns)
-        values = (frame[names].to_numpy() - self.mean[names].to_numpy()) / self.std[names].to_numpy()
-        return torch.from_numpy(values.astype(np.float32))
+LINEAR = "linear_forecast"
+"""What the recipe's ``linear_part`` lays beside them."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +44,9 @@ class WindowSource:
             beside them. Along the history they hold the target itself.
         level: how windows are normalised by their recent level; None: they are not. With it the past covariates get a
             column more, the standardised logarithm of the level.
+        expected: [T, H] float32 standardised, what the linear part expects after the origins that it was asked about;
+            None: there is no linear part. A model forecasts the departure from it, and sees it too: beside the hours
+            ahead or, with ``calendar_as_past``, along the last 24 hours.
     """
 
     target: torch.Tensor
@@ -130,6 +59,7 @@ class WindowSource:
     target_mean: float
     target_std: float
     level: Level | None
+    expected: torch.Tensor | None = None
 
     @classmethod
     def build(
@@ -151,8 +81,15 @@ class WindowSource:
         )
 
     def to(self, device: torch.device) -> "WindowSource":
+        expected = None if self.expected is None else self.expected.to(device)
         moved = {name: getattr(self, name).to(device) for name in ("target", "past", "future")}
-        return replace(self, **moved)
+        return replace(self, expected=expected, **moved)
+
+    def departing_from(self, expected: np.ndarray, origins: np.ndarray) -> "WindowSource":
+        """The source whose windows at the given origins [N] are departures from ``expected`` [N, H], in the unit."""
+        rows = torch.full((len(self.target), HORIZON), torch.nan)
+        rows[torch.from_numpy(origins)] = torch.from_numpy((expected - self.target_mean) / self.target_std).float()
+        return replace(self, expected=rows.to(self.target.device))
 
     def gather(self, origins: torch.Tensor, *, with_target: bool) -> TorchTrainingBatch:
         """The windows of the given origins ([N] positions) as darts names them.
@@ -167,18 +104,25 @@ class WindowSource:
             log = ((self._level(offset) / self.level.unit).log() - self.level.log_mean) / self.level.log_std
             past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
         past_target = (self.target[history] - offset) * gain
+        linear = self._linear(origins, offset, gain)
         before, ahead = None, None
         if self.calendar_as_past:
-            past = torch.cat([past, self._calendar_along(history)], dim=2)
+            past = torch.cat([past, self._calendar_along(history), *(_along_last_day(part) for part in linear)], dim=2)
         else:
             before, ahead = self._known(history, horizon, past_target)
+            before = torch.cat([before, *(past_target for _ in linear)], dim=2)
+            ahead = torch.cat([ahead, *linear], dim=2)
         return TorchTrainingBatch(
             past_target=past_target,
             past_covariates=past,
             historic_future_covariates=before,
             future_covariates=ahead,
-            future_target=(self.target[horizon] - offset) * gain if with_target else None,
+            future_target=(self.target[horizon] - offset) * gain - sum(linear) if with_target else None,
         )
+
+    def _linear(self, origins: torch.Tensor, offset: torch.Tensor, gain: torch.Tensor) -> list[torch.Tensor]:
+        """What the linear part expects, as a model's value [N, H, 1]; nothing where there is none."""
+        return [] if self.expected is None else [(self.expected[origins][:, :, None] - offset) * gain]
 
     def _known(
         self, history: torch.Tensor, horizon: torch.Tensor, past_target: torch.Tensor
@@ -218,7 +162,9 @@ class WindowSource:
     def in_unit(self, values: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
         """Model values [N, H, Q] in the target's own unit, float64."""
         offset, gain = (scale.double() for scale in self.window_scale(origins))
-        return (values.double() / gain + offset) * self.target_std + self.target_mean
+        departures = values.double() / gain
+        level = offset if self.expected is None else self.expected[origins][:, :, None].double()
+        return (departures + level) * self.target_std + self.target_mean
 
 
 def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
@@ -231,10 +177,9 @@ def future_columns(dataset: Dataset, scaling: Scaling) -> tuple[str, ...]:
     return tuple(name for name in dataset.future if scaling.seasons or name not in SEASON_COLUMNS)
 
 
-def weighted_origins(origins: np.ndarray, dataset: Dataset, recipe: Recipe) -> np.ndarray:
-    """Origins with those at the hour of the daily forecasts ``daily_weight`` times, for a sampler that draws evenly."""
-    daily = origins[dataset.index[origins].hour == dataset.spec.splits.train_end.hour]
-    return np.concatenate([origins, *[daily] * (recipe.daily_weight - 1)])
+def _along_last_day(ahead: torch.Tensor) -> torch.Tensor:
+    """Values of the hours ahead [N, H, 1] as a column along the history [N, L, 1], 0 before its last 24 rows."""
+    return torch.nn.functional.pad(ahead, (0, 0, HISTORY - HORIZON, 0))
 
 
 class TrainingWindows(TorchTrainingDataset):

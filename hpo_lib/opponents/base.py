@@ -9,10 +9,10 @@ import pandas as pd
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HORIZON, Positions, training_origins
+from hpo_lib.design import Design, make_design
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.base import Forecaster
 from hpo_lib.forecasts import QuantileForecasts
-from hpo_lib.opponents.design import Design, make_design
 
 
 class Opponent(ABC):

@@ -17,7 +17,9 @@ from hpo_lib.forecasts import QUANTILE_LEVELS
 
 NAME = "CHRONOS2"
 
-RECIPE = Recipe(level_hours=0, daily_weight=1, repeated_history=False, season_years=0, same_hours=False)
+RECIPE = Recipe(
+    level_hours=0, near_hours=12, repeated_history=False, season_years=0, same_hours=False, linear_part=False
+)
 """The network normalises each window by itself."""
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -62,8 +64,10 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
     from darts.models import Chronos2Model
     from darts.utils.likelihood_models.torch import QuantileRegression
 
-    from hpo_lib.families.darts_family import DartsForecaster, quiet_libraries
-    from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
+    from hpo_lib.families.darts_family import DartsForecaster
+    from hpo_lib.families.quiet import quiet_libraries
+    from hpo_lib.families.scaling import Scaling
+    from hpo_lib.families.windows import TrainingWindows, WindowSource
 
     scaling = Scaling.fit(dataset, RECIPE)
     source = WindowSource.build(dataset, dataset.frame, scaling, RECIPE, calendar_as_past=False)

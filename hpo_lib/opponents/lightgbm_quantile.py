@@ -11,9 +11,9 @@ import lightgbm
 import numpy as np
 
 from hpo_lib.data.load import Dataset
+from hpo_lib.design import Design, make_design
 from hpo_lib.forecasts import QUANTILE_LEVELS
 from hpo_lib.opponents.base import DesignForecaster, Opponent, origins_near_daily
-from hpo_lib.opponents.design import Design, make_design
 
 PARAMS: dict[str, Any] = {
     "num_leaves": 15,

@@ -13,38 +13,15 @@ from sklearn.linear_model import QuantileRegressor
 from hpo_lib import metrics
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HORIZON
+from hpo_lib.design import Design, linear_features, make_design
 from hpo_lib.forecasts import QUANTILE_LEVELS, QuantileForecasts
 from hpo_lib.opponents.base import DesignForecaster, Opponent, origins_near_daily
-from hpo_lib.opponents.design import Design, make_design
 
 PENALTIES = (0.004, 0.01, 0.025, 0.06)
 """Candidates for ``alpha`` on standardised features and target."""
 
 TRIED_STEPS = range(1, HORIZON, 4)
 """Hours ahead (from 0) on which the candidates are compared; all hours would cost four times as much."""
-
-_NOT_LINEAR = {
-    "step",
-    "hour",
-    "hour_sin",
-    "hour_cos",
-    "month",
-    "season",
-    "day_of_week",
-    "same_hour_low",
-    "same_hour_high",
-}
-
-
-def linear_features(design: Design) -> np.ndarray:
-    """[N, H, F] the design without what is constant or not linear at one hour of day; weekdays as indicators."""
-    kept = [i for i, name in enumerate(design.names) if name not in _NOT_LINEAR]
-    sine, cosine = (design.features[:, :, design.names.index(name)] for name in ("year_sin", "year_cos"))
-    added = [2 * sine * cosine, cosine**2 - sine**2]  # the second harmonic of the year
-    if "day_of_week" in design.names:
-        weekday = design.features[:, :, design.names.index("day_of_week")]
-        added += [(weekday == day).astype(float) for day in range(1, 7)]
-    return np.concatenate([design.features[:, :, kept], np.stack(added, axis=2)], axis=2)
 
 
 class LinearForecaster(DesignForecaster):

@@ -13,11 +13,11 @@ from hpo_lib import metrics
 from hpo_lib.baselines import seasonal_naive
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.design import make_design
 from hpo_lib.errors import InputError
 from hpo_lib.families.base import Forecaster
 from hpo_lib.opponents import get_opponent, opponent_names
 from hpo_lib.opponents.base import Opponent, origins_near_daily
-from hpo_lib.opponents.design import make_design
 
 ORIGIN = 2200
 

@@ -1,4 +1,4 @@
-"""The table from which the opponents learn: one row per forecast origin and hour ahead, direct multi-step.
+"""The table from which linear models and trees learn: one row per forecast origin and hour ahead, direct multi-step.
 
 The information set is that of the model families: the target and the past covariates of the 168 hours up to the origin,
 and the future-known columns through the horizon.
@@ -23,6 +23,21 @@ pinball loss for heat and within 1 % for the waters; the week's mean is a featur
 _DERIVED = re.compile(r".*_(lag|rolling)_\d+h")  # follow from the target's history, which is read anyway
 
 
+_NOT_LINEAR = {
+    "step",
+    "hour",
+    "hour_sin",
+    "hour_cos",
+    "month",
+    "season",
+    "day_of_week",
+    "same_hour_low",
+    "same_hour_high",
+}
+
+_YEAR = "year_sin", "year_cos"
+
+
 @dataclass(frozen=True)
 class Design:
     """Features and normalised target of N origins, H hours ahead.
@@ -39,6 +54,10 @@ class Design:
     level: np.ndarray
     target: np.ndarray
 
+    def rows(self, chosen: np.ndarray) -> "Design":
+        """The design of some of the origins."""
+        return Design(self.features[chosen], self.names, self.level[chosen], self.target[chosen])
+
 
 def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
     """[T] 1.0 on weekends and public holidays, as far as the dataset has these columns."""
@@ -46,21 +65,26 @@ def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
     return frame[flags].max(axis=1).to_numpy(dtype=float) if flags else np.zeros(len(frame))
 
 
-def make_design(dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray) -> Design:
+def level_floor(dataset: Dataset) -> float:
+    """The smallest level that a window is divided by: 1 % of the target's mean size over the training split."""
+    return float(0.01 * np.abs(dataset.target.to_numpy()[dataset.positions.train]).mean())
+
+
+def make_design(dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, floor: float | None = None) -> Design:
     """The design of the given origins.
 
     Everything that has the target's unit is divided by the mean of the last `LEVEL_HOURS` hours (less 1), so that
     seasons of different level look alike; the level itself stays as a feature, on a log scale.
 
     Args:
-        dataset: says which columns there are, and sets the smallest level, 1 % of the training split's mean.
+        dataset: says which columns there are.
         frame: hourly frame with the dataset's columns.
         origins: [N] positions of the forecast origins in the frame.
+        floor: the smallest level that is divided by; left out: `level_floor` of the dataset.
     """
     y = frame[dataset.spec.target].to_numpy(dtype=float)
     history = y[origins[:, None] + np.arange(1 - HISTORY, 1)]  # [N, L]
-    floor = 0.01 * np.abs(dataset.target.to_numpy()[dataset.positions.train]).mean()
-    level = np.maximum(history[:, -LEVEL_HOURS:].mean(axis=1), floor)
+    level = np.maximum(history[:, -LEVEL_HOURS:].mean(axis=1), level_floor(dataset) if floor is None else floor)
     hours = origins[:, None] + np.arange(1, HORIZON + 1)  # [N, H]
     relative = history / level[:, None] - 1
     days = relative.reshape(len(origins), DAYS, HORIZON)  # day k ends 24 * (6 - k) hours before the origin
@@ -118,3 +142,22 @@ def make_design(dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray) -> D
         level=level,
         target=y[hours] / level[:, None] - 1,
     )
+
+
+def linear_features(design: Design, *, seasons: bool = True) -> np.ndarray:
+    """[N, H, F] the design without what is constant or not linear at one hour of day; weekdays as indicators.
+
+    Args:
+        design: the design.
+        seasons: with the time of year.
+    """
+    left_out = _NOT_LINEAR | (set() if seasons else set(_YEAR))
+    kept = [i for i, name in enumerate(design.names) if name not in left_out]
+    added = []
+    if seasons:
+        sine, cosine = (design.features[:, :, design.names.index(name)] for name in _YEAR)
+        added += [2 * sine * cosine, cosine**2 - sine**2]  # the second harmonic of the year
+    if "day_of_week" in design.names:
+        weekday = design.features[:, :, design.names.index("day_of_week")]
+        added += [(weekday == day).astype(float) for day in range(1, 7)]
+    return np.concatenate([design.features[:, :, kept], *(column[:, :, None] for column in added)], axis=2)

@@ -1,0 +1,111 @@
+"""What is fitted on the training split before a model is trained: scales, the recent level, the linear part."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.families.base import Recipe
+from hpo_lib.linear_part import LinearPart
+
+LEVEL_FLOOR = 0.05
+"""Smallest level that a window is divided by, as a share of the target's mean size over the training split."""
+
+HOURS_OF_A_YEAR = 8760
+
+
+@dataclass(frozen=True)
+class Level:
+    """Normalisation of a window by its recent level, fitted on the training split.
+
+    With y the target and l the mean of its last ``hours`` values up to the origin, a model sees and forecasts
+    ``(y - l) / (max(l, floor) * spread)``: the relative departure from the level, with about unit variance.
+
+    Attributes:
+        hours: how many hours up to the origin make the level.
+        floor: the smallest level that is divided by, in the target's unit.
+        spread: standard deviation of the relative departure over the horizons of all training origins.
+        log_mean: mean of log(max(l, floor) / unit) over the training origins.
+        log_std: its standard deviation.
+        unit: in what the level is measured before its logarithm is taken: its mean over the training origins, so that
+            the numbers do not depend on the target's unit, not even in their last bits.
+    """
+
+    hours: int
+    floor: float
+    spread: float
+    log_mean: float
+    log_std: float
+    unit: float = 1.0
+
+    @classmethod
+    def fit(cls, target: np.ndarray, hours: int) -> "Level":
+        """From the target's training values [T]."""
+        floor = LEVEL_FLOOR * float(np.abs(target).mean())
+        origins = np.arange(HISTORY - 1, len(target) - HORIZON)
+        level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
+        divisor = np.maximum(level, floor)
+        horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
+        spread = float(np.sqrt((((horizon - level[:, None]) / divisor[:, None]) ** 2).mean()))
+        unit = float(divisor.mean())
+        log = np.log(divisor / unit)
+        return cls(hours, floor, spread or 1.0, float(log.mean()), float(log.std()) or 1.0, unit)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Per-column standardisation, fitted on the training split only; a constant column keeps its unit.
+
+    Attributes:
+        mean, std: by column.
+        level: if given, windows of the target are normalised by their recent level on top of it.
+        seasons: month and season are shown to a model, see `covers_seasons`.
+        linear: if given, models forecast the departure from what it expects.
+    """
+
+    mean: pd.Series
+    std: pd.Series
+    level: Level | None = None
+    seasons: bool = True
+    linear: LinearPart | None = None
+
+    @classmethod
+    def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
+        """From the training split; ``seasons``, if given, is taken instead of what the split covers."""
+        train = dataset.frame.iloc[dataset.positions.train]
+        std = train.std(ddof=0)
+        target = train[dataset.spec.target].to_numpy()
+        seasons = covers_seasons(dataset, recipe) if seasons is None else seasons
+        return cls(
+            mean=train.mean(),
+            std=std.where(std > 0, 1.0),
+            level=Level.fit(target, recipe.level_hours) if recipe.level_hours else None,
+            seasons=seasons,
+            linear=LinearPart.fit(dataset, learnt_origins(dataset, recipe), seasons=seasons)
+            if recipe.linear_part
+            else None,
+        )
+
+    def transform(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> torch.Tensor:
+        """[T, len(columns)] float32."""
+        names = list(columns)
+        values = (frame[names].to_numpy() - self.mean[names].to_numpy()) / self.std[names].to_numpy()
+        return torch.from_numpy(values.astype(np.float32))
+
+
+def covers_seasons(dataset: Dataset, recipe: Recipe) -> bool:
+    """Whether the training split covers enough years to tell the season from whatever else changed."""
+    hours = dataset.positions.train.stop - dataset.positions.train.start
+    return bool(hours >= recipe.season_years * HOURS_OF_A_YEAR)
+
+
+def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
+    """The training origins within the recipe's ``near_hours`` of the hour of the daily forecasts, in order of time."""
+    origins = training_origins(dataset.index, dataset.spec.splits)
+    after_daily = (origins - (dataset.positions.train.stop - 1)) % HORIZON
+    near: np.ndarray = origins[np.minimum(after_daily, HORIZON - after_daily) <= recipe.near_hours]
+    return near
