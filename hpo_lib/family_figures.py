@@ -30,9 +30,7 @@ def stack_decomposition(found: "StackForecasts", shown: Sequence[int], *, unit: 
     hours = np.arange(1, horizon + 1)
     median = found.forecasts.levels.index(0.5)
     for column, n in zip(rows.T, shown, strict=True):
-        column[0].plot(
-            hours, found.base[n], color="#999999", lw=1, ls="--", label="base: linear part, or mean of the last day"
-        )
+        column[0].plot(hours, found.base[n], color="#999999", lw=1, ls="--", label=f"base: {found.base_name}")
         column[0].plot(hours, found.forecasts.median[n], color=MODEL_COLOURS["NHITS_Q"], label="median = base + stacks")
         column[0].plot(hours, found.forecasts.actual[n], **_ACTUAL)
         column[0].set_title(f"{found.forecasts.origins[n]:%a %Y-%m-%d %H:%M} UTC", fontsize=9)

@@ -88,7 +88,7 @@ class LinearPart:
         return np.asarray((1 + (x * self.weights).sum(axis=2) + self.intercept) * design.level[:, None])
 
     def _standardised(self, features: np.ndarray) -> np.ndarray:
-        return np.clip((features - self.centre) / self.spread, -LARGEST, LARGEST)
+        return np.asarray(np.clip((features - self.centre) / self.spread, -LARGEST, LARGEST))
 
 
 def least_absolute(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
@@ -100,7 +100,7 @@ def least_absolute(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     """
     columns = np.column_stack([x, np.ones(len(x))])
     penalty = np.diag([PENALTY] * x.shape[1] + [0.0])
-    weight = np.ones(len(y))
+    weight, found = np.ones(len(y)), np.zeros(len(penalty))
     for _ in range(ROUNDS):
         weighted = columns * (weight / weight.sum())[:, None]
         found = np.linalg.solve(weighted.T @ columns + penalty, weighted.T @ y)

@@ -41,14 +41,16 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
     found = insight.stack_forecasts(forecaster, tiny_dataset.frame, origins)
     assert found.stacks.shape == (len(origins), 3, 24, 3)
-    total = found.base[:, None, None] + found.stacks.sum(axis=1)
+    total = found.base[:, :, None] + found.stacks.sum(axis=1)
     np.testing.assert_allclose(np.sort(total, axis=2), found.forecasts.values, atol=1e-5)
     assert np.array_equal(found.forecasts.values, forecaster.predict(tiny_dataset.frame, origins).values)
     assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert found.hours == (4, 2, 1)
-    target = tiny_dataset.target.to_numpy()
-    last_days = [target[origin - 23 : origin + 1].mean() for origin in origins]
-    expected = last_days if recipe == "standard" else target[tiny_dataset.positions.train].mean()
+    assert found.base_name == {"standard": "linear part", "plain": "mean of training"}[recipe]
+    if recipe == "standard":
+        expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.frame, origins)  # type: ignore[attr-defined]
+    else:
+        expected = np.full((len(origins), 24), tiny_dataset.target.to_numpy()[tiny_dataset.positions.train].mean())
     np.testing.assert_allclose(found.base, expected, rtol=1e-5)
 
 
@@ -57,14 +59,14 @@ def test_when_a_tft_is_watched_then_its_weights_and_its_attention_sum_to_one_and
 ) -> None:
     forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
     found = insight.fusion_weights(forecaster, tiny_dataset.frame, origins)
-    same_hours = "demand_24h_before", "demand_168h_before", "demand_mean_of_week"
+    same_hours = "demand_24h_before", "demand_168h_before", "demand_mean_of_week", "linear_forecast"
     assert found.future_names == ("hour_sin", "hour_cos", "is_weekend", *same_hours)
     assert found.history_names == (
         "water_consumption", "temp", "level of the last 24 h", "hour_sin", "hour_cos",
         "is_weekend", *(f"target as {name}" for name in same_hours),
     )  # fmt: skip
-    assert found.history.shape == (15, 168, 9)
-    assert found.future.shape == (15, 24, 6)
+    assert found.history.shape == (15, 168, 10)
+    assert found.future.shape == (15, 24, 7)
     assert found.attention.shape == (15, 24, 192)
     for weights in (found.history, found.future, found.attention):
         assert (weights >= 0).all()
@@ -83,7 +85,7 @@ def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weig
     norm = module.encoder_vsn.flattened_grn.gate_norm.add_norm.norm
     with torch.no_grad():
         norm.weight.zero_()
-        norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 7))
+        norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
     found = insight.fusion_weights(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
     assert found.history.mean(axis=(0, 1))[found.history_names.index("temp")] == pytest.approx(1)
 
@@ -131,10 +133,13 @@ def forecasts(n: int = 3) -> QuantileForecasts:
 
 def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight: Any) -> None:
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
-    found = insight.StackForecasts(forecasts(), np.array([5.0, 6, 7]), stacks, (84, 1))
+    base = np.arange(72.0).reshape(3, 24)
+    found = insight.StackForecasts(forecasts(), base, "linear part", stacks, (84, 1))
     figure = family_figures.stack_decomposition(found, [0, 2], unit="kWh/h", source="csv")
     panels = np.array(figure.axes).reshape(3, 2)
     for column, n in enumerate((0, 2)):
+        line = {line.get_label(): line.get_ydata() for line in panels[0, column].lines}["base: linear part"]
+        assert np.array_equal(line, base[n])
         for stack in range(2):
             heights = [bar.get_height() for bar in panels[stack + 1, column].patches]
             assert heights == stacks[n, stack, :, 1].tolist()

@@ -15,6 +15,7 @@ from torch import nn
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.base import Forecaster
 from hpo_lib.families.darts_family import DartsForecaster
+from hpo_lib.families.scaling import Scaling
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
 from hpo_lib.forecasts import QuantileForecasts
 
@@ -30,6 +31,7 @@ class StackForecasts:
         forecasts: what the whole network forecasts.
         base: [N, H] where every forecast starts: what the linear part expects; without one the level that the window
             was normalised by, or the mean of training.
+        base_name: what that is.
         stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted along
             Q, is the forecast.
         hours: for how many hours each stack forecasts one value; those between are interpolated.
@@ -37,6 +39,7 @@ class StackForecasts:
 
     forecasts: QuantileForecasts
     base: np.ndarray
+    base_name: str
     stacks: np.ndarray
     hours: tuple[int, ...]
 
@@ -105,9 +108,16 @@ def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.nda
     return StackForecasts(
         forecasts=forecasts,
         base=base[:, :, 0].numpy(),
+        base_name=_base_name(trained.scaling),
         stacks=np.stack(stacks, axis=1),
         hours=tuple(max(1, stack.blocks[0].n_freq_downsample // n_inputs) for stack in module.stacks),
     )
+
+
+def _base_name(scaling: Scaling) -> str:
+    if scaling.linear is not None:
+        return "linear part"
+    return "mean of training" if scaling.level is None else f"mean of the last {scaling.level.hours} h"
 
 
 def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> FusionWeights:

@@ -31,7 +31,7 @@ class TftQ(DartsFamily):
     }
     budgets: ClassVar = {
         "test": Budget(steps=12, batch_size=16, checks=1),
-        "laptop": Budget(steps=600, batch_size=64, checks=6, max_work=250),
+        "laptop": Budget(steps=300, batch_size=64, checks=6, max_work=125),
         "a100": Budget(steps=3000, batch_size=128, checks=15),
     }
 

@@ -31,7 +31,7 @@ class TimesnetQ(DartsFamily):
     defaults: ClassVar = {"hidden_size": 64, "conv_hidden_size": 64, "top_k": 5, "lr": 1e-4, "dropout": 0.1}
     budgets: ClassVar = {
         "test": Budget(steps=4, batch_size=8, checks=1),
-        "laptop": Budget(steps=200, batch_size=32, checks=8, max_work=900),
+        "laptop": Budget(steps=100, batch_size=32, checks=5, max_work=450),
         "a100": Budget(steps=3000, batch_size=64, checks=15),
     }
 

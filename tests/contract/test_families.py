@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import os
 import pickle
 import subprocess
@@ -217,6 +218,18 @@ def test_when_a_stored_model_is_older_than_an_option_of_the_recipe_then_reading_
 
 
 # What a training may know and what it keeps
+
+
+def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goes_on(
+    family: Family, tiny_dataset: Dataset
+) -> None:
+    """darts' TFT keeps a mask by batch size: one made while forecasting, in the check, met the next training step."""
+    from hpo_lib.families.scaling import learnt_origins
+
+    windows, batch = 187, 64  # three steps a pass, the last of them with 59 windows
+    assert len(learnt_origins(tiny_dataset, STANDARD)) == windows
+    budget = dataclasses.replace(BUDGET, steps=2 * math.ceil(windows / batch), batch_size=batch, checks=2)
+    assert [step for step, _ in train(family, tiny_dataset, budget).checks] == [3, 6]
 
 
 def test_when_the_same_seed_trains_again_then_forecasts_are_the_same_to_the_last_bit(

@@ -147,7 +147,7 @@ def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for
     assert alone.future_covariates is None
 
 
-# Normalisation by the recent level, and which origins are drawn
+# Normalisation by the recent level, the linear part, and which origins are learnt from
 
 
 def level_source(windows: ModuleType, dataset: Dataset, level: Any, recipe: Recipe = PLAIN) -> Any:
@@ -213,18 +213,47 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_later
     assert (log.mean().item(), log.std(correction=0).item()) == (pytest.approx(0, abs=1e-3), pytest.approx(1, rel=1e-3))
 
 
-def test_when_daily_origins_weigh_more_then_they_are_there_that_many_times(
-    windows: ModuleType, tiny_dataset: Dataset
+def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(tiny_dataset: Dataset) -> None:
+    from hpo_lib.families.scaling import learnt_origins
+
+    every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
+    assert np.array_equal(learnt_origins(tiny_dataset, PLAIN), every)
+    near = learnt_origins(tiny_dataset, dataclasses.replace(PLAIN, near_hours=1))
+    # Rows 0, 24, ... are midnight, daily forecasts start from 23:00; the first history ends at row 167, 23:00.
+    assert near[:6].tolist() == [167, 168, 190, 191, 192, 214]
+    assert set(near % 24) == {22, 23, 0}
+    assert len(near) == 63 * 3 - 2  # the last day's window would end beyond the split for 0:00, the first has no 22:00
+
+
+def test_when_there_is_a_linear_part_then_targets_are_departures_from_it_and_it_is_shown_where_it_belongs(
+    windows: ModuleType, counted: Dataset
 ) -> None:
-    origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
-    drawn = windows.weighted_origins(origins, tiny_dataset, dataclasses.replace(PLAIN, daily_weight=3))
-    found, counts = np.unique(drawn, return_counts=True)
-    assert np.array_equal(found, origins)
-    # Validation origins lie at 23:00, a whole number of days after these.
-    daily = (tiny_dataset.validation_origins[0] - found) % 24 == 0
-    assert counts[daily].tolist() == [3] * 63
-    assert set(counts[~daily]) == {1}
-    assert np.array_equal(windows.weighted_origins(origins, tiny_dataset, PLAIN), origins)
+    import torch
+
+    level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
+    mean, origins = 488.5, torch.tensor([500])  # of the hours 477 to 500
+    expected = np.arange(501.0, 525.0)[None] - 10
+    source = level_source(windows, counted, level).departing_from(expected, origins.numpy())
+    batch = source.gather(origins, with_target=True)
+    np.testing.assert_allclose(batch.future_target[0, :, 0], 10 / (mean * 0.5), rtol=1e-5)
+    shown = batch.past_covariates[0, :, -1]
+    assert shown[:144].abs().max() == 0
+    np.testing.assert_allclose(shown[144:], (expected[0] - mean) / (mean * 0.5), rtol=1e-4)
+    back = source.in_unit(batch.future_target, origins)
+    np.testing.assert_allclose(back[0, :, 0], np.arange(501, 525), rtol=1e-6)
+
+    decoder = dataclasses.replace(source, calendar_as_past=False).gather(origins, with_target=False)
+    np.testing.assert_allclose(decoder.future_covariates[0, :, -1], shown[144:])
+    assert torch.equal(decoder.historic_future_covariates[:, :, -1:], decoder.past_target)
+
+
+def test_when_a_window_was_not_announced_to_the_linear_part_then_nothing_finite_comes_of_it(
+    windows: ModuleType, counted: Dataset
+) -> None:
+    import torch
+
+    source = level_source(windows, counted, None).departing_from(np.ones((1, 24)), np.array([500]))
+    assert source.gather(torch.tensor([501]), with_target=True).future_target.isnan().all()
 
 
 def test_when_history_is_not_repeated_then_lags_of_the_target_and_the_calendar_before_the_forecast_day_are_left_out(

@@ -1,0 +1,130 @@
+"""The linear part that networks depart from: least absolute errors, honest departures, the information set."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hpo_lib import design, linear_part
+from hpo_lib.data.load import Dataset
+from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.linear_part import LinearPart, least_absolute
+
+
+@pytest.fixture(scope="module")
+def origins(tiny_dataset: Dataset) -> np.ndarray:
+    """The daily ones of the training split."""
+    return training_origins(tiny_dataset.index, tiny_dataset.spec.splits)[::24]
+
+
+@pytest.fixture(scope="module")
+def part(tiny_dataset: Dataset, origins: np.ndarray) -> LinearPart:
+    return LinearPart.fit(tiny_dataset, origins, seasons=False)
+
+
+def noisy(dataset: Dataset) -> Dataset:
+    """The same days with a demand that nothing explains."""
+    demand = np.random.default_rng(3).gamma(4, 2.5, len(dataset.frame))
+    return dataclasses.replace(dataset, frame=dataset.frame.assign(water_consumption=demand))
+
+
+def test_when_some_points_are_far_off_then_the_line_goes_through_the_others(monkeypatch) -> None:
+    """Nine of eleven points lie on y = 2 x + 1; least squares would leave the line."""
+    monkeypatch.setattr(linear_part, "PENALTY", 0.0)
+    x = np.arange(-5.0, 6.0)
+    y = 2 * x + 1
+    y[2], y[8] = 100, 40
+    weights, intercept = least_absolute(x[:, None], y)
+    assert weights[0] == pytest.approx(2, abs=0.02)
+    assert intercept == pytest.approx(1, abs=0.05)
+
+
+def test_when_there_is_nothing_but_a_constant_then_it_is_the_median(monkeypatch) -> None:
+    monkeypatch.setattr(linear_part, "ROUNDS", 200)
+    y = np.array([0.0, 1.0, 2.0, 3.0, 1000.0])
+    weights, intercept = least_absolute(np.zeros((5, 1)), y)
+    assert weights[0] == 0
+    assert intercept == pytest.approx(2, abs=0.2)  # the mean is 201
+
+
+def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_dataset) -> None:
+    chosen = tiny_dataset.validation_origins
+    actual = tiny_dataset.target.to_numpy()[chosen[:, None] + np.arange(1, HORIZON + 1)]
+    error = np.abs(part.predict(tiny_dataset, tiny_dataset.frame, chosen) - actual).mean()
+    assert error < 0.2  # the noise alone makes 0.08, the last day's values 0.4
+
+
+def test_when_the_weights_are_fitted_then_nothing_after_training_counts(part, origins, tiny_dataset) -> None:
+    frame = tiny_dataset.frame.copy()
+    frame.iloc[tiny_dataset.positions.train.stop :] *= -3
+    again = LinearPart.fit(dataclasses.replace(tiny_dataset, frame=frame), origins, seasons=False)
+    assert np.array_equal(again.weights, part.weights)
+    assert np.array_equal(again.intercept, part.intercept)
+    assert again.floor == part.floor
+
+
+def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_seen_them(origins, tiny_dataset) -> None:
+    """Changing a day changes no forecast of that day, while the regression on all days bends towards it."""
+    day = int(origins[30])
+    frame = tiny_dataset.frame.copy()
+    frame.iloc[day + 1 : day + 1 + HORIZON, 0] *= 5
+    changed = dataclasses.replace(tiny_dataset, frame=frame)
+    before, after = (LinearPart.fit(d, origins, seasons=False) for d in (tiny_dataset, changed))
+    honest = [part.predict_training(d, origins)[30] for part, d in ((before, tiny_dataset), (after, changed))]
+    assert np.array_equal(*honest)
+    bent = [part.predict(d, d.frame, origins[30:31]) for part, d in ((before, tiny_dataset), (after, changed))]
+    assert (bent[0] != bent[1]).all()
+
+
+def test_when_demand_is_noise_then_training_departures_are_as_large_as_those_of_new_days(origins, tiny_dataset) -> None:
+    dataset = noisy(tiny_dataset)
+    part = LinearPart.fit(dataset, origins, seasons=False)
+    demand = dataset.target.to_numpy()
+
+    def error(expected: np.ndarray, of: np.ndarray) -> float:
+        return float(np.abs(demand[of[:, None] + np.arange(1, HORIZON + 1)] - expected).mean())
+
+    new = np.concatenate([dataset.validation_origins, dataset.test_origins])
+    on_new_days = error(part.predict(dataset, dataset.frame, new), new)
+    assert error(part.predict_training(dataset, origins), origins) > 0.9 * on_new_days
+    assert error(part.predict(dataset, dataset.frame, origins), origins) < 0.7 * on_new_days
+
+
+def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(part, tiny_dataset) -> None:
+    many = part.predict(tiny_dataset, tiny_dataset.frame, np.array([900, 2200, 333]))
+    assert np.array_equal(many[1], part.predict(tiny_dataset, tiny_dataset.frame, np.array([2200]))[0])
+
+
+def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahead_and_nothing_else(
+    part, tiny_dataset
+) -> None:
+    origin = np.array([2200])
+    expected = part.predict(tiny_dataset, tiny_dataset.frame, origin)
+    hidden = tiny_dataset.frame.copy()
+    hidden.iloc[2201:, :3] = np.nan  # target and past covariates
+    hidden.iloc[2201 + HORIZON :] = np.nan
+    hidden.iloc[: 2201 - HISTORY] = np.nan
+    assert np.array_equal(part.predict(tiny_dataset, hidden, origin), expected)
+    weekend = tiny_dataset.frame.copy()
+    weekend.iloc[2201 : 2201 + HORIZON, 5] = 1 - weekend.iloc[2201, 5]
+    assert (part.predict(tiny_dataset, weekend, origin) != expected).any()
+
+
+def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(part, tiny_dataset) -> None:
+    frame = tiny_dataset.frame.copy()
+    temp = frame.columns.get_loc("temp")
+    frame.iloc[2178:2201, temp] = 1e3
+    wild = part.predict(tiny_dataset, frame, np.array([2200]))
+    frame.iloc[2178:2201, temp] = 1e6
+    assert np.array_equal(part.predict(tiny_dataset, frame, np.array([2200])), wild)
+
+
+@pytest.mark.parametrize("seasons", [True, False])
+def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feature(seasons, tiny_dataset) -> None:
+    table = design.make_design(tiny_dataset, tiny_dataset.frame, np.array([500]))
+    moved = dataclasses.replace(table, features=table.features.copy())
+    moved.features[:, :, table.names.index("year_sin")] += 0.5
+    same = np.array_equal(
+        design.linear_features(table, seasons=seasons), design.linear_features(moved, seasons=seasons)
+    )
+    assert same != seasons
