@@ -88,7 +88,9 @@ def rows(
     name = family.name
     yield f"{name}: standard, mean of single seeds", standard
     yield f"{name}: not normalised by the level", trained(replace(STANDARD, level_hours=0))[0]
-    yield f"{name}: all origins weighted alike", trained(replace(STANDARD, daily_weight=1))[0]
+    alone = replace(STANDARD, linear_part=False)
+    yield f"{name}: no linear part", trained(alone)[0]
+    yield f"{name}: no linear part, windows of all hours", trained(replace(alone, near_hours=12))[0]
     yield f"{name}: history and calendar repeated", trained(replace(STANDARD, repeated_history=True))[0]
     yield f"{name}: season told whatever the span", trained(replace(STANDARD, season_years=0))[0]
     if not getattr(family, "calendar_as_past", True):  # it has a future input

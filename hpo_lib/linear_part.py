@@ -1,4 +1,4 @@
-"""The linear part of a forecast: what a linear model expects, from which a network forecasts the departure.
+"""The linear part of a forecast: what a linear model expects, from which a network or trees forecast the departure.
 
 One regression per hour ahead with the smallest mean absolute error (Koenker and Bassett, 1978, at the level 0.5), by
 iteratively reweighted least squares (Schlossmacher, 1973) with a small ridge penalty. Networks are known to gain from a
@@ -25,6 +25,9 @@ LARGEST = 3.0
 
 FOLDS = 5
 """Stretches of the training split, each forecast by a regression on the others."""
+
+
+HOURS_OF_A_YEAR = 8760
 
 
 @dataclass(frozen=True)
@@ -64,31 +67,42 @@ class LinearPart:
 
     def predict(self, dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
         """[N, H] the expected demand in the target's unit. The information set is that of `make_design`."""
-        return self._in_unit(make_design(dataset, frame, origins, self.floor))
+        design = make_design(dataset, frame, origins, self.floor)
+        return np.asarray((1 + self.relative(design)) * design.level[:, None])
 
     def predict_training(self, dataset: Dataset, origins: np.ndarray) -> np.ndarray:
-        """[N, H] the same for the origins it was fitted on, in order of time, but never from what it was fitted on.
+        """[N, H] the same for the origins that it was fitted on, as in `relative_in_training`."""
+        design = make_design(dataset, dataset.frame, origins, self.floor)
+        return np.asarray((1 + self.relative_in_training(design, origins)) * design.level[:, None])
 
-        A regression fits its own days better than others, and a network that learnt from departures that small would
+    def relative(self, design: Design) -> np.ndarray:
+        """[N, H] the expected demand as a design has it, divided by the level, less 1."""
+        x = self._standardised(linear_features(design, seasons=self.seasons))
+        # Summed row by row: the last bits of a matrix product depend on how many rows are asked for.
+        return np.asarray((x * self.weights).sum(axis=2) + self.intercept)
+
+    def relative_in_training(self, design: Design, origins: np.ndarray) -> np.ndarray:
+        """[N, H] the same for the origins that it was fitted on, in order of time, but not from what they show.
+
+        A regression fits its own days better than others, and a model that learnt from departures that small would
         promise intervals that are too narrow. So each of `FOLDS` stretches is forecast by a regression on the
         origins whose windows share no hour with it (cross-fitting).
         """
-        design = make_design(dataset, dataset.frame, origins, self.floor)
         expected = np.empty(design.target.shape)
         for stretch in np.array_split(np.arange(len(origins)), min(FOLDS, len(origins))):
             first, last = origins[stretch[[0, -1]]]
             apart = (origins < first - HISTORY - HORIZON) | (origins > last + HISTORY + HORIZON)
             part = LinearPart._of(design.rows(apart), self.floor, self.seasons) if apart.any() else self
-            expected[stretch] = part._in_unit(design.rows(stretch))
+            expected[stretch] = part.relative(design.rows(stretch))
         return expected
-
-    def _in_unit(self, design: Design) -> np.ndarray:
-        x = self._standardised(linear_features(design, seasons=self.seasons))
-        # Summed row by row: the last bits of a matrix product depend on how many rows are asked for.
-        return np.asarray((1 + (x * self.weights).sum(axis=2) + self.intercept) * design.level[:, None])
 
     def _standardised(self, features: np.ndarray) -> np.ndarray:
         return np.asarray(np.clip((features - self.centre) / self.spread, -LARGEST, LARGEST))
+
+
+def covers_seasons(dataset: Dataset, years: float) -> bool:
+    """Whether the training split covers so many years: from fewer nobody can tell the season from whatever changed."""
+    return bool(dataset.positions.train.stop - dataset.positions.train.start >= years * HOURS_OF_A_YEAR)
 
 
 def least_absolute(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibration": {"errors", "forecasts"},
     "statistics": {"errors", "forecasts", "metrics"},
     "baselines": {"forecasts", "data"},
-    "opponents": {"errors", "forecasts", "metrics", "data", "design", "families"},
+    "opponents": {"errors", "forecasts", "metrics", "data", "design", "linear_part", "families"},
     "evaluation": {"forecasts", "metrics", "data", "baselines"},
     "results": {"errors", "paths", "settings", "forecasts"},
     "pace": {"results"},

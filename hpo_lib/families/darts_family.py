@@ -26,9 +26,10 @@ from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.base import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
 from hpo_lib.families.quiet import quiet_libraries
-from hpo_lib.families.scaling import Scaling, covers_seasons, learnt_origins
+from hpo_lib.families.scaling import Scaling, learnt_origins
 from hpo_lib.families.windows import TrainingWindows, WindowSource, collated
 from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
+from hpo_lib.linear_part import covers_seasons
 
 PREDICT_BATCH = 64
 """Windows per prediction pass. Every pass is padded to it: the last bits of a matrix product depend on its shape, so
@@ -65,7 +66,7 @@ class DartsFamily(Family):
     ) -> "DartsForecaster":
         whole = dataset.trained_through_validation()
         # The columns that validation has judged, also where only both splits together cover the years for a season.
-        scaling = Scaling.fit(whole, recipe, seasons=covers_seasons(dataset, recipe))
+        scaling = Scaling.fit(whole, recipe, seasons=covers_seasons(dataset, recipe.season_years))
         module = self._train(params, whole, scaling, budget, recipe, seed, _StopAt(steps))
         module.eval()
         forecaster = DartsForecaster(module, whole, scaling, recipe, calendar_as_past=self.calendar_as_past)

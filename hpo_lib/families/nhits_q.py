@@ -58,7 +58,7 @@ class NhitsQ(DartsFamily):
     budgets: ClassVar = {
         "test": Budget(steps=20, batch_size=64, checks=2, max_work=200),
         "laptop": Budget(steps=150, batch_size=256, checks=10, max_work=1500),
-        "a100": Budget(steps=3000, batch_size=256, checks=15, precision="bf16-mixed"),  # quality: docs/performance.md
+        "a100": Budget(steps=400, batch_size=256, checks=20, precision="bf16-mixed"),  # quality: docs/performance.md
     }
 
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:

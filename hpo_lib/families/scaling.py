@@ -10,12 +10,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families.base import Recipe
-from hpo_lib.linear_part import LinearPart
+from hpo_lib.linear_part import LinearPart, covers_seasons
 
 LEVEL_FLOOR = 0.05
 """Smallest level that a window is divided by, as a share of the target's mean size over the training split."""
-
-HOURS_OF_A_YEAR = 8760
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Scaling:
         train = dataset.frame.iloc[dataset.positions.train]
         std = train.std(ddof=0)
         target = train[dataset.spec.target].to_numpy()
-        seasons = covers_seasons(dataset, recipe) if seasons is None else seasons
+        seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
         return cls(
             mean=train.mean(),
             std=std.where(std > 0, 1.0),
@@ -95,12 +93,6 @@ class Scaling:
         names = list(columns)
         values = (frame[names].to_numpy() - self.mean[names].to_numpy()) / self.std[names].to_numpy()
         return torch.from_numpy(values.astype(np.float32))
-
-
-def covers_seasons(dataset: Dataset, recipe: Recipe) -> bool:
-    """Whether the training split covers enough years to tell the season from whatever else changed."""
-    hours = dataset.positions.train.stop - dataset.positions.train.start
-    return bool(hours >= recipe.season_years * HOURS_OF_A_YEAR)
 
 
 def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:

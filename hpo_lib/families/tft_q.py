@@ -32,7 +32,7 @@ class TftQ(DartsFamily):
     budgets: ClassVar = {
         "test": Budget(steps=12, batch_size=16, checks=1),
         "laptop": Budget(steps=300, batch_size=64, checks=6, max_work=125),
-        "a100": Budget(steps=3000, batch_size=128, checks=15),
+        "a100": Budget(steps=1000, batch_size=64, checks=20),
     }
 
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:

@@ -32,7 +32,7 @@ class TimesnetQ(DartsFamily):
     budgets: ClassVar = {
         "test": Budget(steps=4, batch_size=8, checks=1),
         "laptop": Budget(steps=100, batch_size=32, checks=5, max_work=450),
-        "a100": Budget(steps=3000, batch_size=64, checks=15),
+        "a100": Budget(steps=600, batch_size=32, checks=20),
     }
 
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:

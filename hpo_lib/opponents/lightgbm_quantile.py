@@ -12,7 +12,9 @@ import numpy as np
 
 from hpo_lib.data.load import Dataset
 from hpo_lib.design import Design, make_design
+from hpo_lib.families.base import STANDARD
 from hpo_lib.forecasts import QUANTILE_LEVELS
+from hpo_lib.linear_part import LinearPart, covers_seasons
 from hpo_lib.opponents.base import DesignForecaster, Opponent, origins_near_daily
 
 PARAMS: dict[str, Any] = {
@@ -34,17 +36,21 @@ NEAR_HOURS = 1
 
 
 class LightgbmForecaster(DesignForecaster):
-    """One booster per level."""
+    """One booster per level, for the departure from the linear part that the families have too."""
 
-    def __init__(self, dataset: Dataset, boosters: list[lightgbm.Booster], rounds: list[int]) -> None:
+    def __init__(
+        self, dataset: Dataset, linear: LinearPart, boosters: list[lightgbm.Booster], rounds: list[int]
+    ) -> None:
         super().__init__(dataset)
-        self.boosters, self.rounds = boosters, rounds
+        self.linear, self.boosters, self.rounds = linear, boosters, rounds
         self.best_step = max(rounds)
 
     def normalised(self, design: Design) -> np.ndarray:
-        rows = design.features.reshape(-1, len(design.names))
+        expected = self.linear.relative(design)
+        rows = _rows(design, expected)
         predicted = [b.predict(rows, num_iteration=r) for b, r in zip(self.boosters, self.rounds, strict=True)]
-        return np.stack([np.asarray(values).reshape(design.target.shape) for values in predicted], axis=2)
+        departures = np.stack([np.asarray(values).reshape(design.target.shape) for values in predicted], axis=2)
+        return np.asarray(expected[:, :, None] + departures)
 
 
 class LightgbmQuantile(Opponent):
@@ -56,21 +62,33 @@ class LightgbmQuantile(Opponent):
 
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LightgbmForecaster:
         most = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
-        stopped = _train(dataset, seed, most, stop_early=True, quick=quick)
+        seasons = covers_seasons(dataset, STANDARD.season_years)
+        stopped = _train(dataset, seed, most, seasons, stop_early=True, quick=quick)
         stopped.score_validation(dataset)
         if not refit:
             return stopped
-        refitted = _train(dataset.trained_through_validation(), seed, stopped.rounds, stop_early=False, quick=quick)
+        whole = dataset.trained_through_validation()
+        refitted = _train(whole, seed, stopped.rounds, seasons, stop_early=False, quick=quick)
         refitted.validation = stopped.validation
         return refitted
 
 
-def _train(dataset: Dataset, seed: int, rounds: list[int], *, stop_early: bool, quick: bool) -> LightgbmForecaster:
-    design = make_design(dataset, dataset.frame, origins_near_daily(dataset, NEAR_HOURS, quick=quick))
+def _rows(design: Design, expected: np.ndarray) -> np.ndarray:
+    """[N H, F + 1] the design's features and what the linear part expects [N, H]."""
+    return np.concatenate([design.features, expected[:, :, None]], axis=2).reshape(-1, len(design.names) + 1)
+
+
+def _train(
+    dataset: Dataset, seed: int, rounds: list[int], seasons: bool, *, stop_early: bool, quick: bool
+) -> LightgbmForecaster:
+    origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
+    design = make_design(dataset, dataset.frame, origins)
+    linear = LinearPart.fit(dataset, origins, seasons=seasons)
+    expected = linear.relative_in_training(design, origins)
     train = lightgbm.Dataset(
-        design.features.reshape(-1, len(design.names)),
-        design.target.ravel(),
-        feature_name=list(design.names),
+        _rows(design, expected),
+        (design.target - expected).ravel(),
+        feature_name=[*design.names, "linear"],
         free_raw_data=False,
         params={"verbose": -1},
     )
@@ -78,10 +96,11 @@ def _train(dataset: Dataset, seed: int, rounds: list[int], *, stop_early: bool, 
     callbacks: list[Callable[..., Any]] = []
     if stop_early:
         seen = make_design(dataset, dataset.frame, dataset.validation_origins)
+        expected = linear.relative(seen)
         valid.append(
             lightgbm.Dataset(
-                seen.features.reshape(-1, len(seen.names)),
-                seen.target.ravel(),
+                _rows(seen, expected),
+                (seen.target - expected).ravel(),
                 weight=np.repeat(seen.level, seen.target.shape[1]),  # the loss in the target's unit
                 reference=train,
             )
@@ -94,7 +113,7 @@ def _train(dataset: Dataset, seed: int, rounds: list[int], *, stop_early: bool, 
         booster = lightgbm.train({**PARAMS, **own, **steady}, train, most, valid_sets=valid, callbacks=callbacks)
         boosters.append(booster)
         kept.append(booster.best_iteration if stop_early else most)
-    return LightgbmForecaster(dataset, boosters, kept)
+    return LightgbmForecaster(dataset, linear, boosters, kept)
 
 
 OPPONENT = LightgbmQuantile()
