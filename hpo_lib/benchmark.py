@@ -241,9 +241,9 @@ def _opponents(plan: Plan) -> Iterator[_Task]:
         key = {"refit": False, "data": data}
         yield _Task(f"NAIVE_{lag}H", "own", FIRST_SEED, key, partial(_naive, dataset, lag))
     for name in opponent_names():
-        seeds = _seeds(plan) if get_opponent(name).seeded else _seeds(plan)[:1]
-        for seed in seeds:
-            key = {"refit": plan.refit, "quick": plan.is_test, "data": data}
+        opponent = get_opponent(name)
+        for seed in _seeds(plan) if opponent.seeded else _seeds(plan)[:1]:
+            key = {"settings": dict(opponent.settings), "refit": plan.refit, "quick": plan.is_test, "data": data}
             yield _Task(name, "own", seed, key, partial(_opponent, plan, name, seed))
     if plan.chronos2 is not None:
         key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}

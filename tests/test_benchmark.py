@@ -20,6 +20,7 @@ from hpo_lib.cli import main
 from hpo_lib.data.load import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.opponents import get_opponent
 from hpo_lib.paths import BenchmarkPaths
 
 CALIBRATION = Calibration("rolling", days=14)
@@ -77,6 +78,22 @@ def test_when_it_runs_again_then_nothing_is_trained(finished, tmp_path) -> None:
     run_benchmark(plan, say=said.append)
     assert all(line.endswith(": stored") for line in said)
     assert {file.name: file.stat().st_mtime_ns for file in plan.paths.runs.iterdir()} == before
+
+
+def test_when_an_opponent_is_made_otherwise_than_when_it_was_stored_then_it_is_trained_anew(
+    finished, tmp_path, monkeypatch
+) -> None:
+    """As after an update that gives LightGBM other settings: nothing else is touched."""
+    plan, said = copied(finished, tmp_path), []
+    opponent = get_opponent("LIGHTGBM_Q")
+    monkeypatch.setattr(opponent, "settings", {**opponent.settings, "num_leaves": 7})
+    notes = run_benchmark(plan, say=said.append)
+    assert notes == [
+        f"LIGHTGBM_Q-own-seed{seed}.json was made with other parameters or another budget and was removed."
+        for seed in (42, 43)
+    ]
+    trained = [line.split("]")[1].split(":")[0] for line in said if "validation MAE" in line]
+    assert trained == [" LIGHTGBM_Q own seed 42", " LIGHTGBM_Q own seed 43"]
 
 
 def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same_forecasts(finished, tmp_path) -> None:

@@ -2,7 +2,8 @@
 
 import importlib
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ class Opponent(ABC):
     title: ClassVar[str]
     seeded: ClassVar[bool]
     """Whether another seed gives another model."""
+    settings: ClassVar[Mapping[str, Any]]
+    """What it was made with: a stored training with others is not the same model."""
 
     @abstractmethod
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> Forecaster:

@@ -5,7 +5,7 @@ and with one seed, so differences of a percent mean little; docs/methodology.md 
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import lightgbm
 import numpy as np
@@ -59,6 +59,7 @@ class LightgbmQuantile(Opponent):
     name = "LIGHTGBM_Q"
     title = "LightGBM"
     seeded = True
+    settings: ClassVar = {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": True}
 
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LightgbmForecaster:
         most = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)

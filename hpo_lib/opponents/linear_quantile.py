@@ -6,6 +6,7 @@ about one hour of day.
 """
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from sklearn.linear_model import QuantileRegressor
@@ -66,6 +67,7 @@ class LinearQuantile(Opponent):
     name = "LINEAR_Q"
     title = "Linear quantile regression"
     seeded = False
+    settings: ClassVar = {"penalties": list(PENALTIES)}
 
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LinearForecaster:
         def loss(penalty: float) -> float:
