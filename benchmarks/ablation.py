@@ -79,8 +79,8 @@ def rows(
         fits = [family.fit(params, data, family.budgets[preset], seed=seed, recipe=recipe) for seed in seeds]
         return [fit.predict(data.frame, data.test_origins) for fit in fits], [fit.best_step for fit in fits]
 
-    def trees(data: Dataset = dataset, *, refit: bool = False) -> Forecasts:
-        opponent = get_opponent("LIGHTGBM_Q")
+    def trees(data: Dataset = dataset, *, refit: bool = False, model: str = "LIGHTGBM_Q") -> Forecasts:
+        opponent = get_opponent(model)
         fits = [opponent.fit(data, seed=seed, refit=refit) for seed in seeds]
         return [fit.predict(data.frame, data.test_origins) for fit in fits]
 
@@ -106,6 +106,7 @@ def rows(
     yield f"{name}: refit, mean of the seeds' quantiles", [blend(refitted)]
     strong = trees()
     yield "LIGHTGBM_Q: standard, mean of single seeds", strong
+    yield "LIGHTGBM_Q: with a linear part", trees(model="LIGHTGBM_LINEAR_Q")
     yield "LIGHTGBM_Q: no calendar of the day ahead", trees(without_calendar(dataset))
     refitted_trees = trees(refit=True)
     yield "LIGHTGBM_Q: refit", refitted_trees

@@ -24,7 +24,8 @@ from hpo_lib.opponents import get_opponent
 from hpo_lib.paths import BenchmarkPaths
 
 CALIBRATION = Calibration("rolling", days=14)
-OWN = [("LIGHTGBM_Q", "own"), ("LINEAR_Q", "own"), ("NAIVE_168H", "own"), ("NAIVE_24H", "own")]
+TREES = "LIGHTGBM_LINEAR_Q", "LIGHTGBM_Q"
+OWN = [*((model, "own") for model in TREES), ("LINEAR_Q", "own"), ("NAIVE_168H", "own"), ("NAIVE_24H", "own")]
 
 
 def quick_plan(dataset: Dataset, out: Path, **other: object) -> Plan:
@@ -62,7 +63,7 @@ def stored_frame(paths: BenchmarkPaths, *names: object) -> pd.DataFrame:
 
 def test_when_a_benchmark_has_run_then_every_training_has_a_record_and_forecasts_of_both_splits(finished) -> None:
     seeds = {row: [t.seed for t in found] for row, found in load_trainings(finished.paths, finished.dataset).items()}
-    assert seeds == {row: [42, 43] if row[0] == "LIGHTGBM_Q" else [42] for row in OWN}
+    assert seeds == {row: [42, 43] if row[0] in TREES else [42] for row in OWN}
     dataset = finished.dataset
     for split, origins in (("validation", dataset.validation_origins), ("test", dataset.test_origins)):
         frame = stored_frame(finished.paths, "LIGHTGBM_Q", "own", 43, split)
@@ -85,15 +86,15 @@ def test_when_an_opponent_is_made_otherwise_than_when_it_was_stored_then_it_is_t
 ) -> None:
     """As after an update that gives LightGBM other settings: nothing else is touched."""
     plan, said = copied(finished, tmp_path), []
-    opponent = get_opponent("LIGHTGBM_Q")
-    monkeypatch.setattr(opponent, "settings", {**opponent.settings, "num_leaves": 7})
+    opponent = get_opponent("LIGHTGBM_LINEAR_Q")
+    monkeypatch.setattr(type(opponent), "settings", {**opponent.settings, "num_leaves": 7})
     notes = run_benchmark(plan, say=said.append)
     assert notes == [
-        f"LIGHTGBM_Q-own-seed{seed}.json was made with other parameters or another budget and was removed."
+        f"LIGHTGBM_LINEAR_Q-own-seed{seed}.json was made with other parameters or another budget and was removed."
         for seed in (42, 43)
     ]
     trained = [line.split("]")[1].split(":")[0] for line in said if "validation MAE" in line]
-    assert trained == [" LIGHTGBM_Q own seed 42", " LIGHTGBM_Q own seed 43"]
+    assert trained == [" LIGHTGBM_LINEAR_Q own seed 42", " LIGHTGBM_LINEAR_Q own seed 43"]
 
 
 def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same_forecasts(finished, tmp_path) -> None:
@@ -108,8 +109,8 @@ def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same
         run_benchmark(plan, say=stop_at_the_third)
     said.clear()
     run_benchmark(plan, say=lambda line: said.append(line.endswith(": stored")))
-    assert said == [True, True, True, False, False]
-    for model, seed in (("LINEAR_Q", 42), ("LIGHTGBM_Q", 42), ("LIGHTGBM_Q", 43)):
+    assert said == [True, True, True, False, False, False, False]
+    for model, seed in (("LINEAR_Q", 42), ("LIGHTGBM_Q", 42), ("LIGHTGBM_LINEAR_Q", 43)):
         names = model, "own", seed, "test"
         pd.testing.assert_frame_equal(stored_frame(plan.paths, *names), stored_frame(finished.paths, *names))
 
@@ -128,7 +129,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_
         plan.paths.forecasts("LIGHTGBM_Q", "own", 43, "test").unlink()
     run_benchmark(plan, say=said.append)
     assert [line.split(":")[0] for line in said if "stored" not in line and "note" not in line] == [
-        "[5/5] LIGHTGBM_Q own seed 43"
+        "[5/7] LIGHTGBM_Q own seed 43"
     ]
     assert len(load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]) == 2
 
@@ -136,7 +137,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_
 def test_when_the_folder_is_of_other_data_then_nothing_is_mixed(finished, tmp_path) -> None:
     plan = copied(finished, tmp_path)
     other = dataclasses.replace(plan.dataset, sha256="0" * 64)
-    sentence = r"LIGHTGBM_Q-own-seed42\.json: was made on other data \(sha256 is .*\); give another --out"
+    sentence = r"LIGHTGBM_LINEAR_Q-own-seed42\.json: was made on other data \(sha256 is .*\); give another --out"
     with pytest.raises(InputError, match=sentence):
         run_benchmark(dataclasses.replace(plan, dataset=other), say=print)
     with pytest.raises(InputError, match=sentence):
@@ -179,7 +180,7 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
     for seed in (42, 43):
         plan.paths.record("LIGHTGBM_Q", "own", seed).unlink()
     run_benchmark(plan, say=said.append)
-    assert said[-1] == "[5/5] LIGHTGBM_Q own seed 43: the same training as best"
+    assert said[4] == "[5/7] LIGHTGBM_Q own seed 43: the same training as best"
     again = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
     assert [t.params for t in again] == ["own", "own"]
     assert again[0].test.values == pytest.approx(own[0].test.values, abs=0)  # of another seed: trained
@@ -258,9 +259,9 @@ def test_when_families_are_there_then_blends_of_them_and_of_all_stand_below(fini
     store_training(plan.paths, training(plan, "TFT_Q", "best", 42, shift=0.1))
     rows = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset)}
     assert list(rows)[-3:] == [("BLEND_ALL", "best"), ("BLEND", "default"), ("BLEND_ALL", "default")]
-    linear, lightgbm = rows["LINEAR_Q", "own"].test.values, rows["LIGHTGBM_Q", "own"].test.values
+    linear, trees = rows["LINEAR_Q", "own"].test.values, sum(rows[model, "own"].test.values for model in TREES)
     assert rows["BLEND", "default"].test.values == pytest.approx(linear + 0.2, abs=1e-5)
-    assert rows["BLEND_ALL", "default"].test.values == pytest.approx((3 * linear + 0.4 + lightgbm) / 4, abs=1e-5)
+    assert rows["BLEND_ALL", "default"].test.values == pytest.approx((3 * linear + 0.4 + trees) / 5, abs=1e-5)
     weighted = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset, fit_blend_weights=True)}
     shares = [float(share.split()[1]) for share in weighted["BLEND", "default"].note.split(", ")]
     assert shares[1] > 0.9  # the other one is wrong by 0.5 everywhere
@@ -340,7 +341,7 @@ def test_when_an_option_is_wrong_then_the_command_ends_with_2_before_anything_is
 
 SMALL_TIMESNET = {"hidden_size": 64, "conv_hidden_size": 32, "top_k": 2, "lr": 1e-3, "dropout": 0.1}
 ROWS = [
-    ("LIGHTGBM_Q", "own"), ("LINEAR_Q", "own"), ("NAIVE_168H", "own"), ("NAIVE_24H", "own"),
+    *OWN,
     ("NHITS_Q", "default"), ("TFT_Q", "default"), ("TIMESNET_Q", "best"),
     ("BLEND_ALL", "best"), ("BLEND", "default"), ("BLEND_ALL", "default"),
 ]  # fmt: skip
@@ -379,7 +380,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
     run = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     shown = json.dumps([cell.get("outputs") for cell in json.loads(record.read_text(encoding="utf-8"))["cells"]])
-    assert shown.count(": stored") == 7
+    assert shown.count(": stored") == 8
     assert "SIMULATED DATA" in shown
     plan = make_plan("heat", seeds=1, test=True, **given)
     written = pd.read_csv(plan.paths.table("table")).set_index(["model", "params", "calibration"])["mae"]

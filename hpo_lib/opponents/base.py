@@ -23,8 +23,11 @@ class Opponent(ABC):
     title: ClassVar[str]
     seeded: ClassVar[bool]
     """Whether another seed gives another model."""
-    settings: ClassVar[Mapping[str, Any]]
-    """What it was made with: a stored training with others is not the same model."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """What it is made with: a stored training with others is not the same model."""
 
     @abstractmethod
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> Forecaster:
@@ -74,7 +77,11 @@ def origins_near_daily(dataset: Dataset, hours: int, *, quick: bool = False) -> 
     return near
 
 
-_OPPONENTS = {"LINEAR_Q": "linear_quantile", "LIGHTGBM_Q": "lightgbm_quantile"}
+_OPPONENTS = {
+    "LINEAR_Q": "linear_quantile",
+    "LIGHTGBM_Q": "lightgbm_quantile",
+    "LIGHTGBM_LINEAR_Q": "lightgbm_quantile",
+}
 
 
 def opponent_names() -> tuple[str, ...]:
@@ -91,5 +98,5 @@ def get_opponent(name: str) -> Opponent:
     if name not in _OPPONENTS:
         raise InputError(f"model is {name!r}, which is not an opponent; {choices(name, _OPPONENTS)}")
     module = importlib.import_module(f"hpo_lib.opponents.{_OPPONENTS[name]}")
-    opponent: Opponent = module.OPPONENT
+    opponent: Opponent = module.OPPONENTS[name]
     return opponent

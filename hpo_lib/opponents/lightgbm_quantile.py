@@ -4,7 +4,7 @@ The settings were chosen by validation pinball loss on the development splits of
 and with one seed, so differences of a percent mean little; docs/methodology.md says what was compared and what was not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import lightgbm
@@ -36,21 +36,21 @@ NEAR_HOURS = 1
 
 
 class LightgbmForecaster(DesignForecaster):
-    """One booster per level, for the departure from the linear part that the families have too."""
+    """One booster per level, with or without a linear part below them."""
 
     def __init__(
-        self, dataset: Dataset, linear: LinearPart, boosters: list[lightgbm.Booster], rounds: list[int]
+        self, dataset: Dataset, linear: LinearPart | None, boosters: list[lightgbm.Booster], rounds: list[int]
     ) -> None:
         super().__init__(dataset)
         self.linear, self.boosters, self.rounds = linear, boosters, rounds
         self.best_step = max(rounds)
 
     def normalised(self, design: Design) -> np.ndarray:
-        expected = self.linear.relative(design)
+        expected = None if self.linear is None else self.linear.relative(design)
         rows = _rows(design, expected)
         predicted = [b.predict(rows, num_iteration=r) for b, r in zip(self.boosters, self.rounds, strict=True)]
-        departures = np.stack([np.asarray(values).reshape(design.target.shape) for values in predicted], axis=2)
-        return np.asarray(expected[:, :, None] + departures)
+        values = np.stack([np.asarray(value).reshape(design.target.shape) for value in predicted], axis=2)
+        return values if expected is None else np.asarray(values + expected[:, :, None])
 
 
 class LightgbmQuantile(Opponent):
@@ -59,62 +59,73 @@ class LightgbmQuantile(Opponent):
     name = "LIGHTGBM_Q"
     title = "LightGBM"
     seeded = True
-    settings: ClassVar = {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": True}
+    linear_part: ClassVar[bool] = False
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": self.linear_part}
 
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LightgbmForecaster:
         most = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
         seasons = covers_seasons(dataset, STANDARD.season_years)
-        stopped = _train(dataset, seed, most, seasons, stop_early=True, quick=quick)
+        stopped = self._train(dataset, seed, most, seasons, stop_early=True, quick=quick)
         stopped.score_validation(dataset)
         if not refit:
             return stopped
         whole = dataset.trained_through_validation()
-        refitted = _train(whole, seed, stopped.rounds, seasons, stop_early=False, quick=quick)
+        refitted = self._train(whole, seed, stopped.rounds, seasons, stop_early=False, quick=quick)
         refitted.validation = stopped.validation
         return refitted
 
+    def _train(
+        self, dataset: Dataset, seed: int, rounds: list[int], seasons: bool, *, stop_early: bool, quick: bool
+    ) -> LightgbmForecaster:
+        origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
+        design = make_design(dataset, dataset.frame, origins)
+        linear = LinearPart.fit(dataset, origins, seasons=seasons) if self.linear_part else None
+        train = _table(design, None if linear is None else linear.relative_in_training(design, origins))
+        valid: list[lightgbm.Dataset] = []
+        callbacks: list[Callable[..., Any]] = []
+        if stop_early:
+            seen = make_design(dataset, dataset.frame, dataset.validation_origins)
+            valid.append(_table(seen, None if linear is None else linear.relative(seen), like=train))
+            callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
+        boosters, kept = [], []
+        for level, most in zip(QUANTILE_LEVELS, rounds, strict=True):
+            own = {"objective": "quantile", "metric": "quantile", "alpha": level, "seed": seed}
+            steady = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "verbose": -1}
+            booster = lightgbm.train({**PARAMS, **own, **steady}, train, most, valid_sets=valid, callbacks=callbacks)
+            boosters.append(booster)
+            kept.append(booster.best_iteration if stop_early else most)
+        return LightgbmForecaster(dataset, linear, boosters, kept)
 
-def _rows(design: Design, expected: np.ndarray) -> np.ndarray:
-    """[N H, F + 1] the design's features and what the linear part expects [N, H]."""
-    return np.concatenate([design.features, expected[:, :, None]], axis=2).reshape(-1, len(design.names) + 1)
+
+class LightgbmLinearQuantile(LightgbmQuantile):
+    """The trees forecast the departure from the linear part that the families have too."""
+
+    name = "LIGHTGBM_LINEAR_Q"
+    title = "Linear + LightGBM"
+    linear_part: ClassVar[bool] = True
 
 
-def _train(
-    dataset: Dataset, seed: int, rounds: list[int], seasons: bool, *, stop_early: bool, quick: bool
-) -> LightgbmForecaster:
-    origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
-    design = make_design(dataset, dataset.frame, origins)
-    linear = LinearPart.fit(dataset, origins, seasons=seasons)
-    expected = linear.relative_in_training(design, origins)
-    train = lightgbm.Dataset(
+def _rows(design: Design, expected: np.ndarray | None) -> np.ndarray:
+    """[N H, F] the design's features and, if given, what the linear part expects [N, H]."""
+    added = [] if expected is None else [expected[:, :, None]]
+    features = np.concatenate([design.features, *added], axis=2)
+    return features.reshape(-1, features.shape[2])
+
+
+def _table(design: Design, expected: np.ndarray | None, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+    """What trees learn from or, with ``like``, are stopped by: there the loss is one in the target's unit."""
+    return lightgbm.Dataset(
         _rows(design, expected),
-        (design.target - expected).ravel(),
-        feature_name=[*design.names, "linear"],
+        (design.target if expected is None else design.target - expected).ravel(),
+        weight=None if like is None else np.repeat(design.level, design.target.shape[1]),
+        reference=like,
+        feature_name=[*design.names, *([] if expected is None else ["linear"])],
         free_raw_data=False,
         params={"verbose": -1},
     )
-    valid: list[lightgbm.Dataset] = []
-    callbacks: list[Callable[..., Any]] = []
-    if stop_early:
-        seen = make_design(dataset, dataset.frame, dataset.validation_origins)
-        expected = linear.relative(seen)
-        valid.append(
-            lightgbm.Dataset(
-                _rows(seen, expected),
-                (seen.target - expected).ravel(),
-                weight=np.repeat(seen.level, seen.target.shape[1]),  # the loss in the target's unit
-                reference=train,
-            )
-        )
-        callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
-    boosters, kept = [], []
-    for level, most in zip(QUANTILE_LEVELS, rounds, strict=True):
-        own = {"objective": "quantile", "metric": "quantile", "alpha": level, "seed": seed}
-        steady = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "verbose": -1}
-        booster = lightgbm.train({**PARAMS, **own, **steady}, train, most, valid_sets=valid, callbacks=callbacks)
-        boosters.append(booster)
-        kept.append(booster.best_iteration if stop_early else most)
-    return LightgbmForecaster(dataset, linear, boosters, kept)
 
 
-OPPONENT = LightgbmQuantile()
+OPPONENTS = {opponent.name: opponent for opponent in (LightgbmQuantile(), LightgbmLinearQuantile())}

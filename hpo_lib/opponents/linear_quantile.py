@@ -5,8 +5,8 @@ Chernozhukov, 2011) exactly, as a linear program. Only daily origins are learnt 
 about one hour of day.
 """
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import QuantileRegressor
@@ -67,7 +67,10 @@ class LinearQuantile(Opponent):
     name = "LINEAR_Q"
     title = "Linear quantile regression"
     seeded = False
-    settings: ClassVar = {"penalties": list(PENALTIES)}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"penalties": list(PENALTIES)}
 
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LinearForecaster:
         def loss(penalty: float) -> float:
@@ -87,4 +90,4 @@ class LinearQuantile(Opponent):
         return refitted
 
 
-OPPONENT = LinearQuantile()
+OPPONENTS = {LinearQuantile.name: LinearQuantile()}

@@ -45,6 +45,7 @@ RC: dict[Any, Any] = {
 COLOURS = {
     **MODEL_COLOURS,
     "LIGHTGBM_Q": "#CC79A7",
+    "LIGHTGBM_LINEAR_Q": "#882255",
     "LINEAR_Q": "#E69F00",
     "CHRONOS2": "#F0E442",
     "NAIVE_24H": "#777777",
@@ -55,14 +56,14 @@ COLOURS = {
 """Colour-blind safe (Okabe and Ito, 2008); the families have the colours that they have in every notebook."""
 
 MARKERS = {
-    "NHITS_Q": "o", "TFT_Q": "^", "TIMESNET_Q": "s", "LIGHTGBM_Q": "D", "LINEAR_Q": "v", "NAIVE_24H": "x",
-    "NAIVE_168H": "+", "BLEND": "P", "BLEND_ALL": "X", "CHRONOS2": "*",
+    "NHITS_Q": "o", "TFT_Q": "^", "TIMESNET_Q": "s", "LIGHTGBM_Q": "D", "LIGHTGBM_LINEAR_Q": "d", "LINEAR_Q": "v",
+    "NAIVE_24H": "x", "NAIVE_168H": "+", "BLEND": "P", "BLEND_ALL": "X", "CHRONOS2": "*",
 }  # fmt: skip
 """A shape beside the colour, for print without colours."""
 
 NAMES = {
     "NHITS_Q": "N-HiTS", "TFT_Q": "TFT", "TIMESNET_Q": "TimesNet", "LIGHTGBM_Q": "LightGBM",
-    "LINEAR_Q": "Linear quantile", "NAIVE_24H": "Naive 24 h", "NAIVE_168H": "Naive 168 h", "BLEND": "Blend",
+    "LIGHTGBM_LINEAR_Q": "Linear + LightGBM", "LINEAR_Q": "Linear quantile", "NAIVE_24H": "Naive 24 h", "NAIVE_168H": "Naive 168 h", "BLEND": "Blend",
     "BLEND_ALL": "Blend, all", "CHRONOS2": "Chronos-2",
 }  # fmt: skip
 
