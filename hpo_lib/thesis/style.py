@@ -63,8 +63,8 @@ MARKERS = {
 
 NAMES = {
     "NHITS_Q": "N-HiTS", "TFT_Q": "TFT", "TIMESNET_Q": "TimesNet", "LIGHTGBM_Q": "LightGBM",
-    "LIGHTGBM_LINEAR_Q": "Linear + LightGBM", "LINEAR_Q": "Linear quantile", "NAIVE_24H": "Naive 24 h", "NAIVE_168H": "Naive 168 h", "BLEND": "Blend",
-    "BLEND_ALL": "Blend, all", "CHRONOS2": "Chronos-2",
+    "LIGHTGBM_LINEAR_Q": "Linear + LightGBM", "LINEAR_Q": "Linear quantile", "NAIVE_24H": "Naive 24 h",
+    "NAIVE_168H": "Naive 168 h", "BLEND": "Blend", "BLEND_ALL": "Blend, all", "CHRONOS2": "Chronos-2",
 }  # fmt: skip
 
 GREY, INK, ACCENT = "#b5b5b5", "#222222", "#D55E00"
