@@ -24,7 +24,7 @@ from hpo_lib.calibration import Calibration
 TRIALS = {
     "datasets/development/heat.toml": {"NHITS_Q": 20, "TFT_Q": 8, "TIMESNET_Q": 3},
     "datasets/development/water_centrum.toml": {"NHITS_Q": 20, "TFT_Q": 6, "TIMESNET_Q": 3},
-    "datasets/development/water_tommerby.toml": {"NHITS_Q": 20, "TFT_Q": 12, "TIMESNET_Q": 3},
+    "datasets/development/water_tommerby.toml": {"NHITS_Q": 20, "TFT_Q": 12, "TIMESNET_Q": 9},
 }
 """Trials of the studies: what two cores do in two hours. None is stopped early, which would leave too few complete ones
 (docs/performance.md)."""
