@@ -76,9 +76,16 @@ def test_origins(index: pd.DatetimeIndex, splits: Splits) -> Positions:
 test_origins.__test__ = False  # type: ignore[attr-defined]  # pytest would collect the name where a test imports it
 
 
-def training_origins(index: pd.DatetimeIndex, splits: Splits) -> Positions:
-    """Positions [N] of every hour (not only every day) whose history and forecast lie within the training split."""
-    return np.arange(HISTORY - 1, split_positions(index, splits).train.stop - HORIZON, dtype=np.int64)
+def training_origins(index: pd.DatetimeIndex, splits: Splits, *, near_hours: int = HORIZON // 2) -> Positions:
+    """Positions [N] of every hour (not only every day) whose history and forecast lie within the training split.
+
+    With fewer ``near_hours`` only hours within so many of the hour of the daily origins.
+    """
+    stop = split_positions(index, splits).train.stop
+    origins = np.arange(HISTORY - 1, stop - HORIZON, dtype=np.int64)
+    after_daily = (origins - (stop - 1)) % HORIZON
+    near: Positions = origins[np.minimum(after_daily, HORIZON - after_daily) <= near_hours]
+    return near
 
 
 def coverage(index: pd.DatetimeIndex) -> str:

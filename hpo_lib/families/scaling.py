@@ -97,7 +97,4 @@ class Scaling:
 
 def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
     """The training origins within the recipe's ``near_hours`` of the hour of the daily forecasts, in order of time."""
-    origins = training_origins(dataset.index, dataset.spec.splits)
-    after_daily = (origins - (dataset.positions.train.stop - 1)) % HORIZON
-    near: np.ndarray = origins[np.minimum(after_daily, HORIZON - after_daily) <= recipe.near_hours]
-    return near
+    return training_origins(dataset.index, dataset.spec.splits, near_hours=recipe.near_hours)

@@ -71,10 +71,9 @@ QUICK_DAYS = 60
 
 def origins_near_daily(dataset: Dataset, hours: int, *, quick: bool = False) -> Positions:
     """Training origins that are daily ones, from which forecasts start, or within so many hours of one."""
-    origins = training_origins(dataset.index, dataset.spec.splits)[-QUICK_DAYS * HORIZON if quick else 0 :]
-    after_daily = (origins - (dataset.positions.train.stop - 1)) % HORIZON
-    near: Positions = origins[np.minimum(after_daily, HORIZON - after_daily) <= hours]
-    return near
+    near = training_origins(dataset.index, dataset.spec.splits, near_hours=hours)
+    first = dataset.positions.train.stop - HORIZON - QUICK_DAYS * HORIZON
+    return near[near >= first] if quick else near
 
 
 _OPPONENTS = {

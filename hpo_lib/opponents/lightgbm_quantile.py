@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 
 from hpo_lib.data.load import Dataset
-from hpo_lib.design import Design, make_design
+from hpo_lib.design import Design, level_floor, make_design
 from hpo_lib.families.base import STANDARD
 from hpo_lib.forecasts import QUANTILE_LEVELS
 from hpo_lib.linear_part import LinearPart, covers_seasons
@@ -82,7 +82,7 @@ class LightgbmQuantile(Opponent):
     ) -> LightgbmForecaster:
         origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
         design = make_design(dataset, dataset.frame, origins)
-        linear = LinearPart.fit(dataset, origins, seasons=seasons) if self.linear_part else None
+        linear = LinearPart.of_design(design, level_floor(dataset), seasons=seasons) if self.linear_part else None
         train = _table(design, None if linear is None else linear.relative_in_training(design, origins))
         valid: list[lightgbm.Dataset] = []
         callbacks: list[Callable[..., Any]] = []
