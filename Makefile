@@ -45,9 +45,9 @@ test-all: test test-slow test-browser test-slurm ## all of them
 
 # On real data: make bench DATA_DIR=... DATASET=datasets/development/water_centrum.toml
 DATA_DIR ?= data
-DATASET ?= benchmarks/centrum_twin.toml
-bench: $(STAMP) ## speed beside a reference, as a table and benchmarks/results/latest.json (on simulated data; minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.run --dataset $(DATASET) --data-dir $(DATA_DIR)
+DATASET ?= measurements/centrum_twin.toml
+bench: $(STAMP) ## speed beside a reference, as a table and measurements/results/latest.json (on simulated data; minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m measurements.run --dataset $(DATASET) --data-dir $(DATA_DIR)
 
 examples: $(STAMP) ## the example set anew: nine small studies and their benchmarks on simulated data (about half an hour)
 	$(BIN)/python examples/regenerate.py

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from hpo_lib.launch.status import EXPERIMENTS
 from hpo_lib.paths import EXAMPLE_BENCHMARKS, EXAMPLE_RUNS, PROJECT_ROOT
-from hpo_lib.status import EXPERIMENTS
 
 TRIALS = 8
 BUILD = PROJECT_ROOT / "build" / "examples"

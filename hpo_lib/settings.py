@@ -34,7 +34,7 @@ class Settings:
         preset: training budget: ``test``, ``laptop``, ``a100``, or ``auto`` (a100 with CUDA, else laptop).
         recipe: how windows are made: ``standard``, or ``plain`` as in the seed document; see `families.base.RECIPES`.
         time_budget_hours: no trial starts that would probably end later; 0: no limit.
-        early_stopping: trials that fall behind are stopped before their budget is spent, see `hpo_lib.stopping`.
+        early_stopping: trials that fall behind are stopped before the end, see `hpo_lib.study.early_stopping`.
         storage: ``sqlite`` (one worker), ``journal`` (a file that workers on several machines may share), a database
             URL, or ``auto``: the one that the study was begun with, else journal for several workers, sqlite for one.
         workers: processes that work on the study on this machine.
@@ -262,3 +262,12 @@ class _Values(dict[str, Any]):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise self._wrong(name, "a number of hours, 0 for no limit")
         return float(value)
+
+
+def as_words(given: Settings) -> list[str]:
+    """The command line that gives these settings again, all but ``job_id`` and ``time_budget_hours``."""
+    words = ["--model", given.model, "--dataset", given.dataset, "--trials", str(given.trials)]
+    words += ["--seed", str(given.seed), *(["--test"] if given.test else ["--preset", given.preset])]
+    words += ["--recipe", given.recipe, "--storage", given.storage, "--policy", given.policy]
+    words += [] if given.early_stopping else ["--no-early-stopping"]
+    return [*words, "--data-dir", str(given.data_dir), "--runs-dir", str(given.runs_dir)]

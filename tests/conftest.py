@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib import metrics
-from hpo_lib.data.load import Dataset, fingerprint_frame
-from hpo_lib.data.registry import DatasetSpec, GapRule, Splits
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.data.dataset import Dataset, fingerprint_frame
+from hpo_lib.data.spec import DatasetSpec, GapRule, Splits
 from hpo_lib.paths import RunPaths
-from hpo_lib.results import TrialRecord, load_predictions, study_result, write_json, write_predictions
+from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.result import study_result
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 DAYS = 100
 

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.analysis import improvement_report, load_studies, summary, write_studies
-from hpo_lib.analysis_report import analyse
-from hpo_lib.cli import main
+from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.paths import DATASETS_DIR, EXAMPLE_RUNS, RunPaths
-from hpo_lib.results import TrialRecord, study_result, write_json
+from hpo_lib.records.files import write_json
+from hpo_lib.records.result import study_result
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.thesis.analysis import analyse
+from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary, write_studies
 
 DATA = {"source": "csv", "sha256": "a" * 64, "train_end": "2017-12-31", "val_end": "2018-12-31"}
 

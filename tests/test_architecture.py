@@ -15,109 +15,40 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "hpo_lib"
 
-# Room (a module, or a folder of modules) -> rooms that it may import. Rows run from the bottom of the building to its
-# top, and a row may name rows above it only, so nothing can ever import in a circle or upwards.
+# Room (a module or subpackage directly in hpo_lib) -> rooms that it may import. Rows run from the bottom of the house
+# to its top, and a row may name rows above it only, so nothing can ever import in a circle or upwards.
 MAY_IMPORT: dict[str, set[str]] = {
     "hpo_lib": set(),
     "errors": set(),
     "paths": {"errors"},
-    "interrupts": {"paths"},
     "settings": {"errors", "paths"},
-    "options": {"settings"},
-    "forecasts": {"errors"},
-    "metrics": {"forecasts"},
+    "stop_requests": {"paths"},
     "data": {"errors", "paths"},
-    "design": {"data"},
-    "linear_part": {"data", "design"},
-    "families": {"errors", "interrupts", "forecasts", "metrics", "data", "linear_part"},
-    "objectives": {"forecasts", "metrics"},
-    "calibration": {"errors", "forecasts"},
-    "statistics": {"errors", "forecasts", "metrics"},
-    "baselines": {"forecasts", "data"},
-    "opponents": {"errors", "forecasts", "metrics", "data", "design", "linear_part", "families"},
-    "evaluation": {"forecasts", "metrics", "data", "baselines"},
-    "results": {"errors", "paths", "settings", "forecasts"},
-    "pace": {"results"},
-    "records": {"errors", "paths"},
-    "provenance": {"hpo_lib", "paths", "data"},
-    "storage": {"errors", "paths"},
-    "presence": {"errors", "paths"},
-    "study_run": {"paths", "settings", "forecasts", "data", "results"},
-    "stopping": {"objectives", "results"},
-    "trials": {"families", "objectives", "results", "stopping"},
-    "optuna_figures": {"paths", "data", "objectives", "trials"},
-    "claims": {"errors", "paths", "settings", "objectives", "results", "storage", "presence", "trials"},
-    "workers": {"errors", "paths", "settings", "data"},
-    "study": {
-        "errors", "paths", "settings", "forecasts", "metrics", "data", "families", "objectives", "evaluation",
-        "results", "provenance", "stopping", "storage", "study_run", "trials", "optuna_figures", "interrupts", "pace",
-        "presence", "claims", "workers",
-    },
-    "worker_process": {"errors", "interrupts", "study", "workers"},
-    "blend": {"errors", "forecasts"},
-    "parameters": {"errors", "paths", "data", "families", "results"},
-    "benchmark_runs": {"errors", "paths", "forecasts", "data", "results"},
-    "benchmark": {
-        "errors", "paths", "settings", "forecasts", "metrics", "data", "families", "opponents", "baselines",
-        "parameters", "provenance", "benchmark_runs",
-    },
-    "benchmark_table": {
-        "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics", "evaluation", "blend",
-        "benchmark_runs",
-    },
-    "search_space": {"families"},
-    "study_history": {"paths", "families", "objectives", "results", "storage", "trials"},
-    "analysis": {"errors", "paths", "results"},
-    "figures": {"forecasts", "data", "results"},
-    "family_figures": {"forecasts", "families", "figures"},
-    "report": {"forecasts", "data", "results", "study_run"},
-    "family_report": {"data", "families", "family_figures", "figures", "report", "study_run"},
-    "thesis": {
-        "hpo_lib", "errors", "paths", "forecasts", "metrics", "data", "families", "calibration", "statistics",
-        "results", "benchmark_table", "study_history", "search_space", "figures",
-    },
-    "thesis_command": {"options", "paths", "thesis"},
-    "analysis_report": {
-        "paths", "data", "search_space", "storage", "optuna_figures", "analysis", "figures", "thesis",
-    },
-    "analysis_command": {"options", "paths", "analysis", "analysis_report"},
-    "retrain": {
-        "errors", "paths", "settings", "forecasts", "metrics", "data", "families", "baselines", "statistics", "results",
-        "provenance", "benchmark_runs", "benchmark_table", "thesis",
-    },
-    "retrain_command": {"options", "paths", "settings", "retrain"},
-    "explore": {"errors", "paths", "forecasts", "metrics", "results", "storage", "trials"},
-    "explore_figure": {"forecasts", "results", "figures", "explore"},
-    "explore_widgets": {"errors", "explore", "explore_figure"},
-    "headless": {"interrupts"},
-    "runs": {"headless", "errors", "interrupts", "paths", "settings", "data", "families", "records", "presence"},
-    "benchmark_command": {"options", "paths", "settings", "calibration", "benchmark", "benchmark_table", "report"},
-    "slurm": {"errors", "interrupts", "options", "paths", "settings", "data", "records", "results", "runs", "storage"},
-    "doctor": {"hpo_lib", "errors", "paths", "data", "provenance"},
-    "status": {"presence", "errors", "paths", "settings", "results", "pace", "records", "storage", "trials", "slurm"},
-    "verify": {"errors", "paths", "forecasts", "metrics", "data", "objectives", "evaluation", "results"},
-    "cli": {
-        "status", "verify", "errors", "options", "paths", "settings", "data", "runs", "doctor", "slurm",
-        "benchmark_command", "analysis_command", "thesis_command", "retrain_command",
-    },
+    "scoring": {"errors", "data"},
+    "families": {"errors", "stop_requests", "data", "scoring"},
+    "baselines": {"errors", "data", "scoring", "families"},
+    "records": {"hpo_lib", "errors", "paths", "settings", "data", "scoring", "families"},
+    "study": {"errors", "paths", "settings", "stop_requests", "data", "scoring", "families", "records"},
+    "views": {"errors", "paths", "data", "scoring", "families", "records"},
+    "benchmark": {"errors", "paths", "settings", "data", "scoring", "families", "baselines", "records", "views"},
+    "launch": {"hpo_lib", "errors", "paths", "settings", "stop_requests", "data", "families", "records", "study"},
+    "thesis": {"hpo_lib", "errors", "paths", "data", "scoring", "families", "records", "views", "benchmark"},
+    "cli": {"errors", "paths", "settings", "data", "scoring", "records", "views", "benchmark", "launch", "thesis"},
     "__main__": {"cli"},
-}  # fmt: skip
+}
 
 # Library -> rooms that may import it at run time, be it inside a function.
 HEAVY: dict[str, set[str]] = {
-    "optuna": {"study", "storage", "presence", "trials", "optuna_figures", "claims", "study_history"},
-    "torch": {"families", "settings", "provenance"},
+    "optuna": {"records", "study", "thesis"},
+    "torch": {"families", "settings", "records"},
     "pytorch_lightning": {"families"},
-    "darts": {"families", "opponents"},
+    "darts": {"families", "baselines"},
     "neuralforecast": {"families"},
-    "papermill": {"headless", "runs"},
-    "matplotlib": {
-        "figures", "thesis", "family_figures", "family_report", "explore_figure", "explore_widgets", "optuna_figures",
-        "analysis_report",
-    },
-    "lightgbm": {"opponents"},
-    "sklearn": {"opponents"},
-}  # fmt: skip
+    "papermill": {"launch"},
+    "matplotlib": {"views", "thesis"},
+    "lightgbm": {"baselines"},
+    "sklearn": {"baselines"},
+}
 
 MAX_LINES = 300
 
@@ -131,7 +62,7 @@ MODULES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
 
 
 def room(module: str) -> str:
-    """hpo_lib.data.load -> data, hpo_lib.paths -> paths, hpo_lib -> hpo_lib."""
+    """hpo_lib.data.dataset -> data, hpo_lib.paths -> paths, hpo_lib -> hpo_lib."""
     return module.split(".")[1] if "." in module else module
 
 
@@ -197,9 +128,10 @@ def test_when_a_heavy_library_is_imported_then_only_where_it_belongs(library: st
 
 
 def test_when_everything_but_study_and_families_is_imported_then_no_training_library_is_loaded() -> None:
-    searching = {"headless", "study", "trials", "optuna_figures", "claims", "worker_process"}
-    light = [m for m in MODULES if room(m) not in {*searching, "families"} or m == "hpo_lib.families.base"]
-    assert {"hpo_lib.figures", "hpo_lib.results", "hpo_lib.cli", "hpo_lib.report", "hpo_lib.metrics"} <= set(light)
+    searching = {"hpo_lib.records.optuna_trials", "hpo_lib.thesis.explored", "hpo_lib.launch.kernel"}
+    searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")} - {"hpo_lib.study.liveness"}
+    light = [m for m in MODULES if m not in searching and (room(m) != "families" or m == "hpo_lib.families.contract")]
+    assert {"hpo_lib.views.look", "hpo_lib.records.study", "hpo_lib.cli.main", "hpo_lib.launch.status"} <= set(light)
     heavy = ["torch", "darts", "neuralforecast", "pytorch_lightning", "ray", "optuna", "papermill"]
     script = f"import sys, {', '.join(light)}; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -207,7 +139,7 @@ def test_when_everything_but_study_and_families_is_imported_then_no_training_lib
 
 
 def test_when_the_command_line_starts_then_it_loads_no_table_library_either() -> None:
-    script = "import sys, hpo_lib.cli; print([name for name in ('pandas', 'matplotlib') if name in sys.modules])"
+    script = "import sys, hpo_lib.cli.main; print([name for name in ('pandas', 'matplotlib') if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert shown == "[]\n"
 
@@ -251,4 +183,4 @@ def test_when_an_error_may_happen_then_nobody_catches_everything_except_the_stud
         if isinstance(node, ast.ExceptHandler)
         if node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
     }
-    assert broad <= {"study Exception", "results BaseException"}
+    assert broad <= {"study Exception", "records BaseException"}

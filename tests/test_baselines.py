@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib import metrics
-from hpo_lib.baselines import SEASONAL_LAGS, seasonal_naive
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
-from hpo_lib.evaluation import evaluate, validation_baselines
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
 
 
 def with_target(dataset: Dataset, target: np.ndarray) -> Dataset:

@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark import Plan, make_plan, run_benchmark
-from hpo_lib.benchmark_runs import Training, data_key, drop_others, is_stored, load_trainings, store_training
-from hpo_lib.benchmark_table import Row, comparison_table, load_rows, make_tables, write_tables
-from hpo_lib.blend import blend
-from hpo_lib.calibration import Calibration, calibrate
-from hpo_lib.cli import main
-from hpo_lib.data.load import Dataset
+from hpo_lib.baselines import get_opponent
+from hpo_lib.benchmark.store import Training, drop_others, is_stored, load_trainings, store_training
+from hpo_lib.benchmark.tables import Row, comparison_table, load_rows, make_tables, write_tables
+from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
+from hpo_lib.cli.main import main
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.forecasts import QuantileForecasts
-from hpo_lib.opponents import get_opponent
 from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.provenance import data_key
+from hpo_lib.scoring.blend import blend
+from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 CALIBRATION = Calibration("rolling", days=14)
 TREES = "LIGHTGBM_LINEAR_Q", "LIGHTGBM_Q"

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib import metrics
-from hpo_lib.blend import blend, fitted_weights
 from hpo_lib.errors import InputError
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.blend import blend, fitted_weights
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 RNG = np.random.default_rng(5)
 ACTUAL = 10 + RNG.normal(size=(40, 24))

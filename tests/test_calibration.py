@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
-from hpo_lib import metrics
-from hpo_lib.calibration import (
+from hpo_lib.errors import InputError
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import (
     MODES,
     Calibration,
     at_levels,
@@ -18,8 +19,7 @@ from hpo_lib.calibration import (
     recent_level,
     tuned_levels,
 )
-from hpo_lib.errors import InputError
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 START = pd.Timestamp("2019-01-01 23:00", tz="UTC")
 H = 24

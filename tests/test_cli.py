@@ -13,10 +13,10 @@ from papermill.exceptions import PapermillExecutionError
 
 from hpo_lib import paths
 from hpo_lib.cli import _parser, main
-from hpo_lib.data.load import load_dataset
-from hpo_lib.data.registry import known_datasets, load_spec
+from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.paths import RunPaths
-from hpo_lib.presence import Presence
+from hpo_lib.study.liveness import Presence
 
 COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
 

@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from hpo_lib.paths import RunPaths
-from hpo_lib.storage import open_storage, storage_url
+from hpo_lib.records.storage import open_storage, storage_url
 
 SERVE = "import sys, optuna_dashboard._cli as cli; sys.argv[0] = 'optuna-dashboard'; cli.main()"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from hpo_lib import cli
-from hpo_lib.status import EXPERIMENTS
+from hpo_lib.cli import main
+from hpo_lib.launch.status import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -65,7 +65,7 @@ def test_when_a_document_links_to_a_file_or_a_heading_then_it_is_there(file: Pat
 
 @pytest.mark.parametrize("file", [*DOCUMENTS, *NOTEBOOKS], ids=lambda file: str(file.relative_to(ROOT)))
 def test_when_a_document_names_a_file_of_the_project_in_backticks_then_it_is_there(file: Path) -> None:
-    tops = ("docs/", "hpo_lib/", "notebooks/", "tests/", "slurm/", "datasets/", "benchmarks/")
+    tops = ("docs/", "hpo_lib/", "notebooks/", "tests/", "slurm/", "datasets/", "measurements/")
     named = re.findall(r"`((?:[\w-]+/)+[\w.-]+\.(?:py|md|ipynb|toml|env|sh))`", prose(file))
     missing = {name for name in named if name.startswith(tops) and not (ROOT / name).exists()}
     assert missing - {"datasets/<name>.toml"} == set()
@@ -76,7 +76,7 @@ def test_when_a_document_shows_a_command_then_the_real_parser_takes_it(document:
     words = shlex.split(re.sub(r"\[[^\]]*\]", "", re.sub(r"<[^>]*>", "X", line.replace("...", ""))))[1:]
     if not words:
         return
-    parser = cli._parser()
+    parser = main._parser()
     known = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     if words == ["--help"]:
         return

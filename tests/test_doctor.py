@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from hpo_lib import doctor, paths, provenance
-from hpo_lib.cli import main
-from hpo_lib.data.registry import known_datasets
-from hpo_lib.doctor import Finding, dataset_lines, examine
+from hpo_lib import paths
+from hpo_lib.cli.main import main
+from hpo_lib.data.spec import known_datasets
 from hpo_lib.errors import InputError
+from hpo_lib.launch import doctor
+from hpo_lib.launch.doctor import Finding, dataset_lines, examine
+from hpo_lib.records import provenance
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +124,7 @@ def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypat
     answers = {"rev-parse": "abc123", "status": ""}
     monkeypatch.setattr(provenance, "_git", lambda *arguments: answers[arguments[0]])
     assert provenance.git_commit() == "abc123"
-    answers["status"] = " M hpo_lib/study.py"
+    answers["status"] = " M hpo_lib/study/run.py"
     assert provenance.git_commit() == "abc123+changes"
 
 

@@ -9,11 +9,14 @@ import pandas as pd
 import pytest
 from matplotlib.backend_bases import MouseEvent
 
-from hpo_lib import explore, metrics, paths
+from hpo_lib import paths
 from hpo_lib.errors import InputError
-from hpo_lib.explore import StoredStudy
-from hpo_lib.explore_widgets import Explorer
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.records.study import StoredStudy, find_studies
+from hpo_lib.records.study import stored_studies as read_studies
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.views import explorer_data
+from hpo_lib.views.explorer import Explorer
 
 DAYS, COVERAGE = 1, 3
 """Panels, in the order in which they are drawn."""
@@ -23,7 +26,7 @@ JSON = "NHITS_Q_heat/best_params_NHITS_Q_heat_first.json"
 
 @pytest.fixture
 def studies(stored_studies: Path) -> list[StoredStudy]:
-    found, notes = explore.stored_studies(stored_studies)
+    found, notes = read_studies(stored_studies)
     assert notes == []
     return found
 
@@ -85,21 +88,21 @@ def test_when_a_study_cannot_be_shown_then_a_sentence_says_why_and_the_others_ar
 ) -> None:
     shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
     (tmp_path / JSON).write_text("{", encoding="utf-8")
-    found, (note,) = explore.find_studies(str(tmp_path))
+    found, (note,) = find_studies(str(tmp_path))
     assert [s.run.model for s in found] == ["TFT_Q"]
     assert "not a complete JSON file" in note
 
 
 def test_when_the_forecasts_of_a_trial_are_gone_then_it_is_not_offered(stored_studies: Path, tmp_path: Path) -> None:
     shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
-    found, _ = explore.stored_studies(tmp_path)
+    found, _ = read_studies(tmp_path)
     found[0].run.trial_predictions(2).unlink()
     assert [t.number for t in found[0].shown] == [3, 4, 0]
 
 
 def test_when_there_is_nothing_to_show_then_the_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no study with stored forecasts, expected one; make it with `hpo run`"):
-        explore.find_studies(str(tmp_path))
+        find_studies(str(tmp_path))
 
 
 def test_when_there_are_no_own_records_then_the_examples_are_shown_and_that_is_said(
@@ -107,11 +110,11 @@ def test_when_there_are_no_own_records_then_the_examples_are_shown_and_that_is_s
 ) -> None:
     monkeypatch.setattr(paths, "RUNS_DIR", tmp_path / "papermill_runs")
     monkeypatch.setattr(paths, "EXAMPLE_RUNS", stored_studies)
-    found, notes = explore.find_studies()
+    found, notes = find_studies()
     assert len(found) == 2
     assert notes == ["There are no records in papermill_runs/ yet, so these are the examples."]
     shutil.copytree(stored_studies, paths.RUNS_DIR)
-    found, notes = explore.find_studies()
+    found, notes = find_studies()
     assert found[0].run.runs_dir == paths.RUNS_DIR
     assert notes == []
 
@@ -120,7 +123,7 @@ def test_when_there_are_no_own_records_then_the_examples_are_shown_and_that_is_s
 
 
 def test_when_days_are_cut_out_then_forecasts_follow_each_other_hour_by_hour() -> None:
-    table = explore.days(forecasts(), first=1, count=2)
+    table = explorer_data.days(forecasts(), first=1, count=2)
     assert table["actual"].tolist() == [3, 4, 5, 6]
     assert table["median"].tolist() == [3, 2, 4, 5]
     assert list(table.index) == list(
@@ -130,11 +133,11 @@ def test_when_days_are_cut_out_then_forecasts_follow_each_other_hour_by_hour() -
 
 def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_hand() -> None:
     # Residuals by day: 0.5 and -0.5; 0 and 2; 1 and 1. The interval reaches 0.6 to either side.
-    daily = explore.daily_errors(forecasts())
+    daily = explorer_data.daily_errors(forecasts())
     assert daily["mae"].tolist() == [0.5, 1.0, 1.0]
     assert daily["picp"].tolist() == [100, 50, 0]
     assert daily.index[0] == pd.Timestamp("2024-01-02 00:00", tz="UTC")
-    hourly = explore.by_hour(forecasts())
+    hourly = explorer_data.by_hour(forecasts())
     assert hourly["q50"].tolist() == [0.5, 1.0]
     assert hourly["picp"].tolist() == pytest.approx([200 / 3, 100 / 3])
 
@@ -176,9 +179,9 @@ def test_when_a_trial_is_clicked_then_every_view_changes_to_it(
     assert np.array_equal(drawn(explorer, DAYS, "actual"), stored.actual[:7].ravel())
     assert np.array_equal(drawn(explorer, DAYS, "median"), stored.median[:7].ravel())
     bars = [bar.get_height() for bar in explorer.figure.axes[COVERAGE].patches]
-    assert bars == explore.by_hour(stored)["picp"].tolist()
+    assert bars == explorer_data.by_hour(stored)["picp"].tolist()
     daily = explorer.panels.errors.collections[0].get_offsets()[:, 1]
-    assert daily.tolist() == explore.daily_errors(stored)["mae"].tolist()
+    assert daily.tolist() == explorer_data.daily_errors(stored)["mae"].tolist()
 
 
 def test_when_the_empty_part_of_the_front_is_clicked_then_nothing_changes(explorer: Explorer) -> None:
@@ -213,7 +216,7 @@ def test_when_days_near_the_end_are_chosen_then_the_shown_days_lie_within_the_fo
 
 def test_when_a_storage_is_damaged_then_the_explorer_says_so_and_goes_on(stored_studies: Path, tmp_path: Path) -> None:
     shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
-    found, _ = explore.stored_studies(tmp_path)
+    found, _ = read_studies(tmp_path)
     found[0].run.sqlite.write_bytes(b"no database at all, but longer than a header of sqlite" * 30)
     explorer = Explorer(found[::-1])
     explorer.study_box.value = 1
@@ -227,6 +230,6 @@ def test_when_names_hold_markup_then_it_is_shown_and_not_run(stored_studies: Pat
     result = json.loads((tmp_path / JSON).read_text(encoding="utf-8"))
     result["provenance"]["data"]["unit"] = "<script>"
     (tmp_path / JSON).write_text(json.dumps(result), encoding="utf-8")
-    explorer = Explorer(explore.stored_studies(tmp_path)[0], ["<b>note"])
+    explorer = Explorer(read_studies(tmp_path)[0], ["<b>note"])
     assert "<script>" not in explorer.text.value
     assert explorer.notes.value == "&lt;b&gt;note"

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from hpo_lib import figures, report
-from hpo_lib.data.load import Dataset
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.paths import RunPaths
-from hpo_lib.results import TrialRecord, pareto_front, study_result
+from hpo_lib.records.result import study_result
+from hpo_lib.records.study import StudyRun
+from hpo_lib.records.trial import TrialRecord, pareto_front
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
-from hpo_lib.study_run import StudyRun
+from hpo_lib.views import look, study_figures, study_tables
 
 MARK = "SIMULATED DATA"
 
@@ -48,22 +49,22 @@ def forecasts() -> QuantileForecasts:
 
 
 def front_figure(source: str = "csv") -> Figure:
-    return figures.pareto_front(TRIALS, FRONT, 3, model="TFT_Q", unit="kWh/h", source=source)
+    return study_figures.pareto_front(TRIALS, FRONT, 3, model="TFT_Q", unit="kWh/h", source=source)
 
 
 def days_figure(source: str = "csv") -> Figure:
-    return figures.forecast_days(forecasts(), [1, 4], unit="kWh/h", source=source, title="TFT on heat")
+    return study_figures.forecast_days(forecasts(), [1, 4], unit="kWh/h", source=source, title="TFT on heat")
 
 
 def step_figure(source: str = "csv") -> Figure:
     by_step = {"mae": [0.1, 0.2, 0.4], "picp": [90.0, 80.0, 70.0]}
-    return figures.coverage_by_step(by_step, unit="kWh/h", source=source)
+    return study_figures.coverage_by_step(by_step, unit="kWh/h", source=source)
 
 
 @pytest.fixture
 def draw(tiny_dataset: Dataset) -> dict[str, Callable[[str], Figure]]:
     return {
-        "data": lambda source: figures.data_overview(dataclasses.replace(tiny_dataset, source=source)),
+        "data": lambda source: study_figures.data_overview(dataclasses.replace(tiny_dataset, source=source)),
         "front": front_figure,
         "days": days_figure,
         "steps": step_figure,
@@ -104,7 +105,7 @@ def test_when_the_front_is_drawn_then_its_line_joins_the_front_in_steps_by_ascen
     assert line.get_label() == "Pareto front"
     assert line.get_xydata().tolist() == [[0.1, 30], [0.2, 4], [0.3, 2]]
     assert line.get_drawstyle() == "steps-post"
-    assert to_rgba(line.get_color()) == to_rgba(figures.MODEL_COLOURS["TFT_Q"])
+    assert to_rgba(line.get_color()) == to_rgba(look.MODEL_COLOURS["TFT_Q"])
 
 
 def test_when_the_front_is_drawn_then_complete_trials_defaults_and_choice_are_where_they_belong() -> None:
@@ -121,9 +122,9 @@ def test_when_the_front_is_drawn_then_complete_trials_defaults_and_choice_are_wh
 
 
 def test_when_families_are_drawn_then_no_two_share_a_colour() -> None:
-    assert len(set(figures.MODEL_COLOURS.values())) == len(figures.MODEL_COLOURS)
-    figure = figures.pareto_front(TRIALS, FRONT, 3, model="NEW_Q", unit="m3/h", source="csv")
-    assert figure.axes[0].lines[0].get_color() not in figures.MODEL_COLOURS.values()
+    assert len(set(look.MODEL_COLOURS.values())) == len(look.MODEL_COLOURS)
+    figure = study_figures.pareto_front(TRIALS, FRONT, 3, model="NEW_Q", unit="m3/h", source="csv")
+    assert figure.axes[0].lines[0].get_color() not in look.MODEL_COLOURS.values()
 
 
 # Forecasts
@@ -156,7 +157,7 @@ def test_when_scores_per_hour_ahead_are_drawn_then_coverage_lies_on_its_full_sca
 
 @given(st.integers(1, 500), st.integers(1, 12))
 def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apart(n: int, count: int) -> None:
-    chosen = figures.spread_origins(n, count)
+    chosen = study_figures.spread_origins(n, count)
     assert len(chosen) == min(n, count)
     assert 0 <= min(chosen) <= max(chosen) < n
     steps = np.diff(chosen)
@@ -168,7 +169,7 @@ def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apar
 
 
 def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(tiny_dataset: Dataset) -> None:
-    left, right = figures.data_overview(tiny_dataset).axes
+    left, right = study_figures.data_overview(tiny_dataset).axes
     assert [line.get_label() for line in left.lines] == ["train (1680 h)", "validation (360 h)", "test (360 h)"]
     assert [len(line.get_xdata()) for line in left.lines] == [70, 15, 15]
     daily = tiny_dataset.target.to_numpy().reshape(-1, 24).mean(axis=1)
@@ -182,7 +183,7 @@ def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_data
     weekend = local.day_of_week >= 5
     target = np.where(weekend, 100.0, 0.0) + local.hour
     dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target))
-    _, right = figures.data_overview(dataset).axes
+    _, right = study_figures.data_overview(dataset).axes
     workdays, weekends = right.lines
     assert list(workdays.get_xdata()) == list(workdays.get_ydata()) == list(range(24))
     assert [y - 100 for y in weekends.get_ydata()] == list(range(24))
@@ -190,7 +191,7 @@ def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_data
 
 def test_when_there_is_no_test_split_then_it_is_not_drawn(tiny_dataset: Dataset) -> None:
     dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.iloc[:2040])
-    left, _ = figures.data_overview(dataset).axes
+    left, _ = study_figures.data_overview(dataset).axes
     assert [line.get_label() for line in left.lines] == ["train (1680 h)", "validation (360 h)"]
 
 
@@ -216,17 +217,17 @@ def run(tiny_dataset: Dataset, tmp_path: Path) -> StudyRun:
 
 def test_when_data_is_simulated_then_the_banner_says_so_first_and_else_it_names_the_file(tiny_dataset) -> None:
     twin = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
-    assert report.banner(twin) == (
+    assert study_tables.banner(twin) == (
         "*** SIMULATED DATA *** tiny.csv was not found, so this run uses the simulated twin of tiny. "
         "No number below says anything about real demand. Put the CSV there or set data_dir to use real data."
     )
-    assert report.banner(tiny_dataset) == f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
+    assert study_tables.banner(tiny_dataset) == f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
     filled = dataclasses.replace(tiny_dataset, n_filled=7)
-    assert report.banner(filled).endswith("; 7 missing hours were filled")
+    assert study_tables.banner(filled).endswith("; 7 missing hours were filled")
 
 
 def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(tiny_dataset: Dataset) -> None:
-    table = report.data_summary(tiny_dataset)
+    table = study_tables.data_summary(tiny_dataset)
     assert table["from"].tolist() == ["2019-03-01 00:00", "2019-05-10 00:00", "2019-05-25 00:00"]
     assert table["to"].tolist() == ["2019-05-09 23:00", "2019-05-24 23:00", "2019-06-08 23:00"]
     assert table["hours"].tolist() == [1680, 360, 360]
@@ -235,7 +236,7 @@ def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counte
 
 
 def test_when_scores_are_shown_then_baseline_defaults_and_choice_stand_side_by_side(run: StudyRun) -> None:
-    table = report.score_table(run)
+    table = study_tables.score_table(run)
     assert list(table.index) == ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 3)"]
     assert table["mae"].tolist() == [0.5, 0.5, 0.2]
     assert table["picp"].tolist() == [60, 60, 76]
@@ -243,12 +244,12 @@ def test_when_scores_are_shown_then_baseline_defaults_and_choice_stand_side_by_s
 
 def test_when_the_defaults_failed_then_the_table_of_scores_does_without_them(run: StudyRun) -> None:
     trials = [TrialRecord(0, "failed", {}, cause="x"), *TRIALS[1:]]
-    table = report.score_table(dataclasses.replace(run, trials=trials))
+    table = study_tables.score_table(dataclasses.replace(run, trials=trials))
     assert list(table.index) == ["naive 24h", "TFT_Q chosen (trial 3)"]
 
 
 def test_when_the_front_is_listed_then_each_trial_says_which_policies_choose_it(run: StudyRun) -> None:
-    table = report.front_table(run)
+    table = study_tables.front_table(run)
     assert list(table.index) == [2, 3, 4]
     assert table["chosen by"].tolist() == ["lowest_mae", "calibrated, knee", ""]
     assert table["picp"].tolist() == [50, 76, 82]
@@ -256,14 +257,14 @@ def test_when_the_front_is_listed_then_each_trial_says_which_policies_choose_it(
 
 
 def test_when_files_are_listed_then_all_that_a_study_writes_is_there(run: StudyRun) -> None:
-    saved = report.files_table(run)["saved"]
+    saved = study_tables.files_table(run)["saved"]
     assert saved["study storage"] == "sqlite:///study.db"
     assert saved["chosen parameters"] == str(run.paths.best_params)
     assert len(set(saved)) == len(saved)
 
 
 def test_when_provenance_is_listed_then_nested_values_get_a_row_each(run: StudyRun) -> None:
-    assert report.provenance_table(run)["value"].to_dict() == {"seed": "42", "data.source": "csv"}
+    assert study_tables.provenance_table(run)["value"].to_dict() == {"seed": "42", "data.source": "csv"}
 
 
 def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_and_matplotlib_has_no_complaint(
@@ -271,6 +272,6 @@ def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_and_matp
 ) -> None:
     index = pd.date_range("2015-06-16", periods=39_840, freq="h", tz="UTC", name="timestamp")
     frame = tiny_dataset.frame.iloc[np.arange(len(index)) % len(tiny_dataset.frame)].set_axis(index)
-    figure = figures.data_overview(dataclasses.replace(tiny_dataset, frame=frame))
+    figure = study_figures.data_overview(dataclasses.replace(tiny_dataset, frame=frame))
     figure.canvas.draw()
     assert [str(warning.message) for warning in recwarn if "Locator" in str(warning.message)] == []

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpo_lib.errors import InputError
-from hpo_lib.forecasts import NonFiniteForecast, QuantileForecasts
+from hpo_lib.scoring.forecasts import NonFiniteForecast, QuantileForecasts
 
 LEVELS = (0.1, 0.5, 0.9)
 

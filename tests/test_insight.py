@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib import family_figures
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.families import get_family
-from hpo_lib.families.base import RECIPES, Budget, Forecaster
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.families.contract import RECIPES, Budget, Forecaster
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.views import family_figures
 
 BUDGET = Budget(steps=4, batch_size=8, checks=1)
 SMALL = {

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpo_lib import design, linear_part
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
-from hpo_lib.linear_part import LinearPart, least_absolute
+from hpo_lib.families import design_matrix, linear_part
+from hpo_lib.families.linear_part import LinearPart, least_absolute
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +121,10 @@ def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(pa
 
 @pytest.mark.parametrize("seasons", [True, False])
 def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feature(seasons, tiny_dataset) -> None:
-    table = design.make_design(tiny_dataset, tiny_dataset.frame, np.array([500]))
+    table = design_matrix.make_design(tiny_dataset, tiny_dataset.frame, np.array([500]))
     moved = dataclasses.replace(table, features=table.features.copy())
     moved.features[:, :, table.names.index("year_sin")] += 0.5
     same = np.array_equal(
-        design.linear_features(table, seasons=seasons), design.linear_features(moved, seasons=seasons)
+        design_matrix.linear_features(table, seasons=seasons), design_matrix.linear_features(moved, seasons=seasons)
     )
     assert same != seasons

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from hpo_lib import metrics
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 ACTUAL = [[10, 20, 0], [8, 16, 30]]
 #        inside         1 below       on the lower   on the upper   2 above        inside

@@ -82,7 +82,7 @@ def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same
     only = f'"{model}"  # this notebook shows what {model} alone can show, and takes no other'
     expected[1] = re.sub('"NHITS_Q"  # .*', only, expected[1], count=1)
     expected[2] = expected[2].replace("get_ipython())", f'get_ipython(), only="{model}")')
-    expected[2] = expected[2].replace("import figures", "import family_report, figures")
+    expected[2] = expected[2].replace("import study_figures", "import family_report, study_figures")
     found = [cell.source for cell in own]
     added = len(found) - len(expected)
     assert found[1:12] == expected[1:12]

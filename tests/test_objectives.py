@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from hpo_lib.objectives import OBJECTIVES
-from hpo_lib.results import TrialRecord
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring.objectives import OBJECTIVES
 
 
 @pytest.mark.parametrize(("picp", "penalty"), [(80, 0), (72, 8), (88, 8), (0, 80), (100, 20)])

@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpo_lib.pace import Pace
-from hpo_lib.results import TrialRecord
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.study.time_budget import Pace
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("hpo_lib.pace.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("hpo_lib.study.time_budget.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 

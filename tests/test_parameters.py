@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from hpo_lib.data.load import Dataset
+from hpo_lib.benchmark.chosen_params import FoundParameters, best_parameters, parameters_from_file
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.base import RECIPES, Budget, Family, FloatRange, Forecaster, IntRange
-from hpo_lib.parameters import FoundParameters, best_parameters, parameters_from_file
+from hpo_lib.families.contract import RECIPES, Budget, Family, Forecaster
+from hpo_lib.families.search_space import FloatRange, IntRange
 
 
 class ToyFamily(Family):

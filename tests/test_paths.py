@@ -6,7 +6,7 @@ import pytest
 from hpo_lib import paths
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths, checked_name
-from hpo_lib.records import of_all_workers
+from hpo_lib.records.executed_notebook import of_all_workers
 
 RUN = RunPaths(Path("runs"), "TFT_Q", "heat", "4711")
 

@@ -6,17 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpo_lib import paths, presence
+from hpo_lib import paths
 from hpo_lib.errors import StudyError
 from hpo_lib.paths import RunPaths
-from hpo_lib.presence import SILENCE, Presence, turn
+from hpo_lib.study import liveness
+from hpo_lib.study.liveness import SILENCE, Presence, turn
 
 HOLD = """
 import sys
 from pathlib import Path
 from hpo_lib.errors import StudyError
 from hpo_lib.paths import RunPaths
-from hpo_lib.presence import Presence
+from hpo_lib.study.liveness import Presence
 try:
     with Presence(RunPaths(Path(sys.argv[1]), "TFT_Q", "heat", "1"), sys.argv[2]):
         print("held", flush=True)
@@ -94,7 +95,7 @@ def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_whil
     run: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(presence.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(liveness.time, "monotonic", lambda: clock.now)
     far, beat = {"name": "3", "machine": "elsewhere"}, run.worker_beat("3")
     me = Presence(run, "1")
     run.workers.mkdir(parents=True)
@@ -113,7 +114,7 @@ def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_whil
 
 
 def test_when_a_worker_lives_then_its_heartbeat_changes(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "BEAT", 0.01)
+    monkeypatch.setattr(liveness, "BEAT", 0.01)
     written = []
     changed = threading.Event()
     write_text = Path.write_text

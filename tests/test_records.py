@@ -10,7 +10,7 @@ import pytest
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.records import Record, attempts, read_record
+from hpo_lib.records.executed_notebook import Record, attempts, read_record
 
 PAPERMILL = """
 import sys, papermill

@@ -10,20 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpo_lib import results
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.forecasts import QuantileForecasts
-from hpo_lib.results import (
-    Selection,
-    TrialRecord,
-    load_predictions,
-    load_result,
-    pareto_front,
-    select,
-    study_result,
-    write_json,
-    write_predictions,
-)
+from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.result import load_result, study_result
+from hpo_lib.records.trial import POLICIES, Selection, TrialRecord, default_trial, pareto_front, select
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
 def trial(number: int, mae: float, picp: float, **further: Any) -> TrialRecord:
@@ -140,7 +131,7 @@ def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line
     assert select(front, "knee").reason == "farthest from the line between the ends of the front"
 
 
-@pytest.mark.parametrize("policy", results.POLICIES)
+@pytest.mark.parametrize("policy", POLICIES)
 def test_when_the_front_is_one_point_then_every_policy_takes_it(policy: str) -> None:
     assert select([trial(4, 0.1, 30)], policy).trial == 4
     assert select(pareto_front([trial(4, 0.1, 30), trial(6, 0.1, 30)]), policy).trial in (4, 6)
@@ -168,9 +159,9 @@ def test_when_no_trial_completed_then_there_is_nothing_to_select_and_the_error_s
 def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_default_trial() -> None:
     first, other = TrialRecord(0, "interrupted", {}), trial(1, 0.1, 80)
     again, last = TrialRecord(2, "interrupted", {}, retry_of=0), trial(4, 0.3, 60, retry_of=2)
-    assert results.default_trial([trial(0, 0.3, 60), other]).number == 0
-    assert results.default_trial([first, other]).number == 0
-    assert results.default_trial([first, other, again, trial(3, 0.2, 70, retry_of=1), last]).number == 4
+    assert default_trial([trial(0, 0.3, 60), other]).number == 0
+    assert default_trial([first, other]).number == 0
+    assert default_trial([first, other, again, trial(3, 0.2, 70, retry_of=1), last]).number == 4
 
 
 # The record
@@ -274,7 +265,7 @@ def test_when_writing_breaks_off_then_the_old_record_stays_and_nothing_is_left_b
     def breaks(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(f"hpo_lib.results.os.{step}", breaks)
+    monkeypatch.setattr(f"hpo_lib.records.files.os.{step}", breaks)
     with pytest.raises(type(error)):
         write_json(path, {"a": 2})
     monkeypatch.undo()

@@ -2,9 +2,16 @@
 
 import pytest
 
-from hpo_lib.families.base import Choice, Dimension, FloatRange, IntRange
-from hpo_lib.search_space import boundary_advice, end_reached, in_words
-from hpo_lib.trials import dimension, distribution
+from hpo_lib.families.search_space import (
+    Choice,
+    Dimension,
+    FloatRange,
+    IntRange,
+    boundary_advice,
+    end_reached,
+    in_words,
+)
+from hpo_lib.records.optuna_trials import dimension, distribution
 
 LOG = FloatRange(1e-5, 1e-2, log=True)  # three decades: 5 % are 0.15 of one, a factor of 1.41
 LINEAR = FloatRange(0.05, 0.45)  # 5 % are 0.02

@@ -16,9 +16,10 @@ from papermill.cli import _resolve_type
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from hpo_lib import paths, results
+from hpo_lib import paths
 from hpo_lib.errors import InputError
-from hpo_lib.families import base
+from hpo_lib.families import contract
+from hpo_lib.records import trial
 from hpo_lib.settings import POLICIES, PRESETS, RECIPES, STORAGES, Settings, default_job_id, injected_names
 
 FIELDS = [field.name for field in dataclasses.fields(Settings)]
@@ -114,11 +115,11 @@ def test_when_several_workers_leave_the_storage_open_then_it_is_a_journal(severa
 
 
 def test_when_policies_are_named_then_settings_and_results_know_the_same_ones() -> None:
-    assert tuple(results.POLICIES) == POLICIES
+    assert tuple(trial.POLICIES) == POLICIES
 
 
 def test_when_recipes_are_named_then_settings_and_families_know_the_same_ones() -> None:
-    assert tuple(base.RECIPES) == RECIPES
+    assert tuple(contract.RECIPES) == RECIPES
 
 
 def test_when_settings_are_made_then_they_cannot_be_changed() -> None:

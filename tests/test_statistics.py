@@ -6,19 +6,11 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from hpo_lib import metrics
 from hpo_lib.errors import InputError
-from hpo_lib.forecasts import QuantileForecasts
-from hpo_lib.statistics import (
-    bootstrap_intervals,
-    compare,
-    conditional_coverage,
-    daily_losses,
-    demand_terciles,
-    diebold_mariano,
-    pit,
-    reliability,
-)
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.coverage import conditional_coverage, demand_terciles, pit, reliability
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.uncertainty import bootstrap_intervals, compare, daily_losses, diebold_mariano
 
 LEVELS = (0.1, 0.5, 0.9)
 

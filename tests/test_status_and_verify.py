@@ -15,19 +15,20 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from hpo_lib import results, status
-from hpo_lib.baselines import seasonal_naive
-from hpo_lib.cli import main
-from hpo_lib.data.load import Dataset, load_dataset
-from hpo_lib.data.registry import load_spec
-from hpo_lib.evaluation import evaluate, validation_baselines
-from hpo_lib.objectives import OBJECTIVES
+from hpo_lib.cli.main import main
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import load_spec
+from hpo_lib.launch import status
+from hpo_lib.launch.slurm_queue import Job
 from hpo_lib.paths import RunPaths
-from hpo_lib.presence import Presence
-from hpo_lib.provenance import data_provenance
-from hpo_lib.slurm.queue import Job
-from hpo_lib.storage import open_storage, recorded_url
-from hpo_lib.trials import trial_record
+from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.optuna_trials import trial_record
+from hpo_lib.records.provenance import data_provenance
+from hpo_lib.records.result import study_result
+from hpo_lib.records.storage import open_storage, recorded_url
+from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
+from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.study.liveness import Presence
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +60,14 @@ class Maker:
             study.ask({"lr": FloatDistribution(0, 1)})
         trials = [trial_record(trial) for trial in study.get_trials()]
         if n_complete:
-            result = results.study_result(
+            result = study_result(
                 model=model, dataset=dataset, job_id=job_id, study_name=run.study_name,
                 storage_path=recorded_url("sqlite", run), status="complete" if n_complete >= asked else "running",
                 trials_asked=asked, policy="calibrated", trials=trials, optimization_date="2026-01-16T10:00:00+00:00",
                 baselines=self.baselines,
                 provenance={"preset": preset, "data": data_provenance(self.data)},
             )  # fmt: skip
-            results.write_json(run.best_params, result)
+            write_json(run.best_params, result)
         if notebook is not None:
             run.notebook.write_text(json.dumps(notebook), encoding="utf-8")
         return run
@@ -74,10 +75,8 @@ class Maker:
     def trial(self, run: RunPaths, number: int) -> optuna.trial.FrozenTrial:
         naive = seasonal_naive(self.data, self.data.validation_origins, 24)
         width = np.array([-1, 0, 1]) * 0.1 * (number + 1)
-        results.write_predictions(
-            run.trial_predictions(number), replace(naive, values=naive.values + width + number / 50)
-        )
-        evaluation = evaluate(results.load_predictions(run.trial_predictions(number)), self.data)
+        write_predictions(run.trial_predictions(number), replace(naive, values=naive.values + width + number / 50))
+        evaluation = evaluate(load_predictions(run.trial_predictions(number)), self.data)
         return create_trial(
             state=TrialState.COMPLETE,
             values=[objective.value(evaluation.scores) for objective in OBJECTIVES.values()],
@@ -218,7 +217,7 @@ def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attemp
 
 def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine: Path) -> None:
     script = (
-        "import sys; from hpo_lib.cli import main; main(sys.argv[1:]); "
+        "import sys; from hpo_lib.cli.main import main; main(sys.argv[1:]); "
         "sys.exit(str([m for m in ('torch', 'darts', 'neuralforecast', 'papermill') if m in sys.modules]))"
     )
     command = [sys.executable, "-c", script, "status", "--runs-dir", str(nine)]
@@ -288,10 +287,10 @@ def test_when_predictions_were_changed_or_lost_then_verify_fails(
 ) -> None:
     number = json.loads(run.best_params.read_text(encoding="utf-8"))["best_trial_number"]
     file = run.trial_predictions(number)
-    forecasts = results.load_predictions(file)
+    forecasts = load_predictions(file)
     values = forecasts.values.copy()
     values[0, 0, 0] -= 0.5
-    results.write_predictions(file, replace(forecasts, values=values))
+    write_predictions(file, replace(forecasts, values=values))
     code, text = run_verify(capsys, run.best_params, "--data-dir", tmp_path)
     assert code == 1
     assert "validation_metrics.mean_width is " in text

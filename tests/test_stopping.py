@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpo_lib.results import TrialRecord
-from hpo_lib.stopping import RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.study.early_stopping import RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
 
 CHECKS = 8
 HALVING = StoppingRule(rungs=(Rung(0.25, 0.5), Rung(0.5, 0.5)), ranked_by=("mae", "winkler"), warm_up=1)

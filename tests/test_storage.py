@@ -5,7 +5,7 @@ import pytest
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.storage import open_storage, read_study, storage_url
+from hpo_lib.records.storage import open_storage, read_study, storage_url
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo_lib.workers import fitting, usable_cores
+from hpo_lib.study.pool import fitting, usable_cores
 
 WHY = "where threads that share a core slow each other down"
 

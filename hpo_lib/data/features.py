@@ -12,8 +12,8 @@ import holidays
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.raw import load_raw_series, load_weather, read_school_holidays
-from hpo_lib.data.registry import DatasetSpec
+from hpo_lib.data.raw_files import load_raw_series, load_weather, read_school_holidays
+from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
 
 CALENDAR_COLUMNS = (
@@ -148,7 +148,7 @@ def prepare(
     ``out`` appears whole or not at all: it is written next to its place and then renamed.
 
     Raises:
-        InputError: an input is wrong (see :mod:`hpo_lib.data.raw`), or ``out`` is one of the inputs or not writable.
+        InputError: an input is wrong (see `hpo_lib.data.raw_files`), or ``out`` is one of the inputs or not writable.
     """
     for given in (raw, weather, school_holidays):
         if given is not None and out.resolve() == given.resolve():

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.registry import GapRule
-from hpo_lib.data.validate import TIMESTAMP, runs
+from hpo_lib.data.csv_checks import TIMESTAMP, runs
+from hpo_lib.data.spec import GapRule
 from hpo_lib.errors import InputError
 
 _HOURLY = ("hour", "hour_sin", "hour_cos")

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hpo_lib.data.registry import Splits
+from hpo_lib.data.spec import Splits
 from hpo_lib.errors import InputError
 
 HISTORY = 168

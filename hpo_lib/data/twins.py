@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib.data.features import calendar_columns, engineer
-from hpo_lib.data.registry import DatasetSpec
+from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
 
 FIRST_HOUR = pd.Timestamp("2018-04-01 00:00", tz="UTC")

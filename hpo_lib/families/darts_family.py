@@ -21,15 +21,16 @@ from darts.models.forecasting.torch_forecasting_model import TorchForecastingMod
 from darts.utils.data.torch_datasets.utils import ModuleStage
 from darts.utils.likelihood_models.torch import QuantileRegression
 
-from hpo_lib import interrupts, metrics
-from hpo_lib.data.load import Dataset
+from hpo_lib import stop_requests
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.base import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.contract import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.linear_part import covers_seasons
 from hpo_lib.families.quiet import quiet_libraries
 from hpo_lib.families.scaling import Scaling, learnt_origins
 from hpo_lib.families.windows import TrainingWindows, WindowSource, collated
-from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
-from hpo_lib.linear_part import covers_seasons
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 
 PREDICT_BATCH = 64
 """Windows per prediction pass. Every pass is padded to it: the last bits of a matrix product depend on its shape, so
@@ -228,7 +229,7 @@ class _BestWeights(pl.Callback):
     ) -> None:
         step = trainer.global_step
         trainer.should_stop = step >= self.steps
-        interrupts.check()
+        stop_requests.check()
         checks = self.budget.checks
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return

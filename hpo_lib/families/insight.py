@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from hpo_lib.data.splits import HORIZON
-from hpo_lib.families.base import Forecaster
+from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.darts_family import DartsForecaster
 from hpo_lib.families.scaling import Scaling
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 LEVEL_NAME = "level of the last {hours} h"
 """How the covariate that the recipe adds is called in figures."""

@@ -7,8 +7,9 @@ from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data.torch_datasets.utils import TorchTrainingSample
 
-from hpo_lib.families.base import Budget, Choice, FloatRange, IntRange, Params, register
+from hpo_lib.families.contract import Budget, Params, register
 from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
 class HourlyRateNHiTS(NHiTSModel):

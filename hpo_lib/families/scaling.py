@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
-from hpo_lib.families.base import Recipe
-from hpo_lib.linear_part import LinearPart, covers_seasons
+from hpo_lib.families.contract import Recipe
+from hpo_lib.families.linear_part import LinearPart, covers_seasons
 
 LEVEL_FLOOR = 0.05
 """Smallest level that a window is divided by, as a share of the target's mean size over the training split."""

@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 from darts.models import NeuralForecastModel
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 
-from hpo_lib.families.base import Budget, Choice, FloatRange, IntRange, Params, register
+from hpo_lib.families.contract import Budget, Params, register
 from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 
 

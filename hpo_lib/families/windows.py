@@ -12,10 +12,10 @@ import torch
 from darts.utils.data.torch_datasets.training_dataset import TorchTrainingDataset
 from darts.utils.data.torch_datasets.utils import TorchTrainingBatch, TorchTrainingSample
 
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_target
-from hpo_lib.data.load import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.base import Recipe
+from hpo_lib.families.contract import Recipe
 from hpo_lib.families.scaling import Level, Scaling
 
 SAME_HOURS = ("demand_24h_before", "demand_168h_before", "demand_mean_of_week")

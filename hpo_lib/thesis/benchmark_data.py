@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from hpo_lib import metrics
-from hpo_lib.benchmark_table import Row
-from hpo_lib.calibration import Calibration, calibrate
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.benchmark.tables import Row
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.thesis.sources import Benchmark
 
 SEASONS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
 SIGNIFICANCE = 0.05

@@ -10,11 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hpo_lib.forecasts import NOMINAL_COVERAGE
-from hpo_lib.statistics import SEASONS, WEEKDAYS
+from hpo_lib.scoring.coverage import SEASONS, WEEKDAYS
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.thesis import style
 from hpo_lib.thesis.benchmark_data import SIGNIFICANCE
-from hpo_lib.thesis.style import colour, name, unit_text
+from hpo_lib.views import look
+from hpo_lib.views.look import colour, name, unit_text
 
 
 def weeks(data: pd.DataFrame) -> Figure:
@@ -65,9 +66,9 @@ def reliability(data: pd.DataFrame) -> Figure:
             axes = grid[i, j]
             own = data[(data["dataset"] == dataset) & (data["calibration"] == calibration)]
             axes.plot([0, 1], [0, 1], color="#000000", lw=0.6, ls="--")
-            for model in style.in_order(list(own["model"])):
+            for model in look.in_order(list(own["model"])):
                 line = own[own["model"] == model]
-                axes.plot(line["level"], line["observed"], color=colour(model), marker=style.marker(model))
+                axes.plot(line["level"], line["observed"], color=colour(model), marker=look.marker(model))
             axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0.1, 0.5, 0.9), yticks=(0.1, 0.5, 0.9))
             axes.set_aspect("equal")
             if i == 0:
@@ -86,11 +87,11 @@ def by_hour(data: pd.DataFrame) -> Figure:
     figure, grid = style.panels(2, len(datasets), height=3.8, sharex=True, sharey="none")
     for j, dataset in enumerate(datasets):
         of_dataset = data[data["dataset"] == dataset]
-        for model in style.in_order(list(of_dataset["model"])):
+        for model in look.in_order(list(of_dataset["model"])):
             own = of_dataset[of_dataset["model"] == model]
-            look = {"color": colour(model), "marker": style.marker(model), "ms": 2.2, "lw": 0.8}
-            grid[0, j].plot(own["ahead"], own["mae"], **look)
-            grid[1, j].plot(own["ahead"], own["picp"], **look)
+            drawn = {"color": colour(model), "marker": look.marker(model), "ms": 2.2, "lw": 0.8}
+            grid[0, j].plot(own["ahead"], own["mae"], **drawn)
+            grid[1, j].plot(own["ahead"], own["picp"], **drawn)
         first = of_dataset.iloc[0]
         grid[0, j].set(title=first["title"], ylim=(0, None), ylabel=f"MAE in {unit_text(first['unit'])}")
         grid[1, j].axhline(NOMINAL_COVERAGE, color="#000000", lw=0.6, ls="--")
@@ -107,7 +108,7 @@ def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
     for j, dataset in enumerate(datasets):
         top, bottom = grid[0, j], grid[1, j]
         of_dataset, moving = shares[shares["dataset"] == dataset], drift[drift["dataset"] == dataset]
-        for model in style.in_order(list(of_dataset["model"])):
+        for model in look.in_order(list(of_dataset["model"])):
             own = of_dataset[of_dataset["model"] == model]
             top.step(own["bin"], own["share"], where="mid", color=colour(model), lw=0.9)
             line = moving[moving["model"] == model]
@@ -130,7 +131,7 @@ def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
 
 def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     """MAE and PICP of every model with bootstrap intervals: untuned hollow, tuned filled, opponents grey."""
-    datasets, models = sorted(set(data["dataset"])), style.in_order(list(data["model"]))[::-1]
+    datasets, models = sorted(set(data["dataset"])), look.in_order(list(data["model"]))[::-1]
     figure, grid = style.panels(2, len(datasets), height=0.9 + 0.46 * len(models), sharey=True, sharex="none")
     offsets = {"default": 0.17, "best": -0.17, "file": -0.17}
     for j, dataset in enumerate(datasets):
@@ -141,7 +142,7 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
                 shade, hollow = colour(row["model"]), row["params"] == "default"
                 axes.plot([row[f"{score}_low"], row[f"{score}_high"]], [place] * 2, color=shade, lw=0.9)
                 axes.plot(
-                    row[score], place, style.marker(row["model"]), color=shade, mfc="white" if hollow else shade, ms=4
+                    row[score], place, look.marker(row["model"]), color=shade, mfc="white" if hollow else shade, ms=4
                 )
             axes.set_yticks(range(len(models)), [name(model) for model in models])
             axes.set_ylim(-0.6, len(models) - 0.4)
@@ -184,7 +185,7 @@ def significance(data: pd.DataFrame) -> Figure:
 
 
 def _matrix(axes: Axes, own: pd.DataFrame) -> None:
-    models = style.in_order(list(own["row"]))
+    models = look.in_order(list(own["row"]))
     wide = own.pivot(index="row", columns="column", values="difference").reindex(index=models, columns=models)
     p_values = own.pivot(index="row", columns="column", values="p_holm").reindex(index=models, columns=models)
     differences, sure = wide.to_numpy(), p_values.to_numpy() < SIGNIFICANCE
@@ -212,7 +213,7 @@ SHORT = {"weekday": 2, "season": 3, "demand": 4}
 
 def coverage(data: pd.DataFrame) -> Figure:
     """PICP by local hour, weekday, season and demand level; a row per dataset."""
-    datasets, models = sorted(set(data["dataset"])), style.in_order(list(data["model"]))
+    datasets, models = sorted(set(data["dataset"])), look.in_order(list(data["model"]))
     figure, grid = style.panels(
         len(datasets),
         len(BY),
@@ -229,7 +230,7 @@ def coverage(data: pd.DataFrame) -> Figure:
                 line = own[own["model"] == model].set_index("group")["picp"].reindex(groups)
                 shift = 0 if by == "hour" else 0.16 * (k - (len(models) - 1) / 2)
                 axes.plot(
-                    np.arange(len(groups)) + shift, line.to_numpy(), style.marker(model), color=colour(model), ms=3,
+                    np.arange(len(groups)) + shift, line.to_numpy(), look.marker(model), color=colour(model), ms=3,
                     ls="-" if by == "hour" else "", lw=0.8,
                 )  # fmt: skip
             axes.axhline(NOMINAL_COVERAGE, color="#000000", lw=0.6, ls="--")

@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from hpo_lib import __version__, paths
 from hpo_lib.errors import InputError
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.results import write_json
+from hpo_lib.records.files import write_json
+from hpo_lib.records.study import Study
 from hpo_lib.thesis import benchmark_data, benchmark_plots, latex, study_data, study_plots, style
+from hpo_lib.thesis.benchmark_record import Benchmark, words
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.thesis.sources import Benchmark, Study, words
 from hpo_lib.thesis.tables import TABLES, Table
 
 Data = Callable[[Evidence], pd.DataFrame]

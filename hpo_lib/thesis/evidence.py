@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpo_lib import paths, results
-from hpo_lib.benchmark_table import load_rows
-from hpo_lib.data.load import load_dataset
-from hpo_lib.data.registry import DatasetSpec, known_datasets, load_spec
+from hpo_lib import paths
+from hpo_lib.benchmark.tables import load_rows
+from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
 from hpo_lib.errors import InputError
-from hpo_lib.families.base import family_names
+from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths, RunPaths
-from hpo_lib.study_history import read_history
-from hpo_lib.thesis.sources import Benchmark, Study
+from hpo_lib.records.result import load_result
+from hpo_lib.records.study import Study, read_history
+from hpo_lib.thesis.benchmark_record import Benchmark
 
 PRESETS_ORDER = ("a100", "laptop", "test")
 
@@ -92,7 +93,7 @@ def _studies(runs_dir: Path, notes: list[str], model: str, dataset: str) -> list
     found: dict[str, list[Study]] = {}
     for file in paths.all_best_params_files(runs_dir):
         try:
-            result = results.load_result(file)
+            result = load_result(file)
             if (model and result["model"] != model) or (dataset and result["dataset"] != dataset):
                 continue
             if result["schema_version"] < 2:

@@ -1,6 +1,5 @@
 """Tables as LaTeX with booktabs."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,10 +13,6 @@ _SPECIAL = {
 def escaped(text: str) -> str:
     """Plain text for LaTeX."""
     return "".join(_SPECIAL.get(character, character) for character in text)
-
-
-MISSING = "\u2013"
-"""What stands where there is no number."""
 
 
 @dataclass(frozen=True)
@@ -91,21 +86,3 @@ def _groups(groups: Sequence[tuple[str, int]]) -> list[str]:
         rules += [rf"\cmidrule(lr){{{column}-{column + span - 1}}}"] if title else []
         column += span
     return [" & ".join(cells) + r" \\", "".join(rules)] if groups else []
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A number with that many significant digits, all digits before the point, a dash where there is none.
-
-    >>> [number(0.29), number(0.0044712), number(1234.5), number(87.04)]
-    ['0.290', '0.00447', '1234', '87.0']
-    """
-    if math.isnan(value):
-        return MISSING
-    if abs(value) >= 10 ** (digits - 1):
-        return f"{value:.0f}".replace("-", "\u2212")
-    return f"{value:#.{digits}g}".replace("-", "\u2212")
-
-
-def within(value: float, low: float, high: float, digits: int = 3) -> str:
-    """A score with its interval: ``0.312 [0.298, 0.327]``."""
-    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"

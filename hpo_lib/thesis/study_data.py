@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from hpo_lib.results import TrialRecord, pareto_front
+from hpo_lib.records.study import Study
+from hpo_lib.records.trial import TrialRecord, pareto_front
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.thesis.sources import Study
 
 
 def fronts(evidence: Evidence) -> pd.DataFrame:

@@ -7,17 +7,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from hpo_lib.forecasts import NOMINAL_COVERAGE
-from hpo_lib.results import COVERAGE_TOLERANCE
+from hpo_lib.records.trial import COVERAGE_TOLERANCE
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.thesis import style
-from hpo_lib.thesis.style import colour, name, unit_text
+from hpo_lib.views import look
+from hpo_lib.views.look import colour, name, unit_text
 
 PENALTY = f"|PICP \u2212 {NOMINAL_COVERAGE:g}| in pp"
 
 
 def fronts(data: pd.DataFrame) -> Figure:
     """Both objectives of every complete trial, a panel per model and dataset."""
-    models, datasets = style.in_order(list(data["model"])), sorted(set(data["dataset"]))
+    models, datasets = look.in_order(list(data["model"])), sorted(set(data["dataset"]))
     figure, grid = style.panels(len(models), len(datasets), height=0.75 + 1.55 * len(models), sharex="col", sharey=True)
     for i, model in enumerate(models):
         for j, dataset in enumerate(datasets):
@@ -66,9 +67,9 @@ def history(data: pd.DataFrame) -> Figure:
     for j, dataset in enumerate(datasets):
         of_dataset = data[data["dataset"] == dataset]
         top, bottom = grid[0, j], grid[1, j]
-        for model in style.in_order(list(of_dataset["model"])):
+        for model in look.in_order(list(of_dataset["model"])):
             own, shade = of_dataset[of_dataset["model"] == model], colour(model)
-            top.plot(own["order"], own["mae"], style.marker(model), color=shade, ms=2.5, alpha=0.5)
+            top.plot(own["order"], own["mae"], look.marker(model), color=shade, ms=2.5, alpha=0.5)
             top.step(own["order"], own["best_mae"], where="post", color=shade)
             bottom.step(own["order"], own["hypervolume"], where="post", color=shade)
         first = of_dataset.iloc[0]
@@ -77,8 +78,8 @@ def history(data: pd.DataFrame) -> Figure:
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     grid[1, 0].set_ylabel("hypervolume, share of box")
     handles = [
-        Line2D([], [], color=colour(model), marker=style.marker(model), ms=3, label=name(model))
-        for model in style.in_order(list(data["model"]))
+        Line2D([], [], color=colour(model), marker=look.marker(model), ms=3, label=name(model))
+        for model in look.in_order(list(data["model"]))
     ]
     lines = [
         Line2D([], [], color=style.INK, label="best so far"),
@@ -90,7 +91,7 @@ def history(data: pd.DataFrame) -> Figure:
 
 def importance(data: pd.DataFrame) -> Figure:
     """Importance of every hyperparameter for both objectives, a panel per model and dataset."""
-    models, datasets = style.in_order(list(data["model"])), sorted(set(data["dataset"]))
+    models, datasets = look.in_order(list(data["model"])), sorted(set(data["dataset"]))
     sizes = [data[data["model"] == model]["parameter"].nunique() for model in models]
     figure, grid = style.panels(
         len(models), len(datasets), height=0.8 + 0.22 * sum(sizes) + 0.3 * len(models), sharex=True, sharey="row",
@@ -135,7 +136,7 @@ def importance(data: pd.DataFrame) -> Figure:
 
 def cost(data: pd.DataFrame) -> Figure:
     """Seconds of every trial (each a dot, the bar is their median), and hours of the whole study."""
-    models, datasets = style.in_order(list(data["model"])), sorted(set(data["dataset"]))
+    models, datasets = look.in_order(list(data["model"])), sorted(set(data["dataset"]))
     figure, grid = style.panels(1, 2, height=2.6)
     left, right = grid[0]
     labels = []
@@ -144,7 +145,7 @@ def cost(data: pd.DataFrame) -> Figure:
         for i, model in enumerate(models):
             own = data[(data["model"] == model) & (data["dataset"] == dataset)]
             place = j + 0.24 * (i - (len(models) - 1) / 2)
-            left.plot([place] * len(own), own["seconds"], style.marker(model), color=colour(model), ms=3, alpha=0.6)
+            left.plot([place] * len(own), own["seconds"], look.marker(model), color=colour(model), ms=3, alpha=0.6)
             left.plot([place - 0.09, place + 0.09], [own["seconds"].median()] * 2, color=style.INK, lw=1.2)
             right.bar(place, own["hours"].iloc[0] if len(own) else 0, 0.2, color=colour(model))
     for axes in (left, right):

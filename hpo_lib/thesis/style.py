@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hpo_lib.figures import MODEL_COLOURS
+from hpo_lib.views.look import colour, in_order, marker, name
 
 TEXT_WIDTH = 150 / 25.4
 """Inches: the text width of an A4 thesis with margins of 30 mm."""
@@ -42,58 +42,7 @@ RC: dict[Any, Any] = {
     "figure.constrained_layout.w_pad": 0.03,
 }
 
-COLOURS = {
-    **MODEL_COLOURS,
-    "LIGHTGBM_Q": "#CC79A7",
-    "LIGHTGBM_LINEAR_Q": "#882255",
-    "LINEAR_Q": "#E69F00",
-    "CHRONOS2": "#F0E442",
-    "NAIVE_24H": "#777777",
-    "NAIVE_168H": "#aaaaaa",
-    "BLEND": "#56B4E9",
-    "BLEND_ALL": "#000000",
-}
-"""Colour-blind safe (Okabe and Ito, 2008); the families have the colours that they have in every notebook."""
-
-MARKERS = {
-    "NHITS_Q": "o", "TFT_Q": "^", "TIMESNET_Q": "s", "LIGHTGBM_Q": "D", "LIGHTGBM_LINEAR_Q": "d", "LINEAR_Q": "v",
-    "NAIVE_24H": "x", "NAIVE_168H": "+", "BLEND": "P", "BLEND_ALL": "X", "CHRONOS2": "*",
-}  # fmt: skip
-"""A shape beside the colour, for print without colours."""
-
-NAMES = {
-    "NHITS_Q": "N-HiTS", "TFT_Q": "TFT", "TIMESNET_Q": "TimesNet", "LIGHTGBM_Q": "LightGBM",
-    "LIGHTGBM_LINEAR_Q": "Linear + LightGBM", "LINEAR_Q": "Linear quantile", "NAIVE_24H": "Naive 24 h",
-    "NAIVE_168H": "Naive 168 h", "BLEND": "Blend", "BLEND_ALL": "Blend, all", "CHRONOS2": "Chronos-2",
-}  # fmt: skip
-
 GREY, INK, ACCENT = "#b5b5b5", "#222222", "#D55E00"
-
-
-def name(model: str) -> str:
-    """The name of a model as a reader knows it."""
-    return NAMES.get(model, model)
-
-
-def colour(model: str) -> str:
-    """The colour of a model, the same in every figure."""
-    return COLOURS.get(model, "#444444")
-
-
-def marker(model: str) -> str:
-    """The marker of a model."""
-    return MARKERS.get(model, ".")
-
-
-def unit_text(unit: str) -> str:
-    """A unit as it is printed: ``m3/h`` with a raised 3."""
-    return unit.replace("m3", "m³")
-
-
-def in_order(models: Sequence[str]) -> list[str]:
-    """Models in the order of the legend: families, opponents, blends, then others by name."""
-    known = list(COLOURS)
-    return sorted(set(models), key=lambda model: (known.index(model) if model in known else len(known), model))
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hpo_lib.calibration import ROLLING_DAYS
-from hpo_lib.search_space import in_words
-from hpo_lib.thesis import style
+from hpo_lib.families.search_space import in_words
+from hpo_lib.records.study import Study
+from hpo_lib.scoring.calibration import ROLLING_DAYS
+from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.thesis.latex import MISSING, Section, number, within
-from hpo_lib.thesis.sources import Benchmark, Study
-from hpo_lib.thesis.style import name, unit_text
+from hpo_lib.thesis.latex import Section
+from hpo_lib.views import look
+from hpo_lib.views.look import MISSING, name, number, unit_text, within
 
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
 CALIBRATIONS = {"none": "raw", "split": "split", "rolling": "rolling"}
@@ -67,7 +68,7 @@ def ablation(evidence: Evidence) -> Table:
         wide = own.pivot(index="model", columns="calibration", values=list(scores))
         rows = [
             (name(model), *(number(float(wide[score, c][model])) for score in scores for c in CALIBRATIONS))
-            for model in style.in_order(list(own["model"]))
+            for model in look.in_order(list(own["model"]))
         ]
         sections.append(Section(_heading(evidence, benchmark), tuple(rows)))
     header = ("Model", *CALIBRATIONS.values(), *CALIBRATIONS.values(), *CALIBRATIONS.values())

@@ -13,13 +13,13 @@ import torch
 from darts.models.forecasting.chronos2_model import _Chronos2Module
 from safetensors.torch import save_file
 
-from hpo_lib.benchmark import Plan, run_benchmark
-from hpo_lib.benchmark_runs import load_trainings
-from hpo_lib.data.load import Dataset
+from hpo_lib.baselines.chronos2 import checked_folder, zero_shot
+from hpo_lib.benchmark.store import load_trainings
+from hpo_lib.benchmark.train import Plan, run_benchmark
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.base import Forecaster
-from hpo_lib.opponents.chronos2 import checked_folder, zero_shot
+from hpo_lib.families.contract import Forecaster
 
 ORIGIN = 2200
 

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib import metrics
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families import family_names, get_family
-from hpo_lib.families.base import RECIPES, STANDARD, Budget, Choice, Family, FloatRange, Forecaster, IntRange
-from hpo_lib.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
+from hpo_lib.families.contract import RECIPES, STANDARD, Budget, Family, Forecaster
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
 ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
@@ -385,7 +386,7 @@ def test_when_a_family_has_weights_then_they_are_float32(trained: Trained) -> No
 TRAIN_IN_A_NEW_PROCESS = """
 import hashlib, pickle, sys
 from hpo_lib.families import get_family
-from hpo_lib.families.base import Budget
+from hpo_lib.families.contract import Budget
 
 name, params, dataset, steps, seed = pickle.load(open(sys.argv[1], "rb"))
 forecaster = get_family(name).fit(params, dataset, Budget(steps, batch_size=8, checks=1), seed=seed)

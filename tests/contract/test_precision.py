@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hpo_lib.data.load import Dataset
-from hpo_lib.families.base import Budget, family_names, get_family
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.contract import Budget, family_names, get_family
 
 
 @pytest.mark.slow

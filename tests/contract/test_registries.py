@@ -15,15 +15,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib import metrics
 from hpo_lib.errors import InputError
-from hpo_lib.families import base, family_names, get_family
-from hpo_lib.families.base import Budget, Choice, Family, FloatRange, IntRange
-from hpo_lib.forecasts import QuantileForecasts
-from hpo_lib.metrics import METRICS
-from hpo_lib.objectives import OBJECTIVES
+from hpo_lib.families import contract, family_names, get_family
+from hpo_lib.families.contract import Budget, Family
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.metrics import METRICS
+from hpo_lib.scoring.objectives import OBJECTIVES
 
-FAMILIES = Path(base.__file__).parent
+FAMILIES = Path(contract.__file__).parent
 ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, freq="D", tz="UTC")
 
 
@@ -154,11 +155,11 @@ def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(na
 
 
 def test_when_two_families_have_one_name_then_the_second_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "_FAMILIES", {})
+    monkeypatch.setattr(contract, "_FAMILIES", {})
     family = Fake()
-    assert base.register(family) is family
+    assert contract.register(family) is family
     with pytest.raises(ValueError, match=r"^two families are named FAKE_Q$"):
-        base.register(Fake())
+        contract.register(Fake())
 
 
 GOOD = dict(Fake.defaults)

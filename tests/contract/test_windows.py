@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import training_origins
-from hpo_lib.families.base import RECIPES, Recipe
+from hpo_lib.families.contract import RECIPES, Recipe
 
 ORIGINS = [167, 500]
 PLAIN = RECIPES["plain"]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.load import Dataset, load_dataset
-from hpo_lib.data.registry import load_spec
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import load_spec
 
 TOML = """\
 name = "small"

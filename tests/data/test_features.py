@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from hpo_lib import paths
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, engineer, prepare
-from hpo_lib.data.raw import (
-    WEATHER_COLUMNS,
-    load_weather,
-    read_raw_series,
-    read_school_holidays,
-    read_weather,
-)
-from hpo_lib.data.registry import GapRule, load_spec
+from hpo_lib.data.raw_files import WEATHER_COLUMNS, load_weather, read_raw_series, read_school_holidays, read_weather
+from hpo_lib.data.spec import GapRule, load_spec
 from hpo_lib.errors import InputError
 
 HEAT = replace(load_spec("heat"), start=None)

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hpo_lib import paths
-from hpo_lib.data.load import fingerprint_frame, load_dataset
-from hpo_lib.data.registry import load_spec
+from hpo_lib.data.dataset import fingerprint_frame, load_dataset
+from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
 
 RAW = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "raw"

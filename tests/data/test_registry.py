@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.data.registry import GapRule, TwinSpec, known_datasets, load_spec
+from hpo_lib.data.spec import GapRule, TwinSpec, known_datasets, load_spec
 from hpo_lib.errors import InputError
 
 DEVELOPMENT = sorted((paths.DATASETS_DIR / "development").glob("*.toml"))

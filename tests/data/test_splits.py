@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo_lib.data.registry import Splits
-from hpo_lib.data.splits import (
-    daily_origins,
-    split_positions,
-    test_origins,
-    training_origins,
-    validation_origins,
-)
+from hpo_lib.data.spec import Splits
+from hpo_lib.data.splits import daily_origins, split_positions, test_origins, training_origins, validation_origins
 
 
 def utc(text: str) -> pd.Timestamp:

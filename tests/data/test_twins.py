@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.registry import DatasetSpec, TwinSpec, load_spec
+from hpo_lib.data.spec import DatasetSpec, TwinSpec, load_spec
 from hpo_lib.data.twins import dew_point, school_holidays, simulate
 from hpo_lib.errors import InputError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hpo_lib.launch.slurm_job import Job, Rules, work
 from hpo_lib.paths import RunPaths
-from hpo_lib.slurm.job import Job, Rules, work
 
 SCONTROL = """#!/bin/sh
 echo "$*" >> {log}

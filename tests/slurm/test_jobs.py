@@ -15,10 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib import paths
 from hpo_lib.paths import RunPaths
-from hpo_lib.records import Record, attempts, of_all_workers, read_record
-from hpo_lib.results import load_result
-from hpo_lib.storage import open_storage, read_study
-from hpo_lib.trials import quiet_optuna
+from hpo_lib.records.executed_notebook import Record, attempts, of_all_workers, read_record
+from hpo_lib.records.optuna_trials import quiet_optuna
+from hpo_lib.records.result import load_result
+from hpo_lib.records.storage import open_storage, read_study
 from tests.slurm.conftest import Cluster, wait_until
 
 pytestmark = pytest.mark.slow

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo_lib import options, paths
-from hpo_lib.cli import _parser, main
+from hpo_lib import paths
+from hpo_lib.cli import _parser, main, options
 from hpo_lib.errors import InputError
+from hpo_lib.launch.slurm_job import Job
+from hpo_lib.launch.slurm_script import job_script
+from hpo_lib.launch.slurm_site import Site, read_site
 from hpo_lib.paths import RunPaths
-from hpo_lib.settings import Settings
-from hpo_lib.slurm.job import Job
-from hpo_lib.slurm.script import job_script
-from hpo_lib.slurm.site import Site, read_site
+from hpo_lib.settings import Settings, as_words
 
 GOLDEN = Path(__file__).parent / "golden"
 SITES = sorted(GOLDEN.glob("*.env"))
@@ -62,7 +62,7 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder: str, url: str) -> None:
     given = {"runs_dir": f"/{folder}", "data_dir": f"/data/{folder}", "storage": f"postgresql://{url}", "job_id": "x"}
     settings = Settings.create("NHITS_Q", f"/{folder}.toml", **given)
-    words = options.as_words(settings)
+    words = as_words(settings)
     head, command = job_script(settings, "heat", Site(), ["job", *words], "python").split("exec python -m hpo_lib job ")
     harmless = Settings.create("NHITS_Q", "heat", job_id="x")
     assert job_script(harmless, "heat", Site(), [], "python").startswith(head), "a parameter stands outside the command"
@@ -74,7 +74,7 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
 
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_when_settings_become_words_and_are_read_again_then_early_stopping_is_as_it_was(early_stopping: bool) -> None:
-    words = options.as_words(Settings.create("NHITS_Q", "heat", early_stopping=early_stopping, job_id="x"))
+    words = as_words(Settings.create("NHITS_Q", "heat", early_stopping=early_stopping, job_id="x"))
     arguments = _parser().parse_args(["run", *words, "--job-id", "x"])
     assert options.settings(arguments).early_stopping is early_stopping
 

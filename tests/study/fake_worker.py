@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hpo_lib import study
-from hpo_lib.families.base import Budget, Choice, Family, FloatRange, Forecaster, IntRange
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.families.contract import Budget, Family, Forecaster
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
+from hpo_lib.study import run
 
 
 class Canned(Forecaster):
@@ -59,13 +60,13 @@ def main(dataset: str, runs_dir: str, storage: str, trials: str, worker: str, se
     family = SleepingFamily()
     family.seconds, family.together = float(seconds), int(together)
     family.begun = Path(runs_dir) / f"begun-{worker}"
-    study.get_family = lambda name: family
-    study.code_provenance = lambda threads: {}  # spares the import of torch for the device's name
+    run.get_family = lambda name: family
+    run.code_provenance = lambda threads: {}  # spares the import of torch for the device's name
     settings = Settings.create(
         family.name, "tiny", trials=int(trials), job_id="a", preset="test", storage=storage, worker=int(worker),
         runs_dir=runs_dir,
     )  # fmt: skip
-    study.run_study(settings, pickle.loads(Path(dataset).read_bytes()), progress=False)
+    run.run_study(settings, pickle.loads(Path(dataset).read_bytes()), progress=False)
     print("done", flush=True)
 
 

@@ -11,17 +11,18 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo_lib import report
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.base import Budget, Family, FloatRange, Forecaster
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.families.contract import Budget, Family, Forecaster
+from hpo_lib.families.search_space import FloatRange
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.storage import open_storage
+from hpo_lib.records.study import StudyRun
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
-from hpo_lib.stopping import RULE, Rung, StoppedEarly, StoppingRule
-from hpo_lib.storage import open_storage
-from hpo_lib.study import run_study
-from hpo_lib.study_run import StudyRun
+from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
+from hpo_lib.study.run import run_study
+from hpo_lib.views import study_tables
 
 CHECKS = 8
 
@@ -82,7 +83,7 @@ class LearningFamily(Family):
 @pytest.fixture
 def family(monkeypatch: pytest.MonkeyPatch) -> LearningFamily:
     fake = LearningFamily()
-    monkeypatch.setattr("hpo_lib.study.get_family", lambda name: fake)
+    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
     return fake
 
 
@@ -155,7 +156,7 @@ def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trial
     run = start(early_stopping=False)
     assert [t.state for t in run.trials] == ["complete"] * 16
     assert set(family.steps) == {80}
-    assert report.stopped_early(run) == "Early stopping was off."
+    assert study_tables.stopped_early(run) == "Early stopping was off."
     whole = family.calls.copy()
     family.calls.clear()
     start(trials=RULE.warm_up, runs_dir=tmp_path / "other")
@@ -165,15 +166,15 @@ def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trial
 def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(
     start: Callable[..., StudyRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpo_lib.study.RULE", StoppingRule((Rung(0.5, 0.01),), ("mae",), 2))
+    monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.01),), ("mae",), 2))
     run = start(trials=6)
     count = sum(t.state == "stopped" for t in run.trials)
     assert count >= 1
-    assert report.stopped_early(run) == f"Stopped early: {count} of 6 trials: {count} after 50% of their steps."
+    assert study_tables.stopped_early(run) == f"Stopped early: {count} of 6 trials: {count} after 50% of their steps."
 
 
 def test_when_nothing_was_stopped_then_it_says_so(start: Callable[..., StudyRun]) -> None:
-    assert report.stopped_early(start(trials=2)) == "Stopped early: 0 of 2 trials."
+    assert study_tables.stopped_early(start(trials=2)) == "Stopped early: 0 of 2 trials."
 
 
 # Resuming
@@ -262,7 +263,7 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
 ) -> None:
     import torch
 
-    monkeypatch.setattr("hpo_lib.study.RULE", StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1))
+    monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1))
 
     def run(trials: int, job_id: str) -> StudyRun:
         settings = Settings.create(

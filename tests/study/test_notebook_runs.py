@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.registry import load_spec
+from hpo_lib.data.spec import load_spec
 from hpo_lib.families import family_names
 from hpo_lib.paths import EXAMPLE_RUNS, RunPaths
-from hpo_lib.results import load_predictions, load_result
+from hpo_lib.records.files import load_predictions
+from hpo_lib.records.result import load_result
 
 DATASETS = ("heat", "water_centrum", "water_tommerby")
 KEYS = {

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo_lib.data.load import Dataset, load_dataset
-from hpo_lib.data.registry import load_spec
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import load_spec
 from hpo_lib.families import family_names
 from hpo_lib.paths import RunPaths
-from hpo_lib.results import load_predictions, load_result
+from hpo_lib.records.files import load_predictions
+from hpo_lib.records.result import load_result
 
 pytestmark = pytest.mark.slow
 

@@ -17,9 +17,9 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.paths import RunPaths
-from hpo_lib.records import Record, read_record
-from hpo_lib.results import load_result
-from hpo_lib.storage import open_storage
+from hpo_lib.records.executed_notebook import Record, read_record
+from hpo_lib.records.result import load_result
+from hpo_lib.records.storage import open_storage
 
 pytestmark = pytest.mark.slow
 

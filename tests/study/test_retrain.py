@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from hpo_lib.cli import main
-from hpo_lib.data.load import Dataset
+from hpo_lib.cli.main import main
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.families import get_family
 from hpo_lib.paths import ModelPaths, RunPaths
-from hpo_lib.results import load_predictions, write_json
+from hpo_lib.records.files import load_predictions, write_json
 
 TOML = """
 name = "tiny"

@@ -17,17 +17,19 @@ import numpy as np
 import optuna
 import pytest
 
-from hpo_lib import metrics, results
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families.base import Budget, Choice, Family, FloatRange, Forecaster, IntRange
-from hpo_lib.forecasts import QuantileForecasts
-from hpo_lib.optuna_figures import write_optuna_figures
+from hpo_lib.families.contract import Budget, Family, Forecaster
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import load_predictions
+from hpo_lib.records.storage import open_storage
+from hpo_lib.records.study import StudyRun
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
-from hpo_lib.storage import open_storage
-from hpo_lib.study import run_study
-from hpo_lib.study_run import StudyRun
+from hpo_lib.study.html_figures import write_optuna_figures
+from hpo_lib.study.run import run_study
 
 DEFAULTS = {"width": 4, "depth": 2, "lr": 1e-3}
 
@@ -98,7 +100,7 @@ class Died(BaseException):
 @pytest.fixture
 def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
     fake = FakeFamily()
-    monkeypatch.setattr("hpo_lib.study.get_family", lambda name: fake)
+    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
     return fake
 
 
@@ -204,12 +206,12 @@ def test_when_scores_are_computed_again_from_the_stored_predictions_then_they_ar
     record = read(files)
     training = tiny_dataset.target.to_numpy()[tiny_dataset.positions.train]
     for trial in run.trials:
-        forecasts = results.load_predictions(files.trial_predictions(trial.number))
+        forecasts = load_predictions(files.trial_predictions(trial.number))
         assert metrics.score(forecasts, training) == trial.scores
         assert metrics.by_step(forecasts) == trial.by_step
         assert trial.mae == trial.scores["mae"]
         assert trial.picp_penalty == abs(trial.scores["picp"] - 80)
-    stored = results.load_predictions(files.trial_predictions(record["best_trial_number"]))
+    stored = load_predictions(files.trial_predictions(record["best_trial_number"]))
     scores = {key: value for key, value in record["validation_metrics"].items() if key != "by_step"}
     assert metrics.score(stored, training) == scores
     assert metrics.by_step(stored) == record["validation_metrics"]["by_step"]
@@ -603,8 +605,8 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
         clock.now += 600
 
     family.before = before
-    for module in ("study", "pace"):
-        monkeypatch.setattr(f"hpo_lib.{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
+    for module in ("run", "time_budget"):
+        monkeypatch.setattr(f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
     run = start(trials=10, time_budget_hours=0.5)
     # Three trials of ten minutes fill half an hour; a fourth would end later.
     assert states(run) == ["complete"] * 3
@@ -626,9 +628,8 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
 BE_PRESENT = """
 import sys
 from pathlib import Path
-from hpo_lib.optuna_figures import write_optuna_figures
 from hpo_lib.paths import RunPaths
-from hpo_lib.presence import Presence
+from hpo_lib.study.liveness import Presence
 
 with Presence(RunPaths(Path(sys.argv[1]), "FAKE_Q", "tiny", "a"), "1"):
     print("held", flush=True)
@@ -670,7 +671,7 @@ def test_when_the_record_and_the_figures_are_written_then_the_study_is_still_loc
         except Timeout:
             free.append(False)
 
-    monkeypatch.setattr("hpo_lib.study.write_optuna_figures", try_to_lock)
+    monkeypatch.setattr("hpo_lib.study.run.write_optuna_figures", try_to_lock)
     start(trials=1)
     assert free == [False]
 

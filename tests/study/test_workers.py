@@ -17,10 +17,10 @@ import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo_lib.data.load import Dataset
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.launch.status import examine
 from hpo_lib.paths import RunPaths
-from hpo_lib.status import examine
-from hpo_lib.storage import open_storage, read_study
+from hpo_lib.records.storage import open_storage, read_study
 
 pytestmark = pytest.mark.slow
 
@@ -185,7 +185,7 @@ import pickle, sys
 from pathlib import Path
 from hpo_lib import workers
 from hpo_lib.settings import Settings
-from hpo_lib.study import run_study
+from hpo_lib.study.run import run_study
 
 workers.usable_cores.__globals__["os"].sched_getaffinity = lambda pid: {0, 1}  # wherever the tests run
 dataset, runs_dir, trials = sys.argv[1:]
@@ -234,8 +234,8 @@ APPEND = """
 import multiprocessing, sys, optuna
 from pathlib import Path
 from hpo_lib.paths import RunPaths
-from hpo_lib.status import examine
-from hpo_lib.storage import open_storage, read_study
+from hpo_lib.launch.status import examine
+from hpo_lib.records.storage import open_storage, read_study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

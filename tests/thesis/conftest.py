@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.benchmark_table import Row
-from hpo_lib.data.load import Dataset
-from hpo_lib.families.base import FloatRange
-from hpo_lib.forecasts import QuantileForecasts
+from hpo_lib.benchmark.tables import Row
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.search_space import FloatRange
 from hpo_lib.paths import BenchmarkPaths, RunPaths
-from hpo_lib.results import TrialRecord
-from hpo_lib.study_history import StudyHistory
+from hpo_lib.records.study import Study, StudyHistory
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence, gather
-from hpo_lib.thesis.sources import Benchmark, Study
 
 
 def trial(number: int, mae: float, penalty: float, state: str = "complete", **other: Any) -> TrialRecord:

@@ -11,18 +11,20 @@ import pandas as pd
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.cli import main
+from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.results import load_result, write_json
+from hpo_lib.records.files import write_json
+from hpo_lib.records.result import load_result
+from hpo_lib.records.verify import verify
 from hpo_lib.thesis import build as built
 from hpo_lib.thesis import style
+from hpo_lib.thesis.benchmark_record import words
 from hpo_lib.thesis.build import PICTURES, build
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, gather
 from hpo_lib.thesis.make import find
-from hpo_lib.thesis.sources import warning, words
-from hpo_lib.verify import verify
+from hpo_lib.views.look import warning
 
 MAX_EXAMPLES_MB = 15
 

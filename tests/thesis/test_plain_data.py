@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.results import TrialRecord
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.thesis import benchmark_data, study_data
+from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.thesis.sources import Benchmark
 
 NAMES = ["dataset", "title", "unit", "model"]
 

@@ -1,0 +1,87 @@
+"""CHRONOS2: the zero-shot foundation model Chronos-2 (Ansari et al., 2025) of `darts`, from weights on disk.
+
+Nothing is trained and nothing is chosen: the pretrained network reads the window of the other models (the target and
+the past covariates of the 168 hours up to the origin, and the future-known columns through the horizon) and gives
+quantiles. Nothing is downloaded either, because compute nodes often have no network.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.errors import InputError
+from hpo_lib.families.contract import Forecaster, Recipe
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
+
+NAME = "CHRONOS2"
+
+RECIPE = Recipe(
+    level_hours=0, near_hours=12, repeated_history=False, season_years=0, same_hours=False, linear_part=False
+)
+"""The network normalises each window by itself."""
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def checked_folder(folder: Path) -> str:
+    """Whether a folder holds the pretrained model.
+
+    Returns:
+        The weights' sha256: forecasts of other weights are other forecasts.
+
+    Raises:
+        InputError: a file is missing, or its configuration is not that of a Chronos-2.
+    """
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder / name}: not found, expected the files of a pretrained Chronos-2; get them with "
+                f"`hf download amazon/chronos-2 --local-dir {folder}`"
+            )
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["chronos_config"]
+        known, longest = set(config["quantiles"]), config["context_length"]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(f"{folder / CONFIG}: is not the configuration of a Chronos-2 ({error!r})") from None
+    if not known.issuperset(QUANTILE_LEVELS) or longest < HISTORY:
+        raise InputError(
+            f"{folder / CONFIG}: a model for quantiles {sorted(known)} from {longest} hours, expected one that has "
+            f"{', '.join(map(str, QUANTILE_LEVELS))} and reads {HISTORY} hours"
+        )
+    with (folder / WEIGHTS).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
+    """The pretrained model as a forecaster of this dataset, its validation origins forecast.
+
+    Raises:
+        InputError: the folder does not hold the model.
+    """
+    checked_folder(folder)
+    from darts.models import Chronos2Model
+    from darts.utils.likelihood_models.torch import QuantileRegression
+
+    from hpo_lib.families.darts_family import DartsForecaster
+    from hpo_lib.families.quiet import quiet_libraries
+    from hpo_lib.families.scaling import Scaling
+    from hpo_lib.families.windows import TrainingWindows, WindowSource
+
+    scaling = Scaling.fit(dataset, RECIPE)
+    source = WindowSource.build(dataset, dataset.frame, scaling, RECIPE, calendar_as_past=False)
+    one_window = training_origins(dataset.index, dataset.spec.splits)[:1]
+    with quiet_libraries():
+        model = Chronos2Model(
+            input_chunk_length=HISTORY,
+            output_chunk_length=HORIZON,
+            likelihood=QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
+            local_dir=str(folder),
+            pl_trainer_kwargs={"logger": False, "enable_checkpointing": False},
+        )
+        model.fit_from_dataset(TrainingWindows(source, one_window))  # tells it the columns; its weights stay
+    forecaster = DartsForecaster(model.model, dataset, scaling, RECIPE, calendar_as_past=False)
+    forecaster.best_step = 0
+    forecaster.validation = forecaster.predict(dataset.frame, dataset.validation_origins)
+    return forecaster

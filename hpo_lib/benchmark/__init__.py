@@ -1,0 +1,1 @@
+"""Final trainings with chosen parameters, scored on the test split, and retraining."""

@@ -1,0 +1,133 @@
+"""The trainings of a benchmark as they are stored: forecasts of validation and test, and a record of what made them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.errors import InputError
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.provenance import data_key
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+SPLITS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One stored training.
+
+    Attributes:
+        model: family or opponent.
+        params: ``default``, ``best``, ``file``, or ``own`` for an opponent, which tunes itself.
+        seed: of the training.
+        key: all that decides the outcome: parameters, budget, refit, and the fingerprint and splits of the data.
+        validation: forecasts of every validation origin by a model that was not trained on them.
+        test: forecasts of every test origin.
+        record: the key with provenance, the step whose weights were kept, and seconds.
+    """
+
+    model: str
+    params: str
+    seed: int
+    key: Mapping[str, Any]
+    validation: QuantileForecasts
+    test: QuantileForecasts
+    record: Mapping[str, Any]
+
+
+def store_training(paths: BenchmarkPaths, training: Training) -> None:
+    """Write the forecasts, then the record: a training with a record is complete."""
+    names = training.model, training.params, training.seed
+    paths.record(*names).unlink(missing_ok=True)
+    write_predictions(paths.forecasts(*names, "validation"), training.validation)
+    write_predictions(paths.forecasts(*names, "test"), training.test)
+    write_json(
+        paths.record(*names),
+        {**training.record, "model": names[0], "params": names[1], "seed": names[2], "key": dict(training.key)},
+    )
+
+
+def is_stored(paths: BenchmarkPaths, model: str, params: str, seed: int, key: Mapping[str, Any]) -> bool:
+    """Whether this very training is there."""
+    record = _record(paths.record(model, params, seed))
+    files = [paths.forecasts(model, params, seed, split) for split in SPLITS]
+    return record is not None and record["key"] == _as_json(key) and all(file.is_file() for file in files)
+
+
+def stored_twin(paths: BenchmarkPaths, model: str, seed: int, key: Mapping[str, Any]) -> Training | None:
+    """The same training under another label, where there is one: what a study chose may be the defaults."""
+    for record in map(_record, paths.records(model)):
+        if record is not None and record["seed"] == seed and is_stored(paths, model, record["params"], seed, key):
+            return _load(paths, record)
+    return None
+
+
+def drop_others(paths: BenchmarkPaths, model: str, params: str, key: Mapping[str, Any]) -> list[Path]:
+    """Remove what was trained for this row with another key, whatever its seed: a row is one configuration.
+
+    Returns:
+        The removed records.
+    """
+    stale = [file for file in paths.records(model, params) if (_record(file) or {}).get("key") != _as_json(key)]
+    for file in stale:
+        file.unlink()
+    return stale
+
+
+def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
+    """A folder holds the benchmark of one data: results of different data never come into one table.
+
+    Raises:
+        InputError: it holds that of other data or other splits.
+    """
+    own = data_key(dataset)
+    for file in paths.records():
+        found = (_record(file) or {}).get("key", {}).get("data", own)
+        for name, expected in own.items():
+            if found.get(name) != expected:
+                raise InputError(
+                    f"{file}: was made on other data ({name} is {str(found.get(name))[:25]}, here it is "
+                    f"{str(expected)[:25]}); give another --out"
+                )
+
+
+def load_trainings(paths: BenchmarkPaths, dataset: Dataset) -> dict[tuple[str, str], Sequence[Training]]:
+    """Every complete training, by row (model, params), with ascending seeds.
+
+    Raises:
+        InputError: there is none, one is of other data, or its forecasts cannot be read.
+    """
+    check_same_data(paths, dataset)
+    rows: dict[tuple[str, str], list[Training]] = {}
+    for file in paths.records():
+        record = _record(file)
+        if record is None:
+            raise InputError(f"{file}: is no complete record; remove it and run the benchmark again")
+        training = _load(paths, record)
+        rows.setdefault((training.model, training.params), []).append(training)
+    if not rows:
+        raise InputError(f"{paths.folder}: holds no finished training; run `hpo benchmark` first")
+    return {row: sorted(trainings, key=lambda training: training.seed) for row, trainings in rows.items()}
+
+
+def _load(paths: BenchmarkPaths, record: Mapping[str, Any]) -> Training:
+    names = record["model"], record["params"], record["seed"]
+    validation, test = (load_predictions(paths.forecasts(*names, split)) for split in SPLITS)
+    return Training(*names, record["key"], validation, test, record)
+
+
+def _record(file: Path) -> dict[str, Any] | None:
+    """A record, or None where it is absent or broken."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    return found if isinstance(found, dict) and {"model", "params", "seed", "key"} <= set(found) else None
+
+
+def _as_json(key: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(key))

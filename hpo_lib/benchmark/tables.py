@@ -1,0 +1,221 @@
+"""The table of a benchmark, computed from stored forecasts alone: nothing is trained, and nothing is chosen, here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.benchmark.store import Training, load_trainings
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.contract import family_names
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.scoring import evaluation, metrics
+from hpo_lib.scoring.blend import blend, fitted_weights
+from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.coverage import conditional_coverage, demand_terciles, reliability
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
+
+INTERVALS = ("mae", "picp", "winkler")
+"""Scores that get a bootstrap interval."""
+
+COMPARED = ("mae", "pinball", "winkler")
+"""Losses on which rows are compared by Diebold-Mariano tests."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model with one set of parameters: the mean of its seeds' quantiles, and each seed by itself.
+
+    Attributes:
+        model: family, opponent or blend.
+        params: ``default``, ``best``, ``file``, ``own`` or, for a blend, those of its members.
+        validation: forecasts of the validation split, mean of the seeds.
+        test: forecasts of the test split, mean of the seeds.
+        seeds: test forecasts of each seed; empty for a blend.
+        seconds: mean training time.
+        note: what a reader should know, for example a blend's weights.
+    """
+
+    model: str
+    params: str
+    validation: QuantileForecasts
+    test: QuantileForecasts
+    seeds: Sequence[QuantileForecasts] = ()
+    seconds: float = float("nan")
+    note: str = ""
+
+
+def load_rows(paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: bool = False) -> list[Row]:
+    """The rows of a benchmark: opponents, families, then blends of all families that have the same kind of parameters.
+
+    ``BLEND`` holds the families, ``BLEND_ALL`` the trained opponents as well. Weights are equal, or with
+    ``fit_blend_weights`` those with the lowest validation pinball loss.
+
+    Raises:
+        InputError: nothing is stored, or it is of other data.
+    """
+    rows = [_row(trainings) for trainings in load_trainings(paths, dataset).values()]
+    families = [row for row in rows if row.model in family_names()]
+    opponents = [row for row in rows if row.model not in family_names()]
+    trained = [row for row in opponents if not row.model.startswith("NAIVE")]
+    blends = []
+    for params in sorted({row.params for row in families}):
+        members = [row for row in families if row.params == params]
+        if len(members) > 1:
+            blends.append(_blended("BLEND", params, members, fit_blend_weights))
+        if trained:
+            blends.append(_blended("BLEND_ALL", params, [*members, *trained], fit_blend_weights))
+    return [*opponents, *families, *blends]
+
+
+def _row(trainings: Sequence[Training]) -> Row:
+    first = trainings[0]
+    return Row(
+        first.model,
+        first.params,
+        validation=blend([training.validation for training in trainings]),
+        test=blend([training.test for training in trainings]),
+        seeds=[training.test for training in trainings],
+        seconds=float(np.mean([training.record["seconds"] for training in trainings])),
+        note="refitted on training and validation" if first.key.get("refit") else "",
+    )
+
+
+def _blended(name: str, params: str, members: Sequence[Row], fit_weights: bool) -> Row:
+    validation = [row.validation for row in members]
+    weights = fitted_weights(validation) if fit_weights else np.full(len(members), 1 / len(members))
+    shares = ", ".join(f"{row.model} {weight:.2f}" for row, weight in zip(members, weights, strict=True))
+    test = blend([row.test for row in members], weights)
+    return Row(name, params, blend(validation, weights), test, note=shares)
+
+
+def benchmark_table(rows: Sequence[Row], dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+    """One row per model, parameters and calibration, over every daily origin of the test split.
+
+    Scores are those of the mean of the seeds' quantiles, with 95 % bootstrap intervals of MAE, PICP and Winkler score
+    (``mae_low``, ``mae_high`` and so on); ``seed_mae`` and ``seed_mae_sd`` are mean and standard deviation over single
+    seeds. Columns ``val_`` are raw validation scores, by which all choices were made.
+    """
+    table = []
+    for row in rows:
+        validation = evaluation.evaluate(row.validation, dataset).scores
+        for calibration in calibrations:
+            test = calibrate(row.test, row.validation, dataset.target, calibration)
+            seeds = [metrics.mae(seed) for seed in row.seeds]
+            entry: dict[str, object] = {
+                "dataset": dataset.spec.name,
+                "source": dataset.source,
+                "model": row.model,
+                "params": row.params,
+                "calibration": calibration.mode,
+                "seeds": len(row.seeds) or np.nan,  # a blend has its members'
+                "days": len(test.origins),
+            }
+            intervals = bootstrap_intervals(test)
+            for name, score in evaluation.evaluate(test, dataset).scores.items():
+                entry[name] = score
+                if name in INTERVALS:
+                    entry[f"{name}_low"], entry[f"{name}_high"] = intervals[name].low, intervals[name].high
+            entry["seed_mae"] = float(np.mean(seeds)) if seeds else float("nan")
+            entry["seed_mae_sd"] = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else float("nan")
+            entry |= {f"val_{name}": validation[name] for name in ("mae", "picp", "pinball", "winkler")}
+            table.append({**entry, "seconds": row.seconds, "note": row.note})
+    return pd.DataFrame(table)
+
+
+def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """Diebold-Mariano tests of every two rows, raw forecasts, over the test days.
+
+    One row per pair and loss: relative difference of the losses in percent (below 0: the first is better), statistic
+    and two-sided p-value, not corrected for the number of pairs. Empty where there are too few days for a test.
+    """
+    pairs = [(a, b) for i, a in enumerate(rows) for b in rows[i + 1 :] if len(a.test.origins) >= MIN_COMPARED_DAYS]
+    table = []
+    for a, b in pairs:
+        for loss in COMPARED:
+            result = compare(a.test, b.test, loss)
+            table.append(
+                {
+                    "first": f"{a.model} {a.params}",
+                    "second": f"{b.model} {b.params}",
+                    "loss": loss,
+                    "difference_percent": 100 * result.difference / metrics.METRICS[loss](b.test),
+                    "statistic": result.statistic,
+                    "p_value": result.p_value,
+                    "days": result.n,
+                }
+            )
+    columns = ["first", "second", "loss", "difference_percent", "statistic", "p_value", "days"]
+    return pd.DataFrame(table, columns=columns)
+
+
+def coverage_table(rows: Sequence[Row], dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+    """Conditional coverage of every row and calibration, see `conditional_coverage`."""
+    terciles = demand_terciles(dataset.target.to_numpy()[dataset.positions.train])
+    return _of_each(rows, dataset, calibrations, lambda f: conditional_coverage(f, terciles, dataset.spec.timezone))
+
+
+def reliability_table(rows: Sequence[Row], dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+    """How often actuals lie at or below each level, for every row and calibration."""
+    return _of_each(rows, dataset, calibrations, reliability)
+
+
+def _of_each(
+    rows: Sequence[Row],
+    dataset: Dataset,
+    calibrations: Sequence[Calibration],
+    make: Callable[[QuantileForecasts], pd.DataFrame],
+) -> pd.DataFrame:
+    tables = []
+    for row in rows:
+        for calibration in calibrations:
+            table = make(calibrate(row.test, row.validation, dataset.target, calibration))
+            names = {"model": row.model, "params": row.params, "calibration": calibration.mode}
+            tables.append(table.assign(**names)[[*names, *table.columns]])
+    return pd.concat(tables, ignore_index=True)
+
+
+def make_tables(
+    paths: BenchmarkPaths, dataset: Dataset, calibration: Calibration, *, fit_blend_weights: bool = False
+) -> dict[str, pd.DataFrame]:
+    """``table``, ``comparisons``, ``coverage`` and ``reliability`` of a benchmark, from its stored forecasts.
+
+    Raw forecasts are always in them, the calibrated ones beside them.
+
+    Raises:
+        InputError: nothing is stored, or it is of other data.
+    """
+    calibrations = [Calibration("none")] + ([calibration] if calibration.mode != "none" else [])
+    rows = load_rows(paths, dataset, fit_blend_weights=fit_blend_weights)
+    return {
+        "table": benchmark_table(rows, dataset, calibrations).assign(setting=paths.setting),
+        "comparisons": comparison_table(rows),
+        "coverage": coverage_table(rows, dataset, calibrations),
+        "reliability": reliability_table(rows, dataset, calibrations),
+    }
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a benchmark's table that fit on a page."""
+    columns = ["model", "params", "calibration", "seeds", "mae", "mae_low", "mae_high", "picp", "winkler", "pinball"]
+    return table[[*columns, "val_mae", "val_picp", "seconds"]].set_index(columns[:3])
+
+
+def write_tables(paths: BenchmarkPaths, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
+    """Write each table as CSV under a temporary name, then rename it.
+
+    Returns:
+        The files.
+    """
+    files = []
+    for name, table in tables.items():
+        file = paths.table(name)
+        temporary = file.with_name(f".{file.name}.tmp")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(temporary, index=False)
+        temporary.replace(file)
+        files.append(file)
+    return files

@@ -1,0 +1,261 @@
+"""The benchmark: final trainings of families and opponents, each stored, so that every table follows from the files.
+
+Training (here) and tables (`benchmark_table`) are separate steps. A training whose files are there and were made with
+the same parameters, budget and data is not done again, so an interrupted benchmark goes on where it was.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hpo_lib.baselines import chronos2, get_opponent, opponent_names
+from hpo_lib.benchmark.chosen_params import FoundParameters, best_parameters, default_parameters, parameters_from_file
+from hpo_lib.benchmark.store import Training, check_same_data, drop_others, is_stored, store_training, stored_twin
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import load_spec
+from hpo_lib.errors import InputError, choices
+from hpo_lib.families import family_names, get_family
+from hpo_lib.families.contract import RECIPES, Family, Params
+from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
+from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.settings import Settings
+
+PARAMS_CHOICES = ("both", "best", "default")
+DEFAULT_SEEDS = 3
+FIRST_SEED = 42
+"""Seeds count up from the seed that studies have by default."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a benchmark of one dataset trains.
+
+    Attributes:
+        dataset: the loaded dataset, with a test split.
+        models: families; the opponents are always there beside them.
+        params: ``best``, ``default``, ``both`` side by side, or the path of a best_params JSON.
+        preset: name of the families' budget.
+        recipe: name of the families' recipe, how windows are made.
+        seeds: trainings per row, with the seeds 42, 43 and so on.
+        refit: train once more on training and validation split together, with what validation chose.
+        runs_dir: where the studies' records lie.
+        out: where forecasts and tables are written.
+        chronos2: folder of a pretrained Chronos-2, which then is one more opponent.
+    """
+
+    dataset: Dataset
+    models: tuple[str, ...]
+    params: str
+    preset: str
+    recipe: str
+    seeds: int
+    refit: bool
+    runs_dir: Path
+    out: Path
+    chronos2: Path | None = None
+
+    def __post_init__(self) -> None:
+        for model in self.models:
+            if model not in family_names():
+                raise InputError(f"model is {model!r}; {choices(model, family_names())}")
+        if self.seeds < 1:
+            raise InputError(f"seeds is {self.seeds}, expected at least 1")
+        if self.params not in PARAMS_CHOICES and not self.params.endswith(".json"):
+            options = f"{choices(self.params, PARAMS_CHOICES)}, or the path of a best_params .json"
+            raise InputError(f"params is {self.params!r}; {options}")
+        if self.params.endswith(".json") and len(self.models) != 1:
+            raise InputError(f"params names one file for {len(self.models)} models; give the one model that it is of")
+        if not len(self.dataset.test_origins):
+            raise InputError(
+                f"{self.dataset.path}: there is no whole day after the validation split, expected a test split to "
+                "benchmark on; set an earlier val_end under [splits] of the dataset's TOML"
+            )
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is only to show that everything works: the opponents are quick then, too."""
+        return self.preset == "test"
+
+    @property
+    def paths(self) -> BenchmarkPaths:
+        """Where this benchmark keeps its files."""
+        setting = f"{self.preset}-{self.recipe}" + ("-refit" if self.refit else "")
+        return BenchmarkPaths(self.out, self.dataset.spec.name, setting)
+
+
+def make_plan(
+    dataset: str,
+    *,
+    models: Sequence[str] = (),
+    params: str = "both",
+    preset: str = "auto",
+    recipe: str = "standard",
+    test: bool = False,
+    seeds: int = DEFAULT_SEEDS,
+    refit: bool = False,
+    data_dir: str = "",
+    runs_dir: str = "",
+    out: str = "",
+    chronos2: str = "",
+) -> Plan:
+    """A plan from what a user gives: names and folders as text, empty for the default.
+
+    Raises:
+        InputError: an unknown name, a wrong value, or data that is wrong or has no test split.
+    """
+    chosen = tuple(dict.fromkeys(models)) or family_names()
+    folders = {"data_dir": data_dir, "runs_dir": runs_dir}
+    settings = Settings.create(chosen[0], dataset, preset=preset, recipe=recipe, test=test, **folders)
+    return Plan(
+        dataset=load_dataset(load_spec(dataset), settings.data_dir),
+        models=chosen,
+        params=params,
+        preset=settings.budget_name,
+        recipe=settings.recipe,
+        seeds=seeds,
+        refit=refit,
+        runs_dir=settings.runs_dir,
+        out=Path(out).expanduser() if out else BENCHMARK_DIR,
+        chronos2=Path(chronos2).expanduser() if chronos2 else None,
+    )
+
+
+Outcome = tuple[QuantileForecasts, QuantileForecasts, int]
+"""Validation forecasts, test forecasts, and the step whose weights were kept."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One training to be done: its row (model, params), its seed, what decides its outcome, and how it is done."""
+
+    model: str
+    params: str
+    seed: int
+    key: dict[str, Any]
+    train: Callable[[], Outcome]
+
+
+def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
+    """Do every training of the plan that is not stored yet, and store it.
+
+    Args:
+        plan: what to train.
+        say: takes one line per training, and each note at once.
+
+    Returns:
+        Notes for the user: files of parameters that were passed over, what an old one lacks, trainings removed.
+
+    Raises:
+        InputError: a file of parameters does not fit, or the folder holds a benchmark of other data.
+    """
+    check_same_data(plan.paths, plan.dataset)
+    notes: list[str] = []
+    tasks = [*_opponents(plan), *_families(plan, notes)]
+    for note in notes:
+        say(f"note: {note}")
+    origin = {"provenance": {**code_provenance(), "data": data_provenance(plan.dataset), "preset": plan.preset}}
+    for i, task in enumerate(tasks, start=1):
+        names = task.model, task.params, task.seed
+        where = f"[{i}/{len(tasks)}] {task.model} {task.params} seed {task.seed}"
+        if is_stored(plan.paths, *names, task.key):
+            say(f"{where}: stored")
+            continue
+        for file in drop_others(plan.paths, task.model, task.params, task.key):
+            notes.append(f"{file.name} was made with other parameters or another budget and was removed.")
+            say(f"note: {notes[-1]}")
+        twin = stored_twin(plan.paths, task.model, task.seed, task.key)
+        if twin is not None:
+            store_training(plan.paths, replace(twin, params=task.params))
+            say(f"{where}: the same training as {twin.params}")
+            continue
+        begun = time.monotonic()
+        validation, test, best_step = task.train()
+        record = {"best_step": best_step, "seconds": time.monotonic() - begun, **origin}
+        store_training(plan.paths, Training(*names, task.key, validation, test, record))
+        scores = f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
+        say(f"{where}: {scores}, {record['seconds']:.0f} s")
+    return notes
+
+
+def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
+    recipe = RECIPES[plan.recipe]
+    for model in plan.models:
+        family = get_family(model)
+        budget = family.budgets[plan.preset]
+        for label, found in _rows(plan, family, notes):
+            key = {
+                "params": dict(found.params),
+                "budget": asdict(budget),
+                "recipe": asdict(recipe),
+                "refit": plan.refit,
+            }
+            for seed in _seeds(plan):
+                train = partial(_family, plan, family, found.params, seed)
+                yield _Task(model, label, seed, {**key, "data": data_key(plan.dataset)}, train)
+
+
+def _family(plan: Plan, family: Family, params: Params, seed: int) -> Outcome:
+    dataset, budget, recipe = plan.dataset, family.budgets[plan.preset], RECIPES[plan.recipe]
+    fitted = family.fit(params, dataset, budget, seed=seed, recipe=recipe)
+    steps, final = fitted.best_step, fitted
+    if plan.refit:
+        final = family.refit(params, dataset, budget, steps=steps, seed=seed, recipe=recipe)
+    return fitted.validation, final.predict(dataset.frame, dataset.test_origins), steps
+
+
+def _rows(plan: Plan, family: Family, notes: list[str]) -> Iterator[tuple[str, FoundParameters]]:
+    """(label, parameters) of each row of a family: ``default``, ``best`` or ``file``."""
+    if plan.params.endswith(".json"):
+        found = parameters_from_file(
+            family, plan.dataset, Path(plan.params).expanduser(), preset=plan.preset, recipe=plan.recipe
+        )
+        notes += found.notes
+        yield "file", found
+        return
+    if plan.params in ("default", "both"):
+        yield "default", default_parameters(family)
+    if plan.params in ("best", "both"):
+        found = best_parameters(family, plan.dataset, plan.runs_dir, preset=plan.preset, recipe=plan.recipe)
+        notes += found.notes
+        if found.tuned or plan.params == "best":
+            yield ("best" if found.tuned else "default"), found
+
+
+def _opponents(plan: Plan) -> Iterator[_Task]:
+    dataset, data = plan.dataset, data_key(plan.dataset)
+    for lag in SEASONAL_LAGS:
+        key = {"refit": False, "data": data}
+        yield _Task(f"NAIVE_{lag}H", "own", FIRST_SEED, key, partial(_naive, dataset, lag))
+    for name in opponent_names():
+        opponent = get_opponent(name)
+        for seed in _seeds(plan) if opponent.seeded else _seeds(plan)[:1]:
+            key = {"settings": dict(opponent.settings), "refit": plan.refit, "quick": plan.is_test, "data": data}
+            yield _Task(name, "own", seed, key, partial(_opponent, plan, name, seed))
+    if plan.chronos2 is not None:
+        key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
+        yield _Task(chronos2.NAME, "own", FIRST_SEED, key, partial(_pretrained, dataset, plan.chronos2))
+
+
+def _naive(dataset: Dataset, lag: int) -> Outcome:
+    validation = seasonal_naive(dataset, dataset.validation_origins, lag)
+    return validation, seasonal_naive(dataset, dataset.test_origins, lag), 0
+
+
+def _opponent(plan: Plan, name: str, seed: int) -> Outcome:
+    fitted = get_opponent(name).fit(plan.dataset, seed=seed, refit=plan.refit, quick=plan.is_test)
+    return fitted.validation, fitted.predict(plan.dataset.frame, plan.dataset.test_origins), fitted.best_step
+
+
+def _pretrained(dataset: Dataset, folder: Path) -> Outcome:
+    model = chronos2.zero_shot(dataset, folder)
+    return model.validation, model.predict(dataset.frame, dataset.test_origins), model.best_step
+
+
+def _seeds(plan: Plan) -> range:
+    return range(FIRST_SEED, FIRST_SEED + plan.seeds)

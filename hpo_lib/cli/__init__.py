@@ -1,0 +1,1 @@
+"""The ``hpo`` command: one file per group of commands; `main.main` is the entry point."""

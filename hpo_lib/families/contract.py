@@ -1,0 +1,190 @@
+"""What a model family promises, and the registry of families.
+
+A family is one file in this folder that defines a subclass of `Family` and registers one instance with `register`.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.errors import InputError, choices
+from hpo_lib.families.search_space import Dimension
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+Params = Mapping[str, int | float]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training one trial gets.
+
+    Attributes:
+        steps: optimiser steps; the learning-rate schedule spans them.
+        batch_size: windows per step.
+        checks: how often, evenly over the steps, the validation origins are scored; the best check's weights are kept.
+        max_work: bound on steps times millions of weights, or None. A larger model gets fewer steps, so that no trial
+            takes a hundred times as long as another; unlike a limit in seconds it is the same on every machine.
+        precision: Lightning's name of the number format used in training.
+    """
+
+    steps: int
+    batch_size: int
+    checks: int
+    max_work: float | None = None
+    precision: str = "32-true"
+
+    def steps_for(self, n_weights: int) -> int:
+        """Steps for a model of ``n_weights`` trainable weights, at least one per check."""
+        steps = self.steps if self.max_work is None else min(self.steps, int(self.max_work / (n_weights / 1e6)))
+        return max(self.checks, steps)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How windows are made and drawn; the same for every family, and not searched.
+
+    Attributes:
+        level_hours: each window is normalised by the mean of the target over this many hours up to its origin; 0: not.
+        near_hours: models learn from windows that start within this many hours of the hour of the daily forecasts;
+            12: from all.
+        repeated_history: models also get what follows from the rest: lags and rolling means of the target as past
+            covariates and, where they have no future input, the calendar of the hours before the forecast day, and what
+            holds for a whole day once an hour instead of once.
+        season_years: month and season are shown to models only where the training split covers this many years. From
+            fewer a model cannot tell the season from whatever else changed.
+        same_hours: models with a future input get, beside each hour that is forecast, the target at the same hour of
+            the last day, of a week before, and on average over the week: all from their history, but in line with it.
+        linear_part: models forecast the departure from what a linear model expects, see `hpo_lib.families.linear_part`.
+    """
+
+    level_hours: int
+    near_hours: int
+    repeated_history: bool
+    season_years: float
+    same_hours: bool
+    linear_part: bool
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "standard": Recipe(
+        level_hours=24, near_hours=1, repeated_history=False, season_years=2, same_hours=True, linear_part=True
+    ),
+    "plain": Recipe(
+        level_hours=0, near_hours=12, repeated_history=True, season_years=0, same_hours=False, linear_part=False
+    ),
+}
+"""``plain`` is the seed document's setting."""
+
+STANDARD = RECIPES["standard"]
+
+OnCheck = Callable[[int, QuantileForecasts], None]
+"""Called after each check with the step and the validation forecasts; may raise to end the training."""
+
+
+class Forecaster(ABC):
+    """A trained model of some family. It can be pickled, and does not carry the data that it was trained on."""
+
+    best_step: int
+    """The step whose weights were kept."""
+    validation: QuantileForecasts
+    """Forecasts of every validation origin with the kept weights."""
+
+    @abstractmethod
+    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        """Quantile forecasts [N, H, Q] in the target's unit, without quantile crossing.
+
+        Reads the target and past covariates up to each origin and the future-known columns through the horizon,
+        nothing else. A window's forecast does not depend on the other origins asked for.
+
+        Args:
+            frame: hourly frame with the columns that the model was trained on.
+            origins: [N] integer positions in the frame of the last known hour.
+        """
+
+
+class Family(ABC):
+    """A model family: search space, untuned defaults, budgets, and training."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    search_space: ClassVar[Mapping[str, Dimension]]
+    defaults: ClassVar[Params]
+    """Untuned parameters, as the family's own library has them where the search space allows; trial 0 of a study."""
+    budgets: ClassVar[Mapping[str, Budget]]
+    """Preset name -> budget."""
+
+    @abstractmethod
+    def fit(
+        self,
+        params: Params,
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        recipe: Recipe = STANDARD,
+        on_check: OnCheck | None = None,
+    ) -> Forecaster:
+        """Train on the training split and keep the weights with the lowest validation pinball loss."""
+
+    @abstractmethod
+    def refit(
+        self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
+    ) -> Forecaster:
+        """Train on the training and validation splits, for ``steps`` of the budget's schedule.
+
+        ``steps`` comes from `fit` (its ``best_step``). The forecaster has no ``validation``: nothing is held out.
+        """
+
+    def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
+        """Raise InputError unless ``params`` holds exactly the search space's names with values inside it."""
+        for name in params:
+            if name not in self.search_space:
+                raise InputError(
+                    f"{source}: {self.name} has no hyperparameter {name!r}; {choices(name, self.search_space)}"
+                )
+        for name, dimension in self.search_space.items():
+            if name not in params:
+                raise InputError(f"{source}: hyperparameter {name!r} of {self.name} is missing; add it ({dimension})")
+            if not dimension.contains(params[name]):
+                raise InputError(f"{source}: {name} is {params[name]!r}, expected {dimension}")
+
+
+_FAMILIES: dict[str, Family] = {}
+
+
+def register(family: Family) -> Family:
+    """Add a family to the registry; a name that is taken is an error."""
+    if family.name in _FAMILIES:
+        raise ValueError(f"two families are named {family.name}")
+    _FAMILIES[family.name] = family
+    return family
+
+
+def family_names() -> tuple[str, ...]:
+    """Names of all families, from the files in this folder, without importing any of their libraries."""
+    return tuple(sorted(file.stem.upper() for file in Path(__file__).parent.glob("*_q.py")))
+
+
+def get_family(name: str) -> Family:
+    """The family of that name; its libraries are imported now and not before.
+
+    Raises:
+        InputError: no such family; the message names the nearest one.
+    """
+    if name not in family_names():
+        raise unknown_family(name)
+    if name not in _FAMILIES:
+        importlib.import_module(f"hpo_lib.families.{name.lower()}")
+    return _FAMILIES[name]
+
+
+def unknown_family(name: str) -> InputError:
+    """The error for a name that no family has."""
+    return InputError(f"model is {name!r}, which is not a model family; {choices(name, family_names())}")

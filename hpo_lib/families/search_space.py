@@ -1,0 +1,111 @@
+"""Search spaces in words, and chosen values that lie at an end of theirs, where a wider one may hold better."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class IntRange:
+    """Whole numbers from low to high, both included."""
+
+    low: int
+    high: int
+
+    def contains(self, value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"a whole number from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class FloatRange:
+    """Numbers from low to high, both included; sampled on a log scale where ``log``."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def contains(self, value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"a number from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few numbers."""
+
+    options: tuple[int | float, ...]
+
+    def contains(self, value: object) -> bool:
+        return any(value == option and type(value) is type(option) for option in self.options)
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(str, self.options))}"
+
+
+Dimension = IntRange | FloatRange | Choice
+
+NEAR = 0.05
+"""A number lies at an end of its range within this share of it; on the log scale where it was drawn on that."""
+
+
+def in_words(dimension: Dimension) -> str:
+    """What is drawn from, as a table shows it: ``0.0001 to 0.01, log`` or ``32, 64, 128``."""
+    match dimension:
+        case Choice(options):
+            return ", ".join(f"{option:g}" for option in options)
+        case FloatRange(low, high, True):
+            return f"{low:g} to {high:g}, log"
+    return f"{dimension.low:g} to {dimension.high:g}"
+
+
+def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"] | None:
+    """The end at which a value lies; None where it lies inside, or where nothing is beyond the end.
+
+    Beyond the lower end there is nothing for a count that starts at 1, as one of layers does, and no end can be widened
+    where there is but one value. Of choices the first and the last by size are the ends.
+    """
+    share = _share(value, dimension)
+    if share is None:
+        return None
+    if share >= 1 - NEAR:
+        return "upper"
+    starts_at_one = isinstance(dimension, IntRange) and dimension.low <= 1
+    return "lower" if share <= NEAR and not starts_at_one else None
+
+
+def boundary_advice(label: str, params: Mapping[str, float], space: Mapping[str, Dimension]) -> list[str]:
+    """A sentence for every hyperparameter that lies at an end of its range, by name.
+
+    Args:
+        label: of what the parameters are, as ``TFT_Q on heat``.
+        params: chosen values.
+        space: hyperparameter -> what it was drawn from.
+    """
+    sentences = []
+    for name in sorted(set(space) & set(params)):
+        end, kind = end_reached(params[name], space[name]), "choices" if isinstance(space[name], Choice) else "range"
+        if end:
+            sentences.append(
+                f"{label}: {name} {params[name]:.3g} lies at the {end} end of its {kind} ({in_words(space[name])}); "
+                "widen it and search on"
+            )
+    return sentences
+
+
+def _share(value: float, dimension: Dimension) -> float | None:
+    """Where between the lower end, 0, and the upper one, 1, a value lies; None where both are one."""
+    match dimension:
+        case Choice(options):
+            ordered = sorted(options)
+            return ordered.index(value) / (len(ordered) - 1) if len(ordered) > 1 and value in ordered else None
+        case FloatRange(low, high, True):
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        case _:
+            low, high = dimension.low, dimension.high
+    return (value - low) / (high - low) if high > low else None

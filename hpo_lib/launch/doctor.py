@@ -1,0 +1,106 @@
+"""What ``hpo doctor`` and ``hpo datasets`` report: what is there, what would fail, and how to mend it."""
+
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from hpo_lib import __version__, paths
+from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.spec import known_datasets, load_spec
+from hpo_lib.data.splits import coverage
+from hpo_lib.errors import InputError
+from hpo_lib.records.provenance import PACKAGES, device_name
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; a problem is something that would make a study fail."""
+
+    topic: str
+    text: str
+    is_problem: bool = False
+
+    def __str__(self) -> str:
+        return f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:12}  {self.text}"
+
+
+def examine(data_dir: Path, runs_dir: Path) -> list[Finding]:
+    """Versions, packages, device, datasets, the folder of the records, Slurm."""
+    return [
+        Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"),
+        _packages(),
+        Finding("device", device_name()),
+        *[_dataset(name, data_dir) for name in known_datasets()],
+        _writable(runs_dir),
+        _slurm(),
+    ]
+
+
+def dataset_lines(data_dir: Path) -> list[str]:
+    """One line per dataset: name, where its data comes from, what it covers, its splits."""
+    lines = []
+    for name in known_datasets():
+        finding = _dataset(name, data_dir)
+        lines.append(f"{name:16}  {finding.text}")
+    return lines
+
+
+def _dataset(name: str, data_dir: Path) -> Finding:
+    try:
+        spec = load_spec(name)
+        data = load_dataset(spec, data_dir)
+    except InputError as error:
+        return Finding(name, str(error), is_problem=True)
+    splits = f"train to {spec.splits.train_end:%Y-%m-%d}, validation to {spec.splits.val_end:%Y-%m-%d}"
+    found = (
+        data.path if data.source == "csv" else f"SIMULATED, since {data_dir / spec.csv} is absent (see data/README.md)"
+    )
+    return Finding(name, f"{spec.title} in {spec.unit}, {coverage(data.index)}, {splits}; {found}")
+
+
+def _packages() -> Finding:
+    missing = []
+    try:
+        requirements = requires("hpo_lib") or []
+    except PackageNotFoundError:
+        mend = f"run `{sys.executable} -m pip install --no-deps -e {paths.PROJECT_ROOT}`"
+        text = f"hpo_lib itself is not installed, so notebooks find it in the project's own folder only; {mend}"
+        return Finding("packages", text, is_problem=True)
+    for requirement in requirements:
+        if "extra ==" in requirement:
+            continue
+        package = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]  # "darts[torch]<0.49,>=0.48", "numpy<3,>=2.4"
+        try:
+            version(package)
+        except PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        mend = f"run `{sys.executable} -m pip install -r requirements.lock`"
+        return Finding("packages", f"missing: {', '.join(missing)}; {mend}", is_problem=True)
+    return Finding("packages", ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+
+
+def _writable(runs_dir: Path) -> Finding:
+    folder = runs_dir
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Finding("records", f"{runs_dir} cannot be written ({error.strerror}); set runs_dir", is_problem=True)
+    free = shutil.disk_usage(folder).free / 2**30
+    return Finding("records", f"{runs_dir}, {free:.0f} GiB free")
+
+
+def _slurm() -> Finding:
+    sbatch = shutil.which("sbatch")
+    if os.environ.get("SLURM_JOB_ID"):
+        return Finding("slurm", f"inside job {os.environ['SLURM_JOB_ID']}")
+    return Finding("slurm", sbatch or "no sbatch on this machine: studies run here, not as cluster jobs")

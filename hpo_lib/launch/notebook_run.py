@@ -1,0 +1,99 @@
+"""Headless execution of notebooks with papermill: parameters checked first, records named and never overwritten."""
+
+import sys
+from pathlib import Path
+
+from hpo_lib import paths, stop_requests
+from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.spec import load_spec
+from hpo_lib.errors import HpoError, InputError, StudyError
+from hpo_lib.families import family_names
+from hpo_lib.families.contract import unknown_family
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.executed_notebook import attempts, read_record
+from hpo_lib.settings import Settings
+from hpo_lib.study.liveness import Presence
+
+
+def check(settings: Settings) -> RunPaths:
+    """Check model, dataset and data before anything is started or submitted, and say where the record will lie.
+
+    Raises:
+        InputError: what the study itself would stop at.
+    """
+    if settings.model not in family_names():
+        raise unknown_family(settings.model)
+    spec = load_spec(settings.dataset)
+    load_dataset(spec, settings.data_dir)
+    return RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
+
+
+def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Path:
+    """Execute the study notebook and keep it as the record; the record of an earlier attempt is kept beside it.
+
+    Returns:
+        The executed notebook.
+
+    Raises:
+        InputError, StudyError: as the study raises them; any other error in the notebook becomes a StudyError, and so
+            does the death of its kernel.
+    """
+    run = check(settings)
+    import papermill  # slow, and not needed for settings that are wrong
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.iorw import papermill_io
+
+    from hpo_lib.launch.kernel import SteadfastKernel, WholeFiles
+
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with Presence(run, str(settings.worker)):  # of a worker that runs, the record stays where it is
+        _keep_earlier(run)
+    record = str(run.notebook.resolve())
+    papermill_io.register(record, WholeFiles())
+    try:
+        with stop_requests.relaying():
+            papermill.execute_notebook(
+                str(notebook),
+                record.replace("{", "{{").replace("}", "}}"),  # papermill fills parameters into braces
+                parameters=settings.parameters(),
+                cwd=str(paths.PROJECT_ROOT),
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+                progress_bar=False,
+                kernel_manager_class=SteadfastKernel,
+                extra_arguments=["--log-level=CRITICAL"],  # its own port and an interrupt are no news to the user
+            )
+    except PapermillExecutionError as error:
+        raise _same_error(error.ename, error.evalue, run.notebook) from None
+    except DeadKernelError:
+        raise StudyError(
+            f"the notebook's kernel was killed, perhaps for want of memory, and {run.notebook} is incomplete; finished "
+            f"trials are kept, run again under job_id {settings.job_id!r} to go on"
+        ) from None
+    return run.notebook
+
+
+def _keep_earlier(run: RunPaths) -> None:
+    """Move the record of an earlier attempt aside under the next free attempt number."""
+    if not run.notebook.exists():
+        return
+    kept = run.attempt_notebook(len(attempts(run)))
+    run.notebook.rename(kept)
+    if not _is_complete(kept):
+        print(f"The attempt before this one was cut off; its incomplete record is kept as {kept}")
+
+
+def _is_complete(record: Path) -> bool:
+    try:
+        return read_record(record).complete
+    except InputError:  # cut off while it was being written
+        return False
+
+
+def _same_error(name: str, message: str, record: Path) -> HpoError:
+    if name == InputError.__name__:
+        return InputError(message)
+    if name == StudyError.__name__:
+        return StudyError(message)
+    return StudyError(f"the notebook stopped with {name}: {message}; the cell is marked in {record}")

@@ -1,0 +1,79 @@
+"""The text of a job script: everything that the job needs, and nothing that a shell could misread."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpo_lib import paths
+from hpo_lib.launch.slurm_queue import task_id
+from hpo_lib.launch.slurm_site import Site
+from hpo_lib.settings import Settings
+
+TEST_COMMENT = "hpo-test"
+"""The Slurm comment of a job that only tests whether everything works."""
+
+
+def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[str], python: str) -> str:
+    """The batch script of one study; for several ``workers`` an array, each task of which is one of them.
+
+    Args:
+        settings: the study's settings.
+        dataset: the dataset's name, which stands in names (the setting may be the path of a TOML).
+        site: the site's answers.
+        command: arguments of ``hpo`` that run the study inside the job.
+        python: the interpreter where the site names no environment.
+    """
+    name = paths.job_name(settings.model, dataset)
+    several = settings.workers > 1
+    job_id = task_id("%A", "%a") if several else "%j"
+    options = {
+        "job-name": name,
+        "array": f"1-{settings.workers}" if several else "",
+        "output": _below_root(paths.job_log(name, job_id)),
+        "error": _below_root(paths.job_log(name, job_id, "err")),
+        "open-mode": "append",
+        "partition": site.partition,
+        "gres": site.gres,
+        "cpus-per-task": site.cpus_per_task,
+        "mem": site.mem,
+        "time": site.time,
+        "account": site.account,
+        "qos": site.qos,
+        "constraint": site.constraint,
+        "exclude": site.exclude,
+        "reservation": site.reservation,
+        "signal": f"B:USR1@{site.signal_seconds}",
+        "comment": TEST_COMMENT if settings.test else "",
+    }
+    lines = [
+        "#!/bin/bash",
+        *[f"#SBATCH --{option}={value}" for option, value in options.items() if value],
+        "#SBATCH --requeue",
+        "",
+        "set -e",
+        f"cd {shlex.quote(str(paths.PROJECT_ROOT))}",
+        *_environment(site),
+        'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"',
+        f"exec {shlex.quote(python) if not _has_environment(site) else 'python'} -m hpo_lib {shlex.join(command)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _environment(site: Site) -> list[str]:
+    lines = [site.setup] if site.setup else []
+    if site.modules:
+        lines += ["module purge", f"module load {shlex.join(site.modules.split())}"]
+    if site.conda_env:
+        lines += [f"source {shlex.quote(site.conda)}/bin/activate {shlex.quote(site.conda_env)}"]
+    if site.venv:
+        lines += [f"source {shlex.quote(site.venv)}/bin/activate"]
+    return lines
+
+
+def _has_environment(site: Site) -> bool:
+    return bool(site.conda_env or site.venv)
+
+
+def _below_root(path: Path) -> str:
+    """Relative to where sbatch is called, so that neither blanks nor per cent signs of the root matter."""
+    return path.relative_to(paths.PROJECT_ROOT).as_posix()

@@ -1,0 +1,82 @@
+"""``hpo submit``: one study, one self-contained job; everything is checked before Slurm is asked."""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+
+from hpo_lib import paths
+from hpo_lib.data.spec import load_spec
+from hpo_lib.launch import slurm_queue
+from hpo_lib.launch.notebook_run import check
+from hpo_lib.launch.slurm_script import job_script
+from hpo_lib.launch.slurm_site import Site
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.storage import check_storage
+from hpo_lib.settings import Settings, as_words
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A study that is ready to be submitted: its script, and where its files will be."""
+
+    settings: Settings
+    run: RunPaths
+    script: str
+    continues: bool
+
+    def submit(self) -> str:
+        """Submit the job and return what the user wants to know of it.
+
+        Raises:
+            SlurmError: Slurm is missing or refuses.
+        """
+        paths.SLURM_LOGS.mkdir(parents=True, exist_ok=True)
+        job_id = slurm_queue.submit(self.script, str(paths.PROJECT_ROOT))
+        name = paths.job_name(self.run.model, self.run.dataset)
+        workers = self.settings.workers
+        task, others = (slurm_queue.task_id(job_id, "1"), f"   (and _2 to _{workers})") if workers > 1 else (job_id, "")
+        log = paths.job_log(name, task)
+        record = self.run if self.continues else RunPaths(self.run.runs_dir, self.run.model, self.run.dataset, job_id)
+        return "\n".join(
+            [
+                f"job      {job_id} ({name}{f', {workers} workers' if workers > 1 else ''})",
+                f"log      {log}{others}",
+                f"errors   {paths.job_log(name, task, 'err')}{others}",
+                f"record   {record.notebook}",
+                f"watch    squeue --jobs {job_id}",
+                f"         tail -F {log}",
+                "         hpo status",
+                f"stop     scancel {job_id}   (finished trials are kept)",
+            ]
+        )
+
+
+def prepare(settings: Settings, site: Site, *, continues: bool) -> Submission:
+    """Check model, dataset and data, and write the script.
+
+    Args:
+        settings: the study; its ``job_id`` counts only where ``continues``.
+        site: the site's answers.
+        continues: go on with the study of that job id instead of beginning one under the new job's id.
+
+    Raises:
+        InputError: what the study itself would stop at.
+    """
+    run = check(settings)
+    if continues:
+        check_storage(settings.storage, run)
+    settings = dataclasses.replace(
+        settings,
+        dataset=_dataset(settings.dataset),
+        data_dir=settings.data_dir.resolve(),
+        runs_dir=settings.runs_dir.resolve(),
+    )
+    command = ["job", *as_words(settings), *(["--job-id", settings.job_id] if continues else [])]
+    command += ["--signal-seconds", str(site.signal_seconds), "--max-requeues", str(site.max_requeues)]
+    script = job_script(settings, run.dataset, site, command, sys.executable)
+    return Submission(settings, run, script, continues)
+
+
+def _dataset(value: str) -> str:
+    """A name as it is; a path in full, since the job starts in another folder."""
+    return str(load_spec(value).path.resolve()) if value.endswith(".toml") or "/" in value else value

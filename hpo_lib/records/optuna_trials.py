@@ -1,0 +1,80 @@
+"""optuna's trials and ours: a search space becomes distributions, a frozen trial becomes a `TrialRecord`."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring.objectives import OBJECTIVES
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """A dimension of a family's search space as optuna samples it."""
+    match dimension:
+        case IntRange(low, high):
+            return IntDistribution(low, high)
+        case FloatRange(low, high, log):
+            return FloatDistribution(low, high, log=log)
+        case Choice(options):
+            return CategoricalDistribution(options)
+
+
+def dimension(distribution: BaseDistribution) -> Dimension:
+    """What optuna sampled from as a dimension of a search space; the inverse of `distribution`."""
+    match distribution:
+        case IntDistribution():
+            return IntRange(distribution.low, distribution.high)
+        case FloatDistribution():
+            return FloatRange(distribution.low, distribution.high, distribution.log)
+        case CategoricalDistribution():
+            return Choice(tuple(distribution.choices))  # type: ignore[arg-type]  # families choose among numbers
+    raise TypeError(f"{distribution} is none of the distributions that `distribution` makes")
+
+
+def trial_record(trial: FrozenTrial) -> TrialRecord:
+    """A trial of the storage as every reader sees it."""
+    attrs = trial.user_attrs
+    values = trial.values if trial.state == TrialState.COMPLETE else None
+    return TrialRecord(
+        number=trial.number,
+        state=_state(trial),
+        params=trial.params,
+        **({} if values is None else dict(zip(OBJECTIVES, values, strict=True))),
+        scores=attrs.get("scores", {}),
+        by_step=attrs.get("by_step", {}),
+        cause=attrs.get("cause", ""),
+        seconds=attrs.get("seconds", 0.0),
+        best_step=attrs.get("best_step", 0),
+        retry_of=attrs.get("retry_of"),
+        curve=attrs.get("curve", ()),
+        stopped_at=attrs.get("stopped_at"),
+    )
+
+
+def _state(trial: FrozenTrial) -> str:
+    if trial.state == TrialState.FAIL:
+        return "failed" if "cause" in trial.user_attrs else "interrupted"
+    return {
+        TrialState.COMPLETE: "complete",
+        TrialState.PRUNED: "stopped",
+        TrialState.RUNNING: "running",
+        TrialState.WAITING: "waiting",
+    }[trial.state]
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Optuna announces studies and trials on stderr, and warns of what is experimental; the study reports itself."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

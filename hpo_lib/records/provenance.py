@@ -1,0 +1,85 @@
+"""Where a result comes from: data, code, packages, machine."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from hpo_lib import __version__, paths
+from hpo_lib.data.dataset import Dataset
+
+
+def data_key(dataset: Dataset) -> dict[str, Any]:
+    """What says that two results are of the same data: fingerprint and split dates."""
+    splits = dataset.spec.splits
+    ends = {name: str(getattr(splits, name)) for name in ("train_end", "val_end", "test_end")}
+    return {"sha256": dataset.sha256, **ends}
+
+
+PACKAGES = ("torch", "darts", "neuralforecast", "pytorch-lightning", "optuna", "numpy", "pandas")
+
+
+def data_provenance(dataset: Dataset) -> dict[str, Any]:
+    """Source, file, fingerprint, span and splits of the data."""
+    splits = dataset.spec.splits
+    return {
+        "source": dataset.source,
+        "path": dataset.path,
+        "sha256": dataset.sha256,
+        "hours_filled": dataset.n_filled,
+        "first_hour": str(dataset.frame.index[0]),
+        "last_hour": str(dataset.frame.index[-1]),
+        "train_end": str(splits.train_end),
+        "val_end": str(splits.val_end),
+        "test_end": None if splits.test_end is None else str(splits.test_end),
+        "unit": dataset.spec.unit,
+        "past_covariates": list(dataset.past),
+        "future_covariates": list(dataset.future),
+    }
+
+
+def code_provenance(threads: int | None = None) -> dict[str, Any]:
+    """Version, git commit (with ``+changes`` where the tree differs from it), package versions, Python and device.
+
+    Args:
+        threads: of the processes that do the work, where that is not this one.
+    """
+    return {
+        "hpo_lib": __version__,
+        "git_commit": git_commit(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "device": device_name(threads),
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the project's checkout, or None where it is none."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def device_name(threads: int | None = None) -> str:
+    """The GPU's name, or ``cpu`` with the number of threads, by default those that torch uses here."""
+    import torch  # heavy, and only wanted where a study runs
+
+    return (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"cpu, {threads or torch.get_num_threads()} threads"
+    )
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(paths.PROJECT_ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

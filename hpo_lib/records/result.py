@@ -1,0 +1,134 @@
+"""The record of a study: one JSON schema, written atomically, read from any version of it.
+
+Nothing here imports optuna: `study` turns trials into `TrialRecord`s, everything else works on those.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hpo_lib.errors import InputError
+from hpo_lib.records.trial import TrialRecord, default_trial, pareto_front, select
+
+SCHEMA_VERSION = 2
+"""1 is the seed document's schema (both of its variants), which had no version key."""
+
+
+def study_result(
+    *,
+    model: str,
+    dataset: str,
+    job_id: str,
+    study_name: str,
+    storage_path: str,
+    status: str,
+    trials_asked: int,
+    policy: str,
+    trials: Sequence[TrialRecord],
+    optimization_date: str,
+    baselines: Mapping[str, Mapping[str, float]],
+    provenance: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The content of a best_params JSON: the keys that old readers rely on, and all that newer ones want.
+
+    ``status`` is ``complete``, ``running`` (trials are still missing) or ``stopped`` (by time budget or signal).
+    """
+    front = pareto_front(trials)
+    selection = select(front, policy)
+    chosen = next(t for t in front if t.number == selection.trial)
+    counts = {
+        state: sum(t.state == state for t in trials) for state in ("complete", "failed", "stopped", "interrupted")
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": model,
+        "dataset": dataset,
+        "job_id": job_id,
+        "status": status,
+        "optimization_date": optimization_date,
+        "n_trials": trials_asked,
+        "n_completed": counts["complete"],
+        "n_failed": counts["failed"],
+        "n_pruned": counts["stopped"],
+        "n_interrupted": counts["interrupted"],
+        "n_pareto_optimal": len(front),
+        "best_trial_number": chosen.number,
+        "best_mae": chosen.mae,
+        "best_picp": chosen.scores["picp"],
+        "best_picp_approx": chosen.scores["picp"],
+        "best_params": dict(chosen.params),
+        "selection": asdict(selection),
+        "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
+        "default_trial": summary(default_trial(trials)) if trials else None,
+        "baselines": {name: dict(scores) for name, scores in baselines.items()},
+        "study_name": study_name,
+        "storage_path": storage_path,
+        "training_time_hours": sum(t.seconds for t in trials) / 3600,
+        "all_pareto_trials": [summary(t) for t in front],
+        "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
+        "provenance": dict(provenance),
+    }
+
+
+def summary(trial: TrialRecord) -> dict[str, Any]:
+    """A trial as the JSON shows it."""
+    return {
+        "trial": trial.number,
+        "state": trial.state,
+        "mae": trial.mae if trial.state == "complete" else None,
+        "picp": trial.scores.get("picp"),
+        "picp_penalty": trial.picp_penalty if trial.state == "complete" else None,
+        "pinball": trial.scores.get("pinball"),
+        "winkler": trial.scores.get("winkler"),
+        "params": dict(trial.params),
+    }
+
+
+def load_result(path: Path) -> dict[str, Any]:
+    """A best_params JSON of any schema, with the keys of the newest one; what an old file lacks is None.
+
+    Old files know ``best_trial`` for ``best_trial_number``, ``optuna_study_name`` for ``study_name``,
+    ``total_trials_completed`` for ``n_completed``, and only an approximate PICP; ``schema_version`` is 1 for them.
+
+    Raises:
+        InputError: the file is missing, is no JSON object, or lacks model, dataset or best_params.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected a best_params JSON of a study") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a best_params JSON of a study") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: not a complete JSON file ({error}); remove it or write it anew from its study"
+        ) from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds a {type(found).__name__}, expected the JSON object of best parameters")
+    for key in ("model", "dataset", "best_params"):
+        if key not in found:
+            raise InputError(f"{path}: key {key!r} is missing, expected a best_params JSON of a study")
+    schema = found.get("schema_version", 1)
+    if isinstance(schema, bool) or not isinstance(schema, int) or schema > SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema_version is {schema!r}, this version reads up to {SCHEMA_VERSION}; update hpo_lib"
+        )
+    present = {_RENAMED.get(str(key), str(key)): value for key, value in found.items()}
+    return {**dict.fromkeys(_KEYS), **present, "schema_version": schema}
+
+
+_RENAMED = {
+    "best_trial": "best_trial_number",
+    "optuna_study_name": "study_name",
+    "total_trials_completed": "n_completed",
+    "pruned_trials": "n_pruned",
+}
+
+_KEYS = (
+    "job_id", "status", "optimization_date", "n_trials", "n_completed", "n_failed", "n_pruned", "n_interrupted",
+    "n_pareto_optimal", "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "selection",
+    "validation_metrics", "default_trial", "baselines", "study_name", "storage_path", "training_time_hours",
+    "all_pareto_trials", "failures", "provenance",
+)  # fmt: skip

@@ -1,0 +1,135 @@
+"""``hpo verify``: every figure of a best_params JSON computed again from the stored validation predictions."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import load_spec
+from hpo_lib.errors import InputError
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import load_predictions
+from hpo_lib.records.result import load_result, summary
+from hpo_lib.records.trial import TrialRecord, pareto_front, select
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import evaluate, validation_baselines
+from hpo_lib.scoring.objectives import OBJECTIVES
+
+TOLERANCE = 1e-9
+"""Relative; sums of the same numbers may differ in their last digits between machines."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of one file: how many figures were computed again, and a sentence for each that cannot stand."""
+
+    path: Path
+    n_figures: int
+    problems: tuple[str, ...]
+    note: str = ""
+
+    def __str__(self) -> str:
+        if self.note:
+            return f"none   {self.path}: {self.note}"
+        if not self.problems:
+            return f"ok     {self.path}: {self.n_figures} figures recomputed"
+        return "\n".join(f"DRIFT  {self.path}: {problem}" for problem in self.problems)
+
+
+def verify(path: Path, data_dir: Path, dataset: str = "") -> Verification:
+    """Compute the figures of one JSON again. Needs neither GPU nor any training library.
+
+    Args:
+        path: a best_params JSON; its predictions lie beside it.
+        data_dir: folder of the CSVs. MASE and the naive forecasts need the data that the study had.
+        dataset: TOML of the dataset, where the registry does not know it by its name.
+    """
+    try:
+        result = load_result(path)
+        if result["schema_version"] < 2:
+            return Verification(path, 0, (), "written before predictions were stored, so nothing can be recomputed")
+        run = RunPaths(path.parent.parent, result["model"], result["dataset"], str(result["job_id"]))
+        if run.best_params.name != path.name:
+            return Verification(path, 0, (f"holds the result of {run.study_name}, which its name does not say",))
+        data, problem = _data(result, data_dir, dataset or result["dataset"])
+        found = dict(_figures("", _recomputed(result, run, data)))
+    except InputError as error:
+        return Verification(path, 0, (str(error).removeprefix(f"{path}: "),))
+    stored = dict(_figures("", result))
+    wrong = [
+        f"{key} is {stored.get(key)!r}, recomputed {value!r}"
+        for key, value in found.items()
+        if not _equal(stored.get(key), value)
+    ]
+    return Verification(path, len(found), (*wrong, *([problem] if problem else [])))
+
+
+def _data(result: Mapping[str, Any], data_dir: Path, name: str) -> tuple[Dataset | None, str]:
+    wanted = result["provenance"]["data"]["sha256"]
+    data = load_dataset(load_spec(name), data_dir)
+    if data.sha256 == wanted:
+        return data, ""
+    return None, (
+        f"mase and baselines are not recomputed, since the study had data with sha256 {wanted[:12]} and {data.path} "
+        f"has {data.sha256[:12]}; name the folder of that data with --data-dir"
+    )
+
+
+def _recomputed(result: Mapping[str, Any], run: RunPaths, data: Dataset | None) -> dict[str, Any]:
+    """The part of the JSON that follows from the predictions, in the JSON's own shape."""
+    scores: dict[int, dict[str, float]] = {}
+    by_step: dict[int, dict[str, list[float]]] = {}
+    default = result["default_trial"]
+    trials = [*result["all_pareto_trials"], *([default] if default and default["state"] == "complete" else [])]
+    for number in {trial["trial"] for trial in trials}:
+        forecasts = load_predictions(run.trial_predictions(number))
+        by_step[number] = metrics.by_step(forecasts)
+        if data is None:
+            scores[number] = {name: metric(forecasts) for name, metric in metrics.METRICS.items()}
+        else:
+            scores[number] = evaluate(forecasts, data).scores
+    records = [_record(trial, scores[trial["trial"]]) for trial in result["all_pareto_trials"]]
+    front = pareto_front(records)
+    selection = select(front, result["selection"]["policy"])
+    chosen = next(record for record in front if record.number == selection.trial)
+    recomputed = {
+        "n_pareto_optimal": len(front),
+        "best_trial_number": selection.trial,
+        "best_mae": chosen.mae,
+        "best_picp": chosen.scores["picp"],
+        "best_picp_approx": chosen.scores["picp"],
+        "best_params": dict(chosen.params),
+        "selection": {"trial": selection.trial, "alternatives": dict(selection.alternatives)},
+        "validation_metrics": {**chosen.scores, "by_step": by_step[chosen.number]},
+        "all_pareto_trials": [summary(record) for record in front],
+    }
+    if default and default["state"] == "complete":
+        recomputed["default_trial"] = summary(_record(default, scores[default["trial"]]))
+    if data is not None:
+        recomputed["baselines"] = validation_baselines(data)
+    return recomputed
+
+
+def _record(trial: Mapping[str, Any], scores: Mapping[str, float]) -> TrialRecord:
+    mae, picp_penalty = (objective.value(scores) for objective in OBJECTIVES.values())
+    return TrialRecord(trial["trial"], "complete", trial["params"], mae, picp_penalty, scores)
+
+
+def _figures(key: str, value: object) -> Iterator[tuple[str, object]]:
+    """Leaves of a JSON by their keys: ``validation_metrics.by_step.mae[3]``."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _figures(f"{key}.{name}" if key else str(name), inner)
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from _figures(f"{key}[{position}]", inner)
+    else:
+        yield key, value
+
+
+def _equal(stored: object, recomputed: object) -> bool:
+    if isinstance(stored, float) and isinstance(recomputed, float):
+        return math.isclose(stored, recomputed, rel_tol=TOLERANCE, abs_tol=1e-12)
+    return stored == recomputed

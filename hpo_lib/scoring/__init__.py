@@ -1,0 +1,1 @@
+"""Forecasts and what they are worth: metrics, objectives, calibration, blending, uncertainty."""

@@ -1,0 +1,64 @@
+"""Walk-forward evaluation: forecasts of every daily origin -> scores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import HORIZON
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one set of forecasts: one number per metric, MAE and PICP per hour ahead, and how many origins."""
+
+    scores: dict[str, float]
+    by_step: dict[str, list[float]]
+    n_origins: int
+
+
+def evaluate(forecasts: QuantileForecasts, dataset: Dataset) -> Evaluation:
+    """Score forecasts with every metric; MASE is scaled by the dataset's training split."""
+    training_target = dataset.target.to_numpy()[dataset.positions.train]
+    return Evaluation(
+        scores=metrics.score(forecasts, training_target),
+        by_step=metrics.by_step(forecasts),
+        n_origins=len(forecasts.origins),
+    )
+
+
+def validation_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Scores of the seasonal-naive forecasts over every validation origin, by name (``naive_24h``, ``naive_168h``)."""
+    origins = dataset.validation_origins
+    return {f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset).scores for lag in SEASONAL_LAGS}
+
+
+SEASONAL_LAGS = (24, 168)
+
+
+def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileForecasts:
+    """The value ``lag`` hours before as the median, with an interval from this rule's errors on the training split.
+
+    Args:
+        dataset: the loaded dataset.
+        origins: [N] positions of the forecast origins.
+        lag: 24 or 168 hours; at least the horizon, so that nothing after the origin is used.
+
+    Returns:
+        Forecasts [N, H, Q]; the outer levels are the median plus the training errors' quantiles, or the median itself
+        where such a quantile lies on its other side.
+    """
+    if lag < HORIZON:
+        raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")
+    target = dataset.target.to_numpy()
+    train = target[dataset.positions.train]
+    errors = train[lag:] - train[:-lag]
+    horizon = origins[:, None] + np.arange(1, HORIZON + 1)
+    median = target[horizon - lag]
+    low, high = np.quantile(errors, [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
+    offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])  # on a steep trend all errors have one sign
+    return QuantileForecasts(
+        values=median[:, :, None] + offsets, actual=target[horizon], origins=dataset.index[origins]
+    )

@@ -1,0 +1,135 @@
+"""Scores of quantile forecasts. Pure numpy; every score is in the target's unit unless its docstring says otherwise.
+
+A new metric is one function of a `QuantileForecasts` and one line in `METRICS`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+SEASON = 24
+"""Hours of the season that MASE compares with."""
+
+
+def mae(f: QuantileForecasts) -> float:
+    """Mean absolute error of the median."""
+    return float(np.abs(f.actual - f.median).mean())
+
+
+def rmse(f: QuantileForecasts) -> float:
+    """Root of the mean squared error of the median."""
+    return float(np.sqrt(np.square(f.actual - f.median).mean()))
+
+
+def mape(f: QuantileForecasts) -> float:
+    """Mean absolute percentage error of the median, in percent.
+
+    The denominator is at least 1 % of the mean absolute actual, so that hours near zero cannot rule the mean.
+    """
+    floor = 0.01 * np.abs(f.actual).mean()
+    return float(100 * (np.abs(f.actual - f.median) / np.maximum(np.abs(f.actual), floor)).mean())
+
+
+def smape(f: QuantileForecasts) -> float:
+    """Symmetric MAPE in percent, 0 to 200: ``200 |y - m| / (|y| + |m|)``, 0 where both are 0 (Makridakis, 1993)."""
+    total = np.abs(f.actual) + np.abs(f.median)
+    ratio = np.divide(np.abs(f.actual - f.median), total, out=np.zeros_like(total), where=total > 0)
+    return float(200 * ratio.mean())
+
+
+def wape(f: QuantileForecasts) -> float:
+    """Weighted absolute percentage error in percent: total absolute error over total absolute actual."""
+    return float(100 * np.abs(f.actual - f.median).sum() / np.abs(f.actual).sum())
+
+
+def picp(f: QuantileForecasts) -> float:
+    """Prediction interval coverage probability, in percent: share of actuals within [lowest, highest level]."""
+    return float(100 * covered(f).mean())
+
+
+def covered(f: QuantileForecasts) -> np.ndarray:
+    """[N, H] bool: the actual lies within the interval, bounds included."""
+    return np.asarray((f.actual >= f.lower) & (f.actual <= f.upper))
+
+
+def mean_width(f: QuantileForecasts) -> float:
+    """Mean width of the interval (MPIW)."""
+    return float((f.upper - f.lower).mean())
+
+
+def interval_scores(f: QuantileForecasts) -> np.ndarray:
+    """[N, H] Winkler (interval) scores of the central interval of the outer levels.
+
+    ``(u - l) + 2/alpha (l - y)[y < l] + 2/alpha (y - u)[y > u]`` with ``alpha = level_low + 1 - level_high``
+    (Gneiting and Raftery, 2007, eq. 43).
+    """
+    alpha = f.levels[0] + 1 - f.levels[-1]
+    below = np.maximum(f.lower - f.actual, 0)
+    above = np.maximum(f.actual - f.upper, 0)
+    return np.asarray((f.upper - f.lower) + 2 / alpha * (below + above))
+
+
+def winkler(f: QuantileForecasts) -> float:
+    """Mean Winkler (interval) score, see `interval_scores`."""
+    return float(interval_scores(f).mean())
+
+
+def pinball_losses(f: QuantileForecasts) -> np.ndarray:
+    """[N, H, Q] pinball losses ``max(q (y - f), (q - 1) (y - f))`` (Koenker and Bassett, 1978)."""
+    error = f.actual[:, :, None] - f.values
+    level = np.asarray(f.levels)
+    return np.asarray(np.maximum(level * error, (level - 1) * error))
+
+
+def pinball(f: QuantileForecasts) -> float:
+    """Mean pinball loss over origins, steps and levels; twice it approximates the CRPS."""
+    return float(pinball_losses(f).mean())
+
+
+Metric = Callable[[QuantileForecasts], float]
+
+METRICS: dict[str, Metric] = {
+    "mae": mae,
+    "rmse": rmse,
+    "mape": mape,
+    "smape": smape,
+    "wape": wape,
+    "picp": picp,
+    "mean_width": mean_width,
+    "winkler": winkler,
+    "pinball": pinball,
+}
+
+
+def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = SEASON) -> float:
+    """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training (Hyndman and Koehler, 2006).
+
+    Args:
+        f: forecasts [N, H, Q].
+        training_target: [T] target of the training split, which alone sets the scale.
+        season: hours of the season.
+
+    Raises:
+        ValueError: the training target is shorter than one season or repeats itself exactly.
+    """
+    if len(training_target) <= season:
+        raise ValueError(f"MASE needs more than {season} training hours, found {len(training_target)}")
+    scale = float(np.abs(training_target[season:] - training_target[:-season]).mean())
+    if scale == 0:
+        raise ValueError("MASE has no scale: the training target repeats itself exactly")
+    return mae(f) / scale
+
+
+def by_step(f: QuantileForecasts) -> dict[str, list[float]]:
+    """MAE and PICP (percent) per hour ahead: lists of H values."""
+    return {
+        "mae": np.abs(f.actual - f.median).mean(axis=0).tolist(),
+        "picp": (100 * covered(f).mean(axis=0)).tolist(),
+    }
+
+
+def score(f: QuantileForecasts, training_target: np.ndarray) -> dict[str, float]:
+    """Every metric of `METRICS` plus MASE."""
+    return {**{name: metric(f) for name, metric in METRICS.items()}, "mase": mase(f, training_target)}

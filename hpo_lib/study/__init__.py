@@ -1,0 +1,1 @@
+"""Run a study: trials, workers, early stopping, time budget."""

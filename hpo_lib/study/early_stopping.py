@@ -1,0 +1,126 @@
+"""Early stopping for two objectives: a trial whose learning curve lies behind too many others at a rung ends there.
+
+A successive halving without waiting (ASHA, Li et al., 2020) in which "better" means better in both the interval score
+and |PICP - 80| at the same share of the steps. Neither would do alone: early |PICP - 80| says little about its end, and
+by MAE or interval score the trials at the well-covered end of the front, which learn slowly, would all be lost.
+`measurements/early_stopping.py` replays recorded learning curves under this rule and others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.scoring.objectives import coverage_error
+
+CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
+"""Scores kept of every check of a training, beside its ``step``."""
+
+LABELS = {"mae": "MAE", "pinball": "pinball loss", "winkler": "interval score", "picp_penalty": "|PICP - 80|"}
+"""What trials can be ranked by, in words."""
+
+Scores = Mapping[str, float]
+
+Curve = Sequence[Scores]
+"""The checks of a training so far, in order: ``step`` and the scores of `CURVE_METRICS`."""
+
+
+class StoppedEarly(Exception):
+    """Ends a training from its check; holds the share of the steps that it had and its curve up to there."""
+
+    def __init__(self, reason: str, share: float, curve: Curve) -> None:
+        super().__init__(reason)
+        self.share, self.curve = share, curve
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Where trials are compared: at this share of their steps, of which about the best ``keep`` go on."""
+
+    share: float
+    keep: float
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """When a trial ends before its budget. The defaults were chosen by replay, see docs/performance.md.
+
+    Attributes:
+        rungs: by ascending share of the steps.
+        ranked_by: what has to be lower, all of it, for one trial to beat another at a rung: scores of `CURVE_METRICS`,
+            or ``picp_penalty``.
+        warm_up: complete trials that a study must hold before it stops any.
+    """
+
+    rungs: tuple[Rung, ...] = (Rung(0.125, 0.3), Rung(0.25, 0.2), Rung(0.5, 0.1))
+    ranked_by: tuple[str, ...] = ("winkler", "picp_penalty")
+    warm_up: int = 4
+
+    def __str__(self) -> str:
+        rungs = ", ".join(f"{rung.keep:g} go on at {rung.share:g} of the steps" for rung in self.rungs)
+        return f"of the lowest {self._said()} {rungs}; from {self.warm_up} complete trials on"
+
+    def _said(self) -> str:
+        return " and ".join(LABELS[name] for name in self.ranked_by)
+
+    def rung_at(self, check: int, checks: int) -> Rung | None:
+        """The rung that the ``check``-th of ``checks`` evenly spaced checks is first to reach; never at the last."""
+        if check >= checks:
+            return None
+        reached = [rung for rung in self.rungs if (check - 1) / checks < rung.share <= check / checks]
+        return reached[-1] if reached else None
+
+    def judge(self, curve: Curve, checks: int, number: int, trials: Sequence[TrialRecord]) -> None:
+        """Let the trial go on or end it, at its last check so far.
+
+        A trial goes on unless a share of at least ``keep`` of all that reached this rung, itself included, beat it in
+        every score of ``ranked_by``. Each counts with its best check (by pinball loss) up to the rung, whose weights it
+        would keep. The trial of the untuned defaults is never stopped.
+
+        Args:
+            curve: this trial's checks so far.
+            checks: checks of a whole training.
+            number: of this trial.
+            trials: of the study, this one may be among them; it is compared with the complete and stopped ones.
+
+        Raises:
+            StoppedEarly: it ends.
+        """
+        check = len(curve)
+        rung = self.rung_at(check, checks)
+        if rung is None or sum(t.state == "complete" for t in trials) < self.warm_up:
+            return
+        if trials and number == default_trial(trials).number:
+            return
+        reached = [
+            best_check(t.curve[:check])
+            for t in trials
+            if t.number != number and t.state in ("complete", "stopped") and len(t.curve) >= check
+        ]
+        own = best_check(curve)
+        better = sum(all(_value(other, name) < _value(own, name) for name in self.ranked_by) for other in reached)
+        if better >= rung.keep * (len(reached) + 1):
+            raise StoppedEarly(
+                f"{better} of {len(reached)} other trials had lower {self._said()} "
+                f"after {check / checks:.0%} of their steps",
+                check / checks,
+                curve,
+            )
+
+
+def best_check(curve: Curve) -> Scores:
+    """The check with the lowest pinball loss, whose weights a training keeps; the first of equal ones."""
+    return min(curve, key=lambda scores: scores["pinball"])
+
+
+def _value(scores: Scores, name: str) -> float:
+    return coverage_error(scores) if name == "picp_penalty" else scores[name]
+
+
+RULE = StoppingRule()
+"""The rule of every study."""
+
+
+def attributes_of_stop(stop: StoppedEarly) -> dict[str, Any]:
+    """What an optuna trial keeps of why and where it was stopped, and its learning curve up to there."""
+    return {"cause": str(stop), "stopped_at": stop.share, "curve": list(stop.curve)}

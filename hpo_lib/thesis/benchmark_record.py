@@ -1,0 +1,111 @@
+"""A study and a benchmark as figures, tables and cards see them: what lies in their files, read but never changed."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpo_lib.benchmark.tables import Row, benchmark_table, comparison_table, coverage_table, reliability_table
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.contract import family_names
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.study import Study
+from hpo_lib.scoring.calibration import Calibration
+from hpo_lib.views.look import warning
+
+CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
+
+PARAMS_ORDER = ("best", "file", "default", "own")
+"""Which parameters stand for a model where a figure shows one row of it: the first of these that is there."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark with its rows and the tables that follow from its stored forecasts."""
+
+    paths: BenchmarkPaths
+    dataset: Dataset
+    rows: Sequence[Row]
+
+    @property
+    def name(self) -> str:
+        return self.dataset.spec.name
+
+    @property
+    def unit(self) -> str:
+        return self.dataset.spec.unit
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.dataset.source == "simulated"
+
+    @property
+    def is_test(self) -> bool:
+        return self.paths.setting.startswith("test-")
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Scores of every row, raw and calibrated, see `benchmark_table`."""
+        return benchmark_table(self.rows, self.dataset, CALIBRATIONS)
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """Diebold-Mariano tests of every two shown rows."""
+        return comparison_table(self.shown)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """Conditional coverage of the shown rows, raw and calibrated."""
+        return coverage_table(self.shown, self.dataset, CALIBRATIONS)
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """Observed frequencies of the shown rows, raw and calibrated."""
+        return reliability_table(self.shown, self.dataset, CALIBRATIONS)
+
+    @property
+    def shown(self) -> list[Row]:
+        """One row per model, with its best kind of parameters; no blends."""
+        found: dict[str, Row] = {}
+        for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
+            if not row.model.startswith("BLEND"):
+                found.setdefault(row.model, row)
+        return list(found.values())
+
+    @property
+    def families(self) -> list[Row]:
+        """The shown rows of the studied families."""
+        return [row for row in self.shown if row.model in family_names()]
+
+    @cached_property
+    def trainings(self) -> list[Mapping[str, Any]]:
+        """The record of every training."""
+        return [json.loads(file.read_text(encoding="utf-8")) for file in self.paths.records()]
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Provenance of the data, which is one for all trainings."""
+        found: Mapping[str, Any] = self.trainings[0]["provenance"]["data"]
+        return found
+
+    def tuned_row(self, study: Study) -> Row | None:
+        """The row that was trained with the parameters that a study chose."""
+        wanted = dict(study.result["best_params"])
+        kinds = {t["params"] for t in self.trainings if t["model"] == study.model and t["key"].get("params") == wanted}
+        rows = [row for row in self.rows if row.model == study.model and row.params in kinds]
+        return min(rows, key=lambda row: PARAMS_ORDER.index(row.params), default=None)
+
+    @property
+    def files(self) -> list[Path]:
+        """Records and stored forecasts."""
+        return sorted(self.paths.runs.glob("*-seed*"))
+
+
+def words(items: Iterable[Study | Benchmark]) -> str:
+    """What a picture of these records must say, see `warning`."""
+    found = list(items)
+    return warning(any(item.is_simulated for item in found), any(item.is_test for item in found))

@@ -1,0 +1,217 @@
+"""All studies in one tidy table, and what they improved: from the best_params JSONs alone, nothing is trained."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpo_lib.errors import InputError, choices
+from hpo_lib.paths import all_best_params_files, consolidated
+from hpo_lib.records.result import load_result
+
+IMPROVEMENT_PERCENT = 5.0
+"""By how much the chosen trial's MAE has to lie below that of the untuned defaults, as the seed document asks."""
+
+PICP_RANGE = (75.0, 85.0)
+"""Coverage, in percent, that the chosen trial must have, likewise."""
+
+SUCCESSES = 2
+"""Models of a dataset that have to be improved, of three, likewise."""
+
+SHOWN = [
+    "dataset", "model", "job_id", "status", "source", "preset", "trials", "failed", "stopped", "hours", "mae_default",
+    "mae", "improvement", "picp",
+]  # fmt: skip
+"""The columns of the table that fit on a screen."""
+
+SUMMARIES = {
+    "model": ["model", "source", "preset"],
+    "dataset": ["dataset", "source", "sha256", "train_end", "val_end", "preset"],
+}
+"""What a summary is by -> what a row of it has in common: different data or budgets are never put together."""
+
+SCORES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "pinball")
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Every study found.
+
+    Attributes:
+        table: one row per study, see `study_row`.
+        notes: sentences on files that could not be read.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+
+    def only(self, model: str | None = None, dataset: str | None = None) -> "Studies":
+        """The studies of one model, one dataset or both.
+
+        Raises:
+            InputError: there is none; the message names those that there are.
+        """
+        table = self.table
+        for key, wanted in (("model", model), ("dataset", dataset)):
+            if wanted is not None:
+                known = sorted(set(table[key]))
+                if wanted not in known:
+                    raise InputError(f"{key} is {wanted!r}, of which there is no study; {choices(wanted, known)}")
+                table = table[table[key] == wanted]
+        if table.empty:
+            raise InputError(f"there is no study of {model} on {dataset}; see `hpo status`")
+        return Studies(table.reset_index(drop=True), self.notes)
+
+
+def load_studies(runs_dir: Path) -> Studies:
+    """Every best_params JSON below ``runs_dir``, of any schema.
+
+    Raises:
+        InputError: there is none that can be read.
+    """
+    rows, notes = [], []
+    for file in all_best_params_files(runs_dir):
+        try:
+            rows.append(study_row(file, load_result(file)))
+        except InputError as error:
+            notes.append(f"Passed over {error}.")
+    if not rows:
+        raise InputError(
+            " ".join([f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`.", *notes])
+        )
+    table = pd.DataFrame(rows).sort_values(["dataset", "model", "date", "file"], ignore_index=True)
+    return Studies(table, tuple(notes))
+
+
+def study_row(file: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """One study as a row; NaN or an empty text where an old file does not say it.
+
+    ``trials`` are complete ones; ``failed_percent`` and ``stopped_percent`` are shares of all that finished: complete,
+    failed (``causes`` says why) or stopped early.
+
+    ``mae_default`` and ``mae`` are of the untuned defaults and of the chosen trial, ``improvement`` says in percent how
+    far the second lies below the first. All scores are of the validation split, on which the trial was chosen.
+    """
+    provenance, default = _mapping(found["provenance"]), _mapping(found["default_trial"])
+    data, scores = _mapping(provenance.get("data")), _mapping(found["validation_metrics"])
+    mae, mae_default = _number(found["best_mae"]), _number(default.get("mae"))
+    trials, failed, stopped = (_number(found[key]) for key in ("n_completed", "n_failed", "n_pruned"))
+    finished = trials + failed + stopped
+    causes = Counter(str(_mapping(failure).get("cause", "")) for failure in found["failures"] or [])
+    return {
+        "dataset": str(found["dataset"]),
+        "model": str(found["model"]),
+        "job_id": str(found["job_id"] or ""),
+        "date": str(found["optimization_date"] or ""),
+        "status": str(found["status"] or "unknown"),
+        "source": str(data.get("source", "unknown")),
+        "sha256": str(data.get("sha256", "")),
+        "train_end": str(data.get("train_end", "")),
+        "val_end": str(data.get("val_end", "")),
+        "preset": str(provenance.get("preset", "unknown")),
+        "recipe": str(provenance.get("recipe", "unknown")),
+        "trials": trials,
+        "failed": failed,
+        "stopped": stopped,
+        "failed_percent": _percent(failed, finished),
+        "stopped_percent": _percent(stopped, finished),
+        "front": _number(found["n_pareto_optimal"]),
+        "hours": _number(found["training_time_hours"]),
+        "mae_default": mae_default,
+        "mae": mae,
+        "improvement": 100 * (1 - mae / mae_default) if mae_default > 0 else math.nan,
+        "picp_default": _number(default.get("picp")),
+        "picp": _number(found["best_picp"]),
+        **{name: _number(scores.get(name)) for name in SCORES},
+        "schema": int(found["schema_version"]),
+        "params": str(found["best_params"]),
+        "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
+        "file": str(file),
+    }
+
+
+def summary(studies: Studies, by: str) -> pd.DataFrame:
+    """What the studies of each ``model`` or ``dataset`` found and cost, a row each.
+
+    Shares of failed and stopped trials and seconds per trial are of the finished trials of those studies that say how
+    many they had. ``median improvement`` is in percent; ``improved`` and ``covered`` count studies that reach
+    `IMPROVEMENT_PERCENT` and `PICP_RANGE`. By dataset, ``data`` is its fingerprint, ``until`` the last day of the
+    validation split, and the ``best`` model that with the lowest MAE among those whose PICP lies in that range, or
+    among all where none does.
+    """
+    rows = []
+    for _, group in studies.table.groupby(SUMMARIES[by], sort=True):
+        first = group.iloc[0]
+        known = group.dropna(subset=["trials", "failed", "stopped"])
+        finished = float(known[["trials", "failed", "stopped"]].to_numpy().sum())
+        timed = known.dropna(subset=["hours"])
+        counted = float(timed[["trials", "failed", "stopped"]].to_numpy().sum())
+        row = {
+            by: first[by],
+            "source": first["source"],
+            **({"data": first["sha256"][:12], "until": first["val_end"][:10]} if by == "dataset" else {}),
+            "preset": first["preset"],
+            "studies": len(group),
+            "trials": group["trials"].sum(min_count=1),
+            "failed %": _percent(known["failed"].sum(), finished),
+            "stopped %": _percent(known["stopped"].sum(), finished),
+            "hours": group["hours"].sum(min_count=1),
+            "s per trial": 3600 * timed["hours"].sum() / counted if counted else math.nan,
+            "median improvement": group["improvement"].median(),
+            "improved": int((group["improvement"] >= IMPROVEMENT_PERCENT).sum()),
+            "covered": int(group["picp"].between(*PICP_RANGE).sum()),
+        }
+        if by == "dataset":
+            best = group.assign(outside=~group["picp"].between(*PICP_RANGE)).sort_values(["outside", "mae"]).iloc[0]
+            row |= {"best": best["model"], "its mae": best["mae"], "its picp": best["picp"]}
+        rows.append(row)
+    return pd.DataFrame(rows).set_index(by)
+
+
+def improvement_report(studies: Studies) -> list[str]:
+    """Whether the studies reach the success criteria, one line per dataset, data and splits.
+
+    Of each model the newest complete study counts, but none of the test preset and none of an old schema, which does
+    not know its defaults. Studies of different data or splits are never counted together.
+    """
+    table = studies.table
+    counted = table[(table["status"] == "complete") & (table["preset"] != "test") & (table["schema"] > 1)]
+    lines = []
+    for _, group in counted.groupby(["dataset", "source", "sha256", "train_end", "val_end"]):
+        dataset, source, sha256 = (str(group[name].iloc[0]) for name in ("dataset", "source", "sha256"))
+        newest = group.sort_values("date").groupby("model").tail(1)
+        better = newest[(newest["improvement"] >= IMPROVEMENT_PERCENT) & newest["picp"].between(*PICP_RANGE)]
+        verdict = "reached" if len(better) >= SUCCESSES else "not reached"
+        each = ", ".join(f"{row.model} {row.improvement:+.1f} % at PICP {row.picp:.1f}" for row in newest.itertuples())
+        lines.append(f"{dataset} ({source} {sha256[:12]}): {verdict}, {len(better)} of {len(newest)} models: {each}")
+    return lines or ["no complete study beyond the test preset, so nothing to compare"]
+
+
+def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
+    """Write the table as parquet and CSV, each under a temporary name, then renamed."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = consolidated(out)
+    for file in files:
+        temporary = file.with_name(f".{file.name}.tmp")
+        if file.suffix == ".csv":
+            studies.table.to_csv(temporary, index=False)
+        else:
+            studies.table.to_parquet(temporary, index=False)
+        temporary.replace(file)
+    return files
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _percent(part: float, whole: float) -> float:
+    return 100 * part / whole if whole > 0 else math.nan
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan

@@ -1,0 +1,107 @@
+"""What `notebooks/explore.ipynb` shows: click a point of the Pareto front and see the forecasts of that trial."""
+
+import html
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+from ipympl.backend_nbagg import Canvas, FigureManager
+from matplotlib.backend_bases import Event, MouseEvent
+from matplotlib.figure import Figure
+
+from hpo_lib.errors import InputError
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.views.explorer_figure import SIZE, Panels, draw
+
+HALF = "450px"
+
+
+class Explorer:
+    """Study, trial and days, each chosen in one place and shown everywhere; see `widget`."""
+
+    def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
+        self.studies = studies
+        self.study = studies[0]
+        self.panels: Panels | None = None
+        self.study_box = widgets.Dropdown(
+            description="Study", options=[(study.label, i) for i, study in enumerate(studies)], value=0,
+            layout={"width": f"{SIZE[0] * 100:g}px"},
+        )  # fmt: skip
+        self.trial_box = widgets.Dropdown(description="Trial", layout={"width": HALF})
+        self.count = widgets.Dropdown(description="Days", options=[1, 3, 7, 14, 28], value=7, layout={"width": "170px"})
+        self.first = widgets.IntSlider(
+            description="First day", min=0, max=0, readout=False, continuous_update=False, layout={"width": HALF}
+        )
+        self.when = widgets.Label()
+        self.text = widgets.HTML(layout={"width": HALF})
+        self.notes = widgets.HTML("<br>".join(html.escape(note) for note in notes))
+        self.figure = Figure(figsize=SIZE, dpi=100)
+        self.canvas = Canvas(self.figure)
+        FigureManager(self.canvas, 0)
+        self.canvas.header_visible = False
+        self.canvas.resizable = False
+        self.canvas.toolbar_position = "right"
+        self.canvas.mpl_connect("button_press_event", self._clicked)
+        self.study_box.observe(lambda change: self.show_study(change["new"]), names="value")
+        self.trial_box.observe(lambda _: self._show(), names="value")
+        self.first.observe(lambda _: self._show(), names="value")
+        self.count.observe(lambda _: self._show(), names="value")
+        self.show_study(0)
+
+    def widget(self) -> widgets.VBox:
+        """All of it, for a cell to end with."""
+        controls = widgets.VBox([self.trial_box, self.first, widgets.HBox([self.count, self.when])])
+        return widgets.VBox([self.notes, self.study_box, widgets.HBox([controls, self.text]), self.canvas])
+
+    def show_study(self, position: int) -> None:
+        """Show a study, and of it the chosen trial; one that cannot be read is named, and what was shown stays."""
+        study = self.studies[position]
+        try:
+            shown = study.shown
+        except InputError as error:
+            self.text.value = f"<b>{html.escape(str(error))}</b>"
+            return
+        self.study = study
+        labels = [(f"{t.number}: MAE {t.mae:.4g}, PICP {t.scores['picp']:.1f} %", t.number) for t in shown]
+        self.trial_box.options = labels
+        self.trial_box.value = study.chosen
+        self._show()  # which nothing else does where the number is that of the study before
+
+    def show_trial(self, number: int) -> None:
+        """Show a trial of the present study, at the days that are chosen."""
+        self.trial_box.value = number
+
+    def show_day(self, position: int) -> None:
+        """Move the shown days so that they begin with a forecast, by its position, or as near as there are days."""
+        self.first.value = min(position, self.first.max)
+
+    def _show(self) -> None:
+        study, number = self.study, self.trial_box.value
+        if number not in [trial.number for trial in study.shown]:
+            return
+        last = max(len(study.forecasts(number).origins) - self.count.value, 0)
+        if self.first.value > last:
+            self.first.value = last  # comes back here
+        self.first.max = last
+        self.panels = draw(self.figure, study, number, self.first.value, self.count.value)
+        self.canvas.draw_idle()
+        origins = study.forecasts(number).origins[self.first.value :][: self.count.value]
+        self.when.value = f"after {origins[0]:%a %Y-%m-%d %H:%M} UTC"
+        rows = "".join(
+            f"<tr><td style='padding-right: 1em'>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
+            for name, value in study.facts(number).items()
+        )
+        self.text.value = (
+            f"<div style='line-height: 1.5'><b>{html.escape(study.run.model)} on {html.escape(study.run.dataset)}, "
+            f"trial {number}</b><br>{html.escape(study.summary())}<table>{rows}</table></div>"
+        )
+
+    def _clicked(self, event: Event) -> None:
+        assert isinstance(event, MouseEvent)
+        if self.panels is None or self.canvas.toolbar.mode:  # zooming or panning
+            return
+        if event.inaxes is self.panels.front:
+            number = self.panels.trial_at(event.x, event.y)
+            if number is not None:
+                self.show_trial(number)
+        elif event.inaxes is self.panels.errors:
+            self.show_day(self.panels.day_at(event.x))

@@ -1,0 +1,138 @@
+"""The picture of `notebooks/explore.ipynb`: the front, one trial's days, and all its days and hours, in five panels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord, default_trial
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
+from hpo_lib.views import explorer_data
+from hpo_lib.views.look import MODEL_COLOURS
+
+SIZE = (9.4, 9.6)
+"""Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
+
+_BLUE, _BAND, _MARK = "#0072B2", "#56B4E9", "#D55E00"
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Those parts of the picture that can be clicked, and the points in them in data coordinates."""
+
+    front: Axes
+    front_points: dict[int, tuple[float, float]]
+    """Trial -> its place."""
+    errors: Axes
+    error_points: np.ndarray
+    """[N] places of the days along the horizontal axis."""
+
+    def trial_at(self, x: float, y: float, reach: float = 20) -> int | None:
+        """The trial nearest to a place in pixels, or None where none is within reach."""
+        numbers = list(self.front_points)
+        places = self.front.transData.transform([self.front_points[number] for number in numbers])
+        distances = np.hypot(*(places - (x, y)).T)
+        return numbers[int(distances.argmin())] if distances.min() <= reach else None
+
+    def day_at(self, x: float) -> int:
+        """The position of the day nearest to a horizontal place in pixels."""
+        places = self.errors.transData.transform(np.column_stack([self.error_points, np.zeros(len(self.error_points))]))
+        return int(np.abs(places[:, 0] - x).argmin())
+
+
+def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int) -> Panels:
+    """Draw everything anew.
+
+    Args:
+        figure: of `SIZE`; what is in it goes.
+        study: the study.
+        number: of its trial that is shown.
+        first: position of the first forecast that is shown.
+        count: how many forecasts are.
+    """
+    figure.clear()
+    # Fixed places, so that nothing jumps from one trial to the next.
+    grid = figure.add_gridspec(
+        3, 1, left=0.075, right=0.985, top=0.97, bottom=0.05, hspace=0.5, height_ratios=(2.2, 1.3, 1.1)
+    )
+    upper = grid[0].subgridspec(2, 2, hspace=0.55, wspace=0.18)
+    front, days = figure.add_subplot(upper[:, 0]), figure.add_subplot(grid[1])
+    residuals, coverage = figure.add_subplot(upper[0, 1]), figure.add_subplot(upper[1, 1])
+    errors = figure.add_subplot(grid[2])
+    forecasts = study.forecasts(number)
+    points = _front(front, study, study.trial(number))
+    hourly = explorer_data.by_hour(forecasts)
+    residuals.fill_between(hourly.index, hourly["q10"], hourly["q90"], color=_BAND, alpha=0.4, lw=0)
+    residuals.plot(hourly.index, hourly["q50"], color=_BLUE)
+    residuals.axhline(0, color="#000000", lw=0.8, ls="--")
+    _title(residuals, "Residuals by hour ahead: median, 10 to 90 %", study.unit)
+    coverage.bar(hourly.index, hourly["picp"], color=_BAND)
+    coverage.axhline(NOMINAL_COVERAGE, color="#000000", lw=0.8, ls="--")
+    coverage.set_ylim(0, 100)
+    coverage.set_xlabel("hours ahead", fontsize=9)
+    _title(coverage, "Coverage by hour ahead", "PICP in %")
+    for axes in (residuals, coverage):
+        axes.set(xlim=(0.4, len(hourly) + 0.6), xticks=range(3, len(hourly) + 1, 3))
+    shown = explorer_data.days(forecasts, first, count)
+    days.fill_between(shown.index, shown["lower"], shown["upper"], color=_BAND, alpha=0.4, lw=0, label="80 % interval")
+    days.plot(shown.index, shown["median"], color=_BLUE, label="median")
+    days.plot(shown.index, shown["actual"], color="#000000", lw=1, marker=".", ms=3, label="actual")
+    days.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
+    _title(days, f"Forecasts of trial {number}, UTC", study.unit)
+    daily = explorer_data.daily_errors(forecasts)
+    errors.axvspan(shown.index[0], shown.index[-1], color="#000000", alpha=0.08, lw=0)
+    drawn = errors.scatter(daily.index, daily["mae"], c=daily["picp"], cmap="cividis", vmin=0, vmax=100, s=22)
+    bar = figure.colorbar(drawn, ax=errors, pad=0.01, aspect=12)
+    bar.set_label("hours inside, %", fontsize=9)
+    errors.set_ylim(0, 1.1 * daily["mae"].max())
+    _title(errors, "All days: click one to go there", f"MAE of the day, {study.unit}")
+    for axes in (days, errors):
+        locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+        axes.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    if study.source == "simulated":
+        for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # where no point can lie below it
+            axes.text(
+                0.99, height, "SIMULATED DATA", transform=axes.transAxes, ha="right", va=side, fontsize=8, color=_MARK,
+                weight="bold",
+            )  # fmt: skip
+    return Panels(front, points, errors, np.asarray(drawn.get_offsets())[:, 0])
+
+
+def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tuple[float, float]]:
+    front = [trial for trial in study.front if trial in study.shown]
+    colour = MODEL_COLOURS.get(study.run.model, "#444444")
+    others = [trial for trial in study.shown if trial not in front]
+    axes.scatter(*_places(others), s=24, color="#bbbbbb", label="other trials")
+    axes.plot(*_places(front), "o-", ms=7, lw=1, color=colour, drawstyle="steps-post", label="Pareto front")
+    default = default_trial(study.trials)
+    rings = [
+        ([t for t in study.shown if t is default], "s", "#000000", 110, "untuned defaults"),
+        ([study.trial(study.chosen)], "*", "#CC79A7", 190, "chosen"),
+        ([chosen], "o", _MARK, 260, "shown below"),
+    ]
+    for trials, marker, edge, size, label in rings:
+        axes.scatter(
+            *_places(trials), s=size, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.6, zorder=3,
+            label=label, clip_on=False,
+        )  # fmt: skip
+    axes.axhspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
+    axes.set_xlabel(f"MAE in {study.unit}", fontsize=9)
+    axes.set_ylim(0, None)
+    axes.margins(0.08)
+    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
+    _title(axes, "Pareto front: click a trial", f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points")
+    return {trial.number: (trial.mae, trial.picp_penalty) for trial in study.shown}
+
+
+def _places(trials: Sequence[TrialRecord]) -> tuple[list[float], list[float]]:
+    return [trial.mae for trial in trials], [trial.picp_penalty for trial in trials]
+
+
+def _title(axes: Axes, title: str, ylabel: str) -> None:
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_ylabel(ylabel, fontsize=9)
+    axes.tick_params(labelsize=8)

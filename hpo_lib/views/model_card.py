@@ -1,0 +1,138 @@
+"""Model cards (Mitchell et al., 2019) as markdown: what was trained on what, how good it is, what it is not for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.coverage import reliability
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
+from hpo_lib.scoring.uncertainty import bootstrap_intervals
+from hpo_lib.views.look import name, number, within
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card says.
+
+    Attributes:
+        model: family.
+        title: of the dataset.
+        warning: what must not be overlooked, or an empty text.
+        params: hyperparameters.
+        origin: where they come from and how it was trained: lines of name and text.
+        data: provenance of the data.
+        forecasts: what is scored, by name, for example ``validation, chosen``; the first is that of the model itself.
+        notes: sentences below the scores.
+        files: the records behind the card, as a reader finds them.
+        code: provenance of the code.
+    """
+
+    model: str
+    title: str
+    warning: str
+    params: Mapping[str, Any]
+    origin: Mapping[str, object]
+    data: Mapping[str, Any]
+    forecasts: Mapping[str, QuantileForecasts]
+    notes: Sequence[str]
+    files: Sequence[str]
+    code: Mapping[str, Any]
+
+
+def render(found: Card) -> str:
+    """A card as markdown."""
+    own = next(iter(found.forecasts.values()))
+    unit = found.data["unit"]
+    parts = [
+        f"# Model card: {name(found.model)} on {found.title}",
+        f"**{found.warning}.** No number below says anything about how good this can be." if found.warning else "",
+        "## Configuration",
+        _lines({**{key: str(value) for key, value in found.origin.items()}}),
+        _table(("hyperparameter", "value"), [(key, f"{value:.6g}") for key, value in sorted(found.params.items())]),
+        "## Data",
+        _lines(
+            {
+                "Source": f"{found.data['source']}, {found.data['path']}",
+                "Fingerprint": f"sha256 {found.data['sha256']}",
+                "Span": f"{found.data['first_hour']} to {found.data['last_hour']}, hourly, "
+                f"{found.data['hours_filled']} hours filled",
+                "Training": f"up to {found.data['train_end']}",
+                "Validation": f"after it, up to {found.data['val_end']}",
+                "Unit": unit,
+                "Covariates": f"{len(found.data['past_covariates'])} known up to the origin, "
+                f"{len(found.data['future_covariates'])} known in advance",
+            }
+        ),
+        "## Scores",
+        f"Every daily origin, 24 hours ahead. MAE, Winkler score and pinball loss in {unit}; brackets are 95 % "
+        "intervals of a bootstrap of blocks of 7 days.",
+        _table(
+            ("forecasts", "days", "MAE", "PICP in %", "Winkler", "pinball"),
+            [_scores(label, forecasts) for label, forecasts in found.forecasts.items()],
+        ),
+        *found.notes,
+        "## Calibration",
+        "How often actuals lie at or below each quantile, and the coverage of the 80 % interval over the hours ahead.",
+        _table(
+            ("forecasts", "at 0.1", "at 0.5", "at 0.9", "PICP farthest from 80", "PICP nearest to 80"),
+            [_calibration(label, forecasts) for label, forecasts in found.forecasts.items()],
+        ),
+        "## Intended use",
+        f"Forecasts of the hourly demand of {found.title} for the next {own.actual.shape[1]} hours with an interval "
+        "that should hold 80 % of them, once a day, from the 168 hours before. For planning and for comparison with "
+        "other methods, together with the rolling calibration (`docs/methodology.md`).",
+        "## Limits",
+        _bullets(
+            [
+                "Made for one network: levels and habits of another are not learnt.",
+                "Origins are at the hour of the daily forecasts; other hours were trained on, but are not scored here.",
+                "The raw interval drifts with the season; without calibration its 80 % are not to be relied on.",
+                "Of the weather only what was measured up to the origin is used, no weather forecast.",
+                "Changes of the network, of tariffs or of habits after the training are unknown to it; retrain "
+                "(`docs/retraining.md`).",
+                *(["Trained with the test budget, to show that everything works, not to be good."]
+                  if "TEST BUDGET" in found.warning else []),
+            ]
+        ),
+        "## Provenance",
+        _lines(
+            {
+                "Records": ", ".join(found.files),
+                "Code": f"hpo_lib {found.code['hpo_lib']}, commit {found.code['git_commit']}",
+                "Packages": ", ".join(f"{key} {value}" for key, value in found.code["packages"].items()),
+                "Device": found.code["device"],
+            }
+        ),
+    ]  # fmt: skip
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _scores(label: str, f: QuantileForecasts) -> tuple[str, ...]:
+    intervals = bootstrap_intervals(f)
+    shown = [
+        within(intervals[key].value, intervals[key].low, intervals[key].high) for key in ("mae", "picp", "winkler")
+    ]
+    return label, str(len(f.origins)), *shown, number(metrics.pinball(f))
+
+
+def _calibration(label: str, f: QuantileForecasts) -> tuple[str, ...]:
+    observed = reliability(f)["observed"]
+    by_hour = np.array(metrics.by_step(f)["picp"])
+    off = np.abs(by_hour - NOMINAL_COVERAGE)
+    ends = (f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin()))
+    return label, *(f"{share:.3f}" for share in observed), *ends
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows])
+
+
+def _lines(found: Mapping[str, object]) -> str:
+    return _bullets([f"{key}: {text}" for key, text in found.items()])
+
+
+def _bullets(texts: Sequence[str]) -> str:
+    return "\n".join(f"* {text}" for text in texts)

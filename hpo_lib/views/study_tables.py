@@ -1,0 +1,115 @@
+"""Tables and short texts that the study notebook shows."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import daily_origins
+from hpo_lib.records.study import StudyRun
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+SAME = 1e-5
+"""Forecasts that differ by less than this share of their mean size are equal: quantiles are stored in float32."""
+
+
+def banner(dataset: Dataset) -> str:
+    """One line on where the data comes from; simulated data says so loudly."""
+    if dataset.source == "simulated":
+        return (
+            f"*** SIMULATED DATA *** {dataset.spec.csv} was not found, so this run uses the {dataset.path}. "
+            "No number below says anything about real demand. Put the CSV there or set data_dir to use real data."
+        )
+    filled = f"; {dataset.n_filled} missing hours were filled" if dataset.n_filled else ""
+    return f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}"
+
+
+def data_summary(dataset: Dataset) -> pd.DataFrame:
+    """One row per split: first and last hour, hours, daily forecast origins, and the target's mean and range."""
+    positions = dataset.positions
+    rows = {}
+    for name, part in (("train", positions.train), ("validation", positions.val), ("test", positions.test)):
+        values = dataset.target.iloc[part]
+        if len(values):
+            rows[name] = {
+                "from": f"{values.index[0]:%Y-%m-%d %H:%M}",
+                "to": f"{values.index[-1]:%Y-%m-%d %H:%M}",
+                "hours": len(values),
+                "daily origins": len(daily_origins(dataset.index, values.index[0], values.index[-1])),
+                f"mean {dataset.spec.unit}": values.mean(),
+                "least": values.min(),
+                "greatest": values.max(),
+            }
+    return pd.DataFrame(rows).T
+
+
+def score_table(run: StudyRun) -> pd.DataFrame:
+    """Validation scores of the naive forecasts, the untuned defaults and the chosen trial, one row each."""
+    rows = {name.replace("_", " "): scores for name, scores in run.result["baselines"].items()}
+    for trial, label in ((run.default, "untuned defaults"), (run.chosen, "chosen")):
+        if trial.scores:
+            rows[f"{run.settings.model} {label} (trial {trial.number})"] = dict(trial.scores)
+    return pd.DataFrame(rows).T[["mae", "rmse", "mape", "wape", "mase", "picp", "mean_width", "winkler", "pinball"]]
+
+
+def stopped_early(run: StudyRun) -> str:
+    """One line on how many trials were stopped, and where."""
+    if not run.settings.early_stopping:
+        return "Early stopping was off."
+    stopped = Counter(t.stopped_at for t in run.trials if t.stopped_at is not None)
+    finished = sum(t.finished for t in run.trials)
+    where = ", ".join(f"{count} after {share:.0%} of their steps" for share, count in sorted(stopped.items()))
+    return f"Stopped early: {stopped.total()} of {finished} trials{': ' if where else ''}{where}."
+
+
+def front_table(run: StudyRun) -> pd.DataFrame:
+    """The Pareto front, one row per trial: which policies choose it, MAE, PICP, Winkler score and parameters."""
+    alternatives = run.result["selection"]["alternatives"]
+    return pd.DataFrame(
+        [
+            {
+                "trial": t.number,
+                "chosen by": ", ".join(name for name, number in alternatives.items() if number == t.number),
+                "mae": t.mae,
+                "picp": t.scores["picp"],
+                "winkler": t.scores["winkler"],
+                **t.params,
+            }
+            for t in run.front
+        ]
+    ).set_index("trial")
+
+
+def files_table(run: StudyRun) -> pd.DataFrame:
+    """Where everything of this study was saved."""
+    files = {
+        "chosen parameters": run.paths.best_params,
+        "study storage": run.storage_path,
+        "validation predictions": run.paths.predictions,
+        "Pareto front": run.paths.pareto_front,
+        "MAE history": run.paths.mae_history,
+        "parameter importance": run.paths.param_importance,
+    }
+    return pd.DataFrame({"saved": [str(file) for file in files.values()]}, index=list(files))
+
+
+def provenance_table(run: StudyRun) -> pd.DataFrame:
+    """Data, code, packages and device behind this study, one row each."""
+    flat = pd.json_normalize(run.result["provenance"]).iloc[0]
+    return pd.DataFrame({"value": flat.astype(str)})
+
+
+def unshortened(table: pd.DataFrame) -> HTML:
+    """A table of texts as it stands: pandas cuts them after 50 letters, which leaves nothing of a path."""
+    with pd.option_context("display.max_colwidth", None):
+        return HTML(table.to_html().replace("<td>", '<td style="text-align: left">'))  # type: ignore[no-untyped-call]
+
+
+def same_forecasts(again: QuantileForecasts, stored: QuantileForecasts, unit: str) -> str:
+    """One line on how far the forecasts of a configuration that was trained once more are from the stored ones."""
+    difference = float(np.abs(again.values - stored.values).max())
+    size = float(np.abs(stored.values).mean())
+    verdict = "the same network" if difference < SAME * size else "not the same network: another device or version"
+    return f"Trained once more: forecasts differ from the stored ones by {difference:.2g} {unit} at most ({verdict})."

@@ -1,0 +1,137 @@
+"""Trials per hour and time to hypervolume of a study on the machine at hand, meant for one GPU; same JSON as the table.
+
+    python -m measurements.gpu [--preset a100] [--trials 20] [--data-dir DIR] [--dataset TOML]
+
+Runs one short study per family, through the code that `hpo run` uses. The hypervolume is that of (MAE over the MAE of
+the 24-hour seasonal naive forecast, |PICP - 80| over 20 points) up to (1, 1): 1 would be a perfect forecast, 0 one no
+better than the naive. Without a GPU the same runs on the CPU; `--preset test` shows in a minute or two that it works.
+"""
+
+import argparse
+import datetime as dt
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hpo_lib import paths
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import load_spec
+from hpo_lib.families import get_family
+from hpo_lib.families.contract import family_names
+from hpo_lib.records.files import write_json
+from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring.evaluation import validation_baselines
+from hpo_lib.settings import PRESETS, Settings
+from hpo_lib.study.run import run_study
+from measurements.run import RESULTS, TWIN, machine
+
+PENALTY_SCALE = 20.0
+SHARE = 0.95
+"""Time to hypervolume: until the study holds this share of the hypervolume that it ends with."""
+
+
+def hypervolume(points: Sequence[tuple[float, float]]) -> float:
+    """Area between the points and (1, 1) that at least one of them dominates; both axes are minimised."""
+    area, height = 0.0, 1.0
+    for x, y in sorted(points):
+        if x < 1 and y < height:
+            area += (1 - x) * (height - max(y, 0.0))
+            height = max(y, 0.0)
+    return area
+
+
+def trace(trials: Sequence[TrialRecord], naive_mae: float) -> list[dict[str, float]]:
+    """Hypervolume after each finished trial, with the seconds of trials until then."""
+    seconds, points, found = 0.0, [], []
+    for trial in trials:
+        seconds += trial.seconds
+        if trial.state == "complete":
+            points.append((trial.mae / naive_mae, trial.picp_penalty / PENALTY_SCALE))
+        found.append({"trial": trial.number, "seconds": seconds, "hypervolume": hypervolume(points)})
+    return found
+
+
+def time_to_hypervolume(found: Sequence[dict[str, float]], share: float = SHARE) -> float:
+    """Seconds until ``share`` of the last hypervolume of a trace."""
+    goal = share * found[-1]["hypervolume"]
+    return next(point["seconds"] for point in found if point["hypervolume"] >= goal)
+
+
+def measure(model: str, dataset: Dataset, preset: str, trials: int, runs_dir: Path, seed: int) -> dict[str, Any]:
+    """One study of a family: its speed, its hypervolume over time, and the memory that it took on the GPU."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    settings = Settings.create(
+        model,
+        str(dataset.spec.path),
+        trials=trials,
+        job_id="benchmark",
+        seed=seed,
+        preset=preset,
+        runs_dir=str(runs_dir),
+    )
+    begun = time.perf_counter()
+    study = run_study(settings, dataset, progress=False)
+    seconds = time.perf_counter() - begun
+    found = trace(study.trials, validation_baselines(dataset)["naive_24h"]["mae"])
+    finished = [trial for trial in study.trials if trial.finished]
+    return {
+        "work": f"{model}: study of {trials} trials, preset {settings.budget_name}",
+        "trials_per_hour": 3600 * len(finished) / seconds,
+        "seconds": seconds,
+        "failed": sum(trial.state == "failed" for trial in finished),
+        "seconds_to_hypervolume": time_to_hypervolume(found),
+        "hypervolume": found[-1]["hypervolume"],
+        "trace": found,
+        "precision": get_family(model).budgets[settings.budget_name].precision,
+        "gpu_memory_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m measurements.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", default=str(TWIN), help="name or TOML; default: the simulated twin of centrum")
+    parser.add_argument("--data-dir", type=Path, default=paths.DATA_DIR)
+    parser.add_argument("--preset", choices=PRESETS, default="auto", help="a100 with CUDA, else laptop")
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--models", nargs="+", choices=family_names(), default=family_names())
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
+    given = parser.parse_args(arguments)
+    dataset = load_dataset(load_spec(given.dataset), given.data_dir)
+    provenance = code_provenance()
+    print(f"{dataset.path} ({dataset.source}) on {provenance['device']}")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for model in given.models:
+            found = measure(model, dataset, given.preset, given.trials, Path(folder), given.seed)
+            rows.append({"name": model, **found})
+            print(
+                f"{found['work']:50} {found['trials_per_hour']:8.1f} trials/h  {100 * SHARE:.0f} % of hypervolume "
+                f"{found['hypervolume']:.3f} after {found['seconds_to_hypervolume']:.0f} s, {found['failed']} failed",
+                flush=True,
+            )
+    write_json(
+        given.out,
+        {
+            "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "rows": rows,
+            "machine": machine(torch.get_num_threads()),
+            "data": data_provenance(dataset),
+            **provenance,
+        },
+    )
+    print(f"written: {given.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

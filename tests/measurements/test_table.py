@@ -1,0 +1,116 @@
+"""What the benchmark's table claims: ratios, spread, bars, and rows that failed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hpo_lib.records.trial import TrialRecord
+from measurements import run
+from measurements.gpu import hypervolume, time_to_hypervolume, trace
+from measurements.growth import grown
+from measurements.table import Bar, Measured, failed_row, line, row
+
+
+def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_runs() -> None:
+    # Pairs 10/1, 20/4, 60/10: medians of each side would give 20/4 = 5, too, but the spread is that of the pairs.
+    found = row("work", Measured((10.0, 20.0, 60.0), (1.0, 4.0, 10.0), "s"), Bar(6))
+    assert found["ratio"] == 6.0
+    assert found["spread"] == [5.0, 10.0]
+    assert (found["reference"], found["ours"]) == (20.0, 4.0)
+    assert found["met"] is True
+
+
+def test_when_rates_are_compared_then_more_is_better() -> None:
+    found = row("work", Measured((2.0, 4.0, 5.0), (10.0, 12.0, 40.0), "1/s", higher_is_better=True), Bar(5.5))
+    assert found["ratio"] == 5.0
+    assert found["spread"] == [3.0, 8.0]
+    assert found["met"] is False
+
+
+def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_hold() -> None:
+    assert row("work", Measured((), (0.3, 0.5, 0.4), "of steps"), Bar(0.4, at_least=False))["met"] is True
+    assert row("work", Measured((), (0.41,), "of steps"), Bar(0.4, at_least=False))["met"] is False
+    assert row("work", Measured((), (0.3,), "of steps", condition=False), Bar(0.4, at_least=False))["met"] is False
+
+
+def test_when_runs_are_not_paired_then_no_ratio_is_made_up() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        row("work", Measured((1.0, 2.0), (1.0,), "s"), None)
+
+
+def test_when_a_row_raises_then_it_is_printed_as_failed_and_the_others_go_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(context: run.Context) -> Measured:
+        raise RuntimeError("no such luck")
+
+    rows = [
+        run.Row("broken", "broken work", Bar(2), broken),
+        run.Row("fine", "fine work", Bar(2), lambda context: Measured((6.0,), (2.0,), "s")),
+    ]
+    found = run.measured_rows(rows, None)  # type: ignore[arg-type]
+    assert found[0]["error"] == "RuntimeError: no such luck"
+    assert found[0]["met"] is False
+    assert found[1]["ratio"] == 3.0
+    shown = capsys.readouterr().out
+    assert "broken work" in shown
+    assert "failed: RuntimeError: no such luck" in shown
+
+
+def test_when_the_table_is_run_then_json_and_exit_code_tell_of_the_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(context: run.Context) -> Measured:
+        raise RuntimeError("no such luck")
+
+    fine = run.Row("fine", "fine work", Bar(2), lambda context: Measured((6.0,), (2.0,), "s"))
+    monkeypatch.setattr(run, "ROWS", (fine, run.Row("broken", "broken work", None, broken)))
+    out = tmp_path / "results" / "latest.json"
+    assert run.main(["--out", str(out), "--only", "fine"]) == 0
+    content = json.loads(out.read_text(encoding="utf-8"))
+    assert [found["name"] for found in content["rows"]] == ["fine"]
+    assert content["machine"]["threads"] == 1
+    assert content["data"]["source"] == "simulated"
+    assert run.main(["--out", str(out)]) == 1
+
+
+def test_when_rows_are_named_then_each_has_a_name_of_its_own() -> None:
+    names = [r.name for r in run.ROWS]
+    assert len(names) == len(set(names))
+
+
+def test_when_a_row_failed_then_its_line_names_the_bar_it_did_not_reach() -> None:
+    assert line(failed_row("work", ValueError("x"), Bar(0.4, at_least=False))).endswith("(bar <= 0.4)")
+
+
+def test_when_costs_grow_then_the_family_that_grows_most_stands_for_all() -> None:
+    by_part = {"preparation": [1.0], "step": [1.0], "evaluation": [1.0]}
+    tame = {part: {"1": values, "10": values} for part, values in by_part.items()}
+    found = {
+        "windows": {
+            "A": {**tame, "trial": {"1": [1.0, 2.0, 1.0], "3": [9.0] * 3, "10": [4.0, 6.0, 5.0]}},
+            "B": {**tame, "trial": {"1": [1.0, 1.0, 1.0], "3": [9.0] * 3, "10": [2.0, 2.0, 3.0]}},
+        }
+    }
+    assert grown(found, "windows").ours == (4.0, 3.0, 5.0)
+
+
+def test_when_points_dominate_then_the_hypervolume_is_the_area_of_their_union() -> None:
+    assert hypervolume([]) == 0.0
+    assert hypervolume([(0.5, 0.5)]) == 0.25
+    # 0.5 x 0.5 and 0.2 x 0.9 overlap in 0.2 x 0.5; (0.6, 0.6) is dominated, (1.2, 0) lies outside.
+    assert hypervolume([(0.8, 0.1), (0.5, 0.5), (0.6, 0.6), (1.2, 0.0)]) == pytest.approx(0.25 + 0.18 - 0.1)
+
+
+def test_when_a_study_is_traced_then_failures_cost_time_and_give_no_hypervolume() -> None:
+    trials = [
+        TrialRecord(0, "complete", {}, mae=1.0, picp_penalty=10.0, seconds=5.0),
+        TrialRecord(1, "failed", {}, seconds=2.0),
+        TrialRecord(2, "complete", {}, mae=0.5, picp_penalty=0.0, seconds=4.0),
+    ]
+    found = trace(trials, naive_mae=2.0)
+    assert [point["hypervolume"] for point in found] == [0.25, 0.25, 0.75]
+    assert [point["seconds"] for point in found] == [5.0, 7.0, 11.0]
+    assert time_to_hypervolume(found) == 11.0
+    assert time_to_hypervolume(found, share=0.3) == 5.0

@@ -1,0 +1,95 @@
+"""Requests to stop, from the signal to the flag."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from hpo_lib import stop_requests
+
+ASK_THE_CHILD = """
+import subprocess, sys, time
+from hpo_lib import stop_requests
+with stop_requests.relaying():
+    child = subprocess.Popen([sys.executable, "-c", '''
+import time
+from hpo_lib import stop_requests
+print("ready", flush=True)
+while not (name := stop_requests.requested()):
+    time.sleep(0.02)
+print(name)
+'''])
+    sys.exit(child.wait())
+"""
+
+
+@pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)
+def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both_live_on(
+    number: signal.Signals, root: Path
+) -> None:
+    command = [sys.executable, "-c", ASK_THE_CHILD]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.stdout.read() == f"{number.name}\n"
+    assert process.returncode == 0
+    assert not list(Path("/tmp").glob(f"hpo-*/{number.name}"))
+
+
+@pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)
+def test_when_a_signal_reaches_a_listening_process_then_it_is_a_request_and_afterwards_it_is_not(
+    number: signal.Signals,
+) -> None:
+    before = signal.getsignal(number)
+    with stop_requests.listening():
+        stop_requests.check()
+        os.kill(os.getpid(), number)
+        assert stop_requests.requested() == number.name
+        with pytest.raises(stop_requests.StopRequested, match=number.name):
+            stop_requests.check()
+    assert signal.getsignal(number) == before
+    with stop_requests.listening():
+        assert stop_requests.requested() == "", "the request of an earlier study counts for this one"
+
+
+def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone() -> None:
+    before = [signal.getsignal(number) for number in stop_requests.SIGNALS]
+    seen: list[object] = []
+
+    def listen() -> None:
+        with stop_requests.listening():
+            seen.extend(signal.getsignal(number) for number in stop_requests.SIGNALS)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert seen == before
+
+
+SIGNAL_IN_THE_HANDLER = """
+import os, signal
+from pathlib import Path
+from hpo_lib import stop_requests
+
+rename, nested = Path.replace, []
+def replace(file, target):
+    if not nested:
+        nested.append(file)
+        os.kill(os.getpid(), signal.SIGTERM)  # as it comes when a cluster and the job's own process signal at once
+    return rename(file, target)
+Path.replace = replace
+with stop_requests.relaying():
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(stop_requests.requested(), len(nested))
+"""
+
+
+def test_when_a_second_signal_comes_while_the_first_is_handed_on_then_nothing_breaks(root: Path) -> None:
+    command = [sys.executable, "-c", SIGNAL_IN_THE_HANDLER]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "SIGTERM 1\n"), ended.stderr
