@@ -1,6 +1,10 @@
-"""Every file and folder name of the project. Nobody else joins paths."""
+"""Every file and folder name of the project, and the one way in which a file appears under its name: whole."""
 
+import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +45,36 @@ def checked_name(what: str, value: str) -> str:
             f"(it becomes part of file names); choose another {what}"
         )
     return value
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that gets its name when the block ends well, and is removed otherwise.
+
+    No reader ever sees half a file. File and folder are synced first, so a file that is there after a power cut is
+    whole. Missing folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        _sync(temporary)
+        os.replace(temporary, path)
+        with suppress(OSError):  # not every file system lets a folder be opened
+            _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def job_name(model: str, dataset: str) -> str:

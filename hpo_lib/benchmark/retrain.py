@@ -15,7 +15,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families import get_family
 from hpo_lib.families.contract import RECIPES, Family, Forecaster, Params
-from hpo_lib.paths import ModelPaths, best_params_files
+from hpo_lib.paths import ModelPaths, atomic, best_params_files
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
 from hpo_lib.records.result import load_result
@@ -219,10 +219,8 @@ def _store(
     rival: QuantileForecasts | None,
 ) -> None:
     """Write the model, its forecasts and its card; the card for programs comes last and makes the version complete."""
-    paths.version(version).mkdir(parents=True, exist_ok=True)
-    temporary = paths.weights(version).with_suffix(".tmp")
-    temporary.write_bytes(pickle.dumps(forecaster))
-    temporary.replace(paths.weights(version))
+    with atomic(paths.weights(version)) as temporary:
+        temporary.write_bytes(pickle.dumps(forecaster))
     write_predictions(paths.validation(version), forecaster.validation)
     data, code = data_provenance(dataset), code_provenance()
     forecasts = {"validation, this model": forecaster.validation}

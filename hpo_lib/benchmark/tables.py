@@ -10,7 +10,7 @@ import pandas as pd
 from hpo_lib.benchmark.store import Training, load_trainings
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import family_names
-from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.scoring import evaluation, metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
 from hpo_lib.scoring.calibration import Calibration, calibrate
@@ -205,7 +205,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_tables(paths: BenchmarkPaths, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
-    """Write each table as CSV under a temporary name, then rename it.
+    """Write each table as CSV.
 
     Returns:
         The files.
@@ -213,9 +213,7 @@ def write_tables(paths: BenchmarkPaths, tables: Mapping[str, pd.DataFrame]) -> l
     files = []
     for name, table in tables.items():
         file = paths.table(name)
-        temporary = file.with_name(f".{file.name}.tmp")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(temporary, index=False)
-        temporary.replace(file)
+        with atomic(file) as temporary:
+            table.to_csv(temporary, index=False)
         files.append(file)
     return files

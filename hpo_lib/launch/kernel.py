@@ -12,6 +12,7 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from papermill.iorw import LocalHandler
 
+from hpo_lib.paths import atomic
 from hpo_lib.stop_requests import SIGNALS
 
 
@@ -31,10 +32,9 @@ def _ignore() -> None:
 
 
 class WholeFiles(LocalHandler):  # type: ignore[misc]
-    """Writes the record under a temporary name and renames it: who reads it while it grows never sees half of it."""
+    """Writes the record atomically: a reader never sees half of it while it grows."""
 
     def write(self, buf: str, path: str) -> None:
         """Write the notebook ``buf`` to the absolute ``path``."""
-        temporary = Path(path).with_name(f".{Path(path).name}.tmp")
-        super().write(buf, str(temporary))
-        temporary.replace(path)
+        with atomic(Path(path)) as temporary:
+            super().write(buf, str(temporary))

@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.paths import RunPaths
+from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.optuna_trials import quiet_optuna
 from hpo_lib.scoring.objectives import OBJECTIVES
 
@@ -32,6 +32,5 @@ def write_optuna_figures(study: optuna.Study, paths: RunPaths, dataset: Dataset)
         for path, draw in figures:
             figure = draw()
             figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
-            temporary = path.with_name(f".{path.name}.{paths.worker}.tmp")  # workers end at the same moment
-            figure.write_html(temporary, include_plotlyjs=True)
-            temporary.replace(path)
+            with atomic(path) as temporary:
+                figure.write_html(temporary, include_plotlyjs=True)

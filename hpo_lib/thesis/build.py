@@ -157,13 +157,11 @@ def _as_file(figure: Figure, suffix: str) -> bytes:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename; a file that is the same already is left alone."""
+    """A file that is the same already is left alone."""
     if file.is_file() and file.read_bytes() == content:
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(file)
+    with paths.atomic(file) as temporary:
+        temporary.write_bytes(content)
 
 
 def _with_sidecar(files: Sequence[Path], shows: str, items: Iterable[Study | Benchmark]) -> Sequence[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hpo_lib.errors import InputError, choices
-from hpo_lib.paths import all_best_params_files, consolidated
+from hpo_lib.paths import all_best_params_files, atomic, consolidated
 from hpo_lib.records.result import load_result
 
 IMPROVEMENT_PERCENT = 5.0
@@ -192,16 +192,14 @@ def improvement_report(studies: Studies) -> list[str]:
 
 
 def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
-    """Write the table as parquet and CSV, each under a temporary name, then renamed."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write the table as parquet and CSV."""
     files = consolidated(out)
     for file in files:
-        temporary = file.with_name(f".{file.name}.tmp")
-        if file.suffix == ".csv":
-            studies.table.to_csv(temporary, index=False)
-        else:
-            studies.table.to_parquet(temporary, index=False)
-        temporary.replace(file)
+        with atomic(file) as temporary:
+            if file.suffix == ".csv":
+                studies.table.to_csv(temporary, index=False)
+            else:
+                studies.table.to_parquet(temporary, index=False)
     return files
 
 
