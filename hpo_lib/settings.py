@@ -1,11 +1,15 @@
-"""The settings of one study: frozen, strict, the same from the notebook, from papermill and from the command line."""
+"""The settings of one study. Each parameter is stated once, in the metadata of its field of `Settings`.
+
+The checks, the defaults, the options of the command line, the check of the notebooks and ``docs/parameters.md`` follow
+from these statements.
+"""
 
 import ast
 import datetime as dt
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,47 +23,103 @@ STORAGES = ("auto", "sqlite", "journal")
 DEFAULT_TRIALS = 50
 TEST_TRIALS = 3
 
+Check = Callable[[str, Any], Any]
+"""Takes a parameter's name and raw value, returns the checked value. papermill makes a number of ``-p x 12``."""
+
+
+def _wrong(name: str, value: Any, expected: str) -> InputError:
+    return InputError(f"parameter {name} is {value!r}, expected {expected}")
+
+
+def _folder(name: str, value: Any) -> str:
+    if not isinstance(value, str | Path):
+        raise _wrong(name, value, "a text")
+    return str(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if value == "":
+        raise _wrong(name, value, "a text")
+    return _folder(name, value)
+
+
+def _identifier(name: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str | None):
+        raise _wrong(name, value, f"a text; with papermill pass it as `-r {name} ...`, which keeps it as typed")
+    return "" if value is None else str(value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    words = {"true": True, "false": False}  # `papermill -p test true` passes the text 'true'
+    found = words.get(value.lower(), value) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise _wrong(name, value, "true or false")
+    return found
+
+
+def _at_least(minimum: int) -> Check:
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise _wrong(name, value, f"a whole number of at least {minimum}")
+        return int(value)
+
+    return check
+
+
+def _hours(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise _wrong(name, value, "a number of hours, 0 for no limit")
+    return float(value)
+
+
+def _one_of(allowed: Sequence[str]) -> Check:
+    def check(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise InputError(f"parameter {name} is {value!r}; {choices(value, allowed)}")
+        return str(value)
+
+    return check
+
+
+def _stated(default: Any, check: Check, explanation: str) -> Any:
+    """A field and the statement of its parameter; the default None means that it must be given."""
+    return field(metadata={"default": default, "check": check, "explanation": explanation})
+
 
 @dataclass(frozen=True)
 class Settings:
     """What one study is asked to do. Make it with `Settings.create`, which checks everything.
 
-    Attributes:
-        model: family name, e.g. ``NHITS_Q``.
-        dataset: registry name or path of a dataset TOML.
-        trials: finished trials that the study shall hold in the end, earlier runs of the id included.
-        job_id: names the study's files; a run under the same id continues the study.
-        seed: seeds the sampler and every training.
-        test: a few trials at the smallest budget, to see that everything works.
-        preset: training budget: ``test``, ``laptop``, ``a100``, or ``auto`` (a100 with CUDA, else laptop).
-        recipe: how windows are made: ``standard``, or ``plain`` as in the seed document; see `families.base.RECIPES`.
-        time_budget_hours: no trial starts that would probably end later; 0: no limit.
-        early_stopping: trials that fall behind are stopped before the end, see `hpo_lib.study.early_stopping`.
-        storage: ``sqlite`` (one worker), ``journal`` (a file that workers on several machines may share), a database
-            URL, or ``auto``: the one that the study was begun with, else journal for several workers, sqlite for one.
-        workers: processes that work on the study on this machine.
-        worker: number of this worker among those that were started under one job id, each on its machine, from 1 on.
-        policy: how the configuration is chosen from the Pareto front.
-        data_dir: folder below which the dataset's CSV lies.
-        runs_dir: folder below which the study's folder is made.
+    Below, each parameter is stated as a user gives it. The values here are resolved: ``trials`` is never 0, ``job_id``
+    and the folders are never empty, and ``storage`` is ``auto`` for a single worker only.
     """
 
-    model: str
-    dataset: str
-    trials: int
-    job_id: str
-    seed: int
-    test: bool
-    preset: str
-    recipe: str
-    time_budget_hours: float
-    early_stopping: bool
-    storage: str
-    workers: int
-    worker: int
-    policy: str
-    data_dir: Path
-    runs_dir: Path
+    model: str = _stated(None, _text, "NHITS_Q, TFT_Q or TIMESNET_Q")
+    dataset: str = _stated(None, _text, "a name from `hpo datasets`, such as heat, or the path of a dataset TOML")
+    trials: int = _stated(
+        0, _at_least(0), f"finished trials that the study ends with; 0: {DEFAULT_TRIALS}, or {TEST_TRIALS} with test"
+    )
+    job_id: str = _stated(
+        "", _identifier, "names the files, and the same id continues a study; empty: Slurm job id or local time"
+    )
+    seed: int = _stated(42, _at_least(0), "of the sampler and of every training")
+    test: bool = _stated(False, _flag, "a few trials at the smallest budget, to see that everything works")
+    preset: str = _stated(
+        "auto", _one_of(PRESETS), f"training budget: {', '.join(PRESETS)}; auto: a100 if there is a GPU, else laptop"
+    )
+    recipe: str = _stated(
+        "standard", _one_of(RECIPES), f"how windows are made: {', '.join(RECIPES)}; plain: as in the original HPO plan"
+    )
+    time_budget_hours: float = _stated(0.0, _hours, "no trial starts that would probably end later; 0: no limit")
+    early_stopping: bool = _stated(True, _flag, "end trials that fall behind the others before their budget is spent")
+    storage: str = _stated(
+        "auto", _text, f"{', '.join(STORAGES)} or a database URL; auto: as before, or journal for several workers"
+    )
+    workers: int = _stated(1, _at_least(1), "workers that share the trials: processes here, tasks of an array in Slurm")
+    worker: int = _stated(1, _at_least(1), "number of this worker, if several are started under one job id")
+    policy: str = _stated("calibrated", _one_of(POLICIES), f"choice from the Pareto front: {', '.join(POLICIES)}")
+    data_dir: Path = _stated("", _folder, "folder of the CSVs; empty: data/ of the project")  # noqa: RUF009
+    runs_dir: Path = _stated("", _folder, "folder of the records; empty: papermill_runs/ of the project")  # noqa: RUF009
 
     @classmethod
     def create(cls, model: str, dataset: str, **given: Any) -> "Settings":
@@ -68,38 +128,20 @@ class Settings:
         Raises:
             InputError: an unknown name, or a value of the wrong type or out of range.
         """
-        names = [field.name for field in fields(cls)]
-        for name in given:
-            if name not in names:
-                raise InputError(f"parameter {name!r} is unknown; {choices(name, names)}")
-        value = _Values({**_DEFAULTS, "model": model, "dataset": dataset, **given})
-        test = value.flag("test")
-        trials = value.whole("trials", minimum=0) or (TEST_TRIALS if test else DEFAULT_TRIALS)
-        workers, worker = value.whole("workers", minimum=1), value.whole("worker", minimum=1)
-        return cls(
-            model=value.text("model"),
-            dataset=value.text("dataset"),
-            trials=trials,
-            job_id=paths.checked_name("job_id", value.identifier("job_id") or default_job_id()),
-            seed=value.whole("seed", minimum=0),
-            test=test,
-            preset="test" if test else value.one_of("preset", PRESETS),
-            recipe=value.one_of("recipe", RECIPES),
-            time_budget_hours=value.hours("time_budget_hours"),
-            early_stopping=value.flag("early_stopping"),
-            storage=_checked_storage(value.text("storage"), workers, worker),
-            workers=workers,
-            worker=worker,
-            policy=value.one_of("policy", POLICIES),
-            data_dir=Path(value.text("data_dir", empty=True) or paths.DATA_DIR).expanduser(),
-            runs_dir=Path(value.text("runs_dir", empty=True) or paths.RUNS_DIR).expanduser(),
-        )
+        _reject_unknown(given, [parameter.name for parameter in PARAMETERS])
+        raw = {"model": model, "dataset": dataset, **given}
+        value = {p.name: p.check(p.name, raw.get(p.name, p.default)) for p in PARAMETERS}
+        value["trials"] = value["trials"] or (TEST_TRIALS if value["test"] else DEFAULT_TRIALS)
+        value["job_id"] = paths.checked_name("job_id", value["job_id"] or default_job_id())
+        value["preset"] = "test" if value["test"] else value["preset"]
+        value["storage"] = _checked_storage(value["storage"], value["workers"], value["worker"])
+        value["data_dir"] = Path(value["data_dir"] or paths.DATA_DIR).expanduser()
+        value["runs_dir"] = Path(value["runs_dir"] or paths.RUNS_DIR).expanduser()
+        return cls(**value)
 
     @classmethod
     def from_notebook(cls, shell: Any, only: str = "") -> "Settings":
-        """Settings from the parameters cell of the notebook that runs in ``shell`` (the value of ``get_ipython()``).
-
-        papermill only warns of an unknown ``-p`` name; here it is an error that names the nearest parameter.
+        """Settings from the parameters cell of the notebook that runs in ``shell``.
 
         Args:
             shell: the value of ``get_ipython()``.
@@ -108,25 +150,20 @@ class Settings:
         Raises:
             InputError: a parameter is unknown, missing, of the wrong type or out of range; another model than ``only``.
         """
-        settings = cls.from_namespace(shell.user_ns, shell.user_ns.get("In", []))
+        check_injected_parameters(shell)
+        namespace: Mapping[str, Any] = shell.user_ns
+        for parameter in PARAMETERS:
+            if parameter.name not in namespace:
+                raise InputError(
+                    f"parameter {parameter.name!r} is missing from the parameters cell; add it as in hpo_template.ipynb"
+                )
+        settings = cls.create(**{parameter.name: namespace[parameter.name] for parameter in PARAMETERS})
         if only and settings.model != only:
             raise InputError(
-                f"model is {settings.model!r}, but this notebook shows what {only} alone can show; "
-                f"run {paths.HPO_NOTEBOOK.name} or the notebook of that model"
+                f"model is {settings.model!r}, but this notebook shows {only}; run {paths.HPO_NOTEBOOK.name} or the "
+                "notebook of that model"
             )
         return settings
-
-    @classmethod
-    def from_namespace(cls, namespace: Mapping[str, Any], cells: Sequence[str]) -> "Settings":
-        """Settings from plain variables; ``cells`` are the sources run so far, among them what papermill injected."""
-        names = [field.name for field in fields(cls)]
-        _reject_unknown(cells, names)
-        for name in names:
-            if name not in namespace:
-                raise InputError(
-                    f"parameter {name!r} is missing from the parameters cell; add it as in hpo_template.ipynb"
-                )
-        return cls.create(**{name: namespace[name] for name in names})
 
     @property
     def budget_name(self) -> str:
@@ -141,23 +178,37 @@ class Settings:
         """The settings as notebook parameters: plain values that papermill can write into a cell."""
         return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
 
+    def as_words(self) -> list[str]:
+        """The command line that gives these settings again, without `PER_PROCESS`."""
+        words = []
+        for parameter in PARAMETERS:
+            value = getattr(self, parameter.name)
+            if parameter.name in PER_PROCESS or (parameter.kind is bool and value is parameter.default):
+                continue
+            option = parameter.name.replace("_", "-")
+            words += [f"--{'' if value else 'no-'}{option}"] if parameter.kind is bool else [f"--{option}", str(value)]
+        return words
 
-_DEFAULTS: dict[str, Any] = {
-    "trials": 0,
-    "job_id": "",
-    "seed": 42,
-    "test": False,
-    "preset": "auto",
-    "recipe": "standard",
-    "time_budget_hours": 0.0,
-    "early_stopping": True,
-    "storage": "auto",
-    "workers": 1,
-    "worker": 1,
-    "policy": "calibrated",
-    "data_dir": "",
-    "runs_dir": "",
-}
+
+PER_PROCESS = ("job_id", "time_budget_hours", "workers", "worker")
+"""Parameters in which the processes and jobs of one study differ."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a study as a user gives it; ``kind`` is str, int, float or bool."""
+
+    name: str
+    kind: type
+    default: Any
+    check: Check
+    explanation: str
+
+
+PARAMETERS = tuple(
+    Parameter(stated.name, str if stated.type is Path else stated.type, **stated.metadata)  # type: ignore[arg-type]
+    for stated in fields(Settings)
+)
 
 
 def default_job_id() -> str:
@@ -165,32 +216,36 @@ def default_job_id() -> str:
     return os.environ.get("SLURM_JOB_ID") or f"local-{dt.datetime.now():%Y%m%d-%H%M%S}"
 
 
-def reject_unknown(shell: Any, names: Sequence[str]) -> None:
-    """Raise InputError if papermill injected a parameter that the notebook does not have.
+def check_injected_parameters(shell: Any) -> None:
+    """Check what papermill injected: it only warns of a ``-p`` name that the parameters cell does not have.
 
     Args:
-        shell: the value of ``get_ipython()``.
-        names: the notebook's parameters.
+        shell: the value of ``get_ipython()``, whose ``In`` holds the cells run so far. papermill injects its cell below
+            the parameters cell and begins it with ``# Parameters``.
+
+    Raises:
+        InputError: a parameter is unknown.
     """
-    _reject_unknown(shell.user_ns.get("In", []), names)
+    known: list[str] = []
+    for source in shell.user_ns.get("In", []):
+        if source.startswith("# Parameters"):
+            _reject_unknown(_assigned_names(source), known)
+        known += _assigned_names(source)
 
 
-def _reject_unknown(cells: Sequence[str], names: Sequence[str]) -> None:
-    for name in injected_names(cells):
-        if name not in names:
-            raise InputError(f"parameter {name!r} is unknown; {choices(name, names)}")
+def _assigned_names(source: str) -> list[str]:
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a cell that failed, earlier in an interactive session
+        return []
+    targets = [getattr(statement, "targets", None) or [getattr(statement, "target", None)] for statement in body]
+    return [target.id for group in targets for target in group if isinstance(target, ast.Name)]
 
 
-def injected_names(cells: Sequence[str]) -> list[str]:
-    """Names assigned in cells that papermill injected (they begin with the comment ``# Parameters``)."""
-    names = []
-    for source in cells:
-        if not source.startswith("# Parameters"):
-            continue
-        for statement in ast.parse(source).body:
-            if isinstance(statement, ast.Assign):
-                names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
-    return names
+def _reject_unknown(given: Mapping[str, Any] | Sequence[str], known: Sequence[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise InputError(f"parameter {name!r} is unknown; {choices(name, known)}")
 
 
 _PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]+(?=@)|([?&]password=)[^&]+")
@@ -215,59 +270,3 @@ def _checked_storage(value: str, workers: int, worker: int) -> str:
             "that the workers share) or a PostgreSQL URL: leave storage at auto, or ask for one worker"
         )
     return "journal" if value == "auto" else value
-
-
-class _Values(dict[str, Any]):
-    """Typed access to raw parameters. papermill turns ``-p x 12`` into a number, whatever was meant."""
-
-    def _wrong(self, name: str, expected: str) -> InputError:
-        return InputError(f"parameter {name} is {self[name]!r}, expected {expected}")
-
-    def text(self, name: str, *, empty: bool = False) -> str:
-        value = self[name]
-        if isinstance(value, Path):
-            value = str(value)
-        if not isinstance(value, str) or not (value or empty):
-            raise self._wrong(name, "a text")
-        return value
-
-    def identifier(self, name: str) -> str:
-        value = self[name]
-        if value is None:
-            return ""
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            raise self._wrong(name, f"a text; with papermill pass it as `-r {name} ...`, which keeps it as typed")
-        return str(value)
-
-    def one_of(self, name: str, allowed: Sequence[str]) -> str:
-        if self[name] not in allowed:
-            raise InputError(f"parameter {name} is {self[name]!r}; {choices(self[name], allowed)}")
-        return str(self[name])
-
-    def flag(self, name: str) -> bool:
-        spelled = {"true": True, "false": False}  # `papermill -p test true` hands over the text 'true'
-        value = spelled.get(self[name].lower(), self[name]) if isinstance(self[name], str) else self[name]
-        if not isinstance(value, bool):
-            raise self._wrong(name, "true or false")
-        return value
-
-    def whole(self, name: str, minimum: int) -> int:
-        value = self[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise self._wrong(name, f"a whole number of at least {minimum}")
-        return int(value)
-
-    def hours(self, name: str) -> float:
-        value = self[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise self._wrong(name, "a number of hours, 0 for no limit")
-        return float(value)
-
-
-def as_words(given: Settings) -> list[str]:
-    """The command line that gives these settings again, all but ``job_id`` and ``time_budget_hours``."""
-    words = ["--model", given.model, "--dataset", given.dataset, "--trials", str(given.trials)]
-    words += ["--seed", str(given.seed), *(["--test"] if given.test else ["--preset", given.preset])]
-    words += ["--recipe", given.recipe, "--storage", given.storage, "--policy", given.policy]
-    words += [] if given.early_stopping else ["--no-early-stopping"]
-    return [*words, "--data-dir", str(given.data_dir), "--runs-dir", str(given.runs_dir)]

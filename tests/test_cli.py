@@ -12,7 +12,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from hpo_lib import paths
-from hpo_lib.cli import _parser, main
+from hpo_lib.cli.main import _parser, main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.paths import RunPaths

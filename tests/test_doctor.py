@@ -8,7 +8,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.data.spec import known_datasets
 from hpo_lib.errors import InputError
 from hpo_lib.launch import doctor
-from hpo_lib.launch.doctor import Finding, dataset_lines, examine
+from hpo_lib.launch.doctor import Finding, check_machine, dataset_lines
 from hpo_lib.records import provenance
 
 
@@ -28,7 +28,7 @@ def by_topic(findings: list[Finding]) -> dict[str, Finding]:
 
 
 def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_0(tmp_path, capsys) -> None:
-    findings = examine(tmp_path / "data", tmp_path / "runs")
+    findings = check_machine(tmp_path / "data", tmp_path / "runs")
     topics = ["hpo_lib", "packages", "device", *known_datasets(), "records", "slurm"]
     assert [finding.topic for finding in findings] == topics
     assert not [finding for finding in findings if finding.is_problem]
@@ -37,7 +37,7 @@ def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_when_a_package_is_missing_then_it_is_named_with_what_mends_it_and_the_command_ends_with_1(
+def test_when_a_package_is_missing_then_it_is_named_with_what_fixes_it_and_the_command_ends_with_1(
     monkeypatch, tmp_path, capsys
 ) -> None:
     def version(name: str) -> str:
@@ -46,7 +46,7 @@ def test_when_a_package_is_missing_then_it_is_named_with_what_mends_it_and_the_c
         return "1.0"
 
     monkeypatch.setattr(doctor, "version", version)
-    finding = by_topic(examine(tmp_path, tmp_path))["packages"]
+    finding = by_topic(check_machine(tmp_path, tmp_path))["packages"]
     assert finding.is_problem
     assert finding.text.startswith("missing: darts; run `")
     assert finding.text.endswith(" -m pip install -r requirements.lock`")
@@ -61,23 +61,23 @@ def test_when_the_project_itself_is_not_installed_then_that_is_a_finding_and_no_
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(doctor, "requires", requires)
-    finding = by_topic(examine(tmp_path, tmp_path))["packages"]
+    finding = by_topic(check_machine(tmp_path, tmp_path))["packages"]
     assert finding.is_problem
     assert finding.text.startswith("hpo_lib itself is not installed")
     assert finding.text.endswith(f" -m pip install --no-deps -e {paths.PROJECT_ROOT}`")
 
 
-def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_are_still_examined(
+def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_are_still_checked(
     monkeypatch, tmp_path, tiny_dataset
 ) -> None:
     def load(spec, data_dir):
         if spec.name == "heat":
-            raise InputError("heat.csv: line 7 is wrong; mend it")
+            raise InputError("heat.csv: line 7 is wrong; fix it")
         return tiny_dataset
 
     monkeypatch.setattr(doctor, "load_dataset", load)
-    findings = by_topic(examine(tmp_path, tmp_path))
-    assert (findings["heat"].text, findings["heat"].is_problem) == ("heat.csv: line 7 is wrong; mend it", True)
+    findings = by_topic(check_machine(tmp_path, tmp_path))
+    assert (findings["heat"].text, findings["heat"].is_problem) == ("heat.csv: line 7 is wrong; fix it", True)
     assert not findings["water_centrum"].is_problem
 
 
@@ -92,7 +92,7 @@ def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits
 
 def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    finding = by_topic(examine(tmp_path, tmp_path / "file" / "runs"))["records"]
+    finding = by_topic(check_machine(tmp_path, tmp_path / "file" / "runs"))["records"]
     assert (finding.is_problem, finding.text) == (
         True, f"{tmp_path}/file/runs cannot be written (Not a directory); set runs_dir"
     )  # fmt: skip
@@ -100,11 +100,11 @@ def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_name
 
 def test_when_the_machine_is_a_cluster_then_the_job_or_its_tool_is_named(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
-    assert by_topic(examine(tmp_path, tmp_path))["slurm"].text.startswith("no sbatch on this machine")
+    assert by_topic(check_machine(tmp_path, tmp_path))["slurm"].text.startswith("no sbatch on this machine")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert by_topic(examine(tmp_path, tmp_path))["slurm"].text == "/usr/bin/sbatch"
+    assert by_topic(check_machine(tmp_path, tmp_path))["slurm"].text == "/usr/bin/sbatch"
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    assert by_topic(examine(tmp_path, tmp_path))["slurm"].text == "inside job 4711"
+    assert by_topic(check_machine(tmp_path, tmp_path))["slurm"].text == "inside job 4711"
 
 
 # Provenance, which the doctor shows a part of

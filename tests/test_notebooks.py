@@ -5,9 +5,13 @@ import re
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 
+from hpo_lib.settings import PARAMETERS
+
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+FAMILY_NOTEBOOKS = [path for path in NOTEBOOKS if path.stem.endswith("_q")]
 MAX_CODE_LINES = 45
 ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/]|file:)")
 
@@ -61,16 +65,32 @@ def test_when_parameters_are_declared_then_each_is_typed_plainly_and_explained(c
         assert re.search(r"  # \S", line), line
 
 
-def test_when_a_parameter_is_misspelt_then_the_notebook_checks_it_against_the_ones_it_has(code) -> None:
-    names = [statement.target.id for statement in ast.parse(parameters(code).source).body]
-    calls = [node for node in parsed(code[1:2]) if isinstance(node, ast.Call)]
-    by_name = {ast.unparse(call.func): call for call in calls}
-    assert {"Settings.from_notebook", "reject_unknown"} & set(by_name), "the cell after the parameters checks nothing"
-    if "reject_unknown" in by_name:
-        assert ast.literal_eval(by_name["reject_unknown"].args[1]) == names
+def test_when_a_parameter_is_misspelt_then_the_cell_after_the_parameters_checks_it(code) -> None:
+    calls = {ast.unparse(node.func) for node in parsed(code[1:2]) if isinstance(node, ast.Call)}
+    assert {"Settings.from_notebook", "check_injected_parameters"} & calls
 
 
-FAMILY_NOTEBOOKS = [path for path in NOTEBOOKS if path.stem.endswith("_q")]
+STUDY = [parameter.name for parameter in PARAMETERS]
+SHARED = {"benchmark": ["dataset", "test", "preset", "recipe", "data_dir"], "data_preparation": ["dataset", "data_dir"]}
+
+
+@pytest.mark.parametrize("path", [*FAMILY_NOTEBOOKS, *(NOTEBOOKS[0].with_stem(s) for s in ("hpo_template", *SHARED))])
+def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings_state_them(path: Path) -> None:
+    found = papermill.inspect_notebook(str(path))
+    if path.stem not in SHARED:
+        assert list(found) == STUDY
+    model = path.stem.upper() if path in FAMILY_NOTEBOOKS else ""
+    for parameter in PARAMETERS:
+        if parameter.name not in SHARED.get(path.stem, STUDY):
+            continue
+        default, text = parameter.default, parameter.explanation
+        if parameter.name == "model" and model:
+            default, text = model, f"this notebook shows {model} and takes no other model"
+        elif default is None:
+            default = {"model": "NHITS_Q", "dataset": "heat"}[parameter.name]
+        own = found[parameter.name]
+        expected = (parameter.kind.__name__, default, text)
+        assert (own["inferred_type_name"], ast.literal_eval(own["default"]), own["help"]) == expected
 
 
 @pytest.mark.parametrize("path", FAMILY_NOTEBOOKS, ids=lambda path: path.name)
@@ -79,13 +99,11 @@ def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same
     template, own = (nbformat.read(file, as_version=4).cells for file in (path.with_name("hpo_template.ipynb"), path))
     model = path.stem.upper()
     expected = [cell.source for cell in template]
-    only = f'"{model}"  # this notebook shows what {model} alone can show, and takes no other'
-    expected[1] = re.sub('"NHITS_Q"  # .*', only, expected[1], count=1)
     expected[2] = expected[2].replace("get_ipython())", f'get_ipython(), only="{model}")')
     expected[2] = expected[2].replace("import study_figures", "import family_report, study_figures")
     found = [cell.source for cell in own]
     added = len(found) - len(expected)
-    assert found[1:12] == expected[1:12]
+    assert found[2:12] == expected[2:12]
     assert found[12 + added :] == expected[12:]
     assert added >= 2
 

@@ -1,13 +1,12 @@
-"""What settings become of parameters; what wrong ones say is in test_broken_parameters.py."""
+"""From parameters to settings; the errors for wrong ones are in test_broken_parameters.py."""
 
-import ast
 import dataclasses
+import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -17,23 +16,27 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from hpo_lib import paths
+from hpo_lib.cli.options import parameters_table
 from hpo_lib.errors import InputError
 from hpo_lib.families import contract
 from hpo_lib.records import trial
-from hpo_lib.settings import POLICIES, PRESETS, RECIPES, STORAGES, Settings, default_job_id, injected_names
+from hpo_lib.settings import (
+    PARAMETERS,
+    POLICIES,
+    PRESETS,
+    RECIPES,
+    STORAGES,
+    Settings,
+    check_injected_parameters,
+    default_job_id,
+)
 
-FIELDS = [field.name for field in dataclasses.fields(Settings)]
+NAMES = [parameter.name for parameter in PARAMETERS]
 
 
 @pytest.fixture(autouse=True)
 def no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-
-
-def parameters_cell() -> str:
-    cells = nbformat.read(paths.HPO_NOTEBOOK, as_version=4).cells
-    (source,) = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    return source
 
 
 def run_by_papermill(**parameters: Any) -> Settings:
@@ -114,12 +117,25 @@ def test_when_several_workers_leave_the_storage_open_then_it_is_a_journal(severa
     assert Settings.create("TFT_Q", "heat", storage=url, **several).storage == url
 
 
-def test_when_policies_are_named_then_settings_and_results_know_the_same_ones() -> None:
-    assert tuple(trial.POLICIES) == POLICIES
+def test_when_policies_and_recipes_are_named_then_the_registries_hold_the_same_ones() -> None:
+    assert (tuple(trial.POLICIES), tuple(contract.RECIPES)) == (POLICIES, RECIPES)
 
 
-def test_when_recipes_are_named_then_settings_and_families_know_the_same_ones() -> None:
-    assert tuple(contract.RECIPES) == RECIPES
+def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settings() -> None:
+    document = paths.PROJECT_ROOT / "docs" / "parameters.md"
+    head, _, table = document.read_text(encoding="utf-8").partition("| parameter |")
+    if os.environ.get("HPO_UPDATE_GOLDEN"):
+        document.write_text(head + parameters_table(), encoding="utf-8")
+    else:
+        assert f"| parameter |{table}" == parameters_table()
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"), [("preset", PRESETS), ("recipe", RECIPES), ("policy", POLICIES), ("storage", STORAGES)]
+)
+def test_when_a_parameter_has_choices_then_its_explanation_names_them_all(name: str, allowed: tuple[str, ...]) -> None:
+    explanation = PARAMETERS[NAMES.index(name)].explanation
+    assert [choice for choice in allowed if choice not in explanation] == []
 
 
 def test_when_settings_are_made_then_they_cannot_be_changed() -> None:
@@ -152,27 +168,32 @@ def test_when_papermill_passes_nothing_then_the_notebooks_defaults_are_those_of_
 def test_when_papermill_passes_a_misspelt_name_then_the_error_names_the_nearest_parameter() -> None:
     with pytest.raises(InputError) as caught:
         run_by_papermill(model="TFT_Q", trails=5)
-    assert str(caught.value) == f"parameter 'trails' is unknown; did you mean trials? Allowed: {', '.join(FIELDS)}"
+    assert str(caught.value) == f"parameter 'trails' is unknown; did you mean trials? Allowed: {', '.join(NAMES)}"
 
 
 def test_when_a_notebook_lacks_a_parameter_then_the_error_names_it() -> None:
-    namespace = {name: None for name in FIELDS if name != "policy"}
+    shell = SimpleNamespace(user_ns={name: None for name in NAMES if name != "policy"})
     with pytest.raises(InputError) as caught:
-        Settings.from_namespace(namespace, [])
+        Settings.from_notebook(shell)
     assert str(caught.value) == (
         "parameter 'policy' is missing from the parameters cell; add it as in hpo_template.ipynb"
     )
 
 
-def test_when_cells_are_run_then_only_what_papermill_injected_counts_as_a_parameter() -> None:
-    cells = [
-        "",
-        "# Parameters\nmodel = 'TFT_Q'\ntrials = 5\n",
-        "other = 1",
-        "x = '# Parameters'",
-        "for trails in []: 0",
-    ]
-    assert injected_names(cells) == ["model", "trials"]
+def test_when_a_family_notebook_is_given_another_model_then_the_error_names_both() -> None:
+    namespace = Settings.create("TFT_Q", "heat").parameters()
+    assert Settings.from_notebook(SimpleNamespace(user_ns=namespace), only="TFT_Q").model == "TFT_Q"
+    with pytest.raises(InputError, match=r"^model is 'TFT_Q', but this notebook shows NHITS_Q; run hpo_template.ipynb"):
+        Settings.from_notebook(SimpleNamespace(user_ns=namespace), only="NHITS_Q")
+
+
+def test_when_cells_were_run_then_what_papermill_injected_is_compared_with_the_cells_before_it() -> None:
+    before = ["", "a: str = 'x'  # first\nb: int = 0  # second", "broken ("]
+    for good in (["# Parameters\na = 'y'\n", "x = '# Parameters'"], [], ["c = 3", "# Parameters\nb = 1\nc = 2\n"]):
+        check_injected_parameters(SimpleNamespace(user_ns={"In": before + good}))
+    with pytest.raises(InputError) as caught:
+        check_injected_parameters(SimpleNamespace(user_ns={"In": [*before, "# Parameters\nb = 1\nc = 2\n", "c = 3"]}))
+    assert str(caught.value) == "parameter 'c' is unknown; Allowed: a, b"
 
 
 @hypothesis_settings(max_examples=25, deadline=None)
@@ -202,20 +223,3 @@ def test_when_settings_become_notebook_parameters_then_the_notebook_gets_the_sam
     settings = Settings.create(**parameters)
     assert Settings.create(**settings.parameters()) == settings
     assert run_by_papermill(**settings.parameters()) == settings
-
-
-# The parameters cell of the notebook
-
-
-def test_when_the_parameters_cell_is_read_then_it_has_every_field_in_order_typed_and_commented() -> None:
-    source = parameters_cell()
-    statements = ast.parse(source).body
-    assert all(isinstance(statement, ast.AnnAssign) for statement in statements)
-    assert [statement.target.id for statement in statements] == FIELDS
-    assert all(re.search(r"  # \S", line) for line in source.splitlines())
-
-
-def test_when_the_parameters_cell_is_read_then_every_choice_that_a_user_has_is_named_there() -> None:
-    lines = {line.partition(":")[0]: line for line in parameters_cell().splitlines()}
-    for name, allowed in (("preset", PRESETS), ("recipe", RECIPES), ("policy", POLICIES), ("storage", STORAGES)):
-        assert [choice for choice in allowed if choice not in lines[name]] == [], name

@@ -1,68 +1,55 @@
-"""Options that several commands share."""
+"""Options of study parameters, made from their statements in `hpo_lib.settings`, and the table that documents them."""
 
 import argparse
 from collections.abc import Callable
 from typing import Any
 
-from hpo_lib.settings import POLICIES, PRESETS, RECIPES, Settings
+from hpo_lib.settings import PARAMETERS, Parameter, Settings
 
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
+Command = Callable[[argparse.Namespace], int]
+Add = Callable[[str, Command, str, str], argparse.ArgumentParser]
 """Adds a command: its name, what it does, its line of help, an example."""
 
+FOLDERS = ("data_dir", "runs_dir")
+ALL = tuple(parameter.name for parameter in PARAMETERS)
 
-def add_study(parser: argparse.ArgumentParser) -> None:
-    """What a study is: model, dataset, and all that may be left at its default."""
-    parser.add_argument("--model", required=True, help="NHITS_Q, TFT_Q or TIMESNET_Q")
-    parser.add_argument("--dataset", required=True, help="a name from `hpo datasets` or the path of a dataset TOML")
-    parser.add_argument("--trials", type=int, default=0, help="finished trials in the end (default: 50, with --test 3)")
-    parser.add_argument("--seed", type=int, default=42, help="of the sampler and of every training (default: 42)")
-    parser.add_argument(
-        "--test", action="store_true", help="few trials at the smallest budget, to see that everything works"
-    )
-    parser.add_argument("--preset", default="auto", help=f"training budget: {', '.join(PRESETS)} (default: auto)")
-    parser.add_argument(
-        "--recipe", default="standard", help=f"how windows are made: {', '.join(RECIPES)} (default: standard)"
-    )
-    parser.add_argument(
-        "--no-early-stopping", dest="early_stopping", action="store_false",
-        help="train every trial to the end of its budget",
-    )  # fmt: skip
-    parser.add_argument(
-        "--storage", default="auto",
-        help="sqlite (one worker), journal, a database URL; auto, the default: as begun, else journal for several",
-    )  # fmt: skip
-    parser.add_argument(
-        "--policy", default="calibrated", help=f"choice from the front: {', '.join(POLICIES)} (default: calibrated)"
-    )
-    add_folders(parser)
+
+def add_parameters(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add the options of the parameters with these names."""
+    for parameter in PARAMETERS:
+        if parameter.name not in names:
+            continue
+        text, option = parameter.explanation, _option(parameter)
+        if parameter.kind is bool:
+            action = argparse.BooleanOptionalAction if parameter.default else "store_true"
+            parser.add_argument(option, action=action, default=parameter.default, help=text)
+        elif parameter.default is None:
+            parser.add_argument(option, required=True, help=text)
+        else:
+            text += f" (default: {parameter.default})" if parameter.default else ""
+            parser.add_argument(option, type=parameter.kind, default=parameter.default, help=text)
 
 
 def settings(arguments: argparse.Namespace, **more: Any) -> Settings:
-    """The settings that `add_study` and ``--job-id`` were given.
+    """The settings that the options of `add_parameters` were given.
 
     Raises:
         InputError: a value is wrong.
     """
-    names = (
-        "model", "dataset", "trials", "seed", "test", "preset", "recipe", "storage", "policy", "data_dir", "runs_dir",
-        "early_stopping", "job_id",
-    )  # fmt: skip
-    return Settings.create(**{name: getattr(arguments, name) for name in names}, **more)
+    return Settings.create(**{**{name: value for name, value in vars(arguments).items() if name in ALL}, **more})
 
 
-def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    """Where the CSVs are."""
-    parser.add_argument("--data-dir", default="", help="folder of the CSVs (default: data/ of the project)")
+def parameters_table() -> str:
+    """``docs/parameters.md``'s table of all parameters, in Markdown."""
+    lines = ["| parameter | type | default | `hpo run` | meaning |", "|---|---|---|---|---|"]
+    for parameter in PARAMETERS:
+        default = "required" if parameter.default is None else f"`{parameter.default!r}`"
+        option = f"--no-{_option(parameter)[2:]}" if parameter.default is True else _option(parameter)
+        lines.append(
+            f"| `{parameter.name}` | {parameter.kind.__name__} | {default} | `{option}` | {parameter.explanation} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
-def add_folders(parser: argparse.ArgumentParser) -> None:
-    """Where the CSVs and the records are."""
-    add_data_dir(parser)
-    add_runs_dir(parser)
-
-
-def add_runs_dir(parser: argparse.ArgumentParser) -> None:
-    """Where the records are."""
-    parser.add_argument(
-        "--runs-dir", default="", help="folder of the records (default: papermill_runs/ of the project)"
-    )
+def _option(parameter: Parameter) -> str:
+    return f"--{parameter.name.replace('_', '-')}"

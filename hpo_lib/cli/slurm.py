@@ -5,7 +5,6 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.cli import options
-from hpo_lib.settings import as_words
 
 
 def add_to(add: options.Add) -> None:
@@ -14,11 +13,7 @@ def add_to(add: options.Add) -> None:
         "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",
         "hpo submit --model NHITS_Q --dataset heat --trials 50 --workers 4",
     )  # fmt: skip
-    options.add_study(submit)
-    submit.add_argument("--job-id", default="", help="go on with the study of this id instead of beginning a new one")
-    submit.add_argument(
-        "--workers", type=int, default=1, help="tasks of a job array that share the study, each with its own GPU"
-    )
+    options.add_parameters(submit, *(set(options.ALL) - {"time_budget_hours", "worker"}))
     submit.add_argument("--site", default="", help=f"the site's file (default: {paths.SITE_FILE.name} in slurm/)")
     submit.add_argument("--dry-run", action="store_true", help="print the job's script and submit nothing")
 
@@ -26,19 +21,17 @@ def add_to(add: options.Add) -> None:
         "job", _job, "What a Slurm job runs: the study, and back into the queue while trials are missing.",
         "hpo job --model NHITS_Q --dataset heat --trials 50",
     )  # fmt: skip
-    options.add_study(job)
-    job.add_argument("--job-id", default="", help="names the files (default: id of the Slurm job or array)")
+    options.add_parameters(job, *(set(options.ALL) - {"time_budget_hours", "workers", "worker"}))
     job.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
     job.add_argument("--max-requeues", type=int, default=20, help="bound on requeues (default: 20)")
 
 
 def _submit(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.slurm_site import read_site
-    from hpo_lib.launch.slurm_submit import prepare
+    from hpo_lib.launch.slurm_submit import checked_submission
 
-    site = read_site(Path(arguments.site) if arguments.site else paths.SITE_FILE)
-    settings = options.settings(arguments, workers=arguments.workers)
-    submission = prepare(settings, site, continues=bool(arguments.job_id))
+    site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), options.settings(arguments)
+    submission = checked_submission(settings, site, continues=bool(arguments.job_id))
     if arguments.dry_run:
         print(submission.script, end="")
     else:
@@ -48,15 +41,14 @@ def _submit(arguments: argparse.Namespace) -> int:
 
 def _job(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.spec import load_spec
-    from hpo_lib.launch.slurm_job import Job, Rules, work
+    from hpo_lib.launch.slurm_job import RequeueRules, ThisJob, run_job
     from hpo_lib.paths import RunPaths
 
-    job = Job.of_environment()
-    arguments.job_id = arguments.job_id or job.study_id
-    settings = options.settings(arguments, worker=job.worker)
-    return work(
+    job = ThisJob.of_environment()
+    settings = options.settings(arguments, worker=job.worker, job_id=arguments.job_id or job.study_id)
+    return run_job(
         RunPaths(settings.runs_dir, settings.model, load_spec(settings.dataset).name, settings.job_id, job.worker),
-        [*as_words(settings), "--worker", str(job.worker), "--job-id", settings.job_id],
+        [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id],
         job,
-        Rules(settings.trials, arguments.signal_seconds, arguments.max_requeues),
+        RequeueRules(settings.trials, arguments.signal_seconds, arguments.max_requeues),
     )

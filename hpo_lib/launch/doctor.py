@@ -1,4 +1,4 @@
-"""What ``hpo doctor`` and ``hpo datasets`` report: what is there, what would fail, and how to mend it."""
+"""The reports of ``hpo doctor`` and ``hpo datasets``: what is there, what would fail, and how to fix it."""
 
 import os
 import platform
@@ -30,7 +30,7 @@ class Finding:
         return f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:12}  {self.text}"
 
 
-def examine(data_dir: Path, runs_dir: Path) -> list[Finding]:
+def check_machine(data_dir: Path, runs_dir: Path) -> list[Finding]:
     """Versions, packages, device, datasets, the folder of the records, Slurm."""
     return [
         Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"),
@@ -44,11 +44,7 @@ def examine(data_dir: Path, runs_dir: Path) -> list[Finding]:
 
 def dataset_lines(data_dir: Path) -> list[str]:
     """One line per dataset: name, where its data comes from, what it covers, its splits."""
-    lines = []
-    for name in known_datasets():
-        finding = _dataset(name, data_dir)
-        lines.append(f"{name:16}  {finding.text}")
-    return lines
+    return [f"{name:16}  {_dataset(name, data_dir).text}" for name in known_datasets()]
 
 
 def _dataset(name: str, data_dir: Path) -> Finding:
@@ -65,25 +61,26 @@ def _dataset(name: str, data_dir: Path) -> Finding:
 
 
 def _packages() -> Finding:
-    missing = []
+    pip = f"{sys.executable} -m pip install"
     try:
         requirements = requires("hpo_lib") or []
     except PackageNotFoundError:
-        mend = f"run `{sys.executable} -m pip install --no-deps -e {paths.PROJECT_ROOT}`"
-        text = f"hpo_lib itself is not installed, so notebooks find it in the project's own folder only; {mend}"
-        return Finding("packages", text, is_problem=True)
-    for requirement in requirements:
-        if "extra ==" in requirement:
-            continue
-        package = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]  # "darts[torch]<0.49,>=0.48", "numpy<3,>=2.4"
-        try:
-            version(package)
-        except PackageNotFoundError:
-            missing.append(package)
+        text = "hpo_lib itself is not installed, so notebooks find it in the project's own folder only"
+        return Finding("packages", f"{text}; run `{pip} --no-deps -e {paths.PROJECT_ROOT}`", is_problem=True)
+    needed = [text for text in requirements if "extra ==" not in text]
+    names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in needed]  # "darts[torch]<0.49,>=0.48"
+    missing = [name for name in names if not _is_installed(name)]
     if missing:
-        mend = f"run `{sys.executable} -m pip install -r requirements.lock`"
-        return Finding("packages", f"missing: {', '.join(missing)}; {mend}", is_problem=True)
+        text = f"missing: {', '.join(missing)}; run `{pip} -r requirements.lock`"
+        return Finding("packages", text, is_problem=True)
     return Finding("packages", ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _writable(runs_dir: Path) -> Finding:
@@ -100,7 +97,7 @@ def _writable(runs_dir: Path) -> Finding:
 
 
 def _slurm() -> Finding:
-    sbatch = shutil.which("sbatch")
-    if os.environ.get("SLURM_JOB_ID"):
-        return Finding("slurm", f"inside job {os.environ['SLURM_JOB_ID']}")
-    return Finding("slurm", sbatch or "no sbatch on this machine: studies run here, not as cluster jobs")
+    if job_id := os.environ.get("SLURM_JOB_ID"):
+        return Finding("slurm", f"inside job {job_id}")
+    absent = "no sbatch on this machine: studies run here, not as cluster jobs"
+    return Finding("slurm", shutil.which("sbatch") or absent)

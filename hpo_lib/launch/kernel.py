@@ -1,7 +1,7 @@
-"""What papermill lacks for records that are always complete: a kernel that outlives signals, and files that are whole.
+"""Two additions to papermill that keep records complete: a kernel that survives signals, and an atomic writer.
 
-A cluster that ends a job signals every process of it, some more than once. The study listens while it trains; before
-and after that, when the notebook loads data or draws figures, the kernel would die of the same signal.
+A cluster that ends a job signals every process of it, some more than once. While the study trains, it handles these
+signals; before and after that, when the notebook loads data or draws figures, they would kill the kernel.
 """
 
 import os
@@ -16,11 +16,11 @@ from hpo_lib.paths import atomic
 from hpo_lib.stop_requests import SIGNALS
 
 
-class SteadfastKernel(AsyncKernelManager):
-    """Starts a kernel that ignores the signals which papermill hands on to it anyway, see `interrupts.relaying`."""
+class SignalProofKernel(AsyncKernelManager):
+    """Starts a kernel that ignores signals; papermill passes requests to stop by file, see `stop_requests.relaying`."""
 
     async def start_kernel(self, **popen: Any) -> None:  # type: ignore[override]
-        """Start it; what is ignored as a program begins stays ignored until that sets a handler of its own."""
+        """Start it. A signal that is ignored at the start stays ignored until the program sets a handler of its own."""
         if os.name == "posix":
             popen["preexec_fn"] = _ignore
         await super().start_kernel(**popen)
@@ -31,8 +31,8 @@ def _ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-class WholeFiles(LocalHandler):  # type: ignore[misc]
-    """Writes the record atomically: a reader never sees half of it while it grows."""
+class AtomicFiles(LocalHandler):  # type: ignore[misc]
+    """Writes the growing record so that a reader never sees half of it."""
 
     def write(self, buf: str, path: str) -> None:
         """Write the notebook ``buf`` to the absolute ``path``."""

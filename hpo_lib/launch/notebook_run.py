@@ -1,4 +1,4 @@
-"""Headless execution of notebooks with papermill: parameters checked first, records named and never overwritten."""
+"""Run the study notebook through papermill: check parameters first, name records and never overwrite them."""
 
 import sys
 from pathlib import Path
@@ -15,11 +15,11 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.liveness import Presence
 
 
-def check(settings: Settings) -> RunPaths:
-    """Check model, dataset and data before anything is started or submitted, and say where the record will lie.
+def check_study(settings: Settings) -> RunPaths:
+    """Check model, dataset and data before anything is started or submitted, and name the study's files.
 
     Raises:
-        InputError: what the study itself would stop at.
+        InputError: the study itself would stop with the same error.
     """
     if settings.model not in family_names():
         raise unknown_family(settings.model)
@@ -29,7 +29,7 @@ def check(settings: Settings) -> RunPaths:
 
 
 def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Path:
-    """Execute the study notebook and keep it as the record; the record of an earlier attempt is kept beside it.
+    """Execute the study notebook as the record; the record of an earlier attempt is kept beside it.
 
     Returns:
         The executed notebook.
@@ -38,19 +38,19 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
         InputError, StudyError: as the study raises them; any other error in the notebook becomes a StudyError, and so
             does the death of its kernel.
     """
-    run = check(settings)
+    run = check_study(settings)
     import papermill  # slow, and not needed for settings that are wrong
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from papermill.iorw import papermill_io
 
-    from hpo_lib.launch.kernel import SteadfastKernel, WholeFiles
+    from hpo_lib.launch.kernel import AtomicFiles, SignalProofKernel
 
     run.folder.mkdir(parents=True, exist_ok=True)
-    with Presence(run, str(settings.worker)):  # of a worker that runs, the record stays where it is
+    with Presence(run, str(settings.worker)):  # raises if this worker runs already, whose record must stay in place
         _keep_earlier(run)
     record = str(run.notebook.resolve())
-    papermill_io.register(record, WholeFiles())
+    papermill_io.register(record, AtomicFiles())
     try:
         with stop_requests.relaying():
             papermill.execute_notebook(
@@ -61,27 +61,27 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
                 progress_bar=False,
-                kernel_manager_class=SteadfastKernel,
-                extra_arguments=["--log-level=CRITICAL"],  # its own port and an interrupt are no news to the user
+                kernel_manager_class=SignalProofKernel,
+                extra_arguments=["--log-level=CRITICAL"],  # its port and an interrupt do not interest the user
             )
     except PapermillExecutionError as error:
         raise _same_error(error.ename, error.evalue, run.notebook) from None
     except DeadKernelError:
         raise StudyError(
-            f"the notebook's kernel was killed, perhaps for want of memory, and {run.notebook} is incomplete; finished "
-            f"trials are kept, run again under job_id {settings.job_id!r} to go on"
+            f"the notebook's kernel was killed, perhaps for lack of memory, and {run.notebook} is incomplete; finished "
+            f"trials are kept, run again under job_id {settings.job_id!r} to continue"
         ) from None
     return run.notebook
 
 
 def _keep_earlier(run: RunPaths) -> None:
-    """Move the record of an earlier attempt aside under the next free attempt number."""
+    """Rename the record of an earlier attempt to the next free attempt number."""
     if not run.notebook.exists():
         return
     kept = run.attempt_notebook(len(attempts(run)))
     run.notebook.rename(kept)
     if not _is_complete(kept):
-        print(f"The attempt before this one was cut off; its incomplete record is kept as {kept}")
+        print(f"The previous attempt was cut off; its incomplete record is kept as {kept}")
 
 
 def _is_complete(record: Path) -> bool:

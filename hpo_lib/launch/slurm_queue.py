@@ -1,4 +1,4 @@
-"""Slurm's own programs: sbatch, scontrol, squeue and sacct, and what their answers mean."""
+"""Calls of Slurm's programs sbatch, scontrol, squeue and sacct, and the meaning of their answers."""
 
 import re
 import shutil
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from hpo_lib.errors import HpoError
 
-PATIENCE = 30.0
-"""Seconds to wait for one of Slurm's programs; sbatch itself tries for minutes where the queue is full."""
+ANSWER_SECONDS = 30.0
+"""Seconds to wait for one of Slurm's programs. If the queue is full, sbatch itself would retry for minutes."""
 
 
 class SlurmError(HpoError):
-    """Slurm is not there, does not answer, or refuses. The command line ends with exit code 1."""
+    """Slurm is missing, does not answer, or refuses. The command line ends with exit code 1."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as squeue or sacct shows it; ``state`` is Slurm's word, such as PENDING, RUNNING or TIMEOUT.
+    """A job in squeue or sacct; ``state`` is Slurm's word, such as PENDING, RUNNING or TIMEOUT.
 
     The tasks of an array are jobs of their own, with ids such as ``4711_2``.
     """
@@ -30,17 +30,17 @@ class Job:
 
     @property
     def study_id(self) -> str:
-        """The id that names the files of a study which this job or the array of this task began."""
+        """The id in the file names of the study that this job, or the array of this task, started."""
         return self.job_id.partition("_")[0]
 
 
 def task_id(array: str, task: str) -> str:
-    """How Slurm, and the name of a log, call one task of a job array."""
+    """The id of one task of a job array, also in the names of logs."""
     return f"{array}_{task}"
 
 
 def submit(script: str, folder: str) -> str:
-    """Hand a script to sbatch, from within ``folder``, and return the job's id.
+    """Submit a script with sbatch, from within ``folder``, and return the job's id.
 
     Raises:
         SlurmError: sbatch is missing or refuses; then nothing was submitted.
@@ -50,10 +50,10 @@ def submit(script: str, folder: str) -> str:
     except subprocess.TimeoutExpired as error:
         said = _said(error.stderr)
         if "temporarily unable" in said:
-            reason = f"sbatch found no place in the queue for {PATIENCE:.0f} s ({said})"
+            reason = f"sbatch found no place in the queue for {ANSWER_SECONDS:.0f} s ({said})"
             advice = "wait until jobs have ended and submit again"
         else:
-            reason = f"sbatch got no answer from Slurm for {PATIENCE:.0f} s ({said})"
+            reason = f"sbatch got no answer from Slurm for {ANSWER_SECONDS:.0f} s ({said})"
             advice = "see whether `sinfo` answers on this machine"
         raise SlurmError(f"{reason}, so nothing was submitted; {advice}") from None
     if answer.returncode:
@@ -81,14 +81,14 @@ def requeue(job_id: str) -> None:
 
 
 def state(job_id: str) -> str:
-    """The state of one job, such as RUNNING, or an empty text where Slurm does not know."""
+    """The state of one job, such as RUNNING, or an empty text if Slurm does not know it."""
     answer = _call("scontrol", "--oneliner", "show", "job", job_id)
     match = re.search(r"\bJobState=(\w+)", answer.stdout)
     return match[1] if match else ""
 
 
 def seconds_left(job_id: str) -> float | None:
-    """Seconds until the time limit of a running job, or None where there is no limit or no answer."""
+    """Seconds until the time limit of a running job, or None if there is no limit or no answer."""
     answer = _call("squeue", "--noheader", "--jobs", job_id, "--format", "%L")
     match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)", answer.stdout.strip())
     if not match:
@@ -98,10 +98,10 @@ def seconds_left(job_id: str) -> float | None:
 
 
 def jobs() -> list[Job]:
-    """The user's jobs that Slurm still remembers, by name ``hpo_...``; none where there is no Slurm.
+    """The user's jobs named ``hpo_...`` that Slurm still remembers; none without Slurm.
 
-    squeue is asked for all states: a job that is being signalled vanishes from a list that is filtered by state. What
-    it has forgotten comes from sacct, where the site keeps accounts.
+    squeue is asked for all states: a job that is being signalled vanishes from a list that is filtered by state. Older
+    jobs come from sacct, if the site keeps accounts.
     """
     found: dict[str, Job] = {}
     fields = "%i|%j|%T|%r|%k"
@@ -118,7 +118,7 @@ def jobs() -> list[Job]:
             continue
         for line in answer.stdout.splitlines() if not answer.returncode else []:
             job_id, name, word, reason, comment = (line.split("|") + [""] * 5)[:5]
-            if name.startswith("hpo_") and word and "[" not in job_id:  # waiting tasks: squeue names them singly
+            if name.startswith("hpo_") and word and "[" not in job_id:  # waiting tasks, which squeue lists one by one
                 found[job_id] = Job(job_id, name, word.split()[0], _meaning(reason), _meaning(comment))
     return list(found.values())
 
@@ -136,12 +136,12 @@ def _call(
             "`hpo run` to run the study here"
         )
     return subprocess.run(
-        [program, *arguments], input=stdin, cwd=folder, capture_output=True, text=True, timeout=PATIENCE
+        [program, *arguments], input=stdin, cwd=folder, capture_output=True, text=True, timeout=ANSWER_SECONDS
     )
 
 
 def _said(text: str | bytes | None) -> str:
-    """What a Slurm program said, in one line, without its own name."""
+    """A Slurm program's error output in one line, without the program's name."""
     lines = (text.decode(errors="replace") if isinstance(text, bytes) else text or "").splitlines()
     said = [re.sub(r"^\w+: (error: )?", "", line).strip() for line in lines]
     return "; ".join(dict.fromkeys(line for line in said if line)) or "no reason given"

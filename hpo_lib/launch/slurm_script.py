@@ -1,4 +1,4 @@
-"""The text of a job script: everything that the job needs, and nothing that a shell could misread."""
+"""The text of a job script, complete and quoted for the shell."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from hpo_lib.launch.slurm_site import Site
 from hpo_lib.settings import Settings
 
 TEST_COMMENT = "hpo-test"
-"""The Slurm comment of a job that only tests whether everything works."""
+"""The Slurm comment of a job that runs with ``test``."""
 
 
 def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[str], python: str) -> str:
-    """The batch script of one study; for several ``workers`` an array, each task of which is one of them.
+    """The batch script of one study; for several ``workers`` an array with one task per worker.
 
     Args:
         settings: the study's settings.
-        dataset: the dataset's name, which stands in names (the setting may be the path of a TOML).
-        site: the site's answers.
+        dataset: the dataset's name, for names of jobs and logs (the setting may be the path of a TOML).
+        site: the site's settings.
         command: arguments of ``hpo`` that run the study inside the job.
-        python: the interpreter where the site names no environment.
+        python: the interpreter if the site names no environment.
     """
     name = paths.job_name(settings.model, dataset)
     several = settings.workers > 1
@@ -54,7 +54,7 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
         f"cd {shlex.quote(str(paths.PROJECT_ROOT))}",
         *_environment(site),
         'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"',
-        f"exec {shlex.quote(python) if not _has_environment(site) else 'python'} -m hpo_lib {shlex.join(command)}",
+        f"exec {'python' if site.conda_env or site.venv else shlex.quote(python)} -m hpo_lib {shlex.join(command)}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -70,10 +70,6 @@ def _environment(site: Site) -> list[str]:
     return lines
 
 
-def _has_environment(site: Site) -> bool:
-    return bool(site.conda_env or site.venv)
-
-
 def _below_root(path: Path) -> str:
-    """Relative to where sbatch is called, so that neither blanks nor per cent signs of the root matter."""
+    """Relative to the folder in which sbatch is called, since blanks or % in the root would break an #SBATCH line."""
     return path.relative_to(paths.PROJECT_ROOT).as_posix()

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from hpo_lib import paths
 from hpo_lib.data.spec import load_spec
 from hpo_lib.launch import slurm_queue
-from hpo_lib.launch.notebook_run import check
+from hpo_lib.launch.notebook_run import check_study
 from hpo_lib.launch.slurm_script import job_script
 from hpo_lib.launch.slurm_site import Site
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import check_storage
-from hpo_lib.settings import Settings, as_words
+from hpo_lib.settings import Settings
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A study that is ready to be submitted: its script, and where its files will be."""
+    """A study that is ready to be submitted: its script and its files."""
 
     settings: Settings
     run: RunPaths
@@ -25,7 +25,7 @@ class Submission:
     continues: bool
 
     def submit(self) -> str:
-        """Submit the job and return what the user wants to know of it.
+        """Submit the job and return a report for the user: id, logs, record, commands to watch and stop it.
 
         Raises:
             SlurmError: Slurm is missing or refuses.
@@ -51,18 +51,18 @@ class Submission:
         )
 
 
-def prepare(settings: Settings, site: Site, *, continues: bool) -> Submission:
-    """Check model, dataset and data, and write the script.
+def checked_submission(settings: Settings, site: Site, *, continues: bool) -> Submission:
+    """Check model, dataset and data, and make the script.
 
     Args:
-        settings: the study; its ``job_id`` counts only where ``continues``.
-        site: the site's answers.
-        continues: go on with the study of that job id instead of beginning one under the new job's id.
+        settings: the study; its ``job_id`` counts only with ``continues``.
+        site: the site's settings.
+        continues: continue the study of that job id instead of starting one under the new job's id.
 
     Raises:
-        InputError: what the study itself would stop at.
+        InputError: the study itself would stop with the same error.
     """
-    run = check(settings)
+    run = check_study(settings)
     if continues:
         check_storage(settings.storage, run)
     settings = dataclasses.replace(
@@ -71,12 +71,12 @@ def prepare(settings: Settings, site: Site, *, continues: bool) -> Submission:
         data_dir=settings.data_dir.resolve(),
         runs_dir=settings.runs_dir.resolve(),
     )
-    command = ["job", *as_words(settings), *(["--job-id", settings.job_id] if continues else [])]
+    command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
     command += ["--signal-seconds", str(site.signal_seconds), "--max-requeues", str(site.max_requeues)]
     script = job_script(settings, run.dataset, site, command, sys.executable)
     return Submission(settings, run, script, continues)
 
 
 def _dataset(value: str) -> str:
-    """A name as it is; a path in full, since the job starts in another folder."""
+    """A registry name unchanged; a path made absolute, since the job starts in another folder."""
     return str(load_spec(value).path.resolve()) if value.endswith(".toml") or "/" in value else value

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo_lib.launch.slurm_job import Job, Rules, work
+from hpo_lib.launch.slurm_job import RequeueRules, ThisJob, run_job
 from hpo_lib.paths import RunPaths
 
 SCONTROL = """#!/bin/sh
@@ -50,7 +50,9 @@ def decide(
         program("scontrol", SCONTROL.format(log=shlex.quote(str(log)), state=state))
         program("squeue", f"#!/bin/sh\necho {left}\n")
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        code = work(run, [], Job("4711_2", "4711", 2, requeues), Rules(trials=3, signal_seconds=600, max_requeues=2))
+        code = run_job(
+            run, [], ThisJob("4711_2", "4711", 2, requeues), RequeueRules(trials=3, signal_seconds=600, max_requeues=2)
+        )
         requeued = "requeue 4711_2\n" in (log.read_text(encoding="utf-8") if log.exists() else "")
         return code, capfd.readouterr().out, requeued
 
@@ -69,12 +71,12 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide: Callable[..., tu
 @pytest.mark.parametrize(
     ("end", "finished", "why"),
     [
-        (KILLED, 1, "2 trials are missing, since its process was killed by SIGKILL"),
-        (KILLED, 0, "3 trials are missing, since its process was killed by SIGKILL"),
-        (KILLED, 3, "all trials are there, but not the whole record, since its process was killed by SIGKILL"),
-        ("exit 1", 2, "1 trials are missing, since its kernel was killed"),
-        ("exit 0", 2, "1 trials are missing, since its time budget is spent"),
-        ("kill -USR1 $PPID; sleep 0.3; exit 0", 2, "1 trials are missing, since it was asked to stop by SIGUSR1"),
+        (KILLED, 1, "2 trials are missing: its process was killed by SIGKILL"),
+        (KILLED, 0, "3 trials are missing: its process was killed by SIGKILL"),
+        (KILLED, 3, "all trials are there, but the record is incomplete: its process was killed by SIGKILL"),
+        ("exit 1", 2, "1 trials are missing: its kernel was killed"),
+        ("exit 0", 2, "1 trials are missing: its time budget is spent"),
+        ("kill -USR1 $PPID; sleep 0.3; exit 0", 2, "1 trials are missing: the study was asked to stop by SIGUSR1"),
     ],
 )
 def test_when_something_is_missing_that_another_attempt_can_bring_then_the_job_goes_back_into_the_queue(
@@ -88,7 +90,7 @@ def test_when_something_is_missing_that_another_attempt_can_bring_then_the_job_g
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"state": "CANCELLED"}, "the job was cancelled or requeued already, so that is left as it is"),
+        ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
         ({"requeues": 2}, "requeued 2 times already, which is MAX_REQUEUES"),
         ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
         ({"end": "exit 1", "before": 1, "left": "10:30"}, "no trial finished within the time limit"),

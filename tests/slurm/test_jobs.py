@@ -136,7 +136,7 @@ def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_th
     assert cluster.ask("scontrol", "update", job, "TimeLimit=01:00:00").returncode == 0
 
     assert one.ended_complete(2)["Restarts"] == "1"
-    assert "1 trials are missing, since it was asked to stop by SIGUSR1\nrequeue 1 of at most 9\n" in one.log
+    assert "1 trials are missing: the study was asked to stop by SIGUSR1\nrequeue 1 of at most 9\n" in one.log
     assert "attempt 2 of at most 10" in one.log
     first = read_record(one.files.attempt_notebook(1))
     assert first == Record(first.path, complete=True)

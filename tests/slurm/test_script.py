@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo_lib import paths
-from hpo_lib.cli import _parser, main, options
+from hpo_lib.cli import options
+from hpo_lib.cli.main import _parser, main
 from hpo_lib.errors import InputError
-from hpo_lib.launch.slurm_job import Job
+from hpo_lib.launch.slurm_job import ThisJob
 from hpo_lib.launch.slurm_script import job_script
 from hpo_lib.launch.slurm_site import Site, read_site
 from hpo_lib.paths import RunPaths
-from hpo_lib.settings import Settings, as_words
+from hpo_lib.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden"
 SITES = sorted(GOLDEN.glob("*.env"))
@@ -62,7 +63,7 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder: str, url: str) -> None:
     given = {"runs_dir": f"/{folder}", "data_dir": f"/data/{folder}", "storage": f"postgresql://{url}", "job_id": "x"}
     settings = Settings.create("NHITS_Q", f"/{folder}.toml", **given)
-    words = as_words(settings)
+    words = settings.as_words()
     head, command = job_script(settings, "heat", Site(), ["job", *words], "python").split("exec python -m hpo_lib job ")
     harmless = Settings.create("NHITS_Q", "heat", job_id="x")
     assert job_script(harmless, "heat", Site(), [], "python").startswith(head), "a parameter stands outside the command"
@@ -74,7 +75,7 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
 
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_when_settings_become_words_and_are_read_again_then_early_stopping_is_as_it_was(early_stopping: bool) -> None:
-    words = as_words(Settings.create("NHITS_Q", "heat", early_stopping=early_stopping, job_id="x"))
+    words = Settings.create("NHITS_Q", "heat", early_stopping=early_stopping, job_id="x").as_words()
     arguments = _parser().parse_args(["run", *words, "--job-id", "x"])
     assert options.settings(arguments).early_stopping is early_stopping
 
@@ -156,22 +157,22 @@ def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_say
 @pytest.mark.parametrize(
     ("environment", "job"),
     [
-        ({}, Job()),
-        ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, Job("4711", "4711", 1, 2)),
+        ({}, ThisJob()),
+        ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, ThisJob("4711", "4711", 1, 2)),
         (  # Slurm gives the last task of an array the array's own number, and every other one a new number
             {"SLURM_JOB_ID": "4714", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3"},
-            Job("4711_3", "4711", 3, 0),
+            ThisJob("4711_3", "4711", 3, 0),
         ),
     ],
 )
 def test_when_slurm_starts_a_job_then_it_knows_its_study_its_worker_and_how_slurm_calls_it(
-    environment: dict[str, str], job: Job, monkeypatch: pytest.MonkeyPatch
+    environment: dict[str, str], job: ThisJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Job.of_environment() == job
+    assert ThisJob.of_environment() == job
     assert job.is_task == (job.worker == 3)
 
 

@@ -1,0 +1,156 @@
+"""The commands that use stored studies: ``analyze``, ``consolidate``, ``figures``, ``benchmark``, ``retrain``."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from hpo_lib import paths
+from hpo_lib.cli import options
+
+
+def add_to(add: options.Add) -> None:
+    """Add the commands to a parser."""
+    command = add(
+        "analyze", _analyze, "What the studies found and cost, and whether it is better than the untuned defaults.",
+        "hpo analyze --dataset heat",
+    )  # fmt: skip
+    command.add_argument("--model", default="", help="studies of this model only")
+    command.add_argument(
+        "--dataset", default="", help="studies of this dataset only, by its name or the path of its TOML"
+    )
+    options.add_parameters(command, "runs_dir")
+
+    command = add(
+        "consolidate", _consolidate, "Write all studies into one table, as parquet and CSV.",
+        "hpo consolidate --out thesis_tables",
+    )  # fmt: skip
+    _add_out(command, "folder", paths.TABLES_DIR)
+    options.add_parameters(command, "runs_dir")
+
+    command = add(
+        "figures", _figures, "Draw every thesis figure, table and model card from the records; nothing is trained.",
+        "hpo figures --runs-dir papermill_runs --out thesis",
+    )  # fmt: skip
+    option = command.add_argument
+    option("--benchmark-dir", default="", help=f"folder of the benchmarks (default: {paths.BENCHMARK_DIR.name}/)")
+    option("--dataset", nargs="+", default=(), metavar="TOML", help="datasets that the registry does not know by name")
+    option("--out", default="", help="folder for figures/, thesis_tables/ and model_cards/ (default: the project's)")
+    options.add_parameters(command, *options.FOLDERS)
+
+    command = add(
+        "benchmark", _benchmark, "Train with chosen parameters, score every day of the test split, beside baselines.",
+        "hpo benchmark --dataset heat --models NHITS_Q TFT_Q --params both --seeds 3",
+    )  # fmt: skip
+    option = command.add_argument
+    option("--models", "--model", nargs="+", default=(), metavar="MODEL", help="families (default: all)")
+    option("--params", default="both", help="best (of the studies), default, both side by side, or a best_params JSON")
+    option("--seeds", type=int, default=3, help="trainings per row, whose quantiles are averaged (default: 3)")
+    option("--refit", action="store_true", help="train once more on training and validation split together")
+    option(
+        "--calibration", default="rolling",
+        help="none, split, rolling or levels, beside raw forecasts (default: rolling)",
+    )  # fmt: skip
+    option("--calibration-days", type=int, default=0, help="window of the rolling mode (default: 28)")
+    option("--per-hour", action="store_true", help="calibrate each hour ahead by itself")
+    option("--blend", choices=("equal", "weighted"), default="equal", help="weights: equal, or fitted on validation")
+    option("--chronos2", default="", metavar="DIR", help="folder of a pretrained Chronos-2: one more baseline")
+    _add_out(command, "folder for forecasts and tables", paths.BENCHMARK_DIR)
+    options.add_parameters(command, "dataset", "test", "preset", "recipe", *options.FOLDERS)
+
+    command = add(
+        "retrain", _retrain, "Train chosen parameters again on newer data; a better model is only replaced on request.",
+        "hpo retrain --model NHITS_Q --dataset heat",
+    )  # fmt: skip
+    option = command.add_argument
+    option("--params", default="", help="best_params JSON (default: those of the model in use, else the newest study)")
+    option("--replace", action="store_true", help="put it in use even if it is worse than the model in use")
+    _add_out(command, "folder of the trained models", paths.MODELS_DIR)
+    options.add_parameters(command, "model", "dataset", "seed", "test", "preset", "recipe", *options.FOLDERS)
+
+
+def _add_out(command: argparse.ArgumentParser, text: str, default: Path) -> None:
+    command.add_argument("--out", default="", help=f"{text} (default: {default.name}/ of the project)")
+
+
+def _print_all(lines: Iterable[object], before: str = "") -> None:
+    for line in lines:
+        print(f"{before}{line}")
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    from hpo_lib.thesis.analysis import analyse
+    from hpo_lib.thesis.studies_table import SHOWN, SUMMARIES, improvement_report, summary
+
+    found = analyse(arguments.runs_dir, arguments.model, arguments.dataset)
+    _print_all(found.studies.notes, "note: ")
+    tables = [found.studies.table[SHOWN], *(summary(found.studies, by).reset_index() for by in SUMMARIES)]
+    for title, table in zip(("Studies", "By model", "By dataset"), tables, strict=True):
+        print(f"{title}:")
+        print(table.to_string(index=False, na_rep="-", float_format="{:.5g}".format))
+    print("Validation scores. At least 5 % lower MAE than the defaults and PICP 75 to 85 for two models of a dataset:")
+    _print_all(improvement_report(found.studies), "  ")
+    print("Chosen values at an end of their search space, of the newest study of each model and dataset:")
+    _print_all(found.boundaries(), "  ")
+    _print_all(found.evidence.notes, "  note: ")
+    return 0
+
+
+def _consolidate(arguments: argparse.Namespace) -> int:
+    from hpo_lib.thesis.studies_table import load_studies, write_studies
+
+    studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
+    _print_all(studies.notes, "note: ")
+    for file in write_studies(studies, Path(arguments.out or paths.TABLES_DIR).expanduser()):
+        print(f"wrote {file} ({len(studies.table)} studies)")
+    return 0
+
+
+def _figures(arguments: argparse.Namespace) -> int:
+    from hpo_lib.thesis.make import make_all
+
+    written, notes = make_all(
+        runs_dir=arguments.runs_dir, benchmark_dir=arguments.benchmark_dir, data_dir=arguments.data_dir,
+        datasets=arguments.dataset, out=arguments.out, say=print,
+    )  # fmt: skip
+    _print_all(notes, "note: ")
+    for folder in sorted({file.parent for file in written}, key=str):
+        print(f"{folder}: {sum(file.parent == folder for file in written)} files")
+    return 0
+
+
+def _benchmark(arguments: argparse.Namespace) -> int:
+    from hpo_lib.benchmark.tables import make_tables, shown, write_tables
+    from hpo_lib.benchmark.train import make_plan, run_benchmark
+    from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
+    from hpo_lib.views.study_tables import banner
+
+    # A wrong mode stops here, before the trainings.
+    calibration = Calibration(arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour)
+    names = (
+        "dataset", "models", "params", "preset", "recipe", "test", "seeds", "refit", "data_dir", "runs_dir", "out",
+        "chronos2",
+    )  # fmt: skip
+    plan = make_plan(**{name: getattr(arguments, name) for name in names})
+    print(banner(plan.dataset))
+    try:
+        run_benchmark(plan)
+    except KeyboardInterrupt:
+        print("hpo: interrupted; finished trainings are kept, the same command goes on", file=sys.stderr)
+        return 1
+    tables = make_tables(plan.paths, plan.dataset, calibration, fit_blend_weights=arguments.blend == "weighted")
+    days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
+    print(f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, {plan.paths.setting}")
+    print(shown(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
+    _print_all(write_tables(plan.paths, tables), "wrote ")
+    return 0
+
+
+def _retrain(arguments: argparse.Namespace) -> int:
+    from hpo_lib.benchmark.retrain import retrain
+
+    models_dir = Path(arguments.out or paths.MODELS_DIR).expanduser()
+    found = retrain(options.settings(arguments), models_dir, params=arguments.params, replace=arguments.replace)
+    print(f"in use: {found.paths.version(found.version)}")
+    print(f"card: {found.paths.card(found.version)}")
+    return 0
