@@ -1,44 +1,61 @@
-"""``slurm/site.env``: everything in which one cluster differs from another."""
+"""``slurm/site.env``: all settings that differ between clusters."""
 
-import re
-from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo_lib.errors import InputError, choices
 
-_WORD = re.compile(r"[A-Za-z0-9_.:,@%+=/\[\]-]*")
-_TIME = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
+# A description says in an error sentence what was expected.
+_Word = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_.:,@%+=/\[\]-]*$", description="one word of letters, digits and _.:,@%+=/[]-"),
+]
+_Size = Annotated[str, Field(pattern=r"(?i)^([0-9]+[KMGTP]?B?)?$", description="a number and a unit, such as 64G")]
+_Count = Annotated[str, Field(pattern=r"^([1-9][0-9]*)?$", description="a whole number")]
+_Time = Annotated[
+    str,
+    Field(
+        pattern=r"^([0-9]+-([01]?[0-9]|2[0-3])|[0-9]+):[0-5][0-9]:[0-5][0-9]$",
+        description="hours:minutes:seconds, such as 12:00:00, or 2-00:00:00 for two days",
+    ),
+]
+_Whole = Annotated[int, Field(ge=0, description="a whole number")]
 
 
-@dataclass(frozen=True)
-class Site:
-    """The site's answers, as the comments of ``slurm/site.env`` explain them. Empty: Slurm is told nothing."""
+class Site(BaseModel):
+    """The site's settings, as the comments of ``slurm/site.env`` explain them. Empty: Slurm is told nothing.
 
-    partition: str = "a100"
-    gres: str = "gpu:a100:1"
-    cpus_per_task: str = "8"
-    mem: str = "64G"
-    time: str = "12:00:00"
-    account: str = ""
-    qos: str = ""
-    constraint: str = ""
-    exclude: str = ""
-    reservation: str = ""
+    SETUP is shell code, MODULES is a list, and folders may hold blanks: the job's script quotes these.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    partition: _Word = "a100"
+    gres: _Word = "gpu:a100:1"
+    cpus_per_task: _Count = "8"
+    mem: _Size = "64G"
+    time: _Time = "12:00:00"
+    account: _Word = ""
+    qos: _Word = ""
+    constraint: _Word = ""
+    exclude: _Word = ""
+    reservation: _Word = ""
     modules: str = ""
     conda: str = ""
-    conda_env: str = ""
+    conda_env: _Word = ""
     venv: str = ""
     setup: str = ""
-    signal_seconds: int = 600
-    max_requeues: int = 20
+    signal_seconds: _Whole = 600
+    max_requeues: _Whole = 20
 
     @property
-    def limit_hours(self) -> float:
-        """The time limit of a job, in hours."""
-        match = _TIME.fullmatch(self.time)
-        assert match is not None, "checked when the file was read"
-        days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
-        return days * 24 + hours + minutes / 60 + seconds / 3600
+    def limit_seconds(self) -> int:
+        """The time limit of a job."""
+        days, _, rest = self.time.rpartition("-")
+        hours, minutes, seconds = map(int, rest.split(":"))
+        return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def read_site(path: Path) -> Site:
@@ -51,43 +68,31 @@ def read_site(path: Path) -> Site:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a site file with --site") from None
-    names = {field.name.upper(): field for field in fields(Site)}
-    given: dict[str, str | int] = {}
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
+    names = [name.upper() for name in Site.model_fields]
+    given: dict[str, str] = {}
+    where: dict[str, str] = {}
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line.startswith("#"):
             continue
-        key, equals, value = text.partition("=")
-        where = f"{path}: line {number}: {key}"
+        key, equals, value = (part.strip() for part in line.partition("="))
         if not equals or key not in names:
-            raise InputError(f"{path}: line {number} is {text!r}, expected KEY=value; {choices(key, names)}")
+            raise InputError(f"{path}: line {number} is {line!r}, expected KEY=value; {choices(key, names)}")
         if key.lower() in given:
-            raise InputError(f"{where} is given twice; keep one of the lines")
-        given[key.lower()] = _value(where, names[key].type is int, key, value)
-    site = Site(**given)  # type: ignore[arg-type]
-    if not _TIME.fullmatch(site.time):
-        raise InputError(
-            f"{path}: TIME is {site.time!r}, expected hours:minutes:seconds, such as 12:00:00 or 2-00:00:00"
-        )
-    if site.limit_hours * 3600 <= site.signal_seconds:
+            raise InputError(f"{path}: line {number}: {key} is given twice; keep one of the lines")
+        where[key.lower()] = f"{path}: line {number}: {key}"
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        elif "#" in value:
+            raise InputError(f"{where[key.lower()]} is {value!r}; a comment needs a line of its own")
+        given[key.lower()] = value
+    try:
+        site = Site.model_validate(given)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise InputError(f"{where[name]} is {given[name]!r}, expected {Site.model_fields[name].description}") from None
+    if site.limit_seconds <= site.signal_seconds:
         raise InputError(
             f"{path}: TIME={site.time} is not longer than SIGNAL_SECONDS={site.signal_seconds}, so that a job would be "
             "asked to stop as it starts; raise TIME or lower SIGNAL_SECONDS"
         )
     return site
-
-
-def _value(where: str, whole: bool, key: str, raw: str) -> str | int:
-    value = raw.strip()
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        value = value[1:-1]
-    elif "#" in value:
-        raise InputError(f"{where} is {value!r}; a comment needs a line of its own")
-    if whole:
-        if not value.isdecimal():
-            raise InputError(f"{where} is {value!r}, expected a whole number")
-        return int(value)
-    # SETUP is shell by its purpose, MODULES is a list, and folders may hold blanks: these are quoted in the script.
-    if key not in ("SETUP", "MODULES", "CONDA", "VENV") and not _WORD.fullmatch(value):
-        raise InputError(f"{where} is {value!r}, expected one word of letters, digits and _ . : , @ % + = / [ ] -")
-    return value

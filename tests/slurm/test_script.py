@@ -199,7 +199,12 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(
         ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
         ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
         ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a whole number"),
-        ("TIME=12:00", "TIME is '12:00', expected hours:minutes:seconds"),  # to Slurm these are minutes
+        ("TIME=12:00", "line 1: TIME is '12:00', expected hours:minutes:seconds"),  # to Slurm these are minutes
+        ("TIME=9-99:99:99", "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds"),
+        ("TIME=2-24:00:00", "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds"),
+        ("MEM=lots", "line 1: MEM is 'lots', expected a number and a unit, such as 64G"),
+        ("CPUS_PER_TASK=many", "line 1: CPUS_PER_TASK is 'many', expected a whole number"),
+        ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected a whole number"),
         ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
     ],
 )
@@ -216,4 +221,4 @@ def test_when_the_projects_own_site_file_is_read_then_it_holds_every_key_at_its_
     keys = {
         line.split("=")[0] for line in paths.SITE_FILE.read_text(encoding="utf-8").splitlines() if line[:1].isupper()
     }
-    assert keys == {name.upper() for name in Site.__dataclass_fields__}
+    assert keys == {name.upper() for name in Site.model_fields}
