@@ -1,63 +1,63 @@
-# One environment in .venv, made from the pins; a second call of any target installs nothing anew.
+# One environment in .venv, made from the pins; a second call of any target installs nothing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo lab figures test test-slow test-browser test-slurm test-postgres test-latex test-all bench examples lint install lock clean
 
 PYTHON ?= python3
-# Parallel workers of the fast suite. Each has one thread: more threads than cores are slower than none at all.
+# Parallel workers of the tests, with one thread each: more threads than cores slow each other down.
 WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-help: ## this list
+help: ## show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
 
-demo: $(STAMP) ## one small study on the simulated heat data, and where its record lies (minutes)
+demo: $(STAMP) ## run one small study on the simulated heat data and name its record (minutes)
 	$(BIN)/hpo run --model NHITS_Q --dataset heat --test
 	@echo "The record: $$(ls -t papermill_runs/NHITS_Q_heat/hpo_*.ipynb | head -n 1)"
 
-lab: $(STAMP) ## JupyterLab with the notebooks
+lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
-figures: $(STAMP) ## every thesis figure, table and model card from the records (without own ones from the examples)
+figures: $(STAMP) ## draw every thesis figure, table and model card from your records, else from the examples
 	$(BIN)/hpo figures
 
-test: $(STAMP) ## the fast tests
+test: $(STAMP) ## run the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-test-slow: $(STAMP) ## the slow tests: real trainings and real processes
+test-slow: $(STAMP) ## run the slow tests: real trainings and real processes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --ignore tests/slurm --ignore tests/browser
 
-test-browser: $(STAMP) ## notebooks in a real JupyterLab (Debian: chromium); screenshots in tests/browser/screenshots
+test-browser: $(STAMP) ## run notebooks in a real JupyterLab (Debian: chromium); screenshots in tests/browser/screenshots
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/browser
 
-test-slurm: $(STAMP) ## studies as jobs of a real Slurm of one node (as root; Debian: munge slurm-client slurmctld slurmd)
+test-slurm: $(STAMP) ## run studies as jobs of a real one-node Slurm (as root; Debian: munge slurm-client slurmctld slurmd)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --dist loadgroup tests/slurm
 
-test-postgres: $(STAMP) ## the slow tests that need PostgreSQL (Debian: postgresql)
+test-postgres: $(STAMP) ## run the slow tests that need PostgreSQL (Debian: postgresql)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k postgres tests/study
 
-test-latex: $(STAMP) ## the thesis tables in a real LaTeX (Debian: texlive-latex-recommended)
+test-latex: $(STAMP) ## compile the thesis tables in a real LaTeX (Debian: texlive-latex-recommended)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k latex tests/thesis
 
-test-all: test test-slow test-browser test-slurm ## all of them
+test-all: test test-slow test-browser test-slurm ## run all of these
 
 # On real data: make bench DATA_DIR=... DATASET=datasets/development/water_centrum.toml
 DATA_DIR ?= data
 DATASET ?= measurements/centrum_twin.toml
-bench: $(STAMP) ## speed beside a reference, as a table and measurements/results/latest.json (on simulated data; minutes)
+bench: $(STAMP) ## measure speed against a reference, on simulated data (minutes); writes measurements/results/latest.json
 	OMP_NUM_THREADS=1 $(BIN)/python -m measurements.run --dataset $(DATASET) --data-dir $(DATA_DIR)
 
-examples: $(STAMP) ## the example set anew: nine small studies and their benchmarks on simulated data (about half an hour)
+examples: $(STAMP) ## make the example set again: nine small studies and their benchmarks, simulated (about half an hour)
 	$(BIN)/python examples/regenerate.py
 
-lint: $(STAMP) ## ruff, its formatter in check mode, and mypy
+lint: $(STAMP) ## run ruff, its formatter in check mode, and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-install: $(STAMP) ## .venv from requirements.lock, unless it is up to date
+install: $(STAMP) ## make .venv from requirements.lock, unless it is up to date
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
@@ -68,9 +68,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Resolves for the oldest supported Python without installing anything, and keeps the header of the present lock. The CUDA
-# packages are left to torch, which pins them itself where they are wanted.
-lock: ## requirements.lock anew from the ranges in pyproject.toml (a minute or two)
+# Resolves for the oldest supported Python, installs nothing, and keeps the header of the lock. torch pins its CUDA packages itself.
+lock: ## resolve the ranges of pyproject.toml into requirements.lock (a minute or two)
 	@set -euo pipefail; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
 	$(PYTHON) -m venv "$$work/venv"; \
 	"$$work/venv/bin/python" -m pip install --quiet --dry-run --ignore-installed --report "$$work/report.json" \

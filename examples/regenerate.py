@@ -1,6 +1,6 @@
-"""The example set anew: nine small studies on the simulated twins and their benchmarks (about 20 minutes on two cores).
+"""Make the example set again: nine small studies on the simulated twins and their benchmarks (about half an hour).
 
-Run with `make examples`. Everything is made under build/, stripped of what is heavy or names a machine, and moved here.
+Run with `make examples`. Builds everything under build/, removes what is heavy or names a machine, moves the rest here.
 """
 
 import base64
@@ -23,8 +23,8 @@ LIMIT_MB = 15
 
 
 def hpo(*words: str) -> None:
-    """One command of the project, on the folders of the example set."""
-    # The data folder holds no CSV, so that everybody gets the simulated twins, whatever lies in data/.
+    """Run one command of the project on the folders of the example set."""
+    # This data folder holds no CSV, so everybody gets the simulated twins, whatever data/ holds.
     folders = ["--data-dir", "examples", "--runs-dir", "build/examples/papermill_runs"]
     command = [sys.executable, "-m", "hpo_lib", *words, *folders]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT_ROOT)}
@@ -32,7 +32,7 @@ def hpo(*words: str) -> None:
 
 
 def strip_notebook(file: Path) -> None:
-    """Pictures with 64 colours, a third of their size; no widget states."""
+    """Reduce pictures to 64 colours, a third of their size, and remove widget states."""
     notebook = json.loads(file.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
@@ -47,8 +47,8 @@ def strip_notebook(file: Path) -> None:
 
 
 def strip() -> None:
-    """Remove what is heavy or names this machine, and make sure that the rest is small enough."""
-    for file in BUILD.rglob("*.html"):  # 5 MB each, and drawn from the storage by `hpo run` again
+    """Remove what is heavy or names this machine; fail if the rest is too large."""
+    for file in BUILD.rglob("*.html"):  # 5 MB each; `hpo run` draws them from the storage
         file.unlink()
     for folder in BUILD.rglob(".workers_*"):
         shutil.rmtree(folder)

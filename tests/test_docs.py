@@ -1,5 +1,6 @@
-"""What the documents promise: links lead somewhere, commands parse, targets and code exist."""
+"""Documents keep their promises: links lead somewhere, commands parse, targets and code exist."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -19,7 +20,7 @@ DOCUMENTS = sorted(
 )
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?:!?\[[^\]]*\]\(|<img src=\")([^)\s\"]+)")
 
 
 def prose(file: Path) -> str:
@@ -74,12 +75,10 @@ def test_when_a_document_names_a_file_of_the_project_in_backticks_then_it_is_the
 @pytest.mark.parametrize(("document", "line"), every("hpo"), ids=lambda value: value[:60])
 def test_when_a_document_shows_a_command_then_the_real_parser_takes_it(document: str, line: str) -> None:
     words = shlex.split(re.sub(r"\[[^\]]*\]", "", re.sub(r"<[^>]*>", "X", line.replace("...", ""))))[1:]
-    if not words:
+    if words in ([], ["--help"]):
         return
     parser = main._parser()
     known = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
-    if words == ["--help"]:
-        return
     assert words[0] in known, f"{document}: hpo has no command {words[0]}"
     options = {option for action in known[words[0]]._actions for option in action.option_strings}
     used = {word.split("=")[0] for word in words[1:] if word.startswith("--")}
@@ -118,8 +117,8 @@ def test_when_a_document_shows_python_then_it_compiles_and_its_imports_work(file
             exec(imports, {})
 
 
-def test_when_the_readme_lists_the_experiments_then_they_are_those_of_hpo_status() -> None:
-    text = prose(ROOT / "README.md").replace("\\*", "*")
+def test_when_the_experiments_are_listed_then_they_are_those_of_hpo_status() -> None:
+    text = prose(ROOT / "docs" / "running.md").replace("\\*", "*")
     rows = re.findall(
         r"^\| (EXP-\d\d) \| (\w+) \| (\w+) \| (\*+) \| `hpo run --model (\w+) --dataset (\w+)", text, re.M
     )
@@ -131,3 +130,22 @@ def test_when_a_document_is_added_then_the_readme_leads_to_it() -> None:
     linked = {target for target in LINK.findall(prose(ROOT / "README.md"))}
     documents = {str(file.relative_to(ROOT)) for file in DOCUMENTS if file.name != "README.md"}
     assert documents - linked == set()
+
+
+def glossary() -> list[tuple[str, str, str]]:
+    """Term, meaning and last cell of each row of the glossary."""
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", prose(ROOT / "docs" / "glossary.md"), re.M)
+    return [row for row in rows if row[0] not in ("term", "---")]
+
+
+@pytest.mark.parametrize(("term", "meaning", "where"), glossary(), ids=lambda value: value[:30])
+def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_it(
+    term: str, meaning: str, where: str
+) -> None:
+    assert meaning.endswith("."), term
+    file, names = where.split(": ")
+    tree = ast.parse((ROOT / file.strip("`")).read_text(encoding="utf-8"))
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    assigned = (node for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign)))
+    defined |= {name.id for node in assigned for name in ast.walk(node) if isinstance(name, ast.Name)}
+    assert set(re.findall(r"`(\w+)`", names)) <= defined, where
