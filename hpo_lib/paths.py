@@ -24,22 +24,21 @@ SLURM_LOGS = SLURM_DIR / "logs"
 BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
 MODELS_DIR = PROJECT_ROOT / "models"
 EXAMPLES_DIR = PROJECT_ROOT / "examples"
-"""Small records on simulated data that come with the project; what shows records shows these where there are no own."""
+"""Bundled records on simulated data, shown when the user has none."""
 EXAMPLE_RUNS = EXAMPLES_DIR / RUNS_DIR.name
 EXAMPLE_BENCHMARKS = EXAMPLES_DIR / BENCHMARK_DIR.name
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
 def checked_name(what: str, value: str) -> str:
-    """``value`` if it can safely be part of a file name and of a shell word, else an error that says why.
+    """``value`` if it can safely be part of a file name and of a shell word.
 
     Raises:
-        InputError: the value holds anything but letters, digits, ``_``, ``.`` and ``-`` or does not start with a
-            letter or digit.
+        InputError: it cannot.
     """
-    if not _NAME.fullmatch(value):
+    if not re.fullmatch(NAME, value):
         raise InputError(
             f"{what} is {value!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
             f"(it becomes part of file names); choose another {what}"
@@ -92,28 +91,6 @@ def stop_file(folder: Path) -> Path:
     return folder / "stop"
 
 
-def result_files(runs_dir: Path) -> list[Path]:
-    """Every best_params JSON below ``runs_dir``."""
-    return sorted(runs_dir.glob("*/best_params_*.json"))
-
-
-def studies(runs_dir: Path) -> list["RunPaths"]:
-    """Every study that left a storage, a record or a JSON below ``runs_dir``, by folder and job id."""
-    found = set()
-    for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
-        match = _STUDY_FOLDER.fullmatch(folder.name)
-        for file in folder.iterdir() if match and folder.is_dir() else []:
-            stem = rf"(?:best_params|study|hpo)_{re.escape(folder.name)}_"
-            own = re.fullmatch(rf"{stem}({_NAME.pattern})\.[a-z]+", file.name)
-            if own and match and ".attempt-" not in own[1]:
-                found.add((match["model"], match["dataset"], _WORKER.sub("", own[1])))
-    return [RunPaths(runs_dir, *names) for names in sorted(found)]
-
-
-_WORKER = re.compile(r"\.worker-\d+$")
-_STUDY_FOLDER = re.compile(r"(?P<model>[A-Z0-9]+_Q)_(?P<dataset>.+)")
-
-
 @dataclass(frozen=True)
 class RunPaths:
     """Where one study keeps its files: ``papermill_runs/{MODEL}_{DATASET}/...``."""
@@ -123,11 +100,11 @@ class RunPaths:
     dataset: str
     job_id: str
     worker: int = 1
-    """Which of several workers, each with an executed notebook of its own, writes here; all else they share."""
+    """Number of the worker that writes here; each has a notebook of its own and shares all else."""
 
     @property
     def study_name(self) -> str:
-        """The name of the study in its storage; also the stem that the file names share."""
+        """The study's name in its storage, and the stem of its file names."""
         return f"{self.model}_{self.dataset}_{self.job_id}"
 
     @property
@@ -206,15 +183,10 @@ class RunPaths:
         return self.folder / f"param_importance_{self.job_id}.html"
 
 
-def best_params_files(runs_dir: Path, model: str, dataset: str) -> list[Path]:
-    """Every best_params file of a model and dataset, by name: in their folder, and where old studies put them."""
-    name = f"best_params_{model}_{dataset}*.json"
-    return sorted([*(runs_dir / f"{model}_{dataset}").glob(name), *runs_dir.glob(name)])
-
-
-def all_best_params_files(runs_dir: Path) -> list[Path]:
-    """Every best_params file of any study, old ones included, by name."""
-    return sorted([*result_files(runs_dir), *runs_dir.glob("best_params_*.json")])
+def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> list[Path]:
+    """Every best_params JSON of a model and dataset, by name: in their folder, and where old studies put them."""
+    folder, name = f"{model}_{dataset or '*'}", f"best_params_{model}_{dataset}*.json"
+    return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
 
 def consolidated(out: Path) -> tuple[Path, Path]:
@@ -224,11 +196,7 @@ def consolidated(out: Path) -> tuple[Path, Path]:
 
 @dataclass(frozen=True)
 class BenchmarkPaths:
-    """Where a benchmark keeps its files: ``OUT/{DATASET}/{SETTING}/...``.
-
-    The setting is how everything in it was trained, so that a table never mixes budgets and a quick test never replaces
-    trainings of days.
-    """
+    """Where a benchmark keeps its files: ``OUT/{DATASET}/{SETTING}/...``; a folder holds trainings of one setting."""
 
     out: Path
     dataset: str
@@ -248,7 +216,6 @@ class BenchmarkPaths:
         return self.runs / f"{model}-{params}-seed{seed}.json"
 
     def records(self, model: str = "*", params: str = "*") -> list[Path]:
-        """The records that are there, of all rows or of one."""
         return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
 
     def forecasts(self, model: str, params: str, seed: int, split: str) -> Path:
@@ -290,7 +257,6 @@ class ThesisPaths:
 
     @staticmethod
     def sidecar(file: Path) -> Path:
-        """What a file was made from."""
         return file.with_suffix(".json")
 
 

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "baselines": {"errors", "data", "scoring", "families"},
     "records": {"hpo_lib", "errors", "paths", "settings", "data", "scoring", "families"},
     "study": {"errors", "paths", "settings", "stop_requests", "data", "scoring", "families", "records"},
-    "views": {"errors", "paths", "data", "scoring", "families", "records"},
+    "views": {"errors", "paths", "settings", "data", "scoring", "families", "records"},
     "benchmark": {"errors", "paths", "settings", "data", "scoring", "families", "baselines", "records", "views"},
     "launch": {"hpo_lib", "errors", "paths", "settings", "stop_requests", "data", "families", "records", "study"},
     "thesis": {"hpo_lib", "errors", "paths", "data", "scoring", "families", "records", "views", "benchmark"},

@@ -11,12 +11,12 @@ from matplotlib.backend_bases import MouseEvent
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError
-from hpo_lib.records.study import StoredStudy, find_studies
-from hpo_lib.records.study import stored_studies as read_studies
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.views import explorer_data
 from hpo_lib.views.explorer import Explorer
+from hpo_lib.views.explorer_data import find_studies, trial_counts, trial_facts, viewable_studies
 
 DAYS, COVERAGE = 1, 3
 """Panels, in the order in which they are drawn."""
@@ -26,7 +26,7 @@ JSON = "NHITS_Q_heat/best_params_NHITS_Q_heat_first.json"
 
 @pytest.fixture
 def studies(stored_studies: Path) -> list[StoredStudy]:
-    found, notes = read_studies(stored_studies)
+    found, notes = viewable_studies(stored_studies)
     assert notes == []
     return found
 
@@ -63,24 +63,24 @@ def test_when_the_storage_is_there_then_all_trials_are_known_and_else_those_of_t
     assert [(t.number, t.state) for t in with_storage.trials] == [
         (0, "complete"), (1, "failed"), (2, "complete"), (3, "complete"), (4, "complete"),
     ]  # fmt: skip
-    assert with_storage.summary() == "4 complete, 1 failed"
+    assert trial_counts(with_storage) == "4 complete, 1 failed"
     assert [t.number for t in without.trials] == [0, 2, 3, 4]
-    assert without.summary().endswith("the storage is not among the files, so these are those that the JSON holds")
+    assert trial_counts(without).endswith("the storage is not among the files, so these are the trials in the JSON")
     for study in studies:
         assert [t.number for t in study.front] == [2, 3, 4]
-        assert [t.number for t in study.shown] == [2, 3, 4, 0]
+        assert [t.number for t in study.viewable] == [2, 3, 4, 0]
 
 
 def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forecasts(
     studies: list[StoredStudy],
 ) -> None:
-    facts = studies[0].facts(4)
-    stored = studies[0].forecasts(4)
+    facts = trial_facts(studies[0], 4)
+    stored = studies[0].predictions(4)
     assert facts["role"] == "chosen, on the front, choice of calibrated"
     assert facts["MAE in kWh/h"] == f"{metrics.mae(stored):.5g}"
     assert facts["PICP in %"] == f"{metrics.picp(stored):.1f}"
     assert facts["lr"] == "0.005"
-    assert studies[0].facts(0)["role"] == "untuned defaults, beaten by others in both objectives"
+    assert trial_facts(studies[0], 0)["role"] == "untuned defaults, beaten by others in both objectives"
 
 
 def test_when_a_study_cannot_be_shown_then_a_sentence_says_why_and_the_others_are_shown(
@@ -95,9 +95,9 @@ def test_when_a_study_cannot_be_shown_then_a_sentence_says_why_and_the_others_ar
 
 def test_when_the_forecasts_of_a_trial_are_gone_then_it_is_not_offered(stored_studies: Path, tmp_path: Path) -> None:
     shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
-    found, _ = read_studies(tmp_path)
+    found, _ = viewable_studies(tmp_path)
     found[0].run.trial_predictions(2).unlink()
-    assert [t.number for t in found[0].shown] == [3, 4, 0]
+    assert [t.number for t in found[0].viewable] == [3, 4, 0]
 
 
 def test_when_there_is_nothing_to_show_then_the_folder_is_named(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_when_there_are_no_own_records_then_the_examples_are_shown_and_that_is_s
     monkeypatch.setattr(paths, "EXAMPLE_RUNS", stored_studies)
     found, notes = find_studies()
     assert len(found) == 2
-    assert notes == ["There are no records in papermill_runs/ yet, so these are the examples."]
+    assert notes == ["There are no records in papermill_runs/ yet, so these are the examples, on simulated data."]
     shutil.copytree(stored_studies, paths.RUNS_DIR)
     found, notes = find_studies()
     assert found[0].run.runs_dir == paths.RUNS_DIR
@@ -162,7 +162,7 @@ def test_when_the_explorer_opens_then_the_chosen_trial_of_the_first_study_is_sho
     assert explorer.figure.axes[0].lines[0].get_xdata().tolist() == [t.mae for t in studies[0].front]
     assert "trial 4" in explorer.text.value
     assert explorer.figure.axes[DAYS].get_title(loc="left") == "Forecasts of trial 4, UTC"
-    assert np.array_equal(drawn(explorer, DAYS, "median"), studies[0].forecasts(4).median[:7].ravel())
+    assert np.array_equal(drawn(explorer, DAYS, "median"), studies[0].predictions(4).median[:7].ravel())
     assert explorer.when.value == "after Tue 2023-10-31 23:00 UTC"
 
 
@@ -173,7 +173,7 @@ def test_when_a_trial_is_clicked_then_every_view_changes_to_it(
     trial = studies[0].trial(number)
     x, y = explorer.panels.front.transData.transform((trial.mae, trial.picp_penalty))
     click(explorer, x + 5, y - 5)
-    stored = studies[0].forecasts(number)
+    stored = studies[0].predictions(number)
     assert explorer.trial_box.value == number
     assert f"trial {number}" in explorer.text.value
     assert np.array_equal(drawn(explorer, DAYS, "actual"), stored.actual[:7].ravel())
@@ -194,7 +194,7 @@ def test_when_a_day_is_clicked_then_the_forecasts_begin_there(explorer: Explorer
     x, y = explorer.panels.errors.transData.transform((explorer.panels.error_points[20], 0))
     click(explorer, x + 2, y + 30)
     assert explorer.first.value == 20
-    assert np.array_equal(drawn(explorer, DAYS, "median"), studies[0].forecasts(4).median[20:27].ravel())
+    assert np.array_equal(drawn(explorer, DAYS, "median"), studies[0].predictions(4).median[20:27].ravel())
 
 
 def test_when_another_study_is_chosen_then_its_unit_and_no_simulated_mark_are_shown(explorer: Explorer) -> None:
@@ -216,7 +216,7 @@ def test_when_days_near_the_end_are_chosen_then_the_shown_days_lie_within_the_fo
 
 def test_when_a_storage_is_damaged_then_the_explorer_says_so_and_goes_on(stored_studies: Path, tmp_path: Path) -> None:
     shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
-    found, _ = read_studies(tmp_path)
+    found, _ = viewable_studies(tmp_path)
     found[0].run.sqlite.write_bytes(b"no database at all, but longer than a header of sqlite" * 30)
     explorer = Explorer(found[::-1])
     explorer.study_box.value = 1
@@ -230,6 +230,6 @@ def test_when_names_hold_markup_then_it_is_shown_and_not_run(stored_studies: Pat
     result = json.loads((tmp_path / JSON).read_text(encoding="utf-8"))
     result["provenance"]["data"]["unit"] = "<script>"
     (tmp_path / JSON).write_text(json.dumps(result), encoding="utf-8")
-    explorer = Explorer(read_studies(tmp_path)[0], ["<b>note"])
+    explorer = Explorer(viewable_studies(tmp_path)[0], ["<b>note"])
     assert "<script>" not in explorer.text.value
     assert explorer.notes.value == "&lt;b&gt;note"

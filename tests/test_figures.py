@@ -17,10 +17,9 @@ from matplotlib.figure import Figure
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.result import study_result
-from hpo_lib.records.study import StudyRun
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord, pareto_front
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.settings import Settings
 from hpo_lib.views import look, study_figures, study_tables
 
 MARK = "SIMULATED DATA"
@@ -199,20 +198,16 @@ def test_when_there_is_no_test_split_then_it_is_not_drawn(tiny_dataset: Dataset)
 
 
 @pytest.fixture
-def run(tiny_dataset: Dataset, tmp_path: Path) -> StudyRun:
+def run(tiny_dataset: Dataset, tmp_path: Path) -> StoredStudy:
     result = study_result(
         model="TFT_Q", dataset="tiny", job_id="4711", study_name="TFT_Q_tiny_4711", storage_path="sqlite:///study.db",
         status="complete", trials_asked=5, policy="calibrated", trials=TRIALS, optimization_date="2026-01-16",
         baselines={"naive_24h": dict(TRIALS[0].scores)}, provenance={"seed": 42, "data": {"source": "csv"}},
     )  # fmt: skip
-    return StudyRun(
-        settings=Settings.create("TFT_Q", "tiny.toml", job_id="4711"),
-        dataset=tiny_dataset,
-        paths=RunPaths(tmp_path, "TFT_Q", "tiny", "4711"),
-        storage_path="sqlite:///study.db",
-        trials=TRIALS,
-        result=result,
-    )
+    paths = RunPaths(tmp_path, "TFT_Q", "tiny", "4711")
+    study = StoredStudy(paths, result, paths.best_params)
+    vars(study)["trials"] = TRIALS  # what it would read from its storage
+    return study
 
 
 def test_when_data_is_simulated_then_the_banner_says_so_first_and_else_it_names_the_file(tiny_dataset) -> None:
@@ -235,20 +230,20 @@ def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counte
     assert table.loc["test", "greatest"] == tiny_dataset.target.iloc[2040:].max()
 
 
-def test_when_scores_are_shown_then_baseline_defaults_and_choice_stand_side_by_side(run: StudyRun) -> None:
+def test_when_scores_are_shown_then_baseline_defaults_and_choice_stand_side_by_side(run: StoredStudy) -> None:
     table = study_tables.score_table(run)
     assert list(table.index) == ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 3)"]
     assert table["mae"].tolist() == [0.5, 0.5, 0.2]
     assert table["picp"].tolist() == [60, 60, 76]
 
 
-def test_when_the_defaults_failed_then_the_table_of_scores_does_without_them(run: StudyRun) -> None:
-    trials = [TrialRecord(0, "failed", {}, cause="x"), *TRIALS[1:]]
-    table = study_tables.score_table(dataclasses.replace(run, trials=trials))
+def test_when_the_defaults_failed_then_the_table_of_scores_does_without_them(run: StoredStudy) -> None:
+    vars(run)["trials"] = [TrialRecord(0, "failed", {}, cause="x"), *TRIALS[1:]]
+    table = study_tables.score_table(run)
     assert list(table.index) == ["naive 24h", "TFT_Q chosen (trial 3)"]
 
 
-def test_when_the_front_is_listed_then_each_trial_says_which_policies_choose_it(run: StudyRun) -> None:
+def test_when_the_front_is_listed_then_each_trial_says_which_policies_choose_it(run: StoredStudy) -> None:
     table = study_tables.front_table(run)
     assert list(table.index) == [2, 3, 4]
     assert table["chosen by"].tolist() == ["lowest_mae", "calibrated, knee", ""]
@@ -256,14 +251,14 @@ def test_when_the_front_is_listed_then_each_trial_says_which_policies_choose_it(
     assert table["lr"].tolist() == [0.02, 0.03, 0.04]
 
 
-def test_when_files_are_listed_then_all_that_a_study_writes_is_there(run: StudyRun) -> None:
+def test_when_files_are_listed_then_all_that_a_study_writes_is_there(run: StoredStudy) -> None:
     saved = study_tables.files_table(run)["saved"]
     assert saved["study storage"] == "sqlite:///study.db"
-    assert saved["chosen parameters"] == str(run.paths.best_params)
+    assert saved["chosen parameters"] == str(run.run.best_params)
     assert len(set(saved)) == len(saved)
 
 
-def test_when_provenance_is_listed_then_nested_values_get_a_row_each(run: StudyRun) -> None:
+def test_when_provenance_is_listed_then_nested_values_get_a_row_each(run: StoredStudy) -> None:
     assert study_tables.provenance_table(run)["value"].to_dict() == {"seed": "42", "data.source": "csv"}
 
 

@@ -7,6 +7,7 @@ from hpo_lib import paths
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths, checked_name
 from hpo_lib.records.executed_notebook import of_all_workers
+from hpo_lib.records.study import study_runs
 
 RUN = RunPaths(Path("runs"), "TFT_Q", "heat", "4711")
 
@@ -41,7 +42,7 @@ def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is
     for worker in workers[1:]:
         worker.notebook.touch()
         worker.attempt_notebook(1).touch()
-    assert paths.studies(tmp_path) == [run]
+    assert study_runs(tmp_path) == [run]
     assert of_all_workers(run) == workers
     assert of_all_workers(replace(run, job_id="471")) == [replace(run, job_id="471")]
 

@@ -157,7 +157,7 @@ JOBS = [
 def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(nine: Path) -> None:
     before = {file: file.read_bytes() for file in nine.rglob("*") if file.is_file()}
     with Presence(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
-        text = status.render(*status.rows(nine, JOBS)).replace(str(nine), "runs")
+        text = status.table_text(*status.experiment_table(nine, JOBS)).replace(str(nine), "runs")
     table, *rest = text.split("\n\n")
     assert table + "\n" == GOLDEN
     causes = rest[0].splitlines()
@@ -189,7 +189,9 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
     tasks += [Job(f"301_{number}", "hpo_TIMESNET_Q_water_centrum", "PENDING", "Priority") for number in (1, 2)]
 
     def shown(jobs: list[Job]) -> dict[str, tuple[str, str]]:
-        return {row.experiment.name: (row.state, " ".join(row.job_ids)) for row in status.rows(nine, jobs)[0]}
+        return {
+            row.experiment.name: (row.state, " ".join(row.job_ids)) for row in status.experiment_table(nine, jobs)[0]
+        }
 
     rows = shown(tasks)
     assert rows["EXP-07"] == ("running 1 of 3, 1 h left, 1 of 3 workers, simulated data", "102")
@@ -198,9 +200,9 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
     assert shown(waiting)["EXP-07"] == ("queued 1 of 3, 0 of 3 workers, simulated data", "102")
     ended = [replace(tasks[0], state="COMPLETED"), replace(tasks[1], state="TIMEOUT")]
     assert shown(ended)["EXP-07"] == ("interrupted 1 of 3, simulated data", "102")
-    (row,) = [row for row in status.rows(nine, ended)[0] if row.experiment.name == "EXP-07"]
-    assert row.study is not None
-    assert row.study.cause == "Slurm says TIMEOUT"
+    (row,) = [row for row in status.experiment_table(nine, ended)[0] if row.experiment.name == "EXP-07"]
+    assert row.status is not None
+    assert row.status.cause == "Slurm says TIMEOUT"
 
 
 def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attempts_are_those_of_the_busiest(
@@ -209,10 +211,10 @@ def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attemp
     second = RunPaths(nine, "NHITS_Q", "water_tommerby", "105", worker=2)
     second.notebook.write_text(json.dumps(executed(error="no space left on device")), encoding="utf-8")
     second.attempt_notebook(1).write_text(json.dumps(executed(ended=False)), encoding="utf-8")
-    (row,) = [row for row in status.rows(nine, [])[0] if row.experiment.name == "EXP-03"]
+    (row,) = [row for row in status.experiment_table(nine, [])[0] if row.experiment.name == "EXP-03"]
     assert (row.state, list(row.job_ids)) == ("failed", ["105"])
-    assert row.study is not None
-    assert (row.study.cause, row.study.attempts) == ("StudyError: no space left on device", 2)
+    assert row.status is not None
+    assert (row.status.cause, row.status.attempts) == ("StudyError: no space left on device", 2)
 
 
 def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine: Path) -> None:

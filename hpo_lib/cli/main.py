@@ -131,16 +131,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _status(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch import slurm_queue, status
 
-    table, others = status.rows(_runs_dir(arguments), slurm_queue.jobs())
+    table, others = status.experiment_table(_runs_dir(arguments), slurm_queue.jobs())
     extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
-    print(status.render(table, others, extra=extra))
+    print(status.table_text(table, others, extra=extra))
     return 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:
     from hpo_lib.records.verify import verify
 
-    files = arguments.file or paths.result_files(_runs_dir(arguments))
+    files = arguments.file or paths.best_params_files(_runs_dir(arguments))
     if not files:
         raise InputError(f"{_runs_dir(arguments)}: holds no best_params JSON; name a folder with --runs-dir, or a file")
     found = [verify(file, _data_dir(arguments), arguments.dataset) for file in files]

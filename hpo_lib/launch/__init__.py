@@ -5,6 +5,6 @@ slurm_submit: checked_submission
 slurm_job: run_job, ThisJob, RequeueRules
 slurm_site: Site, read_site
 slurm_queue: Job, jobs, SlurmError
-status: EXPERIMENTS, examine, rows, render
+status: EXPERIMENTS, experiment_table, study_status, table_text
 doctor: check_machine, dataset_lines
 """

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError
@@ -12,9 +11,7 @@ from hpo_lib.launch.slurm_queue import Job
 from hpo_lib.launch.slurm_script import TEST_COMMENT
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers, read_record
-from hpo_lib.records.result import load_result
-from hpo_lib.records.storage import read_study
-from hpo_lib.records.trial import TrialRecord, pareto_front
+from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
 from hpo_lib.study.liveness import somebody_lives
 from hpo_lib.study.time_budget import seconds_per_trial
@@ -44,154 +41,125 @@ EXPERIMENTS = (
 )
 
 
+STATES = ("running", "done", "queued", "interrupted", "failed", "corrupt", "missing")
+"""If an experiment has several studies, the table shows one in the first of these states."""
+
+
 @dataclass(frozen=True)
-class StudyState:
-    """A study as its files and the queue show it. ``state`` is one of `STATES`."""
+class StudyStatus:
+    """What a stored study is doing, by its files and the queue.
+
+    Attributes:
+        run: its files.
+        state: one of `STATES`.
+        study: the stored study; None if its files are corrupt.
+        cause: why it failed, waits or was interrupted.
+        workers: how many workers of a job array are at work.
+    """
 
     run: RunPaths
     state: str
-    finished: int = 0
-    asked: int = 0
-    mae: float = math.nan
-    picp: float = math.nan
+    study: StoredStudy | None
     cause: str = ""
-    attempts: int = 0
-    hours_left: float = math.nan
     workers: str = ""
-    simulated: bool = False
-    test: bool = False
-    changed: float = 0.0
+
+    @property
+    def is_test(self) -> bool:
+        return self.study is not None and self.study.is_test
+
+    @property
+    def attempts(self) -> int:
+        """Of the worker that was started most often."""
+        return max(len(attempts(one)) for one in of_all_workers(self.run))
+
+    @property
+    def changed(self) -> float:
+        """When one of its files was last written."""
+        files = (self.run.best_params, self.run.sqlite, self.run.journal, self.run.notebook)
+        return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+
+    @property
+    def hours_left(self) -> float:
+        """Until the missing trials are complete, from the mean of the complete ones; NaN before the first."""
+        if self.study is None or not (seconds := seconds_per_trial(self.study.trials)):
+            return math.nan
+        at_once = max(sum(trial.state == "running" for trial in self.study.trials), 1)
+        return (self.study.asked - self.study.finished) * sum(seconds) / len(seconds) / at_once / 3600
 
     def describe(self) -> str:
         """The state in a few words: ``running 7 of 50, 3.2 h left``."""
-        text = self.state
-        if self.state in ("running", "queued", "interrupted", "done") and (self.asked or self.finished):
-            text += f" {self.finished} of {self.asked or '?'}"
+        text, study = self.state, self.study
+        if study is None:
+            return text
+        if self.state in ("running", "queued", "interrupted", "done") and (study.asked or study.finished):
+            text += f" {study.finished} of {study.asked or '?'}"
         if self.state == "running" and math.isfinite(self.hours_left):
             text += f", {self.hours_left:.2g} h left"
         text += f", {self.workers}" if self.workers else ""
-        return text + (", simulated data" if self.simulated else "")
-
-
-STATES = ("running", "done", "queued", "interrupted", "failed", "corrupt", "missing")
-"""Where an experiment has several studies, the first of these that one of them has is shown."""
+        return text + (", simulated data" if study.is_simulated else "")
 
 
 @dataclass(frozen=True)
-class Row:
+class ExperimentRow:
     """One line of the table: an experiment, the study that says most about it, and all its job ids."""
 
     experiment: Experiment
-    study: StudyState | None
+    status: StudyStatus | None
     state: str
-    job_ids: Sequence[str] = field(default_factory=tuple)
+    job_ids: Sequence[str] = ()
 
     @property
     def command(self) -> str:
-        """What submits the missing trials, or an empty text where nothing is missing."""
+        """What submits the missing trials, or an empty text if nothing is missing."""
         if self.state.split()[0] in ("done", "running", "queued"):
             return ""
-        trials = self.study.asked if self.study and self.study.asked else DEFAULT_TRIALS
+        study = self.status.study if self.status else None
+        trials = study.asked if study and study.asked else DEFAULT_TRIALS
         text = f"slurm/submit_job.sh {self.experiment.model} {self.experiment.dataset} {trials}"
-        return f"{text} --job-id {self.study.run.job_id}" if self.study and self.study.state == "interrupted" else text
+        return f"{text} --job-id {study.run.job_id}" if study and self.state.startswith("interrupted") else text
 
 
-def rows(runs_dir: Path, jobs: Sequence[Job]) -> tuple[list[Row], list[StudyState]]:
-    """The table, and the studies that are not in it because they only tested something or are of other datasets."""
-    studies = [examine(run, jobs) for run in paths.studies(runs_dir)]
-    table = [_row(experiment, studies, jobs) for experiment in EXPERIMENTS]
+def experiment_table(runs_dir: Path, jobs: Sequence[Job]) -> tuple[list[ExperimentRow], list[StudyStatus]]:
+    """The table, and the studies outside it because they are tests or of other datasets."""
+    found = [study_status(run, jobs) for run in study_runs(runs_dir)]
     ours = {(experiment.model, experiment.dataset) for experiment in EXPERIMENTS}
-    return table, [s for s in studies if s.test or (s.run.model, s.run.dataset) not in ours]
+    others = [one for one in found if one.is_test or (one.run.model, one.run.dataset) not in ours]
+    counted = [one for one in found if one not in others]
+    return [_row(experiment, counted, jobs) for experiment in EXPERIMENTS], others
 
 
-def _row(experiment: Experiment, studies: Sequence[StudyState], jobs: Sequence[Job]) -> Row:
-    own = [s for s in studies if not s.test and (s.run.model, s.run.dataset) == (experiment.model, experiment.dataset)]
+def _row(experiment: Experiment, studies: Sequence[StudyStatus], jobs: Sequence[Job]) -> ExperimentRow:
+    own = [one for one in studies if (one.run.model, one.run.dataset) == (experiment.model, experiment.dataset)]
     name = paths.job_name(experiment.model, experiment.dataset)
     new = [job for job in jobs if job.name == name and job.comment != TEST_COMMENT and _is_active(job)]
-    ids = list(dict.fromkeys([*(s.run.job_id for s in own), *(job.study_id for job in new)]))
-    best = min(own, key=lambda s: (STATES.index(s.state), -s.changed), default=None)
-    pending = [job for job in new if job.study_id not in {s.run.job_id for s in own}]
+    ids = list(dict.fromkeys([*(one.run.job_id for one in own), *(job.study_id for job in new)]))
+    best = min(own, key=lambda one: (STATES.index(one.state), -one.changed), default=None)
+    pending = [job for job in new if job.study_id not in {one.run.job_id for one in own}]
     if pending and (best is None or best.state not in ("running", "done", "queued")):
         first = min(pending, key=_by_telling)
         word = "queued" if first.state == "PENDING" else "running"
         why = f" ({first.reason})" if first.reason and word == "queued" else ""
         tasks = _tasks([job for job in pending if job.study_id == first.study_id])
-        return Row(experiment, best, word + why + (f", {tasks}" if tasks else ""), ids)
-    return Row(experiment, best, best.describe() if best else "missing", ids)
+        return ExperimentRow(experiment, best, word + why + (f", {tasks}" if tasks else ""), ids)
+    return ExperimentRow(experiment, best, best.describe() if best else "missing", ids)
 
 
-def examine(run: RunPaths, jobs: Sequence[Job]) -> StudyState:
+def study_status(run: RunPaths, jobs: Sequence[Job]) -> StudyStatus:
     """The state of one study."""
     try:
-        found = _Files.read(run)
+        study = StoredStudy.read(run, database=True)
+        own = [job for job in jobs if job.study_id == run.job_id]
+        state, cause = _state(study, min(own, key=_by_telling, default=None))
     except InputError as error:
-        return StudyState(run, "corrupt", cause=str(error), attempts=_attempts(run), changed=_changed(run))
-    own = [job for job in jobs if job.study_id == run.job_id]
-    job = min(own, key=_by_telling, default=None)
-    state, cause = _state(run, found, job)
-    seconds = seconds_per_trial(found.trials)
-    at_once = max(sum(trial.state == "running" for trial in found.trials), 1)
-    missing = found.asked - found.finished
-    front = pareto_front(found.trials)
-    chosen = next((t for t in front if t.number == found.chosen), front[0] if front else None)
-    return StudyState(
-        run,
-        state,
-        finished=found.finished,
-        asked=found.asked,
-        mae=chosen.mae if chosen else found.mae,
-        picp=chosen.scores["picp"] if chosen else found.picp,
-        cause=cause,
-        attempts=_attempts(run),
-        workers=_tasks(own) if state in ("running", "queued") else "",
-        hours_left=missing * sum(seconds) / len(seconds) / at_once / 3600 if seconds else math.nan,
-        simulated=found.simulated,
-        test=found.test,
-        changed=_changed(run),
-    )
+        return StudyStatus(run, "corrupt", None, str(error))
+    return StudyStatus(run, state, study, cause, _tasks(own) if state in ("running", "queued") else "")
 
 
-@dataclass(frozen=True)
-class _Files:
-    """What a study's JSON and storage say together."""
-
-    trials: Sequence[TrialRecord]
-    finished: int
-    asked: int
-    chosen: int | None
-    mae: float
-    picp: float
-    simulated: bool
-    test: bool
-
-    @classmethod
-    def read(cls, run: RunPaths) -> "_Files":
-        result = load_result(run.best_params) if run.best_params.exists() else {}
-        study = read_study(run, str(result.get("storage_path") or ""))
-        trials: list[TrialRecord] = []
-        attrs: dict[str, Any] = {}
-        if study is not None:
-            from hpo_lib.records.optuna_trials import trial_record  # with optuna, only where there is a study to read
-
-            trials, attrs = [trial_record(t) for t in study.get_trials(deepcopy=False)], study.user_attrs
-        told = sum(result.get(key) or 0 for key in ("n_completed", "n_failed", "n_pruned"))
-        provenance = result.get("provenance") or {}
-        return cls(
-            trials=trials,
-            finished=sum(t.finished for t in trials) if study is not None else told,
-            asked=attrs.get("trials_asked") or result.get("n_trials") or 0,
-            chosen=result.get("best_trial_number"),
-            mae=result.get("best_mae") or math.nan,
-            picp=result.get("best_picp") or math.nan,
-            simulated=provenance.get("data", {}).get("source") == "simulated",
-            test="test" in (provenance.get("preset"), attrs.get("identity", {}).get("preset")),
-        )
-
-
-def _state(run: RunPaths, found: _Files, job: Job | None) -> tuple[str, str]:
+def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
+    run, finished = study.run, study.finished
     if somebody_lives(run) or (job and _is_active(job) and job.state != "PENDING"):
         return "running", ""
-    if found.finished >= found.asked > 0:
+    if finished >= study.asked > 0:
         return "done", ""
     if job and _is_active(job):
         return "queued", job.reason
@@ -223,26 +191,16 @@ def _tasks(jobs: Sequence[Job]) -> str:
     return f"{running} of {len(jobs)} workers"
 
 
-def _attempts(run: RunPaths) -> int:
-    """Of the worker that was started most often."""
-    return max(len(attempts(one)) for one in of_all_workers(run))
-
-
 def _is_active(job: Job) -> bool:
     return job.state in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "SIGNALING")
 
 
-def _changed(run: RunPaths) -> float:
-    files = (run.best_params, run.sqlite, run.journal, run.notebook)
-    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
-
-
-def render(table: Sequence[Row], others: Sequence[StudyState], *, extra: str = "") -> str:
+def table_text(table: Sequence[ExperimentRow], others: Sequence[StudyStatus], *, extra: str = "") -> str:
     """The table as text, then the causes, and then the commands that submit what is missing."""
-    head = ("", "", "model", "dataset", "state", "best MAE", "PICP", "attempts", "job ids")
-    lines = [head]
+    lines = [("", "", "model", "dataset", "state", "best MAE", "PICP", "attempts", "job ids")]
     for row in table:
-        study, experiment = row.study, row.experiment
+        status, experiment = row.status, row.experiment
+        mae, picp = status.study.scores if status and status.study else (math.nan, math.nan)
         lines.append(
             (
                 experiment.name,
@@ -250,16 +208,16 @@ def render(table: Sequence[Row], others: Sequence[StudyState], *, extra: str = "
                 experiment.model,
                 experiment.dataset,
                 row.state,
-                f"{study.mae:.5g}" if study and math.isfinite(study.mae) else "-",
-                f"{study.picp:.1f}" if study and math.isfinite(study.picp) else "-",
-                str(study.attempts) if study else "-",
+                f"{mae:.5g}" if math.isfinite(mae) else "-",
+                f"{picp:.1f}" if math.isfinite(picp) else "-",
+                str(status.attempts) if status else "-",
                 " ".join(row.job_ids) or "-",
             )
         )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    causes = [f"{row.experiment.name}: {row.study.cause}" for row in table if row.study and row.study.cause]
-    beside = [f"{s.run.study_name}: {s.describe()}" for s in others]
+    causes = [f"{row.experiment.name}: {row.status.cause}" for row in table if row.status and row.status.cause]
+    beside = [f"{one.run.study_name}: {one.describe()}" for one in others]
     commands = [row.command + extra for row in table if row.command]
     for title, part in (("Causes", causes), ("Not counted", beside), ("To submit what is missing", commands)):
         text += ["", f"{title}:", *(f"  {line}" for line in part)] if part else []

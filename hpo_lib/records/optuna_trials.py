@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -65,6 +66,19 @@ def _state(trial: FrozenTrial) -> str:
         TrialState.RUNNING: "running",
         TrialState.WAITING: "waiting",
     }[trial.state]
+
+
+def importances(study: optuna.study.Study) -> dict[str, dict[str, float]]:
+    """Objective -> hyperparameter -> share of the importance, 0 to 1, by PED-ANOVA (Watanabe et al., 2023)."""
+    with quiet_optuna():
+        return {
+            name: dict(optuna.importance.get_param_importances(study, target=partial(_value, i)))
+            for i, name in enumerate(OBJECTIVES)
+        }
+
+
+def _value(objective: int, trial: FrozenTrial) -> float:
+    return float(trial.values[objective])
 
 
 @contextmanager

@@ -1,351 +1,291 @@
-"""A stored study: its JSON, its storage and its forecasts, read by one class."""
+"""A stored study: its JSON, its storage and its forecasts, read by one class. And where stored studies are found."""
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from hpo_lib.data.dataset import Dataset
+from hpo_lib import paths
+from hpo_lib.errors import InputError
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
+from hpo_lib.records.result import load_result
 from hpo_lib.records.storage import read_study
 from hpo_lib.records.trial import TrialRecord, default_trial, pareto_front
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.objectives import OBJECTIVES
-from hpo_lib.settings import Settings
 
 if TYPE_CHECKING:
     import optuna
 
-from dataclasses import field
-
-from hpo_lib import paths
-from hpo_lib.errors import InputError
-from hpo_lib.records.result import load_result
-from hpo_lib.scoring import metrics
-
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """A study as its files have it; trials and forecasts are read when they are first asked for."""
+    """A study as its files have it. Storage and forecasts are read when they are first asked for, and never changed.
+
+    Attributes:
+        run: where its files are.
+        result: its best_params JSON with the keys of the newest schema; empty while no trial is complete.
+        file: the JSON, which old studies keep elsewhere.
+        database: also read the database that the record names, if the study has no storage among its files.
+    """
 
     run: RunPaths
-    result: dict[str, Any]
-    _read: dict[int, QuantileForecasts] = field(default_factory=dict, repr=False, compare=False)
+    result: Mapping[str, Any]
+    file: Path
+    database: bool = False
+
+    @classmethod
+    def read(cls, run: RunPaths, *, database: bool = False) -> "StoredStudy":
+        """The study of these paths, whether or not it has a JSON yet.
+
+        Raises:
+            InputError: the JSON is damaged.
+        """
+        result = load_result(run.best_params) if run.best_params.exists() else {}
+        return cls(run, result, run.best_params, database)
+
+    @classmethod
+    def of_file(cls, file: Path, runs_dir: Path | None = None) -> "StoredStudy":
+        """The study of a best_params JSON of any schema; ``runs_dir`` defaults to the folder above that of the file.
+
+        Raises:
+            InputError: the JSON is missing or damaged.
+        """
+        result = load_result(file)
+        names = str(result["model"]), str(result["dataset"]), str(result["job_id"] or "")
+        return cls(RunPaths(runs_dir or file.parent.parent, *names), result, file)
+
+    @property
+    def model(self) -> str:
+        return self.run.model
+
+    @property
+    def dataset(self) -> str:
+        return self.run.dataset
 
     @property
     def label(self) -> str:
-        """What a list of studies shows."""
-        mark = ", simulated data" if self.source == "simulated" else ""
+        """One line for a list of studies."""
+        mark = ", simulated data" if self.is_simulated else ""
         scores = f"MAE {self.result['best_mae']:.4g} {self.unit}, PICP {self.result['best_picp']:.1f} %"
-        return f"{self.run.model} on {self.run.dataset}, {self.run.job_id}: {scores}{mark}"
+        return f"{self.model} on {self.dataset}, {self.run.job_id}: {scores}{mark}"
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Data, code, packages and device; empty in files of schema 1."""
+        return _mapping(self.result.get("provenance"))
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        return _mapping(self.provenance.get("data"))
 
     @property
     def unit(self) -> str:
-        return str(self.result["provenance"]["data"]["unit"])
+        return str(self.data.get("unit", ""))
 
     @property
-    def source(self) -> str:
-        """``csv`` or ``simulated``."""
-        return str(self.result["provenance"]["data"]["source"])
+    def source(self) -> str:  # csv, simulated or unknown
+        return str(self.data.get("source", "unknown"))
 
     @property
-    def chosen(self) -> int:
-        """Number of the trial that the study chose."""
-        return int(self.result["best_trial_number"])
+    def is_simulated(self) -> bool:
+        return self.source == "simulated"
+
+    @property
+    def is_test(self) -> bool:
+        """Whether the study had the test budget, which only shows that everything works."""
+        return (self.provenance.get("preset") or _mapping(self._attributes.get("identity")).get("preset")) == "test"
 
     @cached_property
-    def trials(self) -> list[TrialRecord]:
-        """All trials from the storage; where it is not among the files, those that the JSON holds.
+    def optuna_study(self) -> "optuna.study.Study | None":
+        """The study in its storage, to be read only; None if the storage is not among the files.
 
         Raises:
             InputError: the storage is damaged.
         """
-        study = read_study(self.run)
-        if study is not None:
-            from hpo_lib.records.optuna_trials import trial_record  # with optuna, only where there is a study to read
-
-            return [trial_record(trial) for trial in study.get_trials(deepcopy=False)]
-        default = self.result["default_trial"]
-        told = {t["trial"]: t for t in [*([default] if default else []), *self.result["all_pareto_trials"]]}
-        return [_record(told[number]) for number in sorted(told)]
+        return read_study(self.run, str(self.result.get("storage_path") or "") if self.database else "")
 
     @cached_property
-    def shown(self) -> list[TrialRecord]:
-        """Trials that can be looked at: complete, with their forecasts stored; by ascending MAE."""
-        complete = [t for t in self.trials if t.state == "complete" and self.run.trial_predictions(t.number).exists()]
-        return sorted(complete, key=lambda t: (t.mae, t.picp_penalty, t.number))
-
-    @cached_property
-    def front(self) -> list[TrialRecord]:
-        """The Pareto front, by ascending MAE."""
-        return pareto_front(self.trials)
-
-    def trial(self, number: int) -> TrialRecord:
-        """The trial of that number."""
-        return next(t for t in self.trials if t.number == number)
-
-    def forecasts(self, number: int) -> QuantileForecasts:
-        """Validation forecasts of a trial, read once.
-
-        Raises:
-            InputError: the file is missing, unreadable or incomplete.
-        """
-        if number not in self._read:
-            self._read[number] = load_predictions(self.run.trial_predictions(number))
-        return self._read[number]
-
-    def facts(self, number: int) -> dict[str, str]:
-        """What is worth knowing of a trial, as texts: its role, scores and hyperparameters."""
-        trial, forecasts = self.trial(number), self.forecasts(number)
-        alternatives = self.result["selection"]["alternatives"]
-        roles = [
-            "chosen" if number == self.chosen else "",
-            "untuned defaults" if trial is default_trial(self.trials) else "",
-            "on the front" if trial in self.front else "beaten by others in both objectives",
-            *(f"choice of {policy}" for policy, choice in alternatives.items() if choice == number),
-        ]
-        scores = {
-            f"MAE in {self.unit}": f"{metrics.mae(forecasts):.5g}",
-            "PICP in %": f"{metrics.picp(forecasts):.1f}",
-            f"mean width in {self.unit}": f"{metrics.mean_width(forecasts):.4g}",
-            f"Winkler score in {self.unit}": f"{metrics.winkler(forecasts):.4g}",
-        }
-        params = {
-            name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in trial.params.items()
-        }
-        return {"role": ", ".join(role for role in roles if role), **scores, **params}
-
-    def summary(self) -> str:
-        """How many trials ended how, in one line."""
-        states = pd.Series([trial.state for trial in self.trials]).value_counts()
-        stored = self.run.sqlite.exists() or self.run.journal.exists()
-        told = "" if stored else "; the storage is not among the files, so these are those that the JSON holds"
-        return ", ".join(f"{count} {state}" for state, count in states.items()) + told
-
-
-def stored_studies(runs_dir: Path) -> tuple[list[StoredStudy], list[str]]:
-    """Every study below a folder that can be looked at, and a sentence for each that cannot."""
-    found, notes = [], []
-    for run in paths.studies(runs_dir):
-        if not run.best_params.exists():
-            notes.append(f"{run.study_name}: no trial completed yet")
-            continue
-        try:
-            result = load_result(run.best_params)
-            if result["schema_version"] < 2:
-                notes.append(f"{run.best_params}: written before forecasts were stored")
-                continue
-            study = StoredStudy(run, result)
-            if run.trial_predictions(study.chosen).exists():
-                found.append(study)
-            else:
-                notes.append(f"{run.predictions}: no forecasts of the chosen trial")
-        except InputError as error:
-            notes.append(str(error))
-    return found, notes
-
-
-def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
-    """The studies below a folder; where none is given, the own ones, or the examples where there are no own.
-
-    Returns:
-        The studies, and sentences on where they are from and on what cannot be shown.
-
-    Raises:
-        InputError: there is nothing to look at.
-    """
-    folder = Path(runs_dir).expanduser() if runs_dir else paths.RUNS_DIR
-    studies, notes = stored_studies(folder)
-    if not studies and not runs_dir:
-        folder = paths.EXAMPLE_RUNS
-        studies, more = stored_studies(folder)
-        notes += [*more, f"There are no records in {paths.RUNS_DIR.name}/ yet, so these are the examples."]
-    if not studies:
-        raise InputError(
-            f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo run`, or set runs_dir"
-        )
-    return studies, notes
-
-
-def _record(told: dict[str, Any]) -> TrialRecord:
-    """A trial as the JSON tells of it."""
-    scores = {name: told[name] for name in ("picp", "pinball", "winkler") if told.get(name) is not None}
-    nothing = float("nan")
-    return TrialRecord(
-        told["trial"], told.get("state", "complete"), told["params"], told["mae"] or nothing,
-        nothing if told["picp_penalty"] is None else told["picp_penalty"], scores,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class StudyHistory:
-    """A study as its storage has it.
-
-    Attributes:
-        file: the storage.
-        trials: all of them, by number.
-        search_space: hyperparameter -> what its trials drew from.
-        importance: objective -> hyperparameter -> share of the importance, 0 to 1; empty where fewer than two trials
-            are complete.
-    """
-
-    file: Path
-    trials: tuple[TrialRecord, ...]
-    search_space: Mapping[str, Dimension]
-    importance: Mapping[str, Mapping[str, float]]
-
-
-def read_history(run: RunPaths) -> StudyHistory | None:
-    """The history of a study, read alone; None where its storage is not among its files.
-
-    Raises:
-        InputError: the storage is damaged.
-    """
-    study = read_study(run)
-    if study is None:
-        return None
-    from hpo_lib.records.optuna_trials import (  # with optuna, only where there is a study to read
-        dimension,
-        trial_record,
-    )
-
-    frozen = study.get_trials(deepcopy=False)
-    space = {name: dimension(found) for trial in frozen for name, found in trial.distributions.items()}
-    trials = tuple(trial_record(trial) for trial in frozen)
-    file = run.sqlite if run.sqlite.exists() else run.journal
-    return StudyHistory(file, trials, space, _importance(study, trials))
-
-
-def _importance(study: "optuna.study.Study", trials: tuple[TrialRecord, ...]) -> dict[str, dict[str, float]]:
-    """PED-ANOVA (Watanabe et al., 2023), optuna's default, of each objective by itself."""
-    from optuna.importance import get_param_importances
-
-    from hpo_lib.records.optuna_trials import quiet_optuna
-
-    if sum(trial.state == "complete" for trial in trials) < 2:
-        return {}
-    with quiet_optuna():
-        return {
-            name: dict(get_param_importances(study, target=partial(_value, i))) for i, name in enumerate(OBJECTIVES)
-        }
-
-
-def _value(objective: int, trial: "optuna.trial.FrozenTrial") -> float:
-    return float(trial.values[objective])
-
-
-@dataclass(frozen=True)
-class Study:
-    """One study: its JSON and what its storage remembers."""
-
-    file: Path
-    result: Mapping[str, Any]
-    run: RunPaths
-    history: StudyHistory | None
+    def has_storage(self) -> bool:
+        return self.optuna_study is not None
 
     @property
-    def model(self) -> str:
-        return str(self.result["model"])
-
-    @property
-    def dataset(self) -> str:
-        return str(self.result["dataset"])
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """Provenance of the data."""
-        found: Mapping[str, Any] = self.result["provenance"]["data"]
-        return found
-
-    @property
-    def unit(self) -> str:
-        return str(self.data["unit"])
-
-    @property
-    def is_simulated(self) -> bool:
-        return bool(self.data["source"] == "simulated")
-
-    @property
-    def is_test(self) -> bool:
-        return bool(self.result["provenance"].get("preset") == "test")
+    def storage(self) -> str:
+        """What optuna-dashboard takes: the URL of the SQLite file or the database, or the path of the journal."""
+        if self.run.sqlite.exists():
+            return f"sqlite:///{self.run.sqlite}"
+        return str(self.run.journal if self.run.journal.exists() else self.result.get("storage_path") or "")
 
     @cached_property
     def trials(self) -> tuple[TrialRecord, ...]:
-        """All trials; without the storage those that the JSON lists: defaults and Pareto front."""
-        if self.history is not None:
-            return self.history.trials
-        listed = [self.result["default_trial"], *self.result["all_pareto_trials"]]
+        """All trials by number; without the storage, those that the JSON lists: the untuned defaults and the front.
+
+        Raises:
+            InputError: the storage is damaged.
+        """
+        if self.optuna_study is not None:
+            from hpo_lib.records.optuna_trials import trial_record  # loads optuna, so only if there is a storage
+
+            return tuple(trial_record(trial) for trial in self.optuna_study.get_trials(deepcopy=False))
+        listed = [self.result.get("default_trial"), *(self.result.get("all_pareto_trials") or [])]
         by_number = {trial["trial"]: trial for trial in listed if trial}
-        return tuple(_from_summary(by_number[number]) for number in sorted(by_number))
+        return tuple(trial_of_json(by_number[number]) for number in sorted(by_number))
+
+    @cached_property
+    def search_space(self) -> Mapping[str, Dimension]:
+        """Hyperparameter -> what its trials drew from; empty without the storage."""
+        if self.optuna_study is None:
+            return {}
+        from hpo_lib.records.optuna_trials import dimension
+
+        trials = self.optuna_study.get_trials(deepcopy=False)
+        return {name: dimension(found) for trial in trials for name, found in trial.distributions.items()}
+
+    @cached_property
+    def importance(self) -> Mapping[str, Mapping[str, float]]:
+        """Objective -> hyperparameter -> share of the importance, 0 to 1; empty below two complete trials."""
+        if self.optuna_study is None or len(self.complete) < 2:
+            return {}
+        from hpo_lib.records.optuna_trials import importances
+
+        return importances(self.optuna_study)
 
     @property
-    def front(self) -> list[TrialRecord]:
-        """The Pareto front, by ascending MAE."""
-        return pareto_front(self.trials)
+    def complete(self) -> list[TrialRecord]:
+        return [trial for trial in self.trials if trial.state == "complete"]
 
-    @property
-    def chosen(self) -> int:
-        """Number of the chosen trial."""
-        return int(self.result["best_trial_number"])
+    @cached_property
+    def viewable(self) -> list[TrialRecord]:
+        """Complete trials whose forecasts are stored, by ascending MAE."""
+        stored = [trial for trial in self.complete if self.run.trial_predictions(trial.number).exists()]
+        return sorted(stored, key=lambda trial: (trial.mae, trial.picp_penalty, trial.number))
 
-    @property
-    def default(self) -> TrialRecord:
-        """The trial of the untuned defaults."""
-        return default_trial(self.trials)
-
-    def predictions(self, trial: int) -> QuantileForecasts:
-        """Stored validation forecasts of a trial."""
-        return load_predictions(self.run.trial_predictions(trial))
-
-    @property
-    def files(self) -> list[Path]:
-        """The records that a figure of this study is drawn from."""
-        return [self.file, *([self.history.file] if self.history else [])]
-
-
-def _from_summary(found: Mapping[str, Any]) -> TrialRecord:
-    scores = {name: found[name] for name in ("picp", "pinball", "winkler") if found.get(name) is not None}
-    state = str(found.get("state", "complete"))
-    if state != "complete":
-        return TrialRecord(int(found["trial"]), state, found["params"])
-    return TrialRecord(int(found["trial"]), state, found["params"], found["mae"], found["picp_penalty"], scores)
-
-
-@dataclass(frozen=True)
-class StudyRun:
-    """A study with all that a notebook shows of it."""
-
-    settings: Settings
-    dataset: Dataset
-    paths: RunPaths
-    storage_path: str
-    trials: list[TrialRecord]
-    result: dict[str, Any]
-
-    @property
+    @cached_property
     def front(self) -> list[TrialRecord]:
         """The Pareto front, by ascending MAE."""
         return pareto_front(self.trials)
 
     @property
     def chosen(self) -> TrialRecord:
-        """The selected trial."""
-        return self.trial(self.result["best_trial_number"])
+        return self.trial(int(self.result["best_trial_number"]))
 
     @property
     def default(self) -> TrialRecord:
         """The trial of the untuned defaults."""
         return default_trial(self.trials)
 
+    @property
+    def asked(self) -> int:
+        """Finished trials that the study is to hold."""
+        return int(self._attributes.get("trials_asked") or self.result.get("n_trials") or 0)
+
+    @property
+    def finished(self) -> int:
+        if self.has_storage:
+            return sum(trial.finished for trial in self.trials)
+        return sum(self.result.get(key) or 0 for key in ("n_completed", "n_failed", "n_pruned"))
+
+    @property
+    def scores(self) -> tuple[float, float]:
+        """MAE and PICP in percent of the chosen trial, or of the lowest MAE so far; NaN without a complete trial."""
+        front, number = self.front, self.result.get("best_trial_number")
+        best = next((trial for trial in front if trial.number == number), front[0] if front else None)
+        if best is not None:
+            return best.mae, best.scores.get("picp", math.nan)
+        return self.result.get("best_mae") or math.nan, self.result.get("best_picp") or math.nan
+
     def trial(self, number: int) -> TrialRecord:
-        """The trial of that number."""
-        return next(t for t in self.trials if t.number == number)
+        return next(trial for trial in self.trials if trial.number == number)
 
     def predictions(self, number: int) -> QuantileForecasts:
-        """Validation forecasts of a complete trial, as they were scored."""
-        return load_predictions(self.paths.trial_predictions(number))
+        """Validation forecasts of a complete trial, as they were scored; read once.
+
+        Raises:
+            InputError: the file is missing, unreadable or incomplete.
+        """
+        read: dict[int, QuantileForecasts] = vars(self).setdefault("_predictions", {})
+        if number not in read:
+            read[number] = load_predictions(self.run.trial_predictions(number))
+        return read[number]
+
+    @property
+    def files(self) -> list[Path]:
+        """The records that a figure of this study is drawn from."""
+        return [
+            self.file,
+            *(file for file in (self.run.sqlite, self.run.journal) if self.has_storage and file.exists()),
+        ]
+
+    @property
+    def _attributes(self) -> Mapping[str, Any]:
+        return self.optuna_study.user_attrs if self.optuna_study is not None else {}
+
+
+def trial_of_json(found: Mapping[str, Any]) -> TrialRecord:
+    """A trial as a best_params JSON lists it; the inverse of `records.result.summary`."""
+    scores = {name: found[name] for name in ("picp", "pinball", "winkler") if found.get(name) is not None}
+    mae, penalty = (math.nan if found.get(name) is None else found[name] for name in ("mae", "picp_penalty"))
+    return TrialRecord(int(found["trial"]), str(found.get("state", "complete")), found["params"], mae, penalty, scores)
+
+
+def study_runs(runs_dir: Path) -> list[RunPaths]:
+    """Every study that left a storage, a notebook or a JSON below ``runs_dir``, by folder and job id."""
+    found = set()
+    for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
+        names = re.fullmatch(r"(?P<model>[A-Z0-9]+_Q)_(?P<dataset>.+)", folder.name)
+        if names is None or not folder.is_dir():
+            continue
+        for file in folder.iterdir():
+            own = re.fullmatch(rf"(?:best_params|study|hpo)_{re.escape(folder.name)}_({paths.NAME})\.[a-z]+", file.name)
+            if own and ".attempt-" not in own[1]:
+                found.add((names["model"], names["dataset"], re.sub(r"\.worker-\d+$", "", own[1])))
+    return [RunPaths(runs_dir, *names) for names in sorted(found)]
+
+
+def read_studies(
+    runs_dir: Path, model: str = "", dataset: str = "", *, storages: bool = False
+) -> tuple[list[StoredStudy], list[str]]:
+    """Every study with a best_params JSON of any schema below ``runs_dir``, and a sentence for each unreadable one.
+
+    Args:
+        runs_dir: folder of the records.
+        model: studies of this model only; empty: of all.
+        dataset: studies of this dataset only, by its name; empty: of all.
+        storages: also read each study's storage now, so that a damaged one is named.
+    """
+    found, notes = [], []
+    for file in paths.best_params_files(runs_dir):
+        try:
+            study = StoredStudy.of_file(file, runs_dir)
+            if model in ("", study.model) and dataset in ("", study.dataset):
+                _ = storages and study.trials
+                found.append(study)
+        except InputError as error:
+            notes.append(f"Passed over {error}.")
+    return found, notes
+
+
+def find(runs_dir: str = "", holds: Callable[[Path], object] = paths.best_params_files) -> tuple[Path, list[str]]:
+    """The folder of the records: the one that the user names, else the project's, or the examples if that is empty.
+
+    Args:
+        runs_dir: as the user gives it; empty: not given.
+        holds: whether a folder holds what is wanted.
+
+    Returns:
+        The folder, and a sentence if it is the examples' one.
+    """
+    if runs_dir:
+        return Path(runs_dir).expanduser(), []
+    if holds(paths.RUNS_DIR):
+        return paths.RUNS_DIR, []
+    note = f"There are no records in {paths.RUNS_DIR.name}/ yet, so these are the examples, on simulated data."
+    return paths.EXAMPLE_RUNS, [note]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
-from hpo_lib.records.result import load_result, summary
+from hpo_lib.records.result import summary
+from hpo_lib.records.study import StoredStudy, trial_of_json
 from hpo_lib.records.trial import TrialRecord, pareto_front, select
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
@@ -47,10 +48,10 @@ def verify(path: Path, data_dir: Path, dataset: str = "") -> Verification:
         dataset: TOML of the dataset, where the registry does not know it by its name.
     """
     try:
-        result = load_result(path)
+        study = StoredStudy.of_file(path)
+        result, run = study.result, study.run
         if result["schema_version"] < 2:
             return Verification(path, 0, (), "written before predictions were stored, so nothing can be recomputed")
-        run = RunPaths(path.parent.parent, result["model"], result["dataset"], str(result["job_id"]))
         if run.best_params.name != path.name:
             return Verification(path, 0, (f"holds the result of {run.study_name}, which its name does not say",))
         data, problem = _data(result, data_dir, dataset or result["dataset"])
@@ -113,8 +114,8 @@ def _recomputed(result: Mapping[str, Any], run: RunPaths, data: Dataset | None) 
 
 
 def _record(trial: Mapping[str, Any], scores: Mapping[str, float]) -> TrialRecord:
-    mae, picp_penalty = (objective.value(scores) for objective in OBJECTIVES.values())
-    return TrialRecord(trial["trial"], "complete", trial["params"], mae, picp_penalty, scores)
+    mae, penalty = (objective.value(scores) for objective in OBJECTIVES.values())
+    return replace(trial_of_json(trial), mae=mae, picp_penalty=penalty, scores=scores)
 
 
 def _figures(key: str, value: object) -> Iterator[tuple[str, object]]:

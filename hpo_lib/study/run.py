@@ -25,8 +25,8 @@ from hpo_lib.records.files import load_predictions, write_predictions
 from hpo_lib.records.optuna_trials import distribution
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.result import study_result
-from hpo_lib.records.storage import recorded_url, storage_url
-from hpo_lib.records.study import StudyRun
+from hpo_lib.records.storage import recorded_url
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -47,7 +47,7 @@ POLL = 2.0
 """Seconds between two looks at a study whose last trials are run by other workers."""
 
 
-def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: bool = True) -> StudyRun:
+def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: bool = True) -> StoredStudy:
     """Run, resume or join a study until it holds ``settings.trials`` finished trials, and write its record after each.
 
     Raises:
@@ -265,22 +265,15 @@ class _Worker:
         bar.set_postfix_str(summary)
         bar.write(f"{finished}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
 
-    def finish(self) -> StudyRun:
+    def finish(self) -> StoredStudy:
         """Write the last record and the optuna figures."""
         if self.stop_reason and not any(t.state == "complete" for t in self.records()):
             raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
         if self.stop_reason:
             print(f"Stopped early, {self.stop_reason}; run again under the same job_id to go on.")
-        result = self._write()
+        self._write()
         write_optuna_figures(self.claims.study, self.paths, self.dataset)
-        return StudyRun(
-            settings=self.settings,
-            dataset=self.dataset,
-            paths=self.paths,
-            storage_path=storage_url(self.settings.storage, self.paths),
-            trials=self.records(),
-            result=result,
-        )
+        return StoredStudy.read(self.paths, database=True)
 
 
 def _one_line(error: Exception) -> str:

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from IPython.display import Image
 from matplotlib.figure import Figure
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from hpo_lib import paths
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.search_space import boundary_advice
-from hpo_lib.records.storage import read_study
+from hpo_lib.records.study import find, study_runs
 from hpo_lib.thesis.build import PICTURES, drawn
 from hpo_lib.thesis.evidence import Evidence, gather_studies
 from hpo_lib.thesis.studies_table import Studies, load_studies
@@ -46,19 +45,20 @@ class Analysis:
         from hpo_lib.thesis.explored import explored  # with optuna, only where it draws
 
         for study in self.evidence.studies:
-            stored = read_study(study.run) if study.history else None
-            if stored is not None:
-                for figure in explored(stored, f"{study.model} on {study.dataset}, {study.run.job_id}", study.unit):
-                    yield _image(finished(figure, str(study.data["source"])))
+            if study.optuna_study is not None:
+                for figure in explored(
+                    study.optuna_study, f"{study.model} on {study.dataset}, {study.run.job_id}", study.unit
+                ):
+                    yield _image(finished(figure, study.source))
 
     def boundaries(self) -> list[str]:
         """Advice on every chosen value that lies at an end of its search space."""
         advice = [
             sentence
             for study in self.evidence.studies
-            if study.history
+            if study.has_storage
             for sentence in boundary_advice(
-                f"{study.model} on {study.dataset}", study.result["best_params"], study.history.search_space
+                f"{study.model} on {study.dataset}", study.result["best_params"], study.search_space
             )
         ]
         return advice or ["No chosen value is known to lie at an end of its search space."]
@@ -75,16 +75,13 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
     Raises:
         InputError: there is no study, or none of that model and dataset; the message names those that there are.
     """
-    folder, told = Path(runs_dir).expanduser() if runs_dir else paths.RUNS_DIR, []
-    if not runs_dir and not paths.studies(folder) and not paths.all_best_params_files(folder):
-        told.append(f"There are no records in {folder.name}/ yet, so these are the examples, on simulated data.")
-        folder = paths.EXAMPLE_RUNS
+    folder, told = find(runs_dir, lambda folder: paths.best_params_files(folder) or study_runs(folder))
     tomls = [dataset] if dataset.endswith(".toml") else []
     dataset = load_spec(dataset).name if tomls else dataset
     studies = load_studies(folder).only(model or None, dataset or None)
     told += [
         f"{run.study_name}: no trial is complete yet, so it is not in the table."
-        for run in paths.studies(folder)
+        for run in study_runs(folder)
         if not run.best_params.exists() and model in ("", run.model) and dataset in ("", run.dataset)
     ]
     evidence = gather_studies(folder, tomls, model, dataset)
@@ -92,7 +89,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         f"{study.file}: its storage is not among the files, so the figures show of its trials the untuned defaults and "
         "the Pareto front only, and its history, importance, explored search space and its ends are missing."
         for study in evidence.studies
-        if study.history is None
+        if not study.has_storage
     ]
     missing = tuple(note for note in evidence.notes if note not in studies.notes)
     return Analysis(

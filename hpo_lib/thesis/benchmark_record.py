@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from hpo_lib.benchmark.store import SPLITS
 from hpo_lib.benchmark.tables import Row, benchmark_table, comparison_table, coverage_table, reliability_table
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.study import Study
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration
 from hpo_lib.views.look import warning
 
@@ -92,7 +93,7 @@ class Benchmark:
         found: Mapping[str, Any] = self.trainings[0]["provenance"]["data"]
         return found
 
-    def tuned_row(self, study: Study) -> Row | None:
+    def tuned_row(self, study: StoredStudy) -> Row | None:
         """The row that was trained with the parameters that a study chose."""
         wanted = dict(study.result["best_params"])
         kinds = {t["params"] for t in self.trainings if t["model"] == study.model and t["key"].get("params") == wanted}
@@ -101,11 +102,13 @@ class Benchmark:
 
     @property
     def files(self) -> list[Path]:
-        """Records and stored forecasts."""
-        return sorted(self.paths.runs.glob("*-seed*"))
+        """Records, and the stored forecasts that they name."""
+        names = [(training["model"], training["params"], training["seed"]) for training in self.trainings]
+        forecasts = [self.paths.forecasts(*one, split) for one in names for split in SPLITS]
+        return sorted([*(self.paths.record(*one) for one in names), *forecasts])
 
 
-def words(items: Iterable[Study | Benchmark]) -> str:
+def words(items: Iterable[StoredStudy | Benchmark]) -> str:
     """What a picture of these records must say, see `warning`."""
     found = list(items)
     return warning(any(item.is_simulated for item in found), any(item.is_test for item in found))

@@ -15,12 +15,15 @@ from hpo_lib import __version__, paths
 from hpo_lib.errors import InputError
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.files import write_json
-from hpo_lib.records.study import Study
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.thesis import benchmark_data, benchmark_plots, latex, study_data, study_plots, style
 from hpo_lib.thesis.benchmark_record import Benchmark, words
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.thesis.tables import TABLES, Table
+
+NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
+"""What of `hpo_lib` no figure, table or card depends on."""
 
 Data = Callable[[Evidence], pd.DataFrame]
 
@@ -137,7 +140,7 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
     return figure
 
 
-def _items(evidence: Evidence, records: str) -> list[Study | Benchmark]:
+def _items(evidence: Evidence, records: str) -> list[StoredStudy | Benchmark]:
     return list(evidence.studies if records == "studies" else evidence.benchmarks)
 
 
@@ -164,7 +167,7 @@ def _write(file: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _with_sidecar(files: Sequence[Path], shows: str, items: Iterable[Study | Benchmark]) -> Sequence[Path]:
+def _with_sidecar(files: Sequence[Path], shows: str, items: Iterable[StoredStudy | Benchmark]) -> Sequence[Path]:
     """Write what the files were made from beside them."""
     found = list(items)
     content: dict[str, Any] = {
@@ -173,32 +176,36 @@ def _with_sidecar(files: Sequence[Path], shows: str, items: Iterable[Study | Ben
         "marked": words(found),
         "records": {_shown(file): _sha256(file) for item in found for file in item.files},
         "data": _data(found),
-        "code": {"hpo_lib": __version__, "thesis": _code(), "matplotlib": mpl.__version__, "records": _commits(found)},
+        "code": {"hpo_lib": __version__, "sha256": _code(), "matplotlib": mpl.__version__, "records": _commits(found)},
     }
     write_json(ThesisPaths.sidecar(files[0]), content)
     return files
 
 
-def _data(items: Sequence[Study | Benchmark]) -> dict[str, Any]:
+def _data(items: Sequence[StoredStudy | Benchmark]) -> dict[str, Any]:
     """Dataset -> source, fingerprint and splits."""
     found = {}
     for item in items:
-        data = item.data if isinstance(item, Study) else item.provenance
-        name = item.dataset if isinstance(item, Study) else item.name
+        data = item.data if isinstance(item, StoredStudy) else item.provenance
+        name = item.dataset if isinstance(item, StoredStudy) else item.name
         found[name] = {key: data[key] for key in ("source", "path", "sha256", "train_end", "val_end", "test_end")}
     return found
 
 
-def _commits(items: Sequence[Study | Benchmark]) -> list[str]:
+def _commits(items: Sequence[StoredStudy | Benchmark]) -> list[str]:
     """The commits of the code that made the records."""
-    records = [record for item in items for record in ([item.result] if isinstance(item, Study) else item.trainings)]
+    records = [
+        record for item in items for record in ([item.result] if isinstance(item, StoredStudy) else item.trainings)
+    ]
     return sorted({str(record["provenance"]["git_commit"]) for record in records})
 
 
 def _code() -> str:
-    """Fingerprint of the code that draws."""
+    """Fingerprint of all code behind a figure: the rooms that this one imports, straight or through others."""
+    package = Path(__file__).parent.parent
+    files = [file for file in package.rglob("*.py") if file.relative_to(package).parts[0] not in NOT_BEHIND_FIGURES]
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(files):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

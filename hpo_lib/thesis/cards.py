@@ -1,6 +1,6 @@
 """Model cards (Mitchell et al., 2019): what was trained on what, how good it is, and what it is not for."""
 
-from hpo_lib.records.study import Study
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.thesis.benchmark_record import Benchmark, words
@@ -8,23 +8,23 @@ from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.views.model_card import Card, render
 
 
-def card(evidence: Evidence, study: Study) -> str:
+def card(evidence: Evidence, study: StoredStudy) -> str:
     """The card of the configuration that a study chose, as markdown.
 
     Raises:
         InputError: the stored predictions cannot be read.
     """
     benchmark = evidence.benchmark(study.dataset)
-    forecasts = {"validation, this configuration": study.predictions(study.chosen)}
+    forecasts = {"validation, this configuration": study.predictions(study.chosen.number)}
     default = study.default
-    if default.state == "complete" and default.number != study.chosen:
+    if default.state == "complete" and default.number != study.chosen.number:
         forecasts["validation, untuned defaults"] = study.predictions(default.number)
     notes = ["The validation split chose weights and hyperparameters, so its scores are optimistic."]
     tested = _tested(benchmark, study)
     forecasts |= tested
     if not tested:
         notes.append("There is no benchmark of this configuration, so nothing is known of the test split.")
-    result, provenance = study.result, study.result["provenance"]
+    result, provenance = study.result, study.provenance
     return render(
         Card(
             model=study.model,
@@ -33,7 +33,7 @@ def card(evidence: Evidence, study: Study) -> str:
             params=result["best_params"],
             origin={
                 "Study": f"{study.run.study_name}, {result['n_completed']} complete trials",
-                "Trial": f"{study.chosen}, chosen by the policy {result['selection']['policy']}: "
+                "Trial": f"{study.chosen.number}, chosen by the policy {result['selection']['policy']}: "
                 f"{result['selection']['reason']}",
                 "Budget": provenance["preset"],
                 "Seed": provenance["seed"],
@@ -47,7 +47,7 @@ def card(evidence: Evidence, study: Study) -> str:
     )
 
 
-def _tested(benchmark: Benchmark | None, study: Study) -> dict[str, QuantileForecasts]:
+def _tested(benchmark: Benchmark | None, study: StoredStudy) -> dict[str, QuantileForecasts]:
     row = benchmark.tuned_row(study) if benchmark else None
     if benchmark is None or row is None:
         return {}

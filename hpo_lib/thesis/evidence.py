@@ -10,9 +10,8 @@ from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import family_names
-from hpo_lib.paths import BenchmarkPaths, RunPaths
-from hpo_lib.records.result import load_result
-from hpo_lib.records.study import Study, read_history
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.study import StoredStudy, read_studies
 from hpo_lib.thesis.benchmark_record import Benchmark
 
 PRESETS_ORDER = ("a100", "laptop", "test")
@@ -22,7 +21,7 @@ PRESETS_ORDER = ("a100", "laptop", "test")
 class Evidence:
     """All that was found, and sentences on what was passed over and why."""
 
-    studies: tuple[Study, ...]
+    studies: tuple[StoredStudy, ...]
     benchmarks: tuple[Benchmark, ...]
     specs: Mapping[str, DatasetSpec]
     notes: tuple[str, ...]
@@ -36,7 +35,7 @@ class Evidence:
         """Datasets of the studies, by name."""
         return sorted({study.dataset for study in self.studies})
 
-    def study(self, model: str, dataset: str) -> Study | None:
+    def study(self, model: str, dataset: str) -> StoredStudy | None:
         return next((s for s in self.studies if (s.model, s.dataset) == (model, dataset)), None)
 
     def benchmark(self, dataset: str) -> Benchmark | None:
@@ -89,28 +88,23 @@ def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = ""
     return Evidence(tuple(_studies(runs_dir, notes, model, dataset)), (), specs, tuple(notes))
 
 
-def _studies(runs_dir: Path, notes: list[str], model: str, dataset: str) -> list[Study]:
-    found: dict[str, list[Study]] = {}
-    for file in paths.all_best_params_files(runs_dir):
-        try:
-            result = load_result(file)
-            if (model and result["model"] != model) or (dataset and result["dataset"] != dataset):
-                continue
-            if result["schema_version"] < 2:
-                notes.append(f"Passed over {file}: written before predictions and provenance were stored.")
-                continue
-            run = RunPaths(runs_dir, result["model"], result["dataset"], str(result["job_id"]))
-            found.setdefault(run.dataset, []).append(Study(file, result, run, read_history(run)))
-        except InputError as error:
-            notes.append(f"Passed over {error}.")
-    return [study for dataset in sorted(found) for study in _side_by_side(found[dataset], notes)]
+def _studies(runs_dir: Path, notes: list[str], model: str, dataset: str) -> list[StoredStudy]:
+    found: dict[str, list[StoredStudy]] = {}
+    studies, unreadable = read_studies(runs_dir, model, dataset, storages=True)
+    notes += unreadable
+    for study in studies:
+        if study.result["schema_version"] < 2:
+            notes.append(f"Passed over {study.file}: written before predictions and provenance were stored.")
+            continue
+        found.setdefault(study.dataset, []).append(study)
+    return [study for name in sorted(found) for study in _side_by_side(found[name], notes)]
 
 
-def _side_by_side(studies: list[Study], notes: list[str]) -> list[Study]:
+def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredStudy]:
     """One study per model, all of the same data."""
     real = [study for study in studies if not study.is_test] or studies
     newest = max(real, key=_rank)
-    chosen: dict[str, Study] = {}
+    chosen: dict[str, StoredStudy] = {}
     for study in sorted(real, key=_rank, reverse=True):
         if _data_key(study) == _data_key(newest):
             chosen.setdefault(study.model, study)
@@ -123,11 +117,11 @@ def _side_by_side(studies: list[Study], notes: list[str]) -> list[Study]:
     return [chosen[model] for model in sorted(chosen)]
 
 
-def _rank(study: Study) -> tuple[bool, str, str]:
+def _rank(study: StoredStudy) -> tuple[bool, str, str]:
     return study.result["status"] == "complete", str(study.result["optimization_date"]), study.file.name
 
 
-def _data_key(study: Study) -> tuple[object, ...]:
+def _data_key(study: StoredStudy) -> tuple[object, ...]:
     return tuple(study.data.get(name) for name in ("sha256", "train_end", "val_end"))
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.paths import ThesisPaths
+from hpo_lib.records.study import find
 from hpo_lib.thesis.build import build
 from hpo_lib.thesis.evidence import Evidence, gather
 
 
-def find(
+def find_evidence(
     runs_dir: str = "",
     benchmark_dir: str = "",
     data_dir: str = "",
@@ -21,12 +22,11 @@ def find(
     Raises:
         InputError: a given folder holds no record; an unreadable TOML.
     """
-    runs = Path(runs_dir).expanduser() if runs_dir else paths.RUNS_DIR
     benchmarks = Path(benchmark_dir).expanduser() if benchmark_dir else paths.BENCHMARK_DIR
-    own = paths.result_files(runs) or paths.benchmarks(benchmarks)
-    if not own and not (runs_dir or benchmark_dir):
-        say(f"No records in {runs.name}/ and {benchmarks.name}/, so these are the examples, on simulated data.")
-        # Where no CSV lies, so that everybody has the twins that the examples were made on.
+    runs, notes = find(runs_dir, lambda runs: paths.best_params_files(runs) or paths.benchmarks(benchmarks))
+    if notes and not benchmark_dir:
+        say(notes[0])
+        # Without a CSV there, so that everybody has the twins that the examples were made on.
         return gather(paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS, paths.EXAMPLES_DIR)
     return gather(runs, benchmarks, Path(data_dir).expanduser() if data_dir else paths.DATA_DIR, datasets)
 
@@ -42,7 +42,7 @@ def make_all(
     """Every figure, table and card, see `build`; folders are texts, empty for the default.
 
     Raises:
-        InputError: as `find` raises it.
+        InputError: as `find_evidence` raises it.
     """
-    evidence = find(runs_dir, benchmark_dir, data_dir, datasets, say)
+    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets, say)
     return build(evidence, ThesisPaths.below(Path(out).expanduser()) if out else ThesisPaths())

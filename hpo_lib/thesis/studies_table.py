@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from hpo_lib.errors import InputError, choices
-from hpo_lib.paths import all_best_params_files, atomic, consolidated
-from hpo_lib.records.result import load_result
+from hpo_lib.paths import atomic, consolidated
+from hpo_lib.records.study import StoredStudy, read_studies
 
 IMPROVEMENT_PERCENT = 5.0
 """By how much the chosen trial's MAE has to lie below that of the untuned defaults, as the seed document asks."""
@@ -73,12 +73,8 @@ def load_studies(runs_dir: Path) -> Studies:
     Raises:
         InputError: there is none that can be read.
     """
-    rows, notes = [], []
-    for file in all_best_params_files(runs_dir):
-        try:
-            rows.append(study_row(file, load_result(file)))
-        except InputError as error:
-            notes.append(f"Passed over {error}.")
+    found, notes = read_studies(runs_dir)
+    rows = [study_row(study) for study in found]
     if not rows:
         raise InputError(
             " ".join([f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`.", *notes])
@@ -87,7 +83,7 @@ def load_studies(runs_dir: Path) -> Studies:
     return Studies(table, tuple(notes))
 
 
-def study_row(file: Path, found: dict[str, Any]) -> dict[str, Any]:
+def study_row(study: StoredStudy) -> dict[str, Any]:
     """One study as a row; NaN or an empty text where an old file does not say it.
 
     ``trials`` are complete ones; ``failed_percent`` and ``stopped_percent`` are shares of all that finished: complete,
@@ -96,19 +92,19 @@ def study_row(file: Path, found: dict[str, Any]) -> dict[str, Any]:
     ``mae_default`` and ``mae`` are of the untuned defaults and of the chosen trial, ``improvement`` says in percent how
     far the second lies below the first. All scores are of the validation split, on which the trial was chosen.
     """
-    provenance, default = _mapping(found["provenance"]), _mapping(found["default_trial"])
-    data, scores = _mapping(provenance.get("data")), _mapping(found["validation_metrics"])
+    found, provenance, data = study.result, study.provenance, study.data
+    default, scores = _mapping(found["default_trial"]), _mapping(found["validation_metrics"])
     mae, mae_default = _number(found["best_mae"]), _number(default.get("mae"))
     trials, failed, stopped = (_number(found[key]) for key in ("n_completed", "n_failed", "n_pruned"))
     finished = trials + failed + stopped
     causes = Counter(str(_mapping(failure).get("cause", "")) for failure in found["failures"] or [])
     return {
-        "dataset": str(found["dataset"]),
-        "model": str(found["model"]),
-        "job_id": str(found["job_id"] or ""),
+        "dataset": study.dataset,
+        "model": study.model,
+        "job_id": study.run.job_id,
         "date": str(found["optimization_date"] or ""),
         "status": str(found["status"] or "unknown"),
-        "source": str(data.get("source", "unknown")),
+        "source": study.source,
         "sha256": str(data.get("sha256", "")),
         "train_end": str(data.get("train_end", "")),
         "val_end": str(data.get("val_end", "")),
@@ -130,7 +126,7 @@ def study_row(file: Path, found: dict[str, Any]) -> dict[str, Any]:
         "schema": int(found["schema_version"]),
         "params": str(found["best_params"]),
         "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
-        "file": str(file),
+        "file": str(study.file),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from hpo_lib.records.study import Study
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord, pareto_front
 from hpo_lib.thesis.evidence import Evidence
 
@@ -18,7 +18,7 @@ def fronts(evidence: Evidence) -> pd.DataFrame:
     rows = []
     for study, names in _studies(evidence):
         front = {trial.number for trial in study.front}
-        for trial in _complete(study):
+        for trial in study.complete:
             rows.append(
                 {
                     **names,
@@ -27,7 +27,7 @@ def fronts(evidence: Evidence) -> pd.DataFrame:
                     "picp_penalty": trial.picp_penalty,
                     "front": trial.number in front,
                     "default": trial.number == study.default.number,
-                    "chosen": trial.number == study.chosen,
+                    "chosen": trial.number == study.chosen.number,
                 }
             )
     return pd.DataFrame(rows)
@@ -40,9 +40,9 @@ def history(evidence: Evidence) -> pd.DataFrame:
     """
     rows = []
     for study, names in _studies(evidence):
-        if study.history is None:
+        if not study.has_storage:
             continue
-        done = _complete(study)
+        done = study.complete
         volumes = hypervolumes(done)
         best = np.minimum.accumulate([trial.mae for trial in done], dtype=float)
         for order, (trial, lowest, volume) in enumerate(zip(done, best, volumes, strict=True), start=1):
@@ -79,7 +79,7 @@ def importance(evidence: Evidence) -> pd.DataFrame:
     """Share of importance, 0 to 1, of each ``parameter`` for ``mae`` and for ``picp_penalty``."""
     rows = []
     for study, names in _studies(evidence):
-        found = study.history.importance if study.history else {}
+        found = study.importance
         for parameter in sorted(found.get("mae", {})):
             rows.append(
                 {
@@ -102,7 +102,7 @@ def cost(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _studies(evidence: Evidence) -> Iterator[tuple[Study, dict[str, str]]]:
+def _studies(evidence: Evidence) -> Iterator[tuple[StoredStudy, dict[str, str]]]:
     for study in evidence.studies:
         yield (
             study,
@@ -113,7 +113,3 @@ def _studies(evidence: Evidence) -> Iterator[tuple[Study, dict[str, str]]]:
                 "model": study.model,
             },
         )
-
-
-def _complete(study: Study) -> list[TrialRecord]:
-    return [trial for trial in study.trials if trial.state == "complete"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hpo_lib.families.search_space import in_words
-from hpo_lib.records.study import Study
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import ROLLING_DAYS
 from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
@@ -92,7 +92,7 @@ def hyperparameters(evidence: Evidence) -> Table:
                 rows.append(
                     {
                         "model": model, "dataset": study.dataset, "job_id": study.result["job_id"],
-                        "trial": study.chosen, "parameter": parameter, "default": default.get(parameter),
+                        "trial": study.chosen.number, "parameter": parameter, "default": default.get(parameter),
                         "chosen": value,
                     }
                 )  # fmt: skip
@@ -115,10 +115,10 @@ def search_spaces(evidence: Evidence) -> Table:
     """The ranges that the studies drew from."""
     rows, sections = [], []
     for model in evidence.models:
-        study = next((s for s in evidence.studies if s.model == model and s.history), None)
-        if study is None or study.history is None:
+        study = next((s for s in evidence.studies if s.model == model and s.has_storage), None)
+        if study is None:
             continue
-        space = {name: in_words(found) for name, found in study.history.search_space.items()}
+        space = {name: in_words(found) for name, found in study.search_space.items()}
         default = study.default.params
         for parameter in sorted(space):
             rows.append(
@@ -226,8 +226,8 @@ def _value(value: object) -> str:
     return MISSING if value is None else str(value)
 
 
-def _trial(study: Study | None) -> str:
-    return MISSING if study is None else str(study.chosen)
+def _trial(study: StoredStudy | None) -> str:
+    return MISSING if study is None else str(study.chosen.number)
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:

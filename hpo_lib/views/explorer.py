@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib.errors import InputError
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.views.explorer_data import trial_counts, trial_facts
 from hpo_lib.views.explorer_figure import SIZE, Panels, draw
 
 HALF = "450px"
@@ -56,14 +57,14 @@ class Explorer:
         """Show a study, and of it the chosen trial; one that cannot be read is named, and what was shown stays."""
         study = self.studies[position]
         try:
-            shown = study.shown
+            shown = study.viewable
         except InputError as error:
             self.text.value = f"<b>{html.escape(str(error))}</b>"
             return
         self.study = study
         labels = [(f"{t.number}: MAE {t.mae:.4g}, PICP {t.scores['picp']:.1f} %", t.number) for t in shown]
         self.trial_box.options = labels
-        self.trial_box.value = study.chosen
+        self.trial_box.value = study.chosen.number
         self._show()  # which nothing else does where the number is that of the study before
 
     def show_trial(self, number: int) -> None:
@@ -76,23 +77,23 @@ class Explorer:
 
     def _show(self) -> None:
         study, number = self.study, self.trial_box.value
-        if number not in [trial.number for trial in study.shown]:
+        if number not in [trial.number for trial in study.viewable]:
             return
-        last = max(len(study.forecasts(number).origins) - self.count.value, 0)
+        last = max(len(study.predictions(number).origins) - self.count.value, 0)
         if self.first.value > last:
             self.first.value = last  # comes back here
         self.first.max = last
         self.panels = draw(self.figure, study, number, self.first.value, self.count.value)
         self.canvas.draw_idle()
-        origins = study.forecasts(number).origins[self.first.value :][: self.count.value]
+        origins = study.predictions(number).origins[self.first.value :][: self.count.value]
         self.when.value = f"after {origins[0]:%a %Y-%m-%d %H:%M} UTC"
         rows = "".join(
             f"<tr><td style='padding-right: 1em'>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
-            for name, value in study.facts(number).items()
+            for name, value in trial_facts(study, number).items()
         )
         self.text.value = (
-            f"<div style='line-height: 1.5'><b>{html.escape(study.run.model)} on {html.escape(study.run.dataset)}, "
-            f"trial {number}</b><br>{html.escape(study.summary())}<table>{rows}</table></div>"
+            f"<div style='line-height: 1.5'><b>{html.escape(study.model)} on {html.escape(study.dataset)}, "
+            f"trial {number}</b><br>{html.escape(trial_counts(study))}<table>{rows}</table></div>"
         )
 
     def _clicked(self, event: Event) -> None:

@@ -1,12 +1,76 @@
-"""Studies and their trials as stored, for browsing: nothing is trained, and data and models are not needed."""
+"""What the explorer shows of stored studies, as plain data: needs neither the series nor a model."""
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hpo_lib.errors import InputError
+from hpo_lib.records.study import StoredStudy, find, read_studies, study_runs
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.uncertainty import daily_losses
+
+
+def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
+    """The studies with stored forecasts below a folder; without a folder, the project's own or else the examples.
+
+    Returns:
+        The studies, and sentences on where they are from and on what cannot be shown.
+
+    Raises:
+        InputError: there is nothing to show.
+    """
+    folder, told = find(runs_dir, lambda folder: viewable_studies(folder)[0])
+    studies, notes = viewable_studies(folder)
+    if not studies:
+        raise InputError(
+            f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo run`, or set runs_dir"
+        )
+    return studies, [*notes, *told]
+
+
+def viewable_studies(folder: Path) -> tuple[list[StoredStudy], list[str]]:
+    """Every study below a folder whose chosen trial has stored forecasts, and a sentence for each other one."""
+    found = []
+    studies, notes = read_studies(folder)
+    for study in studies:
+        if study.result["schema_version"] < 2:
+            notes.append(f"{study.file}: written before forecasts were stored")
+        elif not study.run.trial_predictions(int(study.result["best_trial_number"])).exists():
+            notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
+        else:
+            found.append(study)
+    notes += [f"{run.study_name}: no trial completed yet" for run in study_runs(folder) if not run.best_params.exists()]
+    return found, notes
+
+
+def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
+    """What is worth knowing about a trial, as texts: its role, scores and hyperparameters."""
+    trial, forecasts = study.trial(number), study.predictions(number)
+    roles = [
+        "chosen" if trial == study.chosen else "",
+        "untuned defaults" if trial == study.default else "",
+        "on the front" if trial in study.front else "beaten by others in both objectives",
+        *(f"choice of {policy}" for policy, n in study.result["selection"]["alternatives"].items() if n == number),
+    ]
+    return {
+        "role": ", ".join(role for role in roles if role),
+        f"MAE in {study.unit}": f"{metrics.mae(forecasts):.5g}",
+        "PICP in %": f"{metrics.picp(forecasts):.1f}",
+        f"mean width in {study.unit}": f"{metrics.mean_width(forecasts):.4g}",
+        f"Winkler score in {study.unit}": f"{metrics.winkler(forecasts):.4g}",
+        **{name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in trial.params.items()},
+    }
+
+
+def trial_counts(study: StoredStudy) -> str:
+    """How many trials ended how, in one line."""
+    counts = Counter(trial.state for trial in study.trials).most_common()
+    told = "" if study.has_storage else "; the storage is not among the files, so these are the trials in the JSON"
+    return ", ".join(f"{count} {state}" for state, count in counts) + told
 
 
 def days(forecasts: QuantileForecasts, first: int, count: int) -> pd.DataFrame:
@@ -21,13 +85,9 @@ def days(forecasts: QuantileForecasts, first: int, count: int) -> pd.DataFrame:
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
     """Per origin: MAE in the target's unit and PICP in % of its hours; indexed by the first hour of the forecast."""
-    covered = (forecasts.lower <= forecasts.actual) & (forecasts.actual <= forecasts.upper)
+    losses = daily_losses(forecasts)
     return pd.DataFrame(
-        {
-            "mae": np.abs(forecasts.actual - forecasts.median).mean(axis=1),
-            "picp": 100 * covered.mean(axis=1),
-        },
-        index=forecasts.origins + pd.Timedelta(hours=1),
+        {name: losses[name] for name in ("mae", "picp")}, index=forecasts.origins + pd.Timedelta(hours=1)
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord, default_trial
+from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.views import explorer_data
 from hpo_lib.views.look import MODEL_COLOURS
@@ -45,7 +45,7 @@ class Panels:
 
 
 def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int) -> Panels:
-    """Draw everything anew.
+    """Draw everything again.
 
     Args:
         figure: of `SIZE`; what is in it goes.
@@ -63,7 +63,7 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     front, days = figure.add_subplot(upper[:, 0]), figure.add_subplot(grid[1])
     residuals, coverage = figure.add_subplot(upper[0, 1]), figure.add_subplot(upper[1, 1])
     errors = figure.add_subplot(grid[2])
-    forecasts = study.forecasts(number)
+    forecasts = study.predictions(number)
     points = _front(front, study, study.trial(number))
     hourly = explorer_data.by_hour(forecasts)
     residuals.fill_between(hourly.index, hourly["q10"], hourly["q90"], color=_BAND, alpha=0.4, lw=0)
@@ -93,7 +93,7 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     for axes in (days, errors):
         locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
         axes.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    if study.source == "simulated":
+    if study.is_simulated:
         for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # where no point can lie below it
             axes.text(
                 0.99, height, "SIMULATED DATA", transform=axes.transAxes, ha="right", va=side, fontsize=8, color=_MARK,
@@ -103,15 +103,15 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
 
 
 def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tuple[float, float]]:
-    front = [trial for trial in study.front if trial in study.shown]
-    colour = MODEL_COLOURS.get(study.run.model, "#444444")
-    others = [trial for trial in study.shown if trial not in front]
+    front = [trial for trial in study.front if trial in study.viewable]
+    colour = MODEL_COLOURS.get(study.model, "#444444")
+    others = [trial for trial in study.viewable if trial not in front]
     axes.scatter(*_places(others), s=24, color="#bbbbbb", label="other trials")
     axes.plot(*_places(front), "o-", ms=7, lw=1, color=colour, drawstyle="steps-post", label="Pareto front")
-    default = default_trial(study.trials)
+    default = study.default
     rings = [
-        ([t for t in study.shown if t is default], "s", "#000000", 110, "untuned defaults"),
-        ([study.trial(study.chosen)], "*", "#CC79A7", 190, "chosen"),
+        ([t for t in study.viewable if t == default], "s", "#000000", 110, "untuned defaults"),
+        ([study.chosen], "*", "#CC79A7", 190, "chosen"),
         ([chosen], "o", _MARK, 260, "shown below"),
     ]
     for trials, marker, edge, size, label in rings:
@@ -125,7 +125,7 @@ def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tup
     axes.margins(0.08)
     axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
     _title(axes, "Pareto front: click a trial", f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points")
-    return {trial.number: (trial.mae, trial.picp_penalty) for trial in study.shown}
+    return {trial.number: (trial.mae, trial.picp_penalty) for trial in study.viewable}
 
 
 def _places(trials: Sequence[TrialRecord]) -> tuple[list[float], list[float]]:

@@ -8,7 +8,7 @@ from IPython.display import HTML
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import daily_origins
-from hpo_lib.records.study import StudyRun
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 SAME = 1e-5
@@ -45,28 +45,27 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def score_table(run: StudyRun) -> pd.DataFrame:
+def score_table(study: StoredStudy) -> pd.DataFrame:
     """Validation scores of the naive forecasts, the untuned defaults and the chosen trial, one row each."""
-    rows = {name.replace("_", " "): scores for name, scores in run.result["baselines"].items()}
-    for trial, label in ((run.default, "untuned defaults"), (run.chosen, "chosen")):
+    rows = {name.replace("_", " "): scores for name, scores in study.result["baselines"].items()}
+    for trial, label in ((study.default, "untuned defaults"), (study.chosen, "chosen")):
         if trial.scores:
-            rows[f"{run.settings.model} {label} (trial {trial.number})"] = dict(trial.scores)
+            rows[f"{study.model} {label} (trial {trial.number})"] = dict(trial.scores)
     return pd.DataFrame(rows).T[["mae", "rmse", "mape", "wape", "mase", "picp", "mean_width", "winkler", "pinball"]]
 
 
-def stopped_early(run: StudyRun) -> str:
+def stopped_early(study: StoredStudy) -> str:
     """One line on how many trials were stopped, and where."""
-    if not run.settings.early_stopping:
+    if study.provenance["early_stopping"] == "off":
         return "Early stopping was off."
-    stopped = Counter(t.stopped_at for t in run.trials if t.stopped_at is not None)
-    finished = sum(t.finished for t in run.trials)
+    stopped = Counter(t.stopped_at for t in study.trials if t.stopped_at is not None)
     where = ", ".join(f"{count} after {share:.0%} of their steps" for share, count in sorted(stopped.items()))
-    return f"Stopped early: {stopped.total()} of {finished} trials{': ' if where else ''}{where}."
+    return f"Stopped early: {stopped.total()} of {study.finished} trials{': ' if where else ''}{where}."
 
 
-def front_table(run: StudyRun) -> pd.DataFrame:
+def front_table(study: StoredStudy) -> pd.DataFrame:
     """The Pareto front, one row per trial: which policies choose it, MAE, PICP, Winkler score and parameters."""
-    alternatives = run.result["selection"]["alternatives"]
+    alternatives = study.result["selection"]["alternatives"]
     return pd.DataFrame(
         [
             {
@@ -77,27 +76,27 @@ def front_table(run: StudyRun) -> pd.DataFrame:
                 "winkler": t.scores["winkler"],
                 **t.params,
             }
-            for t in run.front
+            for t in study.front
         ]
     ).set_index("trial")
 
 
-def files_table(run: StudyRun) -> pd.DataFrame:
+def files_table(study: StoredStudy) -> pd.DataFrame:
     """Where everything of this study was saved."""
     files = {
-        "chosen parameters": run.paths.best_params,
-        "study storage": run.storage_path,
-        "validation predictions": run.paths.predictions,
-        "Pareto front": run.paths.pareto_front,
-        "MAE history": run.paths.mae_history,
-        "parameter importance": run.paths.param_importance,
+        "chosen parameters": study.run.best_params,
+        "study storage": study.storage,
+        "validation predictions": study.run.predictions,
+        "Pareto front": study.run.pareto_front,
+        "MAE history": study.run.mae_history,
+        "parameter importance": study.run.param_importance,
     }
     return pd.DataFrame({"saved": [str(file) for file in files.values()]}, index=list(files))
 
 
-def provenance_table(run: StudyRun) -> pd.DataFrame:
+def provenance_table(study: StoredStudy) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
-    flat = pd.json_normalize(run.result["provenance"]).iloc[0]
+    flat = pd.json_normalize(dict(study.provenance)).iloc[0]
     return pd.DataFrame({"value": flat.astype(str)})
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.records.study import stored_studies
 from hpo_lib.views.explorer import Explorer
+from hpo_lib.views.explorer_data import viewable_studies
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -61,9 +61,9 @@ def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_ar
 
 def test_when_a_trial_of_an_example_is_clicked_then_its_forecasts_are_shown(lab: Any, page: Any) -> None:
     run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.EXAMPLE_RUNS)))
-    explorer = Explorer(stored_studies(paths.EXAMPLE_RUNS)[0])  # the same picture, which knows its places
+    explorer = Explorer(viewable_studies(paths.EXAMPLE_RUNS)[0])  # the same picture, which knows its places
     study = explorer.study
-    other = next(trial for trial in study.shown if trial.mae > 1.02 * study.trial(study.chosen).mae)
+    other = next(trial for trial in study.viewable if trial.mae > 1.02 * study.chosen.mae)
     title = f"{study.run.model} on {study.run.dataset}, trial"
     canvas = page.locator(".jupyter-matplotlib-canvas-div canvas").first
     page.get_by_text(f"{title} {study.chosen}").first.wait_for()

@@ -17,7 +17,7 @@ from hpo_lib.families.contract import Budget, Family, Forecaster
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import open_storage
-from hpo_lib.records.study import StudyRun
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
@@ -88,10 +88,10 @@ def family(monkeypatch: pytest.MonkeyPatch) -> LearningFamily:
 
 
 @pytest.fixture
-def start(tmp_path: Path, tiny_dataset: Dataset, family: LearningFamily) -> Callable[..., StudyRun]:
+def start(tmp_path: Path, tiny_dataset: Dataset, family: LearningFamily) -> Callable[..., StoredStudy]:
     """Runs a study of the fake family under job id ``a``."""
 
-    def run(trials: int = 16, runs_dir: Path = tmp_path, **given: Any) -> StudyRun:
+    def run(trials: int = 16, runs_dir: Path = tmp_path, **given: Any) -> StoredStudy:
         chosen = {"job_id": "a", "preset": "test", **given}
         settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
         return run_study(settings, tiny_dataset, progress=False)
@@ -108,13 +108,13 @@ def stored(files: RunPaths, storage: str = "sqlite") -> list[FrozenTrial]:
     return optuna.load_study(study_name=files.study_name, storage=open_storage(storage, files)).trials
 
 
-def outcome(run: StudyRun) -> list[tuple[Any, ...]]:
+def outcome(run: StoredStudy) -> list[tuple[Any, ...]]:
     return [(t.state, dict(t.params), t.stopped_at, t.mae, t.cause) for t in run.trials if t.finished]
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_when_trials_fall_behind_then_they_are_stopped_kept_as_such_and_count_as_finished(
-    storage: str, start: Callable[..., StudyRun], family: LearningFamily, files: RunPaths
+    storage: str, start: Callable[..., StoredStudy], family: LearningFamily, files: RunPaths
 ) -> None:
     run = start(storage=storage)
     behind = [t for t in run.trials if t.state == "stopped"]
@@ -151,7 +151,7 @@ def test_when_trials_fall_behind_then_they_are_stopped_kept_as_such_and_count_as
 
 
 def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trials_are_asked_for_as_before(
-    start: Callable[..., StudyRun], family: LearningFamily, files: RunPaths, tiny_dataset: Dataset, tmp_path: Path
+    start: Callable[..., StoredStudy], family: LearningFamily, files: RunPaths, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     run = start(early_stopping=False)
     assert [t.state for t in run.trials] == ["complete"] * 16
@@ -164,7 +164,7 @@ def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trial
 
 
 def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(
-    start: Callable[..., StudyRun], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., StoredStudy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.01),), ("mae",), 2))
     run = start(trials=6)
@@ -173,7 +173,7 @@ def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share
     assert study_tables.stopped_early(run) == f"Stopped early: {count} of 6 trials: {count} after 50% of their steps."
 
 
-def test_when_nothing_was_stopped_then_it_says_so(start: Callable[..., StudyRun]) -> None:
+def test_when_nothing_was_stopped_then_it_says_so(start: Callable[..., StoredStudy]) -> None:
     assert study_tables.stopped_early(start(trials=2)) == "Stopped early: 0 of 2 trials."
 
 
@@ -181,7 +181,7 @@ def test_when_nothing_was_stopped_then_it_says_so(start: Callable[..., StudyRun]
 
 
 def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_same(
-    start: Callable[..., StudyRun], family: LearningFamily, tmp_path: Path
+    start: Callable[..., StoredStudy], family: LearningFamily, tmp_path: Path
 ) -> None:
     whole = start(runs_dir=tmp_path / "whole")
     assert sum(t.state == "stopped" for t in whole.trials) >= 4
@@ -191,7 +191,7 @@ def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_
 
 
 def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trials(
-    start: Callable[..., StudyRun], family: LearningFamily, tmp_path: Path
+    start: Callable[..., StoredStudy], family: LearningFamily, tmp_path: Path
 ) -> None:
     whole = start(runs_dir=tmp_path / "whole")
 
@@ -208,7 +208,7 @@ def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trial
 
 @pytest.mark.parametrize("first", [True, False])
 def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(
-    first: bool, start: Callable[..., StudyRun]
+    first: bool, start: Callable[..., StoredStudy]
 ) -> None:
     start(trials=2, early_stopping=first)
     with pytest.raises(InputError, match=f"a study with early_stopping {'.of the lowest' if first else '.off'}"):
@@ -216,7 +216,7 @@ def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(
 
 
 def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_without(
-    start: Callable[..., StudyRun], files: RunPaths
+    start: Callable[..., StoredStudy], files: RunPaths
 ) -> None:
     start(trials=2, early_stopping=False)
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
@@ -265,7 +265,7 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
 
     monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1))
 
-    def run(trials: int, job_id: str) -> StudyRun:
+    def run(trials: int, job_id: str) -> StoredStudy:
         settings = Settings.create(
             "NHITS_Q", "tiny", trials=trials, job_id=job_id, preset="test", runs_dir=str(tmp_path)
         )

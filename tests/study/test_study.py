@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.storage import open_storage
-from hpo_lib.records.study import StudyRun
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
@@ -110,10 +111,10 @@ def storage(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable[..., StudyRun]:
+def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable[..., StoredStudy]:
     """Runs a study of the fake family under job id ``a``."""
 
-    def run(trials: int = 3, dataset: Dataset = tiny_dataset, runs_dir: Path = tmp_path, **given: Any) -> StudyRun:
+    def run(trials: int = 3, dataset: Dataset = tiny_dataset, runs_dir: Path = tmp_path, **given: Any) -> StoredStudy:
         chosen = {"job_id": "a", "preset": "test", **given}
         settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
         return run_study(settings, dataset, progress=False)
@@ -141,7 +142,7 @@ def fail_with(error: BaseException, *calls: int) -> Callable[[int], None]:
     return before
 
 
-def states(run: StudyRun) -> list[str]:
+def states(run: StoredStudy) -> list[str]:
     return [trial.state for trial in run.trials]
 
 
@@ -149,7 +150,7 @@ def states(run: StudyRun) -> list[str]:
 
 
 def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_first_is_the_untuned_default(
-    start: Callable[..., StudyRun], family: FakeFamily, storage: str
+    start: Callable[..., StoredStudy], family: FakeFamily, storage: str
 ) -> None:
     run = start(trials=5, storage=storage, seed=9)
     assert states(run) == ["complete"] * 5
@@ -164,7 +165,7 @@ def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_fi
 
 
 def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
-    start: Callable[..., StudyRun], files: RunPaths, tiny_dataset: Dataset, storage: str
+    start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset, storage: str
 ) -> None:
     run = start(trials=4, storage=storage)
     record = read(files)
@@ -176,7 +177,7 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     place = {"sqlite": f"sqlite:///{files.sqlite}", "journal": str(files.journal)}
-    assert run.storage_path == place[storage]
+    assert run.storage == place[storage]
     # Relative to the record, so that the folder may be moved.
     beside = {"sqlite": f"sqlite:///{files.sqlite.name}", "journal": files.journal.name}
     assert record["storage_path"] == beside[storage]
@@ -200,7 +201,7 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
 
 
 def test_when_scores_are_computed_again_from_the_stored_predictions_then_they_are_exactly_those_of_the_record(
-    start: Callable[..., StudyRun], files: RunPaths, tiny_dataset: Dataset
+    start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset
 ) -> None:
     run = start(trials=4)
     record = read(files)
@@ -219,7 +220,7 @@ def test_when_scores_are_computed_again_from_the_stored_predictions_then_they_ar
 
 
 def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_is_whole_at_any_moment(
-    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths
+    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths
 ) -> None:
     seen: list[tuple[int, str, int]] = []
     finished = threading.Event()
@@ -262,7 +263,7 @@ def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_is_w
 
 
 def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would_and_repeats_nothing(
-    start: Callable[..., StudyRun], family: FakeFamily, tmp_path: Path, storage: str
+    start: Callable[..., StoredStudy], family: FakeFamily, tmp_path: Path, storage: str
 ) -> None:
     start(trials=4, storage=storage)
     assert len(family.calls) == 4
@@ -276,7 +277,7 @@ def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_woul
 
 
 def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_says_so(
-    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, capsys: pytest.CaptureFixture[str]
+    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start(trials=3)
     before = read(files)
@@ -292,7 +293,7 @@ def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_sa
 
 
 def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(
-    start: Callable[..., StudyRun], family: FakeFamily
+    start: Callable[..., StoredStudy], family: FakeFamily
 ) -> None:
     start(trials=4)
     assert len(start(trials=2).trials) == 4
@@ -300,17 +301,17 @@ def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(
 
 
 def test_when_two_job_ids_are_used_then_two_studies_lie_side_by_side(
-    start: Callable[..., StudyRun], family: FakeFamily
+    start: Callable[..., StoredStudy], family: FakeFamily
 ) -> None:
     first, second = start(trials=2, job_id="a"), start(trials=2, job_id="b")
     assert len(family.calls) == 4
-    assert first.paths.folder == second.paths.folder
-    assert first.paths.best_params.exists()
-    assert second.paths.best_params.exists()
+    assert first.run.folder == second.run.folder
+    assert first.run.best_params.exists()
+    assert second.run.best_params.exists()
 
 
 def test_when_the_seed_differs_then_other_configurations_are_tried(
-    start: Callable[..., StudyRun], family: FakeFamily
+    start: Callable[..., StoredStudy], family: FakeFamily
 ) -> None:
     start(trials=3, job_id="a", seed=1)
     start(trials=3, job_id="b", seed=2)
@@ -334,7 +335,7 @@ def test_when_the_seed_differs_then_other_configurations_are_tried(
     ],
 )
 def test_when_a_study_is_resumed_with_other_settings_then_it_is_refused(
-    given: dict[str, Any], sentence: str, start: Callable[..., StudyRun], family: FakeFamily
+    given: dict[str, Any], sentence: str, start: Callable[..., StoredStudy], family: FakeFamily
 ) -> None:
     start(trials=2, seed=1)
     with pytest.raises(InputError) as caught:
@@ -344,7 +345,7 @@ def test_when_a_study_is_resumed_with_other_settings_then_it_is_refused(
 
 
 def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
-    start: Callable[..., StudyRun], files: RunPaths, family: FakeFamily
+    start: Callable[..., StoredStudy], files: RunPaths, family: FakeFamily
 ) -> None:
     start(trials=2, storage="sqlite")
     with pytest.raises(InputError) as caught:
@@ -357,7 +358,7 @@ def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
 
 
 def test_when_the_budget_of_a_preset_has_changed_then_the_study_is_not_resumed(
-    start: Callable[..., StudyRun], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., StoredStudy], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start(trials=2)
     monkeypatch.setattr(type(family), "budgets", {"test": replace(family.budgets["test"], steps=77)})
@@ -366,7 +367,7 @@ def test_when_the_budget_of_a_preset_has_changed_then_the_study_is_not_resumed(
 
 
 def test_when_a_study_is_resumed_with_other_data_then_it_is_refused(
-    start: Callable[..., StudyRun], tiny_dataset: Dataset, storage: str
+    start: Callable[..., StoredStudy], tiny_dataset: Dataset, storage: str
 ) -> None:
     start(trials=2, storage=storage)
     with pytest.raises(InputError) as caught:
@@ -381,7 +382,7 @@ def test_when_a_study_is_resumed_with_other_data_then_it_is_refused(
 
 
 def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_goes_on(
-    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, storage: str
+    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, storage: str
 ) -> None:
     family.before = fail_with(MemoryError("tried to\n  allocate   9 GiB"), 1)
     run = start(trials=3, storage=storage)
@@ -401,7 +402,7 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
-    start: Callable[..., StudyRun], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., StoredStudy], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canned = family.forecasts
 
@@ -421,7 +422,7 @@ def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
 
 
 def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(
-    start: Callable[..., StudyRun], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., StoredStudy], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = metrics.METRICS["mae"]
     monkeypatch.setitem(metrics.METRICS, "mae", lambda f: float("nan") if len(family.calls) == 2 else honest(f))
@@ -431,7 +432,7 @@ def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_sc
 
 
 def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
-    start: Callable[..., StudyRun],
+    start: Callable[..., StoredStudy],
     family: FakeFamily,
     files: RunPaths,
     storage: str,
@@ -454,7 +455,7 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
 
 
 def test_when_the_first_trials_fail_with_other_numbers_in_one_message_then_they_failed_alike(
-    start: Callable[..., StudyRun], family: FakeFamily
+    start: Callable[..., StoredStudy], family: FakeFamily
 ) -> None:
     def before(call: int) -> None:
         raise RuntimeError(f"tried to allocate {call + 1}.5 GiB")
@@ -466,7 +467,7 @@ def test_when_the_first_trials_fail_with_other_numbers_in_one_message_then_they_
 
 
 def test_when_the_first_trials_fail_for_different_reasons_then_the_study_goes_on(
-    start: Callable[..., StudyRun], family: FakeFamily
+    start: Callable[..., StoredStudy], family: FakeFamily
 ) -> None:
     def before(call: int) -> None:
         if call < 4:
@@ -477,14 +478,14 @@ def test_when_the_first_trials_fail_for_different_reasons_then_the_study_goes_on
 
 
 def test_when_later_trials_fail_alike_then_the_study_goes_on(
-    start: Callable[..., StudyRun], family: FakeFamily
+    start: Callable[..., StoredStudy], family: FakeFamily
 ) -> None:
     family.before = fail_with(ValueError("wide"), 1, 2, 3)
     assert states(start(trials=5)) == ["complete", "failed", "failed", "failed", "complete"]
 
 
 def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
-    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths
+    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths
 ) -> None:
     family.before = fail_with(ValueError("wide"))
     with pytest.raises(StudyError) as caught:
@@ -503,7 +504,7 @@ def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
 def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_configuration_is_tried_again(
     interruption: BaseException,
     call: int,
-    start: Callable[..., StudyRun],
+    start: Callable[..., StoredStudy],
     family: FakeFamily,
     files: RunPaths,
     tmp_path: Path,
@@ -533,7 +534,7 @@ def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_c
 
 
 def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(
-    start: Callable[..., StudyRun], family: FakeFamily, storage: str
+    start: Callable[..., StoredStudy], family: FakeFamily, storage: str
 ) -> None:
     family.before = fail_with(Died(), 1, 2, 3)
     for _ in range(3):
@@ -548,7 +549,7 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__)
 def test_when_the_user_interrupts_one_configuration_five_times_then_it_is_still_tried(
-    interruption: BaseException, start: Callable[..., StudyRun], family: FakeFamily, storage: str
+    interruption: BaseException, start: Callable[..., StoredStudy], family: FakeFamily, storage: str
 ) -> None:
     family.before = fail_with(interruption, 1, 2, 3, 4, 5)
     for _ in range(5):
@@ -560,7 +561,7 @@ def test_when_the_user_interrupts_one_configuration_five_times_then_it_is_still_
 
 
 def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_still_tried(
-    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, storage: str
+    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, storage: str
 ) -> None:
     with pytest.raises(StudyError):
         start(trials=2, storage=storage, time_budget_hours=1e-12)  # too little even for one trial
@@ -576,7 +577,7 @@ def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_sti
 
 
 def test_when_a_worker_dies_while_it_draws_parameters_then_the_configuration_is_drawn_anew_as_it_was(
-    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, tmp_path: Path
+    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, tmp_path: Path
 ) -> None:
     start(trials=1)
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
@@ -593,7 +594,7 @@ def test_when_a_worker_dies_while_it_draws_parameters_then_the_configuration_is_
 
 
 def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_run_completes_it(
-    start: Callable[..., StudyRun],
+    start: Callable[..., StoredStudy],
     family: FakeFamily,
     files: RunPaths,
     monkeypatch: pytest.MonkeyPatch,
@@ -638,7 +639,7 @@ with Presence(RunPaths(Path(sys.argv[1]), "FAKE_Q", "tiny", "a"), "1"):
 
 
 def test_when_another_process_works_on_the_study_then_it_is_refused_until_that_process_is_gone(
-    start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths, root: Path
+    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, root: Path
 ) -> None:
     command = [sys.executable, "-c", BE_PRESENT, str(files.runs_dir)]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -658,7 +659,7 @@ def test_when_another_process_works_on_the_study_then_it_is_refused_until_that_p
 
 
 def test_when_the_record_and_the_figures_are_written_then_the_study_is_still_locked(
-    start: Callable[..., StudyRun], files: RunPaths, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., StoredStudy], files: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from filelock import FileLock, Timeout
 
@@ -688,7 +689,7 @@ def figure_texts(files: RunPaths) -> list[str]:
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
 @pytest.mark.parametrize("trials", [1, 2, 4])
 def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(
-    trials: int, scale: float, start: Callable[..., StudyRun], family: FakeFamily, files: RunPaths
+    trials: int, scale: float, start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths
 ) -> None:
     family.scale = scale
     start(trials=trials)
@@ -707,7 +708,7 @@ def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network
 
 
 def test_when_the_data_is_simulated_then_every_figure_says_so(
-    start: Callable[..., StudyRun], files: RunPaths, tiny_dataset: Dataset
+    start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset
 ) -> None:
     simulated = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     start(trials=2, dataset=simulated)
@@ -716,18 +717,18 @@ def test_when_the_data_is_simulated_then_every_figure_says_so(
 
 
 def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well(
-    start: Callable[..., StudyRun], files: RunPaths, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start(trials=2)
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
-    rename, others = Path.replace, [replace(files, worker=2)]
+    rename, others = os.replace, [replace(files, worker=2)]
 
-    def rename_late(file: Path, target: Path) -> Path:
+    def rename_late(file: Path, target: Path) -> None:
         if others:
             write_optuna_figures(study, others.pop(), tiny_dataset)
-        return rename(file, target)
+        rename(file, target)
 
-    monkeypatch.setattr(Path, "replace", rename_late)
+    monkeypatch.setattr(os, "replace", rename_late)
     write_optuna_figures(study, files, tiny_dataset)
     assert others == []
     assert not list(files.folder.glob(".*.tmp"))

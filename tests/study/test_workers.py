@@ -18,7 +18,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.launch.status import examine
+from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import open_storage, read_study
 
@@ -153,7 +153,7 @@ def test_when_one_of_three_workers_on_postgres_is_killed_in_mid_trial_then_the_o
     study.files.best_params.write_text(
         study.files.best_params.read_text().replace('"n_completed": 12', '"n_completed": 2')
     )
-    assert examine(study.files, []).finished == 12, "the JSON alone was read, not the database"
+    assert study_status(study.files, []).finished == 12, "the JSON alone was read, not the database"
     elsewhere = postgres_url.replace(postgres_url.split(":")[2], "1/hpo")
     assert read_study(study.files, elsewhere) is None
 
@@ -234,7 +234,7 @@ APPEND = """
 import multiprocessing, sys, optuna
 from pathlib import Path
 from hpo_lib.paths import RunPaths
-from hpo_lib.launch.status import examine
+from hpo_lib.launch.status import study_status
 from hpo_lib.records.storage import open_storage, read_study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -14,7 +14,7 @@ from hpo_lib.benchmark.tables import Row
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.paths import BenchmarkPaths, RunPaths
-from hpo_lib.records.study import Study, StudyHistory
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.thesis.benchmark_record import Benchmark
@@ -35,7 +35,7 @@ TRIALS = (
 )
 
 
-def made_up_study(model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, **result: Any) -> Study:
+def made_up_study(model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, **result: Any) -> StoredStudy:
     """Chosen is trial 4; the front is 3, 4, 1."""
     data = {
         "source": "csv", "path": "tiny.csv", "sha256": "ab", "unit": "m3/h", "train_end": "2019-05-09 23:00:00+00:00",
@@ -48,12 +48,13 @@ def made_up_study(model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, 
         "training_time_hours": 0.5, "n_completed": 4, "n_pruned": 1, "n_failed": 0, "status": "complete",
         "optimization_date": "2026-01-01", "provenance": {"data": data, "preset": "laptop", "device": "cpu"},
     } | result  # fmt: skip
-    history = StudyHistory(
-        Path("study.db"), tuple(trials), {"lr": FloatRange(0.001, 1, log=True)},
-        {"mae": {"lr": 1.0}, "picp_penalty": {"lr": 0.25}},
-    )  # fmt: skip
     run = RunPaths(Path("runs"), model, "tiny", "1")
-    return Study(run.best_params, found, run, history)
+    study = StoredStudy(run, found, run.best_params)
+    vars(study).update(  # what it would read from its storage
+        has_storage=True, trials=tuple(trials), search_space={"lr": FloatRange(0.001, 1, log=True)},
+        importance={"mae": {"lr": 1.0}, "picp_penalty": {"lr": 0.25}},
+    )  # fmt: skip
+    return study
 
 
 def forecasts(dataset: Dataset, origins: np.ndarray, error: float = 0.0, half_width: float = 1.0) -> QuantileForecasts:

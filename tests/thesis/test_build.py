@@ -16,6 +16,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.result import load_result
+from hpo_lib.records.study import study_runs
 from hpo_lib.records.verify import verify
 from hpo_lib.thesis import build as built
 from hpo_lib.thesis import style
@@ -23,7 +24,7 @@ from hpo_lib.thesis.benchmark_record import words
 from hpo_lib.thesis.build import PICTURES, build
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, gather
-from hpo_lib.thesis.make import find
+from hpo_lib.thesis.make import find_evidence
 from hpo_lib.views.look import warning
 
 MAX_EXAMPLES_MB = 15
@@ -90,7 +91,7 @@ def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(heat_fo
     found = gather(runs, runs / "none", runs)
     for study in found.studies:
         assert [t.number for t in study.front] == [t["trial"] for t in study.result["all_pareto_trials"]]
-        assert study.history is None
+        assert not study.has_storage
     assert PICTURES["parameter_importance"].data[0](found).empty
 
 
@@ -116,7 +117,7 @@ def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_b
     monkeypatch.setattr(paths, "BENCHMARK_DIR", tmp_path / "b")
     monkeypatch.setattr(paths, "EXAMPLE_BENCHMARKS", tmp_path / "c")
     said: list[str] = []
-    found = find(say=said.append)
+    found = find_evidence(say=said.append)
     assert len(found.studies) == 9
     assert "these are the examples, on simulated data" in said[0]
 
@@ -138,7 +139,7 @@ def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecast
     study = heat.study("NHITS_Q", "heat")
     assert study is not None
     text = card(heat, study)
-    frame = pd.read_parquet(study.run.trial_predictions(study.chosen))
+    frame = pd.read_parquet(study.run.trial_predictions(study.chosen.number))
     mae = (frame["actual"] - frame["q50"]).abs().mean()
     picp = 100 * frame["actual"].between(frame["q10"], frame["q90"]).mean()
     (line,) = [line for line in text.splitlines() if line.startswith("| validation, this configuration | 152 |")]
@@ -153,7 +154,7 @@ def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecast
 
 def test_when_no_benchmark_has_the_chosen_parameters_then_the_card_claims_nothing_of_the_test_split(heat) -> None:
     study = heat.study("NHITS_Q", "heat")
-    other = type(study)(study.file, {**study.result, "best_params": {"lr": 1.0}}, study.run, study.history)
+    other = type(study)(study.run, {**study.result, "best_params": {"lr": 1.0}}, study.file)
     text = card(heat, other)
     assert "| test" not in text
     assert "nothing is known of the test split" in text
@@ -239,7 +240,7 @@ def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_examples_t
 def test_when_the_examples_are_counted_then_nine_studies_are_there_and_small() -> None:
     files = [file for file in paths.EXAMPLES_DIR.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < MAX_EXAMPLES_MB * 1e6
-    runs = paths.studies(paths.EXAMPLE_RUNS)
+    runs = study_runs(paths.EXAMPLE_RUNS)
     assert len(runs) == 9
     for run in runs:
         assert load_result(run.best_params)["provenance"]["data"]["source"] == "simulated"
