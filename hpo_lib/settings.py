@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -24,61 +25,48 @@ DEFAULT_TRIALS = 50
 TEST_TRIALS = 3
 
 Check = Callable[[str, Any], Any]
-"""Takes a parameter's name and raw value, returns the checked value. papermill makes a number of ``-p x 12``."""
+"""Takes a parameter's name and raw value and returns the checked value. papermill makes a number of ``-p x 12``."""
 
 
-def _wrong(name: str, value: Any, expected: str) -> InputError:
-    return InputError(f"parameter {name} is {value!r}, expected {expected}")
+def _check(expected: str, convert: Callable[[Any], Any]) -> Check:
+    """A check by a function that returns the checked value, or None for a wrong one."""
 
-
-def _folder(name: str, value: Any) -> str:
-    if not isinstance(value, str | Path):
-        raise _wrong(name, value, "a text")
-    return str(value)
-
-
-def _text(name: str, value: Any) -> str:
-    if value == "":
-        raise _wrong(name, value, "a text")
-    return _folder(name, value)
-
-
-def _identifier(name: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | str | None):
-        raise _wrong(name, value, f"a text; with papermill pass it as `-r {name} ...`, which keeps it as typed")
-    return "" if value is None else str(value)
-
-
-def _flag(name: str, value: Any) -> bool:
-    words = {"true": True, "false": False}  # `papermill -p test true` passes the text 'true'
-    found = words.get(value.lower(), value) if isinstance(value, str) else value
-    if not isinstance(found, bool):
-        raise _wrong(name, value, "true or false")
-    return found
-
-
-def _at_least(minimum: int) -> Check:
-    def check(name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise _wrong(name, value, f"a whole number of at least {minimum}")
-        return int(value)
+    def check(name: str, value: Any) -> Any:
+        found = convert(value)
+        if found is None:
+            raise InputError(f"parameter {name} is {value!r}, expected {expected}")
+        return found
 
     return check
 
 
-def _hours(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise _wrong(name, value, "a number of hours, 0 for no limit")
-    return float(value)
+def _at_least(least: int) -> Check:
+    return _check(f"a whole number of at least {least}", lambda raw: raw if type(raw) is int and raw >= least else None)
 
 
 def _one_of(allowed: Sequence[str]) -> Check:
-    def check(name: str, value: Any) -> str:
+    def check(name: str, value: Any) -> Any:
         if value not in allowed:
             raise InputError(f"parameter {name} is {value!r}; {choices(value, allowed)}")
-        return str(value)
+        return value
 
     return check
+
+
+_folder = _check("a text", lambda raw: str(raw) if isinstance(raw, str | Path) else None)
+_text = _check("a text", lambda raw: str(raw) if isinstance(raw, str | Path) and raw != "" else None)
+_identifier = _check(
+    "a text; with papermill pass it as `-r job_id ...`, which keeps it as typed",
+    lambda raw: "" if raw is None else str(raw) if type(raw) in (int, str) else None,
+)
+_flag = _check(  # `papermill -p test true` passes the text 'true'
+    "true or false",
+    lambda raw: {"true": True, "false": False}.get(str(raw).lower()) if isinstance(raw, bool | str) else None,
+)
+_hours = _check(
+    "a number of hours, 0 for no limit",
+    lambda raw: float(raw) if type(raw) in (int, float) and 0 <= raw < inf else None,
+)
 
 
 def _stated(default: Any, check: Check, explanation: str) -> Any:
@@ -129,8 +117,8 @@ class Settings:
             InputError: an unknown name, or a value of the wrong type or out of range.
         """
         _reject_unknown(given, [parameter.name for parameter in PARAMETERS])
-        raw = {"model": model, "dataset": dataset, **given}
-        value = {p.name: p.check(p.name, raw.get(p.name, p.default)) for p in PARAMETERS}
+        given |= {"model": model, "dataset": dataset}
+        value = {p.name: p.check(p.name, given.get(p.name, p.default)) for p in PARAMETERS}
         value["trials"] = value["trials"] or (TEST_TRIALS if value["test"] else DEFAULT_TRIALS)
         value["job_id"] = paths.checked_name("job_id", value["job_id"] or default_job_id())
         value["preset"] = "test" if value["test"] else value["preset"]
@@ -235,11 +223,10 @@ def check_injected_parameters(shell: Any) -> None:
 
 def _assigned_names(source: str) -> list[str]:
     try:
-        body = ast.parse(source).body
+        nodes = ast.walk(ast.parse(source))
     except SyntaxError:  # a cell that failed, earlier in an interactive session
         return []
-    targets = [getattr(statement, "targets", None) or [getattr(statement, "target", None)] for statement in body]
-    return [target.id for group in targets for target in group if isinstance(target, ast.Name)]
+    return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def _reject_unknown(given: Mapping[str, Any] | Sequence[str], known: Sequence[str]) -> None:

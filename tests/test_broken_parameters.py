@@ -21,80 +21,57 @@ FIELDS = (
 STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
 POLICY = "Allowed: calibrated, lowest_mae, knee"
-WHOLE = "expected a whole number of at least 0"
 TEXT = "expected a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"
 HOURS = "expected a number of hours, 0 for no limit"
+
+PASSWORD = (
+    "with a password, which would be written into the record; leave it out of the URL and give it in the environment "
+    "variable PGPASSWORD or in ~/.pgpass"
+)
+ONE_WORKER = (
+    "expected journal (a file on a file system that the workers share) or a PostgreSQL URL: leave storage at auto, or "
+    "ask for one worker"
+)
+
+
+def each(names: str, values: tuple[Any, ...], expected: str) -> list[tuple[dict[str, Any], str]]:
+    """Every parameter with every value."""
+    return [({name: value}, f"parameter {name} is {value!r}, {expected}") for name in names.split() for value in values]
+
 
 WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"trails": 5}, f"parameter 'trails' is unknown; did you mean trials? {FIELDS}"),
     ({"gpus": 5}, f"parameter 'gpus' is unknown; {FIELDS}"),
-    ({"model": 5}, "parameter model is 5, expected a text"),
-    ({"model": ""}, "parameter model is '', expected a text"),
-    ({"model": None}, "parameter model is None, expected a text"),
-    ({"dataset": ["heat"]}, "parameter dataset is ['heat'], expected a text"),
-    ({"trials": None}, f"parameter trials is None, {WHOLE}"),
-    ({"trials": -1}, f"parameter trials is -1, {WHOLE}"),
-    ({"trials": 2.5}, f"parameter trials is 2.5, {WHOLE}"),
-    ({"trials": 3.0}, f"parameter trials is 3.0, {WHOLE}"),
-    ({"trials": "fifty"}, f"parameter trials is 'fifty', {WHOLE}"),
-    ({"trials": True}, f"parameter trials is True, {WHOLE}"),
-    ({"seed": -1}, f"parameter seed is -1, {WHOLE}"),
-    ({"seed": None}, f"parameter seed is None, {WHOLE}"),
-    ({"seed": False}, f"parameter seed is False, {WHOLE}"),
-    ({"test": "yes"}, "parameter test is 'yes', expected true or false"),
-    ({"test": 1}, "parameter test is 1, expected true or false"),
-    ({"test": None}, "parameter test is None, expected true or false"),
-    ({"early_stopping": "no"}, "parameter early_stopping is 'no', expected true or false"),
+    *each("model dataset storage", (5, "", None, ["heat"]), "expected a text"),
+    *each("data_dir runs_dir", (5, None), "expected a text"),
+    *each("trials seed", (None, -1, 2.5, 3.0, "fifty", True, False), "expected a whole number of at least 0"),
+    *each("workers worker", (0,), "expected a whole number of at least 1"),
+    *each("test early_stopping", ("yes", 1, None), "expected true or false"),
+    *each("time_budget_hours", (None, float("inf"), -2.5, float("nan"), "2h", True), HOURS),
+    *each("job_id", (1e22, True), TEXT),  # papermill makes a float of `-p job_id 1e22`
     ({"preset": "A100"}, f"parameter preset is 'A100'; did you mean a100? {PRESET}"),
+    ({"preset": "A100", "test": True}, f"parameter preset is 'A100'; did you mean a100? {PRESET}"),
     ({"preset": None}, f"parameter preset is None; {PRESET}"),
     ({"policy": "lowest mae"}, f"parameter policy is 'lowest mae'; did you mean lowest_mae? {POLICY}"),
     ({"policy": 1}, f"parameter policy is 1; {POLICY}"),
     ({"storage": "sqlit"}, f"storage is 'sqlit'; did you mean sqlite? {STORAGE}"),
     ({"storage": "study.db"}, f"storage is 'study.db'; {STORAGE}"),
-    ({"storage": None}, "parameter storage is None, expected a text"),
-    (
-        {"storage": "postgresql://me:secret@host:5432/db"},
-        "storage is 'postgresql://me:***@host:5432/db' with a password, which would be written into the "
-        "record; leave it out of the URL and give it in the environment variable PGPASSWORD or in ~/.pgpass",
-    ),
-    (
-        {"storage": "postgresql://me@host/db?password=secret&sslmode=require"},
-        "storage is 'postgresql://me@host/db?password=***&sslmode=require' with a password, which would be written "
-        "into the record; leave it out of the URL and give it in the environment variable PGPASSWORD or in ~/.pgpass",
+    *(
+        ({"storage": given}, f"storage is {shown!r} {PASSWORD}")
+        for given, shown in (
+            ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
+            ("postgresql://me@host/db?password=secret&ssl=on", "postgresql://me@host/db?password=***&ssl=on"),
+        )
     ),
     (
         {"storage": "sqlite", "workers": 2},
-        "storage is 'sqlite', which serves one worker, but workers is 2; expected journal (a file on a file system "
-        "that the workers share) or a PostgreSQL URL: leave storage at auto, or ask for one worker",
+        f"storage is 'sqlite', which serves one worker, but workers is 2; {ONE_WORKER}",
     ),
     (
         {"storage": "sqlite:///study.db", "worker": 3},
-        "storage is 'sqlite:///study.db', which serves one worker, but worker is 3; expected journal (a file on a file "
-        "system that the workers share) or a PostgreSQL URL: leave storage at auto, or ask for one worker",
+        f"storage is 'sqlite:///study.db', which serves one worker, but worker is 3; {ONE_WORKER}",
     ),
-    ({"workers": 0}, "parameter workers is 0, expected a whole number of at least 1"),
-    ({"worker": 0}, "parameter worker is 0, expected a whole number of at least 1"),
-    ({"time_budget_hours": None}, f"parameter time_budget_hours is None, {HOURS}"),
-    ({"time_budget_hours": float("inf")}, f"parameter time_budget_hours is inf, {HOURS}"),
-    ({"time_budget_hours": -2.5}, f"parameter time_budget_hours is -2.5, {HOURS}"),
-    ({"time_budget_hours": float("nan")}, f"parameter time_budget_hours is nan, {HOURS}"),
-    ({"time_budget_hours": "2h"}, f"parameter time_budget_hours is '2h', {HOURS}"),
-    ({"time_budget_hours": True}, f"parameter time_budget_hours is True, {HOURS}"),
-    ({"data_dir": 5}, "parameter data_dir is 5, expected a text"),
-    ({"runs_dir": None}, "parameter runs_dir is None, expected a text"),
-    ({"job_id": "../heat"}, f"job_id is '../heat', {ID}"),
-    ({"job_id": "a;rm"}, f"job_id is 'a;rm', {ID}"),
-    ({"job_id": "$(id)"}, f"job_id is '$(id)', {ID}"),
-    ({"job_id": "-1"}, f"job_id is '-1', {ID}"),
-    ({"job_id": -1}, f"job_id is '-1', {ID}"),
-    (
-        {"job_id": 1e22},  # what papermill makes of `-p job_id 1e22`
-        f"parameter job_id is 1e+22, {TEXT}",
-    ),
-    (
-        {"job_id": True},
-        f"parameter job_id is True, {TEXT}",
-    ),
+    *(({"job_id": value}, f"job_id is {str(value)!r}, {ID}") for value in ("../heat", "a;rm", "$(id)", "-1", -1)),
 ]
 
 
@@ -112,31 +89,17 @@ TOML = "give the path of a dataset TOML or a name from `hpo datasets`"
 PREPARE = ["prepare", "--dataset", "heat", "--out", "nowhere.csv"]
 
 WRONG_COMMANDS: list[tuple[list[str], str]] = [
-    (
-        ["run", "--model", "TFT", "--dataset", "heat"],
-        f"model is 'TFT', which is not a model family; did you mean TFT_Q? {MODELS}",
-    ),
-    (
-        ["run", "--model", "LSTM", "--dataset", "heat"],
-        f"model is 'LSTM', which is not a model family; {MODELS}",
-    ),
-    (
-        ["run", "--model", "TFT_Q", "--dataset", "haet"],
-        f"dataset is 'haet', which is not in the registry; did you mean heat? {DATASETS}",
-    ),
-    (
-        ["run", "--model", "TFT_Q", "--dataset", "my/heat.toml"],
-        f"dataset file my/heat.toml does not exist; {TOML}",
-    ),
-    ([*RUN, "--trials", "-1"], f"parameter trials is -1, {WHOLE}"),
+    ([*RUN, "--model", "TFT"], f"model is 'TFT', which is not a model family; did you mean TFT_Q? {MODELS}"),
+    ([*RUN, "--model", "LSTM"], f"model is 'LSTM', which is not a model family; {MODELS}"),
+    ([*RUN, "--dataset", "haet"], f"dataset is 'haet', which is not in the registry; did you mean heat? {DATASETS}"),
+    ([*RUN, "--dataset", "my/heat.toml"], f"dataset file my/heat.toml does not exist; {TOML}"),
+    ([*RUN, "--trials", "-1"], "parameter trials is -1, expected a whole number of at least 0"),
     ([*RUN, "--job-id", "a/b"], f"job_id is 'a/b', {ID}"),
-    ([*RUN, "--seed", "-3"], f"parameter seed is -3, {WHOLE}"),
     ([*RUN, "--preset", "h100"], f"parameter preset is 'h100'; did you mean a100? {PRESET}"),
-    ([*RUN, "--policy", "best"], f"parameter policy is 'best'; {POLICY}"),
     ([*RUN, "--storage", "redis"], f"storage is 'redis'; {STORAGE}"),
     ([*RUN, "--time-budget-hours", "-2"], f"parameter time_budget_hours is -2.0, {HOURS}"),
     (
-        ["prepare", "--dataset", "water", "--raw", "raw.csv"],
+        [*PREPARE, "--dataset", "water", "--raw", "raw.csv"],
         f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}",
     ),
     ([*PREPARE, "--raw", "absent.csv"], "absent.csv: this raw CSV does not exist; give the path of a CSV file"),

@@ -16,12 +16,14 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from hpo_lib import paths
-from hpo_lib.cli.options import parameters_table
+from hpo_lib.cli import options
+from hpo_lib.cli.main import _parser
 from hpo_lib.errors import InputError
 from hpo_lib.families import contract
 from hpo_lib.records import trial
 from hpo_lib.settings import (
     PARAMETERS,
+    PER_PROCESS,
     POLICIES,
     PRESETS,
     RECIPES,
@@ -65,23 +67,32 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     )  # fmt: skip
 
 
+URL = "postgresql://user@host/db"
+
+
 @pytest.mark.parametrize(
-    ("given_parameters", "trials", "preset"),
+    ("given_parameters", "expected"),
     [
-        ({}, 50, "auto"),
-        ({"test": True}, 3, "test"),
-        ({"test": True, "trials": 7}, 7, "test"),
-        ({"test": True, "preset": "a100"}, 3, "test"),
-        ({"test": False, "trials": 1}, 1, "auto"),
-        ({"trials": 0, "preset": "laptop"}, 50, "laptop"),
-        ({"trials": 0, "test": True}, 3, "test"),
+        ({}, {"trials": 50, "preset": "auto"}),
+        ({"test": True}, {"trials": 3, "preset": "test"}),
+        ({"test": True, "trials": 7}, {"trials": 7, "preset": "test"}),
+        ({"test": True, "preset": "a100"}, {"trials": 3, "preset": "test", "budget_name": "test"}),
+        ({"test": False, "trials": 1}, {"trials": 1, "preset": "auto"}),
+        ({"trials": 0, "preset": "laptop"}, {"trials": 50, "preset": "laptop", "budget_name": "laptop"}),
+        ({"trials": 0, "test": True}, {"trials": 3, "preset": "test"}),
+        *(({"storage": kind}, {"storage": kind}) for kind in (*STORAGES, "sqlite:///elsewhere.db", URL)),
+        *(({"workers": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
+        *(({"worker": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
+        ({"workers": 2, "storage": URL}, {"storage": URL}),
+        ({"worker": 2, "storage": URL}, {"storage": URL}),
     ],
+    ids=str,
 )
-def test_when_test_is_set_then_trials_and_budget_are_small_unless_trials_are_given(
-    given_parameters: dict[str, Any], trials: int, preset: str
+def test_when_parameters_depend_on_each_other_then_the_settings_are_resolved(
+    given_parameters: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     settings = Settings.create("TFT_Q", "heat", **given_parameters)
-    assert (settings.trials, settings.preset) == (trials, preset)
+    assert {name: getattr(settings, name) for name in expected} == expected
 
 
 def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is_given(monkeypatch) -> None:
@@ -93,28 +104,10 @@ def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is
     assert default_job_id().startswith("local-")
 
 
-def test_when_a_budget_name_is_asked_for_then_only_auto_depends_on_the_machine() -> None:
-    assert Settings.create("TFT_Q", "heat", preset="a100").budget_name == "a100"
-    assert Settings.create("TFT_Q", "heat", preset="laptop", test=True).budget_name == "test"
-
-
 def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = Settings.create("TFT_Q", "heat", data_dir="~/data", runs_dir=tmp_path / "runs")
     assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
-
-
-@pytest.mark.parametrize("storage", [*STORAGES, "sqlite:///elsewhere.db", "postgresql://user@host/db"])
-def test_when_storage_is_a_kind_or_a_url_then_it_is_taken(storage: str) -> None:
-    assert Settings.create("TFT_Q", "heat", storage=storage).storage == storage
-
-
-@pytest.mark.parametrize("several", [{"workers": 2}, {"worker": 2}])
-def test_when_several_workers_leave_the_storage_open_then_it_is_a_journal(several: dict[str, int]) -> None:
-    assert Settings.create("TFT_Q", "heat", **several).storage == "journal"
-    assert Settings.create("TFT_Q", "heat", storage="journal", **several).storage == "journal"
-    url = "postgresql://user@host/db"
-    assert Settings.create("TFT_Q", "heat", storage=url, **several).storage == url
 
 
 def test_when_policies_and_recipes_are_named_then_the_registries_hold_the_same_ones() -> None:
@@ -125,9 +118,9 @@ def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settin
     document = paths.PROJECT_ROOT / "docs" / "parameters.md"
     head, _, table = document.read_text(encoding="utf-8").partition("| parameter |")
     if os.environ.get("HPO_UPDATE_GOLDEN"):
-        document.write_text(head + parameters_table(), encoding="utf-8")
+        document.write_text(head + options.parameters_table(), encoding="utf-8")
     else:
-        assert f"| parameter |{table}" == parameters_table()
+        assert f"| parameter |{table}" == options.parameters_table()
 
 
 @pytest.mark.parametrize(
@@ -151,24 +144,18 @@ def test_when_papermill_reads_the_command_line_then_it_types_values_as_the_setti
     assert [_resolve_type(word) for word in words] == ["true", True, 123, 2.5, None, "heat"]
 
 
-@pytest.mark.parametrize(("word", "test"), [("true", True), ("TRUE", True), ("false", False), (True, True)])
-def test_when_papermill_passes_test_as_a_word_then_it_is_understood(word: object, test: bool) -> None:
-    assert run_by_papermill(test=word).test is test
-
-
-def test_when_papermill_passes_a_job_id_of_digits_as_a_number_then_it_is_a_text_again() -> None:
-    assert run_by_papermill(job_id=4711).job_id == "4711"
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [("test", "true", True), ("test", "TRUE", True), ("test", "false", False), ("test", True, True),
+     ("job_id", 4711, "4711")],
+)  # fmt: skip
+def test_when_papermill_passes_a_value_in_another_type_then_it_is_understood(name, value, expected) -> None:
+    assert getattr(run_by_papermill(**{name: value}), name) == expected
 
 
 def test_when_papermill_passes_nothing_then_the_notebooks_defaults_are_those_of_the_command_line() -> None:
     notebook = run_by_papermill()
     assert notebook == Settings.create("NHITS_Q", "heat", job_id=notebook.job_id)
-
-
-def test_when_papermill_passes_a_misspelt_name_then_the_error_names_the_nearest_parameter() -> None:
-    with pytest.raises(InputError) as caught:
-        run_by_papermill(model="TFT_Q", trails=5)
-    assert str(caught.value) == f"parameter 'trails' is unknown; did you mean trials? Allowed: {', '.join(NAMES)}"
 
 
 def test_when_a_notebook_lacks_a_parameter_then_the_error_names_it() -> None:
@@ -219,7 +206,12 @@ def test_when_cells_were_run_then_what_papermill_injected_is_compared_with_the_c
         }
     )
 )
-def test_when_settings_become_notebook_parameters_then_the_notebook_gets_the_same_settings(parameters) -> None:
+def test_when_settings_become_parameters_or_words_then_notebook_and_command_line_get_the_same_settings(
+    parameters,
+) -> None:
     settings = Settings.create(**parameters)
-    assert Settings.create(**settings.parameters()) == settings
-    assert run_by_papermill(**settings.parameters()) == settings
+    plain = settings.parameters()
+    assert Settings.create(**plain) == settings
+    assert run_by_papermill(**plain) == settings
+    words = [*settings.as_words(), *(f"--{name.replace('_', '-')}={plain[name]}" for name in PER_PROCESS)]
+    assert options.settings(_parser().parse_args(["run", *words])) == settings

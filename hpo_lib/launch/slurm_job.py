@@ -50,11 +50,6 @@ class ThisJob:
         task = given("SLURM_ARRAY_TASK_ID", "")
         return cls(slurm_queue.task_id(array, task), array, int(task), requeues)
 
-    @property
-    def is_task(self) -> bool:
-        """Whether it is one task of an array."""
-        return self.slurm_id != self.study_id
-
 
 @dataclass(frozen=True)
 class RequeueRules:
@@ -72,20 +67,14 @@ class RequeueRules:
 
 
 def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, rules: RequeueRules) -> int:
-    """Run ``hpo run`` with these arguments, then end or requeue the job.
-
-    Args:
-        run: the study's files of this worker.
-        command: arguments of ``hpo run``.
-        job: this job.
-        rules: when it is requeued.
+    """Run ``hpo run`` with the arguments ``command``, then end or requeue the job.
 
     Returns:
         The exit code of the job: 0 if the study is complete or continues in the requeued job.
     """
-    study = f"study {run.study_name}" if not job.is_task else f"worker {job.worker} of study {run.study_name}"
+    worker = f"worker {job.worker} of " if job.slurm_id != job.study_id else ""
     attempt = f"attempt {job.requeues + 1} of at most {rules.max_requeues + 1}"
-    print(f"{attempt} of {study}, job {job.slurm_id}", flush=True)
+    print(f"{attempt} of {worker}study {run.study_name}, job {job.slurm_id}", flush=True)
     before = _finished(run)
     left = slurm_queue.seconds_left(job.slurm_id) if job.slurm_id else None
     budget = [] if left is None else ["--time-budget-hours", f"{max(left - rules.signal_seconds, 1) / 3600:.4f}"]

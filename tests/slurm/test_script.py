@@ -73,13 +73,6 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
     assert options.settings(_parser().parse_args(["run", *words, "--job-id", "x"])) == settings
 
 
-@pytest.mark.parametrize("early_stopping", [True, False])
-def test_when_settings_become_words_and_are_read_again_then_early_stopping_is_as_it_was(early_stopping: bool) -> None:
-    words = Settings.create("NHITS_Q", "heat", early_stopping=early_stopping, job_id="x").as_words()
-    arguments = _parser().parse_args(["run", *words, "--job-id", "x"])
-    assert options.settings(arguments).early_stopping is early_stopping
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -173,7 +166,6 @@ def test_when_slurm_starts_a_job_then_it_knows_its_study_its_worker_and_how_slur
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert ThisJob.of_environment() == job
-    assert job.is_task == (job.worker == 3)
 
 
 def test_when_there_is_no_sbatch_then_submit_says_what_to_do(
