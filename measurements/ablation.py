@@ -1,7 +1,7 @@
 """What each option is worth: a family and LightGBM with one thing left out, or added, at a time.
 
-The validation split is forecast by models that have not seen it: its days are the scored ones here, an equally long
-stretch before it stops the training, and training ends before that. Nothing of the test split is read.
+Models forecast the validation split without having seen it: its days are scored here, an equally long stretch before
+them stops the training, and training ends before that. Nothing of the test split is read.
 
     python -m measurements.ablation --data-dir DATA --runs-dir papermill_runs --seeds 3 datasets/development/heat.toml
 """
@@ -66,14 +66,14 @@ def earlier(dataset: Dataset) -> Dataset:
 
 
 def without_calendar(dataset: Dataset) -> Dataset:
-    """Nothing is known of the day ahead but its hours."""
+    """The dataset without the calendar of the day ahead, except the hour."""
     return replace(dataset, future=tuple(name for name in dataset.future if name.startswith("hour")))
 
 
 def rows(
     dataset: Dataset, family: Family, params: Params, preset: str, seeds: Sequence[int]
 ) -> Iterator[tuple[str, Forecasts]]:
-    """(what was done, forecasts per seed); the first row is what the others are compared with."""
+    """Yield (label, forecasts per seed); the other rows are compared with the first."""
 
     def trained(recipe: Recipe = STANDARD, data: Dataset = dataset) -> tuple[Forecasts, list[int]]:
         fits = [family.fit(params, data, family.budgets[preset], seed=seed, recipe=recipe) for seed in seeds]
@@ -89,12 +89,12 @@ def rows(
     yield f"{name}: standard, mean of single seeds", standard
     yield f"{name}: not normalised by the level", trained(replace(STANDARD, level_hours=0))[0]
     alone = replace(STANDARD, linear_part=False)
-    yield f"{name}: no linear part", trained(alone)[0]
-    yield f"{name}: no linear part, windows of all hours", trained(replace(alone, near_hours=12))[0]
+    yield f"{name}: no linear baseline", trained(alone)[0]
+    yield f"{name}: no linear baseline, windows of all hours", trained(replace(alone, near_hours=12))[0]
     yield f"{name}: history and calendar repeated", trained(replace(STANDARD, repeated_history=True))[0]
-    yield f"{name}: season told whatever the span", trained(replace(STANDARD, season_years=0))[0]
+    yield f"{name}: season shown whatever the span", trained(replace(STANDARD, season_years=0))[0]
     if not getattr(family, "calendar_as_past", True):  # it has a future input
-        yield f"{name}: same hours not laid beside", trained(replace(STANDARD, same_hours=False))[0]
+        yield f"{name}: without the same hours", trained(replace(STANDARD, same_hours=False))[0]
     yield f"{name}: no calendar of the day ahead", trained(data=without_calendar(dataset))[0]
     budget = family.budgets[preset]
     refits = [
@@ -106,7 +106,7 @@ def rows(
     yield f"{name}: refit, mean of the seeds' quantiles", [blend(refitted)]
     strong = trees()
     yield "LIGHTGBM_Q: standard, mean of single seeds", strong
-    yield "LIGHTGBM_Q: with a linear part", trees(model="LIGHTGBM_LINEAR_Q")
+    yield "LIGHTGBM_Q: with the linear baseline", trees(model="LIGHTGBM_LINEAR_Q")
     yield "LIGHTGBM_Q: no calendar of the day ahead", trees(without_calendar(dataset))
     refitted_trees = trees(refit=True)
     yield "LIGHTGBM_Q: refit", refitted_trees

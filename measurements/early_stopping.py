@@ -1,8 +1,8 @@
-"""Early stopping on recorded learning curves: the share of the steps that a rule spends, of the hypervolume it keeps.
+"""Early stopping on recorded learning curves: share of the steps that a rule spends, share of the hypervolume it keeps.
 
-A table of learning curves holds the scores of every check of many configurations that were all trained to the end. A
-replay takes them in an order drawn from a seed (the untuned defaults first, as in a study), lets a rule stop them as it
-would have, and compares the front of what completed with the front of all.
+A table of learning curves holds the scores of every check of many configurations, all trained to the end. A replay
+takes them in an order drawn from a seed (the untuned defaults first, as in a study), lets a rule stop them, and
+compares the front of the completed trials with the front of all.
 
     python measurements/early_stopping.py                          # replay measurements/results/learning_curves.csv
     python measurements/early_stopping.py --export STUDY.db ...    # that table from studies without early stopping
@@ -28,9 +28,9 @@ SEEDS = range(20)
 TRIALS = 40
 
 WORTHLESS_MAE = 1.25
-"""Times the lowest recorded MAE: where a dataset's hypervolume ends in the one direction ..."""
+"""One end of the hypervolume: this multiple of the lowest recorded MAE of the dataset."""
 WORTHLESS_PENALTY = 20.0
-"""... and in the other, in percentage points: an interval that covers 60 % or everything."""
+"""The other end, in percentage points: an interval that covers 60 % or everything."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def load_table(path: Path = TABLE) -> list[Recorded]:
 
 
 def complete(number: int, params: Mapping[str, Any], curve: Curve) -> TrialRecord:
-    """A trial that was trained to the end: it has the scores of its best check, as a study's has."""
+    """A trial that was trained to the end, with the scores of its best check, as in a study."""
     best = best_check(curve)
     return TrialRecord(
         number, "complete", params, best["mae"], abs(best["picp"] - 80), scores=best, best_step=int(best["step"]),
@@ -119,7 +119,7 @@ def measure(
 def export(storages: Sequence[Path], table: Path = TABLE) -> None:
     """Write the curves of studies without early stopping as one table; storages are SQLite files.
 
-    Of several studies of one family and dataset the trials are numbered on, so that the first study's defaults lead.
+    Trials of several studies of one family and dataset are numbered in one row, the defaults of the first study first.
 
     Raises:
         InputError: a storage holds stopped trials, or curves of different lengths, which cannot be replayed.
@@ -152,7 +152,7 @@ def export(storages: Sequence[Path], table: Path = TABLE) -> None:
 
 
 def alternatives() -> dict[str, StoppingRule]:
-    """Rules that were compared with the one in use, by what they are."""
+    """Rules that were compared with the one in use, by description."""
     by_mae_and_winkler = replace(RULE, ranked_by=("mae", "winkler"))
     return {
         "the rule in use": RULE,

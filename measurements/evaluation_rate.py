@@ -15,9 +15,9 @@ from measurements.table import Measured
 
 
 def evaluation_rate(name: str, dataset: Dataset, repeats: int, windows: int) -> Measured:
-    """Windows per second, ``windows`` of them by the reference beside all validation origins by ours.
+    """Windows per second: the reference on ``windows`` of them, ours on all validation origins.
 
-    Both models are trained for a moment only: what they forecast does not change what it costs.
+    Both models are trained only for a moment, because the cost does not depend on the forecast.
     """
     one_by_one = _reference(name, dataset)
     family, origins = get_family(name), dataset.validation_origins

@@ -1,10 +1,10 @@
-"""Trials per hour and time to hypervolume of a study on the machine at hand, meant for one GPU; same JSON as the table.
+"""Trials per hour and time to hypervolume of a study on this machine, meant for one GPU; same JSON as the table.
 
     python -m measurements.gpu [--preset a100] [--trials 20] [--data-dir DIR] [--dataset TOML]
 
-Runs one short study per family, through the code that `hpo run` uses. The hypervolume is that of (MAE over the MAE of
-the 24-hour seasonal naive forecast, |PICP - 80| over 20 points) up to (1, 1): 1 would be a perfect forecast, 0 one no
-better than the naive. Without a GPU the same runs on the CPU; `--preset test` shows in a minute or two that it works.
+Runs one short study per family, through the code of `hpo run`. The hypervolume is measured up to (1, 1) in (MAE over
+the MAE of the 24-hour seasonal naive forecast, |PICP - 80| over 20 points): 1 is a perfect forecast, 0 is no better
+than the naive one. Without a GPU it runs on the CPU; `--preset test` shows in a minute or two that it works.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from measurements.run import RESULTS, TWIN, machine
 
 PENALTY_SCALE = 20.0
 SHARE = 0.95
-"""Time to hypervolume: until the study holds this share of the hypervolume that it ends with."""
+"""Time to hypervolume ends when the study holds this share of its final hypervolume."""
 
 
 def hypervolume(points: Sequence[tuple[float, float]]) -> float:
@@ -64,7 +64,7 @@ def time_to_hypervolume(found: Sequence[dict[str, float]], share: float = SHARE)
 
 
 def measure(model: str, dataset: Dataset, preset: str, trials: int, runs_dir: Path, seed: int) -> dict[str, Any]:
-    """One study of a family: its speed, its hypervolume over time, and the memory that it took on the GPU."""
+    """One study of a family: speed, hypervolume over time, and GPU memory used."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     settings = Settings.create(

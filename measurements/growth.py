@@ -38,7 +38,7 @@ def twin() -> Dataset:
 
 
 def resized(whole: Dataset, *, windows: int = 1, covariates: int = 1, hours: int = TRAINING_HOURS) -> Dataset:
-    """The last ``windows`` x ``hours`` training hours, as many times the validation days, and repeated covariates."""
+    """The last ``windows`` x ``hours`` training hours, ``windows`` times the validation days, repeated covariates."""
     positions = whole.positions
     days = VALIDATION_DAYS * windows
     frame = whole.frame.iloc[positions.train.stop - windows * hours : positions.val.start + 24 * days]
@@ -82,7 +82,7 @@ def growth(repeats: int, sizes: dict[str, tuple[int, ...]] | None = None, **smal
                 for size in sizes[axis]:
                     dataset = resized(whole, **{axis: size})
                     seconds = costs(name, dataset, size if axis == "windows" else 1, budget)
-                    if repeat == 0:  # the first run of a family pays for what is imported and compiled once
+                    if repeat == 0:  # the first run of a family also imports and compiles
                         seconds = costs(name, dataset, size if axis == "windows" else 1, budget)
                     for part, value in seconds.items():
                         found[axis][name][part][str(size)].append(value)
@@ -90,7 +90,7 @@ def growth(repeats: int, sizes: dict[str, tuple[int, ...]] | None = None, **smal
 
 
 def grown(found: dict[str, Any], axis: str) -> Measured:
-    """How many times a trial's cost grows from the smallest to the greatest size, of the family where it grows most."""
+    """Growth of a trial's cost from the smallest to the largest size, for the family where it grows most."""
     families = found[axis]
     factors = {name: {part: _factors(by_size) for part, by_size in parts.items()} for name, parts in families.items()}
     worst = max(factors, key=lambda name: statistics.median(factors[name]["trial"]))

@@ -1,9 +1,9 @@
-"""How much of a trial's final scores its learning curve and its hyperparameters tell, and what a choice by that costs.
+"""How well learning curve and hyperparameters predict a trial's final scores, and the cost of choosing by that.
 
-For the share of the steps had so far, the final scores of each recorded trial are predicted by a forest that was
-trained on all *other* trials (leave-one-out), which is more than any rule in a running study knows. "Cost" is the share
-of all steps if every trial is trained up to there and only as many of the most promising ones are trained on as it
-takes to keep 99 % of the hypervolume: no rule with one rung does better on this prediction.
+At each share of the steps a forest predicts the final scores of each recorded trial. It was trained on all *other*
+trials (leave-one-out), so it knows more than any rule in a running study. "Cost" is the share of all steps if every
+trial is trained up to there, and then only as many of the most promising ones as keep 99 % of the hypervolume. No rule
+with one rung does better on this prediction.
 
     python -m measurements.predictability      # of measurements/results/learning_curves.csv
 """

@@ -1,12 +1,12 @@
-"""The yardstick: what a trial costs when the libraries are used as their documentation suggests.
+"""The reference: the cost of a trial that uses the libraries as their documentation suggests.
 
 float64 series scaled by darts' MinMax scaler, batches of 32 from darts' own loader, plain Adam, a validation pass after
 each epoch, the weights of the last epoch, 15 epochs, and one prediction call of 100 sampled paths per forecast origin.
 Past and future covariates are stacked for N-HiTS, so that its calendar ends at the origin. TimesNet's reference is in
 `reference_timesnet`.
 
-One thing is mended, or nothing could be measured: history reaches back across the start of the validation split, and
-every daily origin counts instead of ten. The package itself uses nothing of this module.
+One fix makes measuring possible: history reaches back across the start of the validation split, and every daily origin
+counts instead of ten. The package itself uses nothing of this module.
 """
 
 import contextlib
@@ -120,7 +120,7 @@ class Clock(pl.Callback):
 def darts_model(
     model: type[TorchForecastingModel], params: Params, *, epochs: int = EPOCHS, seed: int = 42, **trainer: Any
 ) -> TorchForecastingModel:
-    """The model with the library's own training: what is not an option of the optimiser goes to the model itself."""
+    """The model with the library's own training; options that are not the optimiser's go to the model."""
     architecture = {name: value for name, value in params.items() if name not in ("lr", "weight_decay")}
     return model(
         input_chunk_length=HISTORY,

@@ -1,7 +1,7 @@
-"""The yardstick for TimesNet: neuralforecast's own training loop, and one prediction call per window.
+"""The reference for TimesNet: neuralforecast's own training loop, and one prediction call per window.
 
-Quantiles come directly, not sampled. Past covariates count as known in the future, which costs nothing and changes
-nothing: this TimesNet reads the history of its covariates only.
+Quantiles come directly, not sampled. Past covariates are passed as known in the future. That costs and changes
+nothing, because this TimesNet reads only the history of its covariates.
 """
 
 import numpy as np

@@ -34,7 +34,7 @@ def fingerprints(dataset: str, data_dir: Path) -> dict[str, str]:
 
 
 def repeatability(dataset: str, data_dir: Path, threads: int) -> Measured:
-    """1 where two fresh processes predict the same bits, for each family; 0 where they do not."""
+    """For each family 1 if two fresh processes predict the same bits, else 0."""
     command = [sys.executable, "-m", "measurements.repeatability", dataset, str(data_dir)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     first, second = (

@@ -1,7 +1,7 @@
 """How long a window the rolling calibration should have, from the validation forecasts of stored benchmarks.
 
-Nothing of a test split is scored: the forecasts of the validation split are corrected from the days before each origin,
-and scored from the 61st day on (the second half of shorter splits), so that windows have something to look back on.
+Nothing of a test split is scored. The forecasts of the validation split are corrected from the days before each origin,
+and scored from the 61st day on (shorter splits: the second half), so that every window has days to look back on.
 
     python -m measurements.rolling_window --data-dir DATA benchmark_results/heat_dev/laptop-standard=heat.toml ...
 """

@@ -1,10 +1,10 @@
-"""The table of what each acceleration gains over the reference, measured in one process family, runs interleaved.
+"""The table of speed against the reference, with interleaved runs.
 
     python -m measurements.run [--data-dir DIR] [--dataset datasets/development/water_centrum.toml] [--only NAME ...]
     python -m measurements.run --full-reference       # the level of the first row: 15 epochs of the reference, minutes
 
-`make bench` runs it; without the real data it measures on a simulated twin and says so. Ratios, not seconds, are what
-to compare between machines. Exit code 1 where a row failed; a bar that is not met is a result, not a failure.
+`make bench` runs it; without the real data it measures on a simulated twin and says so. Compare ratios between
+machines, not seconds. Exit code 1 if a row failed; a bar that is not met is a result, not a failure.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def _tft_step(hidden_size: int) -> Callable[[Context], Measured]:
 
 
 def _early_stopping(context: Context) -> Measured:
-    """Share of the steps that the default rule spends on recorded curves, seed by seed, mean over the studies."""
+    """Share of the steps that the default rule spends on recorded curves, per seed, mean over the studies."""
     stopping = importlib.import_module("measurements.early_stopping")
     rule = importlib.import_module("hpo_lib.study.early_stopping").StoppingRule()
     studies = stopping.load_table()
@@ -166,7 +166,7 @@ ROWS: tuple[Row, ...] = (
 
 
 def measured_rows(rows: Sequence[Row], context: Context) -> list[dict[str, Any]]:
-    """Measure and print row by row; one that raises becomes a failed row and the others go on."""
+    """Measure and print row by row; a row that raises is printed as failed, and the others go on."""
     found = []
     for wanted in rows:
         begun = time.perf_counter()

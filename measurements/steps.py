@@ -1,4 +1,4 @@
-"""One training step of a family beside the library's own model with the same mathematics."""
+"""One training step of a family against the library's own model with the same mathematics."""
 
 import time
 from collections.abc import Callable
@@ -96,7 +96,7 @@ def step_seconds(module: PLForecastingModule, batch: TorchTrainingBatch) -> Call
 def timesnet_step(dataset: Dataset, repeats: int, batch_size: int = BATCH_SIZE, **smaller: int) -> Measured:
     """Seconds of one step of stock TimesNet and of ours: same batch, same sizes, both float32.
 
-    float32 is what neuralforecast itself trains in, whatever the series are stored in; float64 would flatter us.
+    neuralforecast trains in float32 whatever the series are stored in; float64 would flatter us.
     ``smaller`` replaces some of the default hyperparameters, for a trial run of the benchmark.
     """
     ours = darts_family("TIMESNET_Q")
@@ -106,7 +106,7 @@ def timesnet_step(dataset: Dataset, repeats: int, batch_size: int = BATCH_SIZE, 
     stock, fast = (
         step_seconds(untrained_module(family, params, windows), batch) for family in (StockTimesnetQ(), ours)
     )
-    fast()  # warms up; the stock step takes so long that its first costs nothing more
+    fast()  # warms up; beside a stock step this costs nothing
     pairs = [(stock(), fast()) for _ in range(repeats)]
     return Measured(
         tuple(pair[0] for pair in pairs),

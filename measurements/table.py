@@ -10,11 +10,11 @@ class Measured:
     """Interleaved runs of the reference and of ours; run i of both was measured side by side.
 
     Attributes:
-        reference: [R] values of the reference; empty where the row compares with nothing.
+        reference: [R] values of the reference; empty if the row has no reference.
         ours: [R] values.
         unit: of both.
         higher_is_better: True for rates, False for durations.
-        condition: False where something beside the ratio fails that the bar also asks for; the note says what.
+        condition: False if a further condition of the bar fails; the note names it.
         note: what a reader must know beside the number.
         details: for the JSON only.
     """
@@ -29,7 +29,7 @@ class Measured:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """[R] how many times better ours is, run by run; our values themselves where there is no reference."""
+        """[R] how many times better ours is, run by run; our values if there is no reference."""
         if not self.reference:
             return self.ours
         pairs = zip(self.reference, self.ours, strict=True)
@@ -38,7 +38,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a row has to reach: a least ratio or, for costs, a greatest one."""
+    """What a row has to reach: a minimum ratio or, for costs, a maximum."""
 
     value: float
     at_least: bool = True

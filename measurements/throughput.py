@@ -1,9 +1,9 @@
-"""What a study costs beside training and scoring, and what a second worker gains.
+"""Overhead of a study beside training and scoring, and the gain of a second worker.
 
     python -m measurements.throughput [--data-dir DIR] [--dataset datasets/development/water_centrum.toml] [--workers]
 
-Overhead is measured with a family that trains nothing; the rest of a trial is as it always is: the claim, the sampler,
-the predictions on disk, the scores, the storage, the JSON. The workers are measured on whole small studies of N-HiTS.
+Overhead is measured with a family that trains nothing; the rest of a trial is real: the claim, the sampler, the
+predictions on disk, the scores, the storage, the JSON. The workers are measured on whole small studies of N-HiTS.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class _Untrained(Family):
         for step in range(budget.checks):
             on_check(step, forecasts)
         begun = time.perf_counter()
-        evaluate(forecasts, dataset)  # what scoring alone takes
+        evaluate(forecasts, dataset)  # time of scoring alone
         now = time.perf_counter()
         self.elsewhere.append(now - self.begun[-1] + (now - begun))
         return _Canned(forecasts)
@@ -109,9 +109,8 @@ def two_workers(
 ) -> tuple[list[float], list[float]]:
     """Finished N-HiTS trials per hour of one worker, and of two, with the threads that each gets by default.
 
-    Both work through studies of their own, in turns, without early stopping, so that every trial costs the same; one
-    worker has all cores for its threads. The time that processes take to start counts, as it does for a user, so a
-    longer study gains a little more.
+    They take turns on separate studies without early stopping, so that every trial costs the same; one worker has all
+    cores for its threads. The start of processes counts, as it does for a user, so a longer study gains a little more.
     """
     rates: dict[int, list[float]] = {1: [], 2: []}
     for repeat in range(repeats):

@@ -1,9 +1,9 @@
 """NHITS_Q: seconds until the validation pinball loss that the reference has after its 15 epochs.
 
 The level comes from a real reference training of 15 epochs, `measure_level`, stored per dataset fingerprint with the
-versions that gave it. Its pinball is that of directly predicted quantiles, as ours are scored: sampled ones are worse,
-which would make the level easier. Where no level is stored, the reference trains as many epochs as fit into
-`LIVE_SECONDS`, and both its level and its time are those of that many epochs.
+versions that gave it. Its pinball is that of directly predicted quantiles, as ours: sampled ones are worse and would
+make the level easier. If no level is stored, the reference trains as many epochs as fit into `LIVE_SECONDS`, and both
+its level and its time are for that many epochs.
 """
 
 import json
@@ -28,7 +28,7 @@ SHARE_BATCHES, SHARE_VAL_BATCHES, WARM_UP = 40, 20, 5
 
 LEARNING_RATE = 3e-3
 BUDGETS = tuple(Budget(steps=steps, batch_size=256, checks=steps // 5) for steps in (60, 120, 240))
-"""One cycle each; the next is tried, its time added, only where the one before ended above the level."""
+"""One cycle each; the next one is tried, and its time added, only if the one before ended above the level."""
 
 
 def levels() -> dict[str, Any]:
@@ -101,7 +101,7 @@ class _Reached(Exception):
 def seconds_to_level(dataset: Dataset, level: float, seed: int) -> tuple[float, dict[str, Any]]:
     """Seconds from the start of the training to the first check at or below ``level``, and how it was reached.
 
-    The plain recipe is used, so that windows are drawn and scaled alike and no gain is one of accuracy in disguise.
+    It uses the plain recipe: windows are drawn and scaled as in the reference, and no gain in accuracy counts as speed.
 
     The time of a budget that ended above the level counts.
 

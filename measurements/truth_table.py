@@ -1,11 +1,11 @@
-"""The truth table: studies of every family, then final trainings scored on the test split, beside the opponents.
+"""The accuracy tables: studies of every family, then final trainings scored on the test split, beside the baselines.
 
     python -m measurements.truth_table --data-dir DATA                                    # all three datasets
     python -m measurements.truth_table --data-dir DATA datasets/development/heat.toml     # one of them
     python -m measurements.truth_table --data-dir DATA --tables-only                      # what is stored, no training
 
-Everything goes through `hpo run` and `hpo benchmark`, so what is finished is not done again. The table is written in
-Markdown, one row per dataset, model, parameters and calibration; docs/accuracy.md holds it and says what it shows.
+Everything goes through `hpo run` and `hpo benchmark`, so finished work is not repeated. The table is in Markdown, one
+row per dataset, model, parameters and calibration; docs/accuracy.md holds and explains it.
 """
 
 import argparse
@@ -26,14 +26,14 @@ TRIALS = {
     "datasets/development/water_centrum.toml": {"NHITS_Q": 20, "TFT_Q": 6, "TIMESNET_Q": 3},
     "datasets/development/water_tommerby.toml": {"NHITS_Q": 20, "TFT_Q": 12, "TIMESNET_Q": 9},
 }
-"""Trials of the studies: what two cores do in two hours. None is stopped early, which would leave too few complete ones
+"""Trials of the studies: about two hours on two cores. No early stopping, which would leave too few complete trials
 (docs/performance.md)."""
 
 STUDY_SEEDS = {"NHITS_Q": 7, "TFT_Q": 42, "TIMESNET_Q": 42}
 """Of the sampler and of every trial's training; final trainings count up from 42."""
 
 SEEDS = {"NHITS_Q": 3, "TFT_Q": 2, "TIMESNET_Q": 1}
-"""Trainings whose quantiles are averaged; the opponents get as many as the first family."""
+"""Trainings whose quantiles are averaged; the baselines get as many as the first family."""
 
 DATASETS = list(TRIALS)
 
@@ -58,7 +58,7 @@ def main() -> None:
             hpo("run", *one, *study, "--job-id", arguments.job_id)
             seeds = ["--seeds", str(SEEDS[model]), "--out", arguments.out]
             hpo("benchmark", *one, *seeds, "--params", "both", "--refit")
-            # The seed document's recipe, to tell what the options are worth.
+            # The recipe of the original HPO plan, to measure what the options are worth.
             hpo("benchmark", *one, *seeds, "--params", "default", "--recipe", "plain", "--seeds", "1")
     for dataset in arguments.datasets:
         print("\n".join(markdown(dataset, arguments)), flush=True)
@@ -71,7 +71,7 @@ def hpo(*command: str) -> None:
 
 
 def markdown(dataset: str, arguments: argparse.Namespace) -> Iterator[str]:
-    """The tables of one dataset: what was gained by what, then all scores."""
+    """The tables of one dataset: gains by options and by search, then all scores."""
     common = {"data_dir": arguments.data_dir, "preset": arguments.preset, "out": arguments.out}
     plans = {
         "standard": make_plan(dataset, refit=True, **common),
@@ -90,7 +90,7 @@ def markdown(dataset: str, arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def gains(table: pd.DataFrame, comparisons: pd.DataFrame) -> Iterator[str]:
-    """MAE of each family from the plain defaults to the tuned parameters, and what lies between it and LightGBM."""
+    """MAE of each family from the plain defaults to the tuned parameters, and its distance from LightGBM."""
     raw = table[table["calibration"] == "none"].set_index(["model", "recipe", "params"])["mae"]
     by_mae = comparisons[comparisons["loss"] == "mae"]
     opponents = ("LIGHTGBM_Q", "LIGHTGBM_LINEAR_Q")
