@@ -61,7 +61,7 @@ def tiny_dataset() -> Dataset:
         optional_covariates=(),
         start=None,
         splits=Splits(pd.Timestamp("2019-05-09 23:00", tz="UTC"), pd.Timestamp("2019-05-24 23:00", tz="UTC")),
-        gaps=GapRule(),
+        gaps=GapRule("none", 0),
         twin=None,
         path=Path("tiny.toml"),
     )

@@ -1,74 +1,131 @@
-"""The dataset registry: one TOML file per dataset, no code.
+"""What a dataset is: one TOML file, no code.
 
-``datasets/<name>.toml`` is known by its name; any other TOML is given by its path. The file says everything that
-the rest of the library wants to know of a dataset, so that nothing is ever guessed from a file name.
+A name stands for ``datasets/<name>.toml``; any other TOML is given by its path. The file states everything that the
+rest of the library needs to know about a dataset, so nothing is ever guessed from a file name.
 """
 
 import re
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import pandas as pd
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+)
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError, choices
 
-TWIN_KINDS = ("heat", "water")
-FILL_RULES = ("none", "linear")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?(Z|[+-]\d\d:\d\d)?")  # pandas alone reads "now", too
+
+
+def _expected(what: str) -> WrapValidator:
+    """Say what was expected in our own words, whatever check of the type failed."""
+
+    def check(value: Any, check_type: Callable[[Any], Any]) -> Any:
+        try:
+            return check_type(value)
+        except ValueError:
+            raise ValueError(what) from None
+
+    return WrapValidator(check)
+
+
+def _hour(value: Any) -> pd.Timestamp:
+    if not isinstance(value, date) and not (isinstance(value, str) and _TIME.fullmatch(value)):
+        raise ValueError
+    stamp = pd.Timestamp(value)
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    if stamp != stamp.floor("h"):
+        raise ValueError
+    return stamp
+
+
+def _time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError
+    return value
+
+
+_String = Annotated[str, Field(strict=True, min_length=1)]
+_Text = Annotated[str, Field(strict=True, pattern=r"\S"), _expected("a non-empty text in quotes")]
+_Name = Annotated[_Text, AfterValidator(lambda value: paths.checked_name("name", value))]
+_TimeZone = Annotated[_String, AfterValidator(_time_zone), _expected("an IANA name such as 'Europe/Copenhagen'")]
+_Country = Annotated[_String, Field(pattern="^[A-Z]{2}$"), _expected("a two-letter ISO code such as 'DK'")]
+_Columns = Annotated[tuple[_String, ...], _expected("a list of column names in quotes")]
+_Hour = Annotated[pd.Timestamp, PlainValidator(_hour), _expected("a full hour in UTC such as '2018-12-31 23:00'")]
+_Whole = Annotated[int, Field(strict=True, ge=0), _expected("a whole number of at least 0")]
+_Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), _expected("a finite number above 0")]
+_NO_OTHER_KEYS = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Last hour (UTC, inclusive) of training, validation and test; ``test_end`` None means all that follows."""
+    """Last hour (UTC, inclusive) of training, validation and test; without ``test_end`` the test split is the rest."""
 
-    train_end: pd.Timestamp
-    val_end: pd.Timestamp
-    test_end: pd.Timestamp | None = None
+    __pydantic_config__ = _NO_OTHER_KEYS
+
+    train_end: _Hour
+    val_end: _Hour
+    test_end: _Hour | None = None
 
 
 @dataclass(frozen=True)
 class GapRule:
-    """How missing hours are mended: gaps of up to ``max_hours`` are filled by ``fill``, longer ones are an error."""
+    """Gaps of up to ``max_hours`` are filled by ``fill``, longer ones are an error."""
 
-    fill: str = "none"
-    max_hours: int = 0
+    __pydantic_config__ = _NO_OTHER_KEYS
+
+    fill: Literal["none", "linear"]
+    max_hours: _Whole
 
 
 @dataclass(frozen=True)
 class TwinSpec:
-    """Which simulated twin stands in for a missing CSV: its kind, its seed, and the mean of its target."""
+    """The simulated twin that replaces an absent CSV: its kind, its seed and the mean of its target."""
 
-    kind: str
-    seed: int
-    mean_level: float
+    __pydantic_config__ = _NO_OTHER_KEYS
+
+    kind: Literal["heat", "water"]
+    seed: _Whole
+    mean_level: _Positive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """One dataset as its TOML describes it. Covariates listed as optional are used where the CSV has them."""
+    """One dataset as its TOML describes it. Optional covariates are used if the CSV has them."""
 
-    name: str
-    title: str
-    csv: str
-    unit: str
-    target: str
-    frequency: str
-    timezone: str
-    country: str
-    past_covariates: tuple[str, ...]
-    future_covariates: tuple[str, ...]
-    optional_covariates: tuple[str, ...]
-    start: pd.Timestamp | None
+    __pydantic_config__ = _NO_OTHER_KEYS
+
+    name: _Name
+    title: _Text
+    csv: _Text
+    unit: _Text
+    target: _Text
+    frequency: Literal["h"]
+    timezone: _TimeZone
+    country: _Country
+    past_covariates: _Columns
+    future_covariates: _Columns
+    optional_covariates: _Columns = ()
+    start: _Hour | None = None
     splits: Splits
-    gaps: GapRule
-    twin: TwinSpec | None
-    path: Path
+    gaps: GapRule = GapRule("none", 0)
+    twin: TwinSpec | None = None
+    path: InstanceOf[Path]
 
     @property
     def tz(self) -> ZoneInfo:
@@ -76,13 +133,17 @@ class DatasetSpec:
         return ZoneInfo(self.timezone)
 
 
+_TABLES = {"splits": Splits, "gaps": GapRule, "twin": TwinSpec}
+_SPEC: TypeAdapter[DatasetSpec] = TypeAdapter(DatasetSpec)
+
+
 def known_datasets() -> dict[str, Path]:
-    """Name -> TOML of every shipped or added dataset, in alphabetical order."""
+    """Name -> TOML of every dataset in ``datasets/``, in alphabetical order."""
     return {file.stem: file for file in sorted(paths.DATASETS_DIR.glob("*.toml"))}
 
 
 def load_spec(dataset: str | Path) -> DatasetSpec:
-    """The spec of a dataset given by its registry name or by the path of a TOML file.
+    """The spec of a dataset, given by its name or by the path of a TOML file.
 
     Raises:
         InputError: unknown name, unreadable TOML, or a key that is missing, unknown or of the wrong type or value.
@@ -114,171 +175,59 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
 def _parse(file: Path) -> DatasetSpec:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
+        spec = _SPEC.validate_python({"path": file} | table)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file}: not valid TOML, {error}; mend that line") from None
+        raise InputError(f"{file}: not valid TOML, {error}; fix that line") from None
     except UnicodeDecodeError as error:
         raise InputError(
             f"{file}: not a UTF-8 text file ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from None
-    read = _Table(file, table)
-    spec = DatasetSpec(
-        name=read.file_safe("name"),
-        title=read.text("title"),
-        csv=read.text("csv"),
-        unit=read.text("unit"),
-        target=read.text("target"),
-        frequency=read.one_of("frequency", ("h",)),
-        timezone=read.text("timezone"),
-        country=read.text("country"),
-        past_covariates=read.columns("past_covariates"),
-        future_covariates=read.columns("future_covariates"),
-        optional_covariates=read.columns("optional_covariates", default=()),
-        start=read.time("start", required=False),
-        splits=_parse_splits(read.table("splits")),
-        gaps=_parse_gaps(read.table("gaps", required=False)),
-        twin=_parse_twin(read.table("twin", required=False)),
-        path=file,
-    )
-    read.reject_unknown({field.name for field in fields(DatasetSpec)} - {"path"})
-    _check(spec)
+    except ValidationError as error:
+        # A misspelt key is unknown and leaves another one missing: name the unknown one, with the nearest valid name.
+        raise InputError(f"{file}: {_sentence(min(error.errors(), key=lambda e: e['type'] == 'missing'))}") from None
+    wrong = _contradiction(spec)
+    if wrong:
+        raise InputError(f"{file}: {wrong}")
     return spec
 
 
-def _parse_splits(read: "_Table") -> Splits:
-    train_end, val_end = read.time("train_end"), read.time("val_end")
-    test_end = read.time("test_end", required=False)
-    read.reject_unknown({"train_end", "val_end", "test_end"})
-    assert train_end is not None
-    assert val_end is not None
-    ordered = [("train_end", train_end), ("val_end", val_end)] + (
-        [("test_end", test_end)] if test_end is not None else []
-    )
-    for (early_name, early), (late_name, late) in pairwise(ordered):
-        if late <= early:
-            raise InputError(
-                f"{read.file}: splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after splits.{early_name} "
-                f"({early:%Y-%m-%d %H:%M}); mend the split dates"
+def _sentence(problem: Mapping[str, Any]) -> str:
+    key = ".".join(map(str, problem["loc"]))
+    match problem["type"]:
+        case "missing":
+            return f"key {key} is missing; add it (see datasets/README.md)"
+        case "unexpected_keyword_argument" | "is_instance_of":  # the latter is `path`, which is no key
+            table, _, name = key.rpartition(".")
+            allowed = {field.name for field in fields(_TABLES.get(table, DatasetSpec))} - {"path"}
+            return f"unknown key {key}; {choices(name, sorted(allowed))}"
+        case "literal_error":
+            expected = problem["ctx"]["expected"]
+        case "dataclass_type":
+            expected = f"a table [{key}]"
+        case _:
+            expected = problem["ctx"]["error"]
+            if isinstance(expected, InputError):
+                return str(expected)
+    return f"{key} is {problem['input']!r}, expected {expected}"
+
+
+def _contradiction(spec: DatasetSpec) -> str | None:
+    """What two keys together say wrong, if anything."""
+    ends = [(field.name, getattr(spec.splits, field.name)) for field in fields(Splits)]
+    for (early_name, early), (late_name, late) in pairwise(ends):
+        if late is not None and late <= early:
+            return (
+                f"splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after splits.{early_name} "
+                f"({early:%Y-%m-%d %H:%M}); correct the split dates"
             )
-    return Splits(train_end, val_end, test_end)
-
-
-def _parse_gaps(read: "_Table") -> GapRule:
-    if not read.values:
-        return GapRule()
-    rule = GapRule(fill=read.one_of("fill", FILL_RULES), max_hours=read.whole("max_hours"))
-    read.reject_unknown({"fill", "max_hours"})
-    return rule
-
-
-def _parse_twin(read: "_Table") -> TwinSpec | None:
-    if not read.values:
-        return None
-    twin = TwinSpec(
-        kind=read.one_of("kind", TWIN_KINDS),
-        seed=read.whole("seed"),
-        mean_level=read.positive("mean_level"),
-    )
-    read.reject_unknown({"kind", "seed", "mean_level"})
-    return twin
-
-
-def _check(spec: DatasetSpec) -> None:
-    if spec.timezone not in available_timezones():
-        raise InputError(
-            f"{spec.path}: timezone is {spec.timezone!r}, expected an IANA name such as 'Europe/Copenhagen'"
-        )
-    if len(spec.country) != 2 or not spec.country.isupper():
-        raise InputError(f"{spec.path}: country is {spec.country!r}, expected a two-letter ISO code such as 'DK'")
-    roles = [spec.target, *spec.past_covariates, *spec.future_covariates]
+    covariates = [*spec.past_covariates, *spec.future_covariates]
+    roles = [spec.target, *covariates]
     twice = sorted({column for column in roles if roles.count(column) > 1})
     if twice:
-        raise InputError(
-            f"{spec.path}: column {twice[0]!r} has two roles, expected one of target, past or future covariate"
-        )
+        return f"column {twice[0]!r} has two roles, expected one of target, past or future covariate"
     if "timestamp" in roles:
-        raise InputError(f"{spec.path}: column 'timestamp' has a role, expected none, it is the time axis; remove it")
-    stray = sorted(set(spec.optional_covariates) - set(roles[1:]))
+        return "column 'timestamp' has a role, expected none, it is the time axis; remove it"
+    stray = sorted(set(spec.optional_covariates) - set(covariates))
     if stray:
-        raise InputError(
-            f"{spec.path}: optional_covariates lists {stray[0]!r}, which is neither a past nor a future covariate"
-        )
-
-
-class _Table:
-    """Typed, named access to one TOML table, so that every mistake is reported with file, key and expectation."""
-
-    def __init__(self, file: Path, values: dict[str, Any], prefix: str = "") -> None:
-        self.file, self.values, self.prefix = file, values, prefix
-
-    def _get(self, key: str) -> Any:
-        if key not in self.values:
-            raise InputError(f"{self.file}: key {self.prefix}{key!s} is missing; add it (see datasets/README.md)")
-        return self.values[key]
-
-    def _wrong(self, key: str, expected: str) -> InputError:
-        return InputError(f"{self.file}: {self.prefix}{key} is {self.values[key]!r}, expected {expected}")
-
-    def text(self, key: str) -> str:
-        value = self._get(key)
-        if not isinstance(value, str) or not value.strip():
-            raise self._wrong(key, "a non-empty text in quotes")
-        return value
-
-    def file_safe(self, key: str) -> str:
-        value = self.text(key)
-        try:
-            return paths.checked_name(key, value)
-        except InputError as error:
-            raise InputError(f"{self.file}: {error}") from None
-
-    def one_of(self, key: str, allowed: tuple[str, ...]) -> str:
-        value = self._get(key)
-        if value not in allowed:
-            raise self._wrong(key, f"one of {', '.join(map(repr, allowed))}")
-        return str(value)
-
-    def whole(self, key: str) -> int:
-        value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self._wrong(key, "a whole number of at least 0")
-        return value
-
-    def positive(self, key: str) -> float:
-        value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-            raise self._wrong(key, "a finite number above 0")
-        return float(value)
-
-    def columns(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        if default is not None and key not in self.values:
-            return default
-        value = self._get(key)
-        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-            raise self._wrong(key, "a list of column names in quotes")
-        return tuple(value)
-
-    def time(self, key: str, required: bool = True) -> pd.Timestamp | None:
-        if not required and key not in self.values:
-            return None
-        value = self._get(key)
-        if not isinstance(value, date) and not (isinstance(value, str) and _TIME.fullmatch(value)):
-            raise self._wrong(key, "a UTC time such as '2018-12-31 23:00'")
-        try:
-            stamp = pd.Timestamp(value)
-        except ValueError:
-            raise self._wrong(key, "a UTC time such as '2018-12-31 23:00'") from None
-        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-        if stamp != stamp.floor("h"):
-            raise self._wrong(key, "a full hour")
-        return stamp
-
-    def table(self, key: str, required: bool = True) -> "_Table":
-        value = self.values.get(key, {}) if not required else self._get(key)
-        if not isinstance(value, dict):
-            raise self._wrong(key, f"a table [{key}]")
-        return _Table(self.file, value, prefix=f"{key}.")
-
-    def reject_unknown(self, allowed: set[str]) -> None:
-        for key in self.values:
-            if key not in allowed:
-                raise InputError(f"{self.file}: unknown key {self.prefix}{key}; {choices(key, sorted(allowed))}")
+        return f"optional_covariates lists {stray[0]!r}, which is neither a past nor a future covariate"
+    return None

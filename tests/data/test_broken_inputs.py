@@ -256,7 +256,7 @@ TOML_CASES: dict[str, tuple[Callable, str]] = {
     "not_toml": (
         lambda d: d.edit_toml("[splits]", "[splits"),
         "{path}/small.toml: not valid TOML, Expected ']' at the end of a table declaration (at line 13, column "
-        "8); mend that line",
+        "8); fix that line",
     ),
     "not_utf_8": (
         lambda d: d.toml.write_bytes(b'title = "v\xe6rme"'),
@@ -286,7 +286,7 @@ TOML_CASES: dict[str, tuple[Callable, str]] = {
     ),
     "frequency_wrong": (
         lambda d: d.edit_toml('frequency = "h"', 'frequency = "15min"'),
-        "{path}/small.toml: frequency is '15min', expected one of 'h'",
+        "{path}/small.toml: frequency is '15min', expected 'h'",
     ),
     "timezone_wrong": (
         lambda d: d.edit_toml("Europe/Copenhagen", "Europe/Kobenhavn"),
@@ -315,24 +315,24 @@ TOML_CASES: dict[str, tuple[Callable, str]] = {
     ),
     "split_time_wrong": (
         lambda d: d.edit_toml("2018-05-31 23:00", "31.05.2018"),
-        "{path}/small.toml: splits.train_end is '31.05.2018', expected a UTC time such as '2018-12-31 23:00'",
+        "{path}/small.toml: splits.train_end is '31.05.2018', expected a full hour in UTC such as '2018-12-31 23:00'",
     ),
     "split_time_impossible": (
         lambda d: d.edit_toml("2018-05-31 23:00", "2018-06-31 23:00"),
-        "{path}/small.toml: splits.train_end is '2018-06-31 23:00', expected a UTC time such as '2018-12-31 23:00'",
+        "{path}/small.toml: splits.train_end is '2018-06-31 23:00', expected a full hour in UTC such as '2018-12-31 23:00'",
     ),
     "split_time_a_number": (
         lambda d: d.edit_toml('"2018-05-31 23:00"', "2018"),
-        "{path}/small.toml: splits.train_end is 2018, expected a UTC time such as '2018-12-31 23:00'",
+        "{path}/small.toml: splits.train_end is 2018, expected a full hour in UTC such as '2018-12-31 23:00'",
     ),
     "split_time_off_the_hour": (
         lambda d: d.edit_toml("2018-05-31 23:00", "2018-05-31 23:59"),
-        "{path}/small.toml: splits.train_end is '2018-05-31 23:59', expected a full hour",
+        "{path}/small.toml: splits.train_end is '2018-05-31 23:59', expected a full hour in UTC such as '2018-12-31 23:00'",
     ),
     "splits_in_the_wrong_order": (
         lambda d: d.edit_toml("2018-06-15 23:00", "2018-05-15 23:00"),
         "{path}/small.toml: splits.val_end is 2018-05-15 23:00, expected a time after splits.train_end "
-        "(2018-05-31 23:00); mend the split dates",
+        "(2018-05-31 23:00); correct the split dates",
     ),
     "splits_not_a_table": (
         lambda d: d.edit_toml("[splits]", "splits = 1\n[more]"),
@@ -340,7 +340,7 @@ TOML_CASES: dict[str, tuple[Callable, str]] = {
     ),
     "gap_fill_wrong": (
         lambda d: d.edit_toml('"linear"', '"spline"'),
-        "{path}/small.toml: gaps.fill is 'spline', expected one of 'none', 'linear'",
+        "{path}/small.toml: gaps.fill is 'spline', expected 'none' or 'linear'",
     ),
     "gap_hours_not_whole": (
         lambda d: d.edit_toml("max_hours = 3", "max_hours = nan"),

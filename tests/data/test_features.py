@@ -419,7 +419,7 @@ def test_when_a_gap_is_longer_than_the_rule_allows_then_the_error_names_its_firs
 
 def test_when_the_rule_fills_nothing_then_one_empty_cell_is_an_error(tmp_path):
     lines = changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,")
-    assert error_of(tmp_path, lines, replace(HEAT, gaps=GapRule())).startswith(
+    assert error_of(tmp_path, lines, replace(HEAT, gaps=GapRule("none", 0))).startswith(
         "column 'heat_consumption' is empty for 1 hour "
     )
 
