@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 
 class HpoError(Exception):
-    """Something that the user can mend. The message is one sentence and names what, where and how to mend it."""
+    """Something that the user can fix. The message is one sentence that says what, where and how to fix it."""
 
     def _render_traceback_(self) -> list[str]:
-        """What Jupyter shows instead of a traceback: the sentence says all that a user needs."""
+        """Jupyter shows the sentence instead of a traceback: it says all that a user needs."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -17,11 +17,11 @@ class InputError(HpoError, ValueError):
 
 
 class StudyError(HpoError, RuntimeError):
-    """A study that cannot go on or holds nothing usable. The command line ends with exit code 1."""
+    """A study that cannot go on or has no usable result. The command line ends with exit code 1."""
 
 
 def choices(found: object, allowed: Iterable[object]) -> str:
-    """The tail of an error sentence about a name: the nearest allowed one, then all of them.
+    """The end of an error sentence about a name: the nearest allowed name, then all of them.
 
     >>> choices("TFT", ["NHITS_Q", "TFT_Q"])
     'did you mean TFT_Q? Allowed: NHITS_Q, TFT_Q'

@@ -114,7 +114,7 @@ def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written
     assert errors == ""
     assert text.splitlines()[0].startswith(f"wrote {out}: ")
     assert text.splitlines()[1:] == [
-        "filled 2 missing hours by the gap rule of the dataset", "left out, for want of a weather file: temp"
+        "filled 2 missing hours by the gap rule of the dataset", "left out, for lack of a weather file: temp"
     ]  # fmt: skip
     dataset = load_dataset(load_spec(small), folder / "data")
     assert (dataset.source, dataset.path, dataset.n_filled) == ("csv", str(out), 0)

@@ -111,12 +111,13 @@ def _datasets(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from hpo_lib.data.features import prepare
+    from hpo_lib.data.features import prepare_features
     from hpo_lib.data.spec import load_spec
 
     spec = load_spec(arguments.dataset)
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
-    print(prepare(spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out).describe())
+    report = prepare_features(spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out)
+    print(report.describe())
     return 0
 
 

@@ -1,17 +1,20 @@
-"""Checks on an engineered CSV, on its cells as they stand in the file.
+"""The one reader of CSVs, and the checks on their cells.
 
-The functions take frames of text whose index is the line number in the file (the header is line 1), so that an error
-can name the exact line and cell. They convert whole columns at once and look for the offending cell only on failure.
+The functions take cells as text in a frame whose index is the line number in the file (the header is line 1), so an
+error names the exact line and cell. They convert whole columns and look for the wrong cell only if that fails.
 """
 
 import difflib
+import io
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hpo_lib import paths
 from hpo_lib.errors import InputError
 
 TIMESTAMP = "timestamp"
@@ -24,58 +27,89 @@ CALENDAR_RANGES = {"hour": (0, 23), "day_of_week": (0, 6), "month": (1, 12)}
 _MISSING = ("", "nan", "NaN")
 _TRUTH = {"True": "1", "False": "0"}
 _SAME = 1e-9  # relative: filler averaged over meters differs in the last digits
+_FIELDS = "write decimal points instead of decimal commas, and quote text that holds a comma"
 
 
-def check_text(content: bytes, file: str) -> str:
-    """The text of a CSV, without a byte order mark and without blank lines at its end.
+def shown(path: Path) -> str:
+    """A path for messages and records: relative to the project if it is inside, else as given."""
+    return str(path.relative_to(paths.PROJECT_ROOT)) if path.is_relative_to(paths.PROJECT_ROOT) else str(path)
+
+
+def read_cells(path: Path, what: str, advice: str = "give a filled CSV file") -> tuple[pd.DataFrame, bytes]:
+    """Every cell of a CSV as text without blanks around it, columns named by the header; and the file's bytes.
+
+    Args:
+        path: the CSV; a byte order mark and blank lines at the end are ignored.
+        what: what the file is called in an error.
+        advice: what to do about a file without rows.
 
     Raises:
-        InputError: the file is empty, starts with a blank line, or is not UTF-8 text.
+        InputError: the file is absent, unreadable, empty, not UTF-8 text, not separated by commas, or has a line with
+            more fields than the header.
     """
+    file = shown(path)
     try:
+        content = path.read_bytes()
         text = content.decode("utf-8-sig").rstrip()
+    except FileNotFoundError:
+        raise InputError(f"{file}: this {what} does not exist; give the path of a CSV file") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}); fix the file or its permissions") from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
             f"{file}: not a UTF-8 text file (byte 0x{content[error.start]:02x} in line {line}); save it as CSV in UTF-8"
         ) from None
     if not text:
-        raise InputError(f"{file}: the file is empty, expected a header and hourly rows; make it with `hpo prepare`")
+        raise InputError(f"{file}: this {what} is empty, expected a header and rows; {advice}")
     if "\x00" in text:
         line = text.count("\n", 0, text.index("\x00")) + 1
         raise InputError(f"{file}: not a text file (NUL byte in line {line}); save it as CSV in UTF-8")
     if not re.split(r"[\r\n]", text, maxsplit=1)[0].strip():
         raise InputError(f"{file}: line 1 is blank, expected the header; remove blank lines at the start")
-    return text
-
-
-def check_header(header: Sequence[str], required: Sequence[str], file: str) -> None:
-    """Make sure that every required column is there once.
-
-    Raises:
-        InputError: another separator than a comma, a column twice, required columns missing, or a raw CSV.
-    """
+    try:  # the header is read as a row, because pandas renames a column that is there twice
+        cells = pd.read_csv(io.StringIO(text), header=None, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except pd.errors.ParserError as error:
+        raise InputError(f"{file}: {_parser_reason(str(error))}") from None
+    cells = cells.fillna("").apply(lambda column: column.str.strip())
+    header = cells.iloc[0].tolist()
     for separator, name in ((";", "';'"), ("\t", "tabs")):
         if len(header) == 1 and separator in header[0]:
             raise InputError(
                 f"{file}: columns are separated by {name}, expected ','; save it with commas and decimal points"
             )
+    if len(cells) == 1:
+        raise InputError(f"{file}: this {what} has a header but no rows; {advice}")
+    cells.index += 1
+    rows: pd.DataFrame = cells.iloc[1:].set_axis(header, axis="columns")
+    return rows, content
+
+
+def _parser_reason(message: str) -> str:
+    fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
+    if fields:
+        return f"line {fields[2]} has {fields[3]} fields, expected {fields[1]} as in the header; {_FIELDS}"
+    quote = re.search(r"EOF inside string starting at row (\d+)", message)
+    if quote:
+        return f"line {int(quote[1]) + 1} opens a quote that is never closed; close or remove it"
+    return f"not readable as CSV ({message.split('C error: ')[-1].strip()}); save it again as CSV"
+
+
+def check_header(header: Sequence[str], required: Sequence[str], file: str, advice: str) -> None:
+    """Make sure that every required column is there, and no column twice.
+
+    Raises:
+        InputError: a column twice, or required columns missing; ``advice`` says what to do about the latter.
+    """
     for column in header:
         if header.count(column) > 1:
             raise InputError(
                 f"{file}: column {column!r} appears {header.count(column)} times in the header, expected once; "
                 "remove or rename the others"
             )
-    if list(header) == ["", "0"]:
-        raise InputError(
-            f"{file}: this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo prepare` on it"
-        )
-    missing = [column for column in required if column not in header]
+    missing = [_with_nearest(column, header) for column in required if column not in header]
     if missing:
-        raise InputError(
-            f"{file}: missing {', '.join(_with_nearest(column, header) for column in missing)}; "
-            "rename or add what is missing, or mend the columns in the dataset's TOML"
-        )
+        raise InputError(f"{file}: missing {', '.join(missing)}; {advice}")
 
 
 def _with_nearest(column: str, header: Sequence[str]) -> str:
@@ -84,7 +118,7 @@ def _with_nearest(column: str, header: Sequence[str]) -> str:
 
 
 def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
-    """The timestamps of all rows, UTC, strictly ascending and on the full hour, hours possibly missing.
+    """The timestamps of all rows: UTC, strictly ascending, on the full hour; hours may be missing.
 
     Timestamps without an offset are taken as UTC.
 
@@ -93,54 +127,35 @@ def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
             appears twice, or rows out of order.
     """
     times = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
-    if times.isna().any():
-        line = int(times.index[times.isna()][0])
-        raise InputError(
-            f"{_cell(file, line, cells)}, expected a UTC time such as '2018-04-01 00:00:00+00:00'; mend that cell"
-        )
+    _refuse(times.isna(), cells, file, ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell")
     _check_offsets(cells, file)
     stamps = pd.DatetimeIndex(times, name=TIMESTAMP)
-    off = stamps != stamps.floor("h")
-    if off.any():
-        line = int(cells.index[off][0])
-        raise InputError(
-            f"{_cell(file, line, cells)}, expected a full hour; bring the data to hourly steps before `hpo prepare`"
-        )
+    off_hour = stamps != stamps.floor("h")
+    _refuse(off_hour, cells, file, ", expected a full hour; bring the data to hourly steps before `hpo prepare`")
     twice = stamps.duplicated()
     if twice.any():
-        line = int(cells.index[twice][0])
         first = int(cells.index[stamps == stamps[twice][0]][0])
-        raise InputError(
-            f"{_cell(file, line, cells)}, which line {first} already has, expected every hour once; "
-            "remove one of the rows, or convert local time to UTC if the hour is repeated by the end of summer time"
-        )
-    back = np.flatnonzero(stamps[1:] < stamps[:-1])
-    if len(back):
-        line = int(cells.index[back[0] + 1])
-        raise InputError(f"{_cell(file, line, cells)}, which is before line {line - 1}; sort the rows by timestamp")
+        advice = "remove one of the rows, or convert local time to UTC if the end of summer time repeats the hour"
+        _refuse(twice, cells, file, f", which line {first} already has, expected every hour once; {advice}")
+    back = np.concatenate([[False], stamps[1:] < stamps[:-1]])
+    _refuse(back, cells, file, ", which is before the line above; sort the rows by timestamp")
     return stamps
 
 
 def _check_offsets(cells: pd.Series, file: str) -> None:
-    offsets = cells.str.strip().str.slice(10).str.extract(r"(Z|[+-]\d{2}(?::?\d{2})?)$", expand=False).fillna("none")
+    offsets = cells.str.slice(10).str.extract(r"(Z|[+-]\d{2}(?::?\d{2})?)$", expand=False).fillna("none")
     offsets = offsets.str.replace(r"^(?:Z|[+-]00(?::?00)?)$", "UTC", regex=True)
     first = offsets.iloc[0]
-    other = offsets != first
-    if other.any():
-        line = int(cells.index[other][0])
-        raise InputError(
-            f"{_cell(file, line, cells)} (offset {offsets.loc[line]}), while line {cells.index[0]} has offset {first}, "
-            "expected UTC throughout; convert all timestamps to UTC"
-        )
+    advice = "expected UTC throughout; convert all timestamps to UTC"
+    for offset in offsets.unique()[1:]:
+        found = f" (offset {offset}), while line {cells.index[0]} has offset {first}, {advice}"
+        _refuse(offsets == offset, cells, file, found)
     if first not in ("UTC", "none"):
-        cell = _cell(file, int(cells.index[0]), cells)
-        raise InputError(f"{cell} (offset {first}), expected UTC; convert all timestamps to UTC")
+        _refuse(offsets == first, cells, file, f" (offset {first}), {advice}")
 
 
 def numbers(cells: pd.DataFrame, file: str) -> pd.DataFrame:
-    """The cells as float64, NaN where a cell is empty or ``nan``.
-
-    ``True`` and ``False`` are read as 1 and 0 in a column named ``is_...``.
+    """The cells as float64, NaN if a cell is empty or ``nan``; ``True`` is 1 in a column named ``is_...``.
 
     Raises:
         InputError: a cell that is not a finite number.
@@ -151,17 +166,12 @@ def numbers(cells: pd.DataFrame, file: str) -> pd.DataFrame:
 def _numbers(cells: pd.Series, file: str) -> pd.Series:
     try:
         values = pd.to_numeric(cells).astype("float64")
-    except ValueError:  # the slow way, which tells missing values from offending cells
+    except ValueError:  # the slow way, which tells missing values from wrong cells
         known = cells.replace(_TRUTH) if str(cells.name).startswith("is_") else cells
         values = pd.to_numeric(known, errors="coerce").astype("float64")
-        values = values.mask(values.isna() & ~cells.str.strip().isin(_MISSING), np.inf)
-    wrong = np.isinf(values)
-    if wrong.any():
-        line = int(cells.index[wrong][0])
-        raise InputError(
-            f"{_cell(file, line, cells)}, expected a finite number with a decimal point, or an empty cell where the "
-            "value is missing; mend that cell"
-        )
+        values = values.mask(values.isna() & ~cells.isin(_MISSING), np.inf)
+    expected = "a finite number with a decimal point, or an empty cell where the value is missing"
+    _refuse(np.isinf(values), cells, file, f", expected {expected}; fix that cell")
     return values
 
 
@@ -171,57 +181,50 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str) -> None:
     Raises:
         InputError: a negative value, or 48 and more equal values in a row (to one part in 1e9).
     """
-    if (values < 0).any():
-        line = int(values.index[values < 0][0])
-        raise InputError(
-            f"{file}: line {line}, column {values.name!r} is {values.loc[line]:g}, expected a demand of at least 0; "
-            "mend that cell or leave it empty"
-        )
+    _refuse(values < 0, values, file, ", expected a demand of at least 0; fix that cell or leave it empty")
     array = values.to_numpy()
-    same = np.abs(np.diff(array)) <= _SAME * np.abs(array[1:])
-    starts, lengths = runs(same)
+    starts, lengths = runs_of_true(np.abs(np.diff(array)) <= _SAME * np.abs(array[1:]))
     stuck = np.flatnonzero(lengths >= CONSTANT_HOURS - 1)
     if not len(stuck):
         return
     first, length = int(starts[stuck[0]]), int(lengths[stuck[0]]) + 1
+    where, advice = f"for {length} rows in a row from line {values.index[first]} on", "remove these rows"
     if length == len(array):
-        raise InputError(
-            f"{file}: column {values.name!r} is {array[0]:g} in every row, expected a demand that varies; check where "
-            "the column came from"
-        )
-    what = f"column {values.name!r} is {array[first]:g} for {length} rows in a row from line {values.index[first]} on"
-    if first + length == len(array):
-        raise InputError(f"{file}: {what} to the end of the file, expected a demand that varies; remove these rows")
-    raise InputError(
-        f'{file}: {what}, expected a demand that varies; set start = "{times[first + length]:%Y-%m-%d %H:%M}" in the '
-        "dataset's TOML to use the hours after them, or mend these cells"
-    )
+        where, advice = "in every row", "check where the column came from"
+    elif first + length == len(array):
+        where += " to the end of the file"
+    else:
+        start = f'"{times[first + length]:%Y-%m-%d %H:%M}"'
+        advice = f"set start = {start} in the dataset's TOML to use the hours after them, or fix these cells"
+    found = f"column {values.name!r} is {array[first]:g} {where}"
+    raise InputError(f"{file}: {found}, expected a demand that varies; {advice}")
 
 
 def check_calendar(values: pd.DataFrame, file: str) -> None:
-    """Make sure that calendar columns hold what their names say: they are handed to models for the day being forecast.
+    """Make sure that calendar columns hold what their names say: models are given them for the day being forecast.
 
     Raises:
         InputError: ``hour``, ``day_of_week``, ``month`` or an ``is_...`` column holds a value out of its range.
     """
     for column in values.columns:
-        if column not in CALENDAR_RANGES and not column.startswith("is_"):
-            continue
-        low, high = CALENDAR_RANGES.get(column, (0, 1))
-        known = values[column].dropna()
-        wrong = (known < low) | (known > high) | (known % 1 != 0)
-        if wrong.any():
-            line = int(known.index[wrong][0])
+        if column in CALENDAR_RANGES or column.startswith("is_"):
+            low, high = CALENDAR_RANGES.get(column, (0, 1))
+            known = values[column].dropna()
+            wrong = (known < low) | (known > high) | (known % 1 != 0)
             allowed = "0 or 1" if high == 1 else f"a whole number from {low} to {high}"
-            found = f"line {line}, column {column!r} is {known.loc[line]:g}"
-            raise InputError(f"{file}: {found}, expected {allowed}; mend that cell")
+            _refuse(wrong, known, file, f", expected {allowed}; fix that cell")
 
 
-def runs(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Start positions and lengths of the runs of True in ``mask``."""
+def runs_of_true(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Start position and length of each run of True in ``mask``."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return edges[::2], edges[1::2] - edges[::2]
 
 
-def _cell(file: str, line: int, cells: pd.Series) -> str:
-    return f"{file}: line {line}, column {cells.name!r} is {cells.loc[line]!r}"
+def _refuse(wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, file: str, reason: str) -> None:
+    """Raise an error that names the first wrong cell and its line, if there is one."""
+    if wrong.any():
+        line = int(cells.index[wrong][0])
+        cell = cells.loc[line]
+        found = repr(cell) if isinstance(cell, str) else f"{cell:g}"
+        raise InputError(f"{file}: line {line}, column {cells.name!r} is {found}{reason}")

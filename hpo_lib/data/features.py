@@ -3,7 +3,6 @@
 Nothing in a row knows a later hour: lags and rolling means look back only, and calendar columns follow from the time.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ import holidays
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.raw_files import load_raw_series, load_weather, read_school_holidays
+from hpo_lib import paths
+from hpo_lib.data.raw_files import read_raw_series, read_school_holidays, read_weather
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
 
@@ -21,26 +21,18 @@ CALENDAR_COLUMNS = (
     "is_public_holiday", "is_school_holiday",
 )  # fmt: skip
 DAY_COLUMNS = ("day_of_week", "month", "is_weekend", "season", "is_public_holiday", "is_school_holiday")
-"""Calendar columns that say something about a whole local day."""
+"""Calendar columns that describe a whole local day."""
 SEASON_COLUMNS = ("month", "season")
-"""Those of them that tell the time of the year."""
-_LAG = re.compile(r".*_lag_([1-9]\d*)h")
-_ROLLING = re.compile(r".*_rolling_([1-9]\d*)h")
+"""Those of them that give the time of year."""
+_FROM_TARGET = re.compile(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h")
 
 
 def calendar_columns(index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays: pd.DataFrame | None) -> pd.DataFrame:
-    """The nine calendar columns of ``CALENDAR_COLUMNS``, for any hours, future ones too.
+    """The ``CALENDAR_COLUMNS`` of any hours (UTC), future ones too, in the dataset's local time with daylight saving.
 
-    All are in the dataset's local time, daylight saving included: ``hour`` 0-23, ``hour_sin`` and ``hour_cos`` on the
-    24 h circle, ``day_of_week`` 0 = Monday, ``season`` 0 winter (Dec-Feb), 1 spring, 2 summer, 3 autumn, flags 0 or 1.
-
-    Args:
-        index: Hours, UTC, length T.
-        spec: The dataset; its time zone and country are used.
-        school_holidays: ``start_date`` and ``end_date``, local dates, both inclusive; None gives zeros.
-
-    Returns:
-        T rows of int64 columns (``hour_sin`` and ``hour_cos`` float64), index as given.
+    ``hour`` is 0-23, ``hour_sin`` and ``hour_cos`` are on the 24 h circle, ``day_of_week`` 0 is Monday, ``season`` is 0
+    winter (Dec-Feb), 1 spring, 2 summer, 3 autumn; flags are 0 or 1. ``school_holidays`` lists ``start_date`` and
+    ``end_date``, local dates, both inclusive; None gives zeros.
 
     Raises:
         InputError: no public holidays are known for the dataset's country.
@@ -68,15 +60,15 @@ def engineer(
 ) -> pd.DataFrame:
     """The engineered table of a dataset.
 
-    With y the target: ``*_lag_kh`` at hour t is y[t-k], ``*_rolling_kh`` is the mean of y[t-k] ... y[t-1] (hour t
-    itself is left out, it is the value beside it), ``temp_wind_interaction`` is temp * wind_speed and
-    ``temp_weekend_interaction`` is temp * is_weekend. Optional covariates that cannot be made are left out.
+    With y the target: ``*_lag_kh`` at hour t is y[t-k], ``*_rolling_kh`` is the mean of y[t-k] ... y[t-1] (without hour
+    t, which is the target itself), ``temp_wind_interaction`` is temp * wind_speed and ``temp_weekend_interaction`` is
+    temp * is_weekend. Optional covariates that cannot be made are left out.
 
     Args:
-        target: Hourly, UTC, without gaps, in the dataset's unit, length T.
-        spec: The dataset; its columns are made in its order.
-        weather: Weather columns for at least the hours of ``target``, or None.
-        school_holidays: As for :func:`calendar_columns`.
+        target: hourly, UTC, without gaps, in the dataset's unit, length T.
+        spec: the dataset; its columns are made in its order.
+        weather: weather columns for at least the hours of ``target``, or None.
+        school_holidays: as for :func:`calendar_columns`.
 
     Returns:
         T minus the longest lag rows; the target, then past, then future covariates; index ``timestamp`` (UTC).
@@ -88,39 +80,35 @@ def engineer(
     _check_hourly(target, spec)
     index = pd.DatetimeIndex(target.index, name="timestamp")
     y = target.to_numpy(dtype=np.float64)
-    sources: dict[str, np.ndarray] = {}
+    look_back = {name: match for name in spec.past_covariates if (match := _FROM_TARGET.fullmatch(name))}
+    longest = max((int(match["hours"]) for match in look_back.values()), default=0)
+    if len(y) <= longest:
+        raise InputError(
+            f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the longest lag in "
+            f"{spec.path}); give a longer series"
+        )
     calendar = calendar_columns(index, spec, school_holidays)
-    if weather is not None:
-        sources |= _weather_columns(weather, index, calendar["is_weekend"].to_numpy())
+    sources = {} if weather is None else _weather_columns(weather, index, calendar["is_weekend"].to_numpy())
     sources |= {name: calendar[name].to_numpy() for name in CALENDAR_COLUMNS}
-
-    columns: dict[str, np.ndarray] = {spec.target: y}
-    drop = 0
+    for name, match in look_back.items():
+        hours = int(match["hours"])
+        sources[name] = pd.Series(y).shift(hours).to_numpy() if match["kind"] == "lag" else _rolling_mean(y, hours)
+    columns = {spec.target: y}
     for name in (*spec.past_covariates, *spec.future_covariates):
-        looks_back = (_LAG.fullmatch(name) or _ROLLING.fullmatch(name)) if name in spec.past_covariates else None
-        if looks_back:
-            hours = int(looks_back.group(1))
-            drop = max(drop, hours)
-            columns[name] = _lag(y, hours) if _LAG.fullmatch(name) else _rolling_mean(y, hours)
-        elif name in sources:
+        if name in sources:
             columns[name] = sources[name]
         elif name not in spec.optional_covariates:
             raise InputError(
                 f"{spec.path}: covariate {name!r} is neither a lag, a rolling mean, a calendar column nor "
-                f"{'made without weather' if weather is None else 'in the weather'}; give weather that has it, correct "
-                "its name or list it under optional_covariates"
+                f"{'made without weather' if weather is None else 'in the weather'}; give weather that has it, fix its "
+                "name or list it under optional_covariates"
             )
-    if len(y) <= drop:
-        raise InputError(
-            f"{spec.target}: the series has {len(y)} hours, expected more than {drop} (the longest lag in "
-            f"{spec.path}); give a longer series"
-        )
-    return pd.DataFrame(columns, index=index).iloc[drop:]
+    return pd.DataFrame(columns, index=index).iloc[longest:]
 
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What ``hpo prepare`` did. Times are UTC; ``notes`` are sentences that the user should read."""
+    """What ``hpo prepare`` did. Times are UTC; ``notes`` are sentences for the user."""
 
     out: Path
     rows: int
@@ -136,16 +124,14 @@ class PrepareReport:
         if self.filled_hours:
             lines.append(f"filled {self.filled_hours} missing hours by the gap rule of the dataset")
         if self.covariates_left_out:
-            lines.append(f"left out, for want of a weather file: {', '.join(self.covariates_left_out)}")
+            lines.append(f"left out, for lack of a weather file: {', '.join(self.covariates_left_out)}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-def prepare(
+def prepare_features(
     spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
 ) -> PrepareReport:
-    """Makes the engineered CSV of a dataset from raw files; the function behind ``hpo prepare``.
-
-    ``out`` appears whole or not at all: it is written next to its place and then renamed.
+    """Make the engineered CSV of a dataset from raw files, whole or not at all; the function behind ``hpo prepare``.
 
     Raises:
         InputError: an input is wrong (see `hpo_lib.data.raw_files`), or ``out`` is one of the inputs or not writable.
@@ -153,9 +139,9 @@ def prepare(
     for given in (raw, weather, school_holidays):
         if given is not None and out.resolve() == given.resolve():
             raise InputError(f"{out}: the output is also an input, which would be overwritten; give another --out")
-    target, filled_hours = load_raw_series(raw, spec)
+    target, filled_hours = read_raw_series(raw, spec)
     index = pd.DatetimeIndex(target.index)
-    weather_table, weather_filled = (None, 0) if weather is None else load_weather(weather, index)
+    weather_table, weather_filled = (None, 0) if weather is None else read_weather(weather, index)
     notes = [f"{weather}: {weather_filled} hours of weather were interpolated."] if weather_filled else []
     holiday_table = None if school_holidays is None else read_school_holidays(school_holidays)
     notes += _holiday_notes(index, spec, holiday_table, school_holidays)
@@ -165,32 +151,27 @@ def prepare(
     return PrepareReport(out, len(table), table.index[0], table.index[-1], filled_hours, left_out, tuple(notes))
 
 
-def _holiday_notes(
-    index: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: Path | None
-) -> list[str]:
+def _holiday_notes(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object) -> list[str]:
     if "is_school_holiday" not in spec.future_covariates:
         return []
     if table is None:
         return ["No school holiday file was given: is_school_holiday is 0 throughout."]
-    local = index.tz_convert(spec.tz).tz_localize(None)
+    local = hours.tz_convert(spec.tz).tz_localize(None)
     first, last = table["start_date"].min(), table["end_date"].max()
     if first <= local[0].normalize() and last >= local[-1].normalize():
         return []
     return [
         f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series runs from "
-        + f"{local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all days outside the list."
+        f"{local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all days outside the list."
     ]
 
 
 def _write_csv(table: pd.DataFrame, out: Path) -> None:
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    if out.exists() and not out.is_file():  # a device such as /dev/null would be replaced by a file
+        raise InputError(f"{out}: cannot be written (not a regular file); give an --out that you may write")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with paths.atomic(out) as part:
             table.to_csv(part, index_label="timestamp", date_format="%Y-%m-%d %H:%M:%S+00:00")
-            os.replace(part, out)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}); give an --out that you may write") from error
 
@@ -210,16 +191,10 @@ def _check_hourly(target: pd.Series, spec: DatasetSpec) -> None:
 
 def follows_from_target(column: str) -> bool:
     """Whether a covariate is a lag or a rolling mean of the target, by its name."""
-    return bool(_LAG.fullmatch(column) or _ROLLING.fullmatch(column))
-
-
-def _lag(y: np.ndarray, hours: int) -> np.ndarray:
-    return np.concatenate([np.full(min(hours, len(y)), np.nan), y[:-hours]])
+    return bool(_FROM_TARGET.fullmatch(column))
 
 
 def _rolling_mean(y: np.ndarray, hours: int) -> np.ndarray:
-    if len(y) <= hours:
-        return np.full(len(y), np.nan)
     # Each mean is taken over its own window: a running sum would carry rounding errors from all hours before.
     means = np.lib.stride_tricks.sliding_window_view(y[:-1], hours).mean(axis=1)
     return np.concatenate([np.full(hours, np.nan), means])
@@ -250,7 +225,7 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
     except NotImplementedError:
         raise InputError(
             f"{spec.path}: country is {spec.country!r}, expected a code that the holidays library knows, such as 'DK'; "
-            "mend country"
+            "fix country"
         ) from None
     return pd.DatetimeIndex(list(days))
 

@@ -15,16 +15,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import pandas as pd
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    InstanceOf,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
-    WrapValidator,
-)
+from pydantic import AfterValidator, Field, InstanceOf, PlainValidator, TypeAdapter, ValidationError, WrapValidator
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError, choices
@@ -69,7 +60,7 @@ _Columns = Annotated[tuple[_String, ...], _expected("a list of column names in q
 _Hour = Annotated[pd.Timestamp, PlainValidator(_hour), _expected("a full hour in UTC such as '2018-12-31 23:00'")]
 _Whole = Annotated[int, Field(strict=True, ge=0), _expected("a whole number of at least 0")]
 _Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), _expected("a finite number above 0")]
-_NO_OTHER_KEYS = ConfigDict(extra="forbid")
+_NO_OTHER_KEYS = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
@@ -218,7 +209,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
         if late is not None and late <= early:
             return (
                 f"splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after splits.{early_name} "
-                f"({early:%Y-%m-%d %H:%M}); correct the split dates"
+                f"({early:%Y-%m-%d %H:%M}); fix the split dates"
             )
     covariates = [*spec.past_covariates, *spec.future_covariates]
     roles = [spec.target, *covariates]

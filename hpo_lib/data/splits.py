@@ -33,7 +33,7 @@ _HOUR = pd.Timedelta(hours=1)
 
 @dataclass(frozen=True)
 class SplitPositions:
-    """Integer positions of the three splits in the hourly index; ``test`` may be empty."""
+    """Positions of the three splits in the hourly index; ``test`` may be empty."""
 
     train: slice
     val: slice
@@ -41,7 +41,7 @@ class SplitPositions:
 
 
 def split_positions(index: pd.DatetimeIndex, splits: Splits) -> SplitPositions:
-    """Where training, validation and test lie in ``index``; each split's end hour belongs to it."""
+    """The three splits as positions in ``index``; each split includes its end hour."""
     train_end = int(index.searchsorted(splits.train_end, side="right"))
     val_end = int(index.searchsorted(splits.val_end, side="right"))
     test_end = len(index) if splits.test_end is None else int(index.searchsorted(splits.test_end, side="right"))
@@ -49,7 +49,7 @@ def split_positions(index: pd.DatetimeIndex, splits: Splits) -> SplitPositions:
 
 
 def daily_origins(index: pd.DatetimeIndex, first_hour: pd.Timestamp, last_hour: pd.Timestamp) -> Positions:
-    """Positions of the daily origins whose 24 forecast hours all lie within ``first_hour`` .. ``last_hour``.
+    """Positions of the daily origins whose 24 forecast hours are all within ``first_hour`` .. ``last_hour``.
 
     The first is one hour before ``first_hour``, the others follow every 24 h. Origins with less than 168 h of history
     in the index are left out.
@@ -77,9 +77,9 @@ test_origins.__test__ = False  # type: ignore[attr-defined]  # pytest would coll
 
 
 def training_origins(index: pd.DatetimeIndex, splits: Splits, *, near_hours: int = HORIZON // 2) -> Positions:
-    """Positions [N] of every hour (not only every day) whose history and forecast lie within the training split.
+    """Positions [N] of every hour (not only every day) whose history and forecast are within the training split.
 
-    With fewer ``near_hours`` only hours within so many of the hour of the daily origins.
+    With fewer ``near_hours``, only hours at most that far from the hour of the daily origins.
     """
     stop = split_positions(index, splits).train.stop
     origins = np.arange(HISTORY - 1, stop - HORIZON, dtype=np.int64)
@@ -88,8 +88,8 @@ def training_origins(index: pd.DatetimeIndex, splits: Splits, *, near_hours: int
     return near
 
 
-def coverage(index: pd.DatetimeIndex) -> str:
-    """What the data covers, in words: ``2015-06-02 00:00 to 2019-12-31 23:00 UTC``."""
+def time_span(index: pd.DatetimeIndex) -> str:
+    """The first and the last hour, in words: ``2015-06-02 00:00 to 2019-12-31 23:00 UTC``."""
     return f"{index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M} UTC"
 
 
@@ -100,33 +100,32 @@ def check_splits(index: pd.DatetimeIndex, splits: Splits, data: str, toml: str) 
         index: complete hourly index of the data.
         splits: the split dates.
         data: what the data is called in an error (its file).
-        toml: the dataset's TOML, named as the place to mend the dates.
+        toml: the dataset's TOML, where the dates are.
 
     Raises:
         InputError: a split ends after the data, the training split is shorter than ``MIN_TRAINING`` hours or the
             validation split holds no forecast origin. An empty test split is fine.
     """
-    mend = f"{_advice(index)} under [splits] in {toml}"
-    if splits.val_end > index[-1]:
-        found = f"splits.val_end is {splits.val_end:%Y-%m-%d %H:%M}"
-        raise InputError(f"{data}: {found}, but the data covers {coverage(index)}; {mend}")
-    if splits.test_end is not None and splits.test_end > index[-1]:
-        raise InputError(
-            f"{data}: splits.test_end is {splits.test_end:%Y-%m-%d %H:%M}, but the data covers {coverage(index)}; "
-            f'remove test_end or set test_end = "{index[-1]:%Y-%m-%d %H:%M}" under [splits] in {toml}'
-        )
+    covers, fix = f"the data covers {time_span(index)}", _advice(index)
     n_train = split_positions(index, splits).train.stop
-    if n_train < MIN_TRAINING:
-        raise InputError(
-            f"{data}: the training split up to {splits.train_end:%Y-%m-%d %H:%M} holds {n_train} hours, expected at "
-            f"least {MIN_TRAINING}, and the data covers {coverage(index)}; {mend}"
+    if splits.val_end > index[-1]:
+        problem = f"splits.val_end is {splits.val_end:%Y-%m-%d %H:%M}, but {covers}"
+    elif splits.test_end is not None and splits.test_end > index[-1]:
+        problem = f"splits.test_end is {splits.test_end:%Y-%m-%d %H:%M}, but {covers}"
+        fix = f'remove test_end or set test_end = "{index[-1]:%Y-%m-%d %H:%M}"'
+    elif n_train < MIN_TRAINING:
+        problem = (
+            f"the training split up to {splits.train_end:%Y-%m-%d %H:%M} holds {n_train} hours, expected at least "
+            f"{MIN_TRAINING}, and {covers}"
         )
-    if not len(validation_origins(index, splits)):
-        raise InputError(
-            f"{data}: the validation split from {splits.train_end + _HOUR:%Y-%m-%d %H:%M} to "
-            f"{splits.val_end:%Y-%m-%d %H:%M} holds no whole forecast of {HORIZON} hours, and the data "
-            f"covers {coverage(index)}; {mend}"
+    elif not len(validation_origins(index, splits)):
+        problem = (
+            f"the validation split from {splits.train_end + _HOUR:%Y-%m-%d %H:%M} to {splits.val_end:%Y-%m-%d %H:%M} "
+            f"holds no whole forecast of {HORIZON} hours, and {covers}"
         )
+    else:
+        return
+    raise InputError(f"{data}: {problem}; {fix} under [splits] in {toml}")
 
 
 def _advice(index: pd.DatetimeIndex) -> str:
@@ -135,5 +134,5 @@ def _advice(index: pd.DatetimeIndex) -> str:
     train_end, val_end = ((index[0] + part * span).floor("D") + 23 * _HOUR for part in (0.7, 0.85))
     if train_end - index[0] < MIN_TRAINING * _HOUR or val_end - train_end < HORIZON * _HOUR or val_end > index[-1]:
         return "get at least 60 days of data and set train_end and val_end within them"
-    dates = f'train_end = "{train_end:%Y-%m-%d %H:%M}" and val_end = "{val_end:%Y-%m-%d %H:%M}" without test_end'
-    return f"set for example {dates}"
+    dates = f'train_end = "{train_end:%Y-%m-%d %H:%M}" and val_end = "{val_end:%Y-%m-%d %H:%M}"'
+    return f"set for example {dates} without test_end"

@@ -1,4 +1,4 @@
-"""Simulated twins: stand-ins with the columns and the character of a dataset, for when its CSV is absent.
+"""Simulated twins: data with the columns and the character of a dataset, used if its CSV is absent.
 
 A twin shows that a pipeline works; its numbers say nothing about a real network. Everything is drawn from one
 ``numpy`` PCG64 stream seeded by the dataset's TOML and rounded well above floating-point noise, so a twin is the same
@@ -29,9 +29,6 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
     """The simulated twin of a dataset, as its engineered CSV with weather would be.
 
     Hourly demand and weather of a Danish town; the demand has mean ``spec.twin.mean_level``, in the dataset's unit.
-
-    Args:
-        spec: The dataset; ``spec.twin`` gives kind, seed and level.
 
     Returns:
         Float64 [59208 hours, columns] from 2018-04-01 00:00 to 2024-12-31 23:00 UTC: the target, then past, then future
@@ -100,7 +97,7 @@ def _ar1(rng: np.random.Generator, n: int, memory: float) -> Hours:
 def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
     """Weather [T, 8] with roughly the Danish climate: 9 degrees C on average, January 1, July 17, 750 mm a year."""
     n = len(index)
-    # Warmest in late July; the sun stands highest about 11:20 UTC at 10 degrees east, the air is warmest 2 h later.
+    # Warmest in late July; the sun is highest about 11:20 UTC at 10 degrees east, the air is warmest 2 h later.
     summer = -np.cos(2 * np.pi * (index.day_of_year.to_numpy() - 24) / 365.25)
     afternoon = np.cos(2 * np.pi * (index.hour.to_numpy() - 13.5) / 24)
     low = _ar1(rng, n, 60)  # passing depressions: cloud, wind and rain come with low pressure

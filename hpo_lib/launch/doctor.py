@@ -13,7 +13,7 @@ from pathlib import Path
 from hpo_lib import __version__, paths
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
-from hpo_lib.data.splits import coverage
+from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 from hpo_lib.records.provenance import PACKAGES, device_name
 
@@ -57,7 +57,7 @@ def _dataset(name: str, data_dir: Path) -> Finding:
     found = (
         data.path if data.source == "csv" else f"SIMULATED, since {data_dir / spec.csv} is absent (see data/README.md)"
     )
-    return Finding(name, f"{spec.title} in {spec.unit}, {coverage(data.index)}, {splits}; {found}")
+    return Finding(name, f"{spec.title} in {spec.unit}, {time_span(data.index)}, {splits}; {found}")
 
 
 def _packages() -> Finding:
