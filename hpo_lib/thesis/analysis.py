@@ -102,4 +102,4 @@ def _image(figure: Figure) -> Image:
     """A figure as a picture, which Jupyter shows whatever matplotlib's backend is."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=DPI, bbox_inches="tight")
-    return Image(stream.getvalue())  # type: ignore[no-untyped-call]
+    return Image(stream.getvalue())

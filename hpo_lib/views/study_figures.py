@@ -1,6 +1,6 @@
 """Figures drawn from results and data, never from models: nothing here imports torch, darts or optuna."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -82,7 +82,7 @@ def forecast_days(
     return finished(figure, source)
 
 
-def coverage_by_step(by_step: dict[str, list[float]], *, unit: str, source: str) -> Figure:
+def coverage_by_step(by_step: Mapping[str, list[float]], *, unit: str, source: str) -> Figure:
     """MAE and PICP per hour ahead."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
     hours = np.arange(1, len(by_step["mae"]) + 1)

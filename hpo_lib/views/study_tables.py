@@ -103,7 +103,7 @@ def provenance_table(study: StoredStudy) -> pd.DataFrame:
 def unshortened(table: pd.DataFrame) -> HTML:
     """A table of texts as it stands: pandas cuts them after 50 letters, which leaves nothing of a path."""
     with pd.option_context("display.max_colwidth", None):
-        return HTML(table.to_html().replace("<td>", '<td style="text-align: left">'))  # type: ignore[no-untyped-call]
+        return HTML(table.to_html().replace("<td>", '<td style="text-align: left">'))
 
 
 def same_forecasts(again: QuantileForecasts, stored: QuantileForecasts, unit: str) -> str:
