@@ -5,19 +5,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, norm
+from scipy.stats import binom
 
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import (
     MODES,
     Calibration,
-    at_levels,
     calibrate,
     conformal_quantile,
     interval_errors,
     recent_level,
-    tuned_levels,
 )
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -219,10 +217,10 @@ def test_when_the_mode_is_none_then_nothing_changes() -> None:
     assert calibrate(f, None, flat_target(6), Calibration("none")) is f
 
 
-@pytest.mark.parametrize("mode", ["split", "levels"])
-def test_when_validation_forecasts_are_missing_then_the_modes_that_live_on_them_say_so(mode) -> None:
-    with pytest.raises(InputError, match=f"calibration {mode} needs validation forecasts"):
-        calibrate(forecasts(normal(5, seed=1), 1.0), None, flat_target(6), Calibration(mode))
+@pytest.mark.parametrize("warm_up", [None, forecasts(np.zeros((0, H)), 1.0)], ids=["none", "empty"])
+def test_when_there_are_no_validation_forecasts_then_the_split_mode_says_so(warm_up) -> None:
+    with pytest.raises(InputError, match="calibration split needs validation forecasts"):
+        calibrate(forecasts(normal(5, seed=1), 1.0), warm_up, flat_target(6), Calibration("split"))
 
 
 def test_when_a_mode_is_mistyped_then_the_nearest_is_named() -> None:
@@ -230,29 +228,3 @@ def test_when_a_mode_is_mistyped_then_the_nearest_is_named() -> None:
         Calibration("roling")
     with pytest.raises(InputError, match="days is 0, expected at least 1"):
         Calibration("rolling", days=0)
-
-
-# Quantile levels
-
-
-def test_when_errors_are_normal_then_the_levels_that_cover_are_found() -> None:
-    """Intervals that cover 70 % and are named 80 %: what covers 80 % lies farther out."""
-    narrow = float(norm.ppf(0.85))
-    f = forecasts(normal(4000, seed=10), narrow)
-    lower, upper = tuned_levels(f)
-    # Half width ppf(0.85) must become ppf(0.9), and is named as if it were ppf(0.9): level cdf(ppf(0.9)^2 / ppf(0.85)).
-    true = float(norm.cdf(norm.ppf(0.9) ** 2 / narrow))
-    assert true < 0.95
-    assert upper == pytest.approx(true, abs=0.005)
-    assert lower == pytest.approx(1 - true, abs=0.005)
-    assert metrics.picp(at_levels(f, lower, upper)) == pytest.approx(80, abs=0.5)
-
-
-def test_when_intervals_are_much_too_narrow_then_the_levels_stop_at_their_bounds() -> None:
-    assert tuned_levels(forecasts(normal(200, seed=11), 0.1)) == pytest.approx((0.05, 0.95))
-    assert tuned_levels(forecasts(normal(200, seed=11), 10.0)) == pytest.approx((0.20, 0.80))
-
-
-def test_when_levels_are_the_outer_ones_then_the_forecasts_stay() -> None:
-    f = forecasts(normal(20, seed=12), 1.0)
-    assert at_levels(f, 0.1, 0.9).values == pytest.approx(f.values)

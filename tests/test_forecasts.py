@@ -96,7 +96,7 @@ def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(n, h, p
 COLUMN = "runs/t.parquet: column {!r} is missing, expected origin, step, actual, q10 ..."
 ROWS = (
     "runs/t.parquet: rows do not form complete forecasts, expected for every origin the steps 1, 2 and so on, "
-    "each once and as many as for the others; write them anew"
+    "each once and as many as for the others; write them again"
 )
 BROKEN = {
     "no origin": (lambda t: t.drop(columns="origin"), COLUMN.format("origin")),
@@ -116,11 +116,11 @@ BROKEN = {
     "an origin unknown": (lambda t: t.assign(origin=t["origin"].mask(t["origin"] == t["origin"][0])), ROWS),
     "a word for a number": (
         lambda t: t.assign(q50="much"),
-        "runs/t.parquet: column 'q50' holds something that is no number; write it anew",
+        "runs/t.parquet: column 'q50' holds something that is not a number; write it again",
     ),
     "a word for an actual": (
         lambda t: t.assign(actual=["much", *[1.0] * (len(t) - 1)]),
-        "runs/t.parquet: column 'actual' holds something that is no number; write it anew",
+        "runs/t.parquet: column 'actual' holds something that is not a number; write it again",
     ),
 }
 

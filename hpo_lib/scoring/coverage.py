@@ -1,4 +1,4 @@
-"""Where coverage fails: by hour, weekday, season and demand, and how reliable each quantile is."""
+"""Coverage by hour, weekday, season and demand, and the reliability of each quantile."""
 
 from collections.abc import Mapping
 
@@ -15,8 +15,8 @@ def demand_terciles(training_target: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-SEASONS = ("winter", "spring", "summer", "autumn")
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+SEASON_NAMES = ("winter", "spring", "summer", "autumn")
+WEEKDAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def conditional_coverage(f: QuantileForecasts, terciles: tuple[float, float], timezone: str) -> pd.DataFrame:
@@ -24,13 +24,13 @@ def conditional_coverage(f: QuantileForecasts, terciles: tuple[float, float], ti
 
     Args:
         f: forecasts [N, H, Q].
-        terciles: bounds between demand levels, see `demand_terciles`. The level is that of the median forecast, which
-            is known when the interval is given: by actuals, intervals of a good forecast cover less at both ends.
+        terciles: bounds between demand levels, see `demand_terciles`. The median forecast sets the level, because it is
+            known in advance: grouped by actuals, even intervals of a good forecast cover less at both ends.
         timezone: IANA name of the dataset's local time.
 
     Returns:
         One row per group: ``by`` (hour, weekday, season, demand), ``group``, ``hours`` counted, ``picp`` in percent,
-        ``mean_width`` and ``mae`` in the target's unit. Groups without an hour are left out.
+        ``mean_width`` and ``mae`` in the target's unit. There is no row for a group without an hour.
     """
     steps = np.tile(np.arange(1, f.actual.shape[1] + 1), len(f.origins))
     local = (f.origins.repeat(f.actual.shape[1]) + pd.to_timedelta(steps, unit="h")).tz_convert(timezone)
@@ -43,8 +43,8 @@ def conditional_coverage(f: QuantileForecasts, terciles: tuple[float, float], ti
     )
     groups: Mapping[str, tuple[np.ndarray, tuple[str, ...]]] = {
         "hour": (local.hour.to_numpy(), tuple(f"{hour:02d}" for hour in range(24))),
-        "weekday": (local.day_of_week.to_numpy(), WEEKDAYS),
-        "season": (local.month.to_numpy() % 12 // 3, SEASONS),
+        "weekday": (local.day_of_week.to_numpy(), WEEKDAY_NAMES),
+        "season": (local.month.to_numpy() % 12 // 3, SEASON_NAMES),
         "demand": (np.searchsorted(terciles, f.median.ravel(), side="right"), ("low", "middle", "high")),
     }
     tables = []
@@ -62,15 +62,3 @@ def reliability(f: QuantileForecasts) -> pd.DataFrame:
     """How often actuals lie at or below each level: one row per level, ``level`` and ``observed`` (both 0 to 1)."""
     observed = [(f.actual <= f.values[:, :, i]).mean() for i in range(len(f.levels))]
     return pd.DataFrame({"level": f.levels, "observed": observed})
-
-
-def pit(f: QuantileForecasts) -> pd.DataFrame:
-    """PIT histogram over the bins between levels: ``from``, ``to``, ``share`` of actuals, and ``density``.
-
-    The probability integral transform is known only up to the bin between two levels; ``density`` is share over the
-    bin's nominal share, 1 in every bin of a calibrated forecast (Gneiting, Balabdaoui and Raftery, 2007).
-    """
-    edges = np.array([0.0, *f.levels, 1.0])
-    at_or_below = np.array([0.0, *reliability(f)["observed"], 1.0])
-    share = np.diff(at_or_below)
-    return pd.DataFrame({"from": edges[:-1], "to": edges[1:], "share": share, "density": share / np.diff(edges)})

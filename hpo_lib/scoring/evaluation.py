@@ -1,4 +1,4 @@
-"""Walk-forward evaluation: forecasts of every daily origin -> scores."""
+"""Walk-forward evaluation: forecasts of every daily origin -> scores; and the seasonal-naive baselines."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Evaluation:
 
 
 def evaluate(forecasts: QuantileForecasts, dataset: Dataset) -> Evaluation:
-    """Score forecasts with every metric; MASE is scaled by the dataset's training split."""
+    """Score forecasts with every metric. The training split sets the scale of MASE."""
     training_target = dataset.target.to_numpy()[dataset.positions.train]
     return Evaluation(
         scores=metrics.score(forecasts, training_target),
@@ -36,10 +36,12 @@ def validation_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 SEASONAL_LAGS = (24, 168)
+NAIVE_VERSION = 1
+"""Part of a stored forecast's key. Raise it when `seasonal_naive` differs from before for equal inputs."""
 
 
 def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileForecasts:
-    """The value ``lag`` hours before as the median, with an interval from this rule's errors on the training split.
+    """The value ``lag`` hours earlier as the median, with an interval from this rule's errors on the training split.
 
     Args:
         dataset: the loaded dataset.
@@ -47,8 +49,8 @@ def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileF
         lag: 24 or 168 hours; at least the horizon, so that nothing after the origin is used.
 
     Returns:
-        Forecasts [N, H, Q]; the outer levels are the median plus the training errors' quantiles, or the median itself
-        where such a quantile lies on its other side.
+        Forecasts [N, H, Q]. The outer levels are the median plus quantiles of the training errors, or the median itself
+        if such a quantile is on its other side.
     """
     if lag < HORIZON:
         raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")

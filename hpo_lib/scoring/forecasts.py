@@ -1,4 +1,4 @@
-"""The one currency between families and everything else: quantile forecasts in the target's own unit.
+"""Quantile forecasts in the target's own unit: what every model returns, and what everything else works on.
 
 Axis letters used throughout the project:
     N  forecast origins (windows)
@@ -21,7 +21,7 @@ NOMINAL_COVERAGE = 80.0
 
 @dataclass(frozen=True)
 class QuantileForecasts:
-    """Forecasts of N origins, H hours ahead, at Q levels, beside what came true.
+    """Forecasts of N origins, H hours ahead, at Q levels, with the actual values.
 
     Attributes:
         values: [N, H, Q] float64, in the target's unit, non-decreasing along Q.
@@ -49,7 +49,7 @@ class QuantileForecasts:
             raise ValueError("quantiles cross: values must not decrease along the level axis")
 
     def level(self, level: float) -> np.ndarray:
-        """[N, H] forecasts of one level; KeyError where the level is not among ``levels``."""
+        """[N, H] forecasts of one level; KeyError if the level is not among ``levels``."""
         if level not in self.levels:
             raise KeyError(f"quantile level {level} is not among {self.levels}")
         return np.asarray(self.values[:, :, self.levels.index(level)])
@@ -83,7 +83,7 @@ class QuantileForecasts:
         """The inverse of `to_frame`.
 
         Raises:
-            InputError: a column is missing or no number, or the rows do not form complete forecasts.
+            InputError: a column is missing or not a number, or the rows do not form complete forecasts.
         """
         names = [name for name in frame.columns if name.startswith("q") and name[1:].replace(".", "").isdigit()]
         missing = [name for name in ("origin", "step", "actual") if name not in frame.columns]
@@ -98,7 +98,7 @@ class QuantileForecasts:
         if sizes.nunique() != 1 or sizes.index.hasnans or not in_order:
             raise InputError(
                 f"{source}: rows do not form complete forecasts, expected for every origin the steps 1, 2 and so on, "
-                "each once and as many as for the others; write them anew"
+                "each once and as many as for the others; write them again"
             )
         n, horizon = len(sizes), int(sizes.iloc[0])
         levels = tuple(sorted(round(float(name[1:]) / 100, 12) for name in names))
@@ -111,7 +111,7 @@ class QuantileForecasts:
 
 
 class NonFiniteForecast(ArithmeticError):
-    """A model that returns NaN or infinity: its trial fails with this cause, it never gets a score."""
+    """A model returned NaN or infinity: its trial fails with this cause and never gets a score."""
 
 
 def _column(level: float) -> str:
@@ -122,4 +122,4 @@ def _numbers(frame: pd.DataFrame, column: str, source: str) -> np.ndarray:
     try:
         return frame[column].to_numpy(dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{source}: column {column!r} holds something that is no number; write it anew") from None
+        raise InputError(f"{source}: column {column!r} holds something that is not a number; write it again") from None

@@ -9,8 +9,8 @@ import numpy as np
 
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
-SEASON = 24
-"""Hours of the season that MASE compares with."""
+MASE_HOURS = 24
+"""Season of the naive forecast that MASE compares with."""
 
 
 def mae(f: QuantileForecasts) -> float:
@@ -26,7 +26,7 @@ def rmse(f: QuantileForecasts) -> float:
 def mape(f: QuantileForecasts) -> float:
     """Mean absolute percentage error of the median, in percent.
 
-    The denominator is at least 1 % of the mean absolute actual, so that hours near zero cannot rule the mean.
+    The denominator is at least 1 % of the mean absolute actual, so that hours near zero cannot dominate the mean.
     """
     floor = 0.01 * np.abs(f.actual).mean()
     return float(100 * (np.abs(f.actual - f.median) / np.maximum(np.abs(f.actual), floor)).mean())
@@ -50,7 +50,7 @@ def picp(f: QuantileForecasts) -> float:
 
 
 def covered(f: QuantileForecasts) -> np.ndarray:
-    """[N, H] bool: the actual lies within the interval, bounds included."""
+    """[N, H] bool: the actual is within the interval, bounds included."""
     return np.asarray((f.actual >= f.lower) & (f.actual <= f.upper))
 
 
@@ -103,7 +103,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = SEASON) -> float:
+def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_HOURS) -> float:
     """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training (Hyndman and Koehler, 2006).
 
     Args:

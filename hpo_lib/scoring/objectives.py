@@ -1,4 +1,4 @@
-"""What a study optimises: scores -> one value per objective, with its direction.
+"""The objectives of a study: scores -> one value each, with its direction.
 
 A new objective is one function of the scores and one line in `OBJECTIVES`.
 """
@@ -12,7 +12,7 @@ from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 
 @dataclass(frozen=True)
 class Objective:
-    """A value to optimise: its name in records, its label on axes, its direction and how it follows from the scores."""
+    """A value to optimise: its name in records, its label on axes, its direction and its function of the scores."""
 
     name: str
     label: str

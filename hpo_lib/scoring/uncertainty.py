@@ -1,4 +1,4 @@
-"""How sure a score is, which of two forecasts is better, and where coverage fails. All of it from stored forecasts."""
+"""Bootstrap intervals of scores, and tests of which of two forecasts is better."""
 
 import math
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 MIN_COMPARED_DAYS = 14
-"""Test days below which no two rows are compared."""
+"""Fewest test days for a comparison of two rows."""
 
 BOOTSTRAP_REPEATS = 2000
 
 BLOCK_DAYS = 7
-"""Consecutive days per bootstrap block: errors of neighbouring days are alike (one weather, one holiday week), and
-blocks of single days would give intervals that are too narrow. A week also keeps its weekend."""
+"""Consecutive days per bootstrap block. Errors of neighbouring days are alike (one weather, one holiday), so blocks
+of single days would give intervals that are too narrow. A week also keeps its weekend."""
 
 
 def daily_losses(f: QuantileForecasts) -> dict[str, np.ndarray]:
     """[N] per forecast origin: mean absolute error, coverage in percent, Winkler score and pinball loss of its hours.
 
-    Each one's mean over origins is the score of `metrics` of the same name.
+    The mean over origins is the score of `metrics` with the same name.
     """
     return {
         "mae": np.abs(f.actual - f.median).mean(axis=1),
@@ -52,16 +52,16 @@ def bootstrap_intervals(
 ) -> dict[str, Interval]:
     """Percentile intervals of MAE, PICP, Winkler score and pinball loss from a circular block bootstrap of the days.
 
-    Blocks of ``block_days`` consecutive origins are drawn with replacement from the series of origins, which is closed
-    to a circle so that no day is drawn more rarely than another, until there are as many days as before (Politis and
-    Romano, 1992). All scores are computed on the same draws. With one day per block, days are taken for independent.
+    Blocks of ``block_days`` consecutive origins are drawn with replacement until there are N days again. The series of
+    origins is closed to a circle, so that no day is drawn more rarely than another (Politis and Romano, 1992). All
+    scores are computed on the same draws. One day per block assumes that days are independent.
 
     Args:
         f: forecasts [N, H, Q] with ascending origins.
         seed: of the draws; equal seeds give equal intervals.
         block_days: origins per block; at most N are used.
         repeats: draws.
-        confidence: share of the draws that lies within the interval.
+        confidence: share of the draws within the interval.
     """
     n = len(f.origins)
     block = min(block_days, n)
@@ -80,7 +80,7 @@ class DieboldMariano:
     """Result of a Diebold-Mariano test.
 
     Attributes:
-        difference: mean daily loss of the first forecasts less that of the second; below 0 the first are better.
+        difference: mean daily loss of the first forecasts minus that of the second; below 0 the first are better.
         statistic: Harvey-corrected statistic, t-distributed with n - 1 degrees of freedom under equal accuracy.
         p_value: two-sided.
         lags: autocovariances in the variance.
@@ -106,7 +106,7 @@ def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray, horizon: int | N
         losses_a: [N] daily losses, see `daily_losses`.
         losses_b: [N] daily losses of the other forecasts over the same origins.
         horizon: days over which differences may be correlated. A day's forecast is one step of these daily losses, so
-            the theory of optimal forecasts asks for 1; they are not optimal, so the default is the larger
+            optimal forecasts would need 1. These are not optimal, so the default is the larger
             ``1 + floor(4 (n / 100)^(2/9))``, the usual rule for the number of lags (Newey and West, 1994).
 
     Raises:
@@ -135,7 +135,7 @@ def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> Di
     """Diebold-Mariano test of two sets of forecasts over the same origins.
 
     Raises:
-        InputError: the origins or the actuals are not the same, so that the comparison would be unfair.
+        InputError: the origins or the actuals differ, so the comparison would be unfair.
     """
     if len(a.origins) != len(b.origins) or not (a.origins == b.origins).all():
         raise InputError(

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hpo_lib.scoring.coverage import SEASONS, WEEKDAYS
+from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.thesis import style
 from hpo_lib.thesis.benchmark_data import SIGNIFICANCE
@@ -207,7 +207,7 @@ def _matrix(axes: Axes, own: pd.DataFrame) -> None:
 
 BY = ("hour", "weekday", "season", "demand")
 BY_LABELS = {"hour": "local hour", "weekday": "weekday", "season": "season", "demand": "demand"}
-ORDER = {"weekday": WEEKDAYS, "season": SEASONS, "demand": ("low", "middle", "high")}
+ORDER = {"weekday": WEEKDAY_NAMES, "season": SEASON_NAMES, "demand": ("low", "middle", "high")}
 SHORT = {"weekday": 2, "season": 3, "demand": 4}
 
 
