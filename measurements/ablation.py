@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from hpo_lib.baselines import get_opponent
-from hpo_lib.benchmark.chosen_params import best_parameters
+from hpo_lib.baselines import get_baseline
+from hpo_lib.benchmark.chosen_params import Lookup
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families import get_family
@@ -43,7 +43,7 @@ def main() -> None:
     for name in arguments.datasets:
         dataset = load_dataset(load_spec(name), arguments.data_dir)
         family = get_family(arguments.model)
-        found = best_parameters(family, dataset, arguments.runs_dir, preset=arguments.preset, recipe="standard")
+        found = Lookup(family, dataset, arguments.preset, "standard").best(arguments.runs_dir)
         seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
         scored = earlier(dataset)
         lowest = None
@@ -80,8 +80,8 @@ def rows(
         return [fit.predict(data.frame, data.test_origins) for fit in fits], [fit.best_step for fit in fits]
 
     def trees(data: Dataset = dataset, *, refit: bool = False, model: str = "LIGHTGBM_Q") -> Forecasts:
-        opponent = get_opponent(model)
-        fits = [opponent.fit(data, seed=seed, refit=refit) for seed in seeds]
+        baseline = get_baseline(model)
+        fits = [baseline.fit(data, seed=seed, refit=refit) for seed in seeds]
         return [fit.predict(data.frame, data.test_origins) for fit in fits]
 
     standard, steps = trained()

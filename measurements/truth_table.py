@@ -93,7 +93,7 @@ def gains(table: pd.DataFrame, comparisons: pd.DataFrame) -> Iterator[str]:
     """MAE of each family from the plain defaults to the tuned parameters, and its distance from LightGBM."""
     raw = table[table["calibration"] == "none"].set_index(["model", "recipe", "params"])["mae"]
     by_mae = comparisons[comparisons["loss"] == "mae"]
-    opponents = ("LIGHTGBM_Q", "LIGHTGBM_LINEAR_Q")
+    baselines = ("LIGHTGBM_Q", "LIGHTGBM_LINEAR_Q")
     yield (
         "\n| family | plain defaults | defaults | tuned | by options | by search | tuned to LightGBM (p) "
         "| to linear + LightGBM (p) |"
@@ -106,9 +106,9 @@ def gains(table: pd.DataFrame, comparisons: pd.DataFrame) -> Iterator[str]:
         )
         cells = [model, *(f"{mae:.4g}" for mae in (plain, default, best))]
         cells += [f"{100 * (new / old - 1):+.1f} %" for new, old in ((default, plain), (best, default))]
-        for opponent in opponents:
-            pair = by_mae[by_mae[["first", "second"]].isin([f"{model} best", f"{opponent} own"]).all(axis=1)]
-            change = 100 * (best / raw[opponent, "standard", "own"] - 1)
+        for baseline in baselines:
+            pair = by_mae[by_mae[["first", "second"]].isin([f"{model} best", f"{baseline} own"]).all(axis=1)]
+            change = 100 * (best / raw[baseline, "standard", "own"] - 1)
             cells.append(f"{change:+.1f} % ({pair['p_value'].iloc[0]:.3f})" if len(pair) else "")
         yield f"| {' | '.join(cells)} |".replace("+nan %", "").replace("nan", "")
 

@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines import get_opponent
+from hpo_lib.baselines import get_baseline
 from hpo_lib.benchmark.store import Training, drop_others, is_stored, load_trainings, store_training
-from hpo_lib.benchmark.tables import Row, comparison_table, load_rows, make_tables, write_tables
+from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, load_rows, make_tables, write_tables
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
+from hpo_lib.benchmark.training_key import code_versions, same_key
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
+from hpo_lib.families import feature_table
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.provenance import data_key
 from hpo_lib.scoring.blend import blend
@@ -30,7 +32,7 @@ OWN = [*((model, "own") for model in TREES), ("LINEAR_Q", "own"), ("NAIVE_168H",
 
 
 def quick_plan(dataset: Dataset, out: Path, **other: object) -> Plan:
-    """The opponents alone, with two seeds, at the smallest budget."""
+    """The baselines alone, with two seeds, at the smallest budget."""
     plan = Plan(
         dataset=dataset, models=(), params="default", preset="test", recipe="standard", seeds=2, refit=False,
         runs_dir=out / "runs", out=out,
@@ -82,20 +84,37 @@ def test_when_it_runs_again_then_nothing_is_trained(finished, tmp_path) -> None:
     assert {file.name: file.stat().st_mtime_ns for file in plan.paths.runs.iterdir()} == before
 
 
-def test_when_an_opponent_is_made_otherwise_than_when_it_was_stored_then_it_is_trained_anew(
-    finished, tmp_path, monkeypatch
+@pytest.mark.parametrize("changed", ["settings", "version"])
+def test_when_the_code_of_a_baseline_has_changed_then_it_alone_is_trained_again(
+    changed, finished, tmp_path, monkeypatch
 ) -> None:
-    """As after an update that gives LightGBM other settings: nothing else is touched."""
     plan, said = copied(finished, tmp_path), []
-    opponent = get_opponent("LIGHTGBM_LINEAR_Q")
-    monkeypatch.setattr(type(opponent), "settings", {**opponent.settings, "num_leaves": 7})
+    baseline = get_baseline("LIGHTGBM_LINEAR_Q")
+    value = {**baseline.settings, "num_leaves": 7} if changed == "settings" else 2
+    monkeypatch.setattr(type(baseline), changed, value)
     notes = run_benchmark(plan, say=said.append)
     assert notes == [
-        f"LIGHTGBM_LINEAR_Q-own-seed{seed}.json was made with other parameters or another budget and was removed."
+        f"LIGHTGBM_LINEAR_Q-own-seed{seed}.json was made with other parameters, budget or code and was removed."
         for seed in (42, 43)
     ]
     trained = [line.split("]")[1].split(":")[0] for line in said if "validation MAE" in line]
     assert trained == [" LIGHTGBM_LINEAR_Q own seed 42", " LIGHTGBM_LINEAR_Q own seed 43"]
+
+
+def test_when_stored_keys_are_older_than_versions_then_they_count_as_version_1(finished, tmp_path, monkeypatch) -> None:
+    plan, said = copied(finished, tmp_path), []
+    for file in plan.paths.records():
+        record = json.loads(file.read_text(encoding="utf-8"))
+        assert record["key"].pop("versions")["model"] == 1
+        file.write_text(json.dumps(record), encoding="utf-8")
+    run_benchmark(plan, say=said.append)
+    assert all(line.endswith(": stored") for line in said)
+    monkeypatch.setattr(feature_table, "VERSION", 2)
+    assert not any(
+        same_key(training.key, {**training.key, "versions": code_versions(1)})
+        for found in load_trainings(plan.paths, plan.dataset).values()
+        for training in found
+    )
 
 
 def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same_forecasts(finished, tmp_path) -> None:
@@ -122,7 +141,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_
     record = plan.paths.record("LIGHTGBM_Q", "own", 43)
     if lost == "half a record":
         record.write_text(record.read_text(encoding="utf-8")[:40], encoding="utf-8")
-        with pytest.raises(InputError, match=r"LIGHTGBM_Q-own-seed43\.json: is no complete record"):
+        with pytest.raises(InputError, match=r"LIGHTGBM_Q-own-seed43\.json: is not a complete record"):
             load_trainings(plan.paths, plan.dataset)
     elif lost == "record":
         record.unlink()
@@ -284,7 +303,7 @@ def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_bett
 def test_when_there_are_too_few_days_then_nothing_is_compared(finished) -> None:
     rows = load_rows(finished.paths, finished.dataset)
     few = [
-        Row(
+        BenchmarkRow(
             r.model, r.params, r.validation, QuantileForecasts(r.test.values[:5], r.test.actual[:5], r.test.origins[:5])
         )
         for r in rows
@@ -302,7 +321,7 @@ WRONG = {
     "mistyped parameters": ({"params": "bets"}, "params is 'bets'; did you mean best?"),
     "a file for several models": (
         {"params": "x.json", "models": ("NHITS_Q", "TFT_Q")},
-        "params names one file for 2 models; give the one model that it is of",
+        "params names one file for 2 models; give the one model of the file",
     ),
 }
 

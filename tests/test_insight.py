@@ -46,7 +46,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     assert np.array_equal(found.forecasts.values, forecaster.predict(tiny_dataset.frame, origins).values)
     assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert found.hours == (4, 2, 1)
-    assert found.base_name == {"standard": "linear part", "plain": "mean of training"}[recipe]
+    assert found.base_name == {"standard": "linear baseline", "plain": "mean of training"}[recipe]
     if recipe == "standard":
         expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.frame, origins)  # type: ignore[attr-defined]
     else:
@@ -119,7 +119,7 @@ def test_when_the_network_is_of_another_family_then_it_is_named(
     function: str, insight: Any, tiny_dataset: Dataset
 ) -> None:
     forecaster = trained("TFT_Q", tiny_dataset)
-    with pytest.raises(TypeError, match="the forecaster holds a _TFTModule, expected what"):
+    with pytest.raises(TypeError, match="the forecaster holds a _TFTModule, expected a forecaster of"):
         getattr(insight, function)(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
 
 
@@ -134,11 +134,11 @@ def forecasts(n: int = 3) -> QuantileForecasts:
 def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight: Any) -> None:
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
-    found = insight.StackForecasts(forecasts(), base, "linear part", stacks, (84, 1))
+    found = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
     figure = family_figures.stack_decomposition(found, [0, 2], unit="kWh/h", source="csv")
     panels = np.array(figure.axes).reshape(3, 2)
     for column, n in enumerate((0, 2)):
-        line = {line.get_label(): line.get_ydata() for line in panels[0, column].lines}["base: linear part"]
+        line = {line.get_label(): line.get_ydata() for line in panels[0, column].lines}["base: linear baseline"]
         assert np.array_equal(line, base[n])
         for stack in range(2):
             heights = [bar.get_height() for bar in panels[stack + 1, column].patches]

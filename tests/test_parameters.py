@@ -1,5 +1,6 @@
-"""Which parameters a benchmark trains with: found in order, and whatever is passed over is named."""
+"""Which parameters a final training uses: found in order, and every file that is passed over is named."""
 
+import dataclasses
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from hpo_lib.benchmark.chosen_params import FoundParameters, best_parameters, parameters_from_file
+from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import RECIPES, Budget, Family, Forecaster
@@ -36,7 +37,12 @@ TUNED = {"width": 7, "lr": 0.01}
 def study(dataset: Dataset, /, **other: Any) -> dict[str, Any]:
     """What a best_params JSON of a study on these data says, as far as parameters need it."""
     splits = dataset.spec.splits
-    data = {"sha256": dataset.sha256, "train_end": str(splits.train_end), "val_end": str(splits.val_end)}
+    data = {
+        "source": "csv",
+        "sha256": dataset.sha256,
+        "train_end": str(splits.train_end),
+        "val_end": str(splits.val_end),
+    }
     provenance = {"data": data, "preset": "laptop", "recipe": asdict(RECIPES["standard"])}
     return {
         "schema_version": 2, "model": "TOY_Q", "dataset": "tiny", "status": "complete", "best_params": TUNED,
@@ -46,7 +52,7 @@ def study(dataset: Dataset, /, **other: Any) -> dict[str, Any]:
 
 
 def old(**other: Any) -> dict[str, Any]:
-    """The seed's first schema, as its code saved it."""
+    """The first schema of the original HPO plan, as its code saved it."""
     return {
         "model": "TOY_Q", "dataset": "tiny", "job_id": "1234567", "optimization_date": "2026-01-16T10:30:00",
         "n_trials": 50, "n_completed": 50, "n_pareto_optimal": 1, "best_trial_number": 42, "best_mae": 0.185,
@@ -56,7 +62,7 @@ def old(**other: Any) -> dict[str, Any]:
 
 
 def old_standard(**other: Any) -> dict[str, Any]:
-    """The seed's second schema, as its plan standardised it."""
+    """The second schema of the original HPO plan, as its text standardised it."""
     return {
         "model": "TOY_Q", "dataset": "tiny", "optimization_date": "2026-01-17", "n_trials": 50, "best_trial": 42,
         "best_mae": 0.185, "best_params": {"width": 6, "lr": 0.003},
@@ -73,7 +79,7 @@ def write(runs_dir: Path, job: str, content: object) -> Path:
 
 
 def found(dataset: Dataset, runs_dir: Path, preset: str = "laptop", recipe: str = "standard") -> FoundParameters:
-    return best_parameters(FAMILY, dataset, runs_dir, preset=preset, recipe=recipe)
+    return Lookup(FAMILY, dataset, preset, recipe).best(runs_dir)
 
 
 def test_when_there_is_no_study_then_the_defaults_are_used_and_it_is_said(tiny_dataset, tmp_path) -> None:
@@ -105,7 +111,7 @@ def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(
     assert (got.params["width"], got.source) == (width, str(file))
     (note,) = got.notes
     assert note.startswith(f"{file} is used, but it has the schema of old studies: it lacks the data's fingerprint")
-    named = parameters_from_file(FAMILY, tiny_dataset, file, preset="laptop", recipe="standard")
+    named = Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(file)
     assert named == got
 
 
@@ -169,7 +175,7 @@ def test_when_the_file_that_the_user_names_does_not_fit_then_one_sentence_says_w
     content, reason = UNUSABLE[case]
     file = write(tmp_path, "bad", study(tiny_dataset, **content) if isinstance(content, dict) else content)
     with pytest.raises(InputError) as caught:
-        parameters_from_file(FAMILY, tiny_dataset, file, preset="laptop", recipe="standard")
+        Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(file)
     assert str(caught.value).startswith(f"{file}: ")
     assert reason in str(caught.value)
 
@@ -179,7 +185,7 @@ def test_when_the_file_that_the_user_names_was_tuned_otherwise_then_it_is_used_a
     case, tiny_dataset, tmp_path
 ) -> None:
     file = write(tmp_path, "named", study(tiny_dataset, **UNUSABLE[case][0]))
-    got = parameters_from_file(FAMILY, tiny_dataset, file, preset="laptop", recipe="standard")
+    got = Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(file)
     assert got.params == TUNED
     (note,) = got.notes
     assert note.startswith(f"{file} is used, but ")
@@ -200,6 +206,54 @@ def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(tiny_data
     )
 
 
+# Retraining: the data are newer than those of the study
+
+
+NEWER = {"sha256": "f" * 64, "source": "csv"}
+
+
+def of_older_data(**other: Any) -> dict[str, Any]:
+    return {"provenance": {"data": {**NEWER, **other}}}
+
+
+def test_when_data_may_differ_then_a_study_on_older_data_is_used_and_said(tiny_dataset, tmp_path) -> None:
+    write(tmp_path, "same", study(tiny_dataset, best_params={"width": 1, "lr": 0.01}))
+    file = write(tmp_path, "older", study(tiny_dataset, optimization_date="2030-01-01", **of_older_data()))
+    lookup = Lookup(FAMILY, tiny_dataset, "laptop", "standard", same_data=False)
+    for got in (lookup.best(tmp_path), lookup.from_file(file)):
+        assert (got.params, got.source) == (TUNED, str(file))
+        (note,) = got.notes
+        assert note.startswith(f"{file} is used, but it was made on other data (sha256 is ffffffffffff, here it is ")
+
+
+UNTRUSTED = {
+    "a test": ({"provenance": {"preset": "test", "data": NEWER}}, "its study has the test preset"),
+    "simulated data": (of_older_data(source="simulated"), "its study was made on simulated data, here they are real"),
+    "another dataset": ({"dataset": "heat"}, "dataset is 'heat', expected 'tiny'"),
+}
+
+
+@pytest.mark.parametrize("case", UNTRUSTED)
+def test_when_data_may_differ_then_some_studies_are_used_only_if_the_user_names_them(
+    case, tiny_dataset, tmp_path
+) -> None:
+    content, reason = UNTRUSTED[case]
+    file = write(tmp_path, "a", study(tiny_dataset, **content))
+    lookup = Lookup(FAMILY, tiny_dataset, "laptop", "standard", same_data=False)
+    got = lookup.best(tmp_path)
+    assert not got.tuned
+    assert got.notes[0].startswith(f"Passed over {file}: {reason}")
+    named = lookup.from_file(file)
+    assert named.params == TUNED
+    assert named.notes[0].startswith(f"{file} is used, but {reason}")
+
+
+def test_when_the_data_are_simulated_too_then_a_study_on_simulated_data_is_used(tiny_dataset, tmp_path) -> None:
+    twin = dataclasses.replace(tiny_dataset, source="simulated")
+    write(tmp_path, "a", study(tiny_dataset, **of_older_data(source="simulated")))
+    assert Lookup(FAMILY, twin, "laptop", "standard", same_data=False).best(tmp_path).tuned
+
+
 def test_when_the_named_file_is_absent_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        parameters_from_file(FAMILY, tiny_dataset, tmp_path / "x.json", preset="laptop", recipe="standard")
+        Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(tmp_path / "x.json")

@@ -338,12 +338,12 @@ def test_when_an_old_record_has_the_same_names_then_every_value_is_as_it_was(tmp
 BROKEN = {
     "cut off": (
         '{"model": "TFT_Q", "dataset": ',
-        "not a complete JSON file (Expecting value: line 1 column 31 (char 30)); remove it or write it anew from its "
+        "not a complete JSON file (Expecting value: line 1 column 31 (char 30)); remove it or write it again from its "
         "study",
     ),
     "empty": (
         "",
-        "not a complete JSON file (Expecting value: line 1 column 1 (char 0)); remove it or write it anew from its "
+        "not a complete JSON file (Expecting value: line 1 column 1 (char 0)); remove it or write it again from its "
         "study",
     ),
     "a list": ("[1, 2]", "holds a list, expected the JSON object of best parameters"),

@@ -38,8 +38,8 @@ def test_when_chosen_values_lie_at_ends_then_each_has_a_sentence_that_says_what_
     space = {"lr": LOG, "dropout": LINEAR, "hidden_size": Choice((32, 64)), "top_k": IntRange(2, 5), "gone": LINEAR}
     params = {"lr": 0.0098, "dropout": 0.2, "hidden_size": 32, "top_k": 3, "unknown": 1}
     assert boundary_advice("TFT_Q on heat", params, space) == [
-        "TFT_Q on heat: hidden_size 32 lies at the lower end of its choices (32, 64); widen it and search on",
-        "TFT_Q on heat: lr 0.0098 lies at the upper end of its range (1e-05 to 0.01, log); widen it and search on",
+        "TFT_Q on heat: hidden_size 32 is at the lower end of its choices (32, 64); widen it and search on",
+        "TFT_Q on heat: lr 0.0098 is at the upper end of its range (1e-05 to 0.01, log); widen it and search on",
     ]
 
 

@@ -1,5 +1,5 @@
-"""Opponents: models that are not tuned by studies but must be beaten by those that are."""
+"""Baselines: models without a study of their own that the tuned families must beat."""
 
-from hpo_lib.baselines.contract import get_opponent, opponent_names
+from hpo_lib.baselines.contract import baseline_names, get_baseline
 
-__all__ = ["get_opponent", "opponent_names"]
+__all__ = ["baseline_names", "get_baseline"]

@@ -1,8 +1,8 @@
 """CHRONOS2: the zero-shot foundation model Chronos-2 (Ansari et al., 2025) of `darts`, from weights on disk.
 
-Nothing is trained and nothing is chosen: the pretrained network reads the window of the other models (the target and
-the past covariates of the 168 hours up to the origin, and the future-known columns through the horizon) and gives
-quantiles. Nothing is downloaded either, because compute nodes often have no network.
+Nothing is trained or chosen. The pretrained network reads the same window as the other models (the target and the past
+covariates of the 168 hours up to the origin, and the future-known columns through the horizon) and gives quantiles.
+Nothing is downloaded, because compute nodes often have no network.
 """
 
 import hashlib
@@ -16,6 +16,8 @@ from hpo_lib.families.contract import Forecaster, Recipe
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 NAME = "CHRONOS2"
+VERSION = 1
+"""As `Baseline.version`."""
 
 RECIPE = Recipe(
     level_hours=0, near_hours=12, repeated_history=False, season_years=0, same_hours=False, linear_part=False
@@ -26,13 +28,10 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def checked_folder(folder: Path) -> str:
-    """Whether a folder holds the pretrained model.
-
-    Returns:
-        The weights' sha256: forecasts of other weights are other forecasts.
+    """The sha256 of the weights in a folder of the pretrained model: part of a stored forecast's key.
 
     Raises:
-        InputError: a file is missing, or its configuration is not that of a Chronos-2.
+        InputError: a file is missing, or the configuration is not one of a Chronos-2.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
@@ -55,7 +54,7 @@ def checked_folder(folder: Path) -> str:
 
 
 def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
-    """The pretrained model as a forecaster of this dataset, its validation origins forecast.
+    """The pretrained model as a forecaster of this dataset, with forecasts of its validation origins.
 
     Raises:
         InputError: the folder does not hold the model.
@@ -80,7 +79,7 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
             local_dir=str(folder),
             pl_trainer_kwargs={"logger": False, "enable_checkpointing": False},
         )
-        model.fit_from_dataset(TrainingWindows(source, one_window))  # tells it the columns; its weights stay
+        model.fit_from_dataset(TrainingWindows(source, one_window))  # sets the columns; the weights do not change
     forecaster = DartsForecaster(model.model, dataset, scaling, RECIPE, calendar_as_past=False)
     forecaster.best_step = 0
     forecaster.validation = forecaster.predict(dataset.frame, dataset.validation_origins)

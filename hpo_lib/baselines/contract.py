@@ -1,4 +1,4 @@
-"""What the opponents have in common: the registry, and how a normalised forecast becomes one in the target's unit."""
+"""What a baseline promises, the registry of baselines, and forecasts from feature tables."""
 
 import importlib
 from abc import ABC, abstractmethod
@@ -12,14 +12,16 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON, Positions, training_origins
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.contract import Forecaster
-from hpo_lib.families.design_matrix import Design, make_design
+from hpo_lib.families.feature_table import FeatureTable, make_feature_table
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
-class Opponent(ABC):
-    """A model that the families are measured against, tuned on validation by itself: it has no study."""
+class Baseline(ABC):
+    """A model that the families are compared with. It has no study: it tunes itself on validation."""
 
     name: ClassVar[str]
+    version: ClassVar[int]
+    """Part of a stored training's key. Raise it when the same call gives other forecasts than before."""
     title: ClassVar[str]
     seeded: ClassVar[bool]
     """Whether another seed gives another model."""
@@ -27,7 +29,7 @@ class Opponent(ABC):
     @property
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
-        """What it is made with: a stored training with others is not the same model."""
+        """Part of a stored training's key: all fixed choices of the model."""
 
     @abstractmethod
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> Forecaster:
@@ -36,27 +38,27 @@ class Opponent(ABC):
         Args:
             dataset: the dataset.
             seed: equal seeds give equal models.
-            refit: train once more on training and validation split together, with what was chosen. The forecaster's
-                ``validation`` is still that of the first training, which has not seen these days.
-            quick: learn from the last `QUICK_DAYS` days only, and little, to see that everything works.
+            refit: train again on training and validation split together, with the same choices. The forecaster's
+                ``validation`` still comes from the first training, which has not seen these days.
+            quick: learn little, from the last `QUICK_DAYS` days only, to see that everything works.
         """
 
 
-class DesignForecaster(Forecaster):
-    """A forecaster that predicts normalised quantiles from the rows of a design."""
+class TableForecaster(Forecaster):
+    """A forecaster that predicts normalised quantiles from a feature table."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
 
     @abstractmethod
-    def normalised(self, design: Design) -> np.ndarray:
+    def normalised(self, table: FeatureTable) -> np.ndarray:
         """[N, H, Q] quantiles of actual / level - 1."""
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        design = make_design(self.dataset, frame, origins)
-        level = design.level[:, None]
+        table = make_feature_table(self.dataset, frame, origins)
+        level = table.level[:, None]
         return QuantileForecasts(
-            values=np.sort((1 + self.normalised(design)) * level[:, :, None], axis=2),
+            values=np.sort((1 + self.normalised(table)) * level[:, :, None], axis=2),
             actual=frame[self.dataset.spec.target].to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)],
             origins=pd.DatetimeIndex(frame.index[origins]),
         )
@@ -70,32 +72,33 @@ QUICK_DAYS = 60
 
 
 def origins_near_daily(dataset: Dataset, hours: int, *, quick: bool = False) -> Positions:
-    """Training origins that are daily ones, from which forecasts start, or within so many hours of one."""
+    """Training origins within so many hours of a daily one, from which forecasts start."""
     near = training_origins(dataset.index, dataset.spec.splits, near_hours=hours)
     first = dataset.positions.train.stop - HORIZON - QUICK_DAYS * HORIZON
     return near[near >= first] if quick else near
 
 
-_OPPONENTS = {
-    "LINEAR_Q": "linear_quantile",
-    "LIGHTGBM_Q": "lightgbm_quantile",
-    "LIGHTGBM_LINEAR_Q": "lightgbm_quantile",
+_BASELINES = {
+    "LINEAR_Q": ("linear_quantile", "LinearQuantile"),
+    "LIGHTGBM_Q": ("lightgbm_quantile", "LightgbmQuantile"),
+    "LIGHTGBM_LINEAR_Q": ("lightgbm_quantile", "LightgbmLinearQuantile"),
 }
+"""Name -> module and class."""
 
 
-def opponent_names() -> tuple[str, ...]:
-    """Names of all opponents, without importing any of their libraries."""
-    return tuple(_OPPONENTS)
+def baseline_names() -> tuple[str, ...]:
+    """Names of all baselines; no baseline's library is imported."""
+    return tuple(_BASELINES)
 
 
-def get_opponent(name: str) -> Opponent:
-    """The opponent of that name; its libraries are imported now and not before.
+def get_baseline(name: str) -> Baseline:
+    """The baseline of that name. Its libraries are imported now and not before.
 
     Raises:
-        InputError: no such opponent.
+        InputError: no such baseline.
     """
-    if name not in _OPPONENTS:
-        raise InputError(f"model is {name!r}, which is not an opponent; {choices(name, _OPPONENTS)}")
-    module = importlib.import_module(f"hpo_lib.baselines.{_OPPONENTS[name]}")
-    opponent: Opponent = module.OPPONENTS[name]
-    return opponent
+    if name not in _BASELINES:
+        raise InputError(f"model is {name!r}, which is not a baseline; {choices(name, _BASELINES)}")
+    module, kind = _BASELINES[name]
+    baseline: Baseline = getattr(importlib.import_module(f"hpo_lib.baselines.{module}"), kind)()
+    return baseline

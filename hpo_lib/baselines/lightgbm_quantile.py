@@ -1,7 +1,7 @@
 """LIGHTGBM_Q: gradient-boosted trees (Ke et al., 2017) with the pinball loss, one model per level, the step a feature.
 
 The settings were chosen by validation pinball loss on the development splits of the real datasets, one change at a time
-and with one seed, so differences of a percent mean little; docs/methodology.md says what was compared and what was not.
+and with one seed, so differences of a percent mean little. docs/methodology.md lists the comparisons.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import lightgbm
 import numpy as np
 
-from hpo_lib.baselines.contract import DesignForecaster, Opponent, origins_near_daily
+from hpo_lib.baselines.contract import Baseline, TableForecaster, origins_near_daily
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import STANDARD
-from hpo_lib.families.design_matrix import Design, level_floor, make_design
-from hpo_lib.families.linear_part import LinearPart, covers_seasons
+from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
+from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 PARAMS: dict[str, Any] = {
@@ -28,35 +28,36 @@ PARAMS: dict[str, Any] = {
 }
 MAX_ROUNDS = 3000
 QUICK_ROUNDS = 20
-PATIENCE = 100
+EARLY_STOPPING_ROUNDS = 100
 """Rounds without a lower validation loss after which a level stops."""
 
 NEAR_HOURS = 1
-"""Origins learnt from: within this many hours of a daily one."""
+"""Training origins are within this many hours of a daily one."""
 
 
-class LightgbmForecaster(DesignForecaster):
-    """One booster per level, with or without a linear part below them."""
+class LightgbmForecaster(TableForecaster):
+    """One booster per level, with or without a linear baseline."""
 
     def __init__(
-        self, dataset: Dataset, linear: LinearPart | None, boosters: list[lightgbm.Booster], rounds: list[int]
+        self, dataset: Dataset, linear: LinearBaseline | None, boosters: list[lightgbm.Booster], rounds: list[int]
     ) -> None:
         super().__init__(dataset)
         self.linear, self.boosters, self.rounds = linear, boosters, rounds
         self.best_step = max(rounds)
 
-    def normalised(self, design: Design) -> np.ndarray:
-        expected = None if self.linear is None else self.linear.relative(design)
-        rows = _rows(design, expected)
+    def normalised(self, table: FeatureTable) -> np.ndarray:
+        expected = None if self.linear is None else self.linear.relative(table)
+        rows = _rows(table, expected)
         predicted = [b.predict(rows, num_iteration=r) for b, r in zip(self.boosters, self.rounds, strict=True)]
-        values = np.stack([np.asarray(value).reshape(design.target.shape) for value in predicted], axis=2)
+        values = np.stack([np.asarray(value).reshape(table.target.shape) for value in predicted], axis=2)
         return values if expected is None else np.asarray(values + expected[:, :, None])
 
 
-class LightgbmQuantile(Opponent):
-    """The rounds of each level are chosen on validation by early stopping."""
+class LightgbmQuantile(Baseline):
+    """Early stopping on validation chooses the rounds of each level."""
 
     name = "LIGHTGBM_Q"
+    version = 1
     title = "LightGBM"
     seeded = True
     linear_part: ClassVar[bool] = False
@@ -81,15 +82,15 @@ class LightgbmQuantile(Opponent):
         self, dataset: Dataset, seed: int, rounds: list[int], seasons: bool, *, stop_early: bool, quick: bool
     ) -> LightgbmForecaster:
         origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
-        design = make_design(dataset, dataset.frame, origins)
-        linear = LinearPart.of_design(design, level_floor(dataset), seasons=seasons) if self.linear_part else None
-        train = _table(design, None if linear is None else linear.relative_in_training(design, origins))
+        table = make_feature_table(dataset, dataset.frame, origins)
+        linear = LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons) if self.linear_part else None
+        train = _data(table, None if linear is None else linear.relative_out_of_fold(table, origins))
         valid: list[lightgbm.Dataset] = []
         callbacks: list[Callable[..., Any]] = []
         if stop_early:
-            seen = make_design(dataset, dataset.frame, dataset.validation_origins)
-            valid.append(_table(seen, None if linear is None else linear.relative(seen), like=train))
-            callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
+            validation = make_feature_table(dataset, dataset.frame, dataset.validation_origins)
+            valid.append(_data(validation, None if linear is None else linear.relative(validation), like=train))
+            callbacks.append(lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False))
         boosters, kept = [], []
         for level, most in zip(QUANTILE_LEVELS, rounds, strict=True):
             own = {"objective": "quantile", "metric": "quantile", "alpha": level, "seed": seed}
@@ -101,31 +102,28 @@ class LightgbmQuantile(Opponent):
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):
-    """The trees forecast the departure from the linear part that the families have too."""
+    """The trees forecast the residuals of the linear baseline, as the families do."""
 
     name = "LIGHTGBM_LINEAR_Q"
     title = "Linear + LightGBM"
     linear_part: ClassVar[bool] = True
 
 
-def _rows(design: Design, expected: np.ndarray | None) -> np.ndarray:
-    """[N H, F] the design's features and, if given, what the linear part expects [N, H]."""
+def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
+    """[N H, F] the table's features and, if given, the linear baseline's forecasts [N, H]."""
     added = [] if expected is None else [expected[:, :, None]]
-    features = np.concatenate([design.features, *added], axis=2)
+    features = np.concatenate([table.features, *added], axis=2)
     return features.reshape(-1, features.shape[2])
 
 
-def _table(design: Design, expected: np.ndarray | None, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
-    """What trees learn from or, with ``like``, are stopped by: there the loss is one in the target's unit."""
+def _data(table: FeatureTable, expected: np.ndarray | None, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+    """The trees' training data or, with ``like``, their validation data, whose loss is in the target's unit."""
     return lightgbm.Dataset(
-        _rows(design, expected),
-        (design.target if expected is None else design.target - expected).ravel(),
-        weight=None if like is None else np.repeat(design.level, design.target.shape[1]),
+        _rows(table, expected),
+        (table.target if expected is None else table.target - expected).ravel(),
+        weight=None if like is None else np.repeat(table.level, table.target.shape[1]),
         reference=like,
-        feature_name=[*design.names, *([] if expected is None else ["linear"])],
+        feature_name=[*table.names, *([] if expected is None else ["linear"])],
         free_raw_data=False,
         params={"verbose": -1},
     )
-
-
-OPPONENTS = {opponent.name: opponent for opponent in (LightgbmQuantile(), LightgbmLinearQuantile())}

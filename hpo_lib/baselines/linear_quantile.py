@@ -1,8 +1,8 @@
-"""LINEAR_Q: a linear quantile regression of its own for each hour ahead and level, with an L1 penalty.
+"""LINEAR_Q: one linear quantile regression for each hour ahead and level, with an L1 penalty.
 
 Minimises the mean pinball loss plus ``alpha`` times the sum of absolute weights (Koenker and Bassett, 1978; Belloni and
-Chernozhukov, 2011) exactly, as a linear program. Only daily origins are learnt from, so that one regression is always
-about one hour of day.
+Chernozhukov, 2011) exactly, as a linear program. It learns from daily origins only, so each regression is for one hour
+of day.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import QuantileRegressor
 
-from hpo_lib.baselines.contract import DesignForecaster, Opponent, origins_near_daily
+from hpo_lib.baselines.contract import Baseline, TableForecaster, origins_near_daily
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
-from hpo_lib.families.design_matrix import Design, linear_features, make_design
+from hpo_lib.families.feature_table import FeatureTable, linear_features, make_feature_table
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
@@ -22,11 +22,11 @@ PENALTIES = (0.004, 0.01, 0.025, 0.06)
 """Candidates for ``alpha`` on standardised features and target."""
 
 TRIED_STEPS = range(1, HORIZON, 4)
-"""Hours ahead (from 0) on which the candidates are compared; all hours would cost four times as much."""
+"""Hours ahead (from 0) on which the candidates are compared; all hours would take four times as long."""
 
 
-class LinearForecaster(DesignForecaster):
-    """Weights and intercepts in the design's own units.
+class LinearForecaster(TableForecaster):
+    """Weights and intercepts in the feature table's units.
 
     Attributes:
         weights: [H, Q, F].
@@ -40,12 +40,12 @@ class LinearForecaster(DesignForecaster):
     ) -> None:
         super().__init__(dataset)
         self.penalty = penalty
-        design = make_design(dataset, dataset.frame, origins_near_daily(dataset, 0, quick=quick))
-        features = linear_features(design)
+        table = make_feature_table(dataset, dataset.frame, origins_near_daily(dataset, 0, quick=quick))
+        features = linear_features(table)
         self.weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
         self.intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
         for step in steps:
-            x, y = features[:, step], design.target[:, step]
+            x, y = features[:, step], table.target[:, step]
             mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
             varies = spread > 1e-9
             standardised = (x[:, varies] - mean[varies]) / spread[varies]
@@ -54,17 +54,18 @@ class LinearForecaster(DesignForecaster):
                 self.weights[step, q, varies] = fitted.coef_ * scale / spread[varies]
                 self.intercepts[step, q] = fitted.intercept_ * scale - self.weights[step, q] @ mean
 
-    def normalised(self, design: Design) -> np.ndarray:
-        features = linear_features(design)
+    def normalised(self, table: FeatureTable) -> np.ndarray:
+        features = linear_features(table)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked for.
         by_level = [(features * self.weights[:, q]).sum(axis=2) for q in range(len(QUANTILE_LEVELS))]
         return np.stack(by_level, axis=2) + self.intercepts
 
 
-class LinearQuantile(Opponent):
+class LinearQuantile(Baseline):
     """The penalty is chosen on validation."""
 
     name = "LINEAR_Q"
+    version = 1
     title = "Linear quantile regression"
     seeded = False
 
@@ -88,6 +89,3 @@ class LinearQuantile(Opponent):
         refitted = LinearForecaster(dataset.trained_through_validation(), penalty, quick=quick)
         refitted.validation = chosen.validation
         return refitted
-
-
-OPPONENTS = {LinearQuantile.name: LinearQuantile()}

@@ -1,6 +1,6 @@
-"""Train a chosen configuration anew on newer data, and put it in the place of the model before only if it is no worse.
+"""Train a chosen configuration again on newer data, and replace the model in use only if the new one is not worse.
 
-Every training is kept as a version with its card. Which version is in use stands in one small file, written last.
+Every training is kept as a version with its card. One small file, written last, names the version in use.
 """
 
 import json
@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
+from hpo_lib.benchmark.training_key import family_key, same_key
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES, Family, Forecaster, Params
-from hpo_lib.paths import ModelPaths, atomic, best_params_files
+from hpo_lib.families.contract import RECIPES, Family, Forecaster
+from hpo_lib.paths import ModelPaths, atomic
 from hpo_lib.records.files import write_json, write_predictions
-from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
-from hpo_lib.records.result import load_result
+from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -37,7 +38,7 @@ class Verdict:
         days: origins compared.
         pinball: mean pinball loss of the new one.
         pinball_before: mean pinball loss of the one in use.
-        p_value: of a Diebold-Mariano test of the daily pinball losses; None where the days are too few.
+        p_value: of a Diebold-Mariano test of the daily pinball losses; None if the days are too few.
     """
 
     before: int
@@ -53,14 +54,14 @@ class Verdict:
     def __str__(self) -> str:
         sure = "" if self.p_value is None else f", p = {self.p_value:.2g}"
         return (
-            f"pinball loss {self.pinball:.5g}, that of v{self.before:03d} {self.pinball_before:.5g} over the same "
+            f"pinball loss {self.pinball:.5g}, v{self.before:03d} has {self.pinball_before:.5g} over the same "
             f"{self.days} validation days{sure}"
         )
 
 
 @dataclass(frozen=True)
 class Retrained:
-    """What came of it: the version, its files, and the comparison (None for the first version of all)."""
+    """The result: the version, its files, and the comparison (None for the first version)."""
 
     version: int
     paths: ModelPaths
@@ -77,15 +78,16 @@ def retrain(
 ) -> Retrained:
     """Train with chosen parameters on the dataset as it is now, compare, store, and put in use.
 
-    The version before forecasts the new validation split, too, from the new data: where the splits moved on with the
-    data, neither of the two was trained on these days. What was trained in just this way already is not trained again.
+    The version in use forecasts the new validation split, too, from the new data. If the splits moved on with the data,
+    neither of the two was trained on these days. A version with the same key is not trained again.
 
     Args:
-        settings: model, dataset, preset, recipe, seed and folders; everything else is not used.
+        settings: model, dataset, preset, recipe, seed and folders; the rest is not used.
         models_dir: folder of the trained models.
-        params: path of a best_params JSON; empty: those of the version in use, or else of the newest complete study.
+        params: path of a best_params JSON; empty: the parameters of the version in use or, without one, of the newest
+            complete study.
         replace: put it in use even if it is worse than the version in use.
-        say: takes one line per step.
+        say: is called with one line per step.
 
     Raises:
         InputError: no parameters are found or they do not fit; the version in use cannot be read.
@@ -95,14 +97,14 @@ def retrain(
     family = get_family(settings.model)
     paths = ModelPaths(models_dir, family.name, dataset.spec.name)
     before = _current(paths)
-    chosen, source = _parameters(family, dataset, settings.runs_dir, params, paths, before)
+    found = _parameters(settings, family, dataset, params, paths, before)
+    for note in found.notes:
+        say(f"note: {note}")
+    chosen, source = found.params, Path(found.source).name
     say(f"parameters of {source}")
     budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
-    key = {
-        "params": dict(chosen), "budget": asdict(budget), "recipe": asdict(recipe), "seed": settings.seed,
-        "data": data_key(dataset),
-    }  # fmt: skip
-    version = next((n for n in paths.versions() if _facts(paths, n)["key"] == key), None)
+    key = {**family_key(family, chosen, budget, recipe, dataset), "seed": settings.seed}
+    version = next((n for n in paths.versions() if same_key(_facts(paths, n)["key"], key)), None)
     if version is None:
         version = max(paths.versions(), default=0) + 1
         forecaster = family.fit(chosen, dataset, budget, seed=settings.seed, recipe=recipe)
@@ -110,7 +112,7 @@ def retrain(
         say(f"v{version:03d}: validation MAE {metrics.mae(own):.5g}, PICP {metrics.picp(own):.1f}")
     else:
         forecaster = _load(paths, version)
-        say(f"v{version:03d} was trained in just this way already")
+        say(f"v{version:03d} was already trained in this way")
     verdict, rival = None, None
     if before is not None and before != version:
         rival = _predict(paths, before, dataset)
@@ -122,7 +124,7 @@ def retrain(
     if verdict is not None and verdict.is_worse and not replace:
         raise StudyError(
             f"{paths.version(version)}: is worse than v{before:03d} ({verdict}), so v{before:03d} stays in use; look "
-            "at both cards, and give --replace to put the new one in use all the same"
+            "at both cards, and give --replace to put the new one in use anyway"
         )
     if version != before:
         write_json(paths.current, {"version": version, "before": before})
@@ -130,7 +132,7 @@ def retrain(
 
 
 def _current(paths: ModelPaths) -> int | None:
-    """Number of the version in use, None where there is none yet."""
+    """Number of the version in use, None if there is none yet."""
     try:
         return int(json.loads(paths.current.read_text(encoding="utf-8"))["version"])
     except FileNotFoundError:
@@ -142,32 +144,22 @@ def _current(paths: ModelPaths) -> int | None:
 
 
 def _parameters(
-    family: Family, dataset: Dataset, runs_dir: Path, file: str, paths: ModelPaths, before: int | None
-) -> tuple[Params, str]:
-    """Hyperparameters and where they come from. The data that they were found on may be older: that is the point."""
-    name = dataset.spec.name
+    settings: Settings, family: Family, dataset: Dataset, file: str, paths: ModelPaths, before: int | None
+) -> FoundParameters:
+    """Of a file, of the version in use, or of a study, whose data may be older than the dataset: that is the point."""
     if not file and before is not None:
-        found = dict(_facts(paths, before)["key"]["params"])
-        family.check_params(found, str(paths.facts(before)))
-        return found, f"v{before:03d}"
-    if file:
-        result = load_result(Path(file).expanduser())
-        if result["model"] != family.name:
-            raise InputError(
-                f"{file}: model is {result['model']!r}, expected {family.name!r}; give a file of that model"
-            )
-        chosen, source = result, Path(file)
-    else:
-        studies = [(load_result(path), path) for path in best_params_files(runs_dir, family.name, name)]
-        complete = [(result, path) for result, path in studies if result["status"] == "complete"]
-        if not complete:
-            raise InputError(
-                f"{runs_dir}: holds no complete study of {family.name} on {name}; make one with `hpo run`, or name a "
-                "best_params JSON with --params"
-            )
-        chosen, source = max(complete, key=lambda pair: (str(pair[0]["optimization_date"]), pair[1].name))
-    family.check_params(chosen["best_params"], str(source))
-    return chosen["best_params"], source.name
+        params = dict(_facts(paths, before)["key"]["params"])
+        family.check_params(params, str(paths.facts(before)))
+        return FoundParameters(params, f"v{before:03d}")
+    lookup = Lookup(family, dataset, settings.budget_name, settings.recipe, same_data=False)
+    found = lookup.from_file(Path(file).expanduser()) if file else lookup.best(settings.runs_dir)
+    if not found.tuned:
+        passed_over = "".join(f" {note}" for note in found.notes[:-1])
+        raise InputError(
+            f"{settings.runs_dir}: holds no usable study of {family.name} on {dataset.spec.name}; make one with "
+            f"`hpo run`, or name a best_params JSON with --params.{passed_over}"
+        )
+    return found
 
 
 def _facts(paths: ModelPaths, version: int) -> dict[str, Any]:
@@ -186,7 +178,7 @@ def _load(paths: ModelPaths, version: int) -> Forecaster:
     except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError) as error:
         raise InputError(
             f"{file}: cannot be read ({error}), perhaps it was written with other versions of the libraries; use the "
-            f"environment that {paths.card(version).name} names, or remove {paths.current} to begin anew"
+            f"environment that {paths.card(version).name} names, or remove {paths.current} to start again"
         ) from None
     return found
 
@@ -198,7 +190,7 @@ def _predict(paths: ModelPaths, version: int, dataset: Dataset) -> QuantileForec
     except KeyError as error:
         raise InputError(
             f"{dataset.path}: lacks {error}, which v{version:03d} was trained with, so the two cannot be compared; add "
-            f"the column, or remove {paths.current} to begin anew"
+            f"the column, or remove {paths.current} to start again"
         ) from None
 
 
@@ -218,7 +210,7 @@ def _store(
     verdict: Verdict | None,
     rival: QuantileForecasts | None,
 ) -> None:
-    """Write the model, its forecasts and its card; the card for programs comes last and makes the version complete."""
+    """Write the model, its forecasts and its card. The card for programs comes last and makes the version complete."""
     with atomic(paths.weights(version)) as temporary:
         temporary.write_bytes(pickle.dumps(forecaster))
     write_predictions(paths.validation(version), forecaster.validation)

@@ -1,4 +1,4 @@
-"""The trainings of a benchmark as they are stored: forecasts of validation and test, and a record of what made them."""
+"""The stored trainings of a benchmark: forecasts of validation and test, and a record of what made them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpo_lib.benchmark.training_key import same_key
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.paths import BenchmarkPaths
@@ -21,10 +22,10 @@ class Training:
     """One stored training.
 
     Attributes:
-        model: family or opponent.
-        params: ``default``, ``best``, ``file``, or ``own`` for an opponent, which tunes itself.
+        model: family or baseline.
+        params: ``default``, ``best``, ``file``, or ``own`` for a baseline, which tunes itself.
         seed: of the training.
-        key: all that decides the outcome: parameters, budget, refit, and the fingerprint and splits of the data.
+        key: all that decides the forecasts, except the seed, see `hpo_lib.benchmark.training_key`.
         validation: forecasts of every validation origin by a model that was not trained on them.
         test: forecasts of every test origin.
         record: the key with provenance, the step whose weights were kept, and seconds.
@@ -40,7 +41,7 @@ class Training:
 
 
 def store_training(paths: BenchmarkPaths, training: Training) -> None:
-    """Write the forecasts, then the record: a training with a record is complete."""
+    """Write the forecasts, then the record: only a complete training has a record."""
     names = training.model, training.params, training.seed
     paths.record(*names).unlink(missing_ok=True)
     write_predictions(paths.forecasts(*names, "validation"), training.validation)
@@ -52,14 +53,14 @@ def store_training(paths: BenchmarkPaths, training: Training) -> None:
 
 
 def is_stored(paths: BenchmarkPaths, model: str, params: str, seed: int, key: Mapping[str, Any]) -> bool:
-    """Whether this very training is there."""
+    """Whether this training is stored."""
     record = _record(paths.record(model, params, seed))
     files = [paths.forecasts(model, params, seed, split) for split in SPLITS]
-    return record is not None and record["key"] == _as_json(key) and all(file.is_file() for file in files)
+    return record is not None and same_key(record["key"], key) and all(file.is_file() for file in files)
 
 
 def stored_twin(paths: BenchmarkPaths, model: str, seed: int, key: Mapping[str, Any]) -> Training | None:
-    """The same training under another label, where there is one: what a study chose may be the defaults."""
+    """The same training under another label, if there is one: a study may have chosen the defaults."""
     for record in map(_record, paths.records(model)):
         if record is not None and record["seed"] == seed and is_stored(paths, model, record["params"], seed, key):
             return _load(paths, record)
@@ -67,22 +68,23 @@ def stored_twin(paths: BenchmarkPaths, model: str, seed: int, key: Mapping[str, 
 
 
 def drop_others(paths: BenchmarkPaths, model: str, params: str, key: Mapping[str, Any]) -> list[Path]:
-    """Remove what was trained for this row with another key, whatever its seed: a row is one configuration.
+    """Remove the trainings of this row with another key, of any seed: a row is one configuration.
 
     Returns:
         The removed records.
     """
-    stale = [file for file in paths.records(model, params) if (_record(file) or {}).get("key") != _as_json(key)]
+    found = {file: _record(file) for file in paths.records(model, params)}
+    stale = [file for file, record in found.items() if record is None or not same_key(record["key"], key)]
     for file in stale:
         file.unlink()
     return stale
 
 
 def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
-    """A folder holds the benchmark of one data: results of different data never come into one table.
+    """Check that a folder holds trainings on these data only: results of different data never come into one table.
 
     Raises:
-        InputError: it holds that of other data or other splits.
+        InputError: it holds trainings on other data or other splits.
     """
     own = data_key(dataset)
     for file in paths.records():
@@ -99,14 +101,14 @@ def load_trainings(paths: BenchmarkPaths, dataset: Dataset) -> dict[tuple[str, s
     """Every complete training, by row (model, params), with ascending seeds.
 
     Raises:
-        InputError: there is none, one is of other data, or its forecasts cannot be read.
+        InputError: there is none, one is on other data, or its forecasts cannot be read.
     """
     check_same_data(paths, dataset)
     rows: dict[tuple[str, str], list[Training]] = {}
     for file in paths.records():
         record = _record(file)
         if record is None:
-            raise InputError(f"{file}: is no complete record; remove it and run the benchmark again")
+            raise InputError(f"{file}: is not a complete record; remove it and run the benchmark again")
         training = _load(paths, record)
         rows.setdefault((training.model, training.params), []).append(training)
     if not rows:
@@ -121,13 +123,9 @@ def _load(paths: BenchmarkPaths, record: Mapping[str, Any]) -> Training:
 
 
 def _record(file: Path) -> dict[str, Any] | None:
-    """A record, or None where it is absent or broken."""
+    """A record, or None if it is absent or broken."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
         return None
     return found if isinstance(found, dict) and {"model", "params", "seed", "key"} <= set(found) else None
-
-
-def _as_json(key: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(key))

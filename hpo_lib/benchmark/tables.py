@@ -1,4 +1,4 @@
-"""The table of a benchmark, computed from stored forecasts alone: nothing is trained, and nothing is chosen, here."""
+"""The tables of a benchmark, from stored forecasts alone: nothing here trains or chooses a model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ COMPARED = ("mae", "pinball", "winkler")
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchmarkRow:
     """One model with one set of parameters: the mean of its seeds' quantiles, and each seed by itself.
 
     Attributes:
-        model: family, opponent or blend.
-        params: ``default``, ``best``, ``file``, ``own`` or, for a blend, those of its members.
+        model: family, baseline or blend.
+        params: ``default``, ``best``, ``file``, ``own``; a blend has the one of its families.
         validation: forecasts of the validation split, mean of the seeds.
         test: forecasts of the test split, mean of the seeds.
         seeds: test forecasts of each seed; empty for a blend.
         seconds: mean training time.
-        note: what a reader should know, for example a blend's weights.
+        note: a remark for the reader, for example a blend's weights.
     """
 
     model: str
@@ -48,19 +48,19 @@ class Row:
     note: str = ""
 
 
-def load_rows(paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: bool = False) -> list[Row]:
-    """The rows of a benchmark: opponents, families, then blends of all families that have the same kind of parameters.
+def load_rows(paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: bool = False) -> list[BenchmarkRow]:
+    """The rows of a benchmark: baselines, families, then blends of all families with the same kind of parameters.
 
-    ``BLEND`` holds the families, ``BLEND_ALL`` the trained opponents as well. Weights are equal, or with
+    ``BLEND`` holds the families, ``BLEND_ALL`` the trained baselines as well. Weights are equal, or with
     ``fit_blend_weights`` those with the lowest validation pinball loss.
 
     Raises:
-        InputError: nothing is stored, or it is of other data.
+        InputError: nothing is stored, or it is on other data.
     """
     rows = [_row(trainings) for trainings in load_trainings(paths, dataset).values()]
     families = [row for row in rows if row.model in family_names()]
-    opponents = [row for row in rows if row.model not in family_names()]
-    trained = [row for row in opponents if not row.model.startswith("NAIVE")]
+    baselines = [row for row in rows if row.model not in family_names()]
+    trained = [row for row in baselines if not row.model.startswith("NAIVE")]
     blends = []
     for params in sorted({row.params for row in families}):
         members = [row for row in families if row.params == params]
@@ -68,12 +68,12 @@ def load_rows(paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: boo
             blends.append(_blended("BLEND", params, members, fit_blend_weights))
         if trained:
             blends.append(_blended("BLEND_ALL", params, [*members, *trained], fit_blend_weights))
-    return [*opponents, *families, *blends]
+    return [*baselines, *families, *blends]
 
 
-def _row(trainings: Sequence[Training]) -> Row:
+def _row(trainings: Sequence[Training]) -> BenchmarkRow:
     first = trainings[0]
-    return Row(
+    return BenchmarkRow(
         first.model,
         first.params,
         validation=blend([training.validation for training in trainings]),
@@ -84,20 +84,22 @@ def _row(trainings: Sequence[Training]) -> Row:
     )
 
 
-def _blended(name: str, params: str, members: Sequence[Row], fit_weights: bool) -> Row:
+def _blended(name: str, params: str, members: Sequence[BenchmarkRow], fit_weights: bool) -> BenchmarkRow:
     validation = [row.validation for row in members]
     weights = fitted_weights(validation) if fit_weights else np.full(len(members), 1 / len(members))
     shares = ", ".join(f"{row.model} {weight:.2f}" for row, weight in zip(members, weights, strict=True))
     test = blend([row.test for row in members], weights)
-    return Row(name, params, blend(validation, weights), test, note=shares)
+    return BenchmarkRow(name, params, blend(validation, weights), test, note=shares)
 
 
-def benchmark_table(rows: Sequence[Row], dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+def benchmark_table(
+    rows: Sequence[BenchmarkRow], dataset: Dataset, calibrations: Sequence[Calibration]
+) -> pd.DataFrame:
     """One row per model, parameters and calibration, over every daily origin of the test split.
 
     Scores are those of the mean of the seeds' quantiles, with 95 % bootstrap intervals of MAE, PICP and Winkler score
     (``mae_low``, ``mae_high`` and so on); ``seed_mae`` and ``seed_mae_sd`` are mean and standard deviation over single
-    seeds. Columns ``val_`` are raw validation scores, by which all choices were made.
+    seeds. Columns ``val_`` are raw validation scores, on which all choices are based.
     """
     table = []
     for row in rows:
@@ -126,7 +128,7 @@ def benchmark_table(rows: Sequence[Row], dataset: Dataset, calibrations: Sequenc
     return pd.DataFrame(table)
 
 
-def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
+def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     """Diebold-Mariano tests of every two rows, raw forecasts, over the test days.
 
     One row per pair and loss: relative difference of the losses in percent (below 0: the first is better), statistic
@@ -152,19 +154,21 @@ def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(table, columns=columns)
 
 
-def coverage_table(rows: Sequence[Row], dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+def coverage_table(rows: Sequence[BenchmarkRow], dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
     """Conditional coverage of every row and calibration, see `conditional_coverage`."""
     terciles = demand_terciles(dataset.target.to_numpy()[dataset.positions.train])
     return _of_each(rows, dataset, calibrations, lambda f: conditional_coverage(f, terciles, dataset.spec.timezone))
 
 
-def reliability_table(rows: Sequence[Row], dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+def reliability_table(
+    rows: Sequence[BenchmarkRow], dataset: Dataset, calibrations: Sequence[Calibration]
+) -> pd.DataFrame:
     """How often actuals lie at or below each level, for every row and calibration."""
     return _of_each(rows, dataset, calibrations, reliability)
 
 
 def _of_each(
-    rows: Sequence[Row],
+    rows: Sequence[BenchmarkRow],
     dataset: Dataset,
     calibrations: Sequence[Calibration],
     make: Callable[[QuantileForecasts], pd.DataFrame],
@@ -183,10 +187,10 @@ def make_tables(
 ) -> dict[str, pd.DataFrame]:
     """``table``, ``comparisons``, ``coverage`` and ``reliability`` of a benchmark, from its stored forecasts.
 
-    Raw forecasts are always in them, the calibrated ones beside them.
+    They always hold raw forecasts, and calibrated ones beside them.
 
     Raises:
-        InputError: nothing is stored, or it is of other data.
+        InputError: nothing is stored, or it is on other data.
     """
     calibrations = [Calibration("none")] + ([calibration] if calibration.mode != "none" else [])
     rows = load_rows(paths, dataset, fit_blend_weights=fit_blend_weights)
@@ -198,22 +202,15 @@ def make_tables(
     }
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
+def main_columns(table: pd.DataFrame) -> pd.DataFrame:
     """The columns of a benchmark's table that fit on a page."""
     columns = ["model", "params", "calibration", "seeds", "mae", "mae_low", "mae_high", "picp", "winkler", "pinball"]
     return table[[*columns, "val_mae", "val_picp", "seconds"]].set_index(columns[:3])
 
 
 def write_tables(paths: BenchmarkPaths, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
-    """Write each table as CSV.
-
-    Returns:
-        The files.
-    """
-    files = []
+    """Write each table as CSV; returns the files."""
     for name, table in tables.items():
-        file = paths.table(name)
-        with atomic(file) as temporary:
+        with atomic(paths.table(name)) as temporary:
             table.to_csv(temporary, index=False)
-        files.append(file)
-    return files
+    return [paths.table(name) for name in tables]

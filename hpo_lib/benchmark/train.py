@@ -1,28 +1,32 @@
-"""The benchmark: final trainings of families and opponents, each stored, so that every table follows from the files.
+"""The benchmark: final trainings of families and baselines. All are stored, and every table is made from the files.
 
-Training (here) and tables (`benchmark_table`) are separate steps. A training whose files are there and were made with
-the same parameters, budget and data is not done again, so an interrupted benchmark goes on where it was.
+Training (here) and tables (`hpo_lib.benchmark.tables`) are separate steps. A stored training with the same key is not
+done again, so an interrupted benchmark continues where it was.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hpo_lib.baselines import chronos2, get_opponent, opponent_names
-from hpo_lib.benchmark.chosen_params import FoundParameters, best_parameters, default_parameters, parameters_from_file
+import numpy as np
+import pandas as pd
+
+from hpo_lib.baselines import baseline_names, chronos2, get_baseline
+from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.store import Training, check_same_data, drop_others, is_stored, store_training, stored_twin
+from hpo_lib.benchmark.training_key import code_versions, family_key
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families import family_names, get_family
-from hpo_lib.families.contract import RECIPES, Family, Params
+from hpo_lib.families.contract import RECIPES, Family, Forecaster, Params
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
+from hpo_lib.scoring.evaluation import NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 
@@ -38,15 +42,15 @@ class Plan:
 
     Attributes:
         dataset: the loaded dataset, with a test split.
-        models: families; the opponents are always there beside them.
+        models: families; the baselines are always trained too.
         params: ``best``, ``default``, ``both`` side by side, or the path of a best_params JSON.
         preset: name of the families' budget.
         recipe: name of the families' recipe, how windows are made.
         seeds: trainings per row, with the seeds 42, 43 and so on.
-        refit: train once more on training and validation split together, with what validation chose.
-        runs_dir: where the studies' records lie.
-        out: where forecasts and tables are written.
-        chronos2: folder of a pretrained Chronos-2, which then is one more opponent.
+        refit: train again on training and validation split together, with the steps that validation chose.
+        runs_dir: folder of the studies' records.
+        out: folder for forecasts and tables.
+        chronos2: folder of a pretrained Chronos-2, which is then one more baseline.
     """
 
     dataset: Dataset
@@ -70,7 +74,7 @@ class Plan:
             options = f"{choices(self.params, PARAMS_CHOICES)}, or the path of a best_params .json"
             raise InputError(f"params is {self.params!r}; {options}")
         if self.params.endswith(".json") and len(self.models) != 1:
-            raise InputError(f"params names one file for {len(self.models)} models; give the one model that it is of")
+            raise InputError(f"params names one file for {len(self.models)} models; give the one model of the file")
         if not len(self.dataset.test_origins):
             raise InputError(
                 f"{self.dataset.path}: there is no whole day after the validation split, expected a test split to "
@@ -79,12 +83,12 @@ class Plan:
 
     @property
     def is_test(self) -> bool:
-        """Whether it is only to show that everything works: the opponents are quick then, too."""
+        """Whether it only shows that everything works: the baselines are quick then, too."""
         return self.preset == "test"
 
     @property
     def paths(self) -> BenchmarkPaths:
-        """Where this benchmark keeps its files."""
+        """Names of this benchmark's files."""
         setting = f"{self.preset}-{self.recipe}" + ("-refit" if self.refit else "")
         return BenchmarkPaths(self.out, self.dataset.spec.name, setting)
 
@@ -104,7 +108,7 @@ def make_plan(
     out: str = "",
     chronos2: str = "",
 ) -> Plan:
-    """A plan from what a user gives: names and folders as text, empty for the default.
+    """A plan from a user's words: names and folders as text, empty for the default.
 
     Raises:
         InputError: an unknown name, a wrong value, or data that is wrong or has no test split.
@@ -126,19 +130,15 @@ def make_plan(
     )
 
 
-Outcome = tuple[QuantileForecasts, QuantileForecasts, int]
-"""Validation forecasts, test forecasts, and the step whose weights were kept."""
-
-
 @dataclass(frozen=True)
 class _Task:
-    """One training to be done: its row (model, params), its seed, what decides its outcome, and how it is done."""
+    """One training to be done: its row (model, params), its seed, its key, and the call that does it."""
 
     model: str
     params: str
     seed: int
     key: dict[str, Any]
-    train: Callable[[], Outcome]
+    train: Callable[[], Forecaster]
 
 
 def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
@@ -146,17 +146,17 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
 
     Args:
         plan: what to train.
-        say: takes one line per training, and each note at once.
+        say: is called with one line per training, and at once with each note.
 
     Returns:
         Notes for the user: files of parameters that were passed over, what an old one lacks, trainings removed.
 
     Raises:
-        InputError: a file of parameters does not fit, or the folder holds a benchmark of other data.
+        InputError: a file of parameters does not fit, or the folder holds a benchmark on other data.
     """
     check_same_data(plan.paths, plan.dataset)
     notes: list[str] = []
-    tasks = [*_opponents(plan), *_families(plan, notes)]
+    tasks = [*_baselines(plan), *_families(plan, notes)]
     for note in notes:
         say(f"note: {note}")
     origin = {"provenance": {**code_provenance(), "data": data_provenance(plan.dataset), "preset": plan.preset}}
@@ -167,7 +167,7 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
             say(f"{where}: stored")
             continue
         for file in drop_others(plan.paths, task.model, task.params, task.key):
-            notes.append(f"{file.name} was made with other parameters or another budget and was removed.")
+            notes.append(f"{file.name} was made with other parameters, budget or code and was removed.")
             say(f"note: {notes[-1]}")
         twin = stored_twin(plan.paths, task.model, task.seed, task.key)
         if twin is not None:
@@ -175,8 +175,9 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
             say(f"{where}: the same training as {twin.params}")
             continue
         begun = time.monotonic()
-        validation, test, best_step = task.train()
-        record = {"best_step": best_step, "seconds": time.monotonic() - begun, **origin}
+        fitted = task.train()
+        validation, test = fitted.validation, fitted.predict(plan.dataset.frame, plan.dataset.test_origins)
+        record = {"best_step": fitted.best_step, "seconds": time.monotonic() - begun, **origin}
         store_training(plan.paths, Training(*names, task.key, validation, test, record))
         scores = f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
         say(f"{where}: {scores}, {record['seconds']:.0f} s")
@@ -187,74 +188,67 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
     recipe = RECIPES[plan.recipe]
     for model in plan.models:
         family = get_family(model)
-        budget = family.budgets[plan.preset]
         for label, found in _rows(plan, family, notes):
-            key = {
-                "params": dict(found.params),
-                "budget": asdict(budget),
-                "recipe": asdict(recipe),
-                "refit": plan.refit,
-            }
+            key = family_key(family, found.params, family.budgets[plan.preset], recipe, plan.dataset)
             for seed in _seeds(plan):
-                train = partial(_family, plan, family, found.params, seed)
-                yield _Task(model, label, seed, {**key, "data": data_key(plan.dataset)}, train)
+                train = partial(_trained, plan, family, found.params, seed)
+                yield _Task(model, label, seed, {**key, "refit": plan.refit}, train)
 
 
-def _family(plan: Plan, family: Family, params: Params, seed: int) -> Outcome:
+def _trained(plan: Plan, family: Family, params: Params, seed: int) -> Forecaster:
     dataset, budget, recipe = plan.dataset, family.budgets[plan.preset], RECIPES[plan.recipe]
     fitted = family.fit(params, dataset, budget, seed=seed, recipe=recipe)
-    steps, final = fitted.best_step, fitted
-    if plan.refit:
-        final = family.refit(params, dataset, budget, steps=steps, seed=seed, recipe=recipe)
-    return fitted.validation, final.predict(dataset.frame, dataset.test_origins), steps
+    if not plan.refit:
+        return fitted
+    refitted = family.refit(params, dataset, budget, steps=fitted.best_step, seed=seed, recipe=recipe)
+    refitted.validation = fitted.validation
+    return refitted
 
 
 def _rows(plan: Plan, family: Family, notes: list[str]) -> Iterator[tuple[str, FoundParameters]]:
     """(label, parameters) of each row of a family: ``default``, ``best`` or ``file``."""
+    lookup = Lookup(family, plan.dataset, plan.preset, plan.recipe)
     if plan.params.endswith(".json"):
-        found = parameters_from_file(
-            family, plan.dataset, Path(plan.params).expanduser(), preset=plan.preset, recipe=plan.recipe
-        )
+        found = lookup.from_file(Path(plan.params).expanduser())
         notes += found.notes
         yield "file", found
         return
     if plan.params in ("default", "both"):
-        yield "default", default_parameters(family)
+        yield "default", lookup.defaults
     if plan.params in ("best", "both"):
-        found = best_parameters(family, plan.dataset, plan.runs_dir, preset=plan.preset, recipe=plan.recipe)
+        found = lookup.best(plan.runs_dir)
         notes += found.notes
         if found.tuned or plan.params == "best":
             yield ("best" if found.tuned else "default"), found
 
 
-def _opponents(plan: Plan) -> Iterator[_Task]:
+def _baselines(plan: Plan) -> Iterator[_Task]:
     dataset, data = plan.dataset, data_key(plan.dataset)
     for lag in SEASONAL_LAGS:
-        key = {"refit": False, "data": data}
-        yield _Task(f"NAIVE_{lag}H", "own", FIRST_SEED, key, partial(_naive, dataset, lag))
-    for name in opponent_names():
-        opponent = get_opponent(name)
-        for seed in _seeds(plan) if opponent.seeded else _seeds(plan)[:1]:
-            key = {"settings": dict(opponent.settings), "refit": plan.refit, "quick": plan.is_test, "data": data}
-            yield _Task(name, "own", seed, key, partial(_opponent, plan, name, seed))
+        key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION)}
+        yield _Task(f"NAIVE_{lag}H", "own", FIRST_SEED, key, partial(_SeasonalNaive, dataset, lag))
+    for name in baseline_names():
+        baseline = get_baseline(name)
+        key = {"settings": dict(baseline.settings), "refit": plan.refit, "quick": plan.is_test, "data": data}
+        key["versions"] = code_versions(baseline.version)
+        for seed in _seeds(plan) if baseline.seeded else _seeds(plan)[:1]:
+            train = partial(baseline.fit, dataset, seed=seed, refit=plan.refit, quick=plan.is_test)
+            yield _Task(name, "own", seed, key, train)
     if plan.chronos2 is not None:
         key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
-        yield _Task(chronos2.NAME, "own", FIRST_SEED, key, partial(_pretrained, dataset, plan.chronos2))
+        key["versions"] = code_versions(chronos2.VERSION, windows=True)
+        yield _Task(chronos2.NAME, "own", FIRST_SEED, key, partial(chronos2.zero_shot, dataset, plan.chronos2))
 
 
-def _naive(dataset: Dataset, lag: int) -> Outcome:
-    validation = seasonal_naive(dataset, dataset.validation_origins, lag)
-    return validation, seasonal_naive(dataset, dataset.test_origins, lag), 0
+class _SeasonalNaive(Forecaster):
+    best_step = 0
 
+    def __init__(self, dataset: Dataset, lag: int) -> None:
+        self.dataset, self.lag = dataset, lag
+        self.validation = self.predict(dataset.frame, dataset.validation_origins)
 
-def _opponent(plan: Plan, name: str, seed: int) -> Outcome:
-    fitted = get_opponent(name).fit(plan.dataset, seed=seed, refit=plan.refit, quick=plan.is_test)
-    return fitted.validation, fitted.predict(plan.dataset.frame, plan.dataset.test_origins), fitted.best_step
-
-
-def _pretrained(dataset: Dataset, folder: Path) -> Outcome:
-    model = chronos2.zero_shot(dataset, folder)
-    return model.validation, model.predict(dataset.frame, dataset.test_origins), model.best_step
+    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        return seasonal_naive(self.dataset, origins, self.lag)
 
 
 def _seeds(plan: Plan) -> range:

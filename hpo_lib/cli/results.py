@@ -46,10 +46,10 @@ def add_to(add: options.Add) -> None:
     option("--models", "--model", nargs="+", default=(), metavar="MODEL", help="families (default: all)")
     option("--params", default="both", help="best (of the studies), default, both side by side, or a best_params JSON")
     option("--seeds", type=int, default=3, help="trainings per row, whose quantiles are averaged (default: 3)")
-    option("--refit", action="store_true", help="train once more on training and validation split together")
+    option("--refit", action="store_true", help="train again on training and validation split together")
     option(
         "--calibration", default="rolling",
-        help="none, split, rolling or levels, beside raw forecasts (default: rolling)",
+        help="none, split or rolling, beside raw forecasts (default: rolling)",
     )  # fmt: skip
     option("--calibration-days", type=int, default=0, help="window of the rolling mode (default: 28)")
     option("--per-hour", action="store_true", help="calibrate each hour ahead by itself")
@@ -120,7 +120,7 @@ def _figures(arguments: argparse.Namespace) -> int:
 
 
 def _benchmark(arguments: argparse.Namespace) -> int:
-    from hpo_lib.benchmark.tables import make_tables, shown, write_tables
+    from hpo_lib.benchmark.tables import main_columns, make_tables, write_tables
     from hpo_lib.benchmark.train import make_plan, run_benchmark
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
     from hpo_lib.views.study_tables import banner
@@ -141,7 +141,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     tables = make_tables(plan.paths, plan.dataset, calibration, fit_blend_weights=arguments.blend == "weighted")
     days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
     print(f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, {plan.paths.setting}")
-    print(shown(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
+    print(main_columns(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
     _print_all(write_tables(plan.paths, tables), "wrote ")
     return 0
 

@@ -18,6 +18,9 @@ from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 
+VERSION = 1
+"""Part of a stored training's key, since a fingerprint is of the unfilled file. Raise it when filling changes."""
+
 _HOURLY = ("hour", "hour_sin", "hour_cos")
 _DAILY = ("day_of_week", "month", "season")
 

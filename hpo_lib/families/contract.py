@@ -1,6 +1,6 @@
 """What a model family promises, and the registry of families.
 
-A family is one file in this folder that defines a subclass of `Family` and registers one instance with `register`.
+A family is one file in this folder. It defines a subclass of `Family` and registers one instance with `register`.
 """
 
 import importlib
@@ -29,8 +29,8 @@ class Budget:
         steps: optimiser steps; the learning-rate schedule spans them.
         batch_size: windows per step.
         checks: how often, evenly over the steps, the validation origins are scored; the best check's weights are kept.
-        max_work: bound on steps times millions of weights, or None. A larger model gets fewer steps, so that no trial
-            takes a hundred times as long as another; unlike a limit in seconds it is the same on every machine.
+        max_work: limit on steps times millions of weights, or None. A larger model gets fewer steps, so that no trial
+            takes a hundred times as long as another. Unlike a limit in seconds it is the same on every machine.
         precision: Lightning's name of the number format used in training.
     """
 
@@ -51,17 +51,19 @@ class Recipe:
     """How windows are made and drawn; the same for every family, and not searched.
 
     Attributes:
-        level_hours: each window is normalised by the mean of the target over this many hours up to its origin; 0: not.
+        level_hours: each window is normalised by the mean of the target over this many hours up to its origin; 0: no
+            normalisation.
         near_hours: models learn from windows that start within this many hours of the hour of the daily forecasts;
             12: from all.
-        repeated_history: models also get what follows from the rest: lags and rolling means of the target as past
-            covariates and, where they have no future input, the calendar of the hours before the forecast day, and what
-            holds for a whole day once an hour instead of once.
-        season_years: month and season are shown to models only where the training split covers this many years. From
-            fewer a model cannot tell the season from whatever else changed.
+        repeated_history: models also get inputs that repeat others: lags and rolling means of the target as past
+            covariates and, in models without a future input, the calendar of the hours before the forecast day, and
+            facts about a whole day in every hour instead of once.
+        season_years: models see month and season only if the training split covers this many years. With fewer, a
+            model cannot tell the season from other changes.
         same_hours: models with a future input get, beside each hour that is forecast, the target at the same hour of
-            the last day, of a week before, and on average over the week: all from their history, but in line with it.
-        linear_part: models forecast the departure from what a linear model expects, see `hpo_lib.families.linear_part`.
+            the last day, of a week before, and on average over the week. All of it is in their history anyway.
+        linear_part: models forecast the residual of the linear baseline, see `hpo_lib.families.linear_baseline`. The
+            field keeps its first name because stored records hold it.
     """
 
     level_hours: int
@@ -80,16 +82,16 @@ RECIPES: Mapping[str, Recipe] = {
         level_hours=0, near_hours=12, repeated_history=True, season_years=0, same_hours=False, linear_part=False
     ),
 }
-"""``plain`` is the seed document's setting."""
+"""``plain`` is the setting of the original HPO plan."""
 
 STANDARD = RECIPES["standard"]
 
 OnCheck = Callable[[int, QuantileForecasts], None]
-"""Called after each check with the step and the validation forecasts; may raise to end the training."""
+"""Is called after each check with the step and the validation forecasts; may raise to end the training."""
 
 
 class Forecaster(ABC):
-    """A trained model of some family. It can be pickled, and does not carry the data that it was trained on."""
+    """A trained model of a family. It can be pickled, and does not hold the data that it was trained on."""
 
     best_step: int
     """The step whose weights were kept."""
@@ -101,7 +103,7 @@ class Forecaster(ABC):
         """Quantile forecasts [N, H, Q] in the target's unit, without quantile crossing.
 
         Reads the target and past covariates up to each origin and the future-known columns through the horizon,
-        nothing else. A window's forecast does not depend on the other origins asked for.
+        nothing else. A window's forecast does not depend on the other origins in the call.
 
         Args:
             frame: hourly frame with the columns that the model was trained on.
@@ -113,10 +115,12 @@ class Family(ABC):
     """A model family: search space, untuned defaults, budgets, and training."""
 
     name: ClassVar[str]
+    version: ClassVar[int]
+    """Part of a stored training's key. Raise it when the same call gives other forecasts than before."""
     title: ClassVar[str]
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]
-    """Untuned parameters, as the family's own library has them where the search space allows; trial 0 of a study."""
+    """Untuned parameters: the defaults of the family's library where the search space allows. Trial 0 of a study."""
     budgets: ClassVar[Mapping[str, Budget]]
     """Preset name -> budget."""
 
@@ -160,7 +164,7 @@ _FAMILIES: dict[str, Family] = {}
 
 
 def register(family: Family) -> Family:
-    """Add a family to the registry; a name that is taken is an error."""
+    """Add a family to the registry. A name that is taken is an error."""
     if family.name in _FAMILIES:
         raise ValueError(f"two families are named {family.name}")
     _FAMILIES[family.name] = family
@@ -168,12 +172,12 @@ def register(family: Family) -> Family:
 
 
 def family_names() -> tuple[str, ...]:
-    """Names of all families, from the files in this folder, without importing any of their libraries."""
+    """Names of all families, read from the files in this folder: no family's library is imported."""
     return tuple(sorted(file.stem.upper() for file in Path(__file__).parent.glob("*_q.py")))
 
 
 def get_family(name: str) -> Family:
-    """The family of that name; its libraries are imported now and not before.
+    """The family of that name. Its libraries are imported now and not before.
 
     Raises:
         InputError: no such family; the message names the nearest one.

@@ -1,6 +1,6 @@
-"""Training and prediction shared by the families that darts can hold (its own models and wrapped neuralforecast ones).
+"""Training and prediction shared by the families with a darts model (its own or a wrapped neuralforecast model).
 
-A family states its darts model; this module trains it with Lightning on gathered windows, scores every validation
+A family names its darts model. This module trains it with Lightning on gathered windows, scores every validation
 origin at each check, keeps the best weights by validation pinball loss, and predicts quantiles directly.
 """
 
@@ -8,8 +8,9 @@ import copy
 import gc
 import math
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,7 +26,7 @@ from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
-from hpo_lib.families.linear_part import covers_seasons
+from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.quiet import quiet_libraries
 from hpo_lib.families.scaling import Scaling, learnt_origins
 from hpo_lib.families.windows import TrainingWindows, WindowSource, collated
@@ -34,14 +35,14 @@ from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, Quanti
 
 PREDICT_BATCH = 64
 """Windows per prediction pass. Every pass is padded to it: the last bits of a matrix product depend on its shape, so
-that only equal shapes make a window's forecast independent of how many others are asked for."""
+only equal shapes make a window's forecast independent of the number of others."""
 
 
 class DartsFamily(Family):
     """A family whose model is a `darts` torch model."""
 
     calendar_as_past: ClassVar[bool]
-    """True where the model has no future input of its own, see `WindowSource`."""
+    """Whether the model has no future input of its own, see `WindowSource`."""
 
     @abstractmethod
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
@@ -58,7 +59,7 @@ class DartsFamily(Family):
         on_check: OnCheck | None = None,
     ) -> "DartsForecaster":
         scaling = Scaling.fit(dataset, recipe)
-        keeper = _BestWeights(self, dataset, scaling, recipe, budget, on_check)
+        keeper = _BestWeights(partial(self._forecaster, dataset, scaling, recipe), dataset, budget, on_check)
         module = self._train(params, dataset, scaling, budget, recipe, seed, keeper)
         return keeper.best_forecaster(module)
 
@@ -66,13 +67,18 @@ class DartsFamily(Family):
         self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
     ) -> "DartsForecaster":
         whole = dataset.trained_through_validation()
-        # The columns that validation has judged, also where only both splits together cover the years for a season.
+        # The columns that validation judged, even if only both splits together cover the years for a season.
         scaling = Scaling.fit(whole, recipe, seasons=covers_seasons(dataset, recipe.season_years))
         module = self._train(params, whole, scaling, budget, recipe, seed, _StopAt(steps))
         module.eval()
-        forecaster = DartsForecaster(module, whole, scaling, recipe, calendar_as_past=self.calendar_as_past)
+        forecaster = self._forecaster(whole, scaling, recipe, module)
         forecaster.best_step = steps
         return forecaster
+
+    def _forecaster(
+        self, dataset: Dataset, scaling: Scaling, recipe: Recipe, module: PLForecastingModule
+    ) -> "DartsForecaster":
+        return DartsForecaster(module, dataset, scaling, recipe, calendar_as_past=self.calendar_as_past)
 
     def _train(
         self,
@@ -86,13 +92,13 @@ class DartsFamily(Family):
     ) -> PLForecastingModule:
         """Train until the callback ends it."""
         self.check_params(params)
-        gc.collect()  # trainer, module and callbacks of the trial before refer to each other, a gigabyte at worst
+        gc.collect()  # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # several workers may share the GPU
         source = WindowSource.build(dataset, dataset.frame, scaling, recipe, calendar_as_past=self.calendar_as_past)
         origins = learnt_origins(dataset, recipe)
         if scaling.linear is not None:
-            source = source.departing_from(scaling.linear.predict_training(dataset, origins), origins)
+            source = source.with_linear_forecast(scaling.linear.predict_out_of_fold(dataset, origins), origins)
         learning_rate = float(params["lr"])
         with quiet_libraries():
             model = self.create_model(
@@ -113,7 +119,7 @@ class DartsFamily(Family):
                     "lr_scheduler_cls": _OneCycle,
                     "lr_scheduler_kwargs": {"max_lr": learning_rate, "budget": budget, "interval": "step"},
                     "pl_trainer_kwargs": {
-                        "max_steps": budget.steps,  # the callback ends it before where the work is bounded
+                        "max_steps": budget.steps,  # the callback ends it earlier if the work is limited
                         "precision": budget.precision,
                         "accelerator": "auto",
                         "devices": 1,
@@ -134,7 +140,7 @@ class DartsFamily(Family):
 
 
 class DartsForecaster(Forecaster):
-    """A trained darts module together with the scaling and the columns it was trained with."""
+    """A trained darts module with its scaling and the columns it was trained on."""
 
     def __init__(
         self,
@@ -152,11 +158,11 @@ class DartsForecaster(Forecaster):
         self.calendar_as_past = calendar_as_past
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickled without the data that it was trained on: it is given data when it predicts."""
+        """Leaves out the training data: `predict` gets its own."""
         return {**self.__dict__, "dataset": replace(self.dataset, frame=self.dataset.frame.iloc[:0])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A model that was pickled before an option came into the recipe would fail in the middle of a forecast."""
+        """Refuses a model that was pickled before the recipe got an option: it would fail during a forecast."""
         if missing := {field.name for field in fields(Recipe)} - set(vars(state["recipe"])):
             raise AttributeError(f"its recipe lacks {', '.join(sorted(missing))}")
         self.__dict__.update(state)
@@ -168,7 +174,7 @@ class DartsForecaster(Forecaster):
         )
         if self.scaling.linear is None:
             return source
-        return source.departing_from(self.scaling.linear.predict(self.dataset, frame, origins), origins)
+        return source.with_linear_forecast(self.scaling.linear.predict(self.dataset, frame, origins), origins)
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
         return self._predict(self.source(frame, origins), frame, origins)
@@ -200,26 +206,17 @@ class _BestWeights(pl.Callback):
 
     def __init__(
         self,
-        family: DartsFamily,
+        forecaster: Callable[[PLForecastingModule], DartsForecaster],
         dataset: Dataset,
-        scaling: Scaling,
-        recipe: Recipe,
         budget: Budget,
         on_check: OnCheck | None,
     ) -> None:
-        self.family, self.dataset, self.scaling, self.recipe = family, dataset, scaling, recipe
-        self.on_check = on_check
+        self.forecaster, self.dataset, self.budget, self.on_check = forecaster, dataset, budget, on_check
         self.origins = dataset.validation_origins
-        self.budget = budget
         self.steps = budget.steps
         self.lowest = math.inf
         self.best: tuple[int, QuantileForecasts, dict[str, torch.Tensor]] | None = None
         self.source: WindowSource | None = None
-
-    def forecaster(self, module: PLForecastingModule) -> DartsForecaster:
-        return DartsForecaster(
-            module, self.dataset, self.scaling, self.recipe, calendar_as_past=self.family.calendar_as_past
-        )
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.steps = self.budget.steps_for(_n_weights(module.parameters()))
@@ -234,10 +231,11 @@ class _BestWeights(pl.Callback):
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
         assert isinstance(module, PLForecastingModule)
+        forecaster, frame = self.forecaster(module), self.dataset.frame
         if self.source is None:
-            self.source = self.forecaster(module).source(self.dataset.frame, self.origins).to(module.device)
+            self.source = forecaster.source(frame, self.origins).to(module.device)
         try:
-            forecasts = self.forecaster(module)._predict(self.source, self.dataset.frame, self.origins)
+            forecasts = forecaster._predict(self.source, frame, self.origins)
         except NonFiniteForecast as error:
             raise NonFiniteForecast(f"{error} after {step} training steps") from None
         loss = metrics.pinball(forecasts)
@@ -270,7 +268,7 @@ class _StopAt(pl.Callback):
 
 
 class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):
-    """One cycle over the steps that the budget grants a model of this size (Smith and Topin, 2018)."""
+    """One cycle over the steps that the budget allows a model of this size (Smith and Topin, 2018)."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, max_lr: float, budget: Budget) -> None:
         n_weights = _n_weights(weight for group in optimizer.param_groups for weight in group["params"])

@@ -1,6 +1,6 @@
-"""What only one family can show: the stacks of N-HiTS, the weights of the TFT, the periods of TimesNet.
+"""Insights that exist for one family only: the stacks of N-HiTS, the weights of the TFT, the periods of TimesNet.
 
-A trained network is watched while it forecasts; nothing here changes a forecast.
+Hooks read a trained network while it forecasts. Nothing here changes a forecast.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,21 +20,21 @@ from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_co
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 LEVEL_NAME = "level of the last {hours} h"
-"""How the covariate that the recipe adds is called in figures."""
+"""Name in figures of the covariate that the recipe adds."""
 
 
 @dataclass(frozen=True)
 class StackForecasts:
-    """A forecast of N-HiTS as the sum of what its stacks add, S of them, in the target's unit.
+    """A forecast of N-HiTS as the sum of what its S stacks add, in the target's unit.
 
     Attributes:
-        forecasts: what the whole network forecasts.
-        base: [N, H] where every forecast starts: what the linear part expects; without one the level that the window
+        forecasts: of the whole network.
+        base: [N, H] where every forecast starts: the linear baseline's forecast; without one the level that the window
             was normalised by, or the mean of training.
-        base_name: what that is.
-        stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted along
-            Q, is the forecast.
-        hours: for how many hours each stack forecasts one value; those between are interpolated.
+        base_name: which of these it is.
+        stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted along Q, is the
+            forecast.
+        hours: each stack forecasts one value in so many hours; those between are interpolated.
     """
 
     forecasts: QuantileForecasts
@@ -46,15 +46,15 @@ class StackForecasts:
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """What a TFT looks at. Letters: V history variables, F future-known variables.
+    """Variable selection and attention of a TFT. Letters: V history variables, F future-known variables.
 
     Attributes:
         history_names: names of the V variables.
         history: [N, L, V] weights of the variables in each hour of history; they sum to 1 along V.
         future_names: names of the F variables.
         future: [N, H, F] weights of the variables in each hour ahead; they sum to 1 along F.
-        attention: [N, H, L + H] how much each hour ahead draws on each hour of history and on the hours ahead before
-            it, the mean over the heads; sums to 1 along the last axis.
+        attention: [N, H, L + H] weight in each hour ahead of each hour of history and of the earlier hours ahead, mean
+            over the heads; sums to 1 along the last axis.
     """
 
     history_names: tuple[str, ...]
@@ -66,7 +66,7 @@ class FusionWeights:
 
 @dataclass(frozen=True)
 class Periods:
-    """The periods that a TimesNet of B blocks folds its K images by, over windows of T = L + H hours.
+    """The periods by which a TimesNet of B blocks folds its K images, over windows of T = L + H hours.
 
     Attributes:
         hours: [B, K] periods in hours, the strongest in training first.
@@ -82,12 +82,7 @@ class Periods:
 
 
 def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> StackForecasts:
-    """Forecasts of a trained N-HiTS, stack by stack.
-
-    Args:
-        forecaster: what ``NHITS_Q`` returned.
-        frame: as for `Forecaster.predict`.
-        origins: [N] positions in the frame.
+    """Forecasts of a trained ``NHITS_Q``, stack by stack; arguments as for `Forecaster.predict`.
 
     Raises:
         TypeError: the forecaster is of another family.
@@ -116,17 +111,12 @@ def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.nda
 
 def _base_name(scaling: Scaling) -> str:
     if scaling.linear is not None:
-        return "linear part"
+        return "linear baseline"
     return "mean of training" if scaling.level is None else f"mean of the last {scaling.level.hours} h"
 
 
 def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> FusionWeights:
-    """Variable selection and attention of a trained TFT.
-
-    Args:
-        forecaster: what ``TFT_Q`` returned.
-        frame: as for `Forecaster.predict`.
-        origins: [N] positions in the frame.
+    """Variable selection and attention of a trained ``TFT_Q``; arguments as for `Forecaster.predict`.
 
     Raises:
         TypeError: the forecaster is of another family.
@@ -141,22 +131,17 @@ def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndar
     _, (history, future, attention) = _watch(trained, frame, origins, layers, lambda _, output: output[1].mean(dim=2))
     calendar = future_columns(dataset, trained.scaling)
     added = (*(SAME_HOURS if trained.recipe.same_hours else ()), *((LINEAR,) if trained.recipe.linear_part else ()))
-    repeated = [f"target as {name}" for name in added]  # along the history they hold the target itself
+    repeated = [f"target as {name}" for name in added]  # they hold the target itself along the history
     return FusionWeights((*past, *calendar, *repeated), history, (*calendar, *added), future, attention)
 
 
 def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> Periods:
-    """The dominant periods of a trained TimesNet.
-
-    Args:
-        forecaster: what ``TIMESNET_Q`` returned.
-        frame: as for `Forecaster.predict`.
-        origins: [N] positions in the frame.
+    """The dominant periods of a trained ``TIMESNET_Q``; arguments as for `Forecaster.predict`.
 
     Raises:
         TypeError: the forecaster is of another family.
     """
-    from hpo_lib.families.timesnet_layers import StablePeriodBlock  # with neuralforecast, seconds that others save
+    from hpo_lib.families.timesnet_layers import StablePeriodBlock  # neuralforecast takes seconds to import
 
     trained = _darts(forecaster, "", "TIMESNET_Q")
     blocks = [layer for layer in trained.module.modules() if isinstance(layer, StablePeriodBlock)]
@@ -186,7 +171,7 @@ def _watch(
     layers: Sequence[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
 ) -> tuple[QuantileForecasts, list[np.ndarray]]:
-    """Forecast, and what ``read`` made of the inputs and outputs of each layer, one row per origin."""
+    """The forecasts, and the result of ``read`` on inputs and output of each layer, one row per origin."""
     seen: list[list[np.ndarray]] = [[] for _ in layers]
 
     def hook(rows: list[np.ndarray]) -> Callable[..., None]:
@@ -202,7 +187,7 @@ def _watch(
 
 
 def _darts(forecaster: Forecaster, part: str, family: str) -> DartsForecaster:
-    """The forecaster, once its network is known to have the part that is asked for."""
+    """The forecaster, if its network has the part that the caller reads."""
     if not isinstance(forecaster, DartsForecaster) or (part and not hasattr(forecaster.module, part)):
         raise _other_family(forecaster, family)
     return forecaster
@@ -210,4 +195,4 @@ def _darts(forecaster: Forecaster, part: str, family: str) -> DartsForecaster:
 
 def _other_family(forecaster: Forecaster, family: str) -> TypeError:
     network = type(getattr(forecaster, "module", forecaster)).__name__
-    return TypeError(f"the forecaster holds a {network}, expected what {family} returned")
+    return TypeError(f"the forecaster holds a {network}, expected a forecaster of {family}")

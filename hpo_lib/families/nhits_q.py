@@ -13,12 +13,12 @@ from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
 class HourlyRateNHiTS(NHiTSModel):
-    """darts' N-HiTS with rates that are meant in hours, and without pooling.
+    """darts' N-HiTS with rates in hours, and without pooling.
 
-    darts lays target and covariates of an hour side by side in one row, and pools and interpolates along that row: a
-    pool holds the largest of a few demands and calendar values, and the coarse forecasts of the first stacks are coarse
-    in columns, not in hours. Here every stack reads every input, and the rates count whole hours: of S stacks, stack i
-    forecasts one value in 2 ** (S - 1 - i) hours.
+    darts puts target and covariates of an hour side by side in one row, and pools and interpolates along that row. A
+    pool then holds the largest of a few demands and calendar values, and the coarse forecasts of the first stacks are
+    coarse in columns, not in hours. Here every stack reads every input, and the rates count whole hours: of S stacks,
+    stack i forecasts one value in 2 ** (S - 1 - i) hours.
     """
 
     def _create_model(self, train_sample: TorchTrainingSample) -> PLForecastingModule:
@@ -33,9 +33,10 @@ class HourlyRateNHiTS(NHiTSModel):
 
 
 class NhitsQ(DartsFamily):
-    """N-HiTS takes past covariates only, so the calendar of the day being forecast comes along the history."""
+    """N-HiTS takes past covariates only, so it gets the calendar of the forecast day along the history."""
 
     name = "NHITS_Q"
+    version = 1
     title = "N-HiTS"
     calendar_as_past = True
     search_space: ClassVar = {

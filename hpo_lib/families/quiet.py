@@ -1,4 +1,4 @@
-"""Silence for libraries that talk per training."""
+"""Silence for libraries that print per training."""
 
 import logging
 import warnings

@@ -1,4 +1,7 @@
-"""What is fitted on the training split before a model is trained: scales, the recent level, the linear part."""
+"""What is fitted on the training split before a model is trained: scales, the recent level, the linear baseline.
+
+Its version is that of `hpo_lib.families.windows`.
+"""
 
 from dataclasses import dataclass
 
@@ -10,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families.contract import Recipe
-from hpo_lib.families.linear_part import LinearPart, covers_seasons
+from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
 
 LEVEL_FLOOR = 0.05
 """Smallest level that a window is divided by, as a share of the target's mean size over the training split."""
@@ -21,16 +24,16 @@ class Level:
     """Normalisation of a window by its recent level, fitted on the training split.
 
     With y the target and l the mean of its last ``hours`` values up to the origin, a model sees and forecasts
-    ``(y - l) / (max(l, floor) * spread)``: the relative departure from the level, with about unit variance.
+    ``(y - l) / (max(l, floor) * spread)``: the relative deviation from the level, with about unit variance.
 
     Attributes:
         hours: how many hours up to the origin make the level.
         floor: the smallest level that is divided by, in the target's unit.
-        spread: standard deviation of the relative departure over the horizons of all training origins.
+        spread: standard deviation of the relative deviation over the horizons of all training origins.
         log_mean: mean of log(max(l, floor) / unit) over the training origins.
         log_std: its standard deviation.
-        unit: in what the level is measured before its logarithm is taken: its mean over the training origins, so that
-            the numbers do not depend on the target's unit, not even in their last bits.
+        unit: mean of the level over the training origins. The level is divided by it before its logarithm is taken, so
+            that the numbers do not depend on the target's unit, not even in their last bits.
     """
 
     hours: int
@@ -56,24 +59,24 @@ class Level:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Per-column standardisation, fitted on the training split only; a constant column keeps its unit.
+    """Standardisation by column, fitted on the training split only. A constant column keeps its unit.
 
     Attributes:
         mean, std: by column.
-        level: if given, windows of the target are normalised by their recent level on top of it.
-        seasons: month and season are shown to a model, see `covers_seasons`.
-        linear: if given, models forecast the departure from what it expects.
+        level: if given, windows of the target are also normalised by their recent level.
+        seasons: models see month and season, see `covers_seasons`.
+        linear: if given, models forecast its residuals.
     """
 
     mean: pd.Series
     std: pd.Series
     level: Level | None = None
     seasons: bool = True
-    linear: LinearPart | None = None
+    linear: LinearBaseline | None = None
 
     @classmethod
     def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
-        """From the training split; ``seasons``, if given, is taken instead of what the split covers."""
+        """From the training split; ``seasons``, if given, replaces the check of what the split covers."""
         train = dataset.frame.iloc[dataset.positions.train]
         std = train.std(ddof=0)
         target = train[dataset.spec.target].to_numpy()
@@ -83,7 +86,7 @@ class Scaling:
             std=std.where(std > 0, 1.0),
             level=Level.fit(target, recipe.level_hours) if recipe.level_hours else None,
             seasons=seasons,
-            linear=LinearPart.fit(dataset, learnt_origins(dataset, recipe), seasons=seasons)
+            linear=LinearBaseline.fit(dataset, learnt_origins(dataset, recipe), seasons=seasons)
             if recipe.linear_part
             else None,
         )
@@ -96,5 +99,5 @@ class Scaling:
 
 
 def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
-    """The training origins within the recipe's ``near_hours`` of the hour of the daily forecasts, in order of time."""
+    """Training origins within the recipe's ``near_hours`` of the daily forecasts' hour, in chronological order."""
     return training_origins(dataset.index, dataset.spec.splits, near_hours=recipe.near_hours)

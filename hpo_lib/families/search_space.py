@@ -1,4 +1,4 @@
-"""Search spaces in words, and chosen values that lie at an end of theirs, where a wider one may hold better."""
+"""Search spaces, and advice to widen one if a chosen value is at an end of it."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class IntRange:
 
 @dataclass(frozen=True)
 class FloatRange:
-    """Numbers from low to high, both included; sampled on a log scale where ``log``."""
+    """Numbers from low to high, both included; sampled on a log scale if ``log``."""
 
     low: float
     high: float
@@ -51,11 +51,11 @@ class Choice:
 Dimension = IntRange | FloatRange | Choice
 
 NEAR = 0.05
-"""A number lies at an end of its range within this share of it; on the log scale where it was drawn on that."""
+"""A number is at an end of its range if it is within this share of the range; on the log scale if it has one."""
 
 
 def in_words(dimension: Dimension) -> str:
-    """What is drawn from, as a table shows it: ``0.0001 to 0.01, log`` or ``32, 64, 128``."""
+    """A dimension as a table shows it: ``0.0001 to 0.01, log`` or ``32, 64, 128``."""
     match dimension:
         case Choice(options):
             return ", ".join(f"{option:g}" for option in options)
@@ -65,10 +65,10 @@ def in_words(dimension: Dimension) -> str:
 
 
 def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"] | None:
-    """The end at which a value lies; None where it lies inside, or where nothing is beyond the end.
+    """The end at which a value is; None if it is inside, or if the end cannot be widened.
 
-    Beyond the lower end there is nothing for a count that starts at 1, as one of layers does, and no end can be widened
-    where there is but one value. Of choices the first and the last by size are the ends.
+    A count that starts at 1, such as a number of layers, has nothing below its lower end, and a range of one value has
+    no ends. The ends of choices are the smallest and the largest.
     """
     share = _share(value, dimension)
     if share is None:
@@ -80,26 +80,26 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
 
 
 def boundary_advice(label: str, params: Mapping[str, float], space: Mapping[str, Dimension]) -> list[str]:
-    """A sentence for every hyperparameter that lies at an end of its range, by name.
+    """A sentence for every hyperparameter that is at an end of its range, sorted by name.
 
     Args:
-        label: of what the parameters are, as ``TFT_Q on heat``.
+        label: model and dataset of the parameters, such as ``TFT_Q on heat``.
         params: chosen values.
-        space: hyperparameter -> what it was drawn from.
+        space: hyperparameter -> dimension.
     """
     sentences = []
     for name in sorted(set(space) & set(params)):
         end, kind = end_reached(params[name], space[name]), "choices" if isinstance(space[name], Choice) else "range"
         if end:
             sentences.append(
-                f"{label}: {name} {params[name]:.3g} lies at the {end} end of its {kind} ({in_words(space[name])}); "
+                f"{label}: {name} {params[name]:.3g} is at the {end} end of its {kind} ({in_words(space[name])}); "
                 "widen it and search on"
             )
     return sentences
 
 
 def _share(value: float, dimension: Dimension) -> float | None:
-    """Where between the lower end, 0, and the upper one, 1, a value lies; None where both are one."""
+    """Position of a value between the lower end, 0, and the upper end, 1; None if both are the same."""
     match dimension:
         case Choice(options):
             ordered = sorted(options)

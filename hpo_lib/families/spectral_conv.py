@@ -1,9 +1,9 @@
-"""Large 'same' convolutions of small images by way of their spectrum, exact up to rounding.
+"""Large 'same' convolutions of small images through their spectrum, exact up to rounding.
 
 A convolution is a product in the frequency domain. For images of a few hundred pixels the Fourier transforms are
-plain matrix products with small constant matrices, which a CPU runs at full speed and which torch differentiates, so
-the whole costs a fraction of the direct sum over an 11 x 11 kernel. Zero padding by the kernel's radius on one side is
-enough: what wraps around falls into the padding.
+plain matrix products with small constant matrices, which a CPU runs at full speed and torch differentiates. So the
+whole costs a fraction of the direct sum over an 11 x 11 kernel. Zero padding by the kernel's radius on one side is
+enough: whatever wraps around falls into the padding.
 """
 
 import functools
@@ -13,8 +13,8 @@ import torch
 from torch.nn import functional as F
 
 SPECTRAL_GAIN = 1.5
-"""Least ratio of multiplications, direct over spectral, at which the spectral way is the faster one on a CPU; below it
-the direct convolution's better use of caches wins."""
+"""Ratio of multiplications, direct over spectral, above which the spectral way is faster on a CPU. Below it the direct
+convolution's better use of caches wins."""
 
 
 def same_conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -52,7 +52,7 @@ def _grid(length: int, radius: int) -> tuple[int, int]:
 
 
 def _spectral(x: torch.Tensor, weight: torch.Tensor, radii: tuple[int, int]) -> torch.Tensor:
-    """Pixels come first in every product, so that spectra lie as the batched products want them, without a copy."""
+    """Pixels come first in every product, so that the batched products need no copy of the spectra."""
     batch, channels, height, width = x.shape
     outputs = weight.shape[0]
     analyse, analyse_kernel, synthesise = _transforms(height, width, radii, x.dtype)
@@ -72,7 +72,7 @@ def _spectral(x: torch.Tensor, weight: torch.Tensor, radii: tuple[int, int]) -> 
 
 
 @functools.lru_cache(maxsize=64)
-@torch.inference_mode(False)  # made while predicting, they must still serve a training
+@torch.inference_mode(False)  # even if made during a prediction, a training must be able to use them
 def _transforms(
     height: int, width: int, radii: tuple[int, int], dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

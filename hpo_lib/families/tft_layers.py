@@ -1,9 +1,9 @@
 """The TFT of darts with two of its layers rearranged: same parameters, same names, same outputs up to rounding.
 
 * Variable selection. The original runs one gated residual network per variable, one after the other. Every variable is
-  one number per hour, so that the first layers of its network are affine in that number and the layer norm of its
-  skip connection has a closed form; the rest becomes a few batched products over all variables, computed in pieces
-  that fit the cache and computed again in the backward pass instead of being kept.
+  one number per hour, so the first layers of its network are affine in that number and the layer norm of its skip
+  connection has a closed form. The rest becomes a few batched products over all variables. They are computed in pieces
+  that fit the cache, and computed again in the backward pass instead of being kept.
 * Attention. The heads' projections run as one product each.
 
 Dropout draws its masks in another order than the original. Letters: V variables, N hours of all windows, C features of
@@ -27,11 +27,10 @@ from torch import nn
 from torch.nn import functional as F
 
 PIECE_BYTES = 3_000_000
-"""Intermediate results held at a time on a CPU: what stays in its caches."""
+"""Size of the intermediate results held at a time on a CPU: they stay in its caches."""
 
 PIECE_BYTES_GPU = 500_000_000
-"""The same on a GPU, where few large operations are the faster way: what its memory never misses."""
-
+"""The same on a GPU, where few large operations are faster: a small part of its memory."""
 
 ALIGNMENT = 64
 """Hours that a CPU's reductions take at once."""
@@ -171,7 +170,7 @@ class _WeightedNorms(torch.autograd.Function):
 
 
 class _Buffers:
-    """Memory for one piece of n hours, used again for the next."""
+    """Memory for one piece of n hours, reused for the next."""
 
     def __init__(self, gain: torch.Tensor, n: int) -> None:
         variables, h = gain.shape
@@ -194,7 +193,7 @@ class _Buffers:
 def _pieces(gain: torch.Tensor, weights: torch.Tensor) -> Iterator[tuple[slice, _Buffers]]:
     """Slices of the hours with memory to work in.
 
-    Their length is a multiple of `ALIGNMENT` as far as can be: the last columns of an odd length are summed in another
+    Their length is a multiple of `ALIGNMENT` if possible: the last columns of an odd length are summed in another
     order, and a window's forecast must not depend on its place in the batch.
     """
     n = weights.shape[1]
@@ -235,7 +234,7 @@ class MergedHeads(_InterpretableMultiHeadAttention):
 
 
 class RearrangedTFT(TFTModel):
-    """darts' TFT with the layers of this module; its saved file is one of the original."""
+    """darts' TFT with the layers of this module. It saves the file of the original."""
 
     def _create_model(self, train_sample: TorchTrainingSample) -> PLForecastingModule:
         module = super()._create_model(train_sample)
@@ -243,7 +242,7 @@ class RearrangedTFT(TFTModel):
         return module
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save as `TFTModel`, so that darts alone opens it."""
+        """Save as `TFTModel`, so that darts opens it without this project."""
         restore(self.model)
         self.__class__ = TFTModel
         try:
@@ -254,7 +253,7 @@ class RearrangedTFT(TFTModel):
 
 
 def rearrange(module: nn.Module) -> None:
-    """Give the layers of a darts TFT that this module can run faster its classes, in place."""
+    """Switch the layers of a darts TFT to the faster classes of this module, in place."""
     for layer in module.modules():
         if type(layer) is _InterpretableMultiHeadAttention:
             layer.__class__ = MergedHeads
@@ -263,7 +262,7 @@ def rearrange(module: nn.Module) -> None:
 
 
 def restore(module: nn.Module) -> None:
-    """Give all layers their own classes back."""
+    """Switch all layers back to their own classes."""
     for layer in module.modules():
         if type(layer) is MergedHeads:
             layer.__class__ = _InterpretableMultiHeadAttention

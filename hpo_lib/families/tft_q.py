@@ -11,9 +11,10 @@ from hpo_lib.families.tft_layers import RearrangedTFT
 
 
 class TftQ(DartsFamily):
-    """The TFT has an encoder for the past and a decoder for future-known columns: both are used as they are."""
+    """The TFT has an encoder for the past and a decoder for future-known columns. Both are used as they are."""
 
     name = "TFT_Q"
+    version = 1
     title = "TFT"
     calendar_as_past = False
     search_space: ClassVar = {

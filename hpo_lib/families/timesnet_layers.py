@@ -2,8 +2,8 @@
 
 * past covariates enter the embedding where the original takes the history part of its future covariates;
 * the six convolutions of an Inception block, which are averaged, run as one convolution with the averaged kernel;
-* outside training, the periods come from the spectrum averaged over training instead of over the batch, so that a
-  window's forecast does not depend on the windows beside it (the original averages the batch in hand).
+* outside training, the periods come from the spectrum averaged over training instead of over the current batch, so
+  that a window's forecast does not depend on the windows beside it.
 
 Parameters keep their names: weights of the original load into it and back.
 """
@@ -25,8 +25,8 @@ SPECTRUM_MOMENTUM = 0.05
 class MergedInception(Inception_Block_V1):
     """The mean of 'same' convolutions of sizes 1, 3, ... 2K-1 as one convolution with the mean of their kernels.
 
-    Each kernel is padded with zeros to the largest size. Rows and columns that could only ever touch padding are cut
-    off, which matters for the long, low images that a long period gives.
+    Each kernel is padded with zeros to the largest size. Rows and columns that can only touch padding are cut off,
+    which matters for the long, low images of a long period.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

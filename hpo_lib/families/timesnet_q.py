@@ -12,13 +12,14 @@ from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 
 
 class TimesnetQ(DartsFamily):
-    """TimesNet reads covariates along its history only, so the calendar of the day being forecast comes along it.
+    """TimesNet reads covariates along its history only, so it gets the calendar of the forecast day along the history.
 
-    The darts wrapper is used rather than neuralforecast's own loop because it takes gathered windows: past
-    covariates then simply end at the origin, and training, best weights and prediction are those of every family.
+    The darts wrapper is used rather than neuralforecast's own loop because it takes gathered windows. Past covariates
+    then simply end at the origin, and training, best weights and prediction are the same as in every family.
     """
 
     name = "TIMESNET_Q"
+    version = 1
     title = "TimesNet"
     calendar_as_past = True
     network: ClassVar = PastCovariateTimesNet

@@ -18,11 +18,14 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import Recipe
 from hpo_lib.families.scaling import Level, Scaling
 
+VERSION = 1
+"""Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before for equal inputs."""
+
 SAME_HOURS = ("demand_24h_before", "demand_168h_before", "demand_mean_of_week")
-"""What the recipe's ``same_hours`` lays beside each hour that is forecast."""
+"""Inputs that the recipe's ``same_hours`` adds to each hour that is forecast."""
 
 LINEAR = "linear_forecast"
-"""What the recipe's ``linear_part`` lays beside them."""
+"""Input that the recipe's ``linear_part`` adds to them."""
 
 
 @dataclass(frozen=True)
@@ -33,29 +36,28 @@ class WindowSource:
         target: [T, 1] float32.
         past: [T, P] float32, columns known up to the origin.
         future: [T, F] float32, columns known through the horizon.
-        calendar_as_past: the model has no future input, so column values of the hour 24 h later are handed to it
-            along the history: the last 24 of the L rows are then the day being forecast.
+        recipe: without its ``repeated_history`` and with ``calendar_as_past``, calendar columns are 0 before the last
+            24 rows, and those of ``told_once`` before the last row, which holds their mean over the forecast day. With
+            its ``same_hours`` and without ``calendar_as_past``, the columns of `SAME_HOURS` follow the future-known
+            columns; along the history they hold the target itself.
+        calendar_as_past: the model has no future input, so it gets the future-known columns along the history, 24 h
+            early: the last 24 of the L rows are then the day being forecast.
         target_mean: what was subtracted from the target, in its unit.
         target_std: what it was divided by.
-        repeated_history: as in `Recipe`. Without it and with ``calendar_as_past``, calendar columns read 0 before the
-            last 24 rows, and those of ``told_once`` before the last row, which holds their mean over the forecast day.
-        told_once: places among the future-known columns of those that say something about a whole day.
-        same_hours: as in `Recipe`: without ``calendar_as_past`` the future-known columns get those of `SAME_HOURS`
-            beside them. Along the history they hold the target itself.
-        level: how windows are normalised by their recent level; None: they are not. With it the past covariates get a
-            column more, the standardised logarithm of the level.
-        expected: [T, H] float32 standardised, what the linear part expects after the origins that it was asked about;
-            None: there is no linear part. A model forecasts the departure from it, and sees it too: beside the hours
-            ahead or, with ``calendar_as_past``, along the last 24 hours.
+        told_once: places among the future-known columns of those that hold for a whole day.
+        level: how windows are normalised by their recent level; None: they are not. With it the past covariates get
+            one more column, the standardised logarithm of the level.
+        expected: [T, H] float32 standardised, the linear baseline's forecasts after given origins, NaN after others;
+            None: there is no linear baseline. A model forecasts the residual, and sees this forecast too: beside the
+            hours ahead or, with ``calendar_as_past``, along the last 24 hours.
     """
 
     target: torch.Tensor
     past: torch.Tensor
     future: torch.Tensor
+    recipe: Recipe
     calendar_as_past: bool
-    repeated_history: bool
     told_once: tuple[int, ...]
-    same_hours: bool
     target_mean: float
     target_std: float
     level: Level | None
@@ -71,10 +73,9 @@ class WindowSource:
             target=scaling.transform(frame, (target,)),
             past=scaling.transform(frame, past),
             future=scaling.transform(frame, future),
+            recipe=recipe,
             calendar_as_past=calendar_as_past,
-            repeated_history=recipe.repeated_history,
             told_once=tuple(i for i, name in enumerate(future) if name in DAY_COLUMNS),
-            same_hours=recipe.same_hours,
             target_mean=float(scaling.mean[target]),
             target_std=float(scaling.std[target]),
             level=scaling.level,
@@ -85,8 +86,8 @@ class WindowSource:
         moved = {name: getattr(self, name).to(device) for name in ("target", "past", "future")}
         return replace(self, expected=expected, **moved)
 
-    def departing_from(self, expected: np.ndarray, origins: np.ndarray) -> "WindowSource":
-        """The source whose windows at the given origins [N] are departures from ``expected`` [N, H], in the unit."""
+    def with_linear_forecast(self, expected: np.ndarray, origins: np.ndarray) -> "WindowSource":
+        """The source whose windows at ``origins`` [N] are residuals of ``expected`` [N, H], in the target's unit."""
         rows = torch.full((len(self.target), HORIZON), torch.nan)
         rows[torch.from_numpy(origins)] = torch.from_numpy((expected - self.target_mean) / self.target_std).float()
         return replace(self, expected=rows.to(self.target.device))
@@ -94,7 +95,7 @@ class WindowSource:
     def gather(self, origins: torch.Tensor, *, with_target: bool) -> TorchTrainingBatch:
         """The windows of the given origins ([N] positions) as darts names them.
 
-        Without ``with_target`` nothing of the target after the origin is touched, as in a real forecast.
+        Without ``with_target`` the target after the origin is not read, as in a real forecast.
         """
         history = origins[:, None] + torch.arange(1 - HISTORY, 1, device=origins.device)
         horizon = origins[:, None] + torch.arange(1, HORIZON + 1, device=origins.device)
@@ -121,7 +122,7 @@ class WindowSource:
         )
 
     def _linear(self, origins: torch.Tensor, offset: torch.Tensor, gain: torch.Tensor) -> list[torch.Tensor]:
-        """What the linear part expects, as a model's value [N, H, 1]; nothing where there is none."""
+        """The linear baseline's forecast in a model's scale, [N, H, 1]; empty if there is none."""
         return [] if self.expected is None else [(self.expected[origins][:, :, None] - offset) * gain]
 
     def _known(
@@ -129,7 +130,7 @@ class WindowSource:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The future-known columns along the history and along the horizon, with those of `SAME_HOURS`."""
         before, ahead = self.future[history], self.future[horizon]
-        if not self.same_hours:
+        if not self.recipe.same_hours:
             return before, ahead
         days = past_target.view(len(past_target), HISTORY // HORIZON, HORIZON)
         same_hours = torch.stack([days[:, -1], days[:, 0], days.mean(dim=1)], dim=2)
@@ -139,7 +140,7 @@ class WindowSource:
     def _calendar_along(self, history: torch.Tensor) -> torch.Tensor:
         """The calendar of the hours 24 h after the given ones [N, L] -> [N, L, F]."""
         calendar = self.future[history + HORIZON]
-        if not self.repeated_history:
+        if not self.recipe.repeated_history:
             calendar[:, :-HORIZON] = 0
             day = calendar[:, -HORIZON:, self.told_once].mean(dim=1)
             calendar[:, :, self.told_once] = 0
@@ -162,9 +163,9 @@ class WindowSource:
     def in_unit(self, values: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
         """Model values [N, H, Q] in the target's own unit, float64."""
         offset, gain = (scale.double() for scale in self.window_scale(origins))
-        departures = values.double() / gain
+        residuals = values.double() / gain
         level = offset if self.expected is None else self.expected[origins][:, :, None].double()
-        return (departures + level) * self.target_std + self.target_mean
+        return (residuals + level) * self.target_std + self.target_mean
 
 
 def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
@@ -213,5 +214,5 @@ class TrainingWindows(TorchTrainingDataset):
 
 
 def collated(batch: TorchTrainingBatch) -> TorchTrainingBatch:
-    """The collate function for `TrainingWindows`, whose batches come gathered already."""
+    """The collate function for `TrainingWindows`, whose batches are gathered already."""
     return batch

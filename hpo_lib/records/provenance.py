@@ -10,7 +10,7 @@ from hpo_lib.data.dataset import Dataset
 
 
 def data_key(dataset: Dataset) -> dict[str, Any]:
-    """What says that two results are of the same data: fingerprint and split dates."""
+    """Fingerprint and split dates: equal for two results on the same data."""
     splits = dataset.spec.splits
     ends = {name: str(getattr(splits, name)) for name in ("train_end", "val_end", "test_end")}
     return {"sha256": dataset.sha256, **ends}
@@ -39,10 +39,10 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
 
 
 def code_provenance(threads: int | None = None) -> dict[str, Any]:
-    """Version, git commit (with ``+changes`` where the tree differs from it), package versions, Python and device.
+    """Version, git commit (with ``+changes`` if the tree differs from it), package versions, Python and device.
 
     Args:
-        threads: of the processes that do the work, where that is not this one.
+        threads: of the processes that do the work, if this one does not.
     """
     return {
         "hpo_lib": __version__,
@@ -54,7 +54,7 @@ def code_provenance(threads: int | None = None) -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """The commit of the project's checkout, or None where it is none."""
+    """The commit of the project's checkout, or None without one."""
     try:
         commit = _git("rev-parse", "HEAD")
         return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
@@ -63,8 +63,8 @@ def git_commit() -> str | None:
 
 
 def device_name(threads: int | None = None) -> str:
-    """The GPU's name, or ``cpu`` with the number of threads, by default those that torch uses here."""
-    import torch  # heavy, and only wanted where a study runs
+    """The GPU's name, or ``cpu`` with the number of threads, by default torch's in this process."""
+    import torch  # heavy, and needed only when a study runs
 
     return (
         torch.cuda.get_device_name()

@@ -1,6 +1,6 @@
-"""The record of a study: one JSON schema, written atomically, read from any version of it.
+"""The best_params JSON of a study: its newest schema is written, every schema is read.
 
-Nothing here imports optuna: `study` turns trials into `TrialRecord`s, everything else works on those.
+Nothing here imports optuna: `hpo_lib.records.optuna_trials` turns its trials into `TrialRecord`s.
 """
 
 import json
@@ -13,7 +13,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.records.trial import TrialRecord, default_trial, pareto_front, select
 
 SCHEMA_VERSION = 2
-"""1 is the seed document's schema (both of its variants), which had no version key."""
+"""1 is the schema of the original HPO plan (both of its variants), which had no version key."""
 
 
 def study_result(
@@ -31,7 +31,7 @@ def study_result(
     baselines: Mapping[str, Mapping[str, float]],
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The content of a best_params JSON: the keys that old readers rely on, and all that newer ones want.
+    """The content of a best_params JSON: the keys that old readers rely on, and those of newer ones.
 
     ``status`` is ``complete``, ``running`` (trials are still missing) or ``stopped`` (by time budget or signal).
     """
@@ -61,19 +61,19 @@ def study_result(
         "best_params": dict(chosen.params),
         "selection": asdict(selection),
         "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
-        "default_trial": summary(default_trial(trials)) if trials else None,
+        "default_trial": trial_entry(default_trial(trials)) if trials else None,
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "study_name": study_name,
         "storage_path": storage_path,
         "training_time_hours": sum(t.seconds for t in trials) / 3600,
-        "all_pareto_trials": [summary(t) for t in front],
+        "all_pareto_trials": [trial_entry(t) for t in front],
         "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
         "provenance": dict(provenance),
     }
 
 
-def summary(trial: TrialRecord) -> dict[str, Any]:
-    """A trial as the JSON shows it."""
+def trial_entry(trial: TrialRecord) -> dict[str, Any]:
+    """A trial's entry in the JSON."""
     return {
         "trial": trial.number,
         "state": trial.state,
@@ -87,13 +87,13 @@ def summary(trial: TrialRecord) -> dict[str, Any]:
 
 
 def load_result(path: Path) -> dict[str, Any]:
-    """A best_params JSON of any schema, with the keys of the newest one; what an old file lacks is None.
+    """A best_params JSON of any schema, with the keys of the newest one. Values that an old file lacks are None.
 
-    Old files know ``best_trial`` for ``best_trial_number``, ``optuna_study_name`` for ``study_name``,
+    Old files say ``best_trial`` for ``best_trial_number``, ``optuna_study_name`` for ``study_name``,
     ``total_trials_completed`` for ``n_completed``, and only an approximate PICP; ``schema_version`` is 1 for them.
 
     Raises:
-        InputError: the file is missing, is no JSON object, or lacks model, dataset or best_params.
+        InputError: the file is missing, is not a JSON object, or lacks model, dataset or best_params.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -103,7 +103,7 @@ def load_result(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a best_params JSON of a study") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: not a complete JSON file ({error}); remove it or write it anew from its study"
+            f"{path}: not a complete JSON file ({error}); remove it or write it again from its study"
         ) from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds a {type(found).__name__}, expected the JSON object of best parameters")

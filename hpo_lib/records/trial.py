@@ -1,4 +1,4 @@
-"""A trial as every reader sees it, the Pareto front, and the policies that choose one trial of it."""
+"""A trial as every reader sees it, the Pareto front, and the policies that choose one of its trials."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,11 @@ from typing import Any
 from hpo_lib.errors import InputError, StudyError, choices
 
 COVERAGE_TOLERANCE = 5.0
-"""Percentage points around 80 % within which the ``calibrated`` policy looks for the lowest MAE."""
+"""Percentage points around 80 % within which the ``calibrated`` policy takes the lowest MAE."""
 
 NEARLY_NEAREST = 2.5
-"""Points by which one may be behind the nearest where none is within: a year's coverage is not known any better."""
+"""If no trial is within the tolerance: points by which the choice may be farther from 80 % than the nearest trial. One
+year of data cannot resolve coverage more finely."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class TrialRecord:
 
     ``state`` is ``complete``, ``failed`` (with its cause), ``stopped`` (early, with its cause), ``interrupted`` (the
     worker died; the trial was retried), ``running`` or ``waiting``. ``curve`` holds the scores of every check of a
-    complete or stopped training; a stopped one has no other scores, and ``stopped_at`` is its share of the steps.
+    complete or stopped training. A stopped one has no other scores, and ``stopped_at`` is its share of the steps.
     """
 
     number: int
@@ -39,13 +40,13 @@ class TrialRecord:
 
     @property
     def finished(self) -> bool:
-        """Counts towards the number of trials asked for."""
+        """Whether it counts towards the requested number of trials."""
         return self.state in ("complete", "failed", "stopped")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which trial of the Pareto front was chosen, by which policy, why, and what the other policies would choose."""
+    """The chosen trial of the Pareto front, the policy and its reason, and the choice of every other policy."""
 
     policy: str
     trial: int
@@ -54,7 +55,7 @@ class Selection:
 
 
 def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
-    """The trial of the untuned defaults: the first one, or its last retry where a worker died during it."""
+    """The trial of the untuned defaults: the first one, or its last retry if a worker died during it."""
     found = trials[0]
     for trial in trials:
         if trial.retry_of == found.number:
@@ -65,7 +66,7 @@ def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
 def pareto_front(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Complete trials that no other complete trial beats in both objectives, by ascending MAE.
 
-    Of trials with equal values all are kept, as optuna's ``best_trials`` does.
+    Trials with equal values are all kept, as in optuna's ``best_trials``.
     """
     done = sorted((t for t in trials if t.state == "complete"), key=lambda t: (t.mae, t.picp_penalty, t.number))
     front: list[TrialRecord] = []

@@ -11,7 +11,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
-from hpo_lib.records.result import summary
+from hpo_lib.records.result import trial_entry
 from hpo_lib.records.study import StoredStudy, trial_of_json
 from hpo_lib.records.trial import TrialRecord, pareto_front, select
 from hpo_lib.scoring import metrics
@@ -104,10 +104,10 @@ def _recomputed(result: Mapping[str, Any], run: RunPaths, data: Dataset | None) 
         "best_params": dict(chosen.params),
         "selection": {"trial": selection.trial, "alternatives": dict(selection.alternatives)},
         "validation_metrics": {**chosen.scores, "by_step": by_step[chosen.number]},
-        "all_pareto_trials": [summary(record) for record in front],
+        "all_pareto_trials": [trial_entry(record) for record in front],
     }
     if default and default["state"] == "complete":
-        recomputed["default_trial"] = summary(_record(default, scores[default["trial"]]))
+        recomputed["default_trial"] = trial_entry(_record(default, scores[default["trial"]]))
     if data is not None:
         recomputed["baselines"] = validation_baselines(data)
     return recomputed

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from hpo_lib.benchmark.tables import Row
+from hpo_lib.benchmark.tables import BenchmarkRow
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -23,7 +23,7 @@ SHOWN_ERRORS = 0.98
 """Share of the errors that a histogram shows in bins of their own; the outermost bins also hold what lies beyond."""
 
 
-def best_family(benchmark: Benchmark) -> Row | None:
+def best_family(benchmark: Benchmark) -> BenchmarkRow | None:
     """The family with the lowest validation pinball loss: the test split chooses nothing."""
     return min(benchmark.families, key=lambda row: metrics.pinball(row.validation), default=None)
 
@@ -180,7 +180,7 @@ def _benchmarks(evidence: Evidence) -> Iterator[tuple[Benchmark, dict[str, str]]
         yield benchmark, {"dataset": benchmark.name, "title": benchmark.dataset.spec.title, "unit": benchmark.unit}
 
 
-def _trained(benchmark: Benchmark) -> list[Row]:
+def _trained(benchmark: Benchmark) -> list[BenchmarkRow]:
     return [row for row in benchmark.shown if not row.model.startswith("NAIVE")]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hpo_lib.benchmark.store import SPLITS
-from hpo_lib.benchmark.tables import Row, benchmark_table, comparison_table, coverage_table, reliability_table
+from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, comparison_table, coverage_table, reliability_table
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths
@@ -30,7 +30,7 @@ class Benchmark:
 
     paths: BenchmarkPaths
     dataset: Dataset
-    rows: Sequence[Row]
+    rows: Sequence[BenchmarkRow]
 
     @property
     def name(self) -> str:
@@ -69,16 +69,16 @@ class Benchmark:
         return reliability_table(self.shown, self.dataset, CALIBRATIONS)
 
     @property
-    def shown(self) -> list[Row]:
+    def shown(self) -> list[BenchmarkRow]:
         """One row per model, with its best kind of parameters; no blends."""
-        found: dict[str, Row] = {}
+        found: dict[str, BenchmarkRow] = {}
         for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
             if not row.model.startswith("BLEND"):
                 found.setdefault(row.model, row)
         return list(found.values())
 
     @property
-    def families(self) -> list[Row]:
+    def families(self) -> list[BenchmarkRow]:
         """The shown rows of the studied families."""
         return [row for row in self.shown if row.model in family_names()]
 
@@ -93,7 +93,7 @@ class Benchmark:
         found: Mapping[str, Any] = self.trainings[0]["provenance"]["data"]
         return found
 
-    def tuned_row(self, study: StoredStudy) -> Row | None:
+    def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
         wanted = dict(study.result["best_params"])
         kinds = {t["params"] for t in self.trainings if t["model"] == study.model and t["key"].get("params") == wanted}

@@ -1,4 +1,4 @@
-"""What every opponent promises: the information set of the families, and choices made on validation alone."""
+"""What every baseline promises: the information set of the families, and choices made on validation alone."""
 
 import dataclasses
 import subprocess
@@ -9,32 +9,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines import get_opponent, opponent_names
-from hpo_lib.baselines.contract import Opponent, origins_near_daily
+from hpo_lib.baselines import baseline_names, get_baseline
+from hpo_lib.baselines.contract import Baseline, origins_near_daily
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import Forecaster
-from hpo_lib.families.design_matrix import make_design
+from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import seasonal_naive
 
 ORIGIN = 2200
 
 
-@pytest.fixture(scope="module", params=opponent_names())
-def opponent(request: pytest.FixtureRequest) -> Opponent:
-    return get_opponent(request.param)
+@pytest.fixture(scope="module", params=baseline_names())
+def baseline(request: pytest.FixtureRequest) -> Baseline:
+    return get_baseline(request.param)
 
 
 @pytest.fixture(scope="module")
-def trained(opponent: Opponent, tiny_dataset: Dataset) -> Forecaster:
-    return opponent.fit(tiny_dataset, seed=1, quick=True)
+def trained(baseline: Baseline, tiny_dataset: Dataset) -> Forecaster:
+    return baseline.fit(tiny_dataset, seed=1, quick=True)
 
 
 @pytest.fixture(scope="module")
-def refitted(opponent: Opponent, tiny_dataset: Dataset) -> Forecaster:
-    return opponent.fit(tiny_dataset, seed=1, refit=True, quick=True)
+def refitted(baseline: Baseline, tiny_dataset: Dataset) -> Forecaster:
+    return baseline.fit(tiny_dataset, seed=1, refit=True, quick=True)
 
 
 def forecast(forecaster: Forecaster, frame: pd.DataFrame, *origins: int) -> np.ndarray:
@@ -50,16 +50,16 @@ def changed(dataset: Dataset, columns: list[str], rows: slice) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", opponent_names())
-def test_when_an_opponent_is_trained_in_full_then_it_beats_the_naive_forecast(name: str, tiny_dataset) -> None:
-    forecaster = get_opponent(name).fit(tiny_dataset, seed=1)
+@pytest.mark.parametrize("name", baseline_names())
+def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(name: str, tiny_dataset) -> None:
+    forecaster = get_baseline(name).fit(tiny_dataset, seed=1)
     naive = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
     assert metrics.mae(forecaster.validation) < 0.8 * metrics.mae(naive)
     assert metrics.pinball(forecaster.validation) < 0.8 * metrics.pinball(naive)
     assert 50 < metrics.picp(forecaster.validation) < 98
 
 
-def test_when_an_opponent_predicts_then_actuals_and_origins_are_those_asked_for(trained, tiny_dataset) -> None:
+def test_when_a_baseline_predicts_then_actuals_and_origins_are_those_asked_for(trained, tiny_dataset) -> None:
     naive = seasonal_naive(tiny_dataset, tiny_dataset.test_origins, 168)
     f = trained.predict(tiny_dataset.frame, tiny_dataset.test_origins)
     assert f.values.shape == (15, HORIZON, 3)
@@ -75,8 +75,8 @@ def test_when_target_or_past_covariates_change_after_the_origin_then_no_forecast
 @pytest.mark.parametrize("column", ["water_consumption", "temp"])
 def test_when_a_past_column_changes_at_the_origin_then_the_design_changes(column: str, tiny_dataset) -> None:
     frame = changed(tiny_dataset, [column], slice(ORIGIN, ORIGIN + 1))
-    before = make_design(tiny_dataset, tiny_dataset.frame, np.array([ORIGIN]))
-    after = make_design(tiny_dataset, frame, np.array([ORIGIN]))
+    before = make_feature_table(tiny_dataset, tiny_dataset.frame, np.array([ORIGIN]))
+    after = make_feature_table(tiny_dataset, frame, np.array([ORIGIN]))
     assert (before.features != after.features).any()
 
 
@@ -108,22 +108,22 @@ def test_when_validation_forecasts_are_kept_then_they_are_those_of_every_validat
     assert len(again.origins) == 15
 
 
-def test_when_the_seed_is_the_same_then_so_is_the_model(opponent, trained, tiny_dataset) -> None:
-    again = opponent.fit(tiny_dataset, seed=1, quick=True)
+def test_when_the_seed_is_the_same_then_so_is_the_model(baseline, trained, tiny_dataset) -> None:
+    again = baseline.fit(tiny_dataset, seed=1, quick=True)
     assert (again.validation.values == trained.validation.values).all()
-    other = opponent.fit(tiny_dataset, seed=2, quick=True)
-    assert (other.validation.values != trained.validation.values).any() == opponent.seeded
+    other = baseline.fit(tiny_dataset, seed=2, quick=True)
+    assert (other.validation.values != trained.validation.values).any() == baseline.seeded
 
 
-def test_when_test_days_change_then_no_choice_and_no_model_changes(opponent, trained, tiny_dataset) -> None:
+def test_when_test_days_change_then_no_choice_and_no_model_changes(baseline, trained, tiny_dataset) -> None:
     after = tiny_dataset.positions.test
     frame = changed(tiny_dataset, [tiny_dataset.spec.target, *tiny_dataset.past], after)
-    again = opponent.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
+    again = baseline.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
     assert (again.validation.values == trained.validation.values).all()
 
 
 def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them(
-    opponent, trained, refitted, tiny_dataset
+    baseline, trained, refitted, tiny_dataset
 ) -> None:
     """The refitted model keeps the validation forecasts of the model that had not seen these days."""
     assert (refitted.validation.values == trained.validation.values).all()
@@ -132,33 +132,33 @@ def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them
 
 
 def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(
-    opponent, trained, tiny_dataset
+    baseline, trained, tiny_dataset
 ) -> None:
     columns = ["water_consumption", "water_lag_24h"]
     frame = tiny_dataset.frame.copy()
     frame[columns] *= 1024
     scaled = dataclasses.replace(tiny_dataset, frame=frame)
-    found = opponent.fit(scaled, seed=1, quick=True).validation.values / 1024
+    found = baseline.fit(scaled, seed=1, quick=True).validation.values / 1024
     assert metrics.mae(dataclasses.replace(trained.validation, values=found)) == pytest.approx(
         metrics.mae(trained.validation), rel=0.1
     )
 
 
-# The design
+# The table
 
 
 def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(tiny_dataset) -> None:
     """The target counts hours from 1000: the level of origin 1999 is the mean of 2976 ... 2999."""
     frame = tiny_dataset.frame.assign(water_consumption=1000.0 + np.arange(len(tiny_dataset.frame)))
-    design = make_design(tiny_dataset, frame, np.array([1999]))
+    table = make_feature_table(tiny_dataset, frame, np.array([1999]))
     level = 2987.5
-    assert design.level.tolist() == [level]
+    assert table.level.tolist() == [level]
 
     def feature(name: str) -> np.ndarray:
-        return (design.features[0, :, design.names.index(name)] + 1) * level
+        return (table.features[0, :, table.names.index(name)] + 1) * level
 
     ahead = np.arange(1.0, 25)
-    assert (design.target[0] + 1) * level == pytest.approx(2999 + ahead)
+    assert (table.target[0] + 1) * level == pytest.approx(2999 + ahead)
     for days in range(1, 8):
         assert feature(f"same_hour_{days}d") == pytest.approx(2999 + ahead - 24 * days)
     assert feature("same_hour_mean") == pytest.approx(2999 + ahead - 24 * 4)
@@ -169,17 +169,17 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     assert feature("day_mean_0") == pytest.approx(np.full(24, level))
     assert feature("day_mean_6") == pytest.approx(np.full(24, level - 144))
     assert feature("mean_3h") == pytest.approx(np.full(24, 2998))
-    assert design.features[0, :, design.names.index("log_level")] == pytest.approx(np.full(24, np.log(level)))
+    assert table.features[0, :, table.names.index("log_level")] == pytest.approx(np.full(24, np.log(level)))
 
 
 def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(tiny_dataset) -> None:
     index = tiny_dataset.index
     origin = int(index.get_loc(pd.Timestamp("2019-04-12 23:00", tz="UTC")))  # a Friday: Saturday is forecast
     frame = tiny_dataset.frame.assign(water_consumption=100.0 + 10 * tiny_dataset.frame["is_weekend"])
-    design = make_design(tiny_dataset, frame, np.array([origin]))
+    table = make_feature_table(tiny_dataset, frame, np.array([origin]))
 
     def feature(name: str) -> np.ndarray:
-        return (design.features[0, :, design.names.index(name)] + 1) * design.level[0]
+        return (table.features[0, :, table.names.index(name)] + 1) * table.level[0]
 
     assert feature("same_hour_alike") == pytest.approx(np.full(24, 110))
     assert feature("same_hour_latest_alike") == pytest.approx(np.full(24, 110))
@@ -206,14 +206,14 @@ def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_o
 # The registry
 
 
-def test_when_an_opponent_is_mistyped_then_the_nearest_is_named() -> None:
+def test_when_a_baseline_is_mistyped_then_the_nearest_is_named() -> None:
     with pytest.raises(InputError, match=r"did you mean LIGHTGBM_Q\?"):
-        get_opponent("LIGHTGBM")
+        get_baseline("LIGHTGBM")
 
 
-def test_when_opponents_are_listed_then_no_library_of_theirs_is_loaded(root: Path) -> None:
+def test_when_baselines_are_listed_then_no_library_of_theirs_is_loaded(root: Path) -> None:
     script = (
-        "import sys; from hpo_lib.baselines import opponent_names; opponent_names();"
+        "import sys; from hpo_lib.baselines import baseline_names; baseline_names();"
         "print([name for name in ('lightgbm', 'sklearn', 'torch') if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""The zero-shot opponent: what it may see, and what it says of a folder that does not hold the model.
+"""The zero-shot baseline: what it may see, and what it says of a folder that does not hold the model.
 
 The network here is a real Chronos-2 of darts, but tiny and untrained, saved as the published one is.
 """

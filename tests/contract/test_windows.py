@@ -147,7 +147,7 @@ def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for
     assert alone.future_covariates is None
 
 
-# Normalisation by the recent level, the linear part, and which origins are learnt from
+# Normalisation by the recent level, the linear baseline, and which origins are learnt from
 
 
 def level_source(windows: ModuleType, dataset: Dataset, level: Any, recipe: Recipe = PLAIN) -> Any:
@@ -233,7 +233,7 @@ def test_when_there_is_a_linear_part_then_targets_are_departures_from_it_and_it_
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
     mean, origins = 488.5, torch.tensor([500])  # of the hours 477 to 500
     expected = np.arange(501.0, 525.0)[None] - 10
-    source = level_source(windows, counted, level).departing_from(expected, origins.numpy())
+    source = level_source(windows, counted, level).with_linear_forecast(expected, origins.numpy())
     batch = source.gather(origins, with_target=True)
     np.testing.assert_allclose(batch.future_target[0, :, 0], 10 / (mean * 0.5), rtol=1e-5)
     shown = batch.past_covariates[0, :, -1]
@@ -252,7 +252,7 @@ def test_when_a_window_was_not_announced_to_the_linear_part_then_nothing_finite_
 ) -> None:
     import torch
 
-    source = level_source(windows, counted, None).departing_from(np.ones((1, 24)), np.array([500]))
+    source = level_source(windows, counted, None).with_linear_forecast(np.ones((1, 24)), np.array([500]))
     assert source.gather(torch.tensor([501]), with_target=True).future_target.isnan().all()
 
 

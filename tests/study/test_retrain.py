@@ -1,6 +1,7 @@
 """Retraining: real trainings of N-HiTS at the test budget on a hundred days, and when a model is put in use."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families import get_family
+from hpo_lib.families.contract import RECIPES
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records.files import load_predictions, write_json
 
@@ -46,8 +48,13 @@ class Place:
 
     def study(self, job_id: str, **params: float) -> Path:
         run = RunPaths(self.folder / "runs", "NHITS_Q", "tiny", job_id)
-        result = {"schema_version": 2, "model": "NHITS_Q", "dataset": "tiny", "job_id": job_id, "status": "complete"}
-        write_json(run.best_params, {**result, "best_params": {**self.defaults, **params}, "optimization_date": job_id})
+        data = {"source": "csv", "sha256": "0" * 64}
+        result = {
+            "schema_version": 2, "model": "NHITS_Q", "dataset": "tiny", "job_id": job_id, "status": "complete",
+            "best_params": {**self.defaults, **params}, "optimization_date": job_id,
+            "provenance": {"data": data, "preset": "test", "recipe": asdict(RECIPES["standard"])},
+        }  # fmt: skip
+        write_json(run.best_params, result)
         return run.best_params
 
     def retrain(self, dataset: Path, *options: str) -> int:
@@ -71,7 +78,7 @@ def place(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pl
 def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_only_when_asked(place, capsys) -> None:
     # One long story, since each chapter needs the models of the one before.
     assert place.retrain(place.old) == 2
-    assert "holds no complete study of NHITS_Q on tiny; make one with `hpo run`" in capsys.readouterr().err
+    assert "holds no usable study of NHITS_Q on tiny; make one with `hpo run`" in capsys.readouterr().err
 
     # The first model: parameters of the newest study, though its data was other data.
     place.study("2025-01-01", lr=1e-5)
@@ -98,7 +105,7 @@ def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_on
     assert place.retrain(place.new, "--params", str(bad)) == 1
     error = capsys.readouterr().err
     assert "is worse than v002 (pinball loss" in error
-    assert "give --replace to put the new one in use all the same" in error
+    assert "give --replace to put the new one in use anyway" in error
     assert place.in_use == 2
     assert place.models.versions() == [1, 2, 3]
 
@@ -112,7 +119,7 @@ def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_on
     # Nothing new: nothing happens, with the parameters of the version in use.
     before = place.models.current.read_bytes()
     assert place.retrain(place.new) == 0
-    assert "was trained in just this way already" in capsys.readouterr().out
+    assert "was already trained in this way" in capsys.readouterr().out
     assert place.models.current.read_bytes() == before
 
     # Files that cannot be read are named, with what to do.

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.benchmark.tables import Row
+from hpo_lib.benchmark.tables import BenchmarkRow
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.paths import BenchmarkPaths, RunPaths
@@ -66,8 +66,10 @@ def forecasts(dataset: Dataset, origins: np.ndarray, error: float = 0.0, half_wi
     return QuantileForecasts(values, actual, pd.DatetimeIndex(dataset.index[origins]))
 
 
-def row(dataset: Dataset, model: str, params: str, val_error: float, test_error: float, half_width: float = 1.0) -> Row:
-    return Row(
+def row(
+    dataset: Dataset, model: str, params: str, val_error: float, test_error: float, half_width: float = 1.0
+) -> BenchmarkRow:
+    return BenchmarkRow(
         model, params,
         validation=forecasts(dataset, dataset.validation_origins, val_error, half_width),
         test=forecasts(dataset, dataset.test_origins, test_error, half_width),

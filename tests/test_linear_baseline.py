@@ -1,4 +1,4 @@
-"""The linear part that networks depart from: least absolute errors, honest departures, the information set."""
+"""The linear baseline that networks depart from: least absolute errors, honest departures, the information set."""
 
 import dataclasses
 
@@ -7,8 +7,8 @@ import pytest
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
-from hpo_lib.families import design_matrix, linear_part
-from hpo_lib.families.linear_part import LinearPart, least_absolute
+from hpo_lib.families import feature_table, linear_baseline
+from hpo_lib.families.linear_baseline import LinearBaseline, least_absolute
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def origins(tiny_dataset: Dataset) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def part(tiny_dataset: Dataset, origins: np.ndarray) -> LinearPart:
-    return LinearPart.fit(tiny_dataset, origins, seasons=False)
+def part(tiny_dataset: Dataset, origins: np.ndarray) -> LinearBaseline:
+    return LinearBaseline.fit(tiny_dataset, origins, seasons=False)
 
 
 def noisy(dataset: Dataset) -> Dataset:
@@ -30,7 +30,7 @@ def noisy(dataset: Dataset) -> Dataset:
 
 def test_when_some_points_are_far_off_then_the_line_goes_through_the_others(monkeypatch) -> None:
     """Nine of eleven points lie on y = 2 x + 1; least squares would leave the line."""
-    monkeypatch.setattr(linear_part, "PENALTY", 0.0)
+    monkeypatch.setattr(linear_baseline, "PENALTY", 0.0)
     x = np.arange(-5.0, 6.0)
     y = 2 * x + 1
     y[2], y[8] = 100, 40
@@ -40,7 +40,7 @@ def test_when_some_points_are_far_off_then_the_line_goes_through_the_others(monk
 
 
 def test_when_there_is_nothing_but_a_constant_then_it_is_the_median(monkeypatch) -> None:
-    monkeypatch.setattr(linear_part, "ROUNDS", 200)
+    monkeypatch.setattr(linear_baseline, "ROUNDS", 200)
     y = np.array([0.0, 1.0, 2.0, 3.0, 1000.0])
     weights, intercept = least_absolute(np.zeros((5, 1)), y)
     assert weights[0] == 0
@@ -57,7 +57,7 @@ def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_
 def test_when_the_weights_are_fitted_then_nothing_after_training_counts(part, origins, tiny_dataset) -> None:
     frame = tiny_dataset.frame.copy()
     frame.iloc[tiny_dataset.positions.train.stop :] *= -3
-    again = LinearPart.fit(dataclasses.replace(tiny_dataset, frame=frame), origins, seasons=False)
+    again = LinearBaseline.fit(dataclasses.replace(tiny_dataset, frame=frame), origins, seasons=False)
     assert np.array_equal(again.weights, part.weights)
     assert np.array_equal(again.intercept, part.intercept)
     assert again.floor == part.floor
@@ -69,8 +69,8 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
     frame = tiny_dataset.frame.copy()
     frame.iloc[day + 1 : day + 1 + HORIZON, 0] *= 5
     changed = dataclasses.replace(tiny_dataset, frame=frame)
-    before, after = (LinearPart.fit(d, origins, seasons=False) for d in (tiny_dataset, changed))
-    honest = [part.predict_training(d, origins)[30] for part, d in ((before, tiny_dataset), (after, changed))]
+    before, after = (LinearBaseline.fit(d, origins, seasons=False) for d in (tiny_dataset, changed))
+    honest = [part.predict_out_of_fold(d, origins)[30] for part, d in ((before, tiny_dataset), (after, changed))]
     assert np.array_equal(*honest)
     bent = [part.predict(d, d.frame, origins[30:31]) for part, d in ((before, tiny_dataset), (after, changed))]
     assert (bent[0] != bent[1]).all()
@@ -78,7 +78,7 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
 
 def test_when_demand_is_noise_then_training_departures_are_as_large_as_those_of_new_days(origins, tiny_dataset) -> None:
     dataset = noisy(tiny_dataset)
-    part = LinearPart.fit(dataset, origins, seasons=False)
+    part = LinearBaseline.fit(dataset, origins, seasons=False)
     demand = dataset.target.to_numpy()
 
     def error(expected: np.ndarray, of: np.ndarray) -> float:
@@ -86,7 +86,7 @@ def test_when_demand_is_noise_then_training_departures_are_as_large_as_those_of_
 
     new = np.concatenate([dataset.validation_origins, dataset.test_origins])
     on_new_days = error(part.predict(dataset, dataset.frame, new), new)
-    assert error(part.predict_training(dataset, origins), origins) > 0.9 * on_new_days
+    assert error(part.predict_out_of_fold(dataset, origins), origins) > 0.9 * on_new_days
     assert error(part.predict(dataset, dataset.frame, origins), origins) < 0.7 * on_new_days
 
 
@@ -121,10 +121,10 @@ def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(pa
 
 @pytest.mark.parametrize("seasons", [True, False])
 def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feature(seasons, tiny_dataset) -> None:
-    table = design_matrix.make_design(tiny_dataset, tiny_dataset.frame, np.array([500]))
+    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, np.array([500]))
     moved = dataclasses.replace(table, features=table.features.copy())
     moved.features[:, :, table.names.index("year_sin")] += 0.5
     same = np.array_equal(
-        design_matrix.linear_features(table, seasons=seasons), design_matrix.linear_features(moved, seasons=seasons)
+        feature_table.linear_features(table, seasons=seasons), feature_table.linear_features(moved, seasons=seasons)
     )
     assert same != seasons

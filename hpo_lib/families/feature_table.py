@@ -1,50 +1,42 @@
-"""The table from which linear models and trees learn: one row per forecast origin and hour ahead, direct multi-step.
+"""The feature table of linear models and trees: one row per forecast origin and hour ahead, direct multi-step.
 
 The information set is that of the model families: the target and the past covariates of the 168 hours up to the origin,
 and the future-known columns through the horizon.
 """
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
 
+VERSION = 1
+"""Part of a stored training's key. Raise it when the table of equal inputs differs from before."""
+
 DAYS = HISTORY // HORIZON
-"""Earlier values at the hour of day of the forecast hour that lie within the history: 7."""
+"""Earlier values at the hour of day of the forecast hour within the history: 7."""
 
 LEVEL_HOURS = 24
 """Hours of history whose mean is the level that a window is divided by. On validation 168 hours were 5 % worse in
-pinball loss for heat and within 1 % for the waters; the week's mean is a feature all the same."""
+pinball loss for heat and within 1 % for the waters; the week's mean is a feature anyway."""
 
-_DERIVED = re.compile(r".*_(lag|rolling)_\d+h")  # follow from the target's history, which is read anyway
-
-
-_NOT_LINEAR = {
-    "step",
-    "hour",
-    "hour_sin",
-    "hour_cos",
-    "month",
-    "season",
-    "day_of_week",
-    "same_hour_low",
-    "same_hour_high",
-}
+_NOT_LINEAR = {  # or constant at one hour of day
+    "step", "hour", "hour_sin", "hour_cos", "month", "season", "day_of_week", "same_hour_low", "same_hour_high",
+}  # fmt: skip
 
 _YEAR = "year_sin", "year_cos"
 
 
 @dataclass(frozen=True)
-class Design:
+class FeatureTable:
     """Features and normalised target of N origins, H hours ahead.
 
     Attributes:
         features: [N, H, F] float64.
-        names: F feature names.
+        names: of the F features.
         level: [N] the recent level in the target's unit, above 0.
         target: [N, H] actual / level - 1.
     """
@@ -54,9 +46,9 @@ class Design:
     level: np.ndarray
     target: np.ndarray
 
-    def rows(self, chosen: np.ndarray) -> "Design":
-        """The design of some of the origins."""
-        return Design(self.features[chosen], self.names, self.level[chosen], self.target[chosen])
+    def rows(self, chosen: np.ndarray) -> "FeatureTable":
+        """The table of some origins."""
+        return FeatureTable(self.features[chosen], self.names, self.level[chosen], self.target[chosen])
 
 
 def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
@@ -70,17 +62,19 @@ def level_floor(dataset: Dataset) -> float:
     return float(0.01 * np.abs(dataset.target.to_numpy()[dataset.positions.train]).mean())
 
 
-def make_design(dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, floor: float | None = None) -> Design:
-    """The design of the given origins.
+def make_feature_table(
+    dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, floor: float | None = None
+) -> FeatureTable:
+    """The feature table of the given origins.
 
-    Everything that has the target's unit is divided by the mean of the last `LEVEL_HOURS` hours (less 1), so that
-    seasons of different level look alike; the level itself stays as a feature, on a log scale.
+    Values in the target's unit are divided by the mean of the last `LEVEL_HOURS` hours (less 1), so that seasons of
+    different level look alike. The level itself is a feature, on a log scale.
 
     Args:
-        dataset: says which columns there are.
+        dataset: names the columns.
         frame: hourly frame with the dataset's columns.
         origins: [N] positions of the forecast origins in the frame.
-        floor: the smallest level that is divided by; left out: `level_floor` of the dataset.
+        floor: the smallest level that is divided by; None: `level_floor` of the dataset.
     """
     y = frame[dataset.spec.target].to_numpy(dtype=float)
     history = y[origins[:, None] + np.arange(1 - HISTORY, 1)]  # [N, L]
@@ -132,11 +126,11 @@ def make_design(dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, floo
     per_origin("recent_naive_error", errors)
     per_origin("log_level", np.log(level))
     for name in dataset.past:
-        if not _DERIVED.fullmatch(name):
+        if not follows_from_target(name):
             values = frame[name].to_numpy(dtype=float)[origins[:, None] + np.arange(1 - HORIZON, 1)]
             per_origin(f"{name}_last", values[:, -1])
             per_origin(f"{name}_day_mean", values.mean(axis=1))
-    return Design(
+    return FeatureTable(
         features=np.stack(list(columns.values()), axis=2),
         names=tuple(columns),
         level=level,
@@ -144,20 +138,20 @@ def make_design(dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, floo
     )
 
 
-def linear_features(design: Design, *, seasons: bool = True) -> np.ndarray:
-    """[N, H, F] the design without what is constant or not linear at one hour of day; weekdays as indicators.
+def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
+    """[N, H, F] the features without those that are constant or not linear at one hour of day; weekdays as indicators.
 
     Args:
-        design: the design.
-        seasons: with the time of year.
+        table: the feature table.
+        seasons: include the time of year.
     """
     left_out = _NOT_LINEAR | (set() if seasons else set(_YEAR))
-    kept = [i for i, name in enumerate(design.names) if name not in left_out]
+    kept = [i for i, name in enumerate(table.names) if name not in left_out]
     added = []
     if seasons:
-        sine, cosine = (design.features[:, :, design.names.index(name)] for name in _YEAR)
+        sine, cosine = (table.features[:, :, table.names.index(name)] for name in _YEAR)
         added += [2 * sine * cosine, cosine**2 - sine**2]  # the second harmonic of the year
-    if "day_of_week" in design.names:
-        weekday = design.features[:, :, design.names.index("day_of_week")]
+    if "day_of_week" in table.names:
+        weekday = table.features[:, :, table.names.index("day_of_week")]
         added += [(weekday == day).astype(float) for day in range(1, 7)]
-    return np.concatenate([design.features[:, :, kept], *(column[:, :, None] for column in added)], axis=2)
+    return np.concatenate([table.features[:, :, kept], *(column[:, :, None] for column in added)], axis=2)

@@ -1,0 +1,54 @@
+"""The key of a stored training: all that decides its forecasts. A training with an equal key is not done again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from hpo_lib.data import gaps
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families import feature_table, linear_baseline
+from hpo_lib.families.contract import Budget, Family, Params, Recipe
+from hpo_lib.records.provenance import data_key
+
+
+def family_key(family: Family, params: Params, budget: Budget, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """All that decides a family's training, except its seed and a refit."""
+    return {
+        "params": dict(params),
+        "budget": asdict(budget),
+        "recipe": asdict(recipe),
+        "data": data_key(dataset),
+        "versions": code_versions(family.version, windows=True),
+    }
+
+
+def code_versions(model: int, *, windows: bool = False) -> dict[str, int]:
+    """Versions of the code that decides a forecast. Engineered features need none: the data's fingerprint covers them.
+
+    Args:
+        model: version of the family or baseline.
+        windows: whether it forecasts from `hpo_lib.families.windows`.
+    """
+    versions = {
+        "model": model,
+        "gaps": gaps.VERSION,
+        "feature_table": feature_table.VERSION,
+        "linear_baseline": linear_baseline.VERSION,
+    }
+    if windows:
+        from hpo_lib.families.windows import VERSION  # needs torch
+
+        versions["windows"] = VERSION
+    return versions
+
+
+def same_key(stored: Mapping[str, Any], key: Mapping[str, Any]) -> bool:
+    """Whether a stored key equals another. A version that a key lacks counts as 1."""
+    return _comparable(stored) == _comparable(key)
+
+
+def _comparable(key: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
+    plain = json.loads(json.dumps(key))
+    versions = plain.pop("versions", {})
+    return plain, {name: version for name, version in versions.items() if version != 1}
