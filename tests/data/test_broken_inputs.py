@@ -9,7 +9,7 @@ import pytest
 
 from hpo_lib.errors import InputError
 
-PREPARE = "make it with `hpo prepare`"
+EMPTY = "this engineered CSV is empty, expected a header and rows; make it with `hpo prepare`"
 A_UTC_TIME = ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"
 ALL_UTC = "expected UTC throughout; convert all timestamps to UTC"
 A_NUMBER = ", expected a finite number with a decimal point, or an empty cell where the value is missing; fix that cell"
@@ -93,15 +93,12 @@ RANGES: list[tuple[int, int, str, str, str]] = [
 ]  # fmt: skip
 
 FILES: dict[str, tuple[Callable, str]] = {
-    "empty_file": (
-        lambda d: d.csv.write_bytes(b""),
-        f"this engineered CSV is empty, expected a header and rows; {PREPARE}",
+    "empty_file": (lambda d: d.csv.write_bytes(b""), EMPTY),
+    "blank_file": (lambda d: d.csv.write_bytes(b"\n \n\n"), EMPTY),
+    "header_only": (
+        lambda d: d.write(d.lines()[:1]),
+        "this engineered CSV has a header but no rows; make it with `hpo prepare`",
     ),
-    "blank_file": (
-        lambda d: d.csv.write_bytes(b"\n \n\n"),
-        f"this engineered CSV is empty, expected a header and rows; {PREPARE}",
-    ),
-    "header_only": (lambda d: d.write(d.lines()[:1]), f"this engineered CSV has a header but no rows; {PREPARE}"),
     "blank_first_line": (
         lambda d: d.write(["", *d.lines()]),
         "line 1 is blank, expected the header; remove blank lines at the start",

@@ -1,13 +1,21 @@
 """Hand-worked positions; the index starts on 2020-01-01 00:00, so position p is hour p of the year."""
 
-import numpy as np
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo_lib.data.spec import Splits
-from hpo_lib.data.splits import daily_origins, split_positions, test_origins, training_origins, validation_origins
+from hpo_lib.data.splits import (
+    SplitPositions,
+    daily_origins,
+    split_positions,
+    test_origins,
+    training_origins,
+    validation_origins,
+)
 
 
 def utc(text: str) -> pd.Timestamp:
@@ -23,20 +31,12 @@ TEN_THREE = Splits(train_end=utc("2020-01-10 23:00"), val_end=utc("2020-01-13 23
 
 def test_when_splits_end_at_23_then_each_split_holds_its_end_hour():
     positions = split_positions(hours(15), TEN_THREE)
-    assert positions.train == slice(0, 240)
-    assert positions.val == slice(240, 312)
-    assert positions.test == slice(312, 360)
+    assert positions == SplitPositions(slice(0, 240), slice(240, 312), slice(312, 360))
 
 
 def test_when_the_test_split_has_an_end_then_later_hours_belong_to_no_split():
-    splits = Splits(TEN_THREE.train_end, TEN_THREE.val_end, utc("2020-01-14 11:00"))
+    splits = replace(TEN_THREE, test_end=utc("2020-01-14 11:00"))
     assert split_positions(hours(15), splits).test == slice(312, 324)
-
-
-def test_when_data_ends_with_validation_then_the_test_split_is_empty():
-    index = hours(13)
-    assert split_positions(index, TEN_THREE).test == slice(312, 312)
-    assert test_origins(index, TEN_THREE).tolist() == []
 
 
 def test_when_validation_is_three_days_then_it_has_three_origins_at_23_reaching_back_into_training():
@@ -46,39 +46,33 @@ def test_when_validation_is_three_days_then_it_has_three_origins_at_23_reaching_
     assert [f"{time:%d %H}" for time in index[origins]] == ["10 23", "11 23", "12 23"]
 
 
-def test_when_the_test_split_follows_then_its_first_origin_is_the_last_validation_hour():
-    assert test_origins(hours(15), TEN_THREE).tolist() == [311, 335]
-
-
-@pytest.mark.parametrize(("more", "expected"), [(0, [311, 335]), (23, [311, 335]), (24, [311, 335, 359])])
-def test_when_less_than_a_day_remains_then_it_gives_no_origin(more, expected):
-    assert test_origins(hours(15, more), TEN_THREE).tolist() == expected
-
-
 def test_when_val_end_is_an_hour_short_of_a_day_then_that_day_has_no_origin():
-    splits = Splits(TEN_THREE.train_end, utc("2020-01-13 22:00"))
-    assert validation_origins(hours(15), splits).tolist() == [239, 263]
+    assert validation_origins(hours(15), replace(TEN_THREE, val_end=utc("2020-01-13 22:00"))).tolist() == [239, 263]
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [(hours(13), []), (hours(15), [311, 335]), (hours(15, 23), [311, 335]), (hours(15, 24), [311, 335, 359])],
+)
+def test_when_the_data_goes_on_then_only_whole_days_after_validation_have_a_test_origin(index, expected):
+    assert split_positions(index, TEN_THREE).test == slice(312, len(index))
+    assert test_origins(index, TEN_THREE).tolist() == expected
 
 
 def test_when_history_is_short_then_the_first_origin_has_exactly_168_hours():
     index = hours(10)
     assert daily_origins(index, index[0], index[-1]).tolist() == [167, 191, 215]
-    assert daily_origins(index, index[1], index[-1]).tolist() == [
-        168,
-        192,
-    ]  # 167 h + 1 h; the day after 216 is not whole
+    # From 167 h + 1 h on; the day after 216 is not whole.
+    assert daily_origins(index, index[1], index[-1]).tolist() == [168, 192]
 
 
 def test_when_last_hour_is_after_the_data_then_origins_stop_with_the_data():
-    index = hours(9)
-    assert daily_origins(index, utc("2020-01-08"), utc("2021-01-01")).tolist() == [167, 191]
+    assert daily_origins(hours(9), utc("2020-01-08"), utc("2021-01-01")).tolist() == [167, 191]
 
 
 def test_when_training_then_every_hour_with_whole_history_and_forecast_is_an_origin():
-    origins = training_origins(hours(15), TEN_THREE)  # positions 0..239 are training
-    assert origins[0] == 167
-    assert origins[-1] == 215  # 215 + 24 = 239
-    assert np.all(np.diff(origins) == 1)
+    origins = training_origins(hours(15), TEN_THREE)  # positions 0..239 are training, and 215 + 24 = 239
+    assert origins.tolist() == list(range(167, 216))
 
 
 def test_when_training_is_one_hour_short_of_a_window_then_it_has_no_origin():
