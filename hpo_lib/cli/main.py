@@ -41,49 +41,40 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: options.Command, text: str, example: str) -> argparse.ArgumentParser:
+    def add(name: str, command: options.Command, text: str, example: str, *parameters: str) -> argparse.ArgumentParser:
         sub = subparsers.add_parser(
             name, help=text, description=text, epilog=f"example: {example}", allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         sub.set_defaults(command=command)
+        options.add_parameters(sub, parameters)
         return sub
 
-    command = add(
+    add(
         "run", _run, "Run or continue one study through papermill; the executed notebook is the record.",
-        "hpo run --model NHITS_Q --dataset heat --trials 50 --job-id winter",
+        "hpo run --model NHITS_Q --dataset heat --trials 50 --job-id winter", *options.ALL,
     )  # fmt: skip
-    options.add_parameters(command, *options.ALL)
-
-    command = add("datasets", _datasets, "List the datasets and whether their data is there.", "hpo datasets")
-    options.add_parameters(command, "data_dir")
-
+    add("datasets", _datasets, "List the datasets and whether their data is there.", "hpo datasets", "data_dir")
     command = add(
         "prepare", _prepare, "Make the engineered CSV of a dataset from its raw series.",
-        "hpo prepare --dataset heat --raw raw.csv --school-holidays holidays.csv --out features.csv",
+        "hpo prepare --dataset heat --raw raw.csv --school-holidays holidays.csv --out features.csv", "dataset",
     )  # fmt: skip
-    options.add_parameters(command, "dataset")
     command.add_argument("--raw", required=True, help="raw CSV: unnamed UTC timestamp column and one column named 0")
     command.add_argument("--weather", type=Path, help="hourly OpenWeatherMap bulk CSV")
     command.add_argument("--school-holidays", type=Path, help="CSV with start_date,end_date,description")
     command.add_argument("--out", help="where to write (default: the dataset's place below data/)")
-
-    command = add("doctor", _doctor, "Check this machine: what is there, what would fail, how to fix it.", "hpo doctor")
-    options.add_parameters(command, *options.FOLDERS)
-
+    add(
+        "doctor", _doctor, "Check this machine: what is there, what would fail, how to fix it.", "hpo doctor",
+        *options.FOLDERS,
+    )  # fmt: skip
     slurm.add_to(add)
-
-    command = add("status", _status, "What ran, what is running, and what would submit the missing.", "hpo status")
-    options.add_parameters(command, "runs_dir")
-
+    add("status", _status, "What ran, what is running, and what would submit the missing.", "hpo status", "runs_dir")
     command = add(
         "verify", _verify, "Recompute the figures of best_params JSONs from the stored predictions.",
-        "hpo verify --data-dir data",
+        "hpo verify --data-dir data", *options.FOLDERS,
     )  # fmt: skip
     command.add_argument("file", nargs="*", type=Path, help="best_params JSON (default: all in the folder of records)")
     command.add_argument("--dataset", default="", help="dataset TOML, if the registry does not know the dataset")
-    options.add_parameters(command, *options.FOLDERS)
-
     results.add_to(add)
     return parser
 

@@ -1,20 +1,20 @@
 """Options of study parameters, made from their statements in `hpo_lib.settings`, and the table that documents them."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hpo_lib.settings import PARAMETERS, Parameter, Settings
 
 Command = Callable[[argparse.Namespace], int]
-Add = Callable[[str, Command, str, str], argparse.ArgumentParser]
-"""Adds a command: its name, what it does, its line of help, an example."""
+Add = Callable[..., argparse.ArgumentParser]
+"""Adds a command: its name, its function, its line of help, an example, names of parameters that become options."""
 
 FOLDERS = ("data_dir", "runs_dir")
 ALL = tuple(parameter.name for parameter in PARAMETERS)
 
 
-def add_parameters(parser: argparse.ArgumentParser, *names: str) -> None:
+def add_parameters(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
     """Add the options of the parameters with these names."""
     for parameter in PARAMETERS:
         if parameter.name not in names:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hpo_lib import paths
@@ -11,38 +11,32 @@ from hpo_lib.cli import options
 
 def add_to(add: options.Add) -> None:
     """Add the commands to a parser."""
-    command = add(
+    option = add(
         "analyze", _analyze, "What the studies found and cost, and whether it is better than the untuned defaults.",
-        "hpo analyze --dataset heat",
-    )  # fmt: skip
-    command.add_argument("--model", default="", help="studies of this model only")
-    command.add_argument(
-        "--dataset", default="", help="studies of this dataset only, by its name or the path of its TOML"
-    )
-    options.add_parameters(command, "runs_dir")
+        "hpo analyze --dataset heat", "runs_dir",
+    ).add_argument  # fmt: skip
+    option("--model", default="", help="studies of this model only")
+    option("--dataset", default="", help="studies of this dataset only, by its name or the path of its TOML")
 
-    command = add(
+    option = add(
         "consolidate", _consolidate, "Write all studies into one table, as parquet and CSV.",
-        "hpo consolidate --out thesis_tables",
-    )  # fmt: skip
-    _add_out(command, "folder", paths.TABLES_DIR)
-    options.add_parameters(command, "runs_dir")
+        "hpo consolidate --out thesis_tables", "runs_dir",
+    ).add_argument  # fmt: skip
+    _add_out(option, "folder", paths.TABLES_DIR)
 
-    command = add(
+    option = add(
         "figures", _figures, "Draw every thesis figure, table and model card from the records; nothing is trained.",
-        "hpo figures --runs-dir papermill_runs --out thesis",
-    )  # fmt: skip
-    option = command.add_argument
+        "hpo figures --runs-dir papermill_runs --out thesis", *options.FOLDERS,
+    ).add_argument  # fmt: skip
     option("--benchmark-dir", default="", help=f"folder of the benchmarks (default: {paths.BENCHMARK_DIR.name}/)")
     option("--dataset", nargs="+", default=(), metavar="TOML", help="datasets that the registry does not know by name")
     option("--out", default="", help="folder for figures/, thesis_tables/ and model_cards/ (default: the project's)")
-    options.add_parameters(command, *options.FOLDERS)
 
-    command = add(
+    option = add(
         "benchmark", _benchmark, "Train with chosen parameters, score every day of the test split, beside baselines.",
         "hpo benchmark --dataset heat --models NHITS_Q TFT_Q --params both --seeds 3",
-    )  # fmt: skip
-    option = command.add_argument
+        "dataset", "test", "preset", "recipe", *options.FOLDERS,
+    ).add_argument  # fmt: skip
     option("--models", "--model", nargs="+", default=(), metavar="MODEL", help="families (default: all)")
     option("--params", default="both", help="best (of the studies), default, both side by side, or a best_params JSON")
     option("--seeds", type=int, default=3, help="trainings per row, whose quantiles are averaged (default: 3)")
@@ -55,22 +49,20 @@ def add_to(add: options.Add) -> None:
     option("--per-hour", action="store_true", help="calibrate each hour ahead by itself")
     option("--blend", choices=("equal", "weighted"), default="equal", help="weights: equal, or fitted on validation")
     option("--chronos2", default="", metavar="DIR", help="folder of a pretrained Chronos-2: one more baseline")
-    _add_out(command, "folder for forecasts and tables", paths.BENCHMARK_DIR)
-    options.add_parameters(command, "dataset", "test", "preset", "recipe", *options.FOLDERS)
+    _add_out(option, "folder for forecasts and tables", paths.BENCHMARK_DIR)
 
-    command = add(
+    option = add(
         "retrain", _retrain, "Train chosen parameters again on newer data; a better model is only replaced on request.",
         "hpo retrain --model NHITS_Q --dataset heat",
-    )  # fmt: skip
-    option = command.add_argument
+        "model", "dataset", "seed", "test", "preset", "recipe", *options.FOLDERS,
+    ).add_argument  # fmt: skip
     option("--params", default="", help="best_params JSON (default: those of the model in use, else the newest study)")
     option("--replace", action="store_true", help="put it in use even if it is worse than the model in use")
-    _add_out(command, "folder of the trained models", paths.MODELS_DIR)
-    options.add_parameters(command, "model", "dataset", "seed", "test", "preset", "recipe", *options.FOLDERS)
+    _add_out(option, "folder of the trained models", paths.MODELS_DIR)
 
 
-def _add_out(command: argparse.ArgumentParser, text: str, default: Path) -> None:
-    command.add_argument("--out", default="", help=f"{text} (default: {default.name}/ of the project)")
+def _add_out(option: Callable[..., object], text: str, default: Path) -> None:
+    option("--out", default="", help=f"{text} (default: {default.name}/ of the project)")
 
 
 def _print_all(lines: Iterable[object], before: str = "") -> None:

@@ -12,16 +12,16 @@ def add_to(add: options.Add) -> None:
     submit = add(
         "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",
         "hpo submit --model NHITS_Q --dataset heat --trials 50 --workers 4",
+        *(name for name in options.ALL if name not in ("time_budget_hours", "worker")),
     )  # fmt: skip
-    options.add_parameters(submit, *(set(options.ALL) - {"time_budget_hours", "worker"}))
     submit.add_argument("--site", default="", help=f"the site's file (default: {paths.SITE_FILE.name} in slurm/)")
     submit.add_argument("--dry-run", action="store_true", help="print the job's script and submit nothing")
 
     job = add(
         "job", _job, "What a Slurm job runs: the study, and back into the queue while trials are missing.",
         "hpo job --model NHITS_Q --dataset heat --trials 50",
+        *(name for name in options.ALL if name not in ("time_budget_hours", "workers", "worker")),
     )  # fmt: skip
-    options.add_parameters(job, *(set(options.ALL) - {"time_budget_hours", "workers", "worker"}))
     job.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
     job.add_argument("--max-requeues", type=int, default=20, help="bound on requeues (default: 20)")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from hpo_lib import paths, stop_requests
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.errors import HpoError, InputError, StudyError
+from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families import family_names
 from hpo_lib.families.contract import unknown_family
 from hpo_lib.paths import RunPaths
@@ -65,7 +65,12 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
                 extra_arguments=["--log-level=CRITICAL"],  # its port and an interrupt do not interest the user
             )
     except PapermillExecutionError as error:
-        raise _same_error(error.ename, error.evalue, run.notebook) from None
+        for kind in (InputError, StudyError):
+            if error.ename == kind.__name__:
+                raise kind(error.evalue) from None
+        raise StudyError(
+            f"the notebook stopped with {error.ename}: {error.evalue}; the cell is marked in {run.notebook}"
+        ) from None
     except DeadKernelError:
         raise StudyError(
             f"the notebook's kernel was killed, perhaps for lack of memory, and {run.notebook} is incomplete; finished "
@@ -89,11 +94,3 @@ def _is_complete(record: Path) -> bool:
         return read_record(record).complete
     except InputError:  # cut off while it was being written
         return False
-
-
-def _same_error(name: str, message: str, record: Path) -> HpoError:
-    if name == InputError.__name__:
-        return InputError(message)
-    if name == StudyError.__name__:
-        return StudyError(message)
-    return StudyError(f"the notebook stopped with {name}: {message}; the cell is marked in {record}")

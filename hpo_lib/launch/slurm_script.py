@@ -12,12 +12,16 @@ from hpo_lib.settings import Settings
 TEST_COMMENT = "hpo-test"
 """The Slurm comment of a job that runs with ``test``."""
 
+SITE_OPTIONS = (
+    "partition", "gres", "cpus-per-task", "mem", "time", "account", "qos", "constraint", "exclude", "reservation",
+)  # fmt: skip
+
 
 def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[str], python: str) -> str:
     """The batch script of one study; for several ``workers`` an array with one task per worker.
 
     Args:
-        settings: the study's settings.
+        settings: the study.
         dataset: the dataset's name, for names of jobs and logs (the setting may be the path of a TOML).
         site: the site's settings.
         command: arguments of ``hpo`` that run the study inside the job.
@@ -32,16 +36,7 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
         "output": _below_root(paths.job_log(name, job_id)),
         "error": _below_root(paths.job_log(name, job_id, "err")),
         "open-mode": "append",
-        "partition": site.partition,
-        "gres": site.gres,
-        "cpus-per-task": site.cpus_per_task,
-        "mem": site.mem,
-        "time": site.time,
-        "account": site.account,
-        "qos": site.qos,
-        "constraint": site.constraint,
-        "exclude": site.exclude,
-        "reservation": site.reservation,
+        **{option: getattr(site, option.replace("-", "_")) for option in SITE_OPTIONS},
         "signal": f"B:USR1@{site.signal_seconds}",
         "comment": TEST_COMMENT if settings.test else "",
     }

@@ -55,9 +55,9 @@ def checked_submission(settings: Settings, site: Site, *, continues: bool) -> Su
     """Check model, dataset and data, and make the script.
 
     Args:
-        settings: the study; its ``job_id`` counts only with ``continues``.
+        settings: the study.
         site: the site's settings.
-        continues: continue the study of that job id instead of starting one under the new job's id.
+        continues: continue the study of the settings' job id instead of starting one under the new job's id.
 
     Raises:
         InputError: the study itself would stop with the same error.
@@ -65,9 +65,9 @@ def checked_submission(settings: Settings, site: Site, *, continues: bool) -> Su
     run = check_study(settings)
     if continues:
         check_storage(settings.storage, run)
-    settings = dataclasses.replace(
+    settings = dataclasses.replace(  # paths made absolute, since the job starts in another folder
         settings,
-        dataset=_dataset(settings.dataset),
+        dataset=run.dataset if settings.dataset == run.dataset else str(load_spec(settings.dataset).path.resolve()),
         data_dir=settings.data_dir.resolve(),
         runs_dir=settings.runs_dir.resolve(),
     )
@@ -75,8 +75,3 @@ def checked_submission(settings: Settings, site: Site, *, continues: bool) -> Su
     command += ["--signal-seconds", str(site.signal_seconds), "--max-requeues", str(site.max_requeues)]
     script = job_script(settings, run.dataset, site, command, sys.executable)
     return Submission(settings, run, script, continues)
-
-
-def _dataset(value: str) -> str:
-    """A registry name unchanged; a path made absolute, since the job starts in another folder."""
-    return str(load_spec(value).path.resolve()) if value.endswith(".toml") or "/" in value else value
