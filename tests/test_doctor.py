@@ -37,34 +37,30 @@ def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_when_a_package_is_missing_then_it_is_named_with_what_fixes_it_and_the_command_ends_with_1(
-    monkeypatch, tmp_path, capsys
+@pytest.mark.parametrize(
+    ("asked", "absent", "begin", "end"),
+    [
+        ("version", "darts", "missing: darts; run `", " -m pip install -r requirements.lock`"),
+        ("requires", "hpo_lib", "hpo_lib itself is not installed", f" --no-deps -e {paths.PROJECT_ROOT}`"),
+    ],
+)
+def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fixes_it_is_named(
+    asked, absent, begin, end, monkeypatch, tmp_path, capsys
 ) -> None:
-    def version(name: str) -> str:
-        if name == "darts":
+    found = getattr(doctor, asked)
+
+    def ask(name: str) -> object:
+        if name == absent:
             raise PackageNotFoundError(name)
-        return "1.0"
+        return "1.0" if asked == "version" else found(name)
 
-    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr(doctor, asked, ask)
     finding = by_topic(check_machine(tmp_path, tmp_path))["packages"]
     assert finding.is_problem
-    assert finding.text.startswith("missing: darts; run `")
-    assert finding.text.endswith(" -m pip install -r requirements.lock`")
+    assert finding.text.startswith(begin)
+    assert finding.text.endswith(end)
     assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 1
-    assert "FAIL  packages      missing: darts" in capsys.readouterr().out
-
-
-def test_when_the_project_itself_is_not_installed_then_that_is_a_finding_and_no_traceback(
-    monkeypatch, tmp_path
-) -> None:
-    def requires(name: str) -> list[str]:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(doctor, "requires", requires)
-    finding = by_topic(check_machine(tmp_path, tmp_path))["packages"]
-    assert finding.is_problem
-    assert finding.text.startswith("hpo_lib itself is not installed")
-    assert finding.text.endswith(f" -m pip install --no-deps -e {paths.PROJECT_ROOT}`")
+    assert f"FAIL  packages      {begin}" in capsys.readouterr().out
 
 
 def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_are_still_checked(

@@ -62,7 +62,7 @@ def decide(
 KILLED = "kill -9 $$"
 
 
-def test_when_all_trials_are_there_then_the_job_is_done(decide: Callable[..., tuple[int, str, bool]]) -> None:
+def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
     code, said, requeued = decide("exit 0", after=3)
     assert (code, requeued) == (0, False)
     assert said == "attempt 1 of at most 3 of worker 2 of study NHITS_Q_heat_4711, job 4711_2\n"
@@ -79,9 +79,7 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide: Callable[..., tu
         ("kill -USR1 $PPID; sleep 0.3; exit 0", 2, "1 trials are missing: the study was asked to stop by SIGUSR1"),
     ],
 )
-def test_when_something_is_missing_that_another_attempt_can_bring_then_the_job_goes_back_into_the_queue(
-    end: str, finished: int, why: str, decide: Callable[..., tuple[int, str, bool]]
-) -> None:
+def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued(end, finished, why, decide) -> None:
     code, said, requeued = decide(f"trap '' USR1; {end}", after=finished)
     assert (code, requeued) == (0, True)
     assert f"{why}\nrequeue 1 of at most 2\n" in said
@@ -96,13 +94,11 @@ def test_when_something_is_missing_that_another_attempt_can_bring_then_the_job_g
         ({"end": "exit 1", "before": 1, "left": "10:30"}, "no trial finished within the time limit"),
     ],
 )
-def test_when_another_attempt_is_unwanted_or_would_bring_nothing_then_the_job_fails_and_says_why(
-    given: dict[str, object], why: str, decide: Callable[..., tuple[int, str, bool]]
-) -> None:
+def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says_why(given, why, decide) -> None:
     code, said, requeued = decide(**{"end": KILLED, "after": 1, **given})
     assert (code, requeued) == (1, False)
     assert why in said
 
 
-def test_when_the_input_is_wrong_then_nothing_is_tried_again(decide: Callable[..., tuple[int, str, bool]]) -> None:
+def test_when_the_input_is_wrong_then_nothing_is_tried_again(decide) -> None:
     assert decide("exit 2")[::2] == (2, False)

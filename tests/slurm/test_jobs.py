@@ -100,9 +100,7 @@ def site(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_under_its_id(
-    study: Callable[..., Study], tmp_path: Path
-) -> None:
+def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_under_its_id(study, tmp_path) -> None:
     trap = tmp_path / "runs; touch pwned; $(touch pwned) 'x' %j {x}"
     one = study("2", runs_dir=trap)
     job = one.ended_complete(2)
@@ -118,9 +116,7 @@ def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_u
     assert not list(tmp_path.rglob("pwned")) + list(paths.PROJECT_ROOT.glob("pwned"))
 
 
-def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_the_requeued_job(
-    study: Callable[..., Study], site: Callable[..., Path]
-) -> None:
+def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_the_requeued_job(study, site) -> None:
     one = study("2", "--site", str(site(SIGNAL_SECONDS=90, MAX_REQUEUES=9)))
     cluster, job = one.cluster, f"JobId={one.job_id}"
     one.wait_for_trial(1)
@@ -146,7 +142,7 @@ def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_th
     assert default.state == again.state == TrialState.COMPLETE
 
 
-def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(study: Callable[..., Study]) -> None:
+def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(study) -> None:
     one = study("3")
     one.wait_for_trial(1)
     assert one.cluster.ask("scontrol", "requeue", one.job_id).returncode == 0
@@ -159,9 +155,7 @@ def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(stu
 
 
 @pytest.mark.parametrize("victim", ["ipykernel_launcher", "run"])
-def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_trial_again(
-    victim: str, study: Callable[..., Study]
-) -> None:
+def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_trial_again(victim, study) -> None:
     one = study("2")
     one.wait_for_trial(1)
     (process,) = one.cluster.processes(one.job_id, victim)
@@ -174,9 +168,7 @@ def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_tr
     assert "requeue 1 of at most 20" in one.log
 
 
-def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails_and_says_how_often(
-    study: Callable[..., Study], site: Callable[..., Path]
-) -> None:
+def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails_and_says_so(study, site) -> None:
     one = study("2", "--site", str(site(MAX_REQUEUES=0)))
     one.wait_for_trial(1)
     (process,) = one.cluster.processes(one.job_id, "run")
@@ -186,9 +178,7 @@ def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails
     assert "requeued 0 times already, which is MAX_REQUEUES" in one.log
 
 
-def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_stays_cancelled(
-    study: Callable[..., Study],
-) -> None:
+def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_stays_cancelled(study) -> None:
     one = study("9")
     one.wait_for_trial(1)
     one.cluster.ask("scancel", one.job_id)
@@ -230,17 +220,15 @@ def assert_that_an_array_survives_the_death_of_a_worker(one: Study, trials: int,
     assert not read_record(workers[one.tasks.index(task)].attempt_notebook(1)).complete
 
 
-def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_all_complete_exactly_the_trials_asked_for(
-    study: Callable[..., Study],
-) -> None:
+def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trials_are_completed(study) -> None:
     one = study("4", workers=3)
     assert_that_an_array_survives_the_death_of_a_worker(one, 4, "ipykernel_launcher")
     assert one.files.journal.exists()
     assert f"attempt 1 of at most 21 of worker 2 of study {one.files.study_name}, job {one.job_id}_2" in one.log
 
 
-def test_when_a_worker_of_an_array_on_postgres_is_killed_then_all_complete_exactly_the_trials_asked_for(
-    study: Callable[..., Study], postgres_url: str
+def test_when_a_worker_of_an_array_on_postgres_is_killed_then_exactly_all_trials_are_completed(
+    study, postgres_url
 ) -> None:
     one = study("4", workers=3, storage=postgres_url)
     assert_that_an_array_survives_the_death_of_a_worker(one, 4, "run")
