@@ -104,7 +104,7 @@ def test_when_the_front_is_drawn_then_its_line_joins_the_front_in_steps_by_ascen
     assert line.get_label() == "Pareto front"
     assert line.get_xydata().tolist() == [[0.1, 30], [0.2, 4], [0.3, 2]]
     assert line.get_drawstyle() == "steps-post"
-    assert to_rgba(line.get_color()) == to_rgba(look.MODEL_COLOURS["TFT_Q"])
+    assert to_rgba(line.get_color()) == to_rgba(look.model_colour("TFT_Q"))
 
 
 def test_when_the_front_is_drawn_then_complete_trials_defaults_and_choice_are_where_they_belong() -> None:
@@ -121,9 +121,10 @@ def test_when_the_front_is_drawn_then_complete_trials_defaults_and_choice_are_wh
 
 
 def test_when_families_are_drawn_then_no_two_share_a_colour() -> None:
-    assert len(set(look.MODEL_COLOURS.values())) == len(look.MODEL_COLOURS)
+    colours = {look.model_colour(model) for model in look.MODELS}
+    assert len(colours) == len(look.MODELS)
     figure = study_figures.pareto_front(TRIALS, FRONT, 3, model="NEW_Q", unit="m3/h", source="csv")
-    assert figure.axes[0].lines[0].get_color() not in look.MODEL_COLOURS.values()
+    assert figure.axes[0].lines[0].get_color() not in colours
 
 
 # Forecasts

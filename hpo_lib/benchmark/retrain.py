@@ -25,7 +25,7 @@ from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, compare
 from hpo_lib.settings import Settings
-from hpo_lib.views.look import warning
+from hpo_lib.views.look import warning_text
 from hpo_lib.views.model_card import Card, render
 
 
@@ -229,7 +229,7 @@ def _store(
         Card(
             model=paths.model,
             title=dataset.spec.title,
-            warning=warning(dataset.source == "simulated", origin["Budget"] == "test"),
+            warning=warning_text(is_simulated=dataset.source == "simulated", is_test=origin["Budget"] == "test"),
             params=key["params"],
             origin={"Version": f"v{version:03d}", **origin, "Best step": forecaster.best_step},
             data=data,

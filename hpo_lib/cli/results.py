@@ -99,7 +99,7 @@ def _consolidate(arguments: argparse.Namespace) -> int:
 
 
 def _figures(arguments: argparse.Namespace) -> int:
-    from hpo_lib.thesis.make import make_all
+    from hpo_lib.thesis.build import make_all
 
     written, notes = make_all(
         runs_dir=arguments.runs_dir, benchmark_dir=arguments.benchmark_dir, data_dir=arguments.data_dir,

@@ -1,160 +1,155 @@
 """The figures of benchmarks, drawn from the plain data of `benchmark_data`."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, DayLocator
+from matplotlib.dates import DateFormatter, DayLocator
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
-from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.thesis import style
 from hpo_lib.thesis.benchmark_data import SIGNIFICANCE
-from hpo_lib.views import look
-from hpo_lib.views.look import colour, name, unit_text
+from hpo_lib.thesis.style import INK, TARGET
+from hpo_lib.views.look import date_axis, in_order, model_colour, model_marker, model_name, unit_text
+
+ACTUAL: dict[str, Any] = {"color": "#000000", "lw": 0.7}
+CALIBRATED: dict[str, Any] = {"lw": 0.6, "ls": (0, (2, 1))}
 
 
 def weeks(data: pd.DataFrame) -> Figure:
-    """Forecasts of two weeks with their interval, beside what came true; a row per dataset."""
-    datasets, seasons = sorted(set(data["dataset"])), [s for s in ("winter", "summer") if s in set(data["season"])]
+    """Forecasts of two weeks with their interval, beside the actual demand; a row per dataset."""
+    datasets, seasons = style.by_dataset(data), [s for s in ("winter", "summer") if s in set(data["season"])]
     figure, grid = style.panels(len(datasets), len(seasons), height=0.7 + 1.6 * len(datasets))
-    for i, dataset in enumerate(datasets):
-        for j, season in enumerate(seasons):
-            axes, own = grid[i, j], data[(data["dataset"] == dataset) & (data["season"] == season)]
-            if own.empty:
-                style.empty(axes, f"no whole {season} week in the test split")
-                continue
-            first, hours = own.iloc[0], own["hour"].dt.tz_localize(None)
-            shade = colour(first["model"])
-            axes.fill_between(hours, own["lower"], own["upper"], color=shade, alpha=0.3, lw=0)
-            for bound in ("lower_rolling", "upper_rolling"):
-                axes.plot(hours, own[bound], color=shade, lw=0.6, ls=(0, (2, 1)))
-            axes.plot(hours, own["median"], color=shade, lw=1.0)
-            axes.plot(hours, own["actual"], color="#000000", lw=0.7)
-            axes.xaxis.set_major_locator(DayLocator())  # type: ignore[no-untyped-call]
-            axes.xaxis.set_major_formatter(DateFormatter("%a"))  # type: ignore[no-untyped-call]
-            # Ticks that do not depend on the panel's height: the layout changes it after it has measured their labels.
-            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-            axes.set(xlim=(hours.iloc[0], hours.iloc[-1]))
-            axes.set_title(f"{first['title']}, {name(first['model'])}\n{season} week from {hours.iloc[0]:%-d %B %Y}")
-            if j == 0:
-                axes.set_ylabel(f"demand in {unit_text(first['unit'])}")
+    for row, of_dataset in zip(grid, datasets, strict=True):
+        for axes, season in zip(row, seasons, strict=True):
+            _week(axes, of_dataset[of_dataset["season"] == season], season)
+        if row[0].axison:
+            row[0].set_ylabel(f"demand in {unit_text(of_dataset['unit'].iloc[0])}")
     figure.align_ylabels(grid[:, 0])
     for axes in grid[-1]:
         axes.set_xlabel("day (UTC)")
     handles = [
-        Line2D([], [], color="#000000", lw=0.7, label="actual"),
+        Line2D([], [], label="actual", **ACTUAL),
         Line2D([], [], color="#555555", lw=1.0, label="median forecast"),
         Patch(color="#555555", alpha=0.3, lw=0, label="80 % interval, raw"),
-        Line2D([], [], color="#555555", lw=0.6, ls=(0, (2, 1)), label="after rolling calibration"),
+        Line2D([], [], color="#555555", label="after rolling calibration", **CALIBRATED),
     ]
     style.legend_below(figure, handles)
     return figure
 
 
+def _week(axes: Axes, own: pd.DataFrame, season: str) -> None:
+    if own.empty:
+        axes.set_axis_off()
+        style.write_inside(axes, f"no whole {season} week in the test split")
+        return
+    first, hours = own.iloc[0], own["hour"].dt.tz_localize(None)
+    colour = model_colour(first["model"])
+    axes.fill_between(hours, own["lower"], own["upper"], color=colour, alpha=0.3, lw=0)
+    for bound in ("lower_rolling", "upper_rolling"):
+        axes.plot(hours, own[bound], color=colour, **CALIBRATED)
+    axes.plot(hours, own["median"], color=colour, lw=1.0)
+    axes.plot(hours, own["actual"], **ACTUAL)
+    axes.xaxis.set(major_locator=DayLocator(), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
+    # Ticks that do not depend on the panel's height: the layout changes it after it has measured their labels.
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.set(xlim=(hours.iloc[0], hours.iloc[-1]))
+    axes.set_title(f"{first['title']}, {model_name(first['model'])}\n{season} week from {hours.iloc[0]:%-d %B %Y}")
+
+
 def reliability(data: pd.DataFrame) -> Figure:
     """Observed share at or below each level, raw and after the rolling correction; a panel per dataset."""
     data = data[data["calibration"].isin(["none", "rolling"]) & ~data["model"].str.startswith("NAIVE")]
-    datasets = sorted(set(data["dataset"]))
+    datasets = style.by_dataset(data)
     figure, grid = style.panels(2, len(datasets), height=4.4, sharex=True, sharey=True)
-    for i, (calibration, label) in enumerate((("none", "raw"), ("rolling", "rolling calibration"))):
-        for j, dataset in enumerate(datasets):
-            axes = grid[i, j]
-            own = data[(data["dataset"] == dataset) & (data["calibration"] == calibration)]
-            axes.plot([0, 1], [0, 1], color="#000000", lw=0.6, ls="--")
-            for model in look.in_order(list(own["model"])):
-                line = own[own["model"] == model]
-                axes.plot(line["level"], line["observed"], color=colour(model), marker=look.marker(model))
+    for column, of_dataset in zip(grid.T, datasets, strict=True):
+        for axes, calibration in zip(column, ("none", "rolling"), strict=True):
+            axes.plot([0, 1], [0, 1], **TARGET)
+            for model, line in style.by_model(of_dataset[of_dataset["calibration"] == calibration]):
+                axes.plot(line["level"], line["observed"], color=model_colour(model), marker=model_marker(model))
             axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0.1, 0.5, 0.9), yticks=(0.1, 0.5, 0.9))
             axes.set_aspect("equal")
-            if i == 0:
-                axes.set_title(own["title"].iloc[0])
-            if j == 0:
-                axes.set_ylabel(f"{label}\nobserved share")
-    for axes in grid[-1]:
-        axes.set_xlabel("quantile level")
-    style.legend_below(figure, style.model_handles(list(data["model"]), markers=True))
+        column[0].set_title(of_dataset["title"].iloc[0])
+        column[1].set_xlabel("quantile level")
+    for axes, label in zip(grid[:, 0], ("raw", "rolling calibration"), strict=True):
+        axes.set_ylabel(f"{label}\nobserved share")
+    style.legend_below(figure, style.model_handles(data["model"]))
     return figure
 
 
 def by_hour(data: pd.DataFrame) -> Figure:
     """MAE and PICP per hour ahead; a column per dataset."""
-    datasets = sorted(set(data["dataset"]))
+    datasets = style.by_dataset(data)
     figure, grid = style.panels(2, len(datasets), height=3.8, sharex=True, sharey="none")
-    for j, dataset in enumerate(datasets):
-        of_dataset = data[data["dataset"] == dataset]
-        for model in look.in_order(list(of_dataset["model"])):
-            own = of_dataset[of_dataset["model"] == model]
-            drawn = {"color": colour(model), "marker": look.marker(model), "ms": 2.2, "lw": 0.8}
-            grid[0, j].plot(own["ahead"], own["mae"], **drawn)
-            grid[1, j].plot(own["ahead"], own["picp"], **drawn)
+    for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
+        for model, own in style.by_model(of_dataset):
+            for axes, score in ((top, "mae"), (bottom, "picp")):
+                axes.plot(
+                    own["ahead"], own[score], color=model_colour(model), marker=model_marker(model), ms=2.2, lw=0.8
+                )
         first = of_dataset.iloc[0]
-        grid[0, j].set(title=first["title"], ylim=(0, None), ylabel=f"MAE in {unit_text(first['unit'])}")
-        grid[1, j].axhline(NOMINAL_COVERAGE, color="#000000", lw=0.6, ls="--")
-        grid[1, j].set(xlabel="hours ahead", ylim=(0, 100), xticks=(1, 6, 12, 18, 24))
+        top.set(title=first["title"], ylim=(0, None), ylabel=f"MAE in {unit_text(first['unit'])}")
+        style.coverage_line(bottom)
+        bottom.set(xlabel="hours ahead", ylim=(0, 100), xticks=(1, 6, 12, 18, 24))
     grid[1, 0].set_ylabel("PICP in %")
-    style.legend_below(figure, style.model_handles(list(data["model"]), markers=True))
+    style.legend_below(figure, style.model_handles(data["model"]))
     return figure
 
 
 def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
     """How errors are distributed, and how their mean over four weeks moves through the test split."""
-    datasets = sorted(set(shares["dataset"]))
+    datasets = style.by_dataset(shares)
     figure, grid = style.panels(2, len(datasets), height=3.8)
-    for j, dataset in enumerate(datasets):
-        top, bottom = grid[0, j], grid[1, j]
-        of_dataset, moving = shares[shares["dataset"] == dataset], drift[drift["dataset"] == dataset]
-        for model in look.in_order(list(of_dataset["model"])):
-            own = of_dataset[of_dataset["model"] == model]
-            top.step(own["bin"], own["share"], where="mid", color=colour(model), lw=0.9)
-            line = moving[moving["model"] == model]
-            bottom.plot(line["day"], line["error"], color=colour(model), lw=0.9)
+    for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
         first = of_dataset.iloc[0]
+        for model, own in style.by_model(of_dataset):
+            top.step(own["bin"], own["share"], where="mid", color=model_colour(model), lw=0.9)
+            line = drift[(drift["dataset"] == first["dataset"]) & (drift["model"] == model)]
+            bottom.plot(line["day"], line["error"], color=model_colour(model), lw=0.9)
         limit = of_dataset["bin"].max() + of_dataset["bin"].diff().max() / 2
         ticks = [-limit, -limit / 2, 0, limit / 2, limit]
         labels = [f"{tick:.0f}".replace("-", "\u2212") for tick in ticks]
         top.set_xticks(ticks, [f"\u2264{labels[0]}", *labels[1:-1], f"\u2265{labels[-1]}"])
-        top.axvline(0, color="#000000", lw=0.6, ls="--")
+        top.axvline(0, **TARGET)
         top.set(title=first["title"], xlabel="error in % of mean demand", xlim=(-limit, limit), ylim=(0, None))
-        bottom.axhline(0, color="#000000", lw=0.6, ls="--")
+        bottom.axhline(0, **TARGET)
         bottom.set(ylabel=f"mean error in {unit_text(first['unit'])}", xlabel="end of the 28 days")
-        locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
-        bottom.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        date_axis(bottom, 2, 4)
     grid[0, 0].set_ylabel("share of hours in %")
-    style.legend_below(figure, style.model_handles(list(shares["model"])))
+    style.legend_below(figure, style.model_handles(shares["model"], marker=""))
     return figure
 
 
 def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
-    """MAE and PICP of every model with bootstrap intervals: untuned hollow, tuned filled, opponents grey."""
-    datasets, models = sorted(set(data["dataset"])), look.in_order(list(data["model"]))[::-1]
+    """MAE and PICP of every model with bootstrap intervals: untuned hollow, tuned filled."""
+    datasets, models = style.by_dataset(data), in_order(data["model"])[::-1]
     figure, grid = style.panels(2, len(datasets), height=0.9 + 0.46 * len(models), sharey=True, sharex="none")
     offsets = {"default": 0.17, "best": -0.17, "file": -0.17}
-    for j, dataset in enumerate(datasets):
-        of_dataset = data[data["dataset"] == dataset]
-        for axes, score in zip(grid[:, j], ("mae", "picp"), strict=True):
+    for column, of_dataset in zip(grid.T, datasets, strict=True):
+        for axes, score in zip(column, ("mae", "picp"), strict=True):
             for row in of_dataset.to_dict("records"):
                 place = models.index(row["model"]) + offsets.get(row["params"], 0)
-                shade, hollow = colour(row["model"]), row["params"] == "default"
-                axes.plot([row[f"{score}_low"], row[f"{score}_high"]], [place] * 2, color=shade, lw=0.9)
-                axes.plot(
-                    row[score], place, look.marker(row["model"]), color=shade, mfc="white" if hollow else shade, ms=4
-                )
-            axes.set_yticks(range(len(models)), [name(model) for model in models])
+                colour = model_colour(row["model"])
+                fill = "white" if row["params"] == "default" else colour
+                axes.plot([row[f"{score}_low"], row[f"{score}_high"]], [place] * 2, color=colour, lw=0.9)
+                axes.plot(row[score], place, model_marker(row["model"]), color=colour, mfc=fill, ms=4)
+            axes.set_yticks(range(len(models)), [model_name(model) for model in models])
             axes.set_ylim(-0.6, len(models) - 0.4)
-        first = of_dataset.iloc[0]
-        grid[0, j].set(title=first["title"], xlabel=f"MAE in {unit_text(first['unit'])}", xlim=(0, None))
-        grid[0, j].xaxis.set_major_locator(MaxNLocator(3))
-        grid[1, j].axvline(NOMINAL_COVERAGE, color="#000000", lw=0.6, ls="--")
-        grid[1, j].set(xlabel="PICP in %", xlim=(0, 101), xticks=(0, 40, 80))
+        first, (top, bottom) = of_dataset.iloc[0], column
+        top.set(title=first["title"], xlabel=f"MAE in {unit_text(first['unit'])}", xlim=(0, None))
+        top.xaxis.set_major_locator(MaxNLocator(3))
+        style.coverage_line(bottom, vertical=True)
+        bottom.set(xlabel="PICP in %", xlim=(0, 101), xticks=(0, 40, 80))
     handles = [
-        Line2D([], [], color=style.INK, marker="o", ms=4, mfc="white", label="untuned defaults"),
-        Line2D([], [], color=style.INK, marker="o", ms=4, label="tuned by a study, or by itself"),
-        Line2D([], [], color=style.INK, label="95 % bootstrap interval"),
+        Line2D([], [], color=INK, marker="o", ms=4, mfc="white", label="untuned defaults"),
+        Line2D([], [], color=INK, marker="o", ms=4, label="tuned by a study, or by itself"),
+        Line2D([], [], color=INK, label="95 % bootstrap interval"),
     ]
     style.legend_below(figure, handles)
     return figure
@@ -162,12 +157,12 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
 
 def significance(data: pd.DataFrame) -> Figure:
     """Difference of pinball loss in percent of every two models; bold where it is significant."""
-    datasets, columns = sorted(set(data["dataset"])), 2
-    rows = -(-len(datasets) // columns)
-    figure, grid = style.panels(rows, columns, height=0.6 + 2.75 * rows)
+    datasets = style.by_dataset(data)
+    rows = -(-len(datasets) // 2)
+    figure, grid = style.panels(rows, 2, height=0.6 + 2.75 * rows)
     panels = list(grid.ravel())
-    for axes, dataset in zip(panels, datasets, strict=False):
-        _matrix(axes, data[data["dataset"] == dataset])
+    for axes, own in zip(panels, datasets, strict=False):
+        _matrix(axes, own)
     for axes in panels[len(datasets) :]:
         axes.set_axis_off()
     lines = [
@@ -176,27 +171,26 @@ def significance(data: pd.DataFrame) -> Figure:
         "all pairs of the dataset. Colours end at ±50 %.",
     ]  # fmt: skip
     if len(panels) > len(datasets):
-        panels[-1].text(
-            0.5, 0.5, "\n".join(lines), ha="center", va="center", fontsize=8, transform=panels[-1].transAxes
-        )
+        style.write_inside(panels[-1], "\n".join(lines), "black")
     else:
         figure.supxlabel(f"{' '.join(lines[:2])}\n{' '.join(lines[2:])}", fontsize=8)
     return figure
 
 
 def _matrix(axes: Axes, own: pd.DataFrame) -> None:
-    models = look.in_order(list(own["row"]))
-    wide = own.pivot(index="row", columns="column", values="difference").reindex(index=models, columns=models)
-    p_values = own.pivot(index="row", columns="column", values="p_holm").reindex(index=models, columns=models)
-    differences, sure = wide.to_numpy(), p_values.to_numpy() < SIGNIFICANCE
+    models = in_order(own["row"])
+    differences, p_values = (
+        own.pivot(index="row", columns="column", values=key).reindex(index=models, columns=models).to_numpy()
+        for key in ("difference", "p_holm")
+    )
     axes.imshow(differences, cmap="RdBu_r", norm=TwoSlopeNorm(0, -50, 50), aspect="auto")
     for i, j in zip(*np.nonzero(~np.eye(len(models), dtype=bool)), strict=True):
         value = round(float(differences[i, j]))
         axes.text(
             j, i, f"{value:+d}".replace("-", "\u2212") if value else "0", ha="center", va="center", fontsize=7,
-            weight="bold" if sure[i, j] else "normal", color="white" if abs(value) > 32 else "black",
+            weight="bold" if p_values[i, j] < SIGNIFICANCE else "normal", color="white" if abs(value) > 32 else "black",
         )  # fmt: skip
-    labels = [name(model) for model in models]
+    labels = [model_name(model) for model in models]
     axes.set_xticks(range(len(models)), labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(models)), labels)
     axes.tick_params(length=0)
@@ -205,44 +199,40 @@ def _matrix(axes: Axes, own: pd.DataFrame) -> None:
     axes.set_title(own["title"].iloc[0])
 
 
-BY = ("hour", "weekday", "season", "demand")
-BY_LABELS = {"hour": "local hour", "weekday": "weekday", "season": "season", "demand": "demand"}
-ORDER = {"weekday": WEEKDAY_NAMES, "season": SEASON_NAMES, "demand": ("low", "middle", "high")}
-SHORT = {"weekday": 2, "season": 3, "demand": 4}
+GROUPS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "hour": ("local hour", tuple(f"{hour:02d}" for hour in range(24)), ()),
+    "weekday": ("weekday", WEEKDAY_NAMES, tuple(day[:2] for day in WEEKDAY_NAMES)),
+    "season": ("season", SEASON_NAMES, tuple(season[:3] for season in SEASON_NAMES)),
+    "demand": ("demand", ("low", "middle", "high"), ("low", "mid", "high")),
+}
+"""What coverage is split by -> label of the axis, groups in order, and their ticks (hours: every sixth)."""
 
 
 def coverage(data: pd.DataFrame) -> Figure:
     """PICP by local hour, weekday, season and demand level; a row per dataset."""
-    datasets, models = sorted(set(data["dataset"])), look.in_order(list(data["model"]))
+    datasets, models = style.by_dataset(data), in_order(data["model"])
     figure, grid = style.panels(
-        len(datasets),
-        len(BY),
-        height=0.7 + 1.45 * len(datasets),
-        sharey=True,
-        sharex="col",
+        len(datasets), len(GROUPS), height=0.7 + 1.45 * len(datasets), sharey=True, sharex="col",
         width_ratios=(1.5, 1, 0.8, 0.7),
-    )
-    for i, dataset in enumerate(datasets):
-        for j, by in enumerate(BY):
-            axes, own = grid[i, j], data[(data["dataset"] == dataset) & (data["by"] == by)]
-            groups = list(ORDER.get(by, [f"{hour:02d}" for hour in range(24)]))
+    )  # fmt: skip
+    for row, of_dataset in zip(grid, datasets, strict=True):
+        for axes, (by, (_, groups, ticks)) in zip(row, GROUPS.items(), strict=True):
             for k, model in enumerate(models):
-                line = own[own["model"] == model].set_index("group")["picp"].reindex(groups)
+                own = of_dataset[(of_dataset["by"] == by) & (of_dataset["model"] == model)]
                 shift = 0 if by == "hour" else 0.16 * (k - (len(models) - 1) / 2)
                 axes.plot(
-                    np.arange(len(groups)) + shift, line.to_numpy(), look.marker(model), color=colour(model), ms=3,
-                    ls="-" if by == "hour" else "", lw=0.8,
+                    np.arange(len(groups)) + shift, own.set_index("group")["picp"].reindex(groups).to_numpy(),
+                    model_marker(model), color=model_colour(model), ms=3, ls="-" if by == "hour" else "", lw=0.8,
                 )  # fmt: skip
-            axes.axhline(NOMINAL_COVERAGE, color="#000000", lw=0.6, ls="--")
+            style.coverage_line(axes)
             if by == "hour":
-                axes.set_xticks(range(0, 24, 6), [f"{hour:02d}" for hour in range(0, 24, 6)])
+                axes.set_xticks(range(0, 24, 6), groups[::6])
             else:
-                short = [group.replace("middle", "mid")[: SHORT[by]] for group in groups]
-                axes.set_xticks(range(len(groups)), short)
+                axes.set_xticks(range(len(groups)), ticks)
                 axes.set_xlim(-0.6, len(groups) - 0.4)
             axes.set_ylim(0, 102)
-        grid[i, 0].set_ylabel(f"{data[data['dataset'] == dataset]['title'].iloc[0]}\nPICP in %")
-    for axes, by in zip(grid[-1], BY, strict=True):
-        axes.set_xlabel(BY_LABELS[by])
-    style.legend_below(figure, style.model_handles(models, markers=True))
+        row[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
+    for axes, (label, _, _) in zip(grid[-1], GROUPS.values(), strict=True):
+        axes.set_xlabel(label)
+    style.legend_below(figure, style.model_handles(models))
     return figure

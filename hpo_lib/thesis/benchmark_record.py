@@ -1,4 +1,4 @@
-"""A study and a benchmark as figures, tables and cards see them: what lies in their files, read but never changed."""
+"""A stored benchmark as figures, tables and cards see it: read from its files, never changed."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +16,12 @@ from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration
-from hpo_lib.views.look import warning
+from hpo_lib.views.look import warning_text
 
 CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
 
 PARAMS_ORDER = ("best", "file", "default", "own")
-"""Which parameters stand for a model where a figure shows one row of it: the first of these that is there."""
+"""If a figure shows one row of a model, the row with the first of these parameters that is there."""
 
 
 @dataclass(frozen=True)
@@ -54,33 +54,38 @@ class Benchmark:
         return benchmark_table(self.rows, self.dataset, CALIBRATIONS)
 
     @cached_property
+    def raw(self) -> pd.DataFrame:
+        """The rows of `table` without calibration."""
+        return self.table[self.table["calibration"] == "none"].reset_index(drop=True)
+
+    @cached_property
     def comparisons(self) -> pd.DataFrame:
-        """Diebold-Mariano tests of every two shown rows."""
-        return comparison_table(self.shown)
+        """Diebold-Mariano tests of every two models."""
+        return comparison_table(self.row_per_model)
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """Conditional coverage of the shown rows, raw and calibrated."""
-        return coverage_table(self.shown, self.dataset, CALIBRATIONS)
+        """Conditional coverage of every model, raw and calibrated."""
+        return coverage_table(self.row_per_model, self.dataset, CALIBRATIONS)
 
     @cached_property
     def reliability(self) -> pd.DataFrame:
-        """Observed frequencies of the shown rows, raw and calibrated."""
-        return reliability_table(self.shown, self.dataset, CALIBRATIONS)
+        """Observed frequencies of every model, raw and calibrated."""
+        return reliability_table(self.row_per_model, self.dataset, CALIBRATIONS)
 
     @property
-    def shown(self) -> list[BenchmarkRow]:
-        """One row per model, with its best kind of parameters; no blends."""
+    def row_per_model(self) -> list[BenchmarkRow]:
+        """Each model with its best kind of parameters; no blends."""
         found: dict[str, BenchmarkRow] = {}
-        for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
+        for row in sorted(self.rows, key=_params_rank):
             if not row.model.startswith("BLEND"):
                 found.setdefault(row.model, row)
         return list(found.values())
 
     @property
     def families(self) -> list[BenchmarkRow]:
-        """The shown rows of the studied families."""
-        return [row for row in self.shown if row.model in family_names()]
+        """`row_per_model` of the studied families."""
+        return [row for row in self.row_per_model if row.model in family_names()]
 
     @cached_property
     def trainings(self) -> list[Mapping[str, Any]]:
@@ -88,17 +93,16 @@ class Benchmark:
         return [json.loads(file.read_text(encoding="utf-8")) for file in self.paths.records()]
 
     @property
-    def provenance(self) -> Mapping[str, Any]:
-        """Provenance of the data, which is one for all trainings."""
-        found: Mapping[str, Any] = self.trainings[0]["provenance"]["data"]
-        return found
+    def data(self) -> Mapping[str, Any]:
+        """Provenance of the data, which is the same for all trainings."""
+        return dict(self.trainings[0]["provenance"]["data"])
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
         wanted = dict(study.result["best_params"])
         kinds = {t["params"] for t in self.trainings if t["model"] == study.model and t["key"].get("params") == wanted}
         rows = [row for row in self.rows if row.model == study.model and row.params in kinds]
-        return min(rows, key=lambda row: PARAMS_ORDER.index(row.params), default=None)
+        return min(rows, key=_params_rank, default=None)
 
     @property
     def files(self) -> list[Path]:
@@ -108,7 +112,11 @@ class Benchmark:
         return sorted([*(self.paths.record(*one) for one in names), *forecasts])
 
 
-def words(items: Iterable[StoredStudy | Benchmark]) -> str:
-    """What a picture of these records must say, see `warning`."""
-    found = list(items)
-    return warning(any(item.is_simulated for item in found), any(item.is_test for item in found))
+def _params_rank(row: BenchmarkRow) -> int:
+    return PARAMS_ORDER.index(row.params)
+
+
+def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
+    """What a picture of these records must say, see `warning_text`."""
+    found = list(records)
+    return warning_text(is_simulated=any(one.is_simulated for one in found), is_test=any(one.is_test for one in found))

@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,65 +18,80 @@ from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.thesis import benchmark_data, benchmark_plots, latex, study_data, study_plots, style
-from hpo_lib.thesis.benchmark_record import Benchmark, words
+from hpo_lib.thesis.benchmark_record import Benchmark, warning_for
 from hpo_lib.thesis.cards import card
-from hpo_lib.thesis.evidence import Evidence
+from hpo_lib.thesis.evidence import Evidence, find_evidence
 from hpo_lib.thesis.tables import TABLES, Table
 
 NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
 """What of `hpo_lib` no figure, table or card depends on."""
 
-Data = Callable[[Evidence], pd.DataFrame]
-
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: what it shows, its plain data (one table or several), how they are drawn, and from which records."""
+    """A figure: from which records, what it shows, how it is drawn, and its plain data (one table or several)."""
 
-    shows: str
-    data: tuple[Data, ...]
-    draw: Callable[..., Figure]
     records: str
+    shows: str
+    draw: Callable[..., Figure]
+    data: Sequence[Callable[[Evidence], pd.DataFrame]]
 
 
 PICTURES: Mapping[str, Picture] = {
-    "pareto_fronts": Picture("Pareto fronts", (study_data.fronts,), study_plots.fronts, "studies"),
+    "pareto_fronts": Picture("studies", "Pareto fronts", study_plots.fronts, [study_data.fronts]),
     "optimisation_history": Picture(
-        "Optimisation history and hypervolume", (study_data.history,), study_plots.history, "studies"
+        "studies", "Optimisation history and hypervolume", study_plots.history, [study_data.history]
     ),
     "parameter_importance": Picture(
-        "Importance of hyperparameters for both objectives", (study_data.importance,), study_plots.importance, "studies"
+        "studies", "Importance of hyperparameters for both objectives", study_plots.importance, [study_data.importance]
     ),
-    "cost": Picture("Training time", (study_data.cost,), study_plots.cost, "studies"),
+    "cost": Picture("studies", "Training time", study_plots.cost, [study_data.cost]),
     "forecast_weeks": Picture(
-        "A winter and a summer week", (benchmark_data.weeks,), benchmark_plots.weeks, "benchmarks"
+        "benchmarks", "A winter and a summer week", benchmark_plots.weeks, [benchmark_data.weeks]
     ),
-    "reliability": Picture("Reliability", (benchmark_data.reliability,), benchmark_plots.reliability, "benchmarks"),
+    "reliability": Picture("benchmarks", "Reliability", benchmark_plots.reliability, [benchmark_data.reliability]),
     "by_hour_ahead": Picture(
-        "MAE and PICP by hour ahead", (benchmark_data.by_hour,), benchmark_plots.by_hour, "benchmarks"
+        "benchmarks", "MAE and PICP by hour ahead", benchmark_plots.by_hour, [benchmark_data.by_hour]
     ),
     "residuals": Picture(
-        "Errors: distribution and drift", (benchmark_data.error_shares, benchmark_data.drift),
-        benchmark_plots.residuals, "benchmarks",
+        "benchmarks", "Errors: distribution and drift", benchmark_plots.residuals,
+        [benchmark_data.error_shares, benchmark_data.drift],
     ),
     "baseline_vs_optimised": Picture(
-        "Untuned and tuned models beside opponents", (benchmark_data.baseline_vs_optimised,),
-        benchmark_plots.baseline_vs_optimised, "benchmarks",
+        "benchmarks", "Untuned and tuned models beside baselines", benchmark_plots.baseline_vs_optimised,
+        [benchmark_data.baseline_vs_optimised],
     ),
     "significance": Picture(
-        "Diebold-Mariano tests of every two models", (benchmark_data.significance,), benchmark_plots.significance,
-        "benchmarks",
+        "benchmarks", "Diebold-Mariano tests of every two models", benchmark_plots.significance,
+        [benchmark_data.significance],
     ),
     "conditional_coverage": Picture(
-        "Coverage by hour, weekday, season and demand, raw",
-        (lambda evidence: benchmark_data.coverage(evidence, "none"),), benchmark_plots.coverage, "benchmarks",
+        "benchmarks", "Coverage by hour, weekday, season and demand, raw", benchmark_plots.coverage,
+        [lambda evidence: benchmark_data.coverage(evidence, "none")],
     ),
     "conditional_coverage_rolling": Picture(
-        "The same after rolling calibration",
-        (lambda evidence: benchmark_data.coverage(evidence, "rolling"),), benchmark_plots.coverage, "benchmarks",
+        "benchmarks", "The same after rolling calibration", benchmark_plots.coverage,
+        [lambda evidence: benchmark_data.coverage(evidence, "rolling")],
     ),
 }  # fmt: skip
 """Name of the files -> figure."""
+
+
+def make_all(
+    runs_dir: str = "",
+    benchmark_dir: str = "",
+    data_dir: str = "",
+    datasets: Sequence[str] = (),
+    out: str = "",
+    say: Callable[[str], None] = print,
+) -> tuple[list[Path], list[str]]:
+    """Every figure, table and card, see `build`; folders are texts, empty for the default.
+
+    Raises:
+        InputError: as `find_evidence` raises it.
+    """
+    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets, say)
+    return build(evidence, ThesisPaths.below(Path(out).expanduser()) if out else ThesisPaths())
 
 
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
@@ -89,59 +105,48 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     written: list[Path] = []
     notes = list(evidence.notes)
     for name, picture in PICTURES.items():
-        with style.thesis_style():
-            figure = drawn(name, evidence)
-            if figure is None:
-                notes.append(f"No figure {name}: there are no {picture.records} with what it shows.")
-                continue
-            files: tuple[Path, ...] = out.figure(name)
-            for file in files:
-                _write(file, _as_file(figure, file.suffix))
-        written += _with_sidecar(files, picture.shows, _items(evidence, picture.records))
-    for name, (make, records) in TABLES.items():
-        items, table = _items(evidence, records), make(evidence)
+        if figure := drawn(name, evidence):
+            contents = {file: _as_file(figure, file.suffix) for file in out.figure(name)}
+            written += _write(contents, picture.shows, _records(evidence, picture.records))
+        else:
+            notes.append(f"No figure {name}: there are no {picture.records} for it.")
+    for name, (make, kind) in TABLES.items():
+        table, records = make(evidence), _records(evidence, kind)
         if table.frame.empty:
-            notes.append(f"No table {name}: there are no {records} with what it shows.")
+            notes.append(f"No table {name}: there are no {kind} for it.")
             continue
-        files = out.table(name)
-        _write(files[0], _as_latex(table, name, words(items)).encode())
-        _write(files[1], table.frame.to_csv(index=False).encode())
-        written += _with_sidecar(files, table.caption, items)
+        texts = _as_latex(table, name, warning_for(records)), table.frame.to_csv(index=False)
+        contents = {file: text.encode() for file, text in zip(out.table(name), texts, strict=True)}
+        written += _write(contents, table.caption, records)
     for study in evidence.studies:
-        benchmark = evidence.benchmark(study.dataset)
-        items = [study, *([benchmark] if benchmark else [])]
         try:
             text = card(evidence, study)
         except InputError as error:
             notes.append(f"No card of {study.model} on {study.dataset}: {error}.")
             continue
-        files = out.card(study.model, study.dataset)
-        _write(files[0], text.encode())
-        written += _with_sidecar(files, f"Model card of {study.model} on {study.dataset}", items)
+        benchmark = evidence.benchmark(study.dataset)
+        contents = {file: text.encode() for file in out.card(study.model, study.dataset)}
+        shows = f"Model card of {study.model} on {study.dataset}"
+        written += _write(contents, shows, [study, *([benchmark] if benchmark else [])])
     return written, notes
 
 
 def drawn(name: str, evidence: Evidence) -> Figure | None:
-    """One figure, laid out and marked; None where there are no records with what it shows.
-
-    Args:
-        name: one of `PICTURES`.
-        evidence: the records.
-    """
+    """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
     picture = PICTURES[name]
     data = [make(evidence) for make in picture.data]
     if any(table.empty for table in data):
         return None
     with style.thesis_style():
         figure = picture.draw(*data)
-        style.mark(figure, words(_items(evidence, picture.records)))
+        style.mark(figure, warning_for(_records(evidence, picture.records)))
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the layout is done, and is one for all files
+        figure.set_layout_engine("none")  # the layout is done, and is the same for all files
     return figure
 
 
-def _items(evidence: Evidence, records: str) -> list[StoredStudy | Benchmark]:
-    return list(evidence.studies if records == "studies" else evidence.benchmarks)
+def _records(evidence: Evidence, kind: str) -> Sequence[StoredStudy | Benchmark]:
+    return evidence.studies if kind == "studies" else evidence.benchmarks
 
 
 def _as_latex(table: Table, name: str, warning: str) -> str:
@@ -152,56 +157,49 @@ def _as_latex(table: Table, name: str, warning: str) -> str:
 
 
 def _as_file(figure: Figure, suffix: str) -> bytes:
-    """The figure as a file, without the date and the version that would make it another one each time."""
+    """The figure as a file, without date and version, which would change its bytes each time."""
     metadata = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}[suffix]
     stream = io.BytesIO()
-    figure.savefig(stream, format=suffix.removeprefix("."), metadata=metadata)
+    with style.thesis_style():
+        figure.savefig(stream, format=suffix.removeprefix("."), metadata=metadata)
     return stream.getvalue()
 
 
-def _write(file: Path, content: bytes) -> None:
-    """A file that is the same already is left alone."""
-    if file.is_file() and file.read_bytes() == content:
-        return
-    with paths.atomic(file) as temporary:
-        temporary.write_bytes(content)
-
-
-def _with_sidecar(files: Sequence[Path], shows: str, items: Iterable[StoredStudy | Benchmark]) -> Sequence[Path]:
-    """Write what the files were made from beside them."""
-    found = list(items)
-    content: dict[str, Any] = {
+def _write(contents: Mapping[Path, bytes], shows: str, records: Sequence[StoredStudy | Benchmark]) -> list[Path]:
+    """Write files, those that are the same already excepted, and what they were made from beside them."""
+    for file, content in contents.items():
+        if not file.is_file() or file.read_bytes() != content:
+            with paths.atomic(file) as temporary:
+                temporary.write_bytes(content)
+    files = list(contents)
+    code = {"hpo_lib": __version__, "sha256": _code(), "matplotlib": mpl.__version__, "records": _commits(records)}
+    sidecar: dict[str, Any] = {
         "files": [file.name for file in files],
         "shows": shows,
-        "marked": words(found),
-        "records": {_shown(file): _sha256(file) for item in found for file in item.files},
-        "data": _data(found),
-        "code": {"hpo_lib": __version__, "sha256": _code(), "matplotlib": mpl.__version__, "records": _commits(found)},
+        "marked": warning_for(records),
+        "records": {_project_path(file): _sha256(file) for record in records for file in record.files},
+        "data": {_dataset(record): {key: record.data[key] for key in DATA_KEYS} for record in records},
+        "code": code,
     }
-    write_json(ThesisPaths.sidecar(files[0]), content)
+    write_json(ThesisPaths.sidecar(files[0]), sidecar)
     return files
 
 
-def _data(items: Sequence[StoredStudy | Benchmark]) -> dict[str, Any]:
-    """Dataset -> source, fingerprint and splits."""
-    found = {}
-    for item in items:
-        data = item.data if isinstance(item, StoredStudy) else item.provenance
-        name = item.dataset if isinstance(item, StoredStudy) else item.name
-        found[name] = {key: data[key] for key in ("source", "path", "sha256", "train_end", "val_end", "test_end")}
-    return found
+DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end")
 
 
-def _commits(items: Sequence[StoredStudy | Benchmark]) -> list[str]:
+def _dataset(record: StoredStudy | Benchmark) -> str:
+    return record.dataset if isinstance(record, StoredStudy) else record.name
+
+
+def _commits(records: Sequence[StoredStudy | Benchmark]) -> list[str]:
     """The commits of the code that made the records."""
-    records = [
-        record for item in items for record in ([item.result] if isinstance(item, StoredStudy) else item.trainings)
-    ]
-    return sorted({str(record["provenance"]["git_commit"]) for record in records})
+    made = [[record.result] if isinstance(record, StoredStudy) else record.trainings for record in records]
+    return sorted({str(one["provenance"]["git_commit"]) for one in itertools.chain(*made)})
 
 
 def _code() -> str:
-    """Fingerprint of all code behind a figure: the rooms that this one imports, straight or through others."""
+    """Fingerprint of all code behind a figure: the rooms that this one imports, directly or through others."""
     package = Path(__file__).parent.parent
     files = [file for file in package.rglob("*.py") if file.relative_to(package).parts[0] not in NOT_BEHIND_FIGURES]
     digest = hashlib.sha256()
@@ -214,8 +212,8 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _shown(file: Path) -> str:
-    """A path as it is the same on every machine, where it lies within the project."""
+def _project_path(file: Path) -> str:
+    """A path within the project as it is the same on every machine."""
     absolute = file.resolve()
     inside = absolute.is_relative_to(paths.PROJECT_ROOT)
     return absolute.relative_to(paths.PROJECT_ROOT).as_posix() if inside else file.as_posix()

@@ -3,7 +3,7 @@
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.thesis.benchmark_record import Benchmark, words
+from hpo_lib.thesis.benchmark_record import Benchmark, warning_for
 from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.views.model_card import Card, render
 
@@ -29,7 +29,7 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
         Card(
             model=study.model,
             title=evidence.title(study.dataset),
-            warning=words([study]),
+            warning=warning_for([study]),
             params=result["best_params"],
             origin={
                 "Study": f"{study.run.study_name}, {result['n_completed']} complete trials",

@@ -1,6 +1,6 @@
 """The records behind figures, tables and cards: one study per model and dataset, one benchmark per dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.study import StoredStudy, read_studies
+from hpo_lib.records.study import StoredStudy, find, read_studies
 from hpo_lib.thesis.benchmark_record import Benchmark
 
 PRESETS_ORDER = ("a100", "laptop", "test")
@@ -44,6 +44,27 @@ class Evidence:
     def title(self, dataset: str) -> str:
         """A dataset as a reader knows it."""
         return self.specs[dataset].title if dataset in self.specs else dataset
+
+
+def find_evidence(
+    runs_dir: str = "",
+    benchmark_dir: str = "",
+    data_dir: str = "",
+    datasets: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> Evidence:
+    """The user's records, or the examples if no folder is given and there are none.
+
+    Raises:
+        InputError: a given folder holds no record; an unreadable TOML.
+    """
+    benchmarks = Path(benchmark_dir).expanduser() if benchmark_dir else paths.BENCHMARK_DIR
+    runs, notes = find(runs_dir, lambda runs: paths.best_params_files(runs) or paths.benchmarks(benchmarks))
+    if notes and not benchmark_dir:
+        say(notes[0])
+        # No CSV is there, so everybody has the simulated data that the examples were made on.
+        return gather(paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS, paths.EXAMPLES_DIR)
+    return gather(runs, benchmarks, Path(data_dir).expanduser() if data_dir else paths.DATA_DIR, datasets)
 
 
 def gather(runs_dir: Path, benchmark_dir: Path, data_dir: Path, datasets: Sequence[str] = ()) -> Evidence:

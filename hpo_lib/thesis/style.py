@@ -1,21 +1,23 @@
-"""One style for every thesis figure: sizes, fonts, colours and names."""
+"""One style for every thesis figure: sizes, fonts, panels and legends."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hpo_lib.views.look import colour, in_order, marker, name
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
+from hpo_lib.views.look import ACCENT, in_order, model_colour, model_marker, model_name
 
 TEXT_WIDTH = 150 / 25.4
 """Inches: the text width of an A4 thesis with margins of 30 mm."""
 
 RC: dict[Any, Any] = {
-    # STIX comes with matplotlib, so that no machine lacks it, and it goes with the Times of a thesis.
+    # STIX comes with matplotlib, so every machine has it, and it goes with the Times of a thesis.
     "font.family": "STIXGeneral",
     "mathtext.fontset": "stix",
     "font.size": 9,
@@ -42,12 +44,14 @@ RC: dict[Any, Any] = {
     "figure.constrained_layout.w_pad": 0.03,
 }
 
-GREY, INK, ACCENT = "#b5b5b5", "#222222", "#D55E00"
+GREY, INK = "#b5b5b5", "#222222"
+TARGET: dict[str, Any] = {"color": "#000000", "lw": 0.6, "ls": "--"}
+"""The line of an ideal value."""
 
 
 @contextmanager
 def thesis_style() -> Iterator[None]:
-    """The style, for drawing and for saving; matplotlib's global settings are as before afterwards."""
+    """The style, for drawing and for saving; afterwards matplotlib's global settings are as before."""
     with mpl.rc_context():
         mpl.rcdefaults()  # a user's own matplotlibrc does not change a thesis
         with mpl.rc_context(RC):
@@ -60,29 +64,41 @@ def panels(rows: int, columns: int, *, height: float, **options: Any) -> tuple[F
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def legend_below(figure: Figure, handles: Sequence[Any], columns: int | None = None) -> None:
+def by_dataset(data: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each dataset, by its name."""
+    return [own for _, own in data.groupby("dataset")]
+
+
+def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each model with its rows, in the order of legends."""
+    for model in in_order(data["model"]):
+        yield model, data[data["model"] == model]
+
+
+def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for all panels, in a row of its own below them."""
-    figure.legend(
-        handles=list(handles), loc="outside lower center", ncols=columns or len(handles), handlelength=1.8,
-        columnspacing=1.2,
-    )  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1.8, columnspacing=1.2)
 
 
-def model_handles(models: Sequence[str], *, markers: bool = False) -> list[Line2D]:
-    """Legend entries of models."""
+def model_handles(models: Iterable[str], **options: Any) -> list[Line2D]:
+    """Legend entries of models: a line with the model's marker, or as matplotlib's ``options`` say."""
     return [
-        Line2D([], [], color=colour(model), marker=marker(model) if markers else "", label=name(model))
+        Line2D([], [], color=model_colour(model), label=model_name(model), **{"marker": model_marker(model), **options})
         for model in in_order(models)
     ]
 
 
-def mark(figure: Figure, words: str) -> None:
-    """Say in the picture what must not be overlooked, such as simulated data."""
-    if words:
-        figure.suptitle(words, x=0.995, ha="right", fontsize=7, color=ACCENT, weight="bold")
+def coverage_line(axes: Axes, *, vertical: bool = False) -> None:
+    """The coverage that intervals should have."""
+    (axes.axvline if vertical else axes.axhline)(NOMINAL_COVERAGE, **TARGET)
 
 
-def empty(axes: Axes, words: str) -> None:
-    """A panel for which there is no record."""
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color="#777777", transform=axes.transAxes)
+def mark(figure: Figure, text: str) -> None:
+    """Print a warning above all panels, such as that data is simulated."""
+    if text:
+        figure.suptitle(text, x=0.995, ha="right", fontsize=7, color=ACCENT, weight="bold")
+
+
+def write_inside(axes: Axes, text: str, colour: str = "#777777") -> None:
+    """A text in the middle of a panel, for example that there is no record for it."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=8, color=colour, transform=axes.transAxes)

@@ -1,21 +1,22 @@
 """The thesis tables: each as a tidy frame of plain numbers (CSV) and as rows of text (LaTeX)."""
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from hpo_lib.families.search_space import in_words
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import ROLLING_DAYS
 from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.thesis.latex import Section
-from hpo_lib.views import look
-from hpo_lib.views.look import MISSING, name, number, unit_text, within
+from hpo_lib.views.look import MISSING, in_order, model_name, number, unit_text, with_interval
 
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
-CALIBRATIONS = {"none": "raw", "split": "split", "rolling": "rolling"}
+CALIBRATIONS = ("none", "split", "rolling")
+COUNTS = {"complete": "n_completed", "stopped": "n_pruned", "failed": "n_failed"}
 RANGE = "{:%Y-%m-%d} to {:%Y-%m-%d}"
 
 
@@ -25,90 +26,82 @@ class Table:
 
     frame: pd.DataFrame
     header: tuple[str, ...]
-    sections: tuple[Section, ...]
+    sections: Sequence[Section]
     caption: str
     align: str
     groups: tuple[tuple[str, int], ...] = ()
 
 
-def results(evidence: Evidence) -> Table:
+def scores_of_test_split(evidence: Evidence) -> Table:
     """Raw test scores of every row with bootstrap intervals."""
     frames, sections = [], []
     for benchmark in evidence.benchmarks:
-        raw = benchmark.table[benchmark.table["calibration"] == "none"].reset_index(drop=True)
-        raw = raw[~(raw["model"].str.startswith("BLEND") & (raw["params"] == "default"))]
+        raw = benchmark.raw[~(benchmark.raw["model"].str.startswith("BLEND") & (benchmark.raw["params"] == "default"))]
         frames.append(raw.assign(unit=benchmark.unit, sha256=benchmark.dataset.sha256))
         rows = [
             (
-                name(row["model"]), PARAMS[row["params"]],
-                *(within(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in ("mae", "picp", "winkler")),
+                model_name(row["model"]), PARAMS[row["params"]],
+                *(with_interval(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in ("mae", "picp", "winkler")),
                 number(row["pinball"]),
             )
             for row in raw.to_dict("records")
         ]  # fmt: skip
-        sections.append(Section(_heading(evidence, benchmark), tuple(rows)))
+        sections.append(_section(evidence, benchmark, rows))
     caption = (
         "Scores over every day of the test split, raw forecasts, with 95 % intervals of a block bootstrap over weeks. "
         "MAE, Winkler score and pinball loss in the unit of the dataset, PICP in % (80 is asked for)."
     )
     header = ("Model", "Tuning", "MAE", "PICP", "Winkler", "Pinball")
-    return Table(_joined(frames), header, tuple(sections), caption, "llrrrr")
+    return Table(_joined(frames), header, sections, caption, "llrrrr")
 
 
 def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
     frames, sections = [], []
-    scores = ("picp", "mean_width", "winkler")
+    scores = ["picp", "mean_width", "winkler"]
     for benchmark in evidence.benchmarks:
-        shown = {(row.model, row.params) for row in benchmark.shown}
-        own = benchmark.table[
-            [pair in shown for pair in zip(benchmark.table["model"], benchmark.table["params"], strict=True)]
-        ]
+        rows = pd.DataFrame([(row.model, row.params) for row in benchmark.row_per_model], columns=["model", "params"])
+        own = benchmark.table.merge(rows)
         frames.append(own[["dataset", "model", "params", "calibration", *scores]].assign(unit=benchmark.unit))
-        wide = own.pivot(index="model", columns="calibration", values=list(scores))
-        rows = [
-            (name(model), *(number(float(wide[score, c][model])) for score in scores for c in CALIBRATIONS))
-            for model in look.in_order(list(own["model"]))
+        wide = own.pivot(index="model", columns="calibration", values=scores)
+        cells = [
+            (model_name(model), *(number(float(wide[score, c][model])) for score in scores for c in CALIBRATIONS))
+            for model in in_order(own["model"])
         ]
-        sections.append(Section(_heading(evidence, benchmark), tuple(rows)))
-    header = ("Model", *CALIBRATIONS.values(), *CALIBRATIONS.values(), *CALIBRATIONS.values())
+        sections.append(_section(evidence, benchmark, cells))
     groups = (("", 1), *((score, len(CALIBRATIONS)) for score in ("PICP", "Width", "Winkler score")))
     caption = (
         "Conformal calibration on the test split: raw forecasts, one correction from all of validation (split), one "
         f"from the {ROLLING_DAYS} days before each origin (rolling). PICP in %, width and Winkler score in the unit "
         "of the dataset."
     )
-    return Table(_joined(frames), header, tuple(sections), caption, "l" + "r" * 9, groups)
+    header = ("Model", *(["raw", "split", "rolling"] * len(scores)))
+    return Table(_joined(frames), header, sections, caption, "l" + "r" * 9, groups)
 
 
 def hyperparameters(evidence: Evidence) -> Table:
-    """The untuned defaults and what was chosen for each dataset."""
+    """The untuned defaults, and the values chosen for each dataset."""
     rows, sections = [], []
     for model in evidence.models:
-        studies = [study for study in evidence.studies if study.model == model]
-        default = dict(studies[0].default.params)
-        for study in studies:
+        studies = {study.dataset: study for study in evidence.studies if study.model == model}
+        default = next(iter(studies.values())).default.params
+        for dataset, study in studies.items():
+            names = {"model": model, "dataset": dataset, "job_id": study.run.job_id, "trial": study.chosen.number}
             for parameter, value in sorted(study.result["best_params"].items()):
-                rows.append(
-                    {
-                        "model": model, "dataset": study.dataset, "job_id": study.result["job_id"],
-                        "trial": study.chosen.number, "parameter": parameter, "default": default.get(parameter),
-                        "chosen": value,
-                    }
-                )  # fmt: skip
-        chosen = {study.dataset: study.result["best_params"] for study in studies}
+                rows.append({**names, "parameter": parameter, "default": default.get(parameter), "chosen": value})
+        shown = [studies.get(dataset) for dataset in evidence.datasets]
         lines = [
             (
                 parameter.replace("_", " "), _value(default.get(parameter)),
-                *(_value(chosen.get(dataset, {}).get(parameter)) for dataset in evidence.datasets),
+                *(_value(study.result["best_params"].get(parameter) if study else None) for study in shown),
             )
             for parameter in sorted(default)
         ]  # fmt: skip
-        trials = ("chosen trial", "0", *(_trial(evidence.study(model, dataset)) for dataset in evidence.datasets))
-        sections.append(Section(name(model), (*lines, trials)))
+        trials = ("chosen trial", "0", *(_value(study.chosen.number if study else None) for study in shown))
+        sections.append(Section(model_name(model), (*lines, trials)))
     header = ("Hyperparameter", "untuned", *(evidence.title(dataset) for dataset in evidence.datasets))
     caption = "Hyperparameters: the untuned defaults, and those that were chosen from the Pareto front of each study."
-    return Table(pd.DataFrame(rows), header, tuple(sections), caption, "lr" + "r" * len(evidence.datasets))
+    return Table(pd.DataFrame(rows), header, sections, caption, "lr" + "r" * len(evidence.datasets))
 
 
 def search_spaces(evidence: Evidence) -> Table:
@@ -118,58 +111,49 @@ def search_spaces(evidence: Evidence) -> Table:
         study = next((s for s in evidence.studies if s.model == model and s.has_storage), None)
         if study is None:
             continue
-        space = {name: in_words(found) for name, found in study.search_space.items()}
         default = study.default.params
-        for parameter in sorted(space):
-            rows.append(
-                {"model": model, "parameter": parameter, "range": space[parameter], "default": default.get(parameter)}
-            )
-        lines = [(p.replace("_", " "), space[p], _value(default.get(p))) for p in sorted(space)]
-        sections.append(Section(name(model), tuple(lines)))
+        lines = []
+        for parameter, found in sorted(study.search_space.items()):
+            value, words = default.get(parameter), in_words(found)
+            rows.append({"model": model, "parameter": parameter, "range": words, "default": value})
+            lines.append((parameter.replace("_", " "), words, _value(value)))
+        sections.append(Section(model_name(model), lines))
     caption = "Search spaces of the studies; trial 0 of each study is the untuned default."
-    return Table(pd.DataFrame(rows), ("Hyperparameter", "Range", "Untuned default"), tuple(sections), caption, "llr")
+    return Table(pd.DataFrame(rows), ("Hyperparameter", "Range", "Untuned default"), sections, caption, "llr")
 
 
 def datasets(evidence: Evidence) -> Table:
     """Source, span and splits of the data."""
-    rows, lines = [], []
+    rows, columns = [], []
     for dataset in evidence.datasets:
-        study = next(s for s in evidence.studies if s.dataset == dataset)
-        data = study.data
-        ends = {key: pd.Timestamp(data[key]) for key in ("first_hour", "train_end", "val_end", "last_hour")}
-        last = pd.Timestamp(data["test_end"]) if data["test_end"] else ends["last_hour"]
+        data = next(study.data for study in evidence.studies if study.dataset == dataset)
+        first, train_end, val_end, last = (
+            pd.Timestamp(data[key]) for key in ("first_hour", "train_end", "val_end", "last_hour")
+        )
+        test_end = pd.Timestamp(data["test_end"]) if data["test_end"] else last
         hour = pd.Timedelta(hours=1)
         spans = {
-            "train": (ends["first_hour"], ends["train_end"]),
-            "validation": (ends["train_end"] + hour, ends["val_end"]),
-            "test": (ends["val_end"] + hour, last),
-        }
+            "train": (first, train_end), "validation": (train_end + hour, val_end), "test": (val_end + hour, test_end)
+        }  # fmt: skip
         days = {part: max(0, (end - begin + hour) // pd.Timedelta(days=1)) for part, (begin, end) in spans.items()}
+        past, future = len(data["past_covariates"]), len(data["future_covariates"])
         rows.append(
             {
                 "dataset": dataset, "title": evidence.title(dataset), "source": data["source"], "unit": data["unit"],
                 **{f"{part}_from": str(span[0]) for part, span in spans.items()},
                 **{f"{part}_to": str(span[1]) for part, span in spans.items()},
                 **{f"{part}_days": count for part, count in days.items()}, "hours_filled": data["hours_filled"],
-                "past_covariates": len(data["past_covariates"]), "future_covariates": len(data["future_covariates"]),
-                "sha256": data["sha256"],
+                "past_covariates": past, "future_covariates": future, "sha256": data["sha256"],
             }
         )  # fmt: skip
-        lines.append(
-            (
-                evidence.title(dataset), data["source"], unit_text(data["unit"]),
-                *(text for part in spans for text in _span(spans[part], days[part])),
-                f"{len(data['past_covariates'])} + {len(data['future_covariates'])}",
-            )
-        )  # fmt: skip
-    parts = ("Training", "days", "Validation", "days", "Test", "days")
-    header = ("Dataset", "Source", "Unit", *parts, "Covariates")
+        cells = [(RANGE.format(*spans[part]), str(days[part])) if days[part] else (MISSING, "0") for part in spans]
+        columns.append((data["source"], unit_text(data["unit"]), *itertools.chain(*cells), f"{past} + {future}"))
+    names = ("Source", "Unit", "Training", "days", "Validation", "days", "Test", "days", "Covariates")
+    # Each dataset is a column, because three spans do not fit side by side.
+    lines = list(zip(names, *columns, strict=True)) if columns else []
+    header = ("", *(evidence.title(dataset) for dataset in evidence.datasets))
     caption = "Datasets and their splits (UTC). Covariates: known up to the forecast origin, and known in advance."
-    # Three spans do not fit side by side, so each dataset is a column.
-    turned = tuple((header[k], *(line[k] for line in lines)) for k in range(1, len(header)))
-    return Table(
-        pd.DataFrame(rows), ("", *(line[0] for line in lines)), (Section("", turned),), caption, "l" + "l" * len(lines)
-    )
+    return Table(pd.DataFrame(rows), header, [Section("", lines)], caption, "l" * len(header))
 
 
 def runtime(evidence: Evidence) -> Table:
@@ -177,57 +161,45 @@ def runtime(evidence: Evidence) -> Table:
     rows, sections = [], []
     for dataset in evidence.datasets:
         lines = []
-        for model in evidence.models:
-            study = evidence.study(model, dataset)
-            if study is None:
-                continue
+        for study in filter(None, (evidence.study(model, dataset) for model in evidence.models)):
             seconds = [t.seconds for t in study.trials if t.finished and t.seconds > 0]
-            found, device = study.result, str(study.result["provenance"]["device"])
-            median = float(pd.Series(seconds, dtype=float).median())
-            counts = [int(found[key] or 0) for key in ("n_completed", "n_pruned", "n_failed")]
-            hours, preset = float(found["training_time_hours"]), str(found["provenance"]["preset"])
-            rows.append(
-                {
-                    "dataset": dataset, "model": model, "job_id": found["job_id"], "preset": preset, "device": device,
-                    **dict(zip(("complete", "stopped", "failed"), counts, strict=True)), "median_seconds": median,
-                    "hours": hours,
-                }
-            )  # fmt: skip
-            lines.append((name(model), preset, device, *map(str, counts), number(median), number(hours)))
-        sections.append(Section(evidence.title(dataset), tuple(lines)))
+            row: dict[str, Any] = {
+                "dataset": dataset, "model": study.model, "job_id": study.run.job_id,
+                "preset": str(study.provenance["preset"]), "device": str(study.provenance["device"]),
+                **{name: int(study.result[key] or 0) for name, key in COUNTS.items()},
+                "median_seconds": float(pd.Series(seconds, dtype=float).median()),
+                "hours": float(study.result["training_time_hours"]),
+            }  # fmt: skip
+            rows.append(row)
+            counts = (str(row[name]) for name in COUNTS)
+            times = number(row["median_seconds"]), number(row["hours"])
+            lines.append((model_name(study.model), row["preset"], row["device"], *counts, *times))
+        sections.append(Section(evidence.title(dataset), lines))
     header = ("Model", "Budget", "Device", "Complete", "Stopped", "Failed", "s per trial", "Hours")
     caption = "Trials and training time of the studies; seconds per trial are the median of finished trials."
-    return Table(pd.DataFrame(rows), header, tuple(sections), caption, "lllrrrrr")
+    return Table(pd.DataFrame(rows), header, sections, caption, "lllrrrrr")
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
-    "results": (results, "benchmarks"),
+    "results": (scores_of_test_split, "benchmarks"),
     "ablation": (ablation, "benchmarks"),
     "hyperparameters": (hyperparameters, "studies"),
     "search_spaces": (search_spaces, "studies"),
     "datasets": (datasets, "studies"),
     "runtime": (runtime, "studies"),
 }
-"""Name -> how it is made, and which records it is made from."""
+"""Name of the files -> how the table is made, and from which records."""
 
 
-def _heading(evidence: Evidence, benchmark: Benchmark) -> str:
+def _section(evidence: Evidence, benchmark: Benchmark, rows: Sequence[Sequence[str]]) -> Section:
     days = len(benchmark.rows[0].test.origins)
-    return f"{evidence.title(benchmark.name)} ({unit_text(benchmark.unit)}, {days} days)"
-
-
-def _span(span: tuple[pd.Timestamp, pd.Timestamp], days: int) -> tuple[str, str]:
-    return (RANGE.format(*span), str(days)) if days else (MISSING, "0")
+    return Section(f"{evidence.title(benchmark.name)} ({unit_text(benchmark.unit)}, {days} days)", rows)
 
 
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return MISSING if value is None else str(value)
-
-
-def _trial(study: StoredStudy | None) -> str:
-    return MISSING if study is None else str(study.chosen.number)
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:

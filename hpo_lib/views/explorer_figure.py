@@ -1,23 +1,20 @@
 """The picture of `notebooks/explore.ipynb`: the front, one trial's days, and all its days and hours, in five panels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.views import explorer_data
-from hpo_lib.views.look import MODEL_COLOURS
+from hpo_lib.views.look import ACCENT, BLUE, PINK, SKY_BLUE, date_axis, model_colour
+from hpo_lib.views.study_figures import objectives
 
 SIZE = (9.4, 9.6)
 """Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
-
-_BLUE, _BAND, _MARK = "#0072B2", "#56B4E9", "#D55E00"
 
 
 @dataclass(frozen=True)
@@ -66,11 +63,11 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     forecasts = study.predictions(number)
     points = _front(front, study, study.trial(number))
     hourly = explorer_data.by_hour(forecasts)
-    residuals.fill_between(hourly.index, hourly["q10"], hourly["q90"], color=_BAND, alpha=0.4, lw=0)
-    residuals.plot(hourly.index, hourly["q50"], color=_BLUE)
+    residuals.fill_between(hourly.index, hourly["q10"], hourly["q90"], color=SKY_BLUE, alpha=0.4, lw=0)
+    residuals.plot(hourly.index, hourly["q50"], color=BLUE)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
     _title(residuals, "Residuals by hour ahead: median, 10 to 90 %", study.unit)
-    coverage.bar(hourly.index, hourly["picp"], color=_BAND)
+    coverage.bar(hourly.index, hourly["picp"], color=SKY_BLUE)
     coverage.axhline(NOMINAL_COVERAGE, color="#000000", lw=0.8, ls="--")
     coverage.set_ylim(0, 100)
     coverage.set_xlabel("hours ahead", fontsize=9)
@@ -78,8 +75,10 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     for axes in (residuals, coverage):
         axes.set(xlim=(0.4, len(hourly) + 0.6), xticks=range(3, len(hourly) + 1, 3))
     shown = explorer_data.days(forecasts, first, count)
-    days.fill_between(shown.index, shown["lower"], shown["upper"], color=_BAND, alpha=0.4, lw=0, label="80 % interval")
-    days.plot(shown.index, shown["median"], color=_BLUE, label="median")
+    days.fill_between(
+        shown.index, shown["lower"], shown["upper"], color=SKY_BLUE, alpha=0.4, lw=0, label="80 % interval"
+    )
+    days.plot(shown.index, shown["median"], color=BLUE, label="median")
     days.plot(shown.index, shown["actual"], color="#000000", lw=1, marker=".", ms=3, label="actual")
     days.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
     _title(days, f"Forecasts of trial {number}, UTC", study.unit)
@@ -91,12 +90,11 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     errors.set_ylim(0, 1.1 * daily["mae"].max())
     _title(errors, "All days: click one to go there", f"MAE of the day, {study.unit}")
     for axes in (days, errors):
-        locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
-        axes.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        date_axis(axes, 3, 9)
     if study.is_simulated:
         for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # where no point can lie below it
             axes.text(
-                0.99, height, "SIMULATED DATA", transform=axes.transAxes, ha="right", va=side, fontsize=8, color=_MARK,
+                0.99, height, "SIMULATED DATA", transform=axes.transAxes, ha="right", va=side, fontsize=8, color=ACCENT,
                 weight="bold",
             )  # fmt: skip
     return Panels(front, points, errors, np.asarray(drawn.get_offsets())[:, 0])
@@ -104,19 +102,26 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
 
 def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tuple[float, float]]:
     front = [trial for trial in study.front if trial in study.viewable]
-    colour = MODEL_COLOURS.get(study.model, "#444444")
     others = [trial for trial in study.viewable if trial not in front]
-    axes.scatter(*_places(others), s=24, color="#bbbbbb", label="other trials")
-    axes.plot(*_places(front), "o-", ms=7, lw=1, color=colour, drawstyle="steps-post", label="Pareto front")
+    axes.scatter(*objectives(others), s=24, color="#bbbbbb", label="other trials")
+    axes.plot(
+        *objectives(front),
+        "o-",
+        ms=7,
+        lw=1,
+        color=model_colour(study.model),
+        drawstyle="steps-post",
+        label="Pareto front",
+    )
     default = study.default
     rings = [
         ([t for t in study.viewable if t == default], "s", "#000000", 110, "untuned defaults"),
-        ([study.chosen], "*", "#CC79A7", 190, "chosen"),
-        ([chosen], "o", _MARK, 260, "shown below"),
+        ([study.chosen], "*", PINK, 190, "chosen"),
+        ([chosen], "o", ACCENT, 260, "shown below"),
     ]
     for trials, marker, edge, size, label in rings:
         axes.scatter(
-            *_places(trials), s=size, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.6, zorder=3,
+            *objectives(trials), s=size, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.6, zorder=3,
             label=label, clip_on=False,
         )  # fmt: skip
     axes.axhspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
@@ -126,10 +131,6 @@ def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tup
     axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
     _title(axes, "Pareto front: click a trial", f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points")
     return {trial.number: (trial.mae, trial.picp_penalty) for trial in study.viewable}
-
-
-def _places(trials: Sequence[TrialRecord]) -> tuple[list[float], list[float]]:
-    return [trial.mae for trial in trials], [trial.picp_penalty for trial in trials]
 
 
 def _title(axes: Axes, title: str, ylabel: str) -> None:

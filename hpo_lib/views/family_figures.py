@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.views.look import MODEL_COLOURS, finished
+from hpo_lib.views.look import ACCENT, BLUE, PINK, finished, model_colour
 
 if TYPE_CHECKING:
     from hpo_lib.families.insight import FusionWeights, Periods, StackForecasts
 
-_STACK_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00")
+_STACK_COLOURS = (BLUE, "#E69F00", "#009E73", PINK, ACCENT)
 _ACTUAL = {"color": "#000000", "lw": 1, "marker": ".", "ms": 4, "label": "actual"}
 LARGEST_FIRST = 12
 """Variables that are shown one by one; the others are summed."""
@@ -31,7 +31,7 @@ def stack_decomposition(found: "StackForecasts", shown: Sequence[int], *, unit: 
     median = found.forecasts.levels.index(0.5)
     for column, n in zip(rows.T, shown, strict=True):
         column[0].plot(hours, found.base[n], color="#999999", lw=1, ls="--", label=f"base: {found.base_name}")
-        column[0].plot(hours, found.forecasts.median[n], color=MODEL_COLOURS["NHITS_Q"], label="median = base + stacks")
+        column[0].plot(hours, found.forecasts.median[n], color=model_colour("NHITS_Q"), label="median = base + stacks")
         column[0].plot(hours, found.forecasts.actual[n], **_ACTUAL)
         column[0].set_title(f"{found.forecasts.origins[n]:%a %Y-%m-%d %H:%M} UTC", fontsize=9)
         for s in range(n_stacks):
@@ -74,7 +74,7 @@ def variable_selection(found: "FusionWeights", *, source: str) -> Figure:
         places = np.arange(len(shown))[::-1]
         mean = weights.mean(axis=0)
         low, high = np.quantile(weights, [0.1, 0.9], axis=0)
-        axes.barh(places, mean, color=MODEL_COLOURS["TFT_Q"], height=0.7)
+        axes.barh(places, mean, color=model_colour("TFT_Q"), height=0.7)
         axes.hlines(places, low, high, color="#000000", lw=1.2)
         axes.axvline(100 / len(names), color="#000000", lw=0.8, ls="--")
         axes.set_yticks(places, shown, fontsize=8)
@@ -92,7 +92,7 @@ def attention(found: "FusionWeights", *, source: str) -> Figure:
         2, 1, figsize=(9, 4.2), sharex=True, layout="constrained", height_ratios=(1, 1.3)
     )
     hours = np.arange(1 - history, horizon + 1)  # the hour of the origin is 0
-    upper.fill_between(hours, mean.mean(axis=0), color=MODEL_COLOURS["TFT_Q"], alpha=0.5, lw=0, step="mid")
+    upper.fill_between(hours, mean.mean(axis=0), color=model_colour("TFT_Q"), alpha=0.5, lw=0, step="mid")
     upper.axhline(100 / total, color="#000000", lw=0.8, ls="--", label="equal attention")
     upper.set(ylabel="attention in %", ylim=(0, None))
     upper.legend(fontsize=8, frameon=False, loc="upper left")
@@ -115,7 +115,7 @@ def dominant_periods(found: "Periods", *, source: str) -> Figure:
         n_blocks, 2, figsize=(9, 0.5 + 2.0 * n_blocks), layout="constrained", squeeze=False, width_ratios=(2, 1)
     )
     cycles = np.arange(1, found.amplitude.shape[1] + 1)
-    colour = MODEL_COLOURS["TIMESNET_Q"]
+    colour = model_colour("TIMESNET_Q")
     for block, (left, right) in enumerate(rows):
         chosen = np.sort(_distinct(found.hours[block]))
         left.plot(found.length / cycles, found.amplitude[block], color="#777777", lw=1)
@@ -178,7 +178,7 @@ def folded(window: np.ndarray, period: int) -> np.ndarray:
 def _outline(axes: Axes, start: int, end: int, period: int) -> None:
     """The line between history and forecast in an image that is ``period`` wide."""
     row, column = divmod(start, period)
-    axes.plot([0, column, column, period], [row + 1, row + 1, row, row], color="#D55E00", lw=1.5, clip_on=False)
+    axes.plot([0, column, column, period], [row + 1, row + 1, row, row], color=ACCENT, lw=1.5, clip_on=False)
 
 
 def _largest(names: Sequence[str], weights: np.ndarray) -> tuple[list[str], np.ndarray]:

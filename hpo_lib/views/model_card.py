@@ -10,7 +10,7 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.coverage import reliability
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
-from hpo_lib.views.look import name, number, within
+from hpo_lib.views.look import model_name, number, with_interval
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def render(found: Card) -> str:
     own = next(iter(found.forecasts.values()))
     unit = found.data["unit"]
     parts = [
-        f"# Model card: {name(found.model)} on {found.title}",
+        f"# Model card: {model_name(found.model)} on {found.title}",
         f"**{found.warning}.** No number below says anything about how good this can be." if found.warning else "",
         "## Configuration",
         _lines({**{key: str(value) for key, value in found.origin.items()}}),
@@ -112,10 +112,9 @@ def render(found: Card) -> str:
 
 def _scores(label: str, f: QuantileForecasts) -> tuple[str, ...]:
     intervals = bootstrap_intervals(f)
-    shown = [
-        within(intervals[key].value, intervals[key].low, intervals[key].high) for key in ("mae", "picp", "winkler")
-    ]
-    return label, str(len(f.origins)), *shown, number(metrics.pinball(f))
+    found = (intervals[key] for key in ("mae", "picp", "winkler"))
+    scores = (with_interval(score.value, score.low, score.high) for score in found)
+    return label, str(len(f.origins)), *scores, number(metrics.pinball(f))
 
 
 def _calibration(label: str, f: QuantileForecasts) -> tuple[str, ...]:

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
-from hpo_lib.views.look import MODEL_COLOURS, finished
+from hpo_lib.views.look import BLUE, PINK, SKY_BLUE, date_axis, finished, model_colour
 
-_SPLIT_COLOURS = {"train": "#0072B2", "validation": "#E69F00", "test": "#999999"}
+_SPLIT_COLOURS = {"train": BLUE, "validation": "#E69F00", "test": "#999999"}
 
 
 def data_overview(dataset: Dataset) -> Figure:
@@ -28,9 +26,7 @@ def data_overview(dataset: Dataset) -> Figure:
             shown = daily.loc[hours[0].floor("D") : hours[-1]]
             left.plot(shown.index, shown, lw=0.8, color=_SPLIT_COLOURS[name], label=f"{name} ({len(hours)} h)")
     left.set(ylabel=f"daily mean in {spec.unit}", title=spec.title, ylim=(None, 1.2 * daily.max()))  # room for a legend
-    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
-    concise = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-    left.xaxis.set(major_locator=locator, major_formatter=concise)
+    date_axis(left, 3, 8)
     left.legend(fontsize=8, frameon=False, ncols=3)
     local = dataset.index.tz_convert(spec.tz)
     for label, days in (("workdays", local.day_of_week < 5), ("weekends", local.day_of_week >= 5)):
@@ -46,16 +42,21 @@ def pareto_front(
 ) -> Figure:
     """All complete trials by both objectives, the front joined, the untuned defaults and the chosen one marked."""
     figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
-    colour = MODEL_COLOURS.get(model, "#444444")
     done = [t for t in trials if t.state == "complete"]
-    axes.scatter([t.mae for t in done], [t.picp_penalty for t in done], s=18, color="#bbbbbb", label="complete trials")
+    axes.scatter(*objectives(done), s=18, color="#bbbbbb", label="complete trials")
     axes.plot(
-        [t.mae for t in front], [t.picp_penalty for t in front], "o-", ms=5, lw=1, color=colour, label="Pareto front",
-        drawstyle="steps-post",
-    )  # fmt: skip
+        *objectives(front), "o-", ms=5, lw=1, color=model_colour(model), label="Pareto front", drawstyle="steps-post"
+    )
     default = default_trial(trials)
-    _ring(axes, [t for t in done if t is default], "s", "#000000", f"untuned defaults (trial {default.number})")
-    _ring(axes, [t for t in done if t.number == chosen], "*", "#CC79A7", f"chosen (trial {chosen})")
+    rings = [
+        ([t for t in done if t is default], "s", "#000000", f"untuned defaults (trial {default.number})"),
+        ([t for t in done if t.number == chosen], "*", PINK, f"chosen (trial {chosen})"),
+    ]
+    for marked, marker, edge, label in rings:
+        axes.scatter(
+            *objectives(marked), s=110, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.4, zorder=3,
+            label=label,
+        )  # fmt: skip
     axes.axhspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
     axes.set(xlabel=f"MAE in {unit}", ylabel=f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points", ylim=(0, None))
     axes.legend(fontsize=8, frameon=False)
@@ -70,9 +71,9 @@ def forecast_days(
     hours = np.arange(1, forecasts.actual.shape[1] + 1)
     for axes, n in zip(rows[:, 0], origins, strict=True):
         axes.fill_between(
-            hours, forecasts.lower[n], forecasts.upper[n], color="#56B4E9", alpha=0.4, lw=0, label="80 % interval"
+            hours, forecasts.lower[n], forecasts.upper[n], color=SKY_BLUE, alpha=0.4, lw=0, label="80 % interval"
         )
-        axes.plot(hours, forecasts.median[n], color="#0072B2", label="median")
+        axes.plot(hours, forecasts.median[n], color=BLUE, label="median")
         axes.plot(hours, forecasts.actual[n], color="#000000", lw=1, marker=".", ms=4, label="actual")
         axes.set(ylabel=unit, xlim=(1, hours[-1]), xticks=range(3, hours[-1] + 1, 3))
         axes.set_title(f"origin {forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC", fontsize=9)
@@ -102,8 +103,6 @@ def spread_origins(n_origins: int, count: int) -> list[int]:
     return [int((i + 0.5) * n_origins / count) for i in range(count)]
 
 
-def _ring(axes: Axes, trials: Sequence[TrialRecord], marker: str, colour: str, label: str) -> None:
-    axes.scatter(
-        [t.mae for t in trials], [t.picp_penalty for t in trials], s=110, marker=marker, facecolors="none",
-        edgecolors=colour, linewidths=1.4, zorder=3, label=label,
-    )  # fmt: skip
+def objectives(trials: Sequence[TrialRecord]) -> tuple[list[float], list[float]]:
+    """MAE and distance from nominal coverage, for both axes of a figure."""
+    return [trial.mae for trial in trials], [trial.picp_penalty for trial in trials]

@@ -20,12 +20,11 @@ from hpo_lib.records.study import study_runs
 from hpo_lib.records.verify import verify
 from hpo_lib.thesis import build as built
 from hpo_lib.thesis import style
-from hpo_lib.thesis.benchmark_record import words
+from hpo_lib.thesis.benchmark_record import warning_for
 from hpo_lib.thesis.build import PICTURES, build
 from hpo_lib.thesis.cards import card
-from hpo_lib.thesis.evidence import Evidence, gather
-from hpo_lib.thesis.make import find_evidence
-from hpo_lib.views.look import warning
+from hpo_lib.thesis.evidence import Evidence, find_evidence, gather
+from hpo_lib.views.look import warning_text
 
 MAX_EXAMPLES_MB = 15
 
@@ -131,7 +130,7 @@ def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_b
 )
 def test_when_data_is_simulated_then_the_picture_says_so(simulated: bool, test: bool, text: str) -> None:
     figure, _ = style.panels(1, 1, height=1)
-    style.mark(figure, warning(simulated, test))
+    style.mark(figure, warning_text(is_simulated=simulated, is_test=test))
     assert figure.get_suptitle() == text
 
 
@@ -175,7 +174,7 @@ def pictures(heat: Evidence) -> dict[str, object]:
         warnings.simplefilter("error")
         for name, picture in PICTURES.items():
             figure = picture.draw(*(make(heat) for make in picture.data))
-            style.mark(figure, words(heat.studies))
+            style.mark(figure, warning_for(heat.studies))
             figure.set_dpi(50)
             figure.draw_without_rendering()
             made[name] = figure

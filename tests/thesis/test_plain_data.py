@@ -70,13 +70,13 @@ def test_when_a_family_is_shown_alone_then_validation_chose_it_not_the_test_spli
 
 
 def test_when_a_model_has_tuned_parameters_then_they_stand_for_it_and_blends_stay_out(benchmark: Benchmark) -> None:
-    shown = {row.model: row.params for row in benchmark.shown}
+    shown = {row.model: row.params for row in benchmark.row_per_model}
     assert shown == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
 
 
 def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(benchmark: Benchmark) -> None:
     # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut off on Saturday.
-    test = benchmark.shown[0].test
+    test = benchmark.row_per_model[0].test
     assert benchmark_data.middle_week(test, (6, 7, 8)) is None
     week = benchmark_data.middle_week(test, (5, 6))
     assert week is not None
@@ -85,7 +85,7 @@ def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(ben
 
 
 def test_when_a_week_is_drawn_then_hours_follow_their_origins(evidence: Evidence, monkeypatch) -> None:
-    monkeypatch.setattr(benchmark_data, "SEASONS", {"summer": (5, 6)})
+    monkeypatch.setattr(benchmark_data, "WEEK_MONTHS", {"summer": (5, 6)})
     frame = benchmark_data.weeks(evidence)
     assert len(frame) == 7 * 24
     assert str(frame["hour"].iloc[0]) == "2019-05-27 00:00:00+00:00"
@@ -108,7 +108,7 @@ def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(eviden
 def test_when_errors_are_drawn_then_their_shares_sum_up_and_their_sign_is_actual_less_median(evidence) -> None:
     shares = benchmark_data.error_shares(evidence)
     assert shares.groupby("model")["share"].sum().to_numpy() == pytest.approx(100.0)
-    mean = evidence.benchmarks[0].shown[0].test.actual.mean()
+    mean = evidence.benchmarks[0].row_per_model[0].test.actual.mean()
     own = shares[(shares["model"] == "TFT_Q") & (shares["share"] > 0)]
     assert own["bin"].tolist() == pytest.approx([100 * 0.5 / mean], abs=0.2)
 

@@ -52,7 +52,7 @@ def test_when_a_row_is_too_short_then_it_is_an_error_and_no_crooked_table() -> N
 
 
 def test_when_results_are_tabled_then_raw_scores_stand_with_their_intervals(evidence: Evidence) -> None:
-    table = tables.results(evidence)
+    table = tables.scores_of_test_split(evidence)
     own = table.frame.set_index(["model", "params"]).loc[("NHITS_Q", "best")]
     assert own["mae"] == pytest.approx(0.25)
     assert own["sha256"] == evidence.benchmarks[0].dataset.sha256
@@ -77,7 +77,7 @@ def test_when_parameters_are_tabled_then_defaults_stand_beside_the_choice(eviden
     table = tables.hyperparameters(evidence)
     assert table.frame[["parameter", "default", "chosen", "trial"]].to_numpy().tolist() == [["lr", 0.01, 0.05, 4]]
     assert table.sections[0].rows == (("lr", "0.01", "0.05"), ("chosen trial", "0", "4"))
-    assert tables.search_spaces(evidence).sections[0].rows == (("lr", "0.001 to 1, log", "0.01"),)
+    assert tables.search_spaces(evidence).sections[0].rows == [("lr", "0.001 to 1, log", "0.01")]
 
 
 def test_when_datasets_are_tabled_then_days_are_whole_and_splits_do_not_overlap(evidence: Evidence) -> None:
@@ -125,4 +125,4 @@ def test_when_there_are_studies_alone_then_their_tables_are_made_and_the_others_
     alone = dataclasses.replace(evidence, benchmarks=(), studies=())
     written, notes = build(alone, ThesisPaths.below(tmp_path))
     assert written == []
-    assert "No table results: there are no benchmarks with what it shows." in notes
+    assert "No table results: there are no benchmarks for it." in notes
