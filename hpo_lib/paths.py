@@ -125,29 +125,21 @@ class RunPaths:
 
     @property
     def workers(self) -> Path:
-        """Folder of what the workers of a study tell each other; of no interest once nobody works on it."""
+        """Folder of the leases of a study's workers; of no interest once nobody works on it."""
         return self.folder / f".workers_{self.study_name}"
 
     @property
-    def turn(self) -> Path:
-        """Stem of the file that the worker holds who claims or ends a trial."""
-        return self.workers / "turn"
+    def decision_lease(self) -> Path:
+        """Held by the worker that claims or ends a trial."""
+        return self.workers / "decision.lease"
 
-    def worker_lock(self, name: str) -> Path:
-        """Held by the process that is this worker; the lock dies with the process."""
-        return self.workers / f"{name}.lock"
+    def worker_lease(self, name: str) -> Path:
+        """Held by the process that is this worker."""
+        return self.workers / f"{name}.lease"
 
-    def worker_locks(self) -> list[Path]:
-        """Of all workers that the study ever had."""
-        return sorted(self.workers.glob("[0-9]*.lock"))
-
-    def worker_beat(self, name: str) -> Path:
-        """Written anew every few seconds by the process that is this worker, and gone when it has ended."""
-        return self.workers / f"{name}.beat"
-
-    def worker_beats(self) -> list[Path]:
+    def worker_leases(self) -> list[Path]:
         """Of all workers that live or were killed."""
-        return sorted(self.workers.glob("*.beat"))
+        return sorted(self.workers.glob("[0-9]*.lease"))
 
     @property
     def notebook(self) -> Path:

@@ -16,7 +16,7 @@ from hpo_lib.cli.main import _parser, main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.paths import RunPaths
-from hpo_lib.study.liveness import Presence
+from hpo_lib.study.liveness import Liveness
 
 COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
 
@@ -190,7 +190,7 @@ def test_when_a_study_is_run_then_the_template_gets_the_parameters_and_the_recor
 def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(small, papermill, capsys) -> None:
     assert run(small) == 0
     runs = RunPaths(small.parent / "runs", "TFT_Q", "small", "4711")
-    with Presence(runs, "1"):
+    with Liveness(runs, "1"):
         assert run(small) == 1
         assert "another process works on this study" in capsys.readouterr().err
         assert run(small, "--worker", "2") == 0

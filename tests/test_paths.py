@@ -32,7 +32,7 @@ def test_when_a_further_worker_keeps_its_notebook_then_it_has_a_name_of_its_own_
     third = RunPaths(Path("runs"), "TFT_Q", "heat", "4711", worker=3)
     assert third.notebook == Path("runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.ipynb")
     assert third.attempt_notebook(2) == Path("runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.attempt-2.ipynb")
-    assert (third.best_params, third.journal, third.turn) == (RUN.best_params, RUN.journal, RUN.turn)
+    assert (third.best_params, third.journal, third.workers) == (RUN.best_params, RUN.journal, RUN.workers)
 
 
 def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is_found(tmp_path: Path) -> None:

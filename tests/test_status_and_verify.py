@@ -28,7 +28,7 @@ from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import open_storage, recorded_url
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
 from hpo_lib.scoring.objectives import OBJECTIVES
-from hpo_lib.study.liveness import Presence
+from hpo_lib.study.liveness import Liveness
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ JOBS = [
 
 def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(nine: Path) -> None:
     before = {file: file.read_bytes() for file in nine.rglob("*") if file.is_file()}
-    with Presence(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
+    with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
         text = status.table_text(*status.experiment_table(nine, JOBS)).replace(str(nine), "runs")
     table, *rest = text.split("\n\n")
     assert table + "\n" == GOLDEN

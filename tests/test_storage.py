@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,16 @@ def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_li
     found = read_study(run)
     assert found is not None
     assert [trial.value for trial in found.trials] == [1.0]
+
+
+def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna
+
+    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+    study = optuna.create_study(storage=open_storage("journal", run), study_name="s")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: Path(f"{run.journal}.lock").unlink())
+        study.add_trial(optuna.trial.create_trial(value=1.5))
+    assert [trial.value for trial in study.trials] == [1.5]

@@ -2,9 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo_lib.study.pool import fitting, usable_cores
-
-WHY = "where threads that share a core slow each other down"
+from hpo_lib.study.workers import fitting, usable_cores
 
 
 @pytest.mark.parametrize(
@@ -15,17 +13,11 @@ WHY = "where threads that share a core slow each other down"
         (2, 8, 0, (2, 4, "")),
         (3, 8, 0, (3, 2, "")),
         (3, 8, 1, (3, 1, "")),
-        (2, 2, 2, (2, 1, "2 workers of 2 threads do not fit on 2 cores; each gets 1")),
-        (
-            4, 2, 0,
-            (2, 1, f"4 workers do not fit on 2 cores, {WHY}; working with 2"),
-        ),
-        (
-            2, 1, 1,
-            (1, 1, f"2 workers do not fit on 1 core, {WHY}; working with 1"),
-        ),
+        (2, 2, 2, (2, 1, "Only 2 cores are available, so each of 2 workers gets 1 thread instead of 2.")),
+        (4, 2, 0, (2, 1, "Only 2 cores are available, so 2 workers are started instead of 4.")),
+        (2, 1, 1, (1, 1, "Only 1 core is available, so 1 worker is started instead of 2.")),
     ],
-)  # fmt: skip
+)
 def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(workers, cores, threads, expected) -> None:
     assert fitting(workers, cores, threads) == expected
     fit, each, _ = expected

@@ -12,7 +12,7 @@ from hpo_lib.families.contract import unknown_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
 from hpo_lib.settings import Settings
-from hpo_lib.study.liveness import Presence
+from hpo_lib.study.liveness import Liveness
 
 
 def check_study(settings: Settings) -> RunPaths:
@@ -47,7 +47,7 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
     from hpo_lib.launch.kernel import AtomicFiles, SignalProofKernel
 
     run.folder.mkdir(parents=True, exist_ok=True)
-    with Presence(run, str(settings.worker)):  # raises if this worker runs already, whose record must stay in place
+    with Liveness(run, str(settings.worker)):  # raises if this worker runs already, whose record must stay in place
         _keep_earlier(run)
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())

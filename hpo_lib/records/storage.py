@@ -1,11 +1,10 @@
-"""Where a study lives: a SQLite file for one worker, a journal file or a database for several."""
+"""Where a study is stored: in a SQLite file for one worker, in a journal file or a database for several."""
 
 import re
 import sqlite3
 import urllib.parse
-from collections.abc import Mapping
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
@@ -29,13 +28,12 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
     check_storage(kind, run)
     if kind == "journal":
         return JournalStorage(_journal(run))
-    # A connection may have been cut while a trial was trained; it is tried before it is used.
     url = storage_url(kind, run).replace("{", "{{").replace("}", "}}")  # optuna fills its version into braces
-    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a connection may break while a trial is trained
 
 
 def check_storage(kind: str, run: RunPaths) -> None:
-    """Raise InputError where the study was begun with another storage."""
+    """Raise InputError if the study was begun with another storage."""
     kind = _resolved(kind, run)
     for other, file in (("sqlite", run.sqlite), ("journal", run.journal)):
         if kind != other and file.exists():
@@ -54,7 +52,7 @@ def storage_url(kind: str, run: RunPaths) -> str:
 
 
 def recorded_url(kind: str, run: RunPaths) -> str:
-    """The storage as a record names it: relative to the record's own folder, and without a password."""
+    """The storage as a record names it: relative to the record's folder, and without a password."""
     kind = _resolved(kind, run)
     if kind == "sqlite":
         return f"sqlite:///{run.sqlite.name}"
@@ -62,11 +60,11 @@ def recorded_url(kind: str, run: RunPaths) -> str:
 
 
 def read_study(run: RunPaths, recorded: str = "") -> "Study | None":
-    """The study for reading alone: nothing is written, created or locked. None where there is none (yet).
+    """The study, only to be read: nothing is written, created or locked. None if there is none (yet).
 
     Args:
         run: its files.
-        recorded: the ``storage_path`` of its record. A database that does not answer is as one without the study.
+        recorded: the ``storage_path`` of its record. A database that does not answer counts as one without the study.
 
     Raises:
         InputError: the storage is damaged.
@@ -91,7 +89,9 @@ def read_study(run: RunPaths, recorded: str = "") -> "Study | None":
             storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
         return optuna.load_study(study_name=run.study_name, storage=storage)
     except (sqlite3.Error, ValueError, KeyError) as error:
-        raise InputError(f"{file}: not a readable study ({error}); restore it from a copy, or begin anew") from None
+        raise InputError(
+            f"{file}: not a readable study ({error}); restore it from a copy, or use another job_id"
+        ) from None
 
 
 def _in_database(run: RunPaths, url: str) -> "Study | None":
@@ -110,18 +110,8 @@ def _in_database(run: RunPaths, url: str) -> "Study | None":
 _STUDY_BEGUN = "select count(*) from sqlite_master where type = 'table' and name = ?"
 
 
-def check_identity(begun_with: Mapping[str, Any], identity: Mapping[str, Any], job_id: str) -> None:
-    """Raise InputError unless a study is the one that was begun: the settings that its results depend on are equal."""
-    for key, value in identity.items():
-        if begun_with.get(key) != value:
-            raise InputError(
-                f"job_id {job_id!r} belongs to a study with {key} {begun_with.get(key)!r}, now it is {value!r}; "
-                f"results of different settings are not mixed: choose another job_id, or go back to that {key}"
-            )
-
-
 def _resolved(kind: str, run: RunPaths) -> str:
-    """``auto`` is the file that is there, and SQLite for a new study; `Settings` has made it a journal for several."""
+    """``auto`` is the file that exists, or SQLite for a new study; for several workers `Settings` has replaced it."""
     if kind != "auto":
         return kind
     return "journal" if run.journal.exists() else "sqlite"
@@ -133,7 +123,7 @@ def _journal(run: RunPaths) -> "JournalFileBackend":
     file = run.journal
 
     class Lock(JournalFileOpenLock):
-        """Cuts off the half line that a writer leaves which is killed in mid-write; it would spoil the whole file."""
+        """Cuts off the half line that a killed writer leaves, which would make the whole file unreadable."""
 
         def acquire(self) -> bool:
             acquired = super().acquire()
@@ -145,5 +135,9 @@ def _journal(run: RunPaths) -> "JournalFileBackend":
                 if at < end:
                     stream.truncate(at)
             return acquired
+
+        def release(self) -> None:
+            with suppress(RuntimeError):  # this process was paused, and another broke its lock
+                super().release()
 
     return JournalFileBackend(str(file), lock_obj=Lock(str(file)))

@@ -1,8 +1,8 @@
-"""Early stopping for two objectives: a trial whose learning curve lies behind too many others at a rung ends there.
+"""Early stopping for two objectives: a trial ends at a rung where too many others are better in both.
 
-A successive halving without waiting (ASHA, Li et al., 2020) in which "better" means better in both the interval score
-and |PICP - 80| at the same share of the steps. Neither would do alone: early |PICP - 80| says little about its end, and
-by MAE or interval score the trials at the well-covered end of the front, which learn slowly, would all be lost.
+It is successive halving without waiting (ASHA, Li et al., 2020), where better means a lower interval score and a lower
+|PICP - 80| at the same share of the steps. One score is not enough: early |PICP - 80| says little about its end, and
+ranking by MAE or interval score would lose all trials at the well-covered end of the front, which learn slowly.
 `measurements/early_stopping.py` replays recorded learning curves under this rule and others.
 """
 
@@ -14,7 +14,7 @@ from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.objectives import coverage_error
 
 CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
-"""Scores kept of every check of a training, beside its ``step``."""
+"""Scores that are kept of every check of a training, beside its ``step``."""
 
 LABELS = {"mae": "MAE", "pinball": "pinball loss", "winkler": "interval score", "picp_penalty": "|PICP - 80|"}
 """What trials can be ranked by, in words."""
@@ -26,7 +26,7 @@ Curve = Sequence[Scores]
 
 
 class StoppedEarly(Exception):
-    """Ends a training from its check; holds the share of the steps that it had and its curve up to there."""
+    """Ends a training from one of its checks; holds the share of the steps done and the curve so far."""
 
     def __init__(self, reason: str, share: float, curve: Curve) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class StoppedEarly(Exception):
 
 @dataclass(frozen=True)
 class Rung:
-    """Where trials are compared: at this share of their steps, of which about the best ``keep`` go on."""
+    """Trials are compared at this share of their steps; about the best ``keep`` of them go on."""
 
     share: float
     keep: float
@@ -43,12 +43,11 @@ class Rung:
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When a trial ends before its budget. The defaults were chosen by replay, see docs/performance.md.
+    """When to stop a trial early. The defaults were chosen by replay, see docs/performance.md.
 
     Attributes:
         rungs: by ascending share of the steps.
-        ranked_by: what has to be lower, all of it, for one trial to beat another at a rung: scores of `CURVE_METRICS`,
-            or ``picp_penalty``.
+        ranked_by: scores of `CURVE_METRICS`, or ``picp_penalty``; a trial beats another if all of them are lower.
         warm_up: complete trials that a study must hold before it stops any.
     """
 
@@ -56,12 +55,10 @@ class StoppingRule:
     ranked_by: tuple[str, ...] = ("winkler", "picp_penalty")
     warm_up: int = 4
 
-    def __str__(self) -> str:
-        rungs = ", ".join(f"{rung.keep:g} go on at {rung.share:g} of the steps" for rung in self.rungs)
-        return f"of the lowest {self._said()} {rungs}; from {self.warm_up} complete trials on"
-
-    def _said(self) -> str:
-        return " and ".join(LABELS[name] for name in self.ranked_by)
+    def as_values(self) -> dict[str, Any]:
+        """The rule as a study's identity and its record hold it."""
+        rungs = [{"share": rung.share, "keep": rung.keep} for rung in self.rungs]
+        return {"rungs": rungs, "ranked_by": list(self.ranked_by), "warm_up": self.warm_up}
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
         """The rung that the ``check``-th of ``checks`` evenly spaced checks is first to reach; never at the last."""
@@ -73,15 +70,15 @@ class StoppingRule:
     def judge(self, curve: Curve, checks: int, number: int, trials: Sequence[TrialRecord]) -> None:
         """Let the trial go on or end it, at its last check so far.
 
-        A trial goes on unless a share of at least ``keep`` of all that reached this rung, itself included, beat it in
-        every score of ``ranked_by``. Each counts with its best check (by pinball loss) up to the rung, whose weights it
+        It ends if at least a share ``keep`` of all trials that reached this rung, itself included, beat it in every
+        score of ``ranked_by``. Each trial counts with its best check (by pinball loss) up to the rung, whose weights it
         would keep. The trial of the untuned defaults is never stopped.
 
         Args:
             curve: this trial's checks so far.
             checks: checks of a whole training.
             number: of this trial.
-            trials: of the study, this one may be among them; it is compared with the complete and stopped ones.
+            trials: of the study, with or without this one; it is compared with the complete and stopped ones.
 
         Raises:
             StoppedEarly: it ends.
@@ -100,9 +97,10 @@ class StoppingRule:
         own = best_check(curve)
         better = sum(all(_value(other, name) < _value(own, name) for name in self.ranked_by) for other in reached)
         if better >= rung.keep * (len(reached) + 1):
+            ranked_by = " and ".join(LABELS[name] for name in self.ranked_by)
             raise StoppedEarly(
-                f"{better} of {len(reached)} other trials had lower {self._said()} "
-                f"after {check / checks:.0%} of their steps",
+                f"{better} of {len(reached)} other trials had lower {ranked_by} after {check / checks:.0%} of their "
+                "steps",
                 check / checks,
                 curve,
             )
@@ -119,8 +117,3 @@ def _value(scores: Scores, name: str) -> float:
 
 RULE = StoppingRule()
 """The rule of every study."""
-
-
-def attributes_of_stop(stop: StoppedEarly) -> dict[str, Any]:
-    """What an optuna trial keeps of why and where it was stopped, and its learning curve up to there."""
-    return {"cause": str(stop), "stopped_at": stop.share, "curve": list(stop.curve)}

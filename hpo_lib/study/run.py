@@ -1,13 +1,10 @@
-"""The study: create, resume or join, ask, train, score, tell; nothing is lost and nothing is done twice.
-
-Only this module and those that it is made of (`storage`, `presence`, `claims`, `trials`, `optuna_figures`) import
-optuna at run time.
-"""
+"""The study: create, resume or join it, then claim, train, score and store one trial after another."""
 
 import datetime as dt
 import math
 import re
 import time
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +16,7 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError
 from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES, Family
+from hpo_lib.families.contract import RECIPES
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, write_predictions
 from hpo_lib.records.optuna_trials import distribution
@@ -33,12 +30,12 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
-from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly, attributes_of_stop
+from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.liveness import Presence
-from hpo_lib.study.pool import Pool, fitting, threads_asked, usable_cores
-from hpo_lib.study.time_budget import Pace
-from hpo_lib.study.trial_queue import Claims
+from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.time_budget import TimeBudget
+from hpo_lib.study.trial_queue import TrialQueue
+from hpo_lib.study.workers import fitting, run_workers, threads_asked, usable_cores
 
 ALIKE_FAILURES = 3
 """This many failures with one cause, before any trial completed, end the study."""
@@ -50,79 +47,76 @@ POLL = 2.0
 def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: bool = True) -> StoredStudy:
     """Run, resume or join a study until it holds ``settings.trials`` finished trials, and write its record after each.
 
+    Args:
+        settings: of the study.
+        dataset: what ``settings`` name, where it has been read already; several worker processes each read it again.
+        progress: whether to show a progress bar.
+
     Raises:
         InputError: wrong model, dataset or data; a job id that belongs to a study of other data or settings.
         StudyError: this worker of the study runs already; all first trials failed alike; no trial completed.
     """
-    family = get_family(settings.model)
-    dataset = dataset or load_dataset(load_spec(settings.dataset), settings.data_dir)
     workers, threads, sentence = fitting(settings.workers, usable_cores(), threads_asked())
-    worker = _Worker(settings, family, dataset, str(settings.worker), threads if workers > 1 else None)
-    with worker.presence, stop_requests.listening():
+    worker = _Worker(settings, dataset, str(settings.worker), threads if workers > 1 else None)
+    with worker.liveness, stop_requests.listening():
         worker.open()
         if sentence:
-            print(f"{sentence[0].upper()}{sentence[1:]}.")
+            print(sentence)
         if (done := worker.n_finished()) >= settings.trials:
             print(f"The study holds {done} finished trials already, so nothing is trained; ask for more with `trials`.")
         elif workers > 1:
-            worker.supervise(Pool(settings, dataset, workers, threads), progress)
+            worker.supervise(workers, threads, progress)
         else:
             worker.run(progress)
         return worker.finish()
 
 
-def work(settings: Settings, dataset: Dataset, name: str) -> None:
-    """Work on a study that is open already, as one of the processes of its `Pool`."""
-    worker = _Worker(settings, get_family(settings.model), dataset, name)
-    with worker.presence:
+def work(settings: Settings, name: str) -> None:
+    """Work on a study as one of the processes that `run_study` has started."""
+    worker = _Worker(settings, None, name)
+    with worker.liveness:
         worker.open()
         worker.run(progress=False)
 
 
 class _Worker:
-    def __init__(
-        self, settings: Settings, family: Family, dataset: Dataset, name: str, threads: int | None = None
-    ) -> None:
-        self.settings, self.family, self.dataset = settings, family, dataset
-        self.paths = RunPaths(settings.runs_dir, settings.model, dataset.spec.name, settings.job_id, settings.worker)
-        self.budget_name = settings.budget_name
-        self.budget = family.budgets[self.budget_name]
+    def __init__(self, settings: Settings, dataset: Dataset | None, name: str, threads: int | None = None) -> None:
+        self.settings = settings
+        self.family = get_family(settings.model)
+        self.dataset = dataset or load_dataset(load_spec(settings.dataset), settings.data_dir)
+        self.budget = self.family.budgets[settings.budget_name]
         self.recipe = RECIPES[settings.recipe]
-        self.presence = Presence(self.paths, name)
-        distributions = {name: distribution(d) for name, d in family.search_space.items()}
-        self.claims = Claims(settings, self.paths, self.presence, distributions)
-        self.records = self.claims.records
-        self.pace = Pace(settings.time_budget_hours)
         self.rule = RULE if settings.early_stopping else None
+        spec = self.dataset.spec
+        self.paths = RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
+        self.liveness = Liveness(self.paths, name)
+        distributions = {name: distribution(d) for name, d in self.family.search_space.items()}
+        self.queue = TrialQueue(settings, self.paths, self.liveness, distributions)
+        self.records = self.queue.records
+        self.time_budget = TimeBudget(settings.time_budget_hours)
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        self.baselines = validation_baselines(dataset)
-        self.provenance = {
-            **code_provenance(threads),
-            "data": data_provenance(dataset),
+        self.baselines = validation_baselines(self.dataset)
+        setup = {
             "seed": settings.seed,
-            "preset": self.budget_name,
+            "preset": settings.budget_name,
             "budget": asdict(self.budget),
             "recipe": asdict(self.recipe),
-            "early_stopping": str(self.rule or "off"),
+            "early_stopping": self.rule.as_values() if self.rule else "off",
+        }
+        self.provenance = {**code_provenance(threads), "data": data_provenance(self.dataset), **setup}
+        self.identity = {
+            "model": settings.model,
+            "dataset": spec.name,
+            "data_sha256": self.dataset.sha256,
+            "train_end": str(spec.splits.train_end),
+            "val_end": str(spec.splits.val_end),
+            "objectives": list(OBJECTIVES),
+            **setup,
         }
         self.stop_reason = ""
 
     def open(self) -> None:
-        """Create the study, or take up the one that is there after checking that it is the same one."""
-        identity = {
-            "model": self.settings.model,
-            "dataset": self.dataset.spec.name,
-            "data_sha256": self.dataset.sha256,
-            "train_end": str(self.dataset.spec.splits.train_end),
-            "val_end": str(self.dataset.spec.splits.val_end),
-            "seed": self.settings.seed,
-            "preset": self.budget_name,
-            "budget": asdict(self.budget),
-            "recipe": asdict(self.recipe),
-            "objectives": list(OBJECTIVES),
-            "early_stopping": str(self.rule or "off"),
-        }
-        self.claims.open(identity, self.family.defaults)
+        self.queue.open(self.identity, self.family.defaults)
 
     def n_finished(self) -> int:
         return sum(record.finished for record in self.records())
@@ -131,9 +125,9 @@ class _Worker:
         """Work until the study holds all its trials or has to stop."""
         with self._bar(progress) as bar:
             while self.n_finished() < self.settings.trials and not self._must_stop():
-                trial = self.claims.claim()
+                trial = self.queue.claim()
                 if trial is None:
-                    time.sleep(POLL)  # the others run all that is left; should one of them die, its trial is tried here
+                    time.sleep(POLL)  # the others run all that is left; if one of them dies, its trial is tried here
                     continue
                 try:
                     record = self._one_trial(trial)
@@ -145,23 +139,22 @@ class _Worker:
                 completed = any(t.state == "complete" for t in records)
                 self._report(bar, record, finished, self._write() if completed else None)
                 self._check_failures(records)
-                if shortfall := self.pace.shortfall(records, self.settings.trials - finished):
+                if shortfall := self.time_budget.shortfall(records, self.settings.trials - finished):
                     bar.write(shortfall)
 
-    def supervise(self, pool: Pool, progress: bool) -> None:
-        """Let processes do the work, and show what they say, until the study holds all its trials or has to stop."""
-        before = self.n_finished()
-        with self._bar(progress) as bar, pool:
-            for line in pool.lines():
+    def supervise(self, workers: int, threads: int, progress: bool) -> None:
+        """Let processes do the work, and show what they print, until the study holds all its trials or has to stop."""
+        with (
+            self._bar(progress) as bar,
+            closing(run_workers(self.settings, workers, threads, self.n_finished)) as lines,
+        ):
+            for line in lines:
                 if line:
                     bar.write(line)
-                if (done := self.n_finished()) > before:
-                    pool.progressed()
-                    bar.update(done - before)
-                    before = done
+                bar.update(self.n_finished() - bar.n)
                 if stop_requests.requested():
                     break
-        self.claims.reclaim()
+        self.queue.requeue()
         if self.n_finished() < self.settings.trials and not self._must_stop():
             raise StudyError("the worker processes were asked to end; run again under the same job_id to go on")
 
@@ -170,23 +163,25 @@ class _Worker:
 
     def _one_trial(self, trial: Trial) -> TrialRecord:
         begun = time.monotonic()
-        values, attributes = None, {}
+        values: list[float] | None = None
+        attributes: dict[str, Any]
         try:
             try:
-                values = self._train_and_score(trial)
+                values, attributes = self._train_and_score(trial)
             except stop_requests.StopRequested:
                 raise
             except StoppedEarly as stop:
-                attributes = attributes_of_stop(stop)
+                attributes = {"cause": str(stop), "stopped_at": stop.share, "curve": list(stop.curve)}
             except Exception as error:  # whatever a library raises is this trial's cause, kept and shown; no score
-                attributes = {"cause": _one_line(error)}
-            return self.claims.end(trial, time.monotonic() - begun, values, attributes)
+                attributes = {"cause": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+            return self.queue.end(trial, time.monotonic() - begun, values, attributes)
         except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested) as stop:
-            self.claims.interrupt(trial, stop_requests.requested() or type(stop).__name__)
+            self.queue.interrupt(trial, stop_requests.requested() or type(stop).__name__)
             stop_requests.check()  # Lightning has its own way to end at a SIGTERM, a SystemExit
             raise stop
 
-    def _train_and_score(self, trial: Trial) -> list[float]:
+    def _train_and_score(self, trial: Trial) -> tuple[list[float], dict[str, Any]]:
+        """The trial's objectives, and what else its record holds."""
         curve: list[dict[str, float]] = []
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
@@ -202,18 +197,21 @@ class _Worker:
             recipe=self.recipe,
             on_check=on_check,
         )
-        write_predictions(self.paths.trial_predictions(trial.number), forecaster.validation)
+        file = self.paths.trial_predictions(trial.number)
+        write_predictions(file, forecaster.validation)
         # Scored as stored, so that every figure can be computed again from the file alone.
-        evaluation = evaluate(load_predictions(self.paths.trial_predictions(trial.number)), self.dataset)
+        evaluation = evaluate(load_predictions(file), self.dataset)
         for name, score in evaluation.scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
-        trial.set_user_attr("scores", evaluation.scores)
-        trial.set_user_attr("by_step", evaluation.by_step)
-        trial.set_user_attr("n_origins", evaluation.n_origins)
-        trial.set_user_attr("best_step", forecaster.best_step)
-        trial.set_user_attr("curve", curve)
-        return [objective.value(evaluation.scores) for objective in OBJECTIVES.values()]
+        objectives = [objective.value(evaluation.scores) for objective in OBJECTIVES.values()]
+        return objectives, {
+            "scores": evaluation.scores,
+            "by_step": evaluation.by_step,
+            "n_origins": evaluation.n_origins,
+            "best_step": forecaster.best_step,
+            "curve": curve,
+        }
 
     def _check_failures(self, records: list[TrialRecord]) -> None:
         finished = [t for t in records if t.finished]
@@ -221,16 +219,16 @@ class _Worker:
         if len(finished) >= ALIKE_FAILURES and all(t.state == "failed" for t in finished) and len(alike) == 1:
             raise StudyError(
                 f"the first {len(finished)} trials of {self.paths.study_name} all failed alike ({finished[0].cause}); "
-                "mend that and run again under another job_id"
+                "fix that and run again under another job_id"
             )
 
     def _must_stop(self) -> bool:
         signal = stop_requests.requested()
-        self.stop_reason = f"request to stop ({signal})" if signal else self.pace.out_of_time(self.records())
+        self.stop_reason = f"request to stop ({signal})" if signal else self.time_budget.out_of_time(self.records())
         return self.stop_reason != ""
 
     def _write(self) -> dict[str, Any]:
-        return self.claims.write(self._result)
+        return self.queue.write(self._result)
 
     def _result(self, records: list[TrialRecord]) -> dict[str, Any]:
         finished = sum(record.finished for record in records)
@@ -255,7 +253,7 @@ class _Worker:
         if record.state == "complete":
             line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
         else:
-            line = f"{record.state}: {record.cause or 'the other workers took this one for dead and try it again'}"
+            line = f"{record.state}: {record.cause or 'its worker was presumed dead; it is tried again'}"
         if result is None:
             summary = "no trial completed yet"
         else:
@@ -272,10 +270,5 @@ class _Worker:
         if self.stop_reason:
             print(f"Stopped early, {self.stop_reason}; run again under the same job_id to go on.")
         self._write()
-        write_optuna_figures(self.claims.study, self.paths, self.dataset)
+        write_optuna_figures(self.queue.study, self.paths, self.dataset)
         return StoredStudy.read(self.paths, database=True)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:500]}"

@@ -1,4 +1,4 @@
-"""What measured trial times say about a time budget: whether another trial fits, and how many will."""
+"""The time budget of a run: whether another trial fits, judged by the times of earlier ones."""
 
 import time
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ RECENT = 5
 """The longest of this many trials is what the next one is expected to take."""
 
 
-class Pace:
-    """The clock of one run of a study, started when it is made.
+class TimeBudget:
+    """The time budget of one run of a study; its clock starts when it is made.
 
     Args:
-        limit_hours: the time budget of the run, 0 for none.
+        limit_hours: 0 for no limit.
     """
 
     def __init__(self, limit_hours: float) -> None:
@@ -37,7 +37,7 @@ class Pace:
         )
 
     def shortfall(self, trials: Sequence[TrialRecord], missing: int) -> str:
-        """Once, as soon as it is known: a sentence if ``missing`` trials will hardly fit into what is left."""
+        """A sentence, once, if ``missing`` trials will probably not fit into what is left."""
         seconds = [t.seconds for t in trials if t.state in ("complete", "stopped")]
         if self._told or not self.limit_hours or not seconds:
             return ""

@@ -1,163 +1,200 @@
 """The study as its workers share it: which trial is whose, what counts, and what is tried again.
 
-Exactly as many trials finish as were asked for, because every decision is made by one worker at a time (`turn`) and a
-trial that runs counts until its worker is known to be dead.
+Exactly as many trials finish as were asked for, because one worker decides at a time, under a lease, and a running
+trial counts until its worker is known to be dead.
 """
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.optuna_trials import quiet_optuna, trial_record
-from hpo_lib.records.storage import check_identity, open_storage
+from hpo_lib.records.storage import open_storage
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
-from hpo_lib.study.liveness import Presence, turn
+from hpo_lib.study.identity import check_identity
+from hpo_lib.study.lease import Lease
+from hpo_lib.study.liveness import Liveness
 
 MAX_ATTEMPTS = 3
 """Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-class Claims:
-    """One study in its storage, seen by one of its workers.
+
+class LeaseLost(Exception):
+    """Another worker decides now, because this one was paused for too long."""
+
+
+class _Guarded:
+    """A storage that checks before each write that its worker still holds the lease."""
+
+    def __init__(self, storage: BaseStorage, lease: Lease) -> None:
+        self._storage, self._lease = storage, lease
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(("set_", "create_")) and not self._lease.held:
+            raise LeaseLost
+        return getattr(self._storage, name)
+
+
+def _decision(
+    decide: Callable[Concatenate["TrialQueue", P], T],
+) -> Callable[Concatenate["TrialQueue", P], T]:
+    """Make a method hold the lease while it decides; if the lease is lost on the way, it decides again."""
+
+    @functools.wraps(decide)
+    def holding(self: "TrialQueue", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        while True:
+            try:
+                with self.lease, quiet_optuna():
+                    decided = decide(self, *args, **kwargs)
+                    if self.lease.held:
+                        return decided
+            except (LeaseLost, UpdateFinishedTrialError):
+                continue
+
+    return holding
+
+
+class TrialQueue:
+    """One study in its storage, as one of its workers uses it; all writes to the storage are made by its methods.
 
     Args:
-        settings: of the study; ``trials`` is the number of finished trials in the end, whoever ran them.
+        settings: of the study; ``trials`` is the number of finished trials in the end, of all workers together.
         paths: its files.
-        presence: of this worker, entered.
+        liveness: of this worker, entered.
         distributions: the search space.
     """
 
     def __init__(
-        self, settings: Settings, paths: RunPaths, presence: Presence, distributions: Mapping[str, BaseDistribution]
+        self, settings: Settings, paths: RunPaths, liveness: Liveness, distributions: Mapping[str, BaseDistribution]
     ) -> None:
-        self.settings, self.paths, self.presence = settings, paths, presence
+        self.settings, self.paths, self.liveness = settings, paths, liveness
         self.distributions = dict(distributions)
+        self.lease = Lease(paths.decision_lease)
 
+    @_decision
     def open(self, identity: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-        """Create the study, or take up the one that is there after checking that it is the same one.
+        """Create the study, or continue the existing one after checking that it is the same one.
 
         Raises:
             InputError: the study was begun with other data or settings.
         """
-        with turn(self.paths), quiet_optuna():
-            self.study = optuna.create_study(
-                study_name=self.paths.study_name,
-                storage=open_storage(self.settings.storage, self.paths),
-                directions=[objective.direction for objective in OBJECTIVES.values()],
-                load_if_exists=True,
-            )
-            begun_with = self.study.user_attrs.get("identity")
-            if begun_with is None:
-                self.study.set_metric_names(list(OBJECTIVES))
-                self.study.set_user_attr("identity", dict(identity))
-            else:
-                check_identity({"early_stopping": "off", **begun_with}, identity, self.settings.job_id)
-            self.study.set_user_attr("trials_asked", self.settings.trials)
-            if not self._reclaim():
-                self.study.enqueue_trial(dict(defaults))
+        storage = optuna.storages.get_storage(open_storage(self.settings.storage, self.paths))
+        self.storage = cast(BaseStorage, _Guarded(storage, self.lease))
+        self.study = optuna.create_study(
+            study_name=self.paths.study_name,
+            storage=self.storage,
+            directions=[objective.direction for objective in OBJECTIVES.values()],
+            load_if_exists=True,
+        )
+        begun_with = self.study.user_attrs.get("identity")
+        if begun_with is None:
+            self.study.set_metric_names(list(OBJECTIVES))
+            self.study.set_user_attr("identity", dict(identity))
+        else:
+            check_identity(begun_with, identity, self.settings.job_id)
+        self.study.set_user_attr("trials_asked", self.settings.trials)
+        if not self._requeue():
+            self.study.enqueue_trial(dict(defaults))
 
     def records(self) -> list[TrialRecord]:
         """All trials of all workers."""
         return [trial_record(trial) for trial in self.study.get_trials(deepcopy=False)]
 
+    @_decision
     def claim(self) -> Trial | None:
         """The next trial for this worker, with its parameters drawn, or None while others run all that is left.
 
-        The sampler is seeded anew from the number of configurations that were drawn before, so that no two workers
-        draw with one seed, and a single worker that is resumed goes on as it would have.
+        The sampler is seeded from the number of configurations that were drawn before, so that no two workers draw
+        with one seed, and a single worker that is resumed goes on as it would have.
         """
-        with turn(self.paths), quiet_optuna():
-            trials = self._reclaim()
-            taken = sum(trial_record(trial).finished or trial.state == TrialState.RUNNING for trial in trials)
-            if taken >= self.settings.trials:
-                return None
-            drawn = sum("retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials)
-            digest = hashlib.sha256(f"{self.settings.seed}/{drawn}".encode()).digest()
-            self.study.sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
-            trial = self.study.ask(self.distributions)
-            trial.set_user_attr("worker", self.presence.identity)
-            return trial
+        self.liveness.renew()
+        trials = self._requeue()
+        taken = sum(trial_record(trial).finished or trial.state == TrialState.RUNNING for trial in trials)
+        if taken >= self.settings.trials:
+            return None
+        drawn = sum("retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials)
+        digest = hashlib.sha256(f"{self.settings.seed}/{drawn}".encode()).digest()
+        self.study.sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
+        trial = self.study.ask(self.distributions)
+        trial.set_user_attr("worker", self.liveness.identity)
+        return trial
 
+    @_decision
     def end(
         self, trial: Trial, seconds: float, values: list[float] | None, attributes: Mapping[str, Any]
     ) -> TrialRecord:
         """Store a trial's two values, or why it has none.
 
-        Without values ``attributes`` hold the ``cause``, and ``stopped_at`` where it was stopped early.
-        The record of a trial that others have meanwhile taken for dead and tried again says ``interrupted``: this
-        result is dropped.
+        Without values ``attributes`` hold the ``cause``, and ``stopped_at`` where it was stopped early. If a worker
+        presumed dead still finishes its trial, the result is discarded, and its record says ``interrupted``.
         """
-        states = {True: None, False: TrialState.PRUNED if "stopped_at" in attributes else TrialState.FAIL}
-        with turn(self.paths):
-            if self._runs(trial):
-                for name, value in {"seconds": seconds, **attributes}.items():
-                    trial.set_user_attr(name, value)
-                self.study.tell(trial, values, state=states[values is not None])
-        return trial_record(self._stored(trial))
+        failed = TrialState.PRUNED if "stopped_at" in attributes else TrialState.FAIL
+        self._finish(trial, failed if values is None else TrialState.COMPLETE, values, seconds=seconds, **attributes)
+        return trial_record(self.storage.get_trial(trial._trial_id))
 
+    @_decision
     def interrupt(self, trial: Trial, asked_by: str) -> None:
         """End a trial that somebody asked to stop; it will be tried again, however often that happens."""
-        with turn(self.paths):
-            if self._runs(trial):
-                trial.set_user_attr("interrupted", True)
-                trial.set_user_attr("asked_to_stop", asked_by)
-                self.study.tell(trial, state=TrialState.FAIL)
+        self._finish(trial, TrialState.FAIL, interrupted=True, asked_to_stop=asked_by)
 
-    def reclaim(self) -> None:
+    @_decision
+    def requeue(self) -> None:
         """Mark the trials of dead workers and queue them to be tried again."""
-        with turn(self.paths):
-            self._reclaim()
+        self._requeue()
 
+    @_decision
     def write(self, content: Callable[[list[TrialRecord]], dict[str, Any]]) -> dict[str, Any]:
-        """Write the study's JSON; the worker whose turn is later writes what the earlier one did and more."""
-        with turn(self.paths):
-            result = content(self.records())
+        """Write the study's JSON; a later writer writes what an earlier one did and more."""
+        result = content(self.records())
+        if self.lease.held:
             write_json(self.paths.best_params, result)
         return result
 
-    def _stored(self, trial: Trial) -> FrozenTrial:
-        return self.study._storage.get_trial(trial._trial_id)
-
-    def _runs(self, trial: Trial) -> bool:
-        return self._stored(trial).state == TrialState.RUNNING
+    def _finish(
+        self, trial: Trial | FrozenTrial, state: TrialState, values: list[float] | None = None, **attributes: Any
+    ) -> None:
+        """End a trial, unless another worker has done so."""
+        if self.storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
+            for name, value in attributes.items():
+                self.storage.set_trial_user_attr(trial._trial_id, name, value)
+            self.storage.set_trial_state_values(trial._trial_id, state, values)
 
     def _is_drawn(self, trial: FrozenTrial) -> bool:
         return set(_params(trial)) == set(self.distributions)
 
-    def _reclaim(self) -> list[FrozenTrial]:
+    def _requeue(self) -> list[FrozenTrial]:
         """All trials, after those that dead workers ran are marked; some more may have been queued."""
-        storage = self.study._storage
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if not self.liveness.lives(trial.user_attrs.get("worker")):
+                attributes: dict[str, Any] = {"interrupted": True}
+                if (attempt := trial.user_attrs.get("attempt", 1)) >= MAX_ATTEMPTS:
+                    cause = f"the worker died during this configuration {attempt} times, perhaps for lack of memory"
+                    attributes["cause"] = cause
+                self._finish(trial, TrialState.FAIL, **attributes)
         trials = self.study.get_trials(deepcopy=False)
-        left = [t for t in trials if t.state == TrialState.RUNNING and not self._lives(t)]
-        for trial in left:
-            attempt = trial.user_attrs.get("attempt", 1)
-            storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
-            if attempt >= MAX_ATTEMPTS:
-                cause = f"the worker died during this configuration {attempt} times, perhaps for want of memory"
-                storage.set_trial_user_attr(trial._trial_id, "cause", cause)
-            self.study.tell(trial.number, state=TrialState.FAIL)
-        if left:
-            trials = self.study.get_trials(deepcopy=False)
         retried = {trial.user_attrs.get("retry_of") for trial in trials}
         for trial in trials:
             if "interrupted" not in trial.user_attrs or trial.number in retried or "cause" in trial.user_attrs:
                 continue
-            # A worker that died while it drew parameters: they are drawn anew, with the same seed, see `claim`.
+            # If the worker died while it drew the parameters, they are drawn again with the same seed, see `claim`.
             if self._is_drawn(trial):
                 attempt = trial.user_attrs.get("attempt", 1) + ("asked_to_stop" not in trial.user_attrs)
                 self.study.enqueue_trial(_params(trial), user_attrs={"retry_of": trial.number, "attempt": attempt})
         return trials
-
-    def _lives(self, trial: FrozenTrial) -> bool:
-        return self.presence.lives(trial.user_attrs.get("worker"))
 
 
 def _params(trial: FrozenTrial) -> dict[str, Any]:

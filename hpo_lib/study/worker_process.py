@@ -1,10 +1,7 @@
-"""One worker process of a study, started by `hpo_lib.study.pool` and by nobody else.
+"""One worker process of a study: ``python -m hpo_lib.study.worker_process NAME SETTINGS``, see `workers`."""
 
-Its work comes through standard input, which then stays open as a lifeline, see `hpo_lib.study.pool`.
-"""
-
+import json
 import os
-import pickle
 import sys
 import threading
 import time
@@ -12,8 +9,9 @@ import warnings
 
 from hpo_lib import stop_requests
 from hpo_lib.errors import HpoError
-from hpo_lib.study.pool import EXIT_ASKED, EXIT_CODES, PATIENCE
+from hpo_lib.settings import Settings
 from hpo_lib.study.run import work
+from hpo_lib.study.workers import EXIT_CODES, PATIENCE
 
 
 def _watch_the_lifeline() -> None:
@@ -21,22 +19,21 @@ def _watch_the_lifeline() -> None:
         pass
     stop_requests.request("by the process that started this one, or by its end")
     time.sleep(PATIENCE / 2)
-    os._exit(EXIT_ASKED)  # still in one long step; whoever has the turn next sees that this worker is gone
+    os._exit(0)  # still in one long step; the other workers see that this one is gone
 
 
-def main() -> int:
-    """Work until the study is done; what the exit code means is said in `hpo_lib.study.pool`."""
+def main(name: str, settings: str) -> int:
+    """Work until the study is done; the exit codes are those of `workers`."""
     warnings.simplefilter("ignore")
     with stop_requests.listening():
+        threading.Thread(target=_watch_the_lifeline, daemon=True).start()
         try:
-            settings, dataset, name = pickle.load(sys.stdin.buffer)
-            threading.Thread(target=_watch_the_lifeline, daemon=True).start()
-            work(settings, dataset, name)
+            work(Settings.create(**json.loads(settings)), name)
         except HpoError as error:
             print(error)
-            return next(code for code, kind in EXIT_CODES.items() if isinstance(error, kind))
-        return EXIT_ASKED if stop_requests.requested() else 0
+            return EXIT_CODES[type(error)]
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -1,3 +1,66 @@
+"""Studies of a fake family, and the tiny dataset as files for studies in other processes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.settings import Settings
+from hpo_lib.study.run import run_study
 from tests.postgres import postgres_url
+from tests.study.fakes import FakeFamily
 
 __all__ = ["postgres_url"]
+
+TOML = """
+name = "tiny"
+title = "A hundred days of water"
+csv = "tiny.csv"
+unit = "m3/h"
+target = "water_consumption"
+frequency = "h"
+timezone = "Europe/Copenhagen"
+country = "DK"
+past_covariates = ["temp", "water_lag_24h"]
+future_covariates = ["hour_sin", "hour_cos", "is_weekend"]
+[splits]
+train_end = "{}"
+val_end = "{}"
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> RunPaths:
+    return RunPaths(tmp_path, "FAKE_Q", "tiny", "a")
+
+
+@pytest.fixture
+def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable[..., StoredStudy]:
+    """Runs a study of the module's fake family under job id ``a``."""
+
+    def run(
+        trials: int = family.trials, dataset: Dataset = tiny_dataset, runs_dir: Path = tmp_path, **given: Any
+    ) -> StoredStudy:
+        chosen = {"job_id": "a", "preset": "test", **given}
+        settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
+        return run_study(settings, dataset, progress=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_toml(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a TOML of the tiny dataset, beside its CSV, with these ends of the training and validation splits."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_dataset.frame.to_csv(folder / "tiny.csv")
+
+    def make(name: str = "tiny", train_end: str = "2019-05-09 23:00", val_end: str = "2019-05-24 23:00") -> Path:
+        file = folder / f"{name}.toml"
+        file.write_text(TOML.format(train_end, val_end), encoding="utf-8")
+        return file
+
+    return make

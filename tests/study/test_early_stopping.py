@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import Budget, Family, Forecaster
+from hpo_lib.families.contract import Budget, Forecaster
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import open_storage
@@ -23,37 +23,23 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
 from hpo_lib.study.run import run_study
 from hpo_lib.views import study_tables
+from tests.study.fakes import Canned, Died, FakeFamily
 
 CHECKS = 8
 
 
-class Died(BaseException):
-    """Leaves the worker without a word to the storage, as SIGKILL does."""
-
-
-class CannedForecaster(Forecaster):
-    best_step = 80
-
-    def __init__(self, validation: QuantileForecasts) -> None:
-        self.validation = validation
-
-    def predict(self, frame: Any, origins: Any) -> QuantileForecasts:
-        raise NotImplementedError
-
-
-class LearningFamily(Family):
+class LearningFamily(FakeFamily):
     """Its error falls at every check towards one that follows from the parameters: the nearer ``x`` to 0, the lower."""
 
-    name = "FAKE_Q"
-    title = "Fake"
     search_space: ClassVar = {"x": FloatRange(-1, 1), "width": FloatRange(0.1, 2)}
     defaults: ClassVar = {"x": 0.9, "width": 1.0}
     budgets: ClassVar = {"test": Budget(steps=80, batch_size=8, checks=CHECKS)}
 
+    trials = 16
+
     def __init__(self) -> None:
-        self.calls: list[dict[str, Any]] = []
+        super().__init__()
         self.steps: list[int] = []
-        self.before: Callable[[int], None] = lambda call: None
 
     def fit(
         self, params: Mapping[str, Any], dataset: Dataset, budget: Budget, *, seed: int, on_check: Any = None, **_: Any
@@ -66,12 +52,9 @@ class LearningFamily(Family):
             if check == 1:
                 self.before(len(self.calls) - 1)
             on_check(self.steps[-1], forecasts)
-        return CannedForecaster(forecasts)
+        return Canned(forecasts)
 
-    def refit(self, *args: Any, **kwargs: Any) -> Forecaster:
-        raise NotImplementedError
-
-    def forecasts(self, params: Mapping[str, Any], dataset: Dataset, share: float) -> QuantileForecasts:
+    def forecasts(self, params: Mapping[str, Any], dataset: Dataset, share: float = 1.0) -> QuantileForecasts:
         origins = dataset.validation_origins
         actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
         noise = np.random.default_rng(5).standard_normal(actual.shape)
@@ -85,23 +68,6 @@ def family(monkeypatch: pytest.MonkeyPatch) -> LearningFamily:
     fake = LearningFamily()
     monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
     return fake
-
-
-@pytest.fixture
-def start(tmp_path: Path, tiny_dataset: Dataset, family: LearningFamily) -> Callable[..., StoredStudy]:
-    """Runs a study of the fake family under job id ``a``."""
-
-    def run(trials: int = 16, runs_dir: Path = tmp_path, **given: Any) -> StoredStudy:
-        chosen = {"job_id": "a", "preset": "test", **given}
-        settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
-        return run_study(settings, tiny_dataset, progress=False)
-
-    return run
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> RunPaths:
-    return RunPaths(tmp_path, "FAKE_Q", "tiny", "a")
 
 
 def stored(files: RunPaths, storage: str = "sqlite") -> list[FrozenTrial]:
@@ -141,7 +107,7 @@ def test_when_trials_fall_behind_then_they_are_stopped_kept_as_such_and_count_as
     assert record["n_completed"] == 16 - len(behind)
     assert record["n_failed"] == 0
     assert record["failures"] == []
-    assert record["provenance"]["early_stopping"] == str(RULE)
+    assert record["provenance"]["early_stopping"] == RULE.as_values()
     numbers = {t.number for t in behind}
     assert numbers.isdisjoint(trial["trial"] for trial in record["all_pareto_trials"])
     assert numbers.isdisjoint(t.number for t in run.front)
@@ -211,7 +177,7 @@ def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(
     first: bool, start: Callable[..., StoredStudy]
 ) -> None:
     start(trials=2, early_stopping=first)
-    with pytest.raises(InputError, match=f"a study with early_stopping {'.of the lowest' if first else '.off'}"):
+    with pytest.raises(InputError, match=f"a study with early_stopping {'..rungs' if first else '.off'}"):
         start(trials=3, early_stopping=not first)
 
 

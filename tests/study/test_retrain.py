@@ -1,50 +1,28 @@
 """Retraining: real trainings of N-HiTS at the test budget on a hundred days, and when a model is put in use."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from hpo_lib.cli.main import main
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.families import get_family
 from hpo_lib.families.contract import RECIPES
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records.files import load_predictions, write_json
 
-TOML = """
-name = "tiny"
-title = "A hundred days of water"
-csv = "tiny.csv"
-unit = "m3/h"
-target = "water_consumption"
-frequency = "h"
-timezone = "Europe/Copenhagen"
-country = "DK"
-past_covariates = ["temp", "water_lag_24h"]
-future_covariates = ["hour_sin", "hour_cos", "is_weekend"]
-[splits]
-train_end = "{train_end}"
-val_end = "{val_end}"
-"""
-
 
 class Place:
     """A folder with the data, a dataset of two ages, and the command."""
 
-    def __init__(self, folder: Path, dataset: Dataset) -> None:
+    def __init__(self, folder: Path, toml: Callable[..., Path]) -> None:
         self.folder = folder
-        dataset.frame.to_csv(folder / "tiny.csv")
-        self.old = self.toml("old", "2019-04-24 23:00", "2019-05-09 23:00")
-        self.new = self.toml("new", "2019-05-09 23:00", "2019-05-24 23:00")
+        self.old = toml("old", "2019-04-24 23:00", "2019-05-09 23:00")
+        self.new = toml("new")
         self.models = ModelPaths(folder / "models", "NHITS_Q", "tiny")
         self.defaults = dict(get_family("NHITS_Q").defaults)
-
-    def toml(self, name: str, train_end: str, val_end: str) -> Path:
-        file = self.folder / f"{name}.toml"
-        file.write_text(TOML.format(train_end=train_end, val_end=val_end), encoding="utf-8")
-        return file
 
     def study(self, job_id: str, **params: float) -> Path:
         run = RunPaths(self.folder / "runs", "NHITS_Q", "tiny", job_id)
@@ -70,8 +48,8 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("retrain"), tiny_dataset)
+def place(tiny_toml: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("retrain"), tiny_toml)
 
 
 @pytest.mark.slow

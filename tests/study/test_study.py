@@ -1,7 +1,6 @@
 """The study's own logic, with a family that needs no training: what is asked, told, kept, retried and refused."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import optuna
@@ -20,82 +19,15 @@ import pytest
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families.contract import Budget, Family, Forecaster
-from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.settings import Settings
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.run import run_study
-
-DEFAULTS = {"width": 4, "depth": 2, "lr": 1e-3}
-
-
-class CannedForecaster(Forecaster):
-    best_step = 7
-
-    def __init__(self, validation: QuantileForecasts) -> None:
-        self.validation = validation
-
-    def predict(self, frame: Any, origins: Any) -> QuantileForecasts:
-        raise NotImplementedError
-
-
-class FakeFamily(Family):
-    """Forecasts that follow from the parameters alone. ``before`` is called with the number of the call."""
-
-    name = "FAKE_Q"
-    title = "Fake"
-    search_space: ClassVar = {
-        "width": Choice((2, 4, 8)),
-        "depth": IntRange(1, 4),
-        "lr": FloatRange(1e-5, 1e-2, log=True),
-    }
-    defaults: ClassVar = DEFAULTS
-    budgets: ClassVar = {"test": Budget(20, 8, 1), "laptop": Budget(50, 8, 1)}
-
-    def __init__(self) -> None:
-        self.calls: list[dict[str, Any]] = []
-        self.seeds: list[int] = []
-        self.before: Callable[[int], None] = lambda call: None
-        self.scale = 1.0
-        """Of the forecasts; 0 makes all trials equal."""
-
-    def fit(
-        self,
-        params: Mapping[str, Any],
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        seed: int,
-        on_check: Any = None,
-        **rest: Any,
-    ) -> Forecaster:
-        self.calls.append(dict(params))
-        self.seeds.append(seed)
-        self.before(len(self.calls) - 1)
-        return CannedForecaster(self.forecasts(params, dataset))
-
-    def refit(self, *arguments: Any, **rest: Any) -> Forecaster:
-        raise NotImplementedError
-
-    def forecasts(self, params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
-        origins = dataset.validation_origins
-        actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
-        digest = hashlib.sha256(repr(sorted(params.items())).encode()).digest()
-        rng = np.random.default_rng(digest[0])
-        median = actual + self.scale * rng.standard_normal(actual.shape) / params["width"]
-        width = 0.1 + self.scale * params["depth"] / 8
-        values = np.stack([median - width, median, median + width], axis=2)
-        return QuantileForecasts(values=values, actual=actual, origins=dataset.index[origins])
-
-
-class Died(BaseException):
-    """Leaves the worker without a word to the storage, as SIGKILL does."""
+from hpo_lib.study.lease import Lease
+from tests.study.fakes import DEFAULTS, Died, FakeFamily
 
 
 @pytest.fixture
@@ -108,23 +40,6 @@ def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
 @pytest.fixture(params=["sqlite", "journal"])
 def storage(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable[..., StoredStudy]:
-    """Runs a study of the fake family under job id ``a``."""
-
-    def run(trials: int = 3, dataset: Dataset = tiny_dataset, runs_dir: Path = tmp_path, **given: Any) -> StoredStudy:
-        chosen = {"job_id": "a", "preset": "test", **given}
-        settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
-        return run_study(settings, dataset, progress=False)
-
-    return run
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> RunPaths:
-    return RunPaths(tmp_path, "FAKE_Q", "tiny", "a")
 
 
 def read(files: RunPaths) -> dict[str, Any]:
@@ -357,13 +272,65 @@ def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
     assert len(family.calls) == 2
 
 
-def test_when_the_budget_of_a_preset_has_changed_then_the_study_is_not_resumed(
-    start: Callable[..., StoredStudy], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
+BEGUN_WITH: dict[str, Any] = {
+    "model": "FAKE_Q", "dataset": "tiny", "train_end": "2019-05-09 23:00:00+00:00",
+    "val_end": "2019-05-24 23:00:00+00:00", "seed": 42, "preset": "test",
+    "budget": {"steps": 20, "batch_size": 8, "checks": 1, "max_work": None, "precision": "32-true"},
+    "recipe": {
+        "level_hours": 24, "near_hours": 1, "repeated_history": False, "season_years": 2, "same_hours": True,
+        "linear_part": True,
+    },
+    "objectives": ["mae", "picp_penalty"],
+    "early_stopping": "of the lowest interval score and |PICP - 80| 0.3 go on at 0.125 of the steps, 0.2 go on at 0.25 "
+    "of the steps, 0.1 go on at 0.5 of the steps; from 4 complete trials on",
+}  # fmt: skip
+"""What a study of the fake family held while its rule of early stopping was stored as a sentence."""
+
+
+@pytest.fixture
+def begun_with(start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset) -> Callable[..., None]:
+    """Makes a study that an earlier version has begun, but for some changes."""
+
+    def make(**changes: Any) -> None:
+        start(trials=1)
+        study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+        study.set_user_attr("identity", {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes})
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"budget": {"steps": 20, "batch_size": 8, "checks": 1}}],
+    ids=["rule in words", "before budgets had a bound on the work and a precision"],
+)
+def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(
+    changes: dict[str, Any], start: Callable[..., StoredStudy], begun_with: Callable[..., None]
 ) -> None:
-    start(trials=2)
-    monkeypatch.setattr(type(family), "budgets", {"test": replace(family.budgets["test"], steps=77)})
-    with pytest.raises(InputError, match="belongs to a study with budget"):
-        start(trials=3)
+    begun_with(**changes)
+    assert states(start(trials=2)) == ["complete"] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"recipe": {**BEGUN_WITH["recipe"], "near_hours": 12}}, "recipe.near_hours 12, now it is 1;"),
+        ({"recipe": {**BEGUN_WITH["recipe"], "daily_weight": 8}}, "recipe.daily_weight 8, now it is None;"),
+        ({"budget": {**BEGUN_WITH["budget"], "precision": "16"}}, "budget.precision '16', now it is '32-true';"),
+        ({"budget": {**BEGUN_WITH["budget"], "steps": 77}}, "budget.steps 77, now it is 20;"),
+        ({"early_stopping": "of the lowest mae"}, "early_stopping 'of the lowest mae', now it is {'rungs': "),
+        ({"early_stopping": "off"}, "early_stopping 'off', now it is {'rungs': "),
+        ({"objectives": ["mae"]}, "objectives ['mae'], now it is ['mae', 'picp_penalty'];"),
+    ],
+    ids=str,
+)
+def test_when_a_study_was_begun_with_another_value_then_the_error_names_it(
+    changes: dict[str, Any], told: str, start: Callable[..., StoredStudy], begun_with: Callable[..., None]
+) -> None:
+    begun_with(**changes)
+    with pytest.raises(InputError) as caught:
+        start(trials=1)
+    assert f"job_id 'a' belongs to a study with {told}" in str(caught.value)
 
 
 def test_when_a_study_is_resumed_with_other_data_then_it_is_refused(
@@ -442,7 +409,7 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
     with pytest.raises(StudyError) as caught:
         start(trials=50, storage=storage)
     assert str(caught.value) == (
-        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: CUDA error: out of memory); mend that and "
+        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: CUDA error: out of memory); fix that and "
         "run again under another job_id"
     )
     assert len(family.calls) == 3
@@ -542,7 +509,7 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
             start(trials=3, storage=storage)
     run = start(trials=3, storage=storage)
     assert states(run) == ["complete", "interrupted", "interrupted", "failed", "complete"]
-    assert run.trials[3].cause == ("the worker died during this configuration 3 times, perhaps for want of memory")
+    assert run.trials[3].cause == ("the worker died during this configuration 3 times, perhaps for lack of memory")
     assert family.calls[1] == family.calls[2] == family.calls[3]
     assert family.calls[4] not in family.calls[:4]
 
@@ -576,7 +543,7 @@ def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_sti
     assert read(files)["default_trial"]["mae"] == run.trials[1].mae
 
 
-def test_when_a_worker_dies_while_it_draws_parameters_then_the_configuration_is_drawn_anew_as_it_was(
+def test_when_a_worker_dies_while_it_draws_parameters_then_the_configuration_is_drawn_again_as_it_was(
     start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, tmp_path: Path
 ) -> None:
     start(trials=1)
@@ -630,9 +597,12 @@ BE_PRESENT = """
 import sys
 from pathlib import Path
 from hpo_lib.paths import RunPaths
-from hpo_lib.study.liveness import Presence
+from hpo_lib.study.liveness import Liveness
 
-with Presence(RunPaths(Path(sys.argv[1]), "FAKE_Q", "tiny", "a"), "1"):
+from hpo_lib.study import lease
+
+lease.REFRESH = 0.1
+with Liveness(RunPaths(Path(sys.argv[1]), "FAKE_Q", "tiny", "a"), "1"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -651,28 +621,20 @@ def test_when_another_process_works_on_the_study_then_it_is_refused_until_that_p
         finally:
             other.kill()  # the lock must go with its process, however that ends
     assert str(caught.value) == (
-        f"another process works on this study (it holds {files.worker_lock('1')}); wait for it, stop it, or choose "
+        f"another process works on this study (it holds {files.worker_lease('1')}); wait for it, stop it, or choose "
         "another job_id"
     )
     assert family.calls == []
     assert states(start(trials=2)) == ["complete"] * 2
 
 
-def test_when_the_record_and_the_figures_are_written_then_the_study_is_still_locked(
+def test_when_the_record_and_the_figures_are_written_then_the_worker_still_holds_its_lease(
     start: Callable[..., StoredStudy], files: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from filelock import FileLock, Timeout
-
     free = []
-
-    def try_to_lock(*arguments: object) -> None:
-        try:
-            with FileLock(files.worker_lock("1"), timeout=0, is_singleton=False):
-                free.append(True)
-        except Timeout:
-            free.append(False)
-
-    monkeypatch.setattr("hpo_lib.study.run.write_optuna_figures", try_to_lock)
+    monkeypatch.setattr(
+        "hpo_lib.study.run.write_optuna_figures", lambda *_: free.append(Lease(files.worker_lease("1")).take())
+    )
     start(trials=1)
     assert free == [False]
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +17,6 @@ import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import open_storage, read_study
@@ -43,11 +42,9 @@ def until(happened: Callable[[], Any], what: str, processes: "list[subprocess.Po
 class Study:
     """One study in a folder, with its processes; none is left behind."""
 
-    def __init__(self, root: Path, runs_dir: Path, dataset: Dataset, storage: str, model: str) -> None:
-        self.root, self.storage = root, storage
+    def __init__(self, root: Path, runs_dir: Path, toml: Path, storage: str, model: str) -> None:
+        self.root, self.storage, self.toml = root, storage, toml
         self.files = RunPaths(runs_dir, model, "tiny", "a")
-        self.dataset = runs_dir / "dataset.pickle"
-        self.dataset.write_bytes(pickle.dumps(dataset))
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
@@ -59,10 +56,11 @@ class Study:
         self.processes.append(process)
         return process
 
-    def worker(self, number: int, trials: int, seconds: float, together: int = 1) -> "subprocess.Popen[str]":
-        script, runs_dir = str(HERE / "fake_worker.py"), str(self.files.runs_dir)
-        numbers = (trials, number, seconds, together)
-        return self.start(script, str(self.dataset), runs_dir, self.storage, *map(str, numbers))
+    def worker(
+        self, number: int, trials: int, seconds: float, together: int = 1, pause: str = ""
+    ) -> "subprocess.Popen[str]":
+        script, files = str(HERE / "fake_worker.py"), (self.toml, self.files.runs_dir)
+        return self.start(script, *map(str, (*files, self.storage, trials, number, seconds, together, pause)))
 
     def trials(self) -> list[FrozenTrial]:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -94,16 +92,28 @@ class Study:
 
 
 @pytest.fixture
-def study_in(root: Path, tmp_path: Path, tiny_dataset: Dataset):
+def study_in(root: Path, tmp_path: Path, tiny_toml: Callable[[], Path]):
     studies = []
 
-    def make(storage: str, model: str = "SLEEPING_Q") -> Study:
-        studies.append(Study(root, tmp_path, tiny_dataset, storage, model))
+    def make(storage: str, model: str = "FAKE_Q") -> Study:
+        studies.append(Study(root, tmp_path, tiny_toml(), storage, model))
         return studies[-1]
 
     yield make
     for study in studies:
         study.stop()
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.wait()
+
+
+def assert_done(*processes: "subprocess.Popen[str]") -> None:
+    for process in processes:
+        said, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, said
+        assert said.splitlines()[-1] == "done"
 
 
 def assert_complete(study: Study, trials: int) -> None:
@@ -125,11 +135,8 @@ def assert_complete(study: Study, trials: int) -> None:
 def assert_that_three_workers_survive_the_death_of_one(study: Study, trials: int) -> None:
     workers = [study.worker(number, trials, seconds=0.5, together=3) for number in (1, 2, 3)]
     (victim,) = until(lambda: study.running("3"), "worker 3 runs a trial", workers)
-    workers[2].kill()
-    for worker in workers[:2]:
-        said, _ = worker.communicate(timeout=PATIENCE)
-        assert worker.returncode == 0, said
-        assert said.splitlines()[-1] == "done"
+    kill(workers[2])
+    assert_done(*workers[:2])
     assert_complete(study, trials)
     found = study.trials()
     assert found[victim.number].state == TrialState.FAIL
@@ -163,11 +170,27 @@ def test_when_the_last_worker_waits_then_it_takes_over_the_trial_of_one_that_die
     slow = study.worker(1, trials=1, seconds=1000)
     until(lambda: study.running("1"), "worker 1 runs the only trial", [slow])
     waiting = study.worker(2, trials=1, seconds=0)
-    until(study.files.worker_beat("2").exists, "worker 2 is there", [waiting])
-    slow.kill()
-    said, _ = waiting.communicate(timeout=PATIENCE)
-    assert waiting.returncode == 0, said
+    until(study.files.worker_lease("2").exists, "worker 2 is there", [waiting])
+    kill(slow)
+    assert_done(waiting)
     assert_complete(study, 1)
+
+
+@pytest.mark.parametrize("decision", ["_requeue", "ask", "_suggest", "_finish", "write_json"])
+@pytest.mark.parametrize("killed", [False, True], ids=["paused", "killed"])
+def test_when_a_worker_stops_in_the_middle_of_a_decision_then_the_others_go_on_and_no_result_counts_twice(
+    decision: str, killed: bool, study_in
+) -> None:
+    study = study_in("journal")
+    stops, other = study.worker(1, 8, 0.3, 2, decision), study.worker(2, 8, 0.3, 2, "-")
+    until(lambda: psutil.Process(stops.pid).status() == psutil.STATUS_STOPPED, "worker 1 stops itself", [stops, other])
+    if killed:
+        kill(stops)
+    assert_done(other)
+    if not killed:
+        stops.send_signal(signal.SIGCONT)
+        assert_done(stops)
+    assert_complete(study, 8)
 
 
 def test_when_a_worker_that_runs_is_started_again_then_the_second_is_refused(study_in) -> None:
@@ -181,41 +204,42 @@ def test_when_a_worker_that_runs_is_started_again_then_the_second_is_refused(stu
 
 
 RUN = """
-import pickle, sys
+import sys
 from pathlib import Path
-from hpo_lib import workers
 from hpo_lib.settings import Settings
-from hpo_lib.study.run import run_study
+from hpo_lib.study import run
 
-workers.usable_cores.__globals__["os"].sched_getaffinity = lambda pid: {0, 1}  # wherever the tests run
-dataset, runs_dir, trials = sys.argv[1:]
+run.usable_cores = lambda: 2  # wherever the tests run
+toml, runs_dir, trials = sys.argv[1:]
 settings = Settings.create(
-    "NHITS_Q", "tiny", trials=int(trials), job_id="a", preset="test", workers=2, runs_dir=runs_dir
+    "NHITS_Q", toml, trials=int(trials), job_id="a", preset="test", workers=2, runs_dir=runs_dir,
+    data_dir=str(Path(toml).parent),
 )
-run_study(settings, pickle.loads(Path(dataset).read_bytes()), progress=False)
+run.run_study(settings, progress=False)
 print("done", flush=True)
 """
 
 
-def test_when_a_worker_process_is_killed_then_another_takes_its_place_and_the_study_completes(study_in) -> None:
+def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_completes(study_in) -> None:
     study = study_in("journal", "NHITS_Q")
-    parent = study.start("-c", RUN, str(study.dataset), str(study.files.runs_dir), "5")
+    parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "5")
     (victim,) = until(lambda: study.running("1.2"), "process 1.2 runs a trial", [parent])
-    os.kill(int(study.files.worker_beat("1.2").read_text().split()[1]), signal.SIGKILL)
+    (pid,) = re.findall(r"^pid=(\d+)$", study.files.worker_lease("1.2").read_text(), re.MULTILINE)
+    os.kill(int(pid), signal.SIGKILL)
     said, _ = parent.communicate(timeout=PATIENCE)
     assert parent.returncode == 0, said
-    assert "worker 1.2 died (signal 9); a new one takes its place, and its trial is tried again" in said
+    assert "worker 1.2 died (signal 9); it is restarted, and its trial is tried again" in said
     assert "[1.1] " in said
     assert said.splitlines()[-1] == "done"
     assert_complete(study, 5)
     assert "asked_to_stop" not in study.trials()[victim.number].user_attrs
 
 
-def test_when_the_parent_is_killed_then_its_worker_processes_end_too_and_their_trials_are_nobodys_fault(
+def test_when_the_parent_is_killed_then_its_worker_processes_end_too_and_their_trials_are_given_back(
     study_in,
 ) -> None:
     study = study_in("journal", "NHITS_Q")
-    parent = study.start("-c", RUN, str(study.dataset), str(study.files.runs_dir), "50")
+    parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "50")
     until(lambda: study.running("1.1") and study.running("1.2"), "both processes run trials", [parent])
     children = psutil.Process(parent.pid).children(recursive=True)
     assert len(children) >= 2

@@ -1,0 +1,73 @@
+"""A lease: a name that one process holds at a time, and loses when it stops refreshing it."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from filelock import SoftFileLease, Timeout
+
+DURATION = 120.0
+"""Seconds without a refresh after which a lease may be taken from its holder. Longer than the 30 s after which optuna
+breaks the lock of its journal: a lease must outlive every lock that is taken under it."""
+
+REFRESH = 5.0
+"""Seconds between two refreshes."""
+
+POLL = 0.02
+"""Seconds between two attempts to take a lease."""
+
+
+class Lease:
+    """A file that says which process holds it; it works between machines that share a folder.
+
+    filelock takes over the lease of a dead or silent holder by exchanging two file names in one step. NFS and Lustre
+    refuse that, and there such a lease would be held for ever. `take` therefore removes the file of a holder that it
+    has seen silent for longer still. Two contenders that do so at once may both take the lease; only one of them is
+    named in the file then, and `held` tells the other. The clocks of different machines are never compared.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._lease = SoftFileLease(file, lease_duration=DURATION, heartbeat_interval=min(REFRESH, DURATION / 4))
+        self._patience = 1.5 * DURATION
+        self._seen: tuple[int, int] | None = None
+        self._since = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether this process is the holder now; to be asked before each write, since it may have been paused."""
+        owner = self._lease.owner
+        return owner is not None and owner.token == self._lease.token
+
+    def take(self) -> bool:
+        """Take the lease if it is free or its holder is dead or silent; never waits."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(Timeout):
+            self._lease.acquire(blocking=False)
+            return True
+        if (refreshed := self.refreshed()) != self._seen:
+            self._seen, self._since = refreshed, time.monotonic()
+        elif time.monotonic() - self._since > self._patience:
+            self._lease.break_lock()
+        return False
+
+    def refreshed(self) -> tuple[int, int] | None:
+        """Which file it is and when it was refreshed, by the clock of the file system; None where nobody holds it."""
+        try:
+            status = self.file.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def release(self) -> None:
+        """Give it up; a lease that another process has taken meanwhile stays theirs."""
+        self._lease.release()
+
+    def __enter__(self) -> "Lease":
+        while not self.take():
+            time.sleep(POLL)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()

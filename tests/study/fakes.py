@@ -1,0 +1,80 @@
+"""A family that needs no training, and what else stands in for the real thing in tests of the study."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.contract import Budget, Family, Forecaster
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+DEFAULTS = {"width": 4, "depth": 2, "lr": 1e-3}
+
+
+class Canned(Forecaster):
+    best_step = 7
+
+    def __init__(self, validation: QuantileForecasts) -> None:
+        self.validation = validation
+
+    def predict(self, frame: Any, origins: Any) -> QuantileForecasts:
+        raise NotImplementedError
+
+
+class FakeFamily(Family):
+    """Forecasts that follow from the parameters alone. ``before`` is called with the number of the call."""
+
+    name = "FAKE_Q"
+    title = "Fake"
+    search_space: ClassVar = {
+        "width": Choice((2, 4, 8)),
+        "depth": IntRange(1, 4),
+        "lr": FloatRange(1e-5, 1e-2, log=True),
+    }
+    defaults: ClassVar = DEFAULTS
+    budgets: ClassVar = {"test": Budget(20, 8, 1), "laptop": Budget(50, 8, 1)}
+
+    trials = 3
+    """Of a study where a test does not say how many."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.seeds: list[int] = []
+        self.before: Callable[[int], None] = lambda call: None
+        self.scale = 1.0
+        """Of the forecasts; 0 makes all trials equal."""
+
+    def fit(
+        self,
+        params: Mapping[str, Any],
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        on_check: Any = None,
+        **rest: Any,
+    ) -> Forecaster:
+        self.calls.append(dict(params))
+        self.seeds.append(seed)
+        self.before(len(self.calls) - 1)
+        return Canned(self.forecasts(params, dataset))
+
+    def refit(self, *arguments: Any, **rest: Any) -> Forecaster:
+        raise NotImplementedError
+
+    def forecasts(self, params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
+        origins = dataset.validation_origins
+        actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
+        digest = hashlib.sha256(repr(sorted(params.items())).encode()).digest()
+        rng = np.random.default_rng(digest[0])
+        median = actual + self.scale * rng.standard_normal(actual.shape) / params["width"]
+        width = 0.1 + self.scale * params["depth"] / 8
+        values = np.stack([median - width, median, median + width], axis=2)
+        return QuantileForecasts(values=values, actual=actual, origins=dataset.index[origins])
+
+
+class Died(BaseException):
+    """Leaves the worker without a word to the storage, as SIGKILL does."""

@@ -1,0 +1,236 @@
+"""Leases and the liveness that rests on them, with real processes, also as on NFS, which cannot exchange file names."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hpo_lib import paths
+from hpo_lib.errors import StudyError
+from hpo_lib.paths import RunPaths
+from hpo_lib.study import lease
+from hpo_lib.study.lease import Lease
+from hpo_lib.study.liveness import Liveness, somebody_lives
+
+ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunPaths:
+    return RunPaths(tmp_path, "TFT_Q", "heat", "1")
+
+
+@pytest.fixture(params=["ext4", "nfs"])
+def short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Leases of half a second."""
+    monkeypatch.setattr(lease, "DURATION", 0.5)
+    if request.param == "nfs":
+        monkeypatch.setattr("filelock._soft.exchange_names", lambda source, target: False)
+    return 0.5
+
+
+def process(script: str, *arguments: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)], cwd=paths.PROJECT_ROOT, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip("\n")
+
+
+def seconds_until(happened: Callable[[], bool]) -> float:
+    begun = time.monotonic()
+    while not happened():
+        assert time.monotonic() - begun < 60
+        time.sleep(0.01)
+    return time.monotonic() - begun
+
+
+# Leases
+
+
+def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path: Path) -> None:
+    inside, most = [], []
+
+    def hold() -> None:
+        one = Lease(tmp_path / "new" / "lease")
+        for _ in range(20):
+            with one:
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=hold) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 80
+
+
+PAUSE = """
+import os, signal, sys
+from pathlib import Path
+from hpo_lib.study import lease
+lease.DURATION = 0.5
+with lease.Lease(Path(sys.argv[1])) as held:
+    print(held.held, flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    print(held.held, flush=True)
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGKILL], ids=["paused", "killed"])
+def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keeps_it(
+    number: signal.Signals, tmp_path: Path, short: float
+) -> None:
+    file = tmp_path / "lease"
+    mine = Lease(file)
+    with process(PAUSE, file) as holder:
+        assert first_line(holder) == "True"
+        os.waitid(os.P_PID, holder.pid, os.WSTOPPED | os.WNOWAIT)
+        if number == signal.SIGKILL:
+            holder.kill()
+            holder.wait()
+        waited = seconds_until(mine.take)
+        assert waited >= short or number == signal.SIGKILL
+        assert mine.held
+        holder.send_signal(number)
+        assert holder.communicate()[0] == ("False\nended\n" if number == signal.SIGCONT else "")
+        assert mine.held, "the earlier holder gave up a lease that was not its own"
+    mine.release()
+    assert not mine.held
+    assert not file.exists()
+
+
+def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it_is_not_the_holder(tmp_path) -> None:
+    one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
+    with one:
+        assert not other.take()
+        one.file.unlink()  # as the other does that has seen the same silence
+        with other:
+            assert (one.held, other.held) == (False, True)
+
+
+def test_when_a_lease_is_held_then_it_is_refreshed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "REFRESH", 0.01)
+    with Lease(tmp_path / "lease") as one:
+        begun = one.refreshed()
+        seconds_until(lambda: one.refreshed() not in (begun, None))
+        assert one.held
+
+
+# Liveness
+
+LIVE = """
+import sys
+from pathlib import Path
+from hpo_lib.errors import StudyError
+from hpo_lib.paths import RunPaths
+from hpo_lib.study import lease
+from hpo_lib.study.liveness import Liveness
+lease.REFRESH = 0.1
+try:
+    with Liveness(RunPaths(Path(sys.argv[1]), "TFT_Q", "heat", "1"), sys.argv[2]):
+        print("lives", flush=True)
+        sys.stdin.read()
+except StudyError as error:
+    print(error, flush=True)
+"""
+
+
+def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_what_it_was_refused_before(
+    run: RunPaths,
+) -> None:
+    sentence = (
+        f"another process works on this study (it holds {run.worker_lease('2')}); wait for it, stop it, or choose "
+        "another job_id"
+    )
+    other = {**Liveness(run, "2").identity}
+    with Liveness(run, "1") as me, process(LIVE, run.runs_dir, "2") as holder:
+        try:
+            assert first_line(holder) == "lives"
+            assert me.lives(other)
+            with process(LIVE, run.runs_dir, "2") as refused:
+                assert first_line(refused) == sentence
+            with pytest.raises(StudyError) as caught, Liveness(run, "2"):
+                pass
+            assert str(caught.value) == sentence
+            assert me.lives(other)
+        finally:
+            holder.kill()  # SIGKILL: no handler runs, nothing is cleaned up
+            holder.wait()
+        assert not me.lives(other)
+        with process(LIVE, run.runs_dir, "2") as successor:
+            assert first_line(successor) == "lives"
+            assert me.lives(other)
+            successor.communicate("")
+        assert not me.lives(other)
+
+
+def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run: RunPaths) -> None:
+    with Liveness(run, "1"):
+        assert somebody_lives(run)
+    with pytest.raises(ZeroDivisionError), Liveness(run, "1"):
+        raise ZeroDivisionError
+    assert not somebody_lives(run)
+    with Liveness(run, "1"), Liveness(RunPaths(run.runs_dir, "TFT_Q", "heat", "2"), "1"):
+        pass
+
+
+def test_when_a_worker_comes_back_then_trials_of_itself_and_of_those_it_had_started_have_no_owner(run) -> None:
+    with Liveness(run, "1") as me, Liveness(run, "1.2") as child, Liveness(run, "11") as other:
+        assert not me.lives(None)
+        assert not me.lives(me.identity)
+        assert not me.lives(child.identity)
+        assert me.lives(other.identity)
+        assert child.lives(me.identity)
+
+
+def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_while_and_may_be_started_again(
+    run: RunPaths, short: float
+) -> None:
+    far, file = {"name": "3", "machine": "elsewhere"}, run.worker_lease("3")
+    with Liveness(run, "1") as me:
+        file.write_text(ELSEWHERE.format(short), encoding="utf-8")
+        for tick in range(10):
+            os.utime(file, (tick, tick))  # by a clock that is years behind
+            assert me.lives(far)
+            time.sleep(short / 5)
+        assert seconds_until(lambda: not me.lives(far)) >= short / 2
+        file.write_text(ELSEWHERE.format(short), encoding="utf-8")
+        with Liveness(run, "3") as again:
+            assert me.lives(again.identity)
+
+
+def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_its_name_is_taken(run: RunPaths) -> None:
+    with Liveness(run, "1") as me, Liveness(run, "2") as paused:
+        run.worker_lease("2").unlink()
+        assert not me.lives(paused.identity)
+        paused.renew()
+        assert me.lives(paused.identity)
+        run.worker_lease("2").unlink()
+        with process(LIVE, run.runs_dir, "2") as successor:
+            assert first_line(successor) == "lives"
+            with pytest.raises(StudyError, match="another process works on this study"):
+                paused.renew()
+            successor.communicate("")
+
+
+def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run: RunPaths) -> None:
+    file = run.worker_lease("3")
+    file.parent.mkdir(parents=True)
+    file.write_text(ELSEWHERE.format(lease.DURATION), encoding="utf-8")
+    assert somebody_lives(run)
+    os.utime(file, (time.time() - lease.DURATION,) * 2)
+    assert not somebody_lives(run)
