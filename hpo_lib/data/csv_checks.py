@@ -127,18 +127,18 @@ def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
             appears twice, or rows out of order.
     """
     times = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
-    _refuse(times.isna(), cells, file, ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell")
+    refuse(times.isna(), cells, file, ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell")
     _check_offsets(cells, file)
     stamps = pd.DatetimeIndex(times, name=TIMESTAMP)
     off_hour = stamps != stamps.floor("h")
-    _refuse(off_hour, cells, file, ", expected a full hour; bring the data to hourly steps before `hpo prepare`")
+    refuse(off_hour, cells, file, ", expected a full hour; bring the data to hourly steps before `hpo prepare`")
     twice = stamps.duplicated()
     if twice.any():
         first = int(cells.index[stamps == stamps[twice][0]][0])
         advice = "remove one of the rows, or convert local time to UTC if the end of summer time repeats the hour"
-        _refuse(twice, cells, file, f", which line {first} already has, expected every hour once; {advice}")
+        refuse(twice, cells, file, f", which line {first} already has, expected every hour once; {advice}")
     back = np.concatenate([[False], stamps[1:] < stamps[:-1]])
-    _refuse(back, cells, file, ", which is before the line above; sort the rows by timestamp")
+    refuse(back, cells, file, ", which is before the line above; sort the rows by timestamp")
     return stamps
 
 
@@ -149,9 +149,9 @@ def _check_offsets(cells: pd.Series, file: str) -> None:
     advice = "expected UTC throughout; convert all timestamps to UTC"
     for offset in offsets.unique()[1:]:
         found = f" (offset {offset}), while line {cells.index[0]} has offset {first}, {advice}"
-        _refuse(offsets == offset, cells, file, found)
+        refuse(offsets == offset, cells, file, found)
     if first not in ("UTC", "none"):
-        _refuse(offsets == first, cells, file, f" (offset {first}), {advice}")
+        refuse(offsets == first, cells, file, f" (offset {first}), {advice}")
 
 
 def numbers(cells: pd.DataFrame, file: str) -> pd.DataFrame:
@@ -171,7 +171,7 @@ def _numbers(cells: pd.Series, file: str) -> pd.Series:
         values = pd.to_numeric(known, errors="coerce").astype("float64")
         values = values.mask(values.isna() & ~cells.isin(_MISSING), np.inf)
     expected = "a finite number with a decimal point, or an empty cell where the value is missing"
-    _refuse(np.isinf(values), cells, file, f", expected {expected}; fix that cell")
+    refuse(np.isinf(values), cells, file, f", expected {expected}; fix that cell")
     return values
 
 
@@ -181,7 +181,7 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str) -> None:
     Raises:
         InputError: a negative value, or 48 and more equal values in a row (to one part in 1e9).
     """
-    _refuse(values < 0, values, file, ", expected a demand of at least 0; fix that cell or leave it empty")
+    refuse(values < 0, values, file, ", expected a demand of at least 0; fix that cell or leave it empty")
     array = values.to_numpy()
     starts, lengths = runs_of_true(np.abs(np.diff(array)) <= _SAME * np.abs(array[1:]))
     stuck = np.flatnonzero(lengths >= CONSTANT_HOURS - 1)
@@ -212,7 +212,7 @@ def check_calendar(values: pd.DataFrame, file: str) -> None:
             known = values[column].dropna()
             wrong = (known < low) | (known > high) | (known % 1 != 0)
             allowed = "0 or 1" if high == 1 else f"a whole number from {low} to {high}"
-            _refuse(wrong, known, file, f", expected {allowed}; fix that cell")
+            refuse(wrong, known, file, f", expected {allowed}; fix that cell")
 
 
 def runs_of_true(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -221,7 +221,7 @@ def runs_of_true(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], np
     return edges[::2], edges[1::2] - edges[::2]
 
 
-def _refuse(wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, file: str, reason: str) -> None:
+def refuse(wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, file: str, reason: str) -> None:
     """Raise an error that names the first wrong cell and its line, if there is one."""
     if wrong.any():
         line = int(cells.index[wrong][0])

@@ -2,7 +2,7 @@
 
 A gap is an hour without a row or an empty cell, in the target or in a covariate. A continuous column is filled on a
 straight line between its neighbours. A calendar column is not: between hour 23 and hour 1 is 0, not 12, and a day is a
-Sunday or it is not. It takes the value of the same hour of a day beside it, or of another hour of the same local day.
+Sunday or it is not. It takes the value of the same hour on a day beside it, or of another hour of the same local day.
 
 A filled hour of a continuous column knows the value that ends its gap, so a gap at a forecast origin lets up to
 ``max_hours`` hours of the future through; keep ``max_hours`` small.

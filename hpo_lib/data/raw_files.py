@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from hpo_lib.data.csv_checks import TIMESTAMP, check_header, numbers, read_cells, runs_of_true, shown, timestamps
+from hpo_lib.data.csv_checks import (
+    TIMESTAMP,
+    check_header,
+    numbers,
+    read_cells,
+    refuse,
+    runs_of_true,
+    shown,
+    timestamps,
+)
 from hpo_lib.data.gaps import fill_short_gaps, hourly_frame
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
@@ -56,8 +65,8 @@ def read_weather(path: Path, hours: pd.DatetimeIndex) -> tuple[pd.DataFrame, int
         Float64 [hours, ``WEATHER_COLUMNS``], index ``timestamp`` (UTC); and the number.
 
     Raises:
-        InputError: a column is missing; a timestamp unreadable, not a full hour or out of order; a cell no number; the
-            hours are not covered, or have a longer gap among them.
+        InputError: a column is missing; a timestamp is unreadable, off the hour or out of order; a cell is no number;
+            the hours are not covered, or have a longer gap among them.
     """
     cells, file = _read_columns(path, "weather file", ("dt_iso", *WEATHER_COLUMNS))
     cells = cells.loc[~cells["dt_iso"].duplicated()]
@@ -94,19 +103,10 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
     table = cells.copy()
     for column in ("start_date", "end_date"):
         table[column] = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-        if table[column].isna().any():
-            line = table.index[table[column].isna()][0]
-            raise InputError(
-                f"{file}: line {line}, column {column!r} is {cells.loc[line, column]!r}, expected a date such as "
-                "'2019-12-21'; fix that cell"
-            )
-    backwards = table.index[table["end_date"] < table["start_date"]]
-    if len(backwards):
-        start, end = cells.loc[backwards[0], "start_date"], cells.loc[backwards[0], "end_date"]
-        raise InputError(
-            f"{file}: line {backwards[0]}, column 'end_date' is {end!r}, expected {start!r} (start_date) or later; "
-            "fix one of the two dates"
-        )
+        refuse(table[column].isna(), cells[column], file, ", expected a date such as '2019-12-21'; fix that cell")
+    for line in table.index[table["end_date"] < table["start_date"]]:
+        reason = f", expected {cells.loc[line, 'start_date']!r} (start_date) or later; fix one of the two dates"
+        refuse(table.index == line, cells["end_date"], file, reason)
     return table.reset_index(drop=True)
 
 

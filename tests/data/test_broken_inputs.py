@@ -206,6 +206,7 @@ TOMLS: list[tuple[str, str, str]] = [
     ),
     ('unit = "m3/h"\n', "", "key unit is missing; add it (see datasets/README.md)"),
     ("max_hours = 3", "", "key gaps.max_hours is missing; add it (see datasets/README.md)"),
+    ('fill = "linear"\nmax_hours = 3\n', "", "key gaps.fill is missing; add it (see datasets/README.md)"),
     (
         "optional_covariates", "optional_covariate",
         f"unknown key optional_covariate; did you mean optional_covariates? {KEYS}",
