@@ -91,7 +91,7 @@ class Settings:
         "", _identifier, "names the files, and the same id continues a study; empty: Slurm job id or local time"
     )
     seed: int = _stated(42, _at_least(0), "of the sampler and of every training")
-    test: bool = _stated(False, _flag, "a few trials at the smallest budget, to see that everything works")
+    test: bool = _stated(False, _flag, "few trials and the smallest budget, to see that everything works")
     preset: str = _stated(
         "auto", _one_of(PRESETS), f"training budget: {', '.join(PRESETS)}; auto: a100 if there is a GPU, else laptop"
     )

@@ -139,7 +139,7 @@ def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_not
 
 
 class Papermill:
-    """Stands in for ``papermill.execute_notebook``: writes a record, then raises what it is told to."""
+    """Stands in for ``papermill.execute_notebook``: writes a record, then raises ``error``."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
@@ -233,7 +233,7 @@ def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown
     assert run(small) == 1
     assert capsys.readouterr().err == (
         f"hpo: interrupted; finished trials are kept, `hpo run --model TFT_Q --dataset {small} --job-id 4711` "
-        "with the same options goes on\n"
+        "with the same options continues\n"
     )
 
 

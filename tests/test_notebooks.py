@@ -12,7 +12,7 @@ from hpo_lib.settings import PARAMETERS
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 FAMILY_NOTEBOOKS = [path for path in NOTEBOOKS if path.stem.endswith("_q")]
-MAX_CODE_LINES = 45
+MAX_CODE_LINES = 40
 ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/]|file:)")
 
 

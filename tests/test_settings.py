@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from papermill.cli import _resolve_type
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
@@ -137,11 +136,6 @@ def test_when_settings_are_made_then_they_cannot_be_changed() -> None:
 
 
 # Through papermill
-
-
-def test_when_papermill_reads_the_command_line_then_it_types_values_as_the_settings_expect() -> None:
-    words = ["true", "True", "123", "2.5", "None", "heat"]
-    assert [_resolve_type(word) for word in words] == ["true", True, 123, 2.5, None, "heat"]
 
 
 @pytest.mark.parametrize(

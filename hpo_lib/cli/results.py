@@ -128,7 +128,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     try:
         run_benchmark(plan)
     except KeyboardInterrupt:
-        print("hpo: interrupted; finished trainings are kept, the same command goes on", file=sys.stderr)
+        print("hpo: interrupted; finished trainings are kept, the same command continues", file=sys.stderr)
         return 1
     tables = make_tables(plan.paths, plan.dataset, calibration, fit_blend_weights=arguments.blend == "weighted")
     days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit

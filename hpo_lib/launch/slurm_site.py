@@ -25,7 +25,7 @@ _Whole = Annotated[int, Field(ge=0, description="a whole number")]
 
 
 class Site(BaseModel):
-    """The site's settings, as the comments of ``slurm/site.env`` explain them. Empty: Slurm is told nothing.
+    """The site's settings, as the comments of ``slurm/site.env`` explain them. Empty: Slurm uses its own default.
 
     SETUP is shell code, MODULES is a list, and folders may hold blanks: the job's script quotes these.
     """

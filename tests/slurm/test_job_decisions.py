@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> RunPaths:
 def decide(
     run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, bool]]:
-    """Exit code of the job, what it said, and whether it was put back into the queue."""
+    """The exit code of the job, its output, and whether it was requeued."""
 
     def program(name: str, text: str) -> str:
         file = tmp_path / name

@@ -120,7 +120,7 @@ def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_th
     one = study("2", "--site", str(site(SIGNAL_SECONDS=90, MAX_REQUEUES=9)))
     cluster, job = one.cluster, f"JobId={one.job_id}"
     one.wait_for_trial(1)
-    # Slurm looks at limits twice a minute. The kernel stands still meanwhile, so that it is still in that trial.
+    # Slurm looks at limits twice a minute. The kernel is suspended meanwhile, so that it is still in that trial.
     (kernel,) = cluster.processes(one.job_id, "ipykernel_launcher")
     kernel.suspend()
     days_hours, minutes, _ = cluster.job(one.job_id)["RunTime"].split(":")
