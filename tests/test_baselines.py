@@ -72,7 +72,7 @@ def test_when_validation_changes_then_the_width_of_the_interval_does_not(tiny_da
 
 
 @pytest.mark.parametrize("lag", [0, 1, HORIZON - 1])
-def test_when_the_lag_is_shorter_than_the_horizon_then_it_is_refused(tiny_dataset, lag: int) -> None:
+def test_when_the_lag_is_shorter_than_the_horizon_then_it_is_refused(tiny_dataset, lag) -> None:
     with pytest.raises(ValueError, match=rf"^lag is {lag}, expected at least the horizon of 24 hours$"):
         seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, lag)
 

@@ -71,7 +71,7 @@ def test_when_there_are_too_few_scores_then_the_largest_is_taken() -> None:
     ],
 )
 def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_one_weighs_most(
-    weights: list[float], expected: float
+    weights, expected
 ) -> None:
     assert conformal_quantile(np.arange(1.0, 10), weights=np.array(weights)) == expected
 
@@ -140,7 +140,7 @@ def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_t
 
 
 @pytest.mark.parametrize("per_hour", [False, True])
-def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit(per_hour: bool) -> None:
+def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit(per_hour) -> None:
     warm_up, test = split_in_two(forecasts(normal(90, seed=5), 0.7), 40)
     rng = np.random.default_rng(6)
     target = flat_target(91) + rng.random(92 * H)

@@ -41,7 +41,7 @@ def test_when_a_level_is_not_there_then_the_error_names_those_that_are() -> None
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(bad: float) -> None:
+def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(bad) -> None:
     f = forecasts(n=3)
     values = f.values.copy()
     values[0, 1, 2] = values[0, 2, 2] = values[2, 0, 0] = bad
@@ -60,7 +60,7 @@ def test_when_quantiles_cross_then_they_are_rejected_and_equal_ones_are_not() ->
 
 
 @pytest.mark.parametrize("part", ["actual", "origins", "levels"])
-def test_when_shapes_do_not_belong_together_then_the_error_shows_them(part: str) -> None:
+def test_when_shapes_do_not_belong_together_then_the_error_shows_them(part) -> None:
     f = forecasts()
     given_parts = {"values": f.values, "actual": f.actual, "origins": f.origins, "levels": f.levels}
     given_parts[part] = given_parts[part][:-1]
@@ -126,7 +126,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_when_a_table_is_broken_then_one_sentence_says_what_is_wrong(case: str) -> None:
+def test_when_a_table_is_broken_then_one_sentence_says_what_is_wrong(case) -> None:
     damage, sentence = BROKEN[case]
     with pytest.raises(InputError) as caught:
         QuantileForecasts.from_frame(damage(forecasts().to_frame()), "runs/t.parquet")

@@ -35,9 +35,7 @@ def trained(name: str, dataset: Dataset, recipe: str = "standard") -> Forecaster
 
 
 @pytest.mark.parametrize("recipe", ["standard", "plain"])
-def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
-    recipe: str, insight: Any, tiny_dataset: Dataset
-) -> None:
+def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(recipe, insight, tiny_dataset) -> None:
     forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
     found = insight.stack_forecasts(forecaster, tiny_dataset.frame, origins)
     assert found.stacks.shape == (len(origins), 3, 24, 3)
@@ -55,7 +53,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
 
 
 def test_when_a_tft_is_watched_then_its_weights_and_its_attention_sum_to_one_and_bear_the_right_names(
-    insight: Any, tiny_dataset: Dataset
+    insight, tiny_dataset
 ) -> None:
     forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
     found = insight.fusion_weights(forecaster, tiny_dataset.frame, origins)
@@ -75,9 +73,7 @@ def test_when_a_tft_is_watched_then_its_weights_and_its_attention_sum_to_one_and
     assert (found.attention[:, :, 168:][:, key >= step] == 0).all(), "no hour looks at itself or later ones"
 
 
-def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weight(
-    insight: Any, tiny_dataset: Dataset
-) -> None:
+def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weight(insight, tiny_dataset) -> None:
     import torch
 
     forecaster = trained("TFT_Q", tiny_dataset)
@@ -92,7 +88,7 @@ def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weig
 
 @pytest.mark.parametrize("period", [16, 24, 48])
 def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
-    period: int, insight: Any, tiny_dataset: Dataset
+    period, insight, tiny_dataset
 ) -> None:
     import torch
 
@@ -115,9 +111,7 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
 
 
 @pytest.mark.parametrize("function", ["stack_forecasts", "periods"])
-def test_when_the_network_is_of_another_family_then_it_is_named(
-    function: str, insight: Any, tiny_dataset: Dataset
-) -> None:
+def test_when_the_network_is_of_another_family_then_it_is_named(function, insight, tiny_dataset) -> None:
     forecaster = trained("TFT_Q", tiny_dataset)
     with pytest.raises(TypeError, match="the forecaster holds a _TFTModule, expected a forecaster of"):
         getattr(insight, function)(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
@@ -131,7 +125,7 @@ def forecasts(n: int = 3) -> QuantileForecasts:
     return QuantileForecasts(values, values[:, :, 1] + 0.5, pd.date_range("2024-01-01 23:00", periods=n, tz="UTC"))
 
 
-def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight: Any) -> None:
+def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight) -> None:
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
     found = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
@@ -147,7 +141,7 @@ def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_media
     np.testing.assert_allclose(sizes[1].get_ydata(), np.abs(stacks[:, 1, :, 1]).mean(axis=0))
 
 
-def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_are_summed(insight: Any) -> None:
+def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_are_summed(insight) -> None:
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
     found = insight.FusionWeights(
         tuple(f"v{i}" for i in range(20)), np.tile(share, (4, 168, 1)), ("a", "b"), np.full((4, 24, 2), 0.5),
@@ -163,7 +157,7 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
     assert [bar.get_width() for bar in right.patches] == pytest.approx([50, 50])
 
 
-def test_when_attention_is_drawn_then_hours_lie_where_they_belong(insight: Any) -> None:
+def test_when_attention_is_drawn_then_hours_lie_where_they_belong(insight) -> None:
     weights = np.zeros((2, 24, 192))
     weights[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
     found = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), weights)
@@ -183,7 +177,7 @@ def test_when_a_window_is_folded_then_rows_are_periods_and_the_rest_of_the_last_
     assert np.isnan(image[2, 2:]).all()
 
 
-def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insight: Any) -> None:
+def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insight) -> None:
     amplitude = np.ones((1, 96))
     amplitude[0, [7, 35, 36]] = [9, 5, 4]
     weights = np.tile([0.6, 0.3, 0.1], (3, 1, 1))
@@ -198,7 +192,7 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
 
 
 @pytest.mark.parametrize("source", ["simulated", "csv"])
-def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(source: str, insight: Any) -> None:
+def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(source, insight) -> None:
     found = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
     figure = family_figures.dominant_periods(found, source=source)
     assert ("SIMULATED DATA" in [text.get_text() for text in figure.texts]) == (source == "simulated")

@@ -1,4 +1,4 @@
-"""The linear baseline that networks depart from: least absolute errors, honest departures, the information set."""
+"""The linear baseline: least absolute errors, out-of-fold residuals, the information set."""
 
 import dataclasses
 
@@ -76,7 +76,7 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
     assert (bent[0] != bent[1]).all()
 
 
-def test_when_demand_is_noise_then_training_departures_are_as_large_as_those_of_new_days(origins, tiny_dataset) -> None:
+def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_days(origins, tiny_dataset) -> None:
     dataset = noisy(tiny_dataset)
     part = LinearBaseline.fit(dataset, origins, seasons=False)
     demand = dataset.target.to_numpy()

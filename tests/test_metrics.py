@@ -42,7 +42,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("name", metrics.METRICS)
-def test_when_the_example_is_scored_then_every_metric_is_the_number_worked_by_hand(name: str) -> None:
+def test_when_the_example_is_scored_then_every_metric_is_the_number_worked_by_hand(name) -> None:
     assert metrics.METRICS[name](EXAMPLE) == pytest.approx(BY_HAND[name], rel=1e-12)
 
 
@@ -119,18 +119,14 @@ def any_forecasts(draw: st.DrawFn, elements: st.SearchStrategy[float] = ROUNDED)
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts())
-def test_when_the_outer_pinball_losses_are_added_then_their_multiple_is_the_interval_score(
-    f: QuantileForecasts,
-) -> None:
+def test_when_the_outer_pinball_losses_are_added_then_their_multiple_is_the_interval_score(f) -> None:
     losses = metrics.pinball_losses(f)
     assert 2 / 0.2 * (losses[:, :, 0] + losses[:, :, 2]) == pytest.approx(metrics.interval_scores(f), abs=1e-9)
 
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts(POSITIVE), st.sampled_from([0.001, 0.5, 3.6, 1000.0]))
-def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_stay(
-    f: QuantileForecasts, factor: float
-) -> None:
+def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_stay(f, factor) -> None:
     training = np.arange(30.0) ** 1.5
     before = metrics.score(f, training)
     after = metrics.score(forecasts(f.values * factor, f.actual * factor), training * factor)
@@ -141,9 +137,7 @@ def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_s
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts(), ROUNDED)
-def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_stay(
-    f: QuantileForecasts, shift: float
-) -> None:
+def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_stay(f, shift) -> None:
     # A weighted interval score in a public library adds w * median where w * |y - median| belongs: it fails here.
     moved = forecasts(f.values + shift, f.actual + shift)
     for name in ("mae", "rmse", "mean_width", "winkler", "pinball"):
@@ -152,9 +146,7 @@ def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts())
-def test_when_another_library_scores_the_same_forecasts_then_pinball_and_interval_score_agree(
-    f: QuantileForecasts,
-) -> None:
+def test_when_another_library_scores_the_same_forecasts_then_pinball_and_interval_score_agree(f) -> None:
     theirs = np.stack(
         [scoringrules.quantile_score(f.actual, f.values[:, :, q], level) for q, level in enumerate(f.levels)], axis=2
     )

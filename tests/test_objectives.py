@@ -7,7 +7,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 
 
 @pytest.mark.parametrize(("picp", "penalty"), [(80, 0), (72, 8), (88, 8), (0, 80), (100, 20)])
-def test_when_coverage_misses_80_percent_then_too_narrow_and_too_wide_cost_alike(picp: float, penalty: float) -> None:
+def test_when_coverage_misses_80_percent_then_too_narrow_and_too_wide_cost_alike(picp, penalty) -> None:
     assert OBJECTIVES["picp_penalty"].value({"picp": picp, "mae": 3.0}) == penalty
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from hpo_lib.families.search_space import (
     Choice,
-    Dimension,
     FloatRange,
     IntRange,
     boundary_advice,
@@ -44,5 +43,5 @@ def test_when_chosen_values_lie_at_ends_then_each_has_a_sentence_that_says_what_
 
 
 @pytest.mark.parametrize("space", [LOG, LINEAR, IntRange(2, 5), Choice((32, 64))], ids=in_words)
-def test_when_a_search_space_is_read_from_a_storage_then_it_is_the_one_that_was_searched(space: Dimension) -> None:
+def test_when_a_search_space_is_read_from_a_storage_then_it_is_the_one_that_was_searched(space) -> None:
     assert dimension(distribution(space)) == space

@@ -29,7 +29,7 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["mae", "picp", "winkler", "pinball"])
-def test_when_losses_of_days_are_averaged_then_the_score_comes_out(name: str) -> None:
+def test_when_losses_of_days_are_averaged_then_the_score_comes_out(name) -> None:
     f = forecasts(noise(20))
     losses = daily_losses(f)[name]
     assert losses.shape == (20,)
@@ -116,7 +116,7 @@ def test_when_six_days_have_one_lag_then_variance_and_correction_are_those_worke
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed: int) -> None:
+def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed) -> None:
     a, b = np.random.default_rng(seed).exponential(size=(2, 50))
     result, paired = diebold_mariano(a, b, horizon=1), stats.ttest_rel(a, b)
     assert result.statistic == pytest.approx(paired.statistic)
@@ -124,7 +124,7 @@ def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed: int) -> None
 
 
 @pytest.mark.parametrize("horizon", [2, 5, 9])
-def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(horizon: int) -> None:
+def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(horizon) -> None:
     rng = np.random.default_rng(6)
     a, b = np.convolve(rng.standard_normal(204), np.ones(5), "valid") ** 2, rng.exponential(size=200)
     fitted = sm.OLS(a - b, np.ones(200)).fit(cov_type="HAC", cov_kwds={"maxlags": horizon - 1, "use_correction": False})

@@ -23,7 +23,6 @@ from darts.models.components.tft_submodels import (
 )
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.utils.data.torch_datasets.utils import TorchTrainingSample
-from torch import nn
 from torch.nn import functional as F
 
 PIECE_BYTES = 3_000_000
@@ -234,40 +233,16 @@ class MergedHeads(_InterpretableMultiHeadAttention):
 
 
 class RearrangedTFT(TFTModel):
-    """darts' TFT with the layers of this module. It saves the file of the original."""
+    """darts' TFT with the layers of this module."""
 
     def _create_model(self, train_sample: TorchTrainingSample) -> PLForecastingModule:
         module = super()._create_model(train_sample)
-        rearrange(module)
+        for layer in module.modules():
+            if type(layer) is _InterpretableMultiHeadAttention:
+                layer.__class__ = MergedHeads
+            elif type(layer) is _VariableSelectionNetwork and _is_batchable(layer):
+                layer.__class__ = BatchedVariableSelection
         return module
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save as `TFTModel`, so that darts opens it without this project."""
-        restore(self.model)
-        self.__class__ = TFTModel
-        try:
-            self.save(*args, **kwargs)
-        finally:
-            self.__class__ = RearrangedTFT
-            rearrange(self.model)
-
-
-def rearrange(module: nn.Module) -> None:
-    """Switch the layers of a darts TFT to the faster classes of this module, in place."""
-    for layer in module.modules():
-        if type(layer) is _InterpretableMultiHeadAttention:
-            layer.__class__ = MergedHeads
-        elif type(layer) is _VariableSelectionNetwork and _is_batchable(layer):
-            layer.__class__ = BatchedVariableSelection
-
-
-def restore(module: nn.Module) -> None:
-    """Switch all layers back to their own classes."""
-    for layer in module.modules():
-        if type(layer) is MergedHeads:
-            layer.__class__ = _InterpretableMultiHeadAttention
-        elif type(layer) is BatchedVariableSelection:
-            layer.__class__ = _VariableSelectionNetwork
 
 
 def _is_batchable(layer: _VariableSelectionNetwork) -> bool:

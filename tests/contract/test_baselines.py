@@ -3,7 +3,6 @@
 import dataclasses
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -51,7 +50,7 @@ def changed(dataset: Dataset, columns: list[str], rows: slice) -> pd.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", baseline_names())
-def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(name: str, tiny_dataset) -> None:
+def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(name, tiny_dataset) -> None:
     forecaster = get_baseline(name).fit(tiny_dataset, seed=1)
     naive = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
     assert metrics.mae(forecaster.validation) < 0.8 * metrics.mae(naive)
@@ -73,7 +72,7 @@ def test_when_target_or_past_covariates_change_after_the_origin_then_no_forecast
 
 
 @pytest.mark.parametrize("column", ["water_consumption", "temp"])
-def test_when_a_past_column_changes_at_the_origin_then_the_design_changes(column: str, tiny_dataset) -> None:
+def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes(column, tiny_dataset) -> None:
     frame = changed(tiny_dataset, [column], slice(ORIGIN, ORIGIN + 1))
     before = make_feature_table(tiny_dataset, tiny_dataset.frame, np.array([ORIGIN]))
     after = make_feature_table(tiny_dataset, frame, np.array([ORIGIN]))
@@ -144,7 +143,7 @@ def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_la
     )
 
 
-# The table
+# The feature table
 
 
 def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(tiny_dataset) -> None:
@@ -211,7 +210,7 @@ def test_when_a_baseline_is_mistyped_then_the_nearest_is_named() -> None:
         get_baseline("LIGHTGBM")
 
 
-def test_when_baselines_are_listed_then_no_library_of_theirs_is_loaded(root: Path) -> None:
+def test_when_baselines_are_listed_then_no_library_of_theirs_is_loaded(root) -> None:
     script = (
         "import sys; from hpo_lib.baselines import baseline_names; baseline_names();"
         "print([name for name in ('lightgbm', 'sklearn', 'torch') if name in sys.modules])"

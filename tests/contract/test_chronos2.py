@@ -73,7 +73,7 @@ def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(model,
         assert (found != expected).any() == moves, (columns, rows)
 
 
-def test_when_the_unit_changes_then_the_forecast_does_so_too(folder: Path, tiny_dataset) -> None:
+def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_dataset) -> None:
     frame = tiny_dataset.frame.copy()
     frame[tiny_dataset.spec.target] *= 1000
     model = zero_shot(tiny_dataset, folder)
@@ -82,7 +82,7 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder: Path, tiny_
 
 
 def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_replace_it(
-    folder: Path, tiny_dataset, tmp_path: Path
+    folder, tiny_dataset, tmp_path
 ) -> None:
     plan = Plan(
         dataset=tiny_dataset, models=(), params="default", preset="test", recipe="standard", seeds=1, refit=True,
@@ -105,7 +105,7 @@ def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_repla
     assert any("CHRONOS2" in line and "was removed" in line for line in said)
 
 
-def test_when_the_folder_does_not_hold_the_model_then_the_error_says_what_and_how_to_get_it(tmp_path: Path) -> None:
+def test_when_the_folder_does_not_hold_the_model_then_the_error_says_what_and_how_to_get_it(tmp_path) -> None:
     with pytest.raises(InputError, match=r"config\.json: not found, .*`hf download amazon/chronos-2 --local-dir "):
         checked_folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")

@@ -1,11 +1,9 @@
 """The rearranged TFT layers beside those of darts, which they must equal."""
 
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 B, L, T = 5, 7, 3
@@ -104,23 +102,21 @@ def same(mine: list[Any], theirs: list[Any], tolerance: float) -> None:
 @pytest.mark.parametrize("static", [False, True], ids=["", "static covariates"])
 @pytest.mark.parametrize("option", OPTIONS)
 def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_the_original(
-    option: str, static: bool, layers: ModuleType
+    option, static, layers
 ) -> None:
     data = windows(static)
     ours, theirs = pair(layers, data, **OPTIONS[option])
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
 
 
-def test_when_numbers_are_float32_then_the_difference_is_rounding(layers: ModuleType) -> None:
+def test_when_numbers_are_float32_then_the_difference_is_rounding(layers) -> None:
     data = windows()
     ours, theirs = pair(layers, data, "float32")
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-5)
 
 
 @pytest.mark.parametrize("bytes_per_piece", [1, 10**9], ids=["pieces of 16, 16 and 3 hours", "one piece"])
-def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(
-    bytes_per_piece: int, layers: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(bytes_per_piece, layers, monkeypatch) -> None:
     monkeypatch.setattr(layers, "PIECE_BYTES", bytes_per_piece)
     monkeypatch.setattr(layers, "ALIGNMENT", 16)
     data = windows()
@@ -128,13 +124,13 @@ def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
 
 
-def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(layers: ModuleType) -> None:
+def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(layers) -> None:
     kinds = [type(layer).__name__ for layer in module(layers.RearrangedTFT, windows()).modules()]
     assert kinds.count("BatchedVariableSelection") == 2, "of encoder and decoder; no static covariates, no third"
     assert kinds.count("MergedHeads") == 1
 
 
-def test_when_it_forecasts_then_nothing_is_dropped(layers: ModuleType) -> None:
+def test_when_it_forecasts_then_nothing_is_dropped(layers) -> None:
     import torch
 
     data = windows()
@@ -143,7 +139,7 @@ def test_when_it_forecasts_then_nothing_is_dropped(layers: ModuleType) -> None:
         torch.testing.assert_close(run(ours.eval(), data), run(theirs.eval(), data), rtol=1e-11, atol=1e-11)
 
 
-def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers: ModuleType) -> None:
+def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers) -> None:
     import torch
 
     data = windows()
@@ -158,7 +154,7 @@ def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers: Modu
     assert not torch.allclose(found[0][0], found[2][0])
 
 
-def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers: ModuleType) -> None:
+def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers) -> None:
     """The mean and the spread over many masks, of a variable selection alone."""
     import torch
 
@@ -177,7 +173,7 @@ def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers
     torch.testing.assert_close(spread[0][1], spread[1][1], rtol=0.05, atol=0.02)
 
 
-def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_computed(layers: ModuleType) -> None:
+def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_computed(layers) -> None:
     import torch
 
     data = windows()
@@ -201,7 +197,7 @@ def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_comput
     torch.testing.assert_close((values[0] - values[1]) / 2e-6, slope, rtol=1e-6, atol=1e-8)
 
 
-def test_when_a_training_uses_bfloat16_where_it_may_then_it_still_learns_the_same(layers: ModuleType) -> None:
+def test_when_a_training_uses_bfloat16_where_it_may_then_it_still_learns_the_same(layers) -> None:
     import torch
 
     data = windows()
@@ -211,32 +207,3 @@ def test_when_a_training_uses_bfloat16_where_it_may_then_it_still_learns_the_sam
     output.float().square().mean().backward()
     torch.testing.assert_close(output.float(), run(theirs, data), rtol=0.1, atol=0.1)
     assert all(weight.grad.isfinite().all() for weight in ours.parameters() if weight.grad is not None)
-
-
-@pytest.mark.slow
-def test_when_a_trained_model_is_saved_then_darts_alone_opens_it_and_forecasts_the_same(
-    layers: ModuleType, tmp_path: Path
-) -> None:
-    import subprocess
-    import sys
-
-    from darts import TimeSeries
-
-    hours = pd.date_range("2020-01-01", periods=80, freq="h")
-    values = np.random.default_rng(1).normal(size=(80, 3)).astype(np.float32)
-    target, past, future = (TimeSeries.from_times_and_values(hours, values[:, [i]]) for i in range(3))
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
-    ours = model(layers.RearrangedTFT, n_epochs=1, pl_trainer_kwargs=quiet, add_relative_index=True)
-    ours.fit(target[:60], past_covariates=past, future_covariates=future, verbose=False)
-    ours.save(str(tmp_path / "tft.pt"))
-    assert type(ours) is layers.RearrangedTFT
-    assert type(ours.model.encoder_vsn) is layers.BatchedVariableSelection, "it goes on as before"
-    expected = ours.predict(T, predict_likelihood_parameters=True, verbose=False).values()
-    script = (
-        "import sys; from darts.models import TFTModel; model = TFTModel.load('tft.pt', trusted=True);"
-        "forecast = model.predict(3, predict_likelihood_parameters=True, verbose=False);"
-        "assert type(model) is TFTModel and not [name for name in sys.modules if name.startswith('hpo_lib')];"
-        "import numpy; numpy.save('forecast.npy', forecast.values())"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
-    np.testing.assert_allclose(np.load(tmp_path / "forecast.npy"), expected, rtol=1e-5, atol=1e-5)

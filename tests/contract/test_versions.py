@@ -126,9 +126,7 @@ PARTS: dict[str, tuple[Callable[[], int], Callable[[Dataset, Path], Numbers]]] =
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_when_the_output_of_a_part_changes_then_its_version_must_be_raised(
-    part: str, tiny_dataset: Dataset, tmp_path: Path
-) -> None:
+def test_when_the_output_of_a_part_changes_then_its_version_must_be_raised(part, tiny_dataset, tmp_path) -> None:
     if part in family_names():
         import torch
 

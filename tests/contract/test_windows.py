@@ -33,19 +33,23 @@ def counted(tiny_dataset: Dataset) -> Dataset:
     return dataclasses.replace(tiny_dataset, frame=frame)
 
 
-def gathered(windows: ModuleType, dataset: Dataset, *, calendar_as_past: bool, with_target: bool = True) -> Any:
-    import torch
+def made(dataset: Dataset, recipe: Recipe = PLAIN, *, level: Any = None, as_past: bool = True) -> Any:
+    """The source of windows in the data's own numbers, unless there is a level."""
+    from hpo_lib.families import windows
 
     columns = dataset.frame.columns
-    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns))
-    source = windows.WindowSource.build(dataset, dataset.frame, unscaled, PLAIN, calendar_as_past=calendar_as_past)
-    return source.gather(torch.tensor(ORIGINS), with_target=with_target)
+    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level)
+    return windows.WindowSource.build(dataset, dataset.frame, unscaled, recipe, calendar_as_past=as_past)
 
 
-def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_target_begins_after_it(
-    windows: ModuleType, counted: Dataset
-) -> None:
-    batch = gathered(windows, counted, calendar_as_past=False)
+def gathered(source: Any, *origins: int, with_target: bool = True) -> Any:
+    import torch
+
+    return source.gather(torch.tensor(origins or ORIGINS), with_target=with_target)
+
+
+def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_target_begins_after_it(counted) -> None:
+    batch = gathered(made(counted, as_past=False))
     assert batch.past_target.shape == (2, 168, 1)
     assert batch.past_target[0, :, 0].tolist() == list(range(168))
     assert batch.past_target[1, [0, -1], 0].tolist() == [333, 500]
@@ -55,9 +59,9 @@ def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_t
 
 
 def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_and_the_calendar_goes_on(
-    windows: ModuleType, counted: Dataset
+    counted,
 ) -> None:
-    batch = gathered(windows, counted, calendar_as_past=False)
+    batch = gathered(made(counted, as_past=False))
     assert batch.past_covariates.shape == (2, 168, 2)
     assert batch.past_covariates[1, -1].tolist() == [10_500, 20_500]
     assert batch.historic_future_covariates.shape == (2, 168, 3)
@@ -69,13 +73,13 @@ def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_
 
 
 def test_when_a_model_has_no_future_input_then_the_last_day_of_its_history_carries_the_calendar_of_the_forecast_day(
-    windows: ModuleType, counted: Dataset
+    counted,
 ) -> None:
-    batch = gathered(windows, counted, calendar_as_past=True)
+    batch = gathered(made(counted, as_past=True))
     assert batch.historic_future_covariates is None
     assert batch.future_covariates is None
     assert batch.past_covariates.shape == (2, 168, 5)
-    # Past covariates stand where they were, the calendar 24 hours early.
+    # Past covariates keep their places, the calendar comes 24 hours early.
     assert batch.past_covariates[1, 0].tolist() == [10_333, 20_333, 30_357, 40_357, 50_357]
     assert batch.past_covariates[1, -24].tolist() == [10_477, 20_477, 30_501, 40_501, 50_501]
     assert batch.past_covariates[1, -1].tolist() == [10_500, 20_500, 30_524, 40_524, 50_524]
@@ -83,30 +87,24 @@ def test_when_a_model_has_no_future_input_then_the_last_day_of_its_history_carri
 
 @pytest.mark.parametrize("calendar_as_past", [True, False])
 def test_when_a_forecast_is_made_then_no_target_and_no_past_covariate_after_the_origin_is_read(
-    windows: ModuleType, counted: Dataset, calendar_as_past: bool
+    counted, calendar_as_past
 ) -> None:
     blank = counted.frame.copy()
     blank.iloc[501:, :3] = np.nan
-    batch = gathered(
-        windows, dataclasses.replace(counted, frame=blank), calendar_as_past=calendar_as_past, with_target=False
-    )
+    batch = gathered(made(dataclasses.replace(counted, frame=blank), as_past=calendar_as_past), with_target=False)
     assert batch.future_target is None
     tensors = [batch.past_target, batch.past_covariates, batch.historic_future_covariates, batch.future_covariates]
     assert all(tensor.isfinite().all() for tensor in tensors if tensor is not None)
 
 
-def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(
-    windows: ModuleType, counted: Dataset
-) -> None:
-    import torch
-
+def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(windows, counted) -> None:
     scaling = windows.Scaling.fit(counted, PLAIN)
     source = windows.WindowSource.build(counted, counted.frame, scaling, PLAIN, calendar_as_past=False)
     with pytest.raises(IndexError):
-        source.gather(torch.tensor([len(counted.frame) - 24]), with_target=False)
+        gathered(source, len(counted.frame) - 24, with_target=False)
 
 
-def test_when_scaling_is_fitted_then_only_training_rows_count(windows: ModuleType, tiny_dataset: Dataset) -> None:
+def test_when_scaling_is_fitted_then_only_training_rows_count(windows, tiny_dataset) -> None:
     scaling = windows.Scaling.fit(tiny_dataset, PLAIN)
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
@@ -118,9 +116,7 @@ def test_when_scaling_is_fitted_then_only_training_rows_count(windows: ModuleTyp
     np.testing.assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
 
 
-def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_unit(
-    windows: ModuleType, tiny_dataset: Dataset
-) -> None:
+def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_unit(windows, tiny_dataset) -> None:
     frame = tiny_dataset.frame.assign(is_weekend=1.0)
     frame.iloc[2000:, -1] = 3.0
     scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
@@ -130,11 +126,9 @@ def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_
 
 
 def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for_and_one_alone_is_the_same(
-    windows: ModuleType, counted: Dataset
+    windows, counted
 ) -> None:
-    columns = counted.frame.columns
-    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns))
-    source = windows.WindowSource.build(counted, counted.frame, unscaled, PLAIN, calendar_as_past=True)
+    source = made(counted)
     origins = training_origins(counted.index, counted.spec.splits)
     training = windows.TrainingWindows(source, origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
@@ -150,19 +144,11 @@ def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for
 # Normalisation by the recent level, the linear baseline, and which origins are learnt from
 
 
-def level_source(windows: ModuleType, dataset: Dataset, level: Any, recipe: Recipe = PLAIN) -> Any:
-    columns = dataset.frame.columns
-    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level)
-    return windows.WindowSource.build(dataset, dataset.frame, unscaled, recipe, calendar_as_past=True)
-
-
-def test_when_windows_are_normalised_then_the_target_is_its_relative_departure_from_the_last_days_mean(
-    windows: ModuleType, counted: Dataset
+def test_when_windows_are_normalised_then_the_target_is_its_relative_deviation_from_the_last_days_mean(
+    windows, counted
 ) -> None:
-    import torch
-
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=np.log(100.0), log_std=2.0)
-    batch = level_source(windows, counted, level).gather(torch.tensor(ORIGINS), with_target=True)
+    batch = gathered(made(counted, level=level))
     mean = 488.5  # of the hours 477 to 500
     assert batch.past_target[1, -1, 0].item() == pytest.approx((500 - mean) / (mean * 0.5))
     assert batch.past_target[1, 0, 0].item() == pytest.approx((333 - mean) / (mean * 0.5))
@@ -173,9 +159,7 @@ def test_when_windows_are_normalised_then_the_target_is_its_relative_departure_f
     assert batch.past_covariates[1, -1, [0, 1, 3]].tolist() == [10_500, 20_500, 30_524]
 
 
-def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
-    windows: ModuleType, tiny_dataset: Dataset
-) -> None:
+def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(windows, tiny_dataset) -> None:
     import torch
 
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
@@ -186,18 +170,16 @@ def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
     np.testing.assert_allclose(values[:, :, 0], expected, rtol=1e-5)
 
 
-def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(
-    windows: ModuleType, counted: Dataset
-) -> None:
+def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(windows, counted) -> None:
     import torch
 
     level = windows.Level(hours=24, floor=1000.0, spread=0.5, log_mean=0.0, log_std=1.0)
-    offset, gain = level_source(windows, counted, level).window_scale(torch.tensor([500]))
+    offset, gain = made(counted, level=level).window_scale(torch.tensor([500]))
     assert (offset.item(), gain.item()) == (488.5, pytest.approx(1 / 500))
 
 
 def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_later_hours_do_not_matter(
-    windows: ModuleType, tiny_dataset: Dataset
+    windows, tiny_dataset
 ) -> None:
     import torch
 
@@ -213,7 +195,7 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_later
     assert (log.mean().item(), log.std(correction=0).item()) == (pytest.approx(0, abs=1e-3), pytest.approx(1, rel=1e-3))
 
 
-def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(tiny_dataset: Dataset) -> None:
+def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(tiny_dataset) -> None:
     from hpo_lib.families.scaling import learnt_origins
 
     every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
@@ -225,15 +207,15 @@ def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(
     assert len(near) == 63 * 3 - 2  # the last day's window would end beyond the split for 0:00, the first has no 22:00
 
 
-def test_when_there_is_a_linear_part_then_targets_are_departures_from_it_and_it_is_shown_where_it_belongs(
-    windows: ModuleType, counted: Dataset
+def test_when_there_is_a_linear_baseline_then_targets_are_its_residuals_and_its_forecast_is_an_input(
+    windows, counted
 ) -> None:
     import torch
 
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
     mean, origins = 488.5, torch.tensor([500])  # of the hours 477 to 500
     expected = np.arange(501.0, 525.0)[None] - 10
-    source = level_source(windows, counted, level).with_linear_forecast(expected, origins.numpy())
+    source = made(counted, level=level).with_linear_forecast(expected, origins.numpy())
     batch = source.gather(origins, with_target=True)
     np.testing.assert_allclose(batch.future_target[0, :, 0], 10 / (mean * 0.5), rtol=1e-5)
     shown = batch.past_covariates[0, :, -1]
@@ -247,23 +229,17 @@ def test_when_there_is_a_linear_part_then_targets_are_departures_from_it_and_it_
     assert torch.equal(decoder.historic_future_covariates[:, :, -1:], decoder.past_target)
 
 
-def test_when_a_window_was_not_announced_to_the_linear_part_then_nothing_finite_comes_of_it(
-    windows: ModuleType, counted: Dataset
-) -> None:
-    import torch
-
-    source = level_source(windows, counted, None).with_linear_forecast(np.ones((1, 24)), np.array([500]))
-    assert source.gather(torch.tensor([501]), with_target=True).future_target.isnan().all()
+def test_when_the_linear_baseline_has_no_forecast_of_a_window_then_its_targets_are_nan(counted) -> None:
+    source = made(counted).with_linear_forecast(np.ones((1, 24)), np.array([500]))
+    assert gathered(source, 501).future_target.isnan().all()
 
 
 def test_when_history_is_not_repeated_then_lags_of_the_target_and_the_calendar_before_the_forecast_day_are_left_out(
-    windows: ModuleType, counted: Dataset
+    counted,
 ) -> None:
-    import torch
-
     recipe = dataclasses.replace(PLAIN, repeated_history=False)
-    source = level_source(windows, counted, None, recipe)
-    batch = source.gather(torch.tensor(ORIGINS), with_target=False)
+    source = made(counted, recipe)
+    batch = gathered(source, with_target=False)
     assert batch.past_covariates.shape == (2, 168, 1 + 3)  # temp, and no water_lag_24h; then the calendar
     assert batch.past_covariates[1, [0, 143, 144, 167], 0].tolist() == [10_333, 10_476, 10_477, 10_500]
     calendar = batch.past_covariates[1, :, 1:]
@@ -275,15 +251,10 @@ def test_when_history_is_not_repeated_then_lags_of_the_target_and_the_calendar_b
 
 
 def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the_same_hours_of_the_week_before(
-    windows: ModuleType, counted: Dataset
+    counted,
 ) -> None:
-    import torch
-
-    columns = counted.frame.columns
-    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns))
-    recipe = dataclasses.replace(PLAIN, same_hours=True)
-    source = windows.WindowSource.build(counted, counted.frame, unscaled, recipe, calendar_as_past=False)
-    batch = source.gather(torch.tensor(ORIGINS), with_target=False)
+    source = made(counted, dataclasses.replace(PLAIN, same_hours=True), as_past=False)
+    batch = gathered(source, with_target=False)
     assert batch.future_covariates.shape == (2, 24, len(counted.future) + 3)
     day, week, mean = batch.future_covariates[1, :, -3:].T.tolist()
     assert day == list(range(477, 501))  # the hours 501 to 524 less 24
@@ -294,7 +265,7 @@ def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the
 
 @pytest.mark.parametrize(("years", "seasons"), [(0, True), (0.1, True), (1, False)])
 def test_when_training_covers_too_few_years_then_models_are_not_told_the_season(
-    windows: ModuleType, tiny_dataset: Dataset, years: float, seasons: bool
+    windows, tiny_dataset, years, seasons
 ) -> None:
     frame = tiny_dataset.frame.assign(month=7, season=2)
     dataset = dataclasses.replace(tiny_dataset, frame=frame, future=("hour_sin", "month", "season", "is_weekend"))

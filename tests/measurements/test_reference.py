@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 
@@ -40,7 +39,7 @@ class Handmade:
 
 @pytest.mark.parametrize("samples", [None, 101])
 def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_hand(
-    samples: int | None, reference: ModuleType, tiny_dataset: Dataset
+    samples, reference, tiny_dataset
 ) -> None:
     from hpo_lib.scoring import metrics
 
@@ -70,9 +69,7 @@ def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_h
         assert len(given["series"]) == len(given["past_covariates"]) == origin + 1
 
 
-def test_when_the_reference_trains_then_in_float64_for_whole_epochs_of_its_own_batches(
-    reference: ModuleType, tiny_dataset: Dataset
-) -> None:
+def test_when_the_reference_trains_then_in_float64_for_whole_epochs_of_its_own_batches(reference, tiny_dataset) -> None:
     import torch
 
     from measurements.time_to_quality import batches
@@ -91,7 +88,7 @@ def test_when_the_reference_trains_then_in_float64_for_whole_epochs_of_its_own_b
 
 
 def test_when_a_level_is_to_be_reached_then_the_time_ends_at_the_first_check_below_it(
-    tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    tiny_dataset, monkeypatch
 ) -> None:
     from hpo_lib.families.contract import Budget
     from measurements import time_to_quality
@@ -116,7 +113,7 @@ def test_when_the_twin_is_resized_then_windows_and_covariates_are_as_many_as_sai
 
 
 @pytest.mark.slow
-def test_when_the_gpu_script_runs_without_a_gpu_then_it_measures_a_study_all_the_same(tmp_path: Any) -> None:
+def test_when_the_gpu_script_runs_without_a_gpu_then_it_measures_a_study_all_the_same(tmp_path) -> None:
     import json
 
     from measurements import gpu

@@ -1,7 +1,6 @@
 """What the benchmark's table claims: ratios, spread, bars, and rows that failed."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -39,9 +38,7 @@ def test_when_runs_are_not_paired_then_no_ratio_is_made_up() -> None:
         row("work", Measured((1.0, 2.0), (1.0,), "s"), None)
 
 
-def test_when_a_row_raises_then_it_is_printed_as_failed_and_the_others_go_on(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_when_a_row_raises_then_it_is_printed_as_failed_and_the_others_go_on(capsys) -> None:
     def broken(context: run.Context) -> Measured:
         raise RuntimeError("no such luck")
 
@@ -58,9 +55,7 @@ def test_when_a_row_raises_then_it_is_printed_as_failed_and_the_others_go_on(
     assert "failed: RuntimeError: no such luck" in shown
 
 
-def test_when_the_table_is_run_then_json_and_exit_code_tell_of_the_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_the_table_is_run_then_json_and_exit_code_tell_of_the_rows(tmp_path, monkeypatch) -> None:
     def broken(context: run.Context) -> Measured:
         raise RuntimeError("no such luck")
 
