@@ -168,7 +168,7 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     assert lacking.startswith(f"{file}: its storage is not among the files")
     assert found.picture("pareto_fronts") is not None
     assert found.picture("optimisation_history") is None
-    assert "Optimisation history and hypervolume: no study here holds" in capsys.readouterr().out
+    assert "Optimisation history and hypervolume: no study here has" in capsys.readouterr().out
     assert list(found.explored()) == []
     assert found.boundaries() == ["No chosen value is known to lie at an end of its search space."]
 

@@ -393,7 +393,7 @@ def test_when_stored_predictions_are_absent_broken_or_foreign_then_one_sentence_
     with pytest.raises(InputError) as caught:
         load_predictions(path)
     assert str(caught.value).startswith(f"{path}: not a readable parquet file (")
-    assert str(caught.value).endswith("); write it anew")
+    assert str(caught.value).endswith("); write it again")
     forecasts().to_frame().drop(columns="step").assign(quality="good").to_parquet(path)
     with pytest.raises(InputError) as caught:
         load_predictions(path)

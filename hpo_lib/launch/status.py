@@ -1,4 +1,4 @@
-"""``hpo status``: what ran, what is running and what is missing of the nine experiments, without touching a study."""
+"""``hpo status``: which of the nine experiments ran, are running or are missing; studies are only read."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from hpo_lib.study.time_budget import seconds_per_trial
 
 @dataclass(frozen=True)
 class Experiment:
-    """One of the studies that the project is about; three stars come first."""
+    """One of the project's nine studies; those with three stars run first."""
 
     name: str
     priority: int
@@ -27,7 +27,7 @@ class Experiment:
     dataset: str
 
 
-# In the order in which they should run: by priority.
+# In the order in which they should run.
 EXPERIMENTS = (
     Experiment("EXP-01", 3, "NHITS_Q", "heat"),
     Experiment("EXP-04", 3, "TFT_Q", "heat"),
@@ -40,21 +40,20 @@ EXPERIMENTS = (
     Experiment("EXP-09", 1, "TIMESNET_Q", "water_tommerby"),
 )
 
-
 STATES = ("running", "done", "queued", "interrupted", "failed", "corrupt", "missing")
-"""If an experiment has several studies, the table shows one in the first of these states."""
+"""If an experiment has several studies, the table shows a study in the first of these states."""
 
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """What a stored study is doing, by its files and the queue.
+    """The state of a study, by its files and the queue.
 
     Attributes:
         run: its files.
         state: one of `STATES`.
         study: the stored study; None if its files are corrupt.
         cause: why it failed, waits or was interrupted.
-        workers: how many workers of a job array are at work.
+        workers: how many tasks of a job array are running.
     """
 
     run: RunPaths
@@ -69,7 +68,7 @@ class StudyStatus:
 
     @property
     def attempts(self) -> int:
-        """Of the worker that was started most often."""
+        """Of the worker with the most attempts."""
         return max(len(attempts(one)) for one in of_all_workers(self.run))
 
     @property
@@ -101,7 +100,7 @@ class StudyStatus:
 
 @dataclass(frozen=True)
 class ExperimentRow:
-    """One line of the table: an experiment, the study that says most about it, and all its job ids."""
+    """One line of the table: an experiment, the study shown for it, and all its job ids."""
 
     experiment: Experiment
     status: StudyStatus | None
@@ -120,7 +119,7 @@ class ExperimentRow:
 
 
 def experiment_table(runs_dir: Path, jobs: Sequence[Job]) -> tuple[list[ExperimentRow], list[StudyStatus]]:
-    """The table, and the studies outside it because they are tests or of other datasets."""
+    """The table, and the studies that are not in it because they are tests or of other datasets."""
     found = [study_status(run, jobs) for run in study_runs(runs_dir)]
     ours = {(experiment.model, experiment.dataset) for experiment in EXPERIMENTS}
     others = [one for one in found if one.is_test or (one.run.model, one.run.dataset) not in ours]
@@ -136,7 +135,7 @@ def _row(experiment: Experiment, studies: Sequence[StudyStatus], jobs: Sequence[
     best = min(own, key=lambda one: (STATES.index(one.state), -one.changed), default=None)
     pending = [job for job in new if job.study_id not in {one.run.job_id for one in own}]
     if pending and (best is None or best.state not in ("running", "done", "queued")):
-        first = min(pending, key=_by_telling)
+        first = min(pending, key=_task_rank)
         word = "queued" if first.state == "PENDING" else "running"
         why = f" ({first.reason})" if first.reason and word == "queued" else ""
         tasks = _tasks([job for job in pending if job.study_id == first.study_id])
@@ -149,7 +148,7 @@ def study_status(run: RunPaths, jobs: Sequence[Job]) -> StudyStatus:
     try:
         study = StoredStudy.read(run, database=True)
         own = [job for job in jobs if job.study_id == run.job_id]
-        state, cause = _state(study, min(own, key=_by_telling, default=None))
+        state, cause = _state(study, min(own, key=_task_rank, default=None))
     except InputError as error:
         return StudyStatus(run, "corrupt", None, str(error))
     return StudyStatus(run, state, study, cause, _tasks(own) if state in ("running", "queued") else "")
@@ -176,18 +175,18 @@ def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
     return "interrupted", ended or "it was asked to stop, or its time was up"
 
 
-def _by_telling(job: Job) -> int:
-    """Of the tasks of an array the one that runs says most, then one that waits, then one that ended badly."""
+def _task_rank(job: Job) -> int:
+    """Rank of an array's tasks for the state of their study: running, waiting, ended badly, ended well."""
     if _is_active(job):
         return 1 if job.state == "PENDING" else 0
     return 3 if job.state == "COMPLETED" else 2
 
 
 def _tasks(jobs: Sequence[Job]) -> str:
-    """How many of an array's workers are at work, or an empty text for a single job."""
+    """How many tasks of an array are running; an empty text for a single job."""
     if not any(job.job_id != job.study_id for job in jobs):
         return ""
-    running = sum(_by_telling(job) == 0 for job in jobs)
+    running = sum(_task_rank(job) == 0 for job in jobs)
     return f"{running} of {len(jobs)} workers"
 
 
@@ -196,24 +195,15 @@ def _is_active(job: Job) -> bool:
 
 
 def table_text(table: Sequence[ExperimentRow], others: Sequence[StudyStatus], *, extra: str = "") -> str:
-    """The table as text, then the causes, and then the commands that submit what is missing."""
+    """The table as text, then the causes and the commands that submit missing experiments."""
     lines = [("", "", "model", "dataset", "state", "best MAE", "PICP", "attempts", "job ids")]
     for row in table:
         status, experiment = row.status, row.experiment
         mae, picp = status.study.scores if status and status.study else (math.nan, math.nan)
-        lines.append(
-            (
-                experiment.name,
-                "*" * experiment.priority,
-                experiment.model,
-                experiment.dataset,
-                row.state,
-                f"{mae:.5g}" if math.isfinite(mae) else "-",
-                f"{picp:.1f}" if math.isfinite(picp) else "-",
-                str(status.attempts) if status else "-",
-                " ".join(row.job_ids) or "-",
-            )
-        )
+        scores = f"{mae:.5g}" if math.isfinite(mae) else "-", f"{picp:.1f}" if math.isfinite(picp) else "-"
+        attempts_made = str(status.attempts) if status else "-"
+        names = experiment.name, "*" * experiment.priority, experiment.model, experiment.dataset
+        lines.append((*names, row.state, *scores, attempts_made, " ".join(row.job_ids) or "-"))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     causes = [f"{row.experiment.name}: {row.status.cause}" for row in table if row.status and row.status.cause]

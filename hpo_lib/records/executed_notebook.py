@@ -1,4 +1,4 @@
-"""Executed notebooks as records: whether one is complete, and at which error it ended.
+"""Executed notebooks as records: whether one is complete, and which error ended it.
 
 papermill leaves a notebook behind whatever happens. One whose papermill was killed has no ``end_time``; one whose
 kernel died has an ``end_time`` and no exception, but a cell that never ended. Neither is a complete record.
@@ -19,7 +19,7 @@ class Record:
 
     Attributes:
         path: the file.
-        complete: papermill reached its end, be that the last cell or an error.
+        complete: papermill came to its end: the last cell or an error.
         error: ``name: message`` of the error that ended it, or an empty text.
     """
 
@@ -29,10 +29,10 @@ class Record:
 
 
 def read_record(path: Path) -> Record:
-    """What became of an executed notebook.
+    """Read whether and how a notebook ended.
 
     Raises:
-        InputError: the file is missing or no notebook.
+        InputError: the file is missing or not a notebook.
     """
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -46,12 +46,12 @@ def read_record(path: Path) -> Record:
         return Record(path, complete=False)
     if run.get("exception"):
         return Record(path, complete=True, error=_error(cells))
-    # papermill calls every cell "completed" then, so only the kernel's own count tells.
+    # papermill calls every cell "completed" if the kernel died, so only the kernel's own count tells.
     return Record(path, complete=all(cell.get("execution_count") is not None for cell in cells if cell["source"]))
 
 
 def attempts(run: RunPaths) -> list[Path]:
-    """The executed notebooks of a study, oldest first; the last one is that of the present or latest attempt."""
+    """The executed notebooks of a study, one per attempt, oldest first."""
     earlier: list[Path] = []
     while (path := run.attempt_notebook(len(earlier) + 1)).exists():
         earlier.append(path)
@@ -59,7 +59,7 @@ def attempts(run: RunPaths) -> list[Path]:
 
 
 def of_all_workers(run: RunPaths) -> list[RunPaths]:
-    """A study as each worker sees it that has left an executed notebook; worker 1 in any case."""
+    """The paths of each worker that has left an executed notebook; always of worker 1."""
     names = [file.stem for file in run.folder.glob(f"{run.notebook.stem}.worker-*.ipynb")]
     numbers = [int(name) for name in (stem.rpartition(".worker-")[2] for stem in names) if name.isdecimal()]
     return [replace(run, worker=number) for number in sorted({1, *numbers})]

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: JSON and stored forecasts."""
+"""JSON and stored forecasts, written whole or not at all."""
 
 import json
 from collections.abc import Mapping
@@ -41,5 +41,5 @@ def load_predictions(path: Path) -> QuantileForecasts:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected stored predictions of a trial") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable parquet file ({error}); write it anew") from None
+        raise InputError(f"{path}: not a readable parquet file ({error}); write it again") from None
     return QuantileForecasts.from_frame(frame, str(path))

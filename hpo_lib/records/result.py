@@ -36,8 +36,6 @@ def study_result(
     ``status`` is ``complete``, ``running`` (trials are still missing) or ``stopped`` (by time budget or signal).
     """
     front = pareto_front(trials)
-    selection = select(front, policy)
-    chosen = next(t for t in front if t.number == selection.trial)
     counts = {
         state: sum(t.state == state for t in trials) for state in ("complete", "failed", "stopped", "interrupted")
     }
@@ -53,14 +51,7 @@ def study_result(
         "n_failed": counts["failed"],
         "n_pruned": counts["stopped"],
         "n_interrupted": counts["interrupted"],
-        "n_pareto_optimal": len(front),
-        "best_trial_number": chosen.number,
-        "best_mae": chosen.mae,
-        "best_picp": chosen.scores["picp"],
-        "best_picp_approx": chosen.scores["picp"],
-        "best_params": dict(chosen.params),
-        "selection": asdict(selection),
-        "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
+        **chosen_entries(front, policy),
         "default_trial": trial_entry(default_trial(trials)) if trials else None,
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "study_name": study_name,
@@ -69,6 +60,26 @@ def study_result(
         "all_pareto_trials": [trial_entry(t) for t in front],
         "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
         "provenance": dict(provenance),
+    }
+
+
+def chosen_entries(front: Sequence[TrialRecord], policy: str) -> dict[str, Any]:
+    """The JSON's entries on the choice from a Pareto front.
+
+    Raises:
+        StudyError: the front is empty.
+    """
+    selection = select(front, policy)
+    chosen = next(t for t in front if t.number == selection.trial)
+    return {
+        "n_pareto_optimal": len(front),
+        "best_trial_number": chosen.number,
+        "best_mae": chosen.mae,
+        "best_picp": chosen.scores["picp"],
+        "best_picp_approx": chosen.scores["picp"],
+        "best_params": dict(chosen.params),
+        "selection": asdict(selection),
+        "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
     }
 
 

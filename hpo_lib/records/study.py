@@ -1,4 +1,4 @@
-"""A stored study: its JSON, its storage and its forecasts, read by one class. And where stored studies are found."""
+"""One class that reads a stored study (JSON, storage and forecasts), and how stored studies are found."""
 
 import math
 import re
@@ -29,7 +29,7 @@ class StoredStudy:
     Attributes:
         run: where its files are.
         result: its best_params JSON with the keys of the newest schema; empty while no trial is complete.
-        file: the JSON, which old studies keep elsewhere.
+        file: the JSON, which old studies have in another folder.
         database: also read the database that the record names, if the study has no storage among its files.
     """
 
@@ -77,11 +77,11 @@ class StoredStudy:
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Data, code, packages and device; empty in files of schema 1."""
-        return _mapping(self.result.get("provenance"))
+        return as_mapping(self.result.get("provenance"))
 
     @property
     def data(self) -> Mapping[str, Any]:
-        return _mapping(self.provenance.get("data"))
+        return as_mapping(self.provenance.get("data"))
 
     @property
     def unit(self) -> str:
@@ -97,8 +97,8 @@ class StoredStudy:
 
     @property
     def is_test(self) -> bool:
-        """Whether the study had the test budget, which only shows that everything works."""
-        return (self.provenance.get("preset") or _mapping(self._attributes.get("identity")).get("preset")) == "test"
+        """Whether the study had the test budget, which only tests that everything works."""
+        return (self.provenance.get("preset") or as_mapping(self._attributes.get("identity")).get("preset")) == "test"
 
     @cached_property
     def optuna_study(self) -> "optuna.study.Study | None":
@@ -122,7 +122,7 @@ class StoredStudy:
 
     @cached_property
     def trials(self) -> tuple[TrialRecord, ...]:
-        """All trials by number; without the storage, those that the JSON lists: the untuned defaults and the front.
+        """All trials by number; without the storage, those in the JSON: the untuned defaults and the front.
 
         Raises:
             InputError: the storage is damaged.
@@ -137,7 +137,7 @@ class StoredStudy:
 
     @cached_property
     def search_space(self) -> Mapping[str, Dimension]:
-        """Hyperparameter -> what its trials drew from; empty without the storage."""
+        """Hyperparameter -> the values that its trials could draw; empty without the storage."""
         if self.optuna_study is None:
             return {}
         from hpo_lib.records.optuna_trials import dimension
@@ -180,7 +180,7 @@ class StoredStudy:
 
     @property
     def asked(self) -> int:
-        """Finished trials that the study is to hold."""
+        """How many finished trials the study should have."""
         return int(self._attributes.get("trials_asked") or self.result.get("n_trials") or 0)
 
     @property
@@ -214,11 +214,9 @@ class StoredStudy:
 
     @property
     def files(self) -> list[Path]:
-        """The records that a figure of this study is drawn from."""
-        return [
-            self.file,
-            *(file for file in (self.run.sqlite, self.run.journal) if self.has_storage and file.exists()),
-        ]
+        """The records behind a figure of this study."""
+        storages = (self.run.sqlite, self.run.journal) if self.has_storage else ()
+        return [self.file, *(file for file in storages if file.exists())]
 
     @property
     def _attributes(self) -> Mapping[str, Any]:
@@ -270,14 +268,10 @@ def read_studies(
 
 
 def find(runs_dir: str = "", holds: Callable[[Path], object] = paths.best_params_files) -> tuple[Path, list[str]]:
-    """The folder of the records: the one that the user names, else the project's, or the examples if that is empty.
-
-    Args:
-        runs_dir: as the user gives it; empty: not given.
-        holds: whether a folder holds what is wanted.
+    """The folder of the records: ``runs_dir`` if given, else the project's, or the examples if that holds nothing.
 
     Returns:
-        The folder, and a sentence if it is the examples' one.
+        The folder, and a sentence if it is that of the examples.
     """
     if runs_dir:
         return Path(runs_dir).expanduser(), []
@@ -287,5 +281,6 @@ def find(runs_dir: str = "", holds: Callable[[Path], object] = paths.best_params
     return paths.EXAMPLE_RUNS, [note]
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """A value of a JSON if it is an object, else an empty one: old files lack some."""
     return value if isinstance(value, Mapping) else {}

@@ -9,11 +9,9 @@ from typing import Any
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
-from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions
-from hpo_lib.records.result import trial_entry
+from hpo_lib.records.result import chosen_entries, trial_entry
 from hpo_lib.records.study import StoredStudy, trial_of_json
-from hpo_lib.records.trial import TrialRecord, pareto_front, select
+from hpo_lib.records.trial import TrialRecord, pareto_front
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import OBJECTIVES
@@ -24,7 +22,7 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of one file: how many figures were computed again, and a sentence for each that cannot stand."""
+    """The result for one file: how many figures were computed again, and a sentence for each that differs."""
 
     path: Path
     n_figures: int
@@ -43,9 +41,9 @@ def verify(path: Path, data_dir: Path, dataset: str = "") -> Verification:
     """Compute the figures of one JSON again. Needs neither GPU nor any training library.
 
     Args:
-        path: a best_params JSON; its predictions lie beside it.
+        path: a best_params JSON with its predictions beside it.
         data_dir: folder of the CSVs. MASE and the naive forecasts need the data that the study had.
-        dataset: TOML of the dataset, where the registry does not know it by its name.
+        dataset: TOML of the dataset, if the registry does not know its name.
     """
     try:
         study = StoredStudy.of_file(path)
@@ -55,7 +53,7 @@ def verify(path: Path, data_dir: Path, dataset: str = "") -> Verification:
         if run.best_params.name != path.name:
             return Verification(path, 0, (f"holds the result of {run.study_name}, which its name does not say",))
         data, problem = _data(result, data_dir, dataset or result["dataset"])
-        found = dict(_figures("", _recomputed(result, run, data)))
+        found = dict(_figures("", _recomputed(study, data)))
     except InputError as error:
         return Verification(path, 0, (str(error).removeprefix(f"{path}: "),))
     stored = dict(_figures("", result))
@@ -78,48 +76,37 @@ def _data(result: Mapping[str, Any], data_dir: Path, name: str) -> tuple[Dataset
     )
 
 
-def _recomputed(result: Mapping[str, Any], run: RunPaths, data: Dataset | None) -> dict[str, Any]:
+def _recomputed(study: StoredStudy, data: Dataset | None) -> dict[str, Any]:
     """The part of the JSON that follows from the predictions, in the JSON's own shape."""
-    scores: dict[int, dict[str, float]] = {}
-    by_step: dict[int, dict[str, list[float]]] = {}
-    default = result["default_trial"]
-    trials = [*result["all_pareto_trials"], *([default] if default and default["state"] == "complete" else [])]
-    for number in {trial["trial"] for trial in trials}:
-        forecasts = load_predictions(run.trial_predictions(number))
-        by_step[number] = metrics.by_step(forecasts)
-        if data is None:
-            scores[number] = {name: metric(forecasts) for name, metric in metrics.METRICS.items()}
-        else:
-            scores[number] = evaluate(forecasts, data).scores
-    records = [_record(trial, scores[trial["trial"]]) for trial in result["all_pareto_trials"]]
-    front = pareto_front(records)
-    selection = select(front, result["selection"]["policy"])
-    chosen = next(record for record in front if record.number == selection.trial)
-    recomputed = {
-        "n_pareto_optimal": len(front),
-        "best_trial_number": selection.trial,
-        "best_mae": chosen.mae,
-        "best_picp": chosen.scores["picp"],
-        "best_picp_approx": chosen.scores["picp"],
-        "best_params": dict(chosen.params),
-        "selection": {"trial": selection.trial, "alternatives": dict(selection.alternatives)},
-        "validation_metrics": {**chosen.scores, "by_step": by_step[chosen.number]},
-        "all_pareto_trials": [trial_entry(record) for record in front],
-    }
+    result, default = study.result, study.result["default_trial"]
+    again = {trial["trial"]: _scored(study, trial, data) for trial in result["all_pareto_trials"]}
+    front = pareto_front(list(again.values()))
+    recomputed = chosen_entries(front, result["selection"]["policy"])
+    for prose in ("policy", "reason"):
+        del recomputed["selection"][prose]
+    recomputed["all_pareto_trials"] = [trial_entry(trial) for trial in front]
     if default and default["state"] == "complete":
-        recomputed["default_trial"] = trial_entry(_record(default, scores[default["trial"]]))
+        trial = again.get(default["trial"]) or _scored(study, default, data)
+        recomputed["default_trial"] = trial_entry(trial)
     if data is not None:
         recomputed["baselines"] = validation_baselines(data)
     return recomputed
 
 
-def _record(trial: Mapping[str, Any], scores: Mapping[str, float]) -> TrialRecord:
+def _scored(study: StoredStudy, trial: Mapping[str, Any], data: Dataset | None) -> TrialRecord:
+    """A trial of the JSON with the scores of its stored predictions."""
+    forecasts = study.predictions(trial["trial"])
+    if data is None:
+        scores = {name: metric(forecasts) for name, metric in metrics.METRICS.items()}
+    else:
+        scores = dict(evaluate(forecasts, data).scores)
     mae, penalty = (objective.value(scores) for objective in OBJECTIVES.values())
-    return replace(trial_of_json(trial), mae=mae, picp_penalty=penalty, scores=scores)
+    by_step = metrics.by_step(forecasts)
+    return replace(trial_of_json(trial), mae=mae, picp_penalty=penalty, scores=scores, by_step=by_step)
 
 
 def _figures(key: str, value: object) -> Iterator[tuple[str, object]]:
-    """Leaves of a JSON by their keys: ``validation_metrics.by_step.mae[3]``."""
+    """Every value in a JSON with its key: ``validation_metrics.by_step.mae[3]``."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _figures(f"{key}.{name}" if key else str(name), inner)

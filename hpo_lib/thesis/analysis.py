@@ -17,12 +17,12 @@ from hpo_lib.thesis.studies_table import Studies, load_studies
 from hpo_lib.views.look import finished
 
 DPI = 120
-"""Of the pictures: a screen shows a pixel for each of theirs."""
+"""Of the pictures, for screens."""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """All studies as a table, and those that figures show: one per model and dataset, of one fingerprint of data.
+    """All studies as a table, and those in the figures: one per model and dataset, of one fingerprint of data.
 
     Attributes:
         studies: the table, and sentences on where it is from and what is not in it.
@@ -33,73 +33,67 @@ class Analysis:
     evidence: Evidence
 
     def picture(self, name: str) -> Image | None:
-        """A figure of `PICTURES`; where no study holds what it shows, a sentence that says so, and None."""
+        """A figure of `PICTURES`; if there is no study for it, print a sentence and return None."""
         figure = drawn(name, self.evidence)
         if figure is None:
-            print(f"{PICTURES[name].shows}: no study here holds what this figure shows.")
+            print(f"{PICTURES[name].shows}: no study here has the data for this figure.")
             return None
         return _image(figure)
 
     def explored(self) -> Iterator[Image]:
         """Per study with its storage: slices of both objectives over each hyperparameter, and parallel coordinates."""
-        from hpo_lib.thesis.explored import explored  # with optuna, only where it draws
+        from hpo_lib.thesis.explored import explored  # loads optuna, so only if there is something to draw
 
         for study in self.evidence.studies:
             if study.optuna_study is not None:
-                for figure in explored(
-                    study.optuna_study, f"{study.model} on {study.dataset}, {study.run.job_id}", study.unit
-                ):
+                label = f"{study.model} on {study.dataset}, {study.run.job_id}"
+                for figure in explored(study.optuna_study, label, study.unit):
                     yield _image(finished(figure, study.source))
 
     def boundaries(self) -> list[str]:
-        """Advice on every chosen value that lies at an end of its search space."""
-        advice = [
-            sentence
-            for study in self.evidence.studies
-            if study.has_storage
-            for sentence in boundary_advice(
-                f"{study.model} on {study.dataset}", study.result["best_params"], study.search_space
-            )
-        ]
+        """Advice on every chosen value at an end of its search space."""
+        advice = []
+        for study in self.evidence.studies:
+            label = f"{study.model} on {study.dataset}"
+            advice += boundary_advice(label, study.result["best_params"], study.search_space)
         return advice or ["No chosen value is known to lie at an end of its search space."]
 
 
 def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
-    """All studies below a folder; where none is given, the own ones, or the examples where there are no own.
+    """All studies below a folder.
 
     Args:
-        runs_dir: folder of the records; empty: papermill_runs/ of the project.
+        runs_dir: folder of the records; empty: papermill_runs/ of the project, or the examples if that is empty.
         model: studies of this model only; empty: of all.
         dataset: studies of this dataset only, as name or path of its TOML; empty: of all.
 
     Raises:
-        InputError: there is no study, or none of that model and dataset; the message names those that there are.
+        InputError: there is no study, or none of that model and dataset; the message lists the known ones.
     """
     folder, told = find(runs_dir, lambda folder: paths.best_params_files(folder) or study_runs(folder))
     tomls = [dataset] if dataset.endswith(".toml") else []
     dataset = load_spec(dataset).name if tomls else dataset
-    studies = load_studies(folder).only(model or None, dataset or None)
+    studies = load_studies(folder).only(model, dataset)
     told += [
         f"{run.study_name}: no trial is complete yet, so it is not in the table."
         for run in study_runs(folder)
         if not run.best_params.exists() and model in ("", run.model) and dataset in ("", run.dataset)
     ]
     evidence = gather_studies(folder, tomls, model, dataset)
-    lacking = [
-        f"{study.file}: its storage is not among the files, so the figures show of its trials the untuned defaults and "
-        "the Pareto front only, and its history, importance, explored search space and its ends are missing."
+    notes = [note for note in evidence.notes if note not in studies.notes]
+    notes += [
+        f"{study.file}: its storage is not among the files, so the figures show only its untuned defaults and Pareto "
+        "front; its history, importance and search space are missing."
         for study in evidence.studies
         if not study.has_storage
     ]
-    missing = tuple(note for note in evidence.notes if note not in studies.notes)
     return Analysis(
-        Studies(studies.table, (*told, *studies.notes)),
-        Evidence(evidence.studies, (), evidence.specs, (*missing, *lacking)),
+        Studies(studies.table, (*told, *studies.notes)), Evidence(evidence.studies, (), evidence.specs, tuple(notes))
     )
 
 
 def _image(figure: Figure) -> Image:
-    """A figure as a picture, which Jupyter shows whatever matplotlib's backend is."""
+    """A figure as a picture, which Jupyter shows with any backend of matplotlib."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=DPI, bbox_inches="tight")
     return Image(stream.getvalue())

@@ -17,11 +17,12 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.thesis import benchmark_data, benchmark_plots, latex, study_data, study_plots, style
+from hpo_lib.thesis import benchmark_data, benchmark_plots, study_data, study_plots, style
 from hpo_lib.thesis.benchmark_record import Benchmark, warning_for
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, find_evidence
-from hpo_lib.thesis.tables import TABLES, Table
+from hpo_lib.thesis.latex import booktabs
+from hpo_lib.thesis.tables import TABLES
 
 NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
 """What of `hpo_lib` no figure, table or card depends on."""
@@ -115,7 +116,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         if table.frame.empty:
             notes.append(f"No table {name}: there are no {kind} for it.")
             continue
-        texts = _as_latex(table, name, warning_for(records)), table.frame.to_csv(index=False)
+        texts = booktabs(table, name, warning_for(records).capitalize()), table.frame.to_csv(index=False)
         contents = {file: text.encode() for file, text in zip(out.table(name), texts, strict=True)}
         written += _write(contents, table.caption, records)
     for study in evidence.studies:
@@ -147,13 +148,6 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
 
 def _records(evidence: Evidence, kind: str) -> Sequence[StoredStudy | Benchmark]:
     return evidence.studies if kind == "studies" else evidence.benchmarks
-
-
-def _as_latex(table: Table, name: str, warning: str) -> str:
-    return latex.booktabs(
-        table.header, table.sections, caption=table.caption, label=name, align=table.align,
-        warning=warning.capitalize(), groups=table.groups,
-    )  # fmt: skip
 
 
 def _as_file(figure: Figure, suffix: str) -> bytes:

@@ -19,7 +19,7 @@ PRESETS_ORDER = ("a100", "laptop", "test")
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was found, and sentences on what was passed over and why."""
+    """The records that count, and sentences on those that were passed over and why."""
 
     studies: tuple[StoredStudy, ...]
     benchmarks: tuple[Benchmark, ...]
@@ -42,7 +42,7 @@ class Evidence:
         return next((b for b in self.benchmarks if b.name == dataset), None)
 
     def title(self, dataset: str) -> str:
-        """A dataset as a reader knows it."""
+        """A dataset's title for readers."""
         return self.specs[dataset].title if dataset in self.specs else dataset
 
 
@@ -68,10 +68,7 @@ def find_evidence(
 
 
 def gather(runs_dir: Path, benchmark_dir: Path, data_dir: Path, datasets: Sequence[str] = ()) -> Evidence:
-    """Everything below the two folders that can stand side by side.
-
-    Of each dataset, studies of one fingerprint of data count, those of the newest study; a study of the test preset
-    counts only where there is no other. Of a model the newest complete study counts.
+    """The studies of `gather_studies`, and of each dataset the benchmark with the largest budget.
 
     Args:
         runs_dir: folder of the studies' records.
@@ -93,7 +90,10 @@ def gather(runs_dir: Path, benchmark_dir: Path, data_dir: Path, datasets: Sequen
 
 
 def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = "", dataset: str = "") -> Evidence:
-    """The studies of `gather` alone, of which there may be none.
+    """The studies that can be shown side by side: one per model and dataset, all of one fingerprint of data.
+
+    Of each dataset that is the data of the newest study, of each model the newest complete study. A study of the test
+    preset counts only if there is no other.
 
     Args:
         runs_dir: folder of the studies' records.
@@ -105,20 +105,15 @@ def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = ""
         InputError: an unreadable TOML.
     """
     specs = {spec.name: spec for spec in map(load_spec, [*known_datasets(), *datasets])}
-    notes: list[str] = []
-    return Evidence(tuple(_studies(runs_dir, notes, model, dataset)), (), specs, tuple(notes))
-
-
-def _studies(runs_dir: Path, notes: list[str], model: str, dataset: str) -> list[StoredStudy]:
+    studies, notes = read_studies(runs_dir, model, dataset, storages=True)
     found: dict[str, list[StoredStudy]] = {}
-    studies, unreadable = read_studies(runs_dir, model, dataset, storages=True)
-    notes += unreadable
     for study in studies:
         if study.result["schema_version"] < 2:
             notes.append(f"Passed over {study.file}: written before predictions and provenance were stored.")
-            continue
-        found.setdefault(study.dataset, []).append(study)
-    return [study for name in sorted(found) for study in _side_by_side(found[name], notes)]
+        else:
+            found.setdefault(study.dataset, []).append(study)
+    chosen = [study for name in sorted(found) for study in _side_by_side(found[name], notes)]
+    return Evidence(tuple(chosen), (), specs, tuple(notes))
 
 
 def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredStudy]:
@@ -163,7 +158,7 @@ def _benchmarks(out: Path, data_dir: Path, specs: Mapping[str, DatasetSpec], not
 
 
 def _setting_rank(own: BenchmarkPaths) -> tuple[int, str]:
-    """Larger budgets first, a refitted one before one that is not."""
+    """Larger budgets first, and refitted models before others."""
     preset = own.setting.split("-")[0]
     place = PRESETS_ORDER.index(preset) if preset in PRESETS_ORDER else len(PRESETS_ORDER)
     return place, "" if own.setting.endswith("-refit") else own.setting

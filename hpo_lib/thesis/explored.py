@@ -1,4 +1,4 @@
-"""optuna's figures of a study: interactive ones as files, and those of the explored search space for a notebook."""
+"""optuna's figures of the search space that a study explored, for a notebook."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,14 +15,9 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 
 
 def explored(study: optuna.Study, label: str, unit: str) -> Iterator[Figure]:
-    """Where a study looked: each objective over each hyperparameter, then all of them as parallel coordinates.
+    """Each objective over each hyperparameter, then all trials as parallel coordinates.
 
-    Nothing comes of a study with fewer than two complete trials.
-
-    Args:
-        study: a stored study.
-        label: which study it is, for the titles.
-        unit: of its MAE.
+    Titles begin with ``label``; ``unit`` is that of MAE. Nothing is drawn with fewer than two complete trials.
     """
     from optuna.visualization import matplotlib as visualization
 
@@ -34,7 +29,7 @@ def explored(study: optuna.Study, label: str, unit: str) -> Iterator[Figure]:
     for i, name in enumerate(names):
         with quiet_optuna(), mpl.rc_context({"figure.figsize": (3.2, 2.6), "figure.constrained_layout.use": True}):
             drawn: Any = visualization.plot_slice(study, target=lambda t, i=i: t.values[i], target_name=name)  # type: ignore[misc]
-        slices = np.atleast_1d(drawn)  # optuna gives one of them by itself
+        slices = np.atleast_1d(drawn)  # optuna returns a single one without an array
         for axes in slices:
             axes.xaxis.label.set_size(9)
             axes.yaxis.label.set_size(9)
@@ -48,7 +43,7 @@ def explored(study: optuna.Study, label: str, unit: str) -> Iterator[Figure]:
         yield figure
     with quiet_optuna(), mpl.rc_context({"figure.figsize": (11, 3.8), "figure.constrained_layout.use": True}):
         first: Any = visualization.plot_parallel_coordinate(study)
-    first.collections[0].set_cmap("viridis")  # the last ones of optuna's own are white on white
+    first.collections[0].set_cmap("viridis")  # the last colours of optuna's own map are white on white
     _, _, *others = first.figure.axes  # the first axis, the colour bar, and one axis per further tick
     for axes, tick in zip(others, first.get_xticklabels()[1:], strict=True):
         if tick.get_text() in whole:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "³": r"\textsuperscript{3}", "\u2212": "$-$", "\u2013": "--",
@@ -17,38 +19,42 @@ def escaped(text: str) -> str:
 
 @dataclass(frozen=True)
 class Section:
-    """Rows of a table below a line of their own, such as those of one dataset; an empty title for no such line."""
+    """Rows of a table, such as those of one dataset, below a line with their title unless that is empty."""
 
     title: str
     rows: Sequence[Sequence[str]]
 
 
-def booktabs(
-    header: Sequence[str],
-    sections: Sequence[Section],
-    *,
-    caption: str,
-    label: str,
-    align: str,
-    warning: str = "",
-    groups: Sequence[tuple[str, int]] = (),
-) -> str:
-    """A table environment of text width.
+@dataclass(frozen=True)
+class Table:
+    """A table, all of whose texts are plain ones.
 
-    Args:
-        header: one plain text per column.
-        sections: rows of as many plain texts.
-        caption: plain text.
-        label: of the table, without ``tab:``.
+    Attributes:
+        frame: its numbers with full precision, for a CSV.
+        header: one name per column.
+        sections: the rows that LaTeX prints.
+        caption: of the table.
         align: one letter per column, ``l`` or ``r``.
-        warning: what must not be overlooked, put in bold before the caption.
         groups: names above the header, each with the number of columns that it spans; an empty name is left out.
+    """
+
+    frame: pd.DataFrame
+    header: Sequence[str]
+    sections: Sequence[Section]
+    caption: str
+    align: str
+    groups: Sequence[tuple[str, int]] = ()
+
+
+def booktabs(table: Table, label: str, warning: str = "") -> str:
+    """A table environment of text width, labelled ``tab:`` and ``label``, with a warning in bold before its caption.
 
     Raises:
         ValueError: a row has another number of cells than the header.
     """
+    header, align = table.header, table.align
     lines = []
-    for i, section in enumerate(sections):
+    for i, section in enumerate(table.sections):
         if i:
             lines.append(r"\addlinespace")
         if section.title:
@@ -63,11 +69,11 @@ def booktabs(
             r"% Needs \usepackage{booktabs}.",
             r"\begin{table}[htbp]",
             r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
-            rf"\caption{{{mark}{escaped(caption)}}}",
+            rf"\caption{{{mark}{escaped(table.caption)}}}",
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
             r"\toprule",
-            *_groups(groups),
+            *_groups(table.groups),
             " & ".join(escaped(cell) for cell in header) + r" \\",
             r"\midrule",
             *lines,

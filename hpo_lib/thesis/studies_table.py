@@ -1,4 +1,4 @@
-"""All studies in one tidy table, and what they improved: from the best_params JSONs alone, nothing is trained."""
+"""All studies in one tidy table, and what they improved: read from the best_params JSONs alone."""
 
 import math
 from collections import Counter
@@ -11,16 +11,15 @@ import pandas as pd
 
 from hpo_lib.errors import InputError, choices
 from hpo_lib.paths import atomic, consolidated
-from hpo_lib.records.study import StoredStudy, read_studies
+from hpo_lib.records.study import StoredStudy, as_mapping, read_studies
 
+# The success criteria of the original HPO plan.
 IMPROVEMENT_PERCENT = 5.0
-"""By how much the chosen trial's MAE has to lie below that of the untuned defaults, as the seed document asks."""
-
+"""The chosen trial's MAE is at least this far below that of the untuned defaults."""
 PICP_RANGE = (75.0, 85.0)
-"""Coverage, in percent, that the chosen trial must have, likewise."""
-
+"""The chosen trial has this coverage, in percent."""
 SUCCESSES = 2
-"""Models of a dataset that have to be improved, of three, likewise."""
+"""So many models of a dataset, of three, are improved."""
 
 SHOWN = [
     "dataset", "model", "job_id", "status", "source", "preset", "trials", "failed", "stopped", "hours", "mae_default",
@@ -32,7 +31,7 @@ SUMMARIES = {
     "model": ["model", "source", "preset"],
     "dataset": ["dataset", "source", "sha256", "train_end", "val_end", "preset"],
 }
-"""What a summary is by -> what a row of it has in common: different data or budgets are never put together."""
+"""Kind of summary -> what the studies of one row have in common: data and budgets are never mixed."""
 
 SCORES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "pinball")
 
@@ -49,21 +48,19 @@ class Studies:
     table: pd.DataFrame
     notes: tuple[str, ...]
 
-    def only(self, model: str | None = None, dataset: str | None = None) -> "Studies":
-        """The studies of one model, one dataset or both.
+    def only(self, model: str, dataset: str) -> "Studies":
+        """The studies of one model and one dataset; empty: of all.
 
         Raises:
-            InputError: there is none; the message names those that there are.
+            InputError: there is none; the message lists the known ones.
         """
         table = self.table
         for key, wanted in (("model", model), ("dataset", dataset)):
-            if wanted is not None:
+            if wanted:
                 known = sorted(set(table[key]))
                 if wanted not in known:
                     raise InputError(f"{key} is {wanted!r}, of which there is no study; {choices(wanted, known)}")
                 table = table[table[key] == wanted]
-        if table.empty:
-            raise InputError(f"there is no study of {model} on {dataset}; see `hpo status`")
         return Studies(table.reset_index(drop=True), self.notes)
 
 
@@ -71,33 +68,30 @@ def load_studies(runs_dir: Path) -> Studies:
     """Every best_params JSON below ``runs_dir``, of any schema.
 
     Raises:
-        InputError: there is none that can be read.
+        InputError: none can be read.
     """
     found, notes = read_studies(runs_dir)
-    rows = [study_row(study) for study in found]
-    if not rows:
+    if not found:
         raise InputError(
             " ".join([f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`.", *notes])
         )
-    table = pd.DataFrame(rows).sort_values(["dataset", "model", "date", "file"], ignore_index=True)
+    table = pd.DataFrame(map(study_row, found)).sort_values(["dataset", "model", "date", "file"], ignore_index=True)
     return Studies(table, tuple(notes))
 
 
 def study_row(study: StoredStudy) -> dict[str, Any]:
-    """One study as a row; NaN or an empty text where an old file does not say it.
+    """One study as a row; NaN or an empty text if an old file lacks the value.
 
     ``trials`` are complete ones; ``failed_percent`` and ``stopped_percent`` are shares of all that finished: complete,
-    failed (``causes`` says why) or stopped early.
-
-    ``mae_default`` and ``mae`` are of the untuned defaults and of the chosen trial, ``improvement`` says in percent how
-    far the second lies below the first. All scores are of the validation split, on which the trial was chosen.
+    failed (``causes`` says why) or stopped early. ``mae_default`` and ``mae`` are of the untuned defaults and of the
+    chosen trial; ``improvement`` is by how many percent the second is lower. All scores are of the validation split.
     """
-    found, provenance, data = study.result, study.provenance, study.data
-    default, scores = _mapping(found["default_trial"]), _mapping(found["validation_metrics"])
+    found, data = study.result, study.data
+    default, scores = as_mapping(found["default_trial"]), as_mapping(found["validation_metrics"])
     mae, mae_default = _number(found["best_mae"]), _number(default.get("mae"))
     trials, failed, stopped = (_number(found[key]) for key in ("n_completed", "n_failed", "n_pruned"))
     finished = trials + failed + stopped
-    causes = Counter(str(_mapping(failure).get("cause", "")) for failure in found["failures"] or [])
+    causes = Counter(str(as_mapping(failure).get("cause", "")) for failure in found["failures"] or [])
     return {
         "dataset": study.dataset,
         "model": study.model,
@@ -108,8 +102,8 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "sha256": str(data.get("sha256", "")),
         "train_end": str(data.get("train_end", "")),
         "val_end": str(data.get("val_end", "")),
-        "preset": str(provenance.get("preset", "unknown")),
-        "recipe": str(provenance.get("recipe", "unknown")),
+        "preset": str(study.provenance.get("preset", "unknown")),
+        "recipe": str(study.provenance.get("recipe", "unknown")),
         "trials": trials,
         "failed": failed,
         "stopped": stopped,
@@ -133,19 +127,18 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
 def summary(studies: Studies, by: str) -> pd.DataFrame:
     """What the studies of each ``model`` or ``dataset`` found and cost, a row each.
 
-    Shares of failed and stopped trials and seconds per trial are of the finished trials of those studies that say how
-    many they had. ``median improvement`` is in percent; ``improved`` and ``covered`` count studies that reach
+    Shares of failed and stopped trials and seconds per trial are of the finished trials of those studies that count
+    them. ``median improvement`` is in percent; ``improved`` and ``covered`` count studies that reach
     `IMPROVEMENT_PERCENT` and `PICP_RANGE`. By dataset, ``data`` is its fingerprint, ``until`` the last day of the
-    validation split, and the ``best`` model that with the lowest MAE among those whose PICP lies in that range, or
-    among all where none does.
+    validation split, and ``best`` the model with the lowest MAE of those with a PICP in that range, or of all if none
+    has one.
     """
     rows = []
     for _, group in studies.table.groupby(SUMMARIES[by], sort=True):
         first = group.iloc[0]
         known = group.dropna(subset=["trials", "failed", "stopped"])
-        finished = float(known[["trials", "failed", "stopped"]].to_numpy().sum())
         timed = known.dropna(subset=["hours"])
-        counted = float(timed[["trials", "failed", "stopped"]].to_numpy().sum())
+        finished, counted = (float(part[["trials", "failed", "stopped"]].to_numpy().sum()) for part in (known, timed))
         row = {
             by: first[by],
             "source": first["source"],
@@ -171,8 +164,8 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
 def improvement_report(studies: Studies) -> list[str]:
     """Whether the studies reach the success criteria, one line per dataset, data and splits.
 
-    Of each model the newest complete study counts, but none of the test preset and none of an old schema, which does
-    not know its defaults. Studies of different data or splits are never counted together.
+    Of each model the newest complete study counts, but not of the test preset and not of an old schema, which lacks
+    the defaults. Studies of different data or splits are never counted together.
     """
     table = studies.table
     counted = table[(table["status"] == "complete") & (table["preset"] != "test") & (table["schema"] > 1)]
@@ -197,10 +190,6 @@ def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
             else:
                 studies.table.to_parquet(temporary, index=False)
     return files
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _percent(part: float, whole: float) -> float:

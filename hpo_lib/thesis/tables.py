@@ -1,8 +1,7 @@
-"""The thesis tables: each as a tidy frame of plain numbers (CSV) and as rows of text (LaTeX)."""
+"""The thesis tables, each as plain numbers (CSV) and as rows of text (LaTeX)."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,25 +10,13 @@ from hpo_lib.families.search_space import in_words
 from hpo_lib.scoring.calibration import ROLLING_DAYS
 from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.thesis.latex import Section
+from hpo_lib.thesis.latex import Section, Table
 from hpo_lib.views.look import MISSING, in_order, model_name, number, unit_text, with_interval
 
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
 CALIBRATIONS = ("none", "split", "rolling")
 COUNTS = {"complete": "n_completed", "stopped": "n_pruned", "failed": "n_failed"}
 RANGE = "{:%Y-%m-%d} to {:%Y-%m-%d}"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: ``frame`` with full precision, and what LaTeX prints of it."""
-
-    frame: pd.DataFrame
-    header: tuple[str, ...]
-    sections: Sequence[Section]
-    caption: str
-    align: str
-    groups: tuple[tuple[str, int], ...] = ()
 
 
 def scores_of_test_split(evidence: Evidence) -> Table:

@@ -1,4 +1,4 @@
-"""What `notebooks/explore.ipynb` shows: click a point of the Pareto front and see the forecasts of that trial."""
+"""The widgets of `notebooks/explore.ipynb`: click a point of the Pareto front and see the forecasts of that trial."""
 
 import html
 from collections.abc import Sequence
@@ -49,12 +49,12 @@ class Explorer:
         self.show_study(0)
 
     def widget(self) -> widgets.VBox:
-        """All of it, for a cell to end with."""
+        """All widgets as one, for the last line of a cell."""
         controls = widgets.VBox([self.trial_box, self.first, widgets.HBox([self.count, self.when])])
         return widgets.VBox([self.notes, self.study_box, widgets.HBox([controls, self.text]), self.canvas])
 
     def show_study(self, position: int) -> None:
-        """Show a study, and of it the chosen trial; one that cannot be read is named, and what was shown stays."""
+        """Show a study with its chosen trial; if it cannot be read, say so and keep what is shown."""
         study = self.studies[position]
         try:
             shown = study.viewable
@@ -65,14 +65,14 @@ class Explorer:
         labels = [(f"{t.number}: MAE {t.mae:.4g}, PICP {t.scores['picp']:.1f} %", t.number) for t in shown]
         self.trial_box.options = labels
         self.trial_box.value = study.chosen.number
-        self._show()  # which nothing else does where the number is that of the study before
+        self._show()  # no change is observed if the trial has the same number as in the study before
 
     def show_trial(self, number: int) -> None:
-        """Show a trial of the present study, at the days that are chosen."""
+        """Show a trial of the study, with the chosen days."""
         self.trial_box.value = number
 
     def show_day(self, position: int) -> None:
-        """Move the shown days so that they begin with a forecast, by its position, or as near as there are days."""
+        """Begin with the forecast at this position, or as near to it as the number of days allows."""
         self.first.value = min(position, self.first.max)
 
     def _show(self) -> None:
@@ -81,7 +81,7 @@ class Explorer:
             return
         last = max(len(study.predictions(number).origins) - self.count.value, 0)
         if self.first.value > last:
-            self.first.value = last  # comes back here
+            self.first.value = last  # which calls this method again
         self.first.max = last
         self.panels = draw(self.figure, study, number, self.first.value, self.count.value)
         self.canvas.draw_idle()

@@ -1,4 +1,4 @@
-"""What the explorer shows of stored studies, as plain data: needs neither the series nor a model."""
+"""Plain data behind the explorer, from stored studies alone: needs neither the series nor a model."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +15,7 @@ from hpo_lib.scoring.uncertainty import daily_losses
 
 
 def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
-    """The studies with stored forecasts below a folder; without a folder, the project's own or else the examples.
-
-    Returns:
-        The studies, and sentences on where they are from and on what cannot be shown.
+    """The studies with stored forecasts below a folder, and sentences on the other ones; see `find` for the folder.
 
     Raises:
         InputError: there is nothing to show.
@@ -48,7 +45,7 @@ def viewable_studies(folder: Path) -> tuple[list[StoredStudy], list[str]]:
 
 
 def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
-    """What is worth knowing about a trial, as texts: its role, scores and hyperparameters."""
+    """A trial's role, scores and hyperparameters, as texts."""
     trial, forecasts = study.trial(number), study.predictions(number)
     roles = [
         "chosen" if trial == study.chosen else "",
@@ -67,7 +64,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
 
 
 def trial_counts(study: StoredStudy) -> str:
-    """How many trials ended how, in one line."""
+    """The number of trials in each state, in one line."""
     counts = Counter(trial.state for trial in study.trials).most_common()
     told = "" if study.has_storage else "; the storage is not among the files, so these are the trials in the JSON"
     return ", ".join(f"{count} {state}" for state, count in counts) + told

@@ -1,4 +1,4 @@
-"""The picture of `notebooks/explore.ipynb`: the front, one trial's days, and all its days and hours, in five panels."""
+"""The picture of `notebooks/explore.ipynb`: five panels with the front and the days and hours of one trial."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ SIZE = (9.4, 9.6)
 
 @dataclass(frozen=True)
 class Panels:
-    """Those parts of the picture that can be clicked, and the points in them in data coordinates."""
+    """The panels that can be clicked, and the points in them in data coordinates."""
 
     front: Axes
     front_points: dict[int, tuple[float, float]]
@@ -29,7 +29,7 @@ class Panels:
     """[N] places of the days along the horizontal axis."""
 
     def trial_at(self, x: float, y: float, reach: float = 20) -> int | None:
-        """The trial nearest to a place in pixels, or None where none is within reach."""
+        """The trial nearest to a place in pixels, or None if none is within reach."""
         numbers = list(self.front_points)
         places = self.front.transData.transform([self.front_points[number] for number in numbers])
         distances = np.hypot(*(places - (x, y)).T)
@@ -42,15 +42,7 @@ class Panels:
 
 
 def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int) -> Panels:
-    """Draw everything again.
-
-    Args:
-        figure: of `SIZE`; what is in it goes.
-        study: the study.
-        number: of its trial that is shown.
-        first: position of the first forecast that is shown.
-        count: how many forecasts are.
-    """
+    """Draw everything again: trial ``number`` of a study, and ``count`` of its forecasts from position ``first`` on."""
     figure.clear()
     # Fixed places, so that nothing jumps from one trial to the next.
     grid = figure.add_gridspec(
@@ -92,7 +84,7 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     for axes in (days, errors):
         date_axis(axes, 3, 9)
     if study.is_simulated:
-        for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # where no point can lie below it
+        for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # where no point can be below it
             axes.text(
                 0.99, height, "SIMULATED DATA", transform=axes.transAxes, ha="right", va=side, fontsize=8, color=ACCENT,
                 weight="bold",

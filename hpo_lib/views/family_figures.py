@@ -1,4 +1,4 @@
-"""Figures of what one family alone can show, drawn from the plain arrays of `hpo_lib.families.insight`."""
+"""Figures that one family alone has, drawn from the plain arrays of `hpo_lib.families.insight`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -137,15 +137,9 @@ def dominant_periods(found: "Periods", *, source: str) -> Figure:
 def folded_window(
     found: "Periods", history: np.ndarray, forecasts: QuantileForecasts, n: int, *, unit: str, source: str
 ) -> Figure:
-    """The window of one origin, a week of history and the median forecast, folded by the periods of a TimesNet.
+    """The window of one origin, folded by the periods of a TimesNet's first block.
 
-    Args:
-        found: the periods of which those of the first block are shown.
-        history: [L] target up to the origin, in its unit.
-        forecasts: forecasts that hold the origin.
-        n: the origin's position in ``forecasts``.
-        unit: of the target.
-        source: of the data.
+    The window is ``history`` [L], the target up to the origin, and the median of the ``n``-th of the ``forecasts``.
     """
     window = np.concatenate([history, forecasts.median[n]])
     shown = _distinct(found.hours[0])[:4]
@@ -192,7 +186,7 @@ def _largest(names: Sequence[str], weights: np.ndarray) -> tuple[list[str], np.n
 
 
 def _distinct(hours: np.ndarray) -> list[int]:
-    """Periods in their order, each once: neighbouring frequencies may round to one period."""
+    """Periods in their order, each once: neighbouring frequencies may round to the same period."""
     return list(dict.fromkeys(int(hour) for hour in hours))
 
 

@@ -1,6 +1,6 @@
-"""What a family's own notebook shows beside the study: the chosen configuration, trained once more and looked into.
+"""What only a family's own notebook shows: a look into the chosen configuration, which is trained again for it.
 
-A study keeps forecasts, not weights, so the training is repeated with the same seed and budget; each function prints
+A study keeps forecasts, not weights, so the training is repeated with the same seed and budget. Each function prints
 how far its forecasts are from the stored ones.
 """
 
@@ -20,9 +20,9 @@ def stacks(study: StoredStudy, settings: Settings, data: Dataset) -> tuple[Figur
     from hpo_lib.families import insight
 
     found = insight.stack_forecasts(_chosen_again(study, settings, data), data.frame, data.validation_origins)
-    look = {"unit": data.spec.unit, "source": data.source}
+    names = {"unit": data.spec.unit, "source": data.source}
     shown = study_figures.spread_origins(len(data.validation_origins), 4)[:3]
-    return family_figures.stack_decomposition(found, shown, **look), family_figures.stack_sizes(found, **look)
+    return family_figures.stack_decomposition(found, shown, **names), family_figures.stack_sizes(found, **names)
 
 
 def fusion(study: StoredStudy, settings: Settings, data: Dataset) -> tuple[Figure, Figure]:

@@ -15,18 +15,18 @@ from hpo_lib.views.look import model_name, number, with_interval
 
 @dataclass(frozen=True)
 class Card:
-    """What a card says.
+    """The content of a card.
 
     Attributes:
         model: family.
         title: of the dataset.
-        warning: what must not be overlooked, or an empty text.
+        warning: see `warning_text`.
         params: hyperparameters.
-        origin: where they come from and how it was trained: lines of name and text.
+        origin: where they come from and how the model was trained, by name.
         data: provenance of the data.
-        forecasts: what is scored, by name, for example ``validation, chosen``; the first is that of the model itself.
+        forecasts: forecasts to score, by name, for example ``validation, chosen``; first those of the model itself.
         notes: sentences below the scores.
-        files: the records behind the card, as a reader finds them.
+        files: names of the records behind the card.
         code: provenance of the code.
     """
 
@@ -50,7 +50,7 @@ def render(found: Card) -> str:
         f"# Model card: {model_name(found.model)} on {found.title}",
         f"**{found.warning}.** No number below says anything about how good this can be." if found.warning else "",
         "## Configuration",
-        _lines({**{key: str(value) for key, value in found.origin.items()}}),
+        _lines(found.origin),
         _table(("hyperparameter", "value"), [(key, f"{value:.6g}") for key, value in sorted(found.params.items())]),
         "## Data",
         _lines(
@@ -89,11 +89,11 @@ def render(found: Card) -> str:
             [
                 "Made for one network: levels and habits of another are not learnt.",
                 "Origins are at the hour of the daily forecasts; other hours were trained on, but are not scored here.",
-                "The raw interval drifts with the season; without calibration its 80 % are not to be relied on.",
-                "Of the weather only what was measured up to the origin is used, no weather forecast.",
-                "Changes of the network, of tariffs or of habits after the training are unknown to it; retrain "
+                "The raw interval drifts with the season; do not rely on its 80 % without calibration.",
+                "Of the weather it uses measurements up to the origin, no forecast.",
+                "It does not know changes of the network, of tariffs or of habits after its training; retrain "
                 "(`docs/retraining.md`).",
-                *(["Trained with the test budget, to show that everything works, not to be good."]
+                *(["Trained with the test budget, which only shows that everything works."]
                   if "TEST BUDGET" in found.warning else []),
             ]
         ),

@@ -1,4 +1,4 @@
-"""Figures drawn from results and data, never from models: nothing here imports torch, darts or optuna."""
+"""Figures of a study, drawn from its records and data alone: nothing here imports torch, darts or optuna."""
 
 from collections.abc import Mapping, Sequence
 
@@ -66,7 +66,7 @@ def pareto_front(
 def forecast_days(
     forecasts: QuantileForecasts, origins: Sequence[int], *, unit: str, source: str, title: str
 ) -> Figure:
-    """Forecasts of a few origins (positions in ``forecasts``) with their interval, beside what came true."""
+    """Forecasts of a few origins (positions in ``forecasts``) with their interval, beside the actual values."""
     figure, rows = plt.subplots(len(origins), 1, figsize=(8, 1.9 * len(origins)), layout="constrained", squeeze=False)
     hours = np.arange(1, forecasts.actual.shape[1] + 1)
     for axes, n in zip(rows[:, 0], origins, strict=True):

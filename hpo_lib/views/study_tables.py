@@ -1,4 +1,4 @@
-"""Tables and short texts that the study notebook shows."""
+"""Tables and short texts in the study notebooks."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ SAME = 1e-5
 
 
 def banner(dataset: Dataset) -> str:
-    """One line on where the data comes from; simulated data says so loudly."""
+    """One line on where the data comes from; simulated data gets a loud warning."""
     if dataset.source == "simulated":
         return (
             f"*** SIMULATED DATA *** {dataset.spec.csv} was not found, so this run uses the {dataset.path}. "
@@ -101,13 +101,13 @@ def provenance_table(study: StoredStudy) -> pd.DataFrame:
 
 
 def unshortened(table: pd.DataFrame) -> HTML:
-    """A table of texts as it stands: pandas cuts them after 50 letters, which leaves nothing of a path."""
+    """A table with whole texts: pandas cuts them after 50 letters, which makes paths useless."""
     with pd.option_context("display.max_colwidth", None):
         return HTML(table.to_html().replace("<td>", '<td style="text-align: left">'))
 
 
 def same_forecasts(again: QuantileForecasts, stored: QuantileForecasts, unit: str) -> str:
-    """One line on how far the forecasts of a configuration that was trained once more are from the stored ones."""
+    """One line on how far the forecasts of a repeated training are from the stored ones."""
     difference = float(np.abs(again.values - stored.values).max())
     size = float(np.abs(stored.values).mean())
     verdict = "the same network" if difference < SAME * size else "not the same network: another device or version"

@@ -6,13 +6,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.thesis import tables
 from hpo_lib.thesis.build import build
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.thesis.latex import Section, booktabs, escaped
+from hpo_lib.thesis.latex import Section, Table, booktabs, escaped
 from hpo_lib.views import look
 from hpo_lib.views.look import number
 
@@ -33,10 +34,9 @@ def test_when_text_holds_what_latex_reads_as_commands_then_it_is_escaped() -> No
 
 
 def test_when_a_table_is_written_then_rows_sections_and_groups_stand_in_their_places() -> None:
-    text = booktabs(
-        ("model", "a", "b"), [Section("heat", [("x", "1", "2")]), Section("", [("y", "3", "4")])],
-        caption="All 100 %", label="t", align="lrr", warning="Simulated data", groups=(("", 1), ("both", 2)),
-    )  # fmt: skip
+    sections = [Section("heat", [("x", "1", "2")]), Section("", [("y", "3", "4")])]
+    table = Table(pd.DataFrame(), ("model", "a", "b"), sections, "All 100 %", "lrr", (("", 1), ("both", 2)))
+    text = booktabs(table, "t", "Simulated data")
     lines = text.splitlines()
     assert r"\caption{\textbf{Simulated data.} All 100 \%}" in lines
     top = lines.index(r"\toprule")
@@ -48,7 +48,7 @@ def test_when_a_table_is_written_then_rows_sections_and_groups_stand_in_their_pl
 
 def test_when_a_row_is_too_short_then_it_is_an_error_and_no_crooked_table() -> None:
     with pytest.raises(ValueError, match="table t: 1 cells and 2 columns under 2 names"):
-        booktabs(("a", "b"), [Section("", [("x",)])], caption="", label="t", align="lr")
+        booktabs(Table(pd.DataFrame(), ("a", "b"), [Section("", [("x",)])], "", "lr"), "t")
 
 
 def test_when_results_are_tabled_then_raw_scores_stand_with_their_intervals(evidence: Evidence) -> None:
