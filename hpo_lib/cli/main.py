@@ -87,10 +87,8 @@ def _run(arguments: argparse.Namespace) -> int:
         record = run_notebook(settings)
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # nbclient's own task ends with the same interrupt
-        again = f"hpo run --model {settings.model} --dataset {settings.dataset} --job-id {settings.job_id}"
-        print(
-            f"hpo: interrupted; finished trials are kept, continue with `{again}` and the same options", file=sys.stderr
-        )
+        again = f"`hpo run --model {settings.model} --dataset {settings.dataset} --job-id {settings.job_id}`"
+        print(f"hpo: interrupted; finished trials are kept, {again} with the same options continues", file=sys.stderr)
         return 1
     print(f"record: {record}")
     return 0
