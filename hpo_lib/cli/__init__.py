@@ -1,1 +1,4 @@
-"""The ``hpo`` command: one file per group of commands; `main.main` is the entry point."""
+"""The ``hpo`` command, one file per group of commands.
+
+main: main
+"""
