@@ -42,6 +42,14 @@ def save(runs_dir: Path, model: str, job_id: str, mae: float, picp: float = 81.0
     return file
 
 
+def save_old(runs_dir: Path) -> Path:
+    """A study of the first schema, which lacks most keys."""
+    file = runs_dir / "best_params_NHITS_Q_heat.json"
+    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}, "best_trial": 4}
+    file.write_text(json.dumps(old), encoding="utf-8")
+    return file
+
+
 def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path) -> None:
     file = save(tmp_path, "NHITS_Q", "a", 0.18)
     (row,) = load_studies(tmp_path).table.to_dict("records")
@@ -61,8 +69,7 @@ def test_when_files_are_old_or_broken_then_the_old_ones_are_in_the_table_and_the
     tmp_path,
 ) -> None:
     save(tmp_path, "TFT_Q", "a", 0.18)
-    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}, "best_trial": 4}
-    (tmp_path / "best_params_NHITS_Q_heat.json").write_text(json.dumps(old), encoding="utf-8")
+    save_old(tmp_path)
     broken = tmp_path / "best_params_NHITS_Q_cut.json"
     broken.write_text('{"model": ', encoding="utf-8")
     studies = load_studies(tmp_path)
@@ -74,12 +81,8 @@ def test_when_files_are_old_or_broken_then_the_old_ones_are_in_the_table_and_the
     assert note.startswith(f"Passed over {broken}: not a complete JSON file")
 
 
-def test_when_there_is_nothing_then_the_sentence_says_so(tmp_path) -> None:
-    with pytest.raises(InputError, match="holds no readable best_params JSON; make one with `hpo run`"):
-        load_studies(tmp_path)
-
-
-def test_when_two_of_three_models_are_better_then_the_criteria_are_reached(tmp_path) -> None:
+def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_the_newest_studies(tmp_path) -> None:
+    save(tmp_path, "NHITS_Q", "older", 0.16, date="2026-01-01T00:00:00+00:00")
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", 0.19)
     save(tmp_path, "TIMESNET_Q", "a", 0.199)
@@ -107,13 +110,6 @@ def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(
     assert len(lines) == (2 if {"data", "dataset"} & set(second) else 1)
 
 
-def test_when_a_model_has_several_studies_then_the_newest_counts(tmp_path) -> None:
-    save(tmp_path, "NHITS_Q", "a", 0.16, date="2026-01-01T00:00:00+00:00")
-    save(tmp_path, "NHITS_Q", "b", 0.18, date="2026-02-01T00:00:00+00:00")
-    (line,) = improvement_report(load_studies(tmp_path))
-    assert "1 of 1 models: NHITS_Q +10.0 %" in line
-
-
 def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_and_counts_the_good_ones(
     tmp_path,
 ) -> None:
@@ -122,8 +118,7 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_an
     save(tmp_path, "NHITS_Q", "b", 0.16, picp=90.0, dataset="water_centrum")
     save(tmp_path, "NHITS_Q", "c", 0.198, dataset="water_tommerby")
     save(tmp_path, "NHITS_Q", "quick", 0.1, preset="test")
-    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}}
-    (tmp_path / "best_params_NHITS_Q_heat.json").write_text(json.dumps(old), encoding="utf-8")
+    save_old(tmp_path)
     table = summary(load_studies(tmp_path), "model").set_index("preset", append=True)
     assert [preset for _, preset in table.index] == ["laptop", "test", "unknown"]
     row = table.loc[("NHITS_Q", "laptop")]
@@ -136,27 +131,21 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_an
     assert table.loc[("NHITS_Q", "unknown"), ["trials", "failed %", "hours", "s per trial"]].isna().all()
 
 
-def test_when_a_dataset_is_summed_up_then_the_best_model_covers_and_other_data_stands_apart(tmp_path) -> None:
-    save(tmp_path, "NHITS_Q", "a", 0.18)
+def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_other_data_is_apart(tmp_path) -> None:
+    save(tmp_path, "NHITS_Q", "a", 0.18, picp=70.0)
     save(tmp_path, "TFT_Q", "a", 0.17, picp=86.0)
     save(tmp_path, "TIMESNET_Q", "a", 0.16, data={"sha256": "b" * 64})
+    assert summary(load_studies(tmp_path), "dataset")["best"].tolist() == ["TFT_Q", "TIMESNET_Q"]
+    save(tmp_path, "NHITS_Q", "a", 0.18)
     first, other = summary(load_studies(tmp_path), "dataset").to_dict("records")
     assert (first["data"], first["until"], first["studies"]) == ("a" * 12, "2018-12-31", 2)
     assert (first["best"], first["its mae"], first["its picp"]) == ("NHITS_Q", 0.18, 81.0)
     assert (other["best"], other["studies"]) == ("TIMESNET_Q", 1)
 
 
-def test_when_no_model_covers_then_the_best_one_has_the_lowest_error(tmp_path) -> None:
-    save(tmp_path, "NHITS_Q", "a", 0.18, picp=70.0)
-    save(tmp_path, "TFT_Q", "a", 0.17, picp=60.0)
-    assert summary(load_studies(tmp_path), "dataset")["best"].tolist() == ["TFT_Q"]
-
-
 def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_lacks(tmp_path, capsys) -> None:
     file = save(tmp_path, "TFT_Q", "a", 0.18, data={"unit": "kWh/h"})
-    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}}
-    old_file = tmp_path / "best_params_NHITS_Q_heat.json"
-    old_file.write_text(json.dumps(old), encoding="utf-8")
+    old_file = save_old(tmp_path)
     begun = RunPaths(tmp_path, "TIMESNET_Q", "heat", "b")
     begun.folder.mkdir()
     begun.sqlite.touch()
@@ -173,9 +162,10 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     assert found.boundaries() == ["No chosen value is known to lie at an end of its search space."]
 
 
-def test_when_there_are_old_studies_alone_then_the_analysis_is_their_table(tmp_path) -> None:
-    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}}
-    (tmp_path / "best_params_NHITS_Q_heat.json").write_text(json.dumps(old), encoding="utf-8")
+def test_when_there_are_only_old_studies_or_none_then_the_analysis_is_their_table_or_an_error(tmp_path) -> None:
+    with pytest.raises(InputError, match="holds no readable best_params JSON; make one with `hpo run`"):
+        load_studies(tmp_path)
+    save_old(tmp_path)
     found = analyse(str(tmp_path))
     assert len(found.studies.table) == 1
     assert all(found.picture(name) is None for name in ("pareto_fronts", "parameter_importance", "cost"))
@@ -204,7 +194,7 @@ def test_when_studies_are_consolidated_then_parquet_and_csv_hold_the_same_table(
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["studies.csv", "studies.parquet"]
 
 
-def test_when_the_commands_are_called_then_they_show_and_write_the_studies(tmp_path, capsys) -> None:
+def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_those_there(tmp_path, capsys) -> None:
     save(tmp_path, "NHITS_Q", "winter", 0.18)
     save(tmp_path, "TFT_Q", "summer", 0.19)
     assert main(["analyze", "--model", "NHITS_Q", "--runs-dir", str(tmp_path)]) == 0
@@ -219,9 +209,5 @@ def test_when_the_commands_are_called_then_they_show_and_write_the_studies(tmp_p
     assert "No chosen value is known to lie at an end of its search space." in shown
     assert main(["consolidate", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert "studies.parquet (2 studies)" in capsys.readouterr().out
-
-
-def test_when_no_study_fits_then_the_command_names_what_there_is(tmp_path, capsys) -> None:
-    save(tmp_path, "NHITS_Q", "a", 0.18)
     assert main(["analyze", "--model", "NHITS", "--runs-dir", str(tmp_path)]) == 2
     assert "model is 'NHITS', of which there is no study; did you mean NHITS_Q?" in capsys.readouterr().err

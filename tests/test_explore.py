@@ -32,6 +32,12 @@ def studies(stored_studies: Path) -> list[StoredStudy]:
 
 
 @pytest.fixture
+def copied(stored_studies: Path, tmp_path: Path) -> Path:
+    """The same in a folder that a test may change."""
+    return shutil.copytree(stored_studies, tmp_path / "copied")
+
+
+@pytest.fixture
 def explorer(studies: list[StoredStudy]) -> Explorer:
     return Explorer(studies)
 
@@ -47,18 +53,11 @@ def forecasts() -> QuantileForecasts:
 # What is read
 
 
-def test_when_a_folder_is_read_then_each_study_is_there_with_its_own_unit_and_source(
-    studies: list[StoredStudy],
-) -> None:
+def test_when_a_folder_is_read_then_each_study_has_its_own_unit_source_and_trials(studies: list[StoredStudy]) -> None:
     assert [(s.run.model, s.run.dataset, s.unit, s.source) for s in studies] == [
         ("NHITS_Q", "heat", "kWh/h", "simulated"), ("TFT_Q", "water_centrum", "m3/h", "csv"),
     ]  # fmt: skip
     assert [", simulated data" in s.label for s in studies] == [True, False]
-
-
-def test_when_the_storage_is_there_then_all_trials_are_known_and_else_those_of_the_json(
-    studies: list[StoredStudy],
-) -> None:
     with_storage, without = studies
     assert [(t.number, t.state) for t in with_storage.trials] == [
         (0, "complete"), (1, "failed"), (2, "complete"), (3, "complete"), (4, "complete"),
@@ -71,9 +70,7 @@ def test_when_the_storage_is_there_then_all_trials_are_known_and_else_those_of_t
         assert [t.number for t in study.viewable] == [2, 3, 4, 0]
 
 
-def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forecasts(
-    studies: list[StoredStudy],
-) -> None:
+def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forecasts(studies) -> None:
     facts = trial_facts(studies[0], 4)
     stored = studies[0].predictions(4)
     assert facts["role"] == "chosen, on the front, choice of calibrated"
@@ -83,21 +80,14 @@ def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forec
     assert trial_facts(studies[0], 0)["role"] == "untuned defaults, beaten by others in both objectives"
 
 
-def test_when_a_study_cannot_be_shown_then_a_sentence_says_why_and_the_others_are_shown(
-    stored_studies: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
-    (tmp_path / JSON).write_text("{", encoding="utf-8")
-    found, (note,) = find_studies(str(tmp_path))
-    assert [s.run.model for s in found] == ["TFT_Q"]
-    assert "not a complete JSON file" in note
-
-
-def test_when_the_forecasts_of_a_trial_are_gone_then_it_is_not_offered(stored_studies: Path, tmp_path: Path) -> None:
-    shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
-    found, _ = viewable_studies(tmp_path)
+def test_when_a_study_or_a_trial_cannot_be_shown_then_a_sentence_says_why_and_the_others_are_shown(copied) -> None:
+    found, _ = viewable_studies(copied)
     found[0].run.trial_predictions(2).unlink()
     assert [t.number for t in found[0].viewable] == [3, 4, 0]
+    (copied / JSON).write_text("{", encoding="utf-8")
+    found, (note,) = find_studies(str(copied))
+    assert [s.run.model for s in found] == ["TFT_Q"]
+    assert "not a complete JSON file" in note
 
 
 def test_when_there_is_nothing_to_show_then_the_folder_is_named(tmp_path: Path) -> None:
@@ -155,9 +145,7 @@ def click(explorer: Explorer, x: float, y: float) -> None:
     MouseEvent("button_press_event", explorer.canvas, x, y, button=1)._process()
 
 
-def test_when_the_explorer_opens_then_the_chosen_trial_of_the_first_study_is_shown(
-    explorer: Explorer, studies: list[StoredStudy]
-) -> None:
+def test_when_the_explorer_opens_then_the_chosen_trial_of_the_first_study_is_shown(explorer, studies) -> None:
     assert explorer.trial_box.value == 4
     assert explorer.figure.axes[0].lines[0].get_xdata().tolist() == [t.mae for t in studies[0].front]
     assert "trial 4" in explorer.text.value
@@ -167,9 +155,7 @@ def test_when_the_explorer_opens_then_the_chosen_trial_of_the_first_study_is_sho
 
 
 @pytest.mark.parametrize("number", [0, 2, 3])
-def test_when_a_trial_is_clicked_then_every_view_changes_to_it(
-    number: int, explorer: Explorer, studies: list[StoredStudy]
-) -> None:
+def test_when_a_trial_is_clicked_then_every_view_changes_to_it(number, explorer, studies) -> None:
     trial = studies[0].trial(number)
     x, y = explorer.panels.front.transData.transform((trial.mae, trial.picp_penalty))
     click(explorer, x + 5, y - 5)
@@ -184,13 +170,12 @@ def test_when_a_trial_is_clicked_then_every_view_changes_to_it(
     assert daily.tolist() == explorer_data.daily_errors(stored)["mae"].tolist()
 
 
-def test_when_the_empty_part_of_the_front_is_clicked_then_nothing_changes(explorer: Explorer) -> None:
+def test_when_a_day_is_clicked_then_the_forecasts_begin_there_and_the_empty_front_changes_nothing(
+    explorer: Explorer, studies: list[StoredStudy]
+) -> None:
     box = explorer.panels.front.bbox
     click(explorer, box.x1 - 40, box.y1 - 40)
     assert explorer.trial_box.value == 4
-
-
-def test_when_a_day_is_clicked_then_the_forecasts_begin_there(explorer: Explorer, studies: list[StoredStudy]) -> None:
     x, y = explorer.panels.errors.transData.transform((explorer.panels.error_points[20], 0))
     click(explorer, x + 2, y + 30)
     assert explorer.first.value == 20
@@ -206,7 +191,7 @@ def test_when_another_study_is_chosen_then_its_unit_and_no_simulated_mark_are_sh
     assert "TFT_Q on water_centrum, trial 4" in explorer.text.value
 
 
-def test_when_days_near_the_end_are_chosen_then_the_shown_days_lie_within_the_forecasts(explorer: Explorer) -> None:
+def test_when_days_near_the_end_are_chosen_then_the_shown_days_are_within_the_forecasts(explorer: Explorer) -> None:
     explorer.show_day(39)
     assert len(drawn(explorer, DAYS, "median")) == 7 * 24
     explorer.count.value = 14
@@ -214,9 +199,8 @@ def test_when_days_near_the_end_are_chosen_then_the_shown_days_lie_within_the_fo
     assert explorer.first.value == 26
 
 
-def test_when_a_storage_is_damaged_then_the_explorer_says_so_and_goes_on(stored_studies: Path, tmp_path: Path) -> None:
-    shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
-    found, _ = viewable_studies(tmp_path)
+def test_when_a_storage_is_damaged_then_the_explorer_says_so_and_goes_on(copied: Path) -> None:
+    found, _ = viewable_studies(copied)
     found[0].run.sqlite.write_bytes(b"no database at all, but longer than a header of sqlite" * 30)
     explorer = Explorer(found[::-1])
     explorer.study_box.value = 1
@@ -225,11 +209,10 @@ def test_when_a_storage_is_damaged_then_the_explorer_says_so_and_goes_on(stored_
     assert "TFT_Q on water_centrum, trial 2" in explorer.text.value
 
 
-def test_when_names_hold_markup_then_it_is_shown_and_not_run(stored_studies: Path, tmp_path: Path) -> None:
-    shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
-    result = json.loads((tmp_path / JSON).read_text(encoding="utf-8"))
+def test_when_names_hold_markup_then_it_is_shown_and_not_run(copied: Path) -> None:
+    result = json.loads((copied / JSON).read_text(encoding="utf-8"))
     result["provenance"]["data"]["unit"] = "<script>"
-    (tmp_path / JSON).write_text(json.dumps(result), encoding="utf-8")
-    explorer = Explorer(viewable_studies(tmp_path)[0], ["<b>note"])
+    (copied / JSON).write_text(json.dumps(result), encoding="utf-8")
+    explorer = Explorer(viewable_studies(copied)[0], ["<b>note"])
     assert "<script>" not in explorer.text.value
     assert explorer.notes.value == "&lt;b&gt;note"

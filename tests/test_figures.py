@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -38,7 +37,6 @@ TRIALS = [
     trial(3, 0.2, 76),
     trial(4, 0.3, 82),
 ]
-FRONT = pareto_front(TRIALS)
 
 
 def forecasts() -> QuantileForecasts:
@@ -47,8 +45,8 @@ def forecasts() -> QuantileForecasts:
     return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
 
 
-def front_figure(source: str = "csv") -> Figure:
-    return study_figures.pareto_front(TRIALS, FRONT, 3, model="TFT_Q", unit="kWh/h", source=source)
+def front_figure(source: str = "csv", model: str = "TFT_Q") -> Figure:
+    return study_figures.pareto_front(TRIALS, pareto_front(TRIALS), 3, model=model, unit="kWh/h", source=source)
 
 
 def days_figure(source: str = "csv") -> Figure:
@@ -60,55 +58,35 @@ def step_figure(source: str = "csv") -> Figure:
     return study_figures.coverage_by_step(by_step, unit="kWh/h", source=source)
 
 
-@pytest.fixture
-def draw(tiny_dataset: Dataset) -> dict[str, Callable[[str], Figure]]:
-    return {
-        "data": lambda source: study_figures.data_overview(dataclasses.replace(tiny_dataset, source=source)),
-        "front": front_figure,
-        "days": days_figure,
-        "steps": step_figure,
-    }
-
-
-# Every figure
-
-
 @pytest.mark.parametrize("name", ["data", "front", "days", "steps"])
-def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(draw, name: str) -> None:
-    assert [text.get_text() for text in draw[name]("simulated").texts].count(MARK) == 1
-    assert MARK not in [text.get_text() for text in draw[name]("csv").texts]
+def test_when_a_figure_is_drawn_then_it_has_its_unit_marks_simulated_data_and_is_closed_but_can_be_saved(
+    name: str, tiny_dataset: Dataset
+) -> None:
+    def data_figure(source: str) -> Figure:
+        return study_figures.data_overview(dataclasses.replace(tiny_dataset, source=source))
 
-
-@pytest.mark.parametrize("name", ["data", "front", "days", "steps"])
-def test_when_a_figure_is_returned_then_it_is_closed_and_can_still_be_saved(draw, name: str) -> None:
-    figure = draw[name]("simulated")
+    draw = {"data": data_figure, "front": front_figure, "days": days_figure, "steps": step_figure}[name]
+    simulated, real = draw("simulated"), draw("csv")
+    assert [text.get_text() for text in simulated.texts].count(MARK) == 1
+    assert MARK not in [text.get_text() for text in real.texts]
+    labels = [axis.get_label_text() for axes in real.axes for axis in (axes.xaxis, axes.yaxis)]
+    assert any(label.endswith(tiny_dataset.spec.unit if name == "data" else "kWh/h") for label in labels)
     assert plt.get_fignums() == []
     file = io.BytesIO()
-    figure.savefig(file, format="pdf")
+    simulated.savefig(file, format="pdf")
     assert file.getvalue().startswith(b"%PDF")
-
-
-@pytest.mark.parametrize("name", ["data", "front", "days", "steps"])
-def test_when_a_figure_shows_the_target_then_its_unit_is_on_an_axis(draw, name: str, tiny_dataset: Dataset) -> None:
-    labels = [axis.get_label_text() for axes in draw[name]("csv").axes for axis in (axes.xaxis, axes.yaxis)]
-    unit = tiny_dataset.spec.unit if name == "data" else "kWh/h"
-    assert any(label.endswith(unit) for label in labels)
 
 
 # The Pareto front
 
 
-def test_when_the_front_is_drawn_then_its_line_joins_the_front_in_steps_by_ascending_mae() -> None:
+def test_when_the_front_is_drawn_then_its_line_complete_trials_defaults_and_choice_are_where_they_belong() -> None:
     (axes,) = front_figure().axes
     line = axes.lines[0]
     assert line.get_label() == "Pareto front"
     assert line.get_xydata().tolist() == [[0.1, 30], [0.2, 4], [0.3, 2]]
     assert line.get_drawstyle() == "steps-post"
     assert to_rgba(line.get_color()) == to_rgba(look.model_colour("TFT_Q"))
-
-
-def test_when_the_front_is_drawn_then_complete_trials_defaults_and_choice_are_where_they_belong() -> None:
-    (axes,) = front_figure().axes
     points = {drawn.get_label(): np.asarray(drawn.get_offsets()).tolist() for drawn in axes.collections}
     assert points == {
         "complete trials": [[0.5, 20], [0.1, 30], [0.2, 4], [0.3, 2]],
@@ -120,11 +98,10 @@ def test_when_the_front_is_drawn_then_complete_trials_defaults_and_choice_are_wh
     assert (band.get_y(), band.get_height()) == (0, 5)
 
 
-def test_when_families_are_drawn_then_no_two_share_a_colour() -> None:
+def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another() -> None:
     colours = {look.model_colour(model) for model in look.MODELS}
     assert len(colours) == len(look.MODELS)
-    figure = study_figures.pareto_front(TRIALS, FRONT, 3, model="NEW_Q", unit="m3/h", source="csv")
-    assert figure.axes[0].lines[0].get_color() not in colours
+    assert front_figure(model="NEW_Q").axes[0].lines[0].get_color() not in colours
 
 
 # Forecasts
@@ -140,14 +117,12 @@ def test_when_days_are_drawn_then_each_row_shows_its_own_origin() -> None:
         drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
         assert (drawn["median"] == np.column_stack([ahead, 100 * n + ahead + 1])).all()
         assert (drawn["actual"] == np.column_stack([ahead, 100 * n + ahead + 2])).all()
-        (band,) = axes.collections
-        corners = band.get_paths()[0].vertices
-        assert {tuple(point) for point in corners} == {
-            (hour, 100 * n + hour + offset) for hour in ahead for offset in (0, 3)
-        }
+        corners = axes.collections[0].get_paths()[0].vertices
+        band = {(hour, 100 * n + hour + offset) for hour in ahead for offset in (0, 3)}
+        assert {tuple(point) for point in corners} == band
 
 
-def test_when_scores_per_hour_ahead_are_drawn_then_coverage_lies_on_its_full_scale_beside_its_target() -> None:
+def test_when_scores_per_hour_ahead_are_drawn_then_coverage_is_on_its_full_scale_beside_its_target() -> None:
     left, right = step_figure().axes
     assert left.lines[0].get_xydata().tolist() == [[1, 0.1], [2, 0.2], [3, 0.4]]
     assert right.lines[0].get_xydata().tolist() == [[1, 90], [2, 80], [3, 70]]
@@ -170,36 +145,40 @@ def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apar
 
 def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(tiny_dataset: Dataset) -> None:
     left, right = study_figures.data_overview(tiny_dataset).axes
-    assert [line.get_label() for line in left.lines] == ["train (1680 h)", "validation (360 h)", "test (360 h)"]
+    labels = ["train (1680 h)", "validation (360 h)", "test (360 h)"]
+    assert [line.get_label() for line in left.lines] == labels
     assert [len(line.get_xdata()) for line in left.lines] == [70, 15, 15]
     daily = tiny_dataset.target.to_numpy().reshape(-1, 24).mean(axis=1)
     assert np.concatenate([line.get_ydata() for line in left.lines]) == pytest.approx(daily)
     assert [line.get_label() for line in right.lines] == ["workdays", "weekends"]
+    without_test = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.iloc[:2040])
+    assert [line.get_label() for line in study_figures.data_overview(without_test).axes[0].lines] == labels[:2]
 
 
 def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_dataset: Dataset) -> None:
     # Denmark is an hour or two ahead of UTC: what happens at 22:00 UTC belongs to the next day there.
     local = tiny_dataset.index.tz_convert("Europe/Copenhagen")
-    weekend = local.day_of_week >= 5
-    target = np.where(weekend, 100.0, 0.0) + local.hour
+    target = np.where(local.day_of_week >= 5, 100.0, 0.0) + local.hour
     dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target))
-    _, right = study_figures.data_overview(dataset).axes
-    workdays, weekends = right.lines
+    workdays, weekends = study_figures.data_overview(dataset).axes[1].lines
     assert list(workdays.get_xdata()) == list(workdays.get_ydata()) == list(range(24))
     assert [y - 100 for y in weekends.get_ydata()] == list(range(24))
 
 
-def test_when_there_is_no_test_split_then_it_is_not_drawn(tiny_dataset: Dataset) -> None:
-    dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.iloc[:2040])
-    left, _ = study_figures.data_overview(dataset).axes
-    assert [line.get_label() for line in left.lines] == ["train (1680 h)", "validation (360 h)"]
+def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_and_matplotlib_has_no_complaint(
+    tiny_dataset: Dataset, recwarn: pytest.WarningsRecorder
+) -> None:
+    index = pd.date_range("2015-06-16", periods=39_840, freq="h", tz="UTC", name="timestamp")
+    frame = tiny_dataset.frame.iloc[np.arange(len(index)) % len(tiny_dataset.frame)].set_axis(index)
+    study_figures.data_overview(dataclasses.replace(tiny_dataset, frame=frame)).canvas.draw()
+    assert [str(warning.message) for warning in recwarn if "Locator" in str(warning.message)] == []
 
 
 # Texts and tables of the study notebook
 
 
 @pytest.fixture
-def run(tiny_dataset: Dataset, tmp_path: Path) -> StoredStudy:
+def run(tmp_path: Path) -> StoredStudy:
     result = study_result(
         model="TFT_Q", dataset="tiny", job_id="4711", study_name="TFT_Q_tiny_4711", storage_path="sqlite:///study.db",
         status="complete", trials_asked=5, policy="calibrated", trials=TRIALS, optimization_date="2026-01-16",
@@ -231,43 +210,23 @@ def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counte
     assert table.loc["test", "greatest"] == tiny_dataset.target.iloc[2040:].max()
 
 
-def test_when_scores_are_shown_then_baseline_defaults_and_choice_stand_side_by_side(run: StoredStudy) -> None:
+def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults_unless_these_failed(run) -> None:
     table = study_tables.score_table(run)
     assert list(table.index) == ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 3)"]
     assert table["mae"].tolist() == [0.5, 0.5, 0.2]
     assert table["picp"].tolist() == [60, 60, 76]
-
-
-def test_when_the_defaults_failed_then_the_table_of_scores_does_without_them(run: StoredStudy) -> None:
     vars(run)["trials"] = [TrialRecord(0, "failed", {}, cause="x"), *TRIALS[1:]]
-    table = study_tables.score_table(run)
-    assert list(table.index) == ["naive 24h", "TFT_Q chosen (trial 3)"]
+    assert list(study_tables.score_table(run).index) == ["naive 24h", "TFT_Q chosen (trial 3)"]
 
 
-def test_when_the_front_is_listed_then_each_trial_says_which_policies_choose_it(run: StoredStudy) -> None:
+def test_when_a_study_is_tabled_then_its_front_with_policies_its_files_and_its_provenance_are_listed(run) -> None:
     table = study_tables.front_table(run)
     assert list(table.index) == [2, 3, 4]
     assert table["chosen by"].tolist() == ["lowest_mae", "calibrated, knee", ""]
     assert table["picp"].tolist() == [50, 76, 82]
     assert table["lr"].tolist() == [0.02, 0.03, 0.04]
-
-
-def test_when_files_are_listed_then_all_that_a_study_writes_is_there(run: StoredStudy) -> None:
     saved = study_tables.files_table(run)["saved"]
     assert saved["study storage"] == "sqlite:///study.db"
     assert saved["chosen parameters"] == str(run.run.best_params)
     assert len(set(saved)) == len(saved)
-
-
-def test_when_provenance_is_listed_then_nested_values_get_a_row_each(run: StoredStudy) -> None:
     assert study_tables.provenance_table(run)["value"].to_dict() == {"seed": "42", "data.source": "csv"}
-
-
-def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_and_matplotlib_has_no_complaint(
-    tiny_dataset: Dataset, recwarn: pytest.WarningsRecorder
-) -> None:
-    index = pd.date_range("2015-06-16", periods=39_840, freq="h", tz="UTC", name="timestamp")
-    frame = tiny_dataset.frame.iloc[np.arange(len(index)) % len(tiny_dataset.frame)].set_axis(index)
-    figure = study_figures.data_overview(dataclasses.replace(tiny_dataset, frame=frame))
-    figure.canvas.draw()
-    assert [str(warning.message) for warning in recwarn if "Locator" in str(warning.message)] == []

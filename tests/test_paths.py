@@ -24,7 +24,7 @@ RUN = RunPaths(Path("runs"), "TFT_Q", "heat", "4711")
         ("param_importance", "param_importance_4711.html"),
     ],
 )
-def test_when_a_study_is_saved_then_its_files_have_the_names_that_readers_rely_on(file: str, name: str) -> None:
+def test_when_a_study_is_saved_then_its_files_have_the_documented_names(file: str, name: str) -> None:
     assert getattr(RUN, file) == Path("runs/TFT_Q_heat") / name
 
 
@@ -55,15 +55,13 @@ def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
 
 def test_when_one_folder_holds_several_studies_then_no_two_share_a_file() -> None:
     other = RunPaths(Path("runs"), "TFT_Q", "heat", "4712")
-    files = {
-        name for name in dir(RunPaths) if isinstance(getattr(RunPaths, name), property) and name not in ("folder",)
-    }
+    files = {name for name in dir(RunPaths) if isinstance(getattr(RunPaths, name), property)} - {"folder"}
     assert len(files) >= 9
     assert [name for name in files if getattr(RUN, name) == getattr(other, name)] == []
     assert RUN.attempt_notebook(1) not in (RUN.notebook, RUN.attempt_notebook(2), other.attempt_notebook(1))
 
 
-def test_when_the_project_is_asked_for_its_folders_then_they_lie_in_it_and_the_template_is_there() -> None:
+def test_when_the_project_is_asked_for_its_folders_then_they_are_in_it_with_the_template() -> None:
     assert paths.HPO_NOTEBOOK.is_file()
     assert (paths.PROJECT_ROOT / "hpo_lib" / "paths.py").samefile(paths.__file__)
     for folder in (paths.DATASETS_DIR, paths.NOTEBOOKS_DIR, paths.DATA_DIR, paths.RUNS_DIR, paths.FIGURES_DIR):
@@ -71,32 +69,18 @@ def test_when_the_project_is_asked_for_its_folders_then_they_lie_in_it_and_the_t
 
 
 @pytest.mark.parametrize("name", ["4711", "4711_3", "local-20260116-103000", "a", "A.b_c-d", "x" * 100])
-def test_when_a_name_is_safe_in_files_and_shells_then_it_is_taken_as_it_is(name: str) -> None:
+def test_when_a_name_is_safe_in_files_and_shells_then_it_is_kept(name: str) -> None:
     assert checked_name("job_id", name) == name
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "",
-        "a/b",
-        "..",
-        ".hidden",
-        "-rf",
-        "_a",
-        "a b",
-        "a\n",
-        "a;b",
-        "$(id)",
-        "`id`",
-        "a*",
-        "a\\b",
-        "é",
-        "a:b",
+        "", "a/b", "..", ".hidden", "-rf", "_a", "a b", "a\n", "a;b", "$(id)", "`id`", "a*", "a\\b", "é", "a:b",
         "x" * 101,
     ],
-)
-def test_when_a_name_is_not_safe_then_the_sentence_says_what_would_be(name: str) -> None:
+)  # fmt: skip
+def test_when_a_name_is_not_safe_then_the_error_says_what_is(name: str) -> None:
     with pytest.raises(InputError) as caught:
         checked_name("job_id", name)
     assert str(caught.value) == (

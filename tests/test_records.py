@@ -55,9 +55,7 @@ def test_when_the_file_is_no_notebook_then_the_error_names_it(content: str, tmp_
         read_record(tmp_path / "none.ipynb")
 
 
-def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_the_first_to_the_last(
-    tmp_path: Path,
-) -> None:
+def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_the_first_to_the_last(tmp_path) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     assert attempts(run) == []
     run.folder.mkdir()

@@ -7,7 +7,9 @@ import shutil
 import warnings
 from pathlib import Path
 
+import nbformat
 import pandas as pd
+import papermill
 import pytest
 
 from hpo_lib import paths
@@ -18,12 +20,12 @@ from hpo_lib.records.files import write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import study_runs
 from hpo_lib.records.verify import verify
-from hpo_lib.thesis import build as built
 from hpo_lib.thesis import style
 from hpo_lib.thesis.benchmark_record import warning_for
 from hpo_lib.thesis.build import PICTURES, build
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, find_evidence, gather
+from hpo_lib.thesis.tables import TABLES
 from hpo_lib.views.look import warning_text
 
 MAX_EXAMPLES_MB = 15
@@ -32,59 +34,54 @@ MAX_EXAMPLES_MB = 15
 # Which records count
 
 
-def copied_runs(heat_folder: Path, out: Path) -> Path:
-    return Path(shutil.copytree(heat_folder / paths.RUNS_DIR.name, out / "runs"))
+@pytest.fixture
+def runs(heat_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the studies, which a test may change."""
+    return Path(shutil.copytree(heat_folder / paths.RUNS_DIR.name, tmp_path / "runs"))
 
 
-def another(runs: Path, job_id: str, **changes: object) -> Path:
+def another(runs: Path, job_id: str, **changes: object) -> None:
     """A second study of N-HiTS on heat, with some keys changed; ``sha256`` and ``preset`` are those of provenance."""
     result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_EXP-01.json")
-    for key, value in changes.items():
-        if key == "sha256":
-            result["provenance"]["data"]["sha256"] = value
-        elif key == "preset":
-            result["provenance"]["preset"] = value
-        else:
-            result[key] = value
+    provenance = result["provenance"]
+    provenance["data"]["sha256"] = changes.pop("sha256", provenance["data"]["sha256"])
+    provenance["preset"] = changes.pop("preset", provenance["preset"])
     file = runs / "NHITS_Q_heat" / f"best_params_NHITS_Q_heat_{job_id}.json"
-    write_json(file, {**result, "job_id": job_id})
-    return file
+    write_json(file, {**result, **changes, "job_id": job_id})
 
 
-def chosen(runs: Path) -> tuple[dict[str, str], str]:
+EXAMPLE_IDS = {"NHITS_Q": "EXP-01", "TFT_Q": "EXP-04", "TIMESNET_Q": "EXP-07"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ids", "note"),
+    [
+        (
+            {"optimization_date": "2090-01-01"}, {**EXAMPLE_IDS, "NHITS_Q": "other"},
+            "best_params_NHITS_Q_heat_EXP-01.json: best_params_NHITS_Q_heat_other.json is newer",
+        ),
+        (
+            {"optimization_date": "2091-01-01", "status": "running"}, EXAMPLE_IDS,
+            "best_params_NHITS_Q_heat_other.json: best_params_NHITS_Q_heat_EXP-01.json is newer, more complete",
+        ),
+        (
+            {"optimization_date": "2090-01-01", "sha256": "0" * 64}, {"NHITS_Q": "other"},
+            "its data or splits are not those of best_params_NHITS_Q_heat_other.json",
+        ),
+        ({"optimization_date": "2001-01-01", "preset": "laptop"}, {"NHITS_Q": "other"}, "or of a larger budget"),
+    ],
+    ids=["newer", "unfinished", "of other data", "the only one with a real budget"],
+)  # fmt: skip
+def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_budget_and_same_data_counts(
+    changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
+) -> None:
+    another(runs, "other", **changes)
     found = gather(runs, runs / "none", runs)
-    return {study.model: study.run.job_id for study in found.studies}, " ".join(found.notes)
+    assert {study.model: study.run.job_id for study in found.studies} == ids
+    assert note in " ".join(found.notes)
 
 
-def test_when_a_model_has_several_studies_then_the_newest_complete_one_counts(heat_folder, tmp_path) -> None:
-    runs = copied_runs(heat_folder, tmp_path)
-    another(runs, "newer", optimization_date="2090-01-01")
-    another(runs, "unfinished", optimization_date="2091-01-01", status="running")
-    ids, notes = chosen(runs)
-    assert ids == {"NHITS_Q": "newer", "TFT_Q": "EXP-04", "TIMESNET_Q": "EXP-07"}
-    assert "best_params_NHITS_Q_heat_EXP-01.json: best_params_NHITS_Q_heat_newer.json is newer" in notes
-
-
-def test_when_studies_are_of_different_data_then_only_those_of_the_newest_stand_side_by_side(
-    heat_folder, tmp_path
-) -> None:
-    runs = copied_runs(heat_folder, tmp_path)
-    another(runs, "other", optimization_date="2090-01-01", sha256="0" * 64)
-    ids, notes = chosen(runs)
-    assert ids == {"NHITS_Q": "other"}
-    assert "its data or splits are not those of best_params_NHITS_Q_heat_other.json" in notes
-
-
-def test_when_there_is_a_study_with_a_real_budget_then_those_of_the_test_preset_are_left_out(
-    heat_folder, tmp_path
-) -> None:
-    runs = copied_runs(heat_folder, tmp_path)
-    another(runs, "real", optimization_date="2001-01-01", preset="laptop")
-    assert chosen(runs)[0] == {"NHITS_Q": "real"}
-
-
-def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(heat_folder, tmp_path) -> None:
-    runs = copied_runs(heat_folder, tmp_path)
+def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs: Path) -> None:
     for file in runs.rglob("study_*"):
         file.unlink()
     found = gather(runs, runs / "none", runs)
@@ -134,7 +131,7 @@ def test_when_data_is_simulated_then_the_picture_says_so(simulated: bool, test: 
     assert figure.get_suptitle() == text
 
 
-def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts(heat: Evidence) -> None:
+def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(heat: Evidence) -> None:
     study = heat.study("NHITS_Q", "heat")
     assert study is not None
     text = card(heat, study)
@@ -149,14 +146,10 @@ def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecast
     assert "| test, rolling calibration | 275 |" in text
     for heading in ("Configuration", "Data", "Scores", "Calibration", "Intended use", "Limits", "Provenance"):
         assert f"\n## {heading}\n" in text
-
-
-def test_when_no_benchmark_has_the_chosen_parameters_then_the_card_claims_nothing_of_the_test_split(heat) -> None:
-    study = heat.study("NHITS_Q", "heat")
     other = type(study)(study.run, {**study.result, "best_params": {"lr": 1.0}}, study.file)
-    text = card(heat, other)
-    assert "| test" not in text
-    assert "nothing is known of the test split" in text
+    untested = card(heat, other)
+    assert "| test" not in untested
+    assert "nothing is known of the test split" in untested
 
 
 # Files
@@ -201,29 +194,44 @@ def test_when_everything_is_made_twice_then_every_byte_is_the_same(heat_folder: 
     first, _ = build(heat, ThesisPaths.below(tmp_path / "first"))
     again = gather(heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder)
     second, _ = build(again, ThesisPaths.below(tmp_path / "second"))
-    assert len(first) == len(second) == 2 * len(PICTURES) + 2 * len(built.TABLES) + 3
+    assert len(first) == len(second) == 2 * len(PICTURES) + 2 * len(TABLES) + 3
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
         side = ThesisPaths.sidecar(one)
         assert side.read_bytes() == ThesisPaths.sidecar(other).read_bytes(), side.name
 
 
-def committed() -> list[Path]:
-    """Every sidecar that is in the repository."""
-    return sorted(file for folder in ("figures", "thesis_tables", "model_cards") for file in _sidecars(folder))
+@pytest.mark.slow
+def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote(heat_folder: Path, tmp_path: Path) -> None:
+    executed = tmp_path / "executed.ipynb"
+    parameters = {
+        "runs_dir": str(heat_folder / paths.RUNS_DIR.name),
+        "benchmark_dir": str(heat_folder / paths.BENCHMARK_DIR.name),
+        "data_dir": str(heat_folder),
+        "out": str(tmp_path / "thesis"),
+    }
+    papermill.execute_notebook(
+        str(paths.NOTEBOOKS_DIR / "thesis_figures.ipynb"), str(executed), parameters=parameters, progress_bar=False,
+        cwd=str(paths.PROJECT_ROOT),
+    )  # fmt: skip
+    outputs = [out for cell in nbformat.read(executed, as_version=4).cells for out in cell.get("outputs", [])]
+    pictures = [out for out in outputs if "image/png" in out.get("data", {})]
+    assert len(pictures) == len(list((tmp_path / "thesis" / "figures").glob("*.png"))) == 12
+    assert sum("text/html" in out.get("data", {}) for out in outputs) == 6
+    texts = [out.get("data", {}).get("text/markdown", "") for out in outputs]
+    assert sum("# Model card" in text for text in texts) == 3
 
 
-def _sidecars(folder: str) -> list[Path]:
-    return sorted((paths.PROJECT_ROOT / folder).glob("*.json"))
+FOLDERS = ("figures", "thesis_tables", "model_cards")
+COMMITTED = sorted(file for folder in FOLDERS for file in (paths.PROJECT_ROOT / folder).glob("*.json"))
 
 
 def test_when_figures_are_in_the_repository_then_none_is_missing() -> None:
-    names = {file.stem for file in committed()}
-    assert names >= {*PICTURES, *built.TABLES}
-    assert len(_sidecars("model_cards")) == 9
+    assert {file.stem for file in COMMITTED} >= {*PICTURES, *TABLES}
+    assert sum(file.parent.name == "model_cards" for file in COMMITTED) == 9
 
 
-@pytest.mark.parametrize("sidecar", committed(), ids=lambda file: file.stem)
+@pytest.mark.parametrize("sidecar", COMMITTED, ids=lambda file: file.stem)
 def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_examples_that_are_there(sidecar: Path) -> None:
     content = json.loads(sidecar.read_text(encoding="utf-8"))
     assert content["marked"] == "SIMULATED DATA, TEST BUDGET"

@@ -29,17 +29,16 @@ def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_default
     assert frame[NAMES].drop_duplicates().to_numpy().tolist() == [["tiny", "A hundred days of water", "m3/h", "TFT_Q"]]
 
 
-def test_when_the_history_is_drawn_then_the_best_so_far_never_rises(evidence) -> None:
+def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(
+    evidence,
+) -> None:
     frame = study_data.history(evidence)
     assert frame["order"].tolist() == [1, 2, 3, 4]
     assert frame["mae"].tolist() == [4, 5, 2, 3]
     assert frame["best_mae"].tolist() == [4, 4, 2, 2]
-
-
-def test_when_trials_follow_each_other_then_the_hypervolume_is_the_share_of_the_box_below_the_worst(evidence) -> None:
-    # The box is 2..5 by 2..6, area 12. (4, 4) covers 1 x 2; (5, 2) lies on its edge; (2, 6) likewise; (3, 3) covers
-    # 2 x 3, in which (4, 4) lies.
-    assert study_data.history(evidence)["hypervolume"].tolist() == pytest.approx([2 / 12, 2 / 12, 2 / 12, 6 / 12])
+    # The box is 2..5 by 2..6, area 12. (4, 4) covers 1 x 2; (5, 2) and (2, 6) are on its edges; (3, 3) covers 2 x 3,
+    # which holds (4, 4).
+    assert frame["hypervolume"].tolist() == pytest.approx([2 / 12, 2 / 12, 2 / 12, 6 / 12])
 
 
 def test_when_all_trials_are_alike_then_the_hypervolume_is_whole() -> None:
@@ -48,12 +47,9 @@ def test_when_all_trials_are_alike_then_the_hypervolume_is_whole() -> None:
     assert study_data.hypervolumes([]) == []
 
 
-def test_when_importance_is_drawn_then_both_objectives_stand_side_by_side(evidence) -> None:
+def test_when_importance_and_cost_are_drawn_then_both_objectives_and_all_finished_trials_count(evidence) -> None:
     frame = study_data.importance(evidence)
     assert frame[["parameter", "mae", "picp_penalty"]].to_numpy().tolist() == [["lr", 1.0, 0.25]]
-
-
-def test_when_cost_is_drawn_then_stopped_trials_count_and_running_ones_do_not(evidence) -> None:
     frame = study_data.cost(evidence)
     assert frame["seconds"].tolist() == [10, 20, 3, 30, 40]
     assert frame["state"].tolist() == ["complete", "complete", "stopped", "complete", "complete"]
@@ -63,15 +59,12 @@ def test_when_cost_is_drawn_then_stopped_trials_count_and_running_ones_do_not(ev
 # Benchmarks
 
 
-def test_when_a_family_is_shown_alone_then_validation_chose_it_not_the_test_split(benchmark: Benchmark) -> None:
-    chosen = benchmark_data.best_family(benchmark)
+def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_chooses_the_best_family(benchmark) -> None:
+    rows = {row.model: row.params for row in benchmark.row_per_model}
+    assert rows == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
+    chosen = benchmark_data.best_family(benchmark)  # on the test split N-HiTS is better
     assert chosen is not None
     assert (chosen.model, chosen.params) == ("TFT_Q", "best")
-
-
-def test_when_a_model_has_tuned_parameters_then_they_stand_for_it_and_blends_stay_out(benchmark: Benchmark) -> None:
-    shown = {row.model: row.params for row in benchmark.row_per_model}
-    assert shown == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
 
 
 def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(benchmark: Benchmark) -> None:
@@ -105,21 +98,19 @@ def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(eviden
     assert own["picp"].to_numpy() == pytest.approx(100.0)
 
 
-def test_when_errors_are_drawn_then_their_shares_sum_up_and_their_sign_is_actual_less_median(evidence) -> None:
+def test_when_errors_are_drawn_then_their_shares_sum_up_and_their_sign_is_actual_less_median(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shares = benchmark_data.error_shares(evidence)
     assert shares.groupby("model")["share"].sum().to_numpy() == pytest.approx(100.0)
     mean = evidence.benchmarks[0].row_per_model[0].test.actual.mean()
     own = shares[(shares["model"] == "TFT_Q") & (shares["share"] > 0)]
     assert own["bin"].tolist() == pytest.approx([100 * 0.5 / mean], abs=0.2)
-
-
-def test_when_drift_is_drawn_then_it_is_the_mean_error_of_the_days_before(evidence: Evidence, monkeypatch) -> None:
     monkeypatch.setattr(benchmark_data, "DRIFT_DAYS", 10)
-    frame = benchmark_data.drift(evidence)
-    own = frame[frame["model"] == "TFT_Q"]
-    assert len(own) == 15 - 9
-    assert own["error"].to_numpy() == pytest.approx(0.5)
-    assert own["day"].iloc[-1] == pd.Timestamp("2019-06-08")
+    drift = benchmark_data.drift(evidence).query("model == 'TFT_Q'")
+    assert len(drift) == 15 - 9
+    assert drift["error"].to_numpy() == pytest.approx(0.5)
+    assert drift["day"].iloc[-1] == pd.Timestamp("2019-06-08")
 
 
 def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_interval(evidence: Evidence) -> None:
@@ -149,9 +140,6 @@ def test_when_coverage_is_drawn_then_of_families_and_of_one_calibration(evidence
     frame = benchmark_data.coverage(evidence, "none")
     assert set(frame["model"]) == {"NHITS_Q", "TFT_Q"}
     assert frame["picp"].to_numpy() == pytest.approx(100.0)
-
-
-def test_when_there_is_no_benchmark_then_its_tables_are_empty_not_wrong(evidence: Evidence) -> None:
     alone = dataclasses.replace(evidence, benchmarks=())
     made = [benchmark_data.weeks, benchmark_data.reliability, benchmark_data.drift, benchmark_data.significance]
     assert all(make(alone).empty for make in made)

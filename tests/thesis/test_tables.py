@@ -33,7 +33,7 @@ def test_when_text_holds_what_latex_reads_as_commands_then_it_is_escaped() -> No
     assert escaped("50 % of m³/h, a_b & c | d") == r"50 \% of m\textsuperscript{3}/h, a\_b \& c \textbar{} d"
 
 
-def test_when_a_table_is_written_then_rows_sections_and_groups_stand_in_their_places() -> None:
+def test_when_a_table_is_written_then_rows_sections_and_groups_are_in_place_and_a_short_row_is_an_error() -> None:
     sections = [Section("heat", [("x", "1", "2")]), Section("", [("y", "3", "4")])]
     table = Table(pd.DataFrame(), ("model", "a", "b"), sections, "All 100 %", "lrr", (("", 1), ("both", 2)))
     text = booktabs(table, "t", "Simulated data")
@@ -44,14 +44,11 @@ def test_when_a_table_is_written_then_rows_sections_and_groups_stand_in_their_pl
         r"\multicolumn{1}{c}{} & \multicolumn{2}{c}{both} \\", r"\cmidrule(lr){2-3}", r"model & a & b \\", r"\midrule",
         r"\multicolumn{3}{@{}l}{\textit{heat}} \\", r"x & 1 & 2 \\", r"\addlinespace", r"y & 3 & 4 \\",
     ]  # fmt: skip
-
-
-def test_when_a_row_is_too_short_then_it_is_an_error_and_no_crooked_table() -> None:
     with pytest.raises(ValueError, match="table t: 1 cells and 2 columns under 2 names"):
         booktabs(Table(pd.DataFrame(), ("a", "b"), [Section("", [("x",)])], "", "lr"), "t")
 
 
-def test_when_results_are_tabled_then_raw_scores_stand_with_their_intervals(evidence: Evidence) -> None:
+def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence: Evidence) -> None:
     table = tables.scores_of_test_split(evidence)
     own = table.frame.set_index(["model", "params"]).loc[("NHITS_Q", "best")]
     assert own["mae"] == pytest.approx(0.25)
@@ -73,21 +70,18 @@ def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other
     assert frame.loc[("TFT_Q", "split"), "mean_width"] < 2.0  # what covers everything is narrowed
 
 
-def test_when_parameters_are_tabled_then_defaults_stand_beside_the_choice(evidence: Evidence) -> None:
+def test_when_parameters_are_tabled_then_defaults_are_beside_the_choice(evidence: Evidence) -> None:
     table = tables.hyperparameters(evidence)
     assert table.frame[["parameter", "default", "chosen", "trial"]].to_numpy().tolist() == [["lr", 0.01, 0.05, 4]]
     assert table.sections[0].rows == (("lr", "0.01", "0.05"), ("chosen trial", "0", "4"))
     assert tables.search_spaces(evidence).sections[0].rows == [("lr", "0.001 to 1, log", "0.01")]
 
 
-def test_when_datasets_are_tabled_then_days_are_whole_and_splits_do_not_overlap(evidence: Evidence) -> None:
+def test_when_datasets_and_runtime_are_tabled_then_days_are_whole_and_stopped_trials_count(evidence: Evidence) -> None:
     (row,) = tables.datasets(evidence).frame.to_dict("records")
     assert (row["train_days"], row["validation_days"], row["test_days"]) == (70, 15, 15)
     assert row["validation_from"] == "2019-05-10 00:00:00+00:00"
     assert row["hours_filled"] == 7
-
-
-def test_when_runtime_is_tabled_then_stopped_trials_count_in_the_median(evidence: Evidence) -> None:
     (row,) = tables.runtime(evidence).frame.to_dict("records")
     assert (row["complete"], row["stopped"], row["failed"]) == (4, 1, 0)
     assert row["median_seconds"] == 20.0
@@ -119,9 +113,7 @@ def test_when_a_real_latex_reads_the_tables_then_they_compile_and_fit_the_page(t
     assert re.findall(r"^(?:Overfull \\hbox|LaTeX Warning: Float too large).*", done.stdout, flags=re.MULTILINE) == []
 
 
-def test_when_there_are_studies_alone_then_their_tables_are_made_and_the_others_are_named(
-    evidence: Evidence, tmp_path: Path
-) -> None:
+def test_when_there_are_studies_alone_then_their_tables_are_made_and_the_others_are_named(evidence, tmp_path) -> None:
     alone = dataclasses.replace(evidence, benchmarks=(), studies=())
     written, notes = build(alone, ThesisPaths.below(tmp_path))
     assert written == []
