@@ -9,12 +9,10 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from darts.models import TFTModel
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
-from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingBatch
 from darts.utils.likelihood_models.torch import QuantileRegression
 
@@ -34,8 +32,7 @@ REPEATS = 5
 class StockTftQ(TftQ):
     """The family with darts' own model; not registered."""
 
-    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        return TFTModel(**{name: value for name, value in params.items() if name != "lr"}, **common)
+    darts_model = TFTModel
 
 
 def tft_step(

@@ -32,12 +32,6 @@ def test_when_levels_are_asked_for_then_lower_median_and_upper_are_the_right_col
     assert f.lower.tolist() == [[10, 20, 30], [110, 120, 130]]
     assert f.median.tolist() == [[11, 21, 31], [111, 121, 131]]
     assert f.upper.tolist() == [[12, 22, 32], [112, 122, 132]]
-    assert (f.level(0.9) == f.upper).all()
-
-
-def test_when_a_level_is_not_there_then_the_error_names_those_that_are() -> None:
-    with pytest.raises(KeyError, match=r"quantile level 0\.05 is not among \(0\.1, 0\.5, 0\.9\)"):
-        forecasts().level(0.05)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

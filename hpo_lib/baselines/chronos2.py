@@ -80,7 +80,7 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
             pl_trainer_kwargs={"logger": False, "enable_checkpointing": False},
         )
         model.fit_from_dataset(TrainingWindows(source, one_window))  # sets the columns; the weights do not change
-    forecaster = DartsForecaster(model.model, dataset, scaling, RECIPE, calendar_as_past=False)
+    forecaster = DartsForecaster(model.model, dataset, scaling, RECIPE, False)
     forecaster.best_step = 0
     forecaster.validation = forecaster.predict(dataset.frame, dataset.validation_origins)
     return forecaster

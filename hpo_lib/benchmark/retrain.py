@@ -31,14 +31,9 @@ from hpo_lib.views.model_card import Card, render
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a new version compares with the one in use, over the same validation origins.
+    """Mean pinball losses of a new version and of the one in use (``before``) over the same validation origins.
 
-    Attributes:
-        before: number of the version in use.
-        days: origins compared.
-        pinball: mean pinball loss of the new one.
-        pinball_before: mean pinball loss of the one in use.
-        p_value: of a Diebold-Mariano test of the daily pinball losses; None if the days are too few.
+    ``p_value`` is that of a Diebold-Mariano test of the daily losses; None if the days are too few.
     """
 
     before: int
@@ -59,23 +54,9 @@ class Verdict:
         )
 
 
-@dataclass(frozen=True)
-class Retrained:
-    """The result: the version, its files, and the comparison (None for the first version)."""
-
-    version: int
-    paths: ModelPaths
-    verdict: Verdict | None
-
-
 def retrain(
-    settings: Settings,
-    models_dir: Path,
-    *,
-    params: str = "",
-    replace: bool = False,
-    say: Callable[[str], None] = print,
-) -> Retrained:
+    settings: Settings, models_dir: Path, *, params: str = "", replace: bool = False, say: Callable[[str], None] = print
+) -> tuple[int, ModelPaths]:
     """Train with chosen parameters on the dataset as it is now, compare, store, and put in use.
 
     The version in use forecasts the new validation split, too, from the new data. If the splits moved on with the data,
@@ -88,6 +69,9 @@ def retrain(
             complete study.
         replace: put it in use even if it is worse than the version in use.
         say: is called with one line per step.
+
+    Returns:
+        The version, and the names of its files.
 
     Raises:
         InputError: no parameters are found or they do not fit; the version in use cannot be read.
@@ -128,7 +112,7 @@ def retrain(
         )
     if version != before:
         write_json(paths.current, {"version": version, "before": before})
-    return Retrained(version, paths, verdict)
+    return version, paths
 
 
 def _current(paths: ModelPaths) -> int | None:

@@ -68,11 +68,7 @@ def stored_twin(paths: BenchmarkPaths, model: str, seed: int, key: Mapping[str, 
 
 
 def drop_others(paths: BenchmarkPaths, model: str, params: str, key: Mapping[str, Any]) -> list[Path]:
-    """Remove the trainings of this row with another key, of any seed: a row is one configuration.
-
-    Returns:
-        The removed records.
-    """
+    """Remove the records of this row with another key, of any seed, and return them: a row is one configuration."""
     found = {file: _record(file) for file in paths.records(model, params)}
     stale = [file for file, record in found.items() if record is None or not same_key(record["key"], key)]
     for file in stale:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,9 @@ class BenchmarkRow:
     note: str = ""
 
 
+Rows = Sequence[BenchmarkRow]
+
+
 def load_rows(paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: bool = False) -> list[BenchmarkRow]:
     """The rows of a benchmark: baselines, families, then blends of all families with the same kind of parameters.
 
@@ -92,9 +96,7 @@ def _blended(name: str, params: str, members: Sequence[BenchmarkRow], fit_weight
     return BenchmarkRow(name, params, blend(validation, weights), test, note=shares)
 
 
-def benchmark_table(
-    rows: Sequence[BenchmarkRow], dataset: Dataset, calibrations: Sequence[Calibration]
-) -> pd.DataFrame:
+def benchmark_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
     """One row per model, parameters and calibration, over every daily origin of the test split.
 
     Scores are those of the mean of the seeds' quantiles, with 95 % bootstrap intervals of MAE, PICP and Winkler score
@@ -104,81 +106,61 @@ def benchmark_table(
     table = []
     for row in rows:
         validation = evaluation.evaluate(row.validation, dataset).scores
+        maes = [metrics.mae(seed) for seed in row.seeds]
         for calibration in calibrations:
             test = calibrate(row.test, row.validation, dataset.target, calibration)
-            seeds = [metrics.mae(seed) for seed in row.seeds]
             entry: dict[str, object] = {
-                "dataset": dataset.spec.name,
-                "source": dataset.source,
-                "model": row.model,
-                "params": row.params,
-                "calibration": calibration.mode,
-                "seeds": len(row.seeds) or np.nan,  # a blend has its members'
-                "days": len(test.origins),
-            }
+                "dataset": dataset.spec.name, "source": dataset.source, "model": row.model, "params": row.params,
+                "calibration": calibration.mode, "seeds": len(maes) or np.nan, "days": len(test.origins),
+            }  # fmt: skip
             intervals = bootstrap_intervals(test)
             for name, score in evaluation.evaluate(test, dataset).scores.items():
                 entry[name] = score
                 if name in INTERVALS:
-                    entry[f"{name}_low"], entry[f"{name}_high"] = intervals[name].low, intervals[name].high
-            entry["seed_mae"] = float(np.mean(seeds)) if seeds else float("nan")
-            entry["seed_mae_sd"] = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else float("nan")
+                    entry |= {f"{name}_low": intervals[name].low, f"{name}_high": intervals[name].high}
+            entry["seed_mae"] = float(np.mean(maes)) if maes else float("nan")
+            entry["seed_mae_sd"] = float(np.std(maes, ddof=1)) if len(maes) > 1 else float("nan")
             entry |= {f"val_{name}": validation[name] for name in ("mae", "picp", "pinball", "winkler")}
             table.append({**entry, "seconds": row.seconds, "note": row.note})
     return pd.DataFrame(table)
 
 
-def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
+def comparison_table(rows: Rows) -> pd.DataFrame:
     """Diebold-Mariano tests of every two rows, raw forecasts, over the test days.
 
     One row per pair and loss: relative difference of the losses in percent (below 0: the first is better), statistic
     and two-sided p-value, not corrected for the number of pairs. Empty where there are too few days for a test.
     """
-    pairs = [(a, b) for i, a in enumerate(rows) for b in rows[i + 1 :] if len(a.test.origins) >= MIN_COMPARED_DAYS]
+    pairs = [(a, b) for a, b in combinations(rows, 2) if len(a.test.origins) >= MIN_COMPARED_DAYS]
     table = []
-    for a, b in pairs:
-        for loss in COMPARED:
-            result = compare(a.test, b.test, loss)
-            table.append(
-                {
-                    "first": f"{a.model} {a.params}",
-                    "second": f"{b.model} {b.params}",
-                    "loss": loss,
-                    "difference_percent": 100 * result.difference / metrics.METRICS[loss](b.test),
-                    "statistic": result.statistic,
-                    "p_value": result.p_value,
-                    "days": result.n,
-                }
-            )
+    for (a, b), loss in product(pairs, COMPARED):
+        result = compare(a.test, b.test, loss)
+        percent = 100 * result.difference / metrics.METRICS[loss](b.test)
+        names = f"{a.model} {a.params}", f"{b.model} {b.params}", loss
+        table.append((*names, percent, result.statistic, result.p_value, result.n))
     columns = ["first", "second", "loss", "difference_percent", "statistic", "p_value", "days"]
     return pd.DataFrame(table, columns=columns)
 
 
-def coverage_table(rows: Sequence[BenchmarkRow], dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+def coverage_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
     """Conditional coverage of every row and calibration, see `conditional_coverage`."""
     terciles = demand_terciles(dataset.target.to_numpy()[dataset.positions.train])
     return _of_each(rows, dataset, calibrations, lambda f: conditional_coverage(f, terciles, dataset.spec.timezone))
 
 
-def reliability_table(
-    rows: Sequence[BenchmarkRow], dataset: Dataset, calibrations: Sequence[Calibration]
-) -> pd.DataFrame:
-    """How often actuals lie at or below each level, for every row and calibration."""
+def reliability_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+    """How often actuals are at or below each level, for every row and calibration."""
     return _of_each(rows, dataset, calibrations, reliability)
 
 
 def _of_each(
-    rows: Sequence[BenchmarkRow],
-    dataset: Dataset,
-    calibrations: Sequence[Calibration],
-    make: Callable[[QuantileForecasts], pd.DataFrame],
+    rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration], make: Callable[[QuantileForecasts], pd.DataFrame]
 ) -> pd.DataFrame:
     tables = []
-    for row in rows:
-        for calibration in calibrations:
-            table = make(calibrate(row.test, row.validation, dataset.target, calibration))
-            names = {"model": row.model, "params": row.params, "calibration": calibration.mode}
-            tables.append(table.assign(**names)[[*names, *table.columns]])
+    for row, calibration in product(rows, calibrations):
+        table = make(calibrate(row.test, row.validation, dataset.target, calibration))
+        names = {"model": row.model, "params": row.params, "calibration": calibration.mode}
+        tables.append(table.assign(**names)[[*names, *table.columns]])
     return pd.concat(tables, ignore_index=True)
 
 

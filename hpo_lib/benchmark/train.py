@@ -44,8 +44,7 @@ class Plan:
         dataset: the loaded dataset, with a test split.
         models: families; the baselines are always trained too.
         params: ``best``, ``default``, ``both`` side by side, or the path of a best_params JSON.
-        preset: name of the families' budget.
-        recipe: name of the families' recipe, how windows are made.
+        preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation chose.
         runs_dir: folder of the studies' records.
@@ -144,9 +143,7 @@ class _Task:
 def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
     """Do every training of the plan that is not stored yet, and store it.
 
-    Args:
-        plan: what to train.
-        say: is called with one line per training, and at once with each note.
+    ``say`` is called with one line per training, and at once with each note.
 
     Returns:
         Notes for the user: files of parameters that were passed over, what an old one lacks, trainings removed.

@@ -142,7 +142,9 @@ def _retrain(arguments: argparse.Namespace) -> int:
     from hpo_lib.benchmark.retrain import retrain
 
     models_dir = Path(arguments.out or paths.MODELS_DIR).expanduser()
-    found = retrain(options.settings(arguments), models_dir, params=arguments.params, replace=arguments.replace)
-    print(f"in use: {found.paths.version(found.version)}")
-    print(f"card: {found.paths.card(found.version)}")
+    version, files = retrain(
+        options.settings(arguments), models_dir, params=arguments.params, replace=arguments.replace
+    )
+    print(f"in use: {files.version(version)}")
+    print(f"card: {files.card(version)}")
     return 0

@@ -7,9 +7,8 @@ origin at each check, keeps the best weights by validation pinball loss, and pre
 import copy
 import gc
 import math
-from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -38,15 +37,21 @@ PREDICT_BATCH = 64
 only equal shapes make a window's forecast independent of the number of others."""
 
 
+def network_params(params: Params) -> dict[str, Any]:
+    """Hyperparameters without those of the optimiser."""
+    return {name: value for name, value in params.items() if name not in ("lr", "weight_decay")}
+
+
 class DartsFamily(Family):
     """A family whose model is a `darts` torch model."""
 
+    darts_model: ClassVar[type[TorchForecastingModel]]
     calendar_as_past: ClassVar[bool]
     """Whether the model has no future input of its own, see `WindowSource`."""
 
-    @abstractmethod
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        """The untrained darts model. ``common`` holds the arguments that every family passes on."""
+        """The untrained darts model. ``common`` holds the arguments that are the same for every family."""
+        return self.darts_model(**network_params(params), **common)
 
     def fit(
         self,
@@ -78,7 +83,7 @@ class DartsFamily(Family):
     def _forecaster(
         self, dataset: Dataset, scaling: Scaling, recipe: Recipe, module: PLForecastingModule
     ) -> "DartsForecaster":
-        return DartsForecaster(module, dataset, scaling, recipe, calendar_as_past=self.calendar_as_past)
+        return DartsForecaster(module, dataset, scaling, recipe, self.calendar_as_past)
 
     def _train(
         self,
@@ -139,23 +144,15 @@ class DartsFamily(Family):
         return model.model
 
 
+@dataclass(eq=False)
 class DartsForecaster(Forecaster):
     """A trained darts module with its scaling and the columns it was trained on."""
 
-    def __init__(
-        self,
-        module: PLForecastingModule,
-        dataset: Dataset,
-        scaling: Scaling,
-        recipe: Recipe,
-        *,
-        calendar_as_past: bool,
-    ) -> None:
-        self.module = module
-        self.dataset = dataset
-        self.scaling = scaling
-        self.recipe = recipe
-        self.calendar_as_past = calendar_as_past
+    module: PLForecastingModule
+    dataset: Dataset
+    scaling: Scaling
+    recipe: Recipe
+    calendar_as_past: bool
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves out the training data: `predict` gets its own."""

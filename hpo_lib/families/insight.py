@@ -141,12 +141,9 @@ def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) ->
     Raises:
         TypeError: the forecaster is of another family.
     """
-    from hpo_lib.families.timesnet_layers import StablePeriodBlock  # neuralforecast takes seconds to import
-
-    trained = _darts(forecaster, "", "TIMESNET_Q")
-    blocks = [layer for layer in trained.module.modules() if isinstance(layer, StablePeriodBlock)]
-    if not blocks:
-        raise _other_family(trained, "TIMESNET_Q")
+    trained = _darts(forecaster, "nf", "TIMESNET_Q")
+    module: Any = trained.module
+    blocks = list(module.nf.model)
     length = blocks[0].input_size + blocks[0].h
     amplitude = torch.stack([block.mean_amplitude[1:] for block in blocks]).cpu()
     cycles = amplitude.topk(blocks[0].k).indices + 1
@@ -188,11 +185,7 @@ def _watch(
 
 def _darts(forecaster: Forecaster, part: str, family: str) -> DartsForecaster:
     """The forecaster, if its network has the part that the caller reads."""
-    if not isinstance(forecaster, DartsForecaster) or (part and not hasattr(forecaster.module, part)):
-        raise _other_family(forecaster, family)
+    network = getattr(forecaster, "module", forecaster)
+    if not isinstance(forecaster, DartsForecaster) or not hasattr(network, part):
+        raise TypeError(f"the forecaster holds a {type(network).__name__}, expected a forecaster of {family}")
     return forecaster
-
-
-def _other_family(forecaster: Forecaster, family: str) -> TypeError:
-    network = type(getattr(forecaster, "module", forecaster)).__name__
-    return TypeError(f"the forecaster holds a {network}, expected a forecaster of {family}")

@@ -1,13 +1,12 @@
 """NHITS_Q: N-HiTS with quantile outputs (Challu et al., 2023), the model of `darts`."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from darts.models import NHiTSModel
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
-from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data.torch_datasets.utils import TorchTrainingSample
 
-from hpo_lib.families.contract import Budget, Params, register
+from hpo_lib.families.contract import Budget, register
 from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
@@ -38,6 +37,7 @@ class NhitsQ(DartsFamily):
     name = "NHITS_Q"
     version = 1
     title = "N-HiTS"
+    darts_model = HourlyRateNHiTS
     calendar_as_past = True
     search_space: ClassVar = {
         "num_stacks": IntRange(2, 5),
@@ -62,16 +62,6 @@ class NhitsQ(DartsFamily):
         "laptop": Budget(steps=150, batch_size=256, checks=10, max_work=1500),
         "a100": Budget(steps=400, batch_size=256, checks=20, precision="bf16-mixed"),  # quality: docs/performance.md
     }
-
-    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        return HourlyRateNHiTS(
-            num_stacks=params["num_stacks"],
-            num_blocks=params["num_blocks"],
-            num_layers=params["num_layers"],
-            layer_widths=params["layer_widths"],
-            dropout=params["dropout"],
-            **common,
-        )
 
 
 register(NhitsQ())

@@ -80,22 +80,14 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
 
 
 def boundary_advice(label: str, params: Mapping[str, float], space: Mapping[str, Dimension]) -> list[str]:
-    """A sentence for every hyperparameter that is at an end of its range, sorted by name.
-
-    Args:
-        label: model and dataset of the parameters, such as ``TFT_Q on heat``.
-        params: chosen values.
-        space: hyperparameter -> dimension.
-    """
-    sentences = []
-    for name in sorted(set(space) & set(params)):
-        end, kind = end_reached(params[name], space[name]), "choices" if isinstance(space[name], Choice) else "range"
-        if end:
-            sentences.append(
-                f"{label}: {name} {params[name]:.3g} is at the {end} end of its {kind} ({in_words(space[name])}); "
-                "widen it and search on"
-            )
-    return sentences
+    """A sentence for every hyperparameter that is at an end of its range; ``label`` is like ``TFT_Q on heat``."""
+    ends = {name: end_reached(params[name], space[name]) for name in sorted(set(space) & set(params))}
+    return [
+        f"{label}: {name} {params[name]:.3g} is at the {end} end of its "
+        f"{'choices' if isinstance(space[name], Choice) else 'range'} ({in_words(space[name])}); widen it and search on"
+        for name, end in ends.items()
+        if end
+    ]
 
 
 def _share(value: float, dimension: Dimension) -> float | None:

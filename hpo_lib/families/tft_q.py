@@ -1,10 +1,8 @@
 """TFT_Q: Temporal Fusion Transformer with quantile outputs (Lim et al., 2021), the model of `darts`."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
-
-from hpo_lib.families.contract import Budget, Params, register
+from hpo_lib.families.contract import Budget, register
 from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.families.tft_layers import RearrangedTFT
@@ -16,6 +14,7 @@ class TftQ(DartsFamily):
     name = "TFT_Q"
     version = 1
     title = "TFT"
+    darts_model = RearrangedTFT
     calendar_as_past = False
     search_space: ClassVar = {
         "hidden_size": Choice((32, 64, 128, 256)),
@@ -36,15 +35,6 @@ class TftQ(DartsFamily):
         "laptop": Budget(steps=300, batch_size=64, checks=6, max_work=125),
         "a100": Budget(steps=1000, batch_size=64, checks=20),
     }
-
-    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        return RearrangedTFT(
-            hidden_size=params["hidden_size"],
-            lstm_layers=params["lstm_layers"],
-            num_attention_heads=params["num_attention_heads"],
-            dropout=params["dropout"],
-            **common,
-        )
 
 
 register(TftQ())

@@ -6,7 +6,7 @@ from darts.models import NeuralForecastModel
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 
 from hpo_lib.families.contract import Budget, Params, register
-from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.darts_family import DartsFamily, network_params
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 
@@ -38,16 +38,7 @@ class TimesnetQ(DartsFamily):
     }
 
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        return NeuralForecastModel(
-            model=self.network,
-            model_kwargs={
-                "hidden_size": params["hidden_size"],
-                "conv_hidden_size": params["conv_hidden_size"],
-                "top_k": params["top_k"],
-                "dropout": params["dropout"],
-            },
-            **common,
-        )
+        return NeuralForecastModel(model=self.network, model_kwargs=network_params(params), **common)
 
 
 register(TimesnetQ())

@@ -4,7 +4,7 @@ The information set of a forecast is decided here, in one place, for every famil
 ``origin - L + 1 .. origin``, and only future-known columns are ever read beyond the origin.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -196,18 +196,8 @@ class TrainingWindows(TorchTrainingDataset):
 
     def __getitem__(self, index: int) -> TorchTrainingSample:
         batch = self.__getitems__([index])
-        arrays = {
-            name: None if tensor is None else tensor[0].numpy()
-            for name in (
-                "past_target",
-                "past_covariates",
-                "historic_future_covariates",
-                "future_covariates",
-                "future_target",
-            )
-            for tensor in [getattr(batch, name)]
-        }
-        return TorchTrainingSample(**arrays)
+        tensors = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return TorchTrainingSample(**{name: None if t is None else t[0].numpy() for name, t in tensors.items()})
 
     def __getitems__(self, indices: list[int]) -> TorchTrainingBatch:
         return self.source.gather(self.origins[torch.tensor(indices)], with_target=True)

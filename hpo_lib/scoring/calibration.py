@@ -101,11 +101,7 @@ def interval_errors(f: QuantileForecasts) -> np.ndarray:
 
 
 def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
-    """[N] mean of the last 24 hours up to each origin, at least 1 % of the mean absolute target up to it.
-
-    Args:
-        target: [T] hourly target without gaps; read up to each origin.
-        origins: [N] forecast origins, each with 24 hours of target.
+    """[N] mean of the last 24 hours up to each origin, at least 1 % of the mean absolute target [T] up to it.
 
     Raises:
         InputError: an origin has fewer than 24 hours of target up to it.

@@ -48,15 +48,9 @@ class QuantileForecasts:
         if (np.diff(self.values, axis=2) < 0).any():
             raise ValueError("quantiles cross: values must not decrease along the level axis")
 
-    def level(self, level: float) -> np.ndarray:
-        """[N, H] forecasts of one level; KeyError if the level is not among ``levels``."""
-        if level not in self.levels:
-            raise KeyError(f"quantile level {level} is not among {self.levels}")
-        return np.asarray(self.values[:, :, self.levels.index(level)])
-
     @property
     def median(self) -> np.ndarray:
-        return self.level(0.5)
+        return np.asarray(self.values[:, :, self.levels.index(0.5)])
 
     @property
     def lower(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Scores of quantile forecasts. Pure numpy; every score is in the target's unit unless its docstring says otherwise.
 
-A new metric is one function of a `QuantileForecasts` and one line in `METRICS`.
+A new metric is one function of a `QuantileForecasts` and one entry in `METRICS`.
 """
 
 from collections.abc import Callable
@@ -91,25 +91,15 @@ def pinball(f: QuantileForecasts) -> float:
 Metric = Callable[[QuantileForecasts], float]
 
 METRICS: dict[str, Metric] = {
-    "mae": mae,
-    "rmse": rmse,
-    "mape": mape,
-    "smape": smape,
-    "wape": wape,
-    "picp": picp,
-    "mean_width": mean_width,
-    "winkler": winkler,
-    "pinball": pinball,
-}
+    "mae": mae, "rmse": rmse, "mape": mape, "smape": smape, "wape": wape, "picp": picp, "mean_width": mean_width,
+    "winkler": winkler, "pinball": pinball,
+}  # fmt: skip
 
 
 def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_HOURS) -> float:
     """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training (Hyndman and Koehler, 2006).
 
-    Args:
-        f: forecasts [N, H, Q].
-        training_target: [T] target of the training split, which alone sets the scale.
-        season: hours of the season.
+    The target of the training split [T] alone sets the scale; ``season`` is in hours.
 
     Raises:
         ValueError: the training target is shorter than one season or repeats itself exactly.

@@ -58,9 +58,9 @@ def bootstrap_intervals(
 
     Args:
         f: forecasts [N, H, Q] with ascending origins.
-        seed: of the draws; equal seeds give equal intervals.
+        seed: equal seeds give equal intervals.
         block_days: origins per block; at most N are used.
-        repeats: draws.
+        repeats: number of draws.
         confidence: share of the draws within the interval.
     """
     n = len(f.origins)
