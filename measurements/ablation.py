@@ -13,12 +13,11 @@ from pathlib import Path
 
 import torch
 
-from hpo_lib.baselines import get_baseline
+from hpo_lib.baselines.contract import get_baseline
 from hpo_lib.benchmark.chosen_params import Lookup
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import STANDARD, Family, Params, Recipe
+from hpo_lib.families.contract import STANDARD, Family, Params, Recipe, get_family
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.forecasts import QuantileForecasts

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import Budget
+from hpo_lib.families.contract import Budget, get_family
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import reference

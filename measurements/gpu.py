@@ -21,8 +21,7 @@ import torch
 from hpo_lib import paths
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.contract import family_names, get_family
 from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.trial import TrialRecord

@@ -21,8 +21,7 @@ def fingerprints(dataset: str, data_dir: Path) -> dict[str, str]:
     """SHA-256 of the validation predictions of each family, trained with its ``test`` budget and seed 1."""
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.data.spec import load_spec
-    from hpo_lib.families import get_family
-    from hpo_lib.families.contract import family_names
+    from hpo_lib.families.contract import family_names, get_family
 
     loaded = load_dataset(load_spec(dataset), data_dir)
     found = {}

@@ -13,8 +13,7 @@ from torch import nn
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES, Params
+from hpo_lib.families.contract import RECIPES, Params, get_family
 from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.scaling import Scaling
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet

@@ -21,8 +21,7 @@ import numpy as np
 from hpo_lib import paths
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import Budget, Family, Forecaster
+from hpo_lib.families.contract import Budget, Family, Forecaster, get_family
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES, Budget
+from hpo_lib.families.contract import RECIPES, Budget, get_family
 from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance
 from hpo_lib.scoring import metrics

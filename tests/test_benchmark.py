@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines import get_baseline
+from hpo_lib.baselines.contract import get_baseline
 from hpo_lib.benchmark.store import Training, drop_others, is_stored, load_trainings, store_training
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, load_rows, make_tables, write_tables
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark

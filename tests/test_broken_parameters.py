@@ -7,7 +7,7 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.data.spec import known_datasets
 from hpo_lib.errors import InputError
-from hpo_lib.families import family_names
+from hpo_lib.families.contract import family_names
 from hpo_lib.settings import Settings
 
 ID = (

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES, Budget, Forecaster
+from hpo_lib.families.contract import RECIPES, Budget, Forecaster, get_family
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.views import family_figures
 

@@ -1,5 +1,5 @@
-"""Baselines: models without a study of their own that the tuned families must beat."""
+"""Baselines: models without a study of their own that the tuned families must beat.
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
-
-__all__ = ["baseline_names", "get_baseline"]
+contract: Baseline, baseline_names, get_baseline
+chronos2: NAME, VERSION, checked_folder, zero_shot
+"""

@@ -15,8 +15,7 @@ from hpo_lib.benchmark.training_key import family_key, same_key
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES, Family, Forecaster
+from hpo_lib.families.contract import RECIPES, Family, Forecaster, get_family
 from hpo_lib.paths import ModelPaths, atomic
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.records.provenance import code_provenance, data_provenance

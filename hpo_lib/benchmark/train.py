@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hpo_lib.baselines import baseline_names, chronos2, get_baseline
+from hpo_lib.baselines import chronos2
+from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.store import Training, check_same_data, drop_others, is_stored, store_training, stored_twin
 from hpo_lib.benchmark.training_key import code_versions, family_key
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families import family_names, get_family
-from hpo_lib.families.contract import RECIPES, Family, Forecaster, Params
+from hpo_lib.families.contract import RECIPES, Family, Forecaster, Params, family_names, get_family
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
 from hpo_lib.scoring import metrics

@@ -1,5 +1,12 @@
-"""Model families: one file each, named like the family, registering itself."""
+"""Model families and what they share: search spaces, windows, feature table, linear baseline, layers.
 
-from hpo_lib.families.contract import family_names, get_family
-
-__all__ = ["family_names", "get_family"]
+contract: RECIPES, STANDARD, Budget, Family, Forecaster, Params, Recipe, family_names, get_family, unknown_family
+search_space: Choice, Dimension, FloatRange, IntRange, boundary_advice, in_words
+feature_table: FeatureTable, level_floor, linear_features, make_feature_table
+linear_baseline: LinearBaseline, covers_seasons
+scaling: Scaling
+windows: TrainingWindows, WindowSource
+darts_family: DartsFamily, DartsForecaster
+insight: FusionWeights, Periods, StackForecasts, fusion_weights, periods, stack_forecasts
+quiet: quiet_libraries
+"""

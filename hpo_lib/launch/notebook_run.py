@@ -7,8 +7,7 @@ from hpo_lib import paths, stop_requests
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families import family_names
-from hpo_lib.families.contract import unknown_family
+from hpo_lib.families.contract import family_names, unknown_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
 from hpo_lib.settings import Settings

@@ -15,8 +15,7 @@ from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES
+from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, write_predictions
 from hpo_lib.records.optuna_trials import distribution

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES, Forecaster
+from hpo_lib.families.contract import RECIPES, Forecaster, get_family
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
 from hpo_lib.views import family_figures, study_figures, study_tables

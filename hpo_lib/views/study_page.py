@@ -4,7 +4,7 @@ from IPython.display import Markdown, display
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families import get_family
+from hpo_lib.families.contract import get_family
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
 from hpo_lib.views import study_figures, study_tables

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines import baseline_names, get_baseline
-from hpo_lib.baselines.contract import Baseline, origins_near_daily
+from hpo_lib.baselines.contract import Baseline, baseline_names, get_baseline, origins_near_daily
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
@@ -212,7 +211,7 @@ def test_when_a_baseline_is_mistyped_then_the_nearest_is_named() -> None:
 
 def test_when_baselines_are_listed_then_no_library_of_theirs_is_loaded(root) -> None:
     script = (
-        "import sys; from hpo_lib.baselines import baseline_names; baseline_names();"
+        "import sys; from hpo_lib.baselines.contract import baseline_names; baseline_names();"
         "print([name for name in ('lightgbm', 'sklearn', 'torch') if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True).stdout

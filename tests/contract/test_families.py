@@ -16,8 +16,7 @@ import pytest
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families import family_names, get_family
-from hpo_lib.families.contract import RECIPES, STANDARD, Budget, Family, Forecaster
+from hpo_lib.families.contract import RECIPES, STANDARD, Budget, Family, Forecaster, family_names, get_family
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
@@ -366,7 +365,7 @@ def test_when_a_family_has_weights_then_they_are_float32(trained) -> None:
 
 TRAIN_IN_A_NEW_PROCESS = """
 import hashlib, pickle, sys
-from hpo_lib.families import get_family
+from hpo_lib.families.contract import get_family
 from hpo_lib.families.contract import Budget
 
 name, params, dataset, steps, seed = pickle.load(open(sys.argv[1], "rb"))

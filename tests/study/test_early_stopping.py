@@ -251,7 +251,7 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
 def test_when_a_check_ends_a_training_then_its_own_exception_comes_through(
     tiny_dataset: Dataset,
 ) -> None:
-    from hpo_lib.families import get_family
+    from hpo_lib.families.contract import get_family
 
     family = get_family("NHITS_Q")
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families import family_names
+from hpo_lib.families.contract import family_names
 from hpo_lib.paths import EXAMPLE_RUNS, RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpo_lib.cli.main import main
-from hpo_lib.families import get_family
-from hpo_lib.families.contract import RECIPES
+from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records.files import load_predictions, write_json
 
