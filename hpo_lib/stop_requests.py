@@ -1,8 +1,7 @@
-"""Requests to stop a study: a signal asks, the study looks between batches and ends cleanly.
+"""Requests to stop a study: a signal asks, the study looks for it between batches and ends cleanly.
 
-papermill and the kernel are two processes, and signals reach them in different ways: a user or a job script signals
-papermill, a cluster that ends a job signals every process of it. `relaying` (in papermill's process) and `listening`
-(in the kernel) turn both into one request, which a file carries from the one to the other.
+A user or a job script signals papermill; a cluster that ends a job signals every process of it, the kernel too.
+`relaying` in papermill's process and `listening` in the kernel turn both into one request, which a file carries.
 """
 
 import os
@@ -16,7 +15,7 @@ from pathlib import Path
 from hpo_lib import paths
 
 STOP_FILE = "HPO_STOP_FILE"
-"""Environment variable by which a kernel knows the file that its papermill writes when it is asked to stop."""
+"""Environment variable with the file that papermill writes when it is asked to stop, for its kernel to read."""
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 """What a cluster sends before it ends a job. Ctrl-C (SIGINT) stays an interrupt of the notebook's cell."""
@@ -25,11 +24,11 @@ _asked: list[str] = []
 
 
 class StopRequested(Exception):
-    """Raised in the middle of a training that shall not go on. It is no failure of the trial."""
+    """Ends a training that was asked to stop; not a failure of its trial."""
 
 
 def requested() -> str:
-    """The name of the signal that asked this process or its papermill to stop, or an empty text."""
+    """The signal that asked this process or its papermill to stop, or an empty text."""
     if _asked:
         return _asked[0]
     file = os.environ.get(STOP_FILE)
@@ -45,7 +44,7 @@ def request(reason: str) -> None:
 
 
 def check() -> None:
-    """Raise StopRequested where a stop was asked for; cheap enough to be called after every batch."""
+    """Raise StopRequested if a stop was asked for; cheap enough to be called after every batch."""
     if reason := requested():
         raise StopRequested(reason)
 
@@ -73,7 +72,7 @@ def relaying() -> Iterator[None]:
 
 @contextmanager
 def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
-    """Call ``on_signal`` with the signal's name. Python allows handlers in the main thread only; elsewhere nothing."""
+    """Call ``on_signal`` with the name of each signal; in the main thread only, since Python allows it nowhere else."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -89,7 +88,7 @@ def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
 
 
 def _write(file: Path, name: str) -> None:
-    # The next signal may come in the middle of this, and its handler then runs first: each has a file of its own.
+    # The handler of a second signal may run in the middle of this, so each writes a file of its own.
     descriptor, temporary = tempfile.mkstemp(dir=file.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(name)

@@ -65,7 +65,7 @@ def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_
 
 
 @pytest.mark.parametrize(("length", "expected"), [(1, False), (2, True), (3, False), (4, True), (5, False), (8, False)])
-def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length: int, expected: bool) -> None:
+def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length, expected) -> None:
     assert stopped(HALVING, curve(*[9.0] * length), FOUR) is expected
 
 
@@ -125,7 +125,7 @@ def test_when_others_were_stopped_then_they_count_where_they_have_been() -> None
 
 
 @pytest.mark.parametrize("state", ["failed", "interrupted", "running", "waiting"])
-def test_when_others_did_not_run_to_an_end_of_their_own_then_they_are_not_compared_with(state: str) -> None:
+def test_when_others_did_not_run_to_an_end_of_their_own_then_they_are_not_compared_with(state) -> None:
     others = [trial(0, curve(*[99.0] * CHECKS)), *[trial(i, curve(1, 1), state) for i in (1, 2, 3)]]
     assert not stopped(HALVING, curve(9, 9), others)
 

@@ -10,7 +10,7 @@ from hpo_lib.records.storage import open_storage, read_study, storage_url
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
-def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_found_again(tmp_path, kind: str) -> None:
+def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_found_again(tmp_path, kind) -> None:
     import optuna
 
     run = RunPaths(tmp_path / "new", "TFT_Q", "heat", "4711")
@@ -21,14 +21,14 @@ def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_fou
     assert optuna.load_study(storage=open_storage(kind, run), study_name="s").best_value == 1.5
 
 
-def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path: Path) -> None:
+def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     assert storage_url("sqlite", run) == f"sqlite:///{tmp_path}/TFT_Q_heat/study_TFT_Q_heat_4711.db"
     assert storage_url("journal", run) == f"{tmp_path}/TFT_Q_heat/study_TFT_Q_heat_4711.journal"
     assert storage_url("postgresql://user@host/db", run) == "postgresql://user@host/db"
 
 
-def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path: Path) -> None:
+def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path) -> None:
     import optuna
 
     run = RunPaths(tmp_path / "runs", "TFT_Q", "heat", "4711")
@@ -37,7 +37,7 @@ def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folde
     assert not run.sqlite.exists()
 
 
-def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(tmp_path: Path) -> None:
+def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(tmp_path) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     assert storage_url("auto", run) == storage_url("sqlite", run)
     open_storage("auto", run)
@@ -52,9 +52,7 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
     assert not other.sqlite.exists()
 
 
-def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(
-    tmp_path: Path,
-) -> None:
+def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(tmp_path) -> None:
     import optuna
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
@@ -70,7 +68,7 @@ def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes
     assert [trial.value for trial in again.trials] == [1.5, 0.5]
 
 
-def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(tmp_path: Path) -> None:
+def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(tmp_path) -> None:
     import optuna
 
     run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", "TFT_Q", "heat", "1")
@@ -82,9 +80,7 @@ def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_li
     assert [trial.value for trial in found.trials] == [1.0]
 
 
-def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(tmp_path, monkeypatch) -> None:
     import optuna
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")

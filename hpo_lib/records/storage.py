@@ -4,6 +4,7 @@ import re
 import sqlite3
 import urllib.parse
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hpo_lib.errors import InputError
@@ -69,45 +70,37 @@ def read_study(run: RunPaths, recorded: str = "") -> "Study | None":
     Raises:
         InputError: the storage is damaged.
     """
-    import optuna
+    from optuna import load_study
+    from optuna.exceptions import StorageInternalError
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
 
+    database = partial(RDBStorage, skip_compatibility_check=True, skip_table_creation=True)
     if not run.sqlite.exists() and not run.journal.exists():
-        return _in_database(run, recorded) if "://" in recorded and not recorded.startswith("sqlite") else None
+        if "://" not in recorded or recorded.startswith("sqlite"):
+            return None
+        try:
+            waiting = {"connect_args": {"connect_timeout": 5}}
+            return load_study(study_name=run.study_name, storage=database(recorded, engine_kwargs=waiting))
+        except (ImportError, KeyError, StorageInternalError):
+            return None
     file = run.sqlite if run.sqlite.exists() else run.journal
     storage: BaseStorage
     try:
         if file == run.sqlite:
             address = f"file:{urllib.parse.quote(str(file.resolve()))}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True)) as database:
-                if not database.execute(_STUDY_BEGUN, ("studies",)).fetchone()[0]:
+            with closing(sqlite3.connect(address, uri=True)) as connection:
+                tables = {name for (name,) in connection.execute("select name from sqlite_master")}
+                named = "select 1 from studies where study_name = ?"
+                if "studies" not in tables or not connection.execute(named, (run.study_name,)).fetchone():
                     return None
-                if not database.execute("select 1 from studies where study_name = ?", (run.study_name,)).fetchone():
-                    return None
-            url = f"sqlite:///{address}&uri=true"
-            storage = optuna.storages.RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)
+            storage = database(f"sqlite:///{address}&uri=true")
         else:
-            storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
-        return optuna.load_study(study_name=run.study_name, storage=storage)
+            storage = JournalStorage(JournalFileBackend(str(file)))
+        return load_study(study_name=run.study_name, storage=storage)
     except (sqlite3.Error, ValueError, KeyError) as error:
-        raise InputError(
-            f"{file}: not a readable study ({error}); restore it from a copy, or use another job_id"
-        ) from None
-
-
-def _in_database(run: RunPaths, url: str) -> "Study | None":
-    import optuna
-
-    waiting = {"connect_args": {"connect_timeout": 5}}
-    try:
-        storage = optuna.storages.RDBStorage(
-            url, engine_kwargs=waiting, skip_compatibility_check=True, skip_table_creation=True
-        )
-        return optuna.load_study(study_name=run.study_name, storage=storage)
-    except (ImportError, KeyError, optuna.exceptions.StorageInternalError):
-        return None
-
-
-_STUDY_BEGUN = "select count(*) from sqlite_master where type = 'table' and name = ?"
+        advice = "restore it from a copy, or use another job_id"
+        raise InputError(f"{file}: not a readable study ({error}); {advice}") from None
 
 
 def _resolved(kind: str, run: RunPaths) -> str:

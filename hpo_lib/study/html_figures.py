@@ -1,6 +1,7 @@
 """Interactive figures of a study, drawn by optuna, as self-contained HTML files."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -16,18 +17,13 @@ def write_optuna_figures(study: optuna.Study, paths: RunPaths, dataset: Dataset)
     from optuna import visualization
 
     labels = [f"MAE in {dataset.spec.unit}", OBJECTIVES["picp_penalty"].label]
-    marked = f" ({dataset.path})" if dataset.source == "simulated" else ""
-    figures: list[tuple[Any, Callable[[], Any]]] = [
+    mae: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": labels[0]}
+    figures: list[tuple[Path, Callable[[], Any]]] = [
         (paths.pareto_front, lambda: visualization.plot_pareto_front(study, target_names=labels)),
-        (
-            paths.mae_history,
-            lambda: visualization.plot_optimization_history(study, target=lambda t: t.values[0], target_name=labels[0]),
-        ),
-        (
-            paths.param_importance,
-            lambda: visualization.plot_param_importances(study, target=lambda t: t.values[0], target_name=labels[0]),
-        ),
+        (paths.mae_history, lambda: visualization.plot_optimization_history(study, **mae)),
+        (paths.param_importance, lambda: visualization.plot_param_importances(study, **mae)),
     ]
+    marked = f" ({dataset.path})" if dataset.source == "simulated" else ""
     with quiet_optuna():
         for path, draw in figures:
             figure = draw()

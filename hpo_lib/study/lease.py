@@ -30,7 +30,7 @@ class Lease:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._lease = SoftFileLease(file, lease_duration=DURATION, heartbeat_interval=min(REFRESH, DURATION / 4))
-        self._patience = 1.5 * DURATION
+        self.patience = 1.5 * DURATION
         self._seen: tuple[int, int] | None = None
         self._since = 0.0
 
@@ -48,7 +48,7 @@ class Lease:
             return True
         if (refreshed := self.refreshed()) != self._seen:
             self._seen, self._since = refreshed, time.monotonic()
-        elif time.monotonic() - self._since > self._patience:
+        elif time.monotonic() - self._since > self.patience:
             self._lease.break_lock()
         return False
 

@@ -1,6 +1,7 @@
 """Which workers of a study live: each holds a lease in a hidden folder beside the study's record."""
 
 import platform
+import sys
 import time
 from collections.abc import Mapping
 
@@ -30,7 +31,10 @@ class Liveness:
 
     def __enter__(self) -> "Liveness":
         seen = self._lease.refreshed()
-        while not self._lease.take():
+        if not self._lease.take():
+            wait = f"waiting up to {self._lease.patience:.0f} s to see whether it still runs"
+            print(f"Worker {self.name} of this study has not ended in order; {wait}", file=sys.stderr)
+        while not self._lease.held and not self._lease.take():
             time.sleep(lease.POLL)
             if self._lease.refreshed() not in (seen, None):
                 raise StudyError(

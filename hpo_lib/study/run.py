@@ -2,12 +2,14 @@
 
 import datetime as dt
 import math
+import os
 import re
 import time
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
+from joblib import cpu_count
 from optuna.trial import Trial
 from tqdm.auto import tqdm
 
@@ -34,7 +36,7 @@ from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.liveness import Liveness
 from hpo_lib.study.time_budget import TimeBudget
 from hpo_lib.study.trial_queue import TrialQueue
-from hpo_lib.study.workers import fitting, run_workers, threads_asked, usable_cores
+from hpo_lib.study.workers import fitting, run_workers
 
 ALIKE_FAILURES = 3
 """This many failures with one cause, before any trial completed, end the study."""
@@ -46,16 +48,13 @@ POLL = 2.0
 def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: bool = True) -> StoredStudy:
     """Run, resume or join a study until it holds ``settings.trials`` finished trials, and write its record after each.
 
-    Args:
-        settings: of the study.
-        dataset: what ``settings`` name, where it has been read already; several worker processes each read it again.
-        progress: whether to show a progress bar.
+    A ``dataset`` that has been read already is not read again, except by worker processes.
 
     Raises:
         InputError: wrong model, dataset or data; a job id that belongs to a study of other data or settings.
         StudyError: this worker of the study runs already; all first trials failed alike; no trial completed.
     """
-    workers, threads, sentence = fitting(settings.workers, usable_cores(), threads_asked())
+    workers, threads, sentence = fitting(settings.workers, cpu_count(), os.environ.get("OMP_NUM_THREADS", ""))
     worker = _Worker(settings, dataset, str(settings.worker), threads if workers > 1 else None)
     with worker.liveness, stop_requests.listening():
         worker.open()

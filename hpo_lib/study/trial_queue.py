@@ -7,7 +7,8 @@ trial counts until its worker is known to be dead.
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -29,8 +30,7 @@ from hpo_lib.study.liveness import Liveness
 MAX_ATTEMPTS = 3
 """Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class LeaseLost(Exception):
@@ -49,23 +49,18 @@ class _Guarded:
         return getattr(self._storage, name)
 
 
-def _decision(
-    decide: Callable[Concatenate["TrialQueue", P], T],
-) -> Callable[Concatenate["TrialQueue", P], T]:
-    """Make a method hold the lease while it decides; if the lease is lost on the way, it decides again."""
+def _decision(decide: F) -> F:
+    """Make a method of `TrialQueue` hold the lease while it decides; if the lease is lost on the way, decide again."""
 
     @functools.wraps(decide)
-    def holding(self: "TrialQueue", /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def holding(self: "TrialQueue", *arguments: Any) -> Any:
         while True:
-            try:
-                with self.lease, quiet_optuna():
-                    decided = decide(self, *args, **kwargs)
-                    if self.lease.held:
-                        return decided
-            except (LeaseLost, UpdateFinishedTrialError):
-                continue
+            with suppress(LeaseLost, UpdateFinishedTrialError), self.lease, quiet_optuna():
+                decided = decide(self, *arguments)
+                if self.lease.held:
+                    return decided
 
-    return holding
+    return cast(F, holding)
 
 
 class TrialQueue:

@@ -5,7 +5,6 @@ gives its trial back and ends.
 """
 
 import json
-import math
 import os
 import queue
 import subprocess
@@ -14,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError, StudyError
@@ -32,25 +30,10 @@ MAX_DEATHS = 3
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def usable_cores() -> int:
-    """CPU cores that this process may use: its affinity, and the quota of its control group where there is one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
-
-
-def fitting(workers: int, cores: int, threads: int = 0) -> tuple[int, int, str]:
+def fitting(workers: int, cores: int, omp_num_threads: str = "") -> tuple[int, int, str]:
     """Workers, and threads of each, such that no two threads share a core; a sentence where that was not asked for.
 
     Two workers of two threads on two cores get through half as many trials as one worker does.
-
-    Args:
-        workers: as asked for.
-        cores: as there are.
-        threads: of each worker, as asked for with ``OMP_NUM_THREADS``; 0: as many as fit.
     """
     fit = min(workers, cores)
     each = cores // fit
@@ -58,16 +41,11 @@ def fitting(workers: int, cores: int, threads: int = 0) -> tuple[int, int, str]:
     if fit < workers:
         started = f"{fit} workers are" if fit > 1 else "1 worker is"
         return fit, each, f"{only} {started} started instead of {workers}."
+    threads = int(omp_num_threads) if omp_num_threads.isdecimal() else 0
     if threads > each:
         got = f"{each} threads" if each > 1 else "1 thread"
         return fit, each, f"{only} each of {workers} workers gets {got} instead of {threads}."
     return fit, threads or each, ""
-
-
-def threads_asked() -> int:
-    """``OMP_NUM_THREADS``, 0 where it is not set."""
-    value = os.environ.get("OMP_NUM_THREADS", "")
-    return int(value) if value.isdecimal() else 0
 
 
 def run_workers(

@@ -1,8 +1,7 @@
 """Studies that stop trials: what the storage and the record hold, what the sampler sees, and how they are resumed."""
 
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -80,7 +79,7 @@ def outcome(run: StoredStudy) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_when_trials_fall_behind_then_they_are_stopped_kept_as_such_and_count_as_finished(
-    storage: str, start: Callable[..., StoredStudy], family: LearningFamily, files: RunPaths
+    storage, start, family, files
 ) -> None:
     run = start(storage=storage)
     behind = [t for t in run.trials if t.state == "stopped"]
@@ -117,7 +116,7 @@ def test_when_trials_fall_behind_then_they_are_stopped_kept_as_such_and_count_as
 
 
 def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trials_are_asked_for_as_before(
-    start: Callable[..., StoredStudy], family: LearningFamily, files: RunPaths, tiny_dataset: Dataset, tmp_path: Path
+    start, family, files, tiny_dataset, tmp_path
 ) -> None:
     run = start(early_stopping=False)
     assert [t.state for t in run.trials] == ["complete"] * 16
@@ -130,7 +129,7 @@ def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trial
 
 
 def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(
-    start: Callable[..., StoredStudy], monkeypatch: pytest.MonkeyPatch
+    start, monkeypatch
 ) -> None:
     monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.01),), ("mae",), 2))
     run = start(trials=6)
@@ -139,16 +138,14 @@ def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share
     assert study_tables.stopped_early(run) == f"Stopped early: {count} of 6 trials: {count} after 50% of their steps."
 
 
-def test_when_nothing_was_stopped_then_it_says_so(start: Callable[..., StoredStudy]) -> None:
+def test_when_nothing_was_stopped_then_it_says_so(start) -> None:
     assert study_tables.stopped_early(start(trials=2)) == "Stopped early: 0 of 2 trials."
 
 
 # Resuming
 
 
-def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_same(
-    start: Callable[..., StoredStudy], family: LearningFamily, tmp_path: Path
-) -> None:
+def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_same(start, family, tmp_path) -> None:
     whole = start(runs_dir=tmp_path / "whole")
     assert sum(t.state == "stopped" for t in whole.trials) >= 4
     for trials in (3, 11, 16):
@@ -156,9 +153,7 @@ def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_
     assert outcome(run) == outcome(whole)
 
 
-def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trials(
-    start: Callable[..., StoredStudy], family: LearningFamily, tmp_path: Path
-) -> None:
+def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trials(start, family, tmp_path) -> None:
     whole = start(runs_dir=tmp_path / "whole")
 
     def before(call: int) -> None:
@@ -173,17 +168,13 @@ def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trial
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(
-    first: bool, start: Callable[..., StoredStudy]
-) -> None:
+def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(first, start) -> None:
     start(trials=2, early_stopping=first)
     with pytest.raises(InputError, match=f"a study with early_stopping {'..rungs' if first else '.off'}"):
         start(trials=3, early_stopping=not first)
 
 
-def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_without(
-    start: Callable[..., StoredStudy], files: RunPaths
-) -> None:
+def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_without(start, files) -> None:
     start(trials=2, early_stopping=False)
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
     identity = study.user_attrs["identity"]
@@ -225,7 +216,7 @@ def test_when_stopped_trials_lie_behind_the_front_then_the_sampler_learns_from_t
 
 @pytest.mark.slow
 def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
-    tmp_path: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    tmp_path, tiny_dataset, monkeypatch
 ) -> None:
     import torch
 
@@ -248,9 +239,7 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
     assert outcome(parts) == outcome(whole), "stopped ones leave nothing behind that changes the next"
 
 
-def test_when_a_check_ends_a_training_then_its_own_exception_comes_through(
-    tiny_dataset: Dataset,
-) -> None:
+def test_when_a_check_ends_a_training_then_its_own_exception_comes_through(tiny_dataset) -> None:
     from hpo_lib.families.contract import get_family
 
     family = get_family("NHITS_Q")

@@ -58,7 +58,7 @@ def seconds_until(happened: Callable[[], bool]) -> float:
 # Leases
 
 
-def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path: Path) -> None:
+def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path) -> None:
     inside, most = [], []
 
     def hold() -> None:
@@ -91,9 +91,7 @@ print("ended", flush=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGKILL], ids=["paused", "killed"])
-def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keeps_it(
-    number: signal.Signals, tmp_path: Path, short: float
-) -> None:
+def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keeps_it(number, tmp_path, short) -> None:
     file = tmp_path / "lease"
     mine = Lease(file)
     with process(PAUSE, file) as holder:
@@ -122,7 +120,7 @@ def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it
             assert (one.held, other.held) == (False, True)
 
 
-def test_when_a_lease_is_held_then_it_is_refreshed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_a_lease_is_held_then_it_is_refreshed(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(lease, "REFRESH", 0.01)
     with Lease(tmp_path / "lease") as one:
         begun = one.refreshed()
@@ -149,9 +147,7 @@ except StudyError as error:
 """
 
 
-def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_what_it_was_refused_before(
-    run: RunPaths,
-) -> None:
+def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_what_it_was_refused_before(run) -> None:
     sentence = (
         f"another process works on this study (it holds {run.worker_lease('2')}); wait for it, stop it, or choose "
         "another job_id"
@@ -178,7 +174,7 @@ def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_w
         assert not me.lives(other)
 
 
-def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run: RunPaths) -> None:
+def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run) -> None:
     with Liveness(run, "1"):
         assert somebody_lives(run)
     with pytest.raises(ZeroDivisionError), Liveness(run, "1"):
@@ -198,7 +194,7 @@ def test_when_a_worker_comes_back_then_trials_of_itself_and_of_those_it_had_star
 
 
 def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_while_and_may_be_started_again(
-    run: RunPaths, short: float
+    run, short
 ) -> None:
     far, file = {"name": "3", "machine": "elsewhere"}, run.worker_lease("3")
     with Liveness(run, "1") as me:
@@ -213,7 +209,7 @@ def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_whil
             assert me.lives(again.identity)
 
 
-def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_its_name_is_taken(run: RunPaths) -> None:
+def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_its_name_is_taken(run) -> None:
     with Liveness(run, "1") as me, Liveness(run, "2") as paused:
         run.worker_lease("2").unlink()
         assert not me.lives(paused.identity)
@@ -227,7 +223,7 @@ def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_i
             successor.communicate("")
 
 
-def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run: RunPaths) -> None:
+def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run) -> None:
     file = run.worker_lease("3")
     file.parent.mkdir(parents=True)
     file.write_text(ELSEWHERE.format(lease.DURATION), encoding="utf-8")

@@ -49,7 +49,7 @@ def outputs(notebook: nbformat.NotebookNode) -> str:
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("model", family_names())
 def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(
-    model: str, dataset: str, root: Path, tmp_path: Path
+    model, dataset, root, tmp_path
 ) -> None:
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     run = papermill(
@@ -108,7 +108,7 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     ids=["name", "value"],
 )
 def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_with_the_sentence(
-    parameters: dict[str, str], sentence: str, root: Path, tmp_path: Path
+    parameters, sentence, root, tmp_path
 ) -> None:
     out = tmp_path / "out.ipynb"
     run = papermill(root, out, runs_dir=str(tmp_path / "runs"), **parameters)
@@ -128,7 +128,7 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
 @pytest.mark.slow
 @pytest.mark.parametrize("model", family_names())
 def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_the_study_chose(
-    model: str, root: Path, tmp_path: Path
+    model, root, tmp_path
 ) -> None:
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     notebook = f"{model.lower()}.ipynb"
@@ -144,16 +144,14 @@ def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_th
 
 
 @pytest.mark.slow
-def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anything_is_trained(
-    root: Path, tmp_path: Path
-) -> None:
+def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anything_is_trained(root, tmp_path) -> None:
     run = papermill(root, tmp_path / "out.ipynb", "tft_q.ipynb", model="NHITS_Q", runs_dir=str(tmp_path / "runs"))
     assert "InputError: model is 'NHITS_Q', but this notebook shows TFT_Q" in run.stderr
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
-def test_when_papermill_runs_the_explorer_then_it_reads_the_examples(root: Path, tmp_path: Path) -> None:
+def test_when_papermill_runs_the_explorer_then_it_reads_the_examples(root, tmp_path) -> None:
     out = tmp_path / "out.ipynb"
     run = papermill(root, out, "explore.ipynb", runs_dir=str(EXAMPLE_RUNS))
     assert run.returncode == 0, run.stderr
@@ -161,7 +159,7 @@ def test_when_papermill_runs_the_explorer_then_it_reads_the_examples(root: Path,
 
 
 @pytest.mark.slow
-def test_when_papermill_runs_the_analysis_then_it_shows_the_examples_of_a_dataset(root: Path, tmp_path: Path) -> None:
+def test_when_papermill_runs_the_analysis_then_it_shows_the_examples_of_a_dataset(root, tmp_path) -> None:
     out = tmp_path / "out.ipynb"
     run = papermill(
         root, out, "analysis.ipynb", runs_dir=str(EXAMPLE_RUNS), dataset="heat", model="TFT_Q", out=str(tmp_path)
@@ -174,9 +172,7 @@ def test_when_papermill_runs_the_analysis_then_it_shows_the_examples_of_a_datase
 
 
 @pytest.mark.slow
-def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(
-    root: Path, tmp_path: Path
-) -> None:
+def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(root, tmp_path) -> None:
     hours = pd.date_range("2018-04-01", "2024-12-31 23:00", freq="h", tz="UTC")
     demand = 2 + np.sin(2 * np.pi * np.arange(len(hours)) / 24) + 0.1 * np.random.default_rng(1).random(len(hours))
     pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")

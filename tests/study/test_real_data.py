@@ -55,7 +55,7 @@ def prepared(
 
 @pytest.mark.parametrize("model", family_names())
 def test_when_a_study_runs_on_real_data_then_it_scores_every_day_of_validation_with_sane_numbers(
-    model: str, prepared: Dataset, root: Path, tmp_path: Path
+    model, prepared, root, tmp_path
 ) -> None:
     spec = prepared.spec
     csv = Path(prepared.path)

@@ -2,24 +2,23 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
-import optuna
 import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import Record, read_record
 from hpo_lib.records.result import load_result
-from hpo_lib.records.storage import open_storage
+from hpo_lib.records.storage import read_study
 
 pytestmark = pytest.mark.slow
 
@@ -49,14 +48,9 @@ class Study:
     def begun(self) -> Iterator[subprocess.Popen[str]]:
         """The process, once trial 1 is running with all its parameters; nothing of it is left afterwards."""
         with subprocess.Popen(
-            self.command,
-            cwd=self.root,
-            env=self.environment,
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
+            self.command, cwd=self.root, env=self.environment, start_new_session=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
             family_tree: list[psutil.Process] = []
             try:
                 give_up = time.monotonic() + PATIENCE
@@ -73,30 +67,13 @@ class Study:
                         member.kill()
 
     def _trial_1_runs(self) -> bool:
-        if self.storage == "journal":
-            return self.files.journal.exists() and any(
-                trial.number == 1 and trial.state == TrialState.RUNNING and len(trial.params) == 7
-                for trial in self._journal_trials()
-            )
-        drawn = "from trials join trial_params using (trial_id) where number = 1 and state = 'RUNNING'"
-        if not self.files.sqlite.exists():
-            return False
-        # Read only: optuna's own storage would create the tables that the process is creating.
-        with closing(sqlite3.connect(f"file:{self.files.sqlite}?mode=ro", uri=True, timeout=10)) as database:
-            try:
-                return bool(database.execute(f"select count(*) {drawn}").fetchone()[0] == 7)
-            except sqlite3.OperationalError:  # no tables yet
-                return False
-
-    def _journal_trials(self) -> list[FrozenTrial]:
-        try:
-            return self.trials()
-        except KeyError:  # no study yet
-            return []
+        return any(t.number == 1 and t.state == TrialState.RUNNING and len(t.params) == 7 for t in self.trials())
 
     def trials(self) -> list[FrozenTrial]:
-        study = optuna.load_study(study_name=self.files.study_name, storage=open_storage(self.storage, self.files))
-        return study.get_trials(deepcopy=True)
+        with suppress(InputError):  # its tables are being made
+            if study := read_study(self.files):
+                return study.get_trials(deepcopy=True)
+        return []
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:
@@ -141,7 +118,7 @@ def study_of(root: Path, tmp_path: Path) -> Callable[[str, int], Study]:
 
 @pytest.mark.parametrize(("storage", "trials"), [("sqlite", 3), ("journal", 2)])
 def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_completes_the_study(
-    storage: str, trials: int, study_of: Callable[[str, int], Study]
+    storage, trials, study_of
 ) -> None:
     study = study_of(storage, trials)
     with study.begun() as process:
@@ -162,9 +139,7 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
         assert study.files.attempt_notebook(2).exists()
 
 
-def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(
-    study_of: Callable[[str, int], Study],
-) -> None:
+def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(study_of) -> None:
     study = study_of("sqlite", 5)
     with study.begun() as process:
         kernels = psutil.Process(process.pid).children(recursive=True)
@@ -173,7 +148,7 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
         assert process.returncode == 1
         assert (
             "hpo: interrupted; finished trials are kept, `hpo run --model NHITS_Q --dataset heat --job-id k` with the "
-            "same options goes on"
+            "same options continues"
         ) in said
         assert_gone(kernels)
     kept = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
@@ -189,7 +164,7 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
 
 
 def test_when_papermill_gets_a_sigterm_and_then_every_process_again_and_again_then_the_record_is_written_to_its_end(
-    study_of: Callable[[str, int], Study],
+    study_of,
 ) -> None:
     study = study_of("sqlite", 50)
     with study.begun() as process:
@@ -211,9 +186,7 @@ def test_when_papermill_gets_a_sigterm_and_then_every_process_again_and_again_th
     assert (stopped.state, stopped.user_attrs["asked_to_stop"]) == (TrialState.FAIL, "SIGTERM")
 
 
-def test_when_only_papermill_is_killed_then_its_kernel_ends_too_and_frees_the_study(
-    study_of: Callable[[str, int], Study],
-) -> None:
+def test_when_only_papermill_is_killed_then_its_kernel_ends_too_and_frees_the_study(study_of) -> None:
     study = study_of("sqlite", 50)
     with study.begun() as process:
         kernels = psutil.Process(process.pid).children(recursive=True)

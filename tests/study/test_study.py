@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -25,8 +23,11 @@ from hpo_lib.records.storage import open_storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.study.early_stopping import RULE
 from hpo_lib.study.html_figures import write_optuna_figures
+from hpo_lib.study.identity import check_identity
 from hpo_lib.study.lease import Lease
+from hpo_lib.study.liveness import Liveness
 from tests.study.fakes import DEFAULTS, Died, FakeFamily
 
 
@@ -65,7 +66,7 @@ def states(run: StoredStudy) -> list[str]:
 
 
 def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_first_is_the_untuned_default(
-    start: Callable[..., StoredStudy], family: FakeFamily, storage: str
+    start, family, storage
 ) -> None:
     run = start(trials=5, storage=storage, seed=9)
     assert states(run) == ["complete"] * 5
@@ -80,7 +81,7 @@ def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_fi
 
 
 def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
-    start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset, storage: str
+    start, files, tiny_dataset, storage
 ) -> None:
     run = start(trials=4, storage=storage)
     record = read(files)
@@ -116,7 +117,7 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
 
 
 def test_when_scores_are_computed_again_from_the_stored_predictions_then_they_are_exactly_those_of_the_record(
-    start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset
+    start, files, tiny_dataset
 ) -> None:
     run = start(trials=4)
     record = read(files)
@@ -135,7 +136,7 @@ def test_when_scores_are_computed_again_from_the_stored_predictions_then_they_ar
 
 
 def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_is_whole_at_any_moment(
-    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths
+    start, family, files
 ) -> None:
     seen: list[tuple[int, str, int]] = []
     finished = threading.Event()
@@ -178,7 +179,7 @@ def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_is_w
 
 
 def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would_and_repeats_nothing(
-    start: Callable[..., StoredStudy], family: FakeFamily, tmp_path: Path, storage: str
+    start, family, tmp_path, storage
 ) -> None:
     start(trials=4, storage=storage)
     assert len(family.calls) == 4
@@ -192,7 +193,7 @@ def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_woul
 
 
 def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_says_so(
-    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, capsys: pytest.CaptureFixture[str]
+    start, family, files, capsys
 ) -> None:
     start(trials=3)
     before = read(files)
@@ -207,61 +208,45 @@ def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_sa
         assert again.result[key] == before[key]
 
 
-def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(
-    start: Callable[..., StoredStudy], family: FakeFamily
-) -> None:
+def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(start, family) -> None:
     start(trials=4)
     assert len(start(trials=2).trials) == 4
     assert len(family.calls) == 4
 
 
-def test_when_two_job_ids_are_used_then_two_studies_lie_side_by_side(
-    start: Callable[..., StoredStudy], family: FakeFamily
-) -> None:
-    first, second = start(trials=2, job_id="a"), start(trials=2, job_id="b")
-    assert len(family.calls) == 4
+def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tries_others(start, family) -> None:
+    first, second = start(trials=2, job_id="a", seed=1), start(trials=2, job_id="b", seed=2)
     assert first.run.folder == second.run.folder
     assert first.run.best_params.exists()
     assert second.run.best_params.exists()
-
-
-def test_when_the_seed_differs_then_other_configurations_are_tried(
-    start: Callable[..., StoredStudy], family: FakeFamily
-) -> None:
-    start(trials=3, job_id="a", seed=1)
-    start(trials=3, job_id="b", seed=2)
-    assert family.calls[0] == family.calls[3] == DEFAULTS
-    assert family.calls[1] != family.calls[4]
+    assert family.calls[0] == family.calls[2] == DEFAULTS
+    assert family.calls[1] != family.calls[3]
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("given", "setting", "before", "now"),
     [
-        (
-            {"seed": 2},
-            "job_id 'a' belongs to a study with seed 1, now it is 2; results of different settings are not mixed: "
-            "choose another job_id, or go back to that seed",
-        ),
-        (
-            {"preset": "laptop"},
-            "job_id 'a' belongs to a study with preset 'test', now it is 'laptop'; results of different settings are "
-            "not mixed: choose another job_id, or go back to that preset",
-        ),
+        ({"seed": 2}, "seed", 1, 2),
+        ({"preset": "laptop"}, "preset", "test", "laptop"),
+        ({"dataset": "f" * 64}, "data_sha256", None, "f" * 64),
     ],
 )
-def test_when_a_study_is_resumed_with_other_settings_then_it_is_refused(
-    given: dict[str, Any], sentence: str, start: Callable[..., StoredStudy], family: FakeFamily
+def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
+    given, setting, before, now, start, family, tiny_dataset, storage
 ) -> None:
-    start(trials=2, seed=1)
+    start(trials=2, seed=1, storage=storage)
+    if "dataset" in given:
+        given, before = {"dataset": dataclasses.replace(tiny_dataset, sha256=now)}, tiny_dataset.sha256
     with pytest.raises(InputError) as caught:
-        start(trials=3, **{"seed": 1, **given})
-    assert str(caught.value) == sentence
+        start(trials=3, **{"seed": 1, "storage": storage, **given})
+    assert str(caught.value) == (
+        f"job_id 'a' belongs to a study with {setting} {before!r}, now it is {now!r}; results of different settings "
+        f"are not mixed: choose another job_id, or go back to that {setting}"
+    )
     assert len(family.calls) == 2
 
 
-def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
-    start: Callable[..., StoredStudy], files: RunPaths, family: FakeFamily
-) -> None:
+def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(start, files, family) -> None:
     start(trials=2, storage="sqlite")
     with pytest.raises(InputError) as caught:
         start(trials=3, storage="journal")
@@ -287,27 +272,15 @@ BEGUN_WITH: dict[str, Any] = {
 """What a study of the fake family held while its rule of early stopping was stored as a sentence."""
 
 
-@pytest.fixture
-def begun_with(start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset) -> Callable[..., None]:
-    """Makes a study that an earlier version has begun, but for some changes."""
-
-    def make(**changes: Any) -> None:
-        start(trials=1)
-        study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
-        study.set_user_attr("identity", {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes})
-
-    return make
-
-
 @pytest.mark.parametrize(
     "changes",
     [{}, {"budget": {"steps": 20, "batch_size": 8, "checks": 1}}],
     ids=["rule in words", "before budgets had a bound on the work and a precision"],
 )
-def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(
-    changes: dict[str, Any], start: Callable[..., StoredStudy], begun_with: Callable[..., None]
-) -> None:
-    begun_with(**changes)
+def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(changes, start, files, tiny_dataset) -> None:
+    start(trials=1)
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    study.set_user_attr("identity", {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes})
     assert states(start(trials=2)) == ["complete"] * 2
 
 
@@ -324,32 +297,18 @@ def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(
     ],
     ids=str,
 )
-def test_when_a_study_was_begun_with_another_value_then_the_error_names_it(
-    changes: dict[str, Any], told: str, start: Callable[..., StoredStudy], begun_with: Callable[..., None]
-) -> None:
-    begun_with(**changes)
+def test_when_a_study_was_begun_with_another_value_then_the_error_names_it(changes, told) -> None:
+    now = {**BEGUN_WITH, "early_stopping": RULE.as_values()}
     with pytest.raises(InputError) as caught:
-        start(trials=1)
+        check_identity({**BEGUN_WITH, **changes}, now, "a")
     assert f"job_id 'a' belongs to a study with {told}" in str(caught.value)
-
-
-def test_when_a_study_is_resumed_with_other_data_then_it_is_refused(
-    start: Callable[..., StoredStudy], tiny_dataset: Dataset, storage: str
-) -> None:
-    start(trials=2, storage=storage)
-    with pytest.raises(InputError) as caught:
-        start(trials=3, storage=storage, dataset=dataclasses.replace(tiny_dataset, sha256="f" * 64))
-    assert str(caught.value) == (
-        f"job_id 'a' belongs to a study with data_sha256 '{tiny_dataset.sha256}', now it is '{'f' * 64}'; results of "
-        "different settings are not mixed: choose another job_id, or go back to that data_sha256"
-    )
 
 
 # Failures
 
 
 def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_goes_on(
-    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, storage: str
+    start, family, files, storage
 ) -> None:
     family.before = fail_with(MemoryError("tried to\n  allocate   9 GiB"), 1)
     run = start(trials=3, storage=storage)
@@ -368,9 +327,7 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
-def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
-    start: Callable[..., StoredStudy], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(start, family, monkeypatch) -> None:
     canned = family.forecasts
 
     def forecasts(params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
@@ -388,9 +345,7 @@ def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
     assert run.trials[2].cause == "NonFiniteForecast: 15 of 15 forecasts hold NaN or infinity"
 
 
-def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(
-    start: Callable[..., StoredStudy], family: FakeFamily, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(start, family, monkeypatch) -> None:
     honest = metrics.METRICS["mae"]
     monkeypatch.setitem(metrics.METRICS, "mae", lambda f: float("nan") if len(family.calls) == 2 else honest(f))
     run = start(trials=3)
@@ -399,21 +354,20 @@ def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_sc
 
 
 def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
-    start: Callable[..., StoredStudy],
-    family: FakeFamily,
-    files: RunPaths,
-    storage: str,
-    capsys: pytest.CaptureFixture[str],
+    start, family, files, storage, capsys
 ) -> None:
-    family.before = fail_with(RuntimeError("CUDA error: out of memory"))
+    def before(call: int) -> None:
+        raise RuntimeError(f"tried to allocate {call + 1}.5 GiB")  # alike but for the numbers
+
+    family.before = before
     with pytest.raises(StudyError) as caught:
         start(trials=50, storage=storage)
     assert str(caught.value) == (
-        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: CUDA error: out of memory); fix that and "
+        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: tried to allocate 1.5 GiB); fix that and "
         "run again under another job_id"
     )
     assert len(family.calls) == 3
-    assert capsys.readouterr().out.count("failed: RuntimeError: CUDA error: out of memory") == 3  # seen as it happens
+    assert capsys.readouterr().out.count("failed: RuntimeError: tried to allocate") == 3  # seen as it happens
     assert not files.best_params.exists()
 
     family.before = lambda call: None
@@ -421,39 +375,24 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
     assert states(run) == ["failed"] * 3 + ["complete"] * 2
 
 
-def test_when_the_first_trials_fail_with_other_numbers_in_one_message_then_they_failed_alike(
-    start: Callable[..., StoredStudy], family: FakeFamily
-) -> None:
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [ValueError("one"), ValueError("two"), KeyError("one"), ValueError("one")],
+        [None, ValueError("wide"), ValueError("wide"), ValueError("wide")],
+    ],
+    ids=["for different reasons", "after one that completed"],
+)
+def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family) -> None:
     def before(call: int) -> None:
-        raise RuntimeError(f"tried to allocate {call + 1}.5 GiB")
+        if call < 4 and errors[call]:
+            raise errors[call]
 
     family.before = before
-    with pytest.raises(StudyError, match=r"^the first 3 trials of .* all failed alike \(RuntimeError: tried to "):
-        start(trials=50)
-    assert len(family.calls) == 3
+    assert states(start(trials=5)) == ["failed" if error else "complete" for error in errors] + ["complete"]
 
 
-def test_when_the_first_trials_fail_for_different_reasons_then_the_study_goes_on(
-    start: Callable[..., StoredStudy], family: FakeFamily
-) -> None:
-    def before(call: int) -> None:
-        if call < 4:
-            raise [ValueError("one"), ValueError("two"), KeyError("one"), ValueError("one")][call]
-
-    family.before = before
-    assert states(start(trials=5)) == ["failed"] * 4 + ["complete"]
-
-
-def test_when_later_trials_fail_alike_then_the_study_goes_on(
-    start: Callable[..., StoredStudy], family: FakeFamily
-) -> None:
-    family.before = fail_with(ValueError("wide"), 1, 2, 3)
-    assert states(start(trials=5)) == ["complete", "failed", "failed", "failed", "complete"]
-
-
-def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
-    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths
-) -> None:
+def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(start, family, files) -> None:
     family.before = fail_with(ValueError("wide"))
     with pytest.raises(StudyError) as caught:
         start(trials=2)
@@ -469,13 +408,7 @@ def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(1), Died()], ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("call", [0, 1])
 def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_configuration_is_tried_again(
-    interruption: BaseException,
-    call: int,
-    start: Callable[..., StoredStudy],
-    family: FakeFamily,
-    files: RunPaths,
-    tmp_path: Path,
-    storage: str,
+    interruption, call, start, family, files, tmp_path, storage
 ) -> None:
     family.before = fail_with(interruption, call)
     with pytest.raises(type(interruption)):
@@ -500,9 +433,7 @@ def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_c
     assert family.calls == retried, "the interruption changed what is tried afterwards"
 
 
-def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(
-    start: Callable[..., StoredStudy], family: FakeFamily, storage: str
-) -> None:
+def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(start, family, storage) -> None:
     family.before = fail_with(Died(), 1, 2, 3)
     for _ in range(3):
         with pytest.raises(Died):
@@ -516,7 +447,7 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__)
 def test_when_the_user_interrupts_one_configuration_five_times_then_it_is_still_tried(
-    interruption: BaseException, start: Callable[..., StoredStudy], family: FakeFamily, storage: str
+    interruption, start, family, storage
 ) -> None:
     family.before = fail_with(interruption, 1, 2, 3, 4, 5)
     for _ in range(5):
@@ -528,7 +459,7 @@ def test_when_the_user_interrupts_one_configuration_five_times_then_it_is_still_
 
 
 def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_still_tried(
-    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, storage: str
+    start, family, files, storage
 ) -> None:
     with pytest.raises(StudyError):
         start(trials=2, storage=storage, time_budget_hours=1e-12)  # too little even for one trial
@@ -544,7 +475,7 @@ def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_sti
 
 
 def test_when_a_worker_dies_while_it_draws_parameters_then_the_configuration_is_drawn_again_as_it_was(
-    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, tmp_path: Path
+    start, family, files, tmp_path
 ) -> None:
     start(trials=1)
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
@@ -561,11 +492,7 @@ def test_when_a_worker_dies_while_it_draws_parameters_then_the_configuration_is_
 
 
 def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_run_completes_it(
-    start: Callable[..., StoredStudy],
-    family: FakeFamily,
-    files: RunPaths,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    start, family, files, monkeypatch, capsys
 ) -> None:
     clock = SimpleNamespace(now=0.0)
 
@@ -593,49 +520,19 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
     assert len(family.calls) == 10
 
 
-BE_PRESENT = """
-import sys
-from pathlib import Path
-from hpo_lib.paths import RunPaths
-from hpo_lib.study.liveness import Liveness
-
-from hpo_lib.study import lease
-
-lease.REFRESH = 0.1
-with Liveness(RunPaths(Path(sys.argv[1]), "FAKE_Q", "tiny", "a"), "1"):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_when_another_process_works_on_the_study_then_it_is_refused_until_that_process_is_gone(
-    start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths, root: Path
+def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(
+    start, family, files, monkeypatch
 ) -> None:
-    command = [sys.executable, "-c", BE_PRESENT, str(files.runs_dir)]
-    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        try:
-            assert other.stdout is not None
-            assert other.stdout.readline() == "held\n"
-            with pytest.raises(StudyError) as caught:
-                start(trials=2)
-        finally:
-            other.kill()  # the lock must go with its process, however that ends
-    assert str(caught.value) == (
-        f"another process works on this study (it holds {files.worker_lease('1')}); wait for it, stop it, or choose "
-        "another job_id"
-    )
+    monkeypatch.setattr("hpo_lib.study.lease.REFRESH", 0.1)
+    with Liveness(files, "1"), pytest.raises(StudyError, match="another process works on this study"):
+        start(trials=2)
     assert family.calls == []
-    assert states(start(trials=2)) == ["complete"] * 2
 
-
-def test_when_the_record_and_the_figures_are_written_then_the_worker_still_holds_its_lease(
-    start: Callable[..., StoredStudy], files: RunPaths, monkeypatch: pytest.MonkeyPatch
-) -> None:
     free = []
     monkeypatch.setattr(
         "hpo_lib.study.run.write_optuna_figures", lambda *_: free.append(Lease(files.worker_lease("1")).take())
     )
-    start(trials=1)
+    assert states(start(trials=2)) == ["complete"] * 2
     assert free == [False]
 
 
@@ -651,7 +548,7 @@ def figure_texts(files: RunPaths) -> list[str]:
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
 @pytest.mark.parametrize("trials", [1, 2, 4])
 def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(
-    trials: int, scale: float, start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths
+    trials, scale, start, family, files
 ) -> None:
     family.scale = scale
     start(trials=trials)
@@ -669,9 +566,7 @@ def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network
     assert all(name in importance for name in ("width", "depth", "lr"))
 
 
-def test_when_the_data_is_simulated_then_every_figure_says_so(
-    start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset
-) -> None:
+def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset) -> None:
     simulated = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"
@@ -679,7 +574,7 @@ def test_when_the_data_is_simulated_then_every_figure_says_so(
 
 
 def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well(
-    start: Callable[..., StoredStudy], files: RunPaths, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    start, files, tiny_dataset, monkeypatch
 ) -> None:
     start(trials=2)
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))

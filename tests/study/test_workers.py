@@ -152,7 +152,7 @@ def test_when_one_of_three_workers_on_a_journal_is_killed_in_mid_trial_then_the_
 
 
 def test_when_one_of_three_workers_on_postgres_is_killed_in_mid_trial_then_the_others_complete_the_study(
-    study_in, postgres_url: str
+    study_in, postgres_url
 ) -> None:
     study = study_in(postgres_url)
     assert_that_three_workers_survive_the_death_of_one(study, trials=12)
@@ -160,7 +160,9 @@ def test_when_one_of_three_workers_on_postgres_is_killed_in_mid_trial_then_the_o
     study.files.best_params.write_text(
         study.files.best_params.read_text().replace('"n_completed": 12', '"n_completed": 2')
     )
-    assert study_status(study.files, []).finished == 12, "the JSON alone was read, not the database"
+    stored = study_status(study.files, []).study
+    assert stored is not None
+    assert stored.finished == 12, "the JSON alone was read, not the database"
     elsewhere = postgres_url.replace(postgres_url.split(":")[2], "1/hpo")
     assert read_study(study.files, elsewhere) is None
 
@@ -179,7 +181,7 @@ def test_when_the_last_worker_waits_then_it_takes_over_the_trial_of_one_that_die
 @pytest.mark.parametrize("decision", ["_requeue", "ask", "_suggest", "_finish", "write_json"])
 @pytest.mark.parametrize("killed", [False, True], ids=["paused", "killed"])
 def test_when_a_worker_stops_in_the_middle_of_a_decision_then_the_others_go_on_and_no_result_counts_twice(
-    decision: str, killed: bool, study_in
+    decision, killed, study_in
 ) -> None:
     study = study_in("journal")
     stops, other = study.worker(1, 8, 0.3, 2, decision), study.worker(2, 8, 0.3, 2, "-")
@@ -209,7 +211,7 @@ from pathlib import Path
 from hpo_lib.settings import Settings
 from hpo_lib.study import run
 
-run.usable_cores = lambda: 2  # wherever the tests run
+run.cpu_count = lambda: 2  # wherever the tests run
 toml, runs_dir, trials = sys.argv[1:]
 settings = Settings.create(
     "NHITS_Q", toml, trials=int(trials), job_id="a", preset="test", workers=2, runs_dir=runs_dir,
@@ -235,9 +237,7 @@ def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_comp
     assert "asked_to_stop" not in study.trials()[victim.number].user_attrs
 
 
-def test_when_the_parent_is_killed_then_its_worker_processes_end_too_and_their_trials_are_given_back(
-    study_in,
-) -> None:
+def test_when_the_parent_is_killed_then_its_worker_processes_end_too_and_their_trials_are_given_back(study_in) -> None:
     study = study_in("journal", "NHITS_Q")
     parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "50")
     until(lambda: study.running("1.1") and study.running("1.2"), "both processes run trials", [parent])
@@ -280,7 +280,7 @@ sys.exit(any(process.exitcode for process in processes))
 """
 
 
-def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(root: Path, tmp_path: Path) -> None:
+def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(root, tmp_path) -> None:
     run = RunPaths(tmp_path, "M", "d", "a")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(study_name="s", storage=open_storage("journal", run))
