@@ -1,4 +1,4 @@
-"""Every file and folder name of the project, and the one way in which a file appears under its name: whole."""
+"""Every file and folder name of the project, and the one way to write a file: whole or not at all."""
 
 import os
 import re
@@ -48,10 +48,10 @@ def checked_name(what: str, value: str) -> str:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that gets its name when the block ends well, and is removed otherwise.
+    """A temporary path beside ``path`` that is renamed to it if the block ends well, and is removed otherwise.
 
-    No reader ever sees half a file. File and folder are synced first, so a file that is there after a power cut is
-    whole. Missing folders are made.
+    No reader ever sees half a file. File and folder are synced first, so after a power cut a file is whole or absent.
+    Missing folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
@@ -82,13 +82,23 @@ def job_name(model: str, dataset: str) -> str:
 
 
 def job_log(name: str, job_id: str, suffix: str = "log") -> Path:
-    """Where a Slurm job writes its output (``log``) and its errors (``err``); ``%j`` stands for the job id."""
+    """Where a Slurm job writes its output (``log``) and its errors (``err``); ``%j`` is replaced by the job id."""
     return SLURM_LOGS / f"{name}_{job_id}.{suffix}"
 
 
 def stop_file(folder: Path) -> Path:
-    """The file by which a papermill asks the study in its kernel to stop."""
+    """The file with which papermill asks the study in its kernel to stop."""
     return folder / "stop"
+
+
+class _File:
+    """A file or folder in a study's folder, by its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: "RunPaths", owner: type) -> Path:
+        return run.folder / self.name.format(study=run.study_name, job_id=run.job_id)
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,18 @@ class RunPaths:
     dataset: str
     job_id: str
     worker: int = 1
-    """Number of the worker that writes here; each has a notebook of its own and shares all else."""
+    """Number of the worker that writes here; each has its own notebook and shares all other files."""
+
+    best_params = _File("best_params_{study}.json")
+    sqlite = _File("study_{study}.db")
+    journal = _File("study_{study}.journal")
+    predictions = _File("predictions_{study}")
+    """Folder of the stored validation predictions, one parquet per finished trial."""
+    workers = _File(".workers_{study}")
+    """Folder of the leases of a study's workers; of no use once no worker is left."""
+    pareto_front = _File("pareto_front_{job_id}.html")
+    mae_history = _File("mae_history_{job_id}.html")
+    param_importance = _File("param_importance_{job_id}.html")
 
     @property
     def study_name(self) -> str:
@@ -110,23 +131,6 @@ class RunPaths:
     @property
     def folder(self) -> Path:
         return self.runs_dir / f"{self.model}_{self.dataset}"
-
-    @property
-    def best_params(self) -> Path:
-        return self.folder / f"best_params_{self.study_name}.json"
-
-    @property
-    def sqlite(self) -> Path:
-        return self.folder / f"study_{self.study_name}.db"
-
-    @property
-    def journal(self) -> Path:
-        return self.folder / f"study_{self.study_name}.journal"
-
-    @property
-    def workers(self) -> Path:
-        """Folder of the leases of a study's workers; of no interest once nobody works on it."""
-        return self.folder / f".workers_{self.study_name}"
 
     @property
     def decision_lease(self) -> Path:
@@ -149,11 +153,6 @@ class RunPaths:
     def _notebook_stem(self) -> str:
         return f"hpo_{self.study_name}" + ("" if self.worker == 1 else f".worker-{self.worker}")
 
-    @property
-    def predictions(self) -> Path:
-        """Folder of the stored validation predictions, one parquet per finished trial."""
-        return self.folder / f"predictions_{self.study_name}"
-
     def trial_predictions(self, trial: int) -> Path:
         """Validation predictions of one trial: origin, step, actual, q10, q50, q90."""
         return self.predictions / f"trial_{trial:04d}.parquet"
@@ -162,21 +161,9 @@ class RunPaths:
         """Where the executed notebook of an earlier attempt is kept when the study is continued."""
         return self.folder / f"{self._notebook_stem}.attempt-{attempt}.ipynb"
 
-    @property
-    def pareto_front(self) -> Path:
-        return self.folder / f"pareto_front_{self.job_id}.html"
-
-    @property
-    def mae_history(self) -> Path:
-        return self.folder / f"mae_history_{self.job_id}.html"
-
-    @property
-    def param_importance(self) -> Path:
-        return self.folder / f"param_importance_{self.job_id}.html"
-
 
 def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> list[Path]:
-    """Every best_params JSON of a model and dataset, by name: in their folder, and where old studies put them."""
+    """Every best_params JSON of a model and dataset, by name: in their folder, and in that of old studies."""
     folder, name = f"{model}_{dataset or '*'}", f"best_params_{model}_{dataset}*.json"
     return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
@@ -204,7 +191,7 @@ class BenchmarkPaths:
         return self.folder / "runs"
 
     def record(self, model: str, params: str, seed: int) -> Path:
-        """What was trained, and with what; written last, so that a training with a record is complete."""
+        """The record of one training; written last, so a training with a record is complete."""
         return self.runs / f"{model}-{params}-seed{seed}.json"
 
     def records(self, model: str = "*", params: str = "*") -> list[Path]:
@@ -227,7 +214,7 @@ def benchmarks(out: Path) -> list[BenchmarkPaths]:
 
 @dataclass(frozen=True)
 class ThesisPaths:
-    """Where figures, tables and model cards are written, each with a sidecar that names its records."""
+    """Where figures, tables and model cards are written, each with a sidecar on its records."""
 
     figures: Path = FIGURES_DIR
     tables: Path = TABLES_DIR
@@ -235,7 +222,7 @@ class ThesisPaths:
 
     @classmethod
     def below(cls, out: Path) -> "ThesisPaths":
-        """The three folders below another one than the project."""
+        """The three folders below ``out`` instead of the project."""
         return cls(out / FIGURES_DIR.name, out / TABLES_DIR.name, out / CARDS_DIR.name)
 
     def figure(self, name: str) -> tuple[Path, Path]:
@@ -266,7 +253,7 @@ class ModelPaths:
 
     @property
     def current(self) -> Path:
-        """Names the version that is in use."""
+        """Names the version in use."""
         return self.folder / "current.json"
 
     def versions(self) -> list[int]:
@@ -284,9 +271,9 @@ class ModelPaths:
         return self.version(number) / "validation.parquet"
 
     def facts(self, number: int) -> Path:
-        """What its card says, to be read by programs; written last."""
+        """Its card for programs; written last."""
         return self.version(number) / "card.json"
 
     def card(self, number: int) -> Path:
-        """The same to be read by people."""
+        """Its card for people."""
         return self.version(number) / "card.md"

@@ -55,7 +55,7 @@ def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
 
 def test_when_one_folder_holds_several_studies_then_no_two_share_a_file() -> None:
     other = RunPaths(Path("runs"), "TFT_Q", "heat", "4712")
-    files = {name for name in dir(RunPaths) if isinstance(getattr(RunPaths, name), property)} - {"folder"}
+    files = {name for name in dir(RUN) if isinstance(getattr(RUN, name), Path)} - {"folder", "runs_dir"}
     assert len(files) >= 9
     assert [name for name in files if getattr(RUN, name) == getattr(other, name)] == []
     assert RUN.attempt_notebook(1) not in (RUN.notebook, RUN.attempt_notebook(2), other.attempt_notebook(1))

@@ -25,7 +25,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, compare
 from hpo_lib.settings import Settings
 from hpo_lib.views.look import warning_text
-from hpo_lib.views.model_card import Card, render
+from hpo_lib.views.model_card import render_card
 
 
 @dataclass(frozen=True)
@@ -208,19 +208,17 @@ def _store(
             notes.append(f"The version before chose its weights on days up to {seen}, some of which are compared here.")
     for lag in SEASONAL_LAGS:
         forecasts[f"validation, naive {lag} h"] = seasonal_naive(dataset, dataset.validation_origins, lag)
-    text = render(
-        Card(
-            model=paths.model,
-            title=dataset.spec.title,
-            warning=warning_text(is_simulated=dataset.source == "simulated", is_test=origin["Budget"] == "test"),
-            params=key["params"],
-            origin={"Version": f"v{version:03d}", **origin, "Best step": forecaster.best_step},
-            data=data,
-            forecasts=forecasts,
-            notes=notes,
-            files=[paths.weights(version).name, paths.validation(version).name, paths.facts(version).name],
-            code=code,
-        )
+    text = render_card(
+        model=paths.model,
+        title=dataset.spec.title,
+        warning=warning_text(is_simulated=dataset.source == "simulated", is_test=origin["Budget"] == "test"),
+        params=key["params"],
+        origin={"Version": f"v{version:03d}", **origin, "Best step": forecaster.best_step},
+        data=data,
+        forecasts=forecasts,
+        notes=notes,
+        files=[paths.weights(version).name, paths.validation(version).name, paths.facts(version).name],
+        code=code,
     )
     paths.card(version).write_text(text, encoding="utf-8")
     scores = {name: metric(forecaster.validation) for name, metric in metrics.METRICS.items()}

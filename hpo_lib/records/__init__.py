@@ -1,1 +1,12 @@
-"""What a study leaves behind, written and read: trials, JSON, forecasts, storage, executed notebook, provenance."""
+"""What a study leaves behind, written and read: trials, JSON, forecasts, storage, executed notebook, provenance.
+
+study: StoredStudy, find, read_studies, study_runs, as_mapping
+result: study_result, load_result
+trial: TrialRecord, pareto_front, default_trial, COVERAGE_TOLERANCE
+files: write_json, write_predictions, load_predictions
+storage: open_storage, check_storage, recorded_url
+optuna_trials: trial_record, distribution, quiet_optuna
+provenance: data_provenance, code_provenance, data_key, device_name, PACKAGES
+executed_notebook: read_record, attempts, of_all_workers
+verify: verify
+"""

@@ -247,13 +247,10 @@ def study_runs(runs_dir: Path) -> list[RunPaths]:
 def read_studies(
     runs_dir: Path, model: str = "", dataset: str = "", *, storages: bool = False
 ) -> tuple[list[StoredStudy], list[str]]:
-    """Every study with a best_params JSON of any schema below ``runs_dir``, and a sentence for each unreadable one.
+    """Every study of a model and dataset with a best_params JSON of any schema, and a sentence per unreadable one.
 
-    Args:
-        runs_dir: folder of the records.
-        model: studies of this model only; empty: of all.
-        dataset: studies of this dataset only, by its name; empty: of all.
-        storages: also read each study's storage now, so that a damaged one is named.
+    Without a model or dataset, those of all. With ``storages`` the storages are read now, so that damaged ones are
+    among the unreadable.
     """
     found, notes = [], []
     for file in paths.best_params_files(runs_dir):

@@ -5,7 +5,7 @@ from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.thesis.benchmark_record import Benchmark, warning_for
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.views.model_card import Card, render
+from hpo_lib.views.model_card import render_card
 
 
 def card(evidence: Evidence, study: StoredStudy) -> str:
@@ -25,25 +25,23 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     if not tested:
         notes.append("There is no benchmark of this configuration, so nothing is known of the test split.")
     result, provenance = study.result, study.provenance
-    return render(
-        Card(
-            model=study.model,
-            title=evidence.title(study.dataset),
-            warning=warning_for([study]),
-            params=result["best_params"],
-            origin={
-                "Study": f"{study.run.study_name}, {result['n_completed']} complete trials",
-                "Trial": f"{study.chosen.number}, chosen by the policy {result['selection']['policy']}: "
-                f"{result['selection']['reason']}",
-                "Budget": provenance["preset"],
-                "Seed": provenance["seed"],
-            },
-            data=study.data,
-            forecasts=forecasts,
-            notes=notes,
-            files=[file.name for file in study.files],
-            code=provenance,
-        )
+    return render_card(
+        model=study.model,
+        title=evidence.title(study.dataset),
+        warning=warning_for([study]),
+        params=result["best_params"],
+        origin={
+            "Study": f"{study.run.study_name}, {result['n_completed']} complete trials",
+            "Trial": f"{study.chosen.number}, chosen by the policy {result['selection']['policy']}: "
+            f"{result['selection']['reason']}",
+            "Budget": provenance["preset"],
+            "Seed": provenance["seed"],
+        },
+        data=study.data,
+        forecasts=forecasts,
+        notes=notes,
+        files=[file.name for file in study.files],
+        code=provenance,
     )
 
 

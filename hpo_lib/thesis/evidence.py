@@ -14,8 +14,6 @@ from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, find, read_studies
 from hpo_lib.thesis.benchmark_record import Benchmark
 
-PRESETS_ORDER = ("a100", "laptop", "test")
-
 
 @dataclass(frozen=True)
 class Evidence:
@@ -73,7 +71,7 @@ def gather(runs_dir: Path, benchmark_dir: Path, data_dir: Path, datasets: Sequen
     Args:
         runs_dir: folder of the studies' records.
         benchmark_dir: folder of the benchmarks.
-        data_dir: folder of the CSVs; calibration and MASE of a benchmark need the data that it was made on.
+        data_dir: folder of the CSVs; calibration and MASE of a benchmark need its data.
         datasets: TOMLs of datasets that the registry does not know by name.
 
     Raises:
@@ -95,11 +93,7 @@ def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = ""
     Of each dataset that is the data of the newest study, of each model the newest complete study. A study of the test
     preset counts only if there is no other.
 
-    Args:
-        runs_dir: folder of the studies' records.
-        datasets: TOMLs of datasets that the registry does not know by name.
-        model: studies of this model only; empty: of all.
-        dataset: studies of this dataset only; empty: of all.
+    Without a model or dataset, those of all; ``datasets`` are TOMLs of datasets that the registry does not know.
 
     Raises:
         InputError: an unreadable TOML.
@@ -159,6 +153,5 @@ def _benchmarks(out: Path, data_dir: Path, specs: Mapping[str, DatasetSpec], not
 
 def _setting_rank(own: BenchmarkPaths) -> tuple[int, str]:
     """Larger budgets first, and refitted models before others."""
-    preset = own.setting.split("-")[0]
-    place = PRESETS_ORDER.index(preset) if preset in PRESETS_ORDER else len(PRESETS_ORDER)
+    place = {"a100": 0, "laptop": 1, "test": 2}.get(own.setting.split("-")[0], 3)
     return place, "" if own.setting.endswith("-refit") else own.setting

@@ -86,7 +86,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
     failed (``causes`` says why) or stopped early. ``mae_default`` and ``mae`` are of the untuned defaults and of the
     chosen trial; ``improvement`` is by how many percent the second is lower. All scores are of the validation split.
     """
-    found, data = study.result, study.data
+    found = study.result
     default, scores = as_mapping(found["default_trial"]), as_mapping(found["validation_metrics"])
     mae, mae_default = _number(found["best_mae"]), _number(default.get("mae"))
     trials, failed, stopped = (_number(found[key]) for key in ("n_completed", "n_failed", "n_pruned"))
@@ -99,11 +99,8 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "date": str(found["optimization_date"] or ""),
         "status": str(found["status"] or "unknown"),
         "source": study.source,
-        "sha256": str(data.get("sha256", "")),
-        "train_end": str(data.get("train_end", "")),
-        "val_end": str(data.get("val_end", "")),
-        "preset": str(study.provenance.get("preset", "unknown")),
-        "recipe": str(study.provenance.get("recipe", "unknown")),
+        **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
+        **{name: str(study.provenance.get(name, "unknown")) for name in ("preset", "recipe")},
         "trials": trials,
         "failed": failed,
         "stopped": stopped,

@@ -16,33 +16,18 @@ from hpo_lib.views.look import ACCENT, in_order, model_colour, model_marker, mod
 TEXT_WIDTH = 150 / 25.4
 """Inches: the text width of an A4 thesis with margins of 30 mm."""
 
+# STIX comes with matplotlib, so every machine has it, and it goes with the Times of a thesis.
 RC: dict[Any, Any] = {
-    # STIX comes with matplotlib, so every machine has it, and it goes with the Times of a thesis.
-    "font.family": "STIXGeneral",
-    "mathtext.fontset": "stix",
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.5,
-    "axes.axisbelow": True,
-    "lines.linewidth": 1.0,
-    "lines.markersize": 3.5,
-    "legend.frameon": False,
-    "savefig.dpi": 300,
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "hpo_lib",
+    "font.family": "STIXGeneral", "mathtext.fontset": "stix",
+    "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9,
+    "legend.fontsize": 8, "xtick.labelsize": 8, "ytick.labelsize": 8,
+    "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.5,
+    "lines.linewidth": 1.0, "lines.markersize": 3.5, "legend.frameon": False,
+    "savefig.dpi": 300, "pdf.fonttype": 42, "svg.hashsalt": "hpo_lib",
     "figure.constrained_layout.use": True,
-    "figure.constrained_layout.h_pad": 0.03,
-    "figure.constrained_layout.w_pad": 0.03,
-}
+    "figure.constrained_layout.h_pad": 0.03, "figure.constrained_layout.w_pad": 0.03,
+}  # fmt: skip
 
 GREY, INK = "#b5b5b5", "#222222"
 TARGET: dict[str, Any] = {"color": "#000000", "lw": 0.6, "ls": "--"}

@@ -1,1 +1,12 @@
-"""What notebooks show of data, studies and families."""
+"""Figures, tables and texts on data, studies and families, for notebooks and for the thesis.
+
+study_page: show_data, show_study, show_record
+study_tables: banner, data_summary, unshortened
+study_figures: data_overview
+family_report: stacks, fusion, periods
+explorer: Explorer
+explorer_data: find_studies, daily_errors
+model_card: render_card
+look: model_name, model_colour, model_marker, in_order, number, with_interval, unit_text, warning_text, finished,
+    date_axis, MISSING, ACCENT
+"""

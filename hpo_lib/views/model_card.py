@@ -1,7 +1,6 @@
 """Model cards (Mitchell et al., 2019) as markdown: what was trained on what, how good it is, what it is not for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,22 @@ from hpo_lib.scoring.uncertainty import bootstrap_intervals
 from hpo_lib.views.look import model_name, number, with_interval
 
 
-@dataclass(frozen=True)
-class Card:
-    """The content of a card.
+def render_card(
+    *,
+    model: str,
+    title: str,
+    warning: str,
+    params: Mapping[str, float],
+    origin: Mapping[str, object],
+    data: Mapping[str, Any],
+    forecasts: Mapping[str, QuantileForecasts],
+    notes: Sequence[str],
+    files: Sequence[str],
+    code: Mapping[str, Any],
+) -> str:
+    """A model card as markdown.
 
-    Attributes:
+    Args:
         model: family.
         title: of the dataset.
         warning: see `warning_text`.
@@ -29,41 +39,26 @@ class Card:
         files: names of the records behind the card.
         code: provenance of the code.
     """
-
-    model: str
-    title: str
-    warning: str
-    params: Mapping[str, Any]
-    origin: Mapping[str, object]
-    data: Mapping[str, Any]
-    forecasts: Mapping[str, QuantileForecasts]
-    notes: Sequence[str]
-    files: Sequence[str]
-    code: Mapping[str, Any]
-
-
-def render(found: Card) -> str:
-    """A card as markdown."""
-    own = next(iter(found.forecasts.values()))
-    unit = found.data["unit"]
+    own = next(iter(forecasts.values()))
+    unit = data["unit"]
     parts = [
-        f"# Model card: {model_name(found.model)} on {found.title}",
-        f"**{found.warning}.** No number below says anything about how good this can be." if found.warning else "",
+        f"# Model card: {model_name(model)} on {title}",
+        f"**{warning}.** No number below says anything about how good this can be." if warning else "",
         "## Configuration",
-        _lines(found.origin),
-        _table(("hyperparameter", "value"), [(key, f"{value:.6g}") for key, value in sorted(found.params.items())]),
+        _lines(origin),
+        _table(("hyperparameter", "value"), [(key, f"{value:.6g}") for key, value in sorted(params.items())]),
         "## Data",
         _lines(
             {
-                "Source": f"{found.data['source']}, {found.data['path']}",
-                "Fingerprint": f"sha256 {found.data['sha256']}",
-                "Span": f"{found.data['first_hour']} to {found.data['last_hour']}, hourly, "
-                f"{found.data['hours_filled']} hours filled",
-                "Training": f"up to {found.data['train_end']}",
-                "Validation": f"after it, up to {found.data['val_end']}",
+                "Source": f"{data['source']}, {data['path']}",
+                "Fingerprint": f"sha256 {data['sha256']}",
+                "Span": f"{data['first_hour']} to {data['last_hour']}, hourly, "
+                f"{data['hours_filled']} hours filled",
+                "Training": f"up to {data['train_end']}",
+                "Validation": f"after it, up to {data['val_end']}",
                 "Unit": unit,
-                "Covariates": f"{len(found.data['past_covariates'])} known up to the origin, "
-                f"{len(found.data['future_covariates'])} known in advance",
+                "Covariates": f"{len(data['past_covariates'])} known up to the origin, "
+                f"{len(data['future_covariates'])} known in advance",
             }
         ),
         "## Scores",
@@ -71,17 +66,17 @@ def render(found: Card) -> str:
         "intervals of a bootstrap of blocks of 7 days.",
         _table(
             ("forecasts", "days", "MAE", "PICP in %", "Winkler", "pinball"),
-            [_scores(label, forecasts) for label, forecasts in found.forecasts.items()],
+            [_scores(label, forecasts) for label, forecasts in forecasts.items()],
         ),
-        *found.notes,
+        *notes,
         "## Calibration",
         "How often actuals lie at or below each quantile, and the coverage of the 80 % interval over the hours ahead.",
         _table(
             ("forecasts", "at 0.1", "at 0.5", "at 0.9", "PICP farthest from 80", "PICP nearest to 80"),
-            [_calibration(label, forecasts) for label, forecasts in found.forecasts.items()],
+            [_calibration(label, forecasts) for label, forecasts in forecasts.items()],
         ),
         "## Intended use",
-        f"Forecasts of the hourly demand of {found.title} for the next {own.actual.shape[1]} hours with an interval "
+        f"Forecasts of the hourly demand of {title} for the next {own.actual.shape[1]} hours with an interval "
         "that should hold 80 % of them, once a day, from the 168 hours before. For planning and for comparison with "
         "other methods, together with the rolling calibration (`docs/methodology.md`).",
         "## Limits",
@@ -94,16 +89,16 @@ def render(found: Card) -> str:
                 "It does not know changes of the network, of tariffs or of habits after its training; retrain "
                 "(`docs/retraining.md`).",
                 *(["Trained with the test budget, which only shows that everything works."]
-                  if "TEST BUDGET" in found.warning else []),
+                  if "TEST BUDGET" in warning else []),
             ]
         ),
         "## Provenance",
         _lines(
             {
-                "Records": ", ".join(found.files),
-                "Code": f"hpo_lib {found.code['hpo_lib']}, commit {found.code['git_commit']}",
-                "Packages": ", ".join(f"{key} {value}" for key, value in found.code["packages"].items()),
-                "Device": found.code["device"],
+                "Records": ", ".join(files),
+                "Code": f"hpo_lib {code['hpo_lib']}, commit {code['git_commit']}",
+                "Packages": ", ".join(f"{key} {value}" for key, value in code["packages"].items()),
+                "Device": code["device"],
             }
         ),
     ]  # fmt: skip
@@ -112,8 +107,8 @@ def render(found: Card) -> str:
 
 def _scores(label: str, f: QuantileForecasts) -> tuple[str, ...]:
     intervals = bootstrap_intervals(f)
-    found = (intervals[key] for key in ("mae", "picp", "winkler"))
-    scores = (with_interval(score.value, score.low, score.high) for score in found)
+    chosen = (intervals[key] for key in ("mae", "picp", "winkler"))
+    scores = (with_interval(score.value, score.low, score.high) for score in chosen)
     return label, str(len(f.origins)), *scores, number(metrics.pinball(f))
 
 
