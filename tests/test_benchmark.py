@@ -272,7 +272,7 @@ def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished,
         pd.testing.assert_frame_equal(again[table.columns], table, check_dtype=False, rtol=1e-12)
 
 
-def test_when_families_are_there_then_blends_of_them_and_of_all_stand_below(finished, tmp_path) -> None:
+def test_when_families_are_there_then_blends_of_them_and_of_all_follow(finished, tmp_path) -> None:
     plan = copied(finished, tmp_path)
     store_training(plan.paths, training(plan, "NHITS_Q", "default", 42, shift=0.5))
     store_training(plan.paths, training(plan, "TFT_Q", "default", 42, shift=-0.1))

@@ -1,4 +1,4 @@
-"""What only one family can show: sums and weights of tiny trained networks, and the figures of given numbers."""
+"""Insights that exist for one family only: sums and weights of tiny trained networks, figures of given numbers."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     np.testing.assert_allclose(found.base, expected, rtol=1e-5)
 
 
-def test_when_a_tft_is_watched_then_its_weights_and_its_attention_sum_to_one_and_bear_the_right_names(
+def test_when_a_tft_forecasts_then_its_weights_and_its_attention_sum_to_one_and_have_the_right_names(
     insight, tiny_dataset
 ) -> None:
     forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
@@ -156,7 +156,7 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
     assert [bar.get_width() for bar in right.patches] == pytest.approx([50, 50])
 
 
-def test_when_attention_is_drawn_then_hours_lie_where_they_belong(insight) -> None:
+def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight) -> None:
     weights = np.zeros((2, 24, 192))
     weights[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
     found = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), weights)

@@ -29,7 +29,7 @@ def noisy(dataset: Dataset) -> Dataset:
 
 
 def test_when_some_points_are_far_off_then_the_line_goes_through_the_others(monkeypatch) -> None:
-    """Nine of eleven points lie on y = 2 x + 1; least squares would leave the line."""
+    """Nine of eleven points are on y = 2 x + 1; least squares would leave the line."""
     monkeypatch.setattr(linear_baseline, "PENALTY", 0.0)
     x = np.arange(-5.0, 6.0)
     y = 2 * x + 1

@@ -58,7 +58,7 @@ def test_when_levels_are_taken_apart_then_pinball_losses_are_those_worked_by_han
     assert losses[:, :, 2] == pytest.approx(np.array([[0.2, 0.5, 0.2], [0.0, 1.8, 0.3]]))
 
 
-def test_when_an_actual_lies_on_a_bound_then_it_is_covered() -> None:
+def test_when_an_actual_is_on_a_bound_then_it_is_covered() -> None:
     assert metrics.covered(EXAMPLE).tolist() == [[True, False, True], [True, False, True]]
     nearly = np.nextafter(2.0, 3.0)
     assert metrics.picp(forecasts([[(1, 1, 2), (1, 1, 2)]], [[2.0, nearly]])) == 50

@@ -115,7 +115,7 @@ def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(
     assert named == got
 
 
-def test_when_an_old_file_lies_where_old_studies_put_it_then_it_is_found(tiny_dataset, tmp_path) -> None:
+def test_when_an_old_file_is_where_old_studies_put_it_then_it_is_found(tiny_dataset, tmp_path) -> None:
     file = tmp_path / "best_params_TOY_Q_tiny.json"
     file.write_text(json.dumps(old_standard()), encoding="utf-8")
     assert found(tiny_dataset, tmp_path).source == str(file)

@@ -111,7 +111,7 @@ def test_when_the_nearest_to_80_percent_is_hardly_nearer_then_the_lower_mae_is_t
 
 
 def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line_between_its_ends() -> None:
-    # Scaled to 0..1, the ends are (0, 1) and (1, 0). Trial 1 lies at (0.1, 0.5), trial 2 at (0.3, 0.2), trial 3 at
+    # Scaled to 0..1, the ends are (0, 1) and (1, 0). Trial 1 is at (0.1, 0.5), trial 2 at (0.3, 0.2), trial 3 at
     # (0.9, 0.05): below the line x + y = 1 by 0.4, 0.5 and 0.05.
     front = pareto_front(
         [trial(0, 1.0, 60), trial(1, 1.1, 70), trial(2, 1.3, 76), trial(3, 1.9, 79), trial(4, 2.0, 80)]

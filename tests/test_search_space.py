@@ -2,14 +2,7 @@
 
 import pytest
 
-from hpo_lib.families.search_space import (
-    Choice,
-    FloatRange,
-    IntRange,
-    boundary_advice,
-    end_reached,
-    in_words,
-)
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange, boundary_advice, end_reached, in_words
 from hpo_lib.records.optuna_trials import dimension, distribution
 
 LOG = FloatRange(1e-5, 1e-2, log=True)  # three decades: 5 % are 0.15 of one, a factor of 1.41
@@ -29,11 +22,11 @@ LINEAR = FloatRange(0.05, 0.45)  # 5 % are 0.02
         (32, Choice((32,)), None), (48, Choice((32, 64)), None), (0.1, FloatRange(0.1, 0.1), None),
     ],
 )  # fmt: skip
-def test_when_a_value_is_within_five_percent_of_an_end_then_it_lies_there(value, space, end) -> None:
+def test_when_a_value_is_within_five_percent_of_an_end_then_it_is_there(value, space, end) -> None:
     assert end_reached(value, space) == end
 
 
-def test_when_chosen_values_lie_at_ends_then_each_has_a_sentence_that_says_what_to_do() -> None:
+def test_when_chosen_values_are_at_ends_then_each_has_a_sentence_that_says_what_to_do() -> None:
     space = {"lr": LOG, "dropout": LINEAR, "hidden_size": Choice((32, 64)), "top_k": IntRange(2, 5), "gone": LINEAR}
     params = {"lr": 0.0098, "dropout": 0.2, "hidden_size": 32, "top_k": 3, "unknown": 1}
     assert boundary_advice("TFT_Q on heat", params, space) == [

@@ -72,7 +72,7 @@ QUICK_DAYS = 60
 
 
 def origins_near_daily(dataset: Dataset, hours: int, *, quick: bool = False) -> Positions:
-    """Training origins within so many hours of a daily one, from which forecasts start."""
+    """Training origins within ``hours`` of a daily one, from which forecasts start."""
     near = training_origins(dataset.index, dataset.spec.splits, near_hours=hours)
     first = dataset.positions.train.stop - HORIZON - QUICK_DAYS * HORIZON
     return near[near >= first] if quick else near

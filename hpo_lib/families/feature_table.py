@@ -141,9 +141,7 @@ def make_feature_table(
 def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
     """[N, H, F] the features without those that are constant or not linear at one hour of day; weekdays as indicators.
 
-    Args:
-        table: the feature table.
-        seasons: include the time of year.
+    ``seasons`` includes the time of year.
     """
     left_out = _NOT_LINEAR | (set() if seasons else set(_YEAR))
     kept = [i for i, name in enumerate(table.names) if name not in left_out]

@@ -4,6 +4,7 @@ Hooks read a trained network while it forecasts. Nothing here changes a forecast
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ class StackForecasts:
         base_name: which of these it is.
         stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted along Q, is the
             forecast.
-        hours: each stack forecasts one value in so many hours; those between are interpolated.
+        hours: hours per forecast value of each stack; hours between are interpolated.
     """
 
     forecasts: QuantileForecasts
@@ -169,18 +170,16 @@ def _watch(
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
 ) -> tuple[QuantileForecasts, list[np.ndarray]]:
     """The forecasts, and the result of ``read`` on inputs and output of each layer, one row per origin."""
-    seen: list[list[np.ndarray]] = [[] for _ in layers]
+    seen: dict[nn.Module, list[np.ndarray]] = {layer: [] for layer in layers}
 
-    def hook(rows: list[np.ndarray]) -> Callable[..., None]:
-        return lambda _, inputs, output: rows.append(read(inputs, output).float().cpu().numpy())
+    def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        seen[layer].append(read(inputs, output).float().cpu().numpy())
 
-    handles = [layer.register_forward_hook(hook(rows)) for layer, rows in zip(layers, seen, strict=True)]
-    try:
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.callback(layer.register_forward_hook(hook).remove)
         forecasts = forecaster.predict(frame, origins)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return forecasts, [np.concatenate(rows)[: len(origins)] for rows in seen]
+    return forecasts, [np.concatenate(seen[layer])[: len(origins)] for layer in layers]
 
 
 def _darts(forecaster: Forecaster, part: str, family: str) -> DartsForecaster:

@@ -106,16 +106,14 @@ class LinearBaseline:
 
 
 def covers_seasons(dataset: Dataset, years: float) -> bool:
-    """Whether the training split covers so many years. With fewer, season and other changes cannot be told apart."""
+    """Whether the training split covers ``years``. With fewer, season and other changes cannot be told apart."""
     return bool(dataset.positions.train.stop - dataset.positions.train.start >= years * HOURS_OF_A_YEAR)
 
 
 def least_absolute(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights [F] and intercept that make the mean of ``|y - x @ weights - intercept|`` small, with a ridge penalty.
 
-    Args:
-        x: [N, F] standardised features.
-        y: [N].
+    ``x`` [N, F] are standardised features, ``y`` is [N].
     """
     columns = np.column_stack([x, np.ones(len(x))])
     penalty = np.diag([PENALTY] * x.shape[1] + [0.0])

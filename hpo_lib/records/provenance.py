@@ -21,28 +21,21 @@ PACKAGES = ("torch", "darts", "neuralforecast", "pytorch-lightning", "optuna", "
 
 def data_provenance(dataset: Dataset) -> dict[str, Any]:
     """Source, file, fingerprint, span and splits of the data."""
-    splits = dataset.spec.splits
+    splits, hours = dataset.spec.splits, dataset.index
     return {
-        "source": dataset.source,
-        "path": dataset.path,
-        "sha256": dataset.sha256,
-        "hours_filled": dataset.n_filled,
-        "first_hour": str(dataset.frame.index[0]),
-        "last_hour": str(dataset.frame.index[-1]),
-        "train_end": str(splits.train_end),
-        "val_end": str(splits.val_end),
+        "source": dataset.source, "path": dataset.path, "sha256": dataset.sha256, "hours_filled": dataset.n_filled,
+        "first_hour": str(hours[0]), "last_hour": str(hours[-1]),
+        "train_end": str(splits.train_end), "val_end": str(splits.val_end),
         "test_end": None if splits.test_end is None else str(splits.test_end),
         "unit": dataset.spec.unit,
-        "past_covariates": list(dataset.past),
-        "future_covariates": list(dataset.future),
-    }
+        "past_covariates": list(dataset.past), "future_covariates": list(dataset.future),
+    }  # fmt: skip
 
 
 def code_provenance(threads: int | None = None) -> dict[str, Any]:
     """Version, git commit (with ``+changes`` if the tree differs from it), package versions, Python and device.
 
-    Args:
-        threads: of the processes that do the work, if this one does not.
+    ``threads`` is that of the processes that do the work, if this one does not.
     """
     return {
         "hpo_lib": __version__,
@@ -66,11 +59,9 @@ def device_name(threads: int | None = None) -> str:
     """The GPU's name, or ``cpu`` with the number of threads, by default torch's in this process."""
     import torch  # heavy, and needed only when a study runs
 
-    return (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"cpu, {threads or torch.get_num_threads()} threads"
-    )
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"cpu, {threads or torch.get_num_threads()} threads"
 
 
 def _git(*arguments: str) -> str:

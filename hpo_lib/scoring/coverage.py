@@ -59,6 +59,6 @@ def conditional_coverage(f: QuantileForecasts, terciles: tuple[float, float], ti
 
 
 def reliability(f: QuantileForecasts) -> pd.DataFrame:
-    """How often actuals lie at or below each level: one row per level, ``level`` and ``observed`` (both 0 to 1)."""
+    """Share of actuals at or below each level: one row per level, ``level`` and ``observed`` (both 0 to 1)."""
     observed = [(f.actual <= f.values[:, :, i]).mean() for i in range(len(f.levels))]
     return pd.DataFrame({"level": f.levels, "observed": observed})

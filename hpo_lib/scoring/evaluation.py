@@ -43,14 +43,8 @@ NAIVE_VERSION = 1
 def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileForecasts:
     """The value ``lag`` hours earlier as the median, with an interval from this rule's errors on the training split.
 
-    Args:
-        dataset: the loaded dataset.
-        origins: [N] positions of the forecast origins.
-        lag: 24 or 168 hours; at least the horizon, so that nothing after the origin is used.
-
-    Returns:
-        Forecasts [N, H, Q]. The outer levels are the median plus quantiles of the training errors, or the median itself
-        if such a quantile is on its other side.
+    The outer levels are the median plus quantiles of the training errors, or the median itself if such a quantile is on
+    its other side. ``lag`` is at least the horizon, so that nothing after the origins [N] is used.
     """
     if lag < HORIZON:
         raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")

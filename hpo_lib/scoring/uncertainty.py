@@ -77,14 +77,10 @@ def bootstrap_intervals(
 
 @dataclass(frozen=True)
 class DieboldMariano:
-    """Result of a Diebold-Mariano test.
+    """Result of a Diebold-Mariano test over n days, with so many ``lags`` of autocovariance in the variance.
 
-    Attributes:
-        difference: mean daily loss of the first forecasts minus that of the second; below 0 the first are better.
-        statistic: Harvey-corrected statistic, t-distributed with n - 1 degrees of freedom under equal accuracy.
-        p_value: two-sided.
-        lags: autocovariances in the variance.
-        n: days compared.
+    ``difference`` is the mean daily loss of the first forecasts minus that of the second: below 0 the first are better.
+    ``statistic`` is Harvey-corrected, t-distributed with n - 1 degrees of freedom under equal accuracy.
     """
 
     difference: float

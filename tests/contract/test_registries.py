@@ -192,5 +192,5 @@ def test_when_hyperparameters_are_wrong_then_the_sentence_says_which_and_what_is
 
 
 @pytest.mark.parametrize("params", [{"depth": d, "width": 512, "lr": lr} for d in (1, 4) for lr in (1e-5, 1e-2)])
-def test_when_hyperparameters_lie_on_the_bounds_then_they_are_taken(params) -> None:
+def test_when_hyperparameters_are_on_the_bounds_then_they_are_accepted(params) -> None:
     Fake().check_params(params)

@@ -264,7 +264,7 @@ def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the
 
 
 @pytest.mark.parametrize(("years", "seasons"), [(0, True), (0.1, True), (1, False)])
-def test_when_training_covers_too_few_years_then_models_are_not_told_the_season(
+def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
     windows, tiny_dataset, years, seasons
 ) -> None:
     frame = tiny_dataset.frame.assign(month=7, season=2)

@@ -1,4 +1,4 @@
-"""The reference is a yardstick: were its evaluation or its cost wrong, every ratio would be."""
+"""The reference is a yardstick: if its evaluation or its cost were wrong, every ratio would be wrong."""
 
 import math
 from types import ModuleType
@@ -63,7 +63,7 @@ def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_h
     assert metrics.picp(found) == pytest.approx(
         100 * ((actual >= expected[:, :, 0]) & (actual <= expected[:, :, 2])).mean()
     )
-    # The first origin is the last training hour: its history lies in the training split, nothing after it is seen.
+    # The first origin is the last training hour: its history is in the training split, nothing after it is seen.
     assert len(model.seen[0]["series"]) == tiny_dataset.positions.train.stop
     for given, origin in zip(model.seen, origins, strict=True):
         assert len(given["series"]) == len(given["past_covariates"]) == origin + 1

@@ -94,7 +94,7 @@ def test_when_costs_grow_then_the_family_that_grows_most_stands_for_all() -> Non
 def test_when_points_dominate_then_the_hypervolume_is_the_area_of_their_union() -> None:
     assert hypervolume([]) == 0.0
     assert hypervolume([(0.5, 0.5)]) == 0.25
-    # 0.5 x 0.5 and 0.2 x 0.9 overlap in 0.2 x 0.5; (0.6, 0.6) is dominated, (1.2, 0) lies outside.
+    # 0.5 x 0.5 and 0.2 x 0.9 overlap in 0.2 x 0.5; (0.6, 0.6) is dominated, (1.2, 0) is outside.
     assert hypervolume([(0.8, 0.1), (0.5, 0.5), (0.6, 0.6), (1.2, 0.0)]) == pytest.approx(0.25 + 0.18 - 0.1)
 
 
