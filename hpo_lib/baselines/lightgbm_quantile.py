@@ -60,11 +60,12 @@ class LightgbmQuantile(Baseline):
     version = 1
     title = "LightGBM"
     seeded = True
-    linear_part: ClassVar[bool] = False
+    residual: ClassVar[bool] = False
+    """Whether the trees forecast the residuals of a linear baseline."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        return {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": self.linear_part}
+        return {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": self.residual}
 
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LightgbmForecaster:
         most = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
@@ -83,7 +84,7 @@ class LightgbmQuantile(Baseline):
     ) -> LightgbmForecaster:
         origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
         table = make_feature_table(dataset, dataset.frame, origins)
-        linear = LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons) if self.linear_part else None
+        linear = LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons) if self.residual else None
         train = _data(table, None if linear is None else linear.relative_out_of_fold(table, origins))
         valid: list[lightgbm.Dataset] = []
         callbacks: list[Callable[..., Any]] = []
@@ -106,7 +107,7 @@ class LightgbmLinearQuantile(LightgbmQuantile):
 
     name = "LIGHTGBM_LINEAR_Q"
     title = "Linear + LightGBM"
-    linear_part: ClassVar[bool] = True
+    residual: ClassVar[bool] = True
 
 
 def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
