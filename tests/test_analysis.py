@@ -159,7 +159,7 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     assert found.picture("optimisation_history") is None
     assert "Optimisation history and hypervolume: no study here has" in capsys.readouterr().out
     assert list(found.explored()) == []
-    assert found.boundaries() == ["No chosen value is known to lie at an end of its search space."]
+    assert found.boundaries() == ["No chosen value is known to be at an end of its search space."]
 
 
 def test_when_there_are_only_old_studies_or_none_then_the_analysis_is_their_table_or_an_error(tmp_path) -> None:
@@ -206,7 +206,7 @@ def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_t
     assert "NHITS_Q" in by_model
     assert "33.333" in by_model
     assert "aaaaaaaaaaaa" in by_dataset
-    assert "No chosen value is known to lie at an end of its search space." in shown
+    assert "No chosen value is known to be at an end of its search space." in shown
     assert main(["consolidate", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert "studies.parquet (2 studies)" in capsys.readouterr().out
     assert main(["analyze", "--model", "NHITS", "--runs-dir", str(tmp_path)]) == 2

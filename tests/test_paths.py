@@ -12,20 +12,21 @@ from hpo_lib.records.study import study_runs
 RUN = RunPaths(Path("runs"), "TFT_Q", "heat", "4711")
 
 
-@pytest.mark.parametrize(
-    ("file", "name"),
-    [
-        ("best_params", "best_params_TFT_Q_heat_4711.json"),
-        ("sqlite", "study_TFT_Q_heat_4711.db"),
-        ("journal", "study_TFT_Q_heat_4711.journal"),
-        ("notebook", "hpo_TFT_Q_heat_4711.ipynb"),
-        ("pareto_front", "pareto_front_4711.html"),
-        ("mae_history", "mae_history_4711.html"),
-        ("param_importance", "param_importance_4711.html"),
-    ],
-)
-def test_when_a_study_is_saved_then_its_files_have_the_documented_names(file: str, name: str) -> None:
-    assert getattr(RUN, file) == Path("runs/TFT_Q_heat") / name
+FILES = {
+    "best_params": "best_params_TFT_Q_heat_4711.json",
+    "sqlite": "study_TFT_Q_heat_4711.db",
+    "journal": "study_TFT_Q_heat_4711.journal",
+    "notebook": "hpo_TFT_Q_heat_4711.ipynb",
+    "pareto_front": "pareto_front_4711.html",
+    "mae_history": "mae_history_4711.html",
+    "param_importance": "param_importance_4711.html",
+}
+
+
+def test_when_a_study_is_saved_then_its_files_have_the_documented_names() -> None:
+    assert {name: getattr(RUN, name) for name in FILES} == {
+        name: Path("runs/TFT_Q_heat") / file for name, file in FILES.items()
+    }
 
 
 def test_when_a_further_worker_keeps_its_notebook_then_it_has_a_name_of_its_own_and_all_else_is_shared() -> None:

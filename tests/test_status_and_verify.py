@@ -94,20 +94,6 @@ def executed(*, ended: bool = True, error: str = "") -> dict[str, Any]:
     return {"metadata": {"papermill": run}, "cells": [cell]}
 
 
-@pytest.fixture(scope="module")
-def one_made(tmp_path_factory: pytest.TempPathFactory, twin: Dataset) -> Path:
-    runs_dir = tmp_path_factory.mktemp("one") / "runs"
-    Maker(runs_dir, twin)("NHITS_Q", "100", 3)
-    return runs_dir
-
-
-@pytest.fixture
-def run(one_made: Path, tmp_path: Path) -> RunPaths:
-    """A complete study of three trials."""
-    shutil.copytree(one_made, tmp_path / "runs")
-    return RunPaths(tmp_path / "runs", "NHITS_Q", "heat", "100")
-
-
 GOLDEN = """\
              model       dataset         state                                     best MAE  PICP  attempts  job ids
 EXP-01  ***  NHITS_Q     heat            done 3 of 3, simulated data               0.29309   78.8  1         100 107
@@ -161,6 +147,15 @@ def nine_made(tmp_path_factory: pytest.TempPathFactory, twin: Dataset) -> Path:
 def nine(nine_made: Path, tmp_path: Path) -> Path:
     """A folder of studies in every state."""
     return shutil.copytree(nine_made, tmp_path / "runs")
+
+
+@pytest.fixture
+def run(nine_made: Path, tmp_path: Path) -> RunPaths:
+    """One of them, complete with three trials, in a folder of its own."""
+    shutil.copytree(
+        nine_made / "NHITS_Q_heat", tmp_path / "runs" / "NHITS_Q_heat", ignore=shutil.ignore_patterns("*107*")
+    )
+    return RunPaths(tmp_path / "runs", "NHITS_Q", "heat", "100")
 
 
 JOBS = [

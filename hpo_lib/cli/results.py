@@ -103,7 +103,7 @@ def _figures(arguments: argparse.Namespace) -> int:
 
     written, notes = make_all(
         runs_dir=arguments.runs_dir, benchmark_dir=arguments.benchmark_dir, data_dir=arguments.data_dir,
-        datasets=arguments.dataset, out=arguments.out, say=print,
+        datasets=arguments.dataset, out=arguments.out,
     )  # fmt: skip
     _print_all(notes, "note: ")
     for folder in sorted({file.parent for file in written}, key=str):

@@ -109,7 +109,7 @@ class ExperimentRow:
 
     @property
     def command(self) -> str:
-        """What submits the missing trials, or an empty text if nothing is missing."""
+        """The command that submits the missing trials; an empty text if nothing is missing."""
         if self.state.split()[0] in ("done", "running", "queued"):
             return ""
         study = self.status.study if self.status else None

@@ -1,4 +1,4 @@
-"""What a study leaves behind, written and read: trials, JSON, forecasts, storage, executed notebook, provenance.
+"""The records of a study, written and read: trials, JSON, forecasts, storage, executed notebook, provenance.
 
 study: StoredStudy, find, read_studies, study_runs, as_mapping
 result: study_result, load_result

@@ -115,7 +115,7 @@ class StoredStudy:
 
     @property
     def storage(self) -> str:
-        """What optuna-dashboard takes: the URL of the SQLite file or the database, or the path of the journal."""
+        """The address for optuna-dashboard: the URL of the SQLite file or the database, or the path of the journal."""
         if self.run.sqlite.exists():
             return f"sqlite:///{self.run.sqlite}"
         return str(self.run.journal if self.run.journal.exists() else self.result.get("storage_path") or "")

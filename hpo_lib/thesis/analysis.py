@@ -1,4 +1,4 @@
-"""What ``hpo analyze`` and `notebooks/analysis.ipynb` show of all studies: tables, figures, advice, what is missing."""
+"""The analysis of all studies for ``hpo analyze`` and `notebooks/analysis.ipynb`: tables, figures, advice, gaps."""
 
 import io
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ class Analysis:
         for study in self.evidence.studies:
             label = f"{study.model} on {study.dataset}"
             advice += boundary_advice(label, study.result["best_params"], study.search_space)
-        return advice or ["No chosen value is known to lie at an end of its search space."]
+        return advice or ["No chosen value is known to be at an end of its search space."]
 
 
 def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:

@@ -10,11 +10,11 @@ from typing import Concatenate, ParamSpec
 import numpy as np
 import pandas as pd
 
-from hpo_lib.benchmark.tables import BenchmarkRow
+from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.thesis.benchmark_record import Benchmark
+from hpo_lib.thesis.benchmark_record import CALIBRATIONS, Benchmark
 from hpo_lib.thesis.evidence import Evidence
 
 WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
@@ -22,7 +22,7 @@ SIGNIFICANCE = 0.05
 DRIFT_DAYS = 28
 ERROR_BINS = 60
 SHOWN_ERRORS = 0.98
-"""Share of the errors that a histogram shows in bins of their own; the outermost bins also hold what lies beyond."""
+"""Share of the errors that a histogram shows in bins of their own; the outermost bins also hold larger ones."""
 
 SCORES = ("mae", "picp", "winkler")
 
@@ -93,7 +93,7 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 @_of_each_benchmark
 def reliability(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """``observed`` share of actuals at or below each ``level``, by ``model`` and ``calibration``, both 0 to 1."""
-    yield benchmark.reliability
+    yield reliability_table(benchmark.row_per_model, benchmark.dataset, CALIBRATIONS)
 
 
 @_of_each_benchmark
@@ -145,7 +145,7 @@ def significance(benchmark: Benchmark, loss: str = "pinball") -> Iterator[pd.Dat
     Below 0 the row is better. p-values are those of Diebold-Mariano tests, corrected for the number of pairs of the
     dataset after Holm (1979).
     """
-    pairs = benchmark.comparisons.query("loss == @loss")
+    pairs = comparison_table(benchmark.row_per_model).query("loss == @loss")
     losses = {f"{row.model} {row.params}": metrics.METRICS[loss](row.test) for row in benchmark.row_per_model}
     rows = []
     for pair, p in zip(pairs.itertuples(), holm(pairs["p_value"].to_numpy()), strict=True):

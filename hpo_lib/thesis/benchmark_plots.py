@@ -205,7 +205,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "season": ("season", SEASON_NAMES, tuple(season[:3] for season in SEASON_NAMES)),
     "demand": ("demand", ("low", "middle", "high"), ("low", "mid", "high")),
 }
-"""What coverage is split by -> label of the axis, groups in order, and their ticks (hours: every sixth)."""
+"""Grouping of the coverage -> label of the axis, groups in order, and their ticks (hours: every sixth)."""
 
 
 def coverage(data: pd.DataFrame) -> Figure:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hpo_lib.benchmark.store import SPLITS
-from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, comparison_table, coverage_table, reliability_table
+from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_table
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths
@@ -59,19 +59,9 @@ class Benchmark:
         return self.table[self.table["calibration"] == "none"].reset_index(drop=True)
 
     @cached_property
-    def comparisons(self) -> pd.DataFrame:
-        """Diebold-Mariano tests of every two models."""
-        return comparison_table(self.row_per_model)
-
-    @cached_property
     def coverage(self) -> pd.DataFrame:
         """Conditional coverage of every model, raw and calibrated."""
         return coverage_table(self.row_per_model, self.dataset, CALIBRATIONS)
-
-    @cached_property
-    def reliability(self) -> pd.DataFrame:
-        """Observed frequencies of every model, raw and calibrated."""
-        return reliability_table(self.row_per_model, self.dataset, CALIBRATIONS)
 
     @property
     def row_per_model(self) -> list[BenchmarkRow]:
@@ -117,6 +107,6 @@ def _params_rank(row: BenchmarkRow) -> int:
 
 
 def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
-    """What a picture of these records must say, see `warning_text`."""
+    """The warning on a picture of these records, see `warning_text`."""
     found = list(records)
     return warning_text(is_simulated=any(one.is_simulated for one in found), is_test=any(one.is_test for one in found))

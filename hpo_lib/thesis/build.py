@@ -25,7 +25,7 @@ from hpo_lib.thesis.latex import booktabs
 from hpo_lib.thesis.tables import TABLES
 
 NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
-"""What of `hpo_lib` no figure, table or card depends on."""
+"""The parts of `hpo_lib` that no figure, table or card depends on."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,13 @@ def make_all(
     data_dir: str = "",
     datasets: Sequence[str] = (),
     out: str = "",
-    say: Callable[[str], None] = print,
 ) -> tuple[list[Path], list[str]]:
     """Every figure, table and card, see `build`; folders are texts, empty for the default.
 
     Raises:
         InputError: as `find_evidence` raises it.
     """
-    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets, say)
+    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
     return build(evidence, ThesisPaths.below(Path(out).expanduser()) if out else ThesisPaths())
 
 

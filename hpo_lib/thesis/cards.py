@@ -2,8 +2,7 @@
 
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration, calibrate
-from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.thesis.benchmark_record import Benchmark, warning_for
+from hpo_lib.thesis.benchmark_record import warning_for
 from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.views.model_card import render_card
 
@@ -20,9 +19,12 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     if default.state == "complete" and default.number != study.chosen.number:
         forecasts["validation, untuned defaults"] = study.predictions(default.number)
     notes = ["The validation split chose weights and hyperparameters, so its scores are optimistic."]
-    tested = _tested(benchmark, study)
-    forecasts |= tested
-    if not tested:
+    row = benchmark.tuned_row(study) if benchmark else None
+    if benchmark and row:
+        forecasts["test, raw"] = row.test
+        rolling = calibrate(row.test, row.validation, benchmark.dataset.target, Calibration("rolling"))
+        forecasts["test, rolling calibration"] = rolling
+    else:
         notes.append("There is no benchmark of this configuration, so nothing is known of the test split.")
     result, provenance = study.result, study.provenance
     return render_card(
@@ -43,11 +45,3 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
         files=[file.name for file in study.files],
         code=provenance,
     )
-
-
-def _tested(benchmark: Benchmark | None, study: StoredStudy) -> dict[str, QuantileForecasts]:
-    row = benchmark.tuned_row(study) if benchmark else None
-    if benchmark is None or row is None:
-        return {}
-    corrected = calibrate(row.test, row.validation, benchmark.dataset.target, Calibration("rolling"))
-    return {"test, raw": row.test, "test, rolling calibration": corrected}

@@ -1,6 +1,6 @@
 """The records behind figures, tables and cards: one study per model and dataset, one benchmark per dataset."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +45,9 @@ class Evidence:
 
 
 def find_evidence(
-    runs_dir: str = "",
-    benchmark_dir: str = "",
-    data_dir: str = "",
-    datasets: Sequence[str] = (),
-    say: Callable[[str], None] = print,
+    runs_dir: str = "", benchmark_dir: str = "", data_dir: str = "", datasets: Sequence[str] = ()
 ) -> Evidence:
-    """The user's records, or the examples if no folder is given and there are none.
+    """The user's records, or the examples, which a printed sentence says, if no folder is given and there are none.
 
     Raises:
         InputError: a given folder holds no record; an unreadable TOML.
@@ -59,7 +55,7 @@ def find_evidence(
     benchmarks = Path(benchmark_dir).expanduser() if benchmark_dir else paths.BENCHMARK_DIR
     runs, notes = find(runs_dir, lambda runs: paths.best_params_files(runs) or paths.benchmarks(benchmarks))
     if notes and not benchmark_dir:
-        say(notes[0])
+        print(notes[0])
         # No CSV is there, so everybody has the simulated data that the examples were made on.
         return gather(paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS, paths.EXAMPLES_DIR)
     return gather(runs, benchmarks, Path(data_dir).expanduser() if data_dir else paths.DATA_DIR, datasets)

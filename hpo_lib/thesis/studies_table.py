@@ -122,7 +122,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
 
 
 def summary(studies: Studies, by: str) -> pd.DataFrame:
-    """What the studies of each ``model`` or ``dataset`` found and cost, a row each.
+    """The results and costs of the studies of each ``model`` or ``dataset``, one row each.
 
     Shares of failed and stopped trials and seconds per trial are of the finished trials of those studies that count
     them. ``median improvement`` is in percent; ``improved`` and ``covered`` count studies that reach

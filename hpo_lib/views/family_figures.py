@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -151,7 +150,8 @@ def folded_window(
             folded(window, period), aspect="auto", interpolation="nearest", cmap="cividis",
             vmin=window.min(), vmax=window.max(), extent=(0, period, -(-len(window) // period), 0),
         )  # fmt: skip
-        _outline(axes, len(history), len(window), period)
+        row, column = divmod(len(history), period)  # the line between history and forecast
+        axes.plot([0, column, column, period], [row + 1, row + 1, row, row], color=ACCENT, lw=1.5, clip_on=False)
         axes.set_title(f"period {period} h", fontsize=9)
         axes.set_xlabel("hour of the period")
     columns[0, 0].set_ylabel("period, the first on top")
@@ -167,12 +167,6 @@ def folded(window: np.ndarray, period: int) -> np.ndarray:
     image = np.full(rows * period, np.nan)
     image[: len(window)] = window
     return image.reshape(rows, period)
-
-
-def _outline(axes: Axes, start: int, end: int, period: int) -> None:
-    """The line between history and forecast in an image that is ``period`` wide."""
-    row, column = divmod(start, period)
-    axes.plot([0, column, column, period], [row + 1, row + 1, row, row], color=ACCENT, lw=1.5, clip_on=False)
 
 
 def _largest(names: Sequence[str], weights: np.ndarray) -> tuple[list[str], np.ndarray]:

@@ -1,4 +1,4 @@
-"""What only a family's own notebook shows: a look into the chosen configuration, which is trained again for it.
+"""The parts of a family's own notebook: a look into the chosen configuration, which is trained again for it.
 
 A study keeps forecasts, not weights, so the training is repeated with the same seed and budget. Each function prints
 how far its forecasts are from the stored ones.

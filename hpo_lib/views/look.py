@@ -75,7 +75,7 @@ def unit_text(unit: str) -> str:
 
 
 def warning_text(*, is_simulated: bool, is_test: bool) -> str:
-    """What nobody may overlook: that data is simulated, that trainings had the test budget; else an empty text."""
+    """Warn of simulated data and of trainings with the test budget; an empty text if there is neither."""
     return ", ".join([*(["SIMULATED DATA"] if is_simulated else []), *(["TEST BUDGET"] if is_test else [])])
 
 

@@ -70,7 +70,7 @@ def render_card(
         ),
         *notes,
         "## Calibration",
-        "How often actuals lie at or below each quantile, and the coverage of the 80 % interval over the hours ahead.",
+        "How often actuals are at or below each quantile, and the coverage of the 80 % interval over the hours ahead.",
         _table(
             ("forecasts", "at 0.1", "at 0.5", "at 0.9", "PICP farthest from 80", "PICP nearest to 80"),
             [_calibration(label, forecasts) for label, forecasts in forecasts.items()],

@@ -40,42 +40,29 @@ def runs(heat_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(heat_folder / paths.RUNS_DIR.name, tmp_path / "runs"))
 
 
-def another(runs: Path, job_id: str, **changes: object) -> None:
-    """A second study of N-HiTS on heat, with some keys changed; ``sha256`` and ``preset`` are those of provenance."""
-    result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_EXP-01.json")
-    provenance = result["provenance"]
-    provenance["data"]["sha256"] = changes.pop("sha256", provenance["data"]["sha256"])
-    provenance["preset"] = changes.pop("preset", provenance["preset"])
-    file = runs / "NHITS_Q_heat" / f"best_params_NHITS_Q_heat_{job_id}.json"
-    write_json(file, {**result, **changes, "job_id": job_id})
-
-
-EXAMPLE_IDS = {"NHITS_Q": "EXP-01", "TFT_Q": "EXP-04", "TIMESNET_Q": "EXP-07"}
+ALL = {"NHITS_Q": "EXP-01", "TFT_Q": "EXP-04", "TIMESNET_Q": "EXP-07"}
+LATER = {"optimization_date": "2090-01-01"}
 
 
 @pytest.mark.parametrize(
     ("changes", "ids", "note"),
     [
-        (
-            {"optimization_date": "2090-01-01"}, {**EXAMPLE_IDS, "NHITS_Q": "other"},
-            "best_params_NHITS_Q_heat_EXP-01.json: best_params_NHITS_Q_heat_other.json is newer",
-        ),
-        (
-            {"optimization_date": "2091-01-01", "status": "running"}, EXAMPLE_IDS,
-            "best_params_NHITS_Q_heat_other.json: best_params_NHITS_Q_heat_EXP-01.json is newer, more complete",
-        ),
-        (
-            {"optimization_date": "2090-01-01", "sha256": "0" * 64}, {"NHITS_Q": "other"},
-            "its data or splits are not those of best_params_NHITS_Q_heat_other.json",
-        ),
+        (LATER, {**ALL, "NHITS_Q": "other"}, "heat_EXP-01.json: best_params_NHITS_Q_heat_other.json is newer"),
+        ({**LATER, "status": "running"}, ALL, "heat_other.json: best_params_NHITS_Q_heat_EXP-01.json is newer, more"),
+        ({**LATER, "sha256": "0" * 64}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q"),
         ({"optimization_date": "2001-01-01", "preset": "laptop"}, {"NHITS_Q": "other"}, "or of a larger budget"),
     ],
     ids=["newer", "unfinished", "of other data", "the only one with a real budget"],
-)  # fmt: skip
+)
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_budget_and_same_data_counts(
     changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
 ) -> None:
-    another(runs, "other", **changes)
+    result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_EXP-01.json")
+    provenance = result["provenance"]
+    provenance["data"]["sha256"] = changes.get("sha256", provenance["data"]["sha256"])
+    provenance["preset"] = changes.get("preset", provenance["preset"])
+    file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
+    write_json(file, {**result, **changes, "job_id": "other"})
     found = gather(runs, runs / "none", runs)
     assert {study.model: study.run.job_id for study in found.studies} == ids
     assert note in " ".join(found.notes)
@@ -108,27 +95,26 @@ def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path
     assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
 
 
-def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_be(monkeypatch, tmp_path) -> None:
+def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_be(
+    monkeypatch, tmp_path, capsys
+) -> None:
     monkeypatch.setattr(paths, "RUNS_DIR", tmp_path / "a")
     monkeypatch.setattr(paths, "BENCHMARK_DIR", tmp_path / "b")
     monkeypatch.setattr(paths, "EXAMPLE_BENCHMARKS", tmp_path / "c")
-    said: list[str] = []
-    found = find_evidence(say=said.append)
-    assert len(found.studies) == 9
-    assert "these are the examples, on simulated data" in said[0]
+    assert len(find_evidence().studies) == 9
+    assert "these are the examples, on simulated data" in capsys.readouterr().out
 
 
 # Marks and cards
 
 
-@pytest.mark.parametrize(
-    ("simulated", "test", "text"),
-    [(True, True, "SIMULATED DATA, TEST BUDGET"), (True, False, "SIMULATED DATA"), (False, False, "")],
-)
-def test_when_data_is_simulated_then_the_picture_says_so(simulated: bool, test: bool, text: str) -> None:
-    figure, _ = style.panels(1, 1, height=1)
-    style.mark(figure, warning_text(is_simulated=simulated, is_test=test))
-    assert figure.get_suptitle() == text
+def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so() -> None:
+    for simulated, test, text in (
+        (True, True, "SIMULATED DATA, TEST BUDGET"), (True, False, "SIMULATED DATA"), (False, False, "")
+    ):  # fmt: skip
+        figure, _ = style.panels(1, 1, height=1)
+        style.mark(figure, warning_text(is_simulated=simulated, is_test=test))
+        assert figure.get_suptitle() == text
 
 
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(heat: Evidence) -> None:
