@@ -207,6 +207,23 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
     assert again[1].test.values == pytest.approx(marked.values, rel=1e-6)
 
 
+def test_when_trainings_are_of_different_code_then_they_do_not_come_into_one_table(finished, tmp_path) -> None:
+    plan = copied(finished, tmp_path)
+    trained = [
+        training(plan, model, "best", 42, budget={}, versions=versions)
+        for model, versions in (("NHITS_Q", {"model": 1}), ("TFT_Q", {"model": 5, "windows": 2}))
+    ]
+    for found in trained:
+        store_training(plan.paths, found)
+    sentence = (
+        r"TFT_Q-best-seed42\.json: was trained with version 2 of windows, NHITS_Q-best-seed42\.json with version 1"
+    )
+    with pytest.raises(InputError, match=sentence):
+        load_trainings(plan.paths, plan.dataset)
+    plan.paths.record("NHITS_Q", "best", 42).unlink()
+    assert ("TFT_Q", "best") in load_trainings(plan.paths, plan.dataset)
+
+
 def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path) -> None:
     plans = [
         quick_plan(tiny_dataset, tmp_path, preset=preset, recipe=recipe, refit=refit)

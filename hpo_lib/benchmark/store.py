@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpo_lib.benchmark.training_key import same_key
+from hpo_lib.benchmark.training_key import same_key, shared_versions
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.paths import BenchmarkPaths
@@ -97,14 +97,22 @@ def load_trainings(paths: BenchmarkPaths, dataset: Dataset) -> dict[tuple[str, s
     """Every complete training, by row (model, params), with ascending seeds.
 
     Raises:
-        InputError: there is none, one is on other data, or its forecasts cannot be read.
+        InputError: there is none, one is on other data or of other code than the rest, or its forecasts cannot be read.
     """
     check_same_data(paths, dataset)
     rows: dict[tuple[str, str], list[Training]] = {}
+    first: dict[str, tuple[int, Path]] = {}
     for file in paths.records():
         record = _record(file)
         if record is None:
             raise InputError(f"{file}: is not a complete record; remove it and run the benchmark again")
+        for part, version in shared_versions(record["key"]).items():
+            other, before = first.setdefault(part, (version, file))
+            if version != other:
+                raise InputError(
+                    f"{file}: was trained with version {version} of {part}, {before.name} with version {other}; run "
+                    "`hpo benchmark` again for all models of this folder"
+                )
         training = _load(paths, record)
         rows.setdefault((training.model, training.params), []).append(training)
     if not rows:

@@ -48,6 +48,12 @@ def same_key(stored: Mapping[str, Any], key: Mapping[str, Any]) -> bool:
     return _comparable(stored) == _comparable(key)
 
 
+def shared_versions(key: Mapping[str, Any]) -> dict[str, int]:
+    """Versions in a stored key of the parts that models share; they must be equal in one table."""
+    parts = ["gaps", "feature_table", "linear_baseline", *(["windows"] if {"budget", "weights"} & set(key) else [])]
+    return {part: key.get("versions", {}).get(part, 1) for part in parts}
+
+
 def _comparable(key: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
     plain = json.loads(json.dumps(key))
     versions = plain.pop("versions", {})
