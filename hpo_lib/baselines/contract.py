@@ -25,11 +25,8 @@ class Baseline(ABC):
     title: ClassVar[str]
     seeded: ClassVar[bool]
     """Whether another seed gives another model."""
-
-    @property
-    @abstractmethod
-    def settings(self) -> Mapping[str, Any]:
-        """Part of a stored training's key: all fixed choices of the model."""
+    settings: ClassVar[Mapping[str, Any]]
+    """Part of a stored training's key: all fixed choices of the model."""
 
     @abstractmethod
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> Forecaster:

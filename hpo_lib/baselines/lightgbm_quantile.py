@@ -60,12 +60,7 @@ class LightgbmQuantile(Baseline):
     version = 1
     title = "LightGBM"
     seeded = True
-    residual: ClassVar[bool] = False
-    """Whether the trees forecast the residuals of a linear baseline."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": self.residual}
+    settings: ClassVar[Mapping[str, Any]] = {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": False}
 
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LightgbmForecaster:
         most = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
@@ -84,7 +79,11 @@ class LightgbmQuantile(Baseline):
     ) -> LightgbmForecaster:
         origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
         table = make_feature_table(dataset, dataset.frame, origins)
-        linear = LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons) if self.residual else None
+        linear = (
+            LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons)
+            if self.settings["linear_part"]
+            else None
+        )
         train = _data(table, None if linear is None else linear.relative_out_of_fold(table, origins))
         valid: list[lightgbm.Dataset] = []
         callbacks: list[Callable[..., Any]] = []
@@ -107,7 +106,7 @@ class LightgbmLinearQuantile(LightgbmQuantile):
 
     name = "LIGHTGBM_LINEAR_Q"
     title = "Linear + LightGBM"
-    residual: ClassVar[bool] = True
+    settings: ClassVar[Mapping[str, Any]] = {**LightgbmQuantile.settings, "linear_part": True}
 
 
 def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:

@@ -5,8 +5,8 @@ Chernozhukov, 2011) exactly, as a linear program. It learns from daily origins o
 of day.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from sklearn.linear_model import QuantileRegressor
@@ -68,10 +68,7 @@ class LinearQuantile(Baseline):
     version = 1
     title = "Linear quantile regression"
     seeded = False
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return {"penalties": list(PENALTIES)}
+    settings: ClassVar = {"penalties": list(PENALTIES)}
 
     def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LinearForecaster:
         def loss(penalty: float) -> float:
