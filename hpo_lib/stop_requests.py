@@ -88,8 +88,5 @@ def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
 
 
 def _write(file: Path, name: str) -> None:
-    # The handler of a second signal may run in the middle of this, so each writes a file of its own.
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(name)
-    Path(temporary).replace(file)
+    with paths.atomic(file) as temporary:  # of its own: the handler of a second signal may run in the middle of this
+        temporary.write_text(name, encoding="utf-8")

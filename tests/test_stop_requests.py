@@ -69,16 +69,15 @@ def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone()
 
 SIGNAL_IN_THE_HANDLER = """
 import os, signal
-from pathlib import Path
 from hpo_lib import stop_requests
 
-rename, nested = Path.replace, []
+rename, nested = os.replace, []
 def replace(file, target):
     if not nested:
         nested.append(file)
         os.kill(os.getpid(), signal.SIGTERM)  # as it comes when a cluster and the job's own process signal at once
     return rename(file, target)
-Path.replace = replace
+os.replace = replace
 with stop_requests.relaying():
     os.kill(os.getpid(), signal.SIGTERM)
     print(stop_requests.requested(), len(nested))

@@ -21,13 +21,9 @@ class Liveness:
 
     def __init__(self, run: RunPaths, name: str) -> None:
         self._run, self.name = run, name
+        self.identity = {"name": name, "machine": platform.node()}  # what a trial keeps of its worker
         self._lease = Lease(run.worker_lease(name))
         self._others: dict[str, Lease] = {}
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """What a trial keeps of the worker that runs it."""
-        return {"name": self.name, "machine": platform.node()}
 
     def __enter__(self) -> "Liveness":
         seen = self._lease.refreshed()
