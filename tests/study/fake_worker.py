@@ -3,7 +3,7 @@
 python fake_worker.py DATASET.toml RUNS_DIR STORAGE TRIALS WORKER SECONDS_PER_TRIAL BEGIN_TOGETHER [PAUSE]
 
 No trial ends before BEGIN_TOGETHER workers are in the middle of one, however long some of them take to start. With
-PAUSE leases are short; if it names a function that decisions call, the process stops itself as that is first called
+PAUSE leases are short; if it names a function of `pause_once`, the process stops itself as that is first called
 after its first trial has begun.
 """
 
@@ -22,7 +22,9 @@ from tests.study.fakes import FakeFamily
 
 def pause_once(name: str, family: FakeFamily) -> None:
     owner = next(
-        owner for owner in (trial_queue.TrialQueue, optuna.Study, optuna.Trial, trial_queue) if hasattr(owner, name)
+        owner
+        for owner in (FakeFamily, trial_queue.TrialQueue, optuna.Study, optuna.Trial, trial_queue)
+        if hasattr(owner, name)
     )
     method = getattr(owner, name)
 

@@ -178,13 +178,13 @@ def test_when_the_last_worker_waits_then_it_takes_over_the_trial_of_one_that_die
     assert_complete(study, 1)
 
 
-@pytest.mark.parametrize("decision", ["_requeue", "ask", "_suggest", "_finish", "write_json"])
+@pytest.mark.parametrize("call", ["_requeue", "ask", "_suggest", "fit", "_finish", "write_json"])
 @pytest.mark.parametrize("killed", [False, True], ids=["paused", "killed"])
-def test_when_a_worker_stops_in_the_middle_of_a_decision_then_the_others_go_on_and_no_result_counts_twice(
-    decision, killed, study_in
+def test_when_a_worker_stops_in_the_middle_of_a_decision_or_a_training_then_the_others_go_on_and_no_result_counts_twice(
+    call, killed, study_in
 ) -> None:
     study = study_in("journal")
-    stops, other = study.worker(1, 8, 0.3, 2, decision), study.worker(2, 8, 0.3, 2, "-")
+    stops, other = study.worker(1, 8, 0.3, 2, call), study.worker(2, 8, 0.3, 2, "-")
     until(lambda: psutil.Process(stops.pid).status() == psutil.STATUS_STOPPED, "worker 1 stops itself", [stops, other])
     if killed:
         kill(stops)
