@@ -5,6 +5,7 @@ A new module fails here until it has its line in `MAY_IMPORT`: put it below ever
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,9 @@ HEAVY: dict[str, set[str]] = {
 }
 
 MAX_LINES = 300
+MAX_LINES_TOGETHER = 13_000
+MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 18, 12, 100
+"""Of the house: `hpo_lib` and, as one more room, `measurements/`. An arrow leads from a room to one that it imports."""
 
 
 def module_name(file: Path) -> str:
@@ -66,9 +70,9 @@ def room(module: str) -> str:
     return module.split(".")[1] if "." in module else module
 
 
-def imports(module: str, *, run_time_only: bool = False) -> Iterator[str]:
-    """Every module or package that a module imports, wherever in its code; of hpo_lib the module itself."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+def imports(file: Path, *, run_time_only: bool = False) -> Iterator[str]:
+    """Every module or package that a file imports, wherever in its code; of hpo_lib the module itself."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     if run_time_only:
         for node in ast.walk(tree):
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -77,7 +81,7 @@ def imports(module: str, *, run_time_only: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: a relative import hides where it leads"
+            assert node.level == 0, f"{file}: a relative import hides where it leads"
             assert node.module is not None
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -85,7 +89,57 @@ def imports(module: str, *, run_time_only: bool = False) -> Iterator[str]:
 
 
 def own_imports(module: str) -> set[str]:
-    return {name for name in imports(module) if name.split(".")[0] == "hpo_lib"}
+    return {name for name in imports(MODULES[module]) if name.split(".")[0] == "hpo_lib"}
+
+
+def house() -> dict[str, set[str]]:
+    """Room -> rooms that it imports. The package's own `__init__` only holds the version and is no room."""
+    found: dict[str, set[str]] = {"measurements": set()}
+    for module in MODULES:
+        found.setdefault(room(module), set()).update(map(room, own_imports(module)))
+    for file in (ROOT / "measurements").glob("*.py"):
+        found["measurements"] |= {room(name) for name in imports(file) if name.startswith("hpo_lib.")}
+    return {name: below - {name, "hpo_lib"} for name, below in found.items() if name != "hpo_lib"}
+
+
+def test_when_the_house_is_measured_then_it_has_few_rooms_storeys_and_arrows() -> None:
+    rooms, storeys = house(), {}
+    for name in graphlib.TopologicalSorter(rooms).static_order():
+        storeys[name] = 1 + max((storeys[below] for below in rooms[name]), default=0)
+    assert len(rooms) <= MAX_ROOMS
+    assert max(storeys.values()) <= MAX_STOREYS
+    assert sum(map(len, rooms.values())) <= MAX_ARROWS
+
+
+def test_when_all_modules_are_counted_together_then_the_library_stays_small_enough_to_be_read() -> None:
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in MODULES.values()) <= MAX_LINES_TOGETHER
+
+
+def faces() -> dict[str, dict[str, set[str]]]:
+    """Package -> module -> names of its public face, from the docstring of its `__init__`."""
+    found = {}
+    for module, file in MODULES.items():
+        if file.name == "__init__.py" and module != "hpo_lib":
+            text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            lines = re.findall(r"^([a-z_0-9]+): (.+(?:\n +.+)*)$", text, flags=re.MULTILINE)
+            found[module] = {name: {one.strip() for one in names.split(",")} for name, names in lines}
+    return found
+
+
+@pytest.mark.parametrize("package", faces())
+def test_when_a_package_is_used_from_outside_then_only_through_the_names_of_its_public_face(package: str) -> None:
+    used: dict[str, set[str]] = {}
+    for module, file in MODULES.items():
+        if module.startswith(package):
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+                used.setdefault(node.module.rpartition(".")[2], set()).update(alias.name for alias in node.names)
+    face = faces()[package]
+    assert {name: names - face.get(name, set()) for name, names in used.items() if names - face.get(name, set())} == {}
+    for name, names in face.items():
+        text = MODULES[f"{package}.{name}"].read_text(encoding="utf-8")
+        assert {one for one in names if not re.search(rf"\b{one}\b", text)} == set(), name
 
 
 def test_when_the_table_is_read_then_it_lists_the_modules_that_exist_and_only_leads_downwards() -> None:
@@ -120,7 +174,7 @@ def test_when_a_heavy_library_is_imported_then_only_where_it_belongs(library: st
     users = {
         room(module)
         for module in MODULES
-        for name in imports(module, run_time_only=True)
+        for name in imports(MODULES[module], run_time_only=True)
         if name.split(".")[0] == library
     }
     assert users <= HEAVY[library]

@@ -5,7 +5,7 @@ search_space: Choice, Dimension, FloatRange, IntRange, boundary_advice, in_words
 feature_table: FeatureTable, level_floor, linear_features, make_feature_table
 linear_baseline: LinearBaseline, covers_seasons
 scaling: Scaling
-windows: TrainingWindows, WindowSource
+windows: VERSION, TrainingWindows, WindowSource
 darts_family: DartsFamily, DartsForecaster
 insight: FusionWeights, Periods, StackForecasts, fusion_weights, periods, stack_forecasts
 quiet: quiet_libraries

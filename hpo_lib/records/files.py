@@ -19,8 +19,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_predictions(path: Path, forecasts: QuantileForecasts) -> None:
-    """Store forecasts as parquet (quantiles in float32, actuals in float64), atomically."""
+def write_predictions(path: Path, forecasts: QuantileForecasts) -> QuantileForecasts:
+    """Store forecasts as parquet (quantiles in float32, actuals in float64), atomically, and return them as stored."""
     frame = forecasts.to_frame()
     quantiles = [name for name in frame.columns if name.startswith("q")]
     split = dict.fromkeys(["actual", *quantiles], "BYTE_STREAM_SPLIT")  # makes the files a third smaller
@@ -28,6 +28,7 @@ def write_predictions(path: Path, forecasts: QuantileForecasts) -> None:
         frame.astype({"step": "int16", **dict.fromkeys(quantiles, "float32")}).to_parquet(
             temporary, compression="zstd", index=False, use_dictionary=["origin", "step"], column_encoding=split
         )
+    return load_predictions(path)
 
 
 def load_predictions(path: Path) -> QuantileForecasts:

@@ -3,9 +3,9 @@
 forecasts: NOMINAL_COVERAGE, QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 metrics: METRICS, by_step, covered, mae, mase, picp, pinball, score
 objectives: OBJECTIVES, coverage_error
-evaluation: SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
+evaluation: NAIVE_VERSION, SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
 calibration: ROLLING_DAYS, Calibration, calibrate
 blend: blend, fitted_weights
-uncertainty: MIN_COMPARED_DAYS, bootstrap_intervals, compare
+uncertainty: MIN_COMPARED_DAYS, bootstrap_intervals, compare, daily_losses
 coverage: SEASON_NAMES, WEEKDAY_NAMES, conditional_coverage, demand_terciles, reliability
 """

@@ -19,7 +19,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError
 from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions, write_predictions
+from hpo_lib.records.files import write_predictions
 from hpo_lib.records.optuna_trials import distribution
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.result import study_result
@@ -93,7 +93,6 @@ class _Worker:
         self.records = self.queue.records
         self.time_budget = TimeBudget(settings.time_budget_hours)
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        self.baselines = validation_baselines(self.dataset)
         setup = {
             "seed": settings.seed,
             "preset": settings.budget_name,
@@ -102,6 +101,7 @@ class _Worker:
             "early_stopping": self.rule.as_values() if self.rule else "off",
         }
         self.provenance = {**code_provenance(threads), "data": data_provenance(self.dataset), **setup}
+        self.baselines = validation_baselines(self.dataset)
         self.identity = {
             "model": settings.model,
             "dataset": spec.name,
@@ -195,10 +195,9 @@ class _Worker:
             recipe=self.recipe,
             on_check=on_check,
         )
-        file = self.paths.trial_predictions(trial.number)
-        write_predictions(file, forecaster.validation)
         # Scored as stored, so that every figure can be computed again from the file alone.
-        evaluation = evaluate(load_predictions(file), self.dataset)
+        stored = write_predictions(self.paths.trial_predictions(trial.number), forecaster.validation)
+        evaluation = evaluate(stored, self.dataset)
         for name, score in evaluation.scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
