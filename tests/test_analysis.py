@@ -65,9 +65,7 @@ def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path) -> None:
     assert np.isnan(row["rmse"])
 
 
-def test_when_files_are_old_or_broken_then_the_old_ones_are_in_the_table_and_the_broken_ones_are_named(
-    tmp_path,
-) -> None:
+def test_when_files_are_old_or_broken_then_the_old_ones_are_in_the_table_and_the_broken_ones_are_named(tmp_path):
     save(tmp_path, "TFT_Q", "a", 0.18)
     save_old(tmp_path)
     broken = tmp_path / "best_params_NHITS_Q_cut.json"
@@ -110,9 +108,7 @@ def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(
     assert len(lines) == (2 if {"data", "dataset"} & set(second) else 1)
 
 
-def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_and_counts_the_good_ones(
-    tmp_path,
-) -> None:
+def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_and_counts_the_good_ones(tmp_path):
     # Each has two complete trials and a failed one, and took an hour.
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "NHITS_Q", "b", 0.16, picp=90.0, dataset="water_centrum")

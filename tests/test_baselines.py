@@ -19,9 +19,7 @@ def hours(dataset: Dataset) -> np.ndarray:
 
 
 @pytest.mark.parametrize("lag", SEASONAL_LAGS)
-def test_when_the_target_repeats_itself_then_the_value_a_period_ago_has_no_error_and_no_width(
-    tiny_dataset, lag
-) -> None:
+def test_when_the_target_repeats_itself_then_the_value_a_period_ago_has_no_error_and_no_width(tiny_dataset, lag):
     dataset = with_target(tiny_dataset, 5 + hours(tiny_dataset) % lag)
     f = seasonal_naive(dataset, dataset.validation_origins, lag)
     assert metrics.mae(f) == metrics.mean_width(f) == 0

@@ -9,14 +9,7 @@ from scipy.stats import binom
 
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import (
-    MODES,
-    Calibration,
-    calibrate,
-    conformal_quantile,
-    interval_errors,
-    recent_level,
-)
+from hpo_lib.scoring.calibration import MODES, Calibration, calibrate, conformal_quantile, interval_errors, recent_level
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 START = pd.Timestamp("2019-01-01 23:00", tz="UTC")
@@ -70,9 +63,7 @@ def test_when_there_are_too_few_scores_then_the_largest_is_taken() -> None:
         ([1.0] + [0.01] * 8, 9),
     ],
 )
-def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_one_weighs_most(
-    weights, expected
-) -> None:
+def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_one_weighs_most(weights, expected):
     assert conformal_quantile(np.arange(1.0, 10), weights=np.array(weights)) == expected
 
 

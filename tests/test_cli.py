@@ -225,9 +225,7 @@ def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown
     )
 
 
-def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves_no_folder(
-    small, papermill, capsys
-) -> None:
+def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves_no_folder(small, papermill, capsys):
     csv = small.parent / "features.csv"
     csv.write_text(csv.read_text(encoding="utf-8").replace("water_lag_1h", "lag", 1), encoding="utf-8")
     capsys.readouterr()

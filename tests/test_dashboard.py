@@ -6,7 +6,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import optuna
 import pytest
@@ -19,9 +18,7 @@ SERVE = "import sys, optuna_dashboard._cli as cli; sys.argv[0] = 'optuna-dashboa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "port"), [("sqlite", 28471), ("journal", 28472)])
-def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
-    kind: str, port: int, tmp_path: Path
-) -> None:
+def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kind, port, tmp_path):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     study = optuna.create_study(
         study_name=run.study_name, storage=open_storage(kind, run), directions=["minimize", "minimize"]

@@ -139,9 +139,7 @@ def glossary() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("term", "meaning", "where"), glossary(), ids=lambda value: value[:30])
-def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_it(
-    term: str, meaning: str, where: str
-) -> None:
+def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_it(term, meaning, where):
     assert meaning.endswith("."), term
     file, names = where.split(": ")
     tree = ast.parse((ROOT / file.strip("`")).read_text(encoding="utf-8"))

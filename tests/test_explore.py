@@ -170,9 +170,7 @@ def test_when_a_trial_is_clicked_then_every_view_changes_to_it(number, explorer,
     assert daily.tolist() == explorer_data.daily_errors(stored)["mae"].tolist()
 
 
-def test_when_a_day_is_clicked_then_the_forecasts_begin_there_and_the_empty_front_changes_nothing(
-    explorer: Explorer, studies: list[StoredStudy]
-) -> None:
+def test_when_a_day_is_clicked_then_the_forecasts_begin_there_and_the_empty_front_changes_nothing(explorer, studies):
     box = explorer.panels.front.bbox
     click(explorer, box.x1 - 40, box.y1 - 40)
     assert explorer.trial_box.value == 4

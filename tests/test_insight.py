@@ -86,9 +86,7 @@ def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weig
 
 
 @pytest.mark.parametrize("period", [16, 24, 48])
-def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
-    period, insight, tiny_dataset
-) -> None:
+def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(period, insight, tiny_dataset):
     import torch
 
     from hpo_lib.families.timesnet_layers import StablePeriodBlock

@@ -95,9 +95,7 @@ def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for
     assert np.array_equal(many[1], part.predict(tiny_dataset, tiny_dataset.frame, np.array([2200]))[0])
 
 
-def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahead_and_nothing_else(
-    part, tiny_dataset
-) -> None:
+def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahead_and_nothing_else(part, tiny_dataset):
     origin = np.array([2200])
     expected = part.predict(tiny_dataset, tiny_dataset.frame, origin)
     hidden = tiny_dataset.frame.copy()

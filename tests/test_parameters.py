@@ -103,9 +103,7 @@ def test_when_an_old_file_is_newer_than_a_study_then_the_study_is_used(tiny_data
 
 
 @pytest.mark.parametrize(("content", "width"), [(old(), 5), (old_standard(), 6)], ids=["as saved", "standardised"])
-def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(
-    content, width, tiny_dataset, tmp_path
-) -> None:
+def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(content, width, tiny_dataset, tmp_path):
     file = write(tmp_path, "", content)
     got = found(tiny_dataset, tmp_path)
     assert (got.params["width"], got.source) == (width, str(file))
@@ -169,9 +167,7 @@ HARD = [case for case in UNUSABLE if case not in (
 
 
 @pytest.mark.parametrize("case", HARD)
-def test_when_the_file_that_the_user_names_does_not_fit_then_one_sentence_says_why(
-    case, tiny_dataset, tmp_path
-) -> None:
+def test_when_the_file_that_the_user_names_does_not_fit_then_one_sentence_says_why(case, tiny_dataset, tmp_path):
     content, reason = UNUSABLE[case]
     file = write(tmp_path, "bad", study(tiny_dataset, **content) if isinstance(content, dict) else content)
     with pytest.raises(InputError) as caught:
@@ -181,9 +177,7 @@ def test_when_the_file_that_the_user_names_does_not_fit_then_one_sentence_says_w
 
 
 @pytest.mark.parametrize("case", ["unfinished", "of the other recipe", "of a test"])
-def test_when_the_file_that_the_user_names_was_tuned_otherwise_then_it_is_used_and_said(
-    case, tiny_dataset, tmp_path
-) -> None:
+def test_when_the_file_that_the_user_names_was_tuned_otherwise_then_it_is_used_and_said(case, tiny_dataset, tmp_path):
     file = write(tmp_path, "named", study(tiny_dataset, **UNUSABLE[case][0]))
     got = Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(file)
     assert got.params == TUNED
@@ -234,9 +228,7 @@ UNTRUSTED = {
 
 
 @pytest.mark.parametrize("case", UNTRUSTED)
-def test_when_data_may_differ_then_some_studies_are_used_only_if_the_user_names_them(
-    case, tiny_dataset, tmp_path
-) -> None:
+def test_when_data_may_differ_then_some_studies_are_used_only_if_the_user_names_them(case, tiny_dataset, tmp_path):
     content, reason = UNTRUSTED[case]
     file = write(tmp_path, "a", study(tiny_dataset, **content))
     lookup = Lookup(FAMILY, tiny_dataset, "laptop", "standard", same_data=False)

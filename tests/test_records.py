@@ -38,9 +38,7 @@ def execute(folder: Path, *sources: str) -> Path:
     ],
     ids=["ended", "failed", "kernel killed", "papermill killed"],
 )
-def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_complete(
-    last: str, complete: bool, error: str, tmp_path: Path
-) -> None:
+def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_complete(last, complete, error, tmp_path):
     record = execute(tmp_path, "x = 1", last, "x")
     assert read_record(record) == Record(record, complete, error)
 

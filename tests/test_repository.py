@@ -102,11 +102,7 @@ def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_paramete
     (hook,) = (hook for hook in hooks if hook["id"] == "nbstripout")
     cell = nbformat.v4.new_code_cell(
         "model = 'NHITS_Q'",
-        metadata={
-            "tags": ["parameters"],
-            "papermill": {"status": "completed"},
-            "execution": {"started": "x"},
-        },
+        metadata={"tags": ["parameters"], "papermill": {"status": "completed"}, "execution": {"started": "x"}},
         outputs=[nbformat.v4.new_output("stream", name="stdout", text="seen")],
         execution_count=7,
     )

@@ -87,9 +87,7 @@ URL = "postgresql://user@host/db"
     ],
     ids=str,
 )
-def test_when_parameters_depend_on_each_other_then_the_settings_are_resolved(
-    given_parameters: dict[str, Any], expected: dict[str, Any]
-) -> None:
+def test_when_parameters_depend_on_each_other_then_the_settings_are_resolved(given_parameters, expected):
     settings = Settings.create("TFT_Q", "heat", **given_parameters)
     assert {name: getattr(settings, name) for name in expected} == expected
 
@@ -200,9 +198,7 @@ def test_when_cells_were_run_then_what_papermill_injected_is_compared_with_the_c
         }
     )
 )
-def test_when_settings_become_parameters_or_words_then_notebook_and_command_line_get_the_same_settings(
-    parameters,
-) -> None:
+def test_when_settings_become_parameters_or_words_then_notebook_and_command_line_get_the_same_settings(parameters):
     settings = Settings.create(**parameters)
     plain = settings.parameters()
     assert Settings.create(**plain) == settings

@@ -196,9 +196,7 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
     assert row_of("EXP-07", nine, ended).status.cause == "Slurm says TIMEOUT"
 
 
-def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attempts_are_those_of_the_busiest(
-    nine: Path,
-) -> None:
+def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attempts_are_those_of_the_busiest(nine):
     second = RunPaths(nine, "NHITS_Q", "water_tommerby", "105", worker=2)
     second.notebook.write_text(json.dumps(executed(error="no space left on device")), encoding="utf-8")
     second.attempt_notebook(1).write_text(json.dumps(executed(ended=False)), encoding="utf-8")

@@ -73,9 +73,7 @@ def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes
     assert (before.features != after.features).any()
 
 
-def test_when_it_forecasts_then_history_and_calendar_of_the_forecast_day_count_and_nothing_else(
-    trained, tiny_dataset
-) -> None:
+def test_when_it_forecasts_then_history_and_calendar_of_the_forecast_day_count_and_nothing_else(trained, tiny_dataset):
     known, calendar = [tiny_dataset.spec.target, *tiny_dataset.past], list(tiny_dataset.future)
     expected = forecast(trained, tiny_dataset.frame, ORIGIN)
     for columns, rows, moves in (
@@ -93,9 +91,7 @@ def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for
     assert (many[1] == forecast(trained, tiny_dataset.frame, ORIGIN)[0]).all()
 
 
-def test_when_validation_forecasts_are_kept_then_they_are_those_of_every_validation_origin(
-    trained, tiny_dataset
-) -> None:
+def test_when_validation_forecasts_are_kept_then_they_are_those_of_every_validation_origin(trained, tiny_dataset):
     again = trained.predict(tiny_dataset.frame, tiny_dataset.validation_origins)
     assert (trained.validation.values == again.values).all()
     assert len(again.origins) == 15
@@ -124,9 +120,7 @@ def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them
     assert (refitted.predict(tiny_dataset.frame, test).values != trained.predict(tiny_dataset.frame, test).values).any()
 
 
-def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(
-    baseline, trained, tiny_dataset
-) -> None:
+def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(baseline, trained, tiny_dataset):
     columns = ["water_consumption", "water_lag_24h"]
     frame = tiny_dataset.frame.copy()
     frame[columns] *= 1024

@@ -81,9 +81,7 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_datase
     assert forecast(larger, frame) == pytest.approx(1000 * forecast(model, tiny_dataset.frame), rel=1e-3)
 
 
-def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_replace_it(
-    folder, tiny_dataset, tmp_path
-) -> None:
+def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_replace_it(folder, tiny_dataset, tmp_path):
     plan = Plan(
         dataset=tiny_dataset, models=(), params="default", preset="test", recipe="standard", seeds=1, refit=True,
         runs_dir=tmp_path, out=tmp_path / "out", chronos2=folder,

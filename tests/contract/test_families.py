@@ -88,9 +88,7 @@ def disturbed(frame: pd.DataFrame, columns: tuple[str, ...], rows: slice) -> pd.
 # What a forecast is
 
 
-def test_when_a_family_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(
-    trained, tiny_dataset
-) -> None:
+def test_when_a_family_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(trained, tiny_dataset):
     origins = np.array([ORIGIN, 700])
     found = trained.forecaster.predict(tiny_dataset.frame, origins)
     assert found.values.shape == (2, HORIZON, 3)
@@ -103,9 +101,7 @@ def test_when_a_family_predicts_then_shapes_levels_origins_and_actuals_are_those
     assert np.array_equal(found.actual, [target[ORIGIN + 1 : ORIGIN + 25], target[701:725]])
 
 
-def test_when_a_family_is_trained_then_it_brings_the_forecasts_of_every_validation_origin(
-    trained, tiny_dataset
-) -> None:
+def test_when_a_family_is_trained_then_it_brings_the_forecasts_of_every_validation_origin(trained, tiny_dataset):
     validation = trained.forecaster.validation
     assert validation.values.shape == (15, HORIZON, 3)
     assert list(validation.origins) == list(tiny_dataset.index[1679:2039:24])
@@ -142,9 +138,7 @@ def test_when_target_or_past_covariates_change_after_the_origin_then_no_forecast
 
 
 @pytest.mark.parametrize("column", ["water_consumption", "temp"])
-def test_when_target_or_a_past_covariate_changes_at_the_origin_then_the_forecast_changes(
-    column, trained, tiny_dataset
-) -> None:
+def test_when_target_or_a_past_covariate_changes_at_the_origin_then_the_forecast_changes(column, trained, tiny_dataset):
     changed = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN, ORIGIN + 1))
     expected = forecast(trained, tiny_dataset.frame, ORIGIN)
     assert not np.array_equal(forecast(trained, changed, ORIGIN), expected)
@@ -161,9 +155,7 @@ def test_when_anything_changes_before_the_history_then_no_forecast_changes(train
 
 @pytest.mark.parametrize("column", ["hour_sin", "hour_cos", "is_weekend"])
 @pytest.mark.parametrize("step", [1, HORIZON])
-def test_when_the_calendar_of_the_forecast_day_changes_then_the_forecast_changes(
-    column, step, trained, tiny_dataset
-) -> None:
+def test_when_the_calendar_of_the_forecast_day_changes_then_the_forecast_changes(column, step, trained, tiny_dataset):
     changed = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN + step, ORIGIN + step + 1))
     expected = forecast(trained, tiny_dataset.frame, ORIGIN)
     assert not np.array_equal(forecast(trained, changed, ORIGIN), expected)
@@ -223,9 +215,7 @@ def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goe
     assert [step for step, _ in train(family, tiny_dataset, budget).checks] == [3, 6]
 
 
-def test_when_the_same_seed_trains_again_then_forecasts_are_the_same_to_the_last_bit(
-    family, trained, tiny_dataset
-) -> None:
+def test_when_the_same_seed_trains_again_then_forecasts_are_the_same_to_the_last_bit(family, trained, tiny_dataset):
     import torch
 
     torch.rand(3)  # whatever was drawn before must not matter
@@ -240,9 +230,7 @@ def test_when_another_seed_trains_then_forecasts_differ(family, trained, tiny_da
     assert not np.array_equal(other.checks[0][1].values, trained.checks[0][1].values)
 
 
-def test_when_a_training_is_checked_then_checks_are_spread_evenly_and_the_best_one_is_kept(
-    trained, tiny_dataset
-) -> None:
+def test_when_a_training_is_checked_then_checks_are_spread_evenly_and_the_best_one_is_kept(trained, tiny_dataset):
     assert [step for step, _ in trained.checks] == [2, 4]
     assert not np.array_equal(trained.checks[0][1].values, trained.checks[1][1].values)
     assert_keeps_the_best(trained, tiny_dataset)
@@ -270,18 +258,14 @@ def assert_keeps_the_best(trained: Trained, dataset: Dataset) -> None:
     assert np.array_equal(again.actual, best.actual)
 
 
-def test_when_the_work_is_bounded_then_a_large_model_gets_fewer_steps_and_its_schedule_spans_them(
-    family, tiny_dataset
-) -> None:
+def test_when_the_work_is_bounded_then_a_large_model_gets_fewer_steps_and_its_schedule_spans_them(family, tiny_dataset):
     short = train(family, tiny_dataset, Budget(steps=2, batch_size=8, checks=2))
     bounded = train(family, tiny_dataset, Budget(steps=1000, batch_size=8, checks=2, max_work=1e-6))
     assert [step for step, _ in bounded.checks] == [1, 2]
     assert np.array_equal(bounded.checks[-1][1].values, short.checks[-1][1].values)
 
 
-def test_when_everything_after_the_training_split_changes_then_the_same_weights_are_trained(
-    family, tiny_dataset
-) -> None:
+def test_when_everything_after_the_training_split_changes_then_the_same_weights_are_trained(family, tiny_dataset):
     columns = tuple(tiny_dataset.frame.columns)
     train_stop = tiny_dataset.positions.train.stop
     changed = disturbed(tiny_dataset.frame, columns, slice(train_stop, None))

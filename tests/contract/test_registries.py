@@ -168,10 +168,7 @@ def test_when_two_families_have_one_name_then_the_second_is_refused(monkeypatch)
 GOOD = dict(Fake.defaults)
 WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
     ({**GOOD, "dept": 2}, "FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: depth, width, lr"),
-    (
-        {"depth": 2, "width": 256},
-        "hyperparameter 'lr' of FAKE_Q is missing; add it (a number from 1e-05 to 0.01)",
-    ),
+    ({"depth": 2, "width": 256}, "hyperparameter 'lr' of FAKE_Q is missing; add it (a number from 1e-05 to 0.01)"),
     *(
         ({**GOOD, "depth": bad}, f"depth is {bad!r}, expected a whole number from 1 to 4")
         for bad in (0, 5, 2.0, 2.5, True, "2", None)

@@ -101,9 +101,7 @@ def same(mine: list[Any], theirs: list[Any], tolerance: float) -> None:
 
 @pytest.mark.parametrize("static", [False, True], ids=["", "static covariates"])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_the_original(
-    option, static, layers
-) -> None:
+def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_the_original(option, static, layers):
     data = windows(static)
     ours, theirs = pair(layers, data, **OPTIONS[option])
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)

@@ -110,9 +110,7 @@ def test_when_a_block_trains_then_it_computes_what_the_original_does(layers, ori
         torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-5)
 
 
-def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates_as_in_the_original(
-    layers, original
-) -> None:
+def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates_as_in_the_original(layers, original):
     import torch
 
     ours, theirs = period_blocks(layers, original)

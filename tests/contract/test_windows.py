@@ -58,9 +58,7 @@ def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_t
     assert batch.future_target[1, [0, -1], 0].tolist() == [501, 524]
 
 
-def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_and_the_calendar_goes_on(
-    counted,
-) -> None:
+def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_and_the_calendar_goes_on(counted):
     batch = gathered(made(counted, as_past=False))
     assert batch.past_covariates.shape == (2, 168, 2)
     assert batch.past_covariates[1, -1].tolist() == [10_500, 20_500]
@@ -207,9 +205,7 @@ def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(
     assert len(near) == 63 * 3 - 2  # the last day's window would end beyond the split for 0:00, the first has no 22:00
 
 
-def test_when_there_is_a_linear_baseline_then_targets_are_its_residuals_and_its_forecast_is_an_input(
-    windows, counted
-) -> None:
+def test_when_there_is_a_linear_baseline_then_targets_are_its_residuals_and_its_forecast_is_an_input(windows, counted):
     import torch
 
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
@@ -250,9 +246,7 @@ def test_when_history_is_not_repeated_then_lags_of_the_target_and_the_calendar_b
     assert source.future[477:501].abs().min() > 0  # gathering has left the source as it was
 
 
-def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the_same_hours_of_the_week_before(
-    counted,
-) -> None:
+def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the_same_hours_of_the_week_before(counted):
     source = made(counted, dataclasses.replace(PLAIN, same_hours=True), as_past=False)
     batch = gathered(source, with_target=False)
     assert batch.future_covariates.shape == (2, 24, len(counted.future) + 3)
@@ -264,9 +258,7 @@ def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the
 
 
 @pytest.mark.parametrize(("years", "seasons"), [(0, True), (0.1, True), (1, False)])
-def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
-    windows, tiny_dataset, years, seasons
-) -> None:
+def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(windows, tiny_dataset, years, seasons):
     frame = tiny_dataset.frame.assign(month=7, season=2)
     dataset = dataclasses.replace(tiny_dataset, frame=frame, future=("hour_sin", "month", "season", "is_weekend"))
     scaling = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))

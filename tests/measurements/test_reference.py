@@ -38,9 +38,7 @@ class Handmade:
 
 
 @pytest.mark.parametrize("samples", [None, 101])
-def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_hand(
-    samples, reference, tiny_dataset
-) -> None:
+def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_hand(samples, reference, tiny_dataset):
     from hpo_lib.scoring import metrics
 
     origins = tiny_dataset.validation_origins
@@ -87,9 +85,7 @@ def test_when_the_reference_trains_then_in_float64_for_whole_epochs_of_its_own_b
     assert len(clock.val) == 2 * (val - 1)
 
 
-def test_when_a_level_is_to_be_reached_then_the_time_ends_at_the_first_check_below_it(
-    tiny_dataset, monkeypatch
-) -> None:
+def test_when_a_level_is_to_be_reached_then_the_time_ends_at_the_first_check_below_it(tiny_dataset, monkeypatch):
     from hpo_lib.families.contract import Budget
     from measurements import time_to_quality
 

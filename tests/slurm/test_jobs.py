@@ -227,9 +227,7 @@ def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trial
     assert f"attempt 1 of at most 21 of worker 2 of study {one.files.study_name}, job {one.job_id}_2" in one.log
 
 
-def test_when_a_worker_of_an_array_on_postgres_is_killed_then_exactly_all_trials_are_completed(
-    study, postgres_url
-) -> None:
+def test_when_a_worker_of_an_array_on_postgres_is_killed_then_exactly_all_trials_are_completed(study, postgres_url):
     one = study("4", workers=3, storage=postgres_url)
     assert_that_an_array_survives_the_death_of_a_worker(one, 4, "run")
     assert load_result(one.files.best_params)["storage_path"] == postgres_url

@@ -43,9 +43,7 @@ def test_when_slurm_refuses_the_job_then_its_reason_is_given_and_nothing_is_queu
     assert not (tmp_path / "runs").exists()
 
 
-def test_when_the_queue_is_full_then_submit_says_so_and_does_not_try_for_ever(
-    cluster: Cluster, arguments: list[str]
-) -> None:
+def test_when_the_queue_is_full_then_submit_says_so_and_does_not_try_for_ever(cluster, arguments):
     free = 100 - int(cluster.ask("bash", "-c", "scontrol --oneliner show jobs | grep -c JobId=").stdout or 0)
     jobs = f"--array=0-{free - 2}"  # Slurm keeps the last place free
     filled = cluster.ask("sbatch", "--parsable", "--hold", jobs, "--output=/dev/null", "--wrap", "true")
