@@ -91,15 +91,11 @@ def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_th
     )
 
 
-@pytest.mark.parametrize(
-    "second",
-    [
-        {"mae": 0.1901}, {"mae": 0.18, "picp": 85.1}, {"mae": 0.18, "status": "stopped"},
-        {"mae": 0.18, "preset": "test"}, {"mae": 0.18, "data": {"sha256": "b" * 64}},
-        {"mae": 0.18, "data": {"val_end": "2018-06-30"}}, {"mae": 0.18, "dataset": "water_centrum"},
-    ],
-    ids=["too little", "covers too much", "stopped", "test", "other data", "other splits", "other dataset"],
-)  # fmt: skip
+@pytest.mark.parametrize("second", [
+    {"mae": 0.1901}, {"mae": 0.18, "picp": 85.1}, {"mae": 0.18, "status": "stopped"},
+    {"mae": 0.18, "preset": "test"}, {"mae": 0.18, "data": {"sha256": "b" * 64}},
+    {"mae": 0.18, "data": {"val_end": "2018-06-30"}}, {"mae": 0.18, "dataset": "water_centrum"},
+], ids=["too little", "covers too much", "stopped", "test", "other data", "other splits", "other dataset"])  # fmt: skip
 def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(second, tmp_path) -> None:
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", **second)

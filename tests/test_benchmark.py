@@ -336,11 +336,9 @@ WRONG = {
     "an unknown model": ({"models": ("NHITS",)}, "model is 'NHITS'; did you mean NHITS_Q?"),
     "no seed": ({"seeds": 0}, "seeds is 0, expected at least 1"),
     "mistyped parameters": ({"params": "bets"}, "params is 'bets'; did you mean best?"),
-    "a file for several models": (
-        {"params": "x.json", "models": ("NHITS_Q", "TFT_Q")},
-        "params names one file for 2 models; give the one model of the file",
-    ),
-}
+    "a file for several models": ({"params": "x.json", "models": ("NHITS_Q", "TFT_Q")},
+        "params names one file for 2 models; give the one model of the file"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -357,15 +355,12 @@ def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp
         quick_plan(ended, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (["--dataset", "heat", "--calibration", "roling"], "calibration is 'roling'; did you mean rolling?"),
-        (["--dataset", "heat", "--calibration-days", "-1"], "calibration days is -1, expected at least 1"),
-        (["--dataset", "heat", "--recipe", "plane"], "recipe is 'plane'"),
-        (["--dataset", "hea"], "hea"),
-    ],
-)
+@pytest.mark.parametrize(("options", "sentence"), [
+    (["--dataset", "heat", "--calibration", "roling"], "calibration is 'roling'; did you mean rolling?"),
+    (["--dataset", "heat", "--calibration-days", "-1"], "calibration days is -1, expected at least 1"),
+    (["--dataset", "heat", "--recipe", "plane"], "recipe is 'plane'"),
+    (["--dataset", "hea"], "hea"),
+])  # fmt: skip
 def test_when_an_option_is_wrong_then_the_command_ends_with_2_before_anything_is_trained(
     options, sentence, tmp_path, capsys
 ) -> None:

@@ -56,23 +56,15 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"policy": 1}, f"parameter policy is 1; {POLICY}"),
     ({"storage": "sqlit"}, f"storage is 'sqlit'; did you mean sqlite? {STORAGE}"),
     ({"storage": "study.db"}, f"storage is 'study.db'; {STORAGE}"),
-    *(
-        ({"storage": given}, f"storage is {shown!r} {PASSWORD}")
-        for given, shown in (
-            ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
-            ("postgresql://me@host/db?password=secret&ssl=on", "postgresql://me@host/db?password=***&ssl=on"),
-        )
-    ),
-    (
-        {"storage": "sqlite", "workers": 2},
-        f"storage is 'sqlite', which serves one worker, but workers is 2; {ONE_WORKER}",
-    ),
-    (
-        {"storage": "sqlite:///study.db", "worker": 3},
-        f"storage is 'sqlite:///study.db', which serves one worker, but worker is 3; {ONE_WORKER}",
-    ),
+    *(({"storage": given}, f"storage is {shown!r} {PASSWORD}")
+        for given, shown in (("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
+        ("postgresql://me@host/db?password=secret&ssl=on", "postgresql://me@host/db?password=***&ssl=on"))),
+    ({"storage": "sqlite", "workers": 2},
+     f"storage is 'sqlite', which serves one worker, but workers is 2; {ONE_WORKER}"),
+    ({"storage": "sqlite:///study.db", "worker": 3},
+     f"storage is 'sqlite:///study.db', which serves one worker, but worker is 3; {ONE_WORKER}"),
     *(({"job_id": value}, f"job_id is {str(value)!r}, {ID}") for value in ("../heat", "a;rm", "$(id)", "-1", -1)),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), WRONG_SETTINGS, ids=lambda value: str(value)[:40])
@@ -98,16 +90,12 @@ WRONG_COMMANDS: list[tuple[list[str], str]] = [
     ([*RUN, "--preset", "h100"], f"parameter preset is 'h100'; did you mean a100? {PRESET}"),
     ([*RUN, "--storage", "redis"], f"storage is 'redis'; {STORAGE}"),
     ([*RUN, "--time-budget-hours", "-2"], f"parameter time_budget_hours is -2.0, {HOURS}"),
-    (
-        [*PREPARE, "--dataset", "water", "--raw", "raw.csv"],
-        f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}",
-    ),
+    ([*PREPARE, "--dataset", "water", "--raw", "raw.csv"],
+     f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}"),
     ([*PREPARE, "--raw", "absent.csv"], "absent.csv: this raw CSV does not exist; give the path of a CSV file"),
-    (
-        [*PREPARE, "--raw", "nowhere.csv"],
-        "nowhere.csv: the output is also an input, which would be overwritten; give another --out",
-    ),
-]
+    ([*PREPARE, "--raw", "nowhere.csv"],
+     "nowhere.csv: the output is also an input, which would be overwritten; give another --out"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("argv", "sentence"), WRONG_COMMANDS, ids=lambda value: str(value)[:60])

@@ -51,18 +51,15 @@ def test_when_there_are_too_few_scores_then_the_largest_is_taken() -> None:
     assert conformal_quantile(np.array([3.0, 1.0])) == 3  # ceil(3 * 0.8) = 3 of 2
 
 
-@pytest.mark.parametrize(
-    ("weights", "expected"),
-    [
-        ([1.0] * 9, 8),
-        # Half weights below: 4 * 0.5 + 5 = 7, and 1 for the next score; 0.8 * 8 = 6.4 is passed at 2 + 5 = 7.
-        ([0.5] * 4 + [1.0] * 5, 9),
-        # Half weights above: the same 6.4 of 5 + 4 * 0.5 is passed at 5 + 3 * 0.5 = 6.5.
-        ([1.0] * 5 + [0.5] * 4, 8),
-        # One score counts for all: 0.8 * (1 + 8 * 0.01 + 1) = 1.664 is more than there is.
-        ([1.0] + [0.01] * 8, 9),
-    ],
-)
+@pytest.mark.parametrize(("weights", "expected"), [
+    ([1.0] * 9, 8),
+    # Half weights below: 4 * 0.5 + 5 = 7, and 1 for the next score; 0.8 * 8 = 6.4 is passed at 2 + 5 = 7.
+    ([0.5] * 4 + [1.0] * 5, 9),
+    # Half weights above: the same 6.4 of 5 + 4 * 0.5 is passed at 5 + 3 * 0.5 = 6.5.
+    ([1.0] * 5 + [0.5] * 4, 8),
+    # One score counts for all: 0.8 * (1 + 8 * 0.01 + 1) = 1.664 is more than there is.
+    ([1.0] + [0.01] * 8, 9),
+])  # fmt: skip
 def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_one_weighs_most(weights, expected):
     assert conformal_quantile(np.arange(1.0, 10), weights=np.array(weights)) == expected
 

@@ -198,14 +198,11 @@ def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "message", "code", "shown"),
-    [
-        ("InputError", "seed is wrong; fix it", 2, "hpo: seed is wrong; fix it\n"),
-        ("StudyError", "no trial completed", 1, "hpo: no trial completed\n"),
-        ("KeyError", "'mae'", 1, "hpo: the notebook stopped with KeyError: 'mae'; the cell is marked in {record}\n"),
-    ],
-)
+@pytest.mark.parametrize(("name", "message", "code", "shown"), [
+    ("InputError", "seed is wrong; fix it", 2, "hpo: seed is wrong; fix it\n"),
+    ("StudyError", "no trial completed", 1, "hpo: no trial completed\n"),
+    ("KeyError", "'mae'", 1, "hpo: the notebook stopped with KeyError: 'mae'; the cell is marked in {record}\n"),
+])  # fmt: skip
 def test_when_the_notebook_fails_then_its_sentence_and_the_right_exit_code_come_out(
     small, papermill, capsys, name, message, code, shown
 ) -> None:

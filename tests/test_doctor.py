@@ -37,13 +37,10 @@ def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("asked", "absent", "begin", "end"),
-    [
-        ("version", "darts", "missing: darts; run `", " -m pip install -r requirements.lock`"),
-        ("requires", "hpo_lib", "hpo_lib itself is not installed", f" --no-deps -e {paths.PROJECT_ROOT}`"),
-    ],
-)
+@pytest.mark.parametrize(("asked", "absent", "begin", "end"), [
+    ("version", "darts", "missing: darts; run `", " -m pip install -r requirements.lock`"),
+    ("requires", "hpo_lib", "hpo_lib itself is not installed", f" --no-deps -e {paths.PROJECT_ROOT}`"),
+])  # fmt: skip
 def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fixes_it_is_named(
     asked, absent, begin, end, monkeypatch, tmp_path, capsys
 ) -> None:

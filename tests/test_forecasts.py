@@ -108,15 +108,11 @@ BROKEN = {
         ROWS,
     ),
     "an origin unknown": (lambda t: t.assign(origin=t["origin"].mask(t["origin"] == t["origin"][0])), ROWS),
-    "a word for a number": (
-        lambda t: t.assign(q50="much"),
-        "runs/t.parquet: column 'q50' holds something that is not a number; write it again",
-    ),
-    "a word for an actual": (
-        lambda t: t.assign(actual=["much", *[1.0] * (len(t) - 1)]),
-        "runs/t.parquet: column 'actual' holds something that is not a number; write it again",
-    ),
-}
+    "a word for a number": (lambda t: t.assign(q50="much"),
+        "runs/t.parquet: column 'q50' holds something that is not a number; write it again"),
+    "a word for an actual": (lambda t: t.assign(actual=["much", *[1.0] * (len(t) - 1)]),
+        "runs/t.parquet: column 'actual' holds something that is not a number; write it again"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BROKEN)

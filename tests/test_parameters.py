@@ -125,27 +125,21 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     "newer": ({"schema_version": 3}, "schema_version is 3, this version reads up to 2"),
     "of another model": ({"model": "NHITS_Q"}, "model is 'NHITS_Q', expected 'TOY_Q'"),
     "of another dataset": ({"dataset": "heat"}, "dataset is 'heat', expected 'tiny'"),
-    "of other data": (
-        {"provenance": {"data": {"sha256": "f" * 64}}},
-        "it was made on other data (sha256 is ffffffffffff, here it is ",
-    ),
+    "of other data": ({"provenance": {"data": {"sha256": "f" * 64}}},
+        "it was made on other data (sha256 is ffffffffffff, here it is "),
     "without provenance": ({"provenance": {"data": None}}, "it was made on other data (sha256 is None"),
     "unfinished": ({"status": "stopped"}, "its study is stopped, expected a complete one"),
     "without a status": ({"status": None}, "its study is None, expected a complete one"),
-    "of the other recipe": (
-        {"provenance": {"recipe": asdict(RECIPES["plain"])}},
-        "the recipe of its study is plain, here it is standard",
-    ),
-    "of a recipe of earlier days": (
-        {"provenance": {"recipe": {"level_hours": 24, "daily_weight": 8}}},
-        "the recipe of its study is an unknown one ({'level_hours': 24, 'daily_weight': 8}), here it is standard",
-    ),
+    "of the other recipe": ({"provenance": {"recipe": asdict(RECIPES["plain"])}},
+        "the recipe of its study is plain, here it is standard"),
+    "of a recipe of earlier days": ({"provenance": {"recipe": {"level_hours": 24, "daily_weight": 8}}},
+        "the recipe of its study is an unknown one ({'level_hours': 24, 'daily_weight': 8}), here it is standard"),
     "of a test": ({"provenance": {"preset": "test"}}, "its study has the test preset"),
     "without a parameter": ({"best_params": {"width": 7}}, "hyperparameter 'lr' of TOY_Q is missing"),
     "with a foreign parameter": ({"best_params": {**TUNED, "depth": 3}}, "has no hyperparameter 'depth'"),
     "outside the search space": ({"best_params": {**TUNED, "width": 70}}, "width is 70, expected a whole number"),
     "without parameters": ({"best_params": None}, "best_params is a NoneType, expected hyperparameters by name"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", UNUSABLE)

@@ -74,13 +74,10 @@ def test_when_a_name_is_safe_in_files_and_shells_then_it_is_kept(name: str) -> N
     assert checked_name("job_id", name) == name
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "", "a/b", "..", ".hidden", "-rf", "_a", "a b", "a\n", "a;b", "$(id)", "`id`", "a*", "a\\b", "é", "a:b",
-        "x" * 101,
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("name", [
+    "", "a/b", "..", ".hidden", "-rf", "_a", "a b", "a\n", "a;b", "$(id)", "`id`", "a*", "a\\b", "é", "a:b",
+    "x" * 101,
+])  # fmt: skip
 def test_when_a_name_is_not_safe_then_the_error_says_what_is(name: str) -> None:
     with pytest.raises(InputError) as caught:
         checked_name("job_id", name)

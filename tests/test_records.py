@@ -28,16 +28,12 @@ def execute(folder: Path, *sources: str) -> Path:
     return record
 
 
-@pytest.mark.parametrize(
-    ("last", "complete", "error"),
-    [
-        ("1 + 1", True, ""),
-        ("raise ValueError('no such column')", True, "ValueError: no such column"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", False, ""),
-        ("import os, signal; os.kill(os.getppid(), signal.SIGKILL); import time; time.sleep(60)", False, ""),
-    ],
-    ids=["ended", "failed", "kernel killed", "papermill killed"],
-)
+@pytest.mark.parametrize(("last", "complete", "error"), [
+    ("1 + 1", True, ""),
+    ("raise ValueError('no such column')", True, "ValueError: no such column"),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", False, ""),
+    ("import os, signal; os.kill(os.getppid(), signal.SIGKILL); import time; time.sleep(60)", False, ""),
+], ids=["ended", "failed", "kernel killed", "papermill killed"])  # fmt: skip
 def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_complete(last, complete, error, tmp_path):
     record = execute(tmp_path, "x = 1", last, "x")
     assert read_record(record) == Record(record, complete, error)

@@ -316,11 +316,9 @@ BROKEN = {
     '{"name": "x"}': "key 'model' is missing, expected a best_params JSON of a study",
     '{"model": "TFT_Q"}': "key 'dataset' is missing, expected a best_params JSON of a study",
     '{"model": "TFT_Q", "dataset": "heat"}': "key 'best_params' is missing, expected a best_params JSON of a study",
-    **{
-        f'{{{WHOLE}, "schema_version": {given}}}': f"schema_version is {it}, this version reads up to 2; update hpo_lib"
-        for given, it in (("3", "3"), ('"new"', "'new'"), ("null", "None"))
-    },
-}
+    **{f'{{{WHOLE}, "schema_version": {given}}}': f"schema_version is {it}, this version reads up to 2; update hpo_lib"
+        for given, it in (("3", "3"), ('"new"', "'new'"), ("null", "None"))},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("content", BROKEN)

@@ -9,19 +9,16 @@ LOG = FloatRange(1e-5, 1e-2, log=True)  # three decades: 5 % are 0.15 of one, a 
 LINEAR = FloatRange(0.05, 0.45)  # 5 % are 0.02
 
 
-@pytest.mark.parametrize(
-    ("value", "space", "end"),
-    [
-        (1e-2, LOG, "upper"), (0.0072, LOG, "upper"), (0.0070, LOG, None), (1e-3, LOG, None),
-        (1.40e-5, LOG, "lower"), (1.42e-5, LOG, None),
-        (0.05, LINEAR, "lower"), (0.069, LINEAR, "lower"), (0.071, LINEAR, None), (0.431, LINEAR, "upper"),
-        (2, IntRange(2, 5), "lower"), (3, IntRange(2, 5), None), (5, IntRange(2, 5), "upper"),
-        (95, IntRange(0, 100), "upper"), (94, IntRange(0, 100), None),
-        (1, IntRange(1, 3), None), (3, IntRange(1, 3), "upper"),
-        (32, Choice((32, 64, 128)), "lower"), (64, Choice((32, 64, 128)), None), (128, Choice((128, 32, 64)), "upper"),
-        (32, Choice((32,)), None), (48, Choice((32, 64)), None), (0.1, FloatRange(0.1, 0.1), None),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("value", "space", "end"), [
+    (1e-2, LOG, "upper"), (0.0072, LOG, "upper"), (0.0070, LOG, None), (1e-3, LOG, None),
+    (1.40e-5, LOG, "lower"), (1.42e-5, LOG, None),
+    (0.05, LINEAR, "lower"), (0.069, LINEAR, "lower"), (0.071, LINEAR, None), (0.431, LINEAR, "upper"),
+    (2, IntRange(2, 5), "lower"), (3, IntRange(2, 5), None), (5, IntRange(2, 5), "upper"),
+    (95, IntRange(0, 100), "upper"), (94, IntRange(0, 100), None),
+    (1, IntRange(1, 3), None), (3, IntRange(1, 3), "upper"),
+    (32, Choice((32, 64, 128)), "lower"), (64, Choice((32, 64, 128)), None), (128, Choice((128, 32, 64)), "upper"),
+    (32, Choice((32,)), None), (48, Choice((32, 64)), None), (0.1, FloatRange(0.1, 0.1), None),
+])  # fmt: skip
 def test_when_a_value_is_within_five_percent_of_an_end_then_it_is_there(value, space, end) -> None:
     assert end_reached(value, space) == end
 

@@ -69,24 +69,20 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
 URL = "postgresql://user@host/db"
 
 
-@pytest.mark.parametrize(
-    ("given_parameters", "expected"),
-    [
-        ({}, {"trials": 50, "preset": "auto"}),
-        ({"test": True}, {"trials": 3, "preset": "test"}),
-        ({"test": True, "trials": 7}, {"trials": 7, "preset": "test"}),
-        ({"test": True, "preset": "a100"}, {"trials": 3, "preset": "test", "budget_name": "test"}),
-        ({"test": False, "trials": 1}, {"trials": 1, "preset": "auto"}),
-        ({"trials": 0, "preset": "laptop"}, {"trials": 50, "preset": "laptop", "budget_name": "laptop"}),
-        ({"trials": 0, "test": True}, {"trials": 3, "preset": "test"}),
-        *(({"storage": kind}, {"storage": kind}) for kind in (*STORAGES, "sqlite:///elsewhere.db", URL)),
-        *(({"workers": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
-        *(({"worker": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
-        ({"workers": 2, "storage": URL}, {"storage": URL}),
-        ({"worker": 2, "storage": URL}, {"storage": URL}),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("given_parameters", "expected"), [
+    ({}, {"trials": 50, "preset": "auto"}),
+    ({"test": True}, {"trials": 3, "preset": "test"}),
+    ({"test": True, "trials": 7}, {"trials": 7, "preset": "test"}),
+    ({"test": True, "preset": "a100"}, {"trials": 3, "preset": "test", "budget_name": "test"}),
+    ({"test": False, "trials": 1}, {"trials": 1, "preset": "auto"}),
+    ({"trials": 0, "preset": "laptop"}, {"trials": 50, "preset": "laptop", "budget_name": "laptop"}),
+    ({"trials": 0, "test": True}, {"trials": 3, "preset": "test"}),
+    *(({"storage": kind}, {"storage": kind}) for kind in (*STORAGES, "sqlite:///elsewhere.db", URL)),
+    *(({"workers": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
+    *(({"worker": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
+    ({"workers": 2, "storage": URL}, {"storage": URL}),
+    ({"worker": 2, "storage": URL}, {"storage": URL}),
+], ids=str)  # fmt: skip
 def test_when_parameters_depend_on_each_other_then_the_settings_are_resolved(given_parameters, expected):
     settings = Settings.create("TFT_Q", "heat", **given_parameters)
     assert {name: getattr(settings, name) for name in expected} == expected

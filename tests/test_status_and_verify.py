@@ -262,14 +262,11 @@ def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_f
     assert len(study.trials) == 3
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "best_mae", "best_picp", "best_params.lr", "best_trial_number", "validation_metrics.mase",
-        "validation_metrics.by_step.picp[7]", "baselines.naive_24h.winkler", "default_trial.mae",
-        "all_pareto_trials[0].picp_penalty",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("key", [
+    "best_mae", "best_picp", "best_params.lr", "best_trial_number", "validation_metrics.mase",
+    "validation_metrics.by_step.picp[7]", "baselines.naive_24h.winkler", "default_trial.mae",
+    "all_pareto_trials[0].picp_penalty",
+])  # fmt: skip
 def test_when_a_figure_was_changed_then_verify_fails_and_names_file_key_and_both_values(key, run, run_verify) -> None:
     place = tuple(int(name) if name.isdecimal() else name for name in re.findall(r"\w+", key))
     true, wrong = changed(run, place, lambda value: value * (1 + 1e-6) + 1e-6)

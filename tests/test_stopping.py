@@ -40,16 +40,13 @@ def stopped(
 FOUR = [trial(i, curve(*[float(mae)] * CHECKS)) for i, mae in enumerate([1, 2, 3, 4])]
 
 
-@pytest.mark.parametrize(
-    ("mae", "expected"),
-    [
-        (0.5, False),  # none of four is better
-        (2.5, False),  # two are, and 2 < 0.5 * 5
-        (3.0, False),  # an equal one is not better
-        (3.5, True),  # three are
-        (9.0, True),
-    ],
-)
+@pytest.mark.parametrize(("mae", "expected"), [
+    (0.5, False),  # none of four is better
+    (2.5, False),  # two are, and 2 < 0.5 * 5
+    (3.0, False),  # an equal one is not better
+    (3.5, True),  # three are
+    (9.0, True),
+])  # fmt: skip
 def test_when_a_trial_reaches_a_rung_then_it_ends_where_at_least_half_of_all_five_are_better(mae, expected) -> None:
     assert stopped(HALVING, curve(mae, mae), FOUR) is expected
 
@@ -69,15 +66,12 @@ def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length, expected) ->
     assert stopped(HALVING, curve(*[9.0] * length), FOUR) is expected
 
 
-@pytest.mark.parametrize(
-    ("checks", "decided"),
-    [
-        (1, []),  # a rung never falls on the last check: there is nothing left to save
-        (2, [1]),  # both rungs fall on the first check
-        (6, [2, 3]),  # a rung is decided at the first check at or after it
-        (15, [4, 8]),
-    ],
-)
+@pytest.mark.parametrize(("checks", "decided"), [
+    (1, []),  # a rung never falls on the last check: there is nothing left to save
+    (2, [1]),  # both rungs fall on the first check
+    (6, [2, 3]),  # a rung is decided at the first check at or after it
+    (15, [4, 8]),
+])  # fmt: skip
 def test_when_checks_are_few_or_many_then_a_rung_is_the_first_check_that_reaches_it(checks, decided) -> None:
     assert [check for check in range(1, checks + 1) if HALVING.rung_at(check, checks)] == decided
 

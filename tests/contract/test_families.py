@@ -378,15 +378,11 @@ def test_when_two_processes_train_with_one_seed_then_forecasts_are_the_same_to_t
 
 LOG_LR, DROPOUT = FloatRange(1e-5, 1e-2, log=True), FloatRange(0.05, 0.4)
 SEARCH_SPACES = {
-    "NHITS_Q": {
-        "num_stacks": IntRange(2, 5), "num_blocks": IntRange(1, 3), "num_layers": IntRange(2, 4),
+    "NHITS_Q": {"num_stacks": IntRange(2, 5), "num_blocks": IntRange(1, 3), "num_layers": IntRange(2, 4),
         "layer_widths": Choice((256, 512, 1024)), "lr": LOG_LR, "dropout": DROPOUT,
-        "weight_decay": FloatRange(1e-7, 1e-3, log=True),
-    },
-    "TFT_Q": {
-        "hidden_size": Choice((32, 64, 128, 256)), "lstm_layers": IntRange(1, 3),
-        "num_attention_heads": Choice((2, 4, 8)), "dropout": DROPOUT, "lr": LOG_LR,
-    },
+        "weight_decay": FloatRange(1e-7, 1e-3, log=True)},
+    "TFT_Q": {"hidden_size": Choice((32, 64, 128, 256)), "lstm_layers": IntRange(1, 3),
+        "num_attention_heads": Choice((2, 4, 8)), "dropout": DROPOUT, "lr": LOG_LR},
     "TIMESNET_Q": {
         "hidden_size": Choice((64, 128, 256)), "conv_hidden_size": Choice((32, 64, 128)), "top_k": IntRange(2, 5),
         "lr": LOG_LR, "dropout": DROPOUT,

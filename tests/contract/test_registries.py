@@ -138,17 +138,14 @@ def test_when_families_are_only_named_then_none_of_their_libraries_is_imported()
     assert shown == "False\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("tft_q", "did you mean TFT_Q? "),
-        ("NHITS", "did you mean NHITS_Q? "),
-        ("TIMES_NET_Q", "did you mean TIMESNET_Q? "),
-        ("TFT", "did you mean TFT_Q? "),
-        ("LSTM", ""),
-        ("../base", ""),
-    ],
-)
+@pytest.mark.parametrize(("name", "hint"), [
+    ("tft_q", "did you mean TFT_Q? "),
+    ("NHITS", "did you mean NHITS_Q? "),
+    ("TIMES_NET_Q", "did you mean TIMESNET_Q? "),
+    ("TFT", "did you mean TFT_Q? "),
+    ("LSTM", ""),
+    ("../base", ""),
+])  # fmt: skip
 def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(name, hint) -> None:
     with pytest.raises(InputError) as caught:
         get_family(name)
@@ -169,16 +166,12 @@ GOOD = dict(Fake.defaults)
 WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
     ({**GOOD, "dept": 2}, "FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: depth, width, lr"),
     ({"depth": 2, "width": 256}, "hyperparameter 'lr' of FAKE_Q is missing; add it (a number from 1e-05 to 0.01)"),
-    *(
-        ({**GOOD, "depth": bad}, f"depth is {bad!r}, expected a whole number from 1 to 4")
-        for bad in (0, 5, 2.0, 2.5, True, "2", None)
-    ),
+    *(({**GOOD, "depth": bad}, f"depth is {bad!r}, expected a whole number from 1 to 4")
+        for bad in (0, 5, 2.0, 2.5, True, "2", None)),
     *(({**GOOD, "width": bad}, f"width is {bad!r}, expected one of 256, 512") for bad in (300, True, "256", None)),
-    *(
-        ({**GOOD, "lr": bad}, f"lr is {bad!r}, expected a number from 1e-05 to 0.01")
-        for bad in (0.01001, 0.99e-5, "fast", math.nan, True, None)
-    ),
-]
+    *(({**GOOD, "lr": bad}, f"lr is {bad!r}, expected a number from 1e-05 to 0.01")
+        for bad in (0.01001, 0.99e-5, "fast", math.nan, True, None)),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("params", "sentence"), WRONG_PARAMS, ids=lambda value: str(value)[:40])

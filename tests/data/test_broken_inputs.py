@@ -30,15 +30,11 @@ CELLS: list[tuple[int, str, str, str]] = [
     (9, "timestamp", "01/04/2018 07:00", A_UTC_TIME),
     (9, "timestamp", "", A_UTC_TIME),
     (9, "timestamp", "2018-04-01 07:00:00", f" (offset none), while line 2 has offset UTC, {ALL_UTC}"),
-    (
-        9, "timestamp", "2018-04-01 07:30:00+00:00",
-        ", expected a full hour; bring the data to hourly steps before `hpo prepare`",
-    ),
-    (
-        9, "timestamp", "2018-04-01 06:00:00+00:00",
-        ", which line 8 already has, expected every hour once; remove one of the rows, or convert local time to UTC if "
-        "the end of summer time repeats the hour",
-    ),
+    (9, "timestamp", "2018-04-01 07:30:00+00:00",
+     ", expected a full hour; bring the data to hourly steps before `hpo prepare`"),
+    (9, "timestamp", "2018-04-01 06:00:00+00:00",
+     ", which line 8 already has, expected every hour once; remove one of the rows, or convert local time to UTC if "
+     "the end of summer time repeats the hour"),
     (12, "water_consumption", '"1.234,5"', A_NUMBER),
     (12, "temp", "n/a", A_NUMBER),
     (12, "water_lag_1h", "inf", A_NUMBER),
@@ -51,42 +47,26 @@ CELLS: list[tuple[int, str, str, str]] = [
 
 # Equal cells from one line to another: line, last line, column, cell, sentence
 RANGES: list[tuple[int, int, str, str, str]] = [
-    (
-        100, 103, "water_consumption", "",
-        f"column 'water_consumption' is empty for 4 hours from line 100 on (2018-04-05 02:00 UTC), {AT_MOST_3}",
-    ),
-    (
-        100, 120, "temp", "NaN",
-        f"column 'temp' is empty for 21 hours from line 100 on (2018-04-05 02:00 UTC), {AT_MOST_3}",
-    ),
-    (
-        2, 25, "water_lag_1h", "",
-        "column 'water_lag_1h' is empty for the first 24 hours, with no earlier value to fill from; set start = "
-        '"2018-04-02 00:00" in the dataset\'s TOML or fill these cells',
-    ),
-    (
-        2161, 2161, "water_consumption", "",
-        "column 'water_consumption' is empty for the last 1 hour, from line 2161 on, with no later value to fill from; "
-        "remove these rows or fill these cells",
-    ),
-    (
-        2, 2161, "temp", "",
-        "column 'temp' is empty throughout, expected numbers; fill it, or remove it if it is optional",
-    ),
-    (
-        2, 49, "water_consumption", "1.5",
-        f"column 'water_consumption' is 1.5 for 48 rows in a row from line 2 on, {STUCK}; set start = "
-        '"2018-04-03 00:00" in the dataset\'s TOML to use the hours after them, or fix these cells',
-    ),
-    (
-        2101, 2161, "water_consumption", "1.5",
-        "column 'water_consumption' is 1.5 for 61 rows in a row from line 2101 on to the end of the file, "
-        f"{STUCK}; remove these rows",
-    ),
-    (
-        2, 2161, "water_consumption", "0",
-        f"column 'water_consumption' is 0 in every row, {STUCK}; check where the column came from",
-    ),
+    (100, 103, "water_consumption", "",
+     f"column 'water_consumption' is empty for 4 hours from line 100 on (2018-04-05 02:00 UTC), {AT_MOST_3}"),
+    (100, 120, "temp", "NaN",
+     f"column 'temp' is empty for 21 hours from line 100 on (2018-04-05 02:00 UTC), {AT_MOST_3}"),
+    (2, 25, "water_lag_1h", "",
+     "column 'water_lag_1h' is empty for the first 24 hours, with no earlier value to fill from; set start = "
+     '"2018-04-02 00:00" in the dataset\'s TOML or fill these cells'),
+    (2161, 2161, "water_consumption", "",
+     "column 'water_consumption' is empty for the last 1 hour, from line 2161 on, with no later value to fill from; "
+     "remove these rows or fill these cells"),
+    (2, 2161, "temp", "",
+     "column 'temp' is empty throughout, expected numbers; fill it, or remove it if it is optional"),
+    (2, 49, "water_consumption", "1.5",
+     f"column 'water_consumption' is 1.5 for 48 rows in a row from line 2 on, {STUCK}; set start = "
+     '"2018-04-03 00:00" in the dataset\'s TOML to use the hours after them, or fix these cells'),
+    (2101, 2161, "water_consumption", "1.5",
+     "column 'water_consumption' is 1.5 for 61 rows in a row from line 2101 on to the end of the file, "
+     f"{STUCK}; remove these rows"),
+    (2, 2161, "water_consumption", "0",
+     f"column 'water_consumption' is 0 in every row, {STUCK}; check where the column came from"),
     (2, 2161, "temp", "1,23", f"line 2 has 8 fields, expected 7 as in the header; {FIELDS}"),
     (7, 7, "temp", "1,23", f"line 7 has 8 fields, expected 7 as in the header; {FIELDS}"),
     (7, 7, "temp", '"5', "line 7 opens a quote that is never closed; close or remove it"),
@@ -95,102 +75,60 @@ RANGES: list[tuple[int, int, str, str, str]] = [
 FILES: dict[str, tuple[Callable, str]] = {
     "empty_file": (lambda d: d.csv.write_bytes(b""), EMPTY),
     "blank_file": (lambda d: d.csv.write_bytes(b"\n \n\n"), EMPTY),
-    "header_only": (
-        lambda d: d.write(d.lines()[:1]),
-        "this engineered CSV has a header but no rows; make it with `hpo prepare`",
-    ),
-    "blank_first_line": (
-        lambda d: d.write(["", *d.lines()]),
-        "line 1 is blank, expected the header; remove blank lines at the start",
-    ),
-    "binary_file": (
-        lambda d: d.csv.write_bytes(b"PK\x03\x04\n\xe5\x00"),
-        f"not a UTF-8 text file (byte 0xe5 in line 2); {AS_CSV}",
-    ),
-    "latin_1_file": (
-        lambda d: d.csv.write_bytes(d.csv.read_bytes().replace(b"temp", b"v\xe6rme")),
-        f"not a UTF-8 text file (byte 0xe6 in line 1); {AS_CSV}",
-    ),
-    "nul_bytes": (
-        lambda d: d.csv.write_bytes(d.csv.read_bytes() + bytes(512)),
-        f"not a text file (NUL byte in line 2162); {AS_CSV}",
-    ),
-    "semicolons": (
-        lambda d: d.replace(",", ";"),
-        "columns are separated by ';', expected ','; save it with commas and decimal points",
-    ),
-    "tabs": (
-        lambda d: d.replace(",", "\t"),
-        "columns are separated by tabs, expected ','; save it with commas and decimal points",
-    ),
-    "raw_csv": (
-        lambda d: d.write([",0", "2018-04-01 00:00:00+00:00,1.5"]),
-        "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo prepare` on it",
-    ),
-    "no_timestamp_column": (
-        lambda d: d.replace("timestamp", "Timestamp"),
-        f"missing column 'timestamp' (nearest there: 'Timestamp'); {COLUMNS}",
-    ),
+    "header_only": (lambda d: d.write(d.lines()[:1]),
+        "this engineered CSV has a header but no rows; make it with `hpo prepare`"),
+    "blank_first_line": (lambda d: d.write(["", *d.lines()]),
+        "line 1 is blank, expected the header; remove blank lines at the start"),
+    "binary_file": (lambda d: d.csv.write_bytes(b"PK\x03\x04\n\xe5\x00"),
+        f"not a UTF-8 text file (byte 0xe5 in line 2); {AS_CSV}"),
+    "latin_1_file": (lambda d: d.csv.write_bytes(d.csv.read_bytes().replace(b"temp", b"v\xe6rme")),
+        f"not a UTF-8 text file (byte 0xe6 in line 1); {AS_CSV}"),
+    "nul_bytes": (lambda d: d.csv.write_bytes(d.csv.read_bytes() + bytes(512)),
+        f"not a text file (NUL byte in line 2162); {AS_CSV}"),
+    "semicolons": (lambda d: d.replace(",", ";"),
+        "columns are separated by ';', expected ','; save it with commas and decimal points"),
+    "tabs": (lambda d: d.replace(",", "\t"),
+        "columns are separated by tabs, expected ','; save it with commas and decimal points"),
+    "raw_csv": (lambda d: d.write([",0", "2018-04-01 00:00:00+00:00,1.5"]),
+        "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo prepare` on it"),
+    "no_timestamp_column": (lambda d: d.replace("timestamp", "Timestamp"),
+        f"missing column 'timestamp' (nearest there: 'Timestamp'); {COLUMNS}"),
     "two_columns_missing": (
         lambda d: d.write(["timestamp,temp,hours,day_of_week,is_weekend,target", "2018-04-01 00:00:00,1,2,3,4,5"]),
         "missing column 'water_consumption', column 'water_lag_1h', column 'hour' (nearest there: 'hours'); " + COLUMNS,
     ),
-    "column_twice": (
-        lambda d: d.replace("temp", "hour", 1),
-        "column 'hour' appears 2 times in the header, expected once; remove or rename the others",
-    ),
-    "blank_line_inside": (
-        lambda d: d.write([*d.lines()[:9], "", *d.lines()[9:]]),
-        f"line 10, column 'timestamp' is ''{A_UTC_TIME}",
-    ),
-    "timestamps_change_offset": (
-        lambda d: d.replace("+00:00", "+02:00", 3),
+    "column_twice": (lambda d: d.replace("temp", "hour", 1),
+        "column 'hour' appears 2 times in the header, expected once; remove or rename the others"),
+    "blank_line_inside": (lambda d: d.write([*d.lines()[:9], "", *d.lines()[9:]]),
+        f"line 10, column 'timestamp' is ''{A_UTC_TIME}"),
+    "timestamps_change_offset": (lambda d: d.replace("+00:00", "+02:00", 3),
         "line 5, column 'timestamp' is '2018-04-01 03:00:00+00:00' (offset UTC), while line 2 has offset +02:00, "
-        + ALL_UTC,
-    ),
-    "timestamps_in_summer_time": (
-        lambda d: d.replace("+00:00", "+02:00"),
-        f"line 2, column 'timestamp' is '2018-04-01 00:00:00+02:00' (offset +02:00), {ALL_UTC}",
-    ),
-    "timestamps_unsorted": (
-        lambda d: d.write([*d.lines()[:4], d.lines()[5], d.lines()[4], *d.lines()[6:]]),
+        + ALL_UTC),
+    "timestamps_in_summer_time": (lambda d: d.replace("+00:00", "+02:00"),
+        f"line 2, column 'timestamp' is '2018-04-01 00:00:00+02:00' (offset +02:00), {ALL_UTC}"),
+    "timestamps_unsorted": (lambda d: d.write([*d.lines()[:4], d.lines()[5], d.lines()[4], *d.lines()[6:]]),
         "line 6, column 'timestamp' is '2018-04-01 03:00:00+00:00', which is before the line above; sort the rows by "
-        "timestamp",
-    ),
-    "gap_too_long": (
-        lambda d: d.drop(50, 53),
+        "timestamp"),
+    "gap_too_long": (lambda d: d.drop(50, 53),
         "gap of 4 hours after line 49, from 2018-04-03 00:00 UTC on, and the gap rule fills at most 3; add these rows "
-        "or raise gaps.max_hours in the dataset's TOML",
-    ),
-    "start_after_the_data": (
-        lambda d: d.edit_toml("\n[splits]", 'start = "2020-01-01"\n\n[splits]'),
+        "or raise gaps.max_hours in the dataset's TOML"),
+    "start_after_the_data": (lambda d: d.edit_toml("\n[splits]", 'start = "2020-01-01"\n\n[splits]'),
         "covers 2018-04-01 00:00 to 2018-06-29 23:00 UTC, expected hours from start (2020-01-01 00:00) on; fix start "
-        "in {path}/small.toml or give a file that goes on longer",
-    ),
-    "val_end_after_the_data": (
-        lambda d: d.edit_toml("2018-06-15 23:00", "2018-12-31 23:00"),
-        f"splits.val_end is 2018-12-31 23:00, but {COVERS}; {DATES}",
-    ),
-    "test_end_after_the_data": (
-        lambda d: d.edit_toml("\n[gaps]", 'test_end = "2018-07-31 23:00"\n\n[gaps]'),
+        "in {path}/small.toml or give a file that goes on longer"),
+    "val_end_after_the_data": (lambda d: d.edit_toml("2018-06-15 23:00", "2018-12-31 23:00"),
+        f"splits.val_end is 2018-12-31 23:00, but {COVERS}; {DATES}"),
+    "test_end_after_the_data": (lambda d: d.edit_toml("\n[gaps]", 'test_end = "2018-07-31 23:00"\n\n[gaps]'),
         f"splits.test_end is 2018-07-31 23:00, but {COVERS}; remove test_end or set test_end = "
-        '"2018-06-29 23:00" under [splits] in {path}/small.toml',
-    ),
-    "training_too_short": (
-        lambda d: d.edit_toml("2018-05-31 23:00", "2018-05-08 22:00"),
-        f"the training split up to 2018-05-08 22:00 holds 911 hours, expected at least 912, and {COVERS}; {DATES}",
-    ),
-    "validation_too_short": (
-        lambda d: d.edit_toml("2018-06-15 23:00", "2018-06-01 22:00"),
+        '"2018-06-29 23:00" under [splits] in {path}/small.toml'),
+    "training_too_short": (lambda d: d.edit_toml("2018-05-31 23:00", "2018-05-08 22:00"),
+        f"the training split up to 2018-05-08 22:00 holds 911 hours, expected at least 912, and {COVERS}; {DATES}"),
+    "validation_too_short": (lambda d: d.edit_toml("2018-06-15 23:00", "2018-06-01 22:00"),
         "the validation split from 2018-06-01 00:00 to 2018-06-01 22:00 holds no whole forecast of 24 hours, and "
-        f"{COVERS}; {DATES}",
-    ),
-    "data_too_short": (
-        lambda d: d.drop(1000, 2161),
+        f"{COVERS}; {DATES}"),
+    "data_too_short": (lambda d: d.drop(1000, 2161),
         "splits.val_end is 2018-06-15 23:00, but the data covers 2018-04-01 00:00 to 2018-05-12 13:00 UTC; get at "
-        "least 60 days of data and set train_end and val_end within them under [splits] in {path}/small.toml",
-    ),
-}
+        "least 60 days of data and set train_end and val_end within them under [splits] in {path}/small.toml"),
+}  # fmt: skip
 
 KEYS = (
     "Allowed: country, csv, frequency, future_covariates, gaps, name, optional_covariates, past_covariates, splits, "
@@ -200,17 +138,13 @@ TWIN = '\n[twin]\nkind = "heat"\nseed = 1\nmean_level = {}\n\n[gaps]'
 
 # A wrong TOML: text in it, its replacement, sentence
 TOMLS: list[tuple[str, str, str]] = [
-    (
-        "[splits]", "[splits",
-        "not valid TOML, Expected ']' at the end of a table declaration (at line 13, column 8); fix that line",
-    ),
+    ("[splits]", "[splits",
+     "not valid TOML, Expected ']' at the end of a table declaration (at line 13, column 8); fix that line"),
     ('unit = "m3/h"\n', "", "key unit is missing; add it (see datasets/README.md)"),
     ("max_hours = 3", "", "key gaps.max_hours is missing; add it (see datasets/README.md)"),
     ('fill = "linear"\nmax_hours = 3\n', "", "key gaps.fill is missing; add it (see datasets/README.md)"),
-    (
-        "optional_covariates", "optional_covariate",
-        f"unknown key optional_covariate; did you mean optional_covariates? {KEYS}",
-    ),
+    ("optional_covariates", "optional_covariate",
+     f"unknown key optional_covariate; did you mean optional_covariates? {KEYS}"),
     ("unit", "units", f"unknown key units; did you mean unit? {KEYS}"),
     ("unit", "path", f"unknown key path; {KEYS}"),
     ("max_hours", "hours = 2\nmax_hours", "unknown key gaps.hours; did you mean max_hours? Allowed: fill, max_hours"),
@@ -219,31 +153,23 @@ TOMLS: list[tuple[str, str, str]] = [
     ('["temp", "water_lag_1h"]', '"temp"', "past_covariates is 'temp', expected a list of column names in quotes"),
     ('"water_lag_1h"', "1", "past_covariates is ['temp', 1], expected a list of column names in quotes"),
     ('frequency = "h"', 'frequency = "15min"', "frequency is '15min', expected 'h'"),
-    (
-        "Europe/Copenhagen", "Europe/Kobenhavn",
-        "timezone is 'Europe/Kobenhavn', expected an IANA name such as 'Europe/Copenhagen'",
-    ),
+    ("Europe/Copenhagen", "Europe/Kobenhavn",
+     "timezone is 'Europe/Kobenhavn', expected an IANA name such as 'Europe/Copenhagen'"),
     ('"DK"', '"Denmark"', "country is 'Denmark', expected a two-letter ISO code such as 'DK'"),
-    (
-        'name = "small"', 'name = "a/b"',
-        "name is 'a/b', expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit (it "
-        "becomes part of file names); choose another name",
-    ),
+    ('name = "small"', 'name = "a/b"',
+     "name is 'a/b', expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit (it "
+     "becomes part of file names); choose another name"),
     ('["hour",', '["hour", "temp",', "column 'temp' has two roles, expected one of target, past or future covariate"),
-    (
-        '["hour",', '["hour", "timestamp",',
-        "column 'timestamp' has a role, expected none, it is the time axis; remove it",
-    ),
+    ('["hour",', '["hour", "timestamp",',
+     "column 'timestamp' has a role, expected none, it is the time axis; remove it"),
     ('= ["temp"]', '= ["snow"]', "optional_covariates lists 'snow', which is neither a past nor a future covariate"),
     ("2018-05-31 23:00", "31.05.2018", f"splits.train_end is '31.05.2018', {A_TIME}"),
     ("2018-05-31 23:00", "2018-06-31 23:00", f"splits.train_end is '2018-06-31 23:00', {A_TIME}"),
     ("2018-05-31 23:00", "2018-05-31 23:59", f"splits.train_end is '2018-05-31 23:59', {A_TIME}"),
     ('"2018-05-31 23:00"', "2018", f"splits.train_end is 2018, {A_TIME}"),
-    (
-        "2018-06-15 23:00", "2018-05-15 23:00",
-        "splits.val_end is 2018-05-15 23:00, expected a time after splits.train_end (2018-05-31 23:00); fix the split "
-        "dates",
-    ),
+    ("2018-06-15 23:00", "2018-05-15 23:00",
+     "splits.val_end is 2018-05-15 23:00, expected a time after splits.train_end (2018-05-31 23:00); fix the split "
+     "dates"),
     ("[splits]", "splits = 1\n[more]", "splits is 1, expected a table [splits]"),
     ('"linear"', '"spline"', "gaps.fill is 'spline', expected 'none' or 'linear'"),
     ("max_hours = 3", "max_hours = nan", "gaps.max_hours is nan, expected a whole number of at least 0"),

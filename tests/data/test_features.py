@@ -37,48 +37,34 @@ def weather_table(index: pd.DatetimeIndex) -> pd.DataFrame:
 # Calendar
 
 
-@pytest.mark.parametrize(
-    ("index", "expected"),
-    [
-        # 2019-03-31: at 01:00 UTC clocks in Denmark go from 02:00 to 03:00.
-        (hours("2019-03-30 23:00", 4), {"hour": [0, 1, 3, 4], "day_of_week": [6, 6, 6, 6]}),
-        (hours("2019-10-26 23:00", 4), {"hour": [1, 2, 2, 3]}),  # 02:00 comes twice
-        # Friday 2018-08-31 22:00 UTC is Saturday 2018-09-01 00:00 in Denmark: weekend, September, autumn.
-        (
-            hours("2018-08-31 22:00", 1),
-            {"hour": [0], "day_of_week": [5], "month": [9], "is_weekend": [1], "season": [3]},
-        ),
-        (hours("2019-01-07 05:00", 1), {"hour": [6], "hour_sin": [1.0], "hour_cos": [pytest.approx(0, abs=1e-15)]}),
-        (
-            hours("2019-01-07 12:00", 7, "D"),  # Monday to Sunday
-            {"day_of_week": [0, 1, 2, 3, 4, 5, 6], "is_weekend": [0, 0, 0, 0, 0, 1, 1]},
-        ),
-        (
-            hours("2019-01-15", 12, "MS"),
-            {"month": [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1], "season": [0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0]},
-        ),
-        (hours("2019-12-24 22:00", 2), {"is_public_holiday": [0, 1]}),  # a holiday begins at local midnight
-        (hours("2019-01-01", 0), {column: [] for column in CALENDAR_COLUMNS}),
-    ],
-    ids=["spring", "autumn", "local_day", "circle", "week", "year", "holiday", "no_hours"],
-)
+@pytest.mark.parametrize(("index", "expected"), [
+    # 2019-03-31: at 01:00 UTC clocks in Denmark go from 02:00 to 03:00.
+    (hours("2019-03-30 23:00", 4), {"hour": [0, 1, 3, 4], "day_of_week": [6, 6, 6, 6]}),
+    (hours("2019-10-26 23:00", 4), {"hour": [1, 2, 2, 3]}),  # 02:00 comes twice
+    # Friday 2018-08-31 22:00 UTC is Saturday 2018-09-01 00:00 in Denmark: weekend, September, autumn.
+    (hours("2018-08-31 22:00", 1), {"hour": [0], "day_of_week": [5], "month": [9], "is_weekend": [1], "season": [3]}),
+    (hours("2019-01-07 05:00", 1), {"hour": [6], "hour_sin": [1.0], "hour_cos": [pytest.approx(0, abs=1e-15)]}),
+    (hours("2019-01-07 12:00", 7, "D"),  # Monday to Sunday
+     {"day_of_week": [0, 1, 2, 3, 4, 5, 6], "is_weekend": [0, 0, 0, 0, 0, 1, 1]}),
+    (hours("2019-01-15", 12, "MS"),
+     {"month": [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1], "season": [0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0]}),
+    (hours("2019-12-24 22:00", 2), {"is_public_holiday": [0, 1]}),  # a holiday begins at local midnight
+    (hours("2019-01-01", 0), {column: [] for column in CALENDAR_COLUMNS}),
+], ids=["spring", "autumn", "local_day", "circle", "week", "year", "holiday", "no_hours"])  # fmt: skip
 def test_when_calendar_columns_are_made_then_they_follow_local_time(index, expected):
     calendar = calendar_columns(index, HEAT, None)
     assert tuple(calendar) == CALENDAR_COLUMNS
     assert {column: calendar[column].tolist() for column in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("day", "flag"),
-    [
-        ("2019-12-25", 1),
-        ("2019-06-10", 1),  # Whit Monday
-        ("2019-05-17", 1),  # Great Prayer Day, abolished from 2024 on
-        ("2024-04-26", 0),
-        ("2019-12-24", 0),
-        ("2030-12-25", 1),
-    ],
-)
+@pytest.mark.parametrize(("day", "flag"), [
+    ("2019-12-25", 1),
+    ("2019-06-10", 1),  # Whit Monday
+    ("2019-05-17", 1),  # Great Prayer Day, abolished from 2024 on
+    ("2024-04-26", 0),
+    ("2019-12-24", 0),
+    ("2030-12-25", 1),
+])  # fmt: skip
 def test_when_a_day_is_a_danish_public_holiday_then_it_is_flagged(day, flag):
     assert calendar_columns(hours(f"{day} 12:00", 1), HEAT, None)["is_public_holiday"].tolist() == [flag]
 
@@ -143,40 +129,20 @@ def test_when_no_weather_is_given_then_optional_columns_are_left_out():
 HOLES = "heat_consumption: hours or values are missing, expected a number every hour; fill the gaps first"
 
 
-@pytest.mark.parametrize(
-    ("target", "spec", "weather", "sentence"),
-    [
-        (
-            series(48),
-            replace(HEAT, optional_covariates=()),
-            None,
-            f"{HEAT.path}: covariate 'temp' is neither a lag, a rolling mean, a calendar column nor made without "
-            "weather; give weather that has it, fix its name or list it under optional_covariates",
-        ),
-        (
-            series(24),
-            HEAT,
-            None,
-            f"heat_consumption: the series has 24 hours, expected more than 24 (the longest lag in {HEAT.path}); give "
-            "a longer series",
-        ),
-        (series(60).where(series(60).index.hour != 6), HEAT, None, HOLES),
-        (series(60).drop(series(60).index[30]), HEAT, None, HOLES),
-        (
-            series(48).tz_localize(None),
-            HEAT,
-            None,
-            "heat_consumption: the index is not in UTC, expected UTC hours; convert it with tz_convert('UTC')",
-        ),
-        (
-            series(48),
-            HEAT,
-            weather_table(series(48).index).drop(series(48).index[40]),
-            "weather: temp has no value at 2019-01-02 16:00 UTC, expected one for each hour of the target; add it",
-        ),
-    ],
-    ids=["covariate", "too_short", "empty_hour", "missing_hour", "no_time_zone", "weather"],
-)
+@pytest.mark.parametrize(("target", "spec", "weather", "sentence"), [
+    (series(48), replace(HEAT, optional_covariates=()), None,
+     f"{HEAT.path}: covariate 'temp' is neither a lag, a rolling mean, a calendar column nor made without "
+     "weather; give weather that has it, fix its name or list it under optional_covariates"),
+    (series(24), HEAT, None,
+     f"heat_consumption: the series has 24 hours, expected more than 24 (the longest lag in {HEAT.path}); give "
+     "a longer series"),
+    (series(60).where(series(60).index.hour != 6), HEAT, None, HOLES),
+    (series(60).drop(series(60).index[30]), HEAT, None, HOLES),
+    (series(48).tz_localize(None), HEAT, None,
+     "heat_consumption: the index is not in UTC, expected UTC hours; convert it with tz_convert('UTC')"),
+    (series(48), HEAT, weather_table(series(48).index).drop(series(48).index[40]),
+     "weather: temp has no value at 2019-01-02 16:00 UTC, expected one for each hour of the target; add it"),
+], ids=["covariate", "too_short", "empty_hour", "missing_hour", "no_time_zone", "weather"])  # fmt: skip
 def test_when_a_table_cannot_be_engineered_then_the_error_says_why(target, spec, weather, sentence):
     with refusal(sentence):
         engineer(target, spec, weather, None)
@@ -248,62 +214,38 @@ def test_when_start_is_set_then_earlier_hours_are_dropped_unchecked(tmp_path):
     assert read(tmp_path, lines, spec).index.equals(hours("2019-01-01 10:00", 50))
 
 
-@pytest.mark.parametrize(
-    ("lines", "sentence"),
-    [
-        *(
-            (
-                [header, f"2019-01-01 00:00:00+00:00{cells}"],
-                f"the header is {header!r}, expected ',0' (an unnamed UTC timestamp column and one value column named "
-                "0); fix the header or give the raw CSV",
-            )
-            for header, cells in [("timestamp,0", ",1"), (",value", ",1"), (",0,1", ",1,1"), ("0", "")]
-        ),
-        (
-            [";0", "2019-01-01 00:00:00+00:00;1"],
-            "columns are separated by ';', expected ','; save it with commas and decimal points",
-        ),
-        (
-            changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,1,5"),
-            "line 5 has 3 fields, expected 2 as in the header; write decimal points instead of decimal commas, and "
-            "quote text that holds a comma",
-        ),
-        ([], "this raw CSV is empty, expected a header and rows; give a filled CSV file"),
-        ([",0"], "this raw CSV has a header but no rows; give a filled CSV file"),
-        (
-            changed(raw_lines(), 5, "soon,1"),
-            "line 5, column 'timestamp' is 'soon', expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that "
-            "cell",
-        ),
-        (
-            changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,abc"),
-            "line 5, column 'heat_consumption' is 'abc', expected a finite number with a decimal point, or an empty "
-            "cell where the value is missing; fix that cell",
-        ),
-        (
-            changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,-0.5"),
-            "line 5, column 'heat_consumption' is -0.5, expected a demand of at least 0; fix that cell or leave it "
-            "empty",
-        ),
-        (
-            [*raw_lines()[:4], *raw_lines()[8:]],
-            "gap of 4 hours after line 4, from 2019-01-01 03:00 UTC on, and the gap rule fills at most 3; add these "
-            "rows or raise gaps.max_hours in the dataset's TOML",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("lines", "sentence"), [
+    *(([header, f"2019-01-01 00:00:00+00:00{cells}"],
+        f"the header is {header!r}, expected ',0' (an unnamed UTC timestamp column and one value column named "
+        "0); fix the header or give the raw CSV")
+        for header, cells in [("timestamp,0", ",1"), (",value", ",1"), (",0,1", ",1,1"), ("0", "")]),
+    ([";0", "2019-01-01 00:00:00+00:00;1"],
+     "columns are separated by ';', expected ','; save it with commas and decimal points"),
+    (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,1,5"),
+     "line 5 has 3 fields, expected 2 as in the header; write decimal points instead of decimal commas, and "
+     "quote text that holds a comma"),
+    ([], "this raw CSV is empty, expected a header and rows; give a filled CSV file"),
+    ([",0"], "this raw CSV has a header but no rows; give a filled CSV file"),
+    (changed(raw_lines(), 5, "soon,1"),
+     "line 5, column 'timestamp' is 'soon', expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"),
+    (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,abc"),
+     "line 5, column 'heat_consumption' is 'abc', expected a finite number with a decimal point, or an empty "
+     "cell where the value is missing; fix that cell"),
+    (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,-0.5"),
+     "line 5, column 'heat_consumption' is -0.5, expected a demand of at least 0; fix that cell or leave it empty"),
+    ([*raw_lines()[:4], *raw_lines()[8:]],
+     "gap of 4 hours after line 4, from 2019-01-01 03:00 UTC on, and the gap rule fills at most 3; add these "
+     "rows or raise gaps.max_hours in the dataset's TOML"),
+])  # fmt: skip
 def test_when_a_raw_file_is_wrong_then_the_error_names_what_and_where(tmp_path, lines, sentence):
     with refusal(f"{tmp_path / 'raw.csv'}: {sentence}"):
         read(tmp_path, lines)
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("none.csv", "this raw CSV does not exist; give the path of a CSV file"),
-        ("", "cannot be read (Is a directory); fix the file or its permissions"),
-    ],
-)
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("none.csv", "this raw CSV does not exist; give the path of a CSV file"),
+    ("", "cannot be read (Is a directory); fix the file or its permissions"),
+])  # fmt: skip
 def test_when_a_raw_file_cannot_be_read_then_the_error_says_why(tmp_path, name, sentence):
     with refusal(f"{tmp_path / name}: {sentence}"):
         read_raw_series(tmp_path / name, HEAT)
@@ -369,14 +311,11 @@ def test_when_the_median_temperature_is_kelvin_then_temp_and_dew_point_are_conve
     assert weather["humidity"].tolist() == [80] * 5
 
 
-@pytest.mark.parametrize(
-    ("missing", "needed", "n_filled"),
-    [
-        (slice(4, 7), hours("2019-01-01", 40), 3),
-        (slice(4, 7), hours("2019-01-01 04:00", 20), 2),  # filled from the row before the first hour that is needed
-        (slice(4, 15), hours("2019-01-01 20:00", 10), 0),  # a long gap outside does not matter
-    ],
-)
+@pytest.mark.parametrize(("missing", "needed", "n_filled"), [
+    (slice(4, 7), hours("2019-01-01", 40), 3),
+    (slice(4, 7), hours("2019-01-01 04:00", 20), 2),  # filled from the row before the first hour that is needed
+    (slice(4, 15), hours("2019-01-01 20:00", 10), 0),  # a long gap outside does not matter
+])  # fmt: skip
 def test_when_hours_of_weather_are_missing_then_they_are_on_a_line_and_counted(tmp_path, missing, needed, n_filled):
     lines = weather_lines(hours("2019-01-01", 40))
     del lines[missing]
@@ -424,23 +363,16 @@ WINTER = "2019-02-16,2019-02-24,Winter"
 A_DATE = "expected a date such as '2019-12-21'; fix that cell"
 
 
-@pytest.mark.parametrize(
-    ("lines", "sentence"),
-    [
-        (
-            ["start_date,description", "2019-06-29,Summer"],
-            "missing column 'end_date'; fix the header, which must hold start_date, end_date, description",
-        ),
-        ([SCHOOL, WINTER, "2019-06-29,11.8.2019,Summer"], f"line 3, column 'end_date' is '11.8.2019', {A_DATE}"),
-        ([SCHOOL, "2019-02-30,2019-03-01,Winter"], f"line 2, column 'start_date' is '2019-02-30', {A_DATE}"),
-        (
-            [SCHOOL, WINTER, "2019-08-11,2019-06-29,Summer"],
-            "line 3, column 'end_date' is '2019-06-29', expected '2019-08-11' (start_date) or later; fix one of the "
-            "two dates",
-        ),
-        ([SCHOOL], "this school holiday file has a header but no rows; give a filled CSV file"),
-    ],
-)
+@pytest.mark.parametrize(("lines", "sentence"), [
+    (["start_date,description", "2019-06-29,Summer"],
+     "missing column 'end_date'; fix the header, which must hold start_date, end_date, description"),
+    ([SCHOOL, WINTER, "2019-06-29,11.8.2019,Summer"], f"line 3, column 'end_date' is '11.8.2019', {A_DATE}"),
+    ([SCHOOL, "2019-02-30,2019-03-01,Winter"], f"line 2, column 'start_date' is '2019-02-30', {A_DATE}"),
+    ([SCHOOL, WINTER, "2019-08-11,2019-06-29,Summer"],
+     "line 3, column 'end_date' is '2019-06-29', expected '2019-08-11' (start_date) or later; fix one of the "
+     "two dates"),
+    ([SCHOOL], "this school holiday file has a header but no rows; give a filled CSV file"),
+])  # fmt: skip
 def test_when_school_holidays_are_wrong_then_the_error_names_the_line(tmp_path, lines, sentence):
     path = write(tmp_path, lines)
     with refusal(f"{path}: {sentence}"):
@@ -507,14 +439,11 @@ def test_when_the_output_is_an_input_then_nothing_is_overwritten(tmp_path):
     assert raw.read_text() == before
 
 
-@pytest.mark.parametrize(
-    ("make", "out", "reason"),
-    [
-        (Path.mkdir, "out", "not a regular file"),
-        (os.mkfifo, "out", "not a regular file"),
-        (Path.touch, "out/features.csv", "File exists"),
-    ],
-)
+@pytest.mark.parametrize(("make", "out", "reason"), [
+    (Path.mkdir, "out", "not a regular file"),
+    (os.mkfifo, "out", "not a regular file"),
+    (Path.touch, "out/features.csv", "File exists"),
+])  # fmt: skip
 def test_when_the_output_cannot_be_written_then_the_error_says_why_and_no_part_is_left(tmp_path, make, out, reason):
     raw = write(tmp_path, raw_lines())
     make(tmp_path / "out")
@@ -550,13 +479,10 @@ def test_when_a_real_file_is_prepared_then_every_hour_from_start_on_is_there(tmp
     assert 0.05 < table["is_school_holiday"].mean() < 0.35
 
 
-@pytest.mark.parametrize(
-    ("start", "sentence"),
-    [
-        (None, r'from line 2 on.*set start = "2015-05-31 23:00"'),  # May 2015
-        ("2015-06-01", r'is 1.06273 for 331 rows in a row from line 747 on.*set start = "2015-06-14 19:00"'),
-    ],
-)
+@pytest.mark.parametrize(("start", "sentence"), [
+    (None, r'from line 2 on.*set start = "2015-05-31 23:00"'),  # May 2015
+    ("2015-06-01", r'is 1.06273 for 331 rows in a row from line 747 on.*set start = "2015-06-14 19:00"'),
+])  # fmt: skip
 def test_when_the_real_heat_file_is_read_from_its_filler_on_then_the_error_leads_past_it(start, sentence):
     spec = replace(HEAT, start=None if start is None else pd.Timestamp(start, tz="UTC"))
     with pytest.raises(InputError, match=sentence):

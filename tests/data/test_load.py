@@ -37,18 +37,14 @@ def test_when_an_optional_column_is_absent_and_another_is_unknown_then_the_roles
     assert dataset.past == ("water_lag_1h",)
 
 
-@pytest.mark.parametrize(
-    "rewrite",
-    [
-        lambda text: text.replace(b"+00:00", b""),
-        lambda text: re.sub(rb"(\d) (\d\d:00:00)\+00:00", rb"\1T\2Z", text),
-        lambda text: text.replace(b":00+00:00", b"+0000"),
-        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") + b"\r\n\r\n",
-        lambda text: text.replace(b",", b" , "),
-        lambda text: text.replace(b",0\n", b",False\n").replace(b",1\n", b",True\n"),  # is_weekend is the last column
-    ],
-    ids=["no_offset", "t_and_z", "no_seconds", "windows", "blanks", "true_and_false"],
-)
+@pytest.mark.parametrize("rewrite", [
+    lambda text: text.replace(b"+00:00", b""),
+    lambda text: re.sub(rb"(\d) (\d\d:00:00)\+00:00", rb"\1T\2Z", text),
+    lambda text: text.replace(b":00+00:00", b"+0000"),
+    lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") + b"\r\n\r\n",
+    lambda text: text.replace(b",", b" , "),
+    lambda text: text.replace(b",0\n", b",False\n").replace(b",1\n", b",True\n"),  # is_weekend is the last column
+], ids=["no_offset", "t_and_z", "no_seconds", "windows", "blanks", "true_and_false"])  # fmt: skip
 def test_when_the_same_data_is_written_in_another_form_then_it_loads_alike(small, rewrite):
     expected, text = small.load().frame, small.csv.read_bytes()
     small.csv.write_bytes(rewrite(text))

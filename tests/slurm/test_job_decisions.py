@@ -68,32 +68,26 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
     assert said == "attempt 1 of at most 3 of worker 2 of study NHITS_Q_heat_4711, job 4711_2\n"
 
 
-@pytest.mark.parametrize(
-    ("end", "finished", "why"),
-    [
-        (KILLED, 1, "2 trials are missing: its process was killed by SIGKILL"),
-        (KILLED, 0, "3 trials are missing: its process was killed by SIGKILL"),
-        (KILLED, 3, "all trials are there, but the record is incomplete: its process was killed by SIGKILL"),
-        ("exit 1", 2, "1 trials are missing: its kernel was killed"),
-        ("exit 0", 2, "1 trials are missing: its time budget is spent"),
-        ("kill -USR1 $PPID; sleep 0.3; exit 0", 2, "1 trials are missing: the study was asked to stop by SIGUSR1"),
-    ],
-)
+@pytest.mark.parametrize(("end", "finished", "why"), [
+    (KILLED, 1, "2 trials are missing: its process was killed by SIGKILL"),
+    (KILLED, 0, "3 trials are missing: its process was killed by SIGKILL"),
+    (KILLED, 3, "all trials are there, but the record is incomplete: its process was killed by SIGKILL"),
+    ("exit 1", 2, "1 trials are missing: its kernel was killed"),
+    ("exit 0", 2, "1 trials are missing: its time budget is spent"),
+    ("kill -USR1 $PPID; sleep 0.3; exit 0", 2, "1 trials are missing: the study was asked to stop by SIGUSR1"),
+])  # fmt: skip
 def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued(end, finished, why, decide) -> None:
     code, said, requeued = decide(f"trap '' USR1; {end}", after=finished)
     assert (code, requeued) == (0, True)
     assert f"{why}\nrequeue 1 of at most 2\n" in said
 
 
-@pytest.mark.parametrize(
-    ("given", "why"),
-    [
-        ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
-        ({"requeues": 2}, "requeued 2 times already, which is MAX_REQUEUES"),
-        ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
-        ({"end": "exit 1", "before": 1, "left": "10:30"}, "no trial finished within the time limit"),
-    ],
-)
+@pytest.mark.parametrize(("given", "why"), [
+    ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
+    ({"requeues": 2}, "requeued 2 times already, which is MAX_REQUEUES"),
+    ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
+    ({"end": "exit 1", "before": 1, "left": "10:30"}, "no trial finished within the time limit"),
+])  # fmt: skip
 def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says_why(given, why, decide) -> None:
     code, said, requeued = decide(**{"end": KILLED, "after": 1, **given})
     assert (code, requeued) == (1, False)

@@ -91,17 +91,13 @@ def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return said
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--model", "NHITS_Q; rm -rf x"], "hpo: model is 'NHITS_Q; rm -rf x', which is not a model family"),
-        (["--dataset", "$(touch x)"], "hpo: dataset is '$(touch x)', which is not in the registry"),
-        (["--job-id", "4711/../x"], "hpo: job_id is '4711/../x', expected 1 to 100 letters"),
-        (["--workers", "4", "--storage", "sqlite"], "hpo: storage is 'sqlite', which serves one worker, but"),
-        (["--site", "no-such.env"], "hpo: no-such.env: cannot be read (No such file or directory); name a site file"),
-    ],
-    ids=lambda value: value[-1] if isinstance(value, list) else "",
-)
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    (["--model", "NHITS_Q; rm -rf x"], "hpo: model is 'NHITS_Q; rm -rf x', which is not a model family"),
+    (["--dataset", "$(touch x)"], "hpo: dataset is '$(touch x)', which is not in the registry"),
+    (["--job-id", "4711/../x"], "hpo: job_id is '4711/../x', expected 1 to 100 letters"),
+    (["--workers", "4", "--storage", "sqlite"], "hpo: storage is 'sqlite', which serves one worker, but"),
+    (["--site", "no-such.env"], "hpo: no-such.env: cannot be read (No such file or directory); name a site file"),
+], ids=lambda value: value[-1] if isinstance(value, list) else "")  # fmt: skip
 def test_when_a_parameter_is_wrong_then_submit_says_so_before_it_asks_slurm(arguments, sentence, refusal) -> None:
     assert refusal(*arguments).startswith(sentence)
 
@@ -123,17 +119,14 @@ def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_say
     )
 
 
-@pytest.mark.parametrize(
-    ("environment", "job"),
-    [
-        ({}, ThisJob()),
-        ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, ThisJob("4711", "4711", 1, 2)),
-        (  # Slurm gives the last task of an array the array's own number, and every other one a new number
-            {"SLURM_JOB_ID": "4714", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3"},
-            ThisJob("4711_3", "4711", 3, 0),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("environment", "job"), [
+    ({}, ThisJob()),
+    ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, ThisJob("4711", "4711", 1, 2)),
+    (  # Slurm gives the last task of an array the array's own number, and every other one a new number
+        {"SLURM_JOB_ID": "4714", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3"},
+        ThisJob("4711_3", "4711", 3, 0),
+    ),
+])  # fmt: skip
 def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(environment, job, monkeypatch) -> None:
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         monkeypatch.delenv(name)
@@ -152,25 +145,22 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path: Path, cap
     assert capsys.readouterr() == ("", sentence)
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("PARTITON=gpu", "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?"),
-        ("PARTITION", "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?"),
-        ("MEM=1G\nMEM=2G", "line 2: MEM is given twice"),
-        ("PARTITION=a b", "line 1: PARTITION is 'a b', expected one word"),
-        ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
-        ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
-        ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a whole number"),
-        ("TIME=12:00", "line 1: TIME is '12:00', expected hours:minutes:seconds"),  # to Slurm these are minutes
-        ("TIME=9-99:99:99", "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds"),
-        ("TIME=2-24:00:00", "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds"),
-        ("MEM=lots", "line 1: MEM is 'lots', expected a number and a unit, such as 64G"),
-        ("CPUS_PER_TASK=many", "line 1: CPUS_PER_TASK is 'many', expected a whole number"),
-        ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected a whole number"),
-        ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
-    ],
-)
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("PARTITON=gpu", "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?"),
+    ("PARTITION", "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?"),
+    ("MEM=1G\nMEM=2G", "line 2: MEM is given twice"),
+    ("PARTITION=a b", "line 1: PARTITION is 'a b', expected one word"),
+    ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
+    ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
+    ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a whole number"),
+    ("TIME=12:00", "line 1: TIME is '12:00', expected hours:minutes:seconds"),  # to Slurm these are minutes
+    ("TIME=9-99:99:99", "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds"),
+    ("TIME=2-24:00:00", "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds"),
+    ("MEM=lots", "line 1: MEM is 'lots', expected a number and a unit, such as 64G"),
+    ("CPUS_PER_TASK=many", "line 1: CPUS_PER_TASK is 'many', expected a whole number"),
+    ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected a whole number"),
+    ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
+])  # fmt: skip
 def test_when_a_site_file_is_wrong_then_the_line_is_named(text: str, sentence: str, tmp_path: Path) -> None:
     file = tmp_path / "site.env"
     file.write_text(text, encoding="utf-8")
