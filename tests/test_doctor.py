@@ -38,7 +38,7 @@ def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_
 
 
 @pytest.mark.parametrize(("asked", "absent", "begin", "end"), [
-    ("version", "darts", "missing: darts; run `", " -m pip install -r requirements.lock`"),
+    ("installed_version", "darts", "missing: darts; run `", " -m pip install -r requirements.lock`"),
     ("requires", "hpo_lib", "hpo_lib itself is not installed", f" --no-deps -e {paths.PROJECT_ROOT}`"),
 ])  # fmt: skip
 def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fixes_it_is_named(
@@ -47,9 +47,11 @@ def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fi
     found = getattr(doctor, asked)
 
     def ask(name: str) -> object:
-        if name == absent:
+        if name != absent:
+            return found(name) or "1.0"
+        if asked == "requires":
             raise PackageNotFoundError(name)
-        return "1.0" if asked == "version" else found(name)
+        return None
 
     monkeypatch.setattr(doctor, asked, ask)
     finding = by_topic(check_machine(tmp_path, tmp_path))["packages"]

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from hpo_lib import __version__, paths
@@ -15,7 +15,7 @@ from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
-from hpo_lib.records.provenance import PACKAGES, device_name
+from hpo_lib.records.provenance import PACKAGES, device_name, installed_version
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,11 @@ def _packages() -> Finding:
         return Finding("packages", f"{text}; run `{pip} --no-deps -e {paths.PROJECT_ROOT}`", is_problem=True)
     needed = [text for text in requirements if "extra ==" not in text]
     names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in needed]  # "darts[torch]<0.49,>=0.48"
-    missing = [name for name in names if not _is_installed(name)]
+    missing = [name for name in names if installed_version(name) is None]
     if missing:
         text = f"missing: {', '.join(missing)}; run `{pip} -r requirements.lock`"
         return Finding("packages", text, is_problem=True)
-    return Finding("packages", ", ".join(f"{name} {version(name)}" for name in PACKAGES))
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return bool(version(package))
-    except PackageNotFoundError:
-        return False
+    return Finding("packages", ", ".join(f"{name} {installed_version(name)}" for name in PACKAGES))
 
 
 def _writable(runs_dir: Path) -> Finding:

@@ -84,12 +84,5 @@ def _keep_earlier(run: RunPaths) -> None:
         return
     kept = run.attempt_notebook(len(attempts(run)))
     run.notebook.rename(kept)
-    if not _is_complete(kept):
+    if not read_record(kept).complete:
         print(f"The previous attempt was cut off; its incomplete record is kept as {kept}")
-
-
-def _is_complete(record: Path) -> bool:
-    try:
-        return read_record(record).complete
-    except InputError:  # cut off while it was being written
-        return False

@@ -17,7 +17,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.launch import slurm_queue
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import read_record
-from hpo_lib.records.result import load_result
+from hpo_lib.records.study import StoredStudy
 
 WARNED_EARLY = 90.0
 """Slurm may send its warning up to this many seconds early."""
@@ -127,20 +127,12 @@ def _why_requeue(run: RunPaths, code: int, received: Sequence[str]) -> str:
         return f"its process was killed by {signal.Signals(-code).name}"
     if code == 0:
         return "its time budget is spent"
-    return "" if _ended_with_error(run) else "its kernel was killed"
+    record = read_record(run.notebook)
+    return "" if record.complete and record.error else "its kernel was killed"
 
 
 def _finished(run: RunPaths) -> int:
     try:
-        found = load_result(run.best_params)
+        return StoredStudy.read(run).finished
     except InputError:
         return 0
-    return sum(found[key] or 0 for key in ("n_completed", "n_failed", "n_pruned"))
-
-
-def _ended_with_error(run: RunPaths) -> bool:
-    try:
-        record = read_record(run.notebook)
-    except InputError:
-        return False
-    return record.complete and record.error != ""

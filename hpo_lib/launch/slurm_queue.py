@@ -11,6 +11,10 @@ ANSWER_SECONDS = 30.0
 """Seconds to wait for one of Slurm's programs. If the queue is full, sbatch itself would retry for minutes."""
 
 
+TEST_COMMENT = "hpo-test"
+"""The Slurm comment of a job that runs with ``test``."""
+
+
 class SlurmError(HpoError):
     """Slurm is missing, does not answer, or refuses. The command line ends with exit code 1."""
 
@@ -89,8 +93,12 @@ def state(job_id: str) -> str:
 
 def seconds_left(job_id: str) -> float | None:
     """Seconds until the time limit of a running job, or None if there is no limit or no answer."""
-    answer = _call("squeue", "--noheader", "--jobs", job_id, "--format", "%L")
-    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)", answer.stdout.strip())
+    return duration(_call("squeue", "--noheader", "--jobs", job_id, "--format", "%L").stdout.strip())
+
+
+def duration(text: str) -> float | None:
+    """Seconds of a time as Slurm writes it, such as ``10:30``, ``12:00:00`` or ``2-00:00:00``, or None."""
+    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)", text)
     if not match:
         return None
     days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
@@ -104,27 +112,20 @@ def jobs() -> list[Job]:
     jobs come from sacct, if the site keeps accounts.
     """
     found: dict[str, Job] = {}
-    fields = "%i|%j|%T|%r|%k"
-    since = ("--starttime", "now-30days")
     for command in (
-        ("sacct", "-X", "-n", "-P", *since, "--format", "JobID,JobName,State,Reason,Comment"),
-        ("squeue", "--me", "--array", "--noheader", "--states", "all", "--format", fields),
+        "sacct -X -n -P --starttime now-30days --format JobID,JobName,State,Reason,Comment",
+        "squeue --me --array --noheader --states all --format %i|%j|%T|%r|%k",
     ):
-        if shutil.which(command[0]) is None:
-            continue
         try:
-            answer = _call(*command)
+            answer = _call(*command.split())
         except (SlurmError, subprocess.TimeoutExpired):
             continue
         for line in answer.stdout.splitlines() if not answer.returncode else []:
             job_id, name, word, reason, comment = (line.split("|") + [""] * 5)[:5]
             if name.startswith("hpo_") and word and "[" not in job_id:  # waiting tasks, which squeue lists one by one
-                found[job_id] = Job(job_id, name, word.split()[0], _meaning(reason), _meaning(comment))
+                rest = ("" if text in ("None", "(null)") else text for text in (reason, comment))
+                found[job_id] = Job(job_id, name, word.split()[0], *rest)
     return list(found.values())
-
-
-def _meaning(text: str) -> str:
-    return "" if text in ("None", "(null)") else text
 
 
 def _call(

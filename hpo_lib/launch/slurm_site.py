@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo_lib.errors import InputError, choices
+from hpo_lib.launch.slurm_queue import duration
 
 # A description says in an error sentence what was expected.
 _Word = Annotated[
@@ -50,13 +51,6 @@ class Site(BaseModel):
     signal_seconds: _Whole = 600
     max_requeues: _Whole = 20
 
-    @property
-    def limit_seconds(self) -> int:
-        """The time limit of a job."""
-        days, _, rest = self.time.rpartition("-")
-        hours, minutes, seconds = map(int, rest.split(":"))
-        return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
-
 
 def read_site(path: Path) -> Site:
     """The site file: lines ``KEY=value``, values optionally quoted, ``#`` begins a comment line.
@@ -90,7 +84,7 @@ def read_site(path: Path) -> Site:
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         raise InputError(f"{where[name]} is {given[name]!r}, expected {Site.model_fields[name].description}") from None
-    if site.limit_seconds <= site.signal_seconds:
+    if (duration(site.time) or 0) <= site.signal_seconds:
         raise InputError(
             f"{path}: TIME={site.time} is not longer than SIGNAL_SECONDS={site.signal_seconds}, so that a job would be "
             "asked to stop as it starts; raise TIME or lower SIGNAL_SECONDS"

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError
-from hpo_lib.launch.slurm_queue import Job
-from hpo_lib.launch.slurm_script import TEST_COMMENT
+from hpo_lib.launch.slurm_queue import TEST_COMMENT, Job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers, read_record
 from hpo_lib.records.study import StoredStudy, study_runs
@@ -162,13 +161,11 @@ def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
         return "done", ""
     if job and _is_active(job):
         return "queued", job.reason
-    try:
-        records = [read_record(one.notebook) for one in of_all_workers(run) if one.notebook.exists()]
-    except InputError as error:
-        return "interrupted", str(error)
-    errors = [record.error for record in records if record.error and "before the study stopped" not in record.error]
+    records = [read_record(one.notebook) for one in of_all_workers(run) if one.notebook.exists()]
+    errors = [record for record in records if record.error and "before the study stopped" not in record.error]
     if errors:
-        return "failed", errors[0]
+        worst = min(errors, key=lambda record: record.complete)
+        return "failed" if worst.complete else "interrupted", worst.error
     ended = f"Slurm says {job.state}" if job and job.state != "COMPLETED" else ""
     if not all(record.complete for record in records):
         return "interrupted", ended or "its process was killed"

@@ -6,7 +6,7 @@ trial: TrialRecord, pareto_front, default_trial, COVERAGE_TOLERANCE
 files: write_json, write_predictions, load_predictions
 storage: open_storage, check_storage, recorded_url
 optuna_trials: trial_record, distribution, quiet_optuna
-provenance: data_provenance, code_provenance, data_key, device_name, PACKAGES
+provenance: data_provenance, code_provenance, data_key, device_name, installed_version, PACKAGES
 executed_notebook: read_record, attempts, of_all_workers
 verify: verify
 """

@@ -9,45 +9,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 
 
 @dataclass(frozen=True)
 class Record:
-    """One executed notebook.
+    """How an executed notebook ended.
 
     Attributes:
-        path: the file.
         complete: papermill came to its end: the last cell or an error.
-        error: ``name: message`` of the error that ended it, or an empty text.
+        error: ``name: message`` of the error that ended it; why it cannot be read; or an empty text.
     """
 
-    path: Path
     complete: bool
     error: str = ""
 
 
 def read_record(path: Path) -> Record:
-    """Read whether and how a notebook ended.
-
-    Raises:
-        InputError: the file is missing or not a notebook.
-    """
+    """Read whether and how a notebook ended. A file that is no notebook was cut off while it was being written."""
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         run = notebook["metadata"].get("papermill", {})
         cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected the executed notebook of a study") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a readable notebook ({error}); the study can be run again beside it") from None
+        return Record(False, f"{path}: not a readable notebook ({error}); the study can be run again beside it")
     if not run.get("end_time"):
-        return Record(path, complete=False)
+        return Record(complete=False)
     if run.get("exception"):
-        return Record(path, complete=True, error=_error(cells))
+        return Record(complete=True, error=_error(cells))
     # papermill calls every cell "completed" if the kernel died, so only the kernel's own count tells.
-    return Record(path, complete=all(cell.get("execution_count") is not None for cell in cells if cell["source"]))
+    return Record(complete=all(cell.get("execution_count") is not None for cell in cells if cell["source"]))
 
 
 def attempts(run: RunPaths) -> list[Path]:

@@ -40,7 +40,7 @@ def code_provenance(threads: int | None = None) -> dict[str, Any]:
     return {
         "hpo_lib": __version__,
         "git_commit": git_commit(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "device": device_name(threads),
     }
@@ -69,7 +69,8 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, else None."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -135,7 +135,7 @@ def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_th
     assert "1 trials are missing: the study was asked to stop by SIGUSR1\nrequeue 1 of at most 9\n" in one.log
     assert "attempt 2 of at most 10" in one.log
     first = read_record(one.files.attempt_notebook(1))
-    assert first == Record(first.path, complete=True)
+    assert first == Record(complete=True)
     default, stopped, again = one.trials()
     assert stopped.user_attrs["asked_to_stop"] == "SIGUSR1"
     assert (again.params, again.user_attrs["attempt"]) == (stopped.params, 1)
@@ -185,7 +185,7 @@ def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_s
     wait_until(lambda: read_record(one.files.notebook).complete, 180, "the record is written to its end")
     job = one.cluster.wait(one.job_id)
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
-    assert read_record(one.files.notebook) == Record(one.files.notebook, complete=True)
+    assert read_record(one.files.notebook) == Record(complete=True)
     assert load_result(one.files.best_params)["status"] == "stopped"
 
 
@@ -215,7 +215,7 @@ def assert_that_an_array_survives_the_death_of_a_worker(one: Study, trials: int,
     assert (result["status"], result["job_id"]) == ("complete", one.job_id)
     assert result["n_completed"] + result["n_pruned"] == trials
     workers = of_all_workers(one.files)
-    assert [read_record(worker.notebook) for worker in workers] == [Record(w.notebook, complete=True) for w in workers]
+    assert [read_record(worker.notebook) for worker in workers] == [Record(complete=True) for w in workers]
     assert len(workers) == len(one.tasks)
     assert not read_record(workers[one.tasks.index(task)].attempt_notebook(1)).complete
 

@@ -17,8 +17,8 @@ from hpo_lib.cli import options
 from hpo_lib.cli.main import _parser, main
 from hpo_lib.errors import InputError
 from hpo_lib.launch.slurm_job import ThisJob
-from hpo_lib.launch.slurm_script import job_script
 from hpo_lib.launch.slurm_site import Site, read_site
+from hpo_lib.launch.slurm_submit import job_script
 from hpo_lib.paths import RunPaths
 from hpo_lib.settings import Settings
 
@@ -63,9 +63,9 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
     given = {"runs_dir": f"/{folder}", "data_dir": f"/data/{folder}", "storage": f"postgresql://{url}", "job_id": "x"}
     settings = Settings.create("NHITS_Q", f"/{folder}.toml", **given)
     words = settings.as_words()
-    head, command = job_script(settings, "heat", Site(), ["job", *words], "python").split("exec python -m hpo_lib job ")
+    head, command = job_script(settings, "heat", Site(), ["job", *words]).split(" -m hpo_lib job ")
     harmless = Settings.create("NHITS_Q", "heat", job_id="x")
-    assert job_script(harmless, "heat", Site(), [], "python").startswith(head), "a parameter is outside the command"
+    assert job_script(harmless, "heat", Site(), []).startswith(head), "a parameter is outside the command"
     # The very shell that would run it says what it read.
     shown = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True).stdout
     assert shown.decode().split("\0")[:-1] == words

@@ -179,7 +179,7 @@ def test_when_papermill_gets_a_sigterm_and_then_every_process_again_and_again_th
                     member.terminate()
             time.sleep(0.01)
         said, _ = process.communicate(timeout=PATIENCE)
-    assert read_record(study.files.notebook) == Record(study.files.notebook, complete=True), said
+    assert read_record(study.files.notebook) == Record(complete=True), said
     result = load_result(study.files.best_params)
     assert (result["status"], result["n_interrupted"]) == ("stopped", 1)
     stopped = study.trials()[-1]
