@@ -107,8 +107,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
     spec = load_spec(arguments.dataset)
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
-    report = prepare_features(spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out)
-    print(report.describe())
+    print(prepare_features(spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out))
     return 0
 
 

@@ -11,14 +11,7 @@ from hpo_lib import paths
 from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_cells, shown
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import DatasetSpec, known_datasets
-from hpo_lib.data.splits import (
-    Positions,
-    SplitPositions,
-    check_splits,
-    split_positions,
-    test_origins,
-    validation_origins,
-)
+from hpo_lib.data.splits import Positions, SplitPositions, check_splits, split_origins, split_positions
 from hpo_lib.errors import InputError
 
 
@@ -65,12 +58,12 @@ class Dataset:
     @property
     def validation_origins(self) -> Positions:
         """Positions [N] of every daily forecast origin of the validation split."""
-        return validation_origins(self.index, self.spec.splits)
+        return split_origins(self.index, self.spec.splits)[0]
 
     @property
     def test_origins(self) -> Positions:
         """Positions [N] of every daily forecast origin of the test split; empty if the data ends before it."""
-        return test_origins(self.index, self.spec.splits)
+        return split_origins(self.index, self.spec.splits)[1]
 
     def trained_through_validation(self) -> "Dataset":
         """The same data with validation counted as training, for the last training with chosen parameters."""

@@ -4,7 +4,6 @@ Nothing in a row knows a later hour: lags and rolling means look back only, and 
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import holidays
@@ -14,6 +13,7 @@ import pandas as pd
 from hpo_lib import paths
 from hpo_lib.data.raw_files import read_raw_series, read_school_holidays, read_weather
 from hpo_lib.data.spec import DatasetSpec
+from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 
 CALENDAR_COLUMNS = (
@@ -106,32 +106,13 @@ def engineer(
     return pd.DataFrame(columns, index=index).iloc[longest:]
 
 
-@dataclass(frozen=True)
-class PrepareReport:
-    """What ``hpo prepare`` did. Times are UTC; ``notes`` are sentences for the user."""
-
-    out: Path
-    rows: int
-    first: pd.Timestamp
-    last: pd.Timestamp
-    filled_hours: int
-    covariates_left_out: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def describe(self) -> str:
-        """The report in words, one line each."""
-        lines = [f"wrote {self.out}: {self.rows} hours, {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M} UTC"]
-        if self.filled_hours:
-            lines.append(f"filled {self.filled_hours} missing hours by the gap rule of the dataset")
-        if self.covariates_left_out:
-            lines.append(f"left out, for lack of a weather file: {', '.join(self.covariates_left_out)}")
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
-
-
 def prepare_features(
     spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
-) -> PrepareReport:
+) -> str:
     """Make the engineered CSV of a dataset from raw files, whole or not at all; the function behind ``hpo prepare``.
+
+    Returns:
+        A report in words: what was written, filled and left out, one line each.
 
     Raises:
         InputError: an input is wrong (see `hpo_lib.data.raw_files`), or ``out`` is one of the inputs or not writable.
@@ -142,28 +123,32 @@ def prepare_features(
     target, filled_hours = read_raw_series(raw, spec)
     index = pd.DatetimeIndex(target.index)
     weather_table, weather_filled = (None, 0) if weather is None else read_weather(weather, index)
-    notes = [f"{weather}: {weather_filled} hours of weather were interpolated."] if weather_filled else []
     holiday_table = None if school_holidays is None else read_school_holidays(school_holidays)
-    notes += _holiday_notes(index, spec, holiday_table, school_holidays)
     table = engineer(target, spec, weather_table, holiday_table)
     _write_csv(table, out)
-    left_out = tuple(name for name in (*spec.past_covariates, *spec.future_covariates) if name not in table.columns)
-    return PrepareReport(out, len(table), table.index[0], table.index[-1], filled_hours, left_out, tuple(notes))
+    left_out = [name for name in (*spec.past_covariates, *spec.future_covariates) if name not in table.columns]
+    holiday_note = _holiday_note(index, spec, holiday_table, school_holidays)
+    lines = [f"wrote {out}: {len(table)} hours, {time_span(pd.DatetimeIndex(table.index))}"]
+    lines += [f"filled {filled_hours} missing hours by the gap rule of the dataset"] if filled_hours else []
+    lines += [f"left out, for lack of a weather file: {', '.join(left_out)}"] if left_out else []
+    lines += [f"note: {weather}: {weather_filled} hours of weather were interpolated."] if weather_filled else []
+    lines += [f"note: {holiday_note}"] if holiday_note else []
+    return "\n".join(lines)
 
 
-def _holiday_notes(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object) -> list[str]:
+def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object) -> str:
     if "is_school_holiday" not in spec.future_covariates:
-        return []
+        return ""
     if table is None:
-        return ["No school holiday file was given: is_school_holiday is 0 throughout."]
+        return "No school holiday file was given: is_school_holiday is 0 throughout."
     local = hours.tz_convert(spec.tz).tz_localize(None)
     first, last = table["start_date"].min(), table["end_date"].max()
     if first <= local[0].normalize() and last >= local[-1].normalize():
-        return []
-    return [
+        return ""
+    return (
         f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series runs from "
         f"{local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all days outside the list."
-    ]
+    )
 
 
 def _write_csv(table: pd.DataFrame, out: Path) -> None:

@@ -63,17 +63,11 @@ def daily_origins(index: pd.DatetimeIndex, first_hour: pd.Timestamp, last_hour: 
     return origins[origins >= HISTORY - 1]
 
 
-def validation_origins(index: pd.DatetimeIndex, splits: Splits) -> Positions:
-    """Positions [N] of every daily origin of the validation split."""
-    return daily_origins(index, splits.train_end + _HOUR, splits.val_end)
-
-
-def test_origins(index: pd.DatetimeIndex, splits: Splits) -> Positions:
-    """Positions [N] of every daily origin of the test split; empty where the data ends with the validation split."""
-    return daily_origins(index, splits.val_end + _HOUR, index[-1] if splits.test_end is None else splits.test_end)
-
-
-test_origins.__test__ = False  # type: ignore[attr-defined]  # pytest would collect the name where a test imports it
+def split_origins(index: pd.DatetimeIndex, splits: Splits) -> tuple[Positions, Positions]:
+    """Positions [N] of every daily origin of the validation split, and of the test split, which may have none."""
+    last = index[-1] if splits.test_end is None else splits.test_end
+    validation = daily_origins(index, splits.train_end + _HOUR, splits.val_end)
+    return validation, daily_origins(index, splits.val_end + _HOUR, last)
 
 
 def training_origins(index: pd.DatetimeIndex, splits: Splits, *, near_hours: int = HORIZON // 2) -> Positions:
@@ -118,7 +112,7 @@ def check_splits(index: pd.DatetimeIndex, splits: Splits, data: str, toml: str) 
             f"the training split up to {splits.train_end:%Y-%m-%d %H:%M} holds {n_train} hours, expected at least "
             f"{MIN_TRAINING}, and {covers}"
         )
-    elif not len(validation_origins(index, splits)):
+    elif not len(split_origins(index, splits)[0]):
         problem = (
             f"the validation split from {splits.train_end + _HOUR:%Y-%m-%d %H:%M} to {splits.val_end:%Y-%m-%d %H:%M} "
             f"holds no whole forecast of {HORIZON} hours, and {covers}"

@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo_lib.data.spec import Splits
-from hpo_lib.data.splits import (
-    SplitPositions,
-    daily_origins,
-    split_positions,
-    test_origins,
-    training_origins,
-    validation_origins,
-)
+from hpo_lib.data.splits import SplitPositions, daily_origins, split_origins, split_positions, training_origins
 
 
 def utc(text: str) -> pd.Timestamp:
@@ -41,13 +34,14 @@ def test_when_the_test_split_has_an_end_then_later_hours_belong_to_no_split():
 
 def test_when_validation_is_three_days_then_it_has_three_origins_at_23_reaching_back_into_training():
     index = hours(15)
-    origins = validation_origins(index, TEN_THREE)
+    origins, _ = split_origins(index, TEN_THREE)
     assert origins.tolist() == [239, 263, 287]
     assert [f"{time:%d %H}" for time in index[origins]] == ["10 23", "11 23", "12 23"]
 
 
 def test_when_val_end_is_an_hour_short_of_a_day_then_that_day_has_no_origin():
-    assert validation_origins(hours(15), replace(TEN_THREE, val_end=utc("2020-01-13 22:00"))).tolist() == [239, 263]
+    origins, _ = split_origins(hours(15), replace(TEN_THREE, val_end=utc("2020-01-13 22:00")))
+    assert origins.tolist() == [239, 263]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +50,7 @@ def test_when_val_end_is_an_hour_short_of_a_day_then_that_day_has_no_origin():
 )
 def test_when_the_data_goes_on_then_only_whole_days_after_validation_have_a_test_origin(index, expected):
     assert split_positions(index, TEN_THREE).test == slice(312, len(index))
-    assert test_origins(index, TEN_THREE).tolist() == expected
+    assert split_origins(index, TEN_THREE)[1].tolist() == expected
 
 
 def test_when_history_is_short_then_the_first_origin_has_exactly_168_hours():
