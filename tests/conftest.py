@@ -104,9 +104,8 @@ def _store_study(run: RunPaths, source: str, *, with_storage: bool) -> None:
     trials.sort(key=lambda trial: trial.number)
     data = {"unit": "kWh/h" if run.dataset == "heat" else "m3/h", "source": source}
     result = study_result(
-        model=run.model, dataset=run.dataset, job_id=run.job_id, study_name=run.study_name, storage_path="",
-        status="complete", trials_asked=5, policy="calibrated", trials=trials, optimization_date="2026-01-16",
-        baselines={}, provenance={"data": data},
+        run, storage_path="", status="complete", trials_asked=5, policy="calibrated", trials=trials,
+        optimization_date="2026-01-16", baselines={}, provenance={"data": data},
     )  # fmt: skip
     write_json(run.best_params, result)
     if not with_storage:

@@ -31,15 +31,14 @@ def save(runs_dir: Path, model: str, job_id: str, mae: float, picp: float = 81.0
         TrialRecord(2, "failed", {"lr": 0.1}, cause="ValueError: NaN"),
     ]  # fmt: skip
     given = {"dataset": "heat", "status": "complete", "preset": "laptop", "date": "2026-01-16T10:30:00+00:00", **other}
+    run = RunPaths(runs_dir, model, given["dataset"], job_id)
     result = study_result(
-        model=model, dataset=given["dataset"], job_id=job_id, study_name="x", storage_path="x.db",
-        status=given["status"], trials_asked=3, policy="calibrated", trials=trials, optimization_date=given["date"],
-        baselines={},
+        run, storage_path="x.db", status=given["status"], trials_asked=3, policy="calibrated", trials=trials,
+        optimization_date=given["date"], baselines={},
         provenance={"data": {**DATA, **other.get("data", {})}, "preset": given["preset"]},
     )  # fmt: skip
-    file = RunPaths(runs_dir, model, given["dataset"], job_id).best_params
-    write_json(file, result)
-    return file
+    write_json(run.best_params, result)
+    return run.best_params
 
 
 def save_old(runs_dir: Path) -> Path:

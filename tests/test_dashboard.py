@@ -11,7 +11,8 @@ import optuna
 import pytest
 
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import open_storage, storage_url
+from hpo_lib.records.storage import open_storage
+from hpo_lib.records.study import StoredStudy
 
 SERVE = "import sys, optuna_dashboard._cli as cli; sys.argv[0] = 'optuna-dashboard'; cli.main()"
 
@@ -24,7 +25,7 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kin
         study_name=run.study_name, storage=open_storage(kind, run), directions=["minimize", "minimize"]
     )
     study.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 1.0), n_trials=2)
-    command = [sys.executable, "-c", SERVE, storage_url(kind, run), "--port", str(port), "--server", "wsgiref"]
+    command = [sys.executable, "-c", SERVE, StoredStudy.read(run).storage, "--port", str(port), "--server", "wsgiref"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             (shown,) = ask(process, f"http://localhost:{port}/api/studies")["study_summaries"]

@@ -179,12 +179,12 @@ def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_and_matp
 
 @pytest.fixture
 def run(tmp_path: Path) -> StoredStudy:
-    result = study_result(
-        model="TFT_Q", dataset="tiny", job_id="4711", study_name="TFT_Q_tiny_4711", storage_path="sqlite:///study.db",
-        status="complete", trials_asked=5, policy="calibrated", trials=TRIALS, optimization_date="2026-01-16",
-        baselines={"naive_24h": dict(TRIALS[0].scores)}, provenance={"seed": 42, "data": {"source": "csv"}},
-    )  # fmt: skip
     paths = RunPaths(tmp_path, "TFT_Q", "tiny", "4711")
+    result = study_result(
+        paths, storage_path="sqlite:///study.db", status="complete", trials_asked=5, policy="calibrated", trials=TRIALS,
+        optimization_date="2026-01-16", baselines={"naive_24h": dict(TRIALS[0].scores)},
+        provenance={"seed": 42, "data": {"source": "csv"}},
+    )  # fmt: skip
     study = StoredStudy(paths, result, paths.best_params)
     vars(study)["trials"] = TRIALS  # what it would read from its storage
     return study

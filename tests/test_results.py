@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hpo_lib import paths
 from hpo_lib.errors import InputError, StudyError
+from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.result import load_result, study_result
 from hpo_lib.records.trial import POLICIES, Selection, TrialRecord, default_trial, pareto_front, select
@@ -158,12 +160,11 @@ def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_
 
 def record(trials: list[TrialRecord], **other: Any) -> dict[str, Any]:
     given_values = {
-        "model": "TFT_Q", "dataset": "heat", "job_id": "4711", "study_name": "TFT_Q_heat_4711",
         "storage_path": "sqlite:///study.db", "status": "complete", "trials_asked": 5, "policy": "calibrated",
         "trials": trials, "optimization_date": "2026-01-16T10:30:00+00:00",
         "baselines": {"naive_24h": {"mae": 0.3, "picp": 81.0}}, "provenance": {"seed": 42, "git_commit": None},
     }  # fmt: skip
-    return study_result(**{**given_values, **other})
+    return study_result(RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711"), **{**given_values, **other})
 
 
 MIXED = [

@@ -62,8 +62,7 @@ class Maker:
         trials = [trial_record(trial) for trial in study.get_trials()]
         if n_complete:
             result = study_result(
-                model=model, dataset=dataset, job_id=job_id, study_name=run.study_name,
-                storage_path=recorded_url("sqlite", run), status="complete" if n_complete >= asked else "running",
+                run, storage_path=recorded_url("sqlite", run), status="complete" if n_complete >= asked else "running",
                 trials_asked=asked, policy="calibrated", trials=trials, optimization_date="2026-01-16T10:00:00+00:00",
                 baselines=self.baselines,
                 provenance={"preset": preset, "data": data_provenance(self.data)},

@@ -6,7 +6,8 @@ import pytest
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import open_storage, read_study, storage_url
+from hpo_lib.records.storage import open_storage, read_study, recorded_url
+from hpo_lib.records.study import StoredStudy
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
@@ -23,9 +24,11 @@ def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_fou
 
 def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    assert storage_url("sqlite", run) == f"sqlite:///{tmp_path}/TFT_Q_heat/study_TFT_Q_heat_4711.db"
-    assert storage_url("journal", run) == f"{tmp_path}/TFT_Q_heat/study_TFT_Q_heat_4711.journal"
-    assert storage_url("postgresql://user@host/db", run) == "postgresql://user@host/db"
+    assert recorded_url("sqlite", run) == "sqlite:///study_TFT_Q_heat_4711.db"
+    assert recorded_url("journal", run) == "study_TFT_Q_heat_4711.journal"
+    assert recorded_url("postgresql://user@host/db", run) == "postgresql://user@host/db"
+    open_storage("sqlite", run)
+    assert StoredStudy.read(run).storage == f"sqlite:///{tmp_path}/TFT_Q_heat/study_TFT_Q_heat_4711.db"
 
 
 def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path) -> None:
@@ -39,7 +42,7 @@ def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folde
 
 def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(tmp_path) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    assert storage_url("auto", run) == storage_url("sqlite", run)
+    assert recorded_url("auto", run) == recorded_url("sqlite", run)
     open_storage("auto", run)
     assert run.sqlite.exists()
     with pytest.raises(InputError, match="belongs to a study with storage 'sqlite'"):
@@ -47,7 +50,8 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
 
     other = RunPaths(tmp_path, "TFT_Q", "heat", "4712")
     open_storage("journal", other)
-    assert storage_url("auto", other) == str(other.journal)
+    assert recorded_url("auto", other) == other.journal.name
+    assert StoredStudy.read(other).storage == str(other.journal)
     open_storage("auto", other)
     assert not other.sqlite.exists()
 

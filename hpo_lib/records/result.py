@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.errors import InputError
+from hpo_lib.paths import RunPaths
 from hpo_lib.records.trial import TrialRecord, default_trial, pareto_front, select
 
 SCHEMA_VERSION = 2
@@ -17,11 +18,8 @@ SCHEMA_VERSION = 2
 
 
 def study_result(
+    run: RunPaths,
     *,
-    model: str,
-    dataset: str,
-    job_id: str,
-    study_name: str,
     storage_path: str,
     status: str,
     trials_asked: int,
@@ -41,9 +39,9 @@ def study_result(
     }
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": model,
-        "dataset": dataset,
-        "job_id": job_id,
+        "model": run.model,
+        "dataset": run.dataset,
+        "job_id": run.job_id,
         "status": status,
         "optimization_date": optimization_date,
         "n_trials": trials_asked,
@@ -54,7 +52,7 @@ def study_result(
         **chosen_entries(front, policy),
         "default_trial": trial_entry(default_trial(trials)) if trials else None,
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
-        "study_name": study_name,
+        "study_name": run.study_name,
         "storage_path": storage_path,
         "training_time_hours": sum(t.seconds for t in trials) / 3600,
         "all_pareto_trials": [trial_entry(t) for t in front],

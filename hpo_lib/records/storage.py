@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
-    """The storage that the setting ``storage`` names, see `storage_url`.
+    """The storage that the setting ``storage`` names.
 
     Raises:
         InputError: the study was begun with another storage; the database cannot be reached.
@@ -29,7 +29,9 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
     check_storage(kind, run)
     if kind == "journal":
         return JournalStorage(_journal(run))
-    url = storage_url(kind, run).replace("{", "{{").replace("}", "}}")  # optuna fills its version into braces
+    url = (
+        (f"sqlite:///{run.sqlite}" if kind == "sqlite" else kind).replace("{", "{{").replace("}", "}}")
+    )  # optuna fills its version into braces
     return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a connection may break while a trial is trained
 
 
@@ -42,14 +44,6 @@ def check_storage(kind: str, run: RunPaths) -> None:
                 f"job_id {run.job_id!r} belongs to a study with storage {other!r} ({file}), now storage is {kind!r}; "
                 "choose another job_id, or go back to that storage"
             )
-
-
-def storage_url(kind: str, run: RunPaths) -> str:
-    """What the record says and ``optuna-dashboard`` takes: a URL, or the path of the journal file."""
-    kind = _resolved(kind, run)
-    if kind == "sqlite":
-        return f"sqlite:///{run.sqlite}"
-    return str(run.journal) if kind == "journal" else kind
 
 
 def recorded_url(kind: str, run: RunPaths) -> str:

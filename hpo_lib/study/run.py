@@ -231,10 +231,7 @@ class _Worker:
         finished = sum(record.finished for record in records)
         status = "complete" if finished >= self.settings.trials else ("stopped" if self.stop_reason else "running")
         return study_result(
-            model=self.settings.model,
-            dataset=self.dataset.spec.name,
-            job_id=self.settings.job_id,
-            study_name=self.paths.study_name,
+            self.paths,
             storage_path=recorded_url(self.settings.storage, self.paths),
             status=status,
             trials_asked=self.settings.trials,
