@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from hpo_lib.launch.status import EXPERIMENTS
+from hpo_lib.launch.experiments import EXPERIMENTS
 from hpo_lib.paths import EXAMPLE_BENCHMARKS, EXAMPLE_RUNS, PROJECT_ROOT
 
 TRIALS = 8

@@ -185,7 +185,9 @@ def test_when_everything_but_study_and_families_is_imported_then_no_training_lib
     searching = {"hpo_lib.records.optuna_trials", "hpo_lib.thesis.explored", "hpo_lib.launch.kernel"}
     searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")} - {"hpo_lib.study.liveness"}
     light = [m for m in MODULES if m not in searching and (room(m) != "families" or m == "hpo_lib.families.contract")]
-    assert {"hpo_lib.views.look", "hpo_lib.records.study", "hpo_lib.cli.main", "hpo_lib.launch.status"} <= set(light)
+    assert {"hpo_lib.views.model_style", "hpo_lib.records.study", "hpo_lib.cli.main", "hpo_lib.launch.status"} <= set(
+        light
+    )
     heavy = ["torch", "darts", "neuralforecast", "pytorch_lightning", "ray", "optuna", "papermill"]
     script = f"import sys, {', '.join(light)}; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True).stdout

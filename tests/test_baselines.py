@@ -7,7 +7,8 @@ import pytest
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
+from hpo_lib.scoring.evaluation import evaluate, validation_baselines
+from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
 
 
 def with_target(dataset: Dataset, target: np.ndarray) -> Dataset:

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from hpo_lib.cli import main
-from hpo_lib.launch.status import EXPERIMENTS
+from hpo_lib.launch.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(

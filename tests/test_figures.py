@@ -19,7 +19,7 @@ from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord, pareto_front
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.views import look, study_figures, study_tables
+from hpo_lib.views import model_style, study_figures, study_tables
 
 MARK = "SIMULATED DATA"
 
@@ -86,7 +86,7 @@ def test_when_the_front_is_drawn_then_its_line_complete_trials_defaults_and_choi
     assert line.get_label() == "Pareto front"
     assert line.get_xydata().tolist() == [[0.1, 30], [0.2, 4], [0.3, 2]]
     assert line.get_drawstyle() == "steps-post"
-    assert to_rgba(line.get_color()) == to_rgba(look.model_colour("TFT_Q"))
+    assert to_rgba(line.get_color()) == to_rgba(model_style.model_colour("TFT_Q"))
     points = {drawn.get_label(): np.asarray(drawn.get_offsets()).tolist() for drawn in axes.collections}
     assert points == {
         "complete trials": [[0.5, 20], [0.1, 30], [0.2, 4], [0.3, 2]],
@@ -99,8 +99,8 @@ def test_when_the_front_is_drawn_then_its_line_complete_trials_defaults_and_choi
 
 
 def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another() -> None:
-    colours = {look.model_colour(model) for model in look.MODELS}
-    assert len(colours) == len(look.MODELS)
+    colours = {model_style.model_colour(model) for model in model_style.MODELS}
+    assert len(colours) == len(model_style.MODELS)
     assert front_figure(model="NEW_Q").axes[0].lines[0].get_color() not in colours
 
 

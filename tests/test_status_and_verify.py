@@ -20,6 +20,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.launch import status
+from hpo_lib.launch.experiments import EXPERIMENTS
 from hpo_lib.launch.slurm_queue import Job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
@@ -27,8 +28,9 @@ from hpo_lib.records.optuna_trials import trial_record
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import open_storage, recorded_url
-from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
+from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from hpo_lib.study.liveness import Liveness
 
 
@@ -216,11 +218,11 @@ def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine: Path)
 
 
 def test_when_every_experiment_of_the_matrix_is_listed_then_each_pair_is_there_once_under_its_own_number() -> None:
-    pairs = {e.name: (e.model, e.dataset) for e in status.EXPERIMENTS}
+    pairs = {e.name: (e.model, e.dataset) for e in EXPERIMENTS}
     models, datasets = ("NHITS_Q", "TFT_Q", "TIMESNET_Q"), ("heat", "water_centrum", "water_tommerby")
     numbered = [(model, dataset) for model in models for dataset in datasets]
     assert [pairs[f"EXP-{number:02}"] for number in range(1, 10)] == numbered
-    assert [e.priority for e in status.EXPERIMENTS] == [3, 3, 3, 2, 2, 2, 1, 1, 1]
+    assert [e.priority for e in EXPERIMENTS] == [3, 3, 3, 2, 2, 2, 1, 1, 1]
 
 
 @pytest.fixture

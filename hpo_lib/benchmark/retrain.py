@@ -20,12 +20,12 @@ from hpo_lib.paths import ModelPaths, atomic
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, compare
 from hpo_lib.settings import Settings
-from hpo_lib.views.look import warning_text
 from hpo_lib.views.model_card import render_card
+from hpo_lib.views.model_style import warning_text
 
 
 @dataclass(frozen=True)

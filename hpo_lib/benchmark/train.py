@@ -26,8 +26,8 @@ from hpo_lib.families.contract import RECIPES, Family, Forecaster, Params, famil
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.seasonal_naive import NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default")

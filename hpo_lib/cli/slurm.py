@@ -41,7 +41,7 @@ def _submit(arguments: argparse.Namespace) -> int:
 
 def _job(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.spec import load_spec
-    from hpo_lib.launch.slurm_job import RequeueRules, ThisJob, run_job
+    from hpo_lib.launch.slurm_requeue import RequeueRules, ThisJob, run_job
     from hpo_lib.paths import RunPaths
 
     job = ThisJob.of_environment()

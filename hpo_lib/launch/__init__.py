@@ -2,9 +2,10 @@
 
 notebook_run: run_notebook
 slurm_submit: checked_submission
-slurm_job: run_job, ThisJob, RequeueRules
+slurm_requeue: run_job, ThisJob, RequeueRules
 slurm_site: read_site
 slurm_queue: jobs
-status: EXPERIMENTS, experiment_table, table_text
+experiments: EXPERIMENTS
+status: experiment_table, table_text
 doctor: check_machine, dataset_lines
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError
+from hpo_lib.launch.experiments import EXPERIMENTS, Experiment
 from hpo_lib.launch.slurm_queue import TEST_COMMENT, Job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers, read_record
@@ -14,30 +15,6 @@ from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
 from hpo_lib.study.liveness import somebody_lives
 from hpo_lib.study.time_budget import seconds_per_trial
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One of the project's nine studies; those with three stars run first."""
-
-    name: str
-    priority: int
-    model: str
-    dataset: str
-
-
-# In the order in which they should run.
-EXPERIMENTS = (
-    Experiment("EXP-01", 3, "NHITS_Q", "heat"),
-    Experiment("EXP-04", 3, "TFT_Q", "heat"),
-    Experiment("EXP-07", 3, "TIMESNET_Q", "heat"),
-    Experiment("EXP-02", 2, "NHITS_Q", "water_centrum"),
-    Experiment("EXP-05", 2, "TFT_Q", "water_centrum"),
-    Experiment("EXP-08", 2, "TIMESNET_Q", "water_centrum"),
-    Experiment("EXP-03", 1, "NHITS_Q", "water_tommerby"),
-    Experiment("EXP-06", 1, "TFT_Q", "water_tommerby"),
-    Experiment("EXP-09", 1, "TIMESNET_Q", "water_tommerby"),
-)
 
 STATES = ("running", "done", "queued", "interrupted", "failed", "corrupt", "missing")
 """If an experiment has several studies, the table shows a study in the first of these states."""

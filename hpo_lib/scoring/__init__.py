@@ -3,7 +3,8 @@
 forecasts: NOMINAL_COVERAGE, QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 metrics: METRICS, by_step, covered, mae, mase, picp, pinball, score
 objectives: OBJECTIVES, coverage_error
-evaluation: NAIVE_VERSION, SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
+evaluation: evaluate, validation_baselines
+seasonal_naive: NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
 calibration: ROLLING_DAYS, Calibration, calibrate
 blend: blend, fitted_weights
 uncertainty: MIN_COMPARED_DAYS, bootstrap_intervals, compare, daily_losses

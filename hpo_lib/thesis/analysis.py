@@ -14,7 +14,7 @@ from hpo_lib.records.study import find, study_runs
 from hpo_lib.thesis.build import PICTURES, drawn
 from hpo_lib.thesis.evidence import Evidence, gather_studies
 from hpo_lib.thesis.studies_table import Studies, load_studies
-from hpo_lib.views.look import finished
+from hpo_lib.views.model_style import finished
 
 DPI = 120
 """Of the pictures, for screens."""

@@ -13,10 +13,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
-from hpo_lib.thesis import style
+from hpo_lib.thesis import figure_style
 from hpo_lib.thesis.benchmark_data import SIGNIFICANCE
-from hpo_lib.thesis.style import INK, TARGET
-from hpo_lib.views.look import date_axis, in_order, model_colour, model_marker, model_name, unit_text
+from hpo_lib.thesis.figure_style import INK, TARGET
+from hpo_lib.views.model_style import date_axis, in_order, model_colour, model_marker, model_name, unit_text
 
 ACTUAL: dict[str, Any] = {"color": "#000000", "lw": 0.7}
 CALIBRATED: dict[str, Any] = {"lw": 0.6, "ls": (0, (2, 1))}
@@ -24,8 +24,8 @@ CALIBRATED: dict[str, Any] = {"lw": 0.6, "ls": (0, (2, 1))}
 
 def weeks(data: pd.DataFrame) -> Figure:
     """Forecasts of two weeks with their interval, beside the actual demand; a row per dataset."""
-    datasets, seasons = style.by_dataset(data), [s for s in ("winter", "summer") if s in set(data["season"])]
-    figure, grid = style.panels(len(datasets), len(seasons), height=0.7 + 1.6 * len(datasets))
+    datasets, seasons = figure_style.by_dataset(data), [s for s in ("winter", "summer") if s in set(data["season"])]
+    figure, grid = figure_style.panels(len(datasets), len(seasons), height=0.7 + 1.6 * len(datasets))
     for row, of_dataset in zip(grid, datasets, strict=True):
         for axes, season in zip(row, seasons, strict=True):
             _week(axes, of_dataset[of_dataset["season"] == season], season)
@@ -40,14 +40,14 @@ def weeks(data: pd.DataFrame) -> Figure:
         Patch(color="#555555", alpha=0.3, lw=0, label="80 % interval, raw"),
         Line2D([], [], color="#555555", label="after rolling calibration", **CALIBRATED),
     ]
-    style.legend_below(figure, handles)
+    figure_style.legend_below(figure, handles)
     return figure
 
 
 def _week(axes: Axes, own: pd.DataFrame, season: str) -> None:
     if own.empty:
         axes.set_axis_off()
-        style.write_inside(axes, f"no whole {season} week in the test split")
+        figure_style.write_inside(axes, f"no whole {season} week in the test split")
         return
     first, hours = own.iloc[0], own["hour"].dt.tz_localize(None)
     colour = model_colour(first["model"])
@@ -66,12 +66,12 @@ def _week(axes: Axes, own: pd.DataFrame, season: str) -> None:
 def reliability(data: pd.DataFrame) -> Figure:
     """Observed share at or below each level, raw and after the rolling correction; a panel per dataset."""
     data = data[data["calibration"].isin(["none", "rolling"]) & ~data["model"].str.startswith("NAIVE")]
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(2, len(datasets), height=4.4, sharex=True, sharey=True)
+    datasets = figure_style.by_dataset(data)
+    figure, grid = figure_style.panels(2, len(datasets), height=4.4, sharex=True, sharey=True)
     for column, of_dataset in zip(grid.T, datasets, strict=True):
         for axes, calibration in zip(column, ("none", "rolling"), strict=True):
             axes.plot([0, 1], [0, 1], **TARGET)
-            for model, line in style.by_model(of_dataset[of_dataset["calibration"] == calibration]):
+            for model, line in figure_style.by_model(of_dataset[of_dataset["calibration"] == calibration]):
                 axes.plot(line["level"], line["observed"], color=model_colour(model), marker=model_marker(model))
             axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0.1, 0.5, 0.9), yticks=(0.1, 0.5, 0.9))
             axes.set_aspect("equal")
@@ -79,36 +79,36 @@ def reliability(data: pd.DataFrame) -> Figure:
         column[1].set_xlabel("quantile level")
     for axes, label in zip(grid[:, 0], ("raw", "rolling calibration"), strict=True):
         axes.set_ylabel(f"{label}\nobserved share")
-    style.legend_below(figure, style.model_handles(data["model"]))
+    figure_style.legend_below(figure, figure_style.model_handles(data["model"]))
     return figure
 
 
 def by_hour(data: pd.DataFrame) -> Figure:
     """MAE and PICP per hour ahead; a column per dataset."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(2, len(datasets), height=3.8, sharex=True, sharey="none")
+    datasets = figure_style.by_dataset(data)
+    figure, grid = figure_style.panels(2, len(datasets), height=3.8, sharex=True, sharey="none")
     for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
-        for model, own in style.by_model(of_dataset):
+        for model, own in figure_style.by_model(of_dataset):
             for axes, score in ((top, "mae"), (bottom, "picp")):
                 axes.plot(
                     own["ahead"], own[score], color=model_colour(model), marker=model_marker(model), ms=2.2, lw=0.8
                 )
         first = of_dataset.iloc[0]
         top.set(title=first["title"], ylim=(0, None), ylabel=f"MAE in {unit_text(first['unit'])}")
-        style.coverage_line(bottom)
+        figure_style.coverage_line(bottom)
         bottom.set(xlabel="hours ahead", ylim=(0, 100), xticks=(1, 6, 12, 18, 24))
     grid[1, 0].set_ylabel("PICP in %")
-    style.legend_below(figure, style.model_handles(data["model"]))
+    figure_style.legend_below(figure, figure_style.model_handles(data["model"]))
     return figure
 
 
 def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
     """How errors are distributed, and how their mean over four weeks moves through the test split."""
-    datasets = style.by_dataset(shares)
-    figure, grid = style.panels(2, len(datasets), height=3.8)
+    datasets = figure_style.by_dataset(shares)
+    figure, grid = figure_style.panels(2, len(datasets), height=3.8)
     for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
         first = of_dataset.iloc[0]
-        for model, own in style.by_model(of_dataset):
+        for model, own in figure_style.by_model(of_dataset):
             top.step(own["bin"], own["share"], where="mid", color=model_colour(model), lw=0.9)
             line = drift[(drift["dataset"] == first["dataset"]) & (drift["model"] == model)]
             bottom.plot(line["day"], line["error"], color=model_colour(model), lw=0.9)
@@ -122,14 +122,14 @@ def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
         bottom.set(ylabel=f"mean error in {unit_text(first['unit'])}", xlabel="end of the 28 days")
         date_axis(bottom, 2, 4)
     grid[0, 0].set_ylabel("share of hours in %")
-    style.legend_below(figure, style.model_handles(shares["model"], marker=""))
+    figure_style.legend_below(figure, figure_style.model_handles(shares["model"], marker=""))
     return figure
 
 
 def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     """MAE and PICP of every model with bootstrap intervals: untuned hollow, tuned filled."""
-    datasets, models = style.by_dataset(data), in_order(data["model"])[::-1]
-    figure, grid = style.panels(2, len(datasets), height=0.9 + 0.46 * len(models), sharey=True, sharex="none")
+    datasets, models = figure_style.by_dataset(data), in_order(data["model"])[::-1]
+    figure, grid = figure_style.panels(2, len(datasets), height=0.9 + 0.46 * len(models), sharey=True, sharex="none")
     offsets = {"default": 0.17, "best": -0.17, "file": -0.17}
     for column, of_dataset in zip(grid.T, datasets, strict=True):
         for axes, score in zip(column, ("mae", "picp"), strict=True):
@@ -144,22 +144,22 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         first, (top, bottom) = of_dataset.iloc[0], column
         top.set(title=first["title"], xlabel=f"MAE in {unit_text(first['unit'])}", xlim=(0, None))
         top.xaxis.set_major_locator(MaxNLocator(3))
-        style.coverage_line(bottom, vertical=True)
+        figure_style.coverage_line(bottom, vertical=True)
         bottom.set(xlabel="PICP in %", xlim=(0, 101), xticks=(0, 40, 80))
     handles = [
         Line2D([], [], color=INK, marker="o", ms=4, mfc="white", label="untuned defaults"),
         Line2D([], [], color=INK, marker="o", ms=4, label="tuned by a study, or by itself"),
         Line2D([], [], color=INK, label="95 % bootstrap interval"),
     ]
-    style.legend_below(figure, handles)
+    figure_style.legend_below(figure, handles)
     return figure
 
 
 def significance(data: pd.DataFrame) -> Figure:
     """Difference of pinball loss in percent of every two models; bold where it is significant."""
-    datasets = style.by_dataset(data)
+    datasets = figure_style.by_dataset(data)
     rows = -(-len(datasets) // 2)
-    figure, grid = style.panels(rows, 2, height=0.6 + 2.75 * rows)
+    figure, grid = figure_style.panels(rows, 2, height=0.6 + 2.75 * rows)
     panels = list(grid.ravel())
     for axes, own in zip(panels, datasets, strict=False):
         _matrix(axes, own)
@@ -171,7 +171,7 @@ def significance(data: pd.DataFrame) -> Figure:
         "all pairs of the dataset. Colours end at ±50 %.",
     ]  # fmt: skip
     if len(panels) > len(datasets):
-        style.write_inside(panels[-1], "\n".join(lines), "black")
+        figure_style.write_inside(panels[-1], "\n".join(lines), "black")
     else:
         figure.supxlabel(f"{' '.join(lines[:2])}\n{' '.join(lines[2:])}", fontsize=8)
     return figure
@@ -210,8 +210,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 
 def coverage(data: pd.DataFrame) -> Figure:
     """PICP by local hour, weekday, season and demand level; a row per dataset."""
-    datasets, models = style.by_dataset(data), in_order(data["model"])
-    figure, grid = style.panels(
+    datasets, models = figure_style.by_dataset(data), in_order(data["model"])
+    figure, grid = figure_style.panels(
         len(datasets), len(GROUPS), height=0.7 + 1.45 * len(datasets), sharey=True, sharex="col",
         width_ratios=(1.5, 1, 0.8, 0.7),
     )  # fmt: skip
@@ -224,7 +224,7 @@ def coverage(data: pd.DataFrame) -> Figure:
                     np.arange(len(groups)) + shift, own.set_index("group")["picp"].reindex(groups).to_numpy(),
                     model_marker(model), color=model_colour(model), ms=3, ls="-" if by == "hour" else "", lw=0.8,
                 )  # fmt: skip
-            style.coverage_line(axes)
+            figure_style.coverage_line(axes)
             if by == "hour":
                 axes.set_xticks(range(0, 24, 6), groups[::6])
             else:
@@ -234,5 +234,5 @@ def coverage(data: pd.DataFrame) -> Figure:
         row[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
     for axes, (label, _, _) in zip(grid[-1], GROUPS.values(), strict=True):
         axes.set_xlabel(label)
-    style.legend_below(figure, style.model_handles(models))
+    figure_style.legend_below(figure, figure_style.model_handles(models))
     return figure

@@ -16,7 +16,7 @@ from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration
-from hpo_lib.views.look import warning_text
+from hpo_lib.views.model_style import warning_text
 
 CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
 

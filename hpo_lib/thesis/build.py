@@ -17,7 +17,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.thesis import benchmark_data, benchmark_plots, study_data, study_plots, style
+from hpo_lib.thesis import benchmark_data, benchmark_plots, figure_style, study_data, study_plots
 from hpo_lib.thesis.benchmark_record import Benchmark, warning_for
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, find_evidence
@@ -137,9 +137,9 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
     data = [make(evidence) for make in picture.data]
     if any(table.empty for table in data):
         return None
-    with style.thesis_style():
+    with figure_style.thesis_style():
         figure = picture.draw(*data)
-        style.mark(figure, warning_for(_records(evidence, picture.records)))
+        figure_style.mark(figure, warning_for(_records(evidence, picture.records)))
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is done, and is the same for all files
     return figure
@@ -153,7 +153,7 @@ def _as_file(figure: Figure, suffix: str) -> bytes:
     """The figure as a file, without date and version, which would change its bytes each time."""
     metadata = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}[suffix]
     stream = io.BytesIO()
-    with style.thesis_style():
+    with figure_style.thesis_style():
         figure.savefig(stream, format=suffix.removeprefix("."), metadata=metadata)
     return stream.getvalue()
 

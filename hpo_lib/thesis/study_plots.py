@@ -11,9 +11,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from hpo_lib.records.trial import COVERAGE_TOLERANCE
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
-from hpo_lib.thesis import style
-from hpo_lib.thesis.style import INK
-from hpo_lib.views.look import in_order, model_colour, model_marker, model_name, unit_text
+from hpo_lib.thesis import figure_style
+from hpo_lib.thesis.figure_style import INK
+from hpo_lib.views.model_style import in_order, model_colour, model_marker, model_name, unit_text
 
 PENALTY = f"|PICP \u2212 {NOMINAL_COVERAGE:g}|"
 RING: dict[str, Any] = {"mfc": "none", "mec": INK, "mew": 0.8}
@@ -23,8 +23,10 @@ HATCHED: dict[str, Any] = {"facecolor": "white", "hatch": "/////", "lw": 0.5}
 
 def fronts(data: pd.DataFrame) -> Figure:
     """Both objectives of every complete trial, a panel per model and dataset."""
-    models, datasets = in_order(data["model"]), style.by_dataset(data)
-    figure, grid = style.panels(len(models), len(datasets), height=0.75 + 1.55 * len(models), sharex="col", sharey=True)
+    models, datasets = in_order(data["model"]), figure_style.by_dataset(data)
+    figure, grid = figure_style.panels(
+        len(models), len(datasets), height=0.75 + 1.55 * len(models), sharex="col", sharey=True
+    )
     for column, of_dataset in zip(grid.T, datasets, strict=True):
         for axes, model in zip(column, models, strict=True):
             _front(axes, of_dataset[of_dataset["model"] == model], model_colour(model))
@@ -34,23 +36,23 @@ def fronts(data: pd.DataFrame) -> Figure:
         axes.set_ylabel(f"{model_name(model)}\n{PENALTY} in pp")
     grid[0, 0].set_ylim(0, None)
     handles = [
-        Line2D([], [], ls="", marker="o", color=style.GREY, label="trial"),
+        Line2D([], [], ls="", marker="o", color=figure_style.GREY, label="trial"),
         Line2D([], [], marker="o", color=INK, label="Pareto front"),
         Line2D([], [], ls="", marker="s", ms=6, label="untuned defaults", **RING),
         Line2D([], [], ls="", marker="*", ms=6, label="chosen", **RING),
         Patch(label=f"PICP {NOMINAL_COVERAGE:g} ± {COVERAGE_TOLERANCE:g} %", **BAND),
     ]
-    style.legend_below(figure, handles)
+    figure_style.legend_below(figure, handles)
     return figure
 
 
 def _front(axes: Axes, own: pd.DataFrame, colour: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(4))
     if own.empty:
-        style.write_inside(axes, "no study")
+        figure_style.write_inside(axes, "no study")
         return
     axes.axhspan(0, COVERAGE_TOLERANCE, **BAND)
-    axes.plot(own["mae"], own["picp_penalty"], "o", color=style.GREY, ms=3)
+    axes.plot(own["mae"], own["picp_penalty"], "o", color=figure_style.GREY, ms=3)
     front = own[own["front"]].sort_values(["mae", "picp_penalty"])
     axes.plot(front["mae"], front["picp_penalty"], "o-", color=colour, drawstyle="steps-post", ms=3.5)
     for column, shape, size in (("default", "s", 7), ("chosen", "*", 10)):
@@ -59,10 +61,10 @@ def _front(axes: Axes, own: pd.DataFrame, colour: str) -> None:
 
 def history(data: pd.DataFrame) -> Figure:
     """Lowest MAE so far with every trial's own, and hypervolume, over the complete trials of each study."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(2, len(datasets), height=3.9, sharex=True)
+    datasets = figure_style.by_dataset(data)
+    figure, grid = figure_style.panels(2, len(datasets), height=3.9, sharex=True)
     for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
-        for model, own in style.by_model(of_dataset):
+        for model, own in figure_style.by_model(of_dataset):
             colour = model_colour(model)
             top.plot(own["order"], own["mae"], model_marker(model), color=colour, ms=2.5, alpha=0.5)
             top.step(own["order"], own["best_mae"], where="post", color=colour)
@@ -76,16 +78,16 @@ def history(data: pd.DataFrame) -> Figure:
         Line2D([], [], color=INK, label="best so far"),
         Line2D([], [], ls="", marker="o", ms=2.5, alpha=0.5, color=INK, label="each trial"),
     ]
-    style.legend_below(figure, [*style.model_handles(data["model"], ms=3), *lines])
+    figure_style.legend_below(figure, [*figure_style.model_handles(data["model"], ms=3), *lines])
     return figure
 
 
 def importance(data: pd.DataFrame) -> Figure:
     """Importance of every hyperparameter for both objectives, a panel per model and dataset."""
-    models, datasets = in_order(data["model"]), style.by_dataset(data)
+    models, datasets = in_order(data["model"]), figure_style.by_dataset(data)
     parameters = [sorted(set(data["parameter"][data["model"] == model]), reverse=True) for model in models]
     sizes = [len(names) for names in parameters]
-    figure, grid = style.panels(
+    figure, grid = figure_style.panels(
         len(models), len(datasets), height=0.8 + 0.22 * sum(sizes) + 0.3 * len(models), sharex=True, sharey="row",
         height_ratios=sizes,
     )  # fmt: skip
@@ -99,24 +101,24 @@ def importance(data: pd.DataFrame) -> Figure:
             axes.barh(places - 0.19, shares["picp_penalty"], 0.36, edgecolor=colour, **HATCHED)
             axes.set_yticks(places, [name.replace("_", " ") for name in names])
             if own.empty:
-                style.write_inside(axes, "no study")
+                figure_style.write_inside(axes, "no study")
         column[0].set_title(of_dataset["title"].iloc[0])
         column[-1].set(xlabel="share of importance", xlim=(0, 1), xticks=(0, 0.5, 1))
     for axes, model in zip(grid[:, 0], models, strict=True):
         axes.set_ylabel(model_name(model))
     figure.align_ylabels(grid[:, 0])
     handles = [Patch(color=INK, label="for MAE"), Patch(edgecolor=INK, label=f"for {PENALTY}", **HATCHED)]
-    style.legend_below(figure, handles)
+    figure_style.legend_below(figure, handles)
     return figure
 
 
 def cost(data: pd.DataFrame) -> Figure:
     """Seconds of every trial (each a dot, the bar is their median), and hours of the whole study."""
-    models, datasets = in_order(data["model"]), style.by_dataset(data)
-    figure, grid = style.panels(1, 2, height=2.6)
+    models, datasets = in_order(data["model"]), figure_style.by_dataset(data)
+    figure, grid = figure_style.panels(1, 2, height=2.6)
     left, right = grid[0]
     for j, of_dataset in enumerate(datasets):
-        for model, own in style.by_model(of_dataset):
+        for model, own in figure_style.by_model(of_dataset):
             colour = model_colour(model)
             place = j + 0.24 * (models.index(model) - (len(models) - 1) / 2)
             left.plot([place] * len(own), own["seconds"], model_marker(model), color=colour, ms=3, alpha=0.6)
@@ -130,5 +132,5 @@ def cost(data: pd.DataFrame) -> Figure:
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     right.set(ylabel="hours of training per study")
     median = Line2D([], [], color=INK, lw=1.2, label="median")
-    style.legend_below(figure, [*style.model_handles(models), median])
+    figure_style.legend_below(figure, [*figure_style.model_handles(models), median])
     return figure

@@ -11,7 +11,7 @@ from hpo_lib.scoring.calibration import ROLLING_DAYS
 from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.thesis.latex import Section, Table
-from hpo_lib.views.look import MISSING, in_order, model_name, number, unit_text, with_interval
+from hpo_lib.views.model_style import MISSING, in_order, model_name, number, unit_text, with_interval
 
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
 CALIBRATIONS = ("none", "split", "rolling")

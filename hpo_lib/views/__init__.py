@@ -7,6 +7,6 @@ family_report: stacks, fusion, periods
 explorer: Explorer
 explorer_data: find_studies, daily_errors
 model_card: render_card
-look: model_name, model_colour, model_marker, in_order, number, with_interval, unit_text, warning_text, finished,
+model_style: model_name, model_colour, model_marker, in_order, number, with_interval, unit_text, warning_text, finished,
     date_axis, MISSING, ACCENT
 """

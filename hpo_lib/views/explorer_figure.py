@@ -10,7 +10,7 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.views import explorer_data
-from hpo_lib.views.look import ACCENT, BLUE, PINK, SKY_BLUE, date_axis, model_colour
+from hpo_lib.views.model_style import ACCENT, BLUE, PINK, SKY_BLUE, date_axis, model_colour
 from hpo_lib.views.study_figures import objectives
 
 SIZE = (9.4, 9.6)

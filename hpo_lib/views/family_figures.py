@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.views.look import ACCENT, BLUE, PINK, finished, model_colour
+from hpo_lib.views.model_style import ACCENT, BLUE, PINK, finished, model_colour
 
 if TYPE_CHECKING:
     from hpo_lib.families.insight import FusionWeights, Periods, StackForecasts

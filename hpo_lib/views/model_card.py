@@ -9,7 +9,7 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.coverage import reliability
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
-from hpo_lib.views.look import model_name, number, with_interval
+from hpo_lib.views.model_style import model_name, number, with_interval
 
 
 def render_card(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
-from hpo_lib.views.look import BLUE, PINK, SKY_BLUE, date_axis, finished, model_colour
+from hpo_lib.views.model_style import BLUE, PINK, SKY_BLUE, date_axis, finished, model_colour
 
 _SPLIT_COLOURS = {"train": BLUE, "validation": "#E69F00", "test": "#999999"}
 

@@ -15,7 +15,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import seasonal_naive
+from hpo_lib.scoring.seasonal_naive import seasonal_naive
 
 ORIGIN = 2200
 

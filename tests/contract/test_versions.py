@@ -19,7 +19,7 @@ from hpo_lib.data.spec import GapRule
 from hpo_lib.families import feature_table, linear_baseline
 from hpo_lib.families.contract import RECIPES, Budget, family_names, get_family
 from hpo_lib.families.linear_baseline import LinearBaseline
-from hpo_lib.scoring import evaluation
+from hpo_lib.scoring import seasonal_naive
 
 FIXTURE = Path(__file__).parent / "versions.json"
 RENEW = "HPO_UPDATE_GOLDEN=1 python -m pytest tests/contract/test_versions.py"
@@ -104,7 +104,7 @@ def of_baseline(name: str) -> Callable[[Dataset, Path], Numbers]:
 
 
 def of_naive(dataset: Dataset, _: Path) -> Numbers:
-    naive = evaluation.seasonal_naive(dataset, dataset.validation_origins, 168)
+    naive = seasonal_naive.seasonal_naive(dataset, dataset.validation_origins, 168)
     return {"168 h": numbers(naive.values)}
 
 
@@ -119,7 +119,7 @@ PARTS: dict[str, tuple[Callable[[], int], Callable[[Dataset, Path], Numbers]]] =
     "windows": (windows_version, of_windows),
     "feature_table": (lambda: feature_table.VERSION, of_feature_table),
     "linear_baseline": (lambda: linear_baseline.VERSION, of_linear_baseline),
-    "NAIVE": (lambda: evaluation.NAIVE_VERSION, of_naive),
+    "NAIVE": (lambda: seasonal_naive.NAIVE_VERSION, of_naive),
     **{name: ((lambda n=name: get_family(n).version), of_family(name)) for name in family_names()},
     **{name: ((lambda n=name: get_baseline(n).version), of_baseline(name)) for name in baseline_names()},
 }

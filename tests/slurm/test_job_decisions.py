@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo_lib.launch.slurm_job import RequeueRules, ThisJob, run_job
+from hpo_lib.launch.slurm_requeue import RequeueRules, ThisJob, run_job
 from hpo_lib.paths import RunPaths
 
 SCONTROL = """#!/bin/sh

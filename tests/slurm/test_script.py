@@ -16,7 +16,7 @@ from hpo_lib import paths
 from hpo_lib.cli import options
 from hpo_lib.cli.main import _parser, main
 from hpo_lib.errors import InputError
-from hpo_lib.launch.slurm_job import ThisJob
+from hpo_lib.launch.slurm_requeue import ThisJob
 from hpo_lib.launch.slurm_site import Site, read_site
 from hpo_lib.launch.slurm_submit import job_script
 from hpo_lib.paths import RunPaths

@@ -20,13 +20,13 @@ from hpo_lib.records.files import write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import study_runs
 from hpo_lib.records.verify import verify
-from hpo_lib.thesis import style
+from hpo_lib.thesis import figure_style
 from hpo_lib.thesis.benchmark_record import warning_for
 from hpo_lib.thesis.build import PICTURES, build
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, find_evidence, gather
 from hpo_lib.thesis.tables import TABLES
-from hpo_lib.views.look import warning_text
+from hpo_lib.views.model_style import warning_text
 
 MAX_EXAMPLES_MB = 15
 
@@ -112,8 +112,8 @@ def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so() 
     for simulated, test, text in (
         (True, True, "SIMULATED DATA, TEST BUDGET"), (True, False, "SIMULATED DATA"), (False, False, "")
     ):  # fmt: skip
-        figure, _ = style.panels(1, 1, height=1)
-        style.mark(figure, warning_text(is_simulated=simulated, is_test=test))
+        figure, _ = figure_style.panels(1, 1, height=1)
+        figure_style.mark(figure, warning_text(is_simulated=simulated, is_test=test))
         assert figure.get_suptitle() == text
 
 
@@ -149,11 +149,11 @@ def pictures(heat: Evidence) -> dict[str, object]:
     handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("matplotlib").addHandler(handler)
     made = {}
-    with warnings.catch_warnings(), style.thesis_style():
+    with warnings.catch_warnings(), figure_style.thesis_style():
         warnings.simplefilter("error")
         for name, picture in PICTURES.items():
             figure = picture.draw(*(make(heat) for make in picture.data))
-            style.mark(figure, warning_for(heat.studies))
+            figure_style.mark(figure, warning_for(heat.studies))
             figure.set_dpi(50)
             figure.draw_without_rendering()
             made[name] = figure

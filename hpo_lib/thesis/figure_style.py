@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
-from hpo_lib.views.look import ACCENT, in_order, model_colour, model_marker, model_name
+from hpo_lib.views.model_style import ACCENT, in_order, model_colour, model_marker, model_name
 
 TEXT_WIDTH = 150 / 25.4
 """Inches: the text width of an A4 thesis with margins of 30 mm."""

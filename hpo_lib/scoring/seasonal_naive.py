@@ -1,0 +1,31 @@
+"""The seasonal-naive forecasts, shown beside every study: the same hour a day or a week earlier."""
+
+import numpy as np
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import HORIZON
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
+
+SEASONAL_LAGS = (24, 168)
+NAIVE_VERSION = 1
+"""Part of a stored forecast's key. Raise it when `seasonal_naive` differs from before for equal inputs."""
+
+
+def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileForecasts:
+    """The value ``lag`` hours earlier as the median, with an interval from this rule's errors on the training split.
+
+    The outer levels are the median plus quantiles of the training errors, or the median itself if such a quantile is on
+    its other side. ``lag`` is at least the horizon, so that nothing after the origins [N] is used.
+    """
+    if lag < HORIZON:
+        raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")
+    target = dataset.target.to_numpy()
+    train = target[dataset.positions.train]
+    errors = train[lag:] - train[:-lag]
+    horizon = origins[:, None] + np.arange(1, HORIZON + 1)
+    median = target[horizon - lag]
+    low, high = np.quantile(errors, [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
+    offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])  # on a steep trend all errors have one sign
+    return QuantileForecasts(
+        values=median[:, :, None] + offsets, actual=target[horizon], origins=dataset.index[origins]
+    )
