@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpo_lib import paths
-from hpo_lib.cli import options, results, slurm
+from hpo_lib.cli import options, results
 from hpo_lib.errors import HpoError, InputError
 
 
@@ -67,7 +67,20 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", _doctor, "Check this machine: what is there, what would fail, how to fix it.", "hpo doctor",
         *options.FOLDERS,
     )  # fmt: skip
-    slurm.add_to(add)
+    command = add(
+        "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",
+        "hpo submit --model NHITS_Q --dataset heat --trials 50 --workers 4",
+        *(name for name in options.ALL if name not in ("time_budget_hours", "worker")),
+    )  # fmt: skip
+    command.add_argument("--site", default="", help=f"the site's file (default: {paths.SITE_FILE.name} in slurm/)")
+    command.add_argument("--dry-run", action="store_true", help="print the job's script and submit nothing")
+    command = add(
+        "job", _job, "What a Slurm job runs: the study, and back into the queue while trials are missing.",
+        "hpo job --model NHITS_Q --dataset heat --trials 50",
+        *(name for name in options.ALL if name not in ("time_budget_hours", "workers", "worker")),
+    )  # fmt: skip
+    command.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
+    command.add_argument("--max-requeues", type=int, default=20, help="bound on requeues (default: 20)")
     add("status", _status, "What ran, what is running, and what would submit the missing.", "hpo status", "runs_dir")
     command = add(
         "verify", _verify, "Recompute the figures of best_params JSONs from the stored predictions.",
@@ -117,6 +130,28 @@ def _doctor(arguments: argparse.Namespace) -> int:
     findings = check_machine(_data_dir(arguments), _runs_dir(arguments))
     print("\n".join(map(str, findings)))
     return 1 if any(finding.is_problem for finding in findings) else 0
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    from hpo_lib.launch.slurm_site import read_site
+    from hpo_lib.launch.slurm_submit import checked_submission
+
+    site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), options.settings(arguments)
+    submission = checked_submission(settings, site, continues=bool(arguments.job_id))
+    print(submission.script.rstrip("\n") if arguments.dry_run else submission.submit())
+    return 0
+
+
+def _job(arguments: argparse.Namespace) -> int:
+    from hpo_lib.data.spec import load_spec
+    from hpo_lib.launch.slurm_requeue import ThisJob, run_job
+
+    job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues)
+    settings = options.settings(arguments, worker=job.worker, job_id=arguments.job_id or job.study_id)
+    dataset = load_spec(settings.dataset).name
+    run = paths.RunPaths(settings.runs_dir, settings.model, dataset, settings.job_id, job.worker)
+    command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
+    return run_job(run, command, job, settings.trials)
 
 
 def _status(arguments: argparse.Namespace) -> int:

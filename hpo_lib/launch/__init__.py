@@ -2,7 +2,7 @@
 
 notebook_run: run_notebook
 slurm_submit: checked_submission
-slurm_requeue: run_job, ThisJob, RequeueRules
+slurm_requeue: run_job, ThisJob
 slurm_site: read_site
 slurm_queue: jobs
 experiments: EXPERIMENTS

@@ -25,59 +25,48 @@ WARNED_EARLY = 90.0
 
 @dataclass(frozen=True)
 class ThisJob:
-    """Which job this process runs in.
+    """Which job this process runs in, and when it goes back into the queue.
 
     Attributes:
         slurm_id: the id for Slurm's programs, such as ``4711_2`` for a task of an array. Empty outside Slurm.
         study_id: names the study's files: the id of the job, or of the array whose tasks share the study.
         worker: number of the task within its array, else 1.
         requeues: how often it went back into the queue so far.
+        signal_seconds: how long before its time limit the job is warned.
+        max_requeues: how often the job may go back into the queue, by itself or by Slurm.
     """
 
     slurm_id: str = ""
     study_id: str = ""
     worker: int = 1
     requeues: int = 0
+    signal_seconds: int = 600
+    max_requeues: int = 20
 
     @classmethod
-    def of_environment(cls) -> "ThisJob":
+    def of_environment(cls, signal_seconds: int, max_requeues: int) -> "ThisJob":
         """Read from Slurm's environment variables."""
         given = os.environ.get
         job_id, requeues = given("SLURM_JOB_ID", ""), int(given("SLURM_RESTART_COUNT", "0"))
-        array = given("SLURM_ARRAY_JOB_ID", "")
-        if not array:
-            return cls(job_id, job_id, requeues=requeues)
-        task = given("SLURM_ARRAY_TASK_ID", "")
-        return cls(slurm_queue.task_id(array, task), array, int(task), requeues)
+        task = 1
+        if study_id := given("SLURM_ARRAY_JOB_ID", ""):
+            task = int(given("SLURM_ARRAY_TASK_ID", ""))
+            job_id = slurm_queue.task_id(study_id, str(task))
+        return cls(job_id, study_id or job_id, task, requeues, signal_seconds, max_requeues)
 
 
-@dataclass(frozen=True)
-class RequeueRules:
-    """When a job goes back into the queue.
-
-    Attributes:
-        trials: finished trials that the study should hold.
-        signal_seconds: how long before its time limit the job is warned.
-        max_requeues: how often the job may go back into the queue, by itself or by Slurm.
-    """
-
-    trials: int
-    signal_seconds: int
-    max_requeues: int
-
-
-def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, rules: RequeueRules) -> int:
-    """Run ``hpo run`` with the arguments ``command``, then end or requeue the job.
+def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) -> int:
+    """Run ``hpo run`` with the arguments ``command``, then end or requeue the job of a study of so many ``trials``.
 
     Returns:
         The exit code of the job: 0 if the study is complete or continues in the requeued job.
     """
     worker = f"worker {job.worker} of " if job.slurm_id != job.study_id else ""
-    attempt = f"attempt {job.requeues + 1} of at most {rules.max_requeues + 1}"
+    attempt = f"attempt {job.requeues + 1} of at most {job.max_requeues + 1}"
     print(f"{attempt} of {worker}study {run.study_name}, job {job.slurm_id}", flush=True)
     before = _finished(run)
     left = slurm_queue.seconds_left(job.slurm_id) if job.slurm_id else None
-    budget = [] if left is None else ["--time-budget-hours", f"{max(left - rules.signal_seconds, 1) / 3600:.4f}"]
+    budget = [] if left is None else ["--time-budget-hours", f"{max(left - job.signal_seconds, 1) / 3600:.4f}"]
     process: subprocess.Popen[bytes] | None = None
     received: list[str] = []
 
@@ -92,29 +81,29 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, rules: RequeueR
         process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
         finished = _finished(run)
-        missing = rules.trials - finished
+        missing = trials - finished
         why = "" if code == 2 or (code == 0 and missing <= 0) else _why_requeue(run, code, received)
         if not why:
             return code
         lacks = f"{missing} trials are missing" if missing > 0 else "all trials are there, but the record is incomplete"
         print(f"{lacks}: {why}", flush=True)
-        return _requeue(job, rules, progressed=finished > before, code=code)
+        return _requeue(job, progressed=finished > before, code=code)
 
 
-def _requeue(job: ThisJob, rules: RequeueRules, *, progressed: bool, code: int) -> int:
+def _requeue(job: ThisJob, *, progressed: bool, code: int) -> int:
     """Put the job back into the queue, or print why not."""
     if not job.slurm_id or slurm_queue.state(job.slurm_id) != "RUNNING":
         print("the job was already cancelled or requeued, so it is left alone", flush=True)
         return 1
     left = slurm_queue.seconds_left(job.slurm_id)
-    at_limit = code == 0 or (left is not None and left < rules.signal_seconds + WARNED_EARLY)
+    at_limit = code == 0 or (left is not None and left < job.signal_seconds + WARNED_EARLY)
     if not progressed and at_limit and not code < 0:
         print("no trial finished within the time limit, so a new attempt would not help; raise TIME in slurm/site.env")
         return 1
-    if job.requeues >= rules.max_requeues:
+    if job.requeues >= job.max_requeues:
         print(f"requeued {job.requeues} times already, which is MAX_REQUEUES; `hpo status` shows how to continue")
         return 1
-    print(f"requeue {job.requeues + 1} of at most {rules.max_requeues}", flush=True)
+    print(f"requeue {job.requeues + 1} of at most {job.max_requeues}", flush=True)
     slurm_queue.requeue(job.slurm_id)
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo_lib.launch.slurm_requeue import RequeueRules, ThisJob, run_job
+from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
 
 SCONTROL = """#!/bin/sh
@@ -50,9 +50,7 @@ def decide(
         program("scontrol", SCONTROL.format(log=shlex.quote(str(log)), state=state))
         program("squeue", f"#!/bin/sh\necho {left}\n")
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        code = run_job(
-            run, [], ThisJob("4711_2", "4711", 2, requeues), RequeueRules(trials=3, signal_seconds=600, max_requeues=2)
-        )
+        code = run_job(run, [], ThisJob("4711_2", "4711", 2, requeues, 600, max_requeues=2), 3)
         requeued = "requeue 4711_2\n" in (log.read_text(encoding="utf-8") if log.exists() else "")
         return code, capfd.readouterr().out, requeued
 

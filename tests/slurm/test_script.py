@@ -132,7 +132,7 @@ def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(environm
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert ThisJob.of_environment() == job
+    assert ThisJob.of_environment(600, 20) == job
 
 
 def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path: Path, capsys, monkeypatch) -> None:
