@@ -92,13 +92,13 @@ def stop_file(folder: Path) -> Path:
 
 
 class _File:
-    """A file or folder in a study's folder, by its name."""
+    """A file or folder in the ``folder`` of its owner, by its name; ``{0.study_name}`` is the owner's study name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, run: "RunPaths", owner: type) -> Path:
-        return run.folder / self.name.format(study=run.study_name, job_id=run.job_id)
+    def __get__(self, owner: "RunPaths | BenchmarkPaths | ModelPaths", _: type) -> Path:
+        return owner.folder / self.name.format(owner)
 
 
 @dataclass(frozen=True)
@@ -112,16 +112,19 @@ class RunPaths:
     worker: int = 1
     """Number of the worker that writes here; each has its own notebook and shares all other files."""
 
-    best_params = _File("best_params_{study}.json")
-    sqlite = _File("study_{study}.db")
-    journal = _File("study_{study}.journal")
-    predictions = _File("predictions_{study}")
+    best_params = _File("best_params_{0.study_name}.json")
+    sqlite = _File("study_{0.study_name}.db")
+    journal = _File("study_{0.study_name}.journal")
+    predictions = _File("predictions_{0.study_name}")
     """Folder of the stored validation predictions, one parquet per finished trial."""
-    workers = _File(".workers_{study}")
+    workers = _File(".workers_{0.study_name}")
     """Folder of the leases of a study's workers; of no use once no worker is left."""
-    pareto_front = _File("pareto_front_{job_id}.html")
-    mae_history = _File("mae_history_{job_id}.html")
-    param_importance = _File("param_importance_{job_id}.html")
+    decision_lease = _File(".workers_{0.study_name}/decision.lease")
+    """Held by the worker that claims or ends a trial."""
+    notebook = _File("{0._notebook_stem}.ipynb")
+    pareto_front = _File("pareto_front_{0.job_id}.html")
+    mae_history = _File("mae_history_{0.job_id}.html")
+    param_importance = _File("param_importance_{0.job_id}.html")
 
     @property
     def study_name(self) -> str:
@@ -132,11 +135,6 @@ class RunPaths:
     def folder(self) -> Path:
         return self.runs_dir / f"{self.model}_{self.dataset}"
 
-    @property
-    def decision_lease(self) -> Path:
-        """Held by the worker that claims or ends a trial."""
-        return self.workers / "decision.lease"
-
     def worker_lease(self, name: str) -> Path:
         """Held by the process that is this worker."""
         return self.workers / f"{name}.lease"
@@ -144,10 +142,6 @@ class RunPaths:
     def worker_leases(self) -> list[Path]:
         """Of all workers that live or were killed."""
         return sorted(self.workers.glob("[0-9]*.lease"))
-
-    @property
-    def notebook(self) -> Path:
-        return self.folder / f"{self._notebook_stem}.ipynb"
 
     @property
     def _notebook_stem(self) -> str:
@@ -181,14 +175,12 @@ class BenchmarkPaths:
     dataset: str
     setting: str
 
+    runs = _File("runs")
+    """Folder of the trainings: for each a record and its stored forecasts of validation and test."""
+
     @property
     def folder(self) -> Path:
         return self.out / self.dataset / self.setting
-
-    @property
-    def runs(self) -> Path:
-        """Folder of the trainings: for each a record and its stored forecasts of validation and test."""
-        return self.folder / "runs"
 
     def record(self, model: str, params: str, seed: int) -> Path:
         """The record of one training; written last, so a training with a record is complete."""
@@ -247,14 +239,12 @@ class ModelPaths:
     model: str
     dataset: str
 
+    current = _File("current.json")
+    """Names the version in use."""
+
     @property
     def folder(self) -> Path:
         return self.models_dir / f"{self.model}_{self.dataset}"
-
-    @property
-    def current(self) -> Path:
-        """Names the version in use."""
-        return self.folder / "current.json"
 
     def versions(self) -> list[int]:
         """The versions that are complete."""
