@@ -16,8 +16,7 @@ from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.seasonal_naive import seasonal_naive
-
-ORIGIN = 2200
+from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed
 
 
 @pytest.fixture(scope="module", params=baseline_names())
@@ -37,14 +36,6 @@ def refitted(baseline: Baseline, tiny_dataset: Dataset) -> Forecaster:
 
 def forecast(forecaster: Forecaster, frame: pd.DataFrame, *origins: int) -> np.ndarray:
     return forecaster.predict(frame, np.array(origins)).values
-
-
-def changed(dataset: Dataset, columns: list[str], rows: slice) -> pd.DataFrame:
-    frame = dataset.frame.copy()
-    for column in columns:
-        position = frame.columns.get_loc(column)
-        frame.iloc[rows, position] = frame.iloc[rows, position] * -3 + 7
-    return frame
 
 
 @pytest.mark.slow
@@ -67,23 +58,18 @@ def test_when_a_baseline_predicts_then_actuals_and_origins_are_those_asked_for(t
 
 @pytest.mark.parametrize("column", ["water_consumption", "temp"])
 def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes(column, tiny_dataset) -> None:
-    frame = changed(tiny_dataset, [column], slice(ORIGIN, ORIGIN + 1))
+    frame = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN, ORIGIN + 1))
     before = make_feature_table(tiny_dataset, tiny_dataset.frame, np.array([ORIGIN]))
     after = make_feature_table(tiny_dataset, frame, np.array([ORIGIN]))
     assert (before.features != after.features).any()
 
 
-def test_when_it_forecasts_then_history_and_calendar_of_the_forecast_day_count_and_nothing_else(trained, tiny_dataset):
-    known, calendar = [tiny_dataset.spec.target, *tiny_dataset.past], list(tiny_dataset.future)
-    expected = forecast(trained, tiny_dataset.frame, ORIGIN)
-    for columns, rows, moves in (
-        (known, slice(ORIGIN + 1, None), False),
-        (known + calendar, slice(0, ORIGIN - HISTORY + 1), False),
-        (calendar, slice(ORIGIN + 1, ORIGIN + 1 + HORIZON), True),
-        (calendar, slice(ORIGIN + 1 + HORIZON, None), False),
-    ):
-        found = forecast(trained, changed(tiny_dataset, columns, rows), ORIGIN)
-        assert (found != expected).any() == moves, (columns, rows)
+@pytest.mark.parametrize(("columns", "rows", "moves"), INFORMATION_SET)
+def test_when_it_forecasts_then_history_and_calendar_of_the_forecast_day_count_and_nothing_else(
+    columns, rows, moves, trained, tiny_dataset
+):
+    found = forecast(trained, disturbed(tiny_dataset.frame, columns, rows), ORIGIN)
+    assert (found != forecast(trained, tiny_dataset.frame, ORIGIN)).any() == moves
 
 
 def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(trained, tiny_dataset) -> None:
@@ -105,8 +91,7 @@ def test_when_the_seed_is_the_same_then_so_is_the_model(baseline, trained, tiny_
 
 
 def test_when_test_days_change_then_no_choice_and_no_model_changes(baseline, trained, tiny_dataset) -> None:
-    after = tiny_dataset.positions.test
-    frame = changed(tiny_dataset, [tiny_dataset.spec.target, *tiny_dataset.past], after)
+    frame = disturbed(tiny_dataset.frame, KNOWN, tiny_dataset.positions.test)
     again = baseline.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
     assert (again.validation.values == trained.validation.values).all()
 

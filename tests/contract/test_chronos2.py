@@ -20,8 +20,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import Forecaster
-
-ORIGIN = 2200
+from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed
 
 SIZE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
 CHRONOS = {
@@ -46,31 +45,14 @@ def model(folder: Path, tiny_dataset: Dataset) -> Forecaster:
     return zero_shot(tiny_dataset, folder)
 
 
-def changed(dataset: Dataset, columns: list[str], rows: slice) -> pd.DataFrame:
-    frame = dataset.frame.copy()
-    for column in columns:
-        frame.iloc[rows, frame.columns.get_loc(column)] *= -3
-        frame.iloc[rows, frame.columns.get_loc(column)] += 7
-    return frame
-
-
 def forecast(model: Forecaster, frame: pd.DataFrame) -> np.ndarray:
     return model.predict(frame, np.array([ORIGIN])).values
 
 
-def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(model, tiny_dataset) -> None:
-    known = [tiny_dataset.spec.target, *tiny_dataset.past]
-    calendar = list(tiny_dataset.future)
-    expected = forecast(model, tiny_dataset.frame)
-    for columns, rows, moves in (
-        (known, slice(ORIGIN + 1, None), False),
-        (known, slice(ORIGIN, ORIGIN + 1), True),
-        (known + calendar, slice(0, ORIGIN - HISTORY + 1), False),
-        (calendar, slice(ORIGIN + 1, ORIGIN + 1 + HORIZON), True),
-        (calendar, slice(ORIGIN + 1 + HORIZON, None), False),
-    ):
-        found = forecast(model, changed(tiny_dataset, columns, rows))
-        assert (found != expected).any() == moves, (columns, rows)
+@pytest.mark.parametrize(("columns", "rows", "moves"), [*INFORMATION_SET, (KNOWN, slice(ORIGIN, ORIGIN + 1), True)])
+def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(columns, rows, moves, model, tiny_dataset):
+    found = forecast(model, disturbed(tiny_dataset.frame, columns, rows))
+    assert (found != forecast(model, tiny_dataset.frame)).any() == moves
 
 
 def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_dataset) -> None:

@@ -1,0 +1,26 @@
+"""What a forecast may know: the same for families, baselines and the zero-shot model."""
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.data.splits import HISTORY, HORIZON
+
+ORIGIN = 2200
+"""A position in the test split of the tiny dataset, with a day after it and more after that day."""
+KNOWN, CALENDAR = ("water_consumption", "temp", "water_lag_24h"), ("hour_sin", "hour_cos", "is_weekend")
+
+# Columns, rows in which they change, and whether the forecast from ORIGIN must change (or else must not).
+INFORMATION_SET = [
+    (KNOWN, slice(ORIGIN + 1, None), False),
+    ((*KNOWN, *CALENDAR), slice(0, ORIGIN - HISTORY + 1), False),
+    (CALENDAR, slice(ORIGIN + 1, ORIGIN + 1 + HORIZON), True),
+    (CALENDAR, slice(ORIGIN + 1 + HORIZON, None), False),
+]
+
+
+def disturbed(frame: pd.DataFrame, columns: tuple[str, ...], rows: slice) -> pd.DataFrame:
+    """A copy with large random numbers in some columns of some rows."""
+    copy = frame.copy()
+    values = 50 + 100 * np.random.default_rng(3).random((len(range(*rows.indices(len(frame)))), len(columns)))
+    copy.iloc[rows, [frame.columns.get_loc(column) for column in columns]] = values
+    return copy
