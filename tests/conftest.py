@@ -1,5 +1,6 @@
 """What several test folders share: a dataset small enough to train on in a second, stored studies, the root."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from hpo_lib.data.dataset import Dataset, fingerprint_frame
 from hpo_lib.data.spec import DatasetSpec, GapRule, Splits
+from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.result import study_result
@@ -16,6 +18,11 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 DAYS = 100
+
+
+def refusal(sentence: str, error: type[Exception] = InputError) -> pytest.RaisesExc[Exception]:
+    """``with refusal(sentence):`` passes if the block raises an error of exactly this sentence."""
+    return pytest.raises(error, match=rf"\A{re.escape(sentence)}\Z")
 
 
 @pytest.fixture(scope="session")
@@ -36,45 +43,22 @@ def tiny_dataset() -> Dataset:
     weekend = (index.day_of_week >= 5).astype(float)
     temp = 8 + 5 * np.sin(2 * np.pi * hours / 24 - 2) + 4 * np.sin(hours / 300)
     target = 10 + 3 * np.sin(2 * np.pi * hours / 24) - 1.5 * weekend - 0.1 * temp + 0.1 * noise
-    frame = pd.DataFrame(
-        {
-            "water_consumption": target,
-            "temp": temp,
-            "water_lag_24h": np.concatenate([target[:24], target[:-24]]),
-            "hour_sin": np.sin(2 * np.pi * hours / 24),
-            "hour_cos": np.cos(2 * np.pi * hours / 24),
-            "is_weekend": weekend,
-        },
-        index=index,
-    )
+    columns = {
+        "water_consumption": target, "temp": temp, "water_lag_24h": np.concatenate([target[:24], target[:-24]]),
+        "hour_sin": np.sin(2 * np.pi * hours / 24), "hour_cos": np.cos(2 * np.pi * hours / 24), "is_weekend": weekend,
+    }  # fmt: skip
+    frame = pd.DataFrame(columns, index=index)
     spec = DatasetSpec(
-        name="tiny",
-        title="A hundred days of water",
-        csv="tiny.csv",
-        unit="m3/h",
-        target="water_consumption",
-        frequency="h",
-        timezone="Europe/Copenhagen",
-        country="DK",
-        past_covariates=("temp", "water_lag_24h"),
-        future_covariates=("hour_sin", "hour_cos", "is_weekend"),
-        optional_covariates=(),
-        start=None,
+        name="tiny", title="A hundred days of water", csv="tiny.csv", unit="m3/h", target="water_consumption",
+        frequency="h", timezone="Europe/Copenhagen", country="DK", past_covariates=("temp", "water_lag_24h"),
+        future_covariates=("hour_sin", "hour_cos", "is_weekend"), optional_covariates=(), start=None,
         splits=Splits(pd.Timestamp("2019-05-09 23:00", tz="UTC"), pd.Timestamp("2019-05-24 23:00", tz="UTC")),
-        gaps=GapRule("none", 0),
-        twin=None,
-        path=Path("tiny.toml"),
-    )
+        gaps=GapRule("none", 0), twin=None, path=Path("tiny.toml"),
+    )  # fmt: skip
     return Dataset(
-        spec=spec,
-        frame=frame,
-        past=spec.past_covariates,
-        future=spec.future_covariates,
-        source="csv",
-        path="tiny.csv",
-        sha256=fingerprint_frame(frame),
-        n_filled=0,
-    )
+        spec=spec, frame=frame, past=spec.past_covariates, future=spec.future_covariates, source="csv",
+        path="tiny.csv", sha256=fingerprint_frame(frame), n_filled=0,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

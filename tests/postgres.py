@@ -44,11 +44,8 @@ def postgres_url() -> Iterator[str]:
     run(initdb, "--pgdata", str(folder / "data"), "--auth", "trust", "--username", "hpo", "--no-sync")
     server = subprocess.Popen(
         [postgres, "-D", str(folder / "data"), "-p", port, "-h", "127.0.0.1", "-k", str(folder), "-F"],
-        cwd=folder,
-        user=user if as_root else None,
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "log").open("wb"),
-    )
+        cwd=folder, user=user if as_root else None, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"),
+    )  # fmt: skip
     try:
         for _ in range(600):
             if subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", port, "-t", "1"]).returncode == 0:

@@ -148,7 +148,7 @@ def test_when_the_table_is_read_then_it_lists_the_modules_that_exist_and_only_le
     assert set(MAY_IMPORT) - rooms == set(), "gone: take the rows out of MAY_IMPORT"
     below: set[str] = set()
     for name, allowed in MAY_IMPORT.items():
-        assert allowed <= below, f"{name} may not import {allowed - below}, which stand above it"
+        assert allowed <= below, f"{name} may not import {allowed - below}, which are above it"
         below.add(name)
 
 

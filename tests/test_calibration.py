@@ -151,7 +151,7 @@ def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval() -> N
     f = calibrate(forecasts(error, 2.0), None, flat_target(4), Calibration("rolling", days=1))
     assert np.unique(f.upper[0] - 100).tolist() == [2]  # nothing is known yet
     assert np.unique(f.upper[1] - 100) == pytest.approx([5])
-    assert np.unique(f.upper[2] - 100) == pytest.approx([0])  # day 1 lay 5 inside: not past the median
+    assert np.unique(f.upper[2] - 100) == pytest.approx([0])  # day 1 was 5 inside: not past the median
     assert (f.median == 100).all()
 
 

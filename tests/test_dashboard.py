@@ -1,4 +1,4 @@
-"""optuna-dashboard shows a study from its storage as it lies there."""
+"""optuna-dashboard shows a study from its storage as it is."""
 
 import json
 import subprocess

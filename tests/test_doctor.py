@@ -76,7 +76,7 @@ def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_
     assert not findings["water_centrum"].is_problem
 
 
-def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits_lie_and_its_file(tmp_path) -> None:
+def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits_end_and_its_file(tmp_path) -> None:
     lines = dataset_lines(tmp_path)
     assert len(lines) == len(known_datasets())
     assert lines[0] == (

@@ -38,13 +38,9 @@ def model(cls: Any, **options: Any) -> Any:
 def windows(static: bool = False, batch: int = B, seed: int = 0) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     shapes = {
-        "past_target": (L, 1),
-        "past_covariates": (L, 3),
-        "historic_future_covariates": (L, 2),
-        "future_covariates": (T, 2),
-        "static_covariates": (1, 2),
-        "future_target": (T, 1),
-    }
+        "past_target": (L, 1), "past_covariates": (L, 3), "historic_future_covariates": (L, 2),
+        "future_covariates": (T, 2), "static_covariates": (1, 2), "future_target": (T, 1),
+    }  # fmt: skip
     return {
         name: generator.normal(size=(batch, *shape)) for name, shape in shapes.items() if static or "static" not in name
     }

@@ -1,6 +1,5 @@
 """A small valid dataset, its TOML beside its CSV, for tests to break."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.errors import InputError
 
 TOML = """\
 name = "small"
@@ -51,11 +49,6 @@ def small_frame() -> pd.DataFrame:
         },
         index=index,
     )
-
-
-def refusal(sentence: str) -> pytest.RaisesExc[InputError]:
-    """``with refusal(sentence):`` passes if the block raises an `InputError` of exactly this sentence."""
-    return pytest.raises(InputError, match=f"^{re.escape(sentence)}$")
 
 
 @dataclass

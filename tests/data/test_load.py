@@ -14,7 +14,8 @@ from hpo_lib import paths
 from hpo_lib.data.dataset import fingerprint_frame, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
-from tests.data.conftest import refusal, small_frame
+from tests.conftest import refusal
+from tests.data.conftest import small_frame
 
 
 def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles_as_the_csv_has_them(small):

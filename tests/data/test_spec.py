@@ -7,7 +7,7 @@ import pytest
 
 from hpo_lib import paths
 from hpo_lib.data.spec import GapRule, Splits, TwinSpec, known_datasets, load_spec
-from tests.data.conftest import refusal
+from tests.conftest import refusal
 
 DEVELOPMENT = sorted((paths.DATASETS_DIR / "development").glob("*.toml"))
 

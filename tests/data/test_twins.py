@@ -6,7 +6,7 @@ import pytest
 
 from hpo_lib.data.spec import DatasetSpec, TwinSpec, load_spec
 from hpo_lib.data.twins import dew_point, school_holidays, simulate
-from tests.data.conftest import refusal
+from tests.conftest import refusal
 
 DATASETS = ("heat", "water_centrum", "water_tommerby")
 PINNED = {

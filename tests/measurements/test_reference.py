@@ -109,7 +109,7 @@ def test_when_the_twin_is_resized_then_windows_and_covariates_are_as_many_as_sai
 
 
 @pytest.mark.slow
-def test_when_the_gpu_script_runs_without_a_gpu_then_it_measures_a_study_all_the_same(tmp_path) -> None:
+def test_when_the_gpu_script_runs_without_a_gpu_then_it_measures_a_study_anyway(tmp_path) -> None:
     import json
 
     from measurements import gpu

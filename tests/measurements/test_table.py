@@ -79,7 +79,7 @@ def test_when_a_row_failed_then_its_line_names_the_bar_it_did_not_reach() -> Non
     assert line(failed_row("work", ValueError("x"), Bar(0.4, at_least=False))).endswith("(bar <= 0.4)")
 
 
-def test_when_costs_grow_then_the_family_that_grows_most_stands_for_all() -> None:
+def test_when_costs_grow_then_the_family_that_grows_most_counts_for_all() -> None:
     by_part = {"preparation": [1.0], "step": [1.0], "evaluation": [1.0]}
     tame = {part: {"1": values, "10": values} for part, values in by_part.items()}
     found = {

@@ -48,12 +48,9 @@ class Cluster:
             (self.folder / "dev" / f"nvidia{number}").symlink_to("/dev/null")
         control, node = free_ports(2)
         filled = {
-            "HOST": socket.gethostname().split(".")[0],
-            "CONTROL_PORT": str(control),
-            "NODE_PORT": str(node),
-            "FOLDER": str(self.folder),
-            "FIRST_JOB_ID": str(random.SystemRandom().randrange(1_000_000, 9_000_000)),
-        }
+            "HOST": socket.gethostname().split(".")[0], "CONTROL_PORT": str(control), "NODE_PORT": str(node),
+            "FOLDER": str(self.folder), "FIRST_JOB_ID": str(random.SystemRandom().randrange(1_000_000, 9_000_000)),
+        }  # fmt: skip
         template = (Path(__file__).parent / "slurm.conf.in").read_text(encoding="utf-8")
         config = re.sub(r"@(\w+)@", lambda match: filled[match[1]], template)
         (self.folder / "slurm.conf").write_text(config, encoding="utf-8")

@@ -1,6 +1,7 @@
 """The job's script and the site's file, without any Slurm."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -164,9 +165,8 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path: Path, cap
 def test_when_a_site_file_is_wrong_then_the_line_is_named(text: str, sentence: str, tmp_path: Path) -> None:
     file = tmp_path / "site.env"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=f"^{re.escape(f'{file}: {sentence}')}"):
         read_site(file)
-    assert str(caught.value).startswith(f"{file}: {sentence}")
 
 
 def test_when_the_projects_own_site_file_is_read_then_it_holds_every_key_at_its_default() -> None:
