@@ -134,11 +134,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _submit(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.slurm_site import read_site
-    from hpo_lib.launch.slurm_submit import checked_submission
+    from hpo_lib.launch.slurm_submit import submit_study
 
     site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), options.settings(arguments)
-    submission = checked_submission(settings, site, continues=bool(arguments.job_id))
-    print(submission.script.rstrip("\n") if arguments.dry_run else submission.submit())
+    print(submit_study(settings, site, continues=bool(arguments.job_id), dry_run=arguments.dry_run), end="")
     return 0
 
 

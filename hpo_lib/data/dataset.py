@@ -71,12 +71,12 @@ class Dataset:
         return replace(self, spec=replace(self.spec, splits=splits))
 
 
-def load_dataset(spec: DatasetSpec, data_dir: Path = paths.DATA_DIR, *, allow_simulated: bool = True) -> Dataset:
+def load_dataset(spec: DatasetSpec, data_dir: Path = paths.DATA_DIR) -> Dataset:
     """The data of a dataset.
 
     An absolute ``spec.csv`` is used as it is; a relative one is looked for below ``data_dir``, then beside the TOML. If
-    it is absent, the simulated twin is used if the spec has one and ``allow_simulated``. Columns that the spec does not
-    name are ignored, and so are rows before ``spec.start``, apart from their timestamps.
+    it is absent, the simulated twin is used if the spec has one. Columns that the spec does not name are ignored, and
+    so are rows before ``spec.start``, apart from their timestamps.
 
     Raises:
         InputError: the CSV is absent or wrong (see ``csv_checks`` and ``gaps``), or does not fill the splits.
@@ -86,7 +86,7 @@ def load_dataset(spec: DatasetSpec, data_dir: Path = paths.DATA_DIR, *, allow_si
     found = next((place for place in places if place.is_file()), None)
     if found is not None:
         dataset = _from_csv(spec, found)
-    elif spec.twin is not None and allow_simulated:
+    elif spec.twin is not None:
         dataset = _simulated(spec)
     else:
         raise _absent(spec, places)

@@ -1,7 +1,7 @@
 """Starting studies: papermill on this machine, jobs in Slurm, and reports on machine and experiments.
 
 notebook_run: run_notebook
-slurm_submit: checked_submission
+slurm_submit: submit_study
 slurm_requeue: run_job, ThisJob
 slurm_site: read_site
 slurm_queue: jobs

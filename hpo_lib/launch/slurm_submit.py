@@ -4,7 +4,6 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpo_lib import paths
@@ -12,7 +11,6 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.launch import slurm_queue
 from hpo_lib.launch.notebook_run import check_study
 from hpo_lib.launch.slurm_site import Site
-from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import check_storage
 from hpo_lib.settings import Settings
 
@@ -21,52 +19,21 @@ SITE_OPTIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Submission:
-    """A study that is ready to be submitted: its script and its files."""
-
-    settings: Settings
-    run: RunPaths
-    script: str
-    continues: bool
-
-    def submit(self) -> str:
-        """Submit the job and return a report for the user: id, logs, record, commands to watch and stop it.
-
-        Raises:
-            SlurmError: Slurm is missing or refuses.
-        """
-        paths.SLURM_LOGS.mkdir(parents=True, exist_ok=True)
-        job_id = slurm_queue.submit(self.script, str(paths.PROJECT_ROOT))
-        name = paths.job_name(self.run.model, self.run.dataset)
-        workers = self.settings.workers
-        task, others = (slurm_queue.task_id(job_id, "1"), f"   (and _2 to _{workers})") if workers > 1 else (job_id, "")
-        log = paths.job_log(name, task)
-        record = self.run if self.continues else RunPaths(self.run.runs_dir, self.run.model, self.run.dataset, job_id)
-        return "\n".join(
-            [
-                f"job      {job_id} ({name}{f', {workers} workers' if workers > 1 else ''})",
-                f"log      {log}{others}",
-                f"errors   {paths.job_log(name, task, 'err')}{others}",
-                f"record   {record.notebook}",
-                f"watch    squeue --jobs {job_id}",
-                f"         tail -F {log}",
-                "         hpo status",
-                f"stop     scancel {job_id}   (finished trials are kept)",
-            ]
-        )
-
-
-def checked_submission(settings: Settings, site: Site, *, continues: bool) -> Submission:
-    """Check model, dataset and data, and make the script.
+def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bool = False) -> str:
+    """Check model, dataset and data, make the job's script and submit it.
 
     Args:
         settings: the study.
         site: the site's settings.
         continues: continue the study of the settings' job id instead of starting one under the new job's id.
+        dry_run: submit nothing.
+
+    Returns:
+        A report for the user (id, logs, record, commands to watch and stop the job), or in a dry run the script.
 
     Raises:
         InputError: the study itself would stop with the same error.
+        SlurmError: Slurm is missing or refuses.
     """
     run = check_study(settings)
     if continues:
@@ -79,7 +46,25 @@ def checked_submission(settings: Settings, site: Site, *, continues: bool) -> Su
     )
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
     command += ["--signal-seconds", str(site.signal_seconds), "--max-requeues", str(site.max_requeues)]
-    return Submission(settings, run, job_script(settings, run.dataset, site, command), continues)
+    script = job_script(settings, run.dataset, site, command)
+    if dry_run:
+        return script
+    paths.SLURM_LOGS.mkdir(parents=True, exist_ok=True)
+    job_id = slurm_queue.submit(script, str(paths.PROJECT_ROOT))
+    name, workers = paths.job_name(run.model, run.dataset), settings.workers
+    task, others = (slurm_queue.task_id(job_id, "1"), f"   (and _2 to _{workers})") if workers > 1 else (job_id, "")
+    log = paths.job_log(name, task)
+    record = run if continues else dataclasses.replace(run, job_id=job_id)
+    return f"""\
+job      {job_id} ({name}{f", {workers} workers" if workers > 1 else ""})
+log      {log}{others}
+errors   {paths.job_log(name, task, "err")}{others}
+record   {record.notebook}
+watch    squeue --jobs {job_id}
+         tail -F {log}
+         hpo status
+stop     scancel {job_id}   (finished trials are kept)
+"""
 
 
 def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[str]) -> str:

@@ -57,8 +57,6 @@ def of_all_workers(run: RunPaths) -> list[RunPaths]:
 
 
 def _error(cells: list[dict[str, Any]]) -> str:
-    for cell in cells:
-        for output in cell.get("outputs", []):
-            if output.get("output_type") == "error":
-                return f"{output.get('ename')}: {output.get('evalue')}"
-    return "an error that the notebook does not show"
+    outputs = (output for cell in cells for output in cell.get("outputs", []))
+    shown = next((output for output in outputs if output.get("output_type") == "error"), None)
+    return f"{shown.get('ename')}: {shown.get('evalue')}" if shown else "an error that the notebook does not show"

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def prepared(
         "--school-holidays", str(raw / "school_holidays.csv"), "--out", str(data_dir / spec.csv),
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
-    return load_dataset(spec, data_dir, allow_simulated=False)
+    return load_dataset(replace(spec, twin=None), data_dir)
 
 
 @pytest.mark.parametrize("model", family_names())
