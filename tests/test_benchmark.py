@@ -86,9 +86,7 @@ def test_when_it_runs_again_then_nothing_is_trained(finished, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("changed", ["settings", "version"])
-def test_when_the_code_of_a_baseline_has_changed_then_it_alone_is_trained_again(
-    changed, finished, tmp_path, monkeypatch
-) -> None:
+def test_when_the_code_of_a_baseline_has_changed_then_it_alone_is_retrained(changed, finished, tmp_path, monkeypatch):
     plan, said = copied(finished, tmp_path), []
     baseline = get_baseline("LIGHTGBM_LINEAR_Q")
     value = {**baseline.settings, "num_leaves": 7} if changed == "settings" else 2
@@ -361,9 +359,7 @@ def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp
     (["--dataset", "heat", "--recipe", "plane"], "recipe is 'plane'"),
     (["--dataset", "hea"], "hea"),
 ])  # fmt: skip
-def test_when_an_option_is_wrong_then_the_command_ends_with_2_before_anything_is_trained(
-    options, sentence, tmp_path, capsys
-) -> None:
+def test_when_an_option_is_wrong_then_the_command_ends_with_2_and_trains_nothing(options, sentence, tmp_path, capsys):
     assert main(["benchmark", *options, "--test", "--out", str(tmp_path)]) == 2
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -59,9 +59,7 @@ def step_figure(source: str = "csv") -> Figure:
 
 
 @pytest.mark.parametrize("name", ["data", "front", "days", "steps"])
-def test_when_a_figure_is_drawn_then_it_has_its_unit_marks_simulated_data_and_is_closed_but_can_be_saved(
-    name: str, tiny_dataset: Dataset
-) -> None:
+def test_when_a_figure_is_drawn_then_its_unit_and_mark_are_on_it_and_it_is_closed_but_can_be_saved(name, tiny_dataset):
     def data_figure(source: str) -> Figure:
         return study_figures.data_overview(dataclasses.replace(tiny_dataset, source=source))
 
@@ -165,9 +163,7 @@ def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_data
     assert [y - 100 for y in weekends.get_ydata()] == list(range(24))
 
 
-def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_and_matplotlib_has_no_complaint(
-    tiny_dataset: Dataset, recwarn: pytest.WarningsRecorder
-) -> None:
+def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_without_a_warning(tiny_dataset, recwarn):
     index = pd.date_range("2015-06-16", periods=39_840, freq="h", tz="UTC", name="timestamp")
     frame = tiny_dataset.frame.iloc[np.arange(len(index)) % len(tiny_dataset.frame)].set_axis(index)
     study_figures.data_overview(dataclasses.replace(tiny_dataset, frame=frame)).canvas.draw()

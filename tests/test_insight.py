@@ -51,9 +51,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     np.testing.assert_allclose(found.base, expected, rtol=1e-5)
 
 
-def test_when_a_tft_forecasts_then_its_weights_and_its_attention_sum_to_one_and_have_the_right_names(
-    insight, tiny_dataset
-) -> None:
+def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(insight, tiny_dataset):
     forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
     found = insight.fusion_weights(forecaster, tiny_dataset.frame, origins)
     same_hours = "demand_24h_before", "demand_168h_before", "demand_mean_of_week", "linear_forecast"

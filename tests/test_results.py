@@ -241,9 +241,7 @@ def test_when_a_record_is_written_then_it_is_complete_readable_by_all_and_alone_
 
 @pytest.mark.parametrize("step", ["chmod", "fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()], ids=repr)
-def test_when_writing_breaks_off_then_the_old_record_stays_and_nothing_is_left_behind(
-    tmp_path, monkeypatch, step, error
-) -> None:
+def test_when_writing_breaks_off_then_the_old_record_stays_and_nothing_is_left(tmp_path, monkeypatch, step, error):
     path = tmp_path / "record.json"
     write_json(path, {"a": 1})
 

@@ -248,9 +248,7 @@ def changed(run: RunPaths, place: tuple[str | int, ...], change: Callable[[Any],
     return before, at[place[-1]]
 
 
-def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_folder_was_moved(
-    run: RunPaths, tmp_path: Path, run_verify: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_folder_is(run, tmp_path, run_verify):
     moved = tmp_path / "elsewhere" / "copied"
     shutil.move(run.runs_dir, moved)
     code, text, _ = run_verify("--runs-dir", moved)
@@ -275,9 +273,7 @@ def test_when_a_figure_was_changed_then_verify_fails_and_names_file_key_and_both
     assert run_verify(run.best_params) == (1, drift, "")
 
 
-def test_when_predictions_were_changed_or_lost_or_the_data_is_another_then_verify_checks_what_it_can_and_fails(
-    run: RunPaths, run_verify: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it_can_and_fails(run, run_verify):
     file = run.trial_predictions(json.loads(run.best_params.read_text(encoding="utf-8"))["best_trial_number"])
     forecasts = load_predictions(file)
     values = forecasts.values.copy()

@@ -65,9 +65,7 @@ def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes
 
 
 @pytest.mark.parametrize(("columns", "rows", "moves"), INFORMATION_SET)
-def test_when_it_forecasts_then_history_and_calendar_of_the_forecast_day_count_and_nothing_else(
-    columns, rows, moves, trained, tiny_dataset
-):
+def test_when_it_forecasts_then_only_history_and_calendar_of_its_day_count(columns, rows, moves, trained, tiny_dataset):
     found = forecast(trained, disturbed(tiny_dataset.frame, columns, rows), ORIGIN)
     assert (found != forecast(trained, tiny_dataset.frame, ORIGIN)).any() == moves
 
@@ -96,9 +94,7 @@ def test_when_test_days_change_then_no_choice_and_no_model_changes(baseline, tra
     assert (again.validation.values == trained.validation.values).all()
 
 
-def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them(
-    baseline, trained, refitted, tiny_dataset
-) -> None:
+def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them(trained, refitted, tiny_dataset):
     """The refitted model keeps the validation forecasts of the model that had not seen these days."""
     assert (refitted.validation.values == trained.validation.values).all()
     test = tiny_dataset.test_origins

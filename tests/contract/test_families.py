@@ -105,9 +105,7 @@ def test_when_a_family_is_trained_then_it_brings_the_forecasts_of_every_validati
     assert np.array_equal(validation.actual.ravel(), tiny_dataset.target.to_numpy()[1680:2040])
 
 
-def test_when_the_unit_of_the_target_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(
-    family, trained, tiny_dataset
-) -> None:
+def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(family, trained, tiny_dataset):
     # 1024 is a power of two: the scaled numbers are the same to the last bit, so nothing is left to chaos in training.
     frame = tiny_dataset.frame.assign(water_consumption=tiny_dataset.frame["water_consumption"] * 1024)
     other = train(family, with_frame(tiny_dataset, frame))
@@ -115,9 +113,7 @@ def test_when_the_unit_of_the_target_is_a_thousandth_then_forecasts_are_a_thousa
     np.testing.assert_allclose(forecast(other, frame, ORIGIN), expected, rtol=1e-5)
 
 
-def test_when_a_family_forecasts_then_the_numbers_are_of_the_size_of_the_target_and_not_of_its_scaled_form(
-    family, tiny_dataset
-) -> None:
+def test_when_a_family_forecasts_then_in_the_unit_of_the_target_and_not_in_its_scaled_form(family, tiny_dataset):
     calm = family.fit({**smallest(family), "lr": 1e-3}, tiny_dataset, BUDGET, seed=SEED)
     level = tiny_dataset.target.mean()
     found = calm.predict(tiny_dataset.frame, np.array([ORIGIN])).values
@@ -130,16 +126,12 @@ def test_when_a_family_forecasts_then_the_numbers_are_of_the_size_of_the_target_
 @pytest.mark.parametrize(
     ("columns", "rows", "moves"), [*INFORMATION_SET, *((names, slice(at, at + 1), True) for names, at in SEEN)]
 )
-def test_when_it_forecasts_then_history_and_calendar_of_the_forecast_day_count_and_nothing_else(
-    columns, rows, moves, trained, tiny_dataset
-):
+def test_when_it_forecasts_then_only_history_and_calendar_of_its_day_count(columns, rows, moves, trained, tiny_dataset):
     found = forecast(trained, disturbed(tiny_dataset.frame, columns, rows), ORIGIN)
     assert (found != forecast(trained, tiny_dataset.frame, ORIGIN)).any() == moves
 
 
-def test_when_other_windows_are_asked_for_too_then_a_windows_forecast_stays_the_same_to_the_last_bit(
-    trained, tiny_dataset
-) -> None:
+def test_when_other_windows_are_asked_for_too_then_a_forecast_stays_the_same_to_the_last_bit(trained, tiny_dataset):
     from hpo_lib.families.darts_family import PREDICT_BATCH
 
     origins = np.arange(1500, 1500 + 4 * (PREDICT_BATCH + 10), 4)  # more than one pass, the last one not full
@@ -153,9 +145,7 @@ def test_when_other_windows_are_asked_for_too_then_a_windows_forecast_stays_the_
         assert np.array_equal(forecast(trained, tiny_dataset.frame, origins[position]), everything[position][None])
 
 
-def test_when_a_trained_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
-    trained, tiny_dataset
-) -> None:
+def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(trained, tiny_dataset):
     stored = pickle.dumps(trained.forecaster)
     again = Trained(pickle.loads(stored), [])
     origin = int(tiny_dataset.test_origins[0])
@@ -188,7 +178,7 @@ def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goe
 def test_when_the_same_seed_trains_again_then_forecasts_are_the_same_to_the_last_bit(family, trained, tiny_dataset):
     import torch
 
-    torch.rand(3)  # whatever was drawn before must not matter
+    torch.rand(3)  # numbers drawn before must not matter
     np.random.rand(3)
     again = train(family, tiny_dataset)
     assert np.array_equal(again.forecaster.validation.values, trained.forecaster.validation.values)
@@ -246,9 +236,7 @@ def test_when_everything_after_the_training_split_changes_then_the_same_weights_
     assert not np.array_equal(found.forecaster.validation.values, expected.forecaster.validation.values)
 
 
-def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_is_shown_no_more_than_validation_judged(
-    family, tiny_dataset
-) -> None:
+def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_sees_no_more_than_a_fit(family, tiny_dataset):
     # The real case: other columns made another network, whose schedule was shorter than the steps that were chosen.
     hours = len(range(*tiny_dataset.positions.train.indices(len(tiny_dataset.frame))))
     recipe = dataclasses.replace(STANDARD, season_years=(hours + 1) / 8760)
@@ -329,9 +317,7 @@ print(hashlib.sha256(forecaster.validation.values.tobytes()).hexdigest())
 
 
 @pytest.mark.slow
-def test_when_two_processes_train_with_one_seed_then_forecasts_are_the_same_to_the_last_bit(
-    family, tiny_dataset, tmp_path, root
-) -> None:
+def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(family, tiny_dataset, tmp_path, root):
     order = tmp_path / "order.pickle"
     order.write_bytes(pickle.dumps((family.name, smallest(family), tiny_dataset, 3, SEED)))
     command = [sys.executable, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)]

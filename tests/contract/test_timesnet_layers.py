@@ -125,9 +125,7 @@ def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates
         assert (theirs(together)[:1] - theirs(daily)).abs().max() > 1e-2
 
 
-def test_when_training_shows_a_daily_wave_then_its_period_and_no_other_is_used_to_forecast(
-    layers, original, monkeypatch
-) -> None:
+def test_when_training_shows_a_daily_wave_then_only_its_period_is_used_to_forecast(layers, original, monkeypatch):
     import torch
 
     ours, _ = period_blocks(layers, original)
@@ -153,9 +151,7 @@ def test_when_training_shows_a_daily_wave_then_its_period_and_no_other_is_used_t
     assert periods[0] == 24, "the periods come from training, not from the window"
 
 
-def test_when_batches_follow_each_other_then_the_spectrum_is_their_running_mean_and_forecasting_leaves_it_alone(
-    layers, original
-) -> None:
+def test_when_batches_follow_then_the_spectrum_is_their_running_mean_and_forecasting_leaves_it_alone(layers, original):
     import torch
 
     ours, _ = period_blocks(layers, original)

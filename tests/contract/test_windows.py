@@ -70,9 +70,7 @@ def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_
     assert batch.future_covariates[1, -1].tolist() == [30_524, 40_524, 50_524]
 
 
-def test_when_a_model_has_no_future_input_then_the_last_day_of_its_history_carries_the_calendar_of_the_forecast_day(
-    counted,
-) -> None:
+def test_when_a_model_has_no_future_input_then_its_last_day_of_history_has_the_calendar_of_the_next_day(counted):
     batch = gathered(made(counted, as_past=True))
     assert batch.historic_future_covariates is None
     assert batch.future_covariates is None
@@ -84,9 +82,7 @@ def test_when_a_model_has_no_future_input_then_the_last_day_of_its_history_carri
 
 
 @pytest.mark.parametrize("calendar_as_past", [True, False])
-def test_when_a_forecast_is_made_then_no_target_and_no_past_covariate_after_the_origin_is_read(
-    counted, calendar_as_past
-) -> None:
+def test_when_a_forecast_is_made_then_no_past_column_is_read_after_the_origin(counted, calendar_as_past):
     blank = counted.frame.copy()
     blank.iloc[501:, :3] = np.nan
     batch = gathered(made(dataclasses.replace(counted, frame=blank), as_past=calendar_as_past), with_target=False)
@@ -123,9 +119,7 @@ def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_
     assert values[[0, 1999, 2000], 0].tolist() == [0, 0, 2]
 
 
-def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for_and_one_alone_is_the_same(
-    windows, counted
-) -> None:
+def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_alone_is_the_same(windows, counted):
     source = made(counted)
     origins = training_origins(counted.index, counted.spec.splits)
     training = windows.TrainingWindows(source, origins)
@@ -142,9 +136,7 @@ def test_when_training_windows_are_fetched_then_they_come_in_the_order_asked_for
 # Normalisation by the recent level, the linear baseline, and which origins are learnt from
 
 
-def test_when_windows_are_normalised_then_the_target_is_its_relative_deviation_from_the_last_days_mean(
-    windows, counted
-) -> None:
+def test_when_windows_are_normalised_then_the_target_is_relative_to_the_mean_of_the_last_day(windows, counted):
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=np.log(100.0), log_std=2.0)
     batch = gathered(made(counted, level=level))
     mean = 488.5  # of the hours 477 to 500
@@ -176,9 +168,7 @@ def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(windo
     assert (offset.item(), gain.item()) == (488.5, pytest.approx(1 / 500))
 
 
-def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_later_hours_do_not_matter(
-    windows, tiny_dataset
-) -> None:
+def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_no_later_hour_counts(windows, tiny_dataset):
     import torch
 
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
@@ -230,9 +220,7 @@ def test_when_the_linear_baseline_has_no_forecast_of_a_window_then_its_targets_a
     assert gathered(source, 501).future_target.isnan().all()
 
 
-def test_when_history_is_not_repeated_then_lags_of_the_target_and_the_calendar_before_the_forecast_day_are_left_out(
-    counted,
-) -> None:
+def test_when_history_is_not_repeated_then_lags_and_the_calendar_before_the_forecast_day_are_left_out(counted):
     recipe = dataclasses.replace(PLAIN, repeated_history=False)
     source = made(counted, recipe)
     batch = gathered(source, with_target=False)
