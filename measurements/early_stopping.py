@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from hpo_lib.errors import InputError
-from hpo_lib.records.trial import TrialRecord, pareto_front
+from hpo_lib.records.selection import pareto_front
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
 
 TABLE = Path(__file__).parent / "results" / "learning_curves.csv"

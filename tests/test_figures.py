@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.result import study_result
+from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trial import TrialRecord, pareto_front
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.views import model_style, study_figures, study_tables
 

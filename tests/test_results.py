@@ -15,7 +15,8 @@ from hpo_lib.errors import InputError, StudyError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.result import load_result, study_result
-from hpo_lib.records.trial import POLICIES, Selection, TrialRecord, default_trial, pareto_front, select
+from hpo_lib.records.selection import POLICIES, Selection, pareto_front, select
+from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import refusal
 

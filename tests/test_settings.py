@@ -19,7 +19,7 @@ from hpo_lib.cli import options
 from hpo_lib.cli.main import _parser
 from hpo_lib.errors import InputError
 from hpo_lib.families import contract
-from hpo_lib.records import trial
+from hpo_lib.records import selection
 from hpo_lib.settings import (
     PARAMETERS,
     PER_PROCESS,
@@ -105,7 +105,7 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monk
 
 
 def test_when_policies_and_recipes_are_named_then_the_registries_hold_the_same_ones() -> None:
-    assert (tuple(trial.POLICIES), tuple(contract.RECIPES)) == (POLICIES, RECIPES)
+    assert (tuple(selection.POLICIES), tuple(contract.RECIPES)) == (POLICIES, RECIPES)
 
 
 def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settings() -> None:

@@ -2,7 +2,8 @@
 
 study: StoredStudy, find, read_studies, study_runs, as_mapping
 result: study_result, load_result
-trial: TrialRecord, pareto_front, default_trial, COVERAGE_TOLERANCE
+trial: TrialRecord, default_trial
+selection: pareto_front, COVERAGE_TOLERANCE
 files: write_json, write_predictions, load_predictions
 storage: open_storage, check_storage, recorded_url
 optuna_trials: trial_record, distribution, quiet_optuna

@@ -11,7 +11,8 @@ from typing import Any
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.trial import TrialRecord, default_trial, pareto_front, select
+from hpo_lib.records.selection import pareto_front, select
+from hpo_lib.records.trial import TrialRecord, default_trial
 
 SCHEMA_VERSION = 2
 """1 is the schema of the original HPO plan (both of its variants), which had no version key."""

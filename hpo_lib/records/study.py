@@ -14,8 +14,9 @@ from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result
+from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.storage import read_study
-from hpo_lib.records.trial import TrialRecord, default_trial, pareto_front
+from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:

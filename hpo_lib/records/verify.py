@@ -10,8 +10,9 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.records.result import chosen_entries, trial_entry
+from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.study import StoredStudy, trial_of_json
-from hpo_lib.records.trial import TrialRecord, pareto_front
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import OBJECTIVES

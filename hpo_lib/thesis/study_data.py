@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trial import TrialRecord, pareto_front
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.thesis.evidence import Evidence
 
 

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from hpo_lib.records.trial import COVERAGE_TOLERANCE
+from hpo_lib.records.selection import COVERAGE_TOLERANCE
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.thesis import figure_style
 from hpo_lib.thesis.figure_style import INK

@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpo_lib.records.selection import COVERAGE_TOLERANCE
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.views import explorer_data
 from hpo_lib.views.model_style import ACCENT, BLUE, PINK, SKY_BLUE, date_axis, model_colour

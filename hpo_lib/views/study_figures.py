@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.trial import COVERAGE_TOLERANCE, TrialRecord, default_trial
+from hpo_lib.records.selection import COVERAGE_TOLERANCE
+from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.views.model_style import BLUE, PINK, SKY_BLUE, date_axis, finished, model_colour
 
