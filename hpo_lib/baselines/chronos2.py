@@ -66,10 +66,9 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
     from hpo_lib.families.darts_family import DartsForecaster
     from hpo_lib.families.quiet import quiet_libraries
     from hpo_lib.families.scaling import Scaling
-    from hpo_lib.families.windows import TrainingWindows, WindowSource
+    from hpo_lib.families.windows import TrainingWindows
 
-    scaling = Scaling.fit(dataset, RECIPE)
-    source = WindowSource.build(dataset, dataset.frame, scaling, RECIPE, calendar_as_past=False)
+    forecaster = DartsForecaster(dataset, Scaling.fit(dataset, RECIPE), RECIPE, calendar_as_past=False)
     one_window = training_origins(dataset.index, dataset.spec.splits)[:1]
     with quiet_libraries():
         model = Chronos2Model(
@@ -79,8 +78,9 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
             local_dir=str(folder),
             pl_trainer_kwargs={"logger": False, "enable_checkpointing": False},
         )
-        model.fit_from_dataset(TrainingWindows(source, one_window))  # sets the columns; the weights do not change
-    forecaster = DartsForecaster(model.model, dataset, scaling, RECIPE, False)
+        # Sets the columns; the weights do not change.
+        model.fit_from_dataset(TrainingWindows(forecaster.source(dataset.frame, one_window), one_window))
+    forecaster.module = model.model
     forecaster.best_step = 0
     forecaster.validation = forecaster.predict(dataset.frame, dataset.validation_origins)
     return forecaster

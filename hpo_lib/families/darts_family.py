@@ -7,9 +7,8 @@ origin at each check, keeps the best weights by validation pinball loss, and pre
 import copy
 import gc
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,10 +62,13 @@ class DartsFamily(Family):
         recipe: Recipe = STANDARD,
         on_check: OnCheck | None = None,
     ) -> "DartsForecaster":
-        scaling = Scaling.fit(dataset, recipe)
-        keeper = _BestWeights(partial(self._forecaster, dataset, scaling, recipe), dataset, budget, on_check)
-        module = self._train(params, dataset, scaling, budget, recipe, seed, keeper)
-        return keeper.best_forecaster(module)
+        forecaster = DartsForecaster(dataset, Scaling.fit(dataset, recipe), recipe, self.calendar_as_past)
+        keeper = _BestWeights(forecaster, budget, on_check)
+        self._train(forecaster, params, budget, seed, budget.steps, [keeper])  # it ends earlier if the work is limited
+        if not keeper.weights:
+            raise RuntimeError("training ended before its first check")
+        forecaster.module.load_state_dict(keeper.weights)
+        return forecaster
 
     def refit(
         self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
@@ -74,36 +76,28 @@ class DartsFamily(Family):
         whole = dataset.trained_through_validation()
         # The columns that validation judged, even if only both splits together cover the years for a season.
         scaling = Scaling.fit(whole, recipe, seasons=covers_seasons(dataset, recipe.season_years))
-        module = self._train(params, whole, scaling, budget, recipe, seed, _StopAt(steps))
-        module.eval()
-        forecaster = self._forecaster(whole, scaling, recipe, module)
+        forecaster = DartsForecaster(whole, scaling, recipe, self.calendar_as_past)
+        self._train(forecaster, params, budget, seed, steps, [])
         forecaster.best_step = steps
         return forecaster
 
-    def _forecaster(
-        self, dataset: Dataset, scaling: Scaling, recipe: Recipe, module: PLForecastingModule
-    ) -> "DartsForecaster":
-        return DartsForecaster(module, dataset, scaling, recipe, self.calendar_as_past)
-
     def _train(
         self,
+        forecaster: "DartsForecaster",
         params: Params,
-        dataset: Dataset,
-        scaling: Scaling,
         budget: Budget,
-        recipe: Recipe,
         seed: int,
-        callback: pl.Callback,
-    ) -> PLForecastingModule:
-        """Train until the callback ends it."""
+        steps: int,
+        callbacks: list[pl.Callback],
+    ) -> None:
+        """Give the forecaster a module that is trained for ``steps`` of the budget's schedule, or until a callback."""
         self.check_params(params)
         gc.collect()  # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # several workers may share the GPU
-        source = WindowSource.build(dataset, dataset.frame, scaling, recipe, calendar_as_past=self.calendar_as_past)
-        origins = learnt_origins(dataset, recipe)
-        if scaling.linear is not None:
-            source = source.with_linear_forecast(scaling.linear.predict_out_of_fold(dataset, origins), origins)
+        dataset = forecaster.dataset
+        origins = learnt_origins(dataset, forecaster.recipe)
+        source = forecaster.source(dataset.frame, origins, out_of_fold=True)
         learning_rate = float(params["lr"])
         with quiet_libraries():
             model = self.create_model(
@@ -124,12 +118,12 @@ class DartsFamily(Family):
                     "lr_scheduler_cls": _OneCycle,
                     "lr_scheduler_kwargs": {"max_lr": learning_rate, "budget": budget, "interval": "step"},
                     "pl_trainer_kwargs": {
-                        "max_steps": budget.steps,  # the callback ends it earlier if the work is limited
+                        "max_steps": steps,
                         "precision": budget.precision,
                         "accelerator": "auto",
                         "devices": 1,
                         "gradient_clip_val": 1.0,
-                        "callbacks": [callback],
+                        "callbacks": callbacks,
                         "logger": False,
                         "enable_checkpointing": False,
                         "enable_progress_bar": False,
@@ -141,14 +135,14 @@ class DartsFamily(Family):
                 TrainingWindows(source, origins),
                 dataloader_kwargs={"collate_fn": collated, "pin_memory": torch.cuda.is_available()},
             )
-        return model.model
+        forecaster.module = model.model.eval()
 
 
 @dataclass(eq=False)
 class DartsForecaster(Forecaster):
     """A trained darts module with its scaling and the columns it was trained on."""
 
-    module: PLForecastingModule
+    module: PLForecastingModule = field(init=False)
     dataset: Dataset
     scaling: Scaling
     recipe: Recipe
@@ -164,14 +158,23 @@ class DartsForecaster(Forecaster):
             raise AttributeError(f"its recipe lacks {', '.join(sorted(missing))}")
         self.__dict__.update(state)
 
-    def source(self, frame: pd.DataFrame, origins: np.ndarray) -> WindowSource:
-        """The source of the model's windows at the given origins [N] of a frame."""
+    def source(self, frame: pd.DataFrame, origins: np.ndarray, *, out_of_fold: bool = False) -> WindowSource:
+        """The source of the model's windows at the given origins [N] of a frame.
+
+        With ``out_of_fold`` the linear baseline forecasts training origins as `LinearBaseline.predict_out_of_fold`.
+        """
+        linear = self.scaling.linear
         source = WindowSource.build(
             self.dataset, frame, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
         )
-        if self.scaling.linear is None:
+        if linear is None:
             return source
-        return source.with_linear_forecast(self.scaling.linear.predict(self.dataset, frame, origins), origins)
+        expected = (
+            linear.predict_out_of_fold(self.dataset, origins)
+            if out_of_fold
+            else linear.predict(self.dataset, frame, origins)
+        )
+        return source.with_linear_forecast(expected, origins)
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
         return self._predict(self.source(frame, origins), frame, origins)
@@ -201,22 +204,17 @@ class DartsForecaster(Forecaster):
 class _BestWeights(pl.Callback):
     """Scores all validation origins at each check and keeps the weights with the lowest pinball loss, in memory."""
 
-    def __init__(
-        self,
-        forecaster: Callable[[PLForecastingModule], DartsForecaster],
-        dataset: Dataset,
-        budget: Budget,
-        on_check: OnCheck | None,
-    ) -> None:
-        self.forecaster, self.dataset, self.budget, self.on_check = forecaster, dataset, budget, on_check
-        self.origins = dataset.validation_origins
-        self.steps = budget.steps
+    def __init__(self, forecaster: DartsForecaster, budget: Budget, on_check: OnCheck | None) -> None:
+        self.forecaster, self.budget, self.on_check = forecaster, budget, on_check
+        self.frame, self.origins = forecaster.dataset.frame, forecaster.dataset.validation_origins
         self.lowest = math.inf
-        self.best: tuple[int, QuantileForecasts, dict[str, torch.Tensor]] | None = None
-        self.source: WindowSource | None = None
+        self.weights: dict[str, torch.Tensor] = {}
 
-    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, PLForecastingModule)
+        self.forecaster.module = module
         self.steps = self.budget.steps_for(_n_weights(module.parameters()))
+        self.source = self.forecaster.source(self.frame, self.origins).to(module.device)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -227,41 +225,16 @@ class _BestWeights(pl.Callback):
         checks = self.budget.checks
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
-        assert isinstance(module, PLForecastingModule)
-        forecaster, frame = self.forecaster(module), self.dataset.frame
-        if self.source is None:
-            self.source = forecaster.source(frame, self.origins).to(module.device)
         try:
-            forecasts = forecaster._predict(self.source, frame, self.origins)
+            forecasts = self.forecaster._predict(self.source, self.frame, self.origins)
         except NonFiniteForecast as error:
             raise NonFiniteForecast(f"{error} after {step} training steps") from None
         loss = metrics.pinball(forecasts)
         if loss < self.lowest:
-            self.lowest = loss
-            self.best = step, forecasts, copy.deepcopy(module.state_dict())
+            self.lowest, self.weights = loss, copy.deepcopy(module.state_dict())
+            self.forecaster.best_step, self.forecaster.validation = step, forecasts
         if self.on_check is not None:
             self.on_check(step, forecasts)
-
-    def best_forecaster(self, module: PLForecastingModule) -> DartsForecaster:
-        if self.best is None:
-            raise RuntimeError("training ended before its first check")
-        forecaster = self.forecaster(module)
-        forecaster.best_step, forecaster.validation, weights = self.best
-        module.load_state_dict(weights)
-        module.eval()
-        return forecaster
-
-
-class _StopAt(pl.Callback):
-    """Ends the training after a number of steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        trainer.should_stop = trainer.global_step >= self.steps
 
 
 class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):
