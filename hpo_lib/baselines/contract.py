@@ -28,8 +28,7 @@ class Baseline(ABC):
     settings: ClassVar[Mapping[str, Any]]
     """Part of a stored training's key: all fixed choices of the model."""
 
-    @abstractmethod
-    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> Forecaster:
+    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> "TableForecaster":
         """Train on the training split, with every choice made by pinball loss on the validation split.
 
         Args:
@@ -39,6 +38,17 @@ class Baseline(ABC):
                 ``validation`` still comes from the first training, which has not seen these days.
             quick: learn little, from the last `QUICK_DAYS` days only, to see that everything works.
         """
+        chosen = self.train(dataset, seed, quick)
+        chosen.validation = chosen.predict(dataset.frame, dataset.validation_origins)
+        if not refit:
+            return chosen
+        refitted = self.train(dataset.trained_through_validation(), seed, quick, chosen)
+        refitted.validation = chosen.validation
+        return refitted
+
+    @abstractmethod
+    def train(self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None) -> "TableForecaster":
+        """Train on the training split, with the choices of the forecaster ``chosen``; without one, choose."""
 
 
 class TableForecaster(Forecaster):
@@ -59,10 +69,6 @@ class TableForecaster(Forecaster):
             actual=frame[self.dataset.spec.target].to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)],
             origins=pd.DatetimeIndex(frame.index[origins]),
         )
-
-    def score_validation(self, dataset: Dataset) -> None:
-        """Keep the forecasts of the dataset's validation origins as ``validation``."""
-        self.validation = self.predict(dataset.frame, dataset.validation_origins)
 
 
 QUICK_DAYS = 60

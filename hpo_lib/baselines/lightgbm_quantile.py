@@ -62,32 +62,23 @@ class LightgbmQuantile(Baseline):
     seeded = True
     settings: ClassVar[Mapping[str, Any]] = {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": False}
 
-    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LightgbmForecaster:
-        most = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
-        seasons = covers_seasons(dataset, STANDARD.season_years)
-        stopped = self._train(dataset, seed, most, seasons, stop_early=True, quick=quick)
-        stopped.score_validation(dataset)
-        if not refit:
-            return stopped
-        whole = dataset.trained_through_validation()
-        refitted = self._train(whole, seed, stopped.rounds, seasons, stop_early=False, quick=quick)
-        refitted.validation = stopped.validation
-        return refitted
-
-    def _train(
-        self, dataset: Dataset, seed: int, rounds: list[int], seasons: bool, *, stop_early: bool, quick: bool
+    def train(
+        self, dataset: Dataset, seed: int, quick: bool, chosen: LightgbmForecaster | None = None
     ) -> LightgbmForecaster:
         origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
         table = make_feature_table(dataset, dataset.frame, origins)
-        linear = (
-            LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons)
-            if self.settings["linear_part"]
-            else None
-        )
-        train = _data(table, None if linear is None else linear.relative_out_of_fold(table, origins))
+        linear, expected = None, None
+        if self.settings["linear_part"]:
+            before = None if chosen is None else chosen.linear
+            seasons = covers_seasons(dataset, STANDARD.season_years) if before is None else before.seasons
+            linear = LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons)
+            expected = linear.relative_out_of_fold(table, origins)
+        train = _data(table, expected)
+        most = QUICK_ROUNDS if quick else MAX_ROUNDS
+        rounds = [most] * len(QUANTILE_LEVELS) if chosen is None else chosen.rounds
         valid: list[lightgbm.Dataset] = []
         callbacks: list[Callable[..., Any]] = []
-        if stop_early:
+        if chosen is None:
             validation = make_feature_table(dataset, dataset.frame, dataset.validation_origins)
             valid.append(_data(validation, None if linear is None else linear.relative(validation), like=train))
             callbacks.append(lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False))
@@ -97,7 +88,7 @@ class LightgbmQuantile(Baseline):
             steady = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "verbose": -1}
             booster = lightgbm.train({**PARAMS, **own, **steady}, train, most, valid_sets=valid, callbacks=callbacks)
             boosters.append(booster)
-            kept.append(booster.best_iteration if stop_early else most)
+            kept.append(booster.best_iteration if valid else most)
         return LightgbmForecaster(dataset, linear, boosters, kept)
 
 

@@ -70,19 +70,13 @@ class LinearQuantile(Baseline):
     seeded = False
     settings: ClassVar = {"penalties": list(PENALTIES)}
 
-    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> LinearForecaster:
+    def train(
+        self, dataset: Dataset, seed: int, quick: bool, chosen: LinearForecaster | None = None
+    ) -> LinearForecaster:
         def loss(penalty: float) -> float:
-            tried = LinearForecaster(dataset, penalty, steps=TRIED_STEPS)
-            tried.score_validation(dataset)
+            f = LinearForecaster(dataset, penalty, steps=TRIED_STEPS).predict(dataset.frame, dataset.validation_origins)
             steps = list(TRIED_STEPS)
-            f = tried.validation
             return metrics.pinball(QuantileForecasts(f.values[:, steps], f.actual[:, steps], f.origins, f.levels))
 
-        penalty = PENALTIES[-1] if quick else min(PENALTIES, key=loss)
-        chosen = LinearForecaster(dataset, penalty, quick=quick)
-        chosen.score_validation(dataset)
-        if not refit:
-            return chosen
-        refitted = LinearForecaster(dataset.trained_through_validation(), penalty, quick=quick)
-        refitted.validation = chosen.validation
-        return refitted
+        penalty = chosen.penalty if chosen is not None else PENALTIES[-1] if quick else min(PENALTIES, key=loss)
+        return LinearForecaster(dataset, penalty, quick=quick)

@@ -106,11 +106,9 @@ def make_feature_table(
     latest = np.take_along_axis(days, (DAYS - 1 - np.argmax(alike[:, ::-1], axis=1))[:, None], axis=1)[:, 0]
     columns["same_hour_latest_alike"] = np.where(n_alike > 0, latest, columns["same_hour_mean"])
     columns["off_yesterday"], columns["off_week_ago"] = past_off[:, -1], past_off[:, 0]
-    padded = np.concatenate([relative, relative[:, -1:]], axis=1)  # the hour after the origin is not known
-    before, after = days[:, -1].copy(), days[:, -1].copy()
-    before[:, 1:], before[:, 0] = days[:, -1, :-1], days[:, -2, -1]
-    after[:] = padded[:, HISTORY - HORIZON + 1 :]
-    columns["hour_before_1d"], columns["hour_after_1d"] = before, after
+    columns["hour_before_1d"] = relative[:, -HORIZON - 1 : -1]
+    # The hour after the origin is not known.
+    columns["hour_after_1d"] = np.concatenate([relative[:, -HORIZON + 1 :], relative[:, -1:]], axis=1)
     for k in (0, 1, 2, 3, 6, 12):
         per_origin(f"last_{k}", relative[:, -1 - k])
     daily = days.mean(axis=2)
@@ -122,8 +120,7 @@ def make_feature_table(
     per_origin("day_low", days[:, -1].min(axis=1))
     per_origin("day_high", days[:, -1].max(axis=1))
     per_origin("day_spread", days[:, -1].std(axis=1))
-    errors = np.abs(days[:, 1:] - days[:, :-1]).mean(axis=(1, 2))
-    per_origin("recent_naive_error", errors)
+    per_origin("recent_naive_error", np.abs(days[:, 1:] - days[:, :-1]).mean(axis=(1, 2)))
     per_origin("log_level", np.log(level))
     for name in dataset.past:
         if not follows_from_target(name):
