@@ -41,14 +41,12 @@ class Plan:
     """What a benchmark of one dataset trains.
 
     Attributes:
-        dataset: the loaded dataset, with a test split.
         models: families; the baselines are always trained too.
         params: ``best``, ``default``, ``both`` side by side, or the path of a best_params JSON.
         preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation chose.
-        runs_dir: folder of the studies' records.
-        out: folder for forecasts and tables.
+        runs_dir, out: folders of the studies' records, and for forecasts and tables.
         chronos2: folder of a pretrained Chronos-2, which is then one more baseline.
     """
 
@@ -86,6 +84,11 @@ class Plan:
         return self.preset == "test"
 
     @property
+    def all_seeds(self) -> range:
+        """The seed of each training of a row."""
+        return range(FIRST_SEED, FIRST_SEED + self.seeds)
+
+    @property
     def paths(self) -> BenchmarkPaths:
         """Names of this benchmark's files."""
         setting = f"{self.preset}-{self.recipe}" + ("-refit" if self.refit else "")
@@ -97,24 +100,21 @@ def make_plan(
     *,
     models: Sequence[str] = (),
     params: str = "both",
-    preset: str = "auto",
-    recipe: str = "standard",
-    test: bool = False,
     seeds: int = DEFAULT_SEEDS,
     refit: bool = False,
-    data_dir: str = "",
-    runs_dir: str = "",
     out: str = "",
     chronos2: str = "",
+    **given: Any,
 ) -> Plan:
     """A plan from a user's words: names and folders as text, empty for the default.
+
+    ``given`` are ``preset``, ``recipe``, ``test``, ``data_dir`` and ``runs_dir`` as in `Settings`.
 
     Raises:
         InputError: an unknown name, a wrong value, or data that is wrong or has no test split.
     """
     chosen = tuple(dict.fromkeys(models)) or family_names()
-    folders = {"data_dir": data_dir, "runs_dir": runs_dir}
-    settings = Settings.create(chosen[0], dataset, preset=preset, recipe=recipe, test=test, **folders)
+    settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
         dataset=load_dataset(load_spec(dataset), settings.data_dir),
         models=chosen,
@@ -129,15 +129,8 @@ def make_plan(
     )
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One training to be done: its row (model, params), its seed, its key, and the call that does it."""
-
-    model: str
-    params: str
-    seed: int
-    key: dict[str, Any]
-    train: Callable[[], Forecaster]
+_Task = tuple[tuple[str, str, int], dict[str, Any], Callable[[], Forecaster]]
+"""One training to be done: its names (model, params, seed), its key, and the call that does it."""
 
 
 def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
@@ -157,25 +150,25 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     for note in notes:
         say(f"note: {note}")
     origin = {"provenance": {**code_provenance(), "data": data_provenance(plan.dataset), "preset": plan.preset}}
-    for i, task in enumerate(tasks, start=1):
-        names = task.model, task.params, task.seed
-        where = f"[{i}/{len(tasks)}] {task.model} {task.params} seed {task.seed}"
-        if is_stored(plan.paths, *names, task.key):
+    for i, (names, key, train) in enumerate(tasks, start=1):
+        model, params, seed = names
+        where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
+        if is_stored(plan.paths, *names, key):
             say(f"{where}: stored")
             continue
-        for file in drop_others(plan.paths, task.model, task.params, task.key):
+        for file in drop_others(plan.paths, model, params, key):
             notes.append(f"{file.name} was made with other parameters, budget or code and was removed.")
             say(f"note: {notes[-1]}")
-        twin = stored_twin(plan.paths, task.model, task.seed, task.key)
+        twin = stored_twin(plan.paths, model, seed, key)
         if twin is not None:
-            store_training(plan.paths, replace(twin, params=task.params))
+            store_training(plan.paths, replace(twin, params=params))
             say(f"{where}: the same training as {twin.params}")
             continue
         begun = time.monotonic()
-        fitted = task.train()
+        fitted = train()
         validation, test = fitted.validation, fitted.predict(plan.dataset.frame, plan.dataset.test_origins)
         record = {"best_step": fitted.best_step, "seconds": time.monotonic() - begun, **origin}
-        store_training(plan.paths, Training(*names, task.key, validation, test, record))
+        store_training(plan.paths, Training(*names, key, validation, test, record))
         scores = f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
         say(f"{where}: {scores}, {record['seconds']:.0f} s")
     return notes
@@ -183,13 +176,25 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
 
 def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
     recipe = RECIPES[plan.recipe]
-    for model in plan.models:
-        family = get_family(model)
-        for label, found in _rows(plan, family, notes):
-            key = family_key(family, found.params, family.budgets[plan.preset], recipe, plan.dataset)
-            for seed in _seeds(plan):
-                train = partial(_trained, plan, family, found.params, seed)
-                yield _Task(model, label, seed, {**key, "refit": plan.refit}, train)
+    for family in map(get_family, plan.models):
+        budget = family.budgets[plan.preset]
+        for label, found in _rows(plan, family).items():
+            notes += found.notes
+            key = {**family_key(family, found.params, budget, recipe, plan.dataset), "refit": plan.refit}
+            for seed in plan.all_seeds:
+                yield (family.name, label, seed), key, partial(_trained, plan, family, found.params, seed)
+
+
+def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
+    """Parameters of each row of a family by the row's label: ``default``, ``best`` or ``file``."""
+    lookup = Lookup(family, plan.dataset, plan.preset, plan.recipe)
+    if plan.params.endswith(".json"):
+        return {"file": lookup.from_file(Path(plan.params).expanduser())}
+    rows = {} if plan.params == "best" else {"default": lookup.defaults}
+    if plan.params != "default":
+        found = lookup.best(plan.runs_dir)
+        rows["best" if found.tuned else "default"] = found  # untuned: the defaults with notes why
+    return rows
 
 
 def _trained(plan: Plan, family: Family, params: Params, seed: int) -> Forecaster:
@@ -202,39 +207,21 @@ def _trained(plan: Plan, family: Family, params: Params, seed: int) -> Forecaste
     return refitted
 
 
-def _rows(plan: Plan, family: Family, notes: list[str]) -> Iterator[tuple[str, FoundParameters]]:
-    """(label, parameters) of each row of a family: ``default``, ``best`` or ``file``."""
-    lookup = Lookup(family, plan.dataset, plan.preset, plan.recipe)
-    if plan.params.endswith(".json"):
-        found = lookup.from_file(Path(plan.params).expanduser())
-        notes += found.notes
-        yield "file", found
-        return
-    if plan.params in ("default", "both"):
-        yield "default", lookup.defaults
-    if plan.params in ("best", "both"):
-        found = lookup.best(plan.runs_dir)
-        notes += found.notes
-        if found.tuned or plan.params == "best":
-            yield ("best" if found.tuned else "default"), found
-
-
 def _baselines(plan: Plan) -> Iterator[_Task]:
     dataset, data = plan.dataset, data_key(plan.dataset)
     for lag in SEASONAL_LAGS:
         key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION)}
-        yield _Task(f"NAIVE_{lag}H", "own", FIRST_SEED, key, partial(_SeasonalNaive, dataset, lag))
-    for name in baseline_names():
-        baseline = get_baseline(name)
+        yield (f"NAIVE_{lag}H", "own", FIRST_SEED), key, partial(_SeasonalNaive, dataset, lag)
+    for baseline in map(get_baseline, baseline_names()):
         key = {"settings": dict(baseline.settings), "refit": plan.refit, "quick": plan.is_test, "data": data}
         key["versions"] = code_versions(baseline.version)
-        for seed in _seeds(plan) if baseline.seeded else _seeds(plan)[:1]:
+        for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
             train = partial(baseline.fit, dataset, seed=seed, refit=plan.refit, quick=plan.is_test)
-            yield _Task(name, "own", seed, key, train)
+            yield (baseline.name, "own", seed), key, train
     if plan.chronos2 is not None:
         key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
         key["versions"] = code_versions(chronos2.VERSION, windows=True)
-        yield _Task(chronos2.NAME, "own", FIRST_SEED, key, partial(chronos2.zero_shot, dataset, plan.chronos2))
+        yield (chronos2.NAME, "own", FIRST_SEED), key, partial(chronos2.zero_shot, dataset, plan.chronos2)
 
 
 class _SeasonalNaive(Forecaster):
@@ -246,7 +233,3 @@ class _SeasonalNaive(Forecaster):
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
         return seasonal_naive(self.dataset, origins, self.lag)
-
-
-def _seeds(plan: Plan) -> range:
-    return range(FIRST_SEED, FIRST_SEED + plan.seeds)
