@@ -90,24 +90,22 @@ def test_when_baselines_are_scored_then_both_have_every_score_over_every_validat
     scores = validation_baselines(tiny_dataset)
     assert list(scores) == ["naive_24h", "naive_168h"]
     direct = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
-    assert scores["naive_168h"] == evaluate(direct, tiny_dataset).scores
+    assert scores["naive_168h"] == evaluate(direct, tiny_dataset)
     assert set(scores["naive_24h"]) == {*metrics.METRICS, "mase"}
 
 
-def test_when_forecasts_are_evaluated_then_origins_are_counted_and_steps_are_scored_one_by_one(tiny_dataset) -> None:
-    evaluation = evaluate(seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24), tiny_dataset)
-    assert evaluation.n_origins == 15
-    assert [len(values) for values in evaluation.by_step.values()] == [24, 24]
-    assert np.mean(evaluation.by_step["mae"]) == pytest.approx(evaluation.scores["mae"])
-    assert np.mean(evaluation.by_step["picp"]) == pytest.approx(evaluation.scores["picp"])
+def test_when_forecasts_are_evaluated_then_steps_are_scored_one_by_one(tiny_dataset) -> None:
+    forecasts = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24)
+    scores, by_step = evaluate(forecasts, tiny_dataset), metrics.by_step(forecasts)
+    assert [len(values) for values in by_step.values()] == [24, 24]
+    assert np.mean(by_step["mae"]) == pytest.approx(scores["mae"])
+    assert np.mean(by_step["picp"]) == pytest.approx(scores["picp"])
 
 
 def test_when_mase_is_scaled_then_only_the_training_split_sets_the_scale(tiny_dataset) -> None:
     f = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24)
     altered = tiny_dataset.target.to_numpy().copy()
     altered[tiny_dataset.positions.train.stop :] *= np.linspace(1, 9, len(altered) - tiny_dataset.positions.train.stop)
-    assert evaluate(f, with_target(tiny_dataset, altered)).scores["mase"] == evaluate(f, tiny_dataset).scores["mase"]
+    assert evaluate(f, with_target(tiny_dataset, altered))["mase"] == evaluate(f, tiny_dataset)["mase"]
     train = tiny_dataset.target.to_numpy()[:1680]
-    assert evaluate(f, tiny_dataset).scores["mase"] == pytest.approx(
-        metrics.mae(f) / np.abs(train[24:] - train[:-24]).mean()
-    )
+    assert evaluate(f, tiny_dataset)["mase"] == pytest.approx(metrics.mae(f) / np.abs(train[24:] - train[:-24]).mean())

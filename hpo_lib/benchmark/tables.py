@@ -12,10 +12,11 @@ from hpo_lib.benchmark.store import Training, load_trainings
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths, atomic
-from hpo_lib.scoring import evaluation, metrics
+from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.coverage import conditional_coverage, demand_terciles, reliability
+from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
 
@@ -105,7 +106,7 @@ def benchmark_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibra
     """
     table = []
     for row in rows:
-        validation = evaluation.evaluate(row.validation, dataset).scores
+        validation = evaluate(row.validation, dataset)
         maes = [metrics.mae(seed) for seed in row.seeds]
         for calibration in calibrations:
             test = calibrate(row.test, row.validation, dataset.target, calibration)
@@ -114,7 +115,7 @@ def benchmark_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibra
                 "calibration": calibration.mode, "seeds": len(maes) or np.nan, "days": len(test.origins),
             }  # fmt: skip
             intervals = bootstrap_intervals(test)
-            for name, score in evaluation.evaluate(test, dataset).scores.items():
+            for name, score in evaluate(test, dataset).items():
                 entry[name] = score
                 if name in INTERVALS:
                     entry |= {f"{name}_low": intervals[name].low, f"{name}_high": intervals[name].high}

@@ -100,7 +100,7 @@ def _scored(study: StoredStudy, trial: Mapping[str, Any], data: Dataset | None) 
     if data is None:
         scores = {name: metric(forecasts) for name, metric in metrics.METRICS.items()}
     else:
-        scores = dict(evaluate(forecasts, data).scores)
+        scores = evaluate(forecasts, data)
     mae, penalty = (objective.value(scores) for objective in OBJECTIVES.values())
     by_step = metrics.by_step(forecasts)
     return replace(trial_of_json(trial), mae=mae, picp_penalty=penalty, scores=scores, by_step=by_step)

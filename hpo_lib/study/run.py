@@ -28,7 +28,7 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.metrics import METRICS
+from hpo_lib.scoring.metrics import METRICS, by_step
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly
@@ -197,15 +197,15 @@ class _Worker:
         )
         # Scored as stored, so that every figure can be computed again from the file alone.
         stored = write_predictions(self.paths.trial_predictions(trial.number), forecaster.validation)
-        evaluation = evaluate(stored, self.dataset)
-        for name, score in evaluation.scores.items():
+        scores = evaluate(stored, self.dataset)
+        for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
-        objectives = [objective.value(evaluation.scores) for objective in OBJECTIVES.values()]
+        objectives = [objective.value(scores) for objective in OBJECTIVES.values()]
         return objectives, {
-            "scores": evaluation.scores,
-            "by_step": evaluation.by_step,
-            "n_origins": evaluation.n_origins,
+            "scores": scores,
+            "by_step": by_step(stored),
+            "n_origins": len(stored.origins),
             "best_step": forecaster.best_step,
             "curve": curve,
         }
