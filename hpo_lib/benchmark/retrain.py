@@ -98,8 +98,7 @@ def retrain(
         say(f"v{version:03d} was already trained in this way")
     verdict, rival = None, None
     if before is not None and before != version:
-        rival = _predict(paths, before, dataset)
-        verdict = _compare(before, forecaster.validation, rival)
+        verdict, rival = _compare(paths, before, dataset, forecaster.validation)
         say(f"v{version:03d}: {verdict}")
     if version not in paths.versions():
         origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": settings.seed}
@@ -166,21 +165,21 @@ def _load(paths: ModelPaths, version: int) -> Forecaster:
     return found
 
 
-def _predict(paths: ModelPaths, version: int, dataset: Dataset) -> QuantileForecasts:
-    forecaster = _load(paths, version)
+def _compare(
+    paths: ModelPaths, before: int, dataset: Dataset, new: QuantileForecasts
+) -> tuple[Verdict, QuantileForecasts]:
+    """The verdict on new validation forecasts, and the version in use's own forecasts of the same days."""
+    in_use = _load(paths, before)
     try:
-        return forecaster.predict(dataset.frame, dataset.validation_origins)
+        old = in_use.predict(dataset.frame, dataset.validation_origins)
     except KeyError as error:
         raise InputError(
-            f"{dataset.path}: lacks {error}, which v{version:03d} was trained with, so the two cannot be compared; add "
+            f"{dataset.path}: lacks {error}, which v{before:03d} was trained with, so the two cannot be compared; add "
             f"the column, or remove {paths.current} to start again"
         ) from None
-
-
-def _compare(before: int, new: QuantileForecasts, old: QuantileForecasts) -> Verdict:
     days = len(new.origins)
     p_value = compare(new, old, "pinball").p_value if days >= MIN_COMPARED_DAYS else None
-    return Verdict(before, days, metrics.pinball(new), metrics.pinball(old), p_value)
+    return Verdict(before, days, metrics.pinball(new), metrics.pinball(old), p_value), old
 
 
 def _store(
