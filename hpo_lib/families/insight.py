@@ -1,6 +1,7 @@
 """Insights that exist for one family only: the stacks of N-HiTS, the weights of the TFT, the periods of TimesNet.
 
-Hooks read a trained network while it forecasts. Nothing here changes a forecast.
+Hooks read a trained network while it forecasts. Nothing here changes a forecast. Each function takes the arguments of
+`Forecaster.predict`, and raises a TypeError if the forecaster is of another family.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +17,8 @@ from torch import nn
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.darts_family import DartsForecaster
-from hpo_lib.families.scaling import Scaling
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
 from hpo_lib.scoring.forecasts import QuantileForecasts
-
-LEVEL_NAME = "level of the last {hours} h"
-"""Name in figures of the covariate that the recipe adds."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +80,7 @@ class Periods:
 
 
 def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> StackForecasts:
-    """Forecasts of a trained ``NHITS_Q``, stack by stack; arguments as for `Forecaster.predict`.
-
-    Raises:
-        TypeError: the forecaster is of another family.
-    """
+    """Forecasts of a trained ``NHITS_Q``, stack by stack."""
     trained = _darts(forecaster, "stacks", "NHITS_Q")
     module: Any = trained.module
     n_inputs, n_levels = module.input_dim, module.nr_params
@@ -100,32 +93,23 @@ def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.nda
     source = trained.source(frame, origins)
     chosen = torch.from_numpy(origins)
     base = source.in_unit(torch.zeros(len(origins), HORIZON, 1), chosen)
+    level = "mean of training" if trained.scaling.level is None else f"mean of the last {trained.scaling.level.hours} h"
     stacks = [(source.in_unit(torch.from_numpy(part), chosen) - base).numpy() for part in parts]
     return StackForecasts(
         forecasts=forecasts,
         base=base[:, :, 0].numpy(),
-        base_name=_base_name(trained.scaling),
+        base_name="linear baseline" if trained.scaling.linear is not None else level,
         stacks=np.stack(stacks, axis=1),
         hours=tuple(max(1, stack.blocks[0].n_freq_downsample // n_inputs) for stack in module.stacks),
     )
 
 
-def _base_name(scaling: Scaling) -> str:
-    if scaling.linear is not None:
-        return "linear baseline"
-    return "mean of training" if scaling.level is None else f"mean of the last {scaling.level.hours} h"
-
-
 def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> FusionWeights:
-    """Variable selection and attention of a trained ``TFT_Q``; arguments as for `Forecaster.predict`.
-
-    Raises:
-        TypeError: the forecaster is of another family.
-    """
+    """Variable selection and attention of a trained ``TFT_Q``."""
     trained = _darts(forecaster, "encoder_vsn", "TFT_Q")
     module: Any = trained.module
     dataset = trained.dataset
-    level = [LEVEL_NAME.format(hours=trained.scaling.level.hours)] if trained.scaling.level else []
+    level = [f"level of the last {trained.scaling.level.hours} h"] if trained.scaling.level else []
     past = [dataset.spec.target, *past_columns(dataset, trained.recipe), *level]
     layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
@@ -137,11 +121,7 @@ def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndar
 
 
 def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> Periods:
-    """The dominant periods of a trained ``TIMESNET_Q``; arguments as for `Forecaster.predict`.
-
-    Raises:
-        TypeError: the forecaster is of another family.
-    """
+    """The dominant periods of a trained ``TIMESNET_Q``."""
     trained = _darts(forecaster, "nf", "TIMESNET_Q")
     module: Any = trained.module
     blocks = list(module.nf.model)

@@ -86,14 +86,8 @@ class PastCovariateTimesNet(TimesNet):
     def __init__(
         self, hidden_size: int, conv_hidden_size: int, top_k: int, dropout: float, num_kernels: int = 6, **kwargs: Any
     ) -> None:
-        super().__init__(
-            hidden_size=hidden_size,
-            conv_hidden_size=conv_hidden_size,
-            top_k=top_k,
-            dropout=dropout,
-            num_kernels=num_kernels,
-            **kwargs,
-        )
+        sizes = {"hidden_size": hidden_size, "conv_hidden_size": conv_hidden_size, "num_kernels": num_kernels}
+        super().__init__(top_k=top_k, dropout=dropout, **sizes, **kwargs)
         self.enc_embedding = DataEmbedding(
             c_in=self.enc_in,
             exog_input_size=self.hist_exog_size,
@@ -102,14 +96,7 @@ class PastCovariateTimesNet(TimesNet):
             dropout=dropout,
         )
         self.model = nn.ModuleList(
-            StablePeriodBlock(
-                input_size=self.input_size,
-                h=self.h,
-                k=top_k,
-                hidden_size=hidden_size,
-                conv_hidden_size=conv_hidden_size,
-                num_kernels=num_kernels,
-            )
+            StablePeriodBlock(input_size=self.input_size, h=self.h, k=top_k, **sizes)
             for _ in range(self.encoder_layers)
         )
 

@@ -105,10 +105,11 @@ class WindowSource:
             log = ((self._level(offset) / self.level.unit).log() - self.level.log_mean) / self.level.log_std
             past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
         past_target = (self.target[history] - offset) * gain
-        linear = self._linear(origins, offset, gain)
+        linear = [] if self.expected is None else [(self.expected[origins][:, :, None] - offset) * gain]  # [N, H, 1]
         before, ahead = None, None
         if self.calendar_as_past:
-            past = torch.cat([past, self._calendar_along(history), *(_along_last_day(part) for part in linear)], dim=2)
+            along_last_day = [torch.nn.functional.pad(part, (0, 0, HISTORY - HORIZON, 0)) for part in linear]
+            past = torch.cat([past, self._calendar_along(history), *along_last_day], dim=2)
         else:
             before, ahead = self._known(history, horizon, past_target)
             before = torch.cat([before, *(past_target for _ in linear)], dim=2)
@@ -120,10 +121,6 @@ class WindowSource:
             future_covariates=ahead,
             future_target=(self.target[horizon] - offset) * gain - sum(linear) if with_target else None,
         )
-
-    def _linear(self, origins: torch.Tensor, offset: torch.Tensor, gain: torch.Tensor) -> list[torch.Tensor]:
-        """The linear baseline's forecast in a model's scale, [N, H, 1]; empty if there is none."""
-        return [] if self.expected is None else [(self.expected[origins][:, :, None] - offset) * gain]
 
     def _known(
         self, history: torch.Tensor, horizon: torch.Tensor, past_target: torch.Tensor
@@ -176,11 +173,6 @@ def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
 def future_columns(dataset: Dataset, scaling: Scaling) -> tuple[str, ...]:
     """The future-known columns that a model sees, in the order of `WindowSource.future`."""
     return tuple(name for name in dataset.future if scaling.seasons or name not in SEASON_COLUMNS)
-
-
-def _along_last_day(ahead: torch.Tensor) -> torch.Tensor:
-    """Values of the hours ahead [N, H, 1] as a column along the history [N, L, 1], 0 before its last 24 rows."""
-    return torch.nn.functional.pad(ahead, (0, 0, HISTORY - HORIZON, 0))
 
 
 class TrainingWindows(TorchTrainingDataset):
