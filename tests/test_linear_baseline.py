@@ -70,9 +70,10 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
     frame.iloc[day + 1 : day + 1 + HORIZON, 0] *= 5
     changed = dataclasses.replace(tiny_dataset, frame=frame)
     before, after = (LinearBaseline.fit(d, origins, seasons=False) for d in (tiny_dataset, changed))
-    honest = [part.predict_out_of_fold(d, origins)[30] for part, d in ((before, tiny_dataset), (after, changed))]
+    parts = (before, tiny_dataset), (after, changed)
+    honest = [part.predict(d, d.frame, origins, out_of_fold=True)[30] for part, d in parts]
     assert np.array_equal(*honest)
-    bent = [part.predict(d, d.frame, origins[30:31]) for part, d in ((before, tiny_dataset), (after, changed))]
+    bent = [part.predict(d, d.frame, origins[30:31]) for part, d in parts]
     assert (bent[0] != bent[1]).all()
 
 
@@ -86,7 +87,7 @@ def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_
 
     new = np.concatenate([dataset.validation_origins, dataset.test_origins])
     on_new_days = error(part.predict(dataset, dataset.frame, new), new)
-    assert error(part.predict_out_of_fold(dataset, origins), origins) > 0.9 * on_new_days
+    assert error(part.predict(dataset, dataset.frame, origins, out_of_fold=True), origins) > 0.9 * on_new_days
     assert error(part.predict(dataset, dataset.frame, origins), origins) < 0.7 * on_new_days
 
 

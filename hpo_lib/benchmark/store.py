@@ -24,7 +24,6 @@ class Training:
     Attributes:
         model: family or baseline.
         params: ``default``, ``best``, ``file``, or ``own`` for a baseline, which tunes itself.
-        seed: of the training.
         key: all that decides the forecasts, except the seed, see `hpo_lib.benchmark.training_key`.
         validation: forecasts of every validation origin by a model that was not trained on them.
         test: forecasts of every test origin.

@@ -24,11 +24,9 @@ def family_key(family: Family, params: Params, budget: Budget, recipe: Recipe, d
 
 
 def code_versions(model: int, *, windows: bool = False) -> dict[str, int]:
-    """Versions of the code that decides a forecast. Engineered features need none: the data's fingerprint covers them.
+    """Versions of the code that decides a forecast: the ``model``'s own, and of what it forecasts from.
 
-    Args:
-        model: version of the family or baseline.
-        windows: whether it forecasts from `hpo_lib.families.windows`.
+    Engineered features need none: the data's fingerprint covers them.
     """
     versions = {
         "model": model,

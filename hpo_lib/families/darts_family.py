@@ -27,7 +27,7 @@ from hpo_lib.families.contract import STANDARD, Budget, Family, Forecaster, OnCh
 from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.quiet import quiet_libraries
 from hpo_lib.families.scaling import Scaling, learnt_origins
-from hpo_lib.families.windows import TrainingWindows, WindowSource, collated
+from hpo_lib.families.windows import TrainingWindows, WindowSource
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 
@@ -131,9 +131,9 @@ class DartsFamily(Family):
                     },
                 },
             )
-            model.fit_from_dataset(
+            model.fit_from_dataset(  # its batches are gathered already
                 TrainingWindows(source, origins),
-                dataloader_kwargs={"collate_fn": collated, "pin_memory": torch.cuda.is_available()},
+                dataloader_kwargs={"collate_fn": lambda batch: batch, "pin_memory": torch.cuda.is_available()},
             )
         forecaster.module = model.model.eval()
 
@@ -159,31 +159,22 @@ class DartsForecaster(Forecaster):
         self.__dict__.update(state)
 
     def source(self, frame: pd.DataFrame, origins: np.ndarray, *, out_of_fold: bool = False) -> WindowSource:
-        """The source of the model's windows at the given origins [N] of a frame.
-
-        With ``out_of_fold`` the linear baseline forecasts training origins as `LinearBaseline.predict_out_of_fold`.
-        """
+        """The source of the model's windows at the given origins [N] of a frame; as in `LinearBaseline.predict`."""
         linear = self.scaling.linear
         source = WindowSource.build(
             self.dataset, frame, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
         )
         if linear is None:
             return source
-        expected = (
-            linear.predict_out_of_fold(self.dataset, origins)
-            if out_of_fold
-            else linear.predict(self.dataset, frame, origins)
-        )
+        expected = linear.predict(self.dataset, frame, origins, out_of_fold=out_of_fold)
         return source.with_linear_forecast(expected, origins)
 
-    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        return self._predict(self.source(frame, origins), frame, origins)
-
-    def _predict(self, source: WindowSource, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        target = self.dataset.spec.target
+    def predict(
+        self, frame: pd.DataFrame, origins: np.ndarray, source: WindowSource | None = None
+    ) -> QuantileForecasts:
         was_training = self.module.training
         self.module.eval()
-        source = source.to(self.module.device)
+        source = (self.source(frame, origins) if source is None else source).to(self.module.device)
         padded = np.resize(origins, math.ceil(len(origins) / PREDICT_BATCH) * PREDICT_BATCH)
         passes = []
         with torch.no_grad():
@@ -196,7 +187,7 @@ class DartsForecaster(Forecaster):
         horizon = origins[:, None] + np.arange(1, HORIZON + 1)
         return QuantileForecasts(
             values=np.sort(values, axis=2),  # a network may cross its quantiles; sorting never raises the pinball loss
-            actual=frame[target].to_numpy()[horizon],
+            actual=frame[self.dataset.spec.target].to_numpy()[horizon],
             origins=pd.DatetimeIndex(frame.index[origins]),
         )
 
@@ -226,7 +217,7 @@ class _BestWeights(pl.Callback):
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
         try:
-            forecasts = self.forecaster._predict(self.source, self.frame, self.origins)
+            forecasts = self.forecaster.predict(self.frame, self.origins, self.source)
         except NonFiniteForecast as error:
             raise NonFiniteForecast(f"{error} after {step} training steps") from None
         loss = metrics.pinball(forecasts)

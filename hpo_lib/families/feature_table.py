@@ -70,11 +70,8 @@ def make_feature_table(
     Values in the target's unit are divided by the mean of the last `LEVEL_HOURS` hours (less 1), so that seasons of
     different level look alike. The level itself is a feature, on a log scale.
 
-    Args:
-        dataset: names the columns.
-        frame: hourly frame with the dataset's columns.
-        origins: [N] positions of the forecast origins in the frame.
-        floor: the smallest level that is divided by; None: `level_floor` of the dataset.
+    ``origins`` [N] are positions in the hourly ``frame``, which has the dataset's columns. ``floor`` is the smallest
+    level that is divided by; None: `level_floor` of the dataset.
     """
     y = frame[dataset.spec.target].to_numpy(dtype=float)
     history = y[origins[:, None] + np.arange(1 - HISTORY, 1)]  # [N, L]

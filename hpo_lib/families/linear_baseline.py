@@ -70,15 +70,16 @@ class LinearBaseline:
         weights, intercept = np.stack([w for w, _ in fitted]), np.array([constant for _, constant in fitted])
         return replace(unfitted, weights=weights, intercept=intercept)
 
-    def predict(self, dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
-        """[N, H] forecasts in the target's unit. The information set is that of `make_feature_table`."""
-        table = make_feature_table(dataset, frame, origins, self.floor)
-        return np.asarray((1 + self.relative(table)) * table.level[:, None])
+    def predict(
+        self, dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, *, out_of_fold: bool = False
+    ) -> np.ndarray:
+        """[N, H] forecasts in the target's unit. The information set is that of `make_feature_table`.
 
-    def predict_out_of_fold(self, dataset: Dataset, origins: np.ndarray) -> np.ndarray:
-        """[N, H] out-of-fold forecasts of the training origins in the target's unit, see `relative_out_of_fold`."""
-        table = make_feature_table(dataset, dataset.frame, origins, self.floor)
-        return np.asarray((1 + self.relative_out_of_fold(table, origins)) * table.level[:, None])
+        With ``out_of_fold`` the origins are those of training, see `relative_out_of_fold`.
+        """
+        table = make_feature_table(dataset, frame, origins, self.floor)
+        relative = self.relative_out_of_fold(table, origins) if out_of_fold else self.relative(table)
+        return np.asarray((1 + relative) * table.level[:, None])
 
     def relative(self, table: FeatureTable) -> np.ndarray:
         """[N, H] forecasts of the rows of a feature table."""

@@ -48,15 +48,11 @@ class NhitsQ(DartsFamily):
         "dropout": FloatRange(0.05, 0.4),
         "weight_decay": FloatRange(1e-7, 1e-3, log=True),
     }
+    # weight_decay: the library's is 0, the search space is logarithmic
     defaults: ClassVar = {
-        "num_stacks": 3,
-        "num_blocks": 1,
-        "num_layers": 2,
-        "layer_widths": 512,
-        "lr": 1e-3,
-        "dropout": 0.1,
-        "weight_decay": 1e-7,  # the library's is 0, the search space is logarithmic
-    }
+        "num_stacks": 3, "num_blocks": 1, "num_layers": 2, "layer_widths": 512,
+        "lr": 1e-3, "dropout": 0.1, "weight_decay": 1e-7,
+    }  # fmt: skip
     budgets: ClassVar = {
         "test": Budget(steps=20, batch_size=64, checks=2, max_work=200),
         "laptop": Budget(steps=150, batch_size=256, checks=10, max_work=1500),

@@ -20,13 +20,7 @@ convolution's better use of caches wins."""
 def same_conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """``conv2d(x, weight, bias, padding='same')`` by the cheaper of two ways.
 
-    Args:
-        x: [B, C, H, W].
-        weight: [O, C, 2r + 1, 2s + 1].
-        bias: [O].
-
-    Returns:
-        [B, O, H, W].
+    x [B, C, H, W], weight [O, C, 2r + 1, 2s + 1], bias [O] -> [B, O, H, W].
     """
     radii = weight.shape[2] // 2, weight.shape[3] // 2
     if x.device.type == "cpu" and _multiplications_ratio(x.shape, weight.shape) > SPECTRAL_GAIN:

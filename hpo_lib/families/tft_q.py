@@ -23,13 +23,8 @@ class TftQ(DartsFamily):
         "dropout": FloatRange(0.05, 0.4),
         "lr": FloatRange(1e-5, 1e-2, log=True),
     }
-    defaults: ClassVar = {
-        "hidden_size": 32,  # the library's is 16, below the search space
-        "lstm_layers": 1,
-        "num_attention_heads": 4,
-        "dropout": 0.1,
-        "lr": 1e-3,
-    }
+    # hidden_size: the library's is 16, below the search space
+    defaults: ClassVar = {"hidden_size": 32, "lstm_layers": 1, "num_attention_heads": 4, "dropout": 0.1, "lr": 1e-3}
     budgets: ClassVar = {
         "test": Budget(steps=12, batch_size=16, checks=1),
         "laptop": Budget(steps=300, batch_size=64, checks=6, max_work=125),

@@ -193,8 +193,3 @@ class TrainingWindows(TorchTrainingDataset):
 
     def __getitems__(self, indices: list[int]) -> TorchTrainingBatch:
         return self.source.gather(self.origins[torch.tensor(indices)], with_target=True)
-
-
-def collated(batch: TorchTrainingBatch) -> TorchTrainingBatch:
-    """The collate function for `TrainingWindows`, whose batches are gathered already."""
-    return batch

@@ -13,11 +13,9 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 def blend(
     members: Sequence[QuantileForecasts], weights: Sequence[float] | np.ndarray | None = None
 ) -> QuantileForecasts:
-    """The weighted mean of the members' quantiles, level by level; never crossing, as no member crosses.
+    """The weighted mean of the members' quantiles [N, H, Q], level by level; never crossing, as no member crosses.
 
-    Args:
-        members: forecasts [N, H, Q] of the same origins and levels.
-        weights: one per member, at least 0, with sum 1; None weighs all equally.
+    ``weights`` are one per member, at least 0, with sum 1; None weighs all equally.
 
     Raises:
         InputError: members differ in origins, actuals or levels.
@@ -45,12 +43,7 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
     columns = np.stack([member.values.ravel() for member in members], axis=1) / scale
     n, m = columns.shape
     eye = sparse.identity(n, format="csr")
-    equal = sparse.vstack(
-        [
-            sparse.hstack([sparse.csr_matrix(columns), eye, -eye]),
-            sparse.hstack([np.ones((1, m)), sparse.csr_matrix((1, 2 * n))]),
-        ]
-    )
+    equal = sparse.bmat([[sparse.csr_matrix(columns), eye, -eye], [np.ones((1, m)), None, None]])
     found = linprog(
         np.concatenate([np.zeros(m), q, 1 - q]) / n, A_eq=equal, b_eq=np.append(y / scale, 1.0), method="highs"
     )

@@ -51,10 +51,8 @@ def conditional_coverage(f: QuantileForecasts, terciles: tuple[float, float], ti
     for by, (codes, names) in groups.items():
         grouped = hours.groupby(codes)
         table = grouped.mean()
-        table.insert(0, "hours", grouped.size())
-        table.insert(0, "group", [names[code] for code in table.index])
-        table.insert(0, "by", by)
-        tables.append(table)
+        named = table.assign(by=by, group=[names[code] for code in table.index], hours=grouped.size())
+        tables.append(named[["by", "group", "hours", *table.columns]])
     return pd.concat(tables, ignore_index=True)
 
 

@@ -54,14 +54,8 @@ def bootstrap_intervals(
 
     Blocks of ``block_days`` consecutive origins are drawn with replacement until there are N days again. The series of
     origins is closed to a circle, so that no day is drawn more rarely than another (Politis and Romano, 1992). All
-    scores are computed on the same draws. One day per block assumes that days are independent.
-
-    Args:
-        f: forecasts [N, H, Q] with ascending origins.
-        seed: equal seeds give equal intervals.
-        block_days: origins per block; at most N are used.
-        repeats: number of draws.
-        confidence: share of the draws within the interval.
+    scores are computed on the same draws. One day per block assumes that days are independent. ``f`` has ascending
+    origins; ``confidence`` is the share of the draws within the interval.
     """
     n = len(f.origins)
     block = min(block_days, n)

@@ -83,7 +83,7 @@ def of_linear_baseline(dataset: Dataset, _: Path) -> Numbers:
     fitted = LinearBaseline.fit(dataset, origins(dataset), seasons=False)
     return {
         "validation": numbers(fitted.predict(dataset, dataset.frame, dataset.validation_origins)),
-        "training": numbers(fitted.predict_out_of_fold(dataset, origins(dataset))),
+        "training": numbers(fitted.predict(dataset, dataset.frame, origins(dataset), out_of_fold=True)),
     }
 
 

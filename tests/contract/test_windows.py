@@ -125,7 +125,6 @@ def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_a
     training = windows.TrainingWindows(source, origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
     batch = training.__getitems__([1488, 0])
-    assert windows.collated(batch) is batch
     assert batch.future_target[:, -1, 0].tolist() == [1679, 191]  # the last hour of training, and the first window's
     alone = training[1488]
     assert np.array_equal(alone.past_covariates, batch.past_covariates[0])
