@@ -63,12 +63,8 @@ class TableForecaster(Forecaster):
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
         table = make_feature_table(self.dataset, frame, origins)
-        level = table.level[:, None]
-        return QuantileForecasts(
-            values=np.sort((1 + self.normalised(table)) * level[:, :, None], axis=2),
-            actual=frame[self.dataset.spec.target].to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)],
-            origins=pd.DatetimeIndex(frame.index[origins]),
-        )
+        values = (1 + self.normalised(table)) * table.level[:, None, None]
+        return QuantileForecasts.at(origins, values, frame[self.dataset.spec.target])
 
 
 QUICK_DAYS = 60

@@ -41,10 +41,6 @@ class Verdict:
     pinball_before: float
     p_value: float | None
 
-    @property
-    def is_worse(self) -> bool:
-        return self.pinball > self.pinball_before
-
     def __str__(self) -> str:
         sure = "" if self.p_value is None else f", p = {self.p_value:.2g}"
         return (
@@ -103,7 +99,7 @@ def retrain(
     if version not in paths.versions():
         origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": settings.seed}
         _store(paths, version, forecaster, dataset, key, origin, verdict, rival)
-    if verdict is not None and verdict.is_worse and not replace:
+    if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         raise StudyError(
             f"{paths.version(version)}: is worse than v{before:03d} ({verdict}), so v{before:03d} stays in use; look "
             "at both cards, and give --replace to put the new one in use anyway"

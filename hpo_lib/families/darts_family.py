@@ -184,12 +184,7 @@ class DartsForecaster(Forecaster):
                 passes.append(source.in_unit(output.prediction[:, :, 0, :].float(), chunk).cpu().numpy())
         self.module.train(was_training)
         values = np.concatenate(passes)[: len(origins)]
-        horizon = origins[:, None] + np.arange(1, HORIZON + 1)
-        return QuantileForecasts(
-            values=np.sort(values, axis=2),  # a network may cross its quantiles; sorting never raises the pinball loss
-            actual=frame[self.dataset.spec.target].to_numpy()[horizon],
-            origins=pd.DatetimeIndex(frame.index[origins]),
-        )
+        return QuantileForecasts.at(origins, values, frame[self.dataset.spec.target])
 
 
 class _BestWeights(pl.Callback):

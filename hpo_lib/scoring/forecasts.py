@@ -48,6 +48,15 @@ class QuantileForecasts:
         if (np.diff(self.values, axis=2) < 0).any():
             raise ValueError("quantiles cross: values must not decrease along the level axis")
 
+    @classmethod
+    def at(cls, positions: np.ndarray, values: np.ndarray, target: pd.Series) -> "QuantileForecasts":
+        """Forecasts [N, H, Q] at positions [N] of an hourly target.
+
+        A model may cross its quantiles; they are sorted, which never raises the pinball loss.
+        """
+        hours = positions[:, None] + np.arange(1, values.shape[1] + 1)
+        return cls(np.sort(values, axis=2), target.to_numpy()[hours], pd.DatetimeIndex(target.index[positions]))
+
     @property
     def median(self) -> np.ndarray:
         return np.asarray(self.values[:, :, self.levels.index(0.5)])

@@ -22,10 +22,7 @@ def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileF
     target = dataset.target.to_numpy()
     train = target[dataset.positions.train]
     errors = train[lag:] - train[:-lag]
-    horizon = origins[:, None] + np.arange(1, HORIZON + 1)
-    median = target[horizon - lag]
+    median = target[origins[:, None] + np.arange(1, HORIZON + 1) - lag]
     low, high = np.quantile(errors, [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
     offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])  # on a steep trend all errors have one sign
-    return QuantileForecasts(
-        values=median[:, :, None] + offsets, actual=target[horizon], origins=dataset.index[origins]
-    )
+    return QuantileForecasts.at(origins, median[:, :, None] + offsets, dataset.target)
