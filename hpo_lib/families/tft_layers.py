@@ -96,6 +96,7 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
         skip = torch.stack([a * gain, b * gain, stacked("resample_norm.norm.bias")], dim=2)
 
         selected: torch.Tensor = _WeightedNorms.apply(
+            networks[0].gate_norm.add_norm.norm.eps,
             torch.cat([hidden, ones], dim=1),
             torch.cat([rows * deviation, deviation, ones], dim=1),
             weights,
@@ -103,7 +104,6 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
             skip,
             stacked("gate_norm.add_norm.norm.weight"),
             stacked("gate_norm.add_norm.norm.bias"),
-            networks[0].gate_norm.add_norm.norm.eps,
         )
         return selected
 
@@ -116,18 +116,9 @@ class _WeightedNorms(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        hidden: torch.Tensor,
-        line: torch.Tensor,
-        weights: torch.Tensor,
-        gated: torch.Tensor,
-        skip: torch.Tensor,
-        gain: torch.Tensor,
-        bias: torch.Tensor,
-        eps: float,
-    ) -> torch.Tensor:
-        ctx.save_for_backward(hidden, line, weights, gated, skip, gain, bias)
+    def forward(ctx: Any, eps: float, *tensors: torch.Tensor) -> torch.Tensor:
+        hidden, line, weights, gated, skip, gain, bias = tensors
+        ctx.save_for_backward(*tensors)
         ctx.eps = eps
         output = bias.T @ weights
         for part, buffers in _pieces(gain, weights):
@@ -165,7 +156,7 @@ class _WeightedNorms(torch.autograd.Function):
             for i, (matrix, at_output) in enumerate(((gated, buffers.grad_both), (skip, summed))):
                 sums[i].baddbmm_(inputs[i] * scale, at_output.mT)
                 torch.mul(torch.bmm(matrix.mT, at_output), scale, out=grads[i][:, :, part])
-        return *grads, grad_weights, sums[0].mT, sums[1].mT, sums[2][:, 0], weights @ grad.T, None
+        return None, *grads, grad_weights, sums[0].mT, sums[1].mT, sums[2][:, 0], weights @ grad.T
 
 
 class _Buffers:
