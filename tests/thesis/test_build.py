@@ -44,16 +44,12 @@ ALL = {"NHITS_Q": "EXP-01", "TFT_Q": "EXP-04", "TIMESNET_Q": "EXP-07"}
 LATER = {"optimization_date": "2090-01-01"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "ids", "note"),
-    [
-        (LATER, {**ALL, "NHITS_Q": "other"}, "heat_EXP-01.json: best_params_NHITS_Q_heat_other.json is newer"),
-        ({**LATER, "status": "running"}, ALL, "heat_other.json: best_params_NHITS_Q_heat_EXP-01.json is newer, more"),
-        ({**LATER, "sha256": "0" * 64}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q"),
-        ({"optimization_date": "2001-01-01", "preset": "laptop"}, {"NHITS_Q": "other"}, "or of a larger budget"),
-    ],
-    ids=["newer", "unfinished", "of other data", "the only one with a real budget"],
-)
+@pytest.mark.parametrize(("changes", "ids", "note"), [
+    (LATER, {**ALL, "NHITS_Q": "other"}, "heat_EXP-01.json: best_params_NHITS_Q_heat_other.json is newer"),
+    ({**LATER, "status": "running"}, ALL, "heat_other.json: best_params_NHITS_Q_heat_EXP-01.json is newer, more"),
+    ({**LATER, "sha256": "0" * 64}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q"),
+    ({"optimization_date": "2001-01-01", "preset": "laptop"}, {"NHITS_Q": "other"}, "or of a larger budget"),
+], ids=["newer", "unfinished", "of other data", "the only one with a real budget"])  # fmt: skip
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_budget_and_same_data_counts(
     changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
 ) -> None:
@@ -95,9 +91,7 @@ def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path
     assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
 
 
-def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_be(
-    monkeypatch, tmp_path, capsys
-) -> None:
+def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_be(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(paths, "RUNS_DIR", tmp_path / "a")
     monkeypatch.setattr(paths, "BENCHMARK_DIR", tmp_path / "b")
     monkeypatch.setattr(paths, "EXAMPLE_BENCHMARKS", tmp_path / "c")

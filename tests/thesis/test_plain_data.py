@@ -29,9 +29,7 @@ def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_default
     assert frame[NAMES].drop_duplicates().to_numpy().tolist() == [["tiny", "A hundred days of water", "m3/h", "TFT_Q"]]
 
 
-def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(
-    evidence,
-) -> None:
+def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(evidence):
     frame = study_data.history(evidence)
     assert frame["order"].tolist() == [1, 2, 3, 4]
     assert frame["mae"].tolist() == [4, 5, 2, 3]
@@ -98,9 +96,7 @@ def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(eviden
     assert own["picp"].to_numpy() == pytest.approx(100.0)
 
 
-def test_when_errors_are_drawn_then_their_shares_sum_up_and_their_sign_is_actual_less_median(
-    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_errors_are_drawn_then_their_shares_sum_up_and_their_sign_is_actual_less_median(evidence, monkeypatch):
     shares = benchmark_data.error_shares(evidence)
     assert shares.groupby("model")["share"].sum().to_numpy() == pytest.approx(100.0)
     mean = evidence.benchmarks[0].row_per_model[0].test.actual.mean()

@@ -18,13 +18,10 @@ from hpo_lib.views import model_style
 from hpo_lib.views.model_style import number
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.29, "0.290"), (0.0044712, "0.00447"), (1234.5, "1234"), (87.04, "87.0"), (0.0, "0.00"),
-        (-2.5, "\u22122.50"), (float("nan"), model_style.MISSING),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("value", "text"), [
+    (0.29, "0.290"), (0.0044712, "0.00447"), (1234.5, "1234"), (87.04, "87.0"), (0.0, "0.00"),
+    (-2.5, "\u22122.50"), (float("nan"), model_style.MISSING),
+])  # fmt: skip
 def test_when_a_number_is_printed_then_it_has_three_significant_digits(value: float, text: str) -> None:
     assert number(value) == text
 
