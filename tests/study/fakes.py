@@ -1,4 +1,4 @@
-"""A family that needs no training, and what else stands in for the real thing in tests of the study."""
+"""A family that needs no training, and what else replaces the real thing in tests of the study."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -29,11 +29,7 @@ class FakeFamily(Family):
 
     name = "FAKE_Q"
     title = "Fake"
-    search_space: ClassVar = {
-        "width": Choice((2, 4, 8)),
-        "depth": IntRange(1, 4),
-        "lr": FloatRange(1e-5, 1e-2, log=True),
-    }
+    search_space: ClassVar = {"width": Choice((2, 4, 8)), "depth": IntRange(1, 4), "lr": FloatRange(1e-5, 1e-2, True)}
     defaults: ClassVar = DEFAULTS
     budgets: ClassVar = {"test": Budget(20, 8, 1), "laptop": Budget(50, 8, 1)}
 
@@ -48,14 +44,7 @@ class FakeFamily(Family):
         """Of the forecasts; 0 makes all trials equal."""
 
     def fit(
-        self,
-        params: Mapping[str, Any],
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        seed: int,
-        on_check: Any = None,
-        **rest: Any,
+        self, params: Mapping[str, Any], dataset: Dataset, budget: Budget, *, seed: int, on_check: Any = None, **_: Any
     ) -> Forecaster:
         self.calls.append(dict(params))
         self.seeds.append(seed)

@@ -78,9 +78,7 @@ def outcome(run: StoredStudy) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
-def test_when_trials_fall_behind_then_they_are_stopped_kept_as_such_and_count_as_finished(
-    storage, start, family, files
-) -> None:
+def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_finished(storage, start, family, files):
     run = start(storage=storage)
     behind = [t for t in run.trials if t.state == "stopped"]
     assert len(run.trials) == 16
@@ -116,7 +114,7 @@ def test_when_trials_fall_behind_then_they_are_stopped_kept_as_such_and_count_as
 
 
 def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trials_are_asked_for_as_before(
-    start, family, files, tiny_dataset, tmp_path
+    start, family, tmp_path
 ) -> None:
     run = start(early_stopping=False)
     assert [t.state for t in run.trials] == ["complete"] * 16
@@ -128,9 +126,7 @@ def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trial
     assert family.calls == whole[: RULE.warm_up], "before anything is stopped, the switch changes nothing"
 
 
-def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(
-    start, monkeypatch
-) -> None:
+def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(start, monkeypatch):
     monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.01),), ("mae",), 2))
     run = start(trials=6)
     count = sum(t.state == "stopped" for t in run.trials)
@@ -201,7 +197,7 @@ def told(values: list[tuple[float, float]], stopped: set[int], seed: int = 0) ->
     return study.ask(space).params
 
 
-def test_when_stopped_trials_lie_behind_the_front_then_the_sampler_learns_from_them_as_if_complete() -> None:
+def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_from_them_as_if_complete() -> None:
     """So nothing has to be put in their place: TPE counts them among the configurations to keep away from."""
     front = [(1.0, 9.0), (2.0, 5.0), (3.0, 1.0)]
     behind = [(4.0 + i % 5, 9.5 + i % 3) for i in range(17)]
@@ -215,9 +211,7 @@ def test_when_stopped_trials_lie_behind_the_front_then_the_sampler_learns_from_t
 
 
 @pytest.mark.slow
-def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
-    tmp_path, tiny_dataset, monkeypatch
-) -> None:
+def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(tmp_path, tiny_dataset, monkeypatch):
     import torch
 
     monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1))

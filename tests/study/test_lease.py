@@ -193,9 +193,7 @@ def test_when_a_worker_comes_back_then_trials_of_itself_and_of_those_it_had_star
         assert child.lives(me.identity)
 
 
-def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_while_and_may_be_started_again(
-    run, short
-) -> None:
+def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_while_and_may_start_again(run, short):
     far, file = {"name": "3", "machine": "elsewhere"}, run.worker_lease("3")
     with Liveness(run, "1") as me:
         file.write_text(ELSEWHERE.format(short), encoding="utf-8")

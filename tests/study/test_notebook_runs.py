@@ -48,9 +48,7 @@ def outputs(notebook: nbformat.NotebookNode) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("model", family_names())
-def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(
-    model, dataset, root, tmp_path
-) -> None:
+def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(model, dataset, root, tmp_path):
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     run = papermill(
         root, out, model=model, dataset=dataset, test="true", runs_dir=str(runs_dir), data_dir=str(tmp_path)
@@ -90,23 +88,14 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     assert notebook.metadata.papermill.exception is None
 
 
-@pytest.mark.parametrize(
-    ("parameters", "sentence"),
-    [
-        (
-            {"modle": "TFT_Q"},
-            "InputError: parameter 'modle' is unknown; did you mean model? Allowed: model, dataset, trials, job_id, "
-            "seed, test, preset, recipe, time_budget_hours, early_stopping, storage, workers, worker, policy, "
-            "data_dir, runs_dir",
-        ),
-        (
-            {"model": "TFT"},
-            "InputError: model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: "
-            f"{', '.join(family_names())}",
-        ),
-    ],
-    ids=["name", "value"],
-)
+@pytest.mark.parametrize(("parameters", "sentence"), [
+    ({"modle": "TFT_Q"},
+     "InputError: parameter 'modle' is unknown; did you mean model? Allowed: model, dataset, trials, job_id, "
+     "seed, test, preset, recipe, time_budget_hours, early_stopping, storage, workers, worker, policy, "
+     "data_dir, runs_dir"),
+    ({"model": "TFT"}, "InputError: model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: "
+     f"{', '.join(family_names())}"),
+], ids=["name", "value"])  # fmt: skip
 def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_with_the_sentence(
     parameters, sentence, root, tmp_path
 ) -> None:
@@ -127,9 +116,7 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", family_names())
-def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_the_study_chose(
-    model, root, tmp_path
-) -> None:
+def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_the_study_chose(model, root, tmp_path):
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     notebook = f"{model.lower()}.ipynb"
     run = papermill(

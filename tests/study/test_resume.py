@@ -163,9 +163,7 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
     assert after[: len(kept)] == kept
 
 
-def test_when_papermill_gets_a_sigterm_and_then_every_process_again_and_again_then_the_record_is_written_to_its_end(
-    study_of,
-) -> None:
+def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_written_to_its_end(study_of):
     study = study_of("sqlite", 50)
     with study.begun() as process:
         members = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]

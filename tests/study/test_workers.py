@@ -145,15 +145,11 @@ def assert_that_three_workers_survive_the_death_of_one(study: Study, trials: int
     assert {trial.user_attrs["worker"]["name"] for trial in found} == {"1", "2", "3"}
 
 
-def test_when_one_of_three_workers_on_a_journal_is_killed_in_mid_trial_then_the_others_complete_the_study(
-    study_in,
-) -> None:
+def test_when_one_of_three_workers_on_a_journal_is_killed_then_the_others_complete_the_study(study_in):
     assert_that_three_workers_survive_the_death_of_one(study_in("journal"), trials=12)
 
 
-def test_when_one_of_three_workers_on_postgres_is_killed_in_mid_trial_then_the_others_complete_the_study(
-    study_in, postgres_url
-) -> None:
+def test_when_one_of_three_workers_on_postgres_is_killed_then_the_others_complete_the_study(study_in, postgres_url):
     study = study_in(postgres_url)
     assert_that_three_workers_survive_the_death_of_one(study, trials=12)
     assert study.record()["storage_path"] == postgres_url
