@@ -67,15 +67,17 @@ def engineer(
     Args:
         target: hourly, UTC, without gaps, in the dataset's unit, length T.
         spec: the dataset; its columns are made in its order.
-        weather: weather columns for the hours of ``target``, without gaps, or None.
+        weather: weather columns for at least the hours of ``target``, or None.
         school_holidays: as for :func:`calendar_columns`.
 
     Returns:
         T minus the longest lag rows; the target, then past, then future covariates; index ``timestamp`` (UTC).
 
     Raises:
-        InputError: the target is too short for its lags, or a covariate that is not optional cannot be made.
+        InputError: the target or the weather has a gap, the target is too short for its lags, or a covariate that is
+            not optional cannot be made.
     """
+    _check_hourly(target, spec)
     index = pd.DatetimeIndex(target.index, name="timestamp")
     y = target.to_numpy(dtype=np.float64)
     look_back = {name: match for name in spec.past_covariates if (match := _FROM_TARGET.fullmatch(name))}
@@ -86,7 +88,7 @@ def engineer(
             f"{spec.path}); give a longer series"
         )
     calendar = calendar_columns(index, spec, school_holidays)
-    sources = {} if weather is None else _weather_columns(weather, calendar["is_weekend"].to_numpy())
+    sources = {} if weather is None else _weather_columns(weather, index, calendar["is_weekend"].to_numpy())
     sources |= {name: calendar[name].to_numpy() for name in CALENDAR_COLUMNS}
     for name, match in look_back.items():
         hours = int(match["hours"])
@@ -159,6 +161,19 @@ def _write_csv(table: pd.DataFrame, out: Path) -> None:
         raise InputError(f"{out}: cannot be written ({error.strerror}); give an --out that you may write") from error
 
 
+def _check_hourly(target: pd.Series, spec: DatasetSpec) -> None:
+    index = target.index
+    if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC":
+        raise InputError(
+            f"{spec.target}: the index is not in UTC, expected UTC hours; convert it with tz_convert('UTC')"
+        )
+    steady = (np.diff(index) == np.timedelta64(1, "h")).all()
+    if not steady or not np.isfinite(target.to_numpy(dtype=np.float64)).all():
+        raise InputError(
+            f"{spec.target}: hours or values are missing, expected a number every hour; fill the gaps first"
+        )
+
+
 def follows_from_target(column: str) -> bool:
     """Whether a covariate is a lag or a rolling mean of the target, by its name."""
     return bool(_FROM_TARGET.fullmatch(column))
@@ -170,8 +185,15 @@ def _rolling_mean(y: np.ndarray, hours: int) -> np.ndarray:
     return np.concatenate([np.full(hours, np.nan), means])
 
 
-def _weather_columns(weather: pd.DataFrame, is_weekend: np.ndarray) -> dict[str, np.ndarray]:
-    columns = {str(name): weather[name].to_numpy(dtype=np.float64) for name in weather.columns}
+def _weather_columns(weather: pd.DataFrame, index: pd.DatetimeIndex, is_weekend: np.ndarray) -> dict[str, np.ndarray]:
+    aligned = weather.reindex(index)
+    for column in aligned.columns[aligned.isna().any()]:
+        hour = aligned.index[aligned[column].isna()][0]
+        raise InputError(
+            f"weather: {column} has no value at {hour:%Y-%m-%d %H:%M} UTC, expected one for each hour of the target; "
+            "add it"
+        )
+    columns = {str(name): aligned[name].to_numpy(dtype=np.float64) for name in aligned.columns}
     if "temp" in columns:
         columns["temp_squared"] = columns["temp"] ** 2
         columns["temp_weekend_interaction"] = columns["temp"] * is_weekend

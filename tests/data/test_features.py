@@ -123,17 +123,26 @@ def test_when_no_weather_is_given_then_optional_columns_are_left_out():
     assert not table.isna().any().any()
 
 
-@pytest.mark.parametrize(("target", "spec", "sentence"), [
-    (series(48), replace(HEAT, optional_covariates=()),
+HOLES = "heat_consumption: hours or values are missing, expected a number every hour; fill the gaps first"
+
+
+@pytest.mark.parametrize(("target", "spec", "weather", "sentence"), [
+    (series(48), replace(HEAT, optional_covariates=()), None,
      f"{HEAT.path}: covariate 'temp' is neither a lag, a rolling mean, a calendar column nor made without "
      "weather; give weather that has it, fix its name or list it under optional_covariates"),
-    (series(24), HEAT,
+    (series(24), HEAT, None,
      f"heat_consumption: the series has 24 hours, expected more than 24 (the longest lag in {HEAT.path}); give "
      "a longer series"),
-], ids=["covariate", "too_short"])  # fmt: skip
-def test_when_a_table_cannot_be_engineered_then_the_error_says_why(target, spec, sentence):
+    (series(60).where(series(60).index.hour != 6), HEAT, None, HOLES),
+    (series(60).drop(series(60).index[30]), HEAT, None, HOLES),
+    (series(48).tz_localize(None), HEAT, None,
+     "heat_consumption: the index is not in UTC, expected UTC hours; convert it with tz_convert('UTC')"),
+    (series(48), HEAT, weather_table(series(48).index).drop(series(48).index[40]),
+     "weather: temp has no value at 2019-01-02 16:00 UTC, expected one for each hour of the target; add it"),
+], ids=["covariate", "too_short", "empty_hour", "missing_hour", "no_time_zone", "weather"])  # fmt: skip
+def test_when_a_table_cannot_be_engineered_then_the_error_says_why(target, spec, weather, sentence):
     with refusal(sentence):
-        engineer(target, spec, None, None)
+        engineer(target, spec, weather, None)
 
 
 @settings(max_examples=25, deadline=None)
