@@ -11,6 +11,7 @@ from hpo_lib.families.contract import RECIPES, Family, Params
 from hpo_lib.paths import best_params_files
 from hpo_lib.records.provenance import data_key
 from hpo_lib.records.result import load_result
+from hpo_lib.records.study import as_mapping
 
 UNUSABLE, DOUBTFUL, USABLE = 2, 1, 0
 """How much a finding about a file matters: the file is refused; is used only if the user names it; is used."""
@@ -112,8 +113,8 @@ class Lookup:
     def _findings(self, study: dict[str, Any]) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""
         is_old, name = study["schema_version"] == 1, self.dataset.spec.name
-        provenance = _dict(study["provenance"])
-        data, preset, recipe = _dict(provenance.get("data")), provenance.get("preset"), provenance.get("recipe")
+        provenance = as_mapping(study["provenance"])
+        data, preset, recipe = as_mapping(provenance.get("data")), provenance.get("preset"), provenance.get("recipe")
         own = data_key(self.dataset)
         if study["model"] != self.family.name:
             yield UNUSABLE, f"model is {study['model']!r}, expected {self.family.name!r}"
@@ -152,10 +153,6 @@ class Lookup:
             yield DOUBTFUL, "its study has the test preset, which only shows that everything works"
         elif preset != self.preset:
             yield USABLE, f"it was tuned with the {preset} budget, here it is {self.preset}"
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _short(value: object) -> str:

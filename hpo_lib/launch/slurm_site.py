@@ -10,8 +10,7 @@ from hpo_lib.launch.slurm_queue import duration
 
 # A description says in an error sentence what was expected.
 _Word = Annotated[
-    str,
-    Field(pattern=r"^[A-Za-z0-9_.:,@%+=/\[\]-]*$", description="one word of letters, digits and _.:,@%+=/[]-"),
+    str, Field(pattern=r"^[A-Za-z0-9_.:,@%+=/\[\]-]*$", description="one word of letters, digits and _.:,@%+=/[]-")
 ]
 _Size = Annotated[str, Field(pattern=r"(?i)^([0-9]+[KMGTP]?B?)?$", description="a number and a unit, such as 64G")]
 _Count = Annotated[str, Field(pattern=r"^([1-9][0-9]*)?$", description="a whole number")]

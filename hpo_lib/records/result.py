@@ -4,6 +4,7 @@ Nothing here imports optuna: `hpo_lib.records.optuna_trials` turns its trials in
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -35,9 +36,7 @@ def study_result(
     ``status`` is ``complete``, ``running`` (trials are still missing) or ``stopped`` (by time budget or signal).
     """
     front = pareto_front(trials)
-    counts = {
-        state: sum(t.state == state for t in trials) for state in ("complete", "failed", "stopped", "interrupted")
-    }
+    counts = Counter(trial.state for trial in trials)
     return {
         "schema_version": SCHEMA_VERSION,
         "model": run.model,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from hpo_lib.errors import InputError, StudyError, choices
 from hpo_lib.records.trial import TrialRecord
@@ -30,15 +31,11 @@ def pareto_front(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     Trials with equal values are all kept, as in optuna's ``best_trials``.
     """
     done = sorted((t for t in trials if t.state == "complete"), key=lambda t: (t.mae, t.picp_penalty, t.number))
-    front: list[TrialRecord] = []
+    front, values = list[TrialRecord](), attrgetter("mae", "picp_penalty")
     for trial in done:
-        if not front or trial.picp_penalty < front[-1].picp_penalty or _values(trial) == _values(front[-1]):
+        if not front or trial.picp_penalty < front[-1].picp_penalty or values(trial) == values(front[-1]):
             front.append(trial)
     return front
-
-
-def _values(trial: TrialRecord) -> tuple[float, float]:
-    return trial.mae, trial.picp_penalty
 
 
 def _calibrated(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:

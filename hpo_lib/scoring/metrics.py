@@ -114,10 +114,7 @@ def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_H
 
 def by_step(f: QuantileForecasts) -> dict[str, list[float]]:
     """MAE and PICP (percent) per hour ahead: lists of H values."""
-    return {
-        "mae": np.abs(f.actual - f.median).mean(axis=0).tolist(),
-        "picp": (100 * covered(f).mean(axis=0)).tolist(),
-    }
+    return {"mae": np.abs(f.actual - f.median).mean(axis=0).tolist(), "picp": (100 * covered(f).mean(axis=0)).tolist()}
 
 
 def score(f: QuantileForecasts, training_target: np.ndarray) -> dict[str, float]:

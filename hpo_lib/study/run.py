@@ -188,12 +188,7 @@ class _Worker:
                 self.rule.judge(curve, self.budget.checks, trial.number, self.records())
 
         forecaster = self.family.fit(
-            trial.params,
-            self.dataset,
-            self.budget,
-            seed=self.settings.seed,
-            recipe=self.recipe,
-            on_check=on_check,
+            trial.params, self.dataset, self.budget, seed=self.settings.seed, recipe=self.recipe, on_check=on_check
         )
         # Scored as stored, so that every figure can be computed again from the file alone.
         stored = write_predictions(self.paths.trial_predictions(trial.number), forecaster.validation)

@@ -67,7 +67,7 @@ class Benchmark:
     def row_per_model(self) -> list[BenchmarkRow]:
         """Each model with its best kind of parameters; no blends."""
         found: dict[str, BenchmarkRow] = {}
-        for row in sorted(self.rows, key=_params_rank):
+        for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
             if not row.model.startswith("BLEND"):
                 found.setdefault(row.model, row)
         return list(found.values())
@@ -92,7 +92,7 @@ class Benchmark:
         wanted = dict(study.result["best_params"])
         kinds = {t["params"] for t in self.trainings if t["model"] == study.model and t["key"].get("params") == wanted}
         rows = [row for row in self.rows if row.model == study.model and row.params in kinds]
-        return min(rows, key=_params_rank, default=None)
+        return min(rows, key=lambda row: PARAMS_ORDER.index(row.params), default=None)
 
     @property
     def files(self) -> list[Path]:
@@ -100,10 +100,6 @@ class Benchmark:
         names = [(training["model"], training["params"], training["seed"]) for training in self.trainings]
         forecasts = [self.paths.forecasts(*one, split) for one in names for split in SPLITS]
         return sorted([*(self.paths.record(*one) for one in names), *forecasts])
-
-
-def _params_rank(row: BenchmarkRow) -> int:
-    return PARAMS_ORDER.index(row.params)
 
 
 def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:

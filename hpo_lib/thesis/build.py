@@ -79,11 +79,7 @@ PICTURES: Mapping[str, Picture] = {
 
 
 def make_all(
-    runs_dir: str = "",
-    benchmark_dir: str = "",
-    data_dir: str = "",
-    datasets: Sequence[str] = (),
-    out: str = "",
+    runs_dir: str = "", benchmark_dir: str = "", data_dir: str = "", datasets: Sequence[str] = (), out: str = ""
 ) -> tuple[list[Path], list[str]]:
     """Every figure, table and card, see `build`; folders are texts, empty for the default.
 

@@ -1,6 +1,7 @@
 """Figures that one family alone has, drawn from the plain arrays of `hpo_lib.families.insight`."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -33,9 +34,9 @@ def stack_decomposition(found: "StackForecasts", shown: Sequence[int], *, unit: 
         column[0].plot(hours, found.forecasts.median[n], color=model_colour("NHITS_Q"), label="median = base + stacks")
         column[0].plot(hours, found.forecasts.actual[n], **_ACTUAL)
         column[0].set_title(f"{found.forecasts.origins[n]:%a %Y-%m-%d %H:%M} UTC", fontsize=9)
-        for s in range(n_stacks):
+        for s, colour in zip(range(n_stacks), cycle(_STACK_COLOURS), strict=False):
             column[s + 1].axhline(0, color="#999999", lw=0.8)
-            column[s + 1].bar(hours, found.stacks[n, s, :, median], width=0.8, color=_stack_colour(s))
+            column[s + 1].bar(hours, found.stacks[n, s, :, median], width=0.8, color=colour)
         column[-1].set(xlabel="hours ahead", xlim=(0.5, horizon + 0.5), xticks=range(6, horizon + 1, 6))
     rows[0, 0].set_ylabel(unit)
     for s in range(n_stacks):
@@ -53,7 +54,8 @@ def stack_sizes(found: "StackForecasts", *, unit: str, source: str) -> Figure:
     hours = np.arange(1, sizes.shape[1] + 1)
     for s, (size, rate) in enumerate(zip(sizes, found.hours, strict=True)):
         gives = f"a value every {rate} hours" if rate > 1 else "a value every hour"
-        axes.plot(hours, size, marker=".", color=_stack_colour(s), label=f"stack {s + 1} ({gives})")
+        colour = _STACK_COLOURS[s % len(_STACK_COLOURS)]
+        axes.plot(hours, size, marker=".", color=colour, label=f"stack {s + 1} ({gives})")
     axes.set(xlabel="hours ahead", ylabel=f"mean size in {unit}", xlim=(1, hours[-1]), ylim=(0, None))
     axes.set_xticks(range(3, int(hours[-1]) + 1, 3))
     figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
@@ -182,7 +184,3 @@ def _largest(names: Sequence[str], weights: np.ndarray) -> tuple[list[str], np.n
 def _distinct(hours: np.ndarray) -> list[int]:
     """Periods in their order, each once: neighbouring frequencies may round to the same period."""
     return list(dict.fromkeys(int(hour) for hour in hours))
-
-
-def _stack_colour(stack: int) -> str:
-    return _STACK_COLOURS[stack % len(_STACK_COLOURS)]
