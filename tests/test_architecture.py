@@ -28,9 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scoring": {"errors", "data"},
     "families": {"errors", "stop_requests", "data", "scoring"},
     "baselines": {"errors", "data", "scoring", "families"},
-    "records": {"hpo_lib", "errors", "paths", "settings", "data", "scoring", "families"},
+    "records": {"hpo_lib", "errors", "paths", "data", "scoring", "families"},
     "study": {"errors", "paths", "settings", "stop_requests", "data", "scoring", "families", "records"},
-    "views": {"errors", "paths", "settings", "data", "scoring", "families", "records"},
+    "views": {"errors", "settings", "data", "scoring", "families", "records"},
     "benchmark": {"errors", "paths", "settings", "data", "scoring", "families", "baselines", "records", "views"},
     "launch": {"hpo_lib", "errors", "paths", "settings", "stop_requests", "data", "families", "records", "study"},
     "thesis": {"hpo_lib", "errors", "paths", "data", "scoring", "families", "records", "views", "benchmark"},
@@ -52,7 +52,7 @@ HEAVY: dict[str, set[str]] = {
 }
 
 MAX_LINES = 300
-MAX_LINES_TOGETHER = 13_000
+MAX_LINES_TOGETHER = 12_600
 MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 18, 12, 100
 """Of the house: `hpo_lib` and, as one more room, `measurements/`. An arrow leads from a room to one that it imports."""
 
