@@ -66,7 +66,7 @@ def test_when_a_trial_of_an_example_is_clicked_then_its_forecasts_are_shown(lab:
     other = next(trial for trial in study.viewable if trial.mae > 1.02 * study.chosen.mae)
     title = f"{study.run.model} on {study.run.dataset}, trial"
     canvas = page.locator(".jupyter-matplotlib-canvas-div canvas").first
-    page.get_by_text(f"{title} {study.chosen}").first.wait_for()
+    page.get_by_text(f"{title} {study.chosen.number}").first.wait_for()
     page.wait_for_function(DRAWN)
     keep(page, "explore")
     canvas.scroll_into_view_if_needed()
