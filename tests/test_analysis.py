@@ -93,8 +93,9 @@ def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_th
 @pytest.mark.parametrize("second", [
     {"mae": 0.1901}, {"mae": 0.18, "picp": 85.1}, {"mae": 0.18, "status": "stopped"},
     {"mae": 0.18, "preset": "test"}, {"mae": 0.18, "data": {"sha256": "b" * 64}},
-    {"mae": 0.18, "data": {"val_end": "2018-06-30"}}, {"mae": 0.18, "dataset": "water_centrum"},
-], ids=["too little", "covers too much", "stopped", "test", "other data", "other splits", "other dataset"])  # fmt: skip
+    {"mae": 0.18, "data": {"val_end": "2018-06-30"}}, {"mae": 0.18, "data": {"train_end": "2017-06-30"}},
+    {"mae": 0.18, "dataset": "water_centrum"},
+], ids=["too little", "too wide", "stopped", "test", "data", "validation", "training", "dataset"])  # fmt: skip
 def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(second, tmp_path) -> None:
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", **second)
@@ -122,10 +123,11 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_an
     assert table.loc[("NHITS_Q", "unknown"), ["trials", "failed %", "hours", "s per trial"]].isna().all()
 
 
-def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_other_data_is_apart(tmp_path) -> None:
+@pytest.mark.parametrize("data", [{"sha256": "b" * 64}, {"train_end": "2018-03-31"}, {"val_end": "2019-03-31"}])
+def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_other_data_is_apart(data, tmp_path):
     save(tmp_path, "NHITS_Q", "a", 0.18, picp=70.0)
     save(tmp_path, "TFT_Q", "a", 0.17, picp=86.0)
-    save(tmp_path, "TIMESNET_Q", "a", 0.16, data={"sha256": "b" * 64})
+    save(tmp_path, "TIMESNET_Q", "a", 0.16, data=data)
     assert summary(load_studies(tmp_path), "dataset")["best"].tolist() == ["TFT_Q", "TIMESNET_Q"]
     save(tmp_path, "NHITS_Q", "a", 0.18)
     first, other = summary(load_studies(tmp_path), "dataset").to_dict("records")

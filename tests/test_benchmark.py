@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import get_baseline
-from hpo_lib.benchmark.store import Training, drop_others, is_stored, load_trainings, store_training
-from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, load_rows, make_tables, write_tables
+from hpo_lib.benchmark.store import Training, drop_others, is_stored, load_trainings, store_training, stored_twin
+from hpo_lib.benchmark.tables import comparison_table, load_rows, make_tables, write_tables
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
 from hpo_lib.benchmark.training_key import code_versions, same_key
 from hpo_lib.cli.main import main
@@ -134,8 +134,8 @@ def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same
         pd.testing.assert_frame_equal(stored_frame(plan.paths, *names), stored_frame(finished.paths, *names))
 
 
-@pytest.mark.parametrize("lost", ["record", "forecasts", "half a record"])
-def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_path, lost) -> None:
+@pytest.mark.parametrize("lost", ["record", "forecasts", "half a record", "while it was written anew"])
+def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_path, lost, monkeypatch) -> None:
     plan, said = copied(finished, tmp_path), []
     record = plan.paths.record("LIGHTGBM_Q", "own", 43)
     if lost == "half a record":
@@ -144,6 +144,11 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_
             load_trainings(plan.paths, plan.dataset)
     elif lost == "record":
         record.unlink()
+    elif lost == "while it was written anew":
+        monkeypatch.setattr("hpo_lib.benchmark.store.write_predictions", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store_training(plan.paths, load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"][1])
+        monkeypatch.undo()
     else:
         plan.paths.forecasts("LIGHTGBM_Q", "own", 43, "test").unlink()
     run_benchmark(plan, say=said.append)
@@ -153,14 +158,18 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_
     assert len(load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]) == 2
 
 
-def test_when_the_folder_is_of_other_data_then_nothing_is_mixed(finished, tmp_path) -> None:
+@pytest.mark.parametrize("name", ["sha256", "train_end", "val_end", "test_end"])
+def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(name, finished, tmp_path) -> None:
     plan = copied(finished, tmp_path)
-    other = dataclasses.replace(plan.dataset, sha256="0" * 64)
-    sentence = r"LIGHTGBM_LINEAR_Q-own-seed42\.json: was made on other data \(sha256 is .*\); give another --out"
+    file = plan.paths.record("LIGHTGBM_LINEAR_Q", "own", 42)
+    record = json.loads(file.read_text(encoding="utf-8"))
+    record["key"]["data"][name] = "0" * 64
+    file.write_text(json.dumps(record), encoding="utf-8")
+    sentence = rf"LIGHTGBM_LINEAR_Q-own-seed42\.json: was made on other data \({name} is .*\); give another --out"
     with pytest.raises(InputError, match=sentence):
-        run_benchmark(dataclasses.replace(plan, dataset=other), say=print)
+        run_benchmark(plan, say=print)
     with pytest.raises(InputError, match=sentence):
-        make_tables(plan.paths, other, CALIBRATION)
+        make_tables(plan.paths, plan.dataset, CALIBRATION)
 
 
 def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
@@ -204,6 +213,14 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
     assert [t.params for t in again] == ["own", "own"]
     assert again[0].test.values == pytest.approx(own[0].test.values, abs=0)  # of another seed: trained
     assert again[1].test.values == pytest.approx(marked.values, rel=1e-6)
+
+
+def test_when_a_twin_of_each_seed_is_stored_then_the_one_of_this_seed_is_taken_over(finished, tmp_path) -> None:
+    plan = copied(finished, tmp_path)
+    for seed in (42, 43):
+        store_training(plan.paths, training(plan, "NHITS_Q", "best", seed))
+    twins = [stored_twin(plan.paths, "NHITS_Q", seed, {"data": data_key(plan.dataset)}) for seed in (42, 43, 44)]
+    assert [twin and twin.seed for twin in twins] == [42, 43, None]
 
 
 def test_when_trainings_are_of_different_code_then_they_do_not_come_into_one_table(finished, tmp_path) -> None:
@@ -276,6 +293,14 @@ def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_c
         assert table.loc[(model, "rolling"), "mae"] == pytest.approx(raw.loc[model, "mae"])
 
 
+def test_when_demand_after_training_changes_then_the_terciles_of_the_coverage_do_not(finished) -> None:
+    frame, dataset = finished.dataset.frame.copy(), finished.dataset
+    frame.iloc[dataset.positions.train.stop :, 0] *= 10
+    both = dataset, dataclasses.replace(dataset, frame=frame)
+    before, after = (make_tables(finished.paths, each, Calibration("none"))["coverage"] for each in both)
+    pd.testing.assert_frame_equal(after, before)
+
+
 def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path) -> None:
     plan = copied(finished, tmp_path)
     tables = make_tables(plan.paths, plan.dataset, CALIBRATION)
@@ -318,12 +343,8 @@ def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_bett
 
 def test_when_there_are_too_few_days_then_nothing_is_compared(finished) -> None:
     rows = load_rows(finished.paths, finished.dataset)
-    few = [
-        BenchmarkRow(
-            r.model, r.params, r.validation, QuantileForecasts(r.test.values[:5], r.test.actual[:5], r.test.origins[:5])
-        )
-        for r in rows
-    ]
+    tests = [QuantileForecasts(r.test.values[:5], r.test.actual[:5], r.test.origins[:5]) for r in rows]
+    few = [dataclasses.replace(row, test=test) for row, test in zip(rows, tests, strict=True)]
     assert comparison_table(few).empty
     assert "p_value" in comparison_table(few)
 

@@ -27,10 +27,11 @@ def test_when_forecasts_are_blended_then_each_level_is_the_weighted_mean_of_that
     assert (blend([a]).values == a.values).all()
 
 
-@pytest.mark.parametrize(
-    "other", [forecasts(10.0, days=39), forecasts(10.0, start="2019-03-02 23:00")], ids=["fewer days", "other days"]
-)
-def test_when_forecasts_are_not_of_the_same_days_then_they_are_not_blended(other) -> None:
+@pytest.mark.parametrize("other", [
+    forecasts(10.0, days=39), forecasts(10.0, start="2019-03-02 23:00"),
+    QuantileForecasts(forecasts(10.0).values, ACTUAL, forecasts(10.0).origins, (0.05, 0.5, 0.95)),
+], ids=["fewer days", "other days", "other levels"])  # fmt: skip
+def test_when_forecasts_are_not_of_the_same_days_and_levels_then_they_are_not_blended(other) -> None:
     with pytest.raises(InputError, match="cannot be blended"):
         blend([forecasts(10.0), other])
 

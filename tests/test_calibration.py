@@ -65,8 +65,9 @@ def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_on
 
 
 def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative() -> None:
-    f = forecasts(np.array([[0.0, 3.0, -5.0, 1.5, *[0.0] * 20]]), 2.0)
-    assert interval_errors(f)[0, :4].tolist() == [-2, 1, 3, -0.5]
+    f = forecasts(np.array([[0.0, 4.5, -5.0, 2.5, *[0.0] * 20]]), 2.0)
+    f.values[:, :, 2] += 1  # from 2 below the median to 3 above
+    assert interval_errors(f)[0, :4].tolist() == [-2, 1.5, 3, -0.5]
 
 
 # Coverage where the truth is known
@@ -147,10 +148,12 @@ def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for
 
 def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval() -> None:
     """By hand: a window of 1 day. Day 0 misses by 3 on all hours, so day 1 is 3 wider to each side, and day 2 not."""
-    error = np.array([[5.0] * H, [0.0] * H, [0.0] * H])
-    f = calibrate(forecasts(error, 2.0), None, flat_target(4), Calibration("rolling", days=1))
+    given = forecasts(np.array([[5.0] * H, [0.0] * H, [0.0] * H]), 2.0)
+    given.values[:, :, 0] -= 4
+    f = calibrate(given, None, flat_target(4), Calibration("rolling", days=1))
     assert np.unique(f.upper[0] - 100).tolist() == [2]  # nothing is known yet
     assert np.unique(f.upper[1] - 100) == pytest.approx([5])
+    assert np.unique(f.lower[1] - 100) == pytest.approx([-9])
     assert np.unique(f.upper[2] - 100) == pytest.approx([0])  # day 1 was 5 inside: not past the median
     assert (f.median == 100).all()
 

@@ -77,6 +77,16 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
     assert (bent[0] != bent[1]).all()
 
 
+def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it(part, tiny_dataset, monkeypatch) -> None:
+    every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
+    table, learnt = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, every), []
+    monkeypatch.setattr(LinearBaseline, "of_table", lambda table, *_, **__: learnt.append(table.level) or part)
+    part.relative_out_of_fold(dataclasses.replace(table, level=every), every)  # the level says which windows are learnt
+    window = np.arange(1 - HISTORY, HORIZON + 1)
+    for own, others in zip(np.array_split(every, linear_baseline.FOLDS), learnt, strict=True):
+        assert not np.intersect1d(own[:, None] + window, others[:, None] + window).size
+
+
 def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_days(origins, tiny_dataset) -> None:
     dataset = noisy(tiny_dataset)
     part = LinearBaseline.fit(dataset, origins, seasons=False)

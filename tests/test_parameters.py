@@ -39,7 +39,7 @@ def study(dataset: Dataset, /, **other: Any) -> dict[str, Any]:
     """What a best_params JSON of a study on these data says, as far as parameters need it."""
     splits = dataset.spec.splits
     data = {"source": "csv", "sha256": dataset.sha256}
-    data |= {"train_end": str(splits.train_end), "val_end": str(splits.val_end)}
+    data |= {"train_end": str(splits.train_end), "val_end": str(splits.val_end), **other.pop("ends", {})}
     provenance = {"data": data, "preset": "laptop", "recipe": asdict(RECIPES["standard"])}
     return {
         "schema_version": 2, "model": "TOY_Q", "dataset": "tiny", "status": "complete", "best_params": TUNED,
@@ -124,6 +124,8 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     "of another dataset": ({"dataset": "heat"}, "dataset is 'heat', expected 'tiny'"),
     "of other data": ({"provenance": {"data": {"sha256": "f" * 64}}},
         "it was made on other data (sha256 is ffffffffffff, here it is "),
+    "of other training": ({"ends": {"train_end": "2018"}}, "made on other data (train_end is 2018, here it is 2019"),
+    "of other validation": ({"ends": {"val_end": "2020"}}, "made on other data (val_end is 2020, here it is 2019"),
     "without provenance": ({"provenance": {"data": None}}, "it was made on other data (sha256 is None"),
     "unfinished": ({"status": "stopped"}, "its study is stopped, expected a complete one"),
     "without a status": ({"status": None}, "its study is None, expected a complete one"),
@@ -210,6 +212,7 @@ def test_when_data_may_differ_then_a_study_on_older_data_is_used_and_said(tiny_d
 
 
 UNTRUSTED = {
+    "unfinished": ({"status": "stopped", **of_older_data()}, "its study is stopped, expected a complete one"),
     "a test": ({"provenance": {"preset": "test", "data": NEWER}}, "its study has the test preset"),
     "simulated data": (of_older_data(source="simulated"), "its study was made on simulated data, here they are real"),
     "another dataset": ({"dataset": "heat"}, "dataset is 'heat', expected 'tiny'"),

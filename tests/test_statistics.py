@@ -55,6 +55,12 @@ def test_when_a_block_is_the_whole_series_then_every_draw_has_the_same_mean() ->
     assert interval.high == pytest.approx(interval.value)
 
 
+def test_when_one_day_is_bad_then_it_is_drawn_as_often_as_any_other_for_blocks_go_round() -> None:
+    """Two blocks of 5 days: each holds day 0 of 10 in half of its draws, so that 1, 2, 1 of 4 means are 0, 1 and 2."""
+    interval = bootstrap_intervals(forecasts(10 * np.eye(10, 24)[:, :1] * np.ones(24)), block_days=5, confidence=0.2)
+    assert (interval["mae"].low, interval["mae"].high) == (1, 1)
+
+
 def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limit_theorem() -> None:
     f = forecasts(np.random.default_rng(3).exponential(size=(400, 1)) * np.ones((1, 24)))
     losses = daily_losses(f)["mae"]
@@ -208,7 +214,7 @@ def test_when_demand_is_grouped_then_by_the_forecast_and_by_terciles_of_training
     assert terciles == (3, 5)
     median = np.repeat([[2.0], [3.0], [4.0], [6.0]], 24, axis=1)
     y = median.copy()
-    y[3] += 5  # the high day is missed altogether
+    y[3] -= 5  # the high day is missed altogether, and its actuals are low
     table = conditional_coverage(forecasts(y, median=median), terciles, "UTC").set_index(["by", "group"])
     assert table.loc["demand", "hours"].to_dict() == {"low": 24, "middle": 48, "high": 24}
     assert table.loc["demand", "picp"].to_dict() == {"low": 100, "middle": 100, "high": 0}

@@ -140,6 +140,13 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     assert table.features[0, :, table.names.index("log_level")] == pytest.approx(np.full(24, np.log(level)))
 
 
+def test_when_the_last_day_is_near_zero_then_it_is_divided_by_one_percent_of_the_demand_in_training(tiny_dataset):
+    demand = 200 * (-1.0) ** np.arange(len(tiny_dataset.frame))  # the mean of a day is 0, the mean size 200
+    dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=demand))
+    levels = [make_feature_table(dataset, dataset.frame, np.array([999]), floor).level[0] for floor in (None, 7.0)]
+    assert levels == [2, 7]
+
+
 def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(tiny_dataset) -> None:
     index = tiny_dataset.index
     origin = int(index.get_loc(pd.Timestamp("2019-04-12 23:00", tz="UTC")))  # a Friday: Saturday is forecast

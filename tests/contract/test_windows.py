@@ -167,6 +167,11 @@ def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(windo
     assert (offset.item(), gain.item()) == (488.5, pytest.approx(1 / 500))
 
 
+def test_when_the_level_is_fitted_on_a_demand_near_zero_then_five_percent_of_its_size_are_the_floor(windows) -> None:
+    level = windows.Level.fit(200 * (-1.0) ** np.arange(1680), 24)
+    assert (level.floor, level.spread, level.unit) == pytest.approx((10, 20, 10))
+
+
 def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_no_later_hour_counts(windows, tiny_dataset):
     import torch
 

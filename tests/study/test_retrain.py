@@ -11,6 +11,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records.files import load_predictions, write_json
+from tests.study.fakes import DEFAULTS, FakeFamily
 
 
 class Place:
@@ -23,11 +24,11 @@ class Place:
         self.models = ModelPaths(folder / "models", "NHITS_Q", "tiny")
         self.defaults = dict(get_family("NHITS_Q").defaults)
 
-    def study(self, job_id: str, **params: float) -> Path:
+    def study(self, job_id: str, status: str = "complete", **params: float) -> Path:
         run = RunPaths(self.folder / "runs", "NHITS_Q", "tiny", job_id)
         data = {"source": "csv", "sha256": "0" * 64}
         result = {
-            "schema_version": 2, "model": "NHITS_Q", "dataset": "tiny", "job_id": job_id, "status": "complete",
+            "schema_version": 2, "model": "NHITS_Q", "dataset": "tiny", "job_id": job_id, "status": status,
             "best_params": {**self.defaults, **params}, "optimization_date": job_id,
             "provenance": {"data": data, "preset": "test", "recipe": asdict(RECIPES["standard"])},
         }  # fmt: skip
@@ -49,6 +50,23 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tiny_toml: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("retrain"), tiny_toml)
+
+
+def test_when_the_seed_or_the_data_differs_then_it_is_another_version(tiny_toml, tmp_path, monkeypatch, capsys) -> None:
+    """With a family that needs no training. The dates of the second version lie in the days that the first one saw."""
+    family, place = FakeFamily(), Place(tmp_path, tiny_toml)
+    family.name, place.defaults = "NHITS_Q", DEFAULTS
+    monkeypatch.setattr("hpo_lib.benchmark.retrain.get_family", lambda name: family)
+    place.study("2025-01-01", "stopped")
+    assert place.retrain(place.new) == 2
+    assert "its study is stopped, expected a complete one" in capsys.readouterr().err
+    place.study("2024-01-01")
+    later = tiny_toml("later", "2019-05-24 23:00", "2019-06-02 23:00")
+    for dataset, seed in ((place.new, "1"), (place.new, "2"), (place.new, "2"), (later, "2")):
+        assert place.retrain(dataset, "--seed", seed, "--replace") == 0
+    assert [place.facts(version)["key"]["seed"] for version in place.models.versions()] == family.seeds == [1, 2, 2]
+    cards = [place.models.card(version).read_text(encoding="utf-8") for version in (1, 2, 3)]
+    assert ["chose its weights on days up to 2019-05-24" in card for card in cards] == [False, True, False]
 
 
 @pytest.mark.slow

@@ -273,6 +273,8 @@ def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(changes, s
 
 
 @pytest.mark.parametrize(("changes", "told"), [
+    ({"train_end": "2019-05-08"}, "train_end '2019-05-08', now it is '2019-05-09 "),
+    ({"val_end": "2019-05-23"}, "val_end '2019-05-23', now it is '2019-05-24 "),
     ({"recipe": {**BEGUN_WITH["recipe"], "near_hours": 12}}, "recipe.near_hours 12, now it is 1;"),
     ({"recipe": {**BEGUN_WITH["recipe"], "daily_weight": 8}}, "recipe.daily_weight 8, now it is None;"),
     ({"budget": {**BEGUN_WITH["budget"], "precision": "16"}}, "budget.precision '16', now it is '32-true';"),
@@ -328,10 +330,11 @@ def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(st
 
 def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(start, family, monkeypatch) -> None:
     honest = metrics.METRICS["mae"]
-    monkeypatch.setitem(metrics.METRICS, "mae", lambda f: float("nan") if len(family.calls) == 2 else honest(f))
-    run = start(trials=3)
-    assert states(run) == ["complete", "failed", "complete"]
-    assert run.trials[1].cause == "ArithmeticError: score mae is nan"
+    wrong = {2: np.nan, 3: np.inf}
+    monkeypatch.setitem(metrics.METRICS, "mae", lambda f: wrong.get(len(family.calls)) or honest(f))
+    run = start(trials=4)
+    assert states(run) == ["complete", "failed", "failed", "complete"]
+    assert [trial.cause for trial in run.trials[1:3]] == [f"ArithmeticError: score mae is {x}" for x in ("nan", "inf")]
 
 
 def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(start, family, files, storage, capsys):

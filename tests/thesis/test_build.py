@@ -47,15 +47,16 @@ LATER = {"optimization_date": "2090-01-01"}
 @pytest.mark.parametrize(("changes", "ids", "note"), [
     (LATER, {**ALL, "NHITS_Q": "other"}, "heat_EXP-01.json: best_params_NHITS_Q_heat_other.json is newer"),
     ({**LATER, "status": "running"}, ALL, "heat_other.json: best_params_NHITS_Q_heat_EXP-01.json is newer, more"),
-    ({**LATER, "sha256": "0" * 64}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q"),
+    *(({**LATER, name: "0" * 64}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q")
+        for name in ("sha256", "train_end", "val_end")),
     ({"optimization_date": "2001-01-01", "preset": "laptop"}, {"NHITS_Q": "other"}, "or of a larger budget"),
-], ids=["newer", "unfinished", "of other data", "the only one with a real budget"])  # fmt: skip
+], ids=["newer", "unfinished", "other data", "training", "validation", "the only one with a real budget"])  # fmt: skip
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_budget_and_same_data_counts(
     changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
 ) -> None:
     result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_EXP-01.json")
     provenance = result["provenance"]
-    provenance["data"]["sha256"] = changes.get("sha256", provenance["data"]["sha256"])
+    provenance["data"] |= {name: value for name, value in changes.items() if name in provenance["data"]}
     provenance["preset"] = changes.get("preset", provenance["preset"])
     file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
     write_json(file, {**result, **changes, "job_id": "other"})
