@@ -369,6 +369,15 @@ def test_when_stored_predictions_are_stored_again_then_nothing_changes_any_more(
     assert (again.values == load_predictions(tmp_path / "a.parquet").values).all()
 
 
+def test_when_the_disk_is_full_then_the_predictions_that_were_stored_before_stay_whole(tmp_path, monkeypatch) -> None:
+    write_predictions(path := tmp_path / "a.parquet", forecasts())
+    before = path.read_bytes()
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda frame, file, **_: file.write_bytes(b"PAR1") / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_predictions(path, forecasts())
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
+
+
 def test_when_quantiles_differ_by_less_than_float32_can_hold_then_they_do_not_cross_in_the_file(tmp_path) -> None:
     f = forecasts()
     close = QuantileForecasts(f.values[:, :, :1] + np.array([0, 1e-12, 2e-12]), f.actual, f.origins)

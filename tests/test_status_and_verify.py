@@ -1,6 +1,7 @@
 """``hpo status`` and ``hpo verify`` on a folder of studies that are done, running, interrupted, failed and corrupt."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -48,7 +49,7 @@ class Maker:
         self.baselines = validation_baselines(data)
 
     def __call__(
-        self, model: str, job_id: str, n_complete: int, *, asked: int = 3, running: bool = False, test: bool = False,
+        self, model: str, job_id: str, n_complete: int, *, asked: int = 3, running: int = 0, test: bool = False,
         notebook: dict[str, Any] | None = None, dataset: str = "heat",
     ) -> RunPaths:  # fmt: skip
         run = RunPaths(self.runs_dir, model, dataset, job_id)
@@ -60,7 +61,7 @@ class Maker:
         study.set_user_attr("trials_asked", asked)
         for number in range(n_complete):
             study.add_trial(self.trial(run, number))
-        if running:
+        for _ in range(running):
             study.ask({"lr": FloatDistribution(0, 1)})
         trials = [trial_record(trial) for trial in study.get_trials()]
         if n_complete:
@@ -100,12 +101,12 @@ def executed(*, ended: bool = True, error: str = "") -> dict[str, Any]:
 GOLDEN = """\
              model       dataset         state                                     best MAE  PICP  attempts  job ids
 EXP-01  ***  NHITS_Q     heat            done 3 of 3, simulated data               0.29309   78.8  1         100 107
-EXP-04  ***  TFT_Q       heat            running 2 of 4, 1 h left, simulated data  0.29309   78.8  1         101
+EXP-04  ***  TFT_Q       heat            running 2 of 6, 1 h left, simulated data  0.29309   78.8  1         101
 EXP-07  ***  TIMESNET_Q  heat            interrupted 1 of 3, simulated data        0.29309   78.8  1         102
 EXP-02  **   NHITS_Q     water_centrum   failed                                    -         -     1         103
 EXP-05  **   TFT_Q       water_centrum   corrupt                                   -         -     0         104
 EXP-08  **   TIMESNET_Q  water_centrum   queued (Priority)                         -         -     -         201
-EXP-03  *    NHITS_Q     water_tommerby  interrupted 0 of 3                        -         -     0         105
+EXP-03  *    NHITS_Q     water_tommerby  interrupted 0 of 3                        -         -     1         105
 EXP-06  *    TFT_Q       water_tommerby  corrupt                                   -         -     0         106
 EXP-09  *    TIMESNET_Q  water_tommerby  missing                                   -         -     -         -
 
@@ -117,6 +118,7 @@ Causes:
   EXP-06: runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete
 
 Not counted:
+  TFT_Q_water_tommerby_109: interrupted 0 of 3
   TIMESNET_Q_water_tommerby_108: done 3 of 3, simulated data
 
 To submit what is missing:
@@ -134,12 +136,13 @@ def nine_made(tmp_path_factory: pytest.TempPathFactory, twin: Dataset) -> Path:
     make = Maker(tmp_path_factory.mktemp("nine") / "runs", twin)
     make("NHITS_Q", "100", 3, notebook=executed())
     make("NHITS_Q", "107", 1, notebook=executed(ended=False))
-    make("TFT_Q", "101", 2, asked=4, running=True, notebook=executed(ended=False))
-    make("TIMESNET_Q", "102", 1, running=True, notebook=executed(ended=False))
+    make("TFT_Q", "101", 2, asked=6, running=2, notebook=executed(ended=False))
+    make("TIMESNET_Q", "102", 1, running=1, notebook=executed(ended=False))
     make("NHITS_Q", "103", 0, dataset="water_centrum", notebook=executed(error="the first 3 trials all failed alike"))
     broken = make("TFT_Q", "104", 0, dataset="water_centrum")
     broken.sqlite.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
-    make("NHITS_Q", "105", 0, dataset="water_tommerby")
+    make("NHITS_Q", "105", 0, dataset="water_tommerby", notebook=executed(error="none before the study stopped: time"))
+    make("TFT_Q", "109", 0, dataset="water_tommerby", test=True)
     broken = make("TFT_Q", "106", 1, dataset="water_tommerby")
     broken.best_params.write_text(broken.best_params.read_text(encoding="utf-8")[:200], encoding="utf-8")
     make("TIMESNET_Q", "108", 3, dataset="water_tommerby", test=True, notebook=executed())
@@ -206,6 +209,14 @@ def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attemp
     row = row_of("EXP-03", nine, [])
     assert (row.state, list(row.job_ids)) == ("failed", ["105"])
     assert (row.status.cause, row.status.attempts) == ("StudyError: no space left on device", 2)
+
+
+def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_one_that_asks_for_nothing_is_not_done(nine):
+    for seconds, run in enumerate(RunPaths(nine, "TIMESNET_Q", "water_tommerby", job_id) for job_id in ("301", "302")):
+        run.notebook.write_text(json.dumps(executed()), encoding="utf-8")
+        os.utime(run.notebook, (seconds, seconds))
+    row = row_of("EXP-09", nine, [])
+    assert (row.state, row.status.run.job_id, list(row.job_ids)) == ("interrupted", "302", ["301", "302"])
 
 
 def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine: Path) -> None:

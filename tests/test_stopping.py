@@ -116,6 +116,7 @@ def test_when_others_were_stopped_then_they_count_where_they_have_been() -> None
     others = [FOUR[0], *[trial(i, curve(1, 1), "stopped") for i in (1, 2, 3)]]
     assert stopped(HALVING, curve(9, 9), others)
     assert not stopped(HALVING, curve(9, 9, 9, 9), [trial(0, curve(*[99.0] * CHECKS)), *others[1:]])
+    assert stopped(HALVING, curve(3, 3), [FOUR[0], trial(1, curve(2, 2), "stopped"), FOUR[3]]), "two of four are half"
 
 
 @pytest.mark.parametrize("state", ["failed", "interrupted", "running", "waiting"])

@@ -1,6 +1,10 @@
+from contextlib import suppress
+from types import SimpleNamespace
+
 import pytest
 
-from hpo_lib.study.workers import fitting
+from hpo_lib.errors import StudyError
+from hpo_lib.study.workers import fitting, run_workers
 
 
 @pytest.mark.parametrize(("workers", "cores", "threads", "expected"), [
@@ -14,3 +18,22 @@ def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(workers, co
     assert fitting(workers, cores, threads) == expected
     fit, each, _ = expected
     assert fit * each <= cores
+
+
+@pytest.mark.parametrize(("codes", "starts_per_trial", "starts"), [
+    ([-9] * 9, 99, 7), ([0, *[-9] * 5, 0], 99, 7),  # one was asked to end, which is no death
+    ([*[-9] * 9, 0, 0], 4, 11),  # trials were finished in between
+])  # fmt: skip
+def test_when_two_workers_die_six_times_without_a_trial_then_it_is_over(codes, starts_per_trial, starts, monkeypatch):
+    started: list[int] = []
+
+    def start(*_: object) -> SimpleNamespace:
+        started.append(code := codes[len(started)])
+        return SimpleNamespace(stdin=None, returncode=code, poll=lambda: code, wait=lambda *_: code, kill=lambda: None)
+
+    monkeypatch.setattr("hpo_lib.study.workers._start", start)
+    silent = SimpleNamespace(get=lambda timeout: {}["no line"])
+    monkeypatch.setattr("hpo_lib.study.workers.queue", SimpleNamespace(SimpleQueue=lambda: silent, Empty=KeyError))
+    with suppress(StudyError):
+        list(run_workers(SimpleNamespace(worker=1), 2, 1, lambda: len(started) // starts_per_trial))
+    assert len(started) == starts

@@ -31,6 +31,13 @@ def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles
     assert dataset.sha256 == hashlib.sha256(small.csv.read_bytes()).hexdigest()
 
 
+def test_when_the_data_ends_with_the_last_hour_of_a_split_then_it_fills_that_split(small):
+    small.edit_toml("2018-06-15 23:00", "2018-06-29 23:00")
+    assert small.load().positions.val.stop == 2160
+    small.edit_toml('val_end = "2018-06-29', 'test_end = "2018-06-29 23:00"\nval_end = "2018-06-28')
+    assert small.load().positions.test == slice(2136, 2160)
+
+
 def test_when_an_optional_column_is_absent_and_another_is_unknown_then_the_roles_shrink(small):
     pd.read_csv(small.csv).drop(columns="temp").assign(note="n/a").to_csv(small.csv, index=False)
     dataset = small.load()

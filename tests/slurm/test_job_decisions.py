@@ -38,10 +38,11 @@ def decide(
         return str(file)
 
     def outcome(
-        end: str, *, before: int = 0, after: int = 0, state: str = "RUNNING", left: str = "10:00:00", requeues: int = 0
+        end: str, *, before: int = 0, after: int = 0, state: str = "RUNNING", left: str = "10:30", requeues: int = 0
     ) -> tuple[int, str, bool]:
         def result(finished: int) -> str:
-            return json.dumps({"model": "NHITS_Q", "dataset": "heat", "best_params": {}, "n_completed": finished})
+            counts = {f"n_{how}": int(finished > i) for i, how in enumerate(("completed", "failed", "pruned"))}
+            return json.dumps({"model": "NHITS_Q", "dataset": "heat", "best_params": {}, **counts})
 
         run.best_params.write_text(result(before), encoding="utf-8")
         write = f"printf %s {shlex.quote(result(after))} > {shlex.quote(str(run.best_params))}"
@@ -64,6 +65,12 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
     code, said, requeued = decide("exit 0", after=3)
     assert (code, requeued) == (0, False)
     assert said == "attempt 1 of at most 3 of worker 2 of study NHITS_Q_heat_4711, job 4711_2\n"
+
+
+def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns_and_it_failed_if_that_was_near(decide) -> None:
+    for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
+        ended, said, _ = decide('echo "$*"; exit 1', left=left)
+        assert (ended, f" run --time-budget-hours {hours}\n" in said) == (code, True)
 
 
 @pytest.mark.parametrize(("end", "finished", "why"), [

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,8 @@ print("ended", flush=True)
 def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keeps_it(number, tmp_path, short) -> None:
     file = tmp_path / "lease"
     mine = Lease(file)
-    with process(PAUSE, file) as holder:
+    with process(PAUSE, file) as holder, ExitStack() as whatever_happens:
+        whatever_happens.callback(holder.kill)
         assert first_line(holder) == "True"
         os.waitid(os.P_PID, holder.pid, os.WSTOPPED | os.WNOWAIT)
         if number == signal.SIGKILL:
@@ -120,7 +122,8 @@ def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it
             assert (one.held, other.held) == (False, True)
 
 
-def test_when_a_lease_is_held_then_it_is_refreshed(tmp_path, monkeypatch) -> None:
+def test_when_a_lease_is_held_then_it_is_refreshed_well_within_the_silence_that_others_bear(tmp_path, monkeypatch):
+    assert max(30, 4 * lease.REFRESH) < lease.DURATION < Lease(tmp_path / "lease").patience < 600, "30 s are optuna's"
     monkeypatch.setattr(lease, "REFRESH", 0.01)
     with Lease(tmp_path / "lease") as one:
         begun = one.refreshed()

@@ -423,16 +423,19 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__)
-def test_when_the_user_interrupts_one_configuration_five_times_then_it_is_still_tried(
+def test_when_the_user_interrupts_one_configuration_five_times_and_it_dies_once_then_it_is_still_tried(
     interruption, start, family, storage
 ) -> None:
     family.before = fail_with(interruption, 1, 2, 3, 4, 5)
     for _ in range(5):
         with pytest.raises(type(interruption)):
             start(trials=3, storage=storage)
+    family.before = fail_with(Died(), 6)
+    with pytest.raises(Died):
+        start(trials=3, storage=storage)
     run = start(trials=3, storage=storage)
-    assert states(run) == ["complete", *["interrupted"] * 5, "complete", "complete"]
-    assert all(call == family.calls[1] for call in family.calls[1:7])
+    assert states(run) == ["complete", *["interrupted"] * 6, "complete", "complete"]
+    assert all(call == family.calls[1] for call in family.calls[1:8])
 
 
 def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_still_tried(start, family, files, storage):
@@ -491,6 +494,25 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
     assert states(run) == ["complete"] * 10
     assert read(files)["status"] == "complete"
     assert len(family.calls) == 10
+
+
+def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_many(start, family, files, monkeypatch):
+    monkeypatch.setattr("hpo_lib.study.run.POLL", -1)  # a worker that waits for the others gets an error
+    monkeypatch.setattr("hpo_lib.study.trial_queue.UpdateFinishedTrialError", Died)  # else it would try for ever
+
+    def before(call: int) -> None:
+        if call == 0:
+            files.worker_lease("1").unlink()
+            start(trials=1, storage="journal", worker=2)
+        if call == 2:
+            raise MemoryError
+        if call == 3:  # the last one that was asked for
+            with pytest.raises(ValueError, match="sleep"):
+                start(storage="journal", worker=2)
+
+    family.before = before
+    assert states(start(storage="journal")) == ["interrupted", "complete", "failed", "complete"]
+    assert family.calls[0] == family.calls[1]
 
 
 def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(

@@ -12,6 +12,6 @@
 #SBATCH --requeue
 
 set -e
-cd /project
+cd '/my project'
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
-exec /usr/bin/python -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --storage auto --policy calibrated --data-dir /data --runs-dir /runs --signal-seconds 600 --max-requeues 20
+exec '/usr/my bin/python' -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --storage auto --policy calibrated --data-dir /data --runs-dir /runs --signal-seconds 600 --max-requeues 20

@@ -14,7 +14,7 @@
 #SBATCH --requeue
 
 set -e
-cd /project
+cd '/my project'
 source /etc/profile.d/modules.sh
 module purge
 module load miniconda/24.1 cuda/12.4
