@@ -11,6 +11,7 @@ from matplotlib.backend_bases import MouseEvent
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError
+from hpo_lib.paths import RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -103,7 +104,10 @@ def test_when_there_are_no_own_records_then_the_examples_are_shown_and_that_is_s
     found, notes = find_studies()
     assert len(found) == 2
     assert notes == ["There are no records in papermill_runs/ yet, so these are the examples, on simulated data."]
-    shutil.copytree(stored_studies, paths.RUNS_DIR)
+    shutil.copytree(stored_studies / "NHITS_Q_heat", paths.RUNS_DIR / "NHITS_Q_heat")
+    shutil.rmtree(RunPaths(paths.RUNS_DIR, "NHITS_Q", "heat", "first").predictions)
+    assert ["no forecasts of the chosen trial" in note for note in find_studies()[1]] == [True, False]
+    shutil.copytree(stored_studies, paths.RUNS_DIR, dirs_exist_ok=True)
     found, notes = find_studies()
     assert found[0].run.runs_dir == paths.RUNS_DIR
     assert notes == []

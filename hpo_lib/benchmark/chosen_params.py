@@ -132,14 +132,12 @@ class Lookup:
             except InputError as error:
                 yield UNUSABLE, str(error).removeprefix("best_params: ")
         if is_old:
-            yield (
-                USABLE,
-                (
-                    "it has the schema of old studies: it lacks the data's fingerprint, the split dates, the training "
-                    "budget, the recipe and the exact coverage, so it may have been tuned on other data or judged by a "
-                    "validation that cannot be trusted"
-                ),
+            lacks = (
+                "it has the schema of old studies: it lacks the data's fingerprint, the split dates, the training "
+                "budget, the recipe and the exact coverage, so it may have been tuned on other data or judged by a "
+                "validation that cannot be trusted"
             )
+            yield USABLE, lacks
             return
         if study["status"] != "complete":
             yield DOUBTFUL, f"its study is {study['status']}, expected a complete one"

@@ -215,7 +215,8 @@ def _store(
         files=[paths.weights(version).name, paths.validation(version).name, paths.facts(version).name],
         code=code,
     )
-    paths.card(version).write_text(text, encoding="utf-8")
+    with atomic(paths.card(version)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     scores = {name: metric(forecaster.validation) for name, metric in metrics.METRICS.items()}
     write_json(
         paths.facts(version),

@@ -90,7 +90,6 @@ class Plan:
 
     @property
     def paths(self) -> BenchmarkPaths:
-        """Names of this benchmark's files."""
         setting = f"{self.preset}-{self.recipe}" + ("-refit" if self.refit else "")
         return BenchmarkPaths(self.out, self.dataset.spec.name, setting)
 

@@ -30,7 +30,6 @@ class Evidence:
 
     @property
     def datasets(self) -> list[str]:
-        """Datasets of the studies, by name."""
         return sorted({study.dataset for study in self.studies})
 
     def study(self, model: str, dataset: str) -> StoredStudy | None:
@@ -40,7 +39,6 @@ class Evidence:
         return next((b for b in self.benchmarks if b.name == dataset), None)
 
     def title(self, dataset: str) -> str:
-        """A dataset's title for readers."""
         return self.specs[dataset].title if dataset in self.specs else dataset
 
 
@@ -53,8 +51,9 @@ def find_evidence(
         InputError: a given folder holds no record; an unreadable TOML.
     """
     benchmarks = Path(benchmark_dir).expanduser() if benchmark_dir else paths.BENCHMARK_DIR
-    runs, notes = find(runs_dir, lambda runs: paths.best_params_files(runs) or paths.benchmarks(benchmarks))
-    if notes and not benchmark_dir:
+    is_named = bool(benchmark_dir)  # then the examples are not asked for, even if the folder is empty
+    runs, notes = find(runs_dir, lambda runs: is_named or paths.best_params_files(runs) or paths.benchmarks(benchmarks))
+    if notes:
         print(notes[0])
         # No CSV is there, so everybody has the simulated data that the examples were made on.
         return gather(paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS, paths.EXAMPLES_DIR)

@@ -15,18 +15,25 @@ from hpo_lib.scoring.uncertainty import daily_losses
 
 
 def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
-    """The studies with stored forecasts below a folder, and sentences on the other ones; see `find` for the folder.
+    """The studies of `viewable_studies`; without a folder, the project's own or else the examples, as a sentence says.
 
     Raises:
         InputError: there is nothing to show.
     """
-    folder, told = find(runs_dir, lambda folder: viewable_studies(folder)[0])
+    why_not: list[str] = []
+
+    def holds(folder: Path) -> bool:
+        studies, notes = viewable_studies(folder)
+        why_not.extend([] if studies else notes)
+        return bool(studies)
+
+    folder, told = find(runs_dir, holds)
     studies, notes = viewable_studies(folder)
     if not studies:
         raise InputError(
             f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo run`, or set runs_dir"
         )
-    return studies, [*notes, *told]
+    return studies, [*why_not, *notes, *told]
 
 
 def viewable_studies(folder: Path) -> tuple[list[StoredStudy], list[str]]:

@@ -98,6 +98,8 @@ def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_b
     monkeypatch.setattr(paths, "EXAMPLE_BENCHMARKS", tmp_path / "c")
     assert len(find_evidence().studies) == 9
     assert "these are the examples, on simulated data" in capsys.readouterr().out
+    with pytest.raises(InputError, match="holds no readable best_params JSON"):  # a named folder is never replaced
+        find_evidence(benchmark_dir=str(tmp_path / "d"))
 
 
 # Marks and cards
