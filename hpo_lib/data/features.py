@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.raw_files import read_raw_series, read_school_holidays, read_weather
+from hpo_lib.data.raw_files import WEATHER_COLUMNS, read_raw_series, read_school_holidays, read_weather
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
@@ -24,6 +24,9 @@ DAY_COLUMNS = ("day_of_week", "month", "is_weekend", "season", "is_public_holida
 """Calendar columns that describe a whole local day."""
 SEASON_COLUMNS = ("month", "season")
 """Those of them that give the time of year."""
+_FROM_WEATHER = {
+    "temp_squared": ("temp",), "temp_weekend_interaction": ("temp",), "temp_wind_interaction": ("temp", "wind_speed"),
+}  # fmt: skip
 _FROM_TARGET = re.compile(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h")
 
 
@@ -122,7 +125,7 @@ def prepare_features(
             raise InputError(f"{out}: the output is also an input, which would be overwritten; give another --out")
     target, filled_hours = read_raw_series(raw, spec)
     index = pd.DatetimeIndex(target.index)
-    weather_table, weather_filled = (None, 0) if weather is None else read_weather(weather, index)
+    weather_table, weather_filled = (None, 0) if weather is None else read_weather(weather, index, weather_of(spec))
     holiday_table = None if school_holidays is None else read_school_holidays(school_holidays)
     table = engineer(target, spec, weather_table, holiday_table)
     _write_csv(table, out)
@@ -177,6 +180,13 @@ def _check_hourly(target: pd.Series, spec: DatasetSpec) -> None:
 def follows_from_target(column: str) -> bool:
     """Whether a covariate is a lag or a rolling mean of the target, by its name."""
     return bool(_FROM_TARGET.fullmatch(column))
+
+
+def weather_of(spec: DatasetSpec) -> tuple[str, ...]:
+    """The columns of ``WEATHER_COLUMNS`` that the dataset's covariates are, or are made of."""
+    covariates = (*spec.past_covariates, *spec.future_covariates)
+    needed = {part for name in covariates for part in _FROM_WEATHER.get(name, (name,))}
+    return tuple(name for name in WEATHER_COLUMNS if name in needed)
 
 
 def _rolling_mean(y: np.ndarray, hours: int) -> np.ndarray:

@@ -22,7 +22,8 @@ from hpo_lib.errors import InputError
 WEATHER_COLUMNS = ("temp", "dew_point", "humidity", "clouds_all", "wind_speed", "rain_1h", "snow_1h", "pressure")
 WEATHER_GAP_HOURS = 3
 SCHOOL_HOLIDAY_COLUMNS = ("start_date", "end_date", "description")
-_ZERO_WHERE_EMPTY = ["rain_1h", "snow_1h"]  # the bulk export writes nothing if nothing fell
+_ZERO_WHERE_EMPTY = ("rain_1h", "snow_1h")  # the bulk export writes nothing if nothing fell
+_TEMPERATURES = ("temp", "dew_point")
 _KELVIN_ABOVE = 150.0  # no place on earth has a median temperature above 150 degrees C or below 150 K
 _ZERO_CELSIUS = 273.15  # K
 
@@ -50,31 +51,35 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int]:
     return frame[spec.target], n_filled
 
 
-def read_weather(path: Path, hours: pd.DatetimeIndex) -> tuple[pd.DataFrame, int]:
+def read_weather(
+    path: Path, hours: pd.DatetimeIndex, wanted: Sequence[str] = WEATHER_COLUMNS
+) -> tuple[pd.DataFrame, int]:
     """Weather of an OpenWeatherMap bulk CSV, and the number of hours in which anything was interpolated.
 
     The bulk export repeats an hour for each simultaneous weather condition: the first row counts. An empty rain or snow
-    cell means 0. Temperatures are in degrees C; if the median of ``temp`` is above 150, the file is in Kelvin, and
-    ``temp`` and ``dew_point`` are converted. Gaps of up to 3 h are interpolated linearly.
+    cell means 0. Temperatures are in degrees C; if the median of ``temp`` (without it, of ``dew_point``) is above 150,
+    the file is in Kelvin, and both are converted. Gaps of up to 3 h are interpolated linearly.
 
     Args:
-        path: CSV with ``dt_iso`` as in ``2015-01-01 00:00:00 +0000 UTC`` and ``WEATHER_COLUMNS``; others are ignored.
+        path: CSV with ``dt_iso`` as in ``2015-01-01 00:00:00 +0000 UTC`` and the wanted columns; others are ignored.
         hours: hours (UTC) that the weather must cover.
+        wanted: some of ``WEATHER_COLUMNS``.
 
     Returns:
-        Float64 [hours, ``WEATHER_COLUMNS``], index ``timestamp`` (UTC); and the number.
+        Float64 [hours, ``wanted``], index ``timestamp`` (UTC); and the number.
 
     Raises:
         InputError: a column is missing; a timestamp is unreadable, off the hour or out of order; a cell is no number;
             the hours are not covered, or have a longer gap among them.
     """
-    cells, file = _read_columns(path, "weather file", ("dt_iso", *WEATHER_COLUMNS))
+    cells, file = _read_columns(path, "weather file", ("dt_iso", *wanted))
     cells = cells.loc[~cells["dt_iso"].duplicated()]
     times = timestamps(cells["dt_iso"].str.replace(r" \+0000 UTC$", "+00:00", regex=True), file)
-    values = numbers(cells[list(WEATHER_COLUMNS)], file)
-    values[_ZERO_WHERE_EMPTY] = values[_ZERO_WHERE_EMPTY].fillna(0.0)
-    if values["temp"].median() > _KELVIN_ABOVE:
-        values[["temp", "dew_point"]] -= _ZERO_CELSIUS
+    values = numbers(cells[list(wanted)], file)
+    zero, degrees = ([name for name in names if name in wanted] for names in (_ZERO_WHERE_EMPTY, _TEMPERATURES))
+    values[zero] = values[zero].fillna(0.0)
+    if degrees and values[degrees[0]].median() > _KELVIN_ABOVE:
+        values[degrees] -= _ZERO_CELSIUS
     # The row before the first hour and the row after the last one may be what a gap inside is filled from.
     span = pd.date_range(min(times[0], hours[0]), max(times[-1], hours[-1]), freq="h")
     known = values.set_axis(times).reindex(span)

@@ -348,6 +348,26 @@ def test_when_weather_columns_are_missing_then_the_error_names_them(tmp_path):
         read_weather(path, index)
 
 
+THREE = replace(HEAT, past_covariates=("rain_1h", "temp_wind_interaction", "heat_lag_1h"), optional_covariates=())
+
+
+def test_when_the_dataset_lists_some_weather_then_the_file_may_lack_the_rest(tmp_path):
+    index = hours("2019-01-01", 6)
+    lines = [f"{stamp:%Y-%m-%d %H:%M:%S} +0000 UTC,{280.15 + i},2,0.5" for i, stamp in enumerate(index)]
+    weather = write(tmp_path, ["dt_iso,temp,wind_speed,rain_1h", *lines])
+    raw = tmp_path / "series.csv"
+    raw.write_text("\n".join(raw_lines(6)) + "\n", encoding="utf-8")
+    prepare_features(THREE, raw, weather, None, tmp_path / "features.csv")
+    table = pd.read_csv(tmp_path / "features.csv")
+    assert table["rain_1h"].tolist() == [0.5] * 5
+    assert table["temp_wind_interaction"].tolist() == pytest.approx([16, 18, 20, 22, 24])  # Kelvin was converted
+    weather = write(tmp_path, ["dt_iso,temp,rain_1h", *(line.replace(",2,", ",") for line in lines)])
+    with refusal(
+        f"{weather}: missing column 'wind_speed'; fix the header, which must hold dt_iso, temp, wind_speed, rain_1h"
+    ):
+        prepare_features(THREE, raw, weather, None, tmp_path / "features.csv")
+
+
 # School holidays
 
 
