@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.features import SEASON_COLUMNS
 from hpo_lib.data.splits import HORIZON, Positions, training_origins
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.contract import Forecaster
+from hpo_lib.families.contract import STANDARD, Forecaster
 from hpo_lib.families.feature_table import FeatureTable, make_feature_table
+from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
@@ -52,10 +54,15 @@ class Baseline(ABC):
 
 
 class TableForecaster(Forecaster):
-    """A forecaster that predicts normalised quantiles from a feature table."""
+    """A forecaster that predicts normalised quantiles from a feature table.
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+    Attributes:
+        dataset: what it was trained on.
+        seasons: it sees the time of year, by the families' rule: only if training covers two years.
+    """
+
+    def __init__(self, dataset: Dataset, seasons: bool) -> None:
+        self.dataset, self.seasons = dataset, seasons
 
     @abstractmethod
     def normalised(self, table: FeatureTable) -> np.ndarray:
@@ -66,6 +73,14 @@ class TableForecaster(Forecaster):
         values = (1 + self.normalised(table)) * table.level[:, None, None]
         return QuantileForecasts.at(origins, values, frame[self.dataset.spec.target])
 
+
+def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:
+    """Whether a forecaster sees the time of year: as ``chosen``, or by the rule of the families' standard recipe."""
+    return covers_seasons(dataset, STANDARD.season_years) if chosen is None else chosen.seasons
+
+
+OF_THE_YEAR = (*SEASON_COLUMNS, "year_sin", "year_cos")
+"""Columns of a feature table that tell the time of year."""
 
 QUICK_DAYS = 60
 

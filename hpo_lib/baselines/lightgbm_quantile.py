@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 import lightgbm
 import numpy as np
 
-from hpo_lib.baselines.contract import Baseline, TableForecaster, origins_near_daily
+from hpo_lib.baselines.contract import OF_THE_YEAR, Baseline, TableForecaster, origins_near_daily, shows_seasons
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import STANDARD
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
-from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
+from hpo_lib.families.linear_baseline import LinearBaseline
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 PARAMS: dict[str, Any] = {
@@ -39,15 +38,20 @@ class LightgbmForecaster(TableForecaster):
     """One booster per level, with or without a linear baseline."""
 
     def __init__(
-        self, dataset: Dataset, linear: LinearBaseline | None, boosters: list[lightgbm.Booster], rounds: list[int]
+        self,
+        dataset: Dataset,
+        seasons: bool,
+        linear: LinearBaseline | None,
+        boosters: list[lightgbm.Booster],
+        rounds: list[int],
     ) -> None:
-        super().__init__(dataset)
+        super().__init__(dataset, seasons)
         self.linear, self.boosters, self.rounds = linear, boosters, rounds
         self.best_step = max(rounds)
 
     def normalised(self, table: FeatureTable) -> np.ndarray:
         expected = None if self.linear is None else self.linear.relative(table)
-        rows = _rows(table, expected)
+        rows, _ = _rows(table, self.seasons, expected)
         predicted = [b.predict(rows, num_iteration=r) for b, r in zip(self.boosters, self.rounds, strict=True)]
         values = np.stack([np.asarray(value).reshape(table.target.shape) for value in predicted], axis=2)
         return values if expected is None else np.asarray(values + expected[:, :, None])
@@ -57,7 +61,7 @@ class LightgbmQuantile(Baseline):
     """Early stopping on validation chooses the rounds of each level."""
 
     name = "LIGHTGBM_Q"
-    version = 1
+    version = 2
     title = "LightGBM"
     seeded = True
     settings: ClassVar[Mapping[str, Any]] = {**PARAMS, "near_hours": NEAR_HOURS, "linear_part": False}
@@ -67,29 +71,28 @@ class LightgbmQuantile(Baseline):
     ) -> LightgbmForecaster:
         origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
         table = make_feature_table(dataset, dataset.frame, origins)
-        linear, expected = None, None
+        linear, expected, seasons = None, None, shows_seasons(dataset, chosen)
         if self.settings["linear_part"]:
-            before = None if chosen is None else chosen.linear
-            seasons = covers_seasons(dataset, STANDARD.season_years) if before is None else before.seasons
             linear = LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons)
             expected = linear.relative_out_of_fold(table, origins)
-        train = _data(table, expected)
+        train = _data(table, seasons, expected)
         most = QUICK_ROUNDS if quick else MAX_ROUNDS
         rounds = [most] * len(QUANTILE_LEVELS) if chosen is None else chosen.rounds
         valid: list[lightgbm.Dataset] = []
         callbacks: list[Callable[..., Any]] = []
         if chosen is None:
             validation = make_feature_table(dataset, dataset.frame, dataset.validation_origins)
-            valid.append(_data(validation, None if linear is None else linear.relative(validation), like=train))
+            own = None if linear is None else linear.relative(validation)
+            valid.append(_data(validation, seasons, own, like=train))
             callbacks.append(lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False))
         boosters, kept = [], []
         for level, most in zip(QUANTILE_LEVELS, rounds, strict=True):
-            own = {"objective": "quantile", "metric": "quantile", "alpha": level, "seed": seed}
+            asked = {"objective": "quantile", "metric": "quantile", "alpha": level, "seed": seed}
             steady = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "verbose": -1}
-            booster = lightgbm.train({**PARAMS, **own, **steady}, train, most, valid_sets=valid, callbacks=callbacks)
+            booster = lightgbm.train({**PARAMS, **asked, **steady}, train, most, valid_sets=valid, callbacks=callbacks)
             boosters.append(booster)
             kept.append(booster.best_iteration if valid else most)
-        return LightgbmForecaster(dataset, linear, boosters, kept)
+        return LightgbmForecaster(dataset, seasons, linear, boosters, kept)
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):
@@ -100,21 +103,25 @@ class LightgbmLinearQuantile(LightgbmQuantile):
     settings: ClassVar[Mapping[str, Any]] = {**LightgbmQuantile.settings, "linear_part": True}
 
 
-def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
-    """[N H, F] the table's features and, if given, the linear baseline's forecasts [N, H]."""
-    added = [] if expected is None else [expected[:, :, None]]
-    features = np.concatenate([table.features, *added], axis=2)
-    return features.reshape(-1, features.shape[2])
+def _rows(table: FeatureTable, seasons: bool, expected: np.ndarray | None) -> tuple[np.ndarray, list[str]]:
+    """[N H, F] the features that the trees see with, if given, the linear baseline's forecasts [N, H]; their names."""
+    shown = [i for i, name in enumerate(table.names) if seasons or name not in OF_THE_YEAR]
+    added = {} if expected is None else {"linear": expected[:, :, None]}
+    features = np.concatenate([table.features[:, :, shown], *added.values()], axis=2)
+    return features.reshape(-1, features.shape[2]), [*(table.names[i] for i in shown), *added]
 
 
-def _data(table: FeatureTable, expected: np.ndarray | None, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+def _data(
+    table: FeatureTable, seasons: bool, expected: np.ndarray | None, like: lightgbm.Dataset | None = None
+) -> lightgbm.Dataset:
     """The trees' training data or, with ``like``, their validation data, whose loss is in the target's unit."""
+    rows, names = _rows(table, seasons, expected)
     return lightgbm.Dataset(
-        _rows(table, expected),
+        rows,
         (table.target if expected is None else table.target - expected).ravel(),
         weight=None if like is None else np.repeat(table.level, table.target.shape[1]),
         reference=like,
-        feature_name=[*table.names, *([] if expected is None else ["linear"])],
+        feature_name=names,
         free_raw_data=False,
         params={"verbose": -1},
     )

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.linear_model import QuantileRegressor
 
-from hpo_lib.baselines.contract import Baseline, TableForecaster, origins_near_daily
+from hpo_lib.baselines.contract import Baseline, TableForecaster, origins_near_daily, shows_seasons
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, linear_features, make_feature_table
@@ -36,12 +36,18 @@ class LinearForecaster(TableForecaster):
     best_step = 0
 
     def __init__(
-        self, dataset: Dataset, penalty: float, *, steps: Iterable[int] = range(HORIZON), quick: bool = False
+        self,
+        dataset: Dataset,
+        penalty: float,
+        seasons: bool,
+        *,
+        steps: Iterable[int] = range(HORIZON),
+        quick: bool = False,
     ) -> None:
-        super().__init__(dataset)
+        super().__init__(dataset, seasons)
         self.penalty = penalty
         table = make_feature_table(dataset, dataset.frame, origins_near_daily(dataset, 0, quick=quick))
-        features = linear_features(table)
+        features = linear_features(table, seasons=self.seasons)
         self.weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
         self.intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
         for step in steps:
@@ -55,7 +61,7 @@ class LinearForecaster(TableForecaster):
                 self.intercepts[step, q] = fitted.intercept_ * scale - self.weights[step, q] @ mean
 
     def normalised(self, table: FeatureTable) -> np.ndarray:
-        features = linear_features(table)
+        features = linear_features(table, seasons=self.seasons)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked for.
         by_level = [(features * self.weights[:, q]).sum(axis=2) for q in range(len(QUANTILE_LEVELS))]
         return np.stack(by_level, axis=2) + self.intercepts
@@ -65,7 +71,7 @@ class LinearQuantile(Baseline):
     """The penalty is chosen on validation."""
 
     name = "LINEAR_Q"
-    version = 1
+    version = 2
     title = "Linear quantile regression"
     seeded = False
     settings: ClassVar = {"penalties": list(PENALTIES)}
@@ -73,10 +79,13 @@ class LinearQuantile(Baseline):
     def train(
         self, dataset: Dataset, seed: int, quick: bool, chosen: LinearForecaster | None = None
     ) -> LinearForecaster:
+        seasons = shows_seasons(dataset, chosen)
+
         def loss(penalty: float) -> float:
-            f = LinearForecaster(dataset, penalty, steps=TRIED_STEPS).predict(dataset.frame, dataset.validation_origins)
+            tried = LinearForecaster(dataset, penalty, seasons, steps=TRIED_STEPS)
+            f = tried.predict(dataset.frame, dataset.validation_origins)
             steps = list(TRIED_STEPS)
             return metrics.pinball(QuantileForecasts(f.values[:, steps], f.actual[:, steps], f.origins, f.levels))
 
         penalty = chosen.penalty if chosen is not None else PENALTIES[-1] if quick else min(PENALTIES, key=loss)
-        return LinearForecaster(dataset, penalty, quick=quick)
+        return LinearForecaster(dataset, penalty, seasons, quick=quick)

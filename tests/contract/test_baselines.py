@@ -12,6 +12,7 @@ from hpo_lib.baselines.contract import Baseline, baseline_names, get_baseline, o
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
+from hpo_lib.families import linear_baseline
 from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.scoring import metrics
@@ -110,6 +111,19 @@ def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_la
     assert metrics.mae(dataclasses.replace(trained.validation, values=found)) == pytest.approx(
         metrics.mae(trained.validation), rel=0.1
     )
+
+
+@pytest.mark.parametrize("hours_of_a_year", [700, 900])
+def test_when_training_covers_no_two_years_then_the_time_of_year_does_not_count(
+    hours_of_a_year, baseline, tiny_dataset, monkeypatch
+) -> None:
+    """Of 1680 hours to train on; with validation 2040, which may not change the columns that validation judged."""
+    monkeypatch.setattr(linear_baseline, "HOURS_OF_A_YEAR", hours_of_a_year)
+    later = tiny_dataset.frame.set_index(tiny_dataset.index + pd.Timedelta(days=140))
+    for refit in (False, True):
+        fitted = baseline.fit(tiny_dataset, seed=1, refit=refit, quick=True)
+        moved = forecast(fitted, later, ORIGIN) != forecast(fitted, tiny_dataset.frame, ORIGIN)
+        assert moved.any() == (hours_of_a_year == 700)
 
 
 # The feature table
