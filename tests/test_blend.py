@@ -6,7 +6,7 @@ import pytest
 
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.blend import blend, fitted_weights
+from hpo_lib.scoring.blend import blend, fitted_weights, greedy_weights, judged_ensemble
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 RNG = np.random.default_rng(5)
@@ -51,3 +51,53 @@ def test_when_weights_are_fitted_then_no_grid_point_has_a_lower_pinball_loss() -
     assert best <= min(grid) + 1e-9
     assert 0 < weights[1] < weights[0]
     assert best < min(grid[0], grid[-1])  # two noisy members are better together
+
+
+# Ensembles
+
+
+def points(*errors: float) -> QuantileForecasts:
+    """All three quantiles of a day are off by that day's error, which costs half of it."""
+    f = forecasts(ACTUAL[: len(errors)] + np.array(errors)[:, None], 0.0, days=len(errors))
+    return QuantileForecasts(f.values, f.actual, f.origins)
+
+
+@pytest.mark.parametrize(("errors", "weights"), [
+    ((-1, 1, 4), (1 / 2, 1 / 2, 0)), ((-1, 2, 4), (2 / 3, 1 / 3, 0)), ((3, 2, 4), (0, 1, 0)),
+])  # fmt: skip
+def test_when_an_ensemble_without_error_exists_then_greedy_selection_finds_its_weights(errors, weights) -> None:
+    members = [points(*[error] * 20) for error in errors]
+    assert greedy_weights(members) == pytest.approx(weights)
+
+
+def test_when_many_members_would_help_then_no_more_than_allowed_are_chosen() -> None:
+    members = [forecasts(ACTUAL + RNG.normal(size=ACTUAL.shape), 1.0) for _ in range(12)]
+    assert (greedy_weights(members) > 0).sum() == 5
+    few, one = greedy_weights(members, most=2), greedy_weights(members, rounds=1)
+    assert (few > 0).sum() == 2
+    assert metrics.pinball(blend(members, few)) < metrics.pinball(blend(members, one))
+
+
+def test_when_two_trials_err_independently_then_their_ensemble_pays() -> None:
+    members = [forecasts(ACTUAL + RNG.normal(size=ACTUAL.shape), 1.2) for _ in range(2)]
+    verdict = judged_ensemble([*members, forecasts(30.0)], chosen=0)
+    assert verdict.pays
+    assert verdict.weights == pytest.approx([0.5, 0.5, 0], abs=0.11)
+    assert -35 < verdict.percent < -15  # the mean of two independent errors is 29 % smaller
+
+
+def test_when_an_ensemble_wins_only_on_the_days_that_selected_it_then_it_is_refused() -> None:
+    """Member k is better than the chosen one in four fifths of the days, and much worse in the fifth k."""
+    fifths = np.arange(40) // 8
+    lucky = [points(*np.where(fifths == k, 1.7, 0.8)) for k in range(5)]
+    verdict = judged_ensemble([points(*[1.0] * 40), *lucky], chosen=0)
+    assert not verdict.pays
+    assert verdict.percent == pytest.approx(70)
+    assert verdict.weights.tolist() == [1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("n", "days"), [(1, 40), (2, 3)])
+def test_when_there_is_too_little_to_judge_then_the_chosen_trial_stays(n, days) -> None:
+    verdict = judged_ensemble([points(*[error] * days) for error in (-1, 1)[:n]], chosen=0)
+    assert not verdict.pays
+    assert verdict.weights.tolist() == [1, 0][:n]

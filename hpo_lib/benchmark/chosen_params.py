@@ -25,12 +25,15 @@ class FoundParameters:
     """Hyperparameters that were checked against the family's search space, with their origin.
 
     ``source`` is ``defaults`` or the file that they were read from. ``notes`` are sentences for the user: what an old
-    file lacks, which files were passed over and why.
+    file lacks, which files were passed over and why. ``members`` are weights and hyperparameters of an ensemble,
+    see `hpo_lib.benchmark.ensemble`; without them it is ``params`` alone. ``remark`` comes into the table.
     """
 
     params: Params
     source: str
     notes: tuple[str, ...] = ()
+    members: tuple[tuple[float, Params], ...] = ()
+    remark: str = ""
 
     @property
     def tuned(self) -> bool:

@@ -23,11 +23,11 @@ class Training:
 
     Attributes:
         model: family or baseline.
-        params: ``default``, ``best``, ``file``, or ``own`` for a baseline, which tunes itself.
+        params: ``default``, ``best``, ``ensemble``, ``file``, or ``own`` for a baseline, which tunes itself.
         key: all that decides the forecasts, except the seed, see `hpo_lib.benchmark.training_key`.
         validation: forecasts of every validation origin by a model that was not trained on them.
         test: forecasts of every test origin.
-        record: the key with provenance, the step whose weights were kept, and seconds.
+        record: the key with provenance, the step whose weights were kept, seconds, and a remark on an ensemble.
     """
 
     model: str

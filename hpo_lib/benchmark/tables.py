@@ -33,12 +33,12 @@ class BenchmarkRow:
 
     Attributes:
         model: family, baseline or blend.
-        params: ``default``, ``best``, ``file``, ``own``; a blend has the one of its families.
+        params: ``default``, ``best``, ``ensemble``, ``file``, ``own``; a blend has the one of its families.
         validation: forecasts of the validation split, mean of the seeds.
         test: forecasts of the test split, mean of the seeds.
         seeds: test forecasts of each seed; empty for a blend.
         seconds: mean training time.
-        note: a remark for the reader, for example a blend's weights.
+        note: a remark for the reader, for example a blend's weights or what an ensemble costs.
     """
 
     model: str
@@ -78,14 +78,20 @@ def load_rows(paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: boo
 
 def _row(trainings: Sequence[Training]) -> BenchmarkRow:
     first = trainings[0]
+    seconds = float(np.mean([training.record["seconds"] for training in trainings]))
+    notes = ["refitted on training and validation"] if first.key.get("refit") else []
+    if first.record.get("remark"):
+        notes.append(first.record["remark"])
+    if members := first.key.get("members"):
+        notes.append(f"{len(members)} trainings a seed, {seconds:.0f} s together")
     return BenchmarkRow(
         first.model,
         first.params,
         validation=blend([training.validation for training in trainings]),
         test=blend([training.test for training in trainings]),
         seeds=[training.test for training in trainings],
-        seconds=float(np.mean([training.record["seconds"] for training in trainings])),
-        note="refitted on training and validation" if first.key.get("refit") else "",
+        seconds=seconds,
+        note="; ".join(notes),
     )
 
 

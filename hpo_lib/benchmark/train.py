@@ -17,6 +17,7 @@ import pandas as pd
 from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
+from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
 from hpo_lib.benchmark.store import Training, check_same_data, drop_others, is_stored, store_training, stored_twin
 from hpo_lib.benchmark.training_key import code_versions, family_key
 from hpo_lib.data.dataset import Dataset, load_dataset
@@ -30,7 +31,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.seasonal_naive import NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
 from hpo_lib.settings import Settings
 
-PARAMS_CHOICES = ("both", "best", "default")
+PARAMS_CHOICES = ("both", "best", "default", "ensemble")
 DEFAULT_SEEDS = 3
 FIRST_SEED = 42
 """Seeds count up from the seed that studies have by default."""
@@ -42,7 +43,8 @@ class Plan:
 
     Attributes:
         models: families; the baselines are always trained too.
-        params: ``best``, ``default``, ``both`` side by side, or the path of a best_params JSON.
+        params: ``best``, ``default``, ``both`` side by side, the ``ensemble`` of each study, or the path of a
+            best_params JSON.
         preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation chose.
@@ -128,8 +130,8 @@ def make_plan(
     )
 
 
-_Task = tuple[tuple[str, str, int], dict[str, Any], Callable[[], Forecaster]]
-"""One training to be done: its names (model, params, seed), its key, and the call that does it."""
+_Task = tuple[tuple[str, str, int], dict[str, Any], Callable[[], Forecaster], str]
+"""One training to be done: its names (model, params, seed), its key, the call that does it, and a remark."""
 
 
 def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
@@ -149,7 +151,7 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     for note in notes:
         say(f"note: {note}")
     origin = {"provenance": {**code_provenance(), "data": data_provenance(plan.dataset), "preset": plan.preset}}
-    for i, (names, key, train) in enumerate(tasks, start=1):
+    for i, (names, key, train, remark) in enumerate(tasks, start=1):
         model, params, seed = names
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
         if is_stored(plan.paths, *names, key):
@@ -160,13 +162,13 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
             say(f"note: {notes[-1]}")
         twin = stored_twin(plan.paths, model, seed, key)
         if twin is not None:
-            store_training(plan.paths, replace(twin, params=params))
+            store_training(plan.paths, replace(twin, params=params, record={**twin.record, "remark": remark}))
             say(f"{where}: the same training as {twin.params}")
             continue
         begun = time.monotonic()
         fitted = train()
         validation, test = fitted.validation, fitted.predict(plan.dataset.frame, plan.dataset.test_origins)
-        record = {"best_step": fitted.best_step, "seconds": time.monotonic() - begun, **origin}
+        record = {"best_step": fitted.best_step, "seconds": time.monotonic() - begun, "remark": remark, **origin}
         store_training(plan.paths, Training(*names, key, validation, test, record))
         scores = f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
         say(f"{where}: {scores}, {record['seconds']:.0f} s")
@@ -180,23 +182,35 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
         for label, found in _rows(plan, family).items():
             notes += found.notes
             key = {**family_key(family, found.params, budget, recipe, plan.dataset), "refit": plan.refit}
+            if found.members:
+                key |= {"params": None, "members": [[weight, dict(params)] for weight, params in found.members]}
             for seed in plan.all_seeds:
-                yield (family.name, label, seed), key, partial(_trained, plan, family, found.params, seed)
+                yield (family.name, label, seed), key, partial(_trained, plan, family, found, seed), found.remark
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
-    """Parameters of each row of a family by the row's label: ``default``, ``best`` or ``file``."""
+    """Parameters of each row of a family by the row's label: ``default``, ``best``, ``ensemble`` or ``file``."""
     lookup = Lookup(family, plan.dataset, plan.preset, plan.recipe)
     if plan.params.endswith(".json"):
         return {"file": lookup.from_file(Path(plan.params).expanduser())}
-    rows = {} if plan.params == "best" else {"default": lookup.defaults}
+    rows = {"default": lookup.defaults} if plan.params in ("both", "default") else {}
     if plan.params != "default":
         found = lookup.best(plan.runs_dir)
-        rows["best" if found.tuned else "default"] = found  # untuned: the defaults with notes why
+        label = "ensemble" if plan.params == "ensemble" else "best"
+        if found.tuned and label == "ensemble":
+            found = ensemble_of(found, family, plan.runs_dir)
+        rows[label if found.tuned else "default"] = found  # untuned: the defaults with notes why
     return rows
 
 
-def _trained(plan: Plan, family: Family, params: Params, seed: int) -> Forecaster:
+def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> Forecaster:
+    if not found.members:
+        return _trained_alone(plan, family, found.params, seed)
+    weights = [weight for weight, _ in found.members]
+    return Ensemble([_trained_alone(plan, family, params, seed) for _, params in found.members], weights)
+
+
+def _trained_alone(plan: Plan, family: Family, params: Params, seed: int) -> Forecaster:
     dataset, budget, recipe = plan.dataset, family.budgets[plan.preset], RECIPES[plan.recipe]
     fitted = family.fit(params, dataset, budget, seed=seed, recipe=recipe)
     if not plan.refit:
@@ -210,17 +224,17 @@ def _baselines(plan: Plan) -> Iterator[_Task]:
     dataset, data = plan.dataset, data_key(plan.dataset)
     for lag in SEASONAL_LAGS:
         key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION)}
-        yield (f"NAIVE_{lag}H", "own", FIRST_SEED), key, partial(_SeasonalNaive, dataset, lag)
+        yield (f"NAIVE_{lag}H", "own", FIRST_SEED), key, partial(_SeasonalNaive, dataset, lag), ""
     for baseline in map(get_baseline, baseline_names()):
         key = {"settings": dict(baseline.settings), "refit": plan.refit, "quick": plan.is_test, "data": data}
         key["versions"] = code_versions(baseline.version)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
             train = partial(baseline.fit, dataset, seed=seed, refit=plan.refit, quick=plan.is_test)
-            yield (baseline.name, "own", seed), key, train
+            yield (baseline.name, "own", seed), key, train, ""
     if plan.chronos2 is not None:
         key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
         key["versions"] = code_versions(chronos2.VERSION, windows=True)
-        yield (chronos2.NAME, "own", FIRST_SEED), key, partial(chronos2.zero_shot, dataset, plan.chronos2)
+        yield (chronos2.NAME, "own", FIRST_SEED), key, partial(chronos2.zero_shot, dataset, plan.chronos2), ""
 
 
 class _SeasonalNaive(Forecaster):

@@ -38,7 +38,11 @@ def add_to(add: options.Add) -> None:
         "dataset", "test", "preset", "recipe", *options.FOLDERS,
     ).add_argument  # fmt: skip
     option("--models", "--model", nargs="+", default=(), metavar="MODEL", help="families (default: all)")
-    option("--params", default="both", help="best (of the studies), default, both side by side, or a best_params JSON")
+    option(
+        "--params", default="both",
+        help="best (of the studies), default, both side by side, ensemble (of each study's trials), or a "
+        "best_params JSON",
+    )  # fmt: skip
     option("--seeds", type=int, default=3, help="trainings per row, whose quantiles are averaged (default: 3)")
     option("--refit", action="store_true", help="train again on training and validation split together")
     option(

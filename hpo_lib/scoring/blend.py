@@ -1,13 +1,22 @@
 """Mixtures of forecasts: the weighted mean of each quantile level over several models (Vincentisation)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
 from hpo_lib.errors import InputError
+from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, daily_losses, diebold_mariano
+
+GREEDY_ROUNDS, MOST_MEMBERS = 10, 5
+"""Rounds of the greedy selection, and the most members that it may choose: each member is a training."""
+
+DAY_BLOCKS = 5
+"""Consecutive parts of the days; each scores an ensemble that was selected on the others."""
 
 
 def blend(
@@ -51,3 +60,67 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
         raise ArithmeticError(f"no weights were found: {found.message}")
     weights = np.clip(found.x[:m], 0, None)
     return np.asarray(weights / weights.sum())
+
+
+def greedy_weights(
+    members: Sequence[QuantileForecasts], *, rounds: int = GREEDY_ROUNDS, most: int = MOST_MEMBERS
+) -> np.ndarray:
+    """Weights of an ensemble by greedy selection with replacement (Caruana et al., 2004), by mean pinball loss.
+
+    Each round adds the member, perhaps once more, whose addition gives the lowest loss of the equal mean of all that
+    were added. The weights are the shares after the round with the lowest loss. At most ``most`` members get a weight.
+    """
+    values = [member.values for member in members]
+    counts, total = np.zeros(len(members)), np.zeros_like(values[0])
+    lowest, weights = np.inf, counts
+    for size in range(1, rounds + 1):
+        open_to = np.flatnonzero(counts) if (counts > 0).sum() == most else np.arange(len(members))
+        losses = [_pinball(members[0], (total + values[i]) / size) for i in open_to]
+        added = open_to[int(np.argmin(losses))]
+        counts[added] += 1
+        total = total + values[added]
+        if min(losses) < lowest:
+            lowest, weights = min(losses), counts / size
+    return weights
+
+
+@dataclass(frozen=True)
+class EnsembleVerdict:
+    """Weights [M] of an ensemble, and what it is worth beside the one member that was chosen.
+
+    ``percent`` is the change of the mean pinball loss on days that did not select the ensemble, below 0: better; NaN if
+    it was not judged. Where the ensemble does not pay, the chosen member has weight 1.
+    """
+
+    weights: np.ndarray
+    percent: float
+    pays: bool
+
+
+def judged_ensemble(members: Sequence[QuantileForecasts], chosen: int) -> EnsembleVerdict:
+    """The greedy ensemble of the members, if it is better than the ``chosen`` one by more than a standard error.
+
+    It is judged on days that it was not selected on: each of `DAY_BLOCKS` blocks is scored with weights from the
+    others. The chosen member may have been selected on all of them, which favours it. With fewer days than
+    `MIN_COMPARED_DAYS` nothing is judged, and nothing pays.
+    """
+    alone, days = np.eye(len(members))[chosen], np.arange(len(members[0].origins))
+    if len(members) < 2 or len(days) < MIN_COMPARED_DAYS:
+        return EnsembleVerdict(alone, np.nan, pays=False)
+    ensemble = np.empty(len(days))
+    for held_out in np.array_split(days, DAY_BLOCKS):
+        weights = greedy_weights([_of_days(member, np.setdiff1d(days, held_out)) for member in members])
+        mixed = blend([_of_days(member, held_out) for member in members], weights)
+        ensemble[held_out] = daily_losses(mixed)["pinball"]
+    before = daily_losses(members[chosen])["pinball"]
+    test, weights = diebold_mariano(ensemble, before), greedy_weights(members)
+    pays = bool(test.statistic < -1 and (weights > 0).sum() > 1)
+    return EnsembleVerdict(weights if pays else alone, 100 * test.difference / float(before.mean()), pays)
+
+
+def _of_days(f: QuantileForecasts, days: np.ndarray) -> QuantileForecasts:
+    return QuantileForecasts(f.values[days], f.actual[days], f.origins[days], f.levels)
+
+
+def _pinball(like: QuantileForecasts, values: np.ndarray) -> float:
+    return metrics.pinball(QuantileForecasts(values, like.actual, like.origins, like.levels))

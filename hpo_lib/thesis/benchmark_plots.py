@@ -130,7 +130,7 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     """MAE and PICP of every model with bootstrap intervals: untuned hollow, tuned filled."""
     datasets, models = figure_style.by_dataset(data), in_order(data["model"])[::-1]
     figure, grid = figure_style.panels(2, len(datasets), height=0.9 + 0.46 * len(models), sharey=True, sharex="none")
-    offsets = {"default": 0.17, "best": -0.17, "file": -0.17}
+    offsets = {"default": 0.17, "best": -0.17, "file": -0.17, "ensemble": -0.34}
     for column, of_dataset in zip(grid.T, datasets, strict=True):
         for axes, score in zip(column, ("mae", "picp"), strict=True):
             for row in of_dataset.to_dict("records"):

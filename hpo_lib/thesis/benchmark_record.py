@@ -20,7 +20,7 @@ from hpo_lib.views.model_style import warning_text
 
 CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
 
-PARAMS_ORDER = ("best", "file", "default", "own")
+PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there."""
 
 

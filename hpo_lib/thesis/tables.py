@@ -13,7 +13,7 @@ from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.thesis.latex import Section, Table
 from hpo_lib.views.model_style import MISSING, in_order, model_name, number, unit_text, with_interval
 
-PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
+PARAMS = {"best": "tuned", "file": "file", "ensemble": "ensemble", "default": "untuned", "own": ""}
 CALIBRATIONS = ("none", "split", "rolling")
 COUNTS = {"complete": "n_completed", "stopped": "n_pruned", "failed": "n_failed"}
 RANGE = "{:%Y-%m-%d} to {:%Y-%m-%d}"
