@@ -17,7 +17,7 @@ from hpo_lib.baselines.contract import get_baseline
 from hpo_lib.benchmark.chosen_params import Lookup
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.contract import STANDARD, Family, Params, Recipe, get_family
+from hpo_lib.families.contract import STANDARD, Family, Forecaster, Params, Recipe, get_family
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -74,16 +74,16 @@ def rows(
 ) -> Iterator[tuple[str, Forecasts]]:
     """Yield (label, forecasts per seed); the other rows are compared with the first."""
 
-    def trained(recipe: Recipe = STANDARD, data: Dataset = dataset) -> tuple[Forecasts, list[int]]:
+    def trained(recipe: Recipe = STANDARD, data: Dataset = dataset) -> tuple[Forecasts, list[Forecaster]]:
         fits = [family.fit(params, data, family.budgets[preset], seed=seed, recipe=recipe) for seed in seeds]
-        return [fit.predict(data.frame, data.test_origins) for fit in fits], [fit.best_step for fit in fits]
+        return [fit.predict(data.frame, data.test_origins) for fit in fits], fits
 
     def trees(data: Dataset = dataset, *, refit: bool = False, model: str = "LIGHTGBM_Q") -> Forecasts:
         baseline = get_baseline(model)
         fits = [baseline.fit(data, seed=seed, refit=refit) for seed in seeds]
         return [fit.predict(data.frame, data.test_origins) for fit in fits]
 
-    standard, steps = trained()
+    standard, fitted = trained()
     name = family.name
     yield f"{name}: standard, mean of single seeds", standard
     yield f"{name}: not normalised by the level", trained(replace(STANDARD, level_hours=0))[0]
@@ -97,7 +97,7 @@ def rows(
     yield f"{name}: no calendar of the day ahead", trained(data=without_calendar(dataset))[0]
     budget = family.budgets[preset]
     refits = [
-        family.refit(params, dataset, budget, steps=step, seed=seed) for step, seed in zip(steps, seeds, strict=True)
+        family.refit(params, dataset, budget, like=fit, seed=seed) for fit, seed in zip(fitted, seeds, strict=True)
     ]
     refitted = [fit.predict(dataset.frame, dataset.test_origins) for fit in refits]
     yield f"{name}: refit", refitted

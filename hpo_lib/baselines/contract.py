@@ -71,7 +71,7 @@ class TableForecaster(Forecaster):
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
         table = make_feature_table(self.dataset, frame, origins)
         values = (1 + self.normalised(table)) * table.level[:, None, None]
-        return QuantileForecasts.at(origins, values, frame[self.dataset.spec.target])
+        return QuantileForecasts.at(origins, values, frame[self.dataset.spec.target], self.dataset.lowest)
 
 
 def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:

@@ -215,7 +215,7 @@ def _trained_alone(plan: Plan, family: Family, params: Params, seed: int) -> For
     fitted = family.fit(params, dataset, budget, seed=seed, recipe=recipe)
     if not plan.refit:
         return fitted
-    refitted = family.refit(params, dataset, budget, steps=fitted.best_step, seed=seed, recipe=recipe)
+    refitted = family.refit(params, dataset, budget, like=fitted, seed=seed, recipe=recipe)
     refitted.validation = fitted.validation
     return refitted
 

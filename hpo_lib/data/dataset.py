@@ -65,6 +65,11 @@ class Dataset:
         """Positions [N] of every daily forecast origin of the test split; empty if the data ends before it."""
         return split_origins(self.index, self.spec.splits)[1]
 
+    @property
+    def lowest(self) -> float | None:
+        """0 if the target is never below 0 in the training split, so that no forecast should be; else None."""
+        return 0.0 if self.target.to_numpy()[self.positions.train].min() >= 0 else None
+
     def trained_through_validation(self) -> "Dataset":
         """The same data with validation counted as training, for the last training with chosen parameters."""
         splits = replace(self.spec.splits, train_end=self.spec.splits.val_end)

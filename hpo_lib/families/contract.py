@@ -6,9 +6,9 @@ A family is one file in this folder. It defines a subclass of `Family` and regis
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from hpo_lib.families.search_space import Dimension
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 Params = Mapping[str, int | float]
+"""Hyperparameters of a network; fields of `Recipe` among them replace those of the recipe."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Budget:
     max_work: float | None = None
     precision: str = "32-true"
 
+    def times(self, factor: float) -> "Budget":
+        """The budget with so many times the steps."""
+        work = None if self.max_work is None else self.max_work * factor
+        return replace(self, steps=max(self.checks, round(self.steps * factor)), max_work=work)
+
     def steps_for(self, n_weights: int) -> int:
         """Steps for a model of ``n_weights`` trainable weights, at least one per check."""
         steps = self.steps if self.max_work is None else min(self.steps, int(self.max_work / (n_weights / 1e6)))
@@ -48,7 +54,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How windows are made and drawn; the same for every family, and not searched.
+    """How windows are made and drawn. A study of the ``wide`` space searches part of it.
 
     Attributes:
         level_hours: each window is normalised by the mean of the target over this many hours up to its origin; 0: no
@@ -64,6 +70,12 @@ class Recipe:
             the last day, of a week before, and on average over the week. All of it is in their history anyway.
         linear_part: models forecast the residual of the linear baseline, see `hpo_lib.families.linear_baseline`. The
             field keeps its first name because stored records hold it.
+        linear_penalty, linear_weeks: of the linear baseline, see there.
+        calendar: networks see the calendar of the day ahead beyond its hours. Without it they only see what the linear
+            baseline makes of it.
+        steps_factor: the budget's steps are multiplied by it.
+        residual_share: of the network's residual only the share is kept that validation supports, see
+            `hpo_lib.families.residual_share`.
     """
 
     level_hours: int
@@ -72,17 +84,37 @@ class Recipe:
     season_years: float
     same_hours: bool
     linear_part: bool
+    linear_penalty: float = 0.01
+    linear_weeks: int = 1
+    calendar: bool = True
+    steps_factor: float = 1.0
+    residual_share: bool = False
+
+    def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", dict[str, Any]]:
+        """The recipe with the fields that ``params`` name, and the other params: those of the network."""
+        own = {field.name for field in fields(self)} & set(params)
+        rest = {name: value for name, value in params.items() if name not in own}
+        return replace(self, **{name: params[name] for name in own}), rest
 
 
 RECIPES: Mapping[str, Recipe] = {
     "standard": Recipe(
+        level_hours=24,
+        near_hours=1,
+        repeated_history=False,
+        season_years=2,
+        same_hours=True,
+        linear_part=True,
+        residual_share=True,
+    ),
+    "unshrunk": Recipe(
         level_hours=24, near_hours=1, repeated_history=False, season_years=2, same_hours=True, linear_part=True
     ),
     "plain": Recipe(
         level_hours=0, near_hours=12, repeated_history=True, season_years=0, same_hours=False, linear_part=False
     ),
 }
-"""``plain`` is the setting of the original HPO plan."""
+"""``plain`` is the setting of the original HPO plan, ``unshrunk`` the standard before networks could be held back."""
 
 STANDARD = RECIPES["standard"]
 
@@ -94,7 +126,9 @@ class Forecaster(ABC):
     """A trained model of a family. It can be pickled, and does not hold the data that it was trained on."""
 
     best_step: int
-    """The step whose weights were kept."""
+    """The step whose weights were kept; 0: the linear baseline alone was better than those of every check."""
+    shares: tuple[float, float] | None = None
+    """Kept shares of the network's residual, of the median and of the width; None: all of it was kept unasked."""
     validation: QuantileForecasts
     """Forecasts of every validation origin with the kept weights."""
 
@@ -139,11 +173,19 @@ class Family(ABC):
 
     @abstractmethod
     def refit(
-        self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
+        self,
+        params: Params,
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        like: Forecaster,
+        seed: int,
+        recipe: Recipe = STANDARD,
     ) -> Forecaster:
-        """Train on the training and validation splits, for ``steps`` of the budget's schedule.
+        """Train on the training and validation splits, for as many steps of the budget's schedule as validation chose.
 
-        ``steps`` comes from `fit` (its ``best_step``). The forecaster has no ``validation``: nothing is held out.
+        ``like`` was returned by `fit`; its ``best_step`` and ``shares`` are taken over. The forecaster has no
+        ``validation``: nothing is held out.
         """
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:

@@ -9,6 +9,7 @@ import gc
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
 from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.quiet import quiet_libraries
+from hpo_lib.families.residual_share import fitted_shares, mixed
 from hpo_lib.families.scaling import Scaling, learnt_origins
 from hpo_lib.families.windows import TrainingWindows, WindowSource
 from hpo_lib.scoring import metrics
@@ -62,23 +64,36 @@ class DartsFamily(Family):
         recipe: Recipe = STANDARD,
         on_check: OnCheck | None = None,
     ) -> "DartsForecaster":
+        recipe, network = recipe.updated(params)
+        self.check_params(network)
+        budget = budget.times(recipe.steps_factor)
         forecaster = DartsForecaster(dataset, Scaling.fit(dataset, recipe), recipe, self.calendar_as_past)
         keeper = _BestWeights(forecaster, budget, on_check)
-        self._train(forecaster, params, budget, seed, budget.steps, [keeper])  # it ends earlier if the work is limited
-        if not keeper.weights:
+        self._train(forecaster, network, budget, seed, budget.steps, [keeper])  # it ends earlier if the work is limited
+        if not keeper.checked:
             raise RuntimeError("training ended before its first check")
         forecaster.module.load_state_dict(keeper.weights)
         return forecaster
 
     def refit(
-        self, params: Params, dataset: Dataset, budget: Budget, *, steps: int, seed: int, recipe: Recipe = STANDARD
+        self,
+        params: Params,
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        like: Forecaster,
+        seed: int,
+        recipe: Recipe = STANDARD,
     ) -> "DartsForecaster":
+        recipe, network = recipe.updated(params)
+        self.check_params(network)
         whole = dataset.trained_through_validation()
         # The columns that validation judged, even if only both splits together cover the years for a season.
         scaling = Scaling.fit(whole, recipe, seasons=covers_seasons(dataset, recipe.season_years))
         forecaster = DartsForecaster(whole, scaling, recipe, self.calendar_as_past)
-        self._train(forecaster, params, budget, seed, steps, [])
-        forecaster.best_step = steps
+        forecaster.best_step, forecaster.shares = like.best_step, like.shares
+        if like.best_step:
+            self._train(forecaster, network, budget.times(recipe.steps_factor), seed, like.best_step, [])
         return forecaster
 
     def _train(
@@ -91,7 +106,6 @@ class DartsFamily(Family):
         callbacks: list[pl.Callback],
     ) -> None:
         """Give the forecaster a module that is trained for ``steps`` of the budget's schedule, or until a callback."""
-        self.check_params(params)
         gc.collect()  # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # several workers may share the GPU
@@ -150,6 +164,7 @@ class DartsForecaster(Forecaster):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves out the training data: `predict` gets its own."""
+        _ = self.lowest  # follows from the training data
         return {**self.__dict__, "dataset": replace(self.dataset, frame=self.dataset.frame.iloc[:0])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -157,6 +172,11 @@ class DartsForecaster(Forecaster):
         if missing := {field.name for field in fields(Recipe)} - set(vars(state["recipe"])):
             raise AttributeError(f"its recipe lacks {', '.join(sorted(missing))}")
         self.__dict__.update(state)
+
+    @cached_property
+    def lowest(self) -> float | None:
+        """See `Dataset.lowest`."""
+        return self.dataset.lowest
 
     def source(self, frame: pd.DataFrame, origins: np.ndarray, *, out_of_fold: bool = False) -> WindowSource:
         """The source of the model's windows at the given origins [N] of a frame; as in `LinearBaseline.predict`."""
@@ -169,12 +189,29 @@ class DartsForecaster(Forecaster):
         expected = linear.predict(self.dataset, frame, origins, out_of_fold=out_of_fold)
         return source.with_linear_forecast(expected, origins)
 
-    def predict(
-        self, frame: pd.DataFrame, origins: np.ndarray, source: WindowSource | None = None
+    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        nothing_kept = self.shares is not None and not any(self.shares)
+        values = np.empty(0) if nothing_kept else self.network(frame, origins, self.source(frame, origins))
+        return self.forecasts(values, self.linear_quantiles(frame, origins), frame, origins)
+
+    def forecasts(
+        self, network: np.ndarray, linear: np.ndarray, frame: pd.DataFrame, origins: np.ndarray
     ) -> QuantileForecasts:
+        """What is kept of the network's quantiles [N, H, Q], with the linear baseline's."""
+        if self.shares is not None:
+            network = mixed(network, linear, self.shares) if any(self.shares) else linear
+        return QuantileForecasts.at(origins, network, frame[self.dataset.spec.target], self.lowest)
+
+    def linear_quantiles(self, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
+        """The linear baseline's quantiles [N, H, Q]; empty if they are not needed."""
+        linear = self.scaling.linear if self.recipe.residual_share else None
+        return np.empty(0) if linear is None else linear.quantiles(self.dataset, frame, origins)
+
+    def network(self, frame: pd.DataFrame, origins: np.ndarray, source: WindowSource) -> np.ndarray:
+        """The network's quantiles [N, H, Q] in the target's unit, sorted."""
         was_training = self.module.training
         self.module.eval()
-        source = (self.source(frame, origins) if source is None else source).to(self.module.device)
+        source = source.to(self.module.device)
         padded = np.resize(origins, math.ceil(len(origins) / PREDICT_BATCH) * PREDICT_BATCH)
         passes = []
         with torch.no_grad():
@@ -183,8 +220,7 @@ class DartsForecaster(Forecaster):
                 output = self.module(batch.to_module_input(stage=ModuleStage.PREDICT))
                 passes.append(source.in_unit(output.prediction[:, :, 0, :].float(), chunk).cpu().numpy())
         self.module.train(was_training)
-        values = np.concatenate(passes)[: len(origins)]
-        return QuantileForecasts.at(origins, values, frame[self.dataset.spec.target])
+        return np.sort(np.concatenate(passes)[: len(origins)], axis=2)
 
 
 class _BestWeights(pl.Callback):
@@ -193,14 +229,21 @@ class _BestWeights(pl.Callback):
     def __init__(self, forecaster: DartsForecaster, budget: Budget, on_check: OnCheck | None) -> None:
         self.forecaster, self.budget, self.on_check = forecaster, budget, on_check
         self.frame, self.origins = forecaster.dataset.frame, forecaster.dataset.validation_origins
+        self.actual = forecaster.dataset.target.to_numpy()[self.origins[:, None] + np.arange(1, HORIZON + 1)]
         self.lowest = math.inf
         self.weights: dict[str, torch.Tensor] = {}
+        self.checked = False
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, PLForecastingModule)
         self.forecaster.module = module
         self.steps = self.budget.steps_for(_n_weights(module.parameters()))
         self.source = self.forecaster.source(self.frame, self.origins).to(module.device)
+        self.linear = self.forecaster.linear_quantiles(self.frame, self.origins)
+        if len(self.linear):
+            self.forecaster.shares = (0.0, 0.0)
+            nothing = self.forecaster.forecasts(np.empty(0), self.linear, self.frame, self.origins)
+            self._keep(module, 0, nothing)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -211,16 +254,28 @@ class _BestWeights(pl.Callback):
         checks = self.budget.checks
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
+        kept = self.forecaster.shares
         try:
-            forecasts = self.forecaster.predict(self.frame, self.origins, self.source)
+            values = self.forecaster.network(self.frame, self.origins, self.source)
+            if len(self.linear):
+                self.forecaster.shares = fitted_shares(values, self.linear, self.actual)
+            forecasts = self.forecaster.forecasts(values, self.linear, self.frame, self.origins)
         except NonFiniteForecast as error:
             raise NonFiniteForecast(f"{error} after {step} training steps") from None
-        loss = metrics.pinball(forecasts)
-        if loss < self.lowest:
-            self.lowest, self.weights = loss, copy.deepcopy(module.state_dict())
-            self.forecaster.best_step, self.forecaster.validation = step, forecasts
+        self.checked = True
+        if not self._keep(module, step, forecasts):
+            self.forecaster.shares = kept
         if self.on_check is not None:
             self.on_check(step, forecasts)
+
+    def _keep(self, module: pl.LightningModule, step: int, forecasts: QuantileForecasts) -> bool:
+        """Keep these weights if none before were as good, and say whether."""
+        loss = metrics.pinball(forecasts)
+        if loss >= self.lowest:
+            return False
+        self.lowest, self.weights = loss, copy.deepcopy(module.state_dict())
+        self.forecaster.best_step, self.forecaster.validation = step, forecasts
+        return True
 
 
 class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):

@@ -63,7 +63,7 @@ def level_floor(dataset: Dataset) -> float:
 
 
 def make_feature_table(
-    dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, floor: float | None = None
+    dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, floor: float | None = None, *, weeks: int = 1
 ) -> FeatureTable:
     """The feature table of the given origins.
 
@@ -71,7 +71,9 @@ def make_feature_table(
     different level look alike. The level itself is a feature, on a log scale.
 
     ``origins`` [N] are positions in the hourly ``frame``, which has the dataset's columns. ``floor`` is the smallest
-    level that is divided by; None: `level_floor` of the dataset.
+    level that is divided by; None: `level_floor` of the dataset. With more ``weeks`` than one, earlier weeks are
+    features too: the target at the same hour of the same weekday, and the week's mean. A week before the first hour of
+    the frame counts as the one after it.
     """
     y = frame[dataset.spec.target].to_numpy(dtype=float)
     history = y[origins[:, None] + np.arange(1 - HISTORY, 1)]  # [N, L]
@@ -92,6 +94,12 @@ def make_feature_table(
     columns |= {"year_sin": np.sin(season), "year_cos": np.cos(season)}
     for k in range(1, DAYS + 1):
         columns[f"same_hour_{k}d"] = days[:, DAYS - k]
+    earlier, week = hours - HISTORY, origins[:, None] + np.arange(1 - HISTORY, 1)
+    for k in range(2, weeks + 1):
+        earlier = np.where(earlier >= HISTORY, earlier - HISTORY, earlier)
+        week = np.where(week[:, :1] >= HISTORY, week - HISTORY, week)
+        columns[f"same_hour_{DAYS * k}d"] = y[earlier] / level[:, None] - 1
+        columns[f"week_mean_{k}"] = np.broadcast_to((y[week].mean(axis=1) / level - 1)[:, None], hours.shape)
     columns["same_hour_mean"] = days.mean(axis=1)
     columns["same_hour_low"], columns["same_hour_high"] = days.min(axis=1), days.max(axis=1)
     columns["same_hour_spread"] = days.std(axis=1)

@@ -114,7 +114,7 @@ def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndar
     layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
     _, (history, future, attention) = _watch(trained, frame, origins, layers, lambda _, output: output[1].mean(dim=2))
-    calendar = future_columns(dataset, trained.scaling)
+    calendar = future_columns(dataset, trained.scaling, trained.recipe)
     added = (*(SAME_HOURS if trained.recipe.same_hours else ()), *((LINEAR,) if trained.recipe.linear_part else ()))
     repeated = [f"target as {name}" for name in added]  # they hold the target itself along the history
     return FusionWeights((*past, *calendar, *repeated), history, (*calendar, *added), future, attention)

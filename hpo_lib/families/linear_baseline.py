@@ -13,6 +13,7 @@ import pandas as pd
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.feature_table import FeatureTable, level_floor, linear_features, make_feature_table
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 VERSION = 1
 """Part of a stored training's key. Raise it when the forecasts of equal inputs differ from before."""
@@ -41,32 +42,48 @@ class LinearBaseline:
     Attributes:
         floor: the smallest level, see `hpo_lib.families.feature_table`.
         seasons: the features include the time of year.
+        weeks: of history that the features show.
+        penalty: ridge penalty, see `PENALTY`.
         centre, spread: [H, F] of the features.
         weights: [H, F] for standardised features.
         intercept: [H].
+        errors: [H, Q] quantiles of the ``relative`` residuals out of fold, less their median: the interval.
     """
 
     floor: float
     seasons: bool
+    weeks: int
+    penalty: float
     centre: np.ndarray
     spread: np.ndarray
     weights: np.ndarray
     intercept: np.ndarray
+    errors: np.ndarray
 
     @classmethod
-    def fit(cls, dataset: Dataset, origins: np.ndarray, *, seasons: bool) -> "LinearBaseline":
-        """From the windows of the training split that start at the given origins [N]."""
+    def fit(
+        cls, dataset: Dataset, origins: np.ndarray, *, seasons: bool, penalty: float = PENALTY, weeks: int = 1
+    ) -> "LinearBaseline":
+        """From the windows of the training split that start at the given origins [N], in chronological order."""
         floor = level_floor(dataset)
-        return cls.of_table(make_feature_table(dataset, dataset.frame, origins, floor), floor, seasons=seasons)
+        table = make_feature_table(dataset, dataset.frame, origins, floor, weeks=weeks)
+        fitted = cls.of_table(table, floor, seasons=seasons, penalty=penalty, weeks=weeks)
+        residuals = table.target - fitted.relative_out_of_fold(table, origins)
+        errors = np.quantile(residuals, QUANTILE_LEVELS, axis=0).T
+        return replace(fitted, errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]])
 
     @classmethod
-    def of_table(cls, table: FeatureTable, floor: float, *, seasons: bool) -> "LinearBaseline":
-        """From a feature table that was made with this ``floor``."""
+    def of_table(
+        cls, table: FeatureTable, floor: float, *, seasons: bool, penalty: float = PENALTY, weeks: int = 1
+    ) -> "LinearBaseline":
+        """From a feature table that was made with this ``floor`` and ``weeks``; without an interval."""
         features = linear_features(table, seasons=seasons)
         centre, spread = features.mean(axis=0), features.std(axis=0)
-        unfitted = cls(floor, seasons, centre, np.where(spread > 1e-9, spread, 1.0), centre * 0, centre[:, 0] * 0)
+        spread = np.where(spread > 1e-9, spread, 1.0)
+        none = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
+        unfitted = cls(floor, seasons, weeks, penalty, centre, spread, centre * 0, centre[:, 0] * 0, none)
         x = unfitted._standardised(features)
-        fitted = [least_absolute(x[:, step], table.target[:, step]) for step in range(HORIZON)]
+        fitted = [least_absolute(x[:, step], table.target[:, step], penalty) for step in range(HORIZON)]
         weights, intercept = np.stack([w for w, _ in fitted]), np.array([constant for _, constant in fitted])
         return replace(unfitted, weights=weights, intercept=intercept)
 
@@ -77,9 +94,14 @@ class LinearBaseline:
 
         With ``out_of_fold`` the origins are those of training, see `relative_out_of_fold`.
         """
-        table = make_feature_table(dataset, frame, origins, self.floor)
+        table = make_feature_table(dataset, frame, origins, self.floor, weeks=self.weeks)
         relative = self.relative_out_of_fold(table, origins) if out_of_fold else self.relative(table)
         return np.asarray((1 + relative) * table.level[:, None])
+
+    def quantiles(self, dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
+        """[N, H, Q] forecasts with an interval, in the target's unit: what the linear baseline is worth alone."""
+        table = make_feature_table(dataset, frame, origins, self.floor, weeks=self.weeks)
+        return np.asarray((1 + self.relative(table)[:, :, None] + self.errors) * table.level[:, None, None])
 
     def relative(self, table: FeatureTable) -> np.ndarray:
         """[N, H] forecasts of the rows of a feature table."""
@@ -98,7 +120,11 @@ class LinearBaseline:
         for fold in np.array_split(np.arange(len(origins)), min(FOLDS, len(origins))):
             first, last = origins[fold[[0, -1]]]
             apart = (origins < first - HISTORY - HORIZON) | (origins > last + HISTORY + HORIZON)
-            rest = LinearBaseline.of_table(table.rows(apart), self.floor, seasons=self.seasons) if apart.any() else self
+            rest = self
+            if apart.any():
+                rest = LinearBaseline.of_table(
+                    table.rows(apart), self.floor, seasons=self.seasons, penalty=self.penalty, weeks=self.weeks
+                )
             expected[fold] = rest.relative(table.rows(fold))
         return expected
 
@@ -111,17 +137,17 @@ def covers_seasons(dataset: Dataset, years: float) -> bool:
     return bool(dataset.positions.train.stop - dataset.positions.train.start >= years * HOURS_OF_A_YEAR)
 
 
-def least_absolute(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+def least_absolute(x: np.ndarray, y: np.ndarray, penalty: float = PENALTY) -> tuple[np.ndarray, float]:
     """Weights [F] and intercept that make the mean of ``|y - x @ weights - intercept|`` small, with a ridge penalty.
 
     ``x`` [N, F] are standardised features, ``y`` is [N].
     """
     columns = np.column_stack([x, np.ones(len(x))])
-    penalty = np.diag([PENALTY] * x.shape[1] + [0.0])
-    weight, found = np.ones(len(y)), np.zeros(len(penalty))
+    ridge = np.diag([penalty] * x.shape[1] + [0.0])
+    weight, found = np.ones(len(y)), np.zeros(len(ridge))
     for _ in range(ROUNDS):
         weighted = columns * (weight / weight.sum())[:, None]
-        found = np.linalg.solve(weighted.T @ columns + penalty, weighted.T @ y)
+        found = np.linalg.solve(weighted.T @ columns + ridge, weighted.T @ y)
         error = np.abs(y - columns @ found)
         # |e| as e^2 / |e|; below half the median error as in Huber's loss, or one point would take all the weight.
         least = max(np.median(error) / 2, 1e-12)

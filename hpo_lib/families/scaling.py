@@ -86,7 +86,13 @@ class Scaling:
             std=std.where(std > 0, 1.0),
             level=Level.fit(target, recipe.level_hours) if recipe.level_hours else None,
             seasons=seasons,
-            linear=LinearBaseline.fit(dataset, learnt_origins(dataset, recipe), seasons=seasons)
+            linear=LinearBaseline.fit(
+                dataset,
+                learnt_origins(dataset, recipe),
+                seasons=seasons,
+                penalty=recipe.linear_penalty,
+                weeks=recipe.linear_weeks,
+            )
             if recipe.linear_part
             else None,
         )

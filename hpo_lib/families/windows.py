@@ -68,7 +68,7 @@ class WindowSource:
         cls, dataset: Dataset, frame: pd.DataFrame, scaling: Scaling, recipe: Recipe, *, calendar_as_past: bool
     ) -> "WindowSource":
         target = dataset.spec.target
-        past, future = past_columns(dataset, recipe), future_columns(dataset, scaling)
+        past, future = past_columns(dataset, recipe), future_columns(dataset, scaling, recipe)
         return cls(
             target=scaling.transform(frame, (target,)),
             past=scaling.transform(frame, past),
@@ -170,9 +170,10 @@ def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
     return dataset.past if recipe.repeated_history else tuple(n for n in dataset.past if not follows_from_target(n))
 
 
-def future_columns(dataset: Dataset, scaling: Scaling) -> tuple[str, ...]:
+def future_columns(dataset: Dataset, scaling: Scaling, recipe: Recipe) -> tuple[str, ...]:
     """The future-known columns that a model sees, in the order of `WindowSource.future`."""
-    return tuple(name for name in dataset.future if scaling.seasons or name not in SEASON_COLUMNS)
+    shown = (name for name in dataset.future if scaling.seasons or name not in SEASON_COLUMNS)
+    return tuple(name for name in shown if recipe.calendar or name.startswith("hour"))
 
 
 class TrainingWindows(TorchTrainingDataset):

@@ -77,6 +77,8 @@ def calibrate(
         warm_up = QuantileForecasts(forecasts.values[:0], forecasts.actual[:0], forecasts.origins[:0], forecasts.levels)
     if calibration.mode == "split" and not len(warm_up.origins):
         raise InputError("calibration split needs validation forecasts, found none")
+    if not len(forecasts.origins):
+        return forecasts
     levels = recent_level(target, forecasts.origins)
     warm_up_scores = interval_errors(warm_up) / recent_level(target, warm_up.origins)[:, None]
     if calibration.mode == "split":
@@ -92,7 +94,8 @@ def calibrate(
             if usable.any():
                 weights = 1 - age[usable] / calibration.days
                 margin[i] = _margin(scores[usable], calibration.per_hour, weights)
-    return _moved(forecasts, margin * levels[:, None])
+    never_negative = target.loc[: forecasts.origins[0]].min() >= 0
+    return _moved(forecasts, margin * levels[:, None], lowest=0.0 if never_negative else -np.inf)
 
 
 def interval_errors(f: QuantileForecasts) -> np.ndarray:
@@ -144,13 +147,15 @@ def _margin(scores: np.ndarray, per_hour: bool, weights: np.ndarray | None = Non
     return conformal_quantile(scores.ravel(), weights=hours)
 
 
-def _moved(f: QuantileForecasts, margin: np.ndarray) -> QuantileForecasts:
+def _moved(f: QuantileForecasts, margin: np.ndarray, lowest: float = -np.inf) -> QuantileForecasts:
     """The outer levels moved out by ``margin`` [N, H], or in where it is negative, but not past an inner level.
+
+    The lowest one stays at ``lowest`` or above.
 
     Without an inner level: not past the middle of the interval.
     """
     inner = f.values[:, :, 1:-1] if len(f.levels) > 2 else f.values.mean(axis=2, keepdims=True)
     values = f.values.copy()
-    values[:, :, 0] = np.minimum(f.lower - margin, inner[:, :, 0])
+    values[:, :, 0] = np.minimum(np.maximum(f.lower - margin, lowest), inner[:, :, 0])
     values[:, :, -1] = np.maximum(f.upper + margin, inner[:, :, -1])
     return QuantileForecasts(values, f.actual, f.origins, f.levels)

@@ -49,11 +49,14 @@ class QuantileForecasts:
             raise ValueError("quantiles cross: values must not decrease along the level axis")
 
     @classmethod
-    def at(cls, positions: np.ndarray, values: np.ndarray, target: pd.Series) -> "QuantileForecasts":
-        """Forecasts [N, H, Q] at positions [N] of an hourly target.
+    def at(
+        cls, positions: np.ndarray, values: np.ndarray, target: pd.Series, lowest: float | None = None
+    ) -> "QuantileForecasts":
+        """Forecasts [N, H, Q] at positions [N] of an hourly target, raised to ``lowest`` where they are below.
 
         A model may cross its quantiles; they are sorted, which never raises the pinball loss.
         """
+        values = values if lowest is None else np.maximum(values, lowest)
         hours = positions[:, None] + np.arange(1, values.shape[1] + 1)
         return cls(np.sort(values, axis=2), target.to_numpy()[hours], pd.DatetimeIndex(target.index[positions]))
 

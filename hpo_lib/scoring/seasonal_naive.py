@@ -7,7 +7,7 @@ from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
 SEASONAL_LAGS = (24, 168)
-NAIVE_VERSION = 1
+NAIVE_VERSION = 2
 """Part of a stored forecast's key. Raise it when `seasonal_naive` differs from before for equal inputs."""
 
 
@@ -25,4 +25,4 @@ def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileF
     median = target[origins[:, None] + np.arange(1, HORIZON + 1) - lag]
     low, high = np.quantile(errors, [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
     offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])  # on a steep trend all errors have one sign
-    return QuantileForecasts.at(origins, median[:, :, None] + offsets, dataset.target)
+    return QuantileForecasts.at(origins, median[:, :, None] + offsets, dataset.target, dataset.lowest)

@@ -1,0 +1,67 @@
+"""How much of a network's residual is kept beside the linear baseline: two shares, fitted on validation.
+
+A network that forecasts residuals may be worse than none. The share of the median moves the forecast from the linear
+baseline (0) to the network (1); the share of the width does the same with the distances of the outer levels from the
+median. Each is fitted, then shrunk towards 0 by what chance would gain (positive-part rule of James and Stein, 1961).
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
+from hpo_lib.scoring.uncertainty import BLOCK_DAYS
+
+SHARES = np.linspace(0, 1, 21)
+
+Shares = tuple[float, float]
+
+
+def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray:
+    """Quantiles [N, H, Q] with the ``shares`` of median and width from the network, the rest from the linear baseline.
+
+    Both are sorted along Q, so the result is.
+    """
+    middle = QUANTILE_LEVELS.index(0.5)
+    of_median, of_width = shares
+    median, own = linear[:, :, [middle]], network[:, :, [middle]]
+    return np.asarray(
+        median + of_median * (own - median) + (1 - of_width) * (linear - median) + of_width * (network - own)
+    )
+
+
+def fitted_shares(network: np.ndarray, linear: np.ndarray, actual: np.ndarray) -> Shares:
+    """The shares for quantiles [N, H, Q] of consecutive days with their actuals [N, H].
+
+    The median's has the lowest mean absolute error, then the width's the lowest pinball loss, before both shrink.
+    """
+    of_median = _fitted(lambda share: _daily_error(mixed(network, linear, (share, 0.0)), actual))
+    return of_median, _fitted(lambda share: _daily_pinball(mixed(network, linear, (of_median, share)), actual))
+
+
+def _fitted(daily_losses: Callable[[float], np.ndarray]) -> float:
+    """The share with the lowest mean loss, times ``1 - (standard error / gain)^2`` of its gain over the share 0."""
+    losses = [daily_losses(share) for share in SHARES]
+    best = int(np.argmin([loss.mean() for loss in losses]))
+    gains = losses[0] - losses[best]
+    if best == 0 or gains.mean() <= 0:
+        return 0.0
+    ratio = _standard_error(gains) / float(gains.mean())
+    return round(float(SHARES[best]) * max(0.0, 1 - ratio**2), 3)
+
+
+def _standard_error(daily: np.ndarray) -> float:
+    """Of the mean of daily values [N], from blocks of a week; with fewer than two weeks, from days."""
+    block = BLOCK_DAYS if len(daily) >= 2 * BLOCK_DAYS else 1
+    means = daily[: len(daily) // block * block].reshape(-1, block).mean(axis=1)
+    return float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else math.inf
+
+
+def _daily_error(values: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(actual - values[:, :, QUANTILE_LEVELS.index(0.5)]).mean(axis=1))
+
+
+def _daily_pinball(values: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    error, level = actual[:, :, None] - values, np.asarray(QUANTILE_LEVELS)
+    return np.asarray(np.maximum(level * error, (level - 1) * error).mean(axis=(1, 2)))
