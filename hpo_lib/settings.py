@@ -19,7 +19,7 @@ from hpo_lib.errors import InputError, choices
 
 POLICIES = ("calibrated", "lowest_mae", "knee")
 PRESETS = ("auto", "test", "laptop", "a100")
-RECIPES = ("standard", "plain")
+RECIPES = ("standard", "unshrunk", "plain")
 STORAGES = ("auto", "sqlite", "journal")
 DEFAULT_TRIALS = 50
 TEST_TRIALS = 3

@@ -41,9 +41,9 @@ def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low
 
 
 def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(tiny_dataset) -> None:
-    # In training each day has one level, which alternates from 1 to 3 to 1: errors are +2 and -2, half of each.
+    # In training each day has one level, which alternates from 5 to 7 to 5: errors are +2 and -2, half of each.
     # The forecast of hour h is the value of hour h a day ago, so the interval reaches 2 to either side.
-    level = 1 + 2 * (hours(tiny_dataset) // 24 % 2)
+    level = 5 + 2 * (hours(tiny_dataset) // 24 % 2)
     dataset = with_target(tiny_dataset, level)
     f = seasonal_naive(dataset, dataset.validation_origins, 24)
     assert np.unique(f.median - f.lower).tolist() == np.unique(f.upper - f.median).tolist() == [2]

@@ -258,7 +258,8 @@ class _BestWeights(pl.Callback):
         try:
             values = self.forecaster.network(self.frame, self.origins, self.source)
             if len(self.linear):
-                self.forecaster.shares = fitted_shares(values, self.linear, self.actual)
+                finite = bool(np.isfinite(values).all())  # if not, the forecasts below are an error
+                self.forecaster.shares = fitted_shares(values, self.linear, self.actual) if finite else (1.0, 1.0)
             forecasts = self.forecaster.forecasts(values, self.linear, self.frame, self.origins)
         except NonFiniteForecast as error:
             raise NonFiniteForecast(f"{error} after {step} training steps") from None

@@ -35,7 +35,7 @@ class NhitsQ(DartsFamily):
     """N-HiTS takes past covariates only, so it gets the calendar of the forecast day along the history."""
 
     name = "NHITS_Q"
-    version = 1
+    version = 2
     title = "N-HiTS"
     darts_model = HourlyRateNHiTS
     calendar_as_past = True

@@ -12,7 +12,7 @@ class TftQ(DartsFamily):
     """The TFT has an encoder for the past and a decoder for future-known columns. Both are used as they are."""
 
     name = "TFT_Q"
-    version = 1
+    version = 2
     title = "TFT"
     darts_model = RearrangedTFT
     calendar_as_past = False

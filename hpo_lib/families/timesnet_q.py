@@ -19,7 +19,7 @@ class TimesnetQ(DartsFamily):
     """
 
     name = "TIMESNET_Q"
-    version = 1
+    version = 2
     title = "TimesNet"
     calendar_as_past = True
     network: ClassVar = PastCovariateTimesNet

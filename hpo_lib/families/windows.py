@@ -18,7 +18,7 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import Recipe
 from hpo_lib.families.scaling import Level, Scaling
 
-VERSION = 1
+VERSION = 2
 """Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before for equal inputs."""
 
 SAME_HOURS = ("demand_24h_before", "demand_168h_before", "demand_mean_of_week")

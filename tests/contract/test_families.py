@@ -25,6 +25,7 @@ from tests.contract.conftest import CALENDAR, INFORMATION_SET, KNOWN, ORIGIN, di
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
 ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
 SEED = 5
+UNSHRUNK = RECIPES["unshrunk"]  # all of the network counts, however little it has learnt
 # Families see each of these columns, at the origin and at both ends of the forecast day.
 SEEN = [
     *(((column,), ORIGIN) for column in ("water_consumption", "temp")),
@@ -68,8 +69,9 @@ def smallest(family: Family) -> dict[str, int | float]:
 def train(family: Family, dataset: Dataset, budget: Budget = BUDGET, seed: int = SEED) -> Trained:
     checks: list[tuple[int, QuantileForecasts]] = []
     forecaster = family.fit(
-        smallest(family), dataset, budget, seed=seed, on_check=lambda step, forecasts: checks.append((step, forecasts))
-    )
+        smallest(family), dataset, budget, seed=seed, recipe=UNSHRUNK,
+        on_check=lambda step, forecasts: checks.append((step, forecasts)),
+    )  # fmt: skip
     return Trained(forecaster, checks)
 
 
@@ -239,18 +241,19 @@ def test_when_everything_after_the_training_split_changes_then_the_same_weights_
 def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_sees_no_more_than_a_fit(family, tiny_dataset):
     # The real case: other columns made another network, whose schedule was shorter than the steps that were chosen.
     hours = len(range(*tiny_dataset.positions.train.indices(len(tiny_dataset.frame))))
-    recipe = dataclasses.replace(STANDARD, season_years=(hours + 1) / 8760)
-    forecasters = (
-        family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=recipe),
-        family.refit(smallest(family), tiny_dataset, BUDGET, steps=2, seed=SEED, recipe=recipe),
-    )
-    assert [forecaster.scaling.seasons for forecaster in forecasters] == [False, False]  # type: ignore[attr-defined]
+    recipe = dataclasses.replace(UNSHRUNK, season_years=(hours + 1) / 8760)
+    fitted = family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=recipe)
+    refitted = family.refit(smallest(family), tiny_dataset, BUDGET, like=fitted, seed=SEED, recipe=recipe)
+    assert [one.scaling.seasons for one in (fitted, refitted)] == [False, False]  # type: ignore[attr-defined]
 
 
-def test_when_a_family_is_refitted_then_it_learns_from_validation_and_nothing_from_test(family, tiny_dataset) -> None:
+def test_when_a_family_is_refitted_then_it_learns_from_validation_and_nothing_from_test(family, trained, tiny_dataset):
     def refitted(rows: slice, steps: int = 2) -> np.ndarray:
         frame = disturbed(tiny_dataset.frame, tuple(tiny_dataset.frame.columns), rows)
-        forecaster = family.refit(smallest(family), with_frame(tiny_dataset, frame), BUDGET, steps=steps, seed=SEED)
+        like, params = copy.copy(trained.forecaster), smallest(family)
+        like.best_step = steps
+        data = with_frame(tiny_dataset, frame)
+        forecaster = family.refit(params, data, BUDGET, like=like, seed=SEED, recipe=UNSHRUNK)
         assert forecaster.best_step == steps
         return forecaster.predict(tiny_dataset.frame, np.array([ORIGIN])).values
 

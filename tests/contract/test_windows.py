@@ -255,6 +255,12 @@ def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(wi
     dataset = dataclasses.replace(tiny_dataset, frame=frame, future=("hour_sin", "month", "season", "is_weekend"))
     scaling = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))
     expected = ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
-    assert windows.future_columns(dataset, scaling) == expected
+    assert windows.future_columns(dataset, scaling, PLAIN) == expected
     source = windows.WindowSource.build(dataset, dataset.frame, scaling, PLAIN, calendar_as_past=False)
     assert source.future.shape[1] == len(expected)
+
+
+def test_when_a_recipe_hides_the_calendar_then_a_network_sees_the_hours_alone(windows, tiny_dataset) -> None:
+    recipe = dataclasses.replace(PLAIN, calendar=False)
+    scaling = windows.Scaling.fit(tiny_dataset, recipe)
+    assert windows.future_columns(tiny_dataset, scaling, recipe) == ("hour_sin", "hour_cos")

@@ -266,10 +266,10 @@ BEGUN_WITH: dict[str, Any] = {
     ids=["rule in words", "before budgets had a bound on the work and a precision"],
 )
 def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(changes, start, files, tiny_dataset) -> None:
-    start(trials=1)
+    start(trials=1, recipe="unshrunk")
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
     study.set_user_attr("identity", {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes})
-    assert states(start(trials=2)) == ["complete"] * 2
+    assert states(start(trials=2, recipe="unshrunk")) == ["complete"] * 2
 
 
 @pytest.mark.parametrize(("changes", "told"), [

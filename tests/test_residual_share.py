@@ -1,0 +1,107 @@
+"""What is kept of a network's residual."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hpo_lib.families.contract import RECIPES, STANDARD, Budget, family_names, get_family
+from hpo_lib.families.residual_share import fitted_shares, mixed
+from hpo_lib.scoring import metrics
+from tests.contract.test_families import smallest
+
+BUDGET = Budget(steps=2, batch_size=8, checks=1)
+LINEAR = np.array([[[8.0, 10.0, 14.0]]])
+NETWORK = np.array([[[10.0, 14.0, 15.0]]])
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ((0.0, 0.0), [8, 10, 14]),
+        ((1.0, 1.0), [10, 14, 15]),
+        ((0.5, 0.0), [10, 12, 16]),  # the linear baseline's distances, -2 and +4
+        ((0.0, 1.0), [6, 10, 11]),  # the network's, -4 and +1
+        ((0.25, 0.5), [8, 11, 13.5]),
+    ],
+)
+def test_when_shares_are_kept_then_median_and_distances_lie_between_both(shares, expected) -> None:
+    assert mixed(NETWORK, LINEAR, shares).tolist() == [[expected]]
+
+
+def quantiles(median: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.stack([median - low, median, median + high], axis=2)
+
+
+def test_when_the_network_is_right_then_it_is_kept_and_when_it_is_noise_then_it_is_not() -> None:
+    draw = np.random.default_rng(0)
+    actual = 100 + draw.normal(size=(140, 24))
+    linear = quantiles(actual + draw.normal(size=actual.shape), 1.28, 1.28)
+    good, bad = quantiles(actual + 0.1 * draw.normal(size=actual.shape), 0.13, 0.13), linear.copy()
+    bad += 3 * draw.normal(size=actual.shape)[:, :, None]
+    assert fitted_shares(good, linear, actual)[0] >= 0.95
+    assert fitted_shares(bad, linear, actual)[0] <= 0.05
+
+
+def test_when_a_gain_is_within_the_noise_of_the_days_then_less_is_kept_than_fits_best() -> None:
+    draw = np.random.default_rng(1)
+    actual = 100 + draw.normal(size=(28, 24))
+    linear = quantiles(np.full(actual.shape, 100.0), 1.28, 1.28)
+    network = quantiles(100 + draw.normal(size=(28, 1)) * np.ones(24), 1.28, 1.28)  # says nothing about the actuals
+    losses = [np.abs(actual - mixed(network, linear, (s, 0.0))[:, :, 1]).mean() for s in np.linspace(0, 1, 21)]
+    best = np.linspace(0, 1, 21)[int(np.argmin(losses))]
+    assert fitted_shares(network, linear, actual)[0] <= best
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_when_a_network_has_learnt_nothing_then_the_linear_baseline_forecasts_alone(name, tiny_dataset) -> None:
+    family = get_family(name)
+    params = {**smallest(family), "lr": 1e-2}
+    fitted = family.fit(params, tiny_dataset, BUDGET, seed=1)
+    alone = fitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.frame, tiny_dataset.validation_origins)
+    baseline = dataclasses.replace(fitted.validation, values=alone)
+    assert metrics.pinball(fitted.validation) <= metrics.pinball(baseline)
+    if fitted.best_step == 0:
+        assert fitted.shares == (0.0, 0.0)
+        assert np.array_equal(fitted.validation.values, alone)
+    else:
+        assert max(fitted.shares) > 0
+    again = fitted.predict(tiny_dataset.frame, tiny_dataset.validation_origins)
+    assert np.array_equal(again.values, fitted.validation.values)
+
+
+def test_when_nothing_is_kept_then_a_refit_trains_no_network(tiny_dataset) -> None:
+    family = get_family("NHITS_Q")
+    params = {**smallest(family), "lr": 1e-5}
+    fitted = family.fit(params, tiny_dataset, BUDGET, seed=1)
+    fitted.best_step, fitted.shares = 0, (0.0, 0.0)
+    refitted = family.refit(params, tiny_dataset, BUDGET, like=fitted, seed=1)
+    assert not hasattr(refitted, "module")
+    origins = tiny_dataset.test_origins
+    linear = refitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.frame, origins)
+    assert np.array_equal(refitted.predict(tiny_dataset.frame, origins).values, linear)
+
+
+def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_dataset) -> None:
+    family = get_family("NHITS_Q")
+    given = {**smallest(family), "level_hours": 168, "linear_part": False, "steps_factor": 2.0}
+    steps: list[int] = []
+    fitted = family.fit(given, tiny_dataset, BUDGET, seed=1, on_check=lambda step, _: steps.append(step))
+    assert steps == [4]
+    assert fitted.recipe == dataclasses.replace(STANDARD, level_hours=168, linear_part=False, steps_factor=2.0)
+    assert fitted.shares is None
+    recipe = dataclasses.replace(STANDARD, level_hours=168, linear_part=False, steps_factor=2.0)
+    same = family.fit(smallest(family), tiny_dataset, BUDGET, seed=1, recipe=recipe)
+    assert np.array_equal(same.validation.values, fitted.validation.values)
+
+
+def test_when_the_target_was_never_negative_then_no_forecast_is(tiny_dataset) -> None:
+    frame = tiny_dataset.frame.copy()
+    frame["water_consumption"] = (frame["water_consumption"] - frame["water_consumption"].mean()).clip(lower=0)
+    dataset = dataclasses.replace(tiny_dataset, frame=frame)
+    family = get_family("NHITS_Q")
+    for recipe in (STANDARD, RECIPES["unshrunk"]):
+        fitted = family.fit(smallest(family), dataset, BUDGET, seed=1, recipe=recipe)
+        assert fitted.validation.values.min() == 0
+    below = dataclasses.replace(dataset, frame=frame.assign(water_consumption=frame["water_consumption"] - 5))
+    assert family.fit(smallest(family), below, BUDGET, seed=1).validation.values.min() < -5
