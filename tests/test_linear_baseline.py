@@ -28,15 +28,16 @@ def noisy(dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, frame=dataset.frame.assign(water_consumption=demand))
 
 
-def test_when_some_points_are_far_off_then_the_line_goes_through_the_others(monkeypatch) -> None:
+def test_when_some_points_are_far_off_then_the_line_goes_through_the_others() -> None:
     """Nine of eleven points are on y = 2 x + 1; least squares would leave the line."""
-    monkeypatch.setattr(linear_baseline, "PENALTY", 0.0)
     x = np.arange(-5.0, 6.0)
     y = 2 * x + 1
     y[2], y[8] = 100, 40
-    weights, intercept = least_absolute(x[:, None], y)
+    weights, intercept = least_absolute(x[:, None], y, penalty=0.0)
     assert weights[0] == pytest.approx(2, abs=0.02)
     assert intercept == pytest.approx(1, abs=0.05)
+    held_back, _ = least_absolute(x[:, None], y, penalty=1000.0)
+    assert abs(held_back[0]) < 0.5
 
 
 def test_when_there_is_nothing_but_a_constant_then_it_is_the_median(monkeypatch) -> None:
@@ -137,3 +138,47 @@ def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feat
         feature_table.linear_features(table, seasons=seasons), feature_table.linear_features(moved, seasons=seasons)
     )
     assert same != seasons
+
+
+def test_when_more_weeks_are_shown_then_they_are_the_same_hours_of_earlier_weeks_and_nothing_later(
+    tiny_dataset,
+) -> None:
+    """The target counts its hours; the level is the mean of the last 24 of them, 11.5 below the origin."""
+    frame = tiny_dataset.frame.assign(water_consumption=np.arange(1000.0, 1000 + len(tiny_dataset.frame)))
+    table = feature_table.make_feature_table(tiny_dataset, frame, np.array([900]), weeks=3)
+    at = {name: table.features[0, :, i] * table.level[0] + table.level[0] for i, name in enumerate(table.names)}
+    hours = 1900 + np.arange(1, 25)
+    np.testing.assert_allclose(at["same_hour_7d"], hours - 168)
+    np.testing.assert_allclose(at["same_hour_14d"], hours - 336)
+    np.testing.assert_allclose(at["same_hour_21d"], hours - 504)
+    np.testing.assert_allclose(at["week_mean_2"], np.full(24, 1900 - 168 - 83.5))
+    np.testing.assert_allclose(at["week_mean_3"], np.full(24, 1900 - 336 - 83.5))
+    early = feature_table.make_feature_table(tiny_dataset, frame, np.array([400]), weeks=3)
+    same = [early.features[0, :, early.names.index(f"same_hour_{days}d")] for days in (14, 21)]
+    assert np.array_equal(*same)  # a third week before the first hour counts as the second
+
+
+def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(part, tiny_dataset, monkeypatch) -> None:
+    origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)[::24]
+    longer = LinearBaseline.fit(tiny_dataset, origins, seasons=False, weeks=2)
+    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, origins, longer.floor, weeks=2)
+    seen: list[np.ndarray] = []
+    rows = feature_table.FeatureTable.rows
+    monkeypatch.setattr(
+        feature_table.FeatureTable, "rows", lambda self, chosen: seen.append(chosen) or rows(self, chosen)
+    )
+    longer.relative_out_of_fold(table, origins)
+    for apart, fold in zip(seen[::2], seen[1::2], strict=True):
+        gap = np.abs(origins[apart][:, None] - origins[fold]).min()
+        assert gap > 2 * HISTORY + HORIZON
+
+
+def test_when_its_interval_is_made_then_from_errors_out_of_fold_by_hour_ahead(part, origins, tiny_dataset) -> None:
+    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, origins, part.floor)
+    residuals = table.target - part.relative_out_of_fold(table, origins)
+    low, middle, high = np.quantile(residuals[:, 5], (0.1, 0.5, 0.9))
+    found = part.quantiles(tiny_dataset, tiny_dataset.frame, origins[:2])
+    median = part.predict(tiny_dataset, tiny_dataset.frame, origins[:2])
+    np.testing.assert_allclose(found[:, :, 1], median)
+    np.testing.assert_allclose(found[:, 5, 0], median[:, 5] + (low - middle) * table.level[:2])
+    np.testing.assert_allclose(found[:, 5, 2], median[:, 5] + (high - middle) * table.level[:2])

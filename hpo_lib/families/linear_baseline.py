@@ -116,10 +116,10 @@ class LinearBaseline:
         intervals that are too narrow. So each of `FOLDS` parts is forecast by a regression on the origins whose
         windows share no hour with it (cross-fitting).
         """
-        expected = np.empty(table.target.shape)
+        expected, reach = np.empty(table.target.shape), self.weeks * HISTORY + HORIZON
         for fold in np.array_split(np.arange(len(origins)), min(FOLDS, len(origins))):
             first, last = origins[fold[[0, -1]]]
-            apart = (origins < first - HISTORY - HORIZON) | (origins > last + HISTORY + HORIZON)
+            apart = (origins < first - reach) | (origins > last + reach)
             rest = self
             if apart.any():
                 rest = LinearBaseline.of_table(
