@@ -29,7 +29,8 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 CALIBRATION = Calibration("rolling", days=14)
 TREES = "LIGHTGBM_LINEAR_Q", "LIGHTGBM_Q"
-OWN = [*((model, "own") for model in TREES), ("LINEAR_Q", "own"), ("NAIVE_168H", "own"), ("NAIVE_24H", "own")]
+OTHERS = "LINEAR_Q", "NAIVE_168H", "NAIVE_24H", "RESIDUAL_LINEAR"
+OWN = [(model, "own") for model in (*TREES, *OTHERS)]
 
 
 def quick_plan(dataset: Dataset, out: Path, **other: object) -> Plan:
@@ -129,7 +130,7 @@ def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same
         run_benchmark(plan, say=stop_at_the_third)
     said.clear()
     run_benchmark(plan, say=lambda line: said.append(line.endswith(": stored")))
-    assert said == [True, True, True, False, False, False, False]
+    assert said == [True] * 3 + [False] * 5
     for model, seed in (("LINEAR_Q", 42), ("LIGHTGBM_Q", 42), ("LIGHTGBM_LINEAR_Q", 43)):
         names = model, "own", seed, "test"
         pd.testing.assert_frame_equal(stored_frame(plan.paths, *names), stored_frame(finished.paths, *names))
@@ -154,7 +155,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_
         plan.paths.forecasts("LIGHTGBM_Q", "own", 43, "test").unlink()
     run_benchmark(plan, say=said.append)
     assert [line.split(":")[0] for line in said if "stored" not in line and "note" not in line] == [
-        "[5/7] LIGHTGBM_Q own seed 43"
+        "[5/8] LIGHTGBM_Q own seed 43"
     ]
     assert len(load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]) == 2
 
@@ -209,7 +210,7 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
     for seed in (42, 43):
         plan.paths.record("LIGHTGBM_Q", "own", seed).unlink()
     run_benchmark(plan, say=said.append)
-    assert said[4] == "[5/7] LIGHTGBM_Q own seed 43: the same training as best"
+    assert said[4] == "[5/8] LIGHTGBM_Q own seed 43: the same training as best"
     again = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
     assert [t.params for t in again] == ["own", "own"]
     assert again[0].test.values == pytest.approx(own[0].test.values, abs=0)  # of another seed: trained
@@ -321,9 +322,10 @@ def test_when_families_are_there_then_blends_of_them_and_of_all_follow(finished,
     store_training(plan.paths, training(plan, "TFT_Q", "best", 42, shift=0.1))
     rows = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset)}
     assert list(rows)[-3:] == [("BLEND_ALL", "best"), ("BLEND", "default"), ("BLEND_ALL", "default")]
-    linear, trees = rows["LINEAR_Q", "own"].test.values, sum(rows[model, "own"].test.values for model in TREES)
+    linear = rows["LINEAR_Q", "own"].test.values
+    others = sum(rows[model, "own"].test.values for model in (*TREES, "RESIDUAL_LINEAR"))
     assert rows["BLEND", "default"].test.values == pytest.approx(linear + 0.2, abs=1e-5)
-    assert rows["BLEND_ALL", "default"].test.values == pytest.approx((3 * linear + 0.4 + trees) / 5, abs=1e-5)
+    assert rows["BLEND_ALL", "default"].test.values == pytest.approx((3 * linear + 0.4 + others) / 6, abs=1e-5)
     weighted = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset, fit_blend_weights=True)}
     shares = [float(share.split()[1]) for share in weighted["BLEND", "default"].note.split(", ")]
     assert shares[1] > 0.9  # the other one is wrong by 0.5 everywhere
@@ -430,7 +432,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
     run = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     shown = json.dumps([cell.get("outputs") for cell in json.loads(record.read_text(encoding="utf-8"))["cells"]])
-    assert shown.count(": stored") == 8
+    assert shown.count(": stored") == 9
     assert "SIMULATED DATA" in shown
     plan = make_plan("heat", seeds=1, test=True, **given)
     written = pd.read_csv(plan.paths.table("table")).set_index(["model", "params", "calibration"])["mae"]

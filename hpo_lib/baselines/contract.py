@@ -96,6 +96,7 @@ _BASELINES = {
     "LINEAR_Q": ("linear_quantile", "LinearQuantile"),
     "LIGHTGBM_Q": ("lightgbm_quantile", "LightgbmQuantile"),
     "LIGHTGBM_LINEAR_Q": ("lightgbm_quantile", "LightgbmLinearQuantile"),
+    "RESIDUAL_LINEAR": ("residual_linear", "ResidualLinear"),
 }
 """Name -> module and class."""
 

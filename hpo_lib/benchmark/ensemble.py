@@ -9,7 +9,7 @@ import pandas as pd
 
 from hpo_lib.benchmark.chosen_params import FoundParameters
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import Family, Forecaster, Params
+from hpo_lib.families.contract import STANDARD, Family, Forecaster, Params
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.blend import blend, judged_ensemble
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -57,9 +57,9 @@ def _with(found: FoundParameters, remark: str) -> FoundParameters:
 
 
 def _fits(family: Family, params: Params) -> bool:
-    """Whether the family still has this configuration."""
+    """Whether the family still has this configuration, beside the fields of the recipe that a study searches."""
     try:
-        family.check_params(params)
+        family.check_params(STANDARD.updated(params)[1])
     except InputError:
         return False
     return True

@@ -15,6 +15,7 @@ MODELS = {
     "LIGHTGBM_Q": ("LightGBM", "#CC79A7", "D"),
     "LIGHTGBM_LINEAR_Q": ("Linear + LightGBM", "#882255", "d"),
     "LINEAR_Q": ("Linear quantile", "#E69F00", "v"),
+    "RESIDUAL_LINEAR": ("Linear baseline", "#999933", "<"),
     "CHRONOS2": ("Chronos-2", "#F0E442", "*"),
     "NAIVE_24H": ("Naive 24 h", "#777777", "x"),
     "NAIVE_168H": ("Naive 168 h", "#aaaaaa", "+"),

@@ -10,11 +10,12 @@ import pytest
 
 from hpo_lib.baselines.contract import Baseline, baseline_names, get_baseline, origins_near_daily
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.errors import InputError
 from hpo_lib.families import linear_baseline
 from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.feature_table import make_feature_table
+from hpo_lib.families.linear_baseline import LinearBaseline
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed
@@ -207,3 +208,27 @@ def test_when_baselines_are_listed_then_no_library_of_theirs_is_loaded(root) -> 
     )
     shown = subprocess.run([sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True).stdout
     assert shown == "[]\n"
+
+
+# The linear baseline alone
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_when_the_linear_baseline_stands_alone_then_its_levels_are_those_of_its_out_of_fold_residuals(
+    refit, tiny_dataset
+) -> None:
+    fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset, refit=refit)
+    learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
+    origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
+    linear = LinearBaseline.fit(learnt, origins, seasons=False)
+    table = make_feature_table(learnt, learnt.frame, origins)
+    residuals = table.target - linear.relative_out_of_fold(table, origins)
+    test, frame = tiny_dataset.test_origins, tiny_dataset.frame
+    expected = linear.predict(learnt, frame, test)
+    level = frame["water_consumption"].rolling(24).mean().to_numpy()[test]
+    found = fitted.predict(frame, test)
+    assert found.median == pytest.approx(expected, rel=1e-12)
+    for step in (0, 13, 23):
+        low, middle, high = np.quantile(residuals[:, step], [0.1, 0.5, 0.9])
+        assert found.lower[:, step] == pytest.approx(expected[:, step] + (low - middle) * level)
+        assert found.upper[:, step] == pytest.approx(expected[:, step] + (high - middle) * level)
