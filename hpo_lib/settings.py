@@ -20,6 +20,7 @@ from hpo_lib.errors import InputError, choices
 POLICIES = ("calibrated", "lowest_mae", "knee")
 PRESETS = ("auto", "test", "laptop", "a100")
 RECIPES = ("standard", "unshrunk", "plain")
+OBJECTIVES = ("mae", "picp_penalty", "winkler", "winkler_calibrated", "picp_penalty_calibrated", "pinball")
 STORAGES = ("auto", "sqlite", "journal")
 DEFAULT_TRIALS = 50
 TEST_TRIALS = 3
@@ -51,6 +52,20 @@ def _one_of(allowed: Sequence[str]) -> Check:
         return value
 
     return check
+
+
+def _objectives(name: str, value: Any) -> str:
+    """Two or three different names of `OBJECTIVES`, joined by commas."""
+    names = [part.strip() for part in value.split(",")] if isinstance(value, str) else []
+    for part in names:
+        if part and part not in OBJECTIVES:
+            raise InputError(f"parameter {name} is {value!r}, which names {part!r}; {choices(part, OBJECTIVES)}")
+    if len(names) not in (2, 3) or "" in names or len(set(names)) < len(names):
+        raise InputError(
+            f"parameter {name} is {value!r}, expected two or three different names joined by commas, such as "
+            f"mae,picp_penalty. Allowed: {', '.join(OBJECTIVES)}"
+        )
+    return ",".join(names)
 
 
 _folder = _check("a text", lambda raw: str(raw) if isinstance(raw, str | Path) else None)
@@ -97,6 +112,9 @@ class Settings:
     )
     recipe: str = _stated(
         "standard", _one_of(RECIPES), f"how windows are made: {', '.join(RECIPES)}; plain: as in the original HPO plan"
+    )
+    objectives: str = _stated(
+        "mae,picp_penalty", _objectives, "two or three names of what to minimise; all names: docs/methodology.md"
     )
     time_budget_hours: float = _stated(0.0, _hours, "no trial starts that would probably end later; 0: no limit")
     early_stopping: bool = _stated(True, _flag, "end trials that fall behind the others before their budget is spent")

@@ -21,6 +21,7 @@ import numpy as np
 from hpo_lib.errors import InputError
 from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring.objectives import FORMER_PAIR
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
 
 TABLE = Path(__file__).parent / "results" / "learning_curves.csv"
@@ -53,7 +54,7 @@ class Recorded:
         """
         ideal = min(t.mae for t in self.trials)
         area, height = 0.0, 1.0
-        for t in pareto_front(trials):
+        for t in pareto_front(trials, FORMER_PAIR):
             width = 1 - min((t.mae / ideal - 1) / (reference[0] - 1), 1)
             penalty = min(t.picp_penalty / reference[1], height)
             area += width * (height - penalty)

@@ -16,6 +16,7 @@ from hpo_lib.records.result import study_result
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.objectives import FORMER_PAIR
 
 DAYS = 100
 
@@ -88,8 +89,8 @@ def _store_study(run: RunPaths, source: str, *, with_storage: bool) -> None:
     trials.sort(key=lambda trial: trial.number)
     data = {"unit": "kWh/h" if run.dataset == "heat" else "m3/h", "source": source}
     result = study_result(
-        run, storage_path="", status="complete", trials_asked=5, policy="calibrated", trials=trials,
-        optimization_date="2026-01-16", baselines={}, provenance={"data": data},
+        run, storage_path="", status="complete", trials_asked=5, policy="calibrated", objectives=FORMER_PAIR,
+        trials=trials, optimization_date="2026-01-16", baselines={}, provenance={"data": data},
     )  # fmt: skip
     write_json(run.best_params, result)
     if not with_storage:

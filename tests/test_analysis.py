@@ -15,6 +15,7 @@ from hpo_lib.paths import DATASETS_DIR, EXAMPLE_RUNS, RunPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.result import study_result
 from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring.objectives import FORMER_PAIR
 from hpo_lib.thesis.analysis import analyse
 from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary, write_studies
 
@@ -33,8 +34,8 @@ def save(runs_dir: Path, model: str, job_id: str, mae: float, picp: float = 81.0
     given = {"dataset": "heat", "status": "complete", "preset": "laptop", "date": "2026-01-16T10:30:00+00:00", **other}
     run = RunPaths(runs_dir, model, given["dataset"], job_id)
     result = study_result(
-        run, storage_path="x.db", status=given["status"], trials_asked=3, policy="calibrated", trials=trials,
-        optimization_date=given["date"], baselines={},
+        run, storage_path="x.db", status=given["status"], trials_asked=3, policy="calibrated", objectives=FORMER_PAIR,
+        trials=trials, optimization_date=given["date"], baselines={},
         provenance={"data": {**DATA, **other.get("data", {})}, "preset": given["preset"]},
     )  # fmt: skip
     write_json(run.best_params, result)

@@ -91,7 +91,7 @@ def test_when_baselines_are_scored_then_both_have_every_score_over_every_validat
     assert list(scores) == ["naive_24h", "naive_168h"]
     direct = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
     assert scores["naive_168h"] == evaluate(direct, tiny_dataset)
-    assert set(scores["naive_24h"]) == {*metrics.METRICS, "mase"}
+    assert set(scores["naive_24h"]) == {*metrics.METRICS, "mase", "winkler_calibrated", "picp_calibrated"}
 
 
 def test_when_forecasts_are_evaluated_then_steps_are_scored_one_by_one(tiny_dataset) -> None:

@@ -15,12 +15,14 @@ ID = (
     "(it becomes part of file names); choose another job_id"
 )
 FIELDS = (
-    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, time_budget_hours, early_stopping, storage, "
-    "workers, worker, policy, data_dir, runs_dir"
+    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, time_budget_hours, "
+    "early_stopping, storage, workers, worker, policy, data_dir, runs_dir"
 )
 STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
 POLICY = "Allowed: calibrated, lowest_mae, knee"
+OBJECTIVES = "Allowed: mae, picp_penalty, winkler, winkler_calibrated, picp_penalty_calibrated, pinball"
+NUMBER = f"expected two or three different names joined by commas, such as mae,picp_penalty. {OBJECTIVES}"
 TEXT = "expected a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"
 HOURS = "expected a number of hours, 0 for no limit"
 
@@ -54,6 +56,10 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"preset": None}, f"parameter preset is None; {PRESET}"),
     ({"policy": "lowest mae"}, f"parameter policy is 'lowest mae'; did you mean lowest_mae? {POLICY}"),
     ({"policy": 1}, f"parameter policy is 1; {POLICY}"),
+    ({"objectives": "mae,winklr"},
+     f"parameter objectives is 'mae,winklr', which names 'winklr'; did you mean winkler? {OBJECTIVES}"),
+    ({"objectives": "mae,gpus"}, f"parameter objectives is 'mae,gpus', which names 'gpus'; {OBJECTIVES}"),
+    *each("objectives", ("mae", "", "mae,", "mae,mae", "mae,winkler,pinball,picp_penalty", None, ["mae"]), NUMBER),
     ({"storage": "sqlit"}, f"storage is 'sqlit'; did you mean sqlite? {STORAGE}"),
     ({"storage": "study.db"}, f"storage is 'study.db'; {STORAGE}"),
     *(({"storage": given}, f"storage is {shown!r} {PASSWORD}")

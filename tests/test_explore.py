@@ -78,7 +78,7 @@ def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forec
     assert facts["MAE in kWh/h"] == f"{metrics.mae(stored):.5g}"
     assert facts["PICP in %"] == f"{metrics.picp(stored):.1f}"
     assert facts["lr"] == "0.005"
-    assert trial_facts(studies[0], 0)["role"] == "untuned defaults, beaten by others in both objectives"
+    assert trial_facts(studies[0], 0)["role"] == "untuned defaults, beaten by others"
 
 
 def test_when_a_study_or_a_trial_cannot_be_shown_then_a_sentence_says_why_and_the_others_are_shown(copied) -> None:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,9 +22,11 @@ from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 from hpo_lib.views import model_style, study_figures, study_tables
 
 MARK = "SIMULATED DATA"
+PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
 
 
 def trial(number: int, mae: float, picp: float) -> TrialRecord:
@@ -46,8 +50,11 @@ def forecasts() -> QuantileForecasts:
     return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
 
 
-def front_figure(source: str = "csv", model: str = "TFT_Q") -> Figure:
-    return study_figures.pareto_front(TRIALS, pareto_front(TRIALS), 3, model=model, unit="kWh/h", source=source)
+def front_figure(
+    source: str = "csv", model: str = "TFT_Q", objectives: Sequence[Objective] = PAIR, trials: Any = TRIALS
+) -> Figure:
+    front = pareto_front(trials, objectives)
+    return study_figures.pareto_front(trials, front, 3, objectives, model=model, unit="kWh/h", source=source)
 
 
 def days_figure(source: str = "csv") -> Figure:
@@ -83,7 +90,7 @@ def test_when_the_front_is_drawn_then_its_line_complete_trials_defaults_and_choi
     (axes,) = front_figure().axes
     line = axes.lines[0]
     assert line.get_label() == "Pareto front"
-    assert line.get_xydata().tolist() == [[0.1, 30], [0.2, 4], [0.3, 2]]
+    assert line.get_xydata().tolist() == [[0.1, 30], [0.2, 4]]  # 4 and 2 points are equally good
     assert line.get_drawstyle() == "steps-post"
     assert to_rgba(line.get_color()) == to_rgba(model_style.model_colour("TFT_Q"))
     points = {drawn.get_label(): np.asarray(drawn.get_offsets()).tolist() for drawn in axes.collections}
@@ -93,8 +100,27 @@ def test_when_the_front_is_drawn_then_its_line_complete_trials_defaults_and_choi
         "chosen (trial 3)": [[0.2, 4]],
     }
     assert (axes.get_xlabel(), axes.get_ylim()[0]) == ("MAE in kWh/h", 0)
-    (band,) = axes.patches  # where the default policy looks
+    assert (axes.get_ylabel(), axes.get_title()) == ("|PICP - 80| in percentage points", "")
+    (band,) = axes.patches  # where coverage is equally good
     assert (band.get_y(), band.get_height()) == (0, 5)
+
+
+def test_when_a_study_has_other_objectives_then_the_front_has_their_axes_and_names_what_it_leaves_out() -> None:
+    three = [OBJECTIVES[name] for name in ("winkler", "mae", "pinball")]
+    values = {0: (3.0, 0.5, 2.0), 2: (1.0, 0.4, 3.0), 3: (2.0, 0.3, 1.0), 4: (4.0, 0.6, 4.0)}
+    trials = [
+        dataclasses.replace(t, values=dict(zip(("winkler", "mae", "pinball"), values[t.number], strict=True)))
+        for t in TRIALS if t.number in values
+    ]  # fmt: skip
+    (axes,) = front_figure(objectives=three, trials=trials).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Winkler score in kWh/h", "MAE in kWh/h")
+    assert axes.get_title() == " (pinball loss is not drawn)"
+    assert axes.lines[0].get_xydata().tolist() == [[1, 0.4], [2, 0.3]]
+    assert axes.lines[0].get_linestyle() == "None"
+    assert len(axes.patches) == 0
+    (axes,) = front_figure(objectives=(PAIR[1], PAIR[0])).axes
+    (band,) = axes.patches
+    assert (band.get_x(), band.get_width()) == (0, 5)
 
 
 def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another() -> None:
@@ -178,8 +204,9 @@ def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_without_
 def run(tmp_path: Path) -> StoredStudy:
     paths = RunPaths(tmp_path, "TFT_Q", "tiny", "4711")
     result = study_result(
-        paths, storage_path="sqlite:///study.db", status="complete", trials_asked=5, policy="calibrated", trials=TRIALS,
-        optimization_date="2026-01-16", baselines={"naive_24h": dict(TRIALS[0].scores)},
+        paths, storage_path="sqlite:///study.db", status="complete", trials_asked=5, policy="calibrated",
+        objectives=FORMER_PAIR, trials=TRIALS, optimization_date="2026-01-16",
+        baselines={"naive_24h": dict(TRIALS[0].scores)},
         provenance={"seed": 42, "data": {"source": "csv"}},
     )  # fmt: skip
     study = StoredStudy(paths, result, paths.best_params)

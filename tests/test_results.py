@@ -1,6 +1,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from hpo_lib.records.result import load_result, study_result
 from hpo_lib.records.selection import POLICIES, Selection, pareto_front, select
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 from tests.conftest import refusal
 
 
@@ -48,7 +50,7 @@ def test_when_trials_compete_then_the_front_is_every_trial_that_no_other_beats(v
         return a[0] <= b[0] and a[1] <= b[1] and a != b
 
     expected = [i for i, value in enumerate(values) if not any(beats(other, value) for other in values)]
-    front = pareto_front(trials)
+    front = pareto_front(trials, FORMER_PAIR)
     assert sorted(numbers(front)) == expected
     assert [t.mae for t in front] == sorted(t.mae for t in front)
 
@@ -59,14 +61,18 @@ def test_when_optuna_holds_the_same_trials_then_its_best_trials_are_the_front_ti
     for mae, error in values:
         study.add_trial(optuna.trial.create_trial(values=[mae, error]))
     trials = [TrialRecord(t.number, "complete", t.params, *t.values) for t in study.trials]
-    assert sorted(numbers(pareto_front(trials))) == sorted(t.number for t in study.best_trials) == [0, 1, 2, 3, 5, 8, 9]
+    assert (
+        sorted(numbers(pareto_front(trials, FORMER_PAIR)))
+        == sorted(t.number for t in study.best_trials)
+        == [0, 1, 2, 3, 5, 8, 9]
+    )
 
 
 @pytest.mark.parametrize("state", ["failed", "stopped", "interrupted", "running", "waiting"])
 def test_when_a_trial_did_not_complete_then_it_is_never_on_the_front(state) -> None:
     unbeatable = TrialRecord(0, state, {}, 0.0, 0.0)
-    assert numbers(pareto_front([unbeatable, trial(1, 0.5, 70)])) == [1]
-    assert pareto_front([unbeatable]) == []
+    assert numbers(pareto_front([unbeatable, trial(1, 0.5, 70)], FORMER_PAIR)) == [1]
+    assert pareto_front([unbeatable], FORMER_PAIR) == []
 
 
 def test_when_a_study_counts_its_trials_then_only_those_that_ended_by_themselves_count() -> None:
@@ -74,12 +80,52 @@ def test_when_a_study_counts_its_trials_then_only_those_that_ended_by_themselves
     assert [TrialRecord(0, state, {}).finished for state in states] == [True] * 3 + [False] * 3
 
 
+PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
+
+
+def test_when_coverage_is_within_its_tolerance_then_only_mae_decides() -> None:
+    # |PICP - 80| of 5, 3 and 0 is equally good: of trials 0, 1 and 2 the lowest MAE stays. Trials 3 and 4 miss by 6 and
+    # 8, so 1 and 3 too much. Trial 5 has the MAE of trial 1 and other, equally good coverage.
+    trials = [
+        trial(0, 1.2, 80), trial(1, 1.0, 77), trial(2, 1.1, 85), trial(3, 0.9, 74), trial(4, 0.95, 88),
+        trial(5, 1.0, 84),
+    ]  # fmt: skip
+    assert numbers(pareto_front(trials, PAIR)) == [3, 1, 5]
+    assert numbers(pareto_front(trials, FORMER_PAIR)) == [3, 1, 0]
+
+
+def of(number: int, objectives: tuple[Objective, ...], *values: float) -> TrialRecord:
+    named = {objective.name: value for objective, value in zip(objectives, values, strict=True)}
+    return TrialRecord(number, "complete", {}, 1.0, 0.0, values=named)
+
+
+def test_when_there_are_three_objectives_then_a_trial_of_the_front_may_be_best_in_any_of_them() -> None:
+    three = (OBJECTIVES["winkler"], OBJECTIVES["pinball"], OBJECTIVES["picp_penalty_calibrated"])
+    values = [(3, 1, 6), (2, 2, 6), (2, 2, 7), (1, 3, 9), (3, 3, 1), (3, 3, 4), (3, 2, 4.5)]
+    trials = [of(number, three, *own) for number, own in enumerate(values)]
+    # (2, 2, 7) is beaten by (2, 2, 6). 1, 4 and 4.5 points are within the tolerance, so (3, 2, 4.5) beats (3, 3, 1).
+    assert numbers(pareto_front(trials, three)) == [3, 1, 0, 6]
+    # Scaled to 0..1 their sums are 0 + 1 + 1, 0.5 + 0.5 + 1/3, 1 + 0 + 1/3 and 1 + 0.5 + 0.
+    assert select(pareto_front(trials, three), "knee").trial in (0, 1)
+
+
+def test_when_a_study_minimises_other_objectives_then_the_calibrated_policy_still_goes_by_mae_and_coverage() -> None:
+    other = (OBJECTIVES["winkler"], OBJECTIVES["pinball"])
+    front = pareto_front([of(0, other, 1, 2), of(1, other, 2, 1)], other)
+    scored = [replace(t, mae=mae, picp_penalty=penalty, scores={"picp": 80 - penalty})
+              for t, mae, penalty in zip(front, (3.0, 2.0), (1.0, 4.0), strict=True)]  # fmt: skip
+    assert select(scored, "calibrated").trial == 1
+    far = [replace(scored[0], picp_penalty=20.0), replace(scored[1], picp_penalty=30.0)]
+    assert select(far, "calibrated").trial == 0
+    assert select(far, "lowest_mae").trial == 1
+
+
 # Policies
 
 
 def test_when_the_lowest_mae_covers_half_of_what_it_should_then_the_default_policy_does_not_take_it() -> None:
     # The real case: MAE 0.079 with PICP 51 % was taken over MAE 0.081 with PICP 78 %.
-    front = pareto_front([trial(0, 0.079, 51), trial(1, 0.081, 78), trial(2, 0.110, 80)])
+    front = pareto_front([trial(0, 0.079, 51), trial(1, 0.081, 78), trial(2, 0.110, 80)], FORMER_PAIR)
     assert select(front, "calibrated") == Selection(
         "calibrated", 1, "lowest MAE with |PICP - 80| <= 5", {"calibrated": 1, "lowest_mae": 0, "knee": 1}
     )
@@ -90,13 +136,13 @@ def test_when_the_lowest_mae_covers_half_of_what_it_should_then_the_default_poli
 
 @pytest.mark.parametrize("picp", [75, 85])
 def test_when_coverage_is_five_points_off_then_it_still_counts_as_calibrated(picp) -> None:
-    assert select(pareto_front([trial(0, 0.1, picp), trial(1, 0.2, 80)]), "calibrated").trial == 0
+    assert select(pareto_front([trial(0, 0.1, picp), trial(1, 0.2, 80)], FORMER_PAIR), "calibrated").trial == 0
     just_outside = picp + math.copysign(0.001, picp - 80)
-    assert select(pareto_front([trial(0, 0.1, just_outside), trial(1, 0.2, 80)]), "calibrated").trial == 1
+    assert select(pareto_front([trial(0, 0.1, just_outside), trial(1, 0.2, 80)], FORMER_PAIR), "calibrated").trial == 1
 
 
 def test_when_nothing_is_calibrated_then_the_nearest_to_80_percent_is_taken_and_the_reason_says_so() -> None:
-    front = pareto_front([trial(0, 0.1, 50), trial(1, 0.2, 60), trial(2, 0.3, 93)])
+    front = pareto_front([trial(0, 0.1, 50), trial(1, 0.2, 60), trial(2, 0.3, 93)], FORMER_PAIR)
     assert numbers(front) == [0, 1, 2]
     selection = select(front, "calibrated")
     assert selection.trial == 2
@@ -106,20 +152,20 @@ def test_when_nothing_is_calibrated_then_the_nearest_to_80_percent_is_taken_and_
 def test_when_the_nearest_to_80_percent_is_hardly_nearer_then_the_lower_mae_is_taken() -> None:
     # The real case: MAE 0.00337 with PICP 73.1 % was taken over MAE 0.00282 with PICP 71.8 %.
     trials = [trial(0, 0.00281, 68.4), trial(1, 0.00282, 71.8), trial(2, 0.00337, 73.1)]
-    selection = select(pareto_front(trials), "calibrated")
+    selection = select(pareto_front(trials, FORMER_PAIR), "calibrated")
     assert selection.trial == 1
     assert selection.reason == (
         "no trial has |PICP - 80| <= 5, so the lowest MAE at most 2.5 points behind the one nearest to 80 % coverage"
     )
-    assert select(pareto_front([trial(0, 0.1, 70.5), trial(1, 0.2, 73)]), "calibrated").trial == 0
-    assert select(pareto_front([trial(0, 0.1, 70.4), trial(1, 0.2, 73)]), "calibrated").trial == 1
+    assert select(pareto_front([trial(0, 0.1, 70.5), trial(1, 0.2, 73)], FORMER_PAIR), "calibrated").trial == 0
+    assert select(pareto_front([trial(0, 0.1, 70.4), trial(1, 0.2, 73)], FORMER_PAIR), "calibrated").trial == 1
 
 
 def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line_between_its_ends() -> None:
     # Scaled to 0..1, the ends are (0, 1) and (1, 0). Trial 1 is at (0.1, 0.5), trial 2 at (0.3, 0.2), trial 3 at
     # (0.9, 0.05): below the line x + y = 1 by 0.4, 0.5 and 0.05.
     front = pareto_front(
-        [trial(0, 1.0, 60), trial(1, 1.1, 70), trial(2, 1.3, 76), trial(3, 1.9, 79), trial(4, 2.0, 80)]
+        [trial(0, 1.0, 60), trial(1, 1.1, 70), trial(2, 1.3, 76), trial(3, 1.9, 79), trial(4, 2.0, 80)], FORMER_PAIR
     )
     assert select(front, "knee").trial == 2
     assert select(front, "knee").reason == "farthest from the line between the ends of the front"
@@ -128,7 +174,7 @@ def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line
 @pytest.mark.parametrize("policy", POLICIES)
 def test_when_the_front_is_one_point_then_every_policy_takes_it(policy) -> None:
     assert select([trial(4, 0.1, 30)], policy).trial == 4
-    assert select(pareto_front([trial(4, 0.1, 30), trial(6, 0.1, 30)]), policy).trial in (4, 6)
+    assert select(pareto_front([trial(4, 0.1, 30), trial(6, 0.1, 30)], FORMER_PAIR), policy).trial in (4, 6)
 
 
 def test_when_a_policy_is_unknown_then_the_error_names_the_nearest() -> None:
@@ -140,7 +186,7 @@ def test_when_no_trial_completed_then_there_is_nothing_to_select_and_the_error_s
     with refusal(
         "no trial completed, so there is nothing to choose from; see the causes of the failed trials", StudyError
     ):
-        select(pareto_front([failed(0), failed(1)]), "calibrated")
+        select(pareto_front([failed(0), failed(1)], FORMER_PAIR), "calibrated")
 
 
 # The untuned defaults
@@ -160,7 +206,7 @@ def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_
 def record(trials: list[TrialRecord], **other: Any) -> dict[str, Any]:
     given_values = {
         "storage_path": "sqlite:///study.db", "status": "complete", "trials_asked": 5, "policy": "calibrated",
-        "trials": trials, "optimization_date": "2026-01-16T10:30:00+00:00",
+        "objectives": FORMER_PAIR, "trials": trials, "optimization_date": "2026-01-16T10:30:00+00:00",
         "baselines": {"naive_24h": {"mae": 0.3, "picp": 81.0}}, "provenance": {"seed": 42, "git_commit": None},
     }  # fmt: skip
     return study_result(RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711"), **{**given_values, **other})
@@ -197,6 +243,16 @@ def test_when_a_study_is_recorded_then_counts_times_causes_and_metrics_are_those
     assert result["default_trial"]["trial"] == 0
     scores = {**MIXED[2].scores, "by_step": {"mae": [0.1, 0.3], "picp": [90.0, 86.0]}}
     assert result["validation_metrics"] == scores
+
+
+def test_when_a_study_has_its_own_objectives_then_the_record_holds_them_with_tolerances_and_values() -> None:
+    chosen = (OBJECTIVES["picp_penalty"], OBJECTIVES["winkler"])
+    trials = [replace(t, values={"picp_penalty": t.picp_penalty, "winkler": 4 * t.mae}) for t in MIXED if t.scores]
+    result = record(trials, objectives=chosen)
+    assert result["objectives"] == [{"name": "picp_penalty", "tolerance": 5}, {"name": "winkler", "tolerance": 0}]
+    (point,) = result["all_pareto_trials"]
+    assert point["values"] == {"picp_penalty": 8, "winkler": 0.8}
+    assert (point["mae"], point["picp"]) == (0.2, 88)
 
 
 def test_when_intervals_are_too_wide_then_the_record_says_88_percent_and_not_72() -> None:

@@ -20,7 +20,9 @@ from hpo_lib.cli.main import _parser
 from hpo_lib.errors import InputError
 from hpo_lib.families import contract
 from hpo_lib.records import selection
+from hpo_lib.scoring import objectives
 from hpo_lib.settings import (
+    OBJECTIVES,
     PARAMETERS,
     PER_PROCESS,
     POLICIES,
@@ -62,8 +64,8 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     assert re.fullmatch(r"local-\d{8}-\d{6}", settings.job_id)
     assert dataclasses.replace(settings, job_id="") == Settings(
         model="TFT_Q", dataset="heat", trials=50, job_id="", seed=42, test=False, preset="auto",
-        recipe="standard", time_budget_hours=0.0, early_stopping=True, storage="auto", workers=1, worker=1,
-        policy="calibrated", data_dir=paths.DATA_DIR, runs_dir=paths.RUNS_DIR,
+        recipe="standard", objectives="mae,picp_penalty", time_budget_hours=0.0, early_stopping=True, storage="auto",
+        workers=1, worker=1, policy="calibrated", data_dir=paths.DATA_DIR, runs_dir=paths.RUNS_DIR,
     )  # fmt: skip
 
 
@@ -104,8 +106,14 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monk
     assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
 
 
-def test_when_policies_and_recipes_are_named_then_the_registries_hold_the_same_ones() -> None:
+def test_when_policies_recipes_and_objectives_are_named_then_the_registries_hold_the_same_ones() -> None:
     assert (tuple(selection.POLICIES), tuple(contract.RECIPES)) == (POLICIES, RECIPES)
+    assert tuple(objectives.OBJECTIVES) == OBJECTIVES
+
+
+def test_when_objectives_are_named_with_spaces_then_the_settings_hold_them_joined_by_commas() -> None:
+    settings = Settings.create("TFT_Q", "heat", objectives=" mae, winkler ,pinball")
+    assert settings.objectives == "mae,winkler,pinball"
 
 
 def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settings() -> None:

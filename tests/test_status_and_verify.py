@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.optuna_trials import trial_record
 from hpo_lib.records.provenance import data_provenance
-from hpo_lib.records.result import study_result
+from hpo_lib.records.result import chosen_entries, study_result, trial_entry
+from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.storage import open_storage, recorded_url
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
-from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from hpo_lib.study.liveness import Liveness
 
@@ -39,6 +41,9 @@ from hpo_lib.study.liveness import Liveness
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return load_dataset(load_spec("heat"), tmp_path_factory.mktemp("data"))
+
+
+PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
 
 
 class Maker:
@@ -50,24 +55,25 @@ class Maker:
 
     def __call__(
         self, model: str, job_id: str, n_complete: int, *, asked: int = 3, running: int = 0, test: bool = False,
-        notebook: dict[str, Any] | None = None, dataset: str = "heat",
+        notebook: dict[str, Any] | None = None, dataset: str = "heat", objectives: Sequence[Objective] = PAIR,
     ) -> RunPaths:  # fmt: skip
         run = RunPaths(self.runs_dir, model, dataset, job_id)
         study = optuna.create_study(
-            study_name=run.study_name, storage=open_storage("sqlite", run), directions=["minimize", "minimize"]
+            study_name=run.study_name, storage=open_storage("sqlite", run), directions=["minimize"] * len(objectives)
         )
         preset = "test" if test else "laptop"
         study.set_user_attr("identity", {"preset": preset})
         study.set_user_attr("trials_asked", asked)
         for number in range(n_complete):
-            study.add_trial(self.trial(run, number))
+            study.add_trial(self.trial(run, number, objectives))
         for _ in range(running):
             study.ask({"lr": FloatDistribution(0, 1)})
-        trials = [trial_record(trial) for trial in study.get_trials()]
+        trials = [trial_record(trial, objectives) for trial in study.get_trials()]
         if n_complete:
             result = study_result(
                 run, storage_path=recorded_url("sqlite", run), status="complete" if n_complete >= asked else "running",
-                trials_asked=asked, policy="calibrated", trials=trials, optimization_date="2026-01-16T10:00:00+00:00",
+                trials_asked=asked, policy="calibrated", objectives=objectives, trials=trials,
+                optimization_date="2026-01-16T10:00:00+00:00",
                 baselines=self.baselines,
                 provenance={"preset": preset, "data": data_provenance(self.data)},
             )  # fmt: skip
@@ -76,7 +82,7 @@ class Maker:
             run.notebook.write_text(json.dumps(notebook), encoding="utf-8")
         return run
 
-    def trial(self, run: RunPaths, number: int) -> optuna.trial.FrozenTrial:
+    def trial(self, run: RunPaths, number: int, objectives: Sequence[Objective]) -> optuna.trial.FrozenTrial:
         naive = seasonal_naive(self.data, self.data.validation_origins, 24)
         width = np.array([-1, 0, 1]) * 0.1 * (number + 1)
         write_predictions(run.trial_predictions(number), replace(naive, values=naive.values + width + number / 50))
@@ -84,7 +90,7 @@ class Maker:
         scores = evaluate(forecasts, self.data)
         return create_trial(
             state=TrialState.COMPLETE,
-            values=[objective.value(scores) for objective in OBJECTIVES.values()],
+            values=[objective.value(scores) for objective in objectives],
             params={"lr": number / 10}, distributions={"lr": FloatDistribution(0, 1)},
             user_attrs={"scores": scores, "by_step": metrics.by_step(forecasts), "seconds": 1800.0},
         )  # fmt: skip
@@ -299,12 +305,59 @@ def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it
     write_predictions(file, forecasts)
     changed(run, ("provenance", "data", "sha256"), lambda _: "0" * 64)
     code, text, _ = run_verify(run.best_params)
-    sentence = "mase and baselines are not recomputed, since the study had data with sha256 000000000000 and "
+    sentence = "mase, calibrated scores and baselines are not recomputed, since the study had data with sha256 0000"
     assert (code, len(text.splitlines())) == (1, 1)
     assert text.startswith(f"DRIFT  {run.best_params}: {sentence}")
     file.unlink()
     lost = f"DRIFT  {run.best_params}: {file}: no such file; expected stored predictions of a trial\n"
     assert run_verify(run.best_params) == (1, lost, "")
+
+
+def test_when_a_file_is_from_before_objectives_were_a_parameter_then_it_still_verifies(run, run_verify) -> None:
+    """Such files had no tolerance and no calibrated scores; the choices are of the front without a tolerance."""
+    record = json.loads(run.best_params.read_text(encoding="utf-8"))
+    trials = [trial_record(t, FORMER_PAIR) for t in optuna.load_study(
+        study_name=run.study_name, storage=open_storage("sqlite", run)).trials]  # fmt: skip
+    front = pareto_front(trials, FORMER_PAIR)
+    record |= chosen_entries(front, "calibrated") | {"all_pareto_trials": [trial_entry(t) for t in front]}
+    del record["objectives"]
+    for entry in (record["default_trial"], *record["all_pareto_trials"]):
+        for later in ("values", "picp_calibrated", "winkler_calibrated"):
+            del entry[later]
+    for scores in (record["validation_metrics"], *record["baselines"].values()):
+        del scores["picp_calibrated"], scores["winkler_calibrated"]
+    write_json(run.best_params, record)
+    assert re.fullmatch(r"ok .* \d+ figures recomputed\n", run_verify(run.best_params)[1])
+    true, wrong = changed(run, ("all_pareto_trials", 1, "winkler"), lambda value: value + 1)
+    assert f"all_pareto_trials[1].winkler is {wrong!r}, recomputed {true!r}" in run_verify(run.best_params)[1]
+
+
+def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_one(run, run_verify) -> None:
+    assert StoredStudy.of_file(run.best_params).objectives == PAIR
+    changed(run, ("objectives", 1, "tolerance"), lambda _: 10.0)  # the penalties of the front are 1.2 and 7.0
+    code, text, _ = run_verify(run.best_params)
+    assert code == 1
+    assert f"{run.best_params}: n_pareto_optimal is 2, recomputed 1\n" in text
+    changed(run, ("objectives", 0, "name"), lambda _: "mea")
+    sentence = f"{run.best_params}: objective 'mea' is unknown to this version; update hpo_lib"
+    assert run_verify(run.best_params) == (1, f"DRIFT  {sentence}\n", "")
+
+
+def test_when_a_study_has_three_other_objectives_then_status_names_them_and_verify_recomputes_them(
+    twin, tmp_path, run_verify
+) -> None:
+    three = tuple(OBJECTIVES[name] for name in ("winkler_calibrated", "pinball", "picp_penalty_calibrated"))
+    run = Maker(tmp_path / "runs", twin)("NHITS_Q", "other", 3, objectives=three, notebook=executed())
+    state = row_of("EXP-01", tmp_path / "runs", []).state
+    assert state == "done 3 of 3, by winkler_calibrated and pinball and picp_penalty_calibrated, simulated data"
+    assert run_verify(run.best_params)[0] == 0
+    study = StoredStudy.of_file(run.best_params)
+    assert [trial.values for trial in study.trials] == [
+        {objective.name: objective.value(trial.scores) for objective in three} for trial in study.trials
+    ]
+    assert study.front == [study.trial(entry["trial"]) for entry in study.result["all_pareto_trials"]]
+    true, wrong = changed(run, ("all_pareto_trials", 0, "values", "pinball"), lambda value: value * 2)
+    assert f"values.pinball is {wrong!r}, recomputed {true!r}" in run_verify(run.best_params)[1]
 
 
 VERIFIED = """\
@@ -316,9 +369,9 @@ recomputed
 DRIFT  runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete JSON file (Unterminated \
 string starting at: line 9 column 3 (char 189)); remove it or write it again from its study
 ok     runs/TIMESNET_Q_heat/best_params_TIMESNET_Q_heat_102.json: N figures recomputed
-DRIFT  runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: mase and baselines are not \
-recomputed, since the study had data with sha256 0123456789ab and simulated twin of water_tommerby has \
-0123456789ab; name the folder of that data with --data-dir
+DRIFT  runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: mase, calibrated scores and \
+baselines are not recomputed, since the study had data with sha256 0123456789ab and simulated twin of water_tommerby \
+has 0123456789ab; name the folder of that data with --data-dir
 """
 
 

@@ -1,6 +1,7 @@
 """The rule of early stopping: decisions worked by hand, and what must hold for any learning curves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -87,9 +88,19 @@ def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on() -> None:
 
 def test_when_ranked_by_coverage_then_the_distance_from_80_counts_on_either_side() -> None:
     rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1)
+    covers_89 = [trial(i, [{**check, "picp": 89.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)]
+    for picp, expected in ((70.9, True), (72.0, False), (88.0, False), (90.0, True)):
+        assert stopped(rule, [{**check, "picp": picp} for check in curve(9, 9)], covers_89) is expected
+
+
+def test_when_coverage_is_within_the_tolerance_then_only_the_other_score_decides() -> None:
+    rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1)
     covers_84 = [trial(i, [{**check, "picp": 84.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)]
-    for picp, expected in ((75.9, True), (77.0, False), (83.0, False), (85.0, True)):
-        assert stopped(rule, [{**check, "picp": picp} for check in curve(9, 9)], covers_84) is expected
+    covers_80 = [{**check, "picp": 80.0} for check in curve(9, 9)]
+    assert stopped(rule, covers_80, covers_84)
+    assert not stopped(replace(rule, tolerance=0.0), covers_80, covers_84)
+    assert not stopped(rule, [{**check, "winkler": 0.5} for check in covers_80], covers_84)
+    assert rule.as_values() != replace(rule, tolerance=0.0).as_values()
 
 
 def test_when_others_fell_later_then_they_are_compared_at_the_same_share_of_their_steps() -> None:

@@ -71,6 +71,8 @@ class StudyStatus:
         if self.state == "running" and math.isfinite(self.hours_left):
             text += f", {self.hours_left:.2g} h left"
         text += f", {self.workers}" if self.workers else ""
+        if (names := [objective.name for objective in study.objectives]) != ["mae", "picp_penalty"]:
+            text += f", by {' and '.join(names)}"
         return text + (", simulated data" if study.is_simulated else "")
 
 

@@ -3,7 +3,7 @@
 study: StoredStudy, find, read_studies, study_runs, as_mapping
 result: study_result, load_result
 trial: TrialRecord, default_trial
-selection: pareto_front, COVERAGE_TOLERANCE
+selection: pareto_front
 files: write_json, write_predictions, load_predictions
 storage: open_storage, check_storage, recorded_url
 optuna_trials: trial_record, distribution, quiet_optuna

@@ -1,7 +1,8 @@
 """optuna's trials and ours: a search space becomes distributions, a frozen trial becomes a `TrialRecord`."""
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -11,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.scoring.objectives import Objective, coverage_error
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
@@ -37,16 +38,22 @@ def dimension(distribution: BaseDistribution) -> Dimension:
     raise TypeError(f"{distribution} is none of the distributions that `distribution` makes")
 
 
-def trial_record(trial: FrozenTrial) -> TrialRecord:
-    """A trial of the storage as every reader sees it."""
+def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRecord:
+    """A trial of the storage of a study with these objectives as every reader sees it."""
     attrs = trial.user_attrs
-    values = trial.values if trial.state == TrialState.COMPLETE else None
+    scores = attrs.get("scores", {})
+    values = dict[str, float]()
+    if trial.state == TrialState.COMPLETE:
+        values = {objective.name: value for objective, value in zip(objectives, trial.values, strict=True)}
+    pair = {**values, **({"mae": scores["mae"], "picp_penalty": coverage_error(scores)} if scores else {})}
     return TrialRecord(
         number=trial.number,
         state=_state(trial),
         params=trial.params,
-        **({} if values is None else dict(zip(OBJECTIVES, values, strict=True))),
-        scores=attrs.get("scores", {}),
+        mae=pair.get("mae", math.nan),
+        picp_penalty=pair.get("picp_penalty", math.nan),
+        values=values,
+        scores=scores,
         by_step=attrs.get("by_step", {}),
         cause=attrs.get("cause", ""),
         seconds=attrs.get("seconds", 0.0),
@@ -68,12 +75,12 @@ def _state(trial: FrozenTrial) -> str:
     }[trial.state]
 
 
-def importances(study: optuna.study.Study) -> dict[str, dict[str, float]]:
+def importances(study: optuna.study.Study, objectives: Sequence[Objective]) -> dict[str, dict[str, float]]:
     """Objective -> hyperparameter -> share of the importance, 0 to 1, by PED-ANOVA (Watanabe et al., 2023)."""
     with quiet_optuna():
         return {
-            name: dict(optuna.importance.get_param_importances(study, target=partial(_value, i)))
-            for i, name in enumerate(OBJECTIVES)
+            objective.name: dict(optuna.importance.get_param_importances(study, target=partial(_value, i)))
+            for i, objective in enumerate(objectives)
         }
 
 

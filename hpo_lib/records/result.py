@@ -4,9 +4,10 @@ Nothing here imports optuna: `hpo_lib.records.optuna_trials` turns its trials in
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.selection import pareto_front, select
 from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
 SCHEMA_VERSION = 2
 """1 is the schema of the original HPO plan (both of its variants), which had no version key."""
@@ -26,6 +28,7 @@ def study_result(
     status: str,
     trials_asked: int,
     policy: str,
+    objectives: Sequence[Objective],
     trials: Sequence[TrialRecord],
     optimization_date: str,
     baselines: Mapping[str, Mapping[str, float]],
@@ -35,7 +38,7 @@ def study_result(
 
     ``status`` is ``complete``, ``running`` (trials are still missing) or ``stopped`` (by time budget or signal).
     """
-    front = pareto_front(trials)
+    front = pareto_front(trials, objectives)
     counts = Counter(trial.state for trial in trials)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -57,6 +60,7 @@ def study_result(
         "training_time_hours": sum(t.seconds for t in trials) / 3600,
         "all_pareto_trials": [trial_entry(t) for t in front],
         "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
+        "objectives": [{"name": o.name, "tolerance": o.tolerance} for o in objectives],
         "provenance": dict(provenance),
     }
 
@@ -81,18 +85,46 @@ def chosen_entries(front: Sequence[TrialRecord], policy: str) -> dict[str, Any]:
     }
 
 
+LISTED_SCORES = ("picp", "pinball", "winkler", "picp_calibrated", "winkler_calibrated")
+"""Scores of each trial in the JSON, beside MAE: all that an objective is a function of."""
+
+
 def trial_entry(trial: TrialRecord) -> dict[str, Any]:
     """A trial's entry in the JSON."""
     return {
         "trial": trial.number,
         "state": trial.state,
         "mae": trial.mae if trial.state == "complete" else None,
-        "picp": trial.scores.get("picp"),
         "picp_penalty": trial.picp_penalty if trial.state == "complete" else None,
-        "pinball": trial.scores.get("pinball"),
-        "winkler": trial.scores.get("winkler"),
+        **{name: trial.scores.get(name) for name in LISTED_SCORES},
+        "values": dict(trial.values),
         "params": dict(trial.params),
     }
+
+
+def trial_of_json(found: Mapping[str, Any]) -> TrialRecord:
+    """A trial as a best_params JSON lists it; the inverse of `trial_entry`."""
+    scores = {name: found[name] for name in LISTED_SCORES if found.get(name) is not None}
+    mae, penalty = (math.nan if found.get(name) is None else found[name] for name in ("mae", "picp_penalty"))
+    return TrialRecord(
+        int(found["trial"]), str(found.get("state", "complete")), found["params"], mae, penalty, scores,
+        values=found.get("values", {}),
+    )  # fmt: skip
+
+
+def objectives_of(stated: Sequence[str | Mapping[str, Any]] | None, file: Path) -> tuple[Objective, ...]:
+    """The objectives that a JSON states, or a study's identity (their names alone); without any the former pair.
+
+    Raises:
+        InputError: this version does not know one of them.
+    """
+    found = []
+    for one in stated or []:
+        name, own = (one, {}) if isinstance(one, str) else (one["name"], {"tolerance": one["tolerance"]})
+        if name not in OBJECTIVES:
+            raise InputError(f"{file}: objective {name!r} is unknown to this version; update hpo_lib")
+        found.append(replace(OBJECTIVES[name], **own))
+    return tuple(found) or FORMER_PAIR
 
 
 def load_result(path: Path) -> dict[str, Any]:
@@ -139,5 +171,5 @@ _KEYS = (
     "job_id", "status", "optimization_date", "n_trials", "n_completed", "n_failed", "n_pruned", "n_interrupted",
     "n_pareto_optimal", "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "selection",
     "validation_metrics", "default_trial", "baselines", "study_name", "storage_path", "training_time_hours",
-    "all_pareto_trials", "failures", "provenance",
+    "all_pareto_trials", "failures", "objectives", "provenance",
 )  # fmt: skip

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import le
 
 from hpo_lib.errors import InputError, StudyError, choices
 from hpo_lib.records.trial import TrialRecord
-
-COVERAGE_TOLERANCE = 5.0
-"""Percentage points around 80 % within which the ``calibrated`` policy takes the lowest MAE."""
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
 
 NEARLY_NEAREST = 2.5
 """If no trial is within the tolerance: points by which the choice may be farther from 80 % than the nearest trial. One
@@ -25,44 +23,49 @@ class Selection:
     alternatives: Mapping[str, int]
 
 
-def pareto_front(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Complete trials that no other complete trial beats in both objectives, by ascending MAE.
+def pareto_front(trials: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
+    """Complete trials that no other complete trial beats, by ascending value of the first objective.
 
-    Trials with equal values are all kept, as in optuna's ``best_trials``.
+    One beats another if it is at least as good in every objective and better in one, beyond their tolerances. Trials
+    that are equal are all kept, as in optuna's ``best_trials``.
     """
-    done = sorted((t for t in trials if t.state == "complete"), key=lambda t: (t.mae, t.picp_penalty, t.number))
-    front, values = list[TrialRecord](), attrgetter("mae", "picp_penalty")
-    for trial in done:
-        if not front or trial.picp_penalty < front[-1].picp_penalty or values(trial) == values(front[-1]):
-            front.append(trial)
-    return front
+    done = [t for t in trials if t.state == "complete"]
+    excess = [tuple(o.excess(t.values[o.name]) for o in objectives) for t in done]
+    found = set(excess)
+    beaten = {own for own in found if any(other != own and all(map(le, other, own)) for other in found)}
+    front = [trial for trial, own in zip(done, excess, strict=True) if own not in beaten]
+    return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
 def _calibrated(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
+    front = sorted(front, key=lambda t: t.mae)
     near = [t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
     if near:
         return near[0], f"lowest MAE with |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
-    nearest = front[-1]
+    nearest = min(front, key=lambda t: t.picp_penalty)
     chosen = next(t for t in front if t.picp_penalty <= nearest.picp_penalty + NEARLY_NEAREST)
     what = "the one" if chosen is nearest else f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
     return chosen, f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}, so {what} nearest to 80 % coverage"
 
 
 def _lowest_mae(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
-    return front[0], "lowest MAE, whatever its coverage"
+    return min(front, key=lambda t: t.mae), "lowest MAE, whatever its coverage"
 
 
 def _knee(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
-    """The point farthest below the straight line between the ends of the front, both objectives scaled to 0..1."""
-    first, last = front[0], front[-1]
-    mae_range, penalty_range = last.mae - first.mae, first.picp_penalty - last.picp_penalty
-    if mae_range == 0 or penalty_range == 0:
-        return first, "the front has one point"
+    """The point with the lowest sum of its objectives, each scaled to 0..1 over the front.
 
-    def below_line(t: TrialRecord) -> float:
-        return 1 - (t.mae - first.mae) / mae_range - (t.picp_penalty - last.picp_penalty) / penalty_range
+    Of two objectives that is the point farthest below the straight line between the ends of the front.
+    """
+    ends = [(min(column), max(column)) for column in zip(*(t.values.values() for t in front), strict=True)]
+    if all(low == high for low, high in ends):
+        return front[0], "the front has one point"
 
-    return max(front, key=below_line), "farthest from the line between the ends of the front"
+    def scaled_sum(t: TrialRecord) -> float:
+        scaled = zip(t.values.values(), ends, strict=True)
+        return sum(((value - low) / ((high - low) or 1.0) for value, (low, high) in scaled), 0.0)
+
+    return min(front, key=scaled_sum), "farthest from the line between the ends of the front"
 
 
 POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}

@@ -13,11 +13,12 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
-from hpo_lib.records.result import load_result
+from hpo_lib.records.result import load_result, objectives_of, trial_of_json
 from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.storage import read_study
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.objectives import Objective
 
 if TYPE_CHECKING:
     import optuna
@@ -99,7 +100,17 @@ class StoredStudy:
     @property
     def is_test(self) -> bool:
         """Whether the study had the test budget, which only tests that everything works."""
-        return (self.provenance.get("preset") or as_mapping(self._attributes.get("identity")).get("preset")) == "test"
+        return (self.provenance.get("preset") or self._identity.get("preset")) == "test"
+
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the study minimises, with its own tolerances, in the order of its values.
+
+        Raises:
+            InputError: an objective that this version does not know.
+        """
+        stated = self.result.get("objectives") if self.result else self._identity.get("objectives")
+        return objectives_of(stated, self.file)
 
     @cached_property
     def optuna_study(self) -> "optuna.study.Study | None":
@@ -131,7 +142,8 @@ class StoredStudy:
         if self.optuna_study is not None:
             from hpo_lib.records.optuna_trials import trial_record  # loads optuna, so only if there is a storage
 
-            return tuple(trial_record(trial) for trial in self.optuna_study.get_trials(deepcopy=False))
+            trials = self.optuna_study.get_trials(deepcopy=False)
+            return tuple(trial_record(trial, self.objectives) for trial in trials)
         listed = [self.result.get("default_trial"), *(self.result.get("all_pareto_trials") or [])]
         by_number = {trial["trial"]: trial for trial in listed if trial}
         return tuple(trial_of_json(by_number[number]) for number in sorted(by_number))
@@ -153,7 +165,7 @@ class StoredStudy:
             return {}
         from hpo_lib.records.optuna_trials import importances
 
-        return importances(self.optuna_study)
+        return importances(self.optuna_study, self.objectives)
 
     @property
     def complete(self) -> list[TrialRecord]:
@@ -167,8 +179,8 @@ class StoredStudy:
 
     @cached_property
     def front(self) -> list[TrialRecord]:
-        """The Pareto front, by ascending MAE."""
-        return pareto_front(self.trials)
+        """The Pareto front, by ascending value of the first objective."""
+        return pareto_front(self.trials, self.objectives)
 
     @property
     def chosen(self) -> TrialRecord:
@@ -194,7 +206,8 @@ class StoredStudy:
     def scores(self) -> tuple[float, float]:
         """MAE and PICP in percent of the chosen trial, or of the lowest MAE so far; NaN without a complete trial."""
         front, number = self.front, self.result.get("best_trial_number")
-        best = next((trial for trial in front if trial.number == number), front[0] if front else None)
+        lowest = min(front, key=lambda trial: trial.mae, default=None)
+        best = next((trial for trial in front if trial.number == number), lowest)
         if best is not None:
             return best.mae, best.scores.get("picp", math.nan)
         return self.result.get("best_mae") or math.nan, self.result.get("best_picp") or math.nan
@@ -220,15 +233,12 @@ class StoredStudy:
         return [self.file, *(file for file in storages if file.exists())]
 
     @property
+    def _identity(self) -> Mapping[str, Any]:
+        return as_mapping(self._attributes.get("identity"))
+
+    @property
     def _attributes(self) -> Mapping[str, Any]:
         return self.optuna_study.user_attrs if self.optuna_study is not None else {}
-
-
-def trial_of_json(found: Mapping[str, Any]) -> TrialRecord:
-    """A trial as a best_params JSON lists it; the inverse of `records.result.summary`."""
-    scores = {name: found[name] for name in ("picp", "pinball", "winkler") if found.get(name) is not None}
-    mae, penalty = (math.nan if found.get(name) is None else found[name] for name in ("mae", "picp_penalty"))
-    return TrialRecord(int(found["trial"]), str(found.get("state", "complete")), found["params"], mae, penalty, scores)
 
 
 def study_runs(runs_dir: Path) -> list[RunPaths]:

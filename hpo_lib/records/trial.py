@@ -13,6 +13,9 @@ class TrialRecord:
     ``state`` is ``complete``, ``failed`` (with its cause), ``stopped`` (early, with its cause), ``interrupted`` (the
     worker died; the trial was retried), ``running`` or ``waiting``. ``curve`` holds the scores of every check of a
     complete or stopped training. A stopped one has no other scores, and ``stopped_at`` is its share of the steps.
+
+    ``values`` are of the study's objectives by name, in their order, as computed; left out, they are those of the pair
+    ``mae`` and ``picp_penalty``, which every complete trial has whatever its study optimises.
     """
 
     number: int
@@ -28,6 +31,11 @@ class TrialRecord:
     retry_of: int | None = None
     curve: Sequence[Mapping[str, float]] = ()
     stopped_at: float | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.values and self.state == "complete":
+            object.__setattr__(self, "values", {"mae": self.mae, "picp_penalty": self.picp_penalty})
 
     @property
     def finished(self) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
-from hpo_lib.records.result import chosen_entries, trial_entry
+from hpo_lib.records.result import chosen_entries, trial_entry, trial_of_json
 from hpo_lib.records.selection import pareto_front
-from hpo_lib.records.study import StoredStudy, trial_of_json
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
-from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.scoring.objectives import coverage_error
 
 TOLERANCE = 1e-9
 """Relative; sums of the same numbers may differ in their last digits between machines."""
@@ -58,6 +58,8 @@ def verify(path: Path, data_dir: Path, dataset: str = "") -> Verification:
     except InputError as error:
         return Verification(path, 0, (str(error).removeprefix(f"{path}: "),))
     stored = dict(_figures("", result))
+    if result["objectives"] is None:  # an old file lacks the figures that came later
+        found = {key: value for key, value in found.items() if key in stored}
     wrong = [
         f"{key} is {stored.get(key)!r}, recomputed {value!r}"
         for key, value in found.items()
@@ -72,8 +74,8 @@ def _data(result: Mapping[str, Any], data_dir: Path, name: str) -> tuple[Dataset
     if data.sha256 == wanted:
         return data, ""
     return None, (
-        f"mase and baselines are not recomputed, since the study had data with sha256 {wanted[:12]} and {data.path} "
-        f"has {data.sha256[:12]}; name the folder of that data with --data-dir"
+        f"mase, calibrated scores and baselines are not recomputed, since the study had data with sha256 {wanted[:12]} "
+        f"and {data.path} has {data.sha256[:12]}; name the folder of that data with --data-dir"
     )
 
 
@@ -81,7 +83,7 @@ def _recomputed(study: StoredStudy, data: Dataset | None) -> dict[str, Any]:
     """The part of the JSON that follows from the predictions, in the JSON's own shape."""
     result, default = study.result, study.result["default_trial"]
     again = {trial["trial"]: _scored(study, trial, data) for trial in result["all_pareto_trials"]}
-    front = pareto_front(list(again.values()))
+    front = pareto_front(list(again.values()), study.objectives)
     recomputed = chosen_entries(front, result["selection"]["policy"])
     for prose in ("policy", "reason"):
         del recomputed["selection"][prose]
@@ -96,14 +98,19 @@ def _recomputed(study: StoredStudy, data: Dataset | None) -> dict[str, Any]:
 
 def _scored(study: StoredStudy, trial: Mapping[str, Any], data: Dataset | None) -> TrialRecord:
     """A trial of the JSON with the scores of its stored predictions."""
-    forecasts = study.predictions(trial["trial"])
-    if data is None:
-        scores = {name: metric(forecasts) for name, metric in metrics.METRICS.items()}
+    forecasts, stored = study.predictions(trial["trial"]), trial_of_json(trial)
+    if data is None:  # scores after calibration need it too
+        scores = {**stored.scores, **{name: metric(forecasts) for name, metric in metrics.METRICS.items()}}
     else:
         scores = evaluate(forecasts, data)
-    mae, penalty = (objective.value(scores) for objective in OBJECTIVES.values())
-    by_step = metrics.by_step(forecasts)
-    return replace(trial_of_json(trial), mae=mae, picp_penalty=penalty, scores=scores, by_step=by_step)
+    return replace(
+        stored,
+        mae=scores["mae"],
+        picp_penalty=coverage_error(scores),
+        values={objective.name: objective.value(scores) for objective in study.objectives},
+        scores=scores,
+        by_step=metrics.by_step(forecasts),
+    )
 
 
 def _figures(key: str, value: object) -> Iterator[tuple[str, object]]:

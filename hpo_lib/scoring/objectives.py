@@ -1,32 +1,79 @@
-"""The objectives of a study: scores -> one value each, with its direction.
+"""What a study can optimise: scores -> one value per objective; lower is better for all of them.
 
-A new objective is one function of the scores and one line in `OBJECTIVES`.
+A new objective is one function of the scores and one line in `OBJECTIVES`, and its name in `hpo_lib/settings.py`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Literal
 
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 
+COVERAGE_TOLERANCE = 5.0
+"""Percentage points around 80 % within which all coverage is equally good: a year of days cannot tell it apart."""
+
+Scores = Mapping[str, float]
+
 
 @dataclass(frozen=True)
 class Objective:
-    """A value to optimise: its name in records, its label on axes, its direction and its function of the scores."""
+    """A value to minimise.
+
+    Attributes:
+        name: in records and parameters.
+        label: on axes, without the unit.
+        value: its function of the scores that `evaluate` returns.
+        unit: its own unit; empty: that of the target.
+        tolerance: values up to here are equally good. Stored values are as computed; comparisons use `excess`.
+    """
 
     name: str
     label: str
-    direction: Literal["minimize", "maximize"]
-    value: Callable[[Mapping[str, float]], float]
+    value: Callable[[Scores], float]
+    unit: str = ""
+    tolerance: float = 0.0
+    direction: Literal["minimize"] = "minimize"
+
+    def excess(self, value: float) -> float:
+        """By how much a value is above the tolerance; what fronts, hypervolume and early stopping compare."""
+        return max(0.0, value - self.tolerance)
+
+    def axis(self, target_unit: str) -> str:
+        """The label with its unit."""
+        return f"{self.label} in {self.unit or target_unit}"
+
+    @property
+    def is_coverage(self) -> bool:
+        """Whether it is a distance from the nominal coverage."""
+        return self.unit == POINTS
 
 
-def coverage_error(scores: Mapping[str, float]) -> float:
+def coverage_error(scores: Scores, picp: str = "picp") -> float:
     """|PICP - 80|, in percentage points: both too narrow and too wide intervals cost."""
-    return abs(scores["picp"] - NOMINAL_COVERAGE)
+    return abs(scores[picp] - NOMINAL_COVERAGE)
 
+
+def _calibrated_error(scores: Scores) -> float:
+    return coverage_error(scores, "picp_calibrated")
+
+
+POINTS = "percentage points"
 
 OBJECTIVES: dict[str, Objective] = {
-    "mae": Objective("mae", "MAE", "minimize", lambda scores: scores["mae"]),
-    "picp_penalty": Objective("picp_penalty", "|PICP - 80| in percentage points", "minimize", coverage_error),
+    objective.name: objective
+    for objective in (
+        Objective("mae", "MAE", itemgetter("mae")),
+        Objective("picp_penalty", "|PICP - 80|", coverage_error, POINTS, COVERAGE_TOLERANCE),
+        Objective("winkler", "Winkler score", itemgetter("winkler")),
+        Objective("winkler_calibrated", "Winkler score after calibration", itemgetter("winkler_calibrated")),
+        Objective(
+            "picp_penalty_calibrated", "|PICP - 80| after calibration", _calibrated_error, POINTS, COVERAGE_TOLERANCE
+        ),
+        Objective("pinball", "pinball loss", itemgetter("pinball")),
+    )
 }
-"""The objectives of every study, in the order of its values."""
+"""By name. A study optimises two or three of them."""
+
+FORMER_PAIR = (OBJECTIVES["mae"], replace(OBJECTIVES["picp_penalty"], tolerance=0.0))
+"""The objectives of studies from before they were a parameter."""

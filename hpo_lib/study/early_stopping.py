@@ -1,9 +1,10 @@
 """Early stopping for two objectives: a trial ends at a rung where too many others are better in both.
 
-It is successive halving without waiting (ASHA, Li et al., 2020), where better means a lower interval score and a lower
-|PICP - 80| at the same share of the steps. One score is not enough: early |PICP - 80| says little about its end, and
-ranking by MAE or interval score would lose all trials at the well-covered end of the front, which learn slowly.
-`measurements/early_stopping.py` replays recorded learning curves under this rule and others.
+It is successive halving without waiting (ASHA, Li et al., 2020), where better means a lower interval score, and a
+|PICP - 80| that is lower or within its tolerance, at the same share of the steps. One score is not enough: early
+|PICP - 80| says little about its end, and ranking by MAE or interval score would lose all trials at the well-covered
+end of the front, which learn slowly. `measurements/early_stopping.py` replays recorded learning curves under this rule
+and others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo_lib.records.trial import TrialRecord, default_trial
-from hpo_lib.scoring.objectives import coverage_error
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, coverage_error
 
 CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
 """Scores that are kept of every check of a training, beside its ``step``."""
@@ -47,18 +48,22 @@ class StoppingRule:
 
     Attributes:
         rungs: by ascending share of the steps.
-        ranked_by: scores of `CURVE_METRICS`, or ``picp_penalty``; a trial beats another if all of them are lower.
+        ranked_by: scores of `CURVE_METRICS`, or ``picp_penalty``; a trial beats another if none of them is higher and
+            one is lower.
         warm_up: complete trials that a study must hold before it stops any.
+        tolerance: ``picp_penalty`` up to here, in percentage points, is equally good.
     """
 
     rungs: tuple[Rung, ...] = (Rung(0.125, 0.3), Rung(0.25, 0.2), Rung(0.5, 0.1))
     ranked_by: tuple[str, ...] = ("winkler", "picp_penalty")
     warm_up: int = 4
+    tolerance: float = COVERAGE_TOLERANCE
 
     def as_values(self) -> dict[str, Any]:
         """The rule as a study's identity and its record hold it."""
         rungs = [{"share": rung.share, "keep": rung.keep} for rung in self.rungs]
-        return {"rungs": rungs, "ranked_by": list(self.ranked_by), "warm_up": self.warm_up}
+        ranked_by = list(self.ranked_by)
+        return {"rungs": rungs, "ranked_by": ranked_by, "warm_up": self.warm_up, "tolerance": self.tolerance}
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
         """The rung that the ``check``-th of ``checks`` evenly spaced checks is first to reach; never at the last."""
@@ -70,9 +75,9 @@ class StoppingRule:
     def judge(self, curve: Curve, checks: int, number: int, trials: Sequence[TrialRecord]) -> None:
         """Let the trial go on or end it, at its last check so far.
 
-        It ends if at least a share ``keep`` of all trials that reached this rung, itself included, beat it in every
-        score of ``ranked_by``. Each trial counts with its best check (by pinball loss) up to the rung, whose weights it
-        would keep. The trial of the untuned defaults is never stopped.
+        It ends if at least a share ``keep`` of all trials that reached this rung, itself included, beat it by
+        ``ranked_by``. Each trial counts with its best check (by pinball loss) up to the rung, whose weights it would
+        keep. The trial of the untuned defaults is never stopped.
 
         Args:
             curve: this trial's checks so far.
@@ -95,7 +100,7 @@ class StoppingRule:
             if t.number != number and t.state in ("complete", "stopped") and len(t.curve) >= check
         ]
         own = best_check(curve)
-        better = sum(all(_value(other, name) < _value(own, name) for name in self.ranked_by) for other in reached)
+        better = sum(self._beats(other, own) for other in reached)
         if better >= rung.keep * (len(reached) + 1):
             ranked_by = " and ".join(LABELS[name] for name in self.ranked_by)
             raise StoppedEarly(
@@ -105,14 +110,17 @@ class StoppingRule:
                 curve,
             )
 
+    def _beats(self, other: Scores, own: Scores) -> bool:
+        values = [(self._value(other, name), self._value(own, name)) for name in self.ranked_by]
+        return all(a <= b for a, b in values) and any(a < b for a, b in values)
+
+    def _value(self, scores: Scores, name: str) -> float:
+        return max(0.0, coverage_error(scores) - self.tolerance) if name == "picp_penalty" else scores[name]
+
 
 def best_check(curve: Curve) -> Scores:
     """The check with the lowest pinball loss, whose weights a training keeps; the first of equal ones."""
     return min(curve, key=lambda scores: scores["pinball"])
-
-
-def _value(scores: Scores, name: str) -> float:
-    return coverage_error(scores) if name == "picp_penalty" else scores[name]
 
 
 RULE = StoppingRule()

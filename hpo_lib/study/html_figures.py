@@ -1,6 +1,7 @@
 """Interactive figures of a study, drawn by optuna, as self-contained HTML files."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,28 @@ import optuna
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.optuna_trials import quiet_optuna
-from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.scoring.objectives import Objective
 
 
-def write_optuna_figures(study: optuna.Study, paths: RunPaths, dataset: Dataset) -> None:
-    """Pareto front, MAE history and parameter importance as self-contained HTML."""
+def write_optuna_figures(
+    study: optuna.Study, objectives: Sequence[Objective], paths: RunPaths, dataset: Dataset
+) -> None:
+    """Pareto front, and history and parameter importance of the first objective, as self-contained HTML."""
     from optuna import visualization
 
-    labels = [f"MAE in {dataset.spec.unit}", OBJECTIVES["picp_penalty"].label]
-    mae: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": labels[0]}
+    labels = [objective.axis(dataset.spec.unit) for objective in objectives]
+    first: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": labels[0]}
+
+    def front() -> Any:
+        judged, values = _by_excess(study, objectives), [trial.values for trial in study.get_trials(deepcopy=False)]
+        return visualization.plot_pareto_front(
+            judged, target_names=labels, targets=lambda trial: values[trial.number] or []
+        )
+
     figures: list[tuple[Path, Callable[[], Any]]] = [
-        (paths.pareto_front, lambda: visualization.plot_pareto_front(study, target_names=labels)),
-        (paths.mae_history, lambda: visualization.plot_optimization_history(study, **mae)),
-        (paths.param_importance, lambda: visualization.plot_param_importances(study, **mae)),
+        (paths.pareto_front, front),
+        (paths.mae_history, lambda: visualization.plot_optimization_history(study, **first)),
+        (paths.param_importance, lambda: visualization.plot_param_importances(study, **first)),
     ]
     marked = f" ({dataset.path})" if dataset.source == "simulated" else ""
     with quiet_optuna():
@@ -30,3 +40,14 @@ def write_optuna_figures(study: optuna.Study, paths: RunPaths, dataset: Dataset)
             figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
             with atomic(path) as temporary:
                 figure.write_html(temporary, include_plotlyjs=True)
+
+
+def _by_excess(study: optuna.Study, objectives: Sequence[Objective]) -> optuna.Study:
+    """The same trials with values above the tolerances alone: optuna compares values as they are."""
+    judged = optuna.create_study(directions=study.directions)
+    for trial in study.get_trials(deepcopy=False):
+        compared = copy.copy(trial)
+        if trial.values is not None:
+            compared.values = [o.excess(value) for o, value in zip(objectives, trial.values, strict=True)]
+        judged.add_trial(compared)
+    return judged

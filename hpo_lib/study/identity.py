@@ -35,7 +35,9 @@ def check_identity(begun_with: Mapping[str, Any], now: Mapping[str, Any], job_id
 
 def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
     rule = identity.get("early_stopping", "off")
-    values = {**identity, "early_stopping": _SENTENCES.get(rule, rule) if isinstance(rule, str) else rule}
+    rule = _SENTENCES.get(rule, rule) if isinstance(rule, str) else rule
+    rule = {**rule, "tolerance": rule.get("tolerance", 0.0)} if isinstance(rule, dict) else rule
+    values = {**identity, "early_stopping": rule}
     for part, kind in (("budget", Budget), ("recipe", Recipe)):
         defaults = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
         given = {**defaults, **values.pop(part)}

@@ -89,7 +89,8 @@ class _Worker:
         self.paths = RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
         self.liveness = Liveness(self.paths, name)
         distributions = {name: distribution(d) for name, d in self.family.search_space.items()}
-        self.queue = TrialQueue(settings, self.paths, self.liveness, distributions)
+        self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
+        self.queue = TrialQueue(settings, self.paths, self.liveness, distributions, self.objectives)
         self.records = self.queue.records
         self.time_budget = TimeBudget(settings.time_budget_hours)
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -108,7 +109,7 @@ class _Worker:
             "data_sha256": self.dataset.sha256,
             "train_end": str(spec.splits.train_end),
             "val_end": str(spec.splits.val_end),
-            "objectives": list(OBJECTIVES),
+            "objectives": [objective.name for objective in self.objectives],
             **setup,
         }
         self.stop_reason = ""
@@ -179,7 +180,7 @@ class _Worker:
             raise stop
 
     def _train_and_score(self, trial: Trial) -> tuple[list[float], dict[str, Any]]:
-        """The trial's objectives, and what else its record holds."""
+        """The values of the trial's objectives, and what else its record holds."""
         curve: list[dict[str, float]] = []
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
@@ -196,8 +197,7 @@ class _Worker:
         for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
-        objectives = [objective.value(scores) for objective in OBJECTIVES.values()]
-        return objectives, {
+        return [objective.value(scores) for objective in self.objectives], {
             "scores": scores,
             "by_step": by_step(stored),
             "n_origins": len(stored.origins),
@@ -231,6 +231,7 @@ class _Worker:
             status=status,
             trials_asked=self.settings.trials,
             policy=self.settings.policy,
+            objectives=self.objectives,
             trials=records,
             optimization_date=self.date,
             baselines=self.baselines,
@@ -259,5 +260,5 @@ class _Worker:
         if self.stop_reason:
             print(f"Stopped early, {self.stop_reason}; run again under the same job_id to go on.")
         self._write()
-        write_optuna_figures(self.queue.study, self.paths, self.dataset)
+        write_optuna_figures(self.queue.study, self.objectives, self.paths, self.dataset)
         return StoredStudy.read(self.paths, database=True)

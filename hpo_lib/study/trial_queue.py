@@ -6,7 +6,7 @@ trial counts until its worker is known to be dead.
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
@@ -21,7 +21,7 @@ from hpo_lib.records.files import write_json
 from hpo_lib.records.optuna_trials import quiet_optuna, trial_record
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.scoring.objectives import Objective
 from hpo_lib.settings import Settings
 from hpo_lib.study.identity import check_identity
 from hpo_lib.study.lease import Lease
@@ -71,12 +71,18 @@ class TrialQueue:
         paths: its files.
         liveness: of this worker, entered.
         distributions: the search space.
+        objectives: what it minimises, in the order of its values.
     """
 
     def __init__(
-        self, settings: Settings, paths: RunPaths, liveness: Liveness, distributions: Mapping[str, BaseDistribution]
+        self,
+        settings: Settings,
+        paths: RunPaths,
+        liveness: Liveness,
+        distributions: Mapping[str, BaseDistribution],
+        objectives: Sequence[Objective],
     ) -> None:
-        self.settings, self.paths, self.liveness = settings, paths, liveness
+        self.settings, self.paths, self.liveness, self.objectives = settings, paths, liveness, objectives
         self.distributions = dict(distributions)
         self.lease = Lease(paths.decision_lease)
 
@@ -92,12 +98,12 @@ class TrialQueue:
         self.study = optuna.create_study(
             study_name=self.paths.study_name,
             storage=self.storage,
-            directions=[objective.direction for objective in OBJECTIVES.values()],
+            directions=[objective.direction for objective in self.objectives],
             load_if_exists=True,
         )
         begun_with = self.study.user_attrs.get("identity")
         if begun_with is None:
-            self.study.set_metric_names(list(OBJECTIVES))
+            self.study.set_metric_names([objective.name for objective in self.objectives])
             self.study.set_user_attr("identity", dict(identity))
         else:
             check_identity(begun_with, identity, self.settings.job_id)
@@ -107,7 +113,7 @@ class TrialQueue:
 
     def records(self) -> list[TrialRecord]:
         """All trials of all workers."""
-        return [trial_record(trial) for trial in self.study.get_trials(deepcopy=False)]
+        return [self._record(trial) for trial in self.study.get_trials(deepcopy=False)]
 
     @_decision
     def claim(self) -> Trial | None:
@@ -118,7 +124,7 @@ class TrialQueue:
         """
         self.liveness.renew()
         trials = self._requeue()
-        taken = sum(trial_record(trial).finished or trial.state == TrialState.RUNNING for trial in trials)
+        taken = sum(self._record(trial).finished or trial.state == TrialState.RUNNING for trial in trials)
         if taken >= self.settings.trials:
             return None
         drawn = sum("retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials)
@@ -132,14 +138,14 @@ class TrialQueue:
     def end(
         self, trial: Trial, seconds: float, values: list[float] | None, attributes: Mapping[str, Any]
     ) -> TrialRecord:
-        """Store a trial's two values, or why it has none.
+        """Store a trial's values, or why it has none.
 
         Without values ``attributes`` hold the ``cause``, and ``stopped_at`` where it was stopped early. If a worker
         presumed dead still finishes its trial, the result is discarded, and its record says ``interrupted``.
         """
         failed = TrialState.PRUNED if "stopped_at" in attributes else TrialState.FAIL
         self._finish(trial, failed if values is None else TrialState.COMPLETE, values, seconds=seconds, **attributes)
-        return trial_record(self.storage.get_trial(trial._trial_id))
+        return self._record(self.storage.get_trial(trial._trial_id))
 
     @_decision
     def interrupt(self, trial: Trial, asked_by: str) -> None:
@@ -167,6 +173,9 @@ class TrialQueue:
             for name, value in attributes.items():
                 self.storage.set_trial_user_attr(trial._trial_id, name, value)
             self.storage.set_trial_state_values(trial._trial_id, state, values)
+
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
+        return trial_record(trial, self.objectives)
 
     def _is_drawn(self, trial: FrozenTrial) -> bool:
         return set(_params(trial)) == set(self.distributions)

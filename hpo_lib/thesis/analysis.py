@@ -41,13 +41,13 @@ class Analysis:
         return _image(figure)
 
     def explored(self) -> Iterator[Image]:
-        """Per study with its storage: slices of both objectives over each hyperparameter, and parallel coordinates."""
+        """Per study with its storage: slices of each objective over each hyperparameter, and parallel coordinates."""
         from hpo_lib.thesis.explored import explored  # loads optuna, so only if there is something to draw
 
         for study in self.evidence.studies:
             if study.optuna_study is not None:
                 label = f"{study.model} on {study.dataset}, {study.run.job_id}"
-                for figure in explored(study.optuna_study, label, study.unit):
+                for figure in explored(study.optuna_study, study.objectives, label, study.unit):
                     yield _image(finished(figure, study.source))
 
     def boundaries(self) -> list[str]:

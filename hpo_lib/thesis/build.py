@@ -44,7 +44,7 @@ PICTURES: Mapping[str, Picture] = {
         "studies", "Optimisation history and hypervolume", study_plots.history, [study_data.history]
     ),
     "parameter_importance": Picture(
-        "studies", "Importance of hyperparameters for both objectives", study_plots.importance, [study_data.importance]
+        "studies", "Importance of hyperparameters for each objective", study_plots.importance, [study_data.importance]
     ),
     "cost": Picture("studies", "Training time", study_plots.cost, [study_data.cost]),
     "forecast_weeks": Picture(

@@ -1,6 +1,6 @@
 """optuna's figures of the search space that a study explored, for a notebook."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -11,13 +11,13 @@ from matplotlib.ticker import MaxNLocator
 from optuna.distributions import IntDistribution
 
 from hpo_lib.records.optuna_trials import quiet_optuna
-from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.scoring.objectives import Objective
 
 
-def explored(study: optuna.Study, label: str, unit: str) -> Iterator[Figure]:
+def explored(study: optuna.Study, objectives: Sequence[Objective], label: str, unit: str) -> Iterator[Figure]:
     """Each objective over each hyperparameter, then all trials as parallel coordinates.
 
-    Titles begin with ``label``; ``unit`` is that of MAE. Nothing is drawn with fewer than two complete trials.
+    Titles begin with ``label``; ``unit`` is that of the target. Nothing is drawn with fewer than two complete trials.
     """
     from optuna.visualization import matplotlib as visualization
 
@@ -25,8 +25,8 @@ def explored(study: optuna.Study, label: str, unit: str) -> Iterator[Figure]:
     if sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials) < 2:
         return
     whole = {n for t in trials for n, d in t.distributions.items() if isinstance(d, IntDistribution)}
-    names = [f"MAE in {unit}", OBJECTIVES["picp_penalty"].label]
-    for i, name in enumerate(names):
+    for i, objective in enumerate(objectives):
+        name = objective.axis(unit)
         with quiet_optuna(), mpl.rc_context({"figure.figsize": (3.2, 2.6), "figure.constrained_layout.use": True}):
             drawn: Any = visualization.plot_slice(study, target=lambda t, i=i: t.values[i], target_name=name)  # type: ignore[misc]
         slices = np.atleast_1d(drawn)  # optuna returns a single one without an array

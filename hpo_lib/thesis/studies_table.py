@@ -101,6 +101,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "source": study.source,
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
         **{name: str(study.provenance.get(name, "unknown")) for name in ("preset", "recipe")},
+        "objectives": ",".join(objective.name for objective in study.objectives),
         "trials": trials,
         "failed": failed,
         "stopped": stopped,

@@ -1,6 +1,7 @@
 """Plain data behind the figures of studies, one tidy table each; `study_plots` draws them.
 
-Every table begins with ``dataset``, ``title``, ``unit`` and ``model``.
+Every table begins with ``dataset``, ``title``, ``unit``, ``model`` and ``objectives``, the names of what the study
+minimised, joined by commas.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring.objectives import Objective
 from hpo_lib.thesis.evidence import Evidence
 
 
@@ -24,7 +25,9 @@ def _of_each_study(rows_of: Callable[[StoredStudy], Iterator[dict[str, Any]]]) -
         rows = []
         for study in evidence.studies:
             title = evidence.title(study.dataset)
+            objectives = ",".join(objective.name for objective in study.objectives)
             names = {"dataset": study.dataset, "title": title, "unit": study.unit, "model": study.model}
+            names |= {"objectives": objectives}
             rows += [names | row for row in rows_of(study)]
         return pd.DataFrame(rows)
 
@@ -33,12 +36,11 @@ def _of_each_study(rows_of: Callable[[StoredStudy], Iterator[dict[str, Any]]]) -
 
 @_of_each_study
 def fronts(study: StoredStudy) -> Iterator[dict[str, Any]]:
-    """Every complete trial: ``trial``, ``mae``, ``picp_penalty``, and the marks ``front``, ``default``, ``chosen``."""
+    """Every complete trial: ``trial``, its objectives by name, and the marks ``front``, ``default``, ``chosen``."""
     for trial in study.complete:
         yield {
             "trial": trial.number,
-            "mae": trial.mae,
-            "picp_penalty": trial.picp_penalty,
+            **trial.values,
             "front": trial in study.front,
             "default": trial == study.default,
             "chosen": trial == study.chosen,
@@ -47,45 +49,47 @@ def fronts(study: StoredStudy) -> Iterator[dict[str, Any]]:
 
 @_of_each_study
 def history(study: StoredStudy) -> Iterator[dict[str, Any]]:
-    """Every complete trial in its order: ``order`` from 1, ``mae``, ``best_mae`` and ``hypervolume`` up to it.
+    """Every complete trial in its order: ``order`` from 1, ``value``, ``best`` and ``hypervolume`` up to it.
 
-    Only of studies with their storage: a JSON alone lists defaults and front, which is no history.
+    ``value`` and ``best`` are of the first objective. Only of studies with their storage: a JSON alone lists defaults
+    and front, which is no history.
     """
     done = study.complete if study.has_storage else []
-    best = np.minimum.accumulate([trial.mae for trial in done], dtype=float)
-    for order, (trial, lowest, volume) in enumerate(zip(done, best, hypervolumes(done), strict=True), start=1):
-        yield {"order": order, "mae": trial.mae, "best_mae": lowest, "hypervolume": volume}
+    values = [trial.values[study.objectives[0].name] for trial in done]
+    best, volumes = np.minimum.accumulate(values, dtype=float), hypervolumes(done, study.objectives)
+    for order, (value, lowest, volume) in enumerate(zip(values, best, volumes, strict=True), start=1):
+        yield {"order": order, "value": value, "best": lowest, "hypervolume": volume}
 
 
-def hypervolumes(trials: Sequence[TrialRecord]) -> list[float]:
-    """Share of the box between the best and the worst value of both objectives that the trials so far dominate.
+def hypervolumes(trials: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[float]:
+    """Share of the box between the best and the worst value of all objectives that the trials so far dominate.
 
-    The hypervolume indicator (Zitzler and Thiele, 1998) with the worst values among all trials as reference point, over
-    the area of the box, so that 1 would be one trial that is best in both. 1 throughout if the box has no area.
+    The hypervolume indicator (Zitzler and Thiele, 1998) of the values above the tolerances, with the worst ones among
+    all trials as reference point, over the volume of the box, so that 1 would be one trial that is best in all. An
+    objective in which all trials are equal does not count; 1 throughout if there is no other.
     """
-    points = np.array([[trial.mae, trial.picp_penalty] for trial in trials])
-    if not len(points):
+    if not trials:
         return []
+    points = np.array([[o.excess(trial.values[o.name]) for o in objectives] for trial in trials])
     low, high = points.min(axis=0), points.max(axis=0)
-    area = float(np.prod(high - low))
-    if area == 0:
-        return [1.0] * len(points)
-    return [_dominated(trials[: i + 1], high) / area for i in range(len(points))]
+    differs = high > low
+    scaled = (high - points)[:, differs] / (high - low)[differs]
+    return [_dominated(scaled[: i + 1]) for i in range(len(points))]
 
 
-def _dominated(trials: Sequence[TrialRecord], reference: np.ndarray) -> float:
-    """The area below and left of the reference that the front covers, as a staircase."""
-    area, ceiling = 0.0, float(reference[1])
-    for trial in pareto_front(trials):
-        area += (float(reference[0]) - trial.mae) * (ceiling - trial.picp_penalty)
-        ceiling = trial.picp_penalty
-    return area
+def _dominated(gains: np.ndarray) -> float:
+    """The volume that points [N, K] above 0 dominate: slices along the last axis, each one axis less."""
+    if gains.shape[1] == 0:
+        return 1.0
+    gains = gains[np.argsort(-gains[:, -1], kind="stable")]
+    depths = gains[:, -1] - np.append(gains[1:, -1], 0.0)
+    return float(sum(depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth > 0))
 
 
 @_of_each_study
 def importance(study: StoredStudy) -> Iterator[dict[str, Any]]:
-    """Share of importance, 0 to 1, of each ``parameter`` for ``mae`` and for ``picp_penalty``."""
-    for parameter in sorted(study.importance.get("mae", {})):
+    """Share of importance, 0 to 1, of each ``parameter`` for each objective, by its name."""
+    for parameter in sorted(study.importance.get(study.objectives[0].name, {})):
         yield {"parameter": parameter, **{goal: shares[parameter] for goal, shares in study.importance.items()}}
 
 

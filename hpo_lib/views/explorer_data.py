@@ -57,7 +57,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     roles = [
         "chosen" if trial == study.chosen else "",
         "untuned defaults" if trial == study.default else "",
-        "on the front" if trial in study.front else "beaten by others in both objectives",
+        "on the front" if trial in study.front else "beaten by others",
         *(f"choice of {policy}" for policy, n in study.result["selection"]["alternatives"].items() if n == number),
     ]
     return {
@@ -66,6 +66,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
         "PICP in %": f"{metrics.picp(forecasts):.1f}",
         f"mean width in {study.unit}": f"{metrics.mean_width(forecasts):.4g}",
         f"Winkler score in {study.unit}": f"{metrics.winkler(forecasts):.4g}",
+        **{o.axis(study.unit): f"{trial.values[o.name]:.4g}" for o in study.objectives if o.name != "mae"},
         **{name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in trial.params.items()},
     }
 

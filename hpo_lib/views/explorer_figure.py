@@ -6,13 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpo_lib.records.selection import COVERAGE_TOLERANCE
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.views import explorer_data
 from hpo_lib.views.model_style import ACCENT, BLUE, PINK, SKY_BLUE, date_axis, model_colour
-from hpo_lib.views.study_figures import objectives
+from hpo_lib.views.study_figures import draw_front, not_drawn, places
 
 SIZE = (9.4, 9.6)
 """Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
@@ -96,16 +95,9 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
 def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tuple[float, float]]:
     front = [trial for trial in study.front if trial in study.viewable]
     others = [trial for trial in study.viewable if trial not in front]
-    axes.scatter(*objectives(others), s=24, color="#bbbbbb", label="other trials")
-    axes.plot(
-        *objectives(front),
-        "o-",
-        ms=7,
-        lw=1,
-        color=model_colour(study.model),
-        drawstyle="steps-post",
-        label="Pareto front",
-    )
+    objectives = study.objectives
+    axes.scatter(*places(others, objectives), s=24, color="#bbbbbb", label="other trials")
+    draw_front(axes, front, objectives, colour=model_colour(study.model), unit=study.unit, ms=7)
     default = study.default
     rings = [
         ([t for t in study.viewable if t == default], "s", "#000000", 110, "untuned defaults"),
@@ -114,16 +106,15 @@ def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tup
     ]
     for trials, marker, edge, size, label in rings:
         axes.scatter(
-            *objectives(trials), s=size, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.6, zorder=3,
-            label=label, clip_on=False,
+            *places(trials, objectives), s=size, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.6,
+            zorder=3, label=label, clip_on=False,
         )  # fmt: skip
-    axes.axhspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
-    axes.set_xlabel(f"MAE in {study.unit}", fontsize=9)
-    axes.set_ylim(0, None)
+    axes.xaxis.label.set_fontsize(9)
     axes.margins(0.08)
     axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
-    _title(axes, "Pareto front: click a trial", f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points")
-    return {trial.number: (trial.mae, trial.picp_penalty) for trial in study.viewable}
+    _title(axes, f"Pareto front: click a trial{not_drawn(objectives)}", axes.get_ylabel())
+    drawn = zip(study.viewable, *places(study.viewable, objectives), strict=True)
+    return {trial.number: (x, y) for trial, x, y in drawn}
 
 
 def _title(axes: Axes, title: str, ylabel: str) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.selection import COVERAGE_TOLERANCE
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
 from hpo_lib.views.model_style import BLUE, PINK, SKY_BLUE, date_axis, finished, model_colour
 
 _SPLIT_COLOURS = {"train": BLUE, "validation": "#E69F00", "test": "#999999"}
@@ -39,15 +40,23 @@ def data_overview(dataset: Dataset) -> Figure:
 
 
 def pareto_front(
-    trials: Sequence[TrialRecord], front: Sequence[TrialRecord], chosen: int, *, model: str, unit: str, source: str
+    trials: Sequence[TrialRecord],
+    front: Sequence[TrialRecord],
+    chosen: int,
+    objectives: Sequence[Objective],
+    *,
+    model: str,
+    unit: str,
+    source: str,
 ) -> Figure:
-    """All complete trials by both objectives, the front joined, the untuned defaults and the chosen one marked."""
+    """All complete trials by the first two objectives, with the front, the untuned defaults and the chosen one marked.
+
+    The points of the front are joined if there are no further objectives.
+    """
     figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
     done = [t for t in trials if t.state == "complete"]
-    axes.scatter(*objectives(done), s=18, color="#bbbbbb", label="complete trials")
-    axes.plot(
-        *objectives(front), "o-", ms=5, lw=1, color=model_colour(model), label="Pareto front", drawstyle="steps-post"
-    )
+    axes.scatter(*places(done, objectives), s=18, color="#bbbbbb", label="complete trials")
+    draw_front(axes, front, objectives, colour=model_colour(model), unit=unit, ms=5)
     default = default_trial(trials)
     rings = [
         ([t for t in done if t is default], "s", "#000000", f"untuned defaults (trial {default.number})"),
@@ -55,11 +64,10 @@ def pareto_front(
     ]
     for marked, marker, edge, label in rings:
         axes.scatter(
-            *objectives(marked), s=110, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.4, zorder=3,
-            label=label,
+            *places(marked, objectives), s=110, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.4,
+            zorder=3, label=label,
         )  # fmt: skip
-    axes.axhspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
-    axes.set(xlabel=f"MAE in {unit}", ylabel=f"|PICP - {NOMINAL_COVERAGE:g}| in percentage points", ylim=(0, None))
+    axes.set_title(not_drawn(objectives), fontsize=8)
     axes.legend(fontsize=8, frameon=False)
     return finished(figure, source)
 
@@ -104,6 +112,31 @@ def spread_origins(n_origins: int, count: int) -> list[int]:
     return [int((i + 0.5) * n_origins / count) for i in range(count)]
 
 
-def objectives(trials: Sequence[TrialRecord]) -> tuple[list[float], list[float]]:
-    """MAE and distance from nominal coverage, for both axes of a figure."""
-    return [trial.mae for trial in trials], [trial.picp_penalty for trial in trials]
+def places(trials: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[list[float], list[float]]:
+    """The first two objectives of each trial, for both axes of a figure."""
+    x, y = ([trial.values[objective.name] for trial in trials] for objective in objectives[:2])
+    return x, y
+
+
+def draw_front(
+    axes: Axes, front: Sequence[TrialRecord], objectives: Sequence[Objective], *, colour: str, unit: str, ms: float
+) -> None:
+    """The front in the plane of the first two objectives, whose axes are labelled; distances from coverage begin at 0.
+
+    The tolerance of coverage is a grey band.
+    """
+    line = "o-" if len(objectives) == 2 else "o"
+    axes.plot(*places(front, objectives), line, ms=ms, lw=1, color=colour, label="Pareto front", drawstyle="steps-post")
+    x, y = objectives[:2]
+    axes.set(xlabel=x.axis(unit), ylabel=y.axis(unit))
+    if x.is_coverage:
+        axes.axvspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
+        axes.set_xlim(0, None)
+    if y.is_coverage:
+        axes.axhspan(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.05, lw=0)
+        axes.set_ylim(0, None)
+
+
+def not_drawn(objectives: Sequence[Objective]) -> str:
+    """Names a third objective, which a figure of the first two leaves out; empty if there is none."""
+    return "".join(f" ({objective.label} is not drawn)" for objective in objectives[2:])

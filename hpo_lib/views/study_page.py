@@ -31,10 +31,12 @@ def show_study(study: StoredStudy, data: Dataset) -> None:
     print(study_tables.stopped_early(study))
     display(
         Markdown(
-            "## Pareto front\n\nNo trial beats a trial of the front in both objectives. The table shows which trial "
-            "each policy would choose."
+            f"## Pareto front\n\n{study_tables.objectives_text(study)} No trial beats a trial of the front in all of "
+            "them. The table shows which trial each policy would choose."
         ),
-        study_figures.pareto_front(study.trials, study.front, chosen.number, model=study.model, **look),
+        study_figures.pareto_front(
+            study.trials, study.front, chosen.number, study.objectives, model=study.model, **look
+        ),
         study_tables.front_table(study),
         Markdown(
             "## The chosen configuration on the validation split\n\nCompared with the untuned defaults and with the "

@@ -45,13 +45,20 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+SHOWN_SCORES = (
+    "mae", "rmse", "mape", "wape", "mase", "picp", "picp_calibrated", "mean_width", "winkler", "winkler_calibrated",
+    "pinball",
+)  # fmt: skip
+
+
 def score_table(study: StoredStudy) -> pd.DataFrame:
     """Validation scores of the naive forecasts, the untuned defaults and the chosen trial, one row each."""
     rows = {name.replace("_", " "): scores for name, scores in study.result["baselines"].items()}
     for trial, label in ((study.default, "untuned defaults"), (study.chosen, "chosen")):
         if trial.scores:
             rows[f"{study.model} {label} (trial {trial.number})"] = dict(trial.scores)
-    return pd.DataFrame(rows).T[["mae", "rmse", "mape", "wape", "mase", "picp", "mean_width", "winkler", "pinball"]]
+    table = pd.DataFrame(rows).T
+    return table[[name for name in SHOWN_SCORES if name in table]]
 
 
 def stopped_early(study: StoredStudy) -> str:
@@ -64,7 +71,7 @@ def stopped_early(study: StoredStudy) -> str:
 
 
 def front_table(study: StoredStudy) -> pd.DataFrame:
-    """The Pareto front, one row per trial: which policies choose it, MAE, PICP, Winkler score and parameters."""
+    """The Pareto front, one row per trial: which policies choose it, MAE, PICP, objectives and parameters."""
     alternatives = study.result["selection"]["alternatives"]
     return pd.DataFrame(
         [
@@ -74,11 +81,18 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
                 "mae": t.mae,
                 "picp": t.scores["picp"],
                 "winkler": t.scores["winkler"],
+                **{name: value for name, value in t.values.items() if name != "picp_penalty"},
                 **t.params,
             }
             for t in study.front
         ]
     ).set_index("trial")
+
+
+def objectives_text(study: StoredStudy) -> str:
+    """What the study minimises, and which values count as equal, in one sentence."""
+    named = [o.label + (f" (up to {o.tolerance:g} is equally good)" if o.tolerance else "") for o in study.objectives]
+    return f"Minimised: {', '.join(named)}."
 
 
 def files_table(study: StoredStudy) -> pd.DataFrame:
@@ -88,7 +102,7 @@ def files_table(study: StoredStudy) -> pd.DataFrame:
         "study storage": study.storage,
         "validation predictions": study.run.predictions,
         "Pareto front": study.run.pareto_front,
-        "MAE history": study.run.mae_history,
+        f"{study.objectives[0].label} history": study.run.mae_history,
         "parameter importance": study.run.param_importance,
     }
     return pd.DataFrame({"saved": [str(file) for file in files.values()]}, index=list(files))

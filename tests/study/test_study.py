@@ -13,16 +13,20 @@ from typing import Any
 
 import numpy as np
 import optuna
+import plotly.graph_objects as go
 import pytest
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
+from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from hpo_lib.study.early_stopping import RULE
 from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.identity import check_identity
@@ -118,16 +122,16 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(sta
 def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of_the_record(start, files, tiny_dataset):
     run = start(trials=4)
     record = read(files)
-    training = tiny_dataset.target.to_numpy()[tiny_dataset.positions.train]
     for trial in run.trials:
         forecasts = load_predictions(files.trial_predictions(trial.number))
-        assert metrics.score(forecasts, training) == trial.scores
+        assert evaluate(forecasts, tiny_dataset) == trial.scores
         assert metrics.by_step(forecasts) == trial.by_step
         assert trial.mae == trial.scores["mae"]
         assert trial.picp_penalty == abs(trial.scores["picp"] - 80)
+        assert trial.values == {"mae": trial.mae, "picp_penalty": trial.picp_penalty}, "without the tolerance"
     stored = load_predictions(files.trial_predictions(record["best_trial_number"]))
     scores = {key: value for key, value in record["validation_metrics"].items() if key != "by_step"}
-    assert metrics.score(stored, training) == scores
+    assert evaluate(stored, tiny_dataset) == scores
     assert metrics.by_step(stored) == record["validation_metrics"]["by_step"]
     assert list(stored.origins) == list(tiny_dataset.index[tiny_dataset.validation_origins])
 
@@ -263,13 +267,19 @@ BEGUN_WITH: dict[str, Any] = {
 @pytest.mark.parametrize(
     "changes",
     [{}, {"budget": {"steps": 20, "batch_size": 8, "checks": 1}}],
-    ids=["rule in words", "before budgets had a bound on the work and a precision"],
+    ids=["as it was", "before budgets had a bound on the work and a precision"],
 )
-def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(changes, start, files, tiny_dataset) -> None:
-    start(trials=1, recipe="unshrunk")
+def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on_unless_its_rule_meant_another_thing(
+    changes, start, files, tiny_dataset
+) -> None:
+    start(trials=1, early_stopping=False, recipe="unshrunk")
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
-    study.set_user_attr("identity", {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes})
-    assert states(start(trials=2, recipe="unshrunk")) == ["complete"] * 2
+    identity = {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes}
+    study.set_user_attr("identity", identity)
+    with pytest.raises(InputError, match=r"with early_stopping {.*'tolerance': 0.0}, now it is {.*'tolerance': 5.0}"):
+        start(trials=2, recipe="unshrunk")
+    study.set_user_attr("identity", {**identity, "early_stopping": "off"})
+    assert states(start(trials=2, early_stopping=False, recipe="unshrunk")) == ["complete"] * 2
 
 
 @pytest.mark.parametrize(("changes", "told"), [
@@ -286,7 +296,54 @@ def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(changes, s
 def test_when_a_study_was_begun_with_another_value_then_the_error_names_it(changes, told) -> None:
     now = {**BEGUN_WITH, "early_stopping": RULE.as_values()}
     with pytest.raises(InputError, match=re.escape(f"job_id 'a' belongs to a study with {told}")):
-        check_identity({**BEGUN_WITH, **changes}, now, "a")
+        check_identity({**now, **changes}, now, "a")
+
+
+# Objectives
+
+
+@pytest.mark.parametrize("names", ["mae,winkler", "winkler_calibrated,pinball,picp_penalty_calibrated"])
+def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figures_hold_them(
+    names, start, files
+) -> None:
+    chosen = names.split(",")
+    run = start(trials=6, objectives=names)
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    assert study.metric_names == chosen
+    for stored, trial in zip(study.trials, run.trials, strict=True):
+        assert dict(zip(chosen, stored.values, strict=True)) == trial.values
+        assert trial.values == {name: OBJECTIVES[name].value(trial.scores) for name in chosen}
+        assert (trial.mae, trial.picp_penalty) == (trial.scores["mae"], abs(trial.scores["picp"] - 80))
+    assert [one["name"] for one in read(files)["objectives"]] == chosen
+    assert [one["tolerance"] for one in read(files)["objectives"]] == [5 * ("penalty" in name) for name in chosen]
+    front = read(files)["all_pareto_trials"]
+    assert [entry["trial"] for entry in front] == [trial.number for trial in run.front]
+    assert [entry["values"][chosen[0]] for entry in front] == sorted(entry["values"][chosen[0]] for entry in front)
+    assert set(run.importance) == set(chosen)
+    labels = [OBJECTIVES[name].axis("m3/h") for name in chosen]
+    drawn, history, importance = (text.replace("\\u002f", "/") for text in figure_texts(files))
+    assert [label for label in labels if label not in drawn] == []
+    assert labels[0] in history
+    assert labels[0] in importance
+    with refusal(
+        f"job_id 'a' belongs to a study with objectives {chosen!r}, now it is ['mae', 'pinball']; results of different "
+        "settings are not mixed: choose another job_id, or go back to that objectives"
+    ):
+        start(trials=7, objectives="mae,pinball")
+
+
+def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_the_trials_of_the_record(
+    start, family, files, monkeypatch
+) -> None:
+    drawn: list[Any] = []
+    write = go.Figure.write_html
+    monkeypatch.setattr(go.Figure, "write_html", lambda figure, *a, **k: (drawn.append(figure), write(figure, *a, **k)))
+    family.before = fail_with(ValueError("wide"), 1)
+    run = start(trials=8, seed=5)
+    others, front = (sorted(zip(trace.x, trace.y, strict=True)) for trace in drawn[0].data)
+    assert front == sorted((trial.mae, trial.picp_penalty) for trial in run.front)
+    assert len(front) < len(pareto_front(run.trials, FORMER_PAIR)), "without the tolerance it would have more trials"
+    assert len(others) + len(front) == 7
 
 
 # Failures
@@ -575,10 +632,10 @@ def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well
 
     def rename_late(file: Path, target: Path) -> None:
         if others:
-            write_optuna_figures(study, others.pop(), tiny_dataset)
+            write_optuna_figures(study, FORMER_PAIR, others.pop(), tiny_dataset)
         rename(file, target)
 
     monkeypatch.setattr(os, "replace", rename_late)
-    write_optuna_figures(study, files, tiny_dataset)
+    write_optuna_figures(study, FORMER_PAIR, files, tiny_dataset)
     assert others == []
     assert not list(files.folder.glob(".*.tmp"))

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.thesis import benchmark_data, study_data
+from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
+from hpo_lib.thesis import benchmark_data, study_data, study_plots
 from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
+from tests.thesis.conftest import made_up_study
 
 NAMES = ["dataset", "title", "unit", "model"]
 
@@ -32,8 +34,8 @@ def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_default
 def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(evidence):
     frame = study_data.history(evidence)
     assert frame["order"].tolist() == [1, 2, 3, 4]
-    assert frame["mae"].tolist() == [4, 5, 2, 3]
-    assert frame["best_mae"].tolist() == [4, 4, 2, 2]
+    assert frame["value"].tolist() == [4, 5, 2, 3]
+    assert frame["best"].tolist() == [4, 4, 2, 2]
     # The box is 2..5 by 2..6, area 12. (4, 4) covers 1 x 2; (5, 2) and (2, 6) are on its edges; (3, 3) covers 2 x 3,
     # which holds (4, 4).
     assert frame["hypervolume"].tolist() == pytest.approx([2 / 12, 2 / 12, 2 / 12, 6 / 12])
@@ -41,8 +43,59 @@ def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_
 
 def test_when_all_trials_are_alike_then_the_hypervolume_is_whole() -> None:
     alike = [TrialRecord(n, "complete", {}, 1.0, 2.0) for n in range(2)]
-    assert study_data.hypervolumes(alike) == [1.0, 1.0]
-    assert study_data.hypervolumes([]) == []
+    assert study_data.hypervolumes(alike, FORMER_PAIR) == [1.0, 1.0]
+    assert study_data.hypervolumes([], FORMER_PAIR) == []
+
+
+def test_when_coverage_is_within_its_tolerance_then_only_the_other_objective_makes_the_hypervolume() -> None:
+    pair = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
+    good = [TrialRecord(n, "complete", {}, mae, error) for n, (mae, error) in enumerate([(4, 1), (3, 5), (2, 3)])]
+    assert study_data.hypervolumes(good, pair) == [0, 0.5, 1]
+    # Excesses of 4 and 0: the box is 2..4 by 0..4, and (3, 0) covers half of it.
+    worse = [TrialRecord(3, "complete", {}, 2, 9), *good[:2]]
+    assert study_data.hypervolumes(worse, pair) == [0, 0, 0.5]
+
+
+def test_when_there_are_three_objectives_then_the_hypervolume_is_the_volume_of_the_dominated_boxes() -> None:
+    three = tuple(OBJECTIVES[name] for name in ("mae", "winkler", "pinball"))
+    values = [(4, 4, 4), (0, 4, 4), (4, 0, 4), (4, 4, 0), (2, 2, 2), (1, 3, 1), (3, 1, 3)]
+    trials = [
+        TrialRecord(n, "complete", {}, values=dict(zip(("mae", "winkler", "pinball"), own, strict=True)))
+        for n, own in enumerate(values)
+    ]
+    # Of 64: (2, 2, 2) dominates 8; (1, 3, 1) 3 x 1 x 3 = 9, of which 2 x 1 x 2 = 4 are shared; (3, 1, 3) 1 x 3 x 1 = 3,
+    # of which 1 x 2 x 1 = 2 are shared with the first and the rest with none.
+    assert study_data.hypervolumes(trials, three) == pytest.approx([0, 0, 0, 0, 8 / 64, 13 / 64, 14 / 64])
+
+
+@pytest.mark.parametrize("names", ["winkler,mae", "mae,winkler,picp_penalty", "picp_penalty,pinball"])
+def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them(names, evidence) -> None:
+    (study,), chosen = evidence.studies, names.split(",")
+    other = made_up_study(
+        "NHITS_Q",
+        [dataclasses.replace(t, values=dict.fromkeys(chosen, 1.0 + t.number)) for t in study.trials],
+        objectives=[{"name": name, "tolerance": 0} for name in chosen],
+    )
+    vars(other)["importance"] = {name: {"lr": 0.5} for name in chosen}
+    for studies in ((other,), (study, other)):
+        own = dataclasses.replace(evidence, studies=studies)
+        fronts = study_data.fronts(own)
+        assert fronts[fronts["model"] == "NHITS_Q"][chosen].to_numpy().tolist() == [
+            [n] * len(chosen) for n in (1, 2, 4, 5)
+        ]
+        assert marked(fronts[fronts["model"] == "NHITS_Q"], "front") == [0]
+        labels = [OBJECTIVES[name].label.replace(" - ", " \u2212 ") for name in chosen]
+        axes = study_plots.fronts(fronts).axes[0]  # N-HiTS comes first
+        if len(studies) > 1:
+            assert axes.get_xlabel().startswith(labels[0])
+        assert labels[1] in axes.get_ylabel()
+        assert ("is not drawn" in axes.get_ylabel()) == (len(chosen) == 3)
+        assert len(axes.patches) == sum("penalty" in name for name in chosen[:2])
+        history = study_plots.history(study_data.history(own))
+        assert labels[0] in history.axes[0].get_ylabel()
+        legend = study_plots.importance(study_data.importance(own)).legends[0]
+        shown = [text.get_text() for text in legend.get_texts()]
+        assert [f"for {label}" for label in labels if f"for {label}" not in shown] == []
 
 
 def test_when_importance_and_cost_are_drawn_then_both_objectives_and_all_finished_trials_count(evidence) -> None:
