@@ -181,9 +181,10 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
         budget = family.budgets[plan.preset]
         for label, found in _rows(plan, family).items():
             notes += found.notes
-            key = {**family_key(family, found.params, budget, recipe, plan.dataset), "refit": plan.refit}
+            alone = {} if found.members else found.params
+            key = {**family_key(family, alone, budget, recipe, plan.dataset), "refit": plan.refit}
             if found.members:
-                key |= {"params": None, "members": [[weight, dict(params)] for weight, params in found.members]}
+                key["members"] = [[weight, dict(params)] for weight, params in found.members]
             for seed in plan.all_seeds:
                 yield (family.name, label, seed), key, partial(_trained, plan, family, found, seed), found.remark
 
