@@ -12,7 +12,7 @@ from neuralforecast.models.timesnet import TimesBlock
 from torch import nn
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import RECIPES, Params, get_family
 from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.scaling import Scaling
@@ -54,7 +54,7 @@ def training_windows(family: DartsFamily, dataset: Dataset) -> TrainingWindows:
     source = WindowSource.build(
         dataset, dataset.frame, scaling, RECIPES["plain"], calendar_as_past=family.calendar_as_past
     )
-    return TrainingWindows(source, training_origins(dataset.index, dataset.spec.splits))
+    return TrainingWindows(source, dataset.training_origins())
 
 
 def spread_batch(windows: TrainingWindows, size: int) -> TorchTrainingBatch:

@@ -19,7 +19,7 @@ from darts.utils.likelihood_models.torch import QuantileRegression
 from hpo_lib import paths
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import RECIPES, Params
 from hpo_lib.families.scaling import Scaling
 from hpo_lib.families.tft_q import TftQ
@@ -42,7 +42,7 @@ def tft_step(
     source = WindowSource.build(
         dataset, dataset.frame, Scaling.fit(dataset, RECIPES["plain"]), RECIPES["plain"], calendar_as_past=False
     )
-    windows = TrainingWindows(source, training_origins(dataset.index, dataset.spec.splits))
+    windows = TrainingWindows(source, dataset.training_origins())
     batch = windows.__getitems__(torch.linspace(0, len(windows) - 1, batch_size).int().tolist())
     reference = _step(_module(StockTftQ(), params, windows).double(), _in_float64(batch), fused=None)
     ours = _step(_module(TftQ(), params, windows), batch, fused=True)

@@ -18,6 +18,7 @@ from hpo_lib.benchmark.tables import comparison_table, load_rows, make_tables, w
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
 from hpo_lib.benchmark.training_key import code_versions, same_key
 from hpo_lib.cli.main import main
+from hpo_lib.data import gaps
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families import feature_table
@@ -112,10 +113,18 @@ def test_when_stored_keys_are_older_than_versions_then_they_count_as_version_1(f
     assert all(line.endswith(": stored") for line in said)
     monkeypatch.setattr(feature_table, "VERSION", 2)
     assert not any(
-        same_key(training.key, {**training.key, "versions": code_versions(1)})
+        same_key(training.key, {**training.key, "versions": code_versions(1, plan.dataset)})
         for found in load_trainings(plan.paths, plan.dataset).values()
         for training in found
     )
+
+
+def test_when_data_has_gaps_then_how_they_are_filled_is_part_of_the_key(tiny_dataset) -> None:
+    missing = dataclasses.replace(tiny_dataset, missing=tiny_dataset.index[:4])
+    versions = [
+        code_versions(1, d)["gaps"] for d in (tiny_dataset, dataclasses.replace(tiny_dataset, n_filled=1), missing)
+    ]
+    assert versions == [1, gaps.VERSION, gaps.VERSION]
 
 
 def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same_forecasts(finished, tmp_path) -> None:

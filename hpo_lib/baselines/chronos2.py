@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import Forecaster, Recipe
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
@@ -69,7 +69,7 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
     from hpo_lib.families.windows import TrainingWindows
 
     forecaster = DartsForecaster(dataset, Scaling.fit(dataset, RECIPE), RECIPE, calendar_as_past=False)
-    one_window = training_origins(dataset.index, dataset.spec.splits)[:1]
+    one_window = dataset.training_origins()[:1]
     with quiet_libraries():
         model = Chronos2Model(
             input_chunk_length=HISTORY,

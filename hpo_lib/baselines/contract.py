@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS
-from hpo_lib.data.splits import HORIZON, Positions, training_origins
+from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.contract import STANDARD, Forecaster
 from hpo_lib.families.feature_table import FeatureTable, make_feature_table
@@ -87,7 +87,7 @@ QUICK_DAYS = 60
 
 def origins_near_daily(dataset: Dataset, hours: int, *, quick: bool = False) -> Positions:
     """Training origins within ``hours`` of a daily one, from which forecasts start."""
-    near = training_origins(dataset.index, dataset.spec.splits, near_hours=hours)
+    near = dataset.training_origins(near_hours=hours)
     first = dataset.positions.train.stop - HORIZON - QUICK_DAYS * HORIZON
     return near[near >= first] if quick else near
 

@@ -115,7 +115,7 @@ def benchmark_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibra
         validation = evaluate(row.validation, dataset)
         maes = [metrics.mae(seed) for seed in row.seeds]
         for calibration in calibrations:
-            test = calibrate(row.test, row.validation, dataset.target, calibration)
+            test = calibrate(row.test, row.validation, dataset.known_target, calibration)
             entry: dict[str, object] = {
                 "dataset": dataset.spec.name, "source": dataset.source, "model": row.model, "params": row.params,
                 "calibration": calibration.mode, "seeds": len(maes) or np.nan, "days": len(test.origins),
@@ -151,7 +151,7 @@ def comparison_table(rows: Rows) -> pd.DataFrame:
 
 def coverage_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
     """Conditional coverage of every row and calibration, see `conditional_coverage`."""
-    terciles = demand_terciles(dataset.target.to_numpy()[dataset.positions.train])
+    terciles = demand_terciles(dataset.training_target)
     return _of_each(rows, dataset, calibrations, lambda f: conditional_coverage(f, terciles, dataset.spec.timezone))
 
 
@@ -165,7 +165,7 @@ def _of_each(
 ) -> pd.DataFrame:
     tables = []
     for row, calibration in product(rows, calibrations):
-        table = make(calibrate(row.test, row.validation, dataset.target, calibration))
+        table = make(calibrate(row.test, row.validation, dataset.known_target, calibration))
         names = {"model": row.model, "params": row.params, "calibration": calibration.mode}
         tables.append(table.assign(**names)[[*names, *table.columns]])
     return pd.concat(tables, ignore_index=True)

@@ -224,17 +224,17 @@ def _trained_alone(plan: Plan, family: Family, params: Params, seed: int) -> For
 def _baselines(plan: Plan) -> Iterator[_Task]:
     dataset, data = plan.dataset, data_key(plan.dataset)
     for lag in SEASONAL_LAGS:
-        key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION)}
+        key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION, dataset)}
         yield (f"NAIVE_{lag}H", "own", FIRST_SEED), key, partial(_SeasonalNaive, dataset, lag), ""
     for baseline in map(get_baseline, baseline_names()):
         key = {"settings": dict(baseline.settings), "refit": plan.refit, "quick": plan.is_test, "data": data}
-        key["versions"] = code_versions(baseline.version)
+        key["versions"] = code_versions(baseline.version, dataset)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
             train = partial(baseline.fit, dataset, seed=seed, refit=plan.refit, quick=plan.is_test)
             yield (baseline.name, "own", seed), key, train, ""
     if plan.chronos2 is not None:
         key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
-        key["versions"] = code_versions(chronos2.VERSION, windows=True)
+        key["versions"] = code_versions(chronos2.VERSION, dataset, windows=True)
         yield (chronos2.NAME, "own", FIRST_SEED), key, partial(chronos2.zero_shot, dataset, plan.chronos2), ""
 
 

@@ -19,18 +19,19 @@ def family_key(family: Family, params: Params, budget: Budget, recipe: Recipe, d
         "budget": asdict(budget),
         "recipe": asdict(recipe),
         "data": data_key(dataset),
-        "versions": code_versions(family.version, windows=True),
+        "versions": code_versions(family.version, dataset, windows=True),
     }
 
 
-def code_versions(model: int, *, windows: bool = False) -> dict[str, int]:
+def code_versions(model: int, dataset: Dataset, *, windows: bool = False) -> dict[str, int]:
     """Versions of the code that decides a forecast: the ``model``'s own, and of what it forecasts from.
 
-    Engineered features need none: the data's fingerprint covers them.
+    Engineered features need none: the data's fingerprint covers them. How gaps are filled counts only where there are
+    some.
     """
     versions = {
         "model": model,
-        "gaps": gaps.VERSION,
+        "gaps": gaps.VERSION if dataset.n_filled or len(dataset.missing) else 1,
         "feature_table": feature_table.VERSION,
         "linear_baseline": linear_baseline.VERSION,
     }

@@ -2,6 +2,6 @@
 
 dataset: Dataset, load_dataset, fingerprint_frame
 spec: DatasetSpec, load_spec, known_datasets
-splits: HISTORY, HORIZON, Positions, daily_origins, training_origins, time_span
+splits: HISTORY, HORIZON, Positions, time_span
 features: prepare_features, follows_from_target, DAY_COLUMNS, SEASON_COLUMNS
 """

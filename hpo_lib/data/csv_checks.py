@@ -195,7 +195,7 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str) -> None:
         where += " to the end of the file"
     else:
         start = f'"{times[first + length]:%Y-%m-%d %H:%M}"'
-        advice = f"set start = {start} in the dataset's TOML to use the hours after them, or fix these cells"
+        advice = f"set start = {start} in the dataset's TOML to use the hours after them, or leave these cells empty"
     found = f"column {values.name!r} is {array[first]:g} {where}"
     raise InputError(f"{file}: {found}, expected a demand that varies; {advice}")
 

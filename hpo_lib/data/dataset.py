@@ -1,17 +1,27 @@
 """Load a dataset: its engineered CSV, or the simulated twin if the CSV is absent."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
 from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_cells, shown
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import DatasetSpec, known_datasets
-from hpo_lib.data.splits import Positions, SplitPositions, check_splits, split_origins, split_positions
+from hpo_lib.data.splits import (
+    HORIZON,
+    Positions,
+    SplitPositions,
+    check_splits,
+    complete_windows,
+    split_origins,
+    split_positions,
+    training_origins,
+)
 from hpo_lib.errors import InputError
 
 
@@ -29,6 +39,8 @@ class Dataset:
         path: the CSV that was read, relative to the project if it is inside; or ``simulated twin of <name>``.
         sha256: fingerprint; equal fingerprints mean the same data.
         n_filled: hours in which the gap rule filled something.
+        missing: hours of the target in gaps that are longer than the gap rule fills. The frame holds a value there, but
+            no forecast origin has them in its window, and no scale is fitted on them.
     """
 
     spec: DatasetSpec
@@ -39,6 +51,7 @@ class Dataset:
     path: str
     sha256: str
     n_filled: int
+    missing: pd.DatetimeIndex = field(default_factory=lambda: pd.DatetimeIndex([], tz="UTC"))
 
     @property
     def index(self) -> pd.DatetimeIndex:
@@ -47,8 +60,29 @@ class Dataset:
 
     @property
     def target(self) -> pd.Series:
-        """The target, in the spec's unit."""
+        """The target, in the spec's unit, with a value in every hour."""
         return self.frame[self.spec.target]
+
+    @property
+    def is_missing(self) -> npt.NDArray[np.bool_]:
+        """[T] whether an hour of the frame is one of ``missing``."""
+        return np.asarray(self.index.isin(self.missing))
+
+    @property
+    def known_target(self) -> pd.Series:
+        """The target with NaN in the hours that are missing: for whatever is not a window."""
+        return self.target.mask(self.is_missing) if len(self.missing) else self.target
+
+    @property
+    def training_target(self) -> npt.NDArray[np.float64]:
+        """[T] the known target of the training split, with NaN where it is missing."""
+        return np.asarray(self.known_target.to_numpy()[self.positions.train])
+
+    @property
+    def training_frame(self) -> pd.DataFrame:
+        """The hours of the training split that are not missing."""
+        train = self.frame.iloc[self.positions.train]
+        return train.loc[~train.index.isin(self.missing)] if len(self.missing) else train
 
     @property
     def positions(self) -> SplitPositions:
@@ -57,13 +91,30 @@ class Dataset:
 
     @property
     def validation_origins(self) -> Positions:
-        """Positions [N] of every daily forecast origin of the validation split."""
-        return split_origins(self.index, self.spec.splits)[0]
+        """Positions [N] of every daily forecast origin of the validation split whose window is complete."""
+        return complete_windows(split_origins(self.index, self.spec.splits)[0], self.is_missing)
 
     @property
     def test_origins(self) -> Positions:
-        """Positions [N] of every daily forecast origin of the test split; empty if the data ends before it."""
-        return split_origins(self.index, self.spec.splits)[1]
+        """The same of the test split; empty if the data ends before it."""
+        return complete_windows(split_origins(self.index, self.spec.splits)[1], self.is_missing)
+
+    def training_origins(self, *, near_hours: int = HORIZON // 2) -> Positions:
+        """Positions [N] of every hour of the training split with a complete window.
+
+        With fewer ``near_hours``, only hours at most that far from the hour of the daily origins.
+        """
+        every = training_origins(self.index, self.spec.splits, near_hours=near_hours)
+        return complete_windows(every, self.is_missing)
+
+    def origins_left_out(self) -> dict[str, int]:
+        """Daily origins of each split whose window touches a missing hour."""
+        whole = replace(self, missing=self.missing[:0])
+        return {
+            "train": len(whole.training_origins(near_hours=0)) - len(self.training_origins(near_hours=0)),
+            "validation": len(whole.validation_origins) - len(self.validation_origins),
+            "test": len(whole.test_origins) - len(self.test_origins),
+        }
 
     @property
     def lowest(self) -> float | None:
@@ -95,7 +146,7 @@ def load_dataset(spec: DatasetSpec, data_dir: Path = paths.DATA_DIR) -> Dataset:
         dataset = _simulated(spec)
     else:
         raise _absent(spec, places)
-    check_splits(dataset.index, spec.splits, dataset.path, shown(spec.path))
+    check_splits(dataset.index, dataset.is_missing, spec.splits, dataset.path, shown(spec.path))
     return dataset
 
 
@@ -140,5 +191,8 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     past, future = (
         tuple(column for column in role if column in header) for role in (spec.past_covariates, spec.future_covariates)
     )
-    frame, n_filled = hourly_frame(cells[[TIMESTAMP, spec.target, *past, *future]], spec, file)
-    return Dataset(spec, frame, past, future, "csv", file, hashlib.sha256(content).hexdigest(), n_filled)
+    frame, n_filled, missing = hourly_frame(cells[[TIMESTAMP, spec.target, *past, *future]], spec, file)
+    digest = hashlib.sha256(content)
+    if len(missing):  # equal files are other data under a rule that fills more
+        digest.update(missing.as_unit("ns").asi8.astype("<i8").tobytes())
+    return Dataset(spec, frame, past, future, "csv", file, digest.hexdigest(), n_filled, missing)

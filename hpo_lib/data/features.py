@@ -11,15 +11,19 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.raw_files import WEATHER_COLUMNS, read_raw_series, read_school_holidays, read_weather
+from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
+from hpo_lib.data.raw_files import (
+    WEATHER_COLUMNS,
+    WEATHER_GAP_HOURS,
+    read_raw_series,
+    read_school_holidays,
+    read_weather,
+)
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 
-CALENDAR_COLUMNS = (
-    "hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season",
-    "is_public_holiday", "is_school_holiday",
-)  # fmt: skip
+CALENDAR_COLUMNS = (*LOCAL_COLUMNS, "is_public_holiday", "is_school_holiday")
 DAY_COLUMNS = ("day_of_week", "month", "is_weekend", "season", "is_public_holiday", "is_school_holiday")
 """Calendar columns that describe a whole local day."""
 SEASON_COLUMNS = ("month", "season")
@@ -40,21 +44,13 @@ def calendar_columns(index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays
     Raises:
         InputError: no public holidays are known for the dataset's country.
     """
-    local = index.tz_convert(spec.tz)
-    dates = local.tz_localize(None).normalize()
-    angle = 2 * np.pi * local.hour / 24
+    dates = local_dates(index, spec.tz)
     columns = {
-        "hour": local.hour,
-        "hour_sin": np.sin(angle),
-        "hour_cos": np.cos(angle),
-        "day_of_week": local.day_of_week,
-        "month": local.month,
-        "is_weekend": local.day_of_week >= 5,
-        "season": local.month % 12 // 3,
+        **local_columns(index, spec.tz),
         "is_public_holiday": dates.isin(_public_holidays(spec, dates)),
         "is_school_holiday": dates.isin(_school_days(school_holidays)),
     }
-    frame = pd.DataFrame({name: np.asarray(values) for name, values in columns.items()}, index=index)
+    frame = pd.DataFrame(columns, index=index)
     return frame.astype({name: "int64" for name in CALENDAR_COLUMNS if name not in ("hour_sin", "hour_cos")})
 
 
@@ -123,18 +119,24 @@ def prepare_features(
     for given in (raw, weather, school_holidays):
         if given is not None and out.resolve() == given.resolve():
             raise InputError(f"{out}: the output is also an input, which would be overwritten; give another --out")
-    target, filled_hours = read_raw_series(raw, spec)
+    target, filled_hours, missing = read_raw_series(raw, spec)
     index = pd.DatetimeIndex(target.index)
     weather_table, weather_filled = (None, 0) if weather is None else read_weather(weather, index, weather_of(spec))
     holiday_table = None if school_holidays is None else read_school_holidays(school_holidays)
     table = engineer(target, spec, weather_table, holiday_table)
+    table.loc[table.index.isin(missing), spec.target] = np.nan
+    table = table.loc[table[spec.target].first_valid_index() :]
+    empty = int(table[spec.target].isna().sum())
     _write_csv(table, out)
     left_out = [name for name in (*spec.past_covariates, *spec.future_covariates) if name not in table.columns]
     holiday_note = _holiday_note(index, spec, holiday_table, school_holidays)
     lines = [f"wrote {out}: {len(table)} hours, {time_span(pd.DatetimeIndex(table.index))}"]
     lines += [f"filled {filled_hours} missing hours by the gap rule of the dataset"] if filled_hours else []
+    longer = f"gaps of over {spec.gaps.max_hours} h"
+    lines += [f"left {empty} hours empty, in {longer}: no forecast window touches them"] if empty else []
     lines += [f"left out, for lack of a weather file: {', '.join(left_out)}"] if left_out else []
-    lines += [f"note: {weather}: {weather_filled} hours of weather were interpolated."] if weather_filled else []
+    how = f"on a line, or with the last value in gaps of over {WEATHER_GAP_HOURS} h"
+    lines += [f"note: {weather}: {weather_filled} hours of weather were filled {how}."] if weather_filled else []
     lines += [f"note: {holiday_note}"] if holiday_note else []
     return "\n".join(lines)
 

@@ -1,32 +1,35 @@
-"""From the cells of a CSV to a complete hourly frame: short gaps are filled, long ones are an error.
+"""From the cells of a CSV to a complete hourly frame: short gaps are filled, long ones of the target are remembered.
 
-A gap is an hour without a row or an empty cell, in the target or in a covariate. A continuous column is filled on a
-straight line between its neighbours. A calendar column is not: between hour 23 and hour 1 is 0, not 12, and a day is a
-Sunday or it is not. It takes the value of the same hour on a day beside it, or of another hour of the same local day.
+A gap is an hour without a row or an empty cell, in the target or in a covariate. Under ``fill = "none"`` any gap is an
+error. Under ``fill = "linear"`` columns are filled, each in its own way:
+
+* the target on a straight line over gaps of at most ``max_hours``. The hours of a longer gap are ``missing``: no
+  forecast window may touch them. The frame holds the value of the same hour of the latest week that has one, so that
+  nothing has to deal with NaN;
+* a continuous covariate on a straight line over gaps of at most ``max_hours``; in a longer one its last value holds;
+* ``hour``, ``day_of_week`` and so on from the time itself;
+* another ``is_...`` column by another hour of the same local day: a day is a holiday or it is not.
 
 A filled hour of a continuous column knows the value that ends its gap, so a gap at a forecast origin lets up to
 ``max_hours`` hours of the future through; keep ``max_hours`` small.
 """
 
-from zoneinfo import ZoneInfo
-
 import numpy as np
 import pandas as pd
 
 from hpo_lib.data.csv_checks import TIMESTAMP, check_calendar, check_target, numbers, runs_of_true, shown, timestamps
+from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 
-VERSION = 1
-"""Part of a stored training's key, since a fingerprint is of the unfilled file. Raise it when filling changes."""
-
-_HOURLY = ("hour", "hour_sin", "hour_cos")
-_DAILY = ("day_of_week", "month", "season")
+VERSION = 2
+"""Part of a stored training's key on data with gaps, since a fingerprint is of the unfilled file. Raise it when filling
+changes."""
 
 
-def hourly_frame(cells: pd.DataFrame, spec: DatasetSpec, file: str) -> tuple[pd.DataFrame, int]:
-    """The hours from ``spec.start`` on, complete and checked, and the number of hours in which anything was filled.
+def hourly_frame(cells: pd.DataFrame, spec: DatasetSpec, file: str) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
+    """The hours from ``spec.start`` on, complete and checked; how many were filled; and those that are missing.
 
     Args:
         cells: text [rows, ``timestamp`` and columns], the target among them; the index is the line number in the file.
@@ -34,12 +37,13 @@ def hourly_frame(cells: pd.DataFrame, spec: DatasetSpec, file: str) -> tuple[pd.
         file: what the data is called in an error.
 
     Returns:
-        Float64 [hours, columns], index ``timestamp`` (UTC); and the number.
+        Float64 [hours, columns], index ``timestamp`` (UTC), without NaN; the number of hours in which anything was
+        filled, apart from those that are missing; and these: the hours of the target in gaps of over ``max_hours``.
 
     Raises:
         InputError: a timestamp anywhere in the file is unreadable, not UTC, off the hour, repeated or out of order; or,
             from ``spec.start`` on, there is no row, a cell that is no number, a target that is negative or stuck, a
-            calendar column out of its range, or a gap that the rule does not fill.
+            calendar column out of its range, or a gap at either end or that is not filled.
     """
     times = timestamps(cells[TIMESTAMP], file)
     keep = np.ones(len(times), dtype=bool) if spec.start is None else np.asarray(times >= spec.start)
@@ -54,43 +58,56 @@ def hourly_frame(cells: pd.DataFrame, spec: DatasetSpec, file: str) -> tuple[pd.
     return _complete(values, times, spec, file)
 
 
-def _complete(values: pd.DataFrame, times: pd.DatetimeIndex, spec: DatasetSpec, file: str) -> tuple[pd.DataFrame, int]:
-    limit = spec.gaps.max_hours if spec.gaps.fill == "linear" else 0
-    lines = values.index
-    steps = (times[1:] - times[:-1]) // pd.Timedelta(hours=1)
-    long = np.flatnonzero(steps - 1 > limit)
-    if len(long):
-        before = int(long[0])
-        raise InputError(
-            f"{file}: gap of {_hours(steps[before] - 1)} after line {lines[before]}, from "
-            f"{times[before] + pd.Timedelta(hours=1):%Y-%m-%d %H:%M} UTC on, and the gap rule fills at most {limit}; "
-            "add these rows or raise gaps.max_hours in the dataset's TOML"
-        )
+def _complete(
+    values: pd.DataFrame, times: pd.DatetimeIndex, spec: DatasetSpec, file: str
+) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
     hours = pd.date_range(times[0], times[-1], freq="h", name=TIMESTAMP)
     frame = values.set_axis(times).reindex(hours)
-    line_of = pd.Series(lines, index=times).reindex(hours).ffill().astype("int64")
     gaps = frame.isna()
+    if not gaps.any(axis=None):
+        return frame, 0, hours[:0]
+    fills = spec.gaps.fill == "linear"
+    if len(times) < len(hours) and not fills:
+        before = int(np.flatnonzero(np.diff(times) > pd.Timedelta(hours=1))[0])
+        length = (times[before + 1] - times[before]) // pd.Timedelta(hours=1) - 1
+        raise InputError(
+            f"{file}: gap of {_hours(length)} after line {values.index[before]}, from "
+            f"{hours[hours > times[before]][0]:%Y-%m-%d %H:%M} UTC on, and the dataset has no gap rule; add these rows "
+            f"or {_RULE}"
+        )
+    line_of = pd.Series(values.index, index=times).reindex(hours).ffill().astype("int64")
     for column in frame.columns[gaps.any()]:
-        _check_cells(gaps[column], line_of, limit, file)
-        frame[column] = _filled(frame[column], limit, spec.tz)
-        if frame[column].isna().any():
-            day = frame.index[frame[column].isna()][0].tz_convert(spec.tz)
+        _check_cells(gaps[column], line_of, file, fills=fills)
+    target = fill_short_gaps(frame[spec.target], spec.gaps.max_hours)
+    missing = target.isna()
+    of_the_week = target.groupby(hours.day_of_week * 24 + hours.hour).ffill()
+    frame[spec.target] = of_the_week.interpolate("linear")  # before the second week there is no earlier one
+    for column in frame.columns[gaps.any()].drop(spec.target, errors="ignore"):
+        frame[column] = _filled(frame[column], spec)
+        unknown = frame[column].isna()
+        if (unknown & ~missing).any():
+            day = hours[unknown & ~missing][0].tz_convert(spec.tz)
             raise InputError(
                 f"{file}: column {column!r} has no value on the whole local day of {day:%Y-%m-%d}, expected one to "
                 "fill the others from; add the rows of that day"
             )
-    return frame, int(gaps.any(axis=1).sum())
+        frame[column] = frame[column].ffill()
+    return frame, int((gaps.any(axis=1) & ~missing).sum()), hours[missing]
 
 
-def _filled(values: pd.Series, limit: int, tz: ZoneInfo) -> pd.Series:
+def _filled(values: pd.Series, spec: DatasetSpec) -> pd.Series:
     name, index = str(values.name), pd.DatetimeIndex(values.index)
-    if name in _HOURLY:
-        same = values.groupby(index.hour)
-    elif name in _DAILY or name.startswith("is_"):
-        same = values.groupby(index.tz_convert(tz).tz_localize(None).normalize())
-    else:
-        return fill_short_gaps(values, limit)
-    return same.ffill().fillna(same.bfill())
+    if name in LOCAL_COLUMNS:
+        return values.fillna(pd.Series(local_columns(index, spec.tz)[name], index=index).astype("float64"))
+    if name.startswith("is_"):
+        same = values.groupby(local_dates(index, spec.tz))
+        return same.ffill().fillna(same.bfill())
+    return fill_gaps(values, spec.gaps.max_hours)
+
+
+def fill_gaps(values: pd.Series, limit: int) -> pd.Series:
+    """Gaps of at most ``limit`` hours on a straight line, the last value in longer ones; gaps at either end stay."""
+    return fill_short_gaps(values, limit).ffill(limit_area="inside")
 
 
 def fill_short_gaps(values: pd.Series, limit: int) -> pd.Series:
@@ -100,9 +117,9 @@ def fill_short_gaps(values: pd.Series, limit: int) -> pd.Series:
     return values.interpolate("linear", limit_area="inside").where(~gap | (length <= limit))
 
 
-def _check_cells(gap: pd.Series, line_of: pd.Series, limit: int, file: str) -> None:
+def _check_cells(gap: pd.Series, line_of: pd.Series, file: str, *, fills: bool) -> None:
     starts, lengths = runs_of_true(gap.to_numpy())
-    index, long = pd.DatetimeIndex(gap.index), np.flatnonzero(lengths > limit)
+    index = pd.DatetimeIndex(gap.index)
     if lengths[0] == len(gap):
         problem = "throughout, expected numbers; fill it, or remove it if it is optional"
     elif starts[0] == 0:
@@ -115,15 +132,17 @@ def _check_cells(gap: pd.Series, line_of: pd.Series, limit: int, file: str) -> N
             f"for the last {_hours(lengths[-1])}, from line {line_of.iloc[starts[-1]]} on, with no later value to fill "
             "from; remove these rows or fill these cells"
         )
-    elif len(long):
-        start, length = starts[long[0]], lengths[long[0]]
+    elif not fills:
         problem = (
-            f"for {_hours(length)} from line {line_of.iloc[start]} on ({index[start]:%Y-%m-%d %H:%M} UTC), and the gap "
-            f"rule fills at most {limit}; fill these cells or raise gaps.max_hours in the dataset's TOML"
+            f"for {_hours(lengths[0])} from line {line_of.iloc[starts[0]]} on ({index[starts[0]]:%Y-%m-%d %H:%M} UTC), "
+            f"and the dataset has no gap rule; fill these cells or {_RULE}"
         )
     else:
         return
     raise InputError(f"{file}: column {gap.name!r} is empty {problem}")
+
+
+_RULE = 'set fill = "linear" and max_hours under [gaps] in the dataset\'s TOML'
 
 
 def _hours(count: int) -> str:

@@ -15,7 +15,7 @@ from hpo_lib.data.csv_checks import (
     shown,
     timestamps,
 )
-from hpo_lib.data.gaps import fill_short_gaps, hourly_frame
+from hpo_lib.data.gaps import fill_gaps, hourly_frame
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
 
@@ -28,15 +28,16 @@ _KELVIN_ABOVE = 150.0  # no place on earth has a median temperature above 150 de
 _ZERO_CELSIUS = 273.15  # K
 
 
-def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int]:
-    """The target of a raw CSV from ``spec.start`` on, and the number of hours that the dataset's gap rule filled.
+def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.DatetimeIndex]:
+    """The target of a raw CSV from ``spec.start`` on, how many hours the gap rule filled, and hours in longer gaps.
 
     Args:
         path: CSV of an unnamed UTC timestamp column and one value column named ``0``.
         spec: the dataset; its start, target name and gap rule are used.
 
     Returns:
-        Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC); and the number.
+        Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC); the number; and the hours
+        whose value stands in for one that is missing, see :func:`hpo_lib.data.gaps.hourly_frame`.
 
     Raises:
         InputError: the file or its columns are wrong, or its hours are (see :func:`hpo_lib.data.gaps.hourly_frame`).
@@ -47,18 +48,20 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int]:
             f"{shown(path)}: the header is {','.join(cells.columns)!r}, expected ',0' (an unnamed UTC timestamp column "
             "and one value column named 0); fix the header or give the raw CSV"
         )
-    frame, n_filled = hourly_frame(cells.set_axis([TIMESTAMP, spec.target], axis="columns"), spec, shown(path))
-    return frame[spec.target], n_filled
+    named = cells.set_axis([TIMESTAMP, spec.target], axis="columns")
+    frame, n_filled, missing = hourly_frame(named, spec, shown(path))
+    return frame[spec.target], n_filled, missing
 
 
 def read_weather(
     path: Path, hours: pd.DatetimeIndex, wanted: Sequence[str] = WEATHER_COLUMNS
 ) -> tuple[pd.DataFrame, int]:
-    """Weather of an OpenWeatherMap bulk CSV, and the number of hours in which anything was interpolated.
+    """Weather of an OpenWeatherMap bulk CSV, and the number of hours in which anything was filled.
 
     The bulk export repeats an hour for each simultaneous weather condition: the first row counts. An empty rain or snow
     cell means 0. Temperatures are in degrees C; if the median of ``temp`` (without it, of ``dew_point``) is above 150,
-    the file is in Kelvin, and both are converted. Gaps of up to 3 h are interpolated linearly.
+    the file is in Kelvin, and both are converted. Gaps of up to 3 h are interpolated linearly; in longer
+    ones the last value holds, as it would for somebody who forecasts there.
 
     Args:
         path: CSV with ``dt_iso`` as in ``2015-01-01 00:00:00 +0000 UTC`` and the wanted columns; others are ignored.
@@ -70,7 +73,7 @@ def read_weather(
 
     Raises:
         InputError: a column is missing; a timestamp is unreadable, off the hour or out of order; a cell is no number;
-            the hours are not covered, or have a longer gap among them.
+            the file starts after the hours or ends before them.
     """
     cells, file = _read_columns(path, "weather file", ("dt_iso", *wanted))
     cells = cells.loc[~cells["dt_iso"].duplicated()]
@@ -83,14 +86,14 @@ def read_weather(
     # The row before the first hour and the row after the last one may be what a gap inside is filled from.
     span = pd.date_range(min(times[0], hours[0]), max(times[-1], hours[-1]), freq="h")
     known = values.set_axis(times).reindex(span)
-    weather = known.apply(fill_short_gaps, limit=WEATHER_GAP_HOURS).loc[hours].rename_axis(TIMESTAMP)
+    weather = known.apply(fill_gaps, limit=WEATHER_GAP_HOURS).loc[hours].rename_axis(TIMESTAMP)
     for column in weather.columns[weather.isna().any()]:
         starts, lengths = runs_of_true(weather[column].isna().to_numpy())
         first, last = hours[starts[0]], hours[starts[0] + lengths[0] - 1]
         raise InputError(
             f"{file}: column {column!r} has no value from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, "
-            f"expected one for every hour from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M} with gaps of at "
-            f"most {WEATHER_GAP_HOURS} hours; add those hours or leave the weather file out"
+            f"expected one for every hour from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M}; add those "
+            "hours or leave the weather file out"
         )
     return weather, int(known.loc[hours].isna().any(axis="columns").sum())
 

@@ -82,23 +82,34 @@ def training_origins(index: pd.DatetimeIndex, splits: Splits, *, near_hours: int
     return near
 
 
+def complete_windows(origins: Positions, missing: npt.NDArray[np.bool_]) -> Positions:
+    """Those of the origins whose 168 hours of history and 24 forecast hours hold no missing hour [T]."""
+    if not missing.any():
+        return origins
+    before = np.concatenate([[0], np.cumsum(missing)])  # missing hours before each position
+    complete: Positions = origins[before[origins + HORIZON + 1] == before[origins - HISTORY + 1]]
+    return complete
+
+
 def time_span(index: pd.DatetimeIndex) -> str:
     """The first and the last hour, in words: ``2015-06-02 00:00 to 2019-12-31 23:00 UTC``."""
     return f"{index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M} UTC"
 
 
-def check_splits(index: pd.DatetimeIndex, splits: Splits, data: str, toml: str) -> None:
+def check_splits(index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], splits: Splits, data: str, toml: str) -> None:
     """Make sure that the data fills the splits.
 
     Args:
         index: complete hourly index of the data.
+        missing: [T] hours that no window may touch.
         splits: the split dates.
         data: what the data is called in an error (its file).
         toml: the dataset's TOML, where the dates are.
 
     Raises:
         InputError: a split ends after the data, the training split is shorter than ``MIN_TRAINING`` hours or the
-            validation split holds no forecast origin. An empty test split is fine.
+            validation split holds no forecast origin; or they do, and long gaps leave less than 30 daily origins for
+            training or none for validation. An empty test split is fine.
     """
     covers, fix = f"the data covers {time_span(index)}", _advice(index)
     n_train = split_positions(index, splits).train.stop
@@ -118,8 +129,24 @@ def check_splits(index: pd.DatetimeIndex, splits: Splits, data: str, toml: str) 
             f"holds no whole forecast of {HORIZON} hours, and {covers}"
         )
     else:
+        _check_windows(index, missing, splits, data, toml)
         return
     raise InputError(f"{data}: {problem}; {fix} under [splits] in {toml}")
+
+
+def _check_windows(
+    index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], splits: Splits, data: str, toml: str
+) -> None:
+    daily = {"training": training_origins(index, splits, near_hours=0), "validation": split_origins(index, splits)[0]}
+    for split, least in (("training", 30), ("validation", 1)):
+        left = len(complete_windows(daily[split], missing))
+        if left < least:
+            raise InputError(
+                f"{data}: {missing.sum()} hours are in gaps longer than the gap rule fills, and only {left} of "
+                f"{len(daily[split])} daily forecasts of the {split} split touch none of them with their {HISTORY} "
+                f"hours of history, expected at least {least}; fill some of the gaps, or move the dates under [splits] "
+                f"in {toml}"
+            )
 
 
 def _advice(index: pd.DatetimeIndex) -> str:

@@ -59,7 +59,8 @@ def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
 
 def level_floor(dataset: Dataset) -> float:
     """The smallest level that a window is divided by: 1 % of the target's mean size over the training split."""
-    return float(0.01 * np.abs(dataset.target.to_numpy()[dataset.positions.train]).mean())
+    target = dataset.training_target
+    return float(0.01 * np.abs(target[~np.isnan(target)]).mean())
 
 
 def make_feature_table(

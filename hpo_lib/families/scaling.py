@@ -11,7 +11,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import Recipe
 from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
 
@@ -45,12 +45,14 @@ class Level:
 
     @classmethod
     def fit(cls, target: np.ndarray, hours: int) -> "Level":
-        """From the target's training values [T]."""
-        floor = LEVEL_FLOOR * float(np.abs(target).mean())
+        """From the target's training values [T], NaN where missing."""
+        floor = LEVEL_FLOOR * float(np.abs(target[~np.isnan(target)]).mean())
         origins = np.arange(HISTORY - 1, len(target) - HORIZON)
         level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
-        divisor = np.maximum(level, floor)
         horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
+        known = ~np.isnan(level) & ~np.isnan(horizon).any(axis=1)
+        level, horizon = level[known], horizon[known]
+        divisor = np.maximum(level, floor)
         spread = float(np.sqrt((((horizon - level[:, None]) / divisor[:, None]) ** 2).mean()))
         unit = float(divisor.mean())
         log = np.log(divisor / unit)
@@ -77,14 +79,13 @@ class Scaling:
     @classmethod
     def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
         """From the training split; ``seasons``, if given, replaces the check of what the split covers."""
-        train = dataset.frame.iloc[dataset.positions.train]
+        train = dataset.training_frame
         std = train.std(ddof=0)
-        target = train[dataset.spec.target].to_numpy()
         seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
         return cls(
             mean=train.mean(),
             std=std.where(std > 0, 1.0),
-            level=Level.fit(target, recipe.level_hours) if recipe.level_hours else None,
+            level=Level.fit(dataset.training_target, recipe.level_hours) if recipe.level_hours else None,
             seasons=seasons,
             linear=LinearBaseline.fit(
                 dataset,
@@ -106,4 +107,4 @@ class Scaling:
 
 def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
     """Training origins within the recipe's ``near_hours`` of the daily forecasts' hour, in chronological order."""
-    return training_origins(dataset.index, dataset.spec.splits, near_hours=recipe.near_hours)
+    return dataset.training_origins(near_hours=recipe.near_hours)

@@ -57,7 +57,8 @@ def _dataset(name: str, data_dir: Path) -> Finding:
     found = (
         data.path if data.source == "csv" else f"SIMULATED, since {data_dir / spec.csv} is absent (see data/README.md)"
     )
-    return Finding(name, f"{spec.title} in {spec.unit}, {time_span(data.index)}, {splits}; {found}")
+    gaps = f", {len(data.missing)} hours in long gaps" if len(data.missing) else ""
+    return Finding(name, f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}")
 
 
 def _packages() -> Finding:

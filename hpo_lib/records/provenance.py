@@ -24,6 +24,7 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
     splits, hours = dataset.spec.splits, dataset.index
     return {
         "source": dataset.source, "path": dataset.path, "sha256": dataset.sha256, "hours_filled": dataset.n_filled,
+        "hours_missing": len(dataset.missing), "origins_left_out": dataset.origins_left_out(),
         "first_hour": str(hours[0]), "last_hour": str(hours[-1]),
         "train_end": str(splits.train_end), "val_end": str(splits.val_end),
         "test_end": None if splits.test_end is None else str(splits.test_end),

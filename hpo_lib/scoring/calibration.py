@@ -61,7 +61,7 @@ def calibrate(
         warm_up: earlier forecasts, usually those of the validation split. The split mode uses all of them, the rolling
             mode those that are within its window and end before an origin. None is allowed for ``none``, and for
             ``rolling``, which then leaves the first days as they are.
-        target: hourly target without gaps, in UTC, for the recent levels; read up to each origin.
+        target: hourly target in UTC, NaN where missing, for the recent levels; read up to each origin.
         calibration: mode and options.
 
     Returns:
@@ -106,6 +106,8 @@ def interval_errors(f: QuantileForecasts) -> np.ndarray:
 def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
     """[N] mean of the last 24 hours up to each origin, at least 1 % of the mean absolute target [T] up to it.
 
+    The target is NaN where missing, which no such 24 hours are.
+
     Raises:
         InputError: an origin has fewer than 24 hours of target up to it.
     """
@@ -114,7 +116,7 @@ def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
     if (positions < SCALE_HOURS - 1).any():
         lacking = origins[positions < SCALE_HOURS - 1][0]
         raise InputError(f"the target has no {SCALE_HOURS} hours up to the forecast origin {lacking:%Y-%m-%d %H:%M}")
-    mean_so_far = np.cumsum(np.abs(y)) / np.arange(1, len(y) + 1)
+    mean_so_far = np.nancumsum(np.abs(y)) / np.cumsum(~np.isnan(y))
     level = y[positions[:, None] + np.arange(1 - SCALE_HOURS, 1)].mean(axis=1)
     return np.asarray(np.maximum(level, np.maximum(0.01 * mean_so_far[positions], np.finfo(float).tiny)))
 

@@ -10,8 +10,8 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
 def demand_terciles(training_target: np.ndarray) -> tuple[float, float]:
-    """The bounds between low, middle and high demand: terciles of the training split's hours."""
-    low, high = np.quantile(training_target, [1 / 3, 2 / 3])
+    """The bounds between low, middle and high demand: terciles of the training split's known hours."""
+    low, high = np.quantile(training_target[~np.isnan(training_target)], [1 / 3, 2 / 3])
     return float(low), float(high)
 
 

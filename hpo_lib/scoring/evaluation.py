@@ -13,9 +13,9 @@ def evaluate(forecasts: QuantileForecasts, dataset: Dataset) -> dict[str, float]
     ``winkler_calibrated`` and ``picp_calibrated`` are scores after the rolling correction, which knows the errors of
     these forecasts alone: the first days stay as they are.
     """
-    corrected = calibrate(forecasts, None, dataset.target, Calibration("rolling"))
+    corrected = calibrate(forecasts, None, dataset.known_target, Calibration("rolling"))
     return {
-        **metrics.score(forecasts, dataset.target.to_numpy()[dataset.positions.train]),
+        **metrics.score(forecasts, dataset.training_target),
         "winkler_calibrated": metrics.winkler(corrected),
         "picp_calibrated": metrics.picp(corrected),
     }

@@ -99,14 +99,15 @@ METRICS: dict[str, Metric] = {
 def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_HOURS) -> float:
     """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training (Hyndman and Koehler, 2006).
 
-    The target of the training split [T] alone sets the scale; ``season`` is in hours.
+    The target of the training split [T] alone, NaN where missing, sets the scale; ``season`` is in hours.
 
     Raises:
         ValueError: the training target is shorter than one season or repeats itself exactly.
     """
     if len(training_target) <= season:
         raise ValueError(f"MASE needs more than {season} training hours, found {len(training_target)}")
-    scale = float(np.abs(training_target[season:] - training_target[:-season]).mean())
+    changes = training_target[season:] - training_target[:-season]
+    scale = float(np.abs(changes[~np.isnan(changes)]).mean())
     if scale == 0:
         raise ValueError("MASE has no scale: the training target repeats itself exactly")
     return mae(f) / scale

@@ -20,9 +20,9 @@ def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileF
     if lag < HORIZON:
         raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")
     target = dataset.target.to_numpy()
-    train = target[dataset.positions.train]
+    train = dataset.training_target
     errors = train[lag:] - train[:-lag]
     median = target[origins[:, None] + np.arange(1, HORIZON + 1) - lag]
-    low, high = np.quantile(errors, [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
+    low, high = np.quantile(errors[~np.isnan(errors)], [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
     offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])  # on a steep trend all errors have one sign
     return QuantileForecasts.at(origins, median[:, :, None] + offsets, dataset.target, dataset.lowest)

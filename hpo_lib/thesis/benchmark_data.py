@@ -77,7 +77,7 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     if row is None:
         return
     test, horizon = row.test, row.test.actual.shape[1]
-    corrected = calibrate(test, row.validation, benchmark.dataset.target, Calibration("rolling"))
+    corrected = calibrate(test, row.validation, benchmark.dataset.known_target, Calibration("rolling"))
     columns = {
         "actual": test.actual, "median": test.median, "lower": test.lower, "upper": test.upper,
         "lower_rolling": corrected.lower, "upper_rolling": corrected.upper,

@@ -22,7 +22,7 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     row = benchmark.tuned_row(study) if benchmark else None
     if benchmark and row:
         forecasts["test, raw"] = row.test
-        rolling = calibrate(row.test, row.validation, benchmark.dataset.target, Calibration("rolling"))
+        rolling = calibrate(row.test, row.validation, benchmark.dataset.known_target, Calibration("rolling"))
         forecasts["test, rolling calibration"] = rolling
     else:
         notes.append("There is no benchmark of this configuration, so nothing is known of the test split.")

@@ -53,7 +53,7 @@ def render_card(
                 "Source": f"{data['source']}, {data['path']}",
                 "Fingerprint": f"sha256 {data['sha256']}",
                 "Span": f"{data['first_hour']} to {data['last_hour']}, hourly, "
-                f"{data['hours_filled']} hours filled",
+                f"{data['hours_filled']} hours filled, {data.get('hours_missing', 0)} missing in longer gaps",
                 "Training": f"up to {data['train_end']}",
                 "Validation": f"after it, up to {data['val_end']}",
                 "Unit": unit,

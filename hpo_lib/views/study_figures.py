@@ -19,7 +19,7 @@ _SPLIT_COLOURS = {"train": BLUE, "validation": "#E69F00", "test": "#999999"}
 def data_overview(dataset: Dataset) -> Figure:
     """The target over time, coloured by split, and its mean by local hour on workdays and weekends."""
     spec = dataset.spec
-    target, positions = dataset.target, dataset.positions
+    target, positions = dataset.known_target, dataset.positions
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), width_ratios=(3, 1), layout="constrained")
     daily = target.resample("D").mean()
     for name, part in (("train", positions.train), ("validation", positions.val), ("test", positions.test)):

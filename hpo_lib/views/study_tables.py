@@ -7,7 +7,6 @@ import pandas as pd
 from IPython.display import HTML
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import daily_origins
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -23,21 +22,27 @@ def banner(dataset: Dataset) -> str:
             "No number below says anything about real demand. Put the CSV there or set data_dir to use real data."
         )
     filled = f"; {dataset.n_filled} missing hours were filled" if dataset.n_filled else ""
+    if len(dataset.missing):
+        left_out = ", ".join(f"{count} in {split}" for split, count in dataset.origins_left_out().items())
+        filled += f"; {len(dataset.missing)} hours are in longer gaps, which leaves out daily origins ({left_out})"
     return f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}"
 
 
 def data_summary(dataset: Dataset) -> pd.DataFrame:
     """One row per split: first and last hour, hours, daily forecast origins, and the target's mean and range."""
-    positions = dataset.positions
+    positions, left_out = dataset.positions, dataset.origins_left_out()
+    daily = dataset.training_origins(near_hours=0), dataset.validation_origins, dataset.test_origins
+    origins = dict(zip(left_out, map(len, daily), strict=True))
     rows = {}
     for name, part in (("train", positions.train), ("validation", positions.val), ("test", positions.test)):
-        values = dataset.target.iloc[part]
+        values = dataset.known_target.iloc[part]
         if len(values):
             rows[name] = {
                 "from": f"{values.index[0]:%Y-%m-%d %H:%M}",
                 "to": f"{values.index[-1]:%Y-%m-%d %H:%M}",
                 "hours": len(values),
-                "daily origins": len(daily_origins(dataset.index, values.index[0], values.index[-1])),
+                "daily origins": origins[name],
+                **({"left out by gaps": left_out[name]} if len(dataset.missing) else {}),
                 f"mean {dataset.spec.unit}": values.mean(),
                 "least": values.min(),
                 "greatest": values.max(),

@@ -16,7 +16,8 @@ A_NUMBER = ", expected a finite number with a decimal point, or an empty cell wh
 FIELDS = "write decimal points instead of decimal commas, and quote text that holds a comma"
 AS_CSV = "save it as CSV in UTF-8"
 COLUMNS = "rename or add what is missing, or fix the columns in the dataset's TOML"
-AT_MOST_3 = "and the gap rule fills at most 3; fill these cells or raise gaps.max_hours in the dataset's TOML"
+RULE = 'set fill = "linear" and max_hours under [gaps] in the dataset\'s TOML'
+MOVE = "fill some of the gaps, or move the dates under [splits] in {path}/small.toml"
 STUCK = "expected a demand that varies"
 COVERS = "the data covers 2018-04-01 00:00 to 2018-06-29 23:00 UTC"
 DATES = (
@@ -47,10 +48,6 @@ CELLS: list[tuple[int, str, str, str]] = [
 
 # Equal cells from one line to another: line, last line, column, cell, sentence
 RANGES: list[tuple[int, int, str, str, str]] = [
-    (100, 103, "water_consumption", "",
-     f"column 'water_consumption' is empty for 4 hours from line 100 on (2018-04-05 02:00 UTC), {AT_MOST_3}"),
-    (100, 120, "temp", "NaN",
-     f"column 'temp' is empty for 21 hours from line 100 on (2018-04-05 02:00 UTC), {AT_MOST_3}"),
     (2, 25, "water_lag_1h", "",
      "column 'water_lag_1h' is empty for the first 24 hours, with no earlier value to fill from; set start = "
      '"2018-04-02 00:00" in the dataset\'s TOML or fill these cells'),
@@ -59,9 +56,15 @@ RANGES: list[tuple[int, int, str, str, str]] = [
      "remove these rows or fill these cells"),
     (2, 2161, "temp", "",
      "column 'temp' is empty throughout, expected numbers; fill it, or remove it if it is optional"),
+    (482, 1201, "water_consumption", "",  # hours 480 to 1199: daily origins up to 455 and from 1367 on are left
+     "720 hours are in gaps longer than the gap rule fills, and only 17 of 54 daily forecasts of the training split "
+     f"touch none of them with their 168 hours of history, expected at least 30; {MOVE}"),
+    (1466, 1700, "water_consumption", "",  # hours 1464 to 1698
+     "235 hours are in gaps longer than the gap rule fills, and only 0 of 15 daily forecasts of the validation split "
+     f"touch none of them with their 168 hours of history, expected at least 1; {MOVE}"),
     (2, 49, "water_consumption", "1.5",
      f"column 'water_consumption' is 1.5 for 48 rows in a row from line 2 on, {STUCK}; set start = "
-     '"2018-04-03 00:00" in the dataset\'s TOML to use the hours after them, or fix these cells'),
+     '"2018-04-03 00:00" in the dataset\'s TOML to use the hours after them, or leave these cells empty'),
     (2101, 2161, "water_consumption", "1.5",
      "column 'water_consumption' is 1.5 for 61 rows in a row from line 2101 on to the end of the file, "
      f"{STUCK}; remove these rows"),
@@ -109,9 +112,14 @@ FILES: dict[str, tuple[Callable, str]] = {
     "timestamps_unsorted": (lambda d: d.write([*d.lines()[:4], d.lines()[5], d.lines()[4], *d.lines()[6:]]),
         "line 6, column 'timestamp' is '2018-04-01 03:00:00+00:00', which is before the line above; sort the rows by "
         "timestamp"),
-    "gap_too_long": (lambda d: d.drop(50, 53),
-        "gap of 4 hours after line 49, from 2018-04-03 00:00 UTC on, and the gap rule fills at most 3; add these rows "
-        "or raise gaps.max_hours in the dataset's TOML"),
+    "rows_missing_without_a_rule": (lambda d: (d.edit_toml('"linear"', '"none"'), d.drop(50, 53)),
+        "gap of 4 hours after line 49, from 2018-04-03 00:00 UTC on, and the dataset has no gap rule; add these rows "
+        f"or {RULE}"),
+    "cells_empty_without_a_rule": (
+        lambda d: (d.edit_toml('fill = "linear"\nmax_hours = 3', 'fill = "none"\nmax_hours = 9'),
+                   d.set_cell(100, "temp", "NaN", 101)),
+        "column 'temp' is empty for 2 hours from line 100 on (2018-04-05 02:00 UTC), and the dataset has no gap rule; "
+        f"fill these cells or {RULE}"),
     "start_after_the_data": (lambda d: d.edit_toml("\n[splits]", 'start = "2020-01-01"\n\n[splits]'),
         "covers 2018-04-01 00:00 to 2018-06-29 23:00 UTC, expected hours from start (2020-01-01 00:00) on; fix start "
         "in {path}/small.toml or give a file that goes on longer"),

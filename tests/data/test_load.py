@@ -118,10 +118,15 @@ def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(
     pd.testing.assert_frame_equal(dataset.frame.drop(row.name), complete.drop(row.name), check_freq=False)
 
 
-def test_when_a_whole_local_day_is_missing_then_its_calendar_is_not_made_up(small):
+def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_not_whether_it_is_a_holiday(small):
+    complete = small.load().frame
     small.edit_toml("max_hours = 3", "max_hours = 30")
     small.drop(47, 73)
-    with pytest.raises(InputError, match=r"'day_of_week' has no value on the whole local day of 2018-04-03"):
+    calendar = ["hour", "day_of_week", "is_weekend"]
+    pd.testing.assert_frame_equal(small.load().frame[calendar], complete[calendar])
+    small.edit_toml("is_weekend", "is_holiday")
+    small.replace("is_weekend", "is_holiday")
+    with pytest.raises(InputError, match=r"'is_holiday' has no value on the whole local day of 2018-04-03"):
         small.load()
 
 

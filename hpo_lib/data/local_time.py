@@ -1,0 +1,25 @@
+"""What follows from the time of an hour alone: calendar columns in a dataset's local time, daylight saving included."""
+
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+LOCAL_COLUMNS = ("hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season")
+
+
+def local_columns(index: pd.DatetimeIndex, tz: ZoneInfo) -> Mapping[str, np.ndarray]:
+    """The ``LOCAL_COLUMNS`` [T] of hours (UTC), see `hpo_lib.data.features.calendar_columns`."""
+    local = index.tz_convert(tz)
+    angle = 2 * np.pi * local.hour / 24
+    values = (
+        local.hour, np.sin(angle), np.cos(angle), local.day_of_week, local.month, local.day_of_week >= 5,
+        local.month % 12 // 3,
+    )  # fmt: skip
+    return {name: np.asarray(column) for name, column in zip(LOCAL_COLUMNS, values, strict=True)}
+
+
+def local_dates(index: pd.DatetimeIndex, tz: ZoneInfo) -> pd.DatetimeIndex:
+    """The local date [T] of hours (UTC), without a time zone."""
+    return index.tz_convert(tz).tz_localize(None).normalize()
