@@ -174,6 +174,24 @@ def test_when_a_trial_is_clicked_then_every_view_changes_to_it(number, explorer,
     assert daily.tolist() == explorer_data.daily_errors(stored)["mae"].tolist()
 
 
+def test_when_a_study_has_three_objectives_then_a_trial_is_clicked_at_its_first_two_and_the_third_is_named(copied):
+    record = json.loads((copied / JSON).read_text(encoding="utf-8"))
+    names = ("pinball", "winkler", "mae")
+    record["objectives"] = [{"name": name, "tolerance": 0.0} for name in names]
+    for entry in (record["default_trial"], *record["all_pareto_trials"]):
+        entry["values"] = {name: entry[name] for name in names}
+    (copied / JSON).write_text(json.dumps(record), encoding="utf-8")
+    RunPaths(copied, "NHITS_Q", "heat", "first").sqlite.unlink()
+    explorer = Explorer(viewable_studies(copied)[0])
+    front = explorer.panels.front
+    assert (front.get_xlabel(), front.get_ylabel()) == ("pinball loss in kWh/h", "Winkler score in kWh/h")
+    assert "(MAE is not drawn)" in [text.get_text().strip() for text in front.texts]
+    other = explorer.study.trial(2)
+    click(explorer, *front.transData.transform((other.scores["pinball"], other.scores["winkler"])))
+    assert explorer.trial_box.value == 2
+    assert trial_facts(explorer.study, 2)["pinball loss in kWh/h"] == f"{other.scores['pinball']:.4g}"
+
+
 def test_when_a_day_is_clicked_then_the_forecasts_begin_there_and_the_empty_front_changes_nothing(explorer, studies):
     box = explorer.panels.front.bbox
     click(explorer, box.x1 - 40, box.y1 - 40)
@@ -185,10 +203,10 @@ def test_when_a_day_is_clicked_then_the_forecasts_begin_there_and_the_empty_fron
 
 
 def test_when_another_study_is_chosen_then_its_unit_and_no_simulated_mark_are_shown(explorer: Explorer) -> None:
-    marks = [text.get_text() for axes in explorer.figure.axes for text in axes.texts]
+    marks = [text.get_text() for axes in explorer.figure.axes for text in axes.texts if text.get_text()]
     assert marks == ["SIMULATED DATA"] * 2
     explorer.study_box.value = 1
-    assert [text for axes in explorer.figure.axes for text in axes.texts] == []
+    assert [text for axes in explorer.figure.axes for text in axes.texts if text.get_text()] == []
     assert explorer.figure.axes[DAYS].get_ylabel() == "m3/h"
     assert "TFT_Q on water_centrum, trial 4" in explorer.text.value
 

@@ -112,7 +112,8 @@ def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tup
     axes.xaxis.label.set_fontsize(9)
     axes.margins(0.08)
     axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
-    _title(axes, f"Pareto front: click a trial{not_drawn(objectives)}", axes.get_ylabel())
+    axes.text(0.5, 0.99, not_drawn(objectives), transform=axes.transAxes, ha="center", va="top", fontsize=8)
+    _title(axes, "Pareto front: click a trial", axes.get_ylabel())
     drawn = zip(study.viewable, *places(study.viewable, objectives), strict=True)
     return {trial.number: (x, y) for trial, x, y in drawn}
 

@@ -18,6 +18,9 @@ from hpo_lib.families.contract import family_names
 from hpo_lib.paths import EXAMPLE_RUNS, RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.verify import verify
+from hpo_lib.settings import PARAMETERS
 
 DATASETS = ("heat", "water_centrum", "water_tommerby")
 KEYS = {
@@ -88,11 +91,28 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     assert notebook.metadata.papermill.exception is None
 
 
+@pytest.mark.slow
+def test_when_papermill_is_given_other_objectives_then_the_study_its_page_and_its_record_follow_them(root, tmp_path):
+    out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
+    run = papermill(
+        root, out, model="NHITS_Q", dataset="heat", test="true", objectives="mae,winkler", runs_dir=str(runs_dir),
+        data_dir=str(tmp_path),
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    (file,) = runs_dir.rglob("best_params_*.json")
+    study = StoredStudy.of_file(file)
+    assert [dict(trial.values) for trial in study.trials] == [
+        {"mae": trial.mae, "winkler": trial.scores["winkler"]} for trial in study.trials
+    ]
+    assert verify(file, tmp_path).problems == ()
+    shown = outputs(nbformat.read(out, as_version=4))
+    assert "Minimised: MAE, Winkler score. No trial beats" in shown
+    assert shown.count('"image/png"') >= 4
+
+
 @pytest.mark.parametrize(("parameters", "sentence"), [
-    ({"modle": "TFT_Q"},
-     "InputError: parameter 'modle' is unknown; did you mean model? Allowed: model, dataset, trials, job_id, "
-     "seed, test, preset, recipe, time_budget_hours, early_stopping, storage, workers, worker, policy, "
-     "data_dir, runs_dir"),
+    ({"modle": "TFT_Q"}, "InputError: parameter 'modle' is unknown; did you mean model? Allowed: "
+     f"{', '.join(parameter.name for parameter in PARAMETERS)}"),
     ({"model": "TFT"}, "InputError: model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: "
      f"{', '.join(family_names())}"),
 ], ids=["name", "value"])  # fmt: skip
