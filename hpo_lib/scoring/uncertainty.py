@@ -57,16 +57,20 @@ def bootstrap_intervals(
     scores are computed on the same draws. One day per block assumes that days are independent. ``f`` has ascending
     origins; ``confidence`` is the share of the draws within the interval.
     """
-    n = len(f.origins)
-    block = min(block_days, n)
-    starts = np.random.default_rng(seed).integers(n, size=(repeats, math.ceil(n / block)))
-    drawn = ((starts[:, :, None] + np.arange(block)) % n).reshape(repeats, -1)[:, :n]
+    drawn = drawn_days(len(f.origins), seed=seed, block_days=block_days, repeats=repeats)
     tail = (1 - confidence) / 2
     intervals = {}
     for name, loss in daily_losses(f).items():
         low, high = np.quantile(loss[drawn].mean(axis=1), [tail, 1 - tail])
         intervals[name] = Interval(float(loss.mean()), float(low), float(high))
     return intervals
+
+
+def drawn_days(n: int, *, seed: int = 0, block_days: int = BLOCK_DAYS, repeats: int = BOOTSTRAP_REPEATS) -> np.ndarray:
+    """[repeats, n] positions of days, drawn as `bootstrap_intervals` says."""
+    block = min(block_days, n)
+    starts = np.random.default_rng(seed).integers(n, size=(repeats, math.ceil(n / block)))
+    return np.asarray(((starts[:, :, None] + np.arange(block)) % n).reshape(repeats, -1)[:, :n])
 
 
 @dataclass(frozen=True)
