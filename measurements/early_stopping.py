@@ -1,11 +1,13 @@
 """Early stopping on recorded learning curves: share of the steps that a rule spends, share of the hypervolume it keeps.
 
-A table of learning curves holds the scores of every check of many configurations, all trained to the end. A replay
-takes them in an order drawn from a seed (the untuned defaults first, as in a study), lets a rule stop them, and
-compares the front of the completed trials with the front of all.
+A table of learning curves holds the scores of every check of many configurations, all trained to the end
+(`measurements.record_curves`). A replay takes them in an order drawn from a seed (the untuned defaults first, as in a
+study), lets a rule stop them, and compares the front of the completed trials with the front of all, for each pair of
+objectives in `PAIRS`. A study of more trials than were recorded draws them with replacement. A trial costs its factor
+of the default steps, and as much of it as it was trained.
 
-    python measurements/early_stopping.py                          # replay measurements/results/learning_curves.csv
-    python measurements/early_stopping.py --export STUDY.db ...    # that table from studies without early stopping
+    python -m measurements.early_stopping                        # rules compared, for studies of 20 and 30 trials
+    python -m measurements.early_stopping --sizes 20 --only heat_dev
 """
 
 import argparse
@@ -18,21 +20,21 @@ from typing import Any
 
 import numpy as np
 
-from hpo_lib.errors import InputError
-from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.scoring.objectives import FORMER_PAIR
-from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
+from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, Rung, StoppedEarly, StoppingRule, best_check
+from measurements.record_curves import TABLE, Curve
 
-TABLE = Path(__file__).parent / "results" / "learning_curves.csv"
-COLUMNS = ("dataset", "family", "trial", "params", "step", *CURVE_METRICS)
 SEEDS = range(20)
-TRIALS = 40
+SIZES = (20, 30)
+"""Trials of the studies that are replayed."""
 
-WORTHLESS_MAE = 1.25
-"""One end of the hypervolume: this multiple of the lowest recorded MAE of the dataset."""
-WORTHLESS_PENALTY = 20.0
-"""The other end, in percentage points: an interval that covers 60 % or everything."""
+WORTHLESS = 1.25
+"""One end of the hypervolume: this multiple of the lowest recorded MAE or interval score of the family on the data."""
+WORTHLESS_EXCESS = 20.0
+"""The other end for coverage, in percentage points beyond the tolerance: an interval that covers 55 %."""
+PAIRS = (("mae", "picp_penalty"), ("mae", "winkler"), ("mae", "winkler_calibrated"))
+"""Objectives whose hypervolume is measured."""
 
 
 @dataclass(frozen=True)
@@ -46,52 +48,74 @@ class Recorded:
     def checks(self) -> int:
         return len(self.trials[0].curve)
 
-    def hypervolume(self, trials: Sequence[TrialRecord], reference: tuple[float, float]) -> float:
-        """Share of the box between (lowest recorded MAE, 0) and the reference that the front of ``trials`` dominates.
+    def hypervolume(self, trials: Sequence[TrialRecord], pair: tuple[str, str]) -> float:
+        """Share of the box between the best recorded values and the worthless ones that ``trials`` dominate.
 
-        ``reference`` is a factor of the lowest recorded MAE and percentage points. It depends on the recorded trials
-        alone, not on the rule.
+        The box depends on the recorded trials alone, not on the rule.
         """
-        ideal = min(t.mae for t in self.trials)
-        area, height = 0.0, 1.0
-        for t in pareto_front(trials, FORMER_PAIR):
-            width = 1 - min((t.mae / ideal - 1) / (reference[0] - 1), 1)
-            penalty = min(t.picp_penalty / reference[1], height)
-            area += width * (height - penalty)
-            height = penalty
-        return area
+        columns = [self._scaled(trials, name) for name in pair]
+        return hypervolume(list(zip(*columns, strict=True)))
+
+    def _scaled(self, trials: Sequence[TrialRecord], name: str) -> list[float]:
+        """0 at the best, 1 at the worthless."""
+        if name == "picp_penalty":
+            return [max(0.0, t.picp_penalty - COVERAGE_TOLERANCE) / WORTHLESS_EXCESS for t in trials]
+        best = min(t.scores[name] for t in self.trials)
+        return [(t.scores[name] / best - 1) / (WORTHLESS - 1) for t in trials]
+
+
+def hypervolume(points: Sequence[tuple[float, float]]) -> float:
+    """Area between the points and (1, 1) that at least one of them dominates; both axes are minimised."""
+    area, height = 0.0, 1.0
+    for x, y in sorted(points):
+        if x < 1 and y < height:
+            area += (1 - x) * (height - max(y, 0.0))
+            height = max(y, 0.0)
+    return area
 
 
 def load_table(path: Path = TABLE) -> list[Recorded]:
     """The recorded trials, one `Recorded` per dataset and family."""
-    curves: dict[tuple[str, str], dict[int, tuple[dict[str, Any], list[dict[str, float]]]]] = {}
+    curves: dict[tuple[str, str], dict[int, tuple[dict[str, Any], float, list[dict[str, float]]]]] = {}
     with path.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             study = curves.setdefault((row["dataset"], row["family"]), {})
-            _, curve = study.setdefault(int(row["trial"]), (json.loads(row["params"]), []))
+            first = json.loads(row["params"]), float(row["winkler_calibrated"]), []
+            *_, curve = study.setdefault(int(row["trial"]), first)
             curve.append({"step": int(row["step"]), **{name: float(row[name]) for name in CURVE_METRICS}})
     return [
-        Recorded(" ".join(key), [complete(number, params, curve) for number, (params, curve) in sorted(study.items())])
+        Recorded(" ".join(key), [complete(number, *trial) for number, trial in sorted(study.items())])
         for key, study in sorted(curves.items())
     ]
 
 
-def complete(number: int, params: Mapping[str, Any], curve: Curve) -> TrialRecord:
+def complete(number: int, params: Mapping[str, Any], winkler_calibrated: float, curve: Curve) -> TrialRecord:
     """A trial that was trained to the end, with the scores of its best check, as in a study."""
     best = best_check(curve)
     return TrialRecord(
-        number, "complete", params, best["mae"], abs(best["picp"] - 80), scores=best, best_step=int(best["step"]),
-        curve=curve,
+        number, "complete", params, best["mae"], abs(best["picp"] - 80),
+        scores={**best, "winkler_calibrated": winkler_calibrated}, curve=curve,
     )  # fmt: skip
 
 
-def replay(recorded: Recorded, rule: StoppingRule, seed: int) -> tuple[float, list[TrialRecord]]:
-    """A study of up to 40 recorded trials in random order: share of the steps spent, and its trials."""
+def cost(trial: TrialRecord) -> float:
+    """In trainings of the default steps; a larger network that the budget gives fewer steps counts as a whole one."""
+    return float(trial.params.get("steps_factor", 1.0) * (trial.stopped_at or 1.0))
+
+
+def drawn(recorded: Recorded, size: int, seed: int) -> list[TrialRecord]:
+    """A study's trials in order: the defaults, then others at random, with replacement if too few were recorded."""
     first, *others = recorded.trials
-    order = np.random.default_rng(seed).permutation(len(others))[: TRIALS - 1]
+    random = np.random.default_rng(seed)
+    too_few = size - 1 > len(others)
+    order = random.integers(len(others), size=size - 1) if too_few else random.permutation(len(others))[: size - 1]
+    return [first, *(others[i] for i in order)]
+
+
+def replay(recorded: Recorded, rule: StoppingRule, size: int, seed: int) -> list[TrialRecord]:
+    """The trials of a study as the rule leaves them."""
     trials: list[TrialRecord] = []
-    spent = total = 0.0
-    for number, trial in enumerate([first, *(others[i] for i in order)]):
+    for number, trial in enumerate(drawn(recorded, size, seed)):
         done = replace(trial, number=number)
         for check in range(1, recorded.checks + 1):
             try:
@@ -100,96 +124,55 @@ def replay(recorded: Recorded, rule: StoppingRule, seed: int) -> tuple[float, li
                 done = TrialRecord(number, "stopped", trial.params, curve=stop.curve, stopped_at=stop.share)
                 break
         trials.append(done)
-        spent += done.curve[-1]["step"]
-        total += trial.curve[-1]["step"]
-    return spent / total, trials
+    return trials
 
 
-def measure(
-    recorded: Recorded, rule: StoppingRule, reference: tuple[float, float] = (WORTHLESS_MAE, WORTHLESS_PENALTY)
-) -> tuple[np.ndarray, np.ndarray]:
-    """[S] per seed: share of the steps, and of the hypervolume that the same trials have without early stopping."""
-    everything = replace(rule, rungs=())
-    shares = []
+def measure(recorded: Recorded, rule: StoppingRule, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """[S] share of the steps and [S, P] share of the hypervolume of each pair, per seed, against no early stopping."""
+    steps, kept = [], []
     for seed in SEEDS:
-        spent, trials = replay(recorded, rule, seed)
-        _, full = replay(recorded, everything, seed)
-        shares.append((spent, recorded.hypervolume(trials, reference) / recorded.hypervolume(full, reference)))
-    return np.array(shares)[:, 0], np.array(shares)[:, 1]
+        trials, everything = replay(recorded, rule, size, seed), drawn(recorded, size, seed)
+        done = [trial for trial in trials if trial.state == "complete"]
+        steps.append(sum(map(cost, trials)) / sum(map(cost, everything)))
+        kept.append([recorded.hypervolume(done, pair) / recorded.hypervolume(everything, pair) for pair in PAIRS])
+    return np.array(steps), np.array(kept)
 
 
-def export(storages: Sequence[Path], table: Path = TABLE) -> None:
-    """Write the curves of studies without early stopping as one table; storages are SQLite files.
+def _rungs(*rungs: tuple[float, float]) -> tuple[Rung, ...]:
+    return tuple(Rung(share, keep) for share, keep in rungs)
 
-    Trials of several studies of one family and dataset are numbered in one row, the defaults of the first study first.
 
-    Raises:
-        InputError: a storage holds stopped trials, or curves of different lengths, which cannot be replayed.
-    """
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    rows: dict[tuple[str, str], list[tuple[str, list[dict[str, float]]]]] = {}
-    for path in storages:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
-        for name in optuna.get_all_study_names(storage):
-            study = optuna.load_study(study_name=name, storage=storage)
-            if study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.PRUNED,)):
-                raise InputError(f"{path}: holds stopped trials; give a study run with --no-early-stopping")
-            key = study.user_attrs["identity"]["dataset"], study.user_attrs["identity"]["model"]
-            for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
-                rows.setdefault(key, []).append((json.dumps(trial.params), trial.user_attrs["curve"]))
-    for key, trials in rows.items():
-        if len({len(curve) for _, curve in trials}) != 1:
-            raise InputError(f"{key}: curves differ in their number of checks; give studies of one preset")
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with table.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for key, trials in sorted(rows.items()):
-            for number, (params, curve) in enumerate(trials):
-                for check in curve:
-                    scores = (f"{check[name]:.6g}" for name in CURVE_METRICS)
-                    writer.writerow((*key, number, params, int(check["step"]), *scores))
+FORMER = StoppingRule(_rungs((0.125, 0.3), (0.25, 0.2), (0.5, 0.1)), ("winkler", "picp_penalty"), 4)
 
 
 def alternatives() -> dict[str, StoppingRule]:
     """Rules that were compared with the one in use, by description."""
-    by_mae_and_winkler = replace(RULE, ranked_by=("mae", "winkler"))
-    return {
-        "the rule in use": RULE,
-        "same, by MAE and |PICP - 80|": replace(RULE, ranked_by=("mae", "picp_penalty")),
-        "same, by all three": replace(RULE, ranked_by=("mae", "winkler", "picp_penalty")),
-        "same, by MAE and interval score": by_mae_and_winkler,
-        "that, but 45, 40, 35 % go on": replace(
-            by_mae_and_winkler, rungs=(Rung(0.125, 0.45), Rung(0.25, 0.4), Rung(0.5, 0.35))
-        ),
-        "45, 40, 35 % go on": replace(RULE, rungs=(Rung(0.125, 0.45), Rung(0.25, 0.4), Rung(0.5, 0.35))),
-        "15, 10, 5 % go on": replace(RULE, rungs=(Rung(0.125, 0.15), Rung(0.25, 0.1), Rung(0.5, 0.05))),
-        "not before 1/4: 10, 5 % go on": replace(RULE, rungs=(Rung(0.25, 0.1), Rung(0.5, 0.05))),
-    }
+    return {"in use": RULE, "former": FORMER}
 
 
-def print_table(studies: Sequence[Recorded]) -> None:
-    """Per rule and study: mean share of the steps, mean and lowest share of the hypervolume over the seeds."""
-    print(f"{len(SEEDS)} orders of up to {TRIALS} trials; share of the steps, of the hypervolume (mean, lowest)\n")
-    print(f"{'rule':40}" + "".join(f"{study.name:>30}" for study in studies))
+def print_table(studies: Sequence[Recorded], sizes: Sequence[int]) -> None:
+    """Per rule, study and size: mean share of the steps, and of the hypervolumes mean and lowest over the seeds."""
+    names = " | ".join(f"{' and '.join(pair)}" for pair in PAIRS)
+    print(f"{len(SEEDS)} orders; share of the hypervolume (lowest) for the pairs\n")
+    print(f"| rule | study | recorded | trials | steps | {names} |")
+    print(f"|---|---|---|---|---|{'---|' * len(PAIRS)}")
     for name, rule in alternatives().items():
-        cells = []
-        for study in studies:
-            steps, kept = measure(study, rule)
-            cells.append(f"{steps.mean():.3f}   {kept.mean():.4f} {kept.min():.4f}")
-        print(f"{name:40}" + "".join(f"{cell:>30}" for cell in cells))
+        for size in sizes:
+            for study in studies:
+                steps, kept = measure(study, rule, size)
+                cells = [f"{mean:.3f} ({low:.3f})" for mean, low in zip(kept.mean(0), kept.min(0), strict=True)]
+                row = name, study.name, str(len(study.trials)), str(size), f"{steps.mean():.3f}", *cells
+                print(f"| {' | '.join(row)} |", flush=True)
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=TABLE)
-    parser.add_argument("--export", type=Path, nargs="+", metavar="STUDY.db", help="write the table from these studies")
-    arguments = parser.parse_args()
-    if arguments.export:
-        export(arguments.export, arguments.table)
-    print_table(load_table(arguments.table))
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="trials of a study")
+    parser.add_argument("--only", default="", help="studies whose name has this in it")
+    arguments = parser.parse_args(given)
+    studies = [study for study in load_table(arguments.table) if arguments.only in study.name]
+    print_table(studies, arguments.sizes)
 
 
 if __name__ == "__main__":

@@ -28,21 +28,12 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.evaluation import validation_baselines
 from hpo_lib.settings import PRESETS, Settings
 from hpo_lib.study.run import run_study
+from measurements.early_stopping import hypervolume
 from measurements.run import RESULTS, TWIN, machine
 
 PENALTY_SCALE = 20.0
 SHARE = 0.95
 """Time to hypervolume ends when the study holds this share of its final hypervolume."""
-
-
-def hypervolume(points: Sequence[tuple[float, float]]) -> float:
-    """Area between the points and (1, 1) that at least one of them dominates; both axes are minimised."""
-    area, height = 0.0, 1.0
-    for x, y in sorted(points):
-        if x < 1 and y < height:
-            area += (1 - x) * (height - max(y, 0.0))
-            height = max(y, 0.0)
-    return area
 
 
 def trace(trials: Sequence[TrialRecord], naive_mae: float) -> list[dict[str, float]]:

@@ -6,7 +6,8 @@ import pytest
 
 from hpo_lib.records.trial import TrialRecord
 from measurements import run
-from measurements.gpu import hypervolume, time_to_hypervolume, trace
+from measurements.early_stopping import hypervolume
+from measurements.gpu import time_to_hypervolume, trace
 from measurements.growth import grown
 from measurements.table import Bar, Measured, failed_row, line, row
 

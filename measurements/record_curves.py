@@ -1,0 +1,133 @@
+"""Learning curves of random configurations of the wide space, all trained to the end.
+
+    python -m measurements.record_curves --data-dir DATA --trials NHITS_Q=20 TFT_Q=12 TIMESNET_Q=6 TOML ...
+
+Configuration 0 of a family is its untuned defaults; the others are drawn from the wide space, the same ones for every
+dataset. Each is one training with seed 42, which reads training and validation alone. The table grows by one training
+at a time: after an interruption the same command goes on. A training that fails is left out, and is tried again then.
+`measurements.early_stopping` replays the table.
+"""
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import load_spec
+from hpo_lib.families.contract import Family, get_family
+from hpo_lib.families.recipe_space import default_params, is_drawn, search_space
+from hpo_lib.families.search_space import Choice, FloatRange
+from hpo_lib.scoring.evaluation import evaluate
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.metrics import METRICS
+from hpo_lib.study.early_stopping import CURVE_METRICS
+
+TABLE = Path(__file__).parent / "results" / "wide_curves.csv"
+COLUMNS = ("dataset", "family", "trial", "params", "winkler_calibrated", "step", *CURVE_METRICS)
+"""One row per check. ``winkler_calibrated`` is of the weights that were kept, the same in all rows of a trial."""
+
+SEED = 42
+
+Curve = Sequence[Mapping[str, float]]
+
+
+def configuration(family: Family, number: int) -> dict[str, Any]:
+    """The untuned defaults, or a random draw of the wide space that depends on family and number alone."""
+    if number == 0:
+        return default_params(family, "wide")
+    random = np.random.default_rng([number, sum(map(ord, family.name))])
+    params: dict[str, Any] = {}
+    for name, dimension in search_space(family, "wide").items():
+        if not is_drawn(name, params):
+            continue
+        match dimension:
+            case Choice(options):
+                params[name] = options[int(random.integers(len(options)))]
+            case FloatRange(low, high, True):
+                params[name] = float(np.exp(random.uniform(np.log(low), np.log(high))))
+            case FloatRange(low, high, False):
+                params[name] = float(random.uniform(low, high))
+            case _:
+                params[name] = int(random.integers(dimension.low, dimension.high + 1))
+    return params
+
+
+def recorded(table: Path) -> set[tuple[str, str, int]]:
+    """The trials that a table holds."""
+    if not table.exists():
+        return set()
+    with table.open(encoding="utf-8", newline="") as stream:
+        return {(row["dataset"], row["family"], int(row["trial"])) for row in csv.DictReader(stream)}
+
+
+def append(table: Path, key: tuple[str, str, int], params: Mapping[str, Any], final: float, checks: Curve) -> None:
+    """Add the rows of one trial."""
+    is_new = not table.exists()
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with table.open("a", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        if is_new:
+            writer.writerow(COLUMNS)
+        for check in checks:
+            scores = (f"{check[name]:.6g}" for name in CURVE_METRICS)
+            writer.writerow((*key, json.dumps(params), f"{final:.6g}", int(check["step"]), *scores))
+
+
+def record(
+    datasets: Sequence[Dataset], trials: Mapping[str, int], preset: str, table: Path
+) -> Iterator[tuple[tuple[str, str, int], str]]:
+    """Train what the table lacks; yields (dataset, family, number) and what came of it, one by one."""
+    known = recorded(table)
+    for name, count in trials.items():
+        family = get_family(name)
+        for number in range(count):
+            params = configuration(family, number)
+            for dataset in datasets:
+                key = (dataset.spec.name, name, number)
+                if key not in known:
+                    yield key, _train(family, params, dataset, preset, table, key)
+
+
+def _train(
+    family: Family, params: dict[str, Any], dataset: Dataset, preset: str, table: Path, key: tuple[str, str, int]
+) -> str:
+    checks: list[dict[str, float]] = []
+
+    def on_check(step: int, forecasts: QuantileForecasts) -> None:
+        checks.append({"step": step, **{score: METRICS[score](forecasts) for score in CURVE_METRICS}})
+
+    begun = time.perf_counter()
+    try:
+        kept = family.fit(params, dataset, family.budgets[preset], seed=SEED, on_check=on_check).validation
+    except Exception as error:  # a configuration that diverges is no reason to end the others
+        return f"failed: {type(error).__name__}: {error}"
+    append(table, key, params, evaluate(kept, dataset)["winkler_calibrated"], checks)
+    return f"MAE {METRICS['mae'](kept):.5g}, PICP {METRICS['picp'](kept):.1f} ({time.perf_counter() - begun:.0f} s)"
+
+
+def counts(words: Sequence[str]) -> dict[str, int]:
+    """``["NHITS_Q=20", "TFT_Q=12"]`` as numbers by family."""
+    return {name: int(number) for name, _, number in (word.partition("=") for word in words)}
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("datasets", nargs="+", help="names or TOML files")
+    parser.add_argument("--trials", nargs="+", default=["NHITS_Q=20", "TFT_Q=12", "TIMESNET_Q=6"], metavar="FAMILY=N")
+    parser.add_argument("--preset", default="laptop")
+    parser.add_argument("--data-dir", type=Path, default=Path("data"))
+    parser.add_argument("--table", type=Path, default=TABLE)
+    arguments = parser.parse_args(given)
+    datasets = [load_dataset(load_spec(name), arguments.data_dir) for name in arguments.datasets]
+    for key, what in record(datasets, counts(arguments.trials), arguments.preset, arguments.table):
+        print(*key, what, flush=True)
+
+
+if __name__ == "__main__":
+    main()

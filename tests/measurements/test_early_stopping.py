@@ -1,0 +1,107 @@
+"""The replay of recorded learning curves, by hand on a few, and the table that is replayed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo_lib.families.contract import get_family
+from hpo_lib.families.recipe_space import is_drawn, search_space
+from hpo_lib.study.early_stopping import Rung, StoppingRule
+from measurements.early_stopping import Recorded, complete, cost, drawn, load_table, measure, replay
+from measurements.record_curves import append, configuration, counts, record, recorded
+
+BY_MAE = StoppingRule((Rung(0.5, 0.5),), ("mae",), warm_up=1)
+
+
+def trial(number: int, maes: tuple[float, ...], factor: float = 1.0, picp: float = 80.0, winkler: float = 1.0):
+    curve = [
+        {"step": 10 * i, "mae": mae, "picp": picp, "pinball": mae, "winkler": winkler}
+        for i, mae in enumerate(maes, start=1)
+    ]
+    return complete(number, {"steps_factor": factor}, winkler, curve)
+
+
+FOUR = Recorded("hand", [trial(0, (4, 2)), trial(1, (5, 1), 0.5), trial(2, (3, 3), 1.5), trial(3, (6, 6))])
+
+
+def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_steps() -> None:
+    """The default goes on whatever it is. The others come in a random order; those behind half at 1/2 end there."""
+    for seed in range(5):
+        trials = replay(FOUR, BY_MAE, 4, seed)
+        assert trials[0].state == "complete"
+        by_params = {t.curve[0]["mae"]: t for t in trials}
+        assert by_params[6].state == "stopped"
+        assert cost(by_params[6]) == 0.5
+        assert cost(by_params[3]) == 1.5
+    steps, kept = measure(FOUR, StoppingRule((), ("mae",)), 4)
+    assert (steps == 1).all()
+    assert (kept == 1).all()
+
+
+def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost() -> None:
+    """Trial 1, the best, looks bad halfway; without it the best MAE is 2, outside of the box up to 1.25."""
+    steps, kept = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), ("mae",), warm_up=1), 4)
+    assert kept.min() == 0
+    assert steps.max() < 1
+
+
+def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tell_it_apart() -> None:
+    study = Recorded("hand", [trial(0, (1,), picp=80), trial(1, (1,), picp=84.9), trial(2, (1,), picp=95)])
+    pair = ("mae", "picp_penalty")
+    assert [study.hypervolume([t], pair) for t in study.trials] == [1, 1, 0.5]
+    assert study.hypervolume(study.trials, pair) == 1
+
+
+def test_when_both_scores_count_then_the_box_is_a_quarter_above_the_best_of_each() -> None:
+    study = Recorded("hand", [trial(0, (1,), winkler=1.1), trial(1, (1.125,), winkler=1.0)])
+    assert study.hypervolume(study.trials[:1], ("mae", "winkler")) == pytest.approx(0.6)
+    assert study.hypervolume(study.trials, ("mae", "winkler")) == pytest.approx(0.6 + 0.5 * 0.4)
+
+
+def test_when_more_trials_are_asked_than_were_recorded_then_some_come_twice() -> None:
+    assert sorted(t.number for t in drawn(FOUR, 4, seed=1)) == [0, 1, 2, 3]
+    many = [t.number for t in drawn(FOUR, 30, seed=1)]
+    assert (many[0], set(many)) == (0, {0, 1, 2, 3})
+    assert len(many) == 30
+    assert many.count(0) == 1
+
+
+def test_when_the_shipped_table_is_read_then_every_trial_is_whole_and_its_configuration_is_drawn_as_it_says() -> None:
+    studies = load_table()
+    assert {study.name.split()[0] for study in studies} == {"heat_dev", "water_centrum_dev", "water_tommerby_dev"}
+    for study in studies:
+        family = get_family(study.name.split()[1])
+        assert {len(t.curve) for t in study.trials} == {family.budgets["laptop"].checks}
+        for t in study.trials:
+            assert t.params == configuration(family, t.number)
+
+
+def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_only_what_depends_is_missing() -> None:
+    family = get_family("NHITS_Q")
+    space = search_space(family, "wide")
+    drawn_ones = [configuration(family, number) for number in range(1, 40)]
+    for params in drawn_ones:
+        assert all(space[name].contains(value) for name, value in params.items())
+        assert set(params) == {name for name in space if is_drawn(name, params)}
+    assert len({json.dumps(params) for params in drawn_ones}) == 39
+    rates = np.log([params["lr"] for params in drawn_ones])
+    assert np.ptp(rates) > 0.7 * np.log(space["lr"].high / space["lr"].low)  # on the log scale
+
+
+def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(tiny_dataset, tmp_path: Path) -> None:
+    table = tmp_path / "results" / "curves.csv"
+    checks = [{"step": step, "mae": 1.0, "picp": 80.0, "pinball": 0.3, "winkler": 4.0} for step in (10, 20)]
+    append(table, ("tiny", "NHITS_Q", 0), configuration(get_family("NHITS_Q"), 0), 3.5, checks)
+    done = [key for key, _ in record([tiny_dataset], {"NHITS_Q": 2}, "test", table)]
+    assert done == [("tiny", "NHITS_Q", 1)]
+    assert recorded(table) == {("tiny", "NHITS_Q", 0), ("tiny", "NHITS_Q", 1)}
+    (study,) = load_table(table)
+    assert [t.params for t in study.trials] == [configuration(get_family("NHITS_Q"), number) for number in (0, 1)]
+    assert study.trials[0].scores["winkler_calibrated"] == 3.5
+    assert list(record([tiny_dataset], {"NHITS_Q": 2}, "test", table)) == []
+
+
+def test_when_trials_are_counted_by_family_then_words_name_them() -> None:
+    assert counts(["NHITS_Q=20", "TFT_Q=3"]) == {"NHITS_Q": 20, "TFT_Q": 3}
