@@ -1,0 +1,289 @@
+"""What the search is worth on test: studies of the wide space, final trainings, and the table, in one command.
+
+    python -m measurements.search_value --data-dir DATA --datasets TOML ... --out DIR
+    python -m measurements.search_value ... --models NHITS_Q --trials NHITS_Q=30      # a piece of it
+    python -m measurements.search_value ... --table-only                              # what is stored, no training
+
+Finished work is not repeated, so pieces may be run one by one and after interruptions. For each series and family:
+
+* a study of the wide space with the policy ``proven`` (``DIR/studies``),
+* final trainings, refitted (``DIR/benchmark``): *untuned* are the defaults with the recipe ``unshrunk``, which were the
+  defaults before there was a search worth the name, *defaults* those with ``standard``, *tuned* the chosen
+  configuration, and the study's ensemble; beside them every baseline.
+
+The tables are ``DIR/search_value.md`` and ``DIR/search_value_{families,series}.csv``. What is compared with what is
+chosen on validation; the test split gives the numbers alone.
+"""
+
+import argparse
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
+from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.contract import family_names
+from hpo_lib.paths import RunPaths, atomic
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.uncertainty import daily_losses, drawn_days
+from hpo_lib.settings import Settings
+from hpo_lib.study.run import run_study
+from measurements.early_stopping import cost as trainings
+
+JOB_ID = "value"
+CONFIDENCE = 0.9
+"""Share of the draws within an interval."""
+
+Rows = Mapping[tuple[str, str], BenchmarkRow]
+
+
+@dataclass(frozen=True)
+class Value:
+    """Where one series is studied and scored."""
+
+    untuned: Plan
+    standard: Plan
+
+    @classmethod
+    def of(cls, dataset: str, out: Path, **given: Any) -> "Value":
+        folders = {"runs_dir": str(out / "studies"), "out": str(out / "benchmark"), "refit": True}
+        plans = [
+            make_plan(dataset, recipe=recipe, params=params, **folders, **given)
+            for recipe, params in (("unshrunk", "default"), ("standard", "both"))
+        ]
+        return cls(*plans)
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.standard.dataset
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--datasets", nargs="+", required=True, help="names or TOML files")
+    parser.add_argument("--models", nargs="+", choices=family_names(), default=list(family_names()))
+    parser.add_argument(
+        "--trials", nargs="+", default=["30"], metavar="N", help="of every study, or FAMILY=N ... (others have 30)"
+    )
+    parser.add_argument("--seeds", type=int, default=2, help="final trainings whose quantiles are averaged")
+    parser.add_argument("--preset", default="laptop")
+    parser.add_argument("--data-dir", default="data")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--table-only", action="store_true", help="train nothing, make the tables of what is stored")
+    arguments = parser.parse_args(given)
+    common = {"seeds": arguments.seeds, "preset": arguments.preset, "data_dir": arguments.data_dir}
+    values = [Value.of(name, arguments.out, models=arguments.models, **common) for name in arguments.datasets]
+    for value in values if not arguments.table_only else ():
+        for model in arguments.models:
+            study(value, model, trials_of(model, arguments.trials), arguments.data_dir)
+        final_trainings(value)
+    families = pd.DataFrame([row for value in values for row in family_rows(value)])
+    series = pd.DataFrame([series_row(value) for value in values])
+    for name, table in (("families", families), ("series", series)):
+        with atomic(arguments.out / f"search_value_{name}.csv") as temporary:
+            table.to_csv(temporary, index=False)
+    text = "\n".join(markdown(families, series)) + "\n"
+    with atomic(arguments.out / "search_value.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def trials_of(model: str, words: Sequence[str]) -> int:
+    """``["20"]`` or ``["NHITS_Q=30", "TFT_Q=12"]`` -> the number of this model."""
+    numbers = dict(word.rpartition("=")[::2] for word in words)
+    return int(numbers.get(model) or numbers.get("") or 30)
+
+
+def study(value: Value, model: str, trials: int, data_dir: str) -> None:
+    """Run or go on with the study of one family."""
+    begun = time.perf_counter()
+    plan = value.standard
+    settings = Settings.create(
+        model, str(value.dataset.spec.path), trials=trials, job_id=JOB_ID, preset=plan.preset, policy="proven",
+        space="wide", data_dir=data_dir, runs_dir=str(plan.runs_dir),
+    )  # fmt: skip
+    run_study(settings, value.dataset, progress=False)
+    print(
+        f"{value.dataset.spec.name} {model}: study of {trials} trials, {time.perf_counter() - begun:.0f} s", flush=True
+    )
+
+
+def final_trainings(value: Value) -> None:
+    """Train what is not stored; baselines are the same with both recipes and are trained once."""
+    for plan in (value.standard, replace(value.standard, params="ensemble"), value.untuned):
+        begun = time.perf_counter()
+        if plan is value.untuned:
+            share_baselines(value)
+        for note in run_benchmark(plan, say=lambda line: print(line, flush=True)):
+            print(f"note: {note}", flush=True)
+        name = f"{value.dataset.spec.name} {plan.recipe} {plan.params}"
+        print(f"{name}: final trainings, {time.perf_counter() - begun:.0f} s", flush=True)
+
+
+def share_baselines(value: Value) -> None:
+    """Copy the stored baselines, records last, so that they need not be trained again."""
+    source, target = value.standard.paths.runs, value.untuned.paths.runs
+    target.mkdir(parents=True, exist_ok=True)
+    files = [file for file in source.iterdir() if not file.name.startswith(tuple(f"{f}-" for f in family_names()))]
+    for file in sorted(files, key=lambda file: file.suffix == ".json"):
+        shutil.copy(file, target / file.name)
+
+
+def family_rows(value: Value) -> Iterator[dict[str, Any]]:
+    """Each tuned family of a series against its untuned defaults on test."""
+    before, now = rows_of(value.untuned), rows_of(value.standard, fit_blend_weights=True)
+    for model in family_names():
+        untuned, defaults, tuned = before.get((model, "default")), now.get((model, "default")), now.get((model, "best"))
+        if untuned is None or defaults is None or tuned is None:
+            continue
+        ensemble = now.get((model, "ensemble"), tuned)
+        yield {
+            "series": value.dataset.spec.name,
+            "family": model,
+            "days": len(tuned.test.origins),
+            **changes("tuned", tuned, untuned, value.dataset),
+            **changes("defaults", defaults, untuned, value.dataset),
+            **changes("search", tuned, defaults, value.dataset),
+            **changes("ensemble", ensemble, untuned, value.dataset),
+            "mae": metrics.mae(tuned.test),
+            "winkler_calibrated": metrics.winkler(calibrated(tuned, value.dataset)),
+            "picp": metrics.picp(tuned.test),
+            "picp_calibrated": metrics.picp(calibrated(tuned, value.dataset)),
+            "picp_calibrated_untuned": metrics.picp(calibrated(untuned, value.dataset)),
+            **cost(value, model),
+        }
+
+
+def series_row(value: Value) -> dict[str, Any]:
+    """The best family and the best mixture of a series against its strongest baseline; validation says which."""
+    rows = rows_of(value.standard, fit_blend_weights=True)
+    baselines = [row for row in rows.values() if row.params == "own"]
+    families = [row for row in rows.values() if row.model in family_names() and row.params in ("best", "ensemble")]
+    blends = [row for row in rows.values() if row.model.startswith("BLEND") and row.params in ("best", "ensemble")]
+    mixtures = [*blends, *(row for row in families if row.params == "ensemble")]
+    strongest, single, mixture = (
+        min(candidates, key=lambda row: metrics.pinball(row.validation), default=None)
+        for candidates in (baselines, families, mixtures)
+    )
+    assert strongest is not None
+    found: dict[str, Any] = {"series": value.dataset.spec.name, "strongest_baseline": strongest.model}
+    found |= {"mae": metrics.mae(strongest.test), "picp_calibrated": metrics.picp(calibrated(strongest, value.dataset))}
+    for name, row in (("family", single), ("mixture", mixture)):
+        if row is not None:
+            found |= {name: f"{row.model} {row.params}", **changes(name, row, strongest, value.dataset)}
+            found[f"{name}_picp_calibrated"] = metrics.picp(calibrated(row, value.dataset))
+    return found
+
+
+def rows_of(plan: Plan, *, fit_blend_weights: bool = False) -> Rows:
+    """The stored rows of a plan by model and parameters; none if nothing is stored."""
+    if not plan.paths.records():
+        return {}
+    rows = load_rows(plan.paths, plan.dataset, fit_blend_weights=fit_blend_weights)
+    return {(row.model, row.params): row for row in rows}
+
+
+def calibrated(row: BenchmarkRow, dataset: Dataset) -> QuantileForecasts:
+    """Test forecasts after the rolling correction, as in the benchmark's table."""
+    return calibrate(row.test, row.validation, dataset.target, Calibration())
+
+
+def changes(name: str, ours: BenchmarkRow, theirs: BenchmarkRow, dataset: Dataset) -> dict[str, float]:
+    """Changes of MAE and calibrated interval score in percent, with bounds: ``{name}_mae``, ``{name}_mae_low`` ..."""
+    found = {}
+    for score, losses in (
+        ("mae", [daily_losses(row.test)["mae"] for row in (ours, theirs)]),
+        ("winkler", [daily_losses(calibrated(row, dataset))["winkler"] for row in (ours, theirs)]),
+    ):
+        for end, number in zip(("", "_low", "_high"), percent_change(*losses), strict=True):
+            found[f"{name}_{score}{end}"] = number
+    return found
+
+
+def percent_change(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
+    """Of the mean of daily losses [N], with the bounds of its interval: the same blocks of days are drawn for both."""
+    drawn = drawn_days(len(ours))
+    draws = 100 * (ours[drawn].mean(axis=1) / theirs[drawn].mean(axis=1) - 1)
+    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return 100 * float(ours.mean() / theirs.mean() - 1), float(low), float(high)
+
+
+def cost(value: Value, model: str) -> dict[str, Any]:
+    """What the study of a family cost, and what it chose.
+
+    ``trainings`` are of the default steps, see `measurements.early_stopping`; a failed one counts as a whole.
+    """
+    plan = value.standard
+    stored = StoredStudy.read(RunPaths(plan.runs_dir, model, value.dataset.spec.name, JOB_ID))
+    finished = [trial for trial in stored.trials if trial.finished]
+    proof = stored.result.get("proof") or {}
+    return {
+        "trials": len(finished),
+        "stopped": sum(trial.state == "stopped" for trial in finished),
+        "chosen": stored.result["best_trial_number"],
+        "trainings": sum(map(trainings, finished)) + proof.get("trainings", 0),
+        "proof_trainings": proof.get("trainings", 0),
+        "hours": sum(trial.seconds for trial in finished) / 3600,
+    }
+
+
+def markdown(families: pd.DataFrame, series: pd.DataFrame) -> Iterator[str]:
+    """Both tables; changes in percent with 90 % intervals."""
+    yield "Change against the untuned defaults on test, in percent [90 %], and the part of the better defaults:\n"
+    yield (
+        "| series | family | MAE | (defaults) | calibrated interval score | (defaults) | ensemble: MAE "
+        "| interval score | calibrated PICP | chosen trial | trainings (of them proof) | hours |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for row in families.to_dict("records"):
+        scores = [
+            in_words(row, "tuned_mae"), f"({row['defaults_mae']:+.1f})",
+            in_words(row, "tuned_winkler"), f"({row['defaults_winkler']:+.1f})",
+            in_words(row, "ensemble_mae"), in_words(row, "ensemble_winkler"), f"{row['picp_calibrated']:.1f}",
+        ]  # fmt: skip
+        trainings = f"{row['trainings']:.1f} ({row['proof_trainings']})"
+        studied = f"{row['chosen']} of {row['trials']}", trainings, f"{row['hours']:.1f}"
+        yield f"| {row['series']} | {row['family']} | {' | '.join((*scores, *studied))} |"
+    if len(families):
+        means = families.select_dtypes("number").mean()
+        worst = families[["tuned_mae", "tuned_winkler"]].max()
+        yield (
+            f"\nMean of {len(families)} cells: "
+            f"MAE {means['tuned_mae']:+.1f} % (defaults {means['defaults_mae']:+.1f}), "
+            f"calibrated interval score {means['tuned_winkler']:+.1f} % (defaults {means['defaults_winkler']:+.1f}); "
+            f"worst cell {worst['tuned_mae']:+.1f} % and {worst['tuned_winkler']:+.1f} %; "
+            f"{means['trainings']:.1f} trainings a study."
+        )
+    yield "\nAgainst the strongest baseline on test, in percent [90 %]; validation says which ones are compared:\n"
+    yield (
+        "| series | strongest baseline | its MAE | best family | MAE | calibrated interval score | best mixture | MAE "
+        "| calibrated interval score | calibrated PICP: baseline, family, mixture |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for row in series.to_dict("records"):
+        cells = [row["series"], row["strongest_baseline"], f"{row['mae']:.4g}"]
+        coverage = [row["picp_calibrated"]]
+        for name in ("family", "mixture"):
+            is_there = isinstance(row.get(name), str)
+            cells += [row[name], *(in_words(row, f"{name}_{s}") for s in ("mae", "winkler"))] if is_there else [""] * 3
+            coverage += [row[f"{name}_picp_calibrated"]] if is_there else []
+        yield f"| {' | '.join(cells)} | {', '.join(f'{picp:.1f}' for picp in coverage)} |"
+
+
+def in_words(row: Mapping[Any, Any], name: str) -> str:
+    """``-2.1 [-3.4, -0.9]``."""
+    return f"{row[name]:+.1f} [{row[f'{name}_low']:+.1f}, {row[f'{name}_high']:+.1f}]"
+
+
+if __name__ == "__main__":
+    main()
