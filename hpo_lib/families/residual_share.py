@@ -14,7 +14,7 @@ import numpy as np
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from hpo_lib.scoring.uncertainty import BLOCK_DAYS
 
-SHARES = np.linspace(0, 1, 21)
+SHARES = [i / 20 for i in range(21)]
 
 CLEARLY = 0.5
 """Standard errors. With 0 (the best share), 0.5 and 1, cross-fitted over halves of the validation days, the three real
@@ -50,7 +50,7 @@ def _fitted(daily_losses: Callable[[float], np.ndarray]) -> float:
     best = min(losses, key=lambda loss: float(loss.mean()))
     worse = (loss - best for loss in losses)
     near = [bool(more.mean() <= CLEARLY * _standard_error(more)) for more in worse]
-    return float(SHARES[near.index(True)])
+    return SHARES[near.index(True)]
 
 
 def _standard_error(daily: np.ndarray) -> float:

@@ -58,6 +58,7 @@ def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRe
         cause=attrs.get("cause", ""),
         seconds=attrs.get("seconds", 0.0),
         best_step=attrs.get("best_step", 0),
+        shares=None if attrs.get("shares") is None else (attrs["shares"][0], attrs["shares"][1]),
         retry_of=attrs.get("retry_of"),
         curve=attrs.get("curve", ()),
         stopped_at=attrs.get("stopped_at"),

@@ -98,6 +98,7 @@ def trial_entry(trial: TrialRecord) -> dict[str, Any]:
         "picp_penalty": trial.picp_penalty if trial.state == "complete" else None,
         **{name: trial.scores.get(name) for name in LISTED_SCORES},
         "values": dict(trial.values),
+        "shares": None if trial.shares is None else list(trial.shares),
         "params": dict(trial.params),
     }
 
@@ -108,6 +109,7 @@ def trial_of_json(found: Mapping[str, Any]) -> TrialRecord:
     mae, penalty = (math.nan if found.get(name) is None else found[name] for name in ("mae", "picp_penalty"))
     return TrialRecord(
         int(found["trial"]), str(found.get("state", "complete")), found["params"], mae, penalty, scores,
+        shares=None if found.get("shares") is None else (found["shares"][0], found["shares"][1]),
         values=found.get("values", {}),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ class TrialRecord:
     ``state`` is ``complete``, ``failed`` (with its cause), ``stopped`` (early, with its cause), ``interrupted`` (the
     worker died; the trial was retried), ``running`` or ``waiting``. ``curve`` holds the scores of every check of a
     complete or stopped training. A stopped one has no other scores, and ``stopped_at`` is its share of the steps.
+    ``shares`` of the network's residual were kept, of the median and of the width; None: all of it, unasked.
 
     ``values`` are of the study's objectives by name, in their order, as computed; left out, they are those of the pair
     ``mae`` and ``picp_penalty``, which every complete trial has whatever its study optimises.
@@ -28,6 +29,7 @@ class TrialRecord:
     cause: str = ""
     seconds: float = 0.0
     best_step: int = 0
+    shares: tuple[float, float] | None = None
     retry_of: int | None = None
     curve: Sequence[Mapping[str, float]] = ()
     stopped_at: float | None = None

@@ -202,6 +202,7 @@ class _Worker:
             "by_step": by_step(stored),
             "n_origins": len(stored.origins),
             "best_step": forecaster.best_step,
+            "shares": forecaster.shares,
             "curve": curve,
         }
 
@@ -241,7 +242,8 @@ class _Worker:
     def _report(self, bar: "tqdm[Any]", record: TrialRecord, finished: int, result: dict[str, Any] | None) -> None:
         unit = self.dataset.spec.unit
         if record.state == "complete":
-            line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
+            kept = "" if record.shares is None else ", {:.2f} and {:.2f} of the network kept".format(*record.shares)
+            line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %{kept}"
         else:
             line = f"{record.state}: {record.cause or 'its worker was presumed dead; it is tried again'}"
         if result is None:

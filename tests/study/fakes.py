@@ -16,6 +16,7 @@ DEFAULTS = {"width": 4, "depth": 2, "lr": 1e-3}
 
 class Canned(Forecaster):
     best_step = 7
+    shares = (0.25, 1.0)
 
     def __init__(self, validation: QuantileForecasts) -> None:
         self.validation = validation
