@@ -65,6 +65,12 @@ class StoppingRule:
         ranked_by = list(self.ranked_by)
         return {"rungs": rungs, "ranked_by": ranked_by, "warm_up": self.warm_up, "tolerance": self.tolerance}
 
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "StoppingRule":
+        """The rule that `as_values` gave. One from before there was a tolerance has none."""
+        rungs = tuple(Rung(**rung) for rung in values["rungs"])
+        return cls(rungs, tuple(values["ranked_by"]), values["warm_up"], values.get("tolerance", 0.0))
+
     def rung_at(self, check: int, checks: int) -> Rung | None:
         """The rung that the ``check``-th of ``checks`` evenly spaced checks is first to reach; never at the last."""
         if check >= checks:
@@ -124,4 +130,4 @@ def best_check(curve: Curve) -> Scores:
 
 
 RULE = StoppingRule()
-"""The rule of every study."""
+"""The rule of every new study; an older one goes on with its own."""

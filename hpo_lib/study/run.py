@@ -33,6 +33,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly
 from hpo_lib.study.html_figures import write_optuna_figures
+from hpo_lib.study.identity import rule_of
 from hpo_lib.study.liveness import Liveness
 from hpo_lib.study.time_budget import TimeBudget
 from hpo_lib.study.trial_queue import TrialQueue
@@ -84,7 +85,6 @@ class _Worker:
         self.dataset = dataset or load_dataset(load_spec(settings.dataset), settings.data_dir)
         self.budget = self.family.budgets[settings.budget_name]
         self.recipe = RECIPES[settings.recipe]
-        self.rule = RULE if settings.early_stopping else None
         spec = self.dataset.spec
         self.paths = RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
         self.liveness = Liveness(self.paths, name)
@@ -99,7 +99,7 @@ class _Worker:
             "preset": settings.budget_name,
             "budget": asdict(self.budget),
             "recipe": asdict(self.recipe),
-            "early_stopping": self.rule.as_values() if self.rule else "off",
+            "early_stopping": RULE.as_values() if settings.early_stopping else "off",
         }
         self.provenance = {**code_provenance(threads), "data": data_provenance(self.dataset), **setup}
         self.baselines = validation_baselines(self.dataset)
@@ -116,6 +116,8 @@ class _Worker:
 
     def open(self) -> None:
         self.queue.open(self.identity, self.family.defaults)
+        self.rule = rule_of(self.queue.study.user_attrs["identity"])
+        self.provenance["early_stopping"] = self.rule.as_values() if self.rule else "off"
 
     def n_finished(self) -> int:
         return sum(record.finished for record in self.records())

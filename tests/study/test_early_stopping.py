@@ -166,7 +166,7 @@ def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trial
 @pytest.mark.parametrize("first", [True, False])
 def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(first, start) -> None:
     start(trials=2, early_stopping=first)
-    with pytest.raises(InputError, match=f"a study with early_stopping {'..rungs' if first else '.off'}"):
+    with pytest.raises(InputError, match=f"a study with early_stopping '{'on' if first else 'off'}'"):
         start(trials=3, early_stopping=not first)
 
 
@@ -179,6 +179,20 @@ def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_with
     with pytest.raises(InputError, match="belongs to a study with early_stopping 'off'"):
         start(trials=3)
     assert len(start(trials=3, early_stopping=False).trials) == 3
+
+
+def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(start, files, monkeypatch) -> None:
+    former = StoppingRule((Rung(0.375, 0.2),), ("mae",), 2, tolerance=0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr("hpo_lib.study.run.RULE", former)
+        start(trials=8)
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    identity = study.user_attrs["identity"]
+    del identity["early_stopping"]["tolerance"]  # as from before there was one
+    study.set_user_attr("identity", identity)
+    run = start()
+    assert {t.stopped_at for t in run.trials[8:]} == {None, 0.375}
+    assert run.provenance["early_stopping"] == former.as_values()
 
 
 # The sampler
