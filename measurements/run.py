@@ -96,15 +96,15 @@ def _early_stopping(context: Context) -> Measured:
     stopping = importlib.import_module("measurements.early_stopping")
     studies = stopping.load_table()
     measured = {study.name: stopping.measure(study, stopping.RULE, 20) for study in studies}
-    steps = [sum(shares) / len(studies) for shares in zip(*(spent for spent, _ in measured.values()), strict=True)]
-    kept = min(float(volumes.mean(axis=0).min()) for _, volumes in measured.values())
+    steps = [sum(shares) / len(studies) for shares in zip(*(spent for spent, *_ in measured.values()), strict=True)]
+    kept = min(float(volumes.mean(axis=0).min()) for _, volumes, _ in measured.values())
     return Measured(
         (),
         tuple(map(float, steps)),
         unit="of steps",
         condition=kept >= LEAST_HYPERVOLUME,
         note=f"at least {100 * kept:.1f} % of each hypervolume, {len(steps)} seeds, {len(studies)} recorded studies",
-        details={name: {"steps": s.tolist(), "hypervolume": v.tolist()} for name, (s, v) in measured.items()},
+        details={name: {"steps": s.tolist(), "hypervolume": v.tolist()} for name, (s, v, _) in measured.items()},
     )
 
 

@@ -35,16 +35,25 @@ def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_ste
         assert by_params[6].state == "stopped"
         assert cost(by_params[6]) == 0.5
         assert cost(by_params[3]) == 1.5
-    steps, kept = measure(FOUR, StoppingRule((), ("mae",)), 4)
+    steps, kept, challenging = measure(FOUR, StoppingRule((), ("mae",)), 4)
     assert (steps == 1).all()
     assert (kept == 1).all()
+    assert (challenging == 1).all()
 
 
 def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost() -> None:
     """Trial 1, the best, looks bad halfway; without it the best MAE is 2, outside of the box up to 1.25."""
-    steps, kept = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), ("mae",), warm_up=1), 4)
+    steps, kept, _ = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), ("mae",), warm_up=1), 4)
     assert kept.min() == 0
     assert steps.max() < 1
+
+
+def test_when_the_defaults_are_the_best_then_only_the_hypervolume_without_them_shows_what_is_lost() -> None:
+    """The defaults have 1. Of the others the best, 1.1, is behind the third, 1.2, halfway."""
+    study = Recorded("hand", [trial(0, (1, 1)), trial(1, (2, 1.1)), trial(2, (1.5, 1.2)), trial(3, (1.6, 1.6))])
+    _, kept, challenging = measure(study, StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1), 4)
+    assert (kept == 1).all()
+    assert challenging[:, 0].min() == 0
 
 
 def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tell_it_apart() -> None:
