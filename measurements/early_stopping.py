@@ -160,17 +160,17 @@ def _rule(
     return StoppingRule(tuple(rungs), tuple(ranked_by.split()), warm_up, tolerance)
 
 
-EIGHTHS, TENTHS = "1/8 1/4 1/2", "1/10 1/5 2/5"
+EIGHTHS, TENTHS, TWO = "1/8 1/4 1/2", "1/10 1/5 2/5", "1/10 1/2"
 
 
 def alternatives() -> dict[str, StoppingRule]:
     """Rules that were compared, by what they rank, which share goes on where, and their warm-up."""
     former = _rule("winkler picp_penalty", EIGHTHS, "30 20 10", tolerance=0)
     found = {"in use": RULE, f"former: {in_words(former)}, no tolerance": former}
-    for ranked_by in ("winkler picp_penalty", "mae winkler"):
+    for ranked_by in ("mae winkler", "winkler picp_penalty"):
         for shares, keep, warm_up in (
-            (EIGHTHS, "40 25 12", 4), (EIGHTHS, "30 20 10", 4), (EIGHTHS, "20 10 5", 4), (TENTHS, "50 40 30", 4),
-            (TENTHS, "40 25 12", 4), (TENTHS, "30 20 10", 4), (TENTHS, "30 20 10", 3), (TENTHS, "20 10 5", 4),
+            (EIGHTHS, "40 25 12", 4), (EIGHTHS, "30 20 10", 4), (TENTHS, "40 25 12", 4), (TENTHS, "30 20 10", 4),
+            (TENTHS, "20 20 20", 3), (TWO, "30 30", 3), (TWO, "20 20", 4), (TWO, "20 20", 3), (TWO, "20 10", 3),
         ):  # fmt: skip
             rule = _rule(ranked_by, shares, keep, warm_up)
             found[in_words(rule)] = rule
