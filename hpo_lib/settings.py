@@ -21,6 +21,7 @@ POLICIES = ("calibrated", "lowest_mae", "knee")
 PRESETS = ("auto", "test", "laptop", "a100")
 RECIPES = ("standard", "unshrunk", "plain")
 OBJECTIVES = ("mae", "picp_penalty", "winkler", "winkler_calibrated", "picp_penalty_calibrated", "pinball")
+SPACES = ("wide", "plan")
 STORAGES = ("auto", "sqlite", "journal")
 DEFAULT_TRIALS = 50
 TEST_TRIALS = 3
@@ -116,6 +117,10 @@ class Settings:
     objectives: str = _stated(
         "mae,picp_penalty", _objectives, "two or three names of what to minimise; all names: docs/methodology.md"
     )
+    space: str = _stated(
+        "wide", _one_of(SPACES), f"what is searched: {', '.join(SPACES)}; plan: the recipe stays as it is"
+    )
+    warm_start: bool = _stated(False, _flag, "also begin with the best of your own studies on other data (wide space)")
     time_budget_hours: float = _stated(0.0, _hours, "no trial starts that would probably end later; 0: no limit")
     early_stopping: bool = _stated(True, _flag, "end trials that fall behind the others before their budget is spent")
     storage: str = _stated(

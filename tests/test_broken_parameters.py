@@ -15,7 +15,8 @@ ID = (
     "(it becomes part of file names); choose another job_id"
 )
 FIELDS = (
-    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, time_budget_hours, "
+    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, space, warm_start, "
+    "time_budget_hours, "
     "early_stopping, storage, workers, worker, policy, data_dir, runs_dir"
 )
 STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"

@@ -3,16 +3,18 @@
 import dataclasses
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
+from hpo_lib.benchmark.training_key import family_key
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import RECIPES, Budget, Family, Forecaster
+from hpo_lib.families.contract import RECIPES, STANDARD, Budget, Family, Forecaster, Recipe
+from hpo_lib.families.recipe_space import default_params
 from hpo_lib.families.search_space import FloatRange, IntRange
 
 
@@ -21,6 +23,7 @@ class ToyFamily(Family):
 
     name = "TOY_Q"
     title = "Toy"
+    version = 1
     search_space: ClassVar = {"width": IntRange(1, 9), "lr": FloatRange(1e-4, 1e-1, log=True)}
     defaults: ClassVar = {"width": 4, "lr": 1e-3}
     budgets: ClassVar = {"laptop": Budget(steps=1, batch_size=1, checks=1)}
@@ -174,6 +177,24 @@ def test_when_the_file_that_the_user_names_was_tuned_otherwise_then_it_is_used_a
     assert got.params == TUNED
     (note,) = got.notes
     assert note.startswith(f"{file} is used, but ")
+
+
+def test_when_a_study_searched_the_recipe_too_then_what_it_found_is_used_with_the_recipe(
+    tiny_dataset, tmp_path
+) -> None:
+    wide = {**TUNED, "linear_part": False, "calendar": False}
+    write(tmp_path, "a", study(tiny_dataset, best_params=wide, space="wide"))
+    assert found(tiny_dataset, tmp_path).params == wide
+
+
+def test_when_fields_of_the_recipe_are_among_the_params_then_the_key_is_that_of_the_same_training(tiny_dataset) -> None:
+    def key(params: dict[str, Any], recipe: Recipe = STANDARD) -> dict[str, Any]:
+        return family_key(FAMILY, params, FAMILY.budgets["laptop"], recipe, tiny_dataset)
+
+    defaults = dict(FAMILY.defaults)
+    assert key(default_params(FAMILY, "wide")) == key(defaults)
+    without = {**defaults, "linear_part": False}
+    assert key(without) == key(defaults, replace(STANDARD, linear_part=False)) != key(defaults)
 
 
 def test_when_a_study_had_another_budget_then_it_is_used_and_said(tiny_dataset, tmp_path) -> None:

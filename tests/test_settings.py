@@ -28,6 +28,7 @@ from hpo_lib.settings import (
     POLICIES,
     PRESETS,
     RECIPES,
+    SPACES,
     STORAGES,
     Settings,
     check_injected_parameters,
@@ -64,8 +65,9 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     assert re.fullmatch(r"local-\d{8}-\d{6}", settings.job_id)
     assert dataclasses.replace(settings, job_id="") == Settings(
         model="TFT_Q", dataset="heat", trials=50, job_id="", seed=42, test=False, preset="auto",
-        recipe="standard", objectives="mae,picp_penalty", time_budget_hours=0.0, early_stopping=True, storage="auto",
-        workers=1, worker=1, policy="calibrated", data_dir=paths.DATA_DIR, runs_dir=paths.RUNS_DIR,
+        recipe="standard", objectives="mae,picp_penalty", space="wide", warm_start=False, time_budget_hours=0.0,
+        early_stopping=True, storage="auto", workers=1, worker=1, policy="calibrated", data_dir=paths.DATA_DIR,
+        runs_dir=paths.RUNS_DIR,
     )  # fmt: skip
 
 
@@ -126,7 +128,8 @@ def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settin
 
 
 @pytest.mark.parametrize(
-    ("name", "allowed"), [("preset", PRESETS), ("recipe", RECIPES), ("policy", POLICIES), ("storage", STORAGES)]
+    ("name", "allowed"),
+    [("preset", PRESETS), ("recipe", RECIPES), ("space", SPACES), ("policy", POLICIES), ("storage", STORAGES)],
 )
 def test_when_a_parameter_has_choices_then_its_explanation_names_them_all(name: str, allowed: tuple[str, ...]) -> None:
     explanation = PARAMETERS[NAMES.index(name)].explanation

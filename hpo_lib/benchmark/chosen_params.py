@@ -1,13 +1,13 @@
 """The one lookup of chosen hyperparameters, for final trainings and retraining; notes say what was passed over."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import RECIPES, Family, Params
+from hpo_lib.families.contract import RECIPES, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
 from hpo_lib.records.provenance import data_key
 from hpo_lib.records.result import load_result
@@ -144,8 +144,9 @@ class Lookup:
             return
         if study["status"] != "complete":
             yield DOUBTFUL, f"its study is {study['status']}, expected a complete one"
-        if recipe != asdict(RECIPES[self.recipe]):
-            names = (name for name, known in RECIPES.items() if asdict(known) == recipe)
+        searched_from = read_recipe(as_mapping(recipe))  # what a wide study found is in its best_params
+        if searched_from != RECIPES[self.recipe]:
+            names = (name for name, known in RECIPES.items() if known == searched_from)
             given = next(names, f"an unknown one ({recipe})")
             yield DOUBTFUL, f"the recipe of its study is {given}, here it is {self.recipe}"
         if data.get("source") == "simulated" and self.dataset.source != "simulated":

@@ -15,7 +15,7 @@ from hpo_lib.benchmark.training_key import family_key, same_key
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families.contract import RECIPES, Family, Forecaster, get_family
+from hpo_lib.families.contract import RECIPES, Family, Forecaster, Params, get_family
 from hpo_lib.paths import ModelPaths, atomic
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.records.provenance import code_provenance, data_provenance
@@ -98,7 +98,7 @@ def retrain(
         say(f"v{version:03d}: {verdict}")
     if version not in paths.versions():
         origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": settings.seed}
-        _store(paths, version, forecaster, dataset, key, origin, verdict, rival)
+        _store(paths, version, forecaster, dataset, chosen, key, origin, verdict, rival)
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         raise StudyError(
             f"{paths.version(version)}: is worse than v{before:03d} ({verdict}), so v{before:03d} stays in use; look "
@@ -126,7 +126,8 @@ def _parameters(
 ) -> FoundParameters:
     """Of a file, of the version in use, or of a study, whose data may be older than the dataset: that is the point."""
     if not file and before is not None:
-        params = dict(_facts(paths, before)["key"]["params"])
+        facts = _facts(paths, before)
+        params = dict(facts.get("params", facts["key"]["params"]))
         family.check_params(params, str(paths.facts(before)))
         return FoundParameters(params, f"v{before:03d}")
     lookup = Lookup(family, dataset, settings.budget_name, settings.recipe, same_data=False)
@@ -183,6 +184,7 @@ def _store(
     version: int,
     forecaster: Forecaster,
     dataset: Dataset,
+    params: Params,
     key: Mapping[str, Any],
     origin: Mapping[str, object],
     verdict: Verdict | None,
@@ -207,7 +209,7 @@ def _store(
         model=paths.model,
         title=dataset.spec.title,
         warning=warning_text(is_simulated=dataset.source == "simulated", is_test=origin["Budget"] == "test"),
-        params=key["params"],
+        params=params,
         origin={"Version": f"v{version:03d}", **origin, "Best step": forecaster.best_step},
         data=data,
         forecasts=forecasts,
@@ -221,7 +223,8 @@ def _store(
     write_json(
         paths.facts(version),
         {
-            "version": version, "model": paths.model, "dataset": paths.dataset, "key": dict(key),
+            "version": version, "model": paths.model, "dataset": paths.dataset,
+            "params": dict(params), "key": dict(key),
             "best_step": forecaster.best_step, "validation_metrics": scores,
             "comparison": None if verdict is None else asdict(verdict), "provenance": {**code, "data": data},
         },

@@ -13,9 +13,13 @@ from hpo_lib.records.provenance import data_key
 
 
 def family_key(family: Family, params: Params, budget: Budget, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
-    """All that decides a family's training, except its seed and a refit."""
+    """All that decides a family's training, except its seed and a refit.
+
+    Fields of the recipe among ``params`` are part of the recipe: however it is stated, a training is the same.
+    """
+    recipe, network = recipe.updated(params)
     return {
-        "params": dict(params),
+        "params": network,
         "budget": asdict(budget),
         "recipe": asdict(recipe),
         "data": data_key(dataset),

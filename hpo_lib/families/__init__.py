@@ -1,7 +1,10 @@
 """Model families and what they share: search spaces, windows, feature table, linear baseline, layers.
 
-contract: RECIPES, STANDARD, Budget, Family, Forecaster, Params, Recipe, family_names, get_family, unknown_family
-search_space: Choice, Dimension, FloatRange, IntRange, boundary_advice, in_words
+contract: RECIPES, STANDARD, Budget, Family, Forecaster, Params, Recipe, family_names, get_family,
+    read_recipe, unknown_family
+search_space: RECIPE_SPACE, Choice, Dimension, FloatRange, IntRange, boundary_advice, in_words, is_drawn, value_in_words
+recipe_space: default_params, is_whole, search_space
+portfolio: portfolio, series
 feature_table: FeatureTable, level_floor, linear_features, make_feature_table
 linear_baseline: LinearBaseline, covers_seasons
 scaling: Scaling

@@ -15,7 +15,7 @@ import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.search_space import Dimension
+from hpo_lib.families.search_space import ONLY_WITH, RECIPE_SPACE, Dimension, is_drawn
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 Params = Mapping[str, int | float]
@@ -118,6 +118,15 @@ RECIPES: Mapping[str, Recipe] = {
 
 STANDARD = RECIPES["standard"]
 
+
+def read_recipe(stored: Mapping[str, Any]) -> Recipe | None:
+    """A recipe as a record holds it, also one from before a field was there; None if it has fields that are gone."""
+    try:
+        return Recipe(**stored)
+    except TypeError:
+        return None
+
+
 OnCheck = Callable[[int, QuantileForecasts], None]
 """Is called after each check with the step and the validation forecasts; may raise to end the training."""
 
@@ -189,16 +198,20 @@ class Family(ABC):
         """
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
-        """Raise InputError unless ``params`` holds exactly the search space's names with values inside it."""
+        """Raise InputError unless ``params`` holds all names of the search space, with values inside it.
+
+        Fields of the recipe that the wide space searches may be among them, with values inside that.
+        """
+        known = {**self.search_space, **RECIPE_SPACE}
         for name in params:
-            if name not in self.search_space:
-                raise InputError(
-                    f"{source}: {self.name} has no hyperparameter {name!r}; {choices(name, self.search_space)}"
-                )
-        for name, dimension in self.search_space.items():
-            if name not in params:
+            if name not in known:
+                raise InputError(f"{source}: {self.name} has no hyperparameter {name!r}; {choices(name, known)}")
+            if not is_drawn(name, params):
+                raise InputError(f"{source}: {name} is given, but {ONLY_WITH[name]} is not true; remove one of them")
+        for name, dimension in known.items():
+            if name not in params and name in self.search_space:
                 raise InputError(f"{source}: hyperparameter {name!r} of {self.name} is missing; add it ({dimension})")
-            if not dimension.contains(params[name]):
+            if name in params and not dimension.contains(params[name]):
                 raise InputError(f"{source}: {name} is {params[name]!r}, expected {dimension}")
 
 

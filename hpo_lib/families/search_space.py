@@ -1,4 +1,4 @@
-"""Search spaces, and advice to widen one if a chosen value is at an end of it."""
+"""Search spaces in words and as checks, that of the recipe, and advice to widen one if a choice is at its end."""
 
 import math
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class FloatRange:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few numbers."""
+    """One of a few numbers, or yes or no."""
 
     options: tuple[int | float, ...]
 
@@ -50,6 +50,24 @@ class Choice:
 
 Dimension = IntRange | FloatRange | Choice
 
+RECIPE_SPACE: Mapping[str, Dimension] = {
+    "level_hours": Choice((0, 24, 168)),
+    "near_hours": Choice((1, 3, 12)),
+    "season_years": Choice((0, 2, 4)),
+    "calendar": Choice((True, False)),
+    "steps_factor": Choice((0.5, 1.0, 1.5)),
+    "linear_part": Choice((True, False)),
+    "linear_penalty": FloatRange(0.003, 0.3, log=True),
+    "linear_weeks": IntRange(1, 4),
+}
+"""Fields of `Recipe` that the ``wide`` space searches; those of the standard recipe are inside."""
+
+ONLY_WITH: Mapping[str, str] = {"linear_penalty": "linear_part", "linear_weeks": "linear_part"}
+"""Dimensions that are drawn only if another one is true."""
+
+WHOLE = ("level_hours", "near_hours", "season_years")
+"""Choices that cannot be widened: their ends stand for none and for all."""
+
 NEAR = 0.05
 """A number is at an end of its range if it is within this share of the range; on the log scale if it has one."""
 
@@ -58,17 +76,29 @@ def in_words(dimension: Dimension) -> str:
     """A dimension as a table shows it: ``0.0001 to 0.01, log`` or ``32, 64, 128``."""
     match dimension:
         case Choice(options):
-            return ", ".join(f"{option:g}" for option in options)
+            return ", ".join(map(value_in_words, options))
         case FloatRange(low, high, True):
             return f"{low:g} to {high:g}, log"
     return f"{dimension.low:g} to {dimension.high:g}"
 
 
+def value_in_words(value: float, digits: int = 6) -> str:
+    """A value of a hyperparameter as a table shows it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def is_drawn(name: str, params: Mapping[str, object]) -> bool:
+    """Whether a dimension is part of a configuration whose earlier dimensions are ``params``."""
+    return name not in ONLY_WITH or bool(params.get(ONLY_WITH[name]))
+
+
 def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"] | None:
     """The end at which a value is; None if it is inside, or if the end cannot be widened.
 
-    A count that starts at 1, such as a number of layers, has nothing below its lower end, and a range of one value has
-    no ends. The ends of choices are the smallest and the largest.
+    A count that starts at 1, such as a number of layers, has nothing below its lower end; a range of one value has no
+    ends, nor have yes and no. The ends of choices are the smallest and the largest.
     """
     share = _share(value, dimension)
     if share is None:
@@ -81,7 +111,7 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
 
 def boundary_advice(label: str, params: Mapping[str, float], space: Mapping[str, Dimension]) -> list[str]:
     """A sentence for every hyperparameter that is at an end of its range; ``label`` is like ``TFT_Q on heat``."""
-    ends = {name: end_reached(params[name], space[name]) for name in sorted(set(space) & set(params))}
+    ends = {name: end_reached(params[name], space[name]) for name in sorted(set(space) & set(params) - set(WHOLE))}
     return [
         f"{label}: {name} {params[name]:.3g} is at the {end} end of its "
         f"{'choices' if isinstance(space[name], Choice) else 'range'} ({in_words(space[name])}); widen it and search on"
@@ -94,7 +124,7 @@ def _share(value: float, dimension: Dimension) -> float | None:
     """Position of a value between the lower end, 0, and the upper end, 1; None if both are the same."""
     match dimension:
         case Choice(options):
-            ordered = sorted(options)
+            ordered = sorted(option for option in options if not isinstance(option, bool))
             return ordered.index(value) / (len(ordered) - 1) if len(ordered) > 1 and value in ordered else None
         case FloatRange(low, high, True):
             low, high, value = math.log(low), math.log(high), math.log(value)

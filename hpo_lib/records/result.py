@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.errors import InputError
+from hpo_lib.families.contract import read_recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.selection import pareto_front, select
 from hpo_lib.records.trial import TrialRecord, default_trial
@@ -40,6 +41,7 @@ def study_result(
     """
     front = pareto_front(trials, objectives)
     counts = Counter(trial.state for trial in trials)
+    chosen, recipe = chosen_entries(front, policy), read_recipe(provenance.get("recipe", {}))
     return {
         "schema_version": SCHEMA_VERSION,
         "model": run.model,
@@ -52,7 +54,9 @@ def study_result(
         "n_failed": counts["failed"],
         "n_pruned": counts["stopped"],
         "n_interrupted": counts["interrupted"],
-        **chosen_entries(front, policy),
+        "space": provenance.get("space"),
+        **chosen,
+        "best_recipe": asdict(recipe.updated(chosen["best_params"])[0]) if recipe else None,
         "default_trial": trial_entry(default_trial(trials)) if trials else None,
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "study_name": run.study_name,
@@ -173,5 +177,5 @@ _KEYS = (
     "job_id", "status", "optimization_date", "n_trials", "n_completed", "n_failed", "n_pruned", "n_interrupted",
     "n_pareto_optimal", "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "selection",
     "validation_metrics", "default_trial", "baselines", "study_name", "storage_path", "training_time_hours",
-    "all_pareto_trials", "failures", "objectives", "provenance",
+    "all_pareto_trials", "failures", "objectives", "provenance", "space", "best_recipe",
 )  # fmt: skip

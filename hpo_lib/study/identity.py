@@ -30,7 +30,8 @@ def check_identity(begun_with: Mapping[str, Any], now: Mapping[str, Any], job_id
 
     A field of budget or recipe that a study does not hold counts as that field's default, which is therefore the value
     that studies had before there was the field. Of early stopping only whether there is any is compared: a study goes
-    on with its own rule, see `rule_of`.
+    on with its own rule, see `rule_of`. Studies without a ``space`` searched that
+    of the plan.
     """
     before, now = _values(begun_with), _values(now)
     for key in {**now, **before}:
@@ -43,7 +44,7 @@ def check_identity(begun_with: Mapping[str, Any], now: Mapping[str, Any], job_id
 
 def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
     rule = _rule(identity)
-    values = {**identity, "early_stopping": "on" if isinstance(rule, dict) else rule}
+    values = {"space": "plan", **identity, "early_stopping": "on" if isinstance(rule, dict) else rule}
     for part, kind in (("budget", Budget), ("recipe", Recipe)):
         defaults = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
         given = {**defaults, **values.pop(part)}

@@ -18,9 +18,9 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError
 from hpo_lib.families.contract import RECIPES, get_family
+from hpo_lib.families.recipe_space import search_space
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_predictions
-from hpo_lib.records.optuna_trials import distribution
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import recorded_url
@@ -32,6 +32,7 @@ from hpo_lib.scoring.metrics import METRICS, by_step
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly
+from hpo_lib.study.first_trials import FirstTrial, first_trials
 from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.identity import rule_of
 from hpo_lib.study.liveness import Liveness
@@ -58,7 +59,9 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
     workers, threads, sentence = fitting(settings.workers, cpu_count(), os.environ.get("OMP_NUM_THREADS", ""))
     worker = _Worker(settings, dataset, str(settings.worker), threads if workers > 1 else None)
     with worker.liveness, stop_requests.listening():
-        worker.open()
+        first = worker.open()
+        if len(first) > 1 and not worker.n_finished():
+            print(f"First trials: {'; '.join(f'{i}, {trial.origin}' for i, trial in enumerate(first))}.")
         if sentence:
             print(sentence)
         if (done := worker.n_finished()) >= settings.trials:
@@ -88,9 +91,9 @@ class _Worker:
         spec = self.dataset.spec
         self.paths = RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
         self.liveness = Liveness(self.paths, name)
-        distributions = {name: distribution(d) for name, d in self.family.search_space.items()}
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
-        self.queue = TrialQueue(settings, self.paths, self.liveness, distributions, self.objectives)
+        space = search_space(self.family, settings.space)
+        self.queue = TrialQueue(settings, self.paths, self.liveness, space, self.objectives)
         self.records = self.queue.records
         self.time_budget = TimeBudget(settings.time_budget_hours)
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -99,6 +102,7 @@ class _Worker:
             "preset": settings.budget_name,
             "budget": asdict(self.budget),
             "recipe": asdict(self.recipe),
+            "space": settings.space,
             "early_stopping": RULE.as_values() if settings.early_stopping else "off",
         }
         self.provenance = {**code_provenance(threads), "data": data_provenance(self.dataset), **setup}
@@ -114,10 +118,12 @@ class _Worker:
         }
         self.stop_reason = ""
 
-    def open(self) -> None:
-        self.queue.open(self.identity, self.family.defaults)
+    def open(self) -> list[FirstTrial]:
+        first = self.queue.open(self.identity, first_trials(self.settings, self.family, self.dataset))
         self.rule = rule_of(self.queue.study.user_attrs["identity"])
         self.provenance["early_stopping"] = self.rule.as_values() if self.rule else "off"
+        self.provenance["first_trials"] = [trial.origin for trial in first]
+        return first
 
     def n_finished(self) -> int:
         return sum(record.finished for record in self.records())

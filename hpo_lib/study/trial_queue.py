@@ -8,21 +8,24 @@ import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from hpo_lib.families.recipe_space import is_whole
+from hpo_lib.families.search_space import Dimension, is_drawn
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json
-from hpo_lib.records.optuna_trials import quiet_optuna, trial_record
+from hpo_lib.records.optuna_trials import distribution, quiet_optuna, trial_record
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.settings import Settings
+from hpo_lib.study.first_trials import FirstTrial
 from hpo_lib.study.identity import check_identity
 from hpo_lib.study.lease import Lease
 from hpo_lib.study.liveness import Liveness
@@ -30,7 +33,16 @@ from hpo_lib.study.liveness import Liveness
 MAX_ATTEMPTS = 3
 """Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
 
+STARTUP_TRIALS = 6
+"""Finished trials, first ones included, from which the sampler learns; `measurements/samplers.py` compares samplers."""
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """The sampler of a study; the groups are the dimensions that are drawn together."""
+    with quiet_optuna():
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True)
 
 
 class LeaseLost(Exception):
@@ -70,7 +82,7 @@ class TrialQueue:
         settings: of the study; ``trials`` is the number of finished trials in the end, of all workers together.
         paths: its files.
         liveness: of this worker, entered.
-        distributions: the search space.
+        space: the search space, a dimension after the one that it depends on.
         objectives: what it minimises, in the order of its values.
     """
 
@@ -79,16 +91,19 @@ class TrialQueue:
         settings: Settings,
         paths: RunPaths,
         liveness: Liveness,
-        distributions: Mapping[str, BaseDistribution],
+        space: Mapping[str, Dimension],
         objectives: Sequence[Objective],
     ) -> None:
         self.settings, self.paths, self.liveness, self.objectives = settings, paths, liveness, objectives
-        self.distributions = dict(distributions)
+        self.space = dict(space)
         self.lease = Lease(paths.decision_lease)
 
     @_decision
-    def open(self, identity: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    def open(self, identity: Mapping[str, Any], first: Sequence[FirstTrial]) -> list[FirstTrial]:
         """Create the study, or continue the existing one after checking that it is the same one.
+
+        Returns:
+            The study's first trials: ``first``, or those that it was begun with.
 
         Raises:
             InputError: the study was begun with other data or settings.
@@ -104,12 +119,16 @@ class TrialQueue:
         begun_with = self.study.user_attrs.get("identity")
         if begun_with is None:
             self.study.set_metric_names([objective.name for objective in self.objectives])
+            self.study.set_user_attr("first_trials", [asdict(trial) for trial in first])
             self.study.set_user_attr("identity", dict(identity))
         else:
             check_identity(begun_with, identity, self.settings.job_id)
         self.study.set_user_attr("trials_asked", self.settings.trials)
+        begun = [FirstTrial(**trial) for trial in self.study.user_attrs.get("first_trials", [])]
+        self.first = begun or list(first)[:1]  # earlier studies began with the defaults alone
         if not self._requeue():
-            self.study.enqueue_trial(dict(defaults))
+            self.study.enqueue_trial(self.first[0].params)
+        return self.first
 
     def records(self) -> list[TrialRecord]:
         """All trials of all workers."""
@@ -128,9 +147,15 @@ class TrialQueue:
         if taken >= self.settings.trials:
             return None
         drawn = sum("retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials)
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        if drawn < len(self.first) and not waiting:
+            self.study.enqueue_trial(self.first[drawn].params)
         digest = hashlib.sha256(f"{self.settings.seed}/{drawn}".encode()).digest()
-        self.study.sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
-        trial = self.study.ask(self.distributions)
+        self.study.sampler = make_sampler(int.from_bytes(digest[:4], "big"))
+        trial = self.study.ask()
+        for name, dimension in self.space.items():
+            if is_drawn(name, trial.params):
+                trial._suggest(name, distribution(dimension))
         trial.set_user_attr("worker", self.liveness.identity)
         return trial
 
@@ -178,7 +203,7 @@ class TrialQueue:
         return trial_record(trial, self.objectives)
 
     def _is_drawn(self, trial: FrozenTrial) -> bool:
-        return set(_params(trial)) == set(self.distributions)
+        return is_whole(_params(trial), self.space)
 
     def _requeue(self) -> list[FrozenTrial]:
         """All trials, after those that dead workers ran are marked; some more may have been queued."""

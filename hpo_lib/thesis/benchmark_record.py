@@ -12,7 +12,7 @@ import pandas as pd
 from hpo_lib.benchmark.store import SPLITS
 from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_table
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.contract import family_names, read_recipe
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration
@@ -89,8 +89,8 @@ class Benchmark:
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
-        wanted = dict(study.result["best_params"])
-        kinds = {t["params"] for t in self.trainings if t["model"] == study.model and t["key"].get("params") == wanted}
+        wanted = study.result["best_params"]
+        kinds = {t["params"] for t in self.trainings if t["model"] == study.model and _trained_with(t["key"], wanted)}
         rows = [row for row in self.rows if row.model == study.model and row.params in kinds]
         return min(rows, key=lambda row: PARAMS_ORDER.index(row.params), default=None)
 
@@ -100,6 +100,12 @@ class Benchmark:
         names = [(training["model"], training["params"], training["seed"]) for training in self.trainings]
         forecasts = [self.paths.forecasts(*one, split) for one in names for split in SPLITS]
         return sorted([*(self.paths.record(*one) for one in names), *forecasts])
+
+
+def _trained_with(key: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Whether a training's key holds these parameters; fields of the recipe among them are in its recipe."""
+    recipe = read_recipe(key.get("recipe", {}))
+    return recipe is not None and recipe.updated(params) == (recipe, key.get("params"))
 
 
 def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:

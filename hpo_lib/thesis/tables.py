@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpo_lib.families.search_space import in_words
+from hpo_lib.families.search_space import in_words, value_in_words
 from hpo_lib.scoring.calibration import ROLLING_DAYS
 from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
@@ -76,13 +76,14 @@ def hyperparameters(evidence: Evidence) -> Table:
             names = {"model": model, "dataset": dataset, "job_id": study.run.job_id, "trial": study.chosen.number}
             for parameter, value in sorted(study.result["best_params"].items()):
                 rows.append({**names, "parameter": parameter, "default": default.get(parameter), "chosen": value})
+        chosen = [study.result["best_params"] for study in studies.values()]
         shown = [studies.get(dataset) for dataset in evidence.datasets]
         lines = [
             (
                 parameter.replace("_", " "), _value(default.get(parameter)),
                 *(_value(study.result["best_params"].get(parameter) if study else None) for study in shown),
             )
-            for parameter in sorted(default)
+            for parameter in sorted({*default, *itertools.chain(*chosen)})
         ]  # fmt: skip
         trials = ("chosen trial", "0", *(_value(study.chosen.number if study else None) for study in shown))
         sections.append(Section(model_name(model), (*lines, trials)))
@@ -183,10 +184,8 @@ def _section(evidence: Evidence, benchmark: Benchmark, rows: Sequence[Sequence[s
     return Section(f"{evidence.title(benchmark.name)} ({unit_text(benchmark.unit)}, {days} days)", rows)
 
 
-def _value(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return MISSING if value is None else str(value)
+def _value(value: float | None) -> str:
+    return MISSING if value is None else value_in_words(value, 3)
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:

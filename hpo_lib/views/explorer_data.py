@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.errors import InputError
+from hpo_lib.families.search_space import value_in_words
 from hpo_lib.records.study import StoredStudy, find, read_studies, study_runs
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -67,7 +68,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
         f"mean width in {study.unit}": f"{metrics.mean_width(forecasts):.4g}",
         f"Winkler score in {study.unit}": f"{metrics.winkler(forecasts):.4g}",
         **{o.axis(study.unit): f"{trial.values[o.name]:.4g}" for o in study.objectives if o.name != "mae"},
-        **{name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in trial.params.items()},
+        **{name: value_in_words(value, 4) for name, value in trial.params.items()},
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hpo_lib.families.search_space import value_in_words
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.coverage import reliability
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
@@ -46,7 +47,7 @@ def render_card(
         f"**{warning}.** No number below says anything about how good this can be." if warning else "",
         "## Configuration",
         _lines(origin),
-        _table(("hyperparameter", "value"), [(key, f"{value:.6g}") for key, value in sorted(params.items())]),
+        _table(("hyperparameter", "value"), [(key, value_in_words(value)) for key, value in sorted(params.items())]),
         "## Data",
         _lines(
             {

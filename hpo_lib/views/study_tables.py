@@ -7,6 +7,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.search_space import value_in_words
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -87,7 +88,7 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
                 "picp": t.scores["picp"],
                 "winkler": t.scores["winkler"],
                 **{name: value for name, value in t.values.items() if name != "picp_penalty"},
-                **t.params,
+                **{name: value_in_words(v) if isinstance(v, bool) else v for name, v in t.params.items()},
             }
             for t in study.front
         ]

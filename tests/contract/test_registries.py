@@ -5,6 +5,7 @@ Families themselves are under contract in test_families.py. Nothing here imports
 
 import ast
 import inspect
+import json
 import math
 import subprocess
 import sys
@@ -17,7 +18,9 @@ import pytest
 
 from hpo_lib.families import contract
 from hpo_lib.families.contract import Budget, Family, family_names, get_family
-from hpo_lib.families.search_space import Choice, FloatRange, IntRange
+from hpo_lib.families.portfolio import FILE
+from hpo_lib.families.recipe_space import is_whole, search_space
+from hpo_lib.families.search_space import RECIPE_SPACE, Choice, FloatRange, IntRange
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS
@@ -154,8 +157,17 @@ def test_when_two_families_have_one_name_then_the_second_is_refused(monkeypatch)
 
 
 GOOD = dict(Fake.defaults)
+LINEAR = {"linear_part": True, "linear_penalty": 0.01, "linear_weeks": 2}
+ALLOWED = f"depth, width, lr, {', '.join(RECIPE_SPACE)}"
 WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
-    ({**GOOD, "dept": 2}, "FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: depth, width, lr"),
+    ({**GOOD, "dept": 2}, f"FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: {ALLOWED}"),
+    ({**GOOD, "level": 2}, f"FAKE_Q has no hyperparameter 'level'; did you mean level_hours? Allowed: {ALLOWED}"),
+    ({**GOOD, "level_hours": 25}, "level_hours is 25, expected one of 0, 24, 168"),
+    ({**GOOD, "calendar": 1}, "calendar is 1, expected one of True, False"),
+    ({**GOOD, **LINEAR, "linear_weeks": 5}, "linear_weeks is 5, expected a whole number from 1 to 4"),
+    *(({**GOOD, **LINEAR, **off}, "linear_penalty is given, but linear_part is not true; remove one of them")
+        for off in ({"linear_part": False}, {"linear_part": None})),
+    ({**GOOD, "linear_weeks": 2}, "linear_weeks is given, but linear_part is not true; remove one of them"),
     ({"depth": 2, "width": 256}, "hyperparameter 'lr' of FAKE_Q is missing; add it (a number from 1e-05 to 0.01)"),
     *(({**GOOD, "depth": bad}, f"depth is {bad!r}, expected a whole number from 1 to 4")
         for bad in (0, 5, 2.0, 2.5, True, "2", None)),
@@ -174,3 +186,19 @@ def test_when_hyperparameters_are_wrong_then_the_sentence_says_which_and_what_is
 @pytest.mark.parametrize("params", [{"depth": d, "width": 512, "lr": lr} for d in (1, 4) for lr in (1e-5, 1e-2)])
 def test_when_hyperparameters_are_on_the_bounds_then_they_are_accepted(params) -> None:
     Fake().check_params(params)
+
+
+@pytest.mark.parametrize("recipe", [
+    LINEAR, {"linear_part": False}, {"steps_factor": 0.5}, {"level_hours": 0, "near_hours": 12, "season_years": 0},
+])  # fmt: skip
+def test_when_fields_of_the_searched_recipe_are_beside_the_hyperparameters_then_they_are_accepted(recipe) -> None:
+    Fake().check_params({**GOOD, **recipe})
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_when_a_portfolio_is_shipped_then_its_entries_are_whole_configurations_of_the_wide_space(name) -> None:
+    family = get_family(name)
+    for entry in json.loads(FILE.read_text(encoding="utf-8")).get(name, []):
+        family.check_params(entry["params"])
+        assert is_whole(entry["params"], search_space(family, "wide"))
+        assert entry["won_on"]

@@ -1,0 +1,64 @@
+"""The trials that a study begins with, before its sampler draws any: the defaults, a portfolio, the user's own best."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.errors import InputError
+from hpo_lib.families.contract import RECIPES, Family
+from hpo_lib.families.portfolio import portfolio, series
+from hpo_lib.families.recipe_space import default_params, is_whole, search_space
+from hpo_lib.records.study import StoredStudy, read_studies
+from hpo_lib.settings import Settings
+
+MOST_OWN = 3
+"""Studies of the user whose best trials are tried."""
+
+
+@dataclass(frozen=True)
+class FirstTrial:
+    """A configuration, and where it comes from in words."""
+
+    params: dict[str, Any]
+    origin: str
+
+
+def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[FirstTrial]:
+    """What a new study tries first, without repeating itself; beyond the defaults only in the wide space.
+
+    With ``warm_start`` these include the best trials of the user's newest complete studies of this family and space on
+    other series. A study on simulated data serves simulated data alone, and one of the test preset that preset alone.
+    """
+    found = [FirstTrial(default_params(family, settings.space, RECIPES[settings.recipe]), "untuned defaults")]
+    if settings.space == "wide":
+        for entry in portfolio(family.name, dataset.spec.name):
+            found.append(FirstTrial(entry["params"], f"portfolio, won on {', '.join(entry['won_on'])}"))
+        if settings.warm_start:
+            found += [
+                FirstTrial(dict(study.result["best_params"]), f"best of {study.run.study_name}")
+                for study in _own(settings, family, dataset)
+            ]
+    return [trial for i, trial in enumerate(found) if trial.params not in [earlier.params for earlier in found[:i]]]
+
+
+def _own(settings: Settings, family: Family, dataset: Dataset) -> list[StoredStudy]:
+    studies, _ = read_studies(settings.runs_dir, family.name)
+    fitting = [study for study in studies if _fits(study, settings, family, dataset)]
+    return sorted(fitting, key=lambda study: str(study.result["optimization_date"]), reverse=True)[:MOST_OWN]
+
+
+def _fits(study: StoredStudy, settings: Settings, family: Family, dataset: Dataset) -> bool:
+    params = study.result["best_params"]
+    try:
+        family.check_params(params)
+    except InputError:
+        return False
+    return (
+        study.result["status"] == "complete"
+        and study.result["space"] == settings.space
+        and is_whole(params, search_space(family, settings.space))
+        and series(study.dataset) != series(dataset.spec.name)
+        and study.data.get("sha256") != dataset.sha256
+        and (not study.is_simulated or dataset.source == "simulated")
+        and (not study.is_test or settings.preset == "test")
+    )

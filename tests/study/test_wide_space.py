@@ -1,0 +1,156 @@
+"""Studies of the wide space: conditional dimensions, the first trials, and where these come from."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo_lib.benchmark.train import make_plan, run_benchmark
+from hpo_lib.families import portfolio
+from hpo_lib.families.contract import RECIPES, STANDARD, get_family
+from hpo_lib.families.recipe_space import default_params, is_whole, search_space
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.settings import Settings
+from hpo_lib.study.run import run_study
+from tests.study.fakes import DEFAULTS, Died, FakeFamily
+
+Start = Callable[..., StoredStudy]
+
+
+@pytest.fixture
+def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
+    fake = FakeFamily()
+    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    return fake
+
+
+@pytest.fixture
+def wide(start: Start) -> Start:
+    return lambda *given, **named: start(*given, space="wide", **named)
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: FakeFamily) -> list[dict[str, Any]]:
+    """A portfolio of the fake family: its second entry won on the tiny dataset alone."""
+    params = [{**default_params(family, "wide"), "width": width, "linear_weeks": 2} for width in (2, 4, 8)]
+    won_on = (["heat"], ["tiny"], ["tiny", "heat"])
+    entries = [{"params": p, "won_on": names} for p, names in zip(params, won_on, strict=True)]
+    monkeypatch.setattr(portfolio, "FILE", tmp_path / "portfolio.json")
+    portfolio.FILE.write_text(json.dumps({"FAKE_Q": entries}), encoding="utf-8")
+    return params
+
+
+def test_when_the_wide_space_is_searched_then_each_trial_has_the_dimensions_that_its_others_call_for(wide, family):
+    run = wide(trials=14)
+    space = search_space(family, "wide")
+    assert run.trials[0].params == {**DEFAULTS, **default_params(family, "wide")}
+    for trial, call in zip(run.trials, family.calls, strict=True):
+        assert trial.params == call
+        assert is_whole(call, space)
+        family.check_params(call)
+    assert {call["linear_part"] for call in family.calls} == {True, False}
+    assert {"linear_weeks" in call for call in family.calls if not call["linear_part"]} == {False}
+    assert dict(run.search_space) == dict(space)
+    shares = run.importance["mae"]
+    assert set(shares) == set(space)
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_when_a_study_ends_then_its_record_holds_the_space_and_the_whole_recipe_of_the_chosen_trial(
+    wide, start, family
+):
+    record = wide(trials=8).result
+    assert (record["space"], record["provenance"]["recipe"]) == ("wide", dataclasses.asdict(STANDARD))
+    recipe, network = STANDARD.updated(record["best_params"])
+    assert record["best_recipe"] == dataclasses.asdict(recipe)
+    assert set(network) == set(DEFAULTS)
+    plan = start(trials=2, job_id="b", recipe="plain").result
+    assert (plan["space"], plan["best_recipe"]) == ("plan", dataclasses.asdict(RECIPES["plain"]))
+
+
+def test_when_the_recipe_is_another_then_it_is_the_first_trial(wide, family) -> None:
+    wide(trials=1, recipe="plain")
+    assert RECIPES["plain"].updated(family.calls[0]) == (RECIPES["plain"], DEFAULTS)
+    assert "linear_weeks" not in family.calls[0]
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_when_a_wide_study_is_resumed_or_a_worker_dies_then_it_asks_for_what_an_uninterrupted_one_would(
+    storage, wide, shipped, family, tmp_path
+) -> None:
+    def die(call: int) -> None:
+        if call in (1, 8):
+            raise Died
+
+    family.before = die
+    for _ in range(2):
+        with pytest.raises(Died):
+            wide(trials=12, storage=storage)
+    portfolio.FILE.write_text("{}", encoding="utf-8")  # a study goes on with the portfolio that it was begun with
+    run = wide(trials=12, storage=storage)
+    assert [t.state for t in run.trials].count("interrupted") == 2
+    assert family.calls[1] == family.calls[2] == shipped[0]
+    assert family.calls[8] == family.calls[9]
+    in_parts = [call for i, call in enumerate(family.calls) if i not in (1, 8)]
+    family.calls.clear()
+    family.before = lambda call: None
+    portfolio.FILE.write_text(
+        json.dumps({"FAKE_Q": [{"params": p, "won_on": ["heat"]} for p in (shipped[0], shipped[2])]}), encoding="utf-8"
+    )
+    wide(trials=12, storage=storage, runs_dir=tmp_path / "other")
+    assert family.calls == in_parts
+
+
+def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_in_its_order(
+    wide, start, shipped, family, capsys, tiny_dataset
+) -> None:
+    wide(trials=4)
+    assert family.calls[:3] == [default_params(family, "wide"), shipped[0], shipped[2]]
+    assert family.calls[3] not in shipped
+    told = "First trials: 0, untuned defaults; 1, portfolio, won on heat; 2, portfolio, won on tiny, heat."
+    assert capsys.readouterr().out.splitlines()[0] == told
+    spec = dataclasses.replace(tiny_dataset.spec, name="tiny_dev")
+    wide(trials=2, dataset=dataclasses.replace(tiny_dataset, spec=spec))
+    assert family.calls[-1] == shipped[0], "other splits of a series are the same series"
+    start(trials=3, job_id="plan")
+    assert all(set(call) == set(DEFAULTS) for call in family.calls[-3:])
+
+
+def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_series_are_tried(
+    wide, start, shipped, family, tiny_dataset, capsys
+) -> None:
+    def other(name: str, source: str = "csv") -> Any:
+        spec = dataclasses.replace(tiny_dataset.spec, name=name)
+        return dataclasses.replace(tiny_dataset, spec=spec, sha256=name, source=source)
+
+    used = wide(trials=8, dataset=other("harbour"), seed=3)
+    wide(trials=8, dataset=other("twin", "simulated"), seed=4)
+    wide(trials=8, job_id="same", seed=5)
+    start(trials=8, dataset=other("plan"), seed=6)
+    capsys.readouterr()
+    wide(trials=4, job_id="warm", warm_start=True)
+    best = used.result["best_params"]
+    assert family.calls[-4:] == [default_params(family, "wide"), shipped[0], shipped[2], best]
+    assert "; 3, best of FAKE_Q_harbour_a." in capsys.readouterr().out
+    wide(trials=6, dataset=other("harbour"), job_id="later", seed=9)  # is no longer what the study was begun with
+    run = wide(trials=5, job_id="warm", warm_start=True)
+    assert run.result["provenance"]["first_trials"][3:] == ["best of FAKE_Q_harbour_a"]
+    assert run.trials[3].params == best
+
+
+@pytest.mark.slow
+def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp_path) -> None:
+    given = {"test": True, "data_dir": str(tmp_path), "runs_dir": str(tmp_path / "runs")}
+    run = run_study(Settings.create("NHITS_Q", "heat", job_id="a", **given), progress=False)
+    family = get_family("NHITS_Q")
+    assert run.trials[0].params == default_params(family, "wide")
+    shipped = [entry["params"] for entry in portfolio.portfolio("NHITS_Q", "heat")]
+    assert [dict(trial.params) for trial in run.trials[1:]][: len(shipped)] == shipped[:2]
+    plan = make_plan("heat", models=["NHITS_Q"], params="best", seeds=1, out=str(tmp_path / "out"), **given)
+    assert [note for note in run_benchmark(plan) if "NHITS_Q" in note] == []
+    key = json.loads(plan.paths.record("NHITS_Q", "best", 42).read_text(encoding="utf-8"))["key"]
+    assert key["recipe"] == run.result["best_recipe"]
+    assert {**key["params"], **run.result["best_params"]} == run.result["best_params"]
