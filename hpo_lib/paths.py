@@ -121,6 +121,8 @@ class RunPaths:
     """Folder of the leases of a study's workers; of no use once no worker is left."""
     decision_lease = _File(".workers_{0.study_name}/decision.lease")
     """Held by the worker that claims or ends a trial."""
+    proof_lease = _File(".workers_{0.study_name}/proof.lease")
+    """Held by the worker that trains replicates of trials."""
     notebook = _File("{0._notebook_stem}.ipynb")
     pareto_front = _File("pareto_front_{0.job_id}.html")
     mae_history = _File("mae_history_{0.job_id}.html")
@@ -150,6 +152,15 @@ class RunPaths:
     def trial_predictions(self, trial: int) -> Path:
         """Validation predictions of one trial: origin, step, actual, q10, q50, q90."""
         return self.predictions / f"trial_{trial:04d}.parquet"
+
+    def replicate(self, trial: int, seed: int) -> tuple[Path, Path]:
+        """Validation predictions of a trial's configuration trained with another seed, and a JSON of what made them."""
+        stem = f"replicate_{trial:04d}_seed_{seed}"
+        return self.predictions / f"{stem}.parquet", self.predictions / f"{stem}.json"
+
+    def replicates(self) -> list[Path]:
+        """The JSONs of all replicates."""
+        return sorted(self.predictions.glob("replicate_*.json"))
 
     def attempt_notebook(self, attempt: int) -> Path:
         """Where the executed notebook of an earlier attempt is kept when the study is continued."""

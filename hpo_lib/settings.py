@@ -17,7 +17,7 @@ from typing import Any
 from hpo_lib import paths
 from hpo_lib.errors import InputError, choices
 
-POLICIES = ("calibrated", "lowest_mae", "knee")
+POLICIES = ("proven", "calibrated", "lowest_mae", "knee")
 PRESETS = ("auto", "test", "laptop", "a100")
 RECIPES = ("standard", "unshrunk", "plain")
 OBJECTIVES = ("mae", "picp_penalty", "winkler", "winkler_calibrated", "picp_penalty_calibrated", "pinball")
@@ -128,7 +128,9 @@ class Settings:
     )
     workers: int = _stated(1, _at_least(1), "workers that share the trials: processes here, tasks of an array in Slurm")
     worker: int = _stated(1, _at_least(1), "number of this worker, if several are started under one job id")
-    policy: str = _stated("calibrated", _one_of(POLICIES), f"choice from the Pareto front: {', '.join(POLICIES)}")
+    policy: str = _stated(
+        "proven", _one_of(POLICIES), f"choice of a trial: {', '.join(POLICIES)}; the last three from the front"
+    )
     data_dir: Path = _stated("", _folder, "folder of the CSVs; empty: data/ of the project")  # noqa: RUF009
     runs_dir: Path = _stated("", _folder, "folder of the records; empty: papermill_runs/ of the project")  # noqa: RUF009
 

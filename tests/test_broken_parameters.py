@@ -21,7 +21,7 @@ FIELDS = (
 )
 STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
-POLICY = "Allowed: calibrated, lowest_mae, knee"
+POLICY = "Allowed: proven, calibrated, lowest_mae, knee"
 OBJECTIVES = "Allowed: mae, picp_penalty, winkler, winkler_calibrated, picp_penalty_calibrated, pinball"
 NUMBER = f"expected two or three different names joined by commas, such as mae,picp_penalty. {OBJECTIVES}"
 TEXT = "expected a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"

@@ -123,7 +123,7 @@ def test_when_a_study_minimises_other_objectives_then_the_calibrated_policy_stil
 # Policies
 
 
-def test_when_the_lowest_mae_covers_half_of_what_it_should_then_the_default_policy_does_not_take_it() -> None:
+def test_when_the_lowest_mae_covers_half_of_what_it_should_then_the_calibrated_policy_does_not_take_it() -> None:
     # The real case: MAE 0.079 with PICP 51 % was taken over MAE 0.081 with PICP 78 %.
     front = pareto_front([trial(0, 0.079, 51), trial(1, 0.081, 78), trial(2, 0.110, 80)], FORMER_PAIR)
     assert select(front, "calibrated") == Selection(
@@ -178,7 +178,7 @@ def test_when_the_front_is_one_point_then_every_policy_takes_it(policy) -> None:
 
 
 def test_when_a_policy_is_unknown_then_the_error_names_the_nearest() -> None:
-    with refusal("policy is 'calibrate'; did you mean calibrated? Allowed: calibrated, lowest_mae, knee"):
+    with refusal("policy is 'calibrate'; did you mean calibrated? Allowed: proven, calibrated, lowest_mae, knee"):
         select([trial(0, 0.1, 80)], "calibrate")
 
 

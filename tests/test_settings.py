@@ -66,7 +66,7 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     assert dataclasses.replace(settings, job_id="") == Settings(
         model="TFT_Q", dataset="heat", trials=50, job_id="", seed=42, test=False, preset="auto",
         recipe="standard", objectives="mae,picp_penalty", space="wide", warm_start=False, time_budget_hours=0.0,
-        early_stopping=True, storage="auto", workers=1, worker=1, policy="calibrated", data_dir=paths.DATA_DIR,
+        early_stopping=True, storage="auto", workers=1, worker=1, policy="proven", data_dir=paths.DATA_DIR,
         runs_dir=paths.RUNS_DIR,
     )  # fmt: skip
 
@@ -109,7 +109,7 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monk
 
 
 def test_when_policies_recipes_and_objectives_are_named_then_the_registries_hold_the_same_ones() -> None:
-    assert (tuple(selection.POLICIES), tuple(contract.RECIPES)) == (POLICIES, RECIPES)
+    assert ((selection.PROVEN, *selection.POLICIES), tuple(contract.RECIPES)) == (POLICIES, RECIPES)
     assert tuple(objectives.OBJECTIVES) == OBJECTIVES
 
 

@@ -305,7 +305,9 @@ def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it
     write_predictions(file, forecasts)
     changed(run, ("provenance", "data", "sha256"), lambda _: "0" * 64)
     code, text, _ = run_verify(run.best_params)
-    sentence = "mase, calibrated scores and baselines are not recomputed, since the study had data with sha256 0000"
+    sentence = (
+        "mase, calibrated scores, baselines and proof are not recomputed, since the study had data with sha256 0000"
+    )
     assert (code, len(text.splitlines())) == (1, 1)
     assert text.startswith(f"DRIFT  {run.best_params}: {sentence}")
     file.unlink()
@@ -319,8 +321,10 @@ def test_when_a_file_is_from_before_objectives_were_a_parameter_then_it_still_ve
     trials = [trial_record(t, FORMER_PAIR) for t in optuna.load_study(
         study_name=run.study_name, storage=open_storage("sqlite", run)).trials]  # fmt: skip
     front = pareto_front(trials, FORMER_PAIR)
-    record |= chosen_entries(front, "calibrated") | {"all_pareto_trials": [trial_entry(t) for t in front]}
-    del record["objectives"]
+    record |= chosen_entries(front, "calibrated", front, None, None) | {
+        "all_pareto_trials": [trial_entry(t) for t in front]
+    }
+    del record["objectives"], record["chosen_trial"], record["proof"]
     for entry in (record["default_trial"], *record["all_pareto_trials"]):
         for later in ("values", "picp_calibrated", "winkler_calibrated"):
             del entry[later]
@@ -369,9 +373,9 @@ recomputed
 DRIFT  runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete JSON file (Unterminated \
 string starting at: line 9 column 3 (char 189)); remove it or write it again from its study
 ok     runs/TIMESNET_Q_heat/best_params_TIMESNET_Q_heat_102.json: N figures recomputed
-DRIFT  runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: mase, calibrated scores and \
-baselines are not recomputed, since the study had data with sha256 0123456789ab and simulated twin of water_tommerby \
-has 0123456789ab; name the folder of that data with --data-dir
+DRIFT  runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: mase, calibrated scores, \
+baselines and proof are not recomputed, since the study had data with sha256 0123456789ab and simulated twin of \
+water_tommerby has 0123456789ab; name the folder of that data with --data-dir
 """
 
 

@@ -64,7 +64,7 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     worker = f"worker {job.worker} of " if job.slurm_id != job.study_id else ""
     attempt = f"attempt {job.requeues + 1} of at most {job.max_requeues + 1}"
     print(f"{attempt} of {worker}study {run.study_name}, job {job.slurm_id}", flush=True)
-    before = _finished(run)
+    before = sum(_ended(run))
     left = slurm_queue.seconds_left(job.slurm_id) if job.slurm_id else None
     budget = [] if left is None else ["--time-budget-hours", f"{max(left - job.signal_seconds, 1) / 3600:.4f}"]
     process: subprocess.Popen[bytes] | None = None
@@ -80,14 +80,18 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     with stop_requests.handling(pass_on):  # to the end: a late warning must not kill the job
         process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
-        finished = _finished(run)
-        missing = trials - finished
-        why = "" if code == 2 or (code == 0 and missing <= 0) else _why_requeue(run, code, received)
+        ended = _ended(run)
+        missing = trials - ended[0]
+        why = (
+            ""
+            if code == 2 or (code == 0 and missing <= 0 and not _lacks_proof(run))
+            else _why_requeue(run, code, received)
+        )
         if not why:
             return code
         lacks = f"{missing} trials are missing" if missing > 0 else "all trials are there, but the record is incomplete"
         print(f"{lacks}: {why}", flush=True)
-        return _requeue(job, progressed=finished > before, code=code)
+        return _requeue(job, progressed=sum(ended) > before, code=code)
 
 
 def _requeue(job: ThisJob, *, progressed: bool, code: int) -> int:
@@ -120,8 +124,16 @@ def _why_requeue(run: RunPaths, code: int, received: Sequence[str]) -> str:
     return "" if record.complete and record.error else "its kernel was killed"
 
 
-def _finished(run: RunPaths) -> int:
+def _ended(run: RunPaths) -> tuple[int, int]:
+    """Finished trials, and trainings with fresh seeds."""
     try:
-        return StoredStudy.read(run).finished
+        return StoredStudy.read(run).finished, len(run.replicates())
     except InputError:
-        return 0
+        return 0, 0
+
+
+def _lacks_proof(run: RunPaths) -> bool:
+    try:
+        return StoredStudy.read(run).lacks_proof
+    except InputError:
+        return False

@@ -136,7 +136,7 @@ def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
     run, finished = study.run, study.finished
     if somebody_lives(run) or (job and _is_active(job) and job.state != "PENDING"):
         return "running", ""
-    if finished >= study.asked > 0:
+    if finished >= study.asked > 0 and not study.lacks_proof:
         return "done", ""
     if job and _is_active(job):
         return "queued", job.reason

@@ -3,7 +3,9 @@
 study: StoredStudy, find, read_studies, study_runs, as_mapping
 result: study_result, load_result
 trial: TrialRecord, default_trial
-selection: pareto_front
+selection: pareto_front, PROVEN
+proof: CHALLENGERS, FRESH_SEEDS, ReplicateFailed, ReplicateMissing, challengers, prove, replicate_seconds,
+    stored_replicate, write_replicate
 files: write_json, write_predictions, load_predictions
 storage: open_storage, check_storage, recorded_url
 optuna_trials: trial_record, distribution, quiet_optuna

@@ -34,14 +34,18 @@ def study_result(
     optimization_date: str,
     baselines: Mapping[str, Mapping[str, float]],
     provenance: Mapping[str, Any],
+    proof: Mapping[str, Any] | None = None,
+    proof_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """The content of a best_params JSON: the keys that old readers rely on, and those of newer ones.
 
-    ``status`` is ``complete``, ``running`` (trials are still missing) or ``stopped`` (by time budget or signal).
+    ``status`` is ``complete``, ``running`` (trials or the proof are still missing) or ``stopped`` (by time budget or
+    signal). ``proof_seconds`` are those of all trainings with fresh seeds so far.
     """
+    default = default_trial(trials) if trials else None
     front = pareto_front(trials, objectives)
     counts = Counter(trial.state for trial in trials)
-    chosen, recipe = chosen_entries(front, policy), read_recipe(provenance.get("recipe", {}))
+    chosen, recipe = chosen_entries(front, policy, trials, default, proof), read_recipe(provenance.get("recipe", {}))
     return {
         "schema_version": SCHEMA_VERSION,
         "model": run.model,
@@ -56,12 +60,13 @@ def study_result(
         "n_interrupted": counts["interrupted"],
         "space": provenance.get("space"),
         **chosen,
+        "proof": proof,
         "best_recipe": asdict(recipe.updated(chosen["best_params"])[0]) if recipe else None,
-        "default_trial": trial_entry(default_trial(trials)) if trials else None,
+        "default_trial": None if default is None else trial_entry(default),
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "study_name": run.study_name,
         "storage_path": storage_path,
-        "training_time_hours": sum(t.seconds for t in trials) / 3600,
+        "training_time_hours": (sum(t.seconds for t in trials) + proof_seconds) / 3600,
         "all_pareto_trials": [trial_entry(t) for t in front],
         "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
         "objectives": [{"name": o.name, "tolerance": o.tolerance} for o in objectives],
@@ -69,14 +74,20 @@ def study_result(
     }
 
 
-def chosen_entries(front: Sequence[TrialRecord], policy: str) -> dict[str, Any]:
-    """The JSON's entries on the choice from a Pareto front.
+def chosen_entries(
+    front: Sequence[TrialRecord],
+    policy: str,
+    trials: Sequence[TrialRecord],
+    default: TrialRecord | None,
+    proof: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The JSON's entries on the choice among ``trials``, of which the policy ``proven`` may take one off the front.
 
     Raises:
         StudyError: the front is empty.
     """
-    selection = select(front, policy)
-    chosen = next(t for t in front if t.number == selection.trial)
+    selection = select(front, policy, default=default, proof=proof)
+    chosen = next(t for t in trials if t.number == selection.trial)
     return {
         "n_pareto_optimal": len(front),
         "best_trial_number": chosen.number,
@@ -85,6 +96,7 @@ def chosen_entries(front: Sequence[TrialRecord], policy: str) -> dict[str, Any]:
         "best_picp_approx": chosen.scores["picp"],
         "best_params": dict(chosen.params),
         "selection": asdict(selection),
+        "chosen_trial": trial_entry(chosen),
         "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
     }
 
@@ -176,6 +188,6 @@ _RENAMED = {
 _KEYS = (
     "job_id", "status", "optimization_date", "n_trials", "n_completed", "n_failed", "n_pruned", "n_interrupted",
     "n_pareto_optimal", "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "selection",
-    "validation_metrics", "default_trial", "baselines", "study_name", "storage_path", "training_time_hours",
-    "all_pareto_trials", "failures", "objectives", "provenance", "space", "best_recipe",
+    "chosen_trial", "proof", "validation_metrics", "default_trial", "baselines", "study_name", "storage_path",
+    "training_time_hours", "all_pareto_trials", "failures", "objectives", "provenance", "space", "best_recipe",
 )  # fmt: skip

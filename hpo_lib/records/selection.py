@@ -1,10 +1,12 @@
-"""The Pareto front of a study, and the policies that choose one trial of it."""
+"""The Pareto front of a study, and the policies that choose one trial: from the front, or by the proof."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import le
+from typing import Any
 
 from hpo_lib.errors import InputError, StudyError, choices
+from hpo_lib.records.proof import chosen_of
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
 
@@ -15,7 +17,7 @@ year of data cannot resolve coverage more finely."""
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen trial of the Pareto front, the policy and its reason, and the choice of every other policy."""
+    """The chosen trial, the policy and its reason, and the choice of every policy that needs no proof."""
 
     policy: str
     trial: int
@@ -69,18 +71,42 @@ def _knee(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
 
 
 POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}
+"""Those that choose from the front."""
+
+PROVEN = "proven"
+"""The policy that keeps the untuned defaults unless a trial is proven better, see `hpo_lib.records.proof`."""
 
 
-def select(front: Sequence[TrialRecord], policy: str) -> Selection:
-    """Choose one trial of a Pareto front (ascending MAE).
+def select(
+    front: Sequence[TrialRecord],
+    policy: str,
+    *,
+    default: TrialRecord | None = None,
+    proof: Mapping[str, Any] | None = None,
+) -> Selection:
+    """Choose a trial: one of a Pareto front (ascending MAE), or by the proof, whose choice may be off the front.
+
+    Without a proof, or if the untuned ``default`` failed, ``proven`` has something to say anyway: the defaults stay,
+    or the choice is that of ``calibrated``.
 
     Raises:
         InputError: unknown policy.
         StudyError: the front is empty, because no trial completed.
     """
-    if policy not in POLICIES:
-        raise InputError(f"policy is {policy!r}; {choices(policy, POLICIES)}")
+    if policy not in (PROVEN, *POLICIES):
+        raise InputError(f"policy is {policy!r}; {choices(policy, (PROVEN, *POLICIES))}")
     if not front:
         raise StudyError("no trial completed, so there is nothing to choose from; see the causes of the failed trials")
-    trial, reason = POLICIES[policy](front)
-    return Selection(policy, trial.number, reason, {name: rule(front)[0].number for name, rule in POLICIES.items()})
+    found = {name: rule(front) for name, rule in POLICIES.items()}
+    alternatives = {name: trial.number for name, (trial, _) in found.items()}
+    if policy != PROVEN:
+        trial, reason = found[policy]
+        return Selection(policy, trial.number, reason, alternatives)
+    if default is None or default.state != "complete":
+        trial, reason = found["calibrated"]
+        number, reason = trial.number, f"the untuned defaults are not complete, so nothing is proven: {reason}"
+    elif proof is None:
+        number, reason = default.number, "nothing is proven yet, so the untuned defaults stay"
+    else:
+        number, reason = chosen_of(proof, default.number)
+    return Selection(policy, number, reason, {PROVEN: number, **alternatives})

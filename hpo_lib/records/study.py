@@ -14,7 +14,7 @@ from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result, objectives_of, trial_of_json
-from hpo_lib.records.selection import pareto_front
+from hpo_lib.records.selection import PROVEN, pareto_front
 from hpo_lib.records.storage import read_study
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -134,7 +134,7 @@ class StoredStudy:
 
     @cached_property
     def trials(self) -> tuple[TrialRecord, ...]:
-        """All trials by number; without the storage, those in the JSON: the untuned defaults and the front.
+        """All trials by number; without the storage, those in the JSON: the untuned defaults, the front, the choice.
 
         Raises:
             InputError: the storage is damaged.
@@ -144,7 +144,8 @@ class StoredStudy:
 
             trials = self.optuna_study.get_trials(deepcopy=False)
             return tuple(trial_record(trial, self.objectives) for trial in trials)
-        listed = [self.result.get("default_trial"), *(self.result.get("all_pareto_trials") or [])]
+        named = [self.result.get(key) for key in ("default_trial", "chosen_trial")]
+        listed = [*named, *(self.result.get("all_pareto_trials") or [])]
         by_number = {trial["trial"]: trial for trial in listed if trial}
         return tuple(trial_of_json(by_number[number]) for number in sorted(by_number))
 
@@ -203,11 +204,16 @@ class StoredStudy:
         return sum(self.result.get(key) or 0 for key in ("n_completed", "n_failed", "n_pruned"))
 
     @property
+    def lacks_proof(self) -> bool:
+        """Whether its policy asks for a proof that its record does not hold (yet)."""
+        return as_mapping(self.result.get("selection")).get("policy") == PROVEN and not self.result.get("proof")
+
+    @property
     def scores(self) -> tuple[float, float]:
         """MAE and PICP in percent of the chosen trial, or of the lowest MAE so far; NaN without a complete trial."""
         front, number = self.front, self.result.get("best_trial_number")
         lowest = min(front, key=lambda trial: trial.mae, default=None)
-        best = next((trial for trial in front if trial.number == number), lowest)
+        best = next((trial for trial in self.complete if trial.number == number), lowest)
         if best is not None:
             return best.mae, best.scores.get("picp", math.nan)
         return self.result.get("best_mae") or math.nan, self.result.get("best_picp") or math.nan

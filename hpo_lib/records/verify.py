@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
+from hpo_lib.records.proof import ReplicateMissing, prove, stored_replicate
 from hpo_lib.records.result import chosen_entries, trial_entry, trial_of_json
 from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.study import StoredStudy
@@ -43,7 +45,7 @@ def verify(path: Path, data_dir: Path, dataset: str = "") -> Verification:
 
     Args:
         path: a best_params JSON with its predictions beside it.
-        data_dir: folder of the CSVs. MASE and the naive forecasts need the data that the study had.
+        data_dir: folder of the CSVs. MASE, the naive forecasts and the proof need the data that the study had.
         dataset: TOML of the dataset, if the registry does not know its name.
     """
     try:
@@ -74,26 +76,43 @@ def _data(result: Mapping[str, Any], data_dir: Path, name: str) -> tuple[Dataset
     if data.sha256 == wanted:
         return data, ""
     return None, (
-        f"mase, calibrated scores and baselines are not recomputed, since the study had data with sha256 {wanted[:12]} "
-        f"and {data.path} has {data.sha256[:12]}; name the folder of that data with --data-dir"
+        f"mase, calibrated scores, baselines and proof are not recomputed, since the study had data with sha256 "
+        f"{wanted[:12]} and {data.path} has {data.sha256[:12]}; name the folder of that data with --data-dir"
     )
 
 
 def _recomputed(study: StoredStudy, data: Dataset | None) -> dict[str, Any]:
     """The part of the JSON that follows from the predictions, in the JSON's own shape."""
     result, default = study.result, study.result["default_trial"]
-    again = {trial["trial"]: _scored(study, trial, data) for trial in result["all_pareto_trials"]}
+    complete = [trial for trial in (default, result["chosen_trial"]) if trial and trial["state"] == "complete"]
+    listed = {trial["trial"]: trial for trial in [*complete, *result["all_pareto_trials"]]}
+    again = {number: _scored(study, trial, data) for number, trial in listed.items()}
     front = pareto_front(list(again.values()), study.objectives)
-    recomputed = chosen_entries(front, result["selection"]["policy"])
+    untuned = again.get(default["trial"]) if default else None
+    proof = result["proof"]
+    if proof and data is not None:
+        proof = _proven(study, proof, data)
+    recomputed = chosen_entries(front, result["selection"]["policy"], list(again.values()), untuned, proof)
     for prose in ("policy", "reason"):
         del recomputed["selection"][prose]
     recomputed["all_pareto_trials"] = [trial_entry(trial) for trial in front]
-    if default and default["state"] == "complete":
-        trial = again.get(default["trial"]) or _scored(study, default, data)
-        recomputed["default_trial"] = trial_entry(trial)
+    if untuned is not None:
+        recomputed["default_trial"] = trial_entry(untuned)
+    if proof:
+        recomputed["proof"] = proof
     if data is not None:
         recomputed["baselines"] = validation_baselines(data)
     return recomputed
+
+
+def _proven(study: StoredStudy, proof: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
+    """The proof from the stored forecasts, with the challengers and seeds that it names."""
+    numbers, default = [one["trial"] for one in proof["challengers"]], study.result["default_trial"]["trial"]
+    cause = proof["cause"] if not numbers else ""
+    try:
+        return prove(default, numbers, cause, proof["seeds"], partial(stored_replicate, study.run), data.known_target)
+    except ReplicateMissing as missing:
+        raise InputError(str(missing)) from None
 
 
 def _scored(study: StoredStudy, trial: Mapping[str, Any], data: Dataset | None) -> TrialRecord:

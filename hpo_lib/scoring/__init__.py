@@ -3,6 +3,7 @@
 forecasts: NOMINAL_COVERAGE, QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 metrics: METRICS, by_step, covered, mae, mase, picp, pinball, score
 objectives: COVERAGE_TOLERANCE, FORMER_PAIR, OBJECTIVES, POINTS, Objective, coverage_error
+proof: DailyScores, compare_seeds, covers, daily_scores, leaders
 evaluation: evaluate, validation_baselines
 seasonal_naive: NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
 calibration: ROLLING_DAYS, Calibration, calibrate

@@ -21,8 +21,10 @@ from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.families.recipe_space import search_space
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_predictions
+from hpo_lib.records.proof import replicate_seconds
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.result import study_result
+from hpo_lib.records.selection import PROVEN
 from hpo_lib.records.storage import recorded_url
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
@@ -36,6 +38,7 @@ from hpo_lib.study.first_trials import FirstTrial, first_trials
 from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.identity import rule_of
 from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.proof import Proof
 from hpo_lib.study.time_budget import TimeBudget
 from hpo_lib.study.trial_queue import TrialQueue
 from hpo_lib.study.workers import fitting, run_workers
@@ -65,7 +68,7 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
         if sentence:
             print(sentence)
         if (done := worker.n_finished()) >= settings.trials:
-            print(f"The study holds {done} finished trials already, so nothing is trained; ask for more with `trials`.")
+            print(f"The study holds {done} finished trials, so no trial is trained; ask for more with `trials`.")
         elif workers > 1:
             worker.supervise(workers, threads, progress)
         else:
@@ -117,6 +120,8 @@ class _Worker:
             **setup,
         }
         self.stop_reason = ""
+        small = settings.budget_name == "test"
+        self.proof = Proof(self.paths, self.family, self.dataset, self.budget, self.recipe, settings.seed, small=small)
 
     def open(self) -> list[FirstTrial]:
         first = self.queue.open(self.identity, first_trials(self.settings, self.family, self.dataset))
@@ -232,8 +237,11 @@ class _Worker:
         return self.queue.write(self._result)
 
     def _result(self, records: list[TrialRecord]) -> dict[str, Any]:
-        finished = sum(record.finished for record in records)
-        status = "complete" if finished >= self.settings.trials else ("stopped" if self.stop_reason else "running")
+        ended = sum(record.finished for record in records) >= self.settings.trials
+        asks = self.settings.policy == PROVEN
+        proof = self.proof.stored(records) if ended and asks else None
+        done = ended and (not asks or proof is not None)
+        status = "complete" if done else ("stopped" if self.stop_reason else "running")
         return study_result(
             self.paths,
             storage_path=recorded_url(self.settings.storage, self.paths),
@@ -245,6 +253,8 @@ class _Worker:
             optimization_date=self.date,
             baselines=self.baselines,
             provenance=self.provenance,
+            proof=proof,
+            proof_seconds=replicate_seconds(self.paths),
         )
 
     def _report(self, bar: "tqdm[Any]", record: TrialRecord, finished: int, result: dict[str, Any] | None) -> None:
@@ -264,7 +274,12 @@ class _Worker:
         bar.write(f"{finished}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
 
     def finish(self) -> StoredStudy:
-        """Write the last record and the optuna figures."""
+        """Prove the choice, and write the last record and the optuna figures."""
+        if self.settings.policy == PROVEN and self.n_finished() >= self.settings.trials:
+            try:
+                self.proof.train(self.records(), self._must_stop)
+            except stop_requests.StopRequested:
+                self._must_stop()
         if self.stop_reason and not any(t.state == "complete" for t in self.records()):
             raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
         if self.stop_reason:

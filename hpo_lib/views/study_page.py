@@ -1,6 +1,7 @@
 """The parts that every study notebook shows: its data, its result, its files."""
 
 from IPython.display import Markdown, display
+from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
@@ -8,6 +9,7 @@ from hpo_lib.families.contract import get_family
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
 from hpo_lib.views import study_figures, study_tables
+from hpo_lib.views.proof_figure import proof_figure
 
 
 def show_data(settings: Settings) -> Dataset:
@@ -38,6 +40,7 @@ def show_study(study: StoredStudy, data: Dataset) -> None:
             study.trials, study.front, chosen.number, study.objectives, model=study.model, **look
         ),
         study_tables.front_table(study),
+        *_proof(study, data),
         Markdown(
             "## The chosen configuration on the validation split\n\nCompared with the untuned defaults and with the "
             "values of a day and a week before, on the same origins with the same scores."
@@ -52,6 +55,15 @@ def show_study(study: StoredStudy, data: Dataset) -> None:
         ),
         study_figures.coverage_by_step(chosen.by_step, **look),
     )
+
+
+def _proof(study: StoredStudy, data: Dataset) -> list[Markdown | Figure]:
+    if not study.result["proof"]:
+        return []
+    text = (
+        "## Proof\n\nThe untuned defaults stay unless a trial is also better with fresh seeds, which did not choose it."
+    )
+    return [Markdown(text), proof_figure(study.result["proof"], source=data.source)]
 
 
 def show_record(study: StoredStudy) -> None:

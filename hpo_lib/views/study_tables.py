@@ -77,7 +77,10 @@ def stopped_early(study: StoredStudy) -> str:
 
 
 def front_table(study: StoredStudy) -> pd.DataFrame:
-    """The Pareto front, one row per trial: which policies choose it, MAE, PICP, objectives and parameters."""
+    """The Pareto front, and the chosen trial if it is off the front, one row per trial.
+
+    Shown are the policies that choose it, MAE, PICP, objectives and parameters.
+    """
     alternatives = study.result["selection"]["alternatives"]
     return pd.DataFrame(
         [
@@ -90,7 +93,7 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
                 **{name: value for name, value in t.values.items() if name != "picp_penalty"},
                 **{name: value_in_words(v) if isinstance(v, bool) else v for name, v in t.params.items()},
             }
-            for t in study.front
+            for t in [*study.front, *([] if study.chosen in study.front else [study.chosen])]
         ]
     ).set_index("trial")
 

@@ -45,7 +45,7 @@ def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable
     def run(
         trials: int = family.trials, dataset: Dataset = tiny_dataset, runs_dir: Path = tmp_path, **given: Any
     ) -> StoredStudy:
-        chosen = {"job_id": "a", "preset": "test", "space": "plan", **given}
+        chosen = {"job_id": "a", "preset": "test", "space": "plan", "policy": "calibrated", **given}
         settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
         return run_study(settings, dataset, progress=False)
 

@@ -57,7 +57,8 @@ def main(
     run.get_family = lambda name: family
     run.code_provenance = lambda threads: {}  # spares the import of torch for the device's name
     settings = Settings.create(
-        family.name, toml, trials=int(trials), job_id="a", preset="test", storage=storage, worker=int(worker),
+        family.name, toml, trials=int(trials), job_id="a", preset="test", policy="calibrated", storage=storage,
+        worker=int(worker),
         data_dir=str(Path(toml).parent), runs_dir=runs_dir,
     )  # fmt: skip
     run.run_study(settings, progress=False)

@@ -232,7 +232,7 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
 
     def run(trials: int, job_id: str) -> StoredStudy:
         settings = Settings.create(
-            "NHITS_Q", "tiny", trials=trials, job_id=job_id, preset="test", runs_dir=str(tmp_path)
+            "NHITS_Q", "tiny", trials=trials, job_id=job_id, preset="test", policy="calibrated", runs_dir=str(tmp_path)
         )
         return run_study(settings, tiny_dataset, progress=False)
 

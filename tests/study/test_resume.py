@@ -134,7 +134,7 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
         complete = study.trials()
         third = study.run()
         assert third.returncode == 0, third.stderr
-        assert "The study holds 3 finished trials already, so nothing is trained" in third.stdout
+        assert "The study holds 3 finished trials, so no trial is trained" in third.stdout
         assert study.trials() == complete
         assert study.files.attempt_notebook(2).exists()
 

@@ -199,7 +199,7 @@ def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_sa
     capsys.readouterr()
     again = start(trials=3)
     assert capsys.readouterr().out == (
-        "The study holds 3 finished trials already, so nothing is trained; ask for more with `trials`.\n"
+        "The study holds 3 finished trials, so no trial is trained; ask for more with `trials`.\n"
     )
     assert len(family.calls) == 3
     assert states(again) == ["complete"] * 3

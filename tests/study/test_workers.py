@@ -210,7 +210,7 @@ from hpo_lib.study import run
 run.cpu_count = lambda: 2  # wherever the tests run
 toml, runs_dir, trials = sys.argv[1:]
 settings = Settings.create(
-    "NHITS_Q", toml, trials=int(trials), job_id="a", preset="test", workers=2, runs_dir=runs_dir,
+    "NHITS_Q", toml, trials=int(trials), job_id="a", preset="test", policy="calibrated", workers=2, runs_dir=runs_dir,
     data_dir=str(Path(toml).parent),
 )
 run.run_study(settings, progress=False)

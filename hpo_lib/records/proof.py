@@ -1,0 +1,164 @@
+"""The proof of a choice, from stored forecasts: what a study writes as ``proof``, and `hpo verify` computes again.
+
+The untuned defaults keep every tie. A few leading trials challenge them, all trained again with fresh seeds: the
+study's own seed chose the challengers, so their scores with it are too good.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.proof import DailyScores, compare_seeds, covers, daily_scores, leaders
+from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS
+
+FRESH_SEEDS, CHALLENGERS = 2, 2
+"""Fresh seeds of each configuration, and the most trials that challenge the defaults; the test preset has one each."""
+
+Replicate = Callable[[int, int], QuantileForecasts]
+"""Trial and seed -> forecasts as stored; raises `ReplicateFailed`, or `ReplicateMissing` if it has not been trained."""
+
+
+class ReplicateFailed(Exception):
+    """A training with a fresh seed ended with an error, which is the message."""
+
+
+class ReplicateMissing(Exception):
+    """It has not been trained, or for something else."""
+
+
+def challengers(
+    trials: Sequence[TrialRecord], scored: Callable[[int], DailyScores], most: int
+) -> tuple[list[int], str]:
+    """Numbers of the trials that may be better than the untuned defaults, the best first, or none and why.
+
+    ``scored`` gives the daily scores of a trial by its number.
+    """
+    default = default_trial(trials)
+    if default.state != "complete":
+        return [], f"the untuned defaults (trial {default.number}) did not complete, so nothing is compared with them"
+    days = {t.number: scored(t.number) for t in trials if t.state == "complete"}
+    own = days.pop(default.number)
+    if len(own["mae"]) < MIN_COMPARED_DAYS:
+        return [], f"validation has {len(own['mae'])} days, and fewer than {MIN_COMPARED_DAYS} prove nothing"
+    found = leaders(days, own, most)
+    return found, "" if found else "no trial is better than the untuned defaults with the study's own seed"
+
+
+def prove(
+    default: int, challenging: Sequence[int], cause: str, seeds: Sequence[int], replicate: Replicate, target: pd.Series
+) -> dict[str, Any]:
+    """Compare the challengers with the defaults over fresh seeds, one after the other until one is proven.
+
+    Args:
+        default: number of the trial of the untuned defaults.
+        challenging: numbers of the challengers, the best first.
+        cause: why there are none.
+        seeds: fresh ones.
+        replicate: gives the forecasts of a trial trained with a seed.
+        target: hourly target, for the correction of the intervals.
+
+    Returns:
+        The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause`` (why nothing was compared).
+    """
+    proof: dict[str, Any] = {"seeds": list(seeds), "days": 0, "challengers": [], "trainings": 0, "cause": cause}
+
+    def trained(number: int) -> list[DailyScores]:
+        found = []
+        for seed in seeds:
+            proof["trainings"] += 1
+            found.append(daily_scores(replicate(number, seed), target))
+        return found
+
+    if not challenging:
+        return proof
+    try:
+        ours = trained(default)
+    except ReplicateFailed as failure:
+        return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
+    proof["days"] = len(ours[0]["mae"])
+    for number in challenging:
+        try:
+            compared = asdict(compare_seeds(trained(number), ours))
+            entry = {key: list(value) if isinstance(value, tuple) else value for key, value in compared.items()}
+            proof["challengers"].append({"trial": number, **entry, "cause": ""})
+        except ReplicateFailed as failure:
+            proof["challengers"].append({"trial": number, "proven": False, "cause": str(failure)})
+        if proof["challengers"][-1]["proven"]:
+            break
+    return proof
+
+
+def stored_replicate(run: RunPaths, trial: int, seed: int, key: Mapping[str, Any] | None = None) -> QuantileForecasts:
+    """Forecasts of a trial's configuration trained with another seed; only if ``key`` made them, where it is given.
+
+    Raises:
+        ReplicateFailed: that training failed.
+        ReplicateMissing: there is none.
+    """
+    forecasts, about = run.replicate(trial, seed)
+    found = _about(about)
+    if not found or (key is not None and found["key"] != json.loads(json.dumps(key))):
+        raise ReplicateMissing(f"{about}: no such file; expected what made a replicate of trial {trial}")
+    if found["cause"]:
+        raise ReplicateFailed(found["cause"])
+    if not forecasts.exists():
+        raise ReplicateMissing(f"{forecasts}: no such file; expected forecasts of trial {trial} with seed {seed}")
+    return load_predictions(forecasts)
+
+
+def write_replicate(
+    run: RunPaths, trial: int, seed: int, found: QuantileForecasts | str, *, key: Mapping[str, Any], seconds: float
+) -> None:
+    """Store a replicate's forecasts, or why it failed; what made it is written last."""
+    forecasts, about = run.replicate(trial, seed)
+    about.unlink(missing_ok=True)
+    if isinstance(found, QuantileForecasts):
+        write_predictions(forecasts, found)
+    cause = found if isinstance(found, str) else ""
+    write_json(about, {"key": dict(key), "cause": cause, "seconds": seconds})
+
+
+def replicate_seconds(run: RunPaths) -> float:
+    """What all trainings with fresh seeds took."""
+    return float(sum(_about(file).get("seconds", 0.0) for file in run.replicates()))
+
+
+def _about(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def chosen_of(proof: Mapping[str, Any], default: int) -> tuple[int, str]:
+    """The trial that a proof chooses, and why, in one sentence."""
+    tried = proof["challengers"]
+    if proof["cause"]:
+        return default, f"the untuned defaults stay: {proof['cause']}"
+    over = f"over {len(proof['seeds'])} fresh seed{'s' * (len(proof['seeds']) > 1)} and {proof['days']} days"
+    for one in tried:
+        if one["proven"]:
+            mean, low, high = one["score_change"]
+            return one["trial"], (
+                f"trial {one['trial']} beats the untuned defaults by {-mean:.1f} % of MAE and calibrated interval "
+                f"score [{-high:.1f}, {-low:.1f}] with probability {one['probability']:.2f} {over}"
+            )
+    compared = [one for one in tried if not one["cause"]]
+    if not compared:
+        first = tried[0]
+        return default, f"the untuned defaults stay: trial {first['trial']} failed with a fresh seed ({first['cause']})"
+    best = min(compared, key=lambda one: one["score_change"][0])
+    change, covered = best["score_change"][0], best["picp_calibrated"]
+    return default, (
+        f"no challenger was proven better than the untuned defaults: the best, trial {best['trial']}, is "
+        f"{abs(change):.1f} % {'better' if change <= 0 else 'worse'} with probability {best['probability']:.2f} {over}"
+        + ("" if covers(covered) else f", and its calibrated interval covers {covered:.0f} %")
+    )
