@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from hpo_lib.families.contract import get_family
-from hpo_lib.families.recipe_space import is_drawn, search_space
+from hpo_lib.families.recipe_space import is_drawn, is_whole, search_space
 from hpo_lib.study.early_stopping import Rung, StoppingRule
 from measurements.early_stopping import Recorded, complete, cost, drawn, load_table, measure, replay
-from measurements.record_curves import append, configuration, counts, record, recorded
+from measurements.record_curves import NEAR, append, configuration, counts, record, recorded
 
 BY_MAE = StoppingRule((Rung(0.5, 0.5),), ("mae",), warm_up=1)
 
@@ -103,14 +103,24 @@ def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(tin
     table = tmp_path / "results" / "curves.csv"
     checks = [{"step": step, "mae": 1.0, "picp": 80.0, "pinball": 0.3, "winkler": 4.0} for step in (10, 20)]
     append(table, ("tiny", "NHITS_Q", 0), configuration(get_family("NHITS_Q"), 0), 3.5, checks)
-    done = [key for key, _ in record([tiny_dataset], {"NHITS_Q": 2}, "test", table)]
+    done = [key for key, _ in record([tiny_dataset], {"NHITS_Q": range(2)}, "test", table)]
     assert done == [("tiny", "NHITS_Q", 1)]
     assert recorded(table) == {("tiny", "NHITS_Q", 0), ("tiny", "NHITS_Q", 1)}
     (study,) = load_table(table)
     assert [t.params for t in study.trials] == [configuration(get_family("NHITS_Q"), number) for number in (0, 1)]
     assert study.trials[0].scores["winkler_calibrated"] == 3.5
-    assert list(record([tiny_dataset], {"NHITS_Q": 2}, "test", table)) == []
+    assert list(record([tiny_dataset], {"NHITS_Q": range(2)}, "test", table)) == []
 
 
 def test_when_trials_are_counted_by_family_then_words_name_them() -> None:
     assert counts(["NHITS_Q=20", "TFT_Q=3"]) == {"NHITS_Q": 20, "TFT_Q": 3}
+
+
+def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them_and_all_move_at_some_time() -> None:
+    family = get_family("NHITS_Q")
+    defaults = configuration(family, 0)
+    drawn_ones = [configuration(family, NEAR + number) for number in range(1, 61)]
+    moved = [{name for name in defaults if params.get(name) != defaults[name]} for params in drawn_ones]
+    assert 2 <= np.mean([len(names) for names in moved]) <= 7  # of 15
+    assert set().union(*moved) == set(defaults)
+    assert all(is_whole(params, search_space(family, "wide")) for params in drawn_ones)
