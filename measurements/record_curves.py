@@ -24,8 +24,7 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.contract import Family, get_family
-from hpo_lib.families.recipe_space import default_params, is_drawn, search_space
-from hpo_lib.families.search_space import Choice, FloatRange
+from hpo_lib.families.recipe_space import default_params, drawn, search_space
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS
@@ -38,7 +37,6 @@ COLUMNS = ("dataset", "family", "trial", "params", "winkler_calibrated", "step",
 SEED = 42
 NEAR = 100
 """Configurations after this number are drawn near the defaults."""
-KEPT = 2 / 3
 
 Curve = Sequence[Mapping[str, float]]
 
@@ -48,24 +46,7 @@ def configuration(family: Family, number: int) -> dict[str, Any]:
     if number == 0:
         return default_params(family, "wide")
     random = np.random.default_rng([number, sum(map(ord, family.name))])
-    params: dict[str, Any] = {}
-    defaults = default_params(family, "wide")
-    for name, dimension in search_space(family, "wide").items():
-        if not is_drawn(name, params):
-            continue
-        if number > NEAR and name in defaults and random.random() < KEPT:
-            params[name] = defaults[name]
-            continue
-        match dimension:
-            case Choice(options):
-                params[name] = options[int(random.integers(len(options)))]
-            case FloatRange(low, high, True):
-                params[name] = float(np.exp(random.uniform(np.log(low), np.log(high))))
-            case FloatRange(low, high, False):
-                params[name] = float(random.uniform(low, high))
-            case _:
-                params[name] = int(random.integers(dimension.low, dimension.high + 1))
-    return params
+    return drawn(search_space(family, "wide"), random, default_params(family, "wide") if number > NEAR else None)
 
 
 def recorded(table: Path) -> set[tuple[str, str, int]]:

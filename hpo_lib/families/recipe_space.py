@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from hpo_lib.families.contract import STANDARD, Family, Recipe
-from hpo_lib.families.search_space import RECIPE_SPACE, Dimension, is_drawn
+from hpo_lib.families.search_space import RECIPE_SPACE, Choice, Dimension, FloatRange, IntRange, is_drawn
 
 SPACES = ("wide", "plan")
 """``plan`` holds the family's own hyperparameters alone, as in the original HPO plan."""
@@ -23,3 +25,30 @@ def default_params(family: Family, space: str, recipe: Recipe = STANDARD) -> dic
 def is_whole(params: Mapping[str, object], space: Mapping[str, Dimension]) -> bool:
     """Whether ``params`` have a value for every dimension that is drawn, and for no other."""
     return set(params) == {name for name in space if is_drawn(name, params)}
+
+
+KEPT = 2 / 3
+"""Chance that a dimension keeps its default in a draw near the defaults."""
+
+
+def drawn(
+    space: Mapping[str, Dimension], random: np.random.Generator, near: Mapping[str, int | float] | None = None
+) -> dict[str, int | float]:
+    """A configuration drawn evenly from the space or, dimension by dimension, ``near`` another one."""
+    params: dict[str, int | float] = {}
+    for name, dimension in space.items():
+        if not is_drawn(name, params):
+            continue
+        if near is not None and name in near and random.random() < KEPT:
+            params[name] = near[name]
+            continue
+        match dimension:
+            case Choice(options):
+                params[name] = options[int(random.integers(len(options)))]
+            case FloatRange(low, high, True):
+                params[name] = float(np.exp(random.uniform(np.log(low), np.log(high))))
+            case FloatRange(low, high, False):
+                params[name] = float(random.uniform(low, high))
+            case IntRange(low, high):
+                params[name] = int(random.integers(low, high + 1))
+    return params

@@ -3,13 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import RECIPES, Family
 from hpo_lib.families.portfolio import portfolio, series
-from hpo_lib.families.recipe_space import default_params, is_whole, search_space
+from hpo_lib.families.recipe_space import default_params, drawn, is_whole, search_space
 from hpo_lib.records.study import StoredStudy, read_studies
 from hpo_lib.settings import Settings
+
+BEGINNING = 6
+"""Trials before the sampler's first. What the portfolio leaves of them is drawn near the defaults: drawn evenly,
+hardly any is as good."""
 
 MOST_OWN = 3
 """Studies of the user whose best trials are tried."""
@@ -26,6 +32,8 @@ class FirstTrial:
 def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[FirstTrial]:
     """What a new study tries first, without repeating itself; beyond the defaults only in the wide space.
 
+    The portfolio and draws near the defaults make up `BEGINNING` trials.
+
     With ``warm_start`` these include the best trials of the user's newest complete studies of this family and space on
     other series. A study on simulated data serves simulated data alone, and one of the test preset that preset alone.
     """
@@ -38,6 +46,10 @@ def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[F
                 FirstTrial(dict(study.result["best_params"]), f"best of {study.run.study_name}")
                 for study in _own(settings, family, dataset)
             ]
+        random = np.random.default_rng(settings.seed)
+        space, defaults = search_space(family, settings.space), found[0].params
+        near = [FirstTrial(drawn(space, random, defaults), "near the defaults") for _ in range(BEGINNING - len(found))]
+        found += near
     return [trial for i, trial in enumerate(found) if trial.params not in [earlier.params for earlier in found[:i]]]
 
 

@@ -109,14 +109,26 @@ def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_
 ) -> None:
     wide(trials=4)
     assert family.calls[:3] == [default_params(family, "wide"), shipped[0], shipped[2]]
-    assert family.calls[3] not in shipped
-    told = "First trials: 0, untuned defaults; 1, portfolio, won on heat; 2, portfolio, won on tiny, heat."
+    near = [f"; {number}, near the defaults" for number in (3, 4, 5)]
+    told = (
+        f"First trials: 0, untuned defaults; 1, portfolio, won on heat; 2, portfolio, won on tiny, heat{''.join(near)}."
+    )
     assert capsys.readouterr().out.splitlines()[0] == told
     spec = dataclasses.replace(tiny_dataset.spec, name="tiny_dev")
     wide(trials=2, dataset=dataclasses.replace(tiny_dataset, spec=spec))
     assert family.calls[-1] == shipped[0], "other splits of a series are the same series"
     start(trials=3, job_id="plan")
     assert all(set(call) == set(DEFAULTS) for call in family.calls[-3:])
+
+
+def test_when_the_portfolio_is_short_then_the_trials_before_the_samplers_are_near_the_defaults(wide, family) -> None:
+    """Each of the 11 dimensions keeps its default with a chance of 2/3, so about four of them move."""
+    wide(trials=6)
+    defaults, *others = family.calls
+    moved = [sum(call.get(name) != value for name, value in defaults.items()) for call in others]
+    assert all(1 <= number <= 8 for number in moved)
+    wide(trials=6, job_id="again", seed=7)
+    assert family.calls[7:] != others
 
 
 def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_series_are_tried(
@@ -134,10 +146,10 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
     wide(trials=4, job_id="warm", warm_start=True)
     best = used.result["best_params"]
     assert family.calls[-4:] == [default_params(family, "wide"), shipped[0], shipped[2], best]
-    assert "; 3, best of FAKE_Q_harbour_a." in capsys.readouterr().out
+    assert "; 3, best of FAKE_Q_harbour_a; 4, near the defaults; 5, near" in capsys.readouterr().out
     wide(trials=6, dataset=other("harbour"), job_id="later", seed=9)  # is no longer what the study was begun with
     run = wide(trials=5, job_id="warm", warm_start=True)
-    assert run.result["provenance"]["first_trials"][3:] == ["best of FAKE_Q_harbour_a"]
+    assert run.result["provenance"]["first_trials"][3:5] == ["best of FAKE_Q_harbour_a", "near the defaults"]
     assert run.trials[3].params == best
 
 
