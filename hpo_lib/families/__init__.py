@@ -10,6 +10,7 @@ linear_baseline: LinearBaseline, covers_seasons
 scaling: Scaling
 windows: VERSION, TrainingWindows, WindowSource
 darts_family: DartsFamily, DartsForecaster
+stored_model: plain, restored
 insight: FusionWeights, Periods, StackForecasts, fusion_weights, periods, stack_forecasts
 quiet: quiet_libraries
 """

@@ -132,7 +132,7 @@ OnCheck = Callable[[int, QuantileForecasts], None]
 
 
 class Forecaster(ABC):
-    """A trained model of a family. It can be pickled, and does not hold the data that it was trained on."""
+    """A trained model of a family."""
 
     best_step: int
     """The step whose weights were kept; 0: the linear baseline alone was better than those of every check."""

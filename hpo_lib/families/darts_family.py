@@ -8,7 +8,7 @@ import copy
 import gc
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -112,44 +112,50 @@ class DartsFamily(Family):
         dataset = forecaster.dataset
         origins = learnt_origins(dataset, forecaster.recipe)
         source = forecaster.source(dataset.frame, origins, out_of_fold=True)
-        learning_rate = float(params["lr"])
         with quiet_libraries():
-            model = self.create_model(
-                params,
-                {
-                    "input_chunk_length": HISTORY,
-                    "output_chunk_length": HORIZON,
-                    "batch_size": budget.batch_size,
-                    "n_epochs": 1_000_000,  # the budget ends the training, by steps
-                    "likelihood": QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
-                    "random_state": seed,
-                    "optimizer_kwargs": {
-                        "lr": learning_rate,
-                        # Under mixed precision Lightning refuses to clip the gradients of a fused optimiser.
-                        "fused": not budget.precision.endswith("-mixed"),
-                        "weight_decay": float(params.get("weight_decay", 0.0)),
-                    },
-                    "lr_scheduler_cls": _OneCycle,
-                    "lr_scheduler_kwargs": {"max_lr": learning_rate, "budget": budget, "interval": "step"},
-                    "pl_trainer_kwargs": {
-                        "max_steps": steps,
-                        "precision": budget.precision,
-                        "accelerator": "auto",
-                        "devices": 1,
-                        "gradient_clip_val": 1.0,
-                        "callbacks": callbacks,
-                        "logger": False,
-                        "enable_checkpointing": False,
-                        "enable_progress_bar": False,
-                        "enable_model_summary": False,
-                    },
-                },
-            )
+            model = self.new_model(params, budget, seed, steps, callbacks)
             model.fit_from_dataset(  # its batches are gathered already
                 TrainingWindows(source, origins),
                 dataloader_kwargs={"collate_fn": lambda batch: batch, "pin_memory": torch.cuda.is_available()},
             )
         forecaster.module = model.model.eval()
+
+    def new_model(
+        self, params: Params, budget: Budget, seed: int, steps: int, callbacks: list[pl.Callback]
+    ) -> TorchForecastingModel:
+        """The untrained darts model with its trainer."""
+        learning_rate = float(params["lr"])
+        return self.create_model(
+            params,
+            {
+                "input_chunk_length": HISTORY,
+                "output_chunk_length": HORIZON,
+                "batch_size": budget.batch_size,
+                "n_epochs": 1_000_000,  # the budget ends the training, by steps
+                "likelihood": QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
+                "random_state": seed,
+                "optimizer_kwargs": {
+                    "lr": learning_rate,
+                    # Under mixed precision Lightning refuses to clip the gradients of a fused optimiser.
+                    "fused": not budget.precision.endswith("-mixed"),
+                    "weight_decay": float(params.get("weight_decay", 0.0)),
+                },
+                "lr_scheduler_cls": _OneCycle,
+                "lr_scheduler_kwargs": {"max_lr": learning_rate, "budget": budget, "interval": "step"},
+                "pl_trainer_kwargs": {
+                    "max_steps": steps,
+                    "precision": budget.precision,
+                    "accelerator": "auto",
+                    "devices": 1,
+                    "gradient_clip_val": 1.0,
+                    "callbacks": callbacks,
+                    "logger": False,
+                    "enable_checkpointing": False,
+                    "enable_progress_bar": False,
+                    "enable_model_summary": False,
+                },
+            },
+        )
 
 
 @dataclass(eq=False)
@@ -162,21 +168,15 @@ class DartsForecaster(Forecaster):
     recipe: Recipe
     calendar_as_past: bool
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves out the training data: `predict` gets its own."""
-        _ = self.lowest  # follows from the training data
-        return {**self.__dict__, "dataset": replace(self.dataset, frame=self.dataset.frame.iloc[:0])}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Refuses a model that was pickled before the recipe got an option: it would fail during a forecast."""
-        if missing := {field.name for field in fields(Recipe)} - set(vars(state["recipe"])):
-            raise AttributeError(f"its recipe lacks {', '.join(sorted(missing))}")
-        self.__dict__.update(state)
-
     @cached_property
     def lowest(self) -> float | None:
         """See `Dataset.lowest`."""
         return self.dataset.lowest
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether it is the linear baseline alone, without a network."""
+        return self.shares is not None and not any(self.shares)
 
     def source(self, frame: pd.DataFrame, origins: np.ndarray, *, out_of_fold: bool = False) -> WindowSource:
         """The source of the model's windows at the given origins [N] of a frame; as in `LinearBaseline.predict`."""
@@ -190,8 +190,7 @@ class DartsForecaster(Forecaster):
         return source.with_linear_forecast(expected, origins)
 
     def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        nothing_kept = self.shares is not None and not any(self.shares)
-        values = np.empty(0) if nothing_kept else self.network(frame, origins, self.source(frame, origins))
+        values = np.empty(0) if self.keeps_nothing else self.network(frame, origins, self.source(frame, origins))
         return self.forecasts(values, self.linear_quantiles(frame, origins), frame, origins)
 
     def forecasts(
@@ -199,7 +198,7 @@ class DartsForecaster(Forecaster):
     ) -> QuantileForecasts:
         """What is kept of the network's quantiles [N, H, Q], with the linear baseline's."""
         if self.shares is not None:
-            network = mixed(network, linear, self.shares) if any(self.shares) else linear
+            network = linear if self.keeps_nothing else mixed(network, linear, self.shares)
         return QuantileForecasts.at(origins, network, frame[self.dataset.spec.target], self.lowest)
 
     def linear_quantiles(self, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import math
 import os
 import pickle
@@ -147,21 +148,38 @@ def test_when_other_windows_are_asked_for_too_then_a_forecast_stays_the_same_to_
         assert np.array_equal(forecast(trained, tiny_dataset.frame, origins[position]), everything[position][None])
 
 
-def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(trained, tiny_dataset):
-    stored = pickle.dumps(trained.forecaster)
-    again = Trained(pickle.loads(stored), [])
-    origin = int(tiny_dataset.test_origins[0])
-    assert np.array_equal(forecast(again, tiny_dataset.frame, origin), forecast(trained, tiny_dataset.frame, origin))
+def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
+    family, trained, tiny_dataset, tmp_path
+) -> None:
+    from hpo_lib.families.stored_model import plain, restored
+
+    facts, arrays = plain(trained.forecaster)
+    np.savez(tmp_path / "model.npz", allow_pickle=False, **arrays)
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as found:
+        read = restored(family, smallest(family), json.loads(json.dumps(facts)), dict(found), tiny_dataset, "v001")
+    origins = tiny_dataset.test_origins
+    again, before = (f.predict(tiny_dataset.frame, origins) for f in (read, trained.forecaster))
+    assert any(name.startswith("network") for name in arrays)
+    assert np.array_equal(again.values, before.values)
+    assert (read.best_step, read.shares) == (trained.forecaster.best_step, trained.forecaster.shares)
     hours = tiny_dataset.frame["temp"].to_numpy()[:200].tobytes()
-    assert hours not in stored
+    assert not any(hours in array.tobytes() for array in arrays.values())
 
 
-def test_when_a_stored_model_is_older_than_an_option_of_the_recipe_then_reading_it_says_so(trained) -> None:
-    older = copy.copy(trained.forecaster)
-    older.recipe = copy.copy(STANDARD)  # type: ignore[attr-defined]
-    object.__delattr__(older.recipe, "same_hours")  # type: ignore[attr-defined]
-    with pytest.raises(AttributeError, match="its recipe lacks same_hours"):
-        pickle.loads(pickle.dumps(older))
+def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_says_so(family, trained, tiny_dataset):
+    from hpo_lib.families.stored_model import plain, restored
+
+    facts, arrays = plain(trained.forecaster)
+    recipe = {**facts["recipe"], "new_option": 1}
+    frame = tiny_dataset.frame.drop(columns="temp")
+    for other, dataset, sentence in (
+        ({"format": 2}, tiny_dataset, "v001: is stored in format 2, this version reads 1; train it again"),
+        ({"recipe": recipe}, tiny_dataset, "v001: its recipe and that of this version differ in the fields new_option"),
+        ({"unit": "l/s"}, tiny_dataset, "v001: was trained on the unit 'l/s', the dataset has 'm3/h'; train it again"),
+        ({}, dataclasses.replace(tiny_dataset, frame=frame), "tiny.csv: lacks temp, with which v001 was trained"),
+    ):
+        with pytest.raises(InputError, match=f"^{sentence}"):
+            restored(family, smallest(family), {**facts, **other}, arrays, dataset, "v001")
 
 
 # What a training may know and what it keeps
