@@ -264,12 +264,13 @@ class ModelPaths:
     def version(self, number: int) -> Path:
         return self.folder / f"v{number:03d}"
 
-    def weights(self, number: int) -> Path:
-        return self.version(number) / "model.pickle"
+    def trained(self, number: int, which: str) -> tuple[Path, Path]:
+        """Its model as it was ``fitted`` or ``refitted``: facts and arrays."""
+        return self.version(number) / f"{which}.json", self.version(number) / f"{which}.npz"
 
-    def validation(self, number: int) -> Path:
-        """Its forecasts of its validation split."""
-        return self.version(number) / "validation.parquet"
+    def compared(self, number: int) -> Path:
+        """Forecasts of the fitted model on the days of its comparison."""
+        return self.version(number) / "compared.parquet"
 
     def facts(self, number: int) -> Path:
         """Its card for programs; written last."""
@@ -278,3 +279,7 @@ class ModelPaths:
     def card(self, number: int) -> Path:
         """Its card for people."""
         return self.version(number) / "card.md"
+
+    def forecast(self, begin: str) -> Path:
+        """A forecast of the day that begins then; its figure is beside it."""
+        return self.folder / "forecasts" / f"{begin}.csv"

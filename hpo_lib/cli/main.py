@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpo_lib import paths
-from hpo_lib.cli import options, results
+from hpo_lib.cli import daily, options, results
 from hpo_lib.errors import HpoError, InputError
 
 
@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("file", nargs="*", type=Path, help="best_params JSON (default: all in the folder of records)")
     command.add_argument("--dataset", default="", help="dataset TOML, if the registry does not know the dataset")
     results.add_to(add)
+    daily.add_to(add)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The commands that use stored studies: ``analyze``, ``consolidate``, ``figures``, ``benchmark``, ``retrain``."""
+"""The commands that use stored studies: ``analyze``, ``consolidate``, ``figures``, ``benchmark``."""
 
 import argparse
 import sys
@@ -54,15 +54,6 @@ def add_to(add: options.Add) -> None:
     option("--blend", choices=("equal", "weighted"), default="equal", help="weights: equal, or fitted on validation")
     option("--chronos2", default="", metavar="DIR", help="folder of a pretrained Chronos-2: one more baseline")
     _add_out(option, "folder for forecasts and tables", paths.BENCHMARK_DIR)
-
-    option = add(
-        "retrain", _retrain, "Train chosen parameters again on newer data; a better model is only replaced on request.",
-        "hpo retrain --model NHITS_Q --dataset heat",
-        "model", "dataset", "seed", "test", "preset", "recipe", *options.FOLDERS,
-    ).add_argument  # fmt: skip
-    option("--params", default="", help="best_params JSON (default: those of the model in use, else the newest study)")
-    option("--replace", action="store_true", help="put it in use even if it is worse than the model in use")
-    _add_out(option, "folder of the trained models", paths.MODELS_DIR)
 
 
 def _add_out(option: Callable[..., object], text: str, default: Path) -> None:
@@ -139,16 +130,4 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     print(f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, {plan.paths.setting}")
     print(main_columns(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
     _print_all(write_tables(plan.paths, tables), "wrote ")
-    return 0
-
-
-def _retrain(arguments: argparse.Namespace) -> int:
-    from hpo_lib.benchmark.retrain import retrain
-
-    models_dir = Path(arguments.out or paths.MODELS_DIR).expanduser()
-    version, files = retrain(
-        options.settings(arguments), models_dir, params=arguments.params, replace=arguments.replace
-    )
-    print(f"in use: {files.version(version)}")
-    print(f"card: {files.card(version)}")
     return 0

@@ -2,6 +2,7 @@
 
 dataset: Dataset, load_dataset, fingerprint_frame
 spec: DatasetSpec, load_spec, known_datasets
-splits: HISTORY, HORIZON, Positions, time_span
-features: prepare_features, follows_from_target, DAY_COLUMNS, SEASON_COLUMNS
+splits: HISTORY, HORIZON, Positions, complete_windows, time_span
+features: prepare_features, calendar_columns, follows_from_target, CALENDAR_COLUMNS, DAY_COLUMNS, SEASON_COLUMNS
+raw_files: read_school_holidays
 """

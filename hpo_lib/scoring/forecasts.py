@@ -7,6 +7,7 @@ Axis letters used throughout the project:
     Q  quantile levels, 3
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,16 @@ class QuantileForecasts:
     @property
     def upper(self) -> np.ndarray:
         return np.asarray(self.values[:, :, -1])
+
+    def rows(self, chosen: np.ndarray) -> "QuantileForecasts":
+        """The forecasts of some origins."""
+        return QuantileForecasts(self.values[chosen], self.actual[chosen], self.origins[chosen], self.levels)
+
+    @classmethod
+    def joined(cls, parts: Sequence["QuantileForecasts"]) -> "QuantileForecasts":
+        """Forecasts one after the other, which have the same levels."""
+        values, actual = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "actual"))
+        return cls(values, actual, pd.DatetimeIndex([o for part in parts for o in part.origins]), parts[0].levels)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per origin and step: origin, step (1..H), actual, then one column per level (q10, q50, q90)."""

@@ -166,6 +166,19 @@ def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_car
     assert not any(hours in array.tobytes() for array in arrays.values())
 
 
+def test_when_nothing_of_a_network_is_kept_then_its_weights_are_not_stored(family, trained, tiny_dataset) -> None:
+    from hpo_lib.families.stored_model import plain, restored
+
+    alone = copy.copy(trained.forecaster)
+    alone.recipe, alone.shares = STANDARD, (0.0, 0.0)  # type: ignore[attr-defined]
+    facts, arrays = plain(alone)
+    assert {name.split(".")[0] for name in arrays} == {"linear"}
+    read = restored(family, smallest(family), facts, arrays, tiny_dataset, "v001")
+    origins = tiny_dataset.test_origins
+    again, before = (f.predict(tiny_dataset.frame, origins).values for f in (read, alone))
+    assert np.array_equal(again, before)
+
+
 def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_says_so(family, trained, tiny_dataset):
     from hpo_lib.families.stored_model import plain, restored
 

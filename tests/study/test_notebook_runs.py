@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.cli.main import main
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import EXAMPLE_RUNS, RunPaths
@@ -176,6 +177,30 @@ def test_when_papermill_runs_the_analysis_then_it_shows_the_examples_of_a_datase
     assert shown.count('"image/png"') == 7  # front, history, importance, two slices, parallel coordinates, cost
     assert "TFT_Q on heat: hidden_size 256 is at the upper end" in shown
     assert pd.read_parquet(tmp_path / "studies.parquet")["model"].tolist() == ["TFT_Q"]
+
+
+@pytest.mark.slow
+def test_when_papermill_runs_the_forecast_then_it_shows_the_day_ahead_below_the_one_before(root, tmp_path) -> None:
+    params = RunPaths(EXAMPLE_RUNS, "NHITS_Q", "heat", "EXP-01").best_params
+    folders = {"data_dir": str(tmp_path), "models_dir": str(tmp_path / "models")}
+    words = [
+        "--test",
+        "--params",
+        str(params),
+        "--data-dir",
+        folders["data_dir"],
+        "--models-dir",
+        folders["models_dir"],
+    ]
+    assert main(["retrain", "--model", "NHITS_Q", "--dataset", "heat", *words]) == 0
+    out = tmp_path / "out.ipynb"
+    run = papermill(root, out, "forecast.ipynb", **folders)
+    assert run.returncode == 0, run.stderr
+    shown = outputs(nbformat.read(out, as_version=4))
+    assert "SIMULATED DATA" in shown
+    assert shown.count('"image/png"') == 1
+    assert "2025-01-01T00:00:00+00:00" in shown
+    assert "NHITS_Q v001: 0 days since its training" in shown
 
 
 @pytest.mark.slow

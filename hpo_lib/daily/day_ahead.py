@@ -1,0 +1,243 @@
+"""The forecast of the day ahead, by the model in use, from the newest week of the user's data."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib import paths
+from hpo_lib.daily.versions import Version, all_in_use
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
+from hpo_lib.data.raw_files import read_school_holidays
+from hpo_lib.data.spec import load_spec
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions, complete_windows
+from hpo_lib.errors import InputError
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.views.study_figures import forecast_days
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HOUR, DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
+_SCHOOL = "is_school_holiday"
+ROUNDING = 1e-4
+"""A calendar column that differs by less from what is computed was written with fewer digits."""
+
+
+@dataclass(frozen=True)
+class DayAhead:
+    """The calibrated forecast of one day.
+
+    Attributes:
+        version: what forecast it.
+        dataset: its data; only what was known before the day decided the forecast.
+        forecasts: [1, H, Q]; actuals are NaN where they are not known yet.
+        notes: sentences for the user.
+    """
+
+    version: Version
+    dataset: Dataset
+    forecasts: QuantileForecasts
+    notes: tuple[str, ...]
+
+    @property
+    def begin(self) -> pd.Timestamp:
+        """Its first hour."""
+        begin: pd.Timestamp = self.forecasts.origins[0] + HOUR
+        return begin
+
+    def table(self) -> pd.DataFrame:
+        """One row per hour: time_utc and time_local as text, q10, q50, q90 in the target's unit."""
+        utc = pd.date_range(self.begin, periods=HORIZON, freq="h")
+        local = utc.tz_convert(self.dataset.spec.tz)
+        times = {
+            name: [time.isoformat() for time in hours] for name, hours in (("time_utc", utc), ("time_local", local))
+        }
+        return pd.DataFrame(times).join(self.forecasts.to_frame()[["q10", "q50", "q90"]])
+
+    def figure(self) -> "Figure":
+        """This forecast, below the one that the same model would have given a day before, with what came."""
+        shown = [self.forecasts]
+        if not _lack(_until(self.dataset, self.forecasts.origins[0] - DAY)):
+            shown.insert(0, _day_after(self.version, self.dataset, self.forecasts.origins[0] - DAY, None).forecasts)
+        spec, joined = self.dataset.spec, QuantileForecasts.joined(shown)
+        look = {"unit": spec.unit, "source": self.dataset.source, "title": f"{spec.title}, {self.version}"}
+        figure = forecast_days(joined, range(len(shown)), **look)
+        for axes, origin in zip(figure.axes, joined.origins, strict=True):
+            ticks = axes.get_xticks()
+            axes.set_xticks(ticks, [f"{(origin + hour * HOUR).tz_convert(spec.tz):%H:%M}" for hour in ticks])
+        figure.axes[-1].set_xlabel(f"local time, {spec.timezone}")
+        return figure
+
+    def write(self, out: str = "") -> list[Path]:
+        """Write table and figure, by default beside the model."""
+        file = Path(out).expanduser() if out else self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
+        with paths.atomic(file) as temporary:
+            self.table().to_csv(temporary, index=False)
+        with paths.atomic(file.with_suffix(".png")) as temporary:
+            self.figure().savefig(temporary, dpi=120)
+        return [file, file.with_suffix(".png")]
+
+
+def forecast_day(
+    dataset: str,
+    *,
+    model: str = "",
+    at: str = "",
+    school_holidays: str = "",
+    data_dir: str = "",
+    models_dir: str = "",
+    now: pd.Timestamp | None = None,
+) -> DayAhead:
+    """The forecast of the 24 hours from ``at`` on, from a user's words: names, times and folders as text.
+
+    Of several models in use that one forecasts which had the lowest pinball loss over the 28 days before.
+
+    Args:
+        dataset: name or TOML of the dataset.
+        model: the family; empty: the best one.
+        at: first hour of the forecast, UTC unless it has another offset; empty: the hour after the last one.
+        school_holidays: file of school holidays, as for `hpo prepare`.
+        data_dir: folder of the data; empty: that of the project.
+        models_dir: folder of the models; empty: that of the project.
+        now: the present, for a note on old data; None: by the clock.
+
+    Raises:
+        InputError: the data or the models are not there, do not fit, or lack an hour that is needed.
+    """
+    data = load_dataset(load_spec(dataset), Path(data_dir or paths.DATA_DIR))
+    versions = all_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
+    origin = _origin(data, at)
+    known = _until(data, origin)
+    if lack := _lack(known):
+        raise InputError(lack)
+    version, notes = (versions[0], []) if len(versions) == 1 else _best(versions, known)
+    age = (now or pd.Timestamp.now("UTC")) - data.index[-1]
+    if not at and data.source == "csv" and age > DAY:
+        notes.append(f"{data.path} ends at {data.index[-1]:%Y-%m-%d %H:%M} UTC, {age / DAY:.0f} days ago.")
+    holidays = read_school_holidays(Path(school_holidays)) if school_holidays else None
+    day = _day_after(version, data, origin, holidays)
+    return replace(day, notes=(*notes, *day.notes))
+
+
+def _best(versions: list[Version], known: Dataset) -> tuple[Version, list[str]]:
+    """The version with the lowest pinball loss over the last days that none of them has learnt from, and a note."""
+    found = [own_forecasts(version, known, days_before(len(known.frame) - 1)) for version in versions]
+    common = set.intersection(*(set(f.origins) for f in found))
+    if not common:
+        return versions[0], [f"No day compares the models in use, so {versions[0]} is taken; give --model."]
+    losses = [metrics.pinball(f.rows(np.array([origin in common for origin in f.origins]))) for f in found]
+    shown = ", ".join(f"{version} {loss:.5g}" for version, loss in zip(versions, losses, strict=True))
+    best = versions[int(np.argmin(losses))]
+    return best, [f"Of the models in use, {best} has the lowest pinball loss of the last {len(common)} days: {shown}."]
+
+
+def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
+    """Positions [count] of the same hour on the days before."""
+    return position - HORIZON * np.arange(count, 0, -1)
+
+
+def own_forecasts(version: Version, known: Dataset, origins: Positions) -> QuantileForecasts:
+    """What a version says of past days without having learnt from them, see `Version.forecasts`.
+
+    Origins [N] whose window is not complete, and those of the days that the fitted model learnt from, are left out.
+    """
+    first = max(HISTORY - 1, int(known.index.searchsorted(version.learnt_until)))
+    origins = complete_windows(origins[origins >= first], known.is_missing)
+    return version.forecasts(known, known.frame, origins)
+
+
+def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
+    return replace(dataset, frame=dataset.frame.loc[:origin])
+
+
+def _lack(known: Dataset) -> str:
+    """What the last week lacks for a forecast; an empty text if nothing."""
+    gap = known.index[-HISTORY:][known.is_missing[-HISTORY:]]
+    if len(known.frame) >= HISTORY and not len(gap):
+        return ""
+    what = f"only {len(known.frame)} hours are there"
+    if len(gap):
+        what = f"{len(gap)} of them are missing, from {gap[0]:%Y-%m-%d %H:%M} to {gap[-1]:%Y-%m-%d %H:%M} UTC"
+    return f"{known.path}: a forecast needs the {HISTORY} hours before it, and {what}; add them, or take a later day"
+
+
+def _day_after(version: Version, dataset: Dataset, origin: pd.Timestamp, holidays: pd.DataFrame | None) -> DayAhead:
+    """The forecast after an origin, which reads only what was known there."""
+    known = _until(dataset, origin)
+    position = len(known.frame) - 1
+    ahead = pd.date_range(origin + HOUR, periods=HORIZON, freq="h")
+    calendar, notes = _calendar(known, dataset, ahead, holidays)
+    raw = version.forecasts(known, pd.concat([known.frame, calendar]), np.array([position]))
+    warm_up = own_forecasts(version, known, days_before(position))
+    forecasts = calibrate(raw, warm_up, known.known_target, Calibration())
+    if len(warm_up.origins) < ROLLING_DAYS:
+        notes.append(f"Only {len(warm_up.origins)} days before it calibrate the interval, not {ROLLING_DAYS}.")
+    if origin < version.trained_until:
+        notes.append(
+            f"{version} was trained on days up to {version.trained_until:%Y-%m-%d %H:%M} UTC, so this is a forecast of "
+            f"the model before its refit, which knows the days up to {version.chosen_until:%Y-%m-%d %H:%M} UTC."
+        )
+    off = int((origin - version.trained_until) / HOUR) % HORIZON
+    if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
+        usual = version.trained_until + HOUR
+        notes.append(f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at {ahead[0]:%H:%M}.")
+    actual = dataset.known_target.reindex(ahead).to_numpy()[None]
+    return DayAhead(version, dataset, replace(forecasts, actual=actual), tuple(notes))
+
+
+def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
+    first, last = dataset.index[[0, -1]]
+    if not at:
+        return last
+    begin = pd.to_datetime(at, utc=True, errors="coerce")
+    if pd.isna(begin) or begin != begin.floor("h"):
+        raise InputError(f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'")
+    if not first < begin <= last + HOUR:
+        raise InputError(
+            f"{dataset.path}: holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, so not the hours before "
+            f"{begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
+        )
+    origin: pd.Timestamp = begin - HOUR
+    return origin
+
+
+def _calendar(
+    known: Dataset, dataset: Dataset, ahead: pd.DatetimeIndex, holidays: pd.DataFrame | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """The future-known columns of the hours ahead, and what to say about them.
+
+    Calendar columns are computed as `hpo prepare` does, if that gives those of the last week. Others, and school
+    holidays, are read from the data. School holidays that are not known there stay as in the last hour.
+    """
+    week = known.frame.iloc[-HISTORY:]
+    hours = pd.date_range(week.index[0], ahead[-1], freq="h")
+    computed = calendar_columns(hours, known.spec, holidays).astype(float)
+    given, notes = dataset.frame.reindex(ahead), []
+    calendar = pd.DataFrame(np.nan, index=ahead, columns=known.frame.columns)
+    for name in known.future:
+        from_list = name == _SCHOOL and holidays is not None
+        follows = name in CALENDAR_COLUMNS and name != _SCHOOL
+        off = np.abs(computed[name].loc[week.index] - week[name]).max() if follows else np.inf
+        if from_list or off == 0 or (off < ROUNDING and given[name].isna().any()):
+            calendar[name] = computed[name].loc[ahead]
+        elif not given[name].isna().any():
+            calendar[name] = given[name]
+        elif name == _SCHOOL:
+            calendar[name] = week[name].iloc[-1]
+            notes.append(
+                f"{_SCHOOL} of the day ahead is not in the data and stays {week[name].iloc[-1]:.0f}; give a list with "
+                "--school-holidays."
+            )
+        else:
+            raise InputError(
+                f"{dataset.path}: column {name!r} of the day ahead is not there and cannot be computed: in the last "
+                "week it is not what `hpo prepare` makes of the time; make the CSV with `hpo prepare`, or take the "
+                "column out of the dataset's TOML and train again"
+            )
+    return calendar, notes

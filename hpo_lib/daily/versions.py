@@ -1,0 +1,171 @@
+"""The versions of a trained model: what is stored of each, which one is in use, and what it forecasts."""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.benchmark.training_key import code_versions
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import HORIZON
+from hpo_lib.errors import InputError
+from hpo_lib.families.contract import Forecaster, family_names, get_family
+from hpo_lib.paths import ModelPaths, atomic
+from hpo_lib.records.files import write_json
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
+
+FITTED, REFITTED = "fitted", "refitted"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One training: a model whose weights were chosen on validation days, and its refit on all days up to the end.
+
+    Attributes:
+        paths: files of all versions of the model.
+        number: of this version.
+        facts: its card for programs.
+    """
+
+    paths: ModelPaths
+    number: int
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, paths: ModelPaths, number: int) -> "Version":
+        file = paths.facts(number)
+        try:
+            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file}: not a readable card ({error}); restore it, or remove its folder") from None
+        if not {"key", "params", "preset", "trained_until", "relative_mae"} <= set(found):
+            raise InputError(
+                f"{file}: was stored by an earlier version of this project, which used pickles; move {paths.folder} "
+                "away and train again with `hpo retrain`"
+            )
+        return cls(paths, number, found)
+
+    def __str__(self) -> str:
+        return f"{self.paths.model} v{self.number:03d}"
+
+    @property
+    def learnt_until(self) -> pd.Timestamp:
+        """Last hour that the fitted model learnt from."""
+        return pd.Timestamp(self.facts["key"]["data"]["train_end"])
+
+    @property
+    def chosen_until(self) -> pd.Timestamp:
+        """Last hour that the fitted model has seen: of the days that chose its weights."""
+        return pd.Timestamp(self.facts["key"]["data"]["val_end"])
+
+    @property
+    def trained_until(self) -> pd.Timestamp:
+        """Last hour that the refitted model has seen."""
+        return pd.Timestamp(self.facts["trained_until"])
+
+    def model(self, which: str, dataset: Dataset) -> Forecaster:
+        """The ``fitted`` or the ``refitted`` model, for forecasts of a dataset.
+
+        Raises:
+            InputError: it cannot be read, or does not fit the dataset or this version of the code.
+        """
+        from hpo_lib.families.stored_model import restored  # needs torch
+
+        family, (facts, arrays) = get_family(self.paths.model), self.paths.trained(self.number, which)
+        source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["versions"]
+        if source != dataset.source:
+            raise InputError(
+                f"{self}: was trained on data from {source}, here they are from {dataset.source} ({dataset.path}); "
+                "train it again with `hpo retrain`"
+            )
+        for part, version in code_versions(family.version, dataset, windows=True).items():
+            if part != "gaps" and stored.get(part, 1) != version:
+                raise InputError(
+                    f"{self}: was trained with version {stored.get(part, 1)} of {part}, this code has {version}; train "
+                    "it again with `hpo retrain`"
+                )
+        try:
+            described = json.loads(facts.read_text(encoding="utf-8"))
+            with np.load(arrays, allow_pickle=False) as found:
+                weights = dict(found)
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{arrays}: cannot be read ({error}); restore its folder, or remove {self.paths.current} to start again"
+            ) from None
+        return restored(family, self.facts["params"], described, weights, dataset, str(self))
+
+    def forecasts(self, dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+        """What it can say of each origin without having seen the day: ``origins`` [N] are ascending positions.
+
+        Up to the end of its training it speaks as it was before the refit. Quantiles are rounded as in records.
+        """
+        before = np.asarray(pd.DatetimeIndex(frame.index)[origins] < self.trained_until)
+        none = QuantileForecasts(np.empty((0, HORIZON, 3)), np.empty((0, HORIZON)), pd.DatetimeIndex([], tz="UTC"))
+        parts = [
+            self.model(which, dataset).predict(frame, origins[chosen])
+            for which, chosen in ((FITTED, before), (REFITTED, ~before))
+            if chosen.any()
+        ]
+        found = QuantileForecasts.joined(parts) if parts else none
+        return replace(found, values=found.values.astype(np.float32).astype(np.float64))
+
+
+def in_use(paths: ModelPaths) -> Version | None:
+    """The version in use, None if there is none yet."""
+    try:
+        number = int(json.loads(paths.current.read_text(encoding="utf-8"))["version"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f'{paths.current}: does not name a version; write {{"version": N}} with one of {paths.versions()}'
+        ) from None
+    return Version.read(paths, number)
+
+
+def all_in_use(models_dir: Path, dataset: str, model: str = "") -> list[Version]:
+    """The version in use of every model of a dataset, or of the one ``model``.
+
+    Raises:
+        InputError: there is none, or one cannot be read.
+    """
+    models = [get_family(model).name] if model else family_names()
+    found = [version for name in models if (version := in_use(ModelPaths(models_dir, name, dataset)))]
+    if not found:
+        raise InputError(
+            f"{models_dir}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in use with "
+            "`hpo retrain`"
+        )
+    return found
+
+
+def store(version: Version, models: Mapping[str, Forecaster]) -> None:
+    """Write the models, and last the card for programs, which makes the version complete."""
+    from hpo_lib.families.stored_model import plain
+
+    for which, forecaster in models.items():
+        (facts_file, arrays_file), (facts, arrays) = version.paths.trained(version.number, which), plain(forecaster)
+        with atomic(arrays_file) as temporary:
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
+        write_json(facts_file, facts)
+    write_json(version.paths.facts(version.number), version.facts)
+
+
+def with_ends(dataset: Dataset, train_end: pd.Timestamp, val_end: pd.Timestamp) -> Dataset:
+    """The same data with other splits."""
+    splits = replace(dataset.spec.splits, train_end=train_end, val_end=val_end, test_end=None)
+    return replace(dataset, spec=replace(dataset.spec, splits=splits))
+
+
+def relative_mae(forecasts: QuantileForecasts, dataset: Dataset) -> float:
+    """MAE as a share of that of the better naive forecast over the same days."""
+    origins = dataset.index.get_indexer(forecasts.origins)
+    naive = min(metrics.mae(seasonal_naive(dataset, origins, lag)) for lag in SEASONAL_LAGS)
+    return metrics.mae(forecasts) / naive

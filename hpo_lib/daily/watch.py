@@ -1,0 +1,79 @@
+"""The models in use against what came since: their errors and coverage of the last weeks, and whether to retrain."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hpo_lib import paths
+from hpo_lib.daily.day_ahead import DAY, days_before, own_forecasts
+from hpo_lib.daily.versions import Version, all_in_use, relative_mae
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import load_spec
+from hpo_lib.errors import InputError
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
+
+COVERAGE = (70.0, 90.0)
+"""Percent of the hours that the calibrated interval should cover; outside a retraining is due."""
+
+WORSE = 1.25
+"""A retraining is due if the MAE has grown by more than this factor since the held-out days of the training, both as a
+share of that of the better naive forecast: demand itself changes with the season."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a version in use did over the last 28 days: MAE in ``unit``, calibrated coverage in percent.
+
+    ``relative`` is the MAE as a share of that of the better naive forecast, ``relative_before`` the same over the
+    held-out days of the training; ``days_since`` its end.
+    """
+
+    version: Version
+    unit: str
+    days_since: int
+    mae: float
+    coverage: float
+    relative: float
+    relative_before: float
+
+    @property
+    def due(self) -> list[str]:
+        """Reasons for a retraining."""
+        low, high = COVERAGE
+        covers, grown = low <= self.coverage <= high, self.relative / self.relative_before
+        reasons = [] if covers else [f"coverage is outside {low:.0f} to {high:.0f} %"]
+        return reasons + ([f"MAE beside naive forecasts is {grown:.2f} times that of then"] if grown > WORSE else [])
+
+    def __str__(self) -> str:
+        due = f"a retraining is due: {' and '.join(self.due)}" if self.due else "no retraining is due"
+        return (
+            f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} days: MAE {self.mae:.5g} "
+            f"{self.unit}, {self.relative:.2f} of the naive forecast's (held-out days: {self.relative_before:.2f}), "
+            f"coverage {self.coverage:.1f} %; {due}"
+        )
+
+
+def watch(dataset: str, *, model: str = "", data_dir: str = "", models_dir: str = "") -> list[Watched]:
+    """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
+
+    Raises:
+        InputError: the data or the models are not there or do not fit.
+    """
+    data = load_dataset(load_spec(dataset), Path(data_dir or paths.DATA_DIR))
+    versions = all_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
+    return [_watched(version, data) for version in versions]
+
+
+def _watched(version: Version, dataset: Dataset) -> Watched:
+    days_since = (dataset.index[-1] - version.trained_until) // DAY
+    end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
+    found = own_forecasts(version, dataset, days_before(end, 2 * ROLLING_DAYS))  # the first half calibrates
+    calibrated = calibrate(found, None, dataset.known_target, Calibration())
+    recent = calibrated.rows(np.asarray(found.origins >= dataset.index[end] - ROLLING_DAYS * DAY))
+    if not len(recent.origins):
+        raise InputError(f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; add hours")
+    before, unit = version.facts["relative_mae"], dataset.spec.unit
+    coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
+    return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)

@@ -1,0 +1,106 @@
+"""A utility whose CSV grows day by day, with the commands of every day."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.benchmark.training_key import family_key
+from hpo_lib.cli.main import main
+from hpo_lib.daily.versions import FITTED, REFITTED, Version, store
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.features import engineer
+from hpo_lib.data.spec import load_spec
+from hpo_lib.families.contract import RECIPES, Forecaster, get_family
+from hpo_lib.paths import ModelPaths
+from hpo_lib.records.files import write_json
+
+TOML = """
+name = "utility"
+title = "A hundred days of water"
+csv = "utility.csv"
+unit = "m3/h"
+target = "water_consumption"
+frequency = "h"
+timezone = "Europe/Copenhagen"
+country = "DK"
+past_covariates = ["water_lag_24h"]
+future_covariates = ["hour_sin", "hour_cos", "is_weekend", "is_public_holiday", "is_school_holiday"]
+[splits]
+train_end = "2019-05-09 23:00"
+val_end = "2019-05-24 23:00"
+[gaps]
+fill = "linear"
+max_hours = 3
+"""
+SMALL = {
+    "num_stacks": 2, "num_blocks": 1, "num_layers": 2, "layer_widths": 256, "lr": 1e-3, "dropout": 0.1,
+    "weight_decay": 1e-6,
+}  # fmt: skip
+
+
+class Utility:
+    """Its files in a folder: the CSV of a hundred days up to 2019-06-08 23:00 UTC, its TOML, its models."""
+
+    def __init__(self, folder: Path, target: pd.Series) -> None:
+        self.folder, self.toml, self.csv = folder, folder / "utility.toml", folder / "utility.csv"
+        self.toml.write_text(TOML, encoding="utf-8")
+        self.whole = engineer(target, load_spec(self.toml), None, None)
+        self.models = ModelPaths(folder / "models", "NHITS_Q", "utility")
+        self.write(self.whole)
+
+    def write(self, table: pd.DataFrame) -> None:
+        table.to_csv(self.csv)
+
+    def dataset(self) -> Dataset:
+        return load_dataset(load_spec(self.toml), self.folder)
+
+    def run(self, command: str, *words: str) -> int:
+        folders = "--data-dir", str(self.folder), "--models-dir", str(self.models.models_dir)
+        return main([command, "--dataset", str(self.toml), *folders, *words])
+
+    def forecast(self, *words: str) -> pd.DataFrame:
+        """The table that `hpo forecast` writes."""
+        file = self.folder / "out.csv"
+        assert self.run("forecast", "--out", str(file), *words) == 0
+        return pd.read_csv(file)
+
+    def put_in_use(self, fitted: Forecaster, refitted: Forecaster, dataset: Dataset) -> Version:
+        """As `hpo retrain` stores them, of models that were trained on the dataset's own splits."""
+        family, ends = get_family("NHITS_Q"), dataset.spec.splits
+        key = family_key(family, SMALL, family.budgets["test"], RECIPES["unshrunk"], dataset)
+        facts = {
+            "params": SMALL, "preset": "test", "key": key, "trained_until": str(ends.val_end), "relative_mae": 0.5,
+            "provenance": {"data": {"source": "csv"}},
+        }  # fmt: skip
+        version = Version(self.models, 1, facts)
+        store(version, {FITTED: fitted, REFITTED: refitted})
+        write_json(self.models.current, {"version": 1, "before": None})
+        return version
+
+
+@pytest.fixture
+def utility(tmp_path: Path, tiny_dataset: Dataset) -> Utility:
+    return Utility(tmp_path, tiny_dataset.target)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) -> tuple[Forecaster, Forecaster]:
+    """N-HiTS as a benchmark with --refit trains it on the utility: with the choice of weights, and refitted."""
+    dataset = Utility(tmp_path_factory.mktemp("trained"), tiny_dataset.target).dataset()
+    family, recipe = get_family("NHITS_Q"), RECIPES["unshrunk"]
+    fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
+    refitted = family.refit(SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe)
+    return fitted, refitted
+
+
+@pytest.fixture
+def in_use(utility: Utility, trained: tuple[Forecaster, Forecaster]) -> Utility:
+    """The utility with that model in use."""
+    utility.put_in_use(*trained, utility.dataset())
+    return utility
+
+
+def quantiles(table: pd.DataFrame) -> np.ndarray:
+    return table[["q10", "q50", "q90"]].to_numpy()

@@ -1,0 +1,158 @@
+"""Tomorrow's forecast: equal to the benchmark's, blind for what comes, and plain words where something is missing."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.daily.day_ahead import forecast_day
+from hpo_lib.records.files import write_json, write_predictions
+from hpo_lib.scoring.calibration import Calibration, calibrate
+from tests.conftest import refusal
+from tests.daily.conftest import quantiles
+
+LAST_DAY = "2019-06-08T00:00"
+
+
+def day(utility, **given):
+    folders = {"data_dir": str(utility.folder), "models_dir": str(utility.models.models_dir)}
+    return forecast_day(str(utility.toml), **folders, **given)
+
+
+def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that_origin(in_use, trained, tmp_path):
+    fitted, refitted = trained
+    dataset = in_use.dataset()
+    # What a benchmark stores, and what its table is made of.
+    validation = write_predictions(tmp_path / "validation.parquet", fitted.validation)
+    test = write_predictions(tmp_path / "test.parquet", refitted.predict(dataset.frame, dataset.test_origins))
+    expected = calibrate(test, validation, dataset.known_target, Calibration())
+    assert len(expected.origins) == 15
+    assert not np.array_equal(expected.values, test.values)
+    for i, origin in enumerate(expected.origins):
+        found = day(in_use, at=str(origin + pd.Timedelta(hours=1))).forecasts
+        assert np.array_equal(found.values[0], expected.values[i])
+        assert np.array_equal(found.actual[0], expected.actual[i])
+
+
+def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_same(in_use) -> None:
+    expected = in_use.forecast("--at", LAST_DAY)
+    later = in_use.whole.index >= LAST_DAY
+    assert later.sum() == 24
+    changed = in_use.whole.copy()
+    # School holidays alone are known in advance from the data; all else after the origin must not count.
+    changed.loc[later, changed.columns != "is_school_holiday"] = 1.0
+    changed.loc[later, "water_consumption"] = np.arange(24) + 100.0
+    in_use.write(changed)
+    assert np.array_equal(quantiles(in_use.forecast("--at", LAST_DAY)), quantiles(expected))
+    in_use.write(in_use.whole[~later])
+    table = in_use.forecast()
+    assert np.array_equal(quantiles(table), quantiles(expected))
+    assert list(table.columns) == ["time_utc", "time_local", "q10", "q50", "q90"]
+    assert table.iloc[0, :2].tolist() == ["2019-06-08T00:00:00+00:00", "2019-06-08T02:00:00+02:00"]
+    assert table.iloc[23, 0] == "2019-06-08T23:00:00+00:00"
+    assert (np.diff(quantiles(table)) >= 0).all()
+    assert (in_use.folder / "out.png").stat().st_size > 10_000
+
+
+def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_forecasts_it(in_use, trained) -> None:
+    dataset = in_use.dataset()
+    found = day(in_use, at="2019-05-24T00:00")
+    position = dataset.index.get_indexer(found.forecasts.origins)
+    own = trained[0].predict(dataset.frame, position)
+    assert np.array_equal(found.forecasts.median, own.median.astype(np.float32))
+    assert "so this is a forecast of the model before its refit" in " ".join(found.notes)
+
+
+def test_when_school_holidays_are_not_known_then_they_stay_and_a_list_replaces_them(in_use) -> None:
+    on_holiday = in_use.whole.assign(is_school_holiday=(in_use.whole.index >= "2019-06-03").astype(int))
+    in_use.write(on_holiday)
+    stays = day(in_use)
+    assert [note for note in stays.notes if "is_school_holiday of the day ahead is not in the data and stays 1" in note]
+    listed = in_use.folder / "holidays.csv"
+    for last, same in (("2019-06-30", True), ("2019-06-08", False)):
+        listed.write_text(f"start_date,end_date,description\n2019-06-03,{last},x\n", encoding="utf-8")
+        found = day(in_use, school_holidays=str(listed))
+        assert not [note for note in found.notes if "is_school_holiday" in note]
+        assert np.array_equal(found.forecasts.values, stays.forecasts.values) == same
+
+
+def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_and_never_invented(in_use) -> None:
+    in_use.write(in_use.whole.assign(is_weekend=1 - in_use.whole["is_weekend"]))
+    assert day(in_use, at=LAST_DAY)
+    with pytest.raises(Exception, match="column 'is_weekend' of the day ahead is not there and cannot be computed"):
+        day(in_use)
+
+
+def test_when_the_data_is_old_then_a_note_says_so_unless_a_day_was_asked_for(in_use) -> None:
+    now = pd.Timestamp("2019-06-12 07:00", tz="UTC")
+    assert any("ends at 2019-06-08 23:00 UTC, 3 days ago" in note for note in day(in_use, now=now).notes)
+    fresh = day(in_use, now=pd.Timestamp("2019-06-09 07:00", tz="UTC"))
+    asked = day(in_use, now=now, at="2019-06-09T00:00")
+    assert not [note for one in (fresh, asked) for note in one.notes if "ends at" in note]
+
+
+def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calibrated_by_that_hour(in_use) -> None:
+    found = day(in_use, at="2019-06-08T07:00")
+    assert any("learnt from days that begin at 00:00 UTC, this one at 07:00" in note for note in found.notes)
+    assert f"{found.begin}" == "2019-06-08 07:00:00+00:00"
+    assert np.isfinite(found.forecasts.actual).sum() == 17
+
+
+def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_use) -> None:
+    file = str(in_use.csv)
+    for at in ("tomorrow", "2019-06-08T00:30"):
+        with refusal(f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'"):
+            day(in_use, at=at)
+    with refusal(
+        f"{file}: holds 2019-03-02 00:00 to 2019-06-08 23:00 UTC, so not the hours before 2019-06-10 00:00; add them, "
+        "or forecast another day with --at"
+    ):
+        day(in_use, at="2019-06-10T02:00+02:00")
+    with refusal(
+        f"{file}: a forecast needs the 168 hours before it, and only 144 hours are there; add them, or take a later day"
+    ):
+        day(in_use, at="2019-03-08T00:00")
+    hours = in_use.whole.index
+    in_use.write(in_use.whole[(hours < "2019-06-01 05:00") | (hours >= "2019-06-01 15:00")])
+    with refusal(
+        f"{file}: a forecast needs the 168 hours before it, and 10 of them are missing, from 2019-06-01 05:00 to "
+        "2019-06-01 14:00 UTC; add them, or take a later day"
+    ):
+        day(in_use, at=LAST_DAY)
+    after = day(in_use, at="2019-06-09T00:00")
+    assert any("Only 20 days before it calibrate the interval, not 28." in note for note in after.notes)
+    assert len(after.figure().axes) == 1  # there is no forecast of the day before
+
+
+def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys) -> None:
+    facts = json.loads(in_use.models.facts(1).read_text(encoding="utf-8"))
+    for change, sentence in (
+        ({"provenance": {"data": {"source": "simulated"}}}, "NHITS_Q v001: was trained on data from simulated, here"),
+        (
+            {"key": {**facts["key"], "versions": {**facts["key"]["versions"], "windows": 99}}},
+            "NHITS_Q v001: was trained with version 99 of windows, this code has",
+        ),
+    ):
+        write_json(in_use.models.facts(1), {**facts, **change})
+        assert in_use.run("forecast") == 2
+        assert sentence in capsys.readouterr().err
+    write_json(in_use.models.facts(1), {"version": 1, "key": {}})
+    assert in_use.run("forecast") == 2
+    assert "was stored by an earlier version of this project" in capsys.readouterr().err
+    write_json(in_use.models.facts(1), facts)
+    _, arrays = in_use.models.trained(1, "refitted")
+    arrays.write_bytes(b"no arrays")
+    assert in_use.run("forecast") == 2
+    assert "refitted.npz: cannot be read" in capsys.readouterr().err
+    in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
+    assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
+    assert "was trained on the unit 'm3/h', the dataset has 'l/s'" in capsys.readouterr().err
+
+
+def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utility) -> None:
+    models = utility.models.models_dir
+    with refusal(f"{models}: no model of utility is in use; put one in use with `hpo retrain`"):
+        day(utility)
+    with refusal(f"{models}: no model TFT_Q of utility is in use; put one in use with `hpo retrain`"):
+        day(utility, model="TFT_Q")

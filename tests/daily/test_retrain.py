@@ -1,0 +1,187 @@
+"""Retraining: real trainings of N-HiTS at the test budget on a hundred days, and when a model is put in use."""
+
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo_lib.daily.versions import FITTED, REFITTED, Version
+from hpo_lib.daily.versions import in_use as version_in_use
+from hpo_lib.daily.watch import Watched, watch
+from hpo_lib.families.contract import RECIPES, get_family
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import load_predictions, write_json
+from hpo_lib.scoring import metrics
+from hpo_lib.settings import Settings
+from tests.daily.conftest import SMALL, Utility, quantiles
+
+
+def study(utility: Utility, job_id: str, *, status: str = "complete", preset: str = "test", **params: float) -> Path:
+    """A best_params JSON of a study on older data."""
+    run = RunPaths(utility.folder / "runs", "NHITS_Q", "utility", job_id)
+    data = {"source": "csv", "sha256": "0" * 64}
+    result = {
+        "schema_version": 2, "model": "NHITS_Q", "dataset": "utility", "job_id": job_id, "status": status,
+        "best_params": {**SMALL, **params}, "optimization_date": job_id,
+        "provenance": {"data": data, "preset": preset, "recipe": asdict(RECIPES["standard"])},
+    }  # fmt: skip
+    write_json(run.best_params, result)
+    return run.best_params
+
+
+def command(utility: Utility, *words: str) -> int:
+    return utility.run("retrain", "--model", "NHITS_Q", "--runs-dir", f"{utility.folder}/runs", *words)
+
+
+def number_in_use(utility: Utility) -> int:
+    return int(json.loads(utility.models.current.read_text(encoding="utf-8"))["version"])
+
+
+def test_when_a_model_is_retrained_then_nothing_that_chose_it_is_compared_and_the_refit_knows_all_days(utility, capsys):
+    assert command(utility, "--test") == 2
+    assert "holds no usable study of NHITS_Q on utility; make one with `hpo run`" in capsys.readouterr().err
+    study(utility, "2025-01-01", status="stopped", lr=1e-2)
+    study(utility, "2024-01-01", lr=1e-3, near_hours=3, linear_part=False)  # of the wide space
+    utility.write(utility.whole.iloc[:-7])  # the last day is not whole
+    assert command(utility, "--test") == 0
+    version = version_in_use(utility.models)
+    assert version is not None
+    assert version.facts["params"]["lr"] == 1e-3
+    # Of 15 validation days, moved to the end of the data, 7 are held out.
+    ends = version.learnt_until, version.chosen_until, version.trained_until
+    assert [f"{end:%m-%d %H}" for end in ends] == ["05-23 23", "05-31 23", "06-07 23"]
+    held_out = load_predictions(version.paths.compared(1))
+    assert [f"{origin:%m-%d %H}" for origin in held_out.origins[[0, -1]]] == ["05-31 23", "06-06 23"]
+    dataset = utility.dataset()
+    fitted = version.model(FITTED, dataset)
+    assert (fitted.recipe.near_hours, fitted.scaling.linear) == (3, None)
+    own = fitted.predict(dataset.frame, dataset.index.get_indexer(held_out.origins))
+    assert np.array_equal(own.values.astype(np.float32), held_out.values)
+    card = version.paths.card(1).read_text(encoding="utf-8")
+    assert "| held-out days, this model | 7 |" in card
+    assert "chose its weights on days up to 2019-05-31 23:00:00+00:00 and has not seen the days of these scores" in card
+
+
+def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_of_a_study(in_use) -> None:
+    from hpo_lib.daily import retrain as module
+
+    data, version = in_use.dataset(), Version.read(in_use.models, 1)
+    study(in_use, "2024-01-01", preset="test", lr=5e-3)
+    study(in_use, "2023-01-01", preset="laptop", lr=2e-3)
+    found = {}
+    for preset, source in (("test", "csv"), ("laptop", "csv"), ("test", "simulated")):
+        settings = Settings.create("NHITS_Q", str(in_use.toml), preset=preset, runs_dir=str(in_use.folder / "runs"))
+        family = module.get_family("NHITS_Q")
+        before = replace(version, facts={**version.facts, "provenance": {"data": {"source": source}}})
+        found[preset, source] = module._parameters(settings, family, data, "", before).params["lr"]
+    assert found == {("test", "csv"): SMALL["lr"], ("laptop", "csv"): 2e-3, ("test", "simulated"): 5e-3}
+
+
+@pytest.mark.slow
+def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_only_when_asked(utility, capsys) -> None:
+    # One long story, since each chapter needs the models of the one before.
+    study(utility, "2025-01-01", lr=1e-5)
+    old = "--recipe", "unshrunk", "--test"
+    utility.write(utility.whole.iloc[: -10 * 24])
+    assert command(utility, *old, "--params", str(study(utility, "2025-02-01", lr=1e-5))) == 0
+    assert Version.read(utility.models, 1).facts["comparison"] is None
+
+    # Ten more days and a far better learning rate: compared over the same days, and put in use.
+    utility.write(utility.whole)
+    good = study(utility, "2025-03-01", lr=1e-3)
+    assert command(utility, *old, "--params", str(good)) == 0
+    assert number_in_use(utility) == 2
+    verdict = Version.read(utility.models, 2).facts["comparison"]
+    assert verdict["pinball"] < verdict["pinball_before"]
+    assert verdict["days"] == len(load_predictions(utility.models.compared(2)).origins) == 7
+    card = utility.models.card(2).read_text(encoding="utf-8")
+    assert "| held-out days, v001 before it | 7 |" in card
+    assert "Compared with the version before: pinball loss" in card
+
+    # A worse one is trained and kept, but not put in use.
+    bad = study(utility, "2025-04-01", lr=1e-5)
+    capsys.readouterr()
+    assert command(utility, *old, "--params", str(bad)) == 1
+    error = capsys.readouterr().err
+    assert "is worse than v002 (pinball loss" in error
+    assert "give --replace to put the new one in use anyway" in error
+    assert number_in_use(utility) == 2
+    assert utility.models.versions() == [1, 2, 3]
+
+    # When asked, it is: without another training.
+    files = utility.models.trained(3, REFITTED)
+    written = [file.stat().st_mtime_ns for file in files]
+    assert command(utility, *old, "--params", str(bad), "--replace") == 0
+    assert number_in_use(utility) == 3
+    assert [file.stat().st_mtime_ns for file in files] == written
+    assert json.loads(utility.models.current.read_text(encoding="utf-8"))["before"] == 2
+
+    # Nothing new: nothing happens, with the parameters of the version in use.
+    before = utility.models.current.read_bytes()
+    assert command(utility, *old) == 0
+    assert "was already trained in this way" in capsys.readouterr().out
+    assert utility.models.current.read_bytes() == before
+
+    # What it forecasts is what was stored; files that cannot be read are named.
+    assert len(quantiles(utility.forecast())) == 24
+    utility.models.current.write_text("{}", encoding="utf-8")
+    assert command(utility, *old) == 2
+    assert "current.json: does not name a version" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts(in_use, capsys) -> None:
+    params = study(in_use, "2025-01-01", **SMALL)
+    content = json.loads(params.read_text(encoding="utf-8"))
+    write_json(params, {**content, "model": "TFT_Q", "best_params": dict(get_family("TFT_Q").defaults)})
+    assert in_use.run("retrain", "--model", "TFT_Q", "--test", "--params", str(params)) == 0
+    capsys.readouterr()
+    tables = {model: quantiles(in_use.forecast("--model", model)) for model in ("NHITS_Q", "TFT_Q")}
+    capsys.readouterr()
+    chosen = quantiles(in_use.forecast())
+    note = r"Of the models in use, (\w+) v001 has .+: NHITS_Q v001 (\S+), TFT_Q v001 (\S+)\."
+    shown = re.search(note, capsys.readouterr().out)
+    assert shown is not None
+    best = "NHITS_Q" if float(shown[2]) < float(shown[3]) else "TFT_Q"
+    assert shown[1] == best
+    assert np.array_equal(chosen, tables[best])
+    assert not np.array_equal(tables["NHITS_Q"], tables["TFT_Q"])
+    assert in_use.run("watch") == 0
+    assert capsys.readouterr().out.count("since its training") == 2
+
+
+def watched(utility: Utility) -> Watched:
+    (found,) = watch(str(utility.toml), data_dir=str(utility.folder), models_dir=str(utility.models.models_dir))
+    return found
+
+
+def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_not_learn_from(in_use, trained) -> None:
+    found = watched(in_use)
+    assert found.days_since == 15
+    dataset = in_use.dataset()
+    before = trained[0].validation.rows(np.arange(2, 15))  # 13 days before and 15 days after the refit's last hour
+    after = trained[1].predict(dataset.frame, dataset.test_origins)
+    assert found.mae == pytest.approx((13 * metrics.mae(before) + 15 * metrics.mae(after)) / 28, rel=1e-6)
+
+
+def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_use, capsys) -> None:
+    facts = {**Version.read(in_use.models, 1).facts, "relative_mae": watched(in_use).relative / 1.2}
+    write_json(in_use.models.facts(1), facts)
+    assert not [reason for reason in watched(in_use).due if "MAE" in reason]
+    write_json(in_use.models.facts(1), {**facts, "relative_mae": facts["relative_mae"] / 1.1})
+    assert in_use.run("watch") == 0
+    shown = capsys.readouterr().out
+    assert "NHITS_Q v001: 15 days since its training; last 28 days: MAE" in shown
+    assert "a retraining is due: " in shown
+    assert "MAE beside naive forecasts is 1.32 times that of then" in shown
+
+
+@pytest.mark.parametrize(("coverage", "due"), [(69.9, True), (70.0, False), (90.0, False), (90.1, True)])
+def test_when_coverage_leaves_its_range_then_a_retraining_is_due(in_use, coverage: float, due: bool) -> None:
+    version = Version.read(in_use.models, 1)
+    found = Watched(version, "m3/h", 3, mae=1.0, coverage=coverage, relative=0.5, relative_before=0.5)
+    assert found.due == (["coverage is outside 70 to 90 %"] if due else [])
+    assert ("a retraining is due" if due else "no retraining is due") in str(found)
