@@ -33,18 +33,20 @@ def trained(name: str, dataset: Dataset, recipe: str = "standard") -> Forecaster
     return family.fit(params, dataset, BUDGET, seed=3, recipe=RECIPES[recipe])
 
 
-@pytest.mark.parametrize("recipe", ["standard", "plain"])
+@pytest.mark.parametrize("recipe", ["standard", "unshrunk", "plain"])
 def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(recipe, insight, tiny_dataset) -> None:
     forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
     found = insight.stack_forecasts(forecaster, tiny_dataset.frame, origins)
     assert found.stacks.shape == (len(origins), 3, 24, 3)
     total = found.base[:, :, None] + found.stacks.sum(axis=1)
     np.testing.assert_allclose(np.sort(total, axis=2), found.forecasts.values, atol=1e-5)
-    assert np.array_equal(found.forecasts.values, forecaster.predict(tiny_dataset.frame, origins).values)
+    if recipe != "standard":  # which keeps a share
+        whole = forecaster.predict(tiny_dataset.frame, origins).values
+        assert np.array_equal(np.maximum(found.forecasts.values, 0), whole)
     assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert found.hours == (4, 2, 1)
-    assert found.base_name == {"standard": "linear baseline", "plain": "mean of training"}[recipe]
-    if recipe == "standard":
+    assert found.base_name == ("mean of training" if recipe == "plain" else "linear baseline")
+    if recipe != "plain":
         expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.frame, origins)  # type: ignore[attr-defined]
     else:
         expected = np.full((len(origins), 24), tiny_dataset.target.to_numpy()[tiny_dataset.positions.train].mean())

@@ -26,7 +26,7 @@ class StackForecasts:
     """A forecast of N-HiTS as the sum of what its S stacks add, in the target's unit.
 
     Attributes:
-        forecasts: of the whole network.
+        forecasts: of the whole network, of which the forecaster may keep a share.
         base: [N, H] where every forecast starts: the linear baseline's forecast; without one the level that the window
             was normalised by, or the mean of training.
         base_name: which of these it is.
@@ -149,7 +149,7 @@ def _watch(
     layers: Sequence[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
 ) -> tuple[QuantileForecasts, list[np.ndarray]]:
-    """The forecasts, and the result of ``read`` on inputs and output of each layer, one row per origin."""
+    """The network's own forecasts, and ``read`` of inputs and output of each layer, one row per origin."""
     seen: dict[nn.Module, list[np.ndarray]] = {layer: [] for layer in layers}
 
     def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -158,7 +158,8 @@ def _watch(
     with ExitStack() as stack:
         for layer in layers:
             stack.callback(layer.register_forward_hook(hook).remove)
-        forecasts = forecaster.predict(frame, origins)
+        values = forecaster.network(frame, origins, forecaster.source(frame, origins))
+    forecasts = QuantileForecasts.at(origins, values, frame[forecaster.dataset.spec.target])
     return forecasts, [np.concatenate(seen[layer])[: len(origins)] for layer in layers]
 
 
