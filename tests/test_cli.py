@@ -172,7 +172,8 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
     assert (call["source"], call["cwd"]) == (str(paths.HPO_NOTEBOOK), str(paths.PROJECT_ROOT))
     assert call["parameters"] == {
         "model": "TFT_Q", "dataset": str(small), "trials": 7, "job_id": "4711", "seed": 3, "test": False,
-        "preset": "auto", "recipe": "standard", "objectives": "mae,picp_penalty", "space": "wide", "warm_start": False, "time_budget_hours": 1.5,
+        "preset": "auto", "recipe": "standard", "objectives": "mae,picp_penalty",
+        "space": "wide", "warm_start": False, "time_budget_hours": 1.5,
         "early_stopping": False, "storage": "journal",
         "workers": 1, "worker": 1, "policy": "proven",
         "data_dir": str(small.parent), "runs_dir": str(small.parent / "runs"),
