@@ -1,6 +1,8 @@
 """The trials that a study begins with, before its sampler draws any: the defaults, a portfolio, the user's own best."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -51,6 +53,16 @@ def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[F
         near = [FirstTrial(drawn(space, random, defaults), "near the defaults") for _ in range(BEGINNING - len(found))]
         found += near
     return [trial for i, trial in enumerate(found) if trial.params not in [earlier.params for earlier in found[:i]]]
+
+
+def in_words(first: Sequence[FirstTrial]) -> str:
+    """One line for the user, such as "First trials: 0 untuned defaults; 1 to 5 near the defaults."."""
+    parts, start = [], 0
+    for origin, same in groupby(trial.origin for trial in first):
+        end = start + len(list(same)) - 1
+        parts.append(f"{start if end == start else f'{start} to {end}'} {origin}")
+        start = end + 1
+    return f"First trials: {'; '.join(parts)}."
 
 
 def _own(settings: Settings, family: Family, dataset: Dataset) -> list[StoredStudy]:

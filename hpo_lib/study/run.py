@@ -34,7 +34,7 @@ from hpo_lib.scoring.metrics import METRICS, by_step
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly
-from hpo_lib.study.first_trials import FirstTrial, first_trials
+from hpo_lib.study.first_trials import FirstTrial, first_trials, in_words
 from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.identity import rule_of
 from hpo_lib.study.liveness import Liveness
@@ -64,7 +64,7 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
     with worker.liveness, stop_requests.listening():
         first = worker.open()
         if len(first) > 1 and not worker.n_finished():
-            print(f"First trials: {'; '.join(f'{i}, {trial.origin}' for i, trial in enumerate(first))}.")
+            print(in_words(first))
         if sentence:
             print(sentence)
         if (done := worker.n_finished()) >= settings.trials:

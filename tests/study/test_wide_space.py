@@ -109,9 +109,9 @@ def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_
 ) -> None:
     wide(trials=4)
     assert family.calls[:3] == [default_params(family, "wide"), shipped[0], shipped[2]]
-    near = [f"; {number}, near the defaults" for number in (3, 4, 5)]
     told = (
-        f"First trials: 0, untuned defaults; 1, portfolio, won on heat; 2, portfolio, won on tiny, heat{''.join(near)}."
+        "First trials: 0 untuned defaults; 1 portfolio, won on heat; 2 portfolio, won on tiny, heat; "
+        "3 to 5 near the defaults."
     )
     assert capsys.readouterr().out.splitlines()[0] == told
     spec = dataclasses.replace(tiny_dataset.spec, name="tiny_dev")
@@ -146,7 +146,7 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
     wide(trials=4, job_id="warm", warm_start=True)
     best = used.result["best_params"]
     assert family.calls[-4:] == [default_params(family, "wide"), shipped[0], shipped[2], best]
-    assert "; 3, best of FAKE_Q_harbour_a; 4, near the defaults; 5, near" in capsys.readouterr().out
+    assert "; 3 best of FAKE_Q_harbour_a; 4 to 5 near" in capsys.readouterr().out
     wide(trials=6, dataset=other("harbour"), job_id="later", seed=9)  # is no longer what the study was begun with
     run = wide(trials=5, job_id="warm", warm_start=True)
     assert run.result["provenance"]["first_trials"][3:5] == ["best of FAKE_Q_harbour_a", "near the defaults"]
