@@ -7,7 +7,6 @@ from these statements.
 import ast
 import datetime as dt
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from math import inf
@@ -260,7 +259,21 @@ def _reject_unknown(given: Mapping[str, Any] | Sequence[str], known: Sequence[st
             raise InputError(f"parameter {name!r} is unknown; {choices(name, known)}")
 
 
-_PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]+(?=@)|([?&]password=)[^&]+")
+def _holds_password(url: str) -> bool:
+    """Whether a database URL holds a password, as its user's or as an option of the driver."""
+    from sqlalchemy import make_url  # only for studies in a database
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        scheme = url.partition("://")[0]
+        raise InputError(
+            f"storage is not a database URL (it begins with {scheme + '://'!r}); expected one such as "
+            "postgresql://user@host/db"
+        ) from None
+    return parsed.password is not None or any("pass" in name.lower() for name in parsed.query if name != "passfile")
 
 
 def _checked_storage(value: str, workers: int, worker: int) -> str:
@@ -268,10 +281,10 @@ def _checked_storage(value: str, workers: int, worker: int) -> str:
         raise InputError(
             f"storage is {value!r}; {choices(value, STORAGES)}, or a database URL such as postgresql://user@host/db"
         )
-    if (shown := _PASSWORD.sub(r"\1\2***", value)) != value:
+    if "://" in value and _holds_password(value):
         raise InputError(
-            f"storage is {shown!r} with a password, which would be written into the record; leave it out of the URL "
-            "and give it in the environment variable PGPASSWORD or in ~/.pgpass"
+            f"storage is a {value.partition('://')[0]} URL with a password, which would be written into the record; "
+            "leave it out of the URL and give it in the environment variable PGPASSWORD or in ~/.pgpass"
         )
     if (workers, worker) == (1, 1):
         return value

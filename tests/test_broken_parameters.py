@@ -63,9 +63,12 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     *each("objectives", ("mae", "", "mae,", "mae,mae", "mae,winkler,pinball,picp_penalty", None, ["mae"]), NUMBER),
     ({"storage": "sqlit"}, f"storage is 'sqlit'; did you mean sqlite? {STORAGE}"),
     ({"storage": "study.db"}, f"storage is 'study.db'; {STORAGE}"),
-    *(({"storage": given}, f"storage is {shown!r} {PASSWORD}")
-        for given, shown in (("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
-        ("postgresql://me@host/db?password=secret&ssl=on", "postgresql://me@host/db?password=***&ssl=on"))),
+    *(({"storage": given}, f"storage is a postgresql URL {PASSWORD}") for given in (
+        "postgresql://me:secret@host:5432/db", "postgresql://hpo:sec/ret@host/db", "postgresql://u:/secret@host/db",
+        "postgresql://me@host/db?password=secret&ssl=on", "postgresql://me@host/db?sslpassword=secret",
+        "postgresql://me@host/db?pass%77ord=secret", "postgresql://:@host/db")),
+    ({"storage": "nonsense://"}, "storage is not a database URL (it begins with 'nonsense://'); expected one such as "
+     "postgresql://user@host/db"),
     ({"storage": "sqlite", "workers": 2},
      f"storage is 'sqlite', which serves one worker, but workers is 2; {ONE_WORKER}"),
     ({"storage": "sqlite:///study.db", "worker": 3},

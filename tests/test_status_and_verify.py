@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -388,3 +389,18 @@ def test_when_files_are_corrupt_old_or_absent_then_verify_says_which(nine, tmp_p
     assert re.sub(r"\b[0-9a-f]{12}\b", "0123456789ab", text) == VERIFIED
     error = f"hpo: {tmp_path / 'none'}: holds no best_params JSON; name a folder with --runs-dir, or a file\n"
     assert run_verify("--runs-dir", tmp_path / "none") == (2, "", error)
+
+
+def test_when_a_record_names_a_database_then_status_connects_to_none_that_the_user_did_not_name(tmp_path, twin) -> None:
+    """A record may come from anybody, and a connection would hand over the user's password."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"postgresql+psycopg2://victim@127.0.0.1:{server.getsockname()[1]}/db"
+        run = Maker(tmp_path, twin)("NHITS_Q", "a", 1)
+        record = json.loads(run.best_params.read_text(encoding="utf-8"))
+        run.best_params.write_text(json.dumps({**record, "storage_path": url}), encoding="utf-8")
+        run.sqlite.unlink()
+        server.settimeout(0.2)
+        for named in ("", url.replace("victim", "me")):
+            status.study_status(run, [], named)
+            with pytest.raises(TimeoutError):
+                server.accept()

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -81,7 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
     command.add_argument("--max-requeues", type=int, default=20, help="bound on requeues (default: 20)")
-    add("status", _status, "What ran, what is running, and what would submit the missing.", "hpo status", "runs_dir")
+    command = add(
+        "status", _status, "What ran, what is running, and what would submit the missing.", "hpo status", "runs_dir"
+    )
+    command.add_argument(
+        "--storage", default=os.environ.get("HPO_STORAGE", ""),
+        help="URL of the database of running studies; no other is connected to (default: $HPO_STORAGE)",
+    )  # fmt: skip
     command = add(
         "verify", _verify, "Recompute the figures of best_params JSONs from the stored predictions.",
         "hpo verify --data-dir data", *options.FOLDERS,
@@ -157,7 +164,7 @@ def _job(arguments: argparse.Namespace) -> int:
 def _status(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch import slurm_queue, status
 
-    table, others = status.experiment_table(_runs_dir(arguments), slurm_queue.jobs())
+    table, others = status.experiment_table(_runs_dir(arguments), slurm_queue.jobs(), arguments.storage)
     extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
     print(status.table_text(table, others, extra=extra))
     return 0

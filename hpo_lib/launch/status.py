@@ -96,9 +96,11 @@ class ExperimentRow:
         return f"{text} --job-id {study.run.job_id}" if study and self.state.startswith("interrupted") else text
 
 
-def experiment_table(runs_dir: Path, jobs: Sequence[Job]) -> tuple[list[ExperimentRow], list[StudyStatus]]:
+def experiment_table(
+    runs_dir: Path, jobs: Sequence[Job], database: str = ""
+) -> tuple[list[ExperimentRow], list[StudyStatus]]:
     """The table, and the studies that are not in it because they are tests or of other datasets."""
-    found = [study_status(run, jobs) for run in study_runs(runs_dir)]
+    found = [study_status(run, jobs, database) for run in study_runs(runs_dir)]
     ours = {(experiment.model, experiment.dataset) for experiment in EXPERIMENTS}
     others = [one for one in found if one.is_test or (one.run.model, one.run.dataset) not in ours]
     counted = [one for one in found if one not in others]
@@ -121,10 +123,10 @@ def _row(experiment: Experiment, studies: Sequence[StudyStatus], jobs: Sequence[
     return ExperimentRow(experiment, best, best.describe() if best else "missing", ids)
 
 
-def study_status(run: RunPaths, jobs: Sequence[Job]) -> StudyStatus:
-    """The state of one study."""
+def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> StudyStatus:
+    """The state of one study; ``database`` as in `StoredStudy`."""
     try:
-        study = StoredStudy.read(run, database=True)
+        study = StoredStudy.read(run, database=database)
         own = [job for job in jobs if job.study_id == run.job_id]
         state, cause = _state(study, min(own, key=_task_rank, default=None))
     except InputError as error:

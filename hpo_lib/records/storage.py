@@ -54,12 +54,12 @@ def recorded_url(kind: str, run: RunPaths) -> str:
     return run.journal.name if kind == "journal" else re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", kind)
 
 
-def read_study(run: RunPaths, recorded: str = "") -> "Study | None":
+def read_study(run: RunPaths, url: str = "") -> "Study | None":
     """The study, only to be read: nothing is written, created or locked. None if there is none (yet).
 
     Args:
         run: its files.
-        recorded: the ``storage_path`` of its record. A database that does not answer counts as one without the study.
+        url: of a database that the user named. One that does not answer counts as one without the study.
 
     Raises:
         InputError: the storage is damaged.
@@ -71,11 +71,11 @@ def read_study(run: RunPaths, recorded: str = "") -> "Study | None":
 
     database = partial(RDBStorage, skip_compatibility_check=True, skip_table_creation=True)
     if not run.sqlite.exists() and not run.journal.exists():
-        if "://" not in recorded or recorded.startswith("sqlite"):
+        if "://" not in url or url.startswith("sqlite"):
             return None
         try:
             waiting = {"connect_args": {"connect_timeout": 5}}
-            return load_study(study_name=run.study_name, storage=database(recorded, engine_kwargs=waiting))
+            return load_study(study_name=run.study_name, storage=database(url, engine_kwargs=waiting))
         except (ImportError, KeyError, StorageInternalError):
             return None
     file = run.sqlite if run.sqlite.exists() else run.journal

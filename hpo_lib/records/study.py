@@ -32,16 +32,17 @@ class StoredStudy:
         run: where its files are.
         result: its best_params JSON with the keys of the newest schema; empty while no trial is complete.
         file: the JSON, which old studies have in another folder.
-        database: also read the database that the record names, if the study has no storage among its files.
+        database: URL of a database that the user named. It is read if the record names it too: what only a file names
+            is never connected to.
     """
 
     run: RunPaths
     result: Mapping[str, Any]
     file: Path
-    database: bool = False
+    database: str = ""
 
     @classmethod
-    def read(cls, run: RunPaths, *, database: bool = False) -> "StoredStudy":
+    def read(cls, run: RunPaths, *, database: str = "") -> "StoredStudy":
         """The study of these paths, whether or not it has a JSON yet.
 
         Raises:
@@ -119,7 +120,8 @@ class StoredStudy:
         Raises:
             InputError: the storage is damaged.
         """
-        return read_study(self.run, str(self.result.get("storage_path") or "") if self.database else "")
+        recorded = self.result.get("storage_path") or self.database
+        return read_study(self.run, self.database if recorded == self.database else "")
 
     @cached_property
     def has_storage(self) -> bool:

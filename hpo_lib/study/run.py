@@ -286,4 +286,4 @@ class _Worker:
             print(f"Stopped early, {self.stop_reason}; run again under the same job_id to go on.")
         self._write()
         write_optuna_figures(self.queue.study, self.objectives, self.paths, self.dataset)
-        return StoredStudy.read(self.paths, database=True)
+        return StoredStudy.read(self.paths, database=recorded_url(self.settings.storage, self.paths))

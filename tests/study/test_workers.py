@@ -156,7 +156,7 @@ def test_when_one_of_three_workers_on_postgres_is_killed_then_the_others_complet
     study.files.best_params.write_text(
         study.files.best_params.read_text().replace('"n_completed": 12', '"n_completed": 2')
     )
-    stored = study_status(study.files, []).study
+    stored = study_status(study.files, [], postgres_url).study
     assert stored is not None
     assert stored.finished == 12, "the JSON alone was read, not the database"
     elsewhere = postgres_url.replace(postgres_url.split(":")[2], "1/hpo")
