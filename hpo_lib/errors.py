@@ -20,6 +20,10 @@ class StudyError(HpoError, RuntimeError):
     """A study that cannot go on or has no usable result. The command line ends with exit code 1."""
 
 
+class WriteError(HpoError):
+    """A file of ours cannot be written, perhaps because the disk is full. The command line ends with exit code 1."""
+
+
 def choices(found: object, allowed: Iterable[object]) -> str:
     """The end of an error sentence about a name: the nearest allowed name, then all of them.
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpo_lib.errors import InputError
+from hpo_lib.errors import InputError, WriteError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DATASETS_DIR = PROJECT_ROOT / "datasets"
@@ -52,20 +52,30 @@ def atomic(path: Path) -> Iterator[Path]:
 
     No reader ever sees half a file. File and folder are synced first, so after a power cut a file is whole or absent.
     Missing folders are made.
+
+    Raises:
+        WriteError: the disk is full, a folder cannot be made, or the path is no regular file, such as a device.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
-    os.close(descriptor)
-    temporary = Path(name)
+    if path.exists() and not path.is_file():
+        raise WriteError(f"{path}: cannot be written (not a regular file); give another path")
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
+        temporary = Path(name)
+        os.close(descriptor)
         yield temporary
         os.chmod(temporary, 0o644)
         _sync(temporary)
         os.replace(temporary, path)
-        with suppress(OSError):  # not every file system lets a folder be opened
-            _sync(path.parent)
+    except OSError as error:
+        why = error.strerror or " ".join(str(error).split())
+        raise WriteError(f"{path}: cannot be written ({why}); make room or access, and run again") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # not every file system lets a folder be opened
+        _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

@@ -1,9 +1,11 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hpo_lib import paths
+from hpo_lib.errors import WriteError
 from hpo_lib.paths import RunPaths, checked_name
 from hpo_lib.records.executed_notebook import of_all_workers
 from hpo_lib.records.study import study_runs
@@ -84,3 +86,32 @@ def test_when_a_name_is_not_safe_then_the_error_says_what_is(name: str) -> None:
         "(it becomes part of file names); choose another job_id"
     ):
         checked_name("job_id", name)
+
+
+def test_when_a_file_cannot_be_written_then_one_sentence_says_which_and_why(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    below = tmp_path / "file" / "result.json"
+    told = rf"^{re.escape(str(below))}: cannot be written \(.*\); make room or access"
+    with pytest.raises(WriteError, match=told), paths.atomic(below) as temporary:
+        temporary.write_text("y", encoding="utf-8")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "x"
+
+
+def test_when_the_disk_is_full_then_the_old_file_stays_and_nothing_is_left(tmp_path: Path) -> None:
+    """/dev/full answers every write with what a full disk does."""
+    path = tmp_path / "result.json"
+    path.write_text("old", encoding="utf-8")
+    with pytest.raises(WriteError, match=r"No space left on device"), paths.atomic(path):
+        Path("/dev/full").write_text("new", encoding="utf-8")
+    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == {"result.json": "old"}
+
+
+@pytest.mark.parametrize("target", ["/dev/null", "folder"])
+def test_when_a_path_is_a_device_or_a_folder_then_it_is_never_replaced(target, tmp_path: Path) -> None:
+    path = Path(target) if target.startswith("/") else tmp_path / target
+    if path.parent == tmp_path:
+        path.mkdir()
+    with pytest.raises(WriteError, match=r"not a regular file"), paths.atomic(path) as temporary:
+        temporary.write_text("x", encoding="utf-8")
+    assert path.exists()
+    assert not path.is_file()

@@ -157,13 +157,8 @@ def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFram
 
 
 def _write_csv(table: pd.DataFrame, out: Path) -> None:
-    if out.exists() and not out.is_file():  # a device such as /dev/null would be replaced by a file
-        raise InputError(f"{out}: cannot be written (not a regular file); give an --out that you may write")
-    try:
-        with paths.atomic(out) as part:
-            table.to_csv(part, index_label="timestamp", date_format="%Y-%m-%d %H:%M:%S+00:00")
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); give an --out that you may write") from error
+    with paths.atomic(out) as part:
+        table.to_csv(part, index_label="timestamp", date_format="%Y-%m-%d %H:%M:%S+00:00")
 
 
 def _check_hourly(target: pd.Series, spec: DatasetSpec) -> None:

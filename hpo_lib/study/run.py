@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.errors import StudyError
+from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.families.recipe_space import search_space
 from hpo_lib.paths import RunPaths
@@ -180,14 +180,14 @@ class _Worker:
         try:
             try:
                 values, attributes = self._train_and_score(trial)
-            except stop_requests.StopRequested:
+            except (stop_requests.StopRequested, WriteError):
                 raise
             except StoppedEarly as stop:
                 attributes = {"cause": str(stop), "stopped_at": stop.share, "curve": list(stop.curve)}
             except Exception as error:  # whatever a library raises is this trial's cause, kept and shown; no score
                 attributes = {"cause": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
             return self.queue.end(trial, time.monotonic() - begun, values, attributes)
-        except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested) as stop:
+        except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested, WriteError) as stop:
             self.queue.interrupt(trial, stop_requests.requested() or type(stop).__name__)
             stop_requests.check()  # Lightning has its own way to end at a SIGTERM, a SystemExit
             raise stop

@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 import pytest
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.errors import InputError, StudyError
+from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.selection import pareto_front
@@ -349,6 +349,23 @@ def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_th
 
 
 # Failures
+
+
+def test_when_forecasts_cannot_be_written_then_the_study_stops_and_the_trial_is_tried_again(start, family, files):
+    """As on a full disk: the configuration is not to blame."""
+
+    def block(call: int) -> None:
+        if call == 0:
+            files.predictions.parent.mkdir(parents=True, exist_ok=True)
+            files.predictions.write_text("in the way", encoding="utf-8")
+
+    family.before = block
+    with pytest.raises(WriteError, match="cannot be written"):
+        start(trials=2)
+    files.predictions.unlink()
+    run = start(trials=2)
+    assert states(run) == ["interrupted", "complete", "complete"]
+    assert dict(run.trials[1].params) == dict(run.trials[0].params) == DEFAULTS
 
 
 def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_goes_on(start, family, files, storage):
