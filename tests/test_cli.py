@@ -1,5 +1,6 @@
 """The ``hpo`` command; what it says to wrong parameters is in test_broken_parameters.py."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -230,3 +231,13 @@ def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves
     assert "water_lag_1h" in capsys.readouterr().err
     assert papermill.calls == []
     assert not (small.parent / "runs").exists()
+
+
+def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_traceback() -> None:
+    command = f"{shlex.quote(sys.executable)} -m hpo_lib datasets"
+    ended = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | true; echo ${{PIPESTATUS[0]}}"],
+        cwd=paths.PROJECT_ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.stderr == ""
+    assert ended.stdout.strip() in ("0", "1")

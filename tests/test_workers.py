@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from hpo_lib.errors import StudyError
-from hpo_lib.study.workers import fitting, run_workers
+from hpo_lib.study.workers import fitting, gpu_of, run_workers, visible_gpus
 
 
 @pytest.mark.parametrize(("workers", "cores", "threads", "expected"), [
@@ -37,3 +37,11 @@ def test_when_two_workers_die_six_times_without_a_trial_then_it_is_over(codes, s
     with suppress(StudyError):
         list(run_workers(SimpleNamespace(worker=1), 2, 1, lambda: len(started) // starts_per_trial))
     assert len(started) == starts
+
+
+def test_when_there_are_several_gpus_then_workers_take_turns_on_them_and_else_nothing_is_set(monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,MIG-b,3")
+    gpus = visible_gpus()
+    taken = [gpu_of(worker, gpus).get("CUDA_VISIBLE_DEVICES") for worker in range(1, 6)]
+    assert taken == ["GPU-a", "MIG-b", "3", "GPU-a", "MIG-b"]
+    assert gpu_of(2, ["0"]) == gpu_of(2, []) == {}

@@ -11,14 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 
 from hpo_lib import paths
-from hpo_lib.errors import HpoError, InputError, StudyError
+from hpo_lib.errors import HpoError, InputError, StudyError, WriteError
 from hpo_lib.settings import Settings
 
-EXIT_CODES: dict[type[HpoError], int] = {InputError: 2, StudyError: 3}
+EXIT_CODES: dict[type[HpoError], int] = {InputError: 2, StudyError: 3, WriteError: 4}
 """What a process ends with after an error, whose sentence is its last line. It ends with 0 if it was asked to end."""
 
 PATIENCE = 20.0
@@ -48,6 +48,20 @@ def fitting(workers: int, cores: int, omp_num_threads: str = "") -> tuple[int, i
     return fit, threads or each, ""
 
 
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if named := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return named.split(",")
+    import torch  # a study has loaded it by now
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def gpu_of(worker: int, gpus: Sequence[str]) -> dict[str, str]:
+    """The environment that gives each worker, from 1 on, one of several GPUs; all would use the first one otherwise."""
+    return {"CUDA_VISIBLE_DEVICES": gpus[(worker - 1) % len(gpus)]} if len(gpus) > 1 else {}
+
+
 def run_workers(
     settings: Settings, workers: int, threads: int, finished: Callable[[], int]
 ) -> Generator[str, None, None]:
@@ -62,7 +76,7 @@ def run_workers(
         finished: counts the finished trials.
 
     Raises:
-        InputError, StudyError: as a process raised it; or processes die again and again.
+        InputError, StudyError, WriteError: as a process raised it; or processes die again and again.
     """
     lines: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
     last = dict.fromkeys((f"{settings.worker}.{number}" for number in range(1, workers + 1)), "none")
@@ -104,7 +118,12 @@ def _start(
     path = os.pathsep.join([str(paths.PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "hpo_lib.study.worker_process", name, json.dumps(settings.parameters())],
-        env={**os.environ, **dict.fromkeys(_THREADS, str(threads)), "PYTHONPATH": path},
+        env={
+            **os.environ,
+            **dict.fromkeys(_THREADS, str(threads)),
+            **gpu_of(int(name.rpartition(".")[2]), visible_gpus()),
+            "PYTHONPATH": path,
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
