@@ -170,8 +170,7 @@ def test_when_a_study_is_stored_then_its_explored_space_and_the_ends_it_reached_
     found = analyse(str(tmp_path), model="TFT_Q", dataset=str(DATASETS_DIR / "heat.toml"))
     assert found.evidence.notes == ()
     assert [line.split(";")[0] for line in found.boundaries()] == [
-        "TFT_Q on heat: hidden_size 256 is at the upper end of its choices (32, 64, 128, 256)",
-        "TFT_Q on heat: num_attention_heads 8 is at the upper end of its choices (2, 4, 8)",
+        "TFT_Q on heat: hidden_size 32 is at the lower end of its choices (32, 64, 128, 256)",
     ]
     slices_of_mae, slices_of_picp, lines = found.explored()
     assert all(picture.data.startswith(b"\x89PNG") for picture in (slices_of_mae, slices_of_picp, lines))

@@ -21,7 +21,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.data import gaps
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families import feature_table
+from hpo_lib.families import feature_table, linear_baseline
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.provenance import data_key
 from hpo_lib.scoring.blend import blend
@@ -194,7 +194,9 @@ def training(plan: Plan, model: str, params: str, seed: int, shift: float = 0.0,
     validation, test = (
         QuantileForecasts(f.values + shift, f.actual, f.origins) for f in (found.validation, found.test)
     )
-    return Training(model, params, seed, {"data": data_key(plan.dataset), **key}, validation, test, {"seconds": 1.0})
+    versions = {"linear_baseline": linear_baseline.VERSION, **key.pop("versions", {})}  # type: ignore[dict-item]
+    whole = {"data": data_key(plan.dataset), **key, "versions": versions}
+    return Training(model, params, seed, whole, validation, test, {"seconds": 1.0})
 
 
 def test_when_a_row_gets_other_parameters_then_its_old_trainings_are_removed_and_no_others(finished, tmp_path) -> None:
@@ -230,7 +232,7 @@ def test_when_a_twin_of_each_seed_is_stored_then_the_one_of_this_seed_is_taken_o
     plan = copied(finished, tmp_path)
     for seed in (42, 43):
         store_training(plan.paths, training(plan, "NHITS_Q", "best", seed))
-    twins = [stored_twin(plan.paths, "NHITS_Q", seed, {"data": data_key(plan.dataset)}) for seed in (42, 43, 44)]
+    twins = [stored_twin(plan.paths, "NHITS_Q", seed, training(plan, "", "", seed).key) for seed in (42, 43, 44)]
     assert [twin and twin.seed for twin in twins] == [42, 43, None]
 
 

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from hpo_lib.errors import StudyError
-from hpo_lib.study.workers import fitting, gpu_of, run_workers, visible_gpus
+from hpo_lib.records.provenance import visible_gpus
+from hpo_lib.study.workers import fitting, gpu_of, run_workers
 
 
 @pytest.mark.parametrize(("workers", "cores", "threads", "expected"), [

@@ -9,7 +9,7 @@ proof: CHALLENGERS, FRESH_SEEDS, ReplicateFailed, ReplicateMissing, challengers,
 files: write_json, write_predictions, load_predictions
 storage: open_storage, check_storage, recorded_url
 optuna_trials: trial_record, distribution, quiet_optuna
-provenance: data_provenance, code_provenance, data_key, device_name, installed_version, PACKAGES
+provenance: data_provenance, code_provenance, data_key, device_name, installed_version, visible_gpus, PACKAGES
 executed_notebook: read_record, attempts, of_all_workers
 verify: verify
 """

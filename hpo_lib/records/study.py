@@ -284,11 +284,7 @@ def read_studies(
 
 
 def find(runs_dir: str = "", holds: Callable[[Path], object] = paths.best_params_files) -> tuple[Path, list[str]]:
-    """The folder of the records: ``runs_dir`` if given, else the project's, or the examples if that holds nothing.
-
-    Returns:
-        The folder, and a sentence if it is that of the examples.
-    """
+    """The folder of the records: ``runs_dir`` or the project's or, with a sentence, the examples if that holds none."""
     if runs_dir:
         return Path(runs_dir).expanduser(), []
     if holds(paths.RUNS_DIR):

@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError, StudyError, WriteError
+from hpo_lib.records.provenance import visible_gpus
 from hpo_lib.settings import Settings
 
 EXIT_CODES: dict[type[HpoError], int] = {InputError: 2, StudyError: 3, WriteError: 4}
@@ -46,15 +47,6 @@ def fitting(workers: int, cores: int, omp_num_threads: str = "") -> tuple[int, i
         got = f"{each} threads" if each > 1 else "1 thread"
         return fit, each, f"{only} each of {workers} workers gets {got} instead of {threads}."
     return fit, threads or each, ""
-
-
-def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
-    if named := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return named.split(",")
-    import torch  # a study has loaded it by now
-
-    return [str(number) for number in range(torch.cuda.device_count())]
 
 
 def gpu_of(worker: int, gpus: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hpo_lib import paths
@@ -61,10 +61,13 @@ def test_when_shellcheck_reads_a_script_then_it_has_no_complaint(script: Path) -
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1)
 
 
-@given(folder=TEXTS, url=TEXTS.filter(lambda text: "@" not in text))  # which could make a part of it a password
+@given(folder=TEXTS, url=TEXTS)
 def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder: str, url: str) -> None:
-    given = {"runs_dir": f"/{folder}", "data_dir": f"/data/{folder}", "storage": f"postgresql://{url}", "job_id": "x"}
-    settings = Settings.create("NHITS_Q", f"/{folder}.toml", **given)
+    given = {"runs_dir": f"/{folder}", "data_dir": f"/data/{folder}", "storage": f"postgresql://h/{url}", "job_id": "x"}
+    try:
+        settings = Settings.create("NHITS_Q", f"/{folder}.toml", **given)
+    except InputError:
+        assume(False)  # no database URL, or one with a password
     words = settings.as_words()
     head, command = job_script(settings, "heat", Site(), ["job", *words]).split(" -m hpo_lib job ")
     harmless = Settings.create("NHITS_Q", "heat", job_id="x")
