@@ -182,18 +182,3 @@ def test_when_its_interval_is_made_then_from_errors_out_of_fold_by_hour_ahead(pa
     np.testing.assert_allclose(found[:, :, 1], median)
     np.testing.assert_allclose(found[:, 5, 0], median[:, 5] + (low - middle) * table.level[:2])
     np.testing.assert_allclose(found[:, 5, 2], median[:, 5] + (high - middle) * table.level[:2])
-
-
-def test_when_there_are_more_rows_than_it_learns_from_then_every_hour_of_day_is_among_them(tiny_dataset, monkeypatch):
-    origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
-    monkeypatch.setattr(linear_baseline, "MOST_ROWS", len(origins) // 6)
-    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, origins)
-    seen: list[np.ndarray] = []
-    rows = feature_table.FeatureTable.rows
-    monkeypatch.setattr(
-        feature_table.FeatureTable, "rows", lambda self, chosen: seen.append(chosen) or rows(self, chosen)
-    )
-    LinearBaseline.of_table(table, 1.0, seasons=False)
-    (chosen,) = seen
-    assert set(np.diff(chosen)) == {7}
-    assert set(chosen % 24) == set(range(24))

@@ -15,7 +15,7 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.feature_table import FeatureTable, level_floor, linear_features, make_feature_table
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
-VERSION = 2
+VERSION = 1
 """Part of a stored training's key. Raise it when the forecasts of equal inputs differ from before."""
 
 PENALTY = 0.01
@@ -26,13 +26,6 @@ ROUNDS = 7
 
 LARGEST = 3.0
 """Standard deviations at which a feature is cut off, so that one extreme hour does not cause an extreme forecast."""
-
-MOST_ROWS = 10_000
-"""Of a larger table, such as that of windows of all hours, evenly spaced rows are learnt from: a regression on 22,000
-rows takes a minute with its folds, more than most trainings."""
-
-STRIDES = (1, 5, 7, 11, 13, 17, 19, 23)
-"""Spacings of these rows. They share no factor with 24, so that every hour of day is among them."""
 
 FOLDS = 5
 """Consecutive parts of the training split, each forecast by a regression on the others."""
@@ -84,9 +77,6 @@ class LinearBaseline:
         cls, table: FeatureTable, floor: float, *, seasons: bool, penalty: float = PENALTY, weeks: int = 1
     ) -> "LinearBaseline":
         """From a feature table that was made with this ``floor`` and ``weeks``; without an interval."""
-        n = len(table.level)
-        stride = next((stride for stride in STRIDES if n <= stride * MOST_ROWS), STRIDES[-1])
-        table = table.rows(np.arange(0, n, stride)) if stride > 1 else table
         features = linear_features(table, seasons=seasons)
         centre, spread = features.mean(axis=0), features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)

@@ -264,3 +264,16 @@ def test_when_a_recipe_hides_the_calendar_then_a_network_sees_the_hours_alone(wi
     recipe = dataclasses.replace(PLAIN, calendar=False)
     scaling = windows.Scaling.fit(tiny_dataset, recipe)
     assert windows.future_columns(tiny_dataset, scaling, recipe) == ("hour_sin", "hour_cos")
+
+
+def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_from(tiny_dataset, monkeypatch) -> None:
+    from hpo_lib.families import scaling
+
+    recipe = dataclasses.replace(PLAIN, linear_part=True)
+    everything = scaling.learnt_origins(tiny_dataset, PLAIN)
+    assert np.array_equal(scaling.learnt_origins(tiny_dataset, recipe), everything)
+    monkeypatch.setattr(scaling, "MOST_ORIGINS", len(everything) // 6)
+    assert np.array_equal(scaling.learnt_origins(tiny_dataset, PLAIN), everything)
+    fewer = scaling.learnt_origins(tiny_dataset, recipe)
+    assert np.array_equal(fewer, everything[::7])
+    assert set(fewer % 24) == set(range(24))
