@@ -1,6 +1,7 @@
 """The linear baseline: least absolute errors, out-of-fold residuals, the information set."""
 
 import dataclasses
+from collections import deque
 
 import numpy as np
 import pytest
@@ -182,3 +183,21 @@ def test_when_its_interval_is_made_then_from_errors_out_of_fold_by_hour_ahead(pa
     np.testing.assert_allclose(found[:, :, 1], median)
     np.testing.assert_allclose(found[:, 5, 0], median[:, 5] + (low - middle) * table.level[:2])
     np.testing.assert_allclose(found[:, 5, 2], median[:, 5] + (high - middle) * table.level[:2])
+
+
+def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed_and_other_data_are_fitted_anew(
+    origins, tiny_dataset, monkeypatch
+) -> None:
+    monkeypatch.setattr(linear_baseline, "_kept", deque(maxlen=4))
+    first = LinearBaseline.fit(tiny_dataset, origins, seasons=False)
+    own = first.predict(tiny_dataset, tiny_dataset.frame, origins, out_of_fold=True)
+    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, origins, first.floor)
+    np.testing.assert_array_equal(own, (1 + first.relative_out_of_fold(table, origins)) * table.level[:, None])
+    assert LinearBaseline.fit(tiny_dataset, origins, seasons=False) is first
+    changed = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=1.0))
+    for data, given, options in (
+        (changed, origins, {}), (tiny_dataset, origins[1:], {}), (tiny_dataset, origins, {"penalty": 0.1}),
+        (tiny_dataset, origins, {"weeks": 2}),
+    ):  # fmt: skip
+        assert LinearBaseline.fit(data, given, seasons=False, **options) is not first
+    assert len(first.predict(tiny_dataset, tiny_dataset.frame, origins[1:], out_of_fold=True)) == len(origins) - 1

@@ -5,6 +5,7 @@ iteratively reweighted least squares (Schlossmacher, 1973) with a small ridge pe
 linear part (Zhang, 2003; Zeng et al., 2023). Here it is fitted first, in a second, and then stays fixed.
 """
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,12 +66,17 @@ class LinearBaseline:
         cls, dataset: Dataset, origins: np.ndarray, *, seasons: bool, penalty: float = PENALTY, weeks: int = 1
     ) -> "LinearBaseline":
         """From the windows of the training split that start at the given origins [N], in chronological order."""
+        key = (dataset.spec, dataset.past, dataset.future, origins.tobytes(), seasons, penalty, weeks)
+        if kept := next((kept for kept in _kept if kept.frame is dataset.frame and kept.key == key), None):
+            return kept.fitted
         floor = level_floor(dataset)
         table = make_feature_table(dataset, dataset.frame, origins, floor, weeks=weeks)
         fitted = cls.of_table(table, floor, seasons=seasons, penalty=penalty, weeks=weeks)
-        residuals = table.target - fitted.relative_out_of_fold(table, origins)
-        errors = np.quantile(residuals, QUANTILE_LEVELS, axis=0).T
-        return replace(fitted, errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]])
+        out_of_fold = fitted.relative_out_of_fold(table, origins)
+        errors = np.quantile(table.target - out_of_fold, QUANTILE_LEVELS, axis=0).T
+        fitted = replace(fitted, errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]])
+        _kept.appendleft(_Kept(dataset.frame, key, fitted, np.asarray((1 + out_of_fold) * table.level[:, None])))
+        return fitted
 
     @classmethod
     def of_table(
@@ -94,6 +100,10 @@ class LinearBaseline:
 
         With ``out_of_fold`` the origins are those of training, see `relative_out_of_fold`.
         """
+        if out_of_fold:
+            for kept in _kept:
+                if kept.fitted is self and kept.frame is frame and kept.key[3] == origins.tobytes():
+                    return kept.out_of_fold
         table = make_feature_table(dataset, frame, origins, self.floor, weeks=self.weeks)
         relative = self.relative_out_of_fold(table, origins) if out_of_fold else self.relative(table)
         return np.asarray((1 + relative) * table.level[:, None])
@@ -130,6 +140,20 @@ class LinearBaseline:
 
     def _standardised(self, features: np.ndarray) -> np.ndarray:
         return np.asarray(np.clip((features - self.centre) / self.spread, -LARGEST, LARGEST))
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What a fit depended on, and what it gave, with the out-of-fold forecasts [N, H] in the target's unit."""
+
+    frame: pd.DataFrame
+    key: tuple[object, ...]
+    fitted: LinearBaseline
+    out_of_fold: np.ndarray
+
+
+_kept: deque[_Kept] = deque(maxlen=4)
+"""The last fits of this process. The trials of a study share few, and a fit takes as long as a short training."""
 
 
 def covers_seasons(dataset: Dataset, years: float) -> bool:

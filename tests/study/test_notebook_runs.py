@@ -54,8 +54,11 @@ def outputs(notebook: nbformat.NotebookNode) -> str:
 @pytest.mark.parametrize("model", family_names())
 def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(model, dataset, root, tmp_path):
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
+    # Each model and each dataset once with the search and the proof of today, the other pairs with the original plan's.
+    whole = family_names().index(model) == DATASETS.index(dataset)
+    shorter = {} if whole else {"space": "plan", "policy": "calibrated"}
     run = papermill(
-        root, out, model=model, dataset=dataset, test="true", runs_dir=str(runs_dir), data_dir=str(tmp_path)
+        root, out, model=model, dataset=dataset, test="true", runs_dir=str(runs_dir), data_dir=str(tmp_path), **shorter
     )
     assert run.returncode == 0, run.stderr
 
