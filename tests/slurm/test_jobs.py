@@ -26,6 +26,10 @@ pytestmark = pytest.mark.slow
 SUBMIT = ("NHITS_Q", "heat")
 
 
+PLAN = ("--space", "plan", "--policy", "calibrated")
+"""Few hyperparameters and no proof: these tests are about jobs."""
+
+
 class Study:
     """A submitted study: its job, its files, its log."""
 
@@ -35,7 +39,7 @@ class Study:
         folders = ("--runs-dir", str(runs_dir), "--data-dir", str(runs_dir))
         several = ("--workers", str(workers)) if workers > 1 else ()
         self.cluster, self.storage = cluster, storage
-        self.job_id = cluster.submitted(*SUBMIT, *arguments, "--test", *folders, "--storage", storage, *several)
+        self.job_id = cluster.submitted(*SUBMIT, *arguments, "--test", *PLAN, *folders, "--storage", storage, *several)
         self.files = RunPaths(runs_dir, *SUBMIT, self.job_id)
         self.tasks = [f"{self.job_id}_{number + 1}" for number in range(workers)] if several else [self.job_id]
 
