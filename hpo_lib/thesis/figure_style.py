@@ -62,7 +62,9 @@ def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for all panels, in a row of its own below them."""
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1.8, columnspacing=1.2)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), handlelength=1.8, columnspacing=1.2
+    )
 
 
 def model_handles(models: Iterable[str], **options: Any) -> list[Line2D]:

@@ -121,7 +121,8 @@ def importance(data: pd.DataFrame) -> Figure:
     goals = _objectives(data)
     height = 0.76 / len(goals)
     figure, grid = figure_style.panels(
-        len(models), len(datasets), height=0.8 + 0.22 * sum(sizes) + 0.3 * len(models), sharex=True, sharey="row",
+        len(models), len(datasets), sharex=True, sharey="row",
+        height=min(0.8 + 0.22 * sum(sizes) + 0.3 * len(models), 9.5),  # of a page
         height_ratios=sizes,
     )  # fmt: skip
     for column, of_dataset in zip(grid.T, datasets, strict=True):
