@@ -47,7 +47,6 @@ def cross_fitted(
     linear: np.ndarray, found: list[QuantileForecasts], standard_errors: float | None
 ) -> QuantileForecasts:
     """Forecasts of each half of the blocks with the check and the shares that the other half chose."""
-    residual_share.CLEARLY = standard_errors or 0.0
     first, values = found[0], np.empty_like(found[0].values)
     half = np.arange(len(first.origins)) // BLOCK % 2
     for scored in (0, 1):
@@ -56,7 +55,9 @@ def cross_fitted(
         for check in found:
             shares = (1.0, 1.0)
             if standard_errors is not None:
-                shares = residual_share.fitted_shares(check.values[days], linear[days], first.actual[days])
+                shares = residual_share.fitted_shares(
+                    check.values[days], linear[days], first.actual[days], standard_errors=standard_errors
+                )
             mixed = residual_share.mixed(check.values, linear, shares)
             options.append((mixed[days], mixed))
         best = min(options, key=lambda option: pinball(first, option[0], days))

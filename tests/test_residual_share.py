@@ -8,6 +8,7 @@ import pytest
 from hpo_lib.families.contract import RECIPES, STANDARD, Budget, family_names, get_family
 from hpo_lib.families.residual_share import fitted_shares, mixed
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.contract.test_families import smallest
 
 BUDGET = Budget(steps=2, batch_size=8, checks=1)
@@ -44,28 +45,35 @@ def test_when_the_network_is_right_then_it_is_kept_and_when_it_is_noise_then_it_
 
 
 def test_when_a_gain_is_within_the_noise_of_the_days_then_less_is_kept_than_fits_best() -> None:
+    """The network says little about the actuals, so the best share is not clearly better than smaller ones."""
     draw = np.random.default_rng(1)
     actual = 100 + draw.normal(size=(28, 24))
     linear = quantiles(np.full(actual.shape, 100.0), 1.28, 1.28)
-    network = quantiles(100 + draw.normal(size=(28, 1)) * np.ones(24), 1.28, 1.28)  # says nothing about the actuals
-    losses = [np.abs(actual - mixed(network, linear, (s, 0.0))[:, :, 1]).mean() for s in np.linspace(0, 1, 21)]
-    best = np.linspace(0, 1, 21)[int(np.argmin(losses))]
-    assert fitted_shares(network, linear, actual)[0] <= best
+    network = quantiles(100 + 0.3 * (actual - 100) + draw.normal(size=actual.shape), 1.28, 1.28)
+    best = fitted_shares(network, linear, actual, standard_errors=0.0)
+    kept = fitted_shares(network, linear, actual)
+    assert 0 < kept[0] < best[0] < 1
+    assert fitted_shares(network, linear, actual, standard_errors=1000.0) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("name", family_names())
-def test_when_a_network_has_learnt_nothing_then_the_linear_baseline_forecasts_alone(name, tiny_dataset) -> None:
-    family = get_family(name)
-    params = {**smallest(family), "lr": 1e-2}
-    fitted = family.fit(params, tiny_dataset, BUDGET, seed=1)
+def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_baseline_is_kept(
+    name, tiny_dataset, monkeypatch
+) -> None:
+    """Whatever shares are fitted; with the shares of its own check."""
+    family, checks = get_family(name), list[QuantileForecasts]()
+    wanted = iter([(0.0, 0.0), (0.05, 0.05), (1.0, 1.0)])
+    monkeypatch.setattr("hpo_lib.families.darts_family.fitted_shares", lambda *_: next(wanted))
+    budget = Budget(steps=3, batch_size=8, checks=3)
+    fitted = family.fit(smallest(family), tiny_dataset, budget, seed=1, on_check=lambda _, f: checks.append(f))
     alone = fitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.frame, tiny_dataset.validation_origins)
     baseline = dataclasses.replace(fitted.validation, values=alone)
-    assert metrics.pinball(fitted.validation) <= metrics.pinball(baseline)
-    if fitted.best_step == 0:
-        assert fitted.shares == (0.0, 0.0)
-        assert np.array_equal(fitted.validation.values, alone)
-    else:
-        assert max(fitted.shares) > 0
+    assert np.array_equal(checks[0].values, alone), "nothing kept is the linear baseline"
+    options = {0: baseline, 2: checks[1], 3: checks[2]}
+    best = min(options, key=lambda step: metrics.pinball(options[step]))
+    assert fitted.best_step == best
+    assert fitted.shares == {0: (0.0, 0.0), 2: (0.05, 0.05), 3: (1.0, 1.0)}[best]
+    assert np.array_equal(fitted.validation.values, options[best].values)
     again = fitted.predict(tiny_dataset.frame, tiny_dataset.validation_origins)
     assert np.array_equal(again.values, fitted.validation.values)
 

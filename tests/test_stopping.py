@@ -55,7 +55,7 @@ def test_when_a_trial_reaches_a_rung_then_it_ends_where_at_least_half_of_all_fiv
 def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_kept() -> None:
     own = curve(6, 5, 4, 3.5)
     with pytest.raises(
-        StoppedEarly, match=r"^3 of 4 other trials had lower MAE and interval score after 50% of"
+        StoppedEarly, match=r"^3 of 4 other trials were better in MAE and interval score after 50% of"
     ) as caught:
         HALVING.judge(own, CHECKS, 9, FOUR)
     assert caught.value.share == 0.5

@@ -66,16 +66,19 @@ class LinearBaseline:
         cls, dataset: Dataset, origins: np.ndarray, *, seasons: bool, penalty: float = PENALTY, weeks: int = 1
     ) -> "LinearBaseline":
         """From the windows of the training split that start at the given origins [N], in chronological order."""
-        key = (dataset.spec, dataset.past, dataset.future, origins.tobytes(), seasons, penalty, weeks)
-        if kept := next((kept for kept in _kept if kept.frame is dataset.frame and kept.key == key), None):
-            return kept.fitted
         floor = level_floor(dataset)
+        key = (dataset.spec, dataset.past, dataset.future, floor, seasons, penalty, weeks)
+        for kept in _kept:
+            if kept.key == key and kept.of(dataset.frame, origins):
+                return kept.fitted
         table = make_feature_table(dataset, dataset.frame, origins, floor, weeks=weeks)
         fitted = cls.of_table(table, floor, seasons=seasons, penalty=penalty, weeks=weeks)
         out_of_fold = fitted.relative_out_of_fold(table, origins)
         errors = np.quantile(table.target - out_of_fold, QUANTILE_LEVELS, axis=0).T
         fitted = replace(fitted, errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]])
-        _kept.appendleft(_Kept(dataset.frame, key, fitted, np.asarray((1 + out_of_fold) * table.level[:, None])))
+        _kept.appendleft(
+            _Kept(dataset.frame, origins.copy(), key, fitted, np.asarray((1 + out_of_fold) * table.level[:, None]))
+        )
         return fitted
 
     @classmethod
@@ -102,7 +105,7 @@ class LinearBaseline:
         """
         if out_of_fold:
             for kept in _kept:
-                if kept.fitted is self and kept.frame is frame and kept.key[3] == origins.tobytes():
+                if kept.fitted is self and kept.of(frame, origins):
                     return kept.out_of_fold
         table = make_feature_table(dataset, frame, origins, self.floor, weeks=self.weeks)
         relative = self.relative_out_of_fold(table, origins) if out_of_fold else self.relative(table)
@@ -147,9 +150,14 @@ class _Kept:
     """What a fit depended on, and what it gave, with the out-of-fold forecasts [N, H] in the target's unit."""
 
     frame: pd.DataFrame
+    origins: np.ndarray
     key: tuple[object, ...]
     fitted: LinearBaseline
     out_of_fold: np.ndarray
+
+    def of(self, frame: pd.DataFrame, origins: np.ndarray) -> bool:
+        """Whether it was fitted on the windows of this very frame at these origins."""
+        return self.frame is frame and np.array_equal(self.origins, origins)
 
 
 _kept: deque[_Kept] = deque(maxlen=4)

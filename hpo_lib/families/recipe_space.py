@@ -7,12 +7,12 @@ import numpy as np
 from hpo_lib.families.contract import STANDARD, Family, Recipe
 from hpo_lib.families.search_space import RECIPE_SPACE, Choice, Dimension, FloatRange, IntRange, is_drawn
 
-SPACES = ("wide", "plan")
-"""``plan`` holds the family's own hyperparameters alone, as in the original HPO plan."""
-
 
 def search_space(family: Family, space: str) -> Mapping[str, Dimension]:
-    """What a study draws, a dimension after the one that it depends on."""
+    """What a study draws, a dimension after the one that it depends on.
+
+    ``plan`` holds the family's own hyperparameters alone, as in the original HPO plan.
+    """
     return {**family.search_space, **(RECIPE_SPACE if space == "wide" else {})}
 
 

@@ -7,11 +7,12 @@ et al., 1984).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
+from hpo_lib.scoring.metrics import quantile_losses
 from hpo_lib.scoring.uncertainty import BLOCK_DAYS
 
 SHARES = [i / 20 for i in range(21)]
@@ -36,20 +37,28 @@ def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray
     )
 
 
-def fitted_shares(network: np.ndarray, linear: np.ndarray, actual: np.ndarray) -> Shares:
+def fitted_shares(
+    network: np.ndarray, linear: np.ndarray, actual: np.ndarray, *, standard_errors: float = CLEARLY
+) -> Shares:
     """The shares for quantiles [N, H, Q] of consecutive days with their actuals [N, H].
 
-    First that of the median, by the mean absolute error, then that of the width, by the pinball loss.
+    First that of the median, by its loss, then that of the width, by the pinball loss of all quantiles.
     """
-    of_median = _fitted(lambda share: _daily_error(mixed(network, linear, (share, 0.0)), actual))
-    return of_median, _fitted(lambda share: _daily_pinball(mixed(network, linear, (of_median, share)), actual))
+    middle = QUANTILE_LEVELS.index(0.5)
+
+    def daily(shares: Shares) -> np.ndarray:
+        """Losses [N, Q]."""
+        return np.asarray(quantile_losses(mixed(network, linear, shares), actual, QUANTILE_LEVELS).mean(axis=1))
+
+    of_median = _fitted([daily((share, 0.0))[:, middle] for share in SHARES], standard_errors)
+    return of_median, _fitted([daily((of_median, share)).mean(axis=1) for share in SHARES], standard_errors)
 
 
-def _fitted(daily_losses: Callable[[float], np.ndarray]) -> float:
-    losses = [daily_losses(share) for share in SHARES]
+def _fitted(losses: Sequence[np.ndarray], standard_errors: float) -> float:
+    """The smallest of `SHARES`, by their daily losses, that is not clearly worse than the best."""
     best = min(losses, key=lambda loss: float(loss.mean()))
     worse = (loss - best for loss in losses)
-    near = [bool(more.mean() <= CLEARLY * _standard_error(more)) for more in worse]
+    near = [bool(more.mean() <= standard_errors * _standard_error(more)) for more in worse]
     return SHARES[near.index(True)]
 
 
@@ -58,12 +67,3 @@ def _standard_error(daily: np.ndarray) -> float:
     block = BLOCK_DAYS if len(daily) >= 2 * BLOCK_DAYS else 1
     means = daily[: len(daily) // block * block].reshape(-1, block).mean(axis=1)
     return float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else 0.0
-
-
-def _daily_error(values: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    return np.asarray(np.abs(actual - values[:, :, QUANTILE_LEVELS.index(0.5)]).mean(axis=1))
-
-
-def _daily_pinball(values: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    error, level = actual[:, :, None] - values, np.asarray(QUANTILE_LEVELS)
-    return np.asarray(np.maximum(level * error, (level - 1) * error).mean(axis=(1, 2)))

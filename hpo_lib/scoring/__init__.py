@@ -1,7 +1,7 @@
 """Forecasts and their scores: metrics, objectives, calibration, blends, uncertainty.
 
 forecasts: NOMINAL_COVERAGE, QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
-metrics: METRICS, by_step, covered, mae, mase, picp, pinball, score
+metrics: METRICS, by_step, covered, mae, mase, picp, pinball, quantile_losses, score
 objectives: COVERAGE_TOLERANCE, FORMER_PAIR, OBJECTIVES, POINTS, Objective, coverage_error
 proof: DailyScores, compare_seeds, covers, daily_scores, leaders
 evaluation: evaluate, validation_baselines

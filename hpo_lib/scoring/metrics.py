@@ -3,7 +3,7 @@
 A new metric is one function of a `QuantileForecasts` and one entry in `METRICS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -78,8 +78,12 @@ def winkler(f: QuantileForecasts) -> float:
 
 def pinball_losses(f: QuantileForecasts) -> np.ndarray:
     """[N, H, Q] pinball losses ``max(q (y - f), (q - 1) (y - f))`` (Koenker and Bassett, 1978)."""
-    error = f.actual[:, :, None] - f.values
-    level = np.asarray(f.levels)
+    return quantile_losses(f.values, f.actual, f.levels)
+
+
+def quantile_losses(values: np.ndarray, actual: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """As `pinball_losses`, of plain quantiles [N, H, Q] and actuals [N, H]."""
+    error, level = actual[:, :, None] - values, np.asarray(levels)
     return np.asarray(np.maximum(level * error, (level - 1) * error))
 
 

@@ -108,8 +108,8 @@ class StoppingRule:
         if better >= rung.keep * (len(reached) + 1):
             ranked_by = " and ".join(LABELS[name] for name in self.ranked_by)
             raise StoppedEarly(
-                f"{better} of {len(reached)} other trials had lower {ranked_by} after {check / checks:.0%} of their "
-                "steps",
+                f"{better} of {len(reached)} other trials were better in {ranked_by} after {check / checks:.0%} of "
+                "their steps",
                 check / checks,
                 curve,
             )

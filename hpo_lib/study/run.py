@@ -260,7 +260,9 @@ class _Worker:
     def _report(self, bar: "tqdm[Any]", record: TrialRecord, finished: int, result: dict[str, Any] | None) -> None:
         unit = self.dataset.spec.unit
         if record.state == "complete":
-            kept = "" if record.shares is None else ", {:.2f} and {:.2f} of the network kept".format(*record.shares)
+            kept = ""
+            if record.shares is not None:
+                kept = ", network kept: {:.2f} of the median, {:.2f} of the width".format(*record.shares)
             line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %{kept}"
         else:
             line = f"{record.state}: {record.cause or 'its worker was presumed dead; it is tried again'}"
