@@ -84,7 +84,7 @@ def load_table(path: Path = TABLE) -> list[Recorded]:
     with path.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             study = curves.setdefault((row["dataset"], row["family"]), {})
-            first = json.loads(row["params"]), float(row["winkler_calibrated"]), []
+            first = json.loads(row["params"]), float(row.get("winkler_calibrated", "nan")), []
             *_, curve = study.setdefault(int(row["trial"]), first)
             curve.append({"step": int(row["step"]), **{name: float(row[name]) for name in CURVE_METRICS}})
     return [

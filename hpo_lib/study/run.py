@@ -64,7 +64,7 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
     with worker.liveness, stop_requests.listening():
         first = worker.open()
         if len(first) > 1 and not worker.n_finished():
-            print(in_words(first))
+            print(in_words(first[: settings.trials]))
         if sentence:
             print(sentence)
         if (done := worker.n_finished()) >= settings.trials:
