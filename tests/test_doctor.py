@@ -81,7 +81,7 @@ def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits
     assert len(lines) == len(known_datasets())
     assert lines[0] == (
         "heat              District heating, Nordbyen in kWh/h, 2019-03-01 00:00 to 2019-06-08 23:00 UTC, "
-        "train to 2023-10-31, validation to 2024-03-31; tiny.csv"
+        "train to 2019-05-09, validation to 2019-05-24; tiny.csv"
     )
 
 

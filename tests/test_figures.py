@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.result import study_result
 from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.study import StoredStudy
@@ -223,6 +224,13 @@ def test_when_data_is_simulated_then_the_banner_says_so_first_and_else_it_names_
     assert study_tables.banner(tiny_dataset) == f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
     filled = dataclasses.replace(tiny_dataset, n_filled=7)
     assert study_tables.banner(filled).endswith("; 7 missing hours were filled")
+
+
+def test_when_other_splits_than_planned_were_taken_then_banner_and_provenance_say_which(tiny_dataset) -> None:
+    other = dataclasses.replace(tiny_dataset, split_note="Taken instead are 70 %.")
+    assert study_tables.banner(other).endswith("\n*** NOT THE PLANNED SPLITS *** Taken instead are 70 %.")
+    assert data_provenance(other)["split_note"] == "Taken instead are 70 %."
+    assert "split_note" not in data_provenance(tiny_dataset)
 
 
 def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(tiny_dataset: Dataset) -> None:

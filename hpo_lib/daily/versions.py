@@ -161,7 +161,7 @@ def store(version: Version, models: Mapping[str, Forecaster]) -> None:
 def with_ends(dataset: Dataset, train_end: pd.Timestamp, val_end: pd.Timestamp) -> Dataset:
     """The same data with other splits."""
     splits = replace(dataset.spec.splits, train_end=train_end, val_end=val_end, test_end=None)
-    return replace(dataset, spec=replace(dataset.spec, splits=splits))
+    return replace(dataset, spec=replace(dataset.spec, splits=splits), split_note="")
 
 
 def relative_mae(forecasts: QuantileForecasts, dataset: Dataset) -> float:

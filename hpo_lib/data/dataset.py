@@ -16,8 +16,8 @@ from hpo_lib.data.splits import (
     HORIZON,
     Positions,
     SplitPositions,
-    check_splits,
     complete_windows,
+    settled_splits,
     split_origins,
     split_positions,
     training_origins,
@@ -39,6 +39,7 @@ class Dataset:
         path: the CSV that was read, relative to the project if it is inside; or ``simulated twin of <name>``.
         sha256: fingerprint; equal fingerprints mean the same data.
         n_filled: hours in which the gap rule filled something.
+        split_note: a sentence if the splits are not those that the TOML plans; ``spec.splits`` holds the taken dates.
         missing: hours of the target in gaps that are longer than the gap rule fills. The frame holds a value there, but
             no forecast origin has them in its window, and no scale is fitted on them.
     """
@@ -52,6 +53,7 @@ class Dataset:
     sha256: str
     n_filled: int
     missing: pd.DatetimeIndex = field(default_factory=lambda: pd.DatetimeIndex([], tz="UTC"))
+    split_note: str = ""
 
     @property
     def index(self) -> pd.DatetimeIndex:
@@ -146,8 +148,10 @@ def load_dataset(spec: DatasetSpec, data_dir: Path = paths.DATA_DIR) -> Dataset:
         dataset = _simulated(spec)
     else:
         raise _absent(spec, places)
-    check_splits(dataset.index, dataset.is_missing, spec.splits, dataset.path, shown(spec.path))
-    return dataset
+    splits, note = settled_splits(
+        dataset.index, dataset.is_missing, spec.splits, spec.tz, dataset.path, shown(spec.path)
+    )
+    return replace(dataset, spec=replace(spec, splits=splits), split_note=note)
 
 
 def fingerprint_frame(frame: pd.DataFrame) -> str:

@@ -59,19 +59,32 @@ _Country = Annotated[_String, Field(pattern="^[A-Z]{2}$"), _expected("a two-lett
 _Columns = Annotated[tuple[_String, ...], _expected("a list of column names in quotes")]
 _Hour = Annotated[pd.Timestamp, PlainValidator(_hour), _expected("a full hour in UTC such as '2018-12-31 23:00'")]
 _Whole = Annotated[int, Field(strict=True, ge=0), _expected("a whole number of at least 0")]
+_Share = Annotated[float, Field(strict=True, gt=0, lt=1), _expected("a share between 0 and 1, such as 0.7")]
+_LocalHour = Annotated[int, Field(strict=True, ge=0, le=23), _expected("a local hour from 0 to 23")]
 _Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), _expected("a finite number above 0")]
 _NO_OTHER_KEYS = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Last hour (UTC, inclusive) of training, validation and test; without ``test_end`` the test split is the rest."""
+    """Last hour (UTC, inclusive) of training, validation and test; without ``test_end`` the test split is the rest.
+
+    A TOML may give shares of the data's span, too: ``load_dataset`` takes them where it states no dates (both are NaT
+    until then) or dates that the data does not reach. ``origin_hour`` is the local hour of the daily forecast origins.
+    """
 
     __pydantic_config__ = _NO_OTHER_KEYS
 
-    train_end: _Hour
-    val_end: _Hour
+    train_end: _Hour = pd.NaT  # type: ignore[assignment]
+    val_end: _Hour = pd.NaT  # type: ignore[assignment]
     test_end: _Hour | None = None
+    train: _Share | None = None
+    val: _Share | None = None
+    origin_hour: _LocalHour | None = None
+
+    @property
+    def has_dates(self) -> bool:
+        return bool(pd.notna(self.train_end))
 
 
 @dataclass(frozen=True)
@@ -204,7 +217,17 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 def _contradiction(spec: DatasetSpec) -> str | None:
     """What two keys together say wrong, if anything."""
-    ends = [(field.name, getattr(spec.splits, field.name)) for field in fields(Splits)]
+    splits = spec.splits
+    for early_name, late_name in (("train_end", "val_end"), ("train", "val")):
+        given = [name for name in (early_name, late_name) if not pd.isna(getattr(splits, name))]
+        if len(given) == 1:
+            absent = late_name if given == [early_name] else early_name
+            return f"key splits.{absent} is missing; add it (see datasets/README.md)"
+    if not splits.has_dates and (splits.train is None or splits.test_end is not None):
+        return "splits states no dates, expected train_end and val_end, or shares such as train = 0.7 and val = 0.2"
+    if splits.train is not None and splits.val is not None and splits.train + splits.val > 1 + 1e-9:
+        return f"splits.train and splits.val are {splits.train + splits.val:g} together, expected at most 1"
+    ends = [(name, getattr(splits, name)) for name in ("train_end", "val_end", "test_end")]
     for (early_name, early), (late_name, late) in pairwise(ends):
         if late is not None and late <= early:
             return (

@@ -9,7 +9,8 @@ All functions take a complete hourly index (no hour missing), as ``load_dataset`
 number of hours since the first one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -96,13 +97,19 @@ def time_span(index: pd.DatetimeIndex) -> str:
     return f"{index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M} UTC"
 
 
-def check_splits(index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], splits: Splits, data: str, toml: str) -> None:
-    """Make sure that the data fills the splits.
+def settled_splits(
+    index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], plan: Splits, tz: ZoneInfo, data: str, toml: str
+) -> tuple[Splits, str]:
+    """The split dates that hold for this data, and a sentence if they are not the planned ones.
+
+    The planned dates are taken if the data fills them, otherwise shares of its span if the plan has some. Shares are
+    cut at the hour of the daily origins, by default at local midnight. All cuts are whole days (24 h) apart.
 
     Args:
         index: complete hourly index of the data.
         missing: [T] hours that no window may touch.
-        splits: the split dates.
+        plan: the splits as the TOML states them.
+        tz: the dataset's local time.
         data: what the data is called in an error (its file).
         toml: the dataset's TOML, where the dates are.
 
@@ -111,6 +118,39 @@ def check_splits(index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], splits
             validation split holds no forecast origin; or they do, and long gaps leave less than 30 daily origins for
             training or none for validation. An empty test split is fine.
     """
+    splits, note, problem = plan, "", None
+    if plan.has_dates:
+        if plan.origin_hour is not None:
+            splits = _cut(plan, plan.train_end, plan.val_end, plan.origin_hour, tz)
+        problem = _problem(index, splits)
+    if plan.train is not None and plan.val is not None and (problem or not plan.has_dates):
+        span, shares = index[-1] - index[0], (plan.train, plan.train + plan.val)
+        train_end, val_end = (index[0] + (share * span).floor("h") for share in shares)
+        hour = 23 if plan.origin_hour is None else plan.origin_hour
+        splits = _cut(replace(plan, test_end=None), train_end, val_end, hour, tz)
+        if plan.has_dates:
+            note = (
+                f"The split dates of {toml} (training to {plan.train_end:%Y-%m-%d %H:%M}, validation to "
+                f"{plan.val_end:%Y-%m-%d %H:%M}) do not fit the data, which covers {time_span(index)}. Taken instead "
+                f"are {100 * plan.train:g} % of it for training, to {splits.train_end:%Y-%m-%d %H:%M}, and "
+                f"{100 * plan.val:g} % for validation, to {splits.val_end:%Y-%m-%d %H:%M}."
+            )
+        problem = _problem(index, splits)
+    if problem:
+        raise InputError(f"{data}: {problem} under [splits] in {toml}")
+    _check_windows(index, missing, splits, data, toml)
+    return splits, note
+
+
+def _cut(plan: Splits, train_end: pd.Timestamp, val_end: pd.Timestamp, hour: int, tz: ZoneInfo) -> Splits:
+    """Training up to the latest such local hour, validation a number of whole days longer."""
+    back = (train_end - hours * _HOUR for hours in range(48))  # a clock that goes forward leaves an hour out
+    train_end = next(stamp for stamp in back if stamp.tz_convert(tz).hour == hour)
+    return replace(plan, train_end=train_end, val_end=val_end - (val_end - train_end) % (HORIZON * _HOUR))
+
+
+def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
+    """Why the data does not fill the splits, and a way out; None if it does."""
     covers, fix = f"the data covers {time_span(index)}", _advice(index)
     n_train = split_positions(index, splits).train.stop
     if splits.val_end > index[-1]:
@@ -129,9 +169,8 @@ def check_splits(index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], splits
             f"holds no whole forecast of {HORIZON} hours, and {covers}"
         )
     else:
-        _check_windows(index, missing, splits, data, toml)
-        return
-    raise InputError(f"{data}: {problem}; {fix} under [splits] in {toml}")
+        return None
+    return f"{problem}; {fix}"
 
 
 def _check_windows(

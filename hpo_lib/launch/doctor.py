@@ -53,12 +53,14 @@ def _dataset(name: str, data_dir: Path) -> Finding:
         data = load_dataset(spec, data_dir)
     except InputError as error:
         return Finding(name, str(error), is_problem=True)
-    splits = f"train to {spec.splits.train_end:%Y-%m-%d}, validation to {spec.splits.val_end:%Y-%m-%d}"
+    taken = data.spec.splits
+    splits = f"train to {taken.train_end:%Y-%m-%d}, validation to {taken.val_end:%Y-%m-%d}"
     found = (
         data.path if data.source == "csv" else f"SIMULATED, since {data_dir / spec.csv} is absent (see data/README.md)"
     )
     gaps = f", {len(data.missing)} hours in long gaps" if len(data.missing) else ""
-    return Finding(name, f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}")
+    note = f". {data.split_note}" if data.split_note else ""
+    return Finding(name, f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}{note}")
 
 
 def _packages() -> Finding:

@@ -29,6 +29,7 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
         "first_hour": str(hours[0]), "last_hour": str(hours[-1]),
         "train_end": str(splits.train_end), "val_end": str(splits.val_end),
         "test_end": None if splits.test_end is None else str(splits.test_end),
+        **({"split_note": dataset.split_note} if dataset.split_note else {}),
         "unit": dataset.spec.unit,
         "past_covariates": list(dataset.past), "future_covariates": list(dataset.future),
     }  # fmt: skip

@@ -111,4 +111,8 @@ def _trained_with(key: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
 def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
     """The warning on a picture of these records, see `warning_text`."""
     found = list(records)
-    return warning_text(is_simulated=any(one.is_simulated for one in found), is_test=any(one.is_test for one in found))
+    return warning_text(
+        is_simulated=any(one.is_simulated for one in found),
+        is_test=any(one.is_test for one in found),
+        other_splits=any(one.data.get("split_note") for one in found),
+    )

@@ -167,14 +167,14 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Sequence[StoredS
         "shows": shows,
         "marked": warning_for(records),
         "records": {_project_path(file): _sha256(file) for record in records for file in record.files},
-        "data": {_dataset(record): {key: record.data[key] for key in DATA_KEYS} for record in records},
+        "data": {_dataset(record): {key: record.data.get(key) for key in DATA_KEYS} for record in records},
         "code": code,
     }
     write_json(ThesisPaths.sidecar(files[0]), sidecar)
     return files
 
 
-DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end")
+DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end", "split_note")
 
 
 def _dataset(record: StoredStudy | Benchmark) -> str:

@@ -2,9 +2,9 @@
 
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration, calibrate
-from hpo_lib.thesis.benchmark_record import warning_for
 from hpo_lib.thesis.evidence import Evidence
 from hpo_lib.views.model_card import render_card
+from hpo_lib.views.model_style import warning_text
 
 
 def card(evidence: Evidence, study: StoredStudy) -> str:
@@ -30,7 +30,7 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     return render_card(
         model=study.model,
         title=evidence.title(study.dataset),
-        warning=warning_for([study]),
+        warning=warning_text(is_simulated=study.is_simulated, is_test=study.is_test),
         params=result["best_params"],
         origin={
             "Study": f"{study.run.study_name}, {result['n_completed']} complete trials",

@@ -57,6 +57,7 @@ def render_card(
                 f"{data['hours_filled']} hours filled, {data.get('hours_missing', 0)} missing in longer gaps",
                 "Training": f"up to {data['train_end']}",
                 "Validation": f"after it, up to {data['val_end']}",
+                **({"Splits": data["split_note"]} if data.get("split_note") else {}),
                 "Unit": unit,
                 "Covariates": f"{len(data['past_covariates'])} known up to the origin, "
                 f"{len(data['future_covariates'])} known in advance",

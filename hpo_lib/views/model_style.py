@@ -75,9 +75,10 @@ def unit_text(unit: str) -> str:
     return unit.replace("m3", "m³")
 
 
-def warning_text(*, is_simulated: bool, is_test: bool) -> str:
-    """Warn of simulated data and of trainings with the test budget; an empty text if there is neither."""
-    return ", ".join([*(["SIMULATED DATA"] if is_simulated else []), *(["TEST BUDGET"] if is_test else [])])
+def warning_text(*, is_simulated: bool, is_test: bool, other_splits: bool = False) -> str:
+    """Warn of simulated data, the test budget and splits other than planned; an empty text if there is none of them."""
+    warnings = {"SIMULATED DATA": is_simulated, "TEST BUDGET": is_test, "NOT THE PLANNED SPLITS": other_splits}
+    return ", ".join(text for text, holds in warnings.items() if holds)
 
 
 def finished(figure: Figure, source: str) -> Figure:

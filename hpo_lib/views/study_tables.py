@@ -16,7 +16,7 @@ SAME = 1e-5
 
 
 def banner(dataset: Dataset) -> str:
-    """One line on where the data comes from; simulated data gets a loud warning."""
+    """One line on where the data comes from; simulated data gets a loud warning, as do splits other than planned."""
     if dataset.source == "simulated":
         return (
             f"*** SIMULATED DATA *** {dataset.spec.csv} was not found, so this run uses the {dataset.path}. "
@@ -26,7 +26,8 @@ def banner(dataset: Dataset) -> str:
     if len(dataset.missing):
         left_out = ", ".join(f"{count} in {split}" for split, count in dataset.origins_left_out().items())
         filled += f"; {len(dataset.missing)} hours are in longer gaps, which leaves out daily origins ({left_out})"
-    return f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}"
+    other = f"\n*** NOT THE PLANNED SPLITS *** {dataset.split_note}" if dataset.split_note else ""
+    return f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}{other}"
 
 
 def data_summary(dataset: Dataset) -> pd.DataFrame:

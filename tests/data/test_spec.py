@@ -30,7 +30,7 @@ def test_when_the_registry_is_listed_then_it_holds_the_three_datasets_and_not_th
 def test_when_the_three_datasets_are_read_then_splits_are_those_of_the_thesis_and_there_is_a_twin(name):
     spec = load_spec(name)
     train_end, val_end = (pd.Timestamp(hour, tz="UTC") for hour in ("2023-10-31 23:00", "2024-03-31 23:00"))
-    assert spec.splits == Splits(train_end, val_end, None)
+    assert spec.splits == Splits(train_end, val_end, train=0.7, val=0.2)
     assert spec.twin is not None
     assert spec.gaps == GapRule("linear", 3)
 
@@ -75,6 +75,35 @@ def test_when_a_twin_is_described_then_its_numbers_are_read(small):
 def test_when_a_time_is_written_in_any_iso_form_then_it_is_the_same_hour_in_utc(small, written):
     small.edit_toml('"2018-05-31 23:00"', written)
     assert load_spec(small.toml).splits.train_end == pd.Timestamp("2018-05-31 23:00", tz="UTC")
+
+
+DATES = 'train_end = "2018-05-31 23:00"\nval_end = "2018-06-15 23:00"\n'
+
+
+def test_when_splits_are_shares_then_loading_fills_in_the_dates(small):
+    small.edit_toml(DATES, "train = 0.7\nval = 0.2\norigin_hour = 23\n")
+    assert not load_spec(small.toml).splits.has_dates
+    taken = small.load().spec.splits  # 90 days from 2018-04-01, UTC+2
+    assert (taken.train_end, taken.val_end) == tuple(
+        pd.Timestamp(hour, tz="UTC") for hour in ("2018-06-02 21:00", "2018-06-20 21:00")
+    )
+
+
+@pytest.mark.parametrize(
+    ("splits", "sentence"),
+    [
+        ("", "splits states no dates, expected train_end and val_end, or shares such as train = 0.7 and val = 0.2"),
+        ("train = 0.7\n", "key splits.val is missing; add it (see datasets/README.md)"),
+        ("val_end = 2018-06-15\n", "key splits.train_end is missing; add it (see datasets/README.md)"),
+        ("train = 0.9\nval = 0.2\n", "splits.train and splits.val are 1.1 together, expected at most 1"),
+        ("train = 70\nval = 0.2\n", "splits.train is 70, expected a share between 0 and 1, such as 0.7"),
+        ("train = 0.7\nval = 0.2\norigin_hour = 24\n", "splits.origin_hour is 24, expected a local hour from 0 to 23"),
+    ],
+)
+def test_when_splits_are_neither_dates_nor_shares_then_the_error_says_what_they_are(small, splits, sentence):
+    small.edit_toml(DATES, splits)
+    with refusal(f"{small.toml}: {sentence}"):
+        load_spec(small.toml)
 
 
 def test_when_a_dataset_is_unknown_then_the_nearest_one_is_named():

@@ -1,14 +1,24 @@
 """Hand-worked positions; the index starts on 2020-01-01 00:00, so position p is hour p of the year."""
 
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo_lib.data.spec import Splits
-from hpo_lib.data.splits import SplitPositions, daily_origins, split_origins, split_positions, training_origins
+from hpo_lib.data.splits import (
+    SplitPositions,
+    daily_origins,
+    settled_splits,
+    split_origins,
+    split_positions,
+    training_origins,
+)
+from tests.conftest import refusal
 
 
 def utc(text: str) -> pd.Timestamp:
@@ -80,3 +90,77 @@ def test_when_origins_are_drawn_for_any_range_then_their_forecasts_tile_it(first
     first_hour, last_hour = index[0] + pd.Timedelta(hours=first), index[0] + pd.Timedelta(hours=first + length - 1)
     expected = [o for o in range(first - 1, total, 24) if o >= 167 and o + 24 < min(first + length, total)]
     assert daily_origins(index, first_hour, last_hour).tolist() == expected
+
+
+# Which dates are taken
+
+
+def settled(index: pd.DatetimeIndex, plan: Splits, timezone: str = "UTC") -> tuple[Splits, str]:
+    return settled_splits(index, np.zeros(len(index), dtype=bool), plan, ZoneInfo(timezone), "my.csv", "my.toml")
+
+
+SHARES = Splits(train=0.7, val=0.2)
+FAR = replace(SHARES, train_end=utc("2023-10-31 23:00"), val_end=utc("2024-03-31 23:00"))
+
+
+def test_when_shares_are_given_then_the_span_is_cut_at_midnight() -> None:
+    taken, note = settled(hours(100), SHARES)  # 70 days end on 2020-03-10, 90 days on 2020-03-30
+    assert (taken.train_end, taken.val_end, taken.test_end) == (utc("2020-03-10 23:00"), utc("2020-03-30 23:00"), None)
+    assert note == ""
+
+
+def test_when_the_clock_changes_between_the_ends_then_both_are_cut_at_the_same_hour_in_utc() -> None:
+    taken, _ = settled(hours(100), SHARES, "Europe/Rome")  # UTC+1 until 2020-03-29
+    assert (taken.train_end, taken.val_end) == (utc("2020-03-10 22:00"), utc("2020-03-30 22:00"))
+
+
+@pytest.mark.parametrize(
+    ("timezone", "hour", "train_end"),
+    [
+        ("Australia/Melbourne", 9, "2020-03-10 22:00"),
+        ("America/New_York", 23, "2020-03-10 03:00"),
+        ("Asia/Kolkata", 23, "2020-03-10 18:00"),  # half past: 23:30 local
+    ],
+)
+def test_when_an_origin_hour_is_given_then_shares_are_cut_there_in_local_time(timezone, hour, train_end) -> None:
+    assert settled(hours(100), replace(SHARES, origin_hour=hour), timezone)[0].train_end == utc(train_end)
+
+
+def test_when_an_origin_hour_is_given_then_dates_move_back_to_it_by_less_than_a_day() -> None:
+    plan = Splits(utc("2020-03-10 20:00"), utc("2020-03-30 20:00"), origin_hour=9)
+    taken, _ = settled(hours(100), plan, "America/New_York")  # UTC-4 since 2020-03-08
+    assert (taken.train_end, taken.val_end) == (utc("2020-03-10 13:00"), utc("2020-03-30 13:00"))
+
+
+def test_when_that_hour_does_not_exist_on_the_day_then_the_one_of_the_day_before_is_taken() -> None:
+    plan = Splits(utc("2020-03-29 10:00"), utc("2020-04-04 10:00"), origin_hour=2)
+    assert settled(hours(100), plan, "Europe/Rome")[0].train_end == utc("2020-03-28 01:00")
+
+
+def test_when_the_data_reaches_the_planned_dates_then_they_are_taken_whatever_the_shares() -> None:
+    plan = replace(SHARES, train_end=utc("2020-02-29 23:00"), val_end=utc("2020-03-10 23:00"))
+    assert settled(hours(100), plan) == (plan, "")
+
+
+def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken_and_a_sentence_says_so() -> None:
+    taken, note = settled(hours(100), FAR)
+    assert replace(taken, train=None, val=None) == Splits(utc("2020-03-10 23:00"), utc("2020-03-30 23:00"))
+    assert note == (
+        "The split dates of my.toml (training to 2023-10-31 23:00, validation to 2024-03-31 23:00) do not fit the "
+        "data, which covers 2020-01-01 00:00 to 2020-04-09 23:00 UTC. Taken instead are 70 % of it for training, to "
+        "2020-03-10 23:00, and 20 % for validation, to 2020-03-30 23:00."
+    )
+
+
+def test_when_the_data_begins_after_the_planned_training_then_shares_are_taken() -> None:
+    early = replace(SHARES, train_end=utc("2019-10-31 23:00"), val_end=utc("2020-03-10 23:00"))
+    assert settled(hours(100), early)[0].train_end == utc("2020-03-10 23:00")
+
+
+def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_needed() -> None:
+    with refusal(
+        "my.csv: the training split up to 2020-01-28 23:00 holds 672 hours, expected at least 912, and the data covers "
+        "2020-01-01 00:00 to 2020-02-09 23:00 UTC; get at least 60 days of data and set train_end and val_end within "
+        "them under [splits] in my.toml"
+    ):
+        settled(hours(40), FAR)

@@ -1,5 +1,6 @@
 """Everything from the examples: which records count, equal bytes twice, nothing clipped, sidecars that are true."""
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -112,6 +113,21 @@ def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so() 
         figure, _ = figure_style.panels(1, 1, height=1)
         figure_style.mark(figure, warning_text(is_simulated=simulated, is_test=test))
         assert figure.get_suptitle() == text
+
+
+def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_say_so(runs, tmp_path) -> None:
+    note = "Taken instead are 70 % of it for training."
+    for file in paths.best_params_files(runs):
+        result = load_result(file)
+        result["provenance"]["data"]["split_note"] = note
+        write_json(file, result)
+    found = gather(runs, runs / "none", runs)
+    out = ThesisPaths.below(tmp_path / "out")
+    build(dataclasses.replace(found, studies=found.studies[:1]), out)
+    sidecar = json.loads(out.sidecar(out.figure("cost")[0]).read_text(encoding="utf-8"))
+    assert sidecar["marked"] == "SIMULATED DATA, TEST BUDGET, NOT THE PLANNED SPLITS"
+    assert sidecar["data"]["heat"]["split_note"] == note
+    assert f"Splits: {note}" in card(found, found.studies[0]).replace("*", "")
 
 
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(heat: Evidence) -> None:
