@@ -14,7 +14,7 @@ help: ## show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
 
 demo: $(STAMP) ## run one small study on the simulated heat data and name its record (minutes)
-	$(BIN)/hpo run --model NHITS_Q --dataset heat --test
+	$(BIN)/hpo run --model NHITS_Q --dataset heat --test --simulated
 	@echo "The record: $$(ls -t papermill_runs/NHITS_Q_heat/hpo_*.ipynb | head -n 1)"
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
@@ -44,10 +44,10 @@ test-latex: $(STAMP) ## compile the thesis tables in a real LaTeX (Debian: texli
 test-all: test test-slow test-browser test-slurm ## run all of these
 
 # On real data: make bench DATA_DIR=... DATASET=datasets/development/water_centrum.toml
-DATA_DIR ?= data
+DATA_DIR ?=
 DATASET ?= measurements/centrum_twin.toml
 bench: $(STAMP) ## measure speed against a reference, on simulated data (minutes); writes measurements/results/latest.json
-	OMP_NUM_THREADS=1 $(BIN)/python -m measurements.run --dataset $(DATASET) --data-dir $(DATA_DIR)
+	OMP_NUM_THREADS=1 $(BIN)/python -m measurements.run --dataset $(DATASET) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 examples: $(STAMP) ## make the example set again: nine small studies and their benchmarks, simulated (about half an hour)
 	$(BIN)/python examples/regenerate.py

@@ -24,9 +24,7 @@ LIMIT_MB = 15
 
 def hpo(*words: str) -> None:
     """Run one command of the project on the folders of the example set."""
-    # This data folder holds no CSV, so everybody gets the simulated twins, whatever data/ holds.
-    folders = ["--data-dir", "examples", "--runs-dir", "build/examples/papermill_runs"]
-    command = [sys.executable, "-m", "hpo_lib", *words, *folders]
+    command = [sys.executable, "-m", "hpo_lib", *words, "--simulated", "--runs-dir", "build/examples/papermill_runs"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT_ROOT)}
     subprocess.run(command, check=True, cwd=PROJECT_ROOT, env=environment)
 

@@ -46,6 +46,11 @@ def checked_name(what: str, value: str) -> str:
     return value
 
 
+def named(folder: str) -> Path | None:
+    """A folder that a user may name as text; None if it is empty."""
+    return Path(folder).expanduser() if folder else None
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that is renamed to it if the block ends well, and is removed otherwise.

@@ -94,7 +94,8 @@ class Settings:
     """What one study is asked to do. Make it with `Settings.create`, which checks everything.
 
     Below, each parameter is stated as a user gives it. The values here are resolved: ``trials`` is never 0, ``job_id``
-    and the folders are never empty, and ``storage`` is ``auto`` for a single worker only.
+    is never empty, folders are absolute, ``data_dir`` is None if the user named none, and ``storage`` is ``auto`` for a
+    single worker only.
     """
 
     model: str = _stated(None, _text, "NHITS_Q, TFT_Q or TIMESNET_Q")
@@ -130,7 +131,8 @@ class Settings:
     policy: str = _stated(
         "proven", _one_of(POLICIES), f"choice of a trial: {', '.join(POLICIES)}; the last three from the front"
     )
-    data_dir: Path = _stated("", _folder, "folder of the CSVs; empty: data/ of the project")  # noqa: RUF009
+    data_dir: Path | None = _stated("", _folder, "folder of the CSVs; empty: data/ of the project")  # noqa: RUF009
+    simulated: bool = _stated(False, _flag, "use the dataset's simulated twin, even if its CSV is there")
     runs_dir: Path = _stated("", _folder, "folder of the records; empty: papermill_runs/ of the project")  # noqa: RUF009
 
     @classmethod
@@ -147,8 +149,8 @@ class Settings:
         value["job_id"] = paths.checked_name("job_id", value["job_id"] or default_job_id())
         value["preset"] = "test" if value["test"] else value["preset"]
         value["storage"] = _checked_storage(value["storage"], value["workers"], value["worker"])
-        value["data_dir"] = Path(value["data_dir"] or paths.DATA_DIR).expanduser()
-        value["runs_dir"] = Path(value["runs_dir"] or paths.RUNS_DIR).expanduser()
+        value["data_dir"] = Path(value["data_dir"]).expanduser().absolute() if value["data_dir"] else None
+        value["runs_dir"] = Path(value["runs_dir"] or paths.RUNS_DIR).expanduser().absolute()
         return cls(**value)
 
     @classmethod
@@ -188,20 +190,21 @@ class Settings:
 
     def parameters(self) -> dict[str, Any]:
         """The settings as notebook parameters: plain values that papermill can write into a cell."""
-        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        return {name: str(value or "") if name in FOLDERS else value for name, value in asdict(self).items()}
 
     def as_words(self) -> list[str]:
         """The command line that gives these settings again, without `PER_PROCESS`."""
         words = []
         for parameter in PARAMETERS:
-            value = getattr(self, parameter.name)
-            if parameter.name in PER_PROCESS or (parameter.kind is bool and value is parameter.default):
+            value, default = getattr(self, parameter.name), parameter.default
+            if parameter.name in PER_PROCESS or value is None or (parameter.kind is bool and value is default):
                 continue
             option = parameter.name.replace("_", "-")
             words += [f"--{'' if value else 'no-'}{option}"] if parameter.kind is bool else [f"--{option}", str(value)]
         return words
 
 
+FOLDERS = ("data_dir", "runs_dir")
 PER_PROCESS = ("job_id", "time_budget_hours", "workers", "worker")
 """Parameters in which the processes and jobs of one study differ."""
 
@@ -218,7 +221,7 @@ class Parameter:
 
 
 PARAMETERS = tuple(
-    Parameter(stated.name, str if stated.type is Path else stated.type, **stated.metadata)  # type: ignore[arg-type]
+    Parameter(stated.name, str if stated.name in FOLDERS else stated.type, **stated.metadata)  # type: ignore[arg-type]
     for stated in fields(Settings)
 )
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 
-from hpo_lib import paths
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.contract import family_names, get_family
@@ -89,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m measurements.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dataset", default=str(TWIN), help="name or TOML; default: the simulated twin of centrum")
-    parser.add_argument("--data-dir", type=Path, default=paths.DATA_DIR)
+    parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--preset", choices=PRESETS, default="auto", help="a100 with CUDA, else laptop")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--models", nargs="+", choices=family_names(), default=family_names())

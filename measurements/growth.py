@@ -34,7 +34,7 @@ PARTS = {"preparation": "data preparation", "step": "one training step", "evalua
 
 def twin() -> Dataset:
     """The whole simulated twin of water_centrum."""
-    return load_dataset(load_spec("water_centrum"), Path(__file__).parent)
+    return load_dataset(load_spec("water_centrum"), simulated=True)
 
 
 def resized(whole: Dataset, *, windows: int = 1, covariates: int = 1, hours: int = TRAINING_HOURS) -> Dataset:

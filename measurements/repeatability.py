@@ -17,7 +17,7 @@ from measurements.table import Measured
 PREDICTIONS = "predictions "
 
 
-def fingerprints(dataset: str, data_dir: Path) -> dict[str, str]:
+def fingerprints(dataset: str, data_dir: Path | None) -> dict[str, str]:
     """SHA-256 of the validation predictions of each family, trained with its ``test`` budget and seed 1."""
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.data.spec import load_spec
@@ -32,9 +32,9 @@ def fingerprints(dataset: str, data_dir: Path) -> dict[str, str]:
     return found
 
 
-def repeatability(dataset: str, data_dir: Path, threads: int) -> Measured:
+def repeatability(dataset: str, data_dir: Path | None, threads: int) -> Measured:
     """For each family 1 if two fresh processes predict the same bits, else 0."""
-    command = [sys.executable, "-m", "measurements.repeatability", dataset, str(data_dir)]
+    command = [sys.executable, "-m", "measurements.repeatability", dataset, *([str(data_dir)] if data_dir else [])]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     first, second = (
         subprocess.run(command, cwd=paths.PROJECT_ROOT, env=environment, check=True, capture_output=True, text=True)
@@ -55,6 +55,6 @@ def _read(output: str) -> dict[str, str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
-    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("data_dir", type=Path, nargs="?")
     arguments = parser.parse_args()
     print(PREDICTIONS + json.dumps(fingerprints(arguments.dataset, arguments.data_dir)))

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpo_lib import paths
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.records.files import write_json
@@ -37,7 +36,7 @@ class Context:
     """What every row may need."""
 
     dataset: Dataset
-    data_dir: Path
+    data_dir: Path | None
     threads: int
     repeats: int
     results: Path
@@ -198,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m measurements.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dataset", default=str(TWIN), help="name or TOML; default: the simulated twin of centrum")
-    parser.add_argument("--data-dir", type=Path, default=paths.DATA_DIR)
+    parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3, help="interleaved runs of each row")
     parser.add_argument("--only", nargs="+", choices=[r.name for r in ROWS], metavar="NAME", help="some rows only")
@@ -221,7 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     where = machine(given.threads)
     print(f"{dataset.path} ({dataset.source}); {where['cpu']}, {where['cores']} cores, {given.threads} threads")
     print(f"medians of {given.repeats} interleaved runs{', TINY SIZES: no claim' if given.quick else ''}\n\n{HEADER}")
-    context = Context(dataset, given.data_dir.resolve(), given.threads, given.repeats, given.out.parent, given.quick)
+    data_dir = given.data_dir and given.data_dir.resolve()
+    context = Context(dataset, data_dir, given.threads, given.repeats, given.out.parent, given.quick)
     context.results.mkdir(parents=True, exist_ok=True)
     found = measured_rows([r for r in ROWS if given.only is None or r.name in given.only], context)
     write_json(

@@ -77,7 +77,7 @@ def main(given: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seeds", type=int, default=2, help="final trainings whose quantiles are averaged")
     parser.add_argument("--preset", default="laptop")
-    parser.add_argument("--data-dir", default="data")
+    parser.add_argument("--data-dir", default="")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--table-only", action="store_true", help="train nothing, make the tables of what is stored")
     arguments = parser.parse_args(given)

@@ -16,7 +16,6 @@ from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingBatch
 from darts.utils.likelihood_models.torch import QuantileRegression
 
-from hpo_lib import paths
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON
@@ -90,7 +89,7 @@ def _step(module: PLForecastingModule, batch: TorchTrainingBatch, fused: bool | 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="water_centrum")
-    parser.add_argument("--data-dir", type=Path, default=paths.DATA_DIR)
+    parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--hidden-size", type=int, nargs="+", default=[32, 64])
     arguments = parser.parse_args()

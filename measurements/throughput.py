@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from hpo_lib import paths
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.contract import Budget, Family, Forecaster, get_family
@@ -128,7 +127,7 @@ def two_workers(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="water_centrum")
-    parser.add_argument("--data-dir", type=Path, default=paths.DATA_DIR)
+    parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--workers", action="store_true", help="measure two workers against one too (minutes)")
     arguments = parser.parse_args()
     dataset = load_dataset(load_spec(arguments.dataset), arguments.data_dir)

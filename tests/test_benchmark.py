@@ -412,7 +412,7 @@ ROWS = [
 
 @pytest.mark.slow
 def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_in_the_table(root, tmp_path) -> None:
-    given = {"params": "best", "data_dir": str(tmp_path), "runs_dir": str(tmp_path), "out": str(tmp_path / "out")}
+    given = {"params": "best", "simulated": True, "runs_dir": str(tmp_path), "out": str(tmp_path / "out")}
     for name in ("heat", "water_centrum", "water_tommerby"):
         # An old study of TimesNet alone, whose defaults take three times as long.
         old = {"model": "TIMESNET_Q", "dataset": name, "best_params": SMALL_TIMESNET, "best_mae": 0.2, "best_trial": 1}

@@ -17,7 +17,7 @@ ID = (
 FIELDS = (
     "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, space, warm_start, "
     "time_budget_hours, "
-    "early_stopping, storage, workers, worker, policy, data_dir, runs_dir"
+    "early_stopping, storage, workers, worker, policy, data_dir, simulated, runs_dir"
 )
 STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
@@ -49,7 +49,7 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     *each("data_dir runs_dir", (5, None), "expected a text"),
     *each("trials seed", (None, -1, 2.5, 3.0, "fifty", True, False), "expected a whole number of at least 0"),
     *each("workers worker", (0,), "expected a whole number of at least 1"),
-    *each("test early_stopping", ("yes", 1, None), "expected true or false"),
+    *each("test early_stopping simulated", ("yes", 1, None), "expected true or false"),
     *each("time_budget_hours", (None, float("inf"), -2.5, float("nan"), "2h", True), HOURS),
     *each("job_id", (1e22, True), TEXT),  # papermill makes a float of `-p job_id 1e22`
     ({"preset": "A100"}, f"parameter preset is 'A100'; did you mean a100? {PRESET}"),

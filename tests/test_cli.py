@@ -61,12 +61,19 @@ def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_c
 # hpo datasets
 
 
-def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(tmp_path: Path, capsys) -> None:
-    assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
+def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
+    assert main(["datasets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(known_datasets())
     for line, name in zip(lines, known_datasets(), strict=True):
         assert f"SIMULATED, since {tmp_path / load_spec(name).csv} is absent" in line
+
+
+def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(tmp_path: Path, capsys) -> None:
+    assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
+    for line, name in zip(capsys.readouterr().out.splitlines(), known_datasets(), strict=True):
+        assert f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there" in line
 
 
 # hpo prepare
@@ -177,7 +184,7 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
         "space": "wide", "warm_start": False, "time_budget_hours": 1.5,
         "early_stopping": False, "storage": "journal",
         "workers": 1, "worker": 1, "policy": "proven",
-        "data_dir": str(small.parent), "runs_dir": str(small.parent / "runs"),
+        "data_dir": str(small.parent), "simulated": False, "runs_dir": str(small.parent / "runs"),
     }  # fmt: skip
 
 
@@ -231,6 +238,35 @@ def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves
     assert "water_lag_1h" in capsys.readouterr().err
     assert papermill.calls == []
     assert not (small.parent / "runs").exists()
+
+
+ABSENT = "the CSV of dataset 'heat' was not found (looked for {}/no/processing/nordbyen_processing/"
+
+
+@pytest.mark.parametrize("words", [
+    ["run", "--model", "NHITS_Q"], ["submit", "--model", "NHITS_Q", "--dry-run"], ["retrain", "--model", "NHITS_Q"],
+    ["benchmark"], ["forecast"], ["watch"],
+], ids=lambda words: words[0])  # fmt: skip
+def test_when_the_folder_that_was_named_does_not_exist_then_no_command_takes_simulated_data(words, tmp_path, capsys):
+    folders = ["--data-dir", str(tmp_path / "no")]
+    assert main([*words, "--dataset", "heat", *folders]) == 2
+    assert ABSENT.format(tmp_path) in capsys.readouterr().err
+
+
+def test_when_a_folder_is_named_from_another_place_then_the_notebook_finds_it(small, papermill, monkeypatch) -> None:
+    monkeypatch.chdir(small.parent)
+    assert main(["run", "--model", "TFT_Q", "--dataset", str(small), "--data-dir", ".", "--runs-dir", "runs"]) == 0
+    given = papermill.calls[0]["parameters"]
+    assert (given["data_dir"], given["runs_dir"]) == (str(small.parent), str(small.parent / "runs"))
+
+
+def test_when_simulated_data_is_asked_for_then_the_notebook_is_told(tmp_path, monkeypatch) -> None:
+    stub = Papermill()
+    monkeypatch.setattr("papermill.execute_notebook", stub)
+    folders = ["--runs-dir", str(tmp_path)]
+    assert main(["run", "--model", "TFT_Q", "--dataset", "heat", "--simulated", *folders]) == 0
+    assert stub.calls[0]["parameters"]["simulated"] is True
+    assert stub.calls[0]["parameters"]["data_dir"] == ""
 
 
 def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_traceback() -> None:

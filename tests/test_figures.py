@@ -218,8 +218,8 @@ def run(tmp_path: Path) -> StoredStudy:
 def test_when_data_is_simulated_then_the_banner_says_so_first_and_else_it_names_the_file(tiny_dataset) -> None:
     twin = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     assert study_tables.banner(twin) == (
-        "*** SIMULATED DATA *** tiny.csv was not found, so this run uses the simulated twin of tiny. "
-        "No number below says anything about real demand. Put the CSV there or set data_dir to use real data."
+        "*** SIMULATED DATA *** This run uses the simulated twin of tiny instead of tiny.csv. No number below says "
+        "anything about real demand. To use real data, put the CSV into data/ or set data_dir to its folder."
     )
     assert study_tables.banner(tiny_dataset) == f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
     filled = dataclasses.replace(tiny_dataset, n_filled=7)

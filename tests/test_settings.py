@@ -66,8 +66,8 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     assert dataclasses.replace(settings, job_id="") == Settings(
         model="TFT_Q", dataset="heat", trials=50, job_id="", seed=42, test=False, preset="auto",
         recipe="standard", objectives="mae,picp_penalty", space="wide", warm_start=False, time_budget_hours=0.0,
-        early_stopping=True, storage="auto", workers=1, worker=1, policy="proven", data_dir=paths.DATA_DIR,
-        runs_dir=paths.RUNS_DIR,
+        early_stopping=True, storage="auto", workers=1, worker=1, policy="proven", data_dir=None,
+        simulated=False, runs_dir=paths.RUNS_DIR,
     )  # fmt: skip
 
 
@@ -105,6 +105,9 @@ def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is
 def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = Settings.create("TFT_Q", "heat", data_dir="~/data", runs_dir=tmp_path / "runs")
+    assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)  # the notebook runs elsewhere
+    settings = Settings.create("TFT_Q", "heat", data_dir="data", runs_dir="runs")
     assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
 
 
@@ -189,7 +192,8 @@ def test_when_cells_were_run_then_what_papermill_injected_is_compared_with_the_c
         "storage": st.sampled_from(["auto", "journal", "postgresql://user@host/db"]),
         "workers": st.integers(1, 4), "worker": st.integers(1, 4),
         "policy": st.sampled_from(POLICIES), "recipe": st.sampled_from(RECIPES),
-        "data_dir": st.sampled_from(["", "some/where", "with space"]), "runs_dir": st.sampled_from(["", "runs"]),
+        "simulated": st.booleans(), "data_dir": st.sampled_from(["", "some/where", "with space"]),
+        "runs_dir": st.sampled_from(["", "runs"]),
     })
 )  # fmt: skip
 def test_when_settings_become_parameters_or_words_then_notebook_and_command_line_get_the_same_settings(parameters):

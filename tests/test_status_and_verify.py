@@ -40,8 +40,8 @@ from hpo_lib.study.liveness import Liveness
 
 
 @pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load_dataset(load_spec("heat"), tmp_path_factory.mktemp("data"))
+def twin() -> Dataset:
+    return load_dataset(load_spec("heat"), simulated=True)
 
 
 PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])

@@ -12,6 +12,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.provenance import data_key
+from hpo_lib.records.study import as_mapping
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 SPLITS = ("validation", "test")
@@ -90,6 +91,12 @@ def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
                     f"{file}: was made on other data ({name} is {str(found.get(name))[:25]}, here it is "
                     f"{str(expected)[:25]}); give another --out"
                 )
+
+
+def on_simulated_data(paths: BenchmarkPaths) -> bool:
+    """Whether a folder holds trainings on a simulated twin."""
+    provenances = (as_mapping((_record(file) or {}).get("provenance")) for file in paths.records())
+    return any(as_mapping(found.get("data")).get("source") == "simulated" for found in provenances)
 
 
 def load_trainings(paths: BenchmarkPaths, dataset: Dataset) -> dict[tuple[str, str], Sequence[Training]]:

@@ -109,7 +109,7 @@ def make_plan(
 ) -> Plan:
     """A plan from a user's words: names and folders as text, empty for the default.
 
-    ``given`` are ``preset``, ``recipe``, ``test``, ``data_dir`` and ``runs_dir`` as in `Settings`.
+    ``given`` are ``preset``, ``recipe``, ``test``, ``data_dir``, ``simulated`` and ``runs_dir`` as in `Settings`.
 
     Raises:
         InputError: an unknown name, a wrong value, or data that is wrong or has no test split.
@@ -117,7 +117,7 @@ def make_plan(
     chosen = tuple(dict.fromkeys(models)) or family_names()
     settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
-        dataset=load_dataset(load_spec(dataset), settings.data_dir),
+        dataset=load_dataset(load_spec(dataset), settings.data_dir, simulated=settings.simulated),
         models=chosen,
         params=params,
         preset=settings.budget_name,

@@ -13,7 +13,7 @@ def add_to(add: options.Add) -> None:
     option = add(
         "retrain", _retrain, "Train chosen parameters again on newer data; a better model is only replaced on request.",
         "hpo retrain --model NHITS_Q --dataset heat",
-        "model", "dataset", "seed", "test", "preset", "recipe", *options.FOLDERS,
+        "model", "dataset", "seed", "test", "preset", "recipe", "simulated", *options.FOLDERS,
     ).add_argument  # fmt: skip
     option("--params", default="", help="best_params JSON (default: those of the model in use, else the newest study)")
     option("--replace", action="store_true", help="put it in use even if it is worse than the model in use")
@@ -21,7 +21,7 @@ def add_to(add: options.Add) -> None:
 
     option = add(
         "forecast", _forecast, "Forecast the day ahead with the model in use, as CSV and figure.",
-        "hpo forecast --dataset heat", "dataset", "data_dir",
+        "hpo forecast --dataset heat", "dataset", "data_dir", "simulated",
     ).add_argument  # fmt: skip
     option("--model", default="", help="family (default: the one in use with the lowest pinball loss of 28 days)")
     option("--at", default="", help="first hour, UTC, such as 2020-05-07T00:00 (default: the one after the data)")
@@ -31,7 +31,7 @@ def add_to(add: options.Add) -> None:
 
     option = add(
         "watch", _watch, "Score the models in use on the last 28 days, and say whether a retraining is due.",
-        "hpo watch --dataset heat", "dataset", "data_dir",
+        "hpo watch --dataset heat", "dataset", "data_dir", "simulated",
     ).add_argument  # fmt: skip
     option("--model", default="", help="family (default: every one in use)")
     option("--models-dir", default="", help=models)
@@ -51,7 +51,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
     from hpo_lib.daily.day_ahead import forecast_day
     from hpo_lib.views.study_tables import banner
 
-    names = "dataset", "model", "at", "school_holidays", "data_dir", "models_dir"
+    names = "dataset", "model", "at", "school_holidays", "data_dir", "simulated", "models_dir"
     day = forecast_day(**{name: getattr(arguments, name) for name in names})
     print(banner(day.dataset))
     for note in day.notes:
@@ -65,7 +65,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
 def _watch(arguments: argparse.Namespace) -> int:
     from hpo_lib.daily.watch import watch
 
-    names = "dataset", "model", "data_dir", "models_dir"
+    names = "dataset", "model", "data_dir", "simulated", "models_dir"
     for watched in watch(**{name: getattr(arguments, name) for name in names}):
         print(watched)
     return 0

@@ -123,7 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _datasets(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.doctor import dataset_lines
 
-    print("\n".join(dataset_lines(_data_dir(arguments))))
+    print("\n".join(dataset_lines(paths.named(arguments.data_dir))))
     return 0
 
 
@@ -140,7 +140,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
-    findings = check_machine(_data_dir(arguments), _runs_dir(arguments))
+    findings = check_machine(paths.named(arguments.data_dir), _runs_dir(arguments))
     print("\n".join(map(str, findings)))
     return 1 if any(finding.is_problem for finding in findings) else 0
 
@@ -181,13 +181,9 @@ def _verify(arguments: argparse.Namespace) -> int:
     files = arguments.file or paths.best_params_files(_runs_dir(arguments))
     if not files:
         raise InputError(f"{_runs_dir(arguments)}: holds no best_params JSON; name a folder with --runs-dir, or a file")
-    found = [verify(file, _data_dir(arguments), arguments.dataset) for file in files]
+    found = [verify(file, paths.named(arguments.data_dir), arguments.dataset) for file in files]
     print("\n".join(map(str, found)))
     return 1 if any(verification.problems for verification in found) else 0
-
-
-def _data_dir(arguments: argparse.Namespace) -> Path:
-    return Path(arguments.data_dir or paths.DATA_DIR)
 
 
 def _runs_dir(arguments: argparse.Namespace) -> Path:

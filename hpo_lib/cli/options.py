@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Callable, Collection
 from typing import Any
 
+from hpo_lib.settings import FOLDERS as FOLDERS
 from hpo_lib.settings import PARAMETERS, Parameter, Settings
 
 Command = Callable[[argparse.Namespace], int]
 Add = Callable[..., argparse.ArgumentParser]
 """Adds a command: its name, its function, its line of help, an example, names of parameters that become options."""
 
-FOLDERS = ("data_dir", "runs_dir")
 ALL = tuple(parameter.name for parameter in PARAMETERS)
 
 

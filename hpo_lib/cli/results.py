@@ -35,7 +35,7 @@ def add_to(add: options.Add) -> None:
     option = add(
         "benchmark", _benchmark, "Train with chosen parameters, score every day of the test split, beside baselines.",
         "hpo benchmark --dataset heat --models NHITS_Q TFT_Q --params both --seeds 3",
-        "dataset", "test", "preset", "recipe", *options.FOLDERS,
+        "dataset", "test", "preset", "recipe", "simulated", *options.FOLDERS,
     ).add_argument  # fmt: skip
     option("--models", "--model", nargs="+", default=(), metavar="MODEL", help="families (default: all)")
     option(
@@ -115,8 +115,8 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     # A wrong mode stops here, before the trainings.
     calibration = Calibration(arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour)
     names = (
-        "dataset", "models", "params", "preset", "recipe", "test", "seeds", "refit", "data_dir", "runs_dir", "out",
-        "chronos2",
+        "dataset", "models", "params", "preset", "recipe", "test", "seeds", "refit", "data_dir", "simulated",
+        "runs_dir", "out", "chronos2",
     )  # fmt: skip
     plan = make_plan(**{name: getattr(arguments, name) for name in names})
     print(banner(plan.dataset))

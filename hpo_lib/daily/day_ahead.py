@@ -91,6 +91,7 @@ def forecast_day(
     at: str = "",
     school_holidays: str = "",
     data_dir: str = "",
+    simulated: bool = False,
     models_dir: str = "",
     now: pd.Timestamp | None = None,
 ) -> DayAhead:
@@ -104,13 +105,14 @@ def forecast_day(
         at: first hour of the forecast, UTC unless it has another offset; empty: the hour after the last one.
         school_holidays: file of school holidays, as for `hpo prepare`.
         data_dir: folder of the data; empty: that of the project.
+        simulated: use the dataset's simulated twin, even if its CSV is there.
         models_dir: folder of the models; empty: that of the project.
         now: the present, for a note on old data; None: by the clock.
 
     Raises:
         InputError: the data or the models are not there, do not fit, or lack an hour that is needed.
     """
-    data = load_dataset(load_spec(dataset), Path(data_dir or paths.DATA_DIR))
+    data = load_dataset(load_spec(dataset), paths.named(data_dir), simulated=simulated)
     versions = all_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
     origin = _origin(data, at)
     known = _until(data, origin)

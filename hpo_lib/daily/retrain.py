@@ -77,7 +77,7 @@ def retrain(
         InputError: no parameters are found or they do not fit; the version in use cannot be read.
         StudyError: it is worse than the version in use, which stays.
     """
-    dataset = load_dataset(load_spec(settings.dataset), settings.data_dir)
+    dataset = load_dataset(load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated)
     family = get_family(settings.model)
     paths = ModelPaths(models_dir, family.name, dataset.spec.name)
     before = in_use(paths)

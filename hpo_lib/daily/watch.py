@@ -55,13 +55,15 @@ class Watched:
         )
 
 
-def watch(dataset: str, *, model: str = "", data_dir: str = "", models_dir: str = "") -> list[Watched]:
+def watch(
+    dataset: str, *, model: str = "", data_dir: str = "", simulated: bool = False, models_dir: str = ""
+) -> list[Watched]:
     """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
 
     Raises:
         InputError: the data or the models are not there or do not fit.
     """
-    data = load_dataset(load_spec(dataset), Path(data_dir or paths.DATA_DIR))
+    data = load_dataset(load_spec(dataset), paths.named(data_dir), simulated=simulated)
     versions = all_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
     return [_watched(version, data) for version in versions]
 

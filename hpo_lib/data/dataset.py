@@ -1,4 +1,4 @@
-"""Load a dataset: its engineered CSV, or the simulated twin if the CSV is absent."""
+"""Load a dataset: its engineered CSV, or its simulated twin."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -129,23 +129,27 @@ class Dataset:
         return replace(self, spec=replace(self.spec, splits=splits))
 
 
-def load_dataset(spec: DatasetSpec, data_dir: Path = paths.DATA_DIR) -> Dataset:
+def load_dataset(spec: DatasetSpec, data_dir: Path | None = None, *, simulated: bool = False) -> Dataset:
     """The data of a dataset.
 
-    An absolute ``spec.csv`` is used as it is; a relative one is looked for below ``data_dir``, then beside the TOML. If
-    it is absent, the simulated twin is used if the spec has one. Columns that the spec does not name are ignored, and
-    so are rows before ``spec.start``, apart from their timestamps.
+    Columns that the spec does not name are ignored, and so are rows before ``spec.start``, apart from their timestamps.
+
+    Args:
+        spec: the dataset. An absolute ``spec.csv`` is used as it is.
+        data_dir: the folder that holds a relative ``spec.csv``. None: it is looked for below the project's ``data/``,
+            then beside the TOML, and if it is absent, the simulated twin is used if the spec has one.
+        simulated: use the twin, whatever is there.
 
     Raises:
         InputError: the CSV is absent or wrong (see ``csv_checks`` and ``gaps``), or does not fill the splits.
     """
-    absolute = Path(spec.csv).is_absolute()
-    places = [Path(spec.csv)] if absolute else [Path(data_dir) / spec.csv, spec.path.parent / spec.csv]
+    folders = [paths.DATA_DIR, spec.path.parent] if data_dir is None else [data_dir]
+    places = list(dict.fromkeys(folder / spec.csv for folder in folders))
     found = next((place for place in places if place.is_file()), None)
-    if found is not None:
-        dataset = _from_csv(spec, found)
-    elif spec.twin is not None:
+    if simulated or (found is None and data_dir is None and spec.twin is not None):
         dataset = _simulated(spec)
+    elif found is not None:
+        dataset = _from_csv(spec, found)
     else:
         raise _absent(spec, places)
     splits, note = settled_splits(
@@ -165,9 +169,10 @@ def fingerprint_frame(frame: pd.DataFrame) -> str:
 def _absent(spec: DatasetSpec, places: list[Path]) -> InputError:
     looked = " and ".join(shown(place) for place in places)
     dataset = spec.name if known_datasets().get(spec.name) == spec.path else shown(spec.path)
+    simulate = "" if spec.twin is None else ", or ask for simulated data with --simulated"
     return InputError(
-        f"{shown(spec.path)}: the CSV of dataset {spec.name!r} was not found (looked for {looked}); "
-        f"put it there, or make it with `hpo prepare --dataset {dataset} --raw RAW.csv --out {shown(places[0])}`"
+        f"{shown(spec.path)}: the CSV of dataset {spec.name!r} was not found (looked for {looked}); put it there, or "
+        f"make it with `hpo prepare --dataset {dataset} --raw RAW.csv --out {shown(places[0])}`{simulate}"
     )
 
 

@@ -30,7 +30,7 @@ class Finding:
         return f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:12}  {self.text}"
 
 
-def check_machine(data_dir: Path, runs_dir: Path) -> list[Finding]:
+def check_machine(data_dir: Path | None, runs_dir: Path) -> list[Finding]:
     """Versions, packages, device, datasets, the folder of the records, Slurm."""
     return [
         Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"),
@@ -42,12 +42,12 @@ def check_machine(data_dir: Path, runs_dir: Path) -> list[Finding]:
     ]
 
 
-def dataset_lines(data_dir: Path) -> list[str]:
+def dataset_lines(data_dir: Path | None) -> list[str]:
     """One line per dataset: name, where its data comes from, what it covers, its splits."""
     return [f"{name:16}  {_dataset(name, data_dir).text}" for name in known_datasets()]
 
 
-def _dataset(name: str, data_dir: Path) -> Finding:
+def _dataset(name: str, data_dir: Path | None) -> Finding:
     try:
         spec = load_spec(name)
         data = load_dataset(spec, data_dir)
@@ -55,9 +55,8 @@ def _dataset(name: str, data_dir: Path) -> Finding:
         return Finding(name, str(error), is_problem=True)
     taken = data.spec.splits
     splits = f"train to {taken.train_end:%Y-%m-%d}, validation to {taken.val_end:%Y-%m-%d}"
-    found = (
-        data.path if data.source == "csv" else f"SIMULATED, since {data_dir / spec.csv} is absent (see data/README.md)"
-    )
+    simulated = f"SIMULATED, since {paths.DATA_DIR / spec.csv} is absent (see data/README.md)"
+    found = data.path if data.source == "csv" else simulated
     gaps = f", {len(data.missing)} hours in long gaps" if len(data.missing) else ""
     note = f". {data.split_note}" if data.split_note else ""
     return Finding(name, f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}{note}")

@@ -23,7 +23,7 @@ def check_study(settings: Settings) -> RunPaths:
     if settings.model not in family_names():
         raise unknown_family(settings.model)
     spec = load_spec(settings.dataset)
-    load_dataset(spec, settings.data_dir)
+    load_dataset(spec, settings.data_dir, simulated=settings.simulated)
     return RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
 
 

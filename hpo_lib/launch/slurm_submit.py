@@ -38,12 +38,8 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
     run = check_study(settings)
     if continues:
         check_storage(settings.storage, run)
-    settings = dataclasses.replace(  # paths made absolute, since the job starts in another folder
-        settings,
-        dataset=run.dataset if settings.dataset == run.dataset else str(load_spec(settings.dataset).path.resolve()),
-        data_dir=settings.data_dir.resolve(),
-        runs_dir=settings.runs_dir.resolve(),
-    )
+    if settings.dataset != run.dataset:  # the job starts in another folder
+        settings = dataclasses.replace(settings, dataset=str(load_spec(settings.dataset).path.resolve()))
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
     command += ["--signal-seconds", str(site.signal_seconds), "--max-requeues", str(site.max_requeues)]
     script = job_script(settings, run.dataset, site, command)

@@ -88,7 +88,8 @@ class _Worker:
     def __init__(self, settings: Settings, dataset: Dataset | None, name: str, threads: int | None = None) -> None:
         self.settings = settings
         self.family = get_family(settings.model)
-        self.dataset = dataset or load_dataset(load_spec(settings.dataset), settings.data_dir)
+        spec, folder = load_spec(settings.dataset), settings.data_dir
+        self.dataset = dataset or load_dataset(spec, folder, simulated=settings.simulated)
         self.budget = self.family.budgets[settings.budget_name]
         self.recipe = RECIPES[settings.recipe]
         spec = self.dataset.spec

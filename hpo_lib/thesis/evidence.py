@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo_lib import paths
+from hpo_lib.benchmark.store import on_simulated_data
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
@@ -55,18 +56,17 @@ def find_evidence(
     runs, notes = find(runs_dir, lambda runs: is_named or paths.best_params_files(runs) or paths.benchmarks(benchmarks))
     if notes:
         print(notes[0])
-        # No CSV is there, so everybody has the simulated data that the examples were made on.
-        return gather(paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS, paths.EXAMPLES_DIR)
-    return gather(runs, benchmarks, Path(data_dir).expanduser() if data_dir else paths.DATA_DIR, datasets)
+        return gather(paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS)
+    return gather(runs, benchmarks, paths.named(data_dir), datasets)
 
 
-def gather(runs_dir: Path, benchmark_dir: Path, data_dir: Path, datasets: Sequence[str] = ()) -> Evidence:
+def gather(runs_dir: Path, benchmark_dir: Path, data_dir: Path | None = None, datasets: Sequence[str] = ()) -> Evidence:
     """The studies of `gather_studies`, and of each dataset the benchmark with the largest budget.
 
     Args:
         runs_dir: folder of the studies' records.
         benchmark_dir: folder of the benchmarks.
-        data_dir: folder of the CSVs; calibration and MASE of a benchmark need its data.
+        data_dir: folder of the CSVs, None for the project's; calibration and MASE of a benchmark need its data.
         datasets: TOMLs of datasets that the registry does not know by name.
 
     Raises:
@@ -130,7 +130,9 @@ def _data_key(study: StoredStudy) -> tuple[object, ...]:
     return tuple(study.data.get(name) for name in ("sha256", "train_end", "val_end"))
 
 
-def _benchmarks(out: Path, data_dir: Path, specs: Mapping[str, DatasetSpec], notes: list[str]) -> list[Benchmark]:
+def _benchmarks(
+    out: Path, data_dir: Path | None, specs: Mapping[str, DatasetSpec], notes: list[str]
+) -> list[Benchmark]:
     found: dict[str, Benchmark] = {}
     for own in sorted(paths.benchmarks(out), key=_setting_rank):
         if own.dataset in found:
@@ -139,7 +141,7 @@ def _benchmarks(out: Path, data_dir: Path, specs: Mapping[str, DatasetSpec], not
             notes.append(f"Passed over {own.folder}: the registry does not know the dataset; name its TOML.")
         else:
             try:
-                dataset = load_dataset(specs[own.dataset], data_dir)
+                dataset = load_dataset(specs[own.dataset], data_dir, simulated=on_simulated_data(own))
                 found[own.dataset] = Benchmark(own, dataset, load_rows(own, dataset))
             except InputError as error:
                 notes.append(f"Passed over a benchmark: {error}.")

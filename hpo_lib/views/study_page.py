@@ -20,7 +20,7 @@ def show_data(settings: Settings) -> Dataset:
     """
     spec = load_spec(settings.dataset)
     get_family(settings.model)
-    data = load_dataset(spec, settings.data_dir)
+    data = load_dataset(spec, settings.data_dir, simulated=settings.simulated)
     print(study_tables.banner(data))
     display(study_tables.data_summary(data), study_figures.data_overview(data))
     return data

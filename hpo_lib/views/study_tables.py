@@ -19,8 +19,8 @@ def banner(dataset: Dataset) -> str:
     """One line on where the data comes from; simulated data gets a loud warning, as do splits other than planned."""
     if dataset.source == "simulated":
         return (
-            f"*** SIMULATED DATA *** {dataset.spec.csv} was not found, so this run uses the {dataset.path}. "
-            "No number below says anything about real demand. Put the CSV there or set data_dir to use real data."
+            f"*** SIMULATED DATA *** This run uses the {dataset.path} instead of {dataset.spec.csv}. No number below "
+            "says anything about real demand. To use real data, put the CSV into data/ or set data_dir to its folder."
         )
     filled = f"; {dataset.n_filled} missing hours were filled" if dataset.n_filled else ""
     if len(dataset.missing):

@@ -53,7 +53,7 @@ def pictures(page: Any) -> int:
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
     notebook: str, least: int, lab: Any, page: Any, tmp_path: Path
 ) -> None:
-    run_all(page, lab.copy(notebook, test=True, runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path)))
+    run_all(page, lab.copy(notebook, test=True, runs_dir=str(tmp_path / "runs"), simulated=True))
     keep(page, notebook)
     assert pictures(page) == least
     assert "SIMULATED DATA" in page.locator(".jp-Notebook").inner_text()

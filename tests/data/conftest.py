@@ -67,7 +67,7 @@ class SmallDataset:
 
     def load(self) -> Dataset:
         """Loaded by the path of the TOML, the CSV being beside it."""
-        return load_dataset(load_spec(self.toml), self.folder / "no_such_folder")
+        return load_dataset(load_spec(self.toml))
 
     def edit_toml(self, old: str, new: str) -> None:
         text = self.toml.read_text(encoding="utf-8")

@@ -231,7 +231,7 @@ def test_when_the_csv_is_absent_then_the_places_and_the_command_that_makes_it_ar
     small.csv.unlink()
     absent = "the CSV of dataset 'small' was not found (looked for "
     make = "put it there, or make it with `hpo prepare --dataset {path}/small.toml --raw RAW.csv --out"
-    place = "{path}/no_such_folder/small.csv"
+    place = "data/small.csv"
     assert_sentence(small, "small.toml", f"{absent}{place} and {{path}}/small.csv); {make} {place}`")
     small.edit_toml('"small.csv"', f'"{small.folder}/gone.csv"')
     assert_sentence(small, "small.toml", f"{absent}{{path}}/gone.csv); {make} {{path}}/gone.csv`")

@@ -152,9 +152,10 @@ def test_when_the_csv_is_inside_the_project_then_records_name_it_without_the_mac
     assert small.load().path == "small.csv"
 
 
-def test_when_the_csv_is_absent_then_the_twin_is_used_from_start_on_and_says_so(tmp_path):
+def test_when_the_csv_is_absent_then_the_twin_is_used_from_start_on_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
     spec = dataclasses.replace(load_spec("heat"), start=pd.Timestamp("2020-01-01", tz="UTC"))
-    dataset = load_dataset(spec, tmp_path)
+    dataset = load_dataset(spec)
     assert (dataset.source, dataset.path, dataset.n_filled) == ("simulated", "simulated twin of heat", 0)
     assert (dataset.past, dataset.future) == (spec.past_covariates, spec.future_covariates)
     assert list(dataset.frame) == [spec.target, *dataset.past, *dataset.future]
@@ -162,14 +163,37 @@ def test_when_the_csv_is_absent_then_the_twin_is_used_from_start_on_and_says_so(
     assert dataset.sha256 == fingerprint_frame(dataset.frame)
 
 
-def test_when_a_dataset_has_no_twin_then_an_absent_csv_is_an_error(tmp_path):
+def test_when_a_dataset_has_no_twin_then_an_absent_csv_is_an_error(tmp_path, monkeypatch):
     csv = "processing/nordbyen_processing/nordbyen_features_engineered.csv"
     make = f"`hpo prepare --dataset heat --raw RAW.csv --out {tmp_path}/{csv}`"
+    monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
     with refusal(
         f"datasets/heat.toml: the CSV of dataset 'heat' was not found (looked for {tmp_path}/{csv} and "
         f"datasets/{csv}); put it there, or make it with {make}"
     ):
-        load_dataset(dataclasses.replace(load_spec("heat"), twin=None), tmp_path)
+        load_dataset(dataclasses.replace(load_spec("heat"), twin=None))
+
+
+def test_when_the_folder_that_was_named_lacks_the_csv_then_nothing_else_is_used_in_its_place(small, tmp_path):
+    """Neither the file beside the TOML nor the twin."""
+    folder = tmp_path / "named"
+    small.edit_toml("\n[gaps]", '\n[twin]\nkind = "water"\nseed = 1\nmean_level = 1\n\n[gaps]')
+    with refusal(
+        f"{small.toml}: the CSV of dataset 'small' was not found (looked for {folder}/small.csv); put it there, or "
+        f"make it with `hpo prepare --dataset {small.toml} --raw RAW.csv --out {folder}/small.csv`, or ask for "
+        "simulated data with --simulated"
+    ):
+        load_dataset(load_spec(small.toml), folder)
+
+
+def test_when_simulated_data_is_asked_for_then_it_is_used_though_the_csv_is_there(tmp_path):
+    spec = load_spec("heat")
+    csv = tmp_path / spec.csv
+    csv.parent.mkdir(parents=True)
+    csv.write_text("not read\n", encoding="utf-8")
+    assert load_dataset(spec, tmp_path, simulated=True).source == "simulated"
+    with pytest.raises(InputError, match=r"table \[twin\] is missing"):
+        load_dataset(dataclasses.replace(spec, twin=None), simulated=True)
 
 
 def test_when_one_value_name_or_hour_changes_then_the_fingerprint_changes_but_not_with_the_time_unit():

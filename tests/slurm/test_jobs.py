@@ -36,7 +36,7 @@ class Study:
     def __init__(
         self, cluster: Cluster, runs_dir: Path, *arguments: str, workers: int = 1, storage: str = "auto"
     ) -> None:
-        folders = ("--runs-dir", str(runs_dir), "--data-dir", str(runs_dir))
+        folders = ("--runs-dir", str(runs_dir), "--simulated")
         several = ("--workers", str(workers)) if workers > 1 else ()
         self.cluster, self.storage = cluster, storage
         self.job_id = cluster.submitted(*SUBMIT, *arguments, "--test", *PLAN, *folders, "--storage", storage, *several)

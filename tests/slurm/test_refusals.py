@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def arguments(tmp_path: Path) -> list[str]:
-    return ["NHITS_Q", "heat", "--test", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path / "runs")]
+    return ["NHITS_Q", "heat", "--test", "--simulated", "--runs-dir", str(tmp_path / "runs")]
 
 
 @pytest.mark.parametrize(("line", "said"), [

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from hpo_lib import paths
@@ -37,7 +38,7 @@ def test_when_a_site_is_described_then_the_script_is_exactly_this(site, more, go
     monkeypatch.setattr(paths, "PROJECT_ROOT", Path("/my project"))
     monkeypatch.setattr(paths, "SLURM_LOGS", Path("/my project/slurm/logs"))
     argv = ["submit", "--model", "TFT_Q", "--dataset", "water_centrum", "--trials", "30", "--dry-run", *more]
-    assert main([*argv, "--site", str(site), "--data-dir", str(tmp_path), "--runs-dir", "/runs"]) == 0
+    assert main([*argv, "--simulated", "--site", str(site), "--data-dir", str(tmp_path), "--runs-dir", "/runs"]) == 0
     script, errors = capsys.readouterr()
     assert errors == ""
     script = script.replace(str(tmp_path), "/data")
@@ -61,6 +62,7 @@ def test_when_shellcheck_reads_a_script_then_it_has_no_complaint(script: Path) -
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1)
 
 
+@hypothesis_settings(deadline=None)
 @given(folder=TEXTS, url=TEXTS)
 def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder: str, url: str) -> None:
     given = {"runs_dir": f"/{folder}", "data_dir": f"/data/{folder}", "storage": f"postgresql://h/{url}", "job_id": "x"}
@@ -88,7 +90,7 @@ def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
     def said(*arguments: str) -> str:
-        folders = ["--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]
+        folders = ["--simulated", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]
         assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", *folders, *arguments]) == 2
         out, err = capsys.readouterr()
         assert (out, called.exists()) == ("", False)
@@ -108,11 +110,11 @@ def test_when_a_parameter_is_wrong_then_submit_says_so_before_it_asks_slurm(argu
     assert refusal(*arguments).startswith(sentence)
 
 
-def test_when_the_csv_is_missing_and_has_no_twin_then_submit_says_so(tmp_path: Path, refusal) -> None:
+def test_when_simulated_data_is_asked_for_and_there_is_no_twin_then_submit_says_so(tmp_path: Path, refusal) -> None:
     text = (paths.DATASETS_DIR / "heat.toml").read_text(encoding="utf-8").replace('name = "heat"', 'name = "mine"')
     toml = tmp_path / "mine.toml"
     toml.write_text(text.split("[twin]")[0], encoding="utf-8")
-    assert f"{tmp_path}" in refusal("--dataset", str(toml))
+    assert f"{toml}: table [twin] is missing" in refusal("--dataset", str(toml))
 
 
 def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_says_so(tmp_path: Path, refusal) -> None:
@@ -143,7 +145,7 @@ def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(environm
 
 def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", "--data-dir", str(tmp_path)]) == 1
+    assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", "--simulated"]) == 1
     sentence = (
         "hpo: sbatch is not on this machine, so nothing was submitted; log in to the cluster's login node, or use "
         "`hpo run` to run the study here\n"

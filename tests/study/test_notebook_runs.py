@@ -58,7 +58,7 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     whole = family_names().index(model) == DATASETS.index(dataset)
     shorter = {} if whole else {"space": "plan", "policy": "calibrated"}
     run = papermill(
-        root, out, model=model, dataset=dataset, test="true", runs_dir=str(runs_dir), data_dir=str(tmp_path), **shorter
+        root, out, model=model, dataset=dataset, test="true", runs_dir=str(runs_dir), simulated="true", **shorter
     )
     assert run.returncode == 0, run.stderr
 
@@ -100,7 +100,7 @@ def test_when_papermill_is_given_other_objectives_then_the_study_its_page_and_it
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     run = papermill(
         root, out, model="NHITS_Q", dataset="heat", test="true", objectives="mae,winkler", runs_dir=str(runs_dir),
-        data_dir=str(tmp_path),
+        simulated="true",
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     (file,) = runs_dir.rglob("best_params_*.json")
@@ -144,7 +144,7 @@ def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_th
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     notebook = f"{model.lower()}.ipynb"
     run = papermill(
-        root, out, notebook, test="true", trials="1", runs_dir=str(runs_dir), data_dir=str(tmp_path), job_id="family"
+        root, out, notebook, test="true", trials="1", runs_dir=str(runs_dir), simulated="true", job_id="family"
     )
     assert run.returncode == 0, run.stderr
     shown = outputs(nbformat.read(out, as_version=4))
@@ -185,19 +185,11 @@ def test_when_papermill_runs_the_analysis_then_it_shows_the_examples_of_a_datase
 @pytest.mark.slow
 def test_when_papermill_runs_the_forecast_then_it_shows_the_day_ahead_below_the_one_before(root, tmp_path) -> None:
     params = RunPaths(EXAMPLE_RUNS, "NHITS_Q", "heat", "EXP-01").best_params
-    folders = {"data_dir": str(tmp_path), "models_dir": str(tmp_path / "models")}
-    words = [
-        "--test",
-        "--params",
-        str(params),
-        "--data-dir",
-        folders["data_dir"],
-        "--models-dir",
-        folders["models_dir"],
-    ]
+    models_dir = str(tmp_path / "models")
+    words = ["--test", "--params", str(params), "--models-dir", models_dir]  # no data folder: the twin
     assert main(["retrain", "--model", "NHITS_Q", "--dataset", "heat", *words]) == 0
     out = tmp_path / "out.ipynb"
-    run = papermill(root, out, "forecast.ipynb", **folders)
+    run = papermill(root, out, "forecast.ipynb", models_dir=models_dir)
     assert run.returncode == 0, run.stderr
     shown = outputs(nbformat.read(out, as_version=4))
     assert "SIMULATED DATA" in shown

@@ -34,7 +34,7 @@ class Study:
         self.files = RunPaths(runs_dir, "NHITS_Q", "heat", "k")
         self.command = [
             sys.executable, "-m", "hpo_lib", "run", "--model", "NHITS_Q", "--dataset", "heat", "--test",
-            "--job-id", "k", "--runs-dir", str(runs_dir), "--data-dir", str(runs_dir), "--storage", storage,
+            "--job-id", "k", "--runs-dir", str(runs_dir), "--simulated", "--storage", storage,
             "--trials", str(trials), "--space", "plan", "--policy", "calibrated",
         ]  # fmt: skip
         self.environment = {**os.environ, "OMP_NUM_THREADS": "1"}

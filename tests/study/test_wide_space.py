@@ -155,7 +155,7 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
 
 @pytest.mark.slow
 def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp_path) -> None:
-    given = {"test": True, "data_dir": str(tmp_path), "runs_dir": str(tmp_path / "runs")}
+    given = {"test": True, "simulated": True, "runs_dir": str(tmp_path / "runs")}
     run = run_study(Settings.create("NHITS_Q", "heat", job_id="a", **given), progress=False)
     family = get_family("NHITS_Q")
     assert run.trials[0].params == default_params(family, "wide")
