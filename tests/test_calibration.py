@@ -185,6 +185,14 @@ def test_when_the_target_is_near_zero_then_the_level_stays_above_it() -> None:
     assert recent_level(target, origins) == pytest.approx([100, 0.01 * 100 * 24 / 72])
 
 
+def test_when_the_target_was_ever_negative_then_the_level_is_at_least_its_mean_size() -> None:
+    target = flat_target(3)
+    target.iloc[30] = -100.0
+    target.iloc[48:] = 0.0
+    origins = pd.DatetimeIndex([target.index[23], target.index[71]])
+    assert recent_level(target, origins) == pytest.approx([100, 100 * 48 / 72])
+
+
 def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named() -> None:
     with pytest.raises(InputError, match=r"no 24 hours up to the forecast origin 2019-01-01 22:00"):
         recent_level(flat_target(3), pd.DatetimeIndex([START - pd.Timedelta(hours=1)]))

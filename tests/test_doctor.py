@@ -80,7 +80,7 @@ def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits
     lines = dataset_lines(tmp_path)
     assert len(lines) == len(known_datasets())
     assert lines[0] == (
-        "heat              District heating, Nordbyen in kWh/h, 2019-03-01 00:00 to 2019-06-08 23:00 UTC, "
+        "heat              A hundred days of water in m3/h, 2019-03-01 00:00 to 2019-06-08 23:00 UTC, "
         "train to 2019-05-09, validation to 2019-05-24; tiny.csv"
     )
 
@@ -134,3 +134,18 @@ def test_when_there_is_no_git_or_no_checkout_then_there_is_no_commit_and_no_erro
 
     monkeypatch.setattr(provenance, "_git", breaks)
     assert provenance.git_commit() is None
+
+
+def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside_it(
+    monkeypatch, tmp_path, capsys, root
+) -> None:
+    monkeypatch.setattr("hpo_lib.data.dataset.load_dataset", doctor.load_dataset)  # the tiny one, for any spec
+    toml = tmp_path / "mine.toml"
+    toml.write_text((root / "datasets" / "heat.toml").read_text(encoding="utf-8").replace('"heat"', '"mine"', 1))
+    assert main(["doctor", str(toml), "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 0
+    checked = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert checked == ["hpo_lib", "packages", "device", "mine", "records", "slurm"]
+    assert main(["datasets", str(toml), "--data-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"picture: {tmp_path / 'mine.png'}"
+    assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["datasets", str(tmp_path / "absent.toml")]) == 2

@@ -56,7 +56,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
 def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(insight, tiny_dataset):
     forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
     found = insight.fusion_weights(forecaster, tiny_dataset.frame, origins)
-    same_hours = "demand_24h_before", "demand_168h_before", "demand_mean_of_week", "linear_forecast"
+    same_hours = "target_24h_before", "target_168h_before", "target_mean_of_week", "linear_forecast"
     assert found.future_names == ("hour_sin", "hour_cos", "is_weekend", *same_hours)
     assert found.history_names == (
         "water_consumption", "temp", "level of the last 24 h", "hour_sin", "hour_cos",

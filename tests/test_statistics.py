@@ -8,7 +8,7 @@ from scipy import stats
 
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.coverage import conditional_coverage, demand_terciles, reliability
+from hpo_lib.scoring.coverage import conditional_coverage, reliability, target_terciles
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import bootstrap_intervals, compare, daily_losses, diebold_mariano
 
@@ -209,15 +209,20 @@ def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time()
     assert table["hours"].groupby("by").sum().unique().tolist() == [168]
 
 
-def test_when_demand_is_grouped_then_by_the_forecast_and_by_terciles_of_training() -> None:
-    terciles = demand_terciles(np.arange(1.0, 8))
+def test_when_levels_are_grouped_then_by_the_forecast_and_by_terciles_of_training() -> None:
+    terciles = target_terciles(np.arange(1.0, 8))
     assert terciles == (3, 5)
     median = np.repeat([[2.0], [3.0], [4.0], [6.0]], 24, axis=1)
     y = median.copy()
     y[3] -= 5  # the high day is missed altogether, and its actuals are low
     table = conditional_coverage(forecasts(y, median=median), terciles, "UTC").set_index(["by", "group"])
-    assert table.loc["demand", "hours"].to_dict() == {"low": 24, "middle": 48, "high": 24}
-    assert table.loc["demand", "picp"].to_dict() == {"low": 100, "middle": 100, "high": 0}
+    assert table.loc["level", "hours"].to_dict() == {"low": 24, "middle": 48, "high": 24}
+    assert table.loc["level", "picp"].to_dict() == {"low": 100, "middle": 100, "high": 0}
+
+
+def test_when_the_dataset_is_in_the_south_then_january_is_summer() -> None:
+    table = conditional_coverage(forecasts(np.zeros((3, 24))), (-1.0, 1.0), "UTC", "south").set_index(["by", "group"])
+    assert table.loc["season"].index.tolist() == ["summer"]
 
 
 # Reliability

@@ -15,7 +15,7 @@ from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
 from hpo_lib.scoring.calibration import Calibration, calibrate
-from hpo_lib.scoring.coverage import conditional_coverage, demand_terciles, reliability
+from hpo_lib.scoring.coverage import conditional_coverage, reliability, target_terciles
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
@@ -151,8 +151,10 @@ def comparison_table(rows: Rows) -> pd.DataFrame:
 
 def coverage_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
     """Conditional coverage of every row and calibration, see `conditional_coverage`."""
-    terciles = demand_terciles(dataset.training_target)
-    return _of_each(rows, dataset, calibrations, lambda f: conditional_coverage(f, terciles, dataset.spec.timezone))
+    terciles, spec = target_terciles(dataset.training_target), dataset.spec
+    return _of_each(
+        rows, dataset, calibrations, lambda f: conditional_coverage(f, terciles, spec.timezone, spec.hemisphere)
+    )
 
 
 def reliability_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:

@@ -60,7 +60,11 @@ def _parser() -> argparse.ArgumentParser:
         "run", _run, "Run or continue one study through papermill; the executed notebook is the record.",
         "hpo run --model NHITS_Q --dataset heat --trials 50 --job-id winter", *options.ALL,
     )  # fmt: skip
-    add("datasets", _datasets, "List the datasets and whether their data is there.", "hpo datasets", "data_dir")
+    command = add(
+        "datasets", _datasets, "List the datasets and whether their data is there, or draw those given.",
+        "hpo datasets my.toml", "data_dir",
+    )  # fmt: skip
+    command.add_argument("dataset", nargs="*", help="name or TOML (default: all of the registry, without a picture)")
     command = add(
         "prepare", _prepare, "Make the engineered CSV of a dataset from its raw series.",
         "hpo prepare --dataset heat --raw raw.csv --school-holidays holidays.csv --out features.csv", "dataset",
@@ -69,10 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--weather", type=Path, help="hourly OpenWeatherMap bulk CSV")
     command.add_argument("--school-holidays", type=Path, help="CSV with start_date,end_date,description")
     command.add_argument("--out", help="where to write (default: the dataset's place below data/)")
-    add(
+    command = add(
         "doctor", _doctor, "Check this machine: what is there, what would fail, how to fix it.", "hpo doctor",
         *options.FOLDERS,
     )  # fmt: skip
+    command.add_argument("dataset", nargs="*", help="name or TOML of a dataset (default: all of the registry)")
     command = add(
         "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",
         "hpo submit --model NHITS_Q --dataset heat --trials 50 --workers 4",
@@ -121,9 +126,22 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _datasets(arguments: argparse.Namespace) -> int:
-    from hpo_lib.launch.doctor import dataset_lines
+    from hpo_lib.data.dataset import load_dataset
+    from hpo_lib.data.spec import load_spec
+    from hpo_lib.launch.doctor import dataset_lines, dataset_text
 
-    print("\n".join(dataset_lines(paths.named(arguments.data_dir))))
+    folder = paths.named(arguments.data_dir)
+    if arguments.dataset:
+        from hpo_lib.views.study_figures import data_overview
+    else:
+        print("\n".join(dataset_lines(folder)))
+    for name in arguments.dataset:
+        spec = load_spec(name)
+        data = load_dataset(spec, folder)
+        picture = Path(f"{name}.png") if name == spec.name else spec.path.with_suffix(".png")
+        with paths.atomic(picture) as temporary:
+            data_overview(data).savefig(temporary, dpi=120)
+        print(f"{spec.name:16}  {dataset_text(data)}\npicture: {picture}")
     return 0
 
 
@@ -140,7 +158,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
-    findings = check_machine(paths.named(arguments.data_dir), _runs_dir(arguments))
+    findings = check_machine(paths.named(arguments.data_dir), _runs_dir(arguments), arguments.dataset)
     print("\n".join(map(str, findings)))
     return 1 if any(finding.is_problem for finding in findings) else 0
 

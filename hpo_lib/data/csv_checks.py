@@ -19,7 +19,7 @@ from hpo_lib.errors import InputError
 
 TIMESTAMP = "timestamp"
 CONSTANT_HOURS = 48
-"""So many equal hours of the target in a row are filler, not demand."""
+"""So many equal hours of the target in a row are filler, not measured values."""
 
 CALENDAR_RANGES = {"hour": (0, 23), "day_of_week": (0, 6), "month": (1, 12)}
 """Calendar columns and the whole numbers that they may hold; a column named ``is_...`` holds 0 or 1."""
@@ -175,13 +175,15 @@ def _numbers(cells: pd.Series, file: str) -> pd.Series:
     return values
 
 
-def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str) -> None:
-    """Make sure that the target is a demand: never negative and never stuck.
+def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_be_negative: bool) -> None:
+    """Make sure that the target is not stuck and not negative where that is impossible, as for consumption.
 
     Raises:
-        InputError: a negative value, or 48 and more equal values in a row (to one part in 1e9).
+        InputError: a negative value, unless it ``may_be_negative``; 48 and more equal values in a row (to one part in
+            1e9).
     """
-    refuse(values < 0, values, file, ", expected a demand of at least 0; fix that cell or leave it empty")
+    advice = "fix that cell, leave it empty, or set may_be_negative = true in the dataset's TOML if it is right"
+    refuse((values < 0) & (not may_be_negative), values, file, f", expected at least 0; {advice}")
     array = values.to_numpy()
     starts, lengths = runs_of_true(np.abs(np.diff(array)) <= _SAME * np.abs(array[1:]))
     stuck = np.flatnonzero(lengths >= CONSTANT_HOURS - 1)
@@ -197,7 +199,7 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str) -> None:
         start = f'"{times[first + length]:%Y-%m-%d %H:%M}"'
         advice = f"set start = {start} in the dataset's TOML to use the hours after them, or leave these cells empty"
     found = f"column {values.name!r} is {array[first]:g} {where}"
-    raise InputError(f"{file}: {found}, expected a demand that varies; {advice}")
+    raise InputError(f"{file}: {found}, expected a series that varies; {advice}")
 
 
 def check_calendar(values: pd.DataFrame, file: str) -> None:

@@ -120,8 +120,9 @@ class Dataset:
 
     @property
     def lowest(self) -> float | None:
-        """0 if the target is never below 0 in the training split, so that no forecast should be; else None."""
-        return 0.0 if self.target.to_numpy()[self.positions.train].min() >= 0 else None
+        """0 if no forecast should be below 0: the target may not, and never is in the training split; else None."""
+        never_negative = self.target.to_numpy()[self.positions.train].min() >= 0
+        return 0.0 if never_negative and not self.spec.may_be_negative else None
 
     def trained_through_validation(self) -> "Dataset":
         """The same data with validation counted as training, for the last training with chosen parameters."""

@@ -38,15 +38,15 @@ def calendar_columns(index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays
     """The ``CALENDAR_COLUMNS`` of any hours (UTC), future ones too, in the dataset's local time with daylight saving.
 
     ``hour`` is 0-23, ``hour_sin`` and ``hour_cos`` are on the 24 h circle, ``day_of_week`` 0 is Monday, ``season`` is 0
-    winter (Dec-Feb), 1 spring, 2 summer, 3 autumn; flags are 0 or 1. ``school_holidays`` lists ``start_date`` and
-    ``end_date``, local dates, both inclusive; None gives zeros.
+    winter (in the north Dec-Feb), 1 spring, 2 summer, 3 autumn; flags are 0 or 1. ``school_holidays`` lists
+    ``start_date`` and ``end_date``, local dates, both inclusive; None gives zeros.
 
     Raises:
         InputError: no public holidays are known for the dataset's country.
     """
     dates = local_dates(index, spec.tz)
     columns = {
-        **local_columns(index, spec.tz),
+        **local_columns(index, spec.tz, spec.hemisphere),
         "is_public_holiday": dates.isin(_public_holidays(spec, dates)),
         "is_school_holiday": dates.isin(_school_days(school_holidays)),
     }
@@ -212,11 +212,16 @@ def _weather_columns(weather: pd.DataFrame, index: pd.DatetimeIndex, is_weekend:
 def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
     if dates.empty:
         return pd.DatetimeIndex([])
+    country, _, subdivision = spec.country.partition("-")
     try:
-        days = holidays.country_holidays(spec.country, years=range(dates.min().year, dates.max().year + 1))
+        days = holidays.country_holidays(
+            country, subdiv=subdivision or None, years=range(dates.min().year, dates.max().year + 1)
+        )
     except NotImplementedError:
+        known = holidays.list_supported_countries().get(country, [])
+        expected = f"one of {', '.join(known)} after '{country}-'" if known else "a code that it knows, such as 'DK'"
         raise InputError(
-            f"{spec.path}: country is {spec.country!r}, expected a code that the holidays library knows, such as 'DK'; "
+            f"{spec.path}: country is {spec.country!r}, which the holidays library does not know, expected {expected}; "
             "fix country"
         ) from None
     return pd.DatetimeIndex(list(days))

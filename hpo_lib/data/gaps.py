@@ -53,7 +53,7 @@ def hourly_frame(cells: pd.DataFrame, spec: DatasetSpec, file: str) -> tuple[pd.
             f"start in {shown(spec.path)} or give a file that goes on longer"
         )
     times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP), file)
-    check_target(values[spec.target], times, file)
+    check_target(values[spec.target], times, file, may_be_negative=spec.may_be_negative)
     check_calendar(values, file)
     return _complete(values, times, spec, file)
 
@@ -98,7 +98,8 @@ def _complete(
 def _filled(values: pd.Series, spec: DatasetSpec) -> pd.Series:
     name, index = str(values.name), pd.DatetimeIndex(values.index)
     if name in LOCAL_COLUMNS:
-        return values.fillna(pd.Series(local_columns(index, spec.tz)[name], index=index).astype("float64"))
+        computed = local_columns(index, spec.tz, spec.hemisphere)[name]
+        return values.fillna(pd.Series(computed, index=index).astype("float64"))
     if name.startswith("is_"):
         same = values.groupby(local_dates(index, spec.tz))
         return same.ffill().fillna(same.bfill())

@@ -55,7 +55,12 @@ _String = Annotated[str, Field(strict=True, min_length=1)]
 _Text = Annotated[str, Field(strict=True, pattern=r"\S"), _expected("a non-empty text in quotes")]
 _Name = Annotated[_Text, AfterValidator(lambda value: paths.checked_name("name", value))]
 _TimeZone = Annotated[_String, AfterValidator(_time_zone), _expected("an IANA name such as 'Europe/Copenhagen'")]
-_Country = Annotated[_String, Field(pattern="^[A-Z]{2}$"), _expected("a two-letter ISO code such as 'DK'")]
+_Country = Annotated[
+    _String,
+    Field(pattern=r"^[A-Z]{2}(-.+)?$"),
+    _expected("a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"),
+]
+_Flag = Annotated[bool, Field(strict=True), _expected("true or false")]
 _Columns = Annotated[tuple[_String, ...], _expected("a list of column names in quotes")]
 _Hour = Annotated[pd.Timestamp, PlainValidator(_hour), _expected("a full hour in UTC such as '2018-12-31 23:00'")]
 _Whole = Annotated[int, Field(strict=True, ge=0), _expected("a whole number of at least 0")]
@@ -126,10 +131,17 @@ class DatasetSpec:
     future_covariates: _Columns
     optional_covariates: _Columns = ()
     start: _Hour | None = None
+    hemisphere: Literal["north", "south"] = "north"
+    may_be_negative: _Flag = False
     splits: Splits
     gaps: GapRule = GapRule("none", 0)
     twin: TwinSpec | None = None
     path: InstanceOf[Path]
+
+    @property
+    def target_words(self) -> str:
+        """The target's name for people: ``heat consumption``."""
+        return self.target.replace("_", " ")
 
     @property
     def tz(self) -> ZoneInfo:

@@ -12,6 +12,7 @@ import pandas as pd
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.scoring.calibration import smallest_level
 
 VERSION = 1
 """Part of a stored training's key. Raise it when the table of equal inputs differs from before."""
@@ -58,9 +59,11 @@ def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
 
 
 def level_floor(dataset: Dataset) -> float:
-    """The smallest level that a window is divided by: 1 % of the target's mean size over the training split."""
-    target = dataset.training_target
-    return float(0.01 * np.abs(target[~np.isnan(target)]).mean())
+    """The smallest level that a window is divided by: 1 % of the target's mean size over the training split.
+
+    All of it if the target is ever negative there, see `smallest_level`.
+    """
+    return smallest_level(dataset.training_target, 0.01)
 
 
 def make_feature_table(

@@ -14,9 +14,11 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import Recipe
 from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
+from hpo_lib.scoring.calibration import smallest_level
 
 LEVEL_FLOOR = 0.05
-"""Smallest level that a window is divided by, as a share of the target's mean size over the training split."""
+"""Smallest level that a window is divided by, as a share of the target's mean size over the training split. All of it
+for a target that is ever negative there, see `smallest_level`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Level:
     @classmethod
     def fit(cls, target: np.ndarray, hours: int) -> "Level":
         """From the target's training values [T], NaN where missing."""
-        floor = LEVEL_FLOOR * float(np.abs(target[~np.isnan(target)]).mean())
+        floor = smallest_level(target, LEVEL_FLOOR)
         origins = np.arange(HISTORY - 1, len(target) - HORIZON)
         level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
         horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]

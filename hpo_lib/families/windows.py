@@ -21,7 +21,7 @@ from hpo_lib.families.scaling import Level, Scaling
 VERSION = 2
 """Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before for equal inputs."""
 
-SAME_HOURS = ("demand_24h_before", "demand_168h_before", "demand_mean_of_week")
+SAME_HOURS = ("target_24h_before", "target_168h_before", "target_mean_of_week")
 """Inputs that the recipe's ``same_hours`` adds to each hour that is forecast."""
 
 LINEAR = "linear_forecast"

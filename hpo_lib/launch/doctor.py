@@ -6,12 +6,13 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from hpo_lib import __version__, paths
-from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
@@ -30,36 +31,41 @@ class Finding:
         return f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:12}  {self.text}"
 
 
-def check_machine(data_dir: Path | None, runs_dir: Path) -> list[Finding]:
-    """Versions, packages, device, datasets, the folder of the records, Slurm."""
+def check_machine(data_dir: Path | None, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
+    """Versions, packages, device, datasets (without names or TOMLs those of the registry), records, Slurm."""
     return [
         Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"),
         _packages(),
         Finding("device", device_name()),
-        *[_dataset(name, data_dir) for name in known_datasets()],
+        *[_dataset(name, data_dir) for name in datasets or known_datasets()],
         _writable(runs_dir),
         _slurm(),
     ]
 
 
 def dataset_lines(data_dir: Path | None) -> list[str]:
-    """One line per dataset: name, where its data comes from, what it covers, its splits."""
+    """One line per dataset of the registry: name, where its data comes from, what it covers, its splits."""
     return [f"{name:16}  {_dataset(name, data_dir).text}" for name in known_datasets()]
 
 
 def _dataset(name: str, data_dir: Path | None) -> Finding:
     try:
         spec = load_spec(name)
-        data = load_dataset(spec, data_dir)
+        return Finding(spec.name, dataset_text(load_dataset(spec, data_dir)))
     except InputError as error:
         return Finding(name, str(error), is_problem=True)
-    taken = data.spec.splits
+
+
+def dataset_text(data: Dataset) -> str:
+    """Where a dataset comes from, what it covers, its gaps and splits."""
+    spec = data.spec
+    taken = spec.splits
     splits = f"train to {taken.train_end:%Y-%m-%d}, validation to {taken.val_end:%Y-%m-%d}"
     simulated = f"SIMULATED, since {paths.DATA_DIR / spec.csv} is absent (see data/README.md)"
     found = data.path if data.source == "csv" else simulated
     gaps = f", {len(data.missing)} hours in long gaps" if len(data.missing) else ""
     note = f". {data.split_note}" if data.split_note else ""
-    return Finding(name, f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}{note}")
+    return f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}{note}"
 
 
 def _packages() -> Finding:

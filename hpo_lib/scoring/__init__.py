@@ -9,5 +9,5 @@ seasonal_naive: NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
 calibration: ROLLING_DAYS, Calibration, calibrate
 blend: blend, fitted_weights, judged_ensemble
 uncertainty: BLOCK_DAYS, MIN_COMPARED_DAYS, bootstrap_intervals, compare, daily_losses
-coverage: SEASON_NAMES, WEEKDAY_NAMES, conditional_coverage, demand_terciles, reliability
+coverage: SEASON_NAMES, WEEKDAY_NAMES, conditional_coverage, target_terciles, reliability
 """

@@ -2,7 +2,7 @@
 
 Conformalised quantile regression (Romano, Patterson and Candes, 2019): the score of an hour is the distance of its
 actual from the interval, negative inside. The interval's bounds move out (or in) by a quantile of the scores. Scores
-are divided by the recent level, so that hours of high and of low demand share them.
+are divided by the recent level, so that hours of high and of low values share them.
 
 Calibrated forecasts are reported beside the raw ones, never instead of them.
 """
@@ -106,6 +106,8 @@ def interval_errors(f: QuantileForecasts) -> np.ndarray:
 def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
     """[N] mean of the last 24 hours up to each origin, at least 1 % of the mean absolute target [T] up to it.
 
+    At least all of that if the target was ever negative: a level near 0 then says nothing about the size of errors.
+
     The target is NaN where missing, which no such 24 hours are.
 
     Raises:
@@ -118,7 +120,17 @@ def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
         raise InputError(f"the target has no {SCALE_HOURS} hours up to the forecast origin {lacking:%Y-%m-%d %H:%M}")
     mean_so_far = np.nancumsum(np.abs(y)) / np.cumsum(~np.isnan(y))
     level = y[positions[:, None] + np.arange(1 - SCALE_HOURS, 1)].mean(axis=1)
-    return np.asarray(np.maximum(level, np.maximum(0.01 * mean_so_far[positions], np.finfo(float).tiny)))
+    share = np.where(np.fmin.accumulate(y)[positions] < 0, 1.0, 0.01)
+    return np.asarray(np.maximum(level, np.maximum(share * mean_so_far[positions], np.finfo(float).tiny)))
+
+
+def smallest_level(target: np.ndarray, share: float) -> float:
+    """Smallest level to divide by: a share of the mean size of the target [T], NaN where missing.
+
+    All of the mean size if the target is ever negative, as in `recent_level`.
+    """
+    known = target[~np.isnan(target)]
+    return float((share if known.min() >= 0 else 1.0) * np.abs(known).mean())
 
 
 def conformal_quantile(

@@ -18,6 +18,7 @@ from hpo_lib.thesis.benchmark_record import CALIBRATIONS, Benchmark
 from hpo_lib.thesis.evidence import Evidence
 
 WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
+"""In the northern hemisphere."""
 SIGNIFICANCE = 0.05
 DRIFT_DAYS = 28
 ERROR_BINS = 60
@@ -69,25 +70,26 @@ def middle_week(f: QuantileForecasts, months: tuple[int, ...]) -> slice | None:
 
 @_of_each_benchmark
 def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
-    """A winter and a summer week of the best family: ``season``, ``hour``, ``actual``, ``median`` and both intervals.
+    """A winter and a summer week of the best family: ``target`` in words, ``season``, ``hour``, ``actual``, ``median``.
 
     Hours are UTC; ``lower`` and ``upper`` are raw, ``lower_rolling`` and ``upper_rolling`` after rolling calibration.
     """
     row = best_family(benchmark)
     if row is None:
         return
-    test, horizon = row.test, row.test.actual.shape[1]
+    test, horizon, spec = row.test, row.test.actual.shape[1], benchmark.dataset.spec
     corrected = calibrate(test, row.validation, benchmark.dataset.known_target, Calibration("rolling"))
     columns = {
         "actual": test.actual, "median": test.median, "lower": test.lower, "upper": test.upper,
         "lower_rolling": corrected.lower, "upper_rolling": corrected.upper,
     }  # fmt: skip
     for season, months in WEEK_MONTHS.items():
-        week = middle_week(test, months)
+        week = middle_week(test, months if spec.hemisphere == "north" else tuple(1 + (m + 5) % 12 for m in months))
         if week is not None:
             ahead = pd.to_timedelta(np.tile(np.arange(1, horizon + 1), 7), unit="h")
-            names = {"model": row.model, "season": season, "hour": test.origins[week].repeat(horizon) + ahead}
-            yield pd.DataFrame({**names, **{name: array[week].ravel() for name, array in columns.items()}})
+            names = {"model": row.model, "target": spec.target_words, "season": season}
+            hours = {"hour": test.origins[week].repeat(horizon) + ahead}
+            yield pd.DataFrame({**names, **hours, **{name: array[week].ravel() for name, array in columns.items()}})
 
 
 @_of_each_benchmark
@@ -107,11 +109,11 @@ def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 
 @_of_each_benchmark
 def error_shares(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
-    """Histogram of errors: ``share`` of hours (percent) per ``bin`` (its middle, percent of mean demand).
+    """Histogram of errors: ``share`` of hours (percent) per ``bin`` (its middle, percent of the mean size of actuals).
 
     An error is actual less median. Bins of a dataset reach as far, in tens of percent, as nearly all errors do.
     """
-    errors = {row.model: 100 * _error(row.test).ravel() / row.test.actual.mean() for row in benchmark.families}
+    errors = {row.model: 100 * _error(row.test).ravel() / np.abs(row.test.actual).mean() for row in benchmark.families}
     if not errors:
         return
     limit = 10 * max(1, np.ceil(np.quantile(np.abs(np.concatenate(list(errors.values()))), SHOWN_ERRORS) / 10))
@@ -168,7 +170,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 @_of_each_benchmark
 def coverage(benchmark: Benchmark, calibration: str) -> Iterator[pd.DataFrame]:
-    """PICP in percent of the families by local hour, weekday, season and demand level, see `conditional_coverage`."""
+    """PICP in percent of the families by local hour, weekday, season and level, see `conditional_coverage`."""
     found = benchmark.coverage.query("calibration == @calibration")
     yield found[found["model"].isin([row.model for row in benchmark.families])]
 

@@ -23,14 +23,15 @@ CALIBRATED: dict[str, Any] = {"lw": 0.6, "ls": (0, (2, 1))}
 
 
 def weeks(data: pd.DataFrame) -> Figure:
-    """Forecasts of two weeks with their interval, beside the actual demand; a row per dataset."""
+    """Forecasts of two weeks with their interval, beside the actual values; a row per dataset."""
     datasets, seasons = figure_style.by_dataset(data), [s for s in ("winter", "summer") if s in set(data["season"])]
     figure, grid = figure_style.panels(len(datasets), len(seasons), height=0.7 + 1.6 * len(datasets))
     for row, of_dataset in zip(grid, datasets, strict=True):
         for axes, season in zip(row, seasons, strict=True):
             _week(axes, of_dataset[of_dataset["season"] == season], season)
         if row[0].axison:
-            row[0].set_ylabel(f"demand in {unit_text(of_dataset['unit'].iloc[0])}")
+            first = of_dataset.iloc[0]
+            row[0].set_ylabel(f"{first['target']} ({unit_text(first['unit'])})")
     figure.align_ylabels(grid[:, 0])
     for axes in grid[-1]:
         axes.set_xlabel("day (UTC)")
@@ -117,7 +118,7 @@ def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
         labels = [f"{tick:.0f}".replace("-", "\u2212") for tick in ticks]
         top.set_xticks(ticks, [f"\u2264{labels[0]}", *labels[1:-1], f"\u2265{labels[-1]}"])
         top.axvline(0, **TARGET)
-        top.set(title=first["title"], xlabel="error in % of mean demand", xlim=(-limit, limit), ylim=(0, None))
+        top.set(title=first["title"], xlabel="error in % of the mean", xlim=(-limit, limit), ylim=(0, None))
         bottom.axhline(0, **TARGET)
         bottom.set(ylabel=f"mean error in {unit_text(first['unit'])}", xlabel="end of the 28 days")
         date_axis(bottom, 2, 4)
@@ -203,13 +204,13 @@ GROUPS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "hour": ("local hour", tuple(f"{hour:02d}" for hour in range(24)), ()),
     "weekday": ("weekday", WEEKDAY_NAMES, tuple(day[:2] for day in WEEKDAY_NAMES)),
     "season": ("season", SEASON_NAMES, tuple(season[:3] for season in SEASON_NAMES)),
-    "demand": ("demand", ("low", "middle", "high"), ("low", "mid", "high")),
+    "level": ("forecast", ("low", "middle", "high"), ("low", "mid", "high")),
 }
 """Grouping of the coverage -> label of the axis, groups in order, and their ticks (hours: every sixth)."""
 
 
 def coverage(data: pd.DataFrame) -> Figure:
-    """PICP by local hour, weekday, season and demand level; a row per dataset."""
+    """PICP by local hour, weekday, season and level of the forecast; a row per dataset."""
     datasets, models = figure_style.by_dataset(data), in_order(data["model"])
     figure, grid = figure_style.panels(
         len(datasets), len(GROUPS), height=0.7 + 1.45 * len(datasets), sharey=True, sharex="col",

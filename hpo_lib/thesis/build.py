@@ -67,7 +67,7 @@ PICTURES: Mapping[str, Picture] = {
         [benchmark_data.significance],
     ),
     "conditional_coverage": Picture(
-        "benchmarks", "Coverage by hour, weekday, season and demand, raw", benchmark_plots.coverage,
+        "benchmarks", "Coverage by hour, weekday, season and level of the forecast, raw", benchmark_plots.coverage,
         [lambda evidence: benchmark_data.coverage(evidence, "none")],
     ),
     "conditional_coverage_rolling": Picture(

@@ -78,7 +78,7 @@ def render_card(
             [_calibration(label, forecasts) for label, forecasts in forecasts.items()],
         ),
         "## Intended use",
-        f"Forecasts of the hourly demand of {title} for the next {own.actual.shape[1]} hours with an interval "
+        f"Hourly forecasts of {title} for the next {own.actual.shape[1]} hours with an interval "
         "that should hold 80 % of them, once a day, from the 168 hours before. For planning and for comparison with "
         "other methods, together with the rolling calibration (`docs/methodology.md`).",
         "## Limits",

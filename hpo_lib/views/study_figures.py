@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpo_lib.data.csv_checks import runs_of_true
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
@@ -17,7 +18,10 @@ _SPLIT_COLOURS = {"train": BLUE, "validation": "#E69F00", "test": "#999999"}
 
 
 def data_overview(dataset: Dataset) -> Figure:
-    """The target over time, coloured by split, and its mean by local hour on workdays and weekends."""
+    """The target over time, coloured by split, and its mean by local hour on workdays and weekends.
+
+    Gaps that the gap rule does not fill are shaded.
+    """
     spec = dataset.spec
     target, positions = dataset.known_target, dataset.positions
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), width_ratios=(3, 1), layout="constrained")
@@ -27,14 +31,17 @@ def data_overview(dataset: Dataset) -> Figure:
         if len(hours):
             shown = daily.loc[hours[0].floor("D") : hours[-1]]
             left.plot(shown.index, shown, lw=0.8, color=_SPLIT_COLOURS[name], label=f"{name} ({len(hours)} h)")
-    left.set(ylabel=f"daily mean in {spec.unit}", title=spec.title, ylim=(None, 1.2 * daily.max()))  # room for a legend
+    for start, length in zip(*runs_of_true(dataset.is_missing), strict=True):
+        left.axvspan(dataset.index[start], dataset.index[start + length - 1], color=PINK, alpha=0.3, lw=0)
+    left.set(ylabel=f"{spec.target_words}, daily\nmean ({spec.unit})", title=spec.title)
+    left.set_ylim(None, daily.max() + 0.2 * (daily.max() - min(0.0, daily.min())))  # room for a legend
     date_axis(left, 3, 8)
     left.legend(fontsize=8, frameon=False, ncols=3)
     local = dataset.index.tz_convert(spec.tz)
     for label, days in (("workdays", local.day_of_week < 5), ("weekends", local.day_of_week >= 5)):
         profile = target[days].groupby(local[days].hour).mean()
         right.plot(profile.index, profile, label=label)
-    right.set(xlabel="local hour", ylabel=f"mean in {spec.unit}", xticks=range(0, 25, 6))
+    right.set(xlabel="local hour", ylabel=f"mean ({spec.unit})", xticks=range(0, 25, 6))
     right.legend(fontsize=8, frameon=False)
     return finished(figure, dataset.source)
 

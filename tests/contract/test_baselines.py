@@ -155,11 +155,15 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     assert table.features[0, :, table.names.index("log_level")] == pytest.approx(np.full(24, np.log(level)))
 
 
-def test_when_the_last_day_is_near_zero_then_it_is_divided_by_one_percent_of_the_demand_in_training(tiny_dataset):
-    demand = 200 * (-1.0) ** np.arange(len(tiny_dataset.frame))  # the mean of a day is 0, the mean size 200
-    dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=demand))
-    levels = [make_feature_table(dataset, dataset.frame, np.array([999]), floor).level[0] for floor in (None, 7.0)]
-    assert levels == [2, 7]
+@pytest.mark.parametrize(("before", "floor"), [(200.0, 2), (-200.0, 200)])
+def test_when_the_last_day_is_near_zero_then_it_is_divided_by_one_percent_of_the_mean_size_or_all_of_it_of_a_signed_one(
+    before, floor, tiny_dataset
+):
+    target = np.where(np.arange(len(tiny_dataset.frame)) < 970, before, 0.0)
+    target[1000:1680] = 200.0  # the mean size of the training split is about 200
+    dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target))
+    levels = [make_feature_table(dataset, dataset.frame, np.array([999]), given).level[0] for given in (None, 7.0)]
+    assert levels == pytest.approx([floor * 1650 / 1680, 7])
 
 
 def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(tiny_dataset) -> None:

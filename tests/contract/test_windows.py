@@ -167,9 +167,12 @@ def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(windo
     assert (offset.item(), gain.item()) == (488.5, pytest.approx(1 / 500))
 
 
-def test_when_the_level_is_fitted_on_a_demand_near_zero_then_five_percent_of_its_size_are_the_floor(windows) -> None:
-    level = windows.Level.fit(200 * (-1.0) ** np.arange(1680), 24)
-    assert (level.floor, level.spread, level.unit) == pytest.approx((10, 20, 10))
+def test_when_the_level_is_fitted_then_five_percent_of_the_mean_size_are_the_floor_or_all_of_it_of_a_signed_series(
+    windows,
+) -> None:
+    assert windows.Level.fit(200.0 * (np.arange(1680) % 2), 24).floor == pytest.approx(5)
+    signed = windows.Level.fit(200 * (-1.0) ** np.arange(1680), 24)  # the mean of a day is 0
+    assert (signed.floor, signed.spread, signed.unit) == pytest.approx((200, 1, 200))
 
 
 def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_no_later_hour_counts(windows, tiny_dataset):

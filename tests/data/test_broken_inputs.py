@@ -18,7 +18,11 @@ AS_CSV = "save it as CSV in UTF-8"
 COLUMNS = "rename or add what is missing, or fix the columns in the dataset's TOML"
 RULE = 'set fill = "linear" and max_hours under [gaps] in the dataset\'s TOML'
 MOVE = "fill some of the gaps, or move the dates under [splits] in {path}/small.toml"
-STUCK = "expected a demand that varies"
+STUCK = "expected a series that varies"
+NEGATIVE = (
+    ", expected at least 0; fix that cell, leave it empty, or set may_be_negative = true in the dataset's TOML if it "
+    "is right"
+)
 COVERS = "the data covers 2018-04-01 00:00 to 2018-06-29 23:00 UTC"
 DATES = (
     'set for example train_end = "2018-06-02 23:00" and val_end = "2018-06-16 23:00" without test_end under [splits] '
@@ -39,7 +43,7 @@ CELLS: list[tuple[int, str, str, str]] = [
     (12, "water_consumption", '"1.234,5"', A_NUMBER),
     (12, "temp", "n/a", A_NUMBER),
     (12, "water_lag_1h", "inf", A_NUMBER),
-    (40, "water_consumption", "-0.5", ", expected a demand of at least 0; fix that cell or leave it empty"),
+    (40, "water_consumption", "-0.5", NEGATIVE),
     (33, "hour", "24", ", expected a whole number from 0 to 23; fix that cell"),
     (33, "hour", "7.5", ", expected a whole number from 0 to 23; fix that cell"),
     (33, "day_of_week", "7", ", expected a whole number from 0 to 6; fix that cell"),
@@ -138,9 +142,10 @@ FILES: dict[str, tuple[Callable, str]] = {
         "least 60 days of data and set train_end and val_end within them under [splits] in {path}/small.toml"),
 }  # fmt: skip
 
+A_COUNTRY = "expected a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"
 KEYS = (
-    "Allowed: country, csv, frequency, future_covariates, gaps, name, optional_covariates, past_covariates, splits, "
-    "start, target, timezone, title, twin, unit"
+    "Allowed: country, csv, frequency, future_covariates, gaps, hemisphere, may_be_negative, name, "
+    "optional_covariates, past_covariates, splits, start, target, timezone, title, twin, unit"
 )
 TWIN = '\n[twin]\nkind = "heat"\nseed = 1\nmean_level = {}\n\n[gaps]'
 
@@ -163,7 +168,11 @@ TOMLS: list[tuple[str, str, str]] = [
     ('frequency = "h"', 'frequency = "15min"', "frequency is '15min', expected 'h'"),
     ("Europe/Copenhagen", "Europe/Kobenhavn",
      "timezone is 'Europe/Kobenhavn', expected an IANA name such as 'Europe/Copenhagen'"),
-    ('"DK"', '"Denmark"', "country is 'Denmark', expected a two-letter ISO code such as 'DK'"),
+    ('"DK"', '"Denmark"', f"country is 'Denmark', {A_COUNTRY}"),
+    ('"DK"', '"au-vic"', f"country is 'au-vic', {A_COUNTRY}"),
+    ('country = "DK"', 'country = "DK"\nhemisphere = "southern"',
+     "hemisphere is 'southern', expected 'north' or 'south'"),
+    ('country = "DK"', 'country = "DK"\nmay_be_negative = "no"', "may_be_negative is 'no', expected true or false"),
     ('name = "small"', 'name = "a/b"',
      "name is 'a/b', expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit (it "
      "becomes part of file names); choose another name"),

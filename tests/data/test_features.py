@@ -83,9 +83,32 @@ def test_when_another_zone_and_country_are_given_then_the_calendar_follows_them(
 
 def test_when_the_country_is_unknown_then_the_error_names_the_toml():
     with refusal(
-        f"{HEAT.path}: country is 'XX', expected a code that the holidays library knows, such as 'DK'; fix country"
+        f"{HEAT.path}: country is 'XX', which the holidays library does not know, expected a code that it knows, such "
+        "as 'DK'; fix country"
     ):
         calendar_columns(hours("2019-01-01", 1), replace(HEAT, country="XX"), None)
+    with refusal(
+        f"{HEAT.path}: country is 'AU-XY', which the holidays library does not know, expected one of ACT, NSW, NT, "
+        "QLD, SA, TAS, VIC, WA, NSW Western after 'AU-'; fix country"
+    ):
+        calendar_columns(hours("2019-01-01", 1), replace(HEAT, country="AU-XY"), None)
+
+
+def test_when_the_country_names_a_subdivision_then_its_own_holidays_count():
+    cup = hours("2019-11-05 00:00", 1)  # Melbourne Cup: a holiday in Victoria only
+    flags = [
+        calendar_columns(cup, replace(HEAT, country=country, timezone="Australia/Melbourne"), None)
+        for country in ("AU", "AU-VIC")
+    ]
+    assert [int(frame["is_public_holiday"].iloc[0]) for frame in flags] == [0, 1]
+
+
+def test_when_the_dataset_is_in_the_south_then_december_is_summer_and_all_else_stays():
+    year = pd.date_range("2019-01-01", periods=365, freq="D", tz="UTC")
+    north, south = (calendar_columns(year, replace(HEAT, hemisphere=where), None) for where in ("north", "south"))
+    assert north["season"].groupby(north["month"]).first().tolist() == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0]
+    assert south["season"].groupby(south["month"]).first().tolist() == [2, 2, 3, 3, 3, 0, 0, 0, 1, 1, 1, 2]
+    assert south.drop(columns="season").equals(north.drop(columns="season"))
 
 
 # Lags, weather and the whole table
@@ -230,7 +253,8 @@ def test_when_start_is_set_then_earlier_hours_are_dropped_unchecked(tmp_path):
      "line 5, column 'heat_consumption' is 'abc', expected a finite number with a decimal point, or an empty "
      "cell where the value is missing; fix that cell"),
     (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,-0.5"),
-     "line 5, column 'heat_consumption' is -0.5, expected a demand of at least 0; fix that cell or leave it empty"),
+     "line 5, column 'heat_consumption' is -0.5, expected at least 0; fix that cell, leave it empty, or set "
+     "may_be_negative = true in the dataset's TOML if it is right"),
 ])  # fmt: skip
 def test_when_a_raw_file_is_wrong_then_the_error_names_what_and_where(tmp_path, lines, sentence):
     with refusal(f"{tmp_path / 'raw.csv'}: {sentence}"):

@@ -12,7 +12,7 @@ from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.records.provenance import data_provenance
-from hpo_lib.scoring.coverage import demand_terciles
+from hpo_lib.scoring.coverage import target_terciles
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from hpo_lib.views.study_tables import banner, data_summary
@@ -75,7 +75,7 @@ def test_when_hours_are_missing_then_no_scale_counts_what_stands_in_for_them(sma
     def scales(d: Dataset) -> list[object]:
         naive = seasonal_naive(d, d.validation_origins, 24)
         frame = d.training_frame
-        return [level_floor(d), evaluate(naive, d), demand_terciles(d.training_target), frame.mean().to_dict()]
+        return [level_floor(d), evaluate(naive, d), target_terciles(d.training_target), frame.mean().to_dict()]
 
     assert scales(dataset) == scales(other)
     assert len(dataset.training_frame) == 1464 - 72
