@@ -120,6 +120,28 @@ def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written
     assert (dataset.frame["water_lag_24h"].to_numpy() == pytest.approx(expected[hours - 24])) is True
 
 
+@pytest.mark.parametrize("stated", ["options", "toml"])
+def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_how_to_read_it(small, stated) -> None:
+    folder = small.parent
+    raw = pd.read_csv(folder / "raw.csv", index_col=0, parse_dates=True)
+    local = raw.index.tz_convert("Europe/Copenhagen").strftime("%d.%m.%Y %H:%M")
+    rows = [
+        f"{time};{value:.1f};1".replace(".", ",").replace(",", ".", 2)
+        for time, value in zip(local, raw["0"], strict=True)
+    ]
+    (folder / "export.csv").write_text("\n".join(["Zeit;Menge;Status", *rows]), encoding="utf-8")
+    argv = ["prepare", "--dataset", str(small)]
+    assert main([*argv, "--raw", str(folder / "raw.csv"), "--out", str(folder / "plain.csv")]) == 0
+    argv += ["--raw", str(folder / "export.csv"), "--out", str(folder / "own.csv")]
+    if stated == "options":
+        argv += ["--time-column", "Zeit", "--value-column", "Menge", "--timezone", "Europe/Copenhagen"]
+    else:
+        table = '\n[raw]\nvalue_column = "Menge"\ntimezone = "Europe/Copenhagen"\n'
+        small.write_text(small.read_text(encoding="utf-8") + table, encoding="utf-8")
+    assert main(argv) == 0
+    assert (folder / "own.csv").read_bytes() == (folder / "plain.csv").read_bytes()
+
+
 def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_nothing_is_written(small, capsys) -> None:
     raw, out = small.parent / "raw.csv", small.parent / "features.csv"
     raw.write_text(raw.read_text(encoding="utf-8").replace("5.1\n", "much\n", 1), encoding="utf-8")

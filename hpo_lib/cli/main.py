@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hpo_lib import paths
@@ -69,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         "prepare", _prepare, "Make the engineered CSV of a dataset from its raw series.",
         "hpo prepare --dataset heat --raw raw.csv --school-holidays holidays.csv --out features.csv", "dataset",
     )  # fmt: skip
-    command.add_argument("--raw", required=True, help="raw CSV: unnamed UTC timestamp column and one column named 0")
+    command.add_argument("--raw", required=True, help="CSV of the meter, see docs/own_data.md")
+    options.add_raw_file(command)
     command.add_argument("--weather", type=Path, help="hourly OpenWeatherMap bulk CSV")
     command.add_argument("--school-holidays", type=Path, help="CSV with start_date,end_date,description")
     command.add_argument("--out", help="where to write (default: the dataset's place below data/)")
@@ -150,6 +152,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.spec import load_spec
 
     spec = load_spec(arguments.dataset)
+    spec = replace(spec, raw=replace(spec.raw, **options.raw_file(arguments)))
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
     print(prepare_features(spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out))
     return 0

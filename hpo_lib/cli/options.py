@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from hpo_lib.settings import FOLDERS as FOLDERS
-from hpo_lib.settings import PARAMETERS, Parameter, Settings
+from hpo_lib.settings import PARAMETERS, Settings
 
 Command = Callable[[argparse.Namespace], int]
 Add = Callable[..., argparse.ArgumentParser]
@@ -19,7 +19,7 @@ def add_parameters(parser: argparse.ArgumentParser, names: Collection[str]) -> N
     for parameter in PARAMETERS:
         if parameter.name not in names:
             continue
-        text, option = parameter.explanation, _option(parameter)
+        text, option = parameter.explanation, _option(parameter.name)
         if parameter.kind is bool:
             action = argparse.BooleanOptionalAction if parameter.default else "store_true"
             parser.add_argument(option, action=action, default=parameter.default, help=text)
@@ -28,6 +28,25 @@ def add_parameters(parser: argparse.ArgumentParser, names: Collection[str]) -> N
         else:
             text += f" (default: {parameter.default})" if parameter.default else ""
             parser.add_argument(option, type=parameter.kind, default=parameter.default, help=text)
+
+
+_RAW_FILE = {
+    "time_column": "column of the times (default: the only one)",
+    "value_column": "column of the values (default: the target's name, or the only one with numbers)",
+    "timezone": "of times without offset: UTC, Europe/Rome, or +01:00 if the clock never changes",
+    "aggregate": "mean or sum: how steps of minutes become hours",
+}
+
+
+def add_raw_file(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a meter's CSV is read; they go before [raw] in the dataset's TOML."""
+    for name, text in _RAW_FILE.items():
+        parser.add_argument(_option(name), choices=("mean", "sum") if name == "aggregate" else None, help=text)
+
+
+def raw_file(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those of these options that were given."""
+    return {name: value for name in _RAW_FILE if (value := getattr(arguments, name)) is not None}
 
 
 def settings(arguments: argparse.Namespace, **more: Any) -> Settings:
@@ -44,12 +63,12 @@ def parameters_table() -> str:
     lines = ["| parameter | type | default | `hpo run` | meaning |", "|---|---|---|---|---|"]
     for parameter in PARAMETERS:
         default = "required" if parameter.default is None else f"`{parameter.default!r}`"
-        option = f"--no-{_option(parameter)[2:]}" if parameter.default is True else _option(parameter)
+        option = f"--no-{_option(parameter.name)[2:]}" if parameter.default is True else _option(parameter.name)
         lines.append(
             f"| `{parameter.name}` | {parameter.kind.__name__} | {default} | `{option}` | {parameter.explanation} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _option(parameter: Parameter) -> str:
-    return f"--{parameter.name.replace('_', '-')}"
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

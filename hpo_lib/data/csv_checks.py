@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,13 +36,22 @@ def shown(path: Path) -> str:
     return str(path.relative_to(paths.PROJECT_ROOT)) if path.is_relative_to(paths.PROJECT_ROOT) else str(path)
 
 
-def read_cells(path: Path, what: str, advice: str = "give a filled CSV file") -> tuple[pd.DataFrame, bytes]:
+def separator_of(content: bytes, allowed: str) -> str:
+    """The character of ``allowed`` that is most often in the first line of a file; the first one without any."""
+    line = content.split(b"\n", 1)[0]
+    return max(allowed, key=lambda separator: line.count(separator.encode()))
+
+
+def read_cells(
+    path: Path, what: str, advice: str = "give a filled CSV file", *, separators: str = ","
+) -> tuple[pd.DataFrame, bytes]:
     """Every cell of a CSV as text without blanks around it, columns named by the header; and the file's bytes.
 
     Args:
         path: the CSV; a byte order mark and blank lines at the end are ignored.
         what: what the file is called in an error.
         advice: what to do about a file without rows.
+        separators: characters that may separate its columns.
 
     Raises:
         InputError: the file is absent, unreadable, empty, not UTF-8 text, not separated by commas, or has a line with
@@ -67,8 +77,9 @@ def read_cells(path: Path, what: str, advice: str = "give a filled CSV file") ->
         raise InputError(f"{file}: not a text file (NUL byte in line {line}); save it as CSV in UTF-8")
     if not re.split(r"[\r\n]", text, maxsplit=1)[0].strip():
         raise InputError(f"{file}: line 1 is blank, expected the header; remove blank lines at the start")
+    as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False}
     try:  # the header is read as a row, because pandas renames a column that is there twice
-        cells = pd.read_csv(io.StringIO(text), header=None, dtype=str, keep_default_na=False, skip_blank_lines=False)
+        cells = pd.read_csv(io.StringIO(text), header=None, sep=separator_of(content, separators), **as_text)
     except pd.errors.ParserError as error:
         raise InputError(f"{file}: {_parser_reason(str(error))}") from None
     cells = cells.fillna("").apply(lambda column: column.str.strip())

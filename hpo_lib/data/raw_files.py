@@ -12,11 +12,13 @@ from hpo_lib.data.csv_checks import (
     read_cells,
     refuse,
     runs_of_true,
+    separator_of,
     shown,
     timestamps,
 )
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
-from hpo_lib.data.spec import DatasetSpec
+from hpo_lib.data.own_file import SEPARATORS, own_cells
+from hpo_lib.data.spec import DatasetSpec, RawFile
 from hpo_lib.errors import InputError
 
 WEATHER_COLUMNS = ("temp", "dew_point", "humidity", "clouds_all", "wind_speed", "rain_1h", "snow_1h", "pressure")
@@ -32,8 +34,9 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
     """The target of a raw CSV from ``spec.start`` on, how many hours the gap rule filled, and hours in longer gaps.
 
     Args:
-        path: CSV of an unnamed UTC timestamp column and one value column named ``0``.
-        spec: the dataset; its start, target name and gap rule are used.
+        path: CSV of an unnamed UTC timestamp column and one value column named ``0``; or any that ``spec.raw`` makes
+            readable, see `hpo_lib.data.own_file`.
+        spec: the dataset; its start, target name, gap rule and description of the raw file are used.
 
     Returns:
         Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC); the number; and the hours
@@ -42,13 +45,12 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
     Raises:
         InputError: the file or its columns are wrong, or its hours are (see :func:`hpo_lib.data.gaps.hourly_frame`).
     """
-    cells, _ = read_cells(path, "raw CSV")
-    if list(cells.columns) != ["", "0"]:
-        raise InputError(
-            f"{shown(path)}: the header is {','.join(cells.columns)!r}, expected ',0' (an unnamed UTC timestamp column "
-            "and one value column named 0); fix the header or give the raw CSV"
-        )
-    named = cells.set_axis([TIMESTAMP, spec.target], axis="columns")
+    cells, content = read_cells(path, "raw CSV", separators=SEPARATORS)
+    if list(cells.columns) == ["", "0"] and spec.raw == RawFile():
+        named = cells.set_axis([TIMESTAMP, spec.target], axis="columns")
+    else:
+        separator = separator_of(content, SEPARATORS)
+        named = own_cells(cells, spec.raw, spec.target, shown(path), separator=separator)
     frame, n_filled, missing = hourly_frame(named, spec, shown(path))
     return frame[spec.target], n_filled, missing
 

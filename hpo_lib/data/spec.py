@@ -113,6 +113,22 @@ class TwinSpec:
     mean_level: _Positive
 
 
+@dataclass(frozen=True)
+class RawFile:
+    """How `hpo prepare` reads a raw file that is not an unnamed UTC timestamp column and a column named ``0``.
+
+    Columns by name (empty: the only one that can be meant), the time zone of times without an offset, and how steps of
+    minutes become hours.
+    """
+
+    __pydantic_config__ = _NO_OTHER_KEYS
+
+    time_column: _Text = ""
+    value_column: _Text = ""
+    timezone: _Text = ""
+    aggregate: Literal["", "mean", "sum"] = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
     """One dataset as its TOML describes it. Optional covariates are used if the CSV has them."""
@@ -136,6 +152,7 @@ class DatasetSpec:
     splits: Splits
     gaps: GapRule = GapRule("none", 0)
     twin: TwinSpec | None = None
+    raw: RawFile = RawFile()
     path: InstanceOf[Path]
 
     @property
@@ -149,7 +166,7 @@ class DatasetSpec:
         return ZoneInfo(self.timezone)
 
 
-_TABLES = {"splits": Splits, "gaps": GapRule, "twin": TwinSpec}
+_TABLES = {"splits": Splits, "gaps": GapRule, "twin": TwinSpec, "raw": RawFile}
 _SPEC: TypeAdapter[DatasetSpec] = TypeAdapter(DatasetSpec)
 
 

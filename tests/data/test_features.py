@@ -236,12 +236,10 @@ def test_when_start_is_set_then_earlier_hours_are_dropped_unchecked(tmp_path):
 
 
 @pytest.mark.parametrize(("lines", "sentence"), [
-    *(([header, f"2019-01-01 00:00:00+00:00{cells}"],
-        f"the header is {header!r}, expected ',0' (an unnamed UTC timestamp column and one value column named "
-        "0); fix the header or give the raw CSV")
-        for header, cells in [("timestamp,0", ",1"), (",value", ",1"), (",0,1", ",1,1"), ("0", "")]),
-    ([";0", "2019-01-01 00:00:00+00:00;1"],
-     "columns are separated by ';', expected ','; save it with commas and decimal points"),
+    ([",0,1", "2019-01-01 00:00:00+00:00,1,1"],
+     "2 columns hold numbers ('0', '1'), expected one; name it with --value-column, or value_column under [raw]"),
+    (["0", "2019-01-01 00:00:00+00:00"],
+     "no columns hold numbers, it has '0', expected one; name it with --value-column, or value_column under [raw]"),
     (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,1,5"),
      "line 5 has 3 fields, expected 2 as in the header; write decimal points instead of decimal commas, and "
      "quote text that holds a comma"),

@@ -1,0 +1,155 @@
+"""A user's own meter file as it is: any columns, separators, local time, steps of minutes.
+
+It becomes the two columns of a raw CSV, as text, with the line numbers of the file, so that all later checks name them.
+"""
+
+import re
+from datetime import timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo, available_timezones
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.data.csv_checks import TIMESTAMP, check_header, numbers, refuse
+from hpo_lib.data.spec import RawFile
+from hpo_lib.errors import InputError
+
+SEPARATORS = ",;\t"
+_DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
+_CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+_OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+_HOUR = pd.Timedelta(hours=1)
+_LOOK = 50
+"""Rows that tell what a column holds."""
+
+
+def own_cells(cells: pd.DataFrame, raw: RawFile, target: str, file: str, *, separator: str = ",") -> pd.DataFrame:
+    """The target of a user's file at full hours.
+
+    Args:
+        cells: every cell as text, see `csv_checks.read_cells`.
+        raw: how the file is read.
+        target: name of the target, in which the value column is looked for first.
+        file: what the file is called in an error.
+        separator: of the file; another than a comma lets a number have a decimal comma.
+
+    Returns:
+        Text [hours, ``timestamp`` (UTC) and ``target``], in order of time; the index is the line in the file.
+
+    Raises:
+        InputError: a column is not there or cannot be told from others; a time cannot be read, has no time zone, or was
+            skipped by the clock; steps are longer than an hour, or shorter and ``aggregate`` is not given.
+    """
+    time, value = columns_of(cells, raw, target, file)
+    times, values = _times(cells[time], file), cells[value]
+    if times.iloc[0] > times.iloc[-1]:  # the newest first
+        times, values = times.iloc[::-1], values.iloc[::-1]
+    if separator != ",":
+        both = values.str.contains(",") & values.str.contains(".", regex=False)
+        refuse(both, values, file, ", expected one decimal sign and no separator of thousands; write it without one")
+        values = values.str.replace(",", ".", regex=False)
+    utc = _in_utc(times, cells[time], raw.timezone, file)
+    steps = utc.diff().iloc[1:]
+    step = steps[steps > pd.Timedelta(0)].mode()
+    if len(step) and step.iloc[0] != _HOUR:
+        utc, values = _hourly(utc, values, step.iloc[0], raw.aggregate, file)
+    stamps = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
+    return pd.DataFrame({TIMESTAMP: stamps, target: values})
+
+
+def columns_of(cells: pd.DataFrame, raw: RawFile, target: str, file: str) -> tuple[str, str]:
+    """The time and the value column: those that are named, else the only ones that can be meant."""
+    header = list(cells.columns)
+    named = [column for column in (raw.time_column, raw.value_column) if column]
+    check_header(header, named, file, f"expected one of {', '.join(map(repr, header))}; fix its name")
+    head = cells.head(_LOOK)
+    are_numbers = [c for c in header if pd.to_numeric(head[c].str.replace(",", "."), errors="coerce").notna().any()]
+    times = [c for c in header if c not in are_numbers and _formats(next(iter(head[c][head[c] != ""]), ""))]
+    time = raw.time_column or _only(times, "time", "a time such as '2018-04-01 00:00'", header, file)
+    others = [column for column in are_numbers if column != time]
+    if not raw.value_column and target in others:
+        return time, target
+    return time, raw.value_column or _only(others, "value", "numbers", header, file)
+
+
+def _only(found: list[str], what: str, holds: str, header: list[str], file: str) -> str:
+    if len(found) == 1:
+        return found[0]
+    shown = ", ".join(map(repr, found or header))
+    problem = f"{len(found) or 'no'} columns hold {holds}" + (f" ({shown})" if found else f", it has {shown}")
+    raise InputError(f"{file}: {problem}, expected one; name it with --{what}-column, or {what}_column under [raw]")
+
+
+def _formats(cell: str) -> list[str]:
+    """Formats in which a cell is a time."""
+    known = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
+    return [one for one in known if not pd.isna(pd.to_datetime(cell, format=one, utc=True, errors="coerce"))]
+
+
+def _times(cells: pd.Series, file: str) -> pd.Series:
+    """Times as they are written: aware (UTC) if they all have an offset, else naive."""
+    has_offset = cells.str.slice(10).str.contains(_OFFSET)
+    refuse(
+        has_offset != has_offset.iloc[0], cells, file,
+        f", with {'no' if has_offset.iloc[0] else 'an'} offset from UTC, unlike line {cells.index[0]}; write all alike",
+    )  # fmt: skip
+    plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
+    read = [pd.to_datetime(plain, format=one, utc=True, errors="coerce") for one in _formats(plain.iloc[0])]
+    whole = [times for times in read if times.notna().all()]
+    if not whole:
+        best = min(read, key=lambda times: times.isna().sum(), default=pd.Series(pd.NaT, index=cells.index))
+        refuse(best.isna(), cells, file, ", expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it")
+    times = min(whole, key=_turns)  # the order of the rows tells days and months apart
+    return times if has_offset.iloc[0] else times.dt.tz_localize(None)
+
+
+def _turns(times: pd.Series) -> int:
+    """How many steps do not go the way of most."""
+    forward = times.diff().iloc[1:] > pd.Timedelta(0)
+    return int(min(forward.sum(), (~forward).sum()))
+
+
+def _in_utc(times: pd.Series, cells: pd.Series, zone: str, file: str) -> pd.Series:
+    """Local times in UTC. Of an hour that exists twice, the first row is the first one, and a single row as well."""
+    if times.dt.tz is not None:
+        return times
+    if not zone:
+        raise InputError(
+            f"{file}: the times have no offset from UTC (line {cells.index[0]}: {cells.iloc[0]!r}), expected to be "
+            "told whose they are; give --timezone, or timezone under [raw]: UTC, a zone such as Europe/Rome, or one "
+            "offset for the whole year, such as +01:00"
+        )
+    utc = times.dt.tz_localize(zone_of(zone), ambiguous=~times.duplicated().to_numpy(), nonexistent="NaT")
+    advice = "if the file keeps one offset all year, give that as --timezone, such as +01:00"
+    refuse(utc.isna().reindex(cells.index), cells, file, f", which the clock of {zone} skips; {advice}")
+    in_utc: pd.Series = utc.dt.tz_convert("UTC")
+    return in_utc
+
+
+def zone_of(text: str) -> tzinfo:
+    """A time zone by its IANA name or as an offset such as ``+01:00``."""
+    if offset := re.fullmatch(r"([+-])(\d\d):?(\d\d)", text):
+        return timezone(int(f"{offset[1]}1") * timedelta(hours=int(offset[2]), minutes=int(offset[3])))
+    if text not in available_timezones():
+        raise InputError(f"timezone is {text!r}, expected UTC, an IANA name such as Europe/Rome, or +01:00; fix it")
+    return ZoneInfo(text)
+
+
+def _hourly(utc: pd.Series, values: pd.Series, step: pd.Timedelta, how: str, file: str) -> tuple[pd.Series, pd.Series]:
+    """Full hours from shorter steps. An hour that lacks a step or a value is left empty."""
+    minutes = step / pd.Timedelta(minutes=1)
+    if step > _HOUR or _HOUR % step != pd.Timedelta(0):
+        raise InputError(f"{file}: rows are {minutes:g} minutes apart, expected an hour, or a part of one")
+    if how not in ("mean", "sum"):
+        raise InputError(
+            f"{file}: rows are {minutes:g} minutes apart, expected an hour; give --aggregate mean for a rate such as "
+            "kW or m3/h, or --aggregate sum for amounts such as kWh or m3 (or aggregate under [raw])"
+        )
+    twice = utc.duplicated()
+    refuse(twice, utc.astype(str), file, ", which an earlier line already has, expected every time once; remove one")
+    known = numbers(values.to_frame("value"), file)["value"]
+    table = pd.DataFrame({"line": utc.index, "hour": utc.dt.floor("h"), "value": known}).groupby("hour")
+    hourly = table["value"].agg(how).where(table["value"].count() == _HOUR / step)
+    lines = table["line"].first().to_numpy()
+    text = np.where(hourly.isna(), "", hourly.map(repr).to_numpy(dtype=str))
+    return pd.Series(hourly.index, index=lines), pd.Series(text, index=lines)
