@@ -76,6 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--school-holidays", type=Path, help="CSV with start_date,end_date,description")
     command.add_argument("--out", help="where to write (default: the dataset's place below data/)")
     command = add(
+        "new-dataset", _new_dataset, "Write the TOML of a dataset from the CSV of its meter; guesses are marked.",
+        "hpo new-dataset my.csv --timezone Europe/Rome",
+    )  # fmt: skip
+    command.add_argument("file", type=Path, help="CSV of the meter, see docs/own_data.md")
+    command.add_argument("--weather", type=Path, help="hourly OpenWeatherMap bulk CSV, whose columns are used")
+    command.add_argument("--out", type=Path, help="TOML to write (default: named like the CSV, in this folder)")
+    options.add_raw_file(command, timezone="IANA name of the place's local time")
+    command = add(
         "doctor", _doctor, "Check this machine: what is there, what would fail, how to fix it.", "hpo doctor",
         *options.FOLDERS,
     )  # fmt: skip
@@ -155,6 +163,19 @@ def _prepare(arguments: argparse.Namespace) -> int:
     spec = replace(spec, raw=replace(spec.raw, **options.raw_file(arguments)))
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
     print(prepare_features(spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out))
+    return 0
+
+
+def _new_dataset(arguments: argparse.Namespace) -> int:
+    from hpo_lib.data.new_dataset import write_new_dataset
+    from hpo_lib.data.spec import RawFile
+
+    raw = options.raw_file(arguments)
+    out = arguments.out or Path(arguments.file.with_suffix(".toml").name)
+    write_new_dataset(arguments.file, raw.pop("timezone"), RawFile(**raw), arguments.weather, out)
+    weather = f" --weather {shlex.quote(str(arguments.weather))}" if arguments.weather else ""
+    print(f"wrote {out}: look at the lines that are marked as guessed, then")
+    print(f"  hpo prepare --dataset {shlex.quote(str(out))} --raw {shlex.quote(str(arguments.file))}{weather}")
     return 0
 
 

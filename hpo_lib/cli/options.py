@@ -38,10 +38,14 @@ _RAW_FILE = {
 }
 
 
-def add_raw_file(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how a meter's CSV is read; they go before [raw] in the dataset's TOML."""
+def add_raw_file(parser: argparse.ArgumentParser, **required: str) -> None:
+    """Add the options that say how a meter's CSV is read, ``required`` ones with another help text.
+
+    They go before [raw] in the dataset's TOML.
+    """
     for name, text in _RAW_FILE.items():
-        parser.add_argument(_option(name), choices=("mean", "sum") if name == "aggregate" else None, help=text)
+        allowed = ("mean", "sum") if name == "aggregate" else None
+        parser.add_argument(_option(name), choices=allowed, required=name in required, help=required.get(name, text))
 
 
 def raw_file(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""The TOML of a new dataset, from the file of a meter; what is guessed is marked as such."""
+
+import importlib.resources
+import itertools
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pandas as pd
+
+from hpo_lib import paths
+from hpo_lib.data.csv_checks import numbers, read_cells, separator_of, shown
+from hpo_lib.data.features import CALENDAR_COLUMNS
+from hpo_lib.data.own_file import SEPARATORS, columns_of, own_cells
+from hpo_lib.data.raw_files import WEATHER_COLUMNS
+from hpo_lib.data.spec import RawFile, load_spec
+from hpo_lib.errors import InputError
+
+_GUESSED = {"timezone": "guessed: the file does not say", "aggregate": "guessed: sum, if rows are amounts"}
+
+
+def write_new_dataset(file: Path, timezone: str, raw: RawFile, weather: Path | None, out: Path) -> Path:
+    """Write the TOML of the series in ``file``.
+
+    Args:
+        file: CSV of a meter, see `hpo_lib.data.own_file`.
+        timezone: IANA name of the local time, which tells country and hemisphere, too.
+        raw: how the file is read, as far as the user says.
+        weather: the dataset's weather file, whose columns become covariates.
+        out: the TOML to write.
+
+    Raises:
+        InputError: the file cannot be read for sure, the time zone is that of no place, or the TOML is there already.
+    """
+    if out.exists():
+        raise InputError(f"{out}: is there already; remove it, or name another file with --out")
+    country, hemisphere = _place(timezone)
+    cells, content = read_cells(file, "file of a meter", separators=SEPARATORS)
+    time, value = columns_of(cells, raw, "", shown(file))
+    quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
+    target = _word(file.stem if quantity in ("", "0") else quantity)
+    full, series = _readable(cells, raw, timezone, separator_of(content, SEPARATORS), target, shown(file))
+    there = [] if weather is None else list(read_cells(weather, "weather file")[0].columns)
+    temp = [name for name in WEATHER_COLUMNS if name in there]
+    is_plain = (time, value) == ("", "0") and full == RawFile()
+    stated = {} if is_plain else asdict(replace(full, time_column=time, value_column=value))
+    negative = bool((numbers(series[[target]], shown(file)) < 0).any(axis=None))
+    lines = [
+        f"name = {_text(_word(out.stem))}",
+        f"title = {_text(out.stem.replace('_', ' '))} # guessed",
+        f"csv = {_text(f'{_word(out.stem)}_features.csv')} # hpo prepare writes it",
+        f"unit = {_text(unit.strip())}" if unit.strip() else 'unit = "units" # guessed: the file does not say',
+        f"target = {_text(target)}",
+        'frequency = "h"',
+        f"timezone = {_text(timezone)}",
+        f"country = {_text(country)} # guessed from timezone; a region has holidays of its own: {country}-...",
+        f'hemisphere = "{hemisphere}" # of timezone',
+        *(["may_be_negative = true # guessed: some values are below 0"] if negative else []),
+        f"past_covariates = {_list([*temp, *(f'{target}_{what}' for what in ('lag_1h', 'lag_24h', 'rolling_24h'))])}",
+        f"future_covariates = {_list(name for name in CALENDAR_COLUMNS if name != 'is_school_holiday')}",
+        f"optional_covariates = {_list(temp)}",
+        "\n[splits] # guessed: shares of the time that the data covers; the rest is test",
+        "train = 0.7\nval = 0.2",
+        "\n[gaps] # guessed: up to so many hours without a value are filled",
+        'fill = "linear"\nmax_hours = 3',
+        *(["\n[raw] # how hpo prepare reads the file"] if stated else []),
+        *(f"{k} = {_text(v)}" + (f" # {_GUESSED[k]}" if not getattr(raw, k) and k in _GUESSED else "")
+          for k, v in stated.items() if v),
+    ]  # fmt: skip
+    with paths.atomic(out) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    load_spec(str(out.absolute()))
+    return out
+
+
+def _readable(
+    cells: pd.DataFrame, raw: RawFile, timezone: str, separator: str, target: str, file: str
+) -> tuple[RawFile, pd.DataFrame]:
+    """The first way in which the file can be read, of those that the user leaves open, and what it says."""
+    zones, hows = ([given] if given else guesses for given, guesses in (
+        (raw.timezone, ["", timezone, "UTC"]), (raw.aggregate, ["", "mean"])
+    ))  # fmt: skip
+    for zone, how in itertools.product(zones, hows):
+        full = replace(raw, timezone=zone, aggregate=how)  # type: ignore[arg-type]
+        try:
+            return full, own_cells(cells, full, target, file, separator=separator)
+        except InputError as error:
+            problem = error
+    raise problem
+
+
+def _place(timezone: str) -> tuple[str, str]:
+    """Country and hemisphere of a time zone's place."""
+    table = importlib.resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in table.splitlines() if not line.startswith("#")]
+    for country, place, zone, *_ in rows:
+        if zone == timezone:
+            return country, "south" if place.startswith("-") else "north"
+    raise InputError(f"timezone is {timezone!r}, expected that of a place, such as 'Europe/Rome'; give its IANA name")
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "series"
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(_text, names))}]"
