@@ -33,7 +33,7 @@ NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
 def checked_name(what: str, value: str) -> str:
-    """``value`` if it can safely be part of a file name and of a shell word.
+    """``value`` if it can safely be part of a file name and of a shell word, and no file name of ours ends like it.
 
     Raises:
         InputError: it cannot.
@@ -43,12 +43,9 @@ def checked_name(what: str, value: str) -> str:
             f"{what} is {value!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
             f"(it becomes part of file names); choose another {what}"
         )
+    if own := re.search(r"\.(attempt|worker)-\d+", value):
+        raise InputError(f"{what} is {value!r}, but {own[0]!r} marks files of our own; choose another {what}")
     return value
-
-
-def named(folder: str) -> Path | None:
-    """A folder that a user may name as text; None if it is empty."""
-    return Path(folder).expanduser() if folder else None
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The settings of one study. Each parameter is stated once, in the metadata of its field of `Settings`.
 
-The checks, the defaults, the options of the command line, the check of the notebooks and ``docs/parameters.md`` follow
-from these statements.
+Checks, defaults, options of the command line, the check of the notebooks and ``docs/parameters.md`` follow from these.
 """
 
 import ast
@@ -22,8 +21,8 @@ RECIPES = ("standard", "unshrunk", "plain")
 OBJECTIVES = ("mae", "picp_penalty", "winkler", "winkler_calibrated", "picp_penalty_calibrated", "pinball")
 SPACES = ("wide", "plan")
 STORAGES = ("auto", "sqlite", "journal")
-DEFAULT_TRIALS = 50
-TEST_TRIALS = 3
+DEFAULT_TRIALS, TEST_TRIALS = 50, 3
+MAX_SEED = 4_000_000_000  # libraries take 32 bits, and the fresh seeds of a proof follow that of the study
 
 Check = Callable[[str, Any], Any]
 """Takes a parameter's name and raw value and returns the checked value. papermill makes a number of ``-p x 12``."""
@@ -41,8 +40,9 @@ def _check(expected: str, convert: Callable[[Any], Any]) -> Check:
     return check
 
 
-def _at_least(least: int) -> Check:
-    return _check(f"a whole number of at least {least}", lambda raw: raw if type(raw) is int and raw >= least else None)
+def _at_least(least: int, most: float = inf) -> Check:
+    expected = f"a whole number of at least {least}" + (f" and at most {most}" if most < inf else "")
+    return _check(expected, lambda raw: raw if type(raw) is int and least <= raw <= most else None)
 
 
 def _one_of(allowed: Sequence[str]) -> Check:
@@ -106,7 +106,7 @@ class Settings:
     job_id: str = _stated(
         "", _identifier, "names the files, and the same id continues a study; empty: Slurm job id or local time"
     )
-    seed: int = _stated(42, _at_least(0), "of the sampler and of every training")
+    seed: int = _stated(42, _at_least(0, MAX_SEED), "of the sampler and of every training")
     test: bool = _stated(False, _flag, "few trials and the smallest budget, to see that everything works")
     preset: str = _stated(
         "auto", _one_of(PRESETS), f"training budget: {', '.join(PRESETS)}; auto: a100 if there is a GPU, else laptop"
@@ -147,6 +147,8 @@ class Settings:
         value = {p.name: p.check(p.name, given.get(p.name, p.default)) for p in PARAMETERS}
         value["trials"] = value["trials"] or (TEST_TRIALS if value["test"] else DEFAULT_TRIALS)
         value["job_id"] = paths.checked_name("job_id", value["job_id"] or default_job_id())
+        if value["test"] and value["preset"] not in ("auto", "test"):
+            raise InputError(f"preset is {value['preset']!r}, but test has a budget of its own; leave one of them out")
         value["preset"] = "test" if value["test"] else value["preset"]
         value["storage"] = _checked_storage(value["storage"], value["workers"], value["worker"])
         value["data_dir"] = Path(value["data_dir"]).expanduser().absolute() if value["data_dir"] else None
@@ -165,13 +167,12 @@ class Settings:
             InputError: a parameter is unknown, missing, of the wrong type or out of range; another model than ``only``.
         """
         check_injected_parameters(shell)
-        namespace: Mapping[str, Any] = shell.user_ns
         for parameter in PARAMETERS:
-            if parameter.name not in namespace:
+            if parameter.name not in shell.user_ns:
                 raise InputError(
                     f"parameter {parameter.name!r} is missing from the parameters cell; add it as in hpo_template.ipynb"
                 )
-        settings = cls.create(**{parameter.name: namespace[parameter.name] for parameter in PARAMETERS})
+        settings = cls.create(**{parameter.name: shell.user_ns[parameter.name] for parameter in PARAMETERS})
         if only and settings.model != only:
             raise InputError(
                 f"model is {settings.model!r}, but this notebook shows {only}; run {paths.HPO_NOTEBOOK.name} or the "
@@ -271,9 +272,8 @@ def _holds_password(url: str) -> bool:
         parsed = make_url(url)
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError):
-        scheme = url.partition("://")[0]
         raise InputError(
-            f"storage is not a database URL (it begins with {scheme + '://'!r}); expected one such as "
+            f"storage is not a database URL (it begins with {url.partition('://')[0] + '://'!r}); expected one such as "
             "postgresql://user@host/db"
         ) from None
     return parsed.password is not None or any("pass" in name.lower() for name in parsed.query if name != "passfile")

@@ -25,6 +25,8 @@ POLICY = "Allowed: proven, calibrated, lowest_mae, knee"
 OBJECTIVES = "Allowed: mae, picp_penalty, winkler, winkler_calibrated, picp_penalty_calibrated, pinball"
 NUMBER = f"expected two or three different names joined by commas, such as mae,picp_penalty. {OBJECTIVES}"
 TEXT = "expected a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"
+OURS = "files of our own; choose another job_id"
+SEED = "expected a whole number of at least 0 and at most 4000000000"
 HOURS = "expected a number of hours, 0 for no limit"
 
 PASSWORD = (
@@ -47,7 +49,12 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"gpus": 5}, f"parameter 'gpus' is unknown; {FIELDS}"),
     *each("model dataset storage", (5, "", None, ["heat"]), "expected a text"),
     *each("data_dir runs_dir", (5, None), "expected a text"),
-    *each("trials seed", (None, -1, 2.5, 3.0, "fifty", True, False), "expected a whole number of at least 0"),
+    *each("seed", (None, -1, 4_000_000_001, 2**64, True, 2.0), SEED),
+    ({"test": True, "preset": "a100"},
+     "preset is 'a100', but test has a budget of its own; leave one of them out"),
+    *(({"job_id": f"a{own}{more}"}, f"job_id is 'a{own}{more}', but '{own}' marks {OURS}")
+      for own in (".attempt-1", ".worker-2") for more in ("", ".b")),
+    *each("trials", (None, -1, 2.5, 3.0, "fifty", True, False), "expected a whole number of at least 0"),
     *each("workers worker", (0,), "expected a whole number of at least 1"),
     *each("test early_stopping simulated", ("yes", 1, None), "expected true or false"),
     *each("time_budget_hours", (None, float("inf"), -2.5, float("nan"), "2h", True), HOURS),
@@ -96,6 +103,10 @@ WRONG_COMMANDS: list[tuple[list[str], str]] = [
     ([*RUN, "--dataset", "my/heat.toml"], f"dataset file my/heat.toml does not exist; {TOML}"),
     ([*RUN, "--trials", "-1"], "parameter trials is -1, expected a whole number of at least 0"),
     ([*RUN, "--job-id", "a/b"], f"job_id is 'a/b', {ID}"),
+    ([*RUN, "--seed", str(2**64)],
+     f"parameter seed is {2**64}, {SEED}"),
+    ([*RUN, "--test", "--preset", "laptop"],
+     "preset is 'laptop', but test has a budget of its own; leave one of them out"),
     ([*RUN, "--preset", "h100"], f"parameter preset is 'h100'; did you mean a100? {PRESET}"),
     ([*RUN, "--storage", "redis"], f"storage is 'redis'; {STORAGE}"),
     ([*RUN, "--time-budget-hours", "-2"], f"parameter time_budget_hours is -2.0, {HOURS}"),

@@ -140,14 +140,13 @@ def _datasets(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.spec import load_spec
     from hpo_lib.launch.doctor import dataset_lines, dataset_text
 
-    folder = paths.named(arguments.data_dir)
     if arguments.dataset:
         from hpo_lib.views.study_figures import data_overview
     else:
-        print("\n".join(dataset_lines(folder)))
+        print("\n".join(dataset_lines(arguments.data_dir)))
     for name in arguments.dataset:
         spec = load_spec(name)
-        data = load_dataset(spec, folder)
+        data = load_dataset(spec, arguments.data_dir)
         picture = Path(f"{name}.png") if name == spec.name else spec.path.with_suffix(".png")
         with paths.atomic(picture) as temporary:
             data_overview(data).savefig(temporary, dpi=120)
@@ -182,7 +181,7 @@ def _new_dataset(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
-    findings = check_machine(paths.named(arguments.data_dir), _runs_dir(arguments), arguments.dataset)
+    findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
     print("\n".join(map(str, findings)))
     return 1 if any(finding.is_problem for finding in findings) else 0
 
@@ -223,7 +222,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     files = arguments.file or paths.best_params_files(_runs_dir(arguments))
     if not files:
         raise InputError(f"{_runs_dir(arguments)}: holds no best_params JSON; name a folder with --runs-dir, or a file")
-    found = [verify(file, paths.named(arguments.data_dir), arguments.dataset) for file in files]
+    found = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
     print("\n".join(map(str, found)))
     return 1 if any(verification.problems for verification in found) else 0
 

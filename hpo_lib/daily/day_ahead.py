@@ -112,7 +112,7 @@ def forecast_day(
     Raises:
         InputError: the data or the models are not there, do not fit, or lack an hour that is needed.
     """
-    data = load_dataset(load_spec(dataset), paths.named(data_dir), simulated=simulated)
+    data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
     versions = all_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
     origin = _origin(data, at)
     known = _until(data, origin)

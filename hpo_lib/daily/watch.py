@@ -63,7 +63,7 @@ def watch(
     Raises:
         InputError: the data or the models are not there or do not fit.
     """
-    data = load_dataset(load_spec(dataset), paths.named(data_dir), simulated=simulated)
+    data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
     versions = all_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
     return [_watched(version, data) for version in versions]
 

@@ -4,6 +4,7 @@ The functions take cells as text in a frame whose index is the line number in th
 error names the exact line and cell. They convert whole columns and look for the wrong cell only if that fails.
 """
 
+import csv
 import difflib
 import io
 import re
@@ -25,10 +26,28 @@ CONSTANT_HOURS = 48
 CALENDAR_RANGES = {"hour": (0, 23), "day_of_week": (0, 6), "month": (1, 12)}
 """Calendar columns and the whole numbers that they may hold; a column named ``is_...`` holds 0 or 1."""
 
+WEATHER_RANGES = {
+    "temp": (-100, 100, "degrees C"), "dew_point": (-100, 100, "degrees C"), "humidity": (0, 110, "%"),
+    "clouds_all": (0, 100, "%"), "wind_speed": (0, 150, "m/s"), "rain_1h": (0, 500, "mm"), "snow_1h": (0, 500, "mm"),
+    "pressure": (500, 1100, "hPa"),
+}  # fmt: skip
+"""Weather columns, what they may hold, and its unit: more than was ever measured, and less than a sentinel."""
+
+YEARS = range(1900, 2101)
+"""A time in another year is a mistake, and every hour up to it would be a row."""
+
+LARGEST = 1e12
+"""Larger numbers are no measurements; squared, they leave the range of float32."""
+
+SPIKE = 1e6
+"""A demand of so many times the median is a mistake in one cell, and would be the scale of all others."""
+
 _MISSING = ("", "nan", "NaN")
 _TRUTH = {"True": "1", "False": "0"}
 _SAME = 1e-9  # relative: filler averaged over meters differs in the last digits
 _FIELDS = "write decimal points instead of decimal commas, and quote text that holds a comma"
+_TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.0+)?)?)?)?(?:Z|[+-]\d\d:?(?:\d\d)?)?"
+"""What a timestamp is; pandas alone reads "now", too."""
 
 
 def shown(path: Path) -> str:
@@ -55,7 +74,7 @@ def read_cells(
 
     Raises:
         InputError: the file is absent, unreadable, empty, not UTF-8 text, not separated by commas, or has a line with
-            more fields than the header.
+            another number of fields than the header, or a cell that goes on in the next line.
     """
     file = shown(path)
     try:
@@ -77,15 +96,17 @@ def read_cells(
         raise InputError(f"{file}: not a text file (NUL byte in line {line}); save it as CSV in UTF-8")
     if not re.split(r"[\r\n]", text, maxsplit=1)[0].strip():
         raise InputError(f"{file}: line 1 is blank, expected the header; remove blank lines at the start")
+    separator = separator_of(content, separators)
     as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False}
     try:  # the header is read as a row, because pandas renames a column that is there twice
-        cells = pd.read_csv(io.StringIO(text), header=None, sep=separator_of(content, separators), **as_text)
-    except pd.errors.ParserError as error:
+        cells = pd.read_csv(io.StringIO(text), header=None, sep=separator, **as_text)
+        _check_rows(text, separator, file)
+    except (pd.errors.ParserError, csv.Error) as error:
         raise InputError(f"{file}: {_parser_reason(str(error))}") from None
     cells = cells.fillna("").apply(lambda column: column.str.strip())
     header = cells.iloc[0].tolist()
-    for separator, name in ((";", "';'"), ("\t", "tabs")):
-        if len(header) == 1 and separator in header[0]:
+    for other, name in ((";", "';'"), ("\t", "tabs")):
+        if len(header) == 1 and other in header[0]:
             raise InputError(
                 f"{file}: columns are separated by {name}, expected ','; save it with commas and decimal points"
             )
@@ -94,6 +115,23 @@ def read_cells(
     cells.index += 1
     rows: pd.DataFrame = cells.iloc[1:].set_axis(header, axis="columns")
     return rows, content
+
+
+def _check_rows(text: str, separator: str, file: str) -> None:
+    """Make sure that each row has as many fields as the header and is one line, which errors name.
+
+    pandas takes fields that are not there for empty ones.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    expected = len(next(rows))
+    for line, row in enumerate(rows, 2):
+        if rows.line_num != line:
+            raise InputError(f"{file}: line {line} has a cell that goes on in the next line; write it in one line")
+        if row and len(row) != expected:
+            raise InputError(
+                f"{file}: line {line} has {len(row)} fields, expected {expected} as in the header; add what is "
+                "missing, with nothing between the commas of a missing value"
+            )
 
 
 def _parser_reason(message: str) -> str:
@@ -137,8 +175,9 @@ def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
         InputError: a cell that is no time, another offset than UTC, mixed forms, a time off the full hour, an hour that
             appears twice, or rows out of order.
     """
-    times = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
-    refuse(times.isna(), cells, file, ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell")
+    times = pd.to_datetime(cells.where(cells.str.fullmatch(_TIME)), format="ISO8601", utc=True, errors="coerce")
+    unreadable = times.isna() | ~times.dt.year.isin(YEARS)
+    refuse(unreadable, cells, file, ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell")
     _check_offsets(cells, file)
     stamps = pd.DatetimeIndex(times, name=TIMESTAMP)
     off_hour = stamps != stamps.floor("h")
@@ -169,7 +208,7 @@ def numbers(cells: pd.DataFrame, file: str) -> pd.DataFrame:
     """The cells as float64, NaN if a cell is empty or ``nan``; ``True`` is 1 in a column named ``is_...``.
 
     Raises:
-        InputError: a cell that is not a finite number.
+        InputError: a cell that is not a finite number, or larger than any measurement.
     """
     return pd.DataFrame({column: _numbers(cells[column], file) for column in cells.columns}, index=cells.index)
 
@@ -183,18 +222,22 @@ def _numbers(cells: pd.Series, file: str) -> pd.Series:
         values = values.mask(values.isna() & ~cells.isin(_MISSING), np.inf)
     expected = "a finite number with a decimal point, or an empty cell where the value is missing"
     refuse(np.isinf(values), cells, file, f", expected {expected}; fix that cell")
+    refuse(values.abs() > LARGEST, cells, file, f", expected a number of at most {LARGEST:g}; fix that cell")
     return values
 
 
 def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_be_negative: bool) -> None:
-    """Make sure that the target is not stuck and not negative where that is impossible, as for consumption.
+    """Make sure that the target is not stuck, without absurd spikes, and not negative where that cannot be.
 
     Raises:
-        InputError: a negative value, unless it ``may_be_negative``; 48 and more equal values in a row (to one part in
-            1e9).
+        InputError: a negative value, unless it ``may_be_negative``; one of over a million times the median; 48 and more
+            equal values in a row (to one part in 1e9).
     """
     advice = "fix that cell, leave it empty, or set may_be_negative = true in the dataset's TOML if it is right"
     refuse((values < 0) & (not may_be_negative), values, file, f", expected at least 0; {advice}")
+    usual = values[values != 0].abs().median()
+    spike = f", expected at most {SPIKE:g} times the median of {usual:g}; fix that cell or leave it empty"
+    refuse(values.abs() > SPIKE * usual, values, file, spike)
     array = values.to_numpy()
     starts, lengths = runs_of_true(np.abs(np.diff(array)) <= _SAME * np.abs(array[1:]))
     stuck = np.flatnonzero(lengths >= CONSTANT_HOURS - 1)
@@ -213,13 +256,18 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_b
     raise InputError(f"{file}: {found}, expected a series that varies; {advice}")
 
 
-def check_calendar(values: pd.DataFrame, file: str) -> None:
-    """Make sure that calendar columns hold what their names say: models are given them for the day being forecast.
+def check_ranges(values: pd.DataFrame, file: str) -> None:
+    """Make sure that columns of weather and calendar hold what their names say.
 
     Raises:
-        InputError: ``hour``, ``day_of_week``, ``month`` or an ``is_...`` column holds a value out of its range.
+        InputError: a column of `WEATHER_RANGES`, ``hour``, ``day_of_week``, ``month`` or an ``is_...`` column holds a
+            value out of its range.
     """
     for column in values.columns:
+        if column in WEATHER_RANGES:
+            least, most, unit = WEATHER_RANGES[column]
+            allowed = f"{least} to {most} {unit}, or an empty cell where the value is missing"
+            refuse((values[column] < least) | (values[column] > most), values[column], file, f", expected {allowed}")
         if column in CALENDAR_RANGES or column.startswith("is_"):
             low, high = CALENDAR_RANGES.get(column, (0, 1))
             known = values[column].dropna()
@@ -239,5 +287,5 @@ def refuse(wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, file: str
     if wrong.any():
         line = int(cells.index[wrong][0])
         cell = cells.loc[line]
-        found = repr(cell) if isinstance(cell, str) else f"{cell:g}"
+        found = repr(cell if len(cell) < 100 else f"{cell[:100]} ...") if isinstance(cell, str) else f"{cell:g}"
         raise InputError(f"{file}: line {line}, column {cells.name!r} is {found}{reason}")

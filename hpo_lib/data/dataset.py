@@ -1,6 +1,7 @@
 """Load a dataset: its engineered CSV, or its simulated twin."""
 
 import hashlib
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -130,24 +131,24 @@ class Dataset:
         return replace(self, spec=replace(self.spec, splits=splits))
 
 
-def load_dataset(spec: DatasetSpec, data_dir: Path | None = None, *, simulated: bool = False) -> Dataset:
+def load_dataset(spec: DatasetSpec, data_dir: str | Path | None = None, *, simulated: bool = False) -> Dataset:
     """The data of a dataset.
 
     Columns that the spec does not name are ignored, and so are rows before ``spec.start``, apart from their timestamps.
 
     Args:
         spec: the dataset. An absolute ``spec.csv`` is used as it is.
-        data_dir: the folder that holds a relative ``spec.csv``. None: it is looked for below the project's ``data/``,
-            then beside the TOML, and if it is absent, the simulated twin is used if the spec has one.
+        data_dir: the folder that holds a relative ``spec.csv``. Without one it is looked for below the project's
+            ``data/``, then beside the TOML, and if it is absent, the simulated twin is used if the spec has one.
         simulated: use the twin, whatever is there.
 
     Raises:
         InputError: the CSV is absent or wrong (see ``csv_checks`` and ``gaps``), or does not fill the splits.
     """
-    folders = [paths.DATA_DIR, spec.path.parent] if data_dir is None else [data_dir]
+    folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
-    found = next((place for place in places if place.is_file()), None)
-    if simulated or (found is None and data_dir is None and spec.twin is not None):
+    found = next((place for place in places if os.path.isfile(place)), None)  # False for what no path can be
+    if simulated or (found is None and not data_dir and spec.twin is not None):
         dataset = _simulated(spec)
     elif found is not None:
         dataset = _from_csv(spec, found)

@@ -17,7 +17,7 @@ A filled hour of a continuous column knows the value that ends its gap, so a gap
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.csv_checks import TIMESTAMP, check_calendar, check_target, numbers, runs_of_true, shown, timestamps
+from hpo_lib.data.csv_checks import TIMESTAMP, check_ranges, check_target, numbers, runs_of_true, shown, timestamps
 from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
@@ -43,7 +43,7 @@ def hourly_frame(cells: pd.DataFrame, spec: DatasetSpec, file: str) -> tuple[pd.
     Raises:
         InputError: a timestamp anywhere in the file is unreadable, not UTC, off the hour, repeated or out of order; or,
             from ``spec.start`` on, there is no row, a cell that is no number, a target that is negative or stuck, a
-            calendar column out of its range, or a gap at either end or that is not filled.
+            column out of its range, or a gap at either end or that is not filled.
     """
     times = timestamps(cells[TIMESTAMP], file)
     keep = np.ones(len(times), dtype=bool) if spec.start is None else np.asarray(times >= spec.start)
@@ -54,7 +54,7 @@ def hourly_frame(cells: pd.DataFrame, spec: DatasetSpec, file: str) -> tuple[pd.
         )
     times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP), file)
     check_target(values[spec.target], times, file, may_be_negative=spec.may_be_negative)
-    check_calendar(values, file)
+    check_ranges(values, file)
     return _complete(values, times, spec, file)
 
 

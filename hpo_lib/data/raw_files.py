@@ -7,7 +7,9 @@ import pandas as pd
 
 from hpo_lib.data.csv_checks import (
     TIMESTAMP,
+    YEARS,
     check_header,
+    check_ranges,
     numbers,
     read_cells,
     refuse,
@@ -74,8 +76,8 @@ def read_weather(
         Float64 [hours, ``wanted``], index ``timestamp`` (UTC); and the number.
 
     Raises:
-        InputError: a column is missing; a timestamp is unreadable, off the hour or out of order; a cell is no number;
-            the file starts after the hours or ends before them.
+        InputError: a column is missing; a timestamp is unreadable, off the hour or out of order; a cell is no number
+            or out of its column's range; the file starts after the hours or ends before them.
     """
     cells, file = _read_columns(path, "weather file", ("dt_iso", *wanted))
     cells = cells.loc[~cells["dt_iso"].duplicated()]
@@ -85,6 +87,7 @@ def read_weather(
     values[zero] = values[zero].fillna(0.0)
     if degrees and values[degrees[0]].median() > _KELVIN_ABOVE:
         values[degrees] -= _ZERO_CELSIUS
+    check_ranges(values, file)
     # The row before the first hour and the row after the last one may be what a gap inside is filled from.
     span = pd.date_range(min(times[0], hours[0]), max(times[-1], hours[-1]), freq="h")
     known = values.set_axis(times).reindex(span)
@@ -113,7 +116,8 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
     table = cells.copy()
     for column in ("start_date", "end_date"):
         table[column] = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-        refuse(table[column].isna(), cells[column], file, ", expected a date such as '2019-12-21'; fix that cell")
+        wrong = table[column].isna() | ~table[column].dt.year.isin(YEARS)
+        refuse(wrong, cells[column], file, ", expected a date such as '2019-12-21'; fix that cell")
     for line in table.index[table["end_date"] < table["start_date"]]:
         reason = f", expected {cells.loc[line, 'start_date']!r} (start_date) or later; fix one of the two dates"
         refuse(table.index == line, cells["end_date"], file, reason)

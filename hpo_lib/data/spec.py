@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field, InstanceOf, PlainValidator, TypeAdapter, ValidationError, WrapValidator
 
 from hpo_lib import paths
+from hpo_lib.data.csv_checks import LARGEST, YEARS
 from hpo_lib.errors import InputError, choices
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?(Z|[+-]\d\d:\d\d)?")  # pandas alone reads "now", too
@@ -40,19 +41,20 @@ def _hour(value: Any) -> pd.Timestamp:
         raise ValueError
     stamp = pd.Timestamp(value)
     stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    if stamp != stamp.floor("h"):
+    if stamp != stamp.floor("h") or stamp.year not in YEARS:
         raise ValueError
     return stamp
 
 
 def _time_zone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in available_timezones() - {"localtime"}:  # which differs between machines
         raise ValueError
     return value
 
 
 _String = Annotated[str, Field(strict=True, min_length=1)]
-_Text = Annotated[str, Field(strict=True, pattern=r"\S"), _expected("a non-empty text in quotes")]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"  # figures, LaTeX and paths take no others
+_Text = Annotated[str, Field(strict=True, pattern=_PRINTABLE), _expected("a non-empty text in one line, in quotes")]
 _Name = Annotated[_Text, AfterValidator(lambda value: paths.checked_name("name", value))]
 _TimeZone = Annotated[_String, AfterValidator(_time_zone), _expected("an IANA name such as 'Europe/Copenhagen'")]
 _Country = Annotated[
@@ -66,7 +68,7 @@ _Hour = Annotated[pd.Timestamp, PlainValidator(_hour), _expected("a full hour in
 _Whole = Annotated[int, Field(strict=True, ge=0), _expected("a whole number of at least 0")]
 _Share = Annotated[float, Field(strict=True, gt=0, lt=1), _expected("a share between 0 and 1, such as 0.7")]
 _LocalHour = Annotated[int, Field(strict=True, ge=0, le=23), _expected("a local hour from 0 to 23")]
-_Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), _expected("a finite number above 0")]
+_Positive = Annotated[float, Field(strict=True, gt=0, le=LARGEST), _expected(f"a number above 0, at most {LARGEST:g}")]
 _NO_OTHER_KEYS = {"extra": "forbid"}
 
 
@@ -215,9 +217,13 @@ def _parse(file: Path) -> DatasetSpec:
         raise InputError(
             f"{file}: not a UTF-8 text file ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}); fix the file or its permissions") from None
     except ValidationError as error:
         # A misspelt key is unknown and leaves another one missing: name the unknown one, with the nearest valid name.
         raise InputError(f"{file}: {_sentence(min(error.errors(), key=lambda e: e['type'] == 'missing'))}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise InputError(f"{file}: not readable as TOML ({str(error).partition(';')[0]}); remove that value") from None
     wrong = _contradiction(spec)
     if wrong:
         raise InputError(f"{file}: {wrong}")
@@ -241,7 +247,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
             expected = problem["ctx"]["error"]
             if isinstance(expected, InputError):
                 return str(expected)
-    return f"{key} is {problem['input']!r}, expected {expected}"
+    found = repr(problem["input"])
+    return f"{key} is {found if len(found) < 100 else f'{found[:100]} ...'}, expected {expected}"
 
 
 def _contradiction(spec: DatasetSpec) -> str | None:

@@ -31,7 +31,7 @@ class Finding:
         return f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:12}  {self.text}"
 
 
-def check_machine(data_dir: Path | None, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
+def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
     """Versions, packages, device, datasets (without names or TOMLs those of the registry), records, Slurm."""
     return [
         Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"),
@@ -43,12 +43,12 @@ def check_machine(data_dir: Path | None, runs_dir: Path, datasets: Sequence[str]
     ]
 
 
-def dataset_lines(data_dir: Path | None) -> list[str]:
+def dataset_lines(data_dir: str) -> list[str]:
     """One line per dataset of the registry: name, where its data comes from, what it covers, its splits."""
     return [f"{name:16}  {_dataset(name, data_dir).text}" for name in known_datasets()]
 
 
-def _dataset(name: str, data_dir: Path | None) -> Finding:
+def _dataset(name: str, data_dir: str) -> Finding:
     try:
         spec = load_spec(name)
         return Finding(spec.name, dataset_text(load_dataset(spec, data_dir)))

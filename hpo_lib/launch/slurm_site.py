@@ -59,8 +59,9 @@ def read_site(path: Path) -> Site:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name a site file with --site") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"
+        raise InputError(f"{path}: cannot be read ({why}); name a site file with --site") from None
     names = [name.upper() for name in Site.model_fields]
     given: dict[str, str] = {}
     where: dict[str, str] = {}

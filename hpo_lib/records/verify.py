@@ -40,12 +40,12 @@ class Verification:
         return "\n".join(f"DRIFT  {self.path}: {problem}" for problem in self.problems)
 
 
-def verify(path: Path, data_dir: Path | None = None, dataset: str = "") -> Verification:
+def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verification:
     """Compute the figures of one JSON again. Needs neither GPU nor any training library.
 
     Args:
         path: a best_params JSON with its predictions beside it.
-        data_dir: folder of the CSVs; None: that of the project. MASE, the naive forecasts and the proof need the data
+        data_dir: folder of the CSVs; empty: that of the project. MASE, the naive forecasts and the proof need the data
             that the study had.
         dataset: TOML of the dataset, if the registry does not know its name.
     """
@@ -71,7 +71,7 @@ def verify(path: Path, data_dir: Path | None = None, dataset: str = "") -> Verif
     return Verification(path, len(found), (*wrong, *([problem] if problem else [])))
 
 
-def _data(result: Mapping[str, Any], data_dir: Path | None, name: str) -> tuple[Dataset | None, str]:
+def _data(result: Mapping[str, Any], data_dir: str | Path, name: str) -> tuple[Dataset | None, str]:
     had = result["provenance"]["data"]
     wanted, data = had["sha256"], load_dataset(load_spec(name), data_dir, simulated=had["source"] == "simulated")
     if data.sha256 == wanted:

@@ -57,16 +57,16 @@ def find_evidence(
     if notes:
         print(notes[0])
         return gather(paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS)
-    return gather(runs, benchmarks, paths.named(data_dir), datasets)
+    return gather(runs, benchmarks, data_dir, datasets)
 
 
-def gather(runs_dir: Path, benchmark_dir: Path, data_dir: Path | None = None, datasets: Sequence[str] = ()) -> Evidence:
+def gather(runs_dir: Path, benchmark_dir: Path, data_dir: str | Path = "", datasets: Sequence[str] = ()) -> Evidence:
     """The studies of `gather_studies`, and of each dataset the benchmark with the largest budget.
 
     Args:
         runs_dir: folder of the studies' records.
         benchmark_dir: folder of the benchmarks.
-        data_dir: folder of the CSVs, None for the project's; calibration and MASE of a benchmark need its data.
+        data_dir: folder of the CSVs, empty for the project's; calibration and MASE of a benchmark need its data.
         datasets: TOMLs of datasets that the registry does not know by name.
 
     Raises:
@@ -130,9 +130,7 @@ def _data_key(study: StoredStudy) -> tuple[object, ...]:
     return tuple(study.data.get(name) for name in ("sha256", "train_end", "val_end"))
 
 
-def _benchmarks(
-    out: Path, data_dir: Path | None, specs: Mapping[str, DatasetSpec], notes: list[str]
-) -> list[Benchmark]:
+def _benchmarks(out: Path, data_dir: str | Path, specs: Mapping[str, DatasetSpec], notes: list[str]) -> list[Benchmark]:
     found: dict[str, Benchmark] = {}
     for own in sorted(paths.benchmarks(out), key=_setting_rank):
         if own.dataset in found:

@@ -13,6 +13,7 @@ EMPTY = "this engineered CSV is empty, expected a header and rows; make it with 
 A_UTC_TIME = ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"
 ALL_UTC = "expected UTC throughout; convert all timestamps to UTC"
 A_NUMBER = ", expected a finite number with a decimal point, or an empty cell where the value is missing; fix that cell"
+LARGEST = ", expected a number of at most 1e+12; fix that cell"
 FIELDS = "write decimal points instead of decimal commas, and quote text that holds a comma"
 AS_CSV = "save it as CSV in UTF-8"
 COLUMNS = "rename or add what is missing, or fix the columns in the dataset's TOML"
@@ -43,6 +44,15 @@ CELLS: list[tuple[int, str, str, str]] = [
     (12, "water_consumption", '"1.234,5"', A_NUMBER),
     (12, "temp", "n/a", A_NUMBER),
     (12, "water_lag_1h", "inf", A_NUMBER),
+    (12, "water_consumption", "1e300", LARGEST),
+    (12, "water_lag_1h", "-9e12", LARGEST),
+    (12, "water_consumption", "2.5e+07",
+     ", expected at most 1e+06 times the median of 22.5915; fix that cell or leave it empty"),
+    (12, "temp", "-9999", ", expected -100 to 100 degrees C, or an empty cell where the value is missing"),
+    (9, "timestamp", "now", A_UTC_TIME),
+    (9, "timestamp", "20180401T07", A_UTC_TIME),
+    (9, "timestamp", "0000-04-01 07:00:00+00:00", A_UTC_TIME),
+    (2161, "timestamp", "9999-06-29 23:00:00+00:00", A_UTC_TIME),  # 70 million hours
     (40, "water_consumption", "-0.5", NEGATIVE),
     (33, "hour", "24", ", expected a whole number from 0 to 23; fix that cell"),
     (33, "hour", "7.5", ", expected a whole number from 0 to 23; fix that cell"),
@@ -106,6 +116,11 @@ FILES: dict[str, tuple[Callable, str]] = {
     ),
     "column_twice": (lambda d: d.replace("temp", "hour", 1),
         "column 'hour' appears 2 times in the header, expected once; remove or rename the others"),
+    "row_of_too_few_fields": (lambda d: d.write([*d.lines()[:8], d.lines()[8].rsplit(",", 1)[0], *d.lines()[9:]]),
+        "line 9 has 6 fields, expected 7 as in the header; add what is missing, with nothing between the commas of a "
+        "missing value"),
+    "cell_of_two_lines": (lambda d: d.replace("2018-04-01 07:00:00+00:00", '"2018-04-01 07:00:00+00:00\n"'),
+        "line 9 has a cell that goes on in the next line; write it in one line"),
     "blank_line_inside": (lambda d: d.write([*d.lines()[:9], "", *d.lines()[9:]]),
         f"line 10, column 'timestamp' is ''{A_UTC_TIME}"),
     "timestamps_change_offset": (lambda d: d.replace("+00:00", "+02:00", 3),
@@ -161,8 +176,8 @@ TOMLS: list[tuple[str, str, str]] = [
     ("unit", "units", f"unknown key units; did you mean unit? {KEYS}"),
     ("unit", "path", f"unknown key path; {KEYS}"),
     ("max_hours", "hours = 2\nmax_hours", "unknown key gaps.hours; did you mean max_hours? Allowed: fill, max_hours"),
-    ('title = "Ninety days of water"', "title = 90", "title is 90, expected a non-empty text in quotes"),
-    ("Ninety days of water", " ", "title is ' ', expected a non-empty text in quotes"),
+    ('title = "Ninety days of water"', "title = 90", "title is 90, expected a non-empty text in one line, in quotes"),
+    ("Ninety days of water", " ", "title is ' ', expected a non-empty text in one line, in quotes"),
     ('["temp", "water_lag_1h"]', '"temp"', "past_covariates is 'temp', expected a list of column names in quotes"),
     ('"water_lag_1h"', "1", "past_covariates is ['temp', 1], expected a list of column names in quotes"),
     ('frequency = "h"', 'frequency = "15min"', "frequency is '15min', expected 'h'"),
@@ -173,6 +188,10 @@ TOMLS: list[tuple[str, str, str]] = [
     ('country = "DK"', 'country = "DK"\nhemisphere = "southern"',
      "hemisphere is 'southern', expected 'north' or 'south'"),
     ('country = "DK"', 'country = "DK"\nmay_be_negative = "no"', "may_be_negative is 'no', expected true or false"),
+    ("Ninety days of water", "Ninety\\ndays",
+     "title is 'Ninety\\ndays', expected a non-empty text in one line, in quotes"),
+    ('"small.csv"', '"small\\u0000.csv"', "csv is 'small\\x00.csv', expected a non-empty text in one line, in quotes"),
+    ("Europe/Copenhagen", "localtime", "timezone is 'localtime', expected an IANA name such as 'Europe/Copenhagen'"),
     ('name = "small"', 'name = "a/b"',
      "name is 'a/b', expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit (it "
      "becomes part of file names); choose another name"),
@@ -183,6 +202,13 @@ TOMLS: list[tuple[str, str, str]] = [
     ("2018-05-31 23:00", "31.05.2018", f"splits.train_end is '31.05.2018', {A_TIME}"),
     ("2018-05-31 23:00", "2018-06-31 23:00", f"splits.train_end is '2018-06-31 23:00', {A_TIME}"),
     ("2018-05-31 23:00", "2018-05-31 23:59", f"splits.train_end is '2018-05-31 23:59', {A_TIME}"),
+    ("2018-05-31 23:00", "0000-05-31 23:00", f"splits.train_end is '0000-05-31 23:00', {A_TIME}"),
+    ("2018-05-31 23:00", "9999-05-31 23:00", f"splits.train_end is '9999-05-31 23:00', {A_TIME}"),
+    ("max_hours = 3", "max_hours = " + 5000 * "9",
+     "not readable as TOML (Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits); "
+     "remove that value"),
+    ('["temp"]', 5000 * "[" + 5000 * "]",
+     "not readable as TOML (maximum recursion depth exceeded); remove that value"),
     ('"2018-05-31 23:00"', "2018", f"splits.train_end is 2018, {A_TIME}"),
     ("2018-06-15 23:00", "2018-05-15 23:00",
      "splits.val_end is 2018-05-15 23:00, expected a time after splits.train_end (2018-05-31 23:00); fix the split "
@@ -191,8 +217,8 @@ TOMLS: list[tuple[str, str, str]] = [
     ('"linear"', '"spline"', "gaps.fill is 'spline', expected 'none' or 'linear'"),
     ("max_hours = 3", "max_hours = nan", "gaps.max_hours is nan, expected a whole number of at least 0"),
     ("max_hours = 3", "max_hours = true", "gaps.max_hours is True, expected a whole number of at least 0"),
-    ("\n[gaps]", TWIN.format(0), "twin.mean_level is 0, expected a finite number above 0"),
-    ("\n[gaps]", TWIN.format("inf"), "twin.mean_level is inf, expected a finite number above 0"),
+    ("\n[gaps]", TWIN.format(0), "twin.mean_level is 0, expected a number above 0, at most 1e+12"),
+    ("\n[gaps]", TWIN.format("inf"), "twin.mean_level is inf, expected a number above 0, at most 1e+12"),
 ]  # fmt: skip
 
 
@@ -206,7 +232,7 @@ def assert_sentence(small, file: str, sentence: str) -> None:
 @pytest.mark.parametrize(("line", "column", "cell", "rest"), CELLS)
 def test_when_a_cell_is_wrong_then_its_line_and_column_are_named(small, line, column, cell, rest):
     small.set_cell(line, column, cell)
-    found = cell if column != "timestamp" and rest != A_NUMBER else repr(cell.strip('"'))
+    found = cell if column != "timestamp" and rest not in (A_NUMBER, LARGEST) else repr(cell.strip('"'))
     assert_sentence(small, "small.csv", f"line {line}, column {column!r} is {found}{rest}")
 
 

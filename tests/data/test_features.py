@@ -375,6 +375,38 @@ def test_when_weather_columns_are_missing_then_the_error_names_them(tmp_path):
         read_weather(path, index)
 
 
+@pytest.mark.parametrize(("column", "cell", "expected"), [
+    ("temp", "-9999", "-100 to 100 degrees C"), ("humidity", "900", "0 to 110 %"), ("rain_1h", "-1", "0 to 500 mm"),
+    ("pressure", "101325", "500 to 1100 hPa"), ("wind_speed", "9999", "0 to 150 m/s"),
+])  # fmt: skip
+def test_when_weather_is_impossible_then_the_error_names_the_line_and_what_is_possible(
+    tmp_path, column, cell, expected
+):
+    index = hours("2019-01-01", 10)
+    lines = weather_lines(index)
+    cells = lines[4].split(",")
+    cells[lines[0].split(",").index(column)] = cell
+    path = write(tmp_path, [*lines[:4], ",".join(cells), *lines[5:]])
+    with refusal(
+        f"{path}: line 5, column {column!r} is {cell}, expected {expected}, or an empty cell where the value is missing"
+    ):
+        read_weather(path, index)
+
+
+def test_when_weather_columns_are_empty_or_twice_or_rows_are_cut_then_the_error_says_so(tmp_path):
+    index = hours("2019-01-01", 3)
+    lines = weather_lines(index)
+    path = write(tmp_path, [lines[0].replace("humidity", "temp"), *lines[1:]])
+    with refusal(f"{path}: column 'temp' appears 2 times in the header, expected once; remove or rename the others"):
+        read_weather(path, index)
+    place = lines[0].split(",").index("temp")
+    empty = [",".join("" if i == place else cell for i, cell in enumerate(line.split(","))) for line in lines[1:]]
+    with pytest.raises(InputError, match="column 'temp' has no value from 2019-01-01 00:00 to 2019-01-01 02:00 UTC"):
+        read_weather(write(tmp_path, [lines[0], *empty]), index)
+    with pytest.raises(InputError, match="line 3 has 1 fields, expected "):
+        read_weather(write(tmp_path, [*lines[:2], lines[2].split(",")[0], *lines[3:]]), index)
+
+
 THREE = replace(HEAT, past_covariates=("rain_1h", "temp_wind_interaction", "heat_lag_1h"), optional_covariates=())
 
 
@@ -411,6 +443,8 @@ A_DATE = "expected a date such as '2019-12-21'; fix that cell"
     (["start_date,description", "2019-06-29,Summer"],
      "missing column 'end_date'; fix the header, which must hold start_date, end_date, description"),
     ([SCHOOL, WINTER, "2019-06-29,11.8.2019,Summer"], f"line 3, column 'end_date' is '11.8.2019', {A_DATE}"),
+    ([SCHOOL, "0000-02-01,2019-03-01,Winter"], f"line 2, column 'start_date' is '0000-02-01', {A_DATE}"),
+    ([SCHOOL, "2019-02-01,9999-03-01,Winter"], f"line 2, column 'end_date' is '9999-03-01', {A_DATE}"),
     ([SCHOOL, "2019-02-30,2019-03-01,Winter"], f"line 2, column 'start_date' is '2019-02-30', {A_DATE}"),
     ([SCHOOL, WINTER, "2019-08-11,2019-06-29,Summer"],
      "line 3, column 'end_date' is '2019-06-29', expected '2019-08-11' (start_date) or later; fix one of the "

@@ -176,6 +176,13 @@ def test_when_a_site_file_is_wrong_then_the_line_is_named(text: str, sentence: s
         read_site(file)
 
 
+def test_when_a_site_file_is_no_text_then_the_error_names_the_byte(tmp_path: Path) -> None:
+    file = tmp_path / "site.env"
+    file.write_bytes(b"MEM=1G\n\xff\xfe")
+    with pytest.raises(InputError, match=f"^{re.escape(f'{file}: cannot be read (byte 7 is not UTF-8)')}"):
+        read_site(file)
+
+
 def test_when_the_projects_own_site_file_is_read_then_it_holds_every_key_at_its_default() -> None:
     assert read_site(paths.SITE_FILE) == Site()
     keys = {
