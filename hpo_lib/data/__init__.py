@@ -1,8 +1,10 @@
 """What a dataset is and how it is read, checked, prepared, split or simulated.
 
 dataset: Dataset, load_dataset, fingerprint_frame
-spec: DatasetSpec, load_spec, known_datasets
+spec: DatasetSpec, RawFile, load_spec, known_datasets
 splits: HISTORY, HORIZON, Positions, complete_windows, time_span
 features: prepare_features, calendar_columns, follows_from_target, CALENDAR_COLUMNS, DAY_COLUMNS, SEASON_COLUMNS
 raw_files: read_school_holidays
+new_dataset: write_new_dataset
+local_time: season_of
 """

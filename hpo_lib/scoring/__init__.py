@@ -6,7 +6,7 @@ objectives: COVERAGE_TOLERANCE, FORMER_PAIR, OBJECTIVES, POINTS, Objective, cove
 proof: DailyScores, compare_seeds, covers, daily_scores, leaders
 evaluation: evaluate, validation_baselines
 seasonal_naive: NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
-calibration: ROLLING_DAYS, Calibration, calibrate
+calibration: ROLLING_DAYS, Calibration, calibrate, smallest_level
 blend: blend, fitted_weights, judged_ensemble
 uncertainty: BLOCK_DAYS, MIN_COMPARED_DAYS, bootstrap_intervals, compare, daily_losses
 coverage: SEASON_NAMES, WEEKDAY_NAMES, conditional_coverage, target_terciles, reliability

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpo_lib.data.csv_checks import runs_of_true
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
@@ -31,8 +30,9 @@ def data_overview(dataset: Dataset) -> Figure:
         if len(hours):
             shown = daily.loc[hours[0].floor("D") : hours[-1]]
             left.plot(shown.index, shown, lw=0.8, color=_SPLIT_COLOURS[name], label=f"{name} ({len(hours)} h)")
-    for start, length in zip(*runs_of_true(dataset.is_missing), strict=True):
-        left.axvspan(dataset.index[start], dataset.index[start + length - 1], color=PINK, alpha=0.3, lw=0)
+    left.fill_between(
+        dataset.index, 0, 1, where=dataset.is_missing, transform=left.get_xaxis_transform(), color=PINK, alpha=0.3, lw=0
+    )
     left.set(ylabel=f"{spec.target_words}, daily\nmean ({spec.unit})", title=spec.title)
     left.set_ylim(None, daily.max() + 0.2 * (daily.max() - min(0.0, daily.min())))  # room for a legend
     date_axis(left, 3, 8)
