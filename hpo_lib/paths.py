@@ -10,21 +10,23 @@ from pathlib import Path
 
 from hpo_lib.errors import InputError, WriteError
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-DATASETS_DIR = PROJECT_ROOT / "datasets"
-NOTEBOOKS_DIR = PROJECT_ROOT / "notebooks"
+_ROOT = Path(__file__).resolve().parent.parent
+IS_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
+PROJECT_ROOT = _ROOT if IS_CHECKOUT else Path.cwd()  # a wheel has data and records below the current folder
+_SHIPPED = _ROOT if IS_CHECKOUT else _ROOT / "hpo_lib" / "shipped"
+DATASETS_DIR = _SHIPPED / "datasets"
+NOTEBOOKS_DIR = _SHIPPED / "notebooks"
 DATA_DIR = PROJECT_ROOT / "data"
 RUNS_DIR = PROJECT_ROOT / "papermill_runs"
 FIGURES_DIR = PROJECT_ROOT / "figures"
 TABLES_DIR = PROJECT_ROOT / "thesis_tables"
 CARDS_DIR = PROJECT_ROOT / "model_cards"
 SLURM_DIR = PROJECT_ROOT / "slurm"
-SITE_FILE = SLURM_DIR / "site.env"
+SITE_FILE = _SHIPPED / "slurm" / "site.env"
 SLURM_LOGS = SLURM_DIR / "logs"
 BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
 MODELS_DIR = PROJECT_ROOT / "models"
-EXAMPLES_DIR = PROJECT_ROOT / "examples"
-"""Bundled records on simulated data, shown when the user has none."""
+EXAMPLES_DIR = PROJECT_ROOT / "examples"  # records on simulated data, shown when the user has none
 EXAMPLE_RUNS = EXAMPLES_DIR / RUNS_DIR.name
 EXAMPLE_BENCHMARKS = EXAMPLES_DIR / BENCHMARK_DIR.name
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"

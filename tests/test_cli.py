@@ -193,6 +193,12 @@ def records(small: Path) -> dict[str, str]:
     return {file.name.removeprefix("hpo_TFT_Q_small_4711"): file.read_text(encoding="utf-8") for file in found}
 
 
+def test_when_the_toml_is_named_from_its_folder_then_the_notebook_gets_its_absolute_path(small, papermill, monkeypatch):
+    monkeypatch.chdir(small.parent)
+    assert run(Path(small.name)) == 0
+    assert papermill.calls[0]["parameters"]["dataset"] == str(small.resolve())
+
+
 def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_record_its_name(small, papermill, capsys):
     capsys.readouterr()
     words = "--trials 7 --seed 3 --storage journal --time-budget-hours 1.5 --no-early-stopping"

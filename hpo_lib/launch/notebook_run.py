@@ -1,6 +1,7 @@
 """Run the study notebook through papermill: check parameters first, name records and never overwrite them."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from hpo_lib import paths, stop_requests
@@ -27,6 +28,13 @@ def check_study(settings: Settings) -> RunPaths:
     return RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
 
 
+def elsewhere(settings: Settings, run: RunPaths) -> Settings:
+    """The settings for a process in another folder: a dataset's TOML is given by its absolute path."""
+    if settings.dataset == run.dataset:
+        return settings
+    return replace(settings, dataset=str(load_spec(settings.dataset).path.resolve()))
+
+
 def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Path:
     """Execute the study notebook as the record; the record of an earlier attempt is kept beside it.
 
@@ -38,6 +46,7 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
             does the death of its kernel.
     """
     run = check_study(settings)
+    settings = elsewhere(settings, run)
     import papermill  # slow, and not needed for settings that are wrong
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpo_lib import paths
-from hpo_lib.data.spec import load_spec
 from hpo_lib.launch import slurm_queue
-from hpo_lib.launch.notebook_run import check_study
+from hpo_lib.launch.notebook_run import check_study, elsewhere
 from hpo_lib.launch.slurm_site import Site
 from hpo_lib.records.storage import check_storage
 from hpo_lib.settings import Settings
@@ -38,8 +37,7 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
     run = check_study(settings)
     if continues:
         check_storage(settings.storage, run)
-    if settings.dataset != run.dataset:  # the job starts in another folder
-        settings = dataclasses.replace(settings, dataset=str(load_spec(settings.dataset).path.resolve()))
+    settings = elsewhere(settings, run)
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
     command += ["--signal-seconds", str(site.signal_seconds), "--max-requeues", str(site.max_requeues)]
     script = job_script(settings, run.dataset, site, command)

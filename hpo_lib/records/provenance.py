@@ -51,6 +51,8 @@ def code_provenance(threads: int | None = None) -> dict[str, Any]:
 
 def git_commit() -> str | None:
     """The commit of the project's checkout, or None without one."""
+    if not paths.IS_CHECKOUT:  # the current folder may be in a repository of the user's
+        return None
     try:
         commit = _git("rev-parse", "HEAD")
         return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")

@@ -287,7 +287,7 @@ def find(runs_dir: str = "", holds: Callable[[Path], object] = paths.best_params
     """The folder of the records: ``runs_dir`` or the project's or, with a sentence, the examples if that holds none."""
     if runs_dir:
         return Path(runs_dir).expanduser(), []
-    if holds(paths.RUNS_DIR):
+    if holds(paths.RUNS_DIR) or not paths.EXAMPLE_RUNS.is_dir():
         return paths.RUNS_DIR, []
     note = f"There are no records in {paths.RUNS_DIR.name}/ yet, so these are the examples, on simulated data."
     return paths.EXAMPLE_RUNS, [note]
