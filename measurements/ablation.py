@@ -76,12 +76,12 @@ def rows(
 
     def trained(recipe: Recipe = STANDARD, data: Dataset = dataset) -> tuple[Forecasts, list[Forecaster]]:
         fits = [family.fit(params, data, family.budgets[preset], seed=seed, recipe=recipe) for seed in seeds]
-        return [fit.predict(data.frame, data.test_origins) for fit in fits], fits
+        return [fit.forecasts(data, data.test_origins) for fit in fits], fits
 
     def trees(data: Dataset = dataset, *, refit: bool = False, model: str = "LIGHTGBM_Q") -> Forecasts:
         baseline = get_baseline(model)
         fits = [baseline.fit(data, seed=seed, refit=refit) for seed in seeds]
-        return [fit.predict(data.frame, data.test_origins) for fit in fits]
+        return [fit.forecasts(data, data.test_origins) for fit in fits]
 
     standard, fitted = trained()
     name = family.name
@@ -99,7 +99,7 @@ def rows(
     refits = [
         family.refit(params, dataset, budget, like=fit, seed=seed) for fit, seed in zip(fitted, seeds, strict=True)
     ]
-    refitted = [fit.predict(dataset.frame, dataset.test_origins) for fit in refits]
+    refitted = [fit.forecasts(dataset, dataset.test_origins) for fit in refits]
     yield f"{name}: refit", refitted
     yield f"{name}: mean of the seeds' quantiles", [blend(standard)]
     yield f"{name}: refit, mean of the seeds' quantiles", [blend(refitted)]

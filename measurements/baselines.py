@@ -68,7 +68,7 @@ def seasons(dataset: Dataset) -> None:
             with instead(contract, "STANDARD", replace(STANDARD, season_years=years)):
                 chosen, moved = (get_baseline(model).fit(data, seed=SEED) for data in (dataset, back))
                 again = get_baseline(model).train(back.trained_through_validation(), SEED, False, moved)
-            test = [one.predict(back.frame, back.test_origins) for one in (moved, again)]
+            test = [one.forecasts(back, back.test_origins) for one in (moved, again)]
             row(dataset.spec.name, model, shown, *scores(chosen.validation), *scores(test[0]), *scores(test[1]))
 
 
@@ -115,8 +115,8 @@ def refit(dataset: Dataset) -> None:
         after = baseline.train(back.trained_through_validation(), SEED, False, before)
         splits = replace(back.spec.splits, train_end=back.spec.splits.val_end - pd.Timedelta(days=ROLLING_DAYS))
         without = baseline.train(replace(back, spec=replace(back.spec, splits=splits)), SEED, False, before)
-        last = without.predict(back.frame, back.validation_origins[-ROLLING_DAYS:])
-        old, new = (one.predict(back.frame, back.test_origins) for one in (before, after))
+        last = without.forecasts(back, back.validation_origins[-ROLLING_DAYS:])
+        old, new = (one.forecasts(back, back.test_origins) for one in (before, after))
         for name, f, warm_up in (
             ("refit", new, before.validation), ("refit, last days left out", new, last), ("refit, none", new, None),
             ("no refit", old, before.validation),

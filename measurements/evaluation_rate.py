@@ -29,7 +29,7 @@ def evaluation_rate(name: str, dataset: Dataset, repeats: int, windows: int) -> 
 
     one_by_one(origins[:1])  # warms up
     pairs = [
-        (rate(one_by_one, origins[:windows]), rate(lambda some: forecaster.predict(dataset.frame, some), origins))
+        (rate(one_by_one, origins[:windows]), rate(lambda some: forecaster.forecasts(dataset, some), origins))
         for _ in range(repeats)
     ]
     how = "quantiles by nf.predict" if name == "TIMESNET_Q" else f"{reference.SAMPLES} sampled paths, float64"

@@ -63,7 +63,7 @@ def costs(name: str, dataset: Dataset, windows: int, budget: Budget) -> dict[str
     trial, forecaster = _timed(lambda: family.fit(family.defaults, dataset, budget, seed=1))
     last = dataset.positions.train.stop - 25
     origins = np.arange(last - windows * ORIGINS, last)
-    evaluation, _ = _timed(lambda: evaluate(forecaster.predict(dataset.frame, origins), dataset))
+    evaluation, _ = _timed(lambda: evaluate(forecaster.forecasts(dataset, origins), dataset))
     return {"preparation": preparation, "step": statistics.median(steps), "evaluation": evaluation, "trial": trial}
 
 

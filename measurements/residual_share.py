@@ -82,7 +82,7 @@ def main() -> None:
         dataset = load_dataset(load_spec(name), arguments.data_dir)
         seasons = covers_seasons(dataset, RECIPE.season_years)
         baseline = LinearBaseline.fit(dataset, learnt_origins(dataset, RECIPE), seasons=seasons)
-        linear = baseline.quantiles(dataset, dataset.frame, dataset.validation_origins)
+        linear = baseline.quantiles(dataset, dataset.windows(dataset.validation_origins))
         for model in arguments.models:
             cells: dict[str, list[tuple[float, float]]] = {rule: [] for rule in RULES}
             for seed in range(42, 42 + arguments.seeds):

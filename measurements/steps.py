@@ -52,7 +52,11 @@ def training_windows(family: DartsFamily, dataset: Dataset) -> TrainingWindows:
     """The windows that a trial of the family trains on."""
     scaling = Scaling.fit(dataset, RECIPES["plain"])
     source = WindowSource.build(
-        dataset, dataset.frame, scaling, RECIPES["plain"], calendar_as_past=family.calendar_as_past
+        dataset,
+        dataset.windows(dataset.training_origins()),
+        scaling,
+        RECIPES["plain"],
+        calendar_as_past=family.calendar_as_past,
     )
     return TrainingWindows(source, dataset.training_origins())
 

@@ -39,7 +39,11 @@ def tft_step(
 ) -> tuple[list[float], list[float]]:
     """Seconds of a step (forward, loss, backward, optimiser), in turns: darts in float64, ours in float32."""
     source = WindowSource.build(
-        dataset, dataset.frame, Scaling.fit(dataset, RECIPES["plain"]), RECIPES["plain"], calendar_as_past=False
+        dataset,
+        dataset.windows(dataset.training_origins()),
+        Scaling.fit(dataset, RECIPES["plain"]),
+        RECIPES["plain"],
+        calendar_as_past=False,
     )
     windows = TrainingWindows(source, dataset.training_origins())
     batch = windows.__getitems__(torch.linspace(0, len(windows) - 1, batch_size).int().tolist())

@@ -68,7 +68,7 @@ def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(refit,
     if not refit:
         budget = FAMILY.budgets["test"]
         fitted = [FAMILY.fit(params, tiny_dataset, budget, seed=42) for _, params in stored.key["members"]]
-        tests = [one.predict(tiny_dataset.frame, tiny_dataset.test_origins) for one in fitted]
+        tests = [one.forecasts(tiny_dataset, tiny_dataset.test_origins) for one in fitted]
         weights = [weight for weight, _ in members]
         assert stored.test.values == pytest.approx(blend(tests, weights).values, rel=1e-6)
         validation = blend([one.validation for one in fitted], weights)

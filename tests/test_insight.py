@@ -36,18 +36,18 @@ def trained(name: str, dataset: Dataset, recipe: str = "standard") -> Forecaster
 @pytest.mark.parametrize("recipe", ["standard", "unshrunk", "plain"])
 def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(recipe, insight, tiny_dataset) -> None:
     forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
-    found = insight.stack_forecasts(forecaster, tiny_dataset.frame, origins)
+    found = insight.stack_forecasts(forecaster, tiny_dataset.context(origins))
     assert found.stacks.shape == (len(origins), 3, 24, 3)
     total = found.base[:, :, None] + found.stacks.sum(axis=1)
     np.testing.assert_allclose(np.sort(total, axis=2), found.forecasts.values, atol=1e-5)
     if recipe != "standard":  # which keeps a share
-        whole = forecaster.predict(tiny_dataset.frame, origins).values
+        whole = forecaster.forecasts(tiny_dataset, origins).values
         assert np.array_equal(np.maximum(found.forecasts.values, 0), whole)
     assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert found.hours == (4, 2, 1)
     assert found.base_name == ("mean of training" if recipe == "plain" else "linear baseline")
     if recipe != "plain":
-        expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.frame, origins)  # type: ignore[attr-defined]
+        expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.windows(origins))  # type: ignore[attr-defined]
     else:
         expected = np.full((len(origins), 24), tiny_dataset.target.to_numpy()[tiny_dataset.positions.train].mean())
     np.testing.assert_allclose(found.base, expected, rtol=1e-5)
@@ -55,7 +55,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
 
 def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(insight, tiny_dataset):
     forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
-    found = insight.fusion_weights(forecaster, tiny_dataset.frame, origins)
+    found = insight.fusion_weights(forecaster, tiny_dataset.context(origins))
     same_hours = "target_24h_before", "target_168h_before", "target_mean_of_week", "linear_forecast"
     assert found.future_names == ("hour_sin", "hour_cos", "is_weekend", *same_hours)
     assert found.history_names == (
@@ -81,7 +81,7 @@ def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weig
     with torch.no_grad():
         norm.weight.zero_()
         norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
-    found = insight.fusion_weights(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
+    found = insight.fusion_weights(forecaster, tiny_dataset.context(tiny_dataset.validation_origins))
     assert found.history.mean(axis=(0, 1))[found.history_names.index("temp")] == pytest.approx(1)
 
 
@@ -98,7 +98,7 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
             block.mean_amplitude.zero_()
             block.train()
             block(wave)
-    found = insight.periods(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
+    found = insight.periods(forecaster, tiny_dataset.context(tiny_dataset.validation_origins))
     assert found.length == 192
     assert found.hours.shape == (2, 2)
     assert (found.hours[:, 0] == period).all()
@@ -111,7 +111,7 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
 def test_when_the_network_is_of_another_family_then_it_is_named(function, insight, tiny_dataset) -> None:
     forecaster = trained("TFT_Q", tiny_dataset)
     with pytest.raises(TypeError, match="the forecaster holds a _TFTModule, expected a forecaster of"):
-        getattr(insight, function)(forecaster, tiny_dataset.frame, tiny_dataset.validation_origins)
+        getattr(insight, function)(forecaster, tiny_dataset.context(tiny_dataset.validation_origins))
 
 
 # Figures of given numbers

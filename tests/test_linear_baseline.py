@@ -6,6 +6,7 @@ from collections import deque
 import numpy as np
 import pytest
 
+from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families import feature_table, linear_baseline
@@ -52,7 +53,7 @@ def test_when_there_is_nothing_but_a_constant_then_it_is_the_median(monkeypatch)
 def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_dataset) -> None:
     chosen = tiny_dataset.validation_origins
     actual = tiny_dataset.target.to_numpy()[chosen[:, None] + np.arange(1, HORIZON + 1)]
-    error = np.abs(part.predict(tiny_dataset, tiny_dataset.frame, chosen) - actual).mean()
+    error = np.abs(part.predict(tiny_dataset, tiny_dataset.windows(chosen)) - actual).mean()
     assert error < 0.2  # the noise alone makes 0.08, the last day's values 0.4
 
 
@@ -73,15 +74,15 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
     changed = dataclasses.replace(tiny_dataset, frame=frame)
     before, after = (LinearBaseline.fit(d, origins, seasons=False) for d in (tiny_dataset, changed))
     parts = (before, tiny_dataset), (after, changed)
-    honest = [part.predict(d, d.frame, origins, out_of_fold=True)[30] for part, d in parts]
+    honest = [part.predict(d, d.windows(origins), out_of_fold=True)[30] for part, d in parts]
     assert np.array_equal(*honest)
-    bent = [part.predict(d, d.frame, origins[30:31]) for part, d in parts]
+    bent = [part.predict(d, d.windows(origins[30:31])) for part, d in parts]
     assert (bent[0] != bent[1]).all()
 
 
 def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it(part, tiny_dataset, monkeypatch) -> None:
     every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
-    table, learnt = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, every), []
+    table, learnt = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(every)), []
     monkeypatch.setattr(LinearBaseline, "of_table", lambda table, *_, **__: learnt.append(table.level) or part)
     part.relative_out_of_fold(dataclasses.replace(table, level=every), every)  # the level says which windows are learnt
     window = np.arange(1 - HISTORY, HORIZON + 1)
@@ -98,41 +99,41 @@ def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_
         return float(np.abs(demand[of[:, None] + np.arange(1, HORIZON + 1)] - expected).mean())
 
     new = np.concatenate([dataset.validation_origins, dataset.test_origins])
-    on_new_days = error(part.predict(dataset, dataset.frame, new), new)
-    assert error(part.predict(dataset, dataset.frame, origins, out_of_fold=True), origins) > 0.9 * on_new_days
-    assert error(part.predict(dataset, dataset.frame, origins), origins) < 0.7 * on_new_days
+    on_new_days = error(part.predict(dataset, dataset.windows(new)), new)
+    assert error(part.predict(dataset, dataset.windows(origins), out_of_fold=True), origins) > 0.9 * on_new_days
+    assert error(part.predict(dataset, dataset.windows(origins)), origins) < 0.7 * on_new_days
 
 
 def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(part, tiny_dataset) -> None:
-    many = part.predict(tiny_dataset, tiny_dataset.frame, np.array([900, 2200, 333]))
-    assert np.array_equal(many[1], part.predict(tiny_dataset, tiny_dataset.frame, np.array([2200]))[0])
+    many = part.predict(tiny_dataset, tiny_dataset.windows(np.array([900, 2200, 333])))
+    assert np.array_equal(many[1], part.predict(tiny_dataset, tiny_dataset.windows(np.array([2200])))[0])
 
 
 def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahead_and_nothing_else(part, tiny_dataset):
     origin = np.array([2200])
-    expected = part.predict(tiny_dataset, tiny_dataset.frame, origin)
+    expected = part.predict(tiny_dataset, tiny_dataset.windows(origin))
     hidden = tiny_dataset.frame.copy()
     hidden.iloc[2201:, :3] = np.nan  # target and past covariates
     hidden.iloc[2201 + HORIZON :] = np.nan
     hidden.iloc[: 2201 - HISTORY] = np.nan
-    assert np.array_equal(part.predict(tiny_dataset, hidden, origin), expected)
+    assert np.array_equal(part.predict(tiny_dataset, Windows(hidden, origin)), expected)
     weekend = tiny_dataset.frame.copy()
     weekend.iloc[2201 : 2201 + HORIZON, 5] = 1 - weekend.iloc[2201, 5]
-    assert (part.predict(tiny_dataset, weekend, origin) != expected).any()
+    assert (part.predict(tiny_dataset, Windows(weekend, origin)) != expected).any()
 
 
 def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(part, tiny_dataset) -> None:
     frame = tiny_dataset.frame.copy()
     temp = frame.columns.get_loc("temp")
     frame.iloc[2178:2201, temp] = 1e3
-    wild = part.predict(tiny_dataset, frame, np.array([2200]))
+    wild = part.predict(tiny_dataset, Windows(frame, np.array([2200])))
     frame.iloc[2178:2201, temp] = 1e6
-    assert np.array_equal(part.predict(tiny_dataset, frame, np.array([2200])), wild)
+    assert np.array_equal(part.predict(tiny_dataset, Windows(frame, np.array([2200]))), wild)
 
 
 @pytest.mark.parametrize("seasons", [True, False])
 def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feature(seasons, tiny_dataset) -> None:
-    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, np.array([500]))
+    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(np.array([500])))
     moved = dataclasses.replace(table, features=table.features.copy())
     moved.features[:, :, table.names.index("year_sin")] += 0.5
     same = np.array_equal(
@@ -146,7 +147,7 @@ def test_when_more_weeks_are_shown_then_they_are_the_same_hours_of_earlier_weeks
 ) -> None:
     """The target counts its hours; the level is the mean of the last 24 of them, 11.5 below the origin."""
     frame = tiny_dataset.frame.assign(water_consumption=np.arange(1000.0, 1000 + len(tiny_dataset.frame)))
-    table = feature_table.make_feature_table(tiny_dataset, frame, np.array([900]), weeks=3)
+    table = feature_table.make_feature_table(tiny_dataset, Windows(frame, np.array([900])), weeks=3)
     at = {name: table.features[0, :, i] * table.level[0] + table.level[0] for i, name in enumerate(table.names)}
     hours = 1900 + np.arange(1, 25)
     np.testing.assert_allclose(at["same_hour_7d"], hours - 168)
@@ -154,7 +155,7 @@ def test_when_more_weeks_are_shown_then_they_are_the_same_hours_of_earlier_weeks
     np.testing.assert_allclose(at["same_hour_21d"], hours - 504)
     np.testing.assert_allclose(at["week_mean_2"], np.full(24, 1900 - 168 - 83.5))
     np.testing.assert_allclose(at["week_mean_3"], np.full(24, 1900 - 336 - 83.5))
-    early = feature_table.make_feature_table(tiny_dataset, frame, np.array([400]), weeks=3)
+    early = feature_table.make_feature_table(tiny_dataset, Windows(frame, np.array([400])), weeks=3)
     same = [early.features[0, :, early.names.index(f"same_hour_{days}d")] for days in (14, 21)]
     assert np.array_equal(*same)  # a third week before the first hour counts as the second
 
@@ -162,7 +163,7 @@ def test_when_more_weeks_are_shown_then_they_are_the_same_hours_of_earlier_weeks
 def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(part, tiny_dataset, monkeypatch) -> None:
     origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)[::24]
     longer = LinearBaseline.fit(tiny_dataset, origins, seasons=False, weeks=2)
-    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, origins, longer.floor, weeks=2)
+    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(origins), longer.floor, weeks=2)
     seen: list[np.ndarray] = []
     rows = feature_table.FeatureTable.rows
     monkeypatch.setattr(
@@ -175,11 +176,11 @@ def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(part, ti
 
 
 def test_when_its_interval_is_made_then_from_errors_out_of_fold_by_hour_ahead(part, origins, tiny_dataset) -> None:
-    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, origins, part.floor)
+    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(origins), part.floor)
     residuals = table.target - part.relative_out_of_fold(table, origins)
     low, middle, high = np.quantile(residuals[:, 5], (0.1, 0.5, 0.9))
-    found = part.quantiles(tiny_dataset, tiny_dataset.frame, origins[:2])
-    median = part.predict(tiny_dataset, tiny_dataset.frame, origins[:2])
+    found = part.quantiles(tiny_dataset, tiny_dataset.windows(origins[:2]))
+    median = part.predict(tiny_dataset, tiny_dataset.windows(origins[:2]))
     np.testing.assert_allclose(found[:, :, 1], median)
     np.testing.assert_allclose(found[:, 5, 0], median[:, 5] + (low - middle) * table.level[:2])
     np.testing.assert_allclose(found[:, 5, 2], median[:, 5] + (high - middle) * table.level[:2])
@@ -190,8 +191,8 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed_and_oth
 ) -> None:
     monkeypatch.setattr(linear_baseline, "_kept", deque(maxlen=4))
     first = LinearBaseline.fit(tiny_dataset, origins, seasons=False)
-    own = first.predict(tiny_dataset, tiny_dataset.frame, origins, out_of_fold=True)
-    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.frame, origins, first.floor)
+    own = first.predict(tiny_dataset, tiny_dataset.windows(origins), out_of_fold=True)
+    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(origins), first.floor)
     np.testing.assert_array_equal(own, (1 + first.relative_out_of_fold(table, origins)) * table.level[:, None])
     assert LinearBaseline.fit(tiny_dataset, origins, seasons=False) is first
     changed = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=1.0))
@@ -200,4 +201,4 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed_and_oth
         (tiny_dataset, origins, {"weeks": 2}),
     ):  # fmt: skip
         assert LinearBaseline.fit(data, given, seasons=False, **options) is not first
-    assert len(first.predict(tiny_dataset, tiny_dataset.frame, origins[1:], out_of_fold=True)) == len(origins) - 1
+    assert len(first.predict(tiny_dataset, tiny_dataset.windows(origins[1:]), out_of_fold=True)) == len(origins) - 1

@@ -66,7 +66,7 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     monkeypatch.setattr("hpo_lib.families.darts_family.fitted_shares", lambda *_: next(wanted))
     budget = Budget(steps=3, batch_size=8, checks=3)
     fitted = family.fit(smallest(family), tiny_dataset, budget, seed=1, on_check=lambda _, f: checks.append(f))
-    alone = fitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.frame, tiny_dataset.validation_origins)
+    alone = fitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.windows(tiny_dataset.validation_origins))
     baseline = dataclasses.replace(fitted.validation, values=alone)
     assert np.array_equal(checks[0].values, alone), "nothing kept is the linear baseline"
     options = {0: baseline, 2: checks[1], 3: checks[2]}
@@ -74,7 +74,7 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     assert fitted.best_step == best
     assert fitted.shares == {0: (0.0, 0.0), 2: (0.05, 0.05), 3: (1.0, 1.0)}[best]
     assert np.array_equal(fitted.validation.values, options[best].values)
-    again = fitted.predict(tiny_dataset.frame, tiny_dataset.validation_origins)
+    again = fitted.forecasts(tiny_dataset, tiny_dataset.validation_origins)
     assert np.array_equal(again.values, fitted.validation.values)
 
 
@@ -86,8 +86,8 @@ def test_when_nothing_is_kept_then_a_refit_trains_no_network(tiny_dataset) -> No
     refitted = family.refit(params, tiny_dataset, BUDGET, like=fitted, seed=1)
     assert not hasattr(refitted, "module")
     origins = tiny_dataset.test_origins
-    linear = refitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.frame, origins)
-    assert np.array_equal(refitted.predict(tiny_dataset.frame, origins).values, linear)
+    linear = refitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.windows(origins))
+    assert np.array_equal(refitted.forecasts(tiny_dataset, origins).values, linear)
 
 
 def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_dataset) -> None:

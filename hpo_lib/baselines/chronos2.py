@@ -79,8 +79,8 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
             pl_trainer_kwargs={"logger": False, "enable_checkpointing": False},
         )
         # Sets the columns; the weights do not change.
-        model.fit_from_dataset(TrainingWindows(forecaster.source(dataset.frame, one_window), one_window))
+        model.fit_from_dataset(TrainingWindows(forecaster.source(dataset.windows(one_window)), one_window))
     forecaster.module = model.model
     forecaster.best_step = 0
-    forecaster.validation = forecaster.predict(dataset.frame, dataset.validation_origins)
+    forecaster.validation = forecaster.forecasts(dataset, dataset.validation_origins)
     return forecaster

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS
 from hpo_lib.data.splits import HORIZON, Positions
@@ -41,7 +41,7 @@ class Baseline(ABC):
             quick: learn little, from the last `QUICK_DAYS` days only, to see that everything works.
         """
         chosen = self.train(dataset, seed, quick)
-        chosen.validation = chosen.predict(dataset.frame, dataset.validation_origins)
+        chosen.validation = chosen.forecasts(dataset, dataset.validation_origins)
         if not refit:
             return chosen
         refitted = self.train(dataset.trained_through_validation(), seed, quick, chosen)
@@ -68,10 +68,10 @@ class TableForecaster(Forecaster):
     def normalised(self, table: FeatureTable) -> np.ndarray:
         """[N, H, Q] quantiles of actual / level - 1."""
 
-    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        table = make_feature_table(self.dataset, frame, origins)
+    def predict(self, context: Context) -> QuantileForecasts:
+        table = make_feature_table(self.dataset, context)
         values = (1 + self.normalised(table)) * table.level[:, None, None]
-        return QuantileForecasts.at(origins, values, frame[self.dataset.spec.target], self.dataset.lowest)
+        return QuantileForecasts.of_model(values, context.origins, self.dataset.lowest)
 
 
 def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:

@@ -70,7 +70,7 @@ class LightgbmQuantile(Baseline):
         self, dataset: Dataset, seed: int, quick: bool, chosen: LightgbmForecaster | None = None
     ) -> LightgbmForecaster:
         origins = origins_near_daily(dataset, NEAR_HOURS, quick=quick)
-        table = make_feature_table(dataset, dataset.frame, origins)
+        table = make_feature_table(dataset, dataset.windows(origins))
         linear, expected, seasons = None, None, shows_seasons(dataset, chosen)
         if self.settings["linear_part"]:
             linear = LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons)
@@ -81,7 +81,7 @@ class LightgbmQuantile(Baseline):
         valid: list[lightgbm.Dataset] = []
         callbacks: list[Callable[..., Any]] = []
         if chosen is None:
-            validation = make_feature_table(dataset, dataset.frame, dataset.validation_origins)
+            validation = make_feature_table(dataset, dataset.windows(dataset.validation_origins))
             own = None if linear is None else linear.relative(validation)
             valid.append(_data(validation, seasons, own, like=train))
             callbacks.append(lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False))

@@ -46,7 +46,7 @@ class LinearForecaster(TableForecaster):
     ) -> None:
         super().__init__(dataset, seasons)
         self.penalty = penalty
-        table = make_feature_table(dataset, dataset.frame, origins_near_daily(dataset, 0, quick=quick))
+        table = make_feature_table(dataset, dataset.windows(origins_near_daily(dataset, 0, quick=quick)))
         features = linear_features(table, seasons=self.seasons)
         self.weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
         self.intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
@@ -83,7 +83,7 @@ class LinearQuantile(Baseline):
 
         def loss(penalty: float) -> float:
             tried = LinearForecaster(dataset, penalty, seasons, steps=TRIED_STEPS)
-            f = tried.predict(dataset.frame, dataset.validation_origins)
+            f = tried.forecasts(dataset, dataset.validation_origins)
             steps = list(TRIED_STEPS)
             return metrics.pinball(QuantileForecasts(f.values[:, steps], f.actual[:, steps], f.origins, f.levels))
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from hpo_lib.benchmark.chosen_params import FoundParameters
+from hpo_lib.data.context import Context
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import STANDARD, Family, Forecaster, Params
 from hpo_lib.records.study import StoredStudy
@@ -48,8 +48,8 @@ class Ensemble(Forecaster):
         self.best_step = max(member.best_step for member in members)
         self.validation = blend([member.validation for member in members], weights)
 
-    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        return blend([member.predict(frame, origins) for member in self.members], self.weights)
+    def predict(self, context: Context) -> QuantileForecasts:
+        return blend([member.predict(context) for member in self.members], self.weights)
 
 
 def _with(found: FoundParameters, remark: str) -> FoundParameters:

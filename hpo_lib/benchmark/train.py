@@ -11,15 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
 from hpo_lib.benchmark.store import Training, check_same_data, drop_others, is_stored, store_training, stored_twin
 from hpo_lib.benchmark.training_key import code_versions, family_key
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
@@ -28,7 +26,7 @@ from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.seasonal_naive import NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
+from hpo_lib.scoring.seasonal_naive import NAIVE_VERSION, SEASONAL_LAGS, naive_ahead
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default", "ensemble")
@@ -167,7 +165,7 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
             continue
         begun = time.monotonic()
         fitted = train()
-        validation, test = fitted.validation, fitted.predict(plan.dataset.frame, plan.dataset.test_origins)
+        validation, test = fitted.validation, fitted.forecasts(plan.dataset, plan.dataset.test_origins)
         record = {"best_step": fitted.best_step, "seconds": time.monotonic() - begun, "remark": remark, **origin}
         store_training(plan.paths, Training(*names, key, validation, test, record))
         scores = f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
@@ -243,7 +241,7 @@ class _SeasonalNaive(Forecaster):
 
     def __init__(self, dataset: Dataset, lag: int) -> None:
         self.dataset, self.lag = dataset, lag
-        self.validation = self.predict(dataset.frame, dataset.validation_origins)
+        self.validation = self.forecasts(dataset, dataset.validation_origins)
 
-    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        return seasonal_naive(self.dataset, origins, self.lag)
+    def predict(self, context: Context) -> QuantileForecasts:
+        return naive_ahead(self.dataset, context, self.lag)

@@ -151,7 +151,7 @@ def own_forecasts(version: Version, known: Dataset, origins: Positions) -> Quant
     """
     first = max(HISTORY - 1, int(known.index.searchsorted(version.learnt_until)))
     origins = complete_windows(origins[origins >= first], known.is_missing)
-    return version.forecasts(known, known.frame, origins)
+    return version.forecasts(known, origins)
 
 
 def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
@@ -175,7 +175,8 @@ def _day_after(version: Version, dataset: Dataset, origin: pd.Timestamp, holiday
     position = len(known.frame) - 1
     ahead = pd.date_range(origin + HOUR, periods=HORIZON, freq="h")
     calendar, notes = _calendar(known, dataset, ahead, holidays)
-    raw = version.forecasts(known, pd.concat([known.frame, calendar]), np.array([position]))
+    with_calendar = replace(known, frame=pd.concat([known.frame, calendar]))
+    raw = version.forecasts(with_calendar, np.array([position]))
     warm_up = own_forecasts(version, known, days_before(position))
     forecasts = calibrate(raw, warm_up, known.known_target, Calibration())
     if len(warm_up.origins) < ROLLING_DAYS:

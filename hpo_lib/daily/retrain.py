@@ -102,11 +102,11 @@ def retrain(
         number, fitted = version.number, version.model(FITTED, dataset)
         say(f"{version} was already trained in this way")
     held_out = whole.validation_origins[whole.validation_origins >= fitting.positions.val.stop - 1]
-    own = fitted.predict(dataset.frame, held_out)
+    own = fitted.forecasts(dataset, held_out)
     say(f"v{number:03d}: MAE {metrics.mae(own):.5g}, PICP {metrics.picp(own):.1f} over {len(held_out)} held-out days")
     rival, verdict = None, None
     if before is not None and before.number != number:
-        rival = before.model(FITTED, dataset).predict(dataset.frame, held_out)
+        rival = before.model(FITTED, dataset).forecasts(dataset, held_out)
         verdict = _verdict(before.number, own, rival)
         say(f"v{number:03d}: {verdict}")
     if version is None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hpo_lib.benchmark.training_key import code_versions
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HORIZON
+from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import Forecaster, family_names, get_family
 from hpo_lib.paths import ModelPaths, atomic
@@ -101,15 +101,15 @@ class Version:
             ) from None
         return restored(family, self.facts["params"], described, weights, dataset, str(self))
 
-    def forecasts(self, dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
+    def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
         """What it can say of each origin without having seen the day: ``origins`` [N] are ascending positions.
 
         Up to the end of its training it speaks as it was before the refit. Quantiles are rounded as in records.
         """
-        before = np.asarray(pd.DatetimeIndex(frame.index)[origins] < self.trained_until)
+        before = np.asarray(dataset.index[origins] < self.trained_until)
         none = QuantileForecasts(np.empty((0, HORIZON, 3)), np.empty((0, HORIZON)), pd.DatetimeIndex([], tz="UTC"))
         parts = [
-            self.model(which, dataset).predict(frame, origins[chosen])
+            self.model(which, dataset).forecasts(dataset, origins[chosen])
             for which, chosen in ((FITTED, before), (REFITTED, ~before))
             if chosen.any()
         ]

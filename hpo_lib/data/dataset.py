@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
+from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_cells, shown
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import DatasetSpec, known_datasets
@@ -109,6 +110,20 @@ class Dataset:
         """
         every = training_origins(self.index, self.spec.splits, near_hours=near_hours)
         return complete_windows(every, self.is_missing)
+
+    @property
+    def known_until(self) -> dict[str, str]:
+        """Column -> until when it is known: ``origin`` or ``always``."""
+        up_to_origin = {name: "origin" for name in (self.spec.target, *self.past)}
+        return up_to_origin | {name: "always" for name in self.future}
+
+    def windows(self, origins: Positions) -> Windows:
+        """The windows of origins [N] with what came after them, to learn from."""
+        return Windows(self.frame, origins)
+
+    def context(self, origins: Positions) -> Context:
+        """What was known at origins [N], to forecast from."""
+        return Context.of(self.frame, origins, self.known_until)
 
     def origins_left_out(self) -> dict[str, int]:
         """Daily origins of each split whose window touches a missing hour."""

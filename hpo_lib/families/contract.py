@@ -10,10 +10,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import pandas as pd
-
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import ONLY_WITH, RECIPE_SPACE, Dimension, is_drawn
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -142,16 +141,15 @@ class Forecaster(ABC):
     """Forecasts of every validation origin with the kept weights."""
 
     @abstractmethod
-    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        """Quantile forecasts [N, H, Q] in the target's unit, without quantile crossing.
+    def predict(self, context: Context) -> QuantileForecasts:
+        """Quantile forecasts [N, H, Q] in the target's unit, without quantile crossing and without actuals.
 
-        Reads the target and past covariates up to each origin and the future-known columns through the horizon,
-        nothing else. A window's forecast does not depend on the other origins in the call.
-
-        Args:
-            frame: hourly frame with the columns that the model was trained on.
-            origins: [N] integer positions in the frame of the last known hour.
+        A window's forecast does not depend on the other windows of the context.
         """
+
+    def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
+        """What it would have said at origins [N] of a dataset, beside what came: the one place where both meet."""
+        return self.predict(dataset.context(origins)).with_actual(dataset.target)
 
 
 class Family(ABC):

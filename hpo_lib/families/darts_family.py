@@ -22,6 +22,7 @@ from darts.utils.data.torch_datasets.utils import ModuleStage
 from darts.utils.likelihood_models.torch import QuantileRegression
 
 from hpo_lib import stop_requests
+from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
@@ -111,7 +112,7 @@ class DartsFamily(Family):
             torch.cuda.empty_cache()  # several workers may share the GPU
         dataset = forecaster.dataset
         origins = learnt_origins(dataset, forecaster.recipe)
-        source = forecaster.source(dataset.frame, origins, out_of_fold=True)
+        source = forecaster.source(dataset.windows(origins), out_of_fold=True)
         with quiet_libraries():
             model = self.new_model(params, budget, seed, steps, callbacks)
             model.fit_from_dataset(  # its batches are gathered already
@@ -178,36 +179,34 @@ class DartsForecaster(Forecaster):
         """Whether it is the linear baseline alone, without a network."""
         return self.shares is not None and not any(self.shares)
 
-    def source(self, frame: pd.DataFrame, origins: np.ndarray, *, out_of_fold: bool = False) -> WindowSource:
-        """The source of the model's windows at the given origins [N] of a frame; as in `LinearBaseline.predict`."""
+    def source(self, windows: Windows, *, out_of_fold: bool = False) -> WindowSource:
+        """The source of the model's inputs in the given windows; as in `LinearBaseline.predict`."""
         linear = self.scaling.linear
         source = WindowSource.build(
-            self.dataset, frame, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
+            self.dataset, windows, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
         )
         if linear is None:
             return source
-        expected = linear.predict(self.dataset, frame, origins, out_of_fold=out_of_fold)
-        return source.with_linear_forecast(expected, origins)
+        expected = linear.predict(self.dataset, windows, out_of_fold=out_of_fold)
+        return source.with_linear_forecast(expected, windows.positions)
 
-    def predict(self, frame: pd.DataFrame, origins: np.ndarray) -> QuantileForecasts:
-        values = np.empty(0) if self.keeps_nothing else self.network(frame, origins, self.source(frame, origins))
-        return self.forecasts(values, self.linear_quantiles(frame, origins), frame, origins)
+    def predict(self, context: Context) -> QuantileForecasts:
+        values = np.empty(0) if self.keeps_nothing else self.network(self.source(context), context.positions)
+        return self.kept(values, self.linear_quantiles(context), context.origins)
 
-    def forecasts(
-        self, network: np.ndarray, linear: np.ndarray, frame: pd.DataFrame, origins: np.ndarray
-    ) -> QuantileForecasts:
+    def kept(self, network: np.ndarray, linear: np.ndarray, origins: pd.DatetimeIndex) -> QuantileForecasts:
         """What is kept of the network's quantiles [N, H, Q], with the linear baseline's."""
         if self.shares is not None:
             network = linear if self.keeps_nothing else mixed(network, linear, self.shares)
-        return QuantileForecasts.at(origins, network, frame[self.dataset.spec.target], self.lowest)
+        return QuantileForecasts.of_model(network, origins, self.lowest)
 
-    def linear_quantiles(self, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
+    def linear_quantiles(self, windows: Windows) -> np.ndarray:
         """The linear baseline's quantiles [N, H, Q]; empty if they are not needed."""
         linear = self.scaling.linear if self.recipe.residual_share else None
-        return np.empty(0) if linear is None else linear.quantiles(self.dataset, frame, origins)
+        return np.empty(0) if linear is None else linear.quantiles(self.dataset, windows)
 
-    def network(self, frame: pd.DataFrame, origins: np.ndarray, source: WindowSource) -> np.ndarray:
-        """The network's quantiles [N, H, Q] in the target's unit, sorted."""
+    def network(self, source: WindowSource, origins: np.ndarray) -> np.ndarray:
+        """The network's quantiles [N, H, Q] in the target's unit, sorted; origins [N] are positions in the source."""
         was_training = self.module.training
         self.module.eval()
         source = source.to(self.module.device)
@@ -227,8 +226,7 @@ class _BestWeights(pl.Callback):
 
     def __init__(self, forecaster: DartsForecaster, budget: Budget, on_check: OnCheck | None) -> None:
         self.forecaster, self.budget, self.on_check = forecaster, budget, on_check
-        self.frame, self.origins = forecaster.dataset.frame, forecaster.dataset.validation_origins
-        self.actual = forecaster.dataset.target.to_numpy()[self.origins[:, None] + np.arange(1, HORIZON + 1)]
+        self.context = forecaster.dataset.context(forecaster.dataset.validation_origins)
         self.lowest = math.inf
         self.weights: dict[str, torch.Tensor] = {}
         self.checked = False
@@ -237,11 +235,12 @@ class _BestWeights(pl.Callback):
         assert isinstance(module, PLForecastingModule)
         self.forecaster.module = module
         self.steps = self.budget.steps_for(_n_weights(module.parameters()))
-        self.source = self.forecaster.source(self.frame, self.origins).to(module.device)
-        self.linear = self.forecaster.linear_quantiles(self.frame, self.origins)
+        self.source = self.forecaster.source(self.context).to(module.device)
+        self.linear = self.forecaster.linear_quantiles(self.context)
         if len(self.linear):
             self.forecaster.shares = (0.0, 0.0)
-            nothing = self.forecaster.forecasts(np.empty(0), self.linear, self.frame, self.origins)
+            nothing = self._judged(np.empty(0))
+            self.actual = nothing.actual
             self._keep(module, 0, nothing)
 
     def on_train_batch_end(
@@ -255,11 +254,11 @@ class _BestWeights(pl.Callback):
             return
         kept = self.forecaster.shares
         try:
-            values = self.forecaster.network(self.frame, self.origins, self.source)
+            values = self.forecaster.network(self.source, self.context.positions)
             if len(self.linear):
                 finite = bool(np.isfinite(values).all())  # if not, the forecasts below are an error
                 self.forecaster.shares = fitted_shares(values, self.linear, self.actual) if finite else (1.0, 1.0)
-            forecasts = self.forecaster.forecasts(values, self.linear, self.frame, self.origins)
+            forecasts = self._judged(values)
         except NonFiniteForecast as error:
             raise NonFiniteForecast(f"{error} after {step} training steps") from None
         self.checked = True
@@ -267,6 +266,11 @@ class _BestWeights(pl.Callback):
             self.forecaster.shares = kept
         if self.on_check is not None:
             self.on_check(step, forecasts)
+
+    def _judged(self, values: np.ndarray) -> QuantileForecasts:
+        """What is kept of the network's quantiles, beside the actuals of the validation days."""
+        found = self.forecaster.kept(values, self.linear, self.context.origins)
+        return found.with_actual(self.forecaster.dataset.target)
 
     def _keep(self, module: pl.LightningModule, step: int, forecasts: QuantileForecasts) -> bool:
         """Keep these weights if none before were as good, and say whether."""

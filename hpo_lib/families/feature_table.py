@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
@@ -67,18 +68,18 @@ def level_floor(dataset: Dataset) -> float:
 
 
 def make_feature_table(
-    dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, floor: float | None = None, *, weeks: int = 1
+    dataset: Dataset, windows: Windows, floor: float | None = None, *, weeks: int = 1
 ) -> FeatureTable:
-    """The feature table of the given origins.
+    """The feature table of N windows; its target is NaN where they do not hold it.
 
     Values in the target's unit are divided by the mean of the last `LEVEL_HOURS` hours (less 1), so that seasons of
     different level look alike. The level itself is a feature, on a log scale.
 
-    ``origins`` [N] are positions in the hourly ``frame``, which has the dataset's columns. ``floor`` is the smallest
-    level that is divided by; None: `level_floor` of the dataset. With more ``weeks`` than one, earlier weeks are
-    features too: the target at the same hour of the same weekday, and the week's mean. A week before the first hour of
-    the frame counts as the one after it.
+    ``floor`` is the smallest level that is divided by; None: `level_floor` of the dataset. With more ``weeks`` than
+    one, earlier weeks are features too: the target at the same hour of the same weekday, and the week's mean. A week
+    before the first hour of the frame counts as the one after it.
     """
+    frame, origins = windows.frame, windows.positions
     y = frame[dataset.spec.target].to_numpy(dtype=float)
     history = y[origins[:, None] + np.arange(1 - HISTORY, 1)]  # [N, L]
     level = np.maximum(history[:, -LEVEL_HOURS:].mean(axis=1), level_floor(dataset) if floor is None else floor)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
+from hpo_lib.data.context import Context
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.darts_family import DartsForecaster
@@ -79,7 +79,7 @@ class Periods:
     length: int
 
 
-def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> StackForecasts:
+def stack_forecasts(forecaster: Forecaster, context: Context) -> StackForecasts:
     """Forecasts of a trained ``NHITS_Q``, stack by stack."""
     trained = _darts(forecaster, "stacks", "NHITS_Q")
     module: Any = trained.module
@@ -89,10 +89,10 @@ def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.nda
         flat = output[1]  # hours, inputs and levels in one row, as darts orders them
         return flat.reshape(len(flat), -1, n_inputs, n_levels)[:, :, 0, :]
 
-    forecasts, parts = _watch(trained, frame, origins, list(module.stacks), added)
-    source = trained.source(frame, origins)
-    chosen = torch.from_numpy(origins)
-    base = source.in_unit(torch.zeros(len(origins), HORIZON, 1), chosen)
+    forecasts, parts = _watch(trained, context, list(module.stacks), added)
+    source = trained.source(context)
+    chosen = torch.from_numpy(context.positions)
+    base = source.in_unit(torch.zeros(len(chosen), HORIZON, 1), chosen)
     level = "mean of training" if trained.scaling.level is None else f"mean of the last {trained.scaling.level.hours} h"
     stacks = [(source.in_unit(torch.from_numpy(part), chosen) - base).numpy() for part in parts]
     return StackForecasts(
@@ -104,7 +104,7 @@ def stack_forecasts(forecaster: Forecaster, frame: pd.DataFrame, origins: np.nda
     )
 
 
-def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> FusionWeights:
+def fusion_weights(forecaster: Forecaster, context: Context) -> FusionWeights:
     """Variable selection and attention of a trained ``TFT_Q``."""
     trained = _darts(forecaster, "encoder_vsn", "TFT_Q")
     module: Any = trained.module
@@ -113,14 +113,14 @@ def fusion_weights(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndar
     past = [dataset.spec.target, *past_columns(dataset, trained.recipe), *level]
     layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
-    _, (history, future, attention) = _watch(trained, frame, origins, layers, lambda _, output: output[1].mean(dim=2))
+    _, (history, future, attention) = _watch(trained, context, layers, lambda _, output: output[1].mean(dim=2))
     calendar = future_columns(dataset, trained.scaling, trained.recipe)
     added = (*(SAME_HOURS if trained.recipe.same_hours else ()), *((LINEAR,) if trained.recipe.linear_part else ()))
     repeated = [f"target as {name}" for name in added]  # they hold the target itself along the history
     return FusionWeights((*past, *calendar, *repeated), history, (*calendar, *added), future, attention)
 
 
-def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) -> Periods:
+def periods(forecaster: Forecaster, context: Context) -> Periods:
     """The dominant periods of a trained ``TIMESNET_Q``."""
     trained = _darts(forecaster, "nf", "TIMESNET_Q")
     module: Any = trained.module
@@ -129,7 +129,7 @@ def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) ->
     amplitude = torch.stack([block.mean_amplitude[1:] for block in blocks]).cpu()
     cycles = amplitude.topk(blocks[0].k).indices + 1
     _, spectra = _watch(
-        trained, frame, origins, blocks, lambda inputs, _: torch.fft.rfft(inputs[0].float(), dim=1).abs().mean(-1)
+        trained, context, blocks, lambda inputs, _: torch.fft.rfft(inputs[0].float(), dim=1).abs().mean(-1)
     )
     weights = [
         torch.from_numpy(spectrum)[:, chosen].softmax(dim=1) for spectrum, chosen in zip(spectra, cycles, strict=True)
@@ -144,8 +144,7 @@ def periods(forecaster: Forecaster, frame: pd.DataFrame, origins: np.ndarray) ->
 
 def _watch(
     forecaster: DartsForecaster,
-    frame: pd.DataFrame,
-    origins: np.ndarray,
+    context: Context,
     layers: Sequence[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
 ) -> tuple[QuantileForecasts, list[np.ndarray]]:
@@ -158,9 +157,9 @@ def _watch(
     with ExitStack() as stack:
         for layer in layers:
             stack.callback(layer.register_forward_hook(hook).remove)
-        values = forecaster.network(frame, origins, forecaster.source(frame, origins))
-    forecasts = QuantileForecasts.at(origins, values, frame[forecaster.dataset.spec.target])
-    return forecasts, [np.concatenate(seen[layer])[: len(origins)] for layer in layers]
+        values = forecaster.network(forecaster.source(context), context.positions)
+    forecasts = QuantileForecasts.of_model(values, context.origins)
+    return forecasts, [np.concatenate(seen[layer])[: len(values)] for layer in layers]
 
 
 def _darts(forecaster: Forecaster, part: str, family: str) -> DartsForecaster:

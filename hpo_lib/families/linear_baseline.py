@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.feature_table import FeatureTable, level_floor, linear_features, make_feature_table
@@ -71,7 +72,7 @@ class LinearBaseline:
         for kept in _kept:
             if kept.key == key and kept.of(dataset.frame, origins):
                 return kept.fitted
-        table = make_feature_table(dataset, dataset.frame, origins, floor, weeks=weeks)
+        table = make_feature_table(dataset, dataset.windows(origins), floor, weeks=weeks)
         fitted = cls.of_table(table, floor, seasons=seasons, penalty=penalty, weeks=weeks)
         out_of_fold = fitted.relative_out_of_fold(table, origins)
         errors = np.quantile(table.target - out_of_fold, QUANTILE_LEVELS, axis=0).T
@@ -96,24 +97,22 @@ class LinearBaseline:
         weights, intercept = np.stack([w for w, _ in fitted]), np.array([constant for _, constant in fitted])
         return replace(unfitted, weights=weights, intercept=intercept)
 
-    def predict(
-        self, dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray, *, out_of_fold: bool = False
-    ) -> np.ndarray:
+    def predict(self, dataset: Dataset, windows: Windows, *, out_of_fold: bool = False) -> np.ndarray:
         """[N, H] forecasts in the target's unit. The information set is that of `make_feature_table`.
 
-        With ``out_of_fold`` the origins are those of training, see `relative_out_of_fold`.
+        With ``out_of_fold`` the windows are those of training, see `relative_out_of_fold`.
         """
         if out_of_fold:
             for kept in _kept:
-                if kept.fitted is self and kept.of(frame, origins):
+                if kept.fitted is self and kept.of(windows.frame, windows.positions):
                     return kept.out_of_fold
-        table = make_feature_table(dataset, frame, origins, self.floor, weeks=self.weeks)
-        relative = self.relative_out_of_fold(table, origins) if out_of_fold else self.relative(table)
+        table = make_feature_table(dataset, windows, self.floor, weeks=self.weeks)
+        relative = self.relative_out_of_fold(table, windows.positions) if out_of_fold else self.relative(table)
         return np.asarray((1 + relative) * table.level[:, None])
 
-    def quantiles(self, dataset: Dataset, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
+    def quantiles(self, dataset: Dataset, windows: Windows) -> np.ndarray:
         """[N, H, Q] forecasts with an interval, in the target's unit: what the linear baseline is worth alone."""
-        table = make_feature_table(dataset, frame, origins, self.floor, weeks=self.weeks)
+        table = make_feature_table(dataset, windows, self.floor, weeks=self.weeks)
         return np.asarray((1 + self.relative(table)[:, :, None] + self.errors) * table.level[:, None, None])
 
     def relative(self, table: FeatureTable) -> np.ndarray:

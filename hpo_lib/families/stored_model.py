@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 
+from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
@@ -92,7 +93,11 @@ def _untrained(family: DartsFamily, params: Params, forecaster: DartsForecaster)
     scaling, origin = forecaster.scaling, np.array([HISTORY - 1])
     frame = pd.DataFrame(1.0, index=range(HISTORY + HORIZON), columns=list(scaling.mean.index))
     source = WindowSource.build(
-        forecaster.dataset, frame, scaling, forecaster.recipe, calendar_as_past=forecaster.calendar_as_past
+        forecaster.dataset,
+        Windows(frame, origin),
+        scaling,
+        forecaster.recipe,
+        calendar_as_past=forecaster.calendar_as_past,
     )
     if scaling.linear is not None:
         source = source.with_linear_forecast(np.ones((1, HORIZON)), origin)

@@ -7,11 +7,11 @@ The information set of a forecast is decided here, in one place, for every famil
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import pandas as pd
 import torch
 from darts.utils.data.torch_datasets.training_dataset import TorchTrainingDataset
 from darts.utils.data.torch_datasets.utils import TorchTrainingBatch, TorchTrainingSample
 
+from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
@@ -65,9 +65,9 @@ class WindowSource:
 
     @classmethod
     def build(
-        cls, dataset: Dataset, frame: pd.DataFrame, scaling: Scaling, recipe: Recipe, *, calendar_as_past: bool
+        cls, dataset: Dataset, windows: Windows, scaling: Scaling, recipe: Recipe, *, calendar_as_past: bool
     ) -> "WindowSource":
-        target = dataset.spec.target
+        frame, target = windows.frame, dataset.spec.target
         past, future = past_columns(dataset, recipe), future_columns(dataset, scaling, recipe)
         return cls(
             target=scaling.transform(frame, (target,)),

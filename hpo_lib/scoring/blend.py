@@ -33,7 +33,7 @@ def blend(
     for other in members[1:]:
         if other.levels != first.levels or len(other.origins) != len(first.origins):
             raise InputError("forecasts of different levels or numbers of days cannot be blended; make them again")
-        if not (other.origins == first.origins).all() or not np.allclose(other.actual, first.actual):
+        if not (other.origins == first.origins).all() or not np.allclose(other.actual, first.actual, equal_nan=True):
             raise InputError("forecasts of different days or data cannot be blended; make them again")
     values = np.average([member.values for member in members], axis=0, weights=weights)
     return QuantileForecasts(np.maximum.accumulate(values, axis=2), first.actual, first.origins, first.levels)

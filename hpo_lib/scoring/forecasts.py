@@ -8,7 +8,7 @@ Axis letters used throughout the project:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ class QuantileForecasts:
 
     Attributes:
         values: [N, H, Q] float64, in the target's unit, non-decreasing along Q.
-        actual: [N, H] float64, in the target's unit.
+        actual: [N, H] float64, in the target's unit; NaN where it is not known yet.
         origins: [N] UTC, the last hour whose target was known; step h of a forecast is for ``origin + h`` hours.
         levels: Q ascending quantile levels.
     """
@@ -50,16 +50,23 @@ class QuantileForecasts:
             raise ValueError("quantiles cross: values must not decrease along the level axis")
 
     @classmethod
-    def at(
-        cls, positions: np.ndarray, values: np.ndarray, target: pd.Series, lowest: float | None = None
+    def of_model(
+        cls, values: np.ndarray, origins: pd.DatetimeIndex, lowest: float | None = None
     ) -> "QuantileForecasts":
-        """Forecasts [N, H, Q] at positions [N] of an hourly target, raised to ``lowest`` where they are below.
+        """What a model gave [N, H, Q], raised to ``lowest`` where it is below; nobody knows the actuals yet.
 
         A model may cross its quantiles; they are sorted, which never raises the pinball loss.
         """
         values = values if lowest is None else np.maximum(values, lowest)
-        hours = positions[:, None] + np.arange(1, values.shape[1] + 1)
-        return cls(np.sort(values, axis=2), target.to_numpy()[hours], pd.DatetimeIndex(target.index[positions]))
+        return cls(np.sort(values, axis=2), np.full(values.shape[:2], np.nan), origins)
+
+    def with_actual(self, target: pd.Series) -> "QuantileForecasts":
+        """The forecasts beside what came: ``target`` has an hourly index; hours that it lacks stay NaN."""
+        positions = pd.DatetimeIndex(target.index).get_indexer(self.origins)[:, None]
+        hours = positions + np.arange(1, self.actual.shape[1] + 1)
+        known = (positions >= 0) & (hours < len(target))
+        values = target.to_numpy(dtype=np.float64)[np.where(known, hours, 0)]
+        return replace(self, actual=np.where(known, values, np.nan))
 
     @property
     def median(self) -> np.ndarray:

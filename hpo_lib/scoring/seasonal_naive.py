@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
@@ -12,17 +13,22 @@ NAIVE_VERSION = 2
 
 
 def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileForecasts:
+    """`naive_ahead` at origins [N] of a dataset, beside what came."""
+    return naive_ahead(dataset, dataset.context(origins), lag).with_actual(dataset.target)
+
+
+def naive_ahead(dataset: Dataset, context: Context, lag: int) -> QuantileForecasts:
     """The value ``lag`` hours earlier as the median, with an interval from this rule's errors on the training split.
 
     The outer levels are the median plus quantiles of the training errors, or the median itself if such a quantile is on
-    its other side. ``lag`` is at least the horizon, so that nothing after the origins [N] is used.
+    its other side. ``lag`` is at least the horizon, so that nothing after an origin is needed.
     """
     if lag < HORIZON:
         raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")
-    target = dataset.target.to_numpy()
+    target = context.frame[dataset.spec.target].to_numpy()
     train = dataset.training_target
     errors = train[lag:] - train[:-lag]
-    median = target[origins[:, None] + np.arange(1, HORIZON + 1) - lag]
+    median = target[context.positions[:, None] + np.arange(1, HORIZON + 1) - lag]
     low, high = np.quantile(errors[~np.isnan(errors)], [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
     offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])  # on a steep trend all errors have one sign
-    return QuantileForecasts.at(origins, median[:, :, None] + offsets, dataset.target, dataset.lowest)
+    return QuantileForecasts.of_model(median[:, :, None] + offsets, context.origins, dataset.lowest)

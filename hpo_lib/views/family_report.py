@@ -18,7 +18,7 @@ def stacks(study: StoredStudy, settings: Settings, data: Dataset) -> tuple[Figur
     """N-HiTS: the forecasts of three days as the sum of what the stacks add, and how much each adds over all days."""
     from hpo_lib.families import insight
 
-    found = insight.stack_forecasts(_chosen_again(study, settings, data), data.frame, data.validation_origins)
+    found = insight.stack_forecasts(_chosen_again(study, settings, data), data.context(data.validation_origins))
     names = {"unit": data.spec.unit, "source": data.source}
     shown = study_figures.spread_origins(len(data.validation_origins), 4)[:3]
     return family_figures.stack_decomposition(found, shown, **names), family_figures.stack_sizes(found, **names)
@@ -28,7 +28,7 @@ def fusion(study: StoredStudy, settings: Settings, data: Dataset) -> tuple[Figur
     """TFT: the weights of the variables, and the attention on the hours of the past week."""
     from hpo_lib.families import insight
 
-    found = insight.fusion_weights(_chosen_again(study, settings, data), data.frame, data.validation_origins)
+    found = insight.fusion_weights(_chosen_again(study, settings, data), data.context(data.validation_origins))
     selection = family_figures.variable_selection(found, source=data.source)
     return selection, family_figures.attention(found, source=data.source)
 
@@ -37,7 +37,7 @@ def periods(study: StoredStudy, settings: Settings, data: Dataset) -> tuple[Figu
     """TimesNet: the dominant periods, and one window of the validation split folded by them."""
     from hpo_lib.families import insight
 
-    found = insight.periods(_chosen_again(study, settings, data), data.frame, data.validation_origins)
+    found = insight.periods(_chosen_again(study, settings, data), data.context(data.validation_origins))
     n = study_figures.spread_origins(len(data.validation_origins), 4)[1]
     history = data.target.to_numpy()[data.validation_origins[n] - HISTORY + 1 :][:HISTORY]
     folded = family_figures.folded_window(

@@ -1,8 +1,11 @@
 """What a forecast may know: the same for families, baselines and the zero-shot model."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from hpo_lib.data.context import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 
 ORIGIN = 2200
@@ -24,3 +27,11 @@ def disturbed(frame: pd.DataFrame, columns: tuple[str, ...], rows: slice) -> pd.
     values = 50 + 100 * np.random.default_rng(3).random((len(range(*rows.indices(len(frame)))), len(columns)))
     copy.iloc[rows, [frame.columns.get_loc(column) for column in columns]] = values
     return copy
+
+
+def holding_the_future(frame: pd.DataFrame, *origins: int) -> Any:
+    """Windows whose frame holds what came after the origins, as in training: no model may read that, even then.
+
+    A `Context`, which real forecasts are made from, does not hold it.
+    """
+    return Windows(frame, np.array(origins, dtype=np.int64))

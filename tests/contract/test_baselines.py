@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import Baseline, baseline_names, get_baseline, origins_near_daily
+from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.errors import InputError
@@ -18,7 +19,7 @@ from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.seasonal_naive import seasonal_naive
-from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed
+from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
 
 
 @pytest.fixture(scope="module", params=baseline_names())
@@ -37,7 +38,7 @@ def refitted(baseline: Baseline, tiny_dataset: Dataset) -> Forecaster:
 
 
 def forecast(forecaster: Forecaster, frame: pd.DataFrame, *origins: int) -> np.ndarray:
-    return forecaster.predict(frame, np.array(origins)).values
+    return forecaster.predict(holding_the_future(frame, *origins)).values
 
 
 @pytest.mark.slow
@@ -52,7 +53,7 @@ def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(nam
 
 def test_when_a_baseline_predicts_then_actuals_and_origins_are_those_asked_for(trained, tiny_dataset) -> None:
     naive = seasonal_naive(tiny_dataset, tiny_dataset.test_origins, 168)
-    f = trained.predict(tiny_dataset.frame, tiny_dataset.test_origins)
+    f = trained.forecasts(tiny_dataset, tiny_dataset.test_origins)
     assert f.values.shape == (15, HORIZON, 3)
     assert (f.actual == naive.actual).all()
     assert (f.origins == naive.origins).all()
@@ -61,8 +62,8 @@ def test_when_a_baseline_predicts_then_actuals_and_origins_are_those_asked_for(t
 @pytest.mark.parametrize("column", ["water_consumption", "temp"])
 def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes(column, tiny_dataset) -> None:
     frame = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN, ORIGIN + 1))
-    before = make_feature_table(tiny_dataset, tiny_dataset.frame, np.array([ORIGIN]))
-    after = make_feature_table(tiny_dataset, frame, np.array([ORIGIN]))
+    before = make_feature_table(tiny_dataset, tiny_dataset.windows(np.array([ORIGIN])))
+    after = make_feature_table(tiny_dataset, Windows(frame, np.array([ORIGIN])))
     assert (before.features != after.features).any()
 
 
@@ -78,7 +79,7 @@ def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for
 
 
 def test_when_validation_forecasts_are_kept_then_they_are_those_of_every_validation_origin(trained, tiny_dataset):
-    again = trained.predict(tiny_dataset.frame, tiny_dataset.validation_origins)
+    again = trained.forecasts(tiny_dataset, tiny_dataset.validation_origins)
     assert (trained.validation.values == again.values).all()
     assert len(again.origins) == 15
 
@@ -100,7 +101,7 @@ def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them
     """The refitted model keeps the validation forecasts of the model that had not seen these days."""
     assert (refitted.validation.values == trained.validation.values).all()
     test = tiny_dataset.test_origins
-    assert (refitted.predict(tiny_dataset.frame, test).values != trained.predict(tiny_dataset.frame, test).values).any()
+    assert (refitted.forecasts(tiny_dataset, test).values != trained.forecasts(tiny_dataset, test).values).any()
 
 
 def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(baseline, trained, tiny_dataset):
@@ -133,7 +134,7 @@ def test_when_training_covers_no_two_years_then_the_time_of_year_does_not_count(
 def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(tiny_dataset) -> None:
     """The target counts hours from 1000: the level of origin 1999 is the mean of 2976 ... 2999."""
     frame = tiny_dataset.frame.assign(water_consumption=1000.0 + np.arange(len(tiny_dataset.frame)))
-    table = make_feature_table(tiny_dataset, frame, np.array([1999]))
+    table = make_feature_table(tiny_dataset, Windows(frame, np.array([1999])))
     level = 2987.5
     assert table.level.tolist() == [level]
 
@@ -162,7 +163,7 @@ def test_when_the_last_day_is_near_zero_then_it_is_divided_by_one_percent_of_the
     target = np.where(np.arange(len(tiny_dataset.frame)) < 970, before, 0.0)
     target[1000:1680] = 200.0  # the mean size of the training split is about 200
     dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target))
-    levels = [make_feature_table(dataset, dataset.frame, np.array([999]), given).level[0] for given in (None, 7.0)]
+    levels = [make_feature_table(dataset, dataset.windows(np.array([999])), given).level[0] for given in (None, 7.0)]
     assert levels == pytest.approx([floor * 1650 / 1680, 7])
 
 
@@ -170,7 +171,7 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
     index = tiny_dataset.index
     origin = int(index.get_loc(pd.Timestamp("2019-04-12 23:00", tz="UTC")))  # a Friday: Saturday is forecast
     frame = tiny_dataset.frame.assign(water_consumption=100.0 + 10 * tiny_dataset.frame["is_weekend"])
-    table = make_feature_table(tiny_dataset, frame, np.array([origin]))
+    table = make_feature_table(tiny_dataset, Windows(frame, np.array([origin])))
 
     def feature(name: str) -> np.ndarray:
         return (table.features[0, :, table.names.index(name)] + 1) * table.level[0]
@@ -225,12 +226,12 @@ def test_when_the_linear_baseline_stands_alone_then_its_levels_are_those_of_its_
     learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
     origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
     linear = LinearBaseline.fit(learnt, origins, seasons=False)
-    table = make_feature_table(learnt, learnt.frame, origins)
+    table = make_feature_table(learnt, learnt.windows(origins))
     residuals = table.target - linear.relative_out_of_fold(table, origins)
     test, frame = tiny_dataset.test_origins, tiny_dataset.frame
-    expected = linear.predict(learnt, frame, test)
+    expected = linear.predict(learnt, Windows(frame, test))
     level = frame["water_consumption"].rolling(24).mean().to_numpy()[test]
-    found = fitted.predict(frame, test)
+    found = fitted.forecasts(tiny_dataset, test)
     assert found.median == pytest.approx(expected, rel=1e-12)
     for step in (0, 13, 23):
         low, middle, high = np.quantile(residuals[:, step], [0.1, 0.5, 0.9])

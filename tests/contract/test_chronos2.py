@@ -20,7 +20,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import Forecaster
-from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed
+from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
 
 SIZE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
 CHRONOS = {
@@ -46,7 +46,7 @@ def model(folder: Path, tiny_dataset: Dataset) -> Forecaster:
 
 
 def forecast(model: Forecaster, frame: pd.DataFrame) -> np.ndarray:
-    return model.predict(frame, np.array([ORIGIN])).values
+    return model.predict(holding_the_future(frame, ORIGIN)).values
 
 
 @pytest.mark.parametrize(("columns", "rows", "moves"), [*INFORMATION_SET, (KNOWN, slice(ORIGIN, ORIGIN + 1), True)])

@@ -21,7 +21,7 @@ from hpo_lib.families.contract import RECIPES, STANDARD, Budget, Family, Forecas
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
-from tests.contract.conftest import CALENDAR, INFORMATION_SET, KNOWN, ORIGIN, disturbed
+from tests.contract.conftest import CALENDAR, INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
 
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
 ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
@@ -82,7 +82,7 @@ def with_frame(dataset: Dataset, frame: pd.DataFrame) -> Dataset:
 
 def forecast(trained: Trained, frame: pd.DataFrame, *origins: int) -> np.ndarray:
     """[N, H, Q] of the given origins."""
-    return trained.forecaster.predict(frame, np.array(origins, dtype=np.int64)).values
+    return trained.forecaster.predict(holding_the_future(frame, *origins)).values
 
 
 # What a forecast is
@@ -90,7 +90,7 @@ def forecast(trained: Trained, frame: pd.DataFrame, *origins: int) -> np.ndarray
 
 def test_when_a_family_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(trained, tiny_dataset):
     origins = np.array([ORIGIN, 700])
-    found = trained.forecaster.predict(tiny_dataset.frame, origins)
+    found = trained.forecaster.forecasts(tiny_dataset, origins)
     assert found.values.shape == (2, HORIZON, 3)
     assert found.values.dtype == np.float64
     assert np.isfinite(found.values).all()
@@ -119,7 +119,7 @@ def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_la
 def test_when_a_family_forecasts_then_in_the_unit_of_the_target_and_not_in_its_scaled_form(family, tiny_dataset):
     calm = family.fit({**smallest(family), "lr": 1e-3}, tiny_dataset, BUDGET, seed=SEED)
     level = tiny_dataset.target.mean()
-    found = calm.predict(tiny_dataset.frame, np.array([ORIGIN])).values
+    found = calm.forecasts(tiny_dataset, np.array([ORIGIN])).values
     assert np.abs(found - level).max() < level
 
 
@@ -138,12 +138,12 @@ def test_when_other_windows_are_asked_for_too_then_a_forecast_stays_the_same_to_
     from hpo_lib.families.darts_family import PREDICT_BATCH
 
     origins = np.arange(1500, 1500 + 4 * (PREDICT_BATCH + 10), 4)  # more than one pass, the last one not full
-    everything = trained.forecaster.predict(tiny_dataset.frame, origins).values
+    everything = trained.forecaster.forecasts(tiny_dataset, origins).values
     permutation = np.random.default_rng(1).permutation(len(origins))
-    permuted = trained.forecaster.predict(tiny_dataset.frame, origins[permutation]).values
+    permuted = trained.forecaster.forecasts(tiny_dataset, origins[permutation]).values
     assert np.array_equal(permuted, everything[permutation])
     chosen = np.array([3, PREDICT_BATCH + 5, 40])
-    assert np.array_equal(trained.forecaster.predict(tiny_dataset.frame, origins[chosen]).values, everything[chosen])
+    assert np.array_equal(trained.forecaster.forecasts(tiny_dataset, origins[chosen]).values, everything[chosen])
     for position in (0, PREDICT_BATCH + 5):
         assert np.array_equal(forecast(trained, tiny_dataset.frame, origins[position]), everything[position][None])
 
@@ -158,7 +158,7 @@ def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_car
     with np.load(tmp_path / "model.npz", allow_pickle=False) as found:
         read = restored(family, smallest(family), json.loads(json.dumps(facts)), dict(found), tiny_dataset, "v001")
     origins = tiny_dataset.test_origins
-    again, before = (f.predict(tiny_dataset.frame, origins) for f in (read, trained.forecaster))
+    again, before = (f.forecasts(tiny_dataset, origins) for f in (read, trained.forecaster))
     assert any(name.startswith("network") for name in arrays)
     assert np.array_equal(again.values, before.values)
     assert (read.best_step, read.shares) == (trained.forecaster.best_step, trained.forecaster.shares)
@@ -175,7 +175,7 @@ def test_when_nothing_of_a_network_is_kept_then_its_weights_are_not_stored(famil
     assert {name.split(".")[0] for name in arrays} == {"linear"}
     read = restored(family, smallest(family), facts, arrays, tiny_dataset, "v001")
     origins = tiny_dataset.test_origins
-    again, before = (f.predict(tiny_dataset.frame, origins).values for f in (read, alone))
+    again, before = (f.forecasts(tiny_dataset, origins).values for f in (read, alone))
     assert np.array_equal(again, before)
 
 
@@ -246,7 +246,7 @@ def assert_keeps_the_best(trained: Trained, dataset: Dataset) -> None:
     step, best = min(trained.checks, key=lambda check: metrics.pinball(check[1]))
     assert trained.forecaster.best_step == step
     assert np.array_equal(trained.forecaster.validation.values, best.values)
-    again = trained.forecaster.predict(dataset.frame, dataset.validation_origins)
+    again = trained.forecaster.forecasts(dataset, dataset.validation_origins)
     assert np.array_equal(again.values, best.values)
     assert np.array_equal(again.actual, best.actual)
 
@@ -286,7 +286,7 @@ def test_when_a_family_is_refitted_then_it_learns_from_validation_and_nothing_fr
         data = with_frame(tiny_dataset, frame)
         forecaster = family.refit(params, data, BUDGET, like=like, seed=SEED, recipe=UNSHRUNK)
         assert forecaster.best_step == steps
-        return forecaster.predict(tiny_dataset.frame, np.array([ORIGIN])).values
+        return forecaster.forecasts(tiny_dataset, np.array([ORIGIN])).values
 
     val_stop = tiny_dataset.positions.val.stop
     expected = refitted(slice(0, 0))

@@ -60,9 +60,11 @@ def of_windows(dataset: Dataset, _: Path) -> Numbers:
         scaling = Scaling.fit(dataset, RECIPES[recipe])
         found[f"{recipe}, origins"] = numbers(learnt_origins(dataset, RECIPES[recipe]))
         for as_past in (True, False):
-            source = WindowSource.build(dataset, dataset.frame, scaling, RECIPES[recipe], calendar_as_past=as_past)
+            source = WindowSource.build(
+                dataset, dataset.windows(origins(dataset)), scaling, RECIPES[recipe], calendar_as_past=as_past
+            )
             if scaling.linear is not None:
-                expected = scaling.linear.predict(dataset, dataset.frame, origins(dataset))
+                expected = scaling.linear.predict(dataset, dataset.windows(origins(dataset)))
                 source = source.with_linear_forecast(expected, origins(dataset))
             batch = source.gather(torch.from_numpy(origins(dataset)), with_target=True)
             for name in BATCH:
@@ -73,7 +75,7 @@ def of_windows(dataset: Dataset, _: Path) -> Numbers:
 
 
 def of_feature_table(dataset: Dataset, _: Path) -> Numbers:
-    table = feature_table.make_feature_table(dataset, dataset.frame, origins(dataset))
+    table = feature_table.make_feature_table(dataset, dataset.windows(origins(dataset)))
     found = {name: numbers(table.features[:, :, i]) for i, name in enumerate(table.names)}
     found |= {"level": numbers(table.level), "target": numbers(table.target)}
     return {**found, "linear features": numbers(feature_table.linear_features(table))}
@@ -82,8 +84,8 @@ def of_feature_table(dataset: Dataset, _: Path) -> Numbers:
 def of_linear_baseline(dataset: Dataset, _: Path) -> Numbers:
     fitted = LinearBaseline.fit(dataset, origins(dataset), seasons=False)
     return {
-        "validation": numbers(fitted.predict(dataset, dataset.frame, dataset.validation_origins)),
-        "training": numbers(fitted.predict(dataset, dataset.frame, origins(dataset), out_of_fold=True)),
+        "validation": numbers(fitted.predict(dataset, dataset.windows(dataset.validation_origins))),
+        "training": numbers(fitted.predict(dataset, dataset.windows(origins(dataset)), out_of_fold=True)),
     }
 
 

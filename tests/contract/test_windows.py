@@ -39,7 +39,9 @@ def made(dataset: Dataset, recipe: Recipe = PLAIN, *, level: Any = None, as_past
 
     columns = dataset.frame.columns
     unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level)
-    return windows.WindowSource.build(dataset, dataset.frame, unscaled, recipe, calendar_as_past=as_past)
+    return windows.WindowSource.build(
+        dataset, dataset.windows(np.array(ORIGINS)), unscaled, recipe, calendar_as_past=as_past
+    )
 
 
 def gathered(source: Any, *origins: int, with_target: bool = True) -> Any:
@@ -93,7 +95,9 @@ def test_when_a_forecast_is_made_then_no_past_column_is_read_after_the_origin(co
 
 def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(windows, counted) -> None:
     scaling = windows.Scaling.fit(counted, PLAIN)
-    source = windows.WindowSource.build(counted, counted.frame, scaling, PLAIN, calendar_as_past=False)
+    source = windows.WindowSource.build(
+        counted, counted.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=False
+    )
     with pytest.raises(IndexError):
         gathered(source, len(counted.frame) - 24, with_target=False)
 
@@ -152,7 +156,9 @@ def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(wind
     import torch
 
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
-    source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, PLAIN, calendar_as_past=True)
+    source = windows.WindowSource.build(
+        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=True
+    )
     origins = torch.tensor(ORIGINS)
     values = source.in_unit(source.gather(origins, with_target=True).future_target, origins)
     expected = tiny_dataset.target.to_numpy()[np.array(ORIGINS)[:, None] + np.arange(1, 25)]
@@ -182,7 +188,9 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_no_la
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
     assert windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), LEVELLED).level == scaling.level
-    source = windows.WindowSource.build(tiny_dataset, tiny_dataset.frame, scaling, PLAIN, calendar_as_past=True)
+    source = windows.WindowSource.build(
+        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=True
+    )
     origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
     batch = source.gather(origins, with_target=True)
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
@@ -259,7 +267,9 @@ def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(wi
     scaling = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))
     expected = ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
     assert windows.future_columns(dataset, scaling, PLAIN) == expected
-    source = windows.WindowSource.build(dataset, dataset.frame, scaling, PLAIN, calendar_as_past=False)
+    source = windows.WindowSource.build(
+        dataset, dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=False
+    )
     assert source.future.shape[1] == len(expected)
 
 

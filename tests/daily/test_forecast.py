@@ -25,7 +25,7 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
     dataset = in_use.dataset()
     # What a benchmark stores, and what its table is made of.
     validation = write_predictions(tmp_path / "validation.parquet", fitted.validation)
-    test = write_predictions(tmp_path / "test.parquet", refitted.predict(dataset.frame, dataset.test_origins))
+    test = write_predictions(tmp_path / "test.parquet", refitted.forecasts(dataset, dataset.test_origins))
     expected = calibrate(test, validation, dataset.known_target, Calibration())
     assert len(expected.origins) == 15
     assert not np.array_equal(expected.values, test.values)
@@ -59,7 +59,7 @@ def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_f
     dataset = in_use.dataset()
     found = day(in_use, at="2019-05-24T00:00")
     position = dataset.index.get_indexer(found.forecasts.origins)
-    own = trained[0].predict(dataset.frame, position)
+    own = trained[0].forecasts(dataset, position)
     assert np.array_equal(found.forecasts.median, own.median.astype(np.float32))
     assert "so this is a forecast of the model before its refit" in " ".join(found.notes)
 

@@ -58,7 +58,7 @@ def test_when_a_model_is_retrained_then_nothing_that_chose_it_is_compared_and_th
     dataset = utility.dataset()
     fitted = version.model(FITTED, dataset)
     assert (fitted.recipe.near_hours, fitted.scaling.linear) == (3, None)
-    own = fitted.predict(dataset.frame, dataset.index.get_indexer(held_out.origins))
+    own = fitted.forecasts(dataset, dataset.index.get_indexer(held_out.origins))
     assert np.array_equal(own.values.astype(np.float32), held_out.values)
     card = version.paths.card(1).read_text(encoding="utf-8")
     assert "| held-out days, this model | 7 |" in card
@@ -163,7 +163,7 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     assert found.days_since == 15
     dataset = in_use.dataset()
     before = trained[0].validation.rows(np.arange(2, 15))  # 13 days before and 15 days after the refit's last hour
-    after = trained[1].predict(dataset.frame, dataset.test_origins)
+    after = trained[1].forecasts(dataset, dataset.test_origins)
     assert found.mae == pytest.approx((13 * metrics.mae(before) + 15 * metrics.mae(after)) / 28, rel=1e-6)
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import Budget, Family, Forecaster
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
@@ -21,9 +22,9 @@ class Canned(Forecaster):
     def __init__(self, validation: QuantileForecasts) -> None:
         self.validation = validation
 
-    def predict(self, frame: Any, origins: Any) -> QuantileForecasts:
-        actual = frame["water_consumption"].to_numpy()[origins[:, None] + np.arange(1, 25)]
-        return QuantileForecasts(actual[:, :, None] + np.array([-1, 0, 1]), actual, frame.index[origins])
+    def predict(self, context: Context) -> QuantileForecasts:
+        day_before = context.frame["water_consumption"].to_numpy()[context.positions[:, None] - np.arange(24)]
+        return QuantileForecasts.of_model(day_before[:, :, None] + np.array([-1, 0, 1]), context.origins)
 
 
 class FakeFamily(Family):

@@ -1,0 +1,59 @@
+"""What a model may know when it forecasts: the windows of forecast origins, with and without what came after them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions
+
+MOST_WEEKS = 4
+"""Weeks of history in a context: as many as any model reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """N forecast origins in an hourly frame, which may hold what came after them: models learn from it.
+
+    Attributes:
+        frame: [T, columns], the target, past and future-known covariates.
+        positions: [N] of the origins in the frame.
+    """
+
+    frame: pd.DataFrame
+    positions: Positions
+
+    @property
+    def origins(self) -> pd.DatetimeIndex:
+        """[N] the last known hour of each window."""
+        return pd.DatetimeIndex(self.frame.index[self.positions])
+
+
+@dataclass(frozen=True, eq=False)
+class Context(Windows):
+    """What is known at N forecast origins, and nothing else: all that a model forecasts from.
+
+    The frame holds one block of hours for each origin: `MOST_WEEKS` weeks up to it, and the H hours ahead. What is
+    known up to the origin only is NaN in the hours ahead. Before the first hour of the data its first week is repeated.
+
+    Attributes:
+        known_until: column -> ``origin``, or ``always`` for what is known of any hour.
+    """
+
+    known_until: Mapping[str, str]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, positions: Positions, known_until: Mapping[str, str]) -> "Context":
+        """The context of the origins at ``positions`` [N] of a complete hourly frame, which is copied."""
+        columns = list(known_until)
+        length = MOST_WEEKS * HISTORY + HORIZON
+        rows = np.asarray(positions)[:, None] + np.arange(1 + HORIZON - length, 1 + HORIZON)
+        rows = np.where(rows < 0, rows % HISTORY, rows)
+        values = frame[columns].to_numpy(dtype=np.float64)[rows]  # [N, hours, columns]
+        up_to_origin = [until != "always" for until in known_until.values()]
+        values[:, -HORIZON:, up_to_origin] = np.nan
+        blocks = pd.DataFrame(
+            values.reshape(-1, len(columns)), index=pd.DatetimeIndex(frame.index[rows.ravel()]), columns=columns
+        )
+        return cls(blocks, np.arange(1, len(rows) + 1) * length - HORIZON - 1, known_until)
