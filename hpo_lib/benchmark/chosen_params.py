@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import RECIPES, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
@@ -149,8 +150,11 @@ class Lookup:
             names = (name for name, known in RECIPES.items() if known == searched_from)
             given = next(names, f"an unknown one ({recipe})")
             yield DOUBTFUL, f"the recipe of its study is {given}, here it is {self.recipe}"
-        if data.get("source") == "simulated" and self.dataset.source != "simulated":
+        source = str(data.get("source"))
+        if source.startswith("simulated") and not self.dataset.is_simulated:
             yield DOUBTFUL, "its study was made on simulated data, here they are real"
+        elif warnings_of(source)[-1:] != warnings_of(self.dataset.source)[-1:]:
+            yield DOUBTFUL, f"its study was made on data from {source}, here they are from {self.dataset.source}"
         if preset == "test" and self.preset != "test":
             yield DOUBTFUL, "its study has the test preset, which only shows that everything works"
         elif preset != self.preset:

@@ -96,7 +96,7 @@ def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
 def on_simulated_data(paths: BenchmarkPaths) -> bool:
     """Whether a folder holds trainings on a simulated twin."""
     provenances = (as_mapping((_record(file) or {}).get("provenance")) for file in paths.records())
-    return any(as_mapping(found.get("data")).get("source") == "simulated" for found in provenances)
+    return any(str(as_mapping(found.get("data")).get("source")).startswith("simulated") for found in provenances)
 
 
 def load_trainings(paths: BenchmarkPaths, dataset: Dataset) -> dict[tuple[str, str], Sequence[Training]]:

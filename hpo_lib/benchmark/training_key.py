@@ -7,7 +7,7 @@ from typing import Any
 
 from hpo_lib.data import gaps
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families import feature_table, linear_baseline
+from hpo_lib.families import feature_table, linear_baseline, weather_inputs
 from hpo_lib.families.contract import Budget, Family, Params, Recipe
 from hpo_lib.records.provenance import data_key
 
@@ -21,10 +21,18 @@ def family_key(family: Family, params: Params, budget: Budget, recipe: Recipe, d
     return {
         "params": network,
         "budget": asdict(budget),
-        "recipe": asdict(recipe),
+        "recipe": plain_recipe(recipe, dataset),
         "data": data_key(dataset),
         "versions": code_versions(family.version, dataset, windows=True),
     }
+
+
+def plain_recipe(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """The recipe, without what has no effect on a dataset."""
+    fields = asdict(recipe)
+    if dataset.weather is None:
+        del fields["thermal"]
+    return fields
 
 
 def code_versions(model: int, dataset: Dataset, *, windows: bool = False) -> dict[str, int]:
@@ -39,6 +47,8 @@ def code_versions(model: int, dataset: Dataset, *, windows: bool = False) -> dic
         "feature_table": feature_table.VERSION,
         "linear_baseline": linear_baseline.VERSION,
     }
+    if dataset.weather is not None:
+        versions["weather_inputs"] = weather_inputs.VERSION
     if windows:
         from hpo_lib.families.windows import VERSION  # needs torch
 

@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--raw", required=True, help="CSV of the meter, see docs/own_data.md")
     options.add_raw_file(command)
     command.add_argument("--weather", type=Path, help="hourly OpenWeatherMap bulk CSV")
+    command.add_argument(
+        "--weather-forecast", type=Path, help="archive of forecasts: CSV with issued, valid (or lead_hours) and weather"
+    )
     command.add_argument("--school-holidays", type=Path, help="CSV with start_date,end_date,description")
     command.add_argument("--out", help="where to write (default: the dataset's place below data/)")
     command = add(
@@ -155,6 +158,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
+    from hpo_lib.data.day_ahead_weather import prepare_archive
     from hpo_lib.data.features import prepare_features
     from hpo_lib.data.spec import load_spec
 
@@ -162,6 +166,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
     spec = replace(spec, raw=replace(spec.raw, **options.raw_file(arguments)))
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
     print(prepare_features(spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out))
+    if arguments.weather_forecast is not None:
+        print(prepare_archive(spec, arguments.weather_forecast, out))
     return 0
 
 

@@ -13,7 +13,7 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.spec import load_spec
-from hpo_lib.data.splits import HISTORY, HORIZON, Positions, complete_windows
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
@@ -120,7 +120,7 @@ def forecast_day(
         raise InputError(lack)
     version, notes = (versions[0], []) if len(versions) == 1 else _best(versions, known)
     age = (now or pd.Timestamp.now("UTC")) - data.index[-1]
-    if not at and data.source == "csv" and age > DAY:
+    if not at and not data.is_simulated and age > DAY:
         notes.append(f"{data.path} ends at {data.index[-1]:%Y-%m-%d %H:%M} UTC, {age / DAY:.0f} days ago.")
     holidays = read_school_holidays(Path(school_holidays)) if school_holidays else None
     day = _day_after(version, data, origin, holidays)
@@ -150,7 +150,7 @@ def own_forecasts(version: Version, known: Dataset, origins: Positions) -> Quant
     Origins [N] whose window is not complete, and those of the days that the fitted model learnt from, are left out.
     """
     first = max(HISTORY - 1, int(known.index.searchsorted(version.learnt_until)))
-    origins = complete_windows(origins[origins >= first], known.is_missing)
+    origins = known.complete(origins[origins >= first])
     return version.forecasts(known, origins)
 
 
@@ -158,11 +158,18 @@ def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
     return replace(dataset, frame=dataset.frame.loc[:origin])
 
 
+_NO_WEATHER = (
+    "{}: the weather of the day after {:%Y-%m-%d %H:%M} UTC was not known by then, and the model needs it; add the "
+    "newest forecast to the archive that [day_ahead_weather] names (observed weather serves past days alone)"
+)
+
+
 def _lack(known: Dataset) -> str:
-    """What the last week lacks for a forecast; an empty text if nothing."""
+    """What the last week, or the weather of the day ahead, lacks for a forecast; an empty text if nothing."""
     gap = known.index[-HISTORY:][known.is_missing[-HISTORY:]]
     if len(known.frame) >= HISTORY and not len(gap):
-        return ""
+        last = np.array([len(known.frame) - 1])
+        return "" if known.weather_is_known(last).all() else _NO_WEATHER.format(known.spec.path, known.index[-1])
     what = f"only {len(known.frame)} hours are there"
     if len(gap):
         what = f"{len(gap)} of them are missing, from {gap[0]:%Y-%m-%d %H:%M} to {gap[-1]:%Y-%m-%d %H:%M} UTC"

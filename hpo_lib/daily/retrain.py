@@ -214,7 +214,7 @@ def _write_card(
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,
-        warning=warning_text(is_simulated=dataset.source == "simulated", is_test=origin["Budget"] == "test"),
+        warning=warning_text([dataset.source], is_test=origin["Budget"] == "test"),
         params=facts["params"],
         origin={"Version": f"v{number:03d}", **origin, "Best step": facts["best_step"]},
         data=provenance["data"],

@@ -1,9 +1,10 @@
 """What a model may know when it forecasts: the windows of forecast origins, with and without what came after them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
@@ -19,10 +20,12 @@ class Windows:
     Attributes:
         frame: [T, columns], the target, past and future-known covariates.
         positions: [N] of the origins in the frame.
+        weather: [N, H, W] of the day ahead, as it was known at each origin; None: models see none.
     """
 
     frame: pd.DataFrame
     positions: Positions
+    weather: npt.NDArray[np.float64] | None = None
 
     @property
     def origins(self) -> pd.DatetimeIndex:
@@ -41,10 +44,16 @@ class Context(Windows):
         known_until: column -> ``origin``, or ``always`` for what is known of any hour.
     """
 
-    known_until: Mapping[str, str]
+    known_until: Mapping[str, str] = field(kw_only=True)
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, positions: Positions, known_until: Mapping[str, str]) -> "Context":
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        positions: Positions,
+        known_until: Mapping[str, str],
+        weather: npt.NDArray[np.float64] | None = None,
+    ) -> "Context":
         """The context of the origins at ``positions`` [N] of a complete hourly frame, which is copied."""
         columns = list(known_until)
         length = MOST_WEEKS * HISTORY + HORIZON
@@ -56,4 +65,5 @@ class Context(Windows):
         blocks = pd.DataFrame(
             values.reshape(-1, len(columns)), index=pd.DatetimeIndex(frame.index[rows.ravel()]), columns=columns
         )
-        return cls(blocks, np.arange(1, len(rows) + 1) * length - HORIZON - 1, known_until)
+        origins = np.arange(1, len(rows) + 1) * length - HORIZON - 1
+        return cls(blocks, origins, weather, known_until=known_until)

@@ -12,6 +12,7 @@ import pandas as pd
 from hpo_lib import paths
 from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_cells, shown
+from hpo_lib.data.day_ahead_weather import DayAheadWeather, day_ahead_weather, read_archive, source_with
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import DatasetSpec, known_datasets
 from hpo_lib.data.splits import (
@@ -37,13 +38,14 @@ class Dataset:
             unit, then the past, then the future covariates.
         past: past covariates in ``frame``.
         future: future-known covariates in ``frame``.
-        source: ``csv`` or ``simulated``.
+        source: ``csv`` or ``simulated``; with ``, observed weather`` or ``, degraded weather`` where models see that.
         path: the CSV that was read, relative to the project if it is inside; or ``simulated twin of <name>``.
         sha256: fingerprint; equal fingerprints mean the same data.
         n_filled: hours in which the gap rule filled something.
         split_note: a sentence if the splits are not those that the TOML plans; ``spec.splits`` holds the taken dates.
         missing: hours of the target in gaps that are longer than the gap rule fills. The frame holds a value there, but
             no forecast origin has them in its window, and no scale is fitted on them.
+        weather: of the day ahead, if models see it. An origin where it is not known is no forecast origin.
     """
 
     spec: DatasetSpec
@@ -56,6 +58,7 @@ class Dataset:
     n_filled: int
     missing: pd.DatetimeIndex = field(default_factory=lambda: pd.DatetimeIndex([], tz="UTC"))
     split_note: str = ""
+    weather: DayAheadWeather | None = None
 
     @property
     def index(self) -> pd.DatetimeIndex:
@@ -66,6 +69,15 @@ class Dataset:
     def target(self) -> pd.Series:
         """The target, in the spec's unit, with a value in every hour."""
         return self.frame[self.spec.target]
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.source.startswith("simulated")
+
+    @property
+    def kind_of_weather(self) -> str:
+        """What models see of the weather of the day ahead: ``none``, ``forecast``, ``observed`` or ``degraded``."""
+        return "none" if self.weather is None else self.weather.kind
 
     @property
     def is_missing(self) -> npt.NDArray[np.bool_]:
@@ -96,38 +108,51 @@ class Dataset:
     @property
     def validation_origins(self) -> Positions:
         """Positions [N] of every daily forecast origin of the validation split whose window is complete."""
-        return complete_windows(split_origins(self.index, self.spec.splits)[0], self.is_missing)
+        return self.complete(split_origins(self.index, self.spec.splits)[0])
 
     @property
     def test_origins(self) -> Positions:
         """The same of the test split; empty if the data ends before it."""
-        return complete_windows(split_origins(self.index, self.spec.splits)[1], self.is_missing)
+        return self.complete(split_origins(self.index, self.spec.splits)[1])
 
     def training_origins(self, *, near_hours: int = HORIZON // 2) -> Positions:
         """Positions [N] of every hour of the training split with a complete window.
 
         With fewer ``near_hours``, only hours at most that far from the hour of the daily origins.
         """
-        every = training_origins(self.index, self.spec.splits, near_hours=near_hours)
-        return complete_windows(every, self.is_missing)
+        return self.complete(training_origins(self.index, self.spec.splits, near_hours=near_hours))
+
+    def complete(self, origins: Positions) -> Positions:
+        """Those of the origins [N] whose window holds no missing hour and whose weather of the day ahead is known."""
+        found = complete_windows(origins, self.is_missing)
+        known: Positions = found[self.weather_is_known(found)]
+        return known
+
+    def weather_is_known(self, origins: Positions) -> npt.NDArray[np.bool_]:
+        """[N] whether models have the weather of the day ahead that they see at each origin."""
+        ahead = self._ahead(origins)
+        return np.asarray(np.isfinite(ahead).all(axis=(1, 2)) if ahead is not None else np.full(len(origins), True))
 
     @property
     def known_until(self) -> dict[str, str]:
-        """Column -> until when it is known: ``origin`` or ``always``."""
+        """Column -> until when it is known: ``origin`` or ``always``. The weather of the day ahead is no column."""
         up_to_origin = {name: "origin" for name in (self.spec.target, *self.past)}
         return up_to_origin | {name: "always" for name in self.future}
 
     def windows(self, origins: Positions) -> Windows:
         """The windows of origins [N] with what came after them, to learn from."""
-        return Windows(self.frame, origins)
+        return Windows(self.frame, origins, self._ahead(origins))
 
     def context(self, origins: Positions) -> Context:
         """What was known at origins [N], to forecast from."""
-        return Context.of(self.frame, origins, self.known_until)
+        return Context.of(self.frame, origins, self.known_until, self._ahead(origins))
+
+    def _ahead(self, origins: Positions) -> npt.NDArray[np.float64] | None:
+        return None if self.weather is None else self.weather.at(self.index[origins])
 
     def origins_left_out(self) -> dict[str, int]:
-        """Daily origins of each split whose window touches a missing hour."""
-        whole = replace(self, missing=self.missing[:0])
+        """Daily origins of each split whose window touches a missing hour, or whose weather is not known."""
+        whole = replace(self, missing=self.missing[:0], weather=None)
         return {
             "train": len(whole.training_origins(near_hours=0)) - len(self.training_origins(near_hours=0)),
             "validation": len(whole.validation_origins) - len(self.validation_origins),
@@ -172,7 +197,39 @@ def load_dataset(spec: DatasetSpec, data_dir: str | Path | None = None, *, simul
     splits, note = settled_splits(
         dataset.index, dataset.is_missing, spec.splits, spec.tz, dataset.path, shown(spec.path)
     )
-    return replace(dataset, spec=replace(spec, splits=splits), split_note=note)
+    dataset = replace(dataset, spec=replace(spec, splits=splits), split_note=note)
+    return dataset if spec.day_ahead_weather.kind == "none" else _with_weather(dataset, found)
+
+
+def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
+    """The dataset whose models see the weather of the day ahead; it has another fingerprint.
+
+    The archive of forecasts lies beside the dataset's ``csv``.
+    """
+    spec = dataset.spec.day_ahead_weather
+    if lacking := [name for name in spec.columns if name not in dataset.past]:
+        raise InputError(
+            f"{dataset.path}: lacks {lacking[0]!r}, which {shown(dataset.spec.path)} lists under day_ahead_weather; "
+            'add the weather with `hpo prepare --weather`, or set kind = "none" there'
+        )
+    digest, archive = hashlib.sha256(f"{dataset.sha256} {spec}".encode()), None
+    if spec.kind == "forecast" and not dataset.is_simulated and csv is not None:
+        if spec.csv is None:
+            raise InputError(
+                f"{shown(dataset.spec.path)}: day_ahead_weather.csv is missing, expected the name of the archive of "
+                "weather forecasts beside the dataset's CSV; add it (see docs/day_ahead_weather.md)"
+            )
+        archive = read_archive(csv.parent / spec.csv, spec.columns)
+        digest.update((csv.parent / spec.csv).read_bytes())
+    weather = day_ahead_weather(spec, dataset.frame, archive, dataset.training_frame, dataset.spec.target)
+    seen = replace(dataset, weather=weather, sha256=digest.hexdigest(), source=source_with(dataset.source, spec.kind))
+    for split, origins in (("training", seen.training_origins(near_hours=0)), ("validation", seen.validation_origins)):
+        if not len(origins):
+            raise InputError(
+                f"{shown(dataset.spec.path)}: the {split} split has no day whose weather was known at its origin; give "
+                "an archive of forecasts that covers it, or set day_ahead_weather.kind"
+            )
+    return seen
 
 
 def fingerprint_frame(frame: pd.DataFrame) -> str:

@@ -4,71 +4,35 @@ A name stands for ``datasets/<name>.toml``; any other TOML is given by its path.
 rest of the library needs to know about a dataset, so nothing is ever guessed from a file name.
 """
 
-import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import pandas as pd
-from pydantic import AfterValidator, Field, InstanceOf, PlainValidator, TypeAdapter, ValidationError, WrapValidator
+from pydantic import InstanceOf, TypeAdapter, ValidationError
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import LARGEST, YEARS
+from hpo_lib.data.toml_types import (
+    Columns,
+    Country,
+    Deviations,
+    Flag,
+    Hour,
+    LocalHour,
+    Memory,
+    Name,
+    Positive,
+    Share,
+    Text,
+    TimeZone,
+    Whole,
+)
 from hpo_lib.errors import InputError, choices
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?(Z|[+-]\d\d:\d\d)?")  # pandas alone reads "now", too
-
-
-def _expected(what: str) -> WrapValidator:
-    """Say what was expected in our own words, whatever check of the type failed."""
-
-    def check(value: Any, check_type: Callable[[Any], Any]) -> Any:
-        try:
-            return check_type(value)
-        except ValueError:
-            raise ValueError(what) from None
-
-    return WrapValidator(check)
-
-
-def _hour(value: Any) -> pd.Timestamp:
-    if not isinstance(value, date) and not (isinstance(value, str) and _TIME.fullmatch(value)):
-        raise ValueError
-    stamp = pd.Timestamp(value)
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    if stamp != stamp.floor("h") or stamp.year not in YEARS:
-        raise ValueError
-    return stamp
-
-
-def _time_zone(value: str) -> str:
-    if value not in available_timezones() - {"localtime"}:  # which differs between machines
-        raise ValueError
-    return value
-
-
-_String = Annotated[str, Field(strict=True, min_length=1)]
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"  # figures, LaTeX and paths take no others
-_Text = Annotated[str, Field(strict=True, pattern=_PRINTABLE), _expected("a non-empty text in one line, in quotes")]
-_Name = Annotated[_Text, AfterValidator(lambda value: paths.checked_name("name", value))]
-_TimeZone = Annotated[_String, AfterValidator(_time_zone), _expected("an IANA name such as 'Europe/Copenhagen'")]
-_Country = Annotated[
-    _String,
-    Field(pattern=r"^[A-Z]{2}(-.+)?$"),
-    _expected("a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"),
-]
-_Flag = Annotated[bool, Field(strict=True), _expected("true or false")]
-_Columns = Annotated[tuple[_String, ...], _expected("a list of column names in quotes")]
-_Hour = Annotated[pd.Timestamp, PlainValidator(_hour), _expected("a full hour in UTC such as '2018-12-31 23:00'")]
-_Whole = Annotated[int, Field(strict=True, ge=0), _expected("a whole number of at least 0")]
-_Share = Annotated[float, Field(strict=True, gt=0, lt=1), _expected("a share between 0 and 1, such as 0.7")]
-_LocalHour = Annotated[int, Field(strict=True, ge=0, le=23), _expected("a local hour from 0 to 23")]
-_Positive = Annotated[float, Field(strict=True, gt=0, le=LARGEST), _expected(f"a number above 0, at most {LARGEST:g}")]
 _NO_OTHER_KEYS = {"extra": "forbid"}
 
 
@@ -82,12 +46,12 @@ class Splits:
 
     __pydantic_config__ = _NO_OTHER_KEYS
 
-    train_end: _Hour = pd.NaT  # type: ignore[assignment]
-    val_end: _Hour = pd.NaT  # type: ignore[assignment]
-    test_end: _Hour | None = None
-    train: _Share | None = None
-    val: _Share | None = None
-    origin_hour: _LocalHour | None = None
+    train_end: Hour = pd.NaT  # type: ignore[assignment]
+    val_end: Hour = pd.NaT  # type: ignore[assignment]
+    test_end: Hour | None = None
+    train: Share | None = None
+    val: Share | None = None
+    origin_hour: LocalHour | None = None
 
     @property
     def has_dates(self) -> bool:
@@ -101,7 +65,25 @@ class GapRule:
     __pydantic_config__ = _NO_OTHER_KEYS
 
     fill: Literal["none", "linear"]
-    max_hours: _Whole
+    max_hours: Whole
+
+
+@dataclass(frozen=True)
+class DayAheadWeatherSpec:
+    """What models see of the weather of the day ahead, see `hpo_lib.data.day_ahead_weather`.
+
+    ``columns`` are past covariates; ``csv`` is the archive of forecasts of the kind ``forecast``; ``errors`` are the
+    standard deviations 1 h and 24 h ahead by column of the kind ``degraded``.
+    """
+
+    __pydantic_config__ = _NO_OTHER_KEYS
+
+    kind: Literal["none", "forecast", "observed", "degraded"] = "none"
+    columns: Columns = ()
+    csv: Text | None = None
+    errors: Mapping[str, Deviations] = field(default_factory=dict)
+    autocorrelation: Memory = 0.9
+    seed: Whole = 0
 
 
 @dataclass(frozen=True)
@@ -111,8 +93,8 @@ class TwinSpec:
     __pydantic_config__ = _NO_OTHER_KEYS
 
     kind: Literal["heat", "water"]
-    seed: _Whole
-    mean_level: _Positive
+    seed: Whole
+    mean_level: Positive
 
 
 @dataclass(frozen=True)
@@ -125,9 +107,9 @@ class RawFile:
 
     __pydantic_config__ = _NO_OTHER_KEYS
 
-    time_column: _Text = ""
-    value_column: _Text = ""
-    timezone: _Text = ""
+    time_column: Text = ""
+    value_column: Text = ""
+    timezone: Text = ""
     aggregate: Literal["", "mean", "sum"] = ""
 
 
@@ -137,24 +119,25 @@ class DatasetSpec:
 
     __pydantic_config__ = _NO_OTHER_KEYS
 
-    name: _Name
-    title: _Text
-    csv: _Text
-    unit: _Text
-    target: _Text
+    name: Name
+    title: Text
+    csv: Text
+    unit: Text
+    target: Text
     frequency: Literal["h"]
-    timezone: _TimeZone
-    country: _Country
-    past_covariates: _Columns
-    future_covariates: _Columns
-    optional_covariates: _Columns = ()
-    start: _Hour | None = None
+    timezone: TimeZone
+    country: Country
+    past_covariates: Columns
+    future_covariates: Columns
+    optional_covariates: Columns = ()
+    start: Hour | None = None
     hemisphere: Literal["north", "south"] = "north"
-    may_be_negative: _Flag = False
+    may_be_negative: Flag = False
     splits: Splits
     gaps: GapRule = GapRule("none", 0)
     twin: TwinSpec | None = None
     raw: RawFile = RawFile()
+    day_ahead_weather: DayAheadWeatherSpec = DayAheadWeatherSpec()
     path: InstanceOf[Path]
 
     @property
@@ -168,7 +151,9 @@ class DatasetSpec:
         return ZoneInfo(self.timezone)
 
 
-_TABLES = {"splits": Splits, "gaps": GapRule, "twin": TwinSpec, "raw": RawFile}
+_TABLES = {
+    "splits": Splits, "gaps": GapRule, "twin": TwinSpec, "raw": RawFile, "day_ahead_weather": DayAheadWeatherSpec,
+}  # fmt: skip
 _SPEC: TypeAdapter[DatasetSpec] = TypeAdapter(DatasetSpec)
 
 
@@ -277,6 +262,16 @@ def _contradiction(spec: DatasetSpec) -> str | None:
         return f"column {twice[0]!r} has two roles, expected one of target, past or future covariate"
     if "timestamp" in roles:
         return "column 'timestamp' has a role, expected none, it is the time axis; remove it"
+    weather = spec.day_ahead_weather
+    if weather.kind != "none" and not weather.columns:
+        return f'day_ahead_weather.kind is {weather.kind!r} without columns; list columns, such as "temp"'
+    strange = [name for name in weather.columns if name not in spec.past_covariates]
+    if strange:
+        return f"day_ahead_weather.columns lists {strange[0]!r}, expected one of past_covariates; add it there"
+    if weather.kind == "degraded" and (bare := [name for name in weather.columns if name not in weather.errors]):
+        return f"day_ahead_weather.errors lacks {bare[0]!r}; add its errors 1 h and 24 h ahead, such as [0.7, 1.6]"
+    if weather.kind == "forecast" and weather.csv is None and spec.twin is None:
+        return "day_ahead_weather.csv is missing; name the archive of forecasts (see docs/day_ahead_weather.md)"
     stray = sorted(set(spec.optional_covariates) - set(covariates))
     if stray:
         return f"optional_covariates lists {stray[0]!r}, which is neither a past nor a future covariate"

@@ -73,6 +73,8 @@ class Recipe:
         calendar: networks see the calendar of the day ahead beyond its hours. Without it they only see what the linear
             baseline makes of it.
         steps_factor: the budget's steps are multiplied by it.
+        thermal: where models see the temperature of the day ahead, they see the thermal memory, too, see
+            `hpo_lib.families.weather_inputs`.
         residual_share: of the network's residual only the share is kept that validation supports, see
             `hpo_lib.families.residual_share`.
     """
@@ -87,6 +89,7 @@ class Recipe:
     linear_weeks: int = 1
     calendar: bool = True
     steps_factor: float = 1.0
+    thermal: bool = True
     residual_share: bool = False
 
     def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", dict[str, Any]]:

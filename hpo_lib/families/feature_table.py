@@ -13,6 +13,7 @@ from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.families.weather_inputs import input_names, weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
 
 VERSION = 1
@@ -68,7 +69,7 @@ def level_floor(dataset: Dataset) -> float:
 
 
 def make_feature_table(
-    dataset: Dataset, windows: Windows, floor: float | None = None, *, weeks: int = 1
+    dataset: Dataset, windows: Windows, floor: float | None = None, *, weeks: int = 1, thermal: bool = True
 ) -> FeatureTable:
     """The feature table of N windows; its target is NaN where they do not hold it.
 
@@ -77,7 +78,7 @@ def make_feature_table(
 
     ``floor`` is the smallest level that is divided by; None: `level_floor` of the dataset. With more ``weeks`` than
     one, earlier weeks are features too: the target at the same hour of the same weekday, and the week's mean. A week
-    before the first hour of the frame counts as the one after it.
+    before the first hour of the frame counts as the one after it. ``thermal``: see `weather_inputs`.
     """
     frame, origins = windows.frame, windows.positions
     y = frame[dataset.spec.target].to_numpy(dtype=float)
@@ -137,6 +138,8 @@ def make_feature_table(
             values = frame[name].to_numpy(dtype=float)[origins[:, None] + np.arange(1 - HORIZON, 1)]
             per_origin(f"{name}_last", values[:, -1])
             per_origin(f"{name}_day_mean", values.mean(axis=1))
+    ahead = weather_inputs(dataset, windows, thermal=thermal)
+    columns |= {name: ahead[:, :, i] for i, name in enumerate(input_names(dataset, thermal=thermal))}
     return FeatureTable(
         features=np.stack(list(columns.values()), axis=2),
         names=tuple(columns),

@@ -17,6 +17,7 @@ from hpo_lib.data.context import Context
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.darts_family import DartsForecaster
+from hpo_lib.families.weather_inputs import input_names
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -117,7 +118,11 @@ def fusion_weights(forecaster: Forecaster, context: Context) -> FusionWeights:
     calendar = future_columns(dataset, trained.scaling, trained.recipe)
     added = (*(SAME_HOURS if trained.recipe.same_hours else ()), *((LINEAR,) if trained.recipe.linear_part else ()))
     repeated = [f"target as {name}" for name in added]  # they hold the target itself along the history
-    return FusionWeights((*past, *calendar, *repeated), history, (*calendar, *added), future, attention)
+    weather = input_names(dataset, thermal=trained.recipe.thermal)
+    hidden = [f"{name} (unknown)" for name in weather]  # 0 along the history
+    return FusionWeights(
+        (*past, *calendar, *repeated, *hidden), history, (*calendar, *added, *weather), future, attention
+    )
 
 
 def periods(forecaster: Forecaster, context: Context) -> Periods:

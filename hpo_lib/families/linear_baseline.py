@@ -7,6 +7,7 @@ linear part (Zhang, 2003; Zeng et al., 2023). Here it is fitted first, in a seco
 
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,7 @@ class LinearBaseline:
         seasons: the features include the time of year.
         weeks: of history that the features show.
         penalty: ridge penalty, see `PENALTY`.
+        thermal: the features include the thermal memory, see `hpo_lib.families.weather_inputs`.
         centre, spread: [H, F] of the features.
         weights: [H, F] for standardised features.
         intercept: [H].
@@ -56,6 +58,7 @@ class LinearBaseline:
     seasons: bool
     weeks: int
     penalty: float
+    thermal: bool
     centre: np.ndarray
     spread: np.ndarray
     weights: np.ndarray
@@ -64,16 +67,24 @@ class LinearBaseline:
 
     @classmethod
     def fit(
-        cls, dataset: Dataset, origins: np.ndarray, *, seasons: bool, penalty: float = PENALTY, weeks: int = 1
+        cls,
+        dataset: Dataset,
+        origins: np.ndarray,
+        *,
+        seasons: bool,
+        penalty: float = PENALTY,
+        weeks: int = 1,
+        thermal: bool = True,
     ) -> "LinearBaseline":
         """From the windows of the training split that start at the given origins [N], in chronological order."""
         floor = level_floor(dataset)
-        key = (dataset.spec, dataset.past, dataset.future, floor, seasons, penalty, weeks)
+        options: dict[str, Any] = {"seasons": seasons, "penalty": penalty, "weeks": weeks, "thermal": thermal}
+        key = (dataset.spec, dataset.past, dataset.future, dataset.sha256, floor, *options.values())
         for kept in _kept:
             if kept.key == key and kept.of(dataset.frame, origins):
                 return kept.fitted
-        table = make_feature_table(dataset, dataset.windows(origins), floor, weeks=weeks)
-        fitted = cls.of_table(table, floor, seasons=seasons, penalty=penalty, weeks=weeks)
+        table = make_feature_table(dataset, dataset.windows(origins), floor, weeks=weeks, thermal=thermal)
+        fitted = cls.of_table(table, floor, **options)
         out_of_fold = fitted.relative_out_of_fold(table, origins)
         errors = np.quantile(table.target - out_of_fold, QUANTILE_LEVELS, axis=0).T
         fitted = replace(fitted, errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]])
@@ -84,14 +95,21 @@ class LinearBaseline:
 
     @classmethod
     def of_table(
-        cls, table: FeatureTable, floor: float, *, seasons: bool, penalty: float = PENALTY, weeks: int = 1
+        cls,
+        table: FeatureTable,
+        floor: float,
+        *,
+        seasons: bool,
+        penalty: float = PENALTY,
+        weeks: int = 1,
+        thermal: bool = True,
     ) -> "LinearBaseline":
-        """From a feature table that was made with this ``floor`` and ``weeks``; without an interval."""
+        """From a feature table that was made with these ``floor``, ``weeks`` and ``thermal``; without an interval."""
         features = linear_features(table, seasons=seasons)
         centre, spread = features.mean(axis=0), features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)
         none = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
-        unfitted = cls(floor, seasons, weeks, penalty, centre, spread, centre * 0, centre[:, 0] * 0, none)
+        unfitted = cls(floor, seasons, weeks, penalty, thermal, centre, spread, centre * 0, centre[:, 0] * 0, none)
         x = unfitted._standardised(features)
         fitted = [least_absolute(x[:, step], table.target[:, step], penalty) for step in range(HORIZON)]
         weights, intercept = np.stack([w for w, _ in fitted]), np.array([constant for _, constant in fitted])
@@ -106,13 +124,13 @@ class LinearBaseline:
             for kept in _kept:
                 if kept.fitted is self and kept.of(windows.frame, windows.positions):
                     return kept.out_of_fold
-        table = make_feature_table(dataset, windows, self.floor, weeks=self.weeks)
+        table = make_feature_table(dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal)
         relative = self.relative_out_of_fold(table, windows.positions) if out_of_fold else self.relative(table)
         return np.asarray((1 + relative) * table.level[:, None])
 
     def quantiles(self, dataset: Dataset, windows: Windows) -> np.ndarray:
         """[N, H, Q] forecasts with an interval, in the target's unit: what the linear baseline is worth alone."""
-        table = make_feature_table(dataset, windows, self.floor, weeks=self.weeks)
+        table = make_feature_table(dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal)
         return np.asarray((1 + self.relative(table)[:, :, None] + self.errors) * table.level[:, None, None])
 
     def relative(self, table: FeatureTable) -> np.ndarray:
@@ -135,8 +153,9 @@ class LinearBaseline:
             rest = self
             if apart.any():
                 rest = LinearBaseline.of_table(
-                    table.rows(apart), self.floor, seasons=self.seasons, penalty=self.penalty, weeks=self.weeks
-                )
+                    table.rows(apart), self.floor, seasons=self.seasons, penalty=self.penalty, weeks=self.weeks,
+                    thermal=self.thermal,
+                )  # fmt: skip
             expected[fold] = rest.relative(table.rows(fold))
         return expected
 

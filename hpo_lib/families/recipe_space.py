@@ -4,21 +4,38 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import STANDARD, Family, Recipe
-from hpo_lib.families.search_space import RECIPE_SPACE, Choice, Dimension, FloatRange, IntRange, is_drawn
+from hpo_lib.families.search_space import (
+    RECIPE_SPACE,
+    WITH_TEMPERATURE,
+    Choice,
+    Dimension,
+    FloatRange,
+    IntRange,
+    is_drawn,
+)
 
 
-def search_space(family: Family, space: str) -> Mapping[str, Dimension]:
-    """What a study draws, a dimension after the one that it depends on.
+def recipe_space(dataset: Dataset | None = None) -> dict[str, Dimension]:
+    """The part of the recipe that is searched on a dataset, or on one without weather of the day ahead."""
+    shown = dataset is not None and dataset.weather is not None and "temp" in dataset.weather.columns
+    return {name: dimension for name, dimension in RECIPE_SPACE.items() if shown or name not in WITH_TEMPERATURE}
+
+
+def search_space(family: Family, space: str, dataset: Dataset | None = None) -> Mapping[str, Dimension]:
+    """What a study of a dataset draws, a dimension after the one that it depends on.
 
     ``plan`` holds the family's own hyperparameters alone, as in the original HPO plan.
     """
-    return {**family.search_space, **(RECIPE_SPACE if space == "wide" else {})}
+    return {**family.search_space, **(recipe_space(dataset) if space == "wide" else {})}
 
 
-def default_params(family: Family, space: str, recipe: Recipe = STANDARD) -> dict[str, int | float]:
+def default_params(
+    family: Family, space: str, recipe: Recipe = STANDARD, dataset: Dataset | None = None
+) -> dict[str, int | float]:
     """The untuned defaults as a trial of the space: those of the family, and the recipe as it is."""
-    own = {name: getattr(recipe, name) for name in RECIPE_SPACE} if space == "wide" else {}
+    own = {name: getattr(recipe, name) for name in recipe_space(dataset)} if space == "wide" else {}
     return {**family.defaults, **{name: value for name, value in own.items() if is_drawn(name, own)}}
 
 

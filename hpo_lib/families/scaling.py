@@ -3,7 +3,7 @@
 Its version is that of `hpo_lib.families.windows`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import Recipe
 from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
+from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
 
 LEVEL_FLOOR = 0.05
@@ -70,6 +71,7 @@ class Scaling:
         level: if given, windows of the target are also normalised by their recent level.
         seasons: models see month and season, see `covers_seasons`.
         linear: if given, models forecast its residuals.
+        weather: mean and standard deviation [2, K] of `weather_inputs` over the training windows.
     """
 
     mean: pd.Series
@@ -77,6 +79,7 @@ class Scaling:
     level: Level | None = None
     seasons: bool = True
     linear: LinearBaseline | None = None
+    weather: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))
 
     @classmethod
     def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
@@ -84,6 +87,9 @@ class Scaling:
         train = dataset.training_frame
         std = train.std(ddof=0)
         seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
+        origins = learnt_origins(dataset, recipe)
+        ahead = weather_inputs(dataset, dataset.windows(origins), thermal=recipe.thermal)
+        ahead_std = ahead.std(axis=(0, 1))
         return cls(
             mean=train.mean(),
             std=std.where(std > 0, 1.0),
@@ -91,13 +97,15 @@ class Scaling:
             seasons=seasons,
             linear=LinearBaseline.fit(
                 dataset,
-                learnt_origins(dataset, recipe),
+                origins,
                 seasons=seasons,
                 penalty=recipe.linear_penalty,
                 weeks=recipe.linear_weeks,
+                thermal=recipe.thermal,
             )
             if recipe.linear_part
             else None,
+            weather=np.stack([ahead.mean(axis=(0, 1)), np.where(ahead_std > 0, ahead_std, 1.0)]),
         )
 
     def transform(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> torch.Tensor:

@@ -59,8 +59,12 @@ RECIPE_SPACE: Mapping[str, Dimension] = {
     "linear_part": Choice((True, False)),
     "linear_penalty": FloatRange(0.003, 0.3, log=True),
     "linear_weeks": IntRange(1, 4),
+    "thermal": Choice((True, False)),
 }
 """Fields of `Recipe` that the ``wide`` space searches; those of the standard recipe are inside."""
+
+WITH_TEMPERATURE = ("thermal",)
+"""Those of them that are searched only where models see the temperature of the day ahead."""
 
 ONLY_WITH: Mapping[str, str] = {"linear_penalty": "linear_part", "linear_weeks": "linear_part"}
 """Dimensions that are drawn only if another one is true."""

@@ -14,6 +14,7 @@ from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.day_ahead_weather import DayAheadWeather
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import Family, Forecaster, Params, Recipe
@@ -49,6 +50,7 @@ def plain(forecaster: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray]
         "seasons": scaling.seasons,
         "level": None if scaling.level is None else asdict(scaling.level),
         "linear": None,
+        "weather": None if dataset.weather is None else _facts_of(dataset.weather, scaling),
     }
     arrays = {} if forecaster.keeps_nothing else _prefixed(_NETWORK, forecaster.module.state_dict())
     if scaling.linear is not None:
@@ -69,14 +71,18 @@ def restored(
     """
     assert isinstance(family, DartsFamily)
     _check(facts, dataset, source)
-    linear, level = facts["linear"], facts["level"]
+    linear, level, seen = facts["linear"], facts["level"], facts.get("weather")
     scaling = Scaling(
         mean=pd.Series(facts["mean"]),
         std=pd.Series(facts["std"]),
         level=None if level is None else Level(**level),
         seasons=facts["seasons"],
         linear=None if linear is None else LinearBaseline(**{**linear, **_without(_LINEAR, arrays)}),
+        **({} if seen is None else {"weather": np.array(seen["scaling"])}),
     )
+    if seen is not None and dataset.weather is not None:
+        fitted = {name: seen[name] for name in ("threshold", "usual_demand")}
+        dataset = replace(dataset, weather=replace(dataset.weather, **fitted))
     own = replace(dataset, frame=dataset.frame.iloc[:0], past=tuple(facts["past"]), future=tuple(facts["future"]))
     forecaster = DartsForecaster(own, scaling, Recipe(**facts["recipe"]), family.calendar_as_past)
     forecaster.lowest, forecaster.best_step = facts["lowest"], facts["best_step"]
@@ -88,13 +94,21 @@ def restored(
     return forecaster
 
 
+def _facts_of(weather: DayAheadWeather, scaling: Scaling) -> dict[str, Any]:
+    """What a model has to keep of the weather of the day ahead that it was trained with."""
+    kept = {name: getattr(weather, name) for name in ("kind", "columns", "threshold", "usual_demand")}
+    return {**kept, "scaling": scaling.weather.tolist()}
+
+
 def _untrained(family: DartsFamily, params: Params, forecaster: DartsForecaster) -> PLForecastingModule:
     """A module of the same shape as the forecaster's, for its weights to be loaded into."""
     scaling, origin = forecaster.scaling, np.array([HISTORY - 1])
+    seen = forecaster.dataset.weather
+    ahead = None if seen is None else np.ones((1, HORIZON, len(seen.columns)))
     frame = pd.DataFrame(1.0, index=range(HISTORY + HORIZON), columns=list(scaling.mean.index))
     source = WindowSource.build(
         forecaster.dataset,
-        Windows(frame, origin),
+        Windows(frame, origin, ahead),
         scaling,
         forecaster.recipe,
         calendar_as_past=forecaster.calendar_as_past,
@@ -122,6 +136,14 @@ def _check(facts: Mapping[str, Any], dataset: Dataset, source: str) -> None:
                 f"{source}: was trained on the {name} {facts[name]!r}, the dataset has {getattr(dataset.spec, name)!r}"
                 f"; {again}, or fix the dataset's TOML"
             )
+    seen = facts.get("weather")
+    trained_with = (seen["kind"], *seen["columns"]) if seen else ("none",)
+    given = (dataset.kind_of_weather, *(dataset.weather.columns if dataset.weather else ()))
+    if trained_with != given:
+        raise InputError(
+            f"{source}: was trained with weather of the day ahead of the kind {', '.join(trained_with)}, the dataset "
+            f"has {', '.join(given)}; {again}, or fix [day_ahead_weather] of the dataset's TOML"
+        )
     if lacking := [name for name in (*facts["past"], *facts["future"]) if name not in dataset.frame.columns]:
         raise InputError(
             f"{dataset.path}: lacks {', '.join(lacking)}, with which {source} was trained; add what is missing, or "

@@ -5,6 +5,7 @@ The information set of a forecast is decided here, in one place, for every famil
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_targ
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.contract import Recipe
 from hpo_lib.families.scaling import Level, Scaling
+from hpo_lib.families.weather_inputs import weather_inputs
 
 VERSION = 2
 """Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before for equal inputs."""
@@ -50,6 +52,8 @@ class WindowSource:
         expected: [T, H] float32 standardised, the linear baseline's forecasts after given origins, NaN after others;
             None: there is no linear baseline. A model forecasts the residual, and sees this forecast too: beside the
             hours ahead or, with ``calendar_as_past``, along the last 24 hours.
+        ahead: [N, H, K] standardised `weather_inputs` of N origins, which a model sees in the same place.
+        row_of_origin: [T] the row of each of these origins in ``ahead``.
     """
 
     target: torch.Tensor
@@ -62,6 +66,8 @@ class WindowSource:
     target_std: float
     level: Level | None
     expected: torch.Tensor | None = None
+    ahead: torch.Tensor | None = None
+    row_of_origin: torch.Tensor | None = None
 
     @classmethod
     def build(
@@ -69,6 +75,13 @@ class WindowSource:
     ) -> "WindowSource":
         frame, target = windows.frame, dataset.spec.target
         past, future = past_columns(dataset, recipe), future_columns(dataset, scaling, recipe)
+        ahead, row_of_origin = None, None
+        if dataset.weather is not None:
+            inputs = (weather_inputs(dataset, windows, thermal=recipe.thermal) - scaling.weather[0]) / scaling.weather[
+                1
+            ]
+            ahead, row_of_origin = torch.from_numpy(inputs).float(), torch.full((len(frame),), -1)
+            row_of_origin[torch.from_numpy(windows.positions)] = torch.arange(len(inputs))
         return cls(
             target=scaling.transform(frame, (target,)),
             past=scaling.transform(frame, past),
@@ -79,12 +92,14 @@ class WindowSource:
             target_mean=float(scaling.mean[target]),
             target_std=float(scaling.std[target]),
             level=scaling.level,
+            ahead=ahead,
+            row_of_origin=row_of_origin,
         )
 
     def to(self, device: torch.device) -> "WindowSource":
-        expected = None if self.expected is None else self.expected.to(device)
-        moved = {name: getattr(self, name).to(device) for name in ("target", "past", "future")}
-        return replace(self, expected=expected, **moved)
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: x.to(device) for name, x in parts.items() if isinstance(x, torch.Tensor)}
+        return replace(self, **moved)
 
     def with_linear_forecast(self, expected: np.ndarray, origins: np.ndarray) -> "WindowSource":
         """The source whose windows at ``origins`` [N] are residuals of ``expected`` [N, H], in the target's unit."""
@@ -106,14 +121,18 @@ class WindowSource:
             past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
         past_target = (self.target[history] - offset) * gain
         linear = [] if self.expected is None else [(self.expected[origins][:, :, None] - offset) * gain]  # [N, H, 1]
+        weather = [] if self.ahead is None or self.row_of_origin is None else [self.ahead[self.row_of_origin[origins]]]
         before, ahead = None, None
         if self.calendar_as_past:
-            along_last_day = [torch.nn.functional.pad(part, (0, 0, HISTORY - HORIZON, 0)) for part in linear]
+            along_last_day = [
+                torch.nn.functional.pad(part, (0, 0, HISTORY - HORIZON, 0)) for part in (*linear, *weather)
+            ]
             past = torch.cat([past, self._calendar_along(history), *along_last_day], dim=2)
         else:
             before, ahead = self._known(history, horizon, past_target)
-            before = torch.cat([before, *(past_target for _ in linear)], dim=2)
-            ahead = torch.cat([ahead, *linear], dim=2)
+            unknown = [part.new_zeros(len(part), HISTORY, part.shape[2]) for part in weather]
+            before = torch.cat([before, *(past_target for _ in linear), *unknown], dim=2)
+            ahead = torch.cat([ahead, *linear, *weather], dim=2)
         return TorchTrainingBatch(
             past_target=past_target,
             past_covariates=past,

@@ -62,7 +62,7 @@ def dataset_text(data: Dataset) -> str:
     taken = spec.splits
     splits = f"train to {taken.train_end:%Y-%m-%d}, validation to {taken.val_end:%Y-%m-%d}"
     simulated = f"SIMULATED, since {paths.DATA_DIR / spec.csv} is absent (see data/README.md)"
-    found = data.path if data.source == "csv" else simulated
+    found = data.path if not data.is_simulated else simulated
     gaps = f", {len(data.missing)} hours in long gaps" if len(data.missing) else ""
     note = f". {data.split_note}" if data.split_note else ""
     return f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}{note}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo_lib import paths
+from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import InputError
 from hpo_lib.launch.experiments import EXPERIMENTS, Experiment
 from hpo_lib.launch.slurm_queue import TEST_COMMENT, Job
@@ -73,7 +74,7 @@ class StudyStatus:
         text += f", {self.workers}" if self.workers else ""
         if (names := [objective.name for objective in study.objectives]) != ["mae", "picp_penalty"]:
             text += f", by {' and '.join(names)}"
-        return text + (", simulated data" if study.is_simulated else "")
+        return text + mark_of(study.source)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -30,6 +31,7 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
         "train_end": str(splits.train_end), "val_end": str(splits.val_end),
         "test_end": None if splits.test_end is None else str(splits.test_end),
         **({"split_note": dataset.split_note} if dataset.split_note else {}),
+        **({} if dataset.weather is None else {"day_ahead_weather": asdict(dataset.spec.day_ahead_weather)}),
         "unit": dataset.spec.unit,
         "past_covariates": list(dataset.past), "future_covariates": list(dataset.future),
     }  # fmt: skip

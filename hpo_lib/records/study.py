@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo_lib import paths
+from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import InputError
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
@@ -73,9 +74,8 @@ class StoredStudy:
     @property
     def label(self) -> str:
         """One line for a list of studies."""
-        mark = ", simulated data" if self.is_simulated else ""
         scores = f"MAE {self.result['best_mae']:.4g} {self.unit}, PICP {self.result['best_picp']:.1f} %"
-        return f"{self.model} on {self.dataset}, {self.run.job_id}: {scores}{mark}"
+        return f"{self.model} on {self.dataset}, {self.run.job_id}: {scores}{mark_of(self.source)}"
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -91,12 +91,12 @@ class StoredStudy:
         return str(self.data.get("unit", ""))
 
     @property
-    def source(self) -> str:  # csv, simulated or unknown
+    def source(self) -> str:  # as `Dataset.source`, or unknown
         return str(self.data.get("source", "unknown"))
 
     @property
     def is_simulated(self) -> bool:
-        return self.source == "simulated"
+        return self.source.startswith("simulated")
 
     @property
     def is_test(self) -> bool:

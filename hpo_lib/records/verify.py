@@ -73,7 +73,8 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
 
 def _data(result: Mapping[str, Any], data_dir: str | Path, name: str) -> tuple[Dataset | None, str]:
     had = result["provenance"]["data"]
-    wanted, data = had["sha256"], load_dataset(load_spec(name), data_dir, simulated=had["source"] == "simulated")
+    wanted, simulated = had["sha256"], had["source"].startswith("simulated")
+    data = load_dataset(load_spec(name), data_dir, simulated=simulated)
     if data.sha256 == wanted:
         return data, ""
     return None, (

@@ -5,7 +5,7 @@ metrics: METRICS, by_step, covered, mae, mase, picp, pinball, quantile_losses, s
 objectives: COVERAGE_TOLERANCE, FORMER_PAIR, OBJECTIVES, POINTS, Objective, coverage_error
 proof: DailyScores, compare_seeds, covers, daily_scores, leaders
 evaluation: evaluate, validation_baselines
-seasonal_naive: NAIVE_VERSION, SEASONAL_LAGS, seasonal_naive
+seasonal_naive: NAIVE_VERSION, SEASONAL_LAGS, naive_ahead, seasonal_naive
 calibration: ROLLING_DAYS, Calibration, calibrate, smallest_level
 blend: blend, fitted_weights, judged_ensemble
 uncertainty: BLOCK_DAYS, MIN_COMPARED_DAYS, bootstrap_intervals, compare, daily_losses

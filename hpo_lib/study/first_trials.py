@@ -1,6 +1,6 @@
 """The trials that a study begins with, before its sampler draws any: the defaults, a portfolio, the user's own best."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -9,9 +9,10 @@ import numpy as np
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import RECIPES, Family
+from hpo_lib.families.contract import RECIPES, STANDARD, Family
 from hpo_lib.families.portfolio import portfolio, series
 from hpo_lib.families.recipe_space import default_params, drawn, is_whole, search_space
+from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension
 from hpo_lib.records.study import StoredStudy, read_studies
 from hpo_lib.settings import Settings
 
@@ -39,17 +40,20 @@ def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[F
     With ``warm_start`` these include the best trials of the user's newest complete studies of this family and space on
     other series. A study on simulated data serves simulated data alone, and one of the test preset that preset alone.
     """
-    found = [FirstTrial(default_params(family, settings.space, RECIPES[settings.recipe]), "untuned defaults")]
+    defaults = default_params(family, settings.space, RECIPES[settings.recipe], dataset)
+    found = [FirstTrial(defaults, "untuned defaults")]
     if settings.space == "wide":
+        space = search_space(family, settings.space, dataset)
         for entry in portfolio(family.name, dataset.spec.name):
-            found.append(FirstTrial(entry["params"], f"portfolio, won on {', '.join(entry['won_on'])}"))
+            found.append(
+                FirstTrial(_adapted(entry["params"], space), f"portfolio, won on {', '.join(entry['won_on'])}")
+            )
         if settings.warm_start:
             found += [
-                FirstTrial(dict(study.result["best_params"]), f"best of {study.run.study_name}")
+                FirstTrial(_adapted(study.result["best_params"], space), f"best of {study.run.study_name}")
                 for study in _own(settings, family, dataset)
             ]
         random = np.random.default_rng(settings.seed)
-        space, defaults = search_space(family, settings.space), found[0].params
         near = [FirstTrial(drawn(space, random, defaults), "near the defaults") for _ in range(BEGINNING - len(found))]
         found += near
     return [trial for i, trial in enumerate(found) if trial.params not in [earlier.params for earlier in found[:i]]]
@@ -65,6 +69,12 @@ def in_words(first: Sequence[FirstTrial]) -> str:
     return f"First trials: {'; '.join(parts)}."
 
 
+def _adapted(params: Mapping[str, Any], space: Mapping[str, Dimension]) -> dict[str, Any]:
+    """What won on other series, for a series that has weather of the day ahead or has none."""
+    standard = {name: getattr(STANDARD, name) for name in WITH_TEMPERATURE if name in space}
+    return standard | {name: value for name, value in params.items() if name in space or name not in WITH_TEMPERATURE}
+
+
 def _own(settings: Settings, family: Family, dataset: Dataset) -> list[StoredStudy]:
     studies, _ = read_studies(settings.runs_dir, family.name)
     fitting = [study for study in studies if _fits(study, settings, family, dataset)]
@@ -72,7 +82,7 @@ def _own(settings: Settings, family: Family, dataset: Dataset) -> list[StoredStu
 
 
 def _fits(study: StoredStudy, settings: Settings, family: Family, dataset: Dataset) -> bool:
-    params = study.result["best_params"]
+    params, space = study.result["best_params"], search_space(family, settings.space, dataset)
     try:
         family.check_params(params)
     except InputError:
@@ -80,9 +90,9 @@ def _fits(study: StoredStudy, settings: Settings, family: Family, dataset: Datas
     return (
         study.result["status"] == "complete"
         and study.result["space"] == settings.space
-        and is_whole(params, search_space(family, settings.space))
+        and is_whole(_adapted(params, space), space)
         and series(study.dataset) != series(dataset.spec.name)
         and study.data.get("sha256") != dataset.sha256
-        and (not study.is_simulated or dataset.source == "simulated")
+        and (not study.is_simulated or dataset.is_simulated)
         and (not study.is_test or settings.preset == "test")
     )

@@ -33,7 +33,7 @@ def write_optuna_figures(
         (paths.mae_history, lambda: visualization.plot_optimization_history(study, **first)),
         (paths.param_importance, lambda: visualization.plot_param_importances(study, **first)),
     ]
-    marked = f" ({dataset.path})" if dataset.source == "simulated" else ""
+    marked = f" ({dataset.path})" if dataset.is_simulated else ""
     with quiet_optuna():
         for path, draw in figures:
             figure = draw()

@@ -84,19 +84,23 @@ def work(settings: Settings, name: str) -> None:
         worker.run(progress=False)
 
 
+def loaded(settings: Settings) -> Dataset:
+    """The dataset of a study."""
+    return load_dataset(load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated)
+
+
 class _Worker:
     def __init__(self, settings: Settings, dataset: Dataset | None, name: str, threads: int | None = None) -> None:
         self.settings = settings
         self.family = get_family(settings.model)
-        spec, folder = load_spec(settings.dataset), settings.data_dir
-        self.dataset = dataset or load_dataset(spec, folder, simulated=settings.simulated)
+        self.dataset = dataset or loaded(settings)
         self.budget = self.family.budgets[settings.budget_name]
         self.recipe = RECIPES[settings.recipe]
         spec = self.dataset.spec
         self.paths = RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
         self.liveness = Liveness(self.paths, name)
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
-        space = search_space(self.family, settings.space)
+        space = search_space(self.family, settings.space, self.dataset)
         self.queue = TrialQueue(settings, self.paths, self.liveness, space, self.objectives)
         self.records = self.queue.records
         self.time_budget = TimeBudget(settings.time_budget_hours)

@@ -41,8 +41,8 @@ class Benchmark:
         return self.dataset.spec.unit
 
     @property
-    def is_simulated(self) -> bool:
-        return self.dataset.source == "simulated"
+    def source(self) -> str:
+        return self.dataset.source
 
     @property
     def is_test(self) -> bool:
@@ -112,7 +112,7 @@ def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
     """The warning on a picture of these records, see `warning_text`."""
     found = list(records)
     return warning_text(
-        is_simulated=any(one.is_simulated for one in found),
+        [one.source for one in found],
         is_test=any(one.is_test for one in found),
         other_splits=any(one.data.get("split_note") for one in found),
     )

@@ -30,7 +30,7 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     return render_card(
         model=study.model,
         title=evidence.title(study.dataset),
-        warning=warning_text(is_simulated=study.is_simulated, is_test=study.is_test),
+        warning=warning_text([study.source], is_test=study.is_test),
         params=result["best_params"],
         origin={
             "Study": f"{study.run.study_name}, {result['n_completed']} complete trials",

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
@@ -83,10 +84,10 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     _title(errors, "All days: click one to go there", f"MAE of the day, {study.unit}")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
-    if study.is_simulated:
+    if warning := ", ".join(warnings_of(study.source)):
         for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # where no point can be below it
             axes.text(
-                0.99, height, "SIMULATED DATA", transform=axes.transAxes, ha="right", va=side, fontsize=8, color=ACCENT,
+                0.99, height, warning, transform=axes.transAxes, ha="right", va=side, fontsize=8, color=ACCENT,
                 weight="bold",
             )  # fmt: skip
     return Panels(front, points, errors, np.asarray(drawn.get_offsets())[:, 0])

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from hpo_lib.data.day_ahead_weather import warnings_of
+
 MODELS = {
     "NHITS_Q": ("N-HiTS", "#0072B2", "o"),
     "TFT_Q": ("TFT", "#D55E00", "^"),
@@ -75,18 +77,19 @@ def unit_text(unit: str) -> str:
     return unit.replace("m3", "m³")
 
 
-def warning_text(*, is_simulated: bool, is_test: bool, other_splits: bool = False) -> str:
-    """Warn of simulated data, the test budget and splits other than planned; an empty text if there is none of them."""
-    warnings = {"SIMULATED DATA": is_simulated, "TEST BUDGET": is_test, "NOT THE PLANNED SPLITS": other_splits}
-    return ", ".join(text for text, holds in warnings.items() if holds)
+def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
+    """What is to be warned of in data of these sources (see `Dataset`), or in a test; empty if nothing."""
+    of_data = dict.fromkeys(warning for source in sources for warning in warnings_of(source))
+    others = {"TEST BUDGET": is_test, "NOT THE PLANNED SPLITS": other_splits}
+    return ", ".join([*of_data, *(text for text, holds in others.items() if holds)])
 
 
 def finished(figure: Figure, source: str) -> Figure:
-    """Mark simulated data, and close the figure so that Jupyter shows it only where it is displayed."""
+    """Mark data that nobody has in time, or that are simulated; close the figure, so that Jupyter shows it once."""
     plt.close(figure)
-    if source == "simulated":
+    if warning := ", ".join(warnings_of(source)):
         # A label of the whole figure, for which the layout keeps room.
-        figure.supxlabel("SIMULATED DATA", x=0.995, ha="right", fontsize=8, color=ACCENT, weight="bold")
+        figure.supxlabel(warning, x=0.995, ha="right", fontsize=8, color=ACCENT, weight="bold")
     return figure
 
 

@@ -7,18 +7,22 @@ import pandas as pd
 from IPython.display import HTML
 
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.day_ahead_weather import MARKS
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
+
+BOUND = "Models see weather of the day ahead that no forecaster has: the scores are an upper bound."
 
 SAME = 1e-5
 """Forecasts that differ by less than this share of their mean size are equal: quantiles are stored in float32."""
 
 
 def banner(dataset: Dataset) -> str:
-    """One line on where the data comes from; simulated data gets a loud warning, as do splits other than planned."""
-    if dataset.source == "simulated":
-        return (
+    """Where the data comes from; loud warnings of simulated data, other splits and weather that nobody knows."""
+    weather = "".join(f"*** {text} *** {BOUND}\n" for kind, text in MARKS.items() if dataset.kind_of_weather == kind)
+    if dataset.is_simulated:
+        return weather + (
             f"*** SIMULATED DATA *** This run uses the {dataset.path} instead of {dataset.spec.csv}. No number below "
             "says anything about real demand. To use real data, put the CSV into data/ or set data_dir to its folder."
         )
@@ -27,7 +31,7 @@ def banner(dataset: Dataset) -> str:
         left_out = ", ".join(f"{count} in {split}" for split, count in dataset.origins_left_out().items())
         filled += f"; {len(dataset.missing)} hours are in longer gaps, which leaves out daily origins ({left_out})"
     other = f"\n*** NOT THE PLANNED SPLITS *** {dataset.split_note}" if dataset.split_note else ""
-    return f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}{other}"
+    return f"{weather}Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}{other}"
 
 
 def data_summary(dataset: Dataset) -> pd.DataFrame:

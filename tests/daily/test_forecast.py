@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from hpo_lib.daily.day_ahead import forecast_day
+from hpo_lib.errors import InputError
+from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from tests.conftest import refusal
-from tests.daily.conftest import quantiles
+from tests.daily.conftest import SMALL, quantiles
 
 LAST_DAY = "2019-06-08T00:00"
 
@@ -156,3 +158,35 @@ def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utilit
         day(utility)
     with refusal(f"{models}: no model TFT_Q of utility is in use; put one in use with `hpo retrain`"):
         day(utility, model="TFT_Q")
+
+
+# Weather of the day ahead
+
+
+def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_and_its_absence_is_said(
+    utility, tiny_dataset
+) -> None:
+    columns = ["temp", "water_lag_24h"]
+    text = utility.toml.read_text(encoding="utf-8").replace('["water_lag_24h"]', json.dumps(columns))
+    table = '\n[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather.csv"\n'
+    utility.toml.write_text(text + table, encoding="utf-8")
+    utility.write(utility.whole.assign(temp=tiny_dataset.frame["temp"]))
+    issued = pd.date_range("2019-03-01 18:00", "2019-06-08 18:00", freq="D", tz="UTC")
+    rows = [(i, i + pd.Timedelta(hours=h), 8.0 + h % 24) for i in issued for h in range(1, 37)]
+    archive = pd.DataFrame(rows, columns=["issued", "valid", "temp"])
+    archive.to_csv(utility.folder / "weather.csv", index=False)
+    dataset = utility.dataset()
+    assert dataset.kind_of_weather == "forecast"
+    family, recipe = get_family("NHITS_Q"), RECIPES["unshrunk"]
+    fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
+    refitted = family.refit(SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe)
+    utility.put_in_use(fitted, refitted, dataset)
+    tomorrow = day(utility).forecasts
+    assert np.isnan(tomorrow.actual).all()
+    warmer = archive.assign(temp=archive["temp"] + 9.0 * (archive["issued"] == issued[-1]))
+    warmer.to_csv(utility.folder / "weather.csv", index=False)
+    assert not np.array_equal(day(utility).forecasts.values, tomorrow.values)
+    archive[archive["issued"] < issued[-1]].to_csv(utility.folder / "weather.csv", index=False)
+    sentence = r"utility\.toml: the weather of the day after 2019-06-08 23:00 UTC was not known by then"
+    with pytest.raises(InputError, match=sentence):
+        day(utility)

@@ -159,7 +159,7 @@ FILES: dict[str, tuple[Callable, str]] = {
 
 A_COUNTRY = "expected a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"
 KEYS = (
-    "Allowed: country, csv, frequency, future_covariates, gaps, hemisphere, may_be_negative, name, "
+    "Allowed: country, csv, day_ahead_weather, frequency, future_covariates, gaps, hemisphere, may_be_negative, name, "
     "optional_covariates, past_covariates, raw, splits, start, target, timezone, title, twin, unit"
 )
 TWIN = '\n[twin]\nkind = "heat"\nseed = 1\nmean_level = {}\n\n[gaps]'

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from hpo_lib.benchmark.train import make_plan, run_benchmark
+from hpo_lib.data.day_ahead_weather import day_ahead_weather
+from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families import portfolio
 from hpo_lib.families.contract import RECIPES, STANDARD, get_family
 from hpo_lib.families.recipe_space import default_params, is_whole, search_space
@@ -111,7 +113,7 @@ def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_
     assert family.calls[:3] == [default_params(family, "wide"), shipped[0], shipped[2]]
     told = (
         "First trials: 0 untuned defaults; 1 portfolio, won on heat; 2 portfolio, won on tiny, heat; "
-        "3 to 5 near the defaults."
+        "3 near the defaults."
     )
     assert capsys.readouterr().out.splitlines()[0] == told
     spec = dataclasses.replace(tiny_dataset.spec, name="tiny_dev")
@@ -131,6 +133,20 @@ def test_when_the_portfolio_is_short_then_the_trials_before_the_samplers_are_nea
     assert family.calls[7:] != others
 
 
+def test_when_models_see_tomorrows_temperature_then_thermal_memory_is_searched_and_what_won_without_it_is_adapted(
+    wide, shipped, family, tiny_dataset
+) -> None:
+    weather = DayAheadWeatherSpec("observed", ("temp",))
+    seen = day_ahead_weather(weather, tiny_dataset.frame, None, tiny_dataset.training_frame, tiny_dataset.spec.target)
+    wide(trials=12, dataset=dataclasses.replace(tiny_dataset, weather=seen, sha256="with weather"))
+    assert family.calls[0] == {**default_params(family, "wide"), "thermal": True}
+    assert family.calls[1:3] == [{**shipped[0], "thermal": True}, {**shipped[2], "thermal": True}]
+    assert {call["thermal"] for call in family.calls} == {True, False}
+    family.calls.clear()
+    wide(trials=6, job_id="without", warm_start=True)
+    assert not any("thermal" in call for call in family.calls)
+
+
 def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_series_are_tried(
     wide, start, shipped, family, tiny_dataset, capsys
 ) -> None:
@@ -146,7 +162,7 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
     wide(trials=4, job_id="warm", warm_start=True)
     best = used.result["best_params"]
     assert family.calls[-4:] == [default_params(family, "wide"), shipped[0], shipped[2], best]
-    assert "; 3 best of FAKE_Q_harbour_a; 4 to 5 near" in capsys.readouterr().out
+    assert "; 3 best of FAKE_Q_harbour_a." in capsys.readouterr().out
     wide(trials=6, dataset=other("harbour"), job_id="later", seed=9)  # is no longer what the study was begun with
     run = wide(trials=5, job_id="warm", warm_start=True)
     assert run.result["provenance"]["first_trials"][3:5] == ["best of FAKE_Q_harbour_a", "near the defaults"]

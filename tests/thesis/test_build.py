@@ -107,11 +107,14 @@ def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_b
 
 
 def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so() -> None:
-    for simulated, test, text in (
-        (True, True, "SIMULATED DATA, TEST BUDGET"), (True, False, "SIMULATED DATA"), (False, False, "")
+    for source, test, text in (
+        ("simulated", True, "SIMULATED DATA, TEST BUDGET"), ("simulated", False, "SIMULATED DATA"), ("csv", False, ""),
+        ("csv, observed weather", False, "OBSERVED WEATHER OF THE DAY AHEAD"),
+        ("simulated, degraded weather", True, "SIMULATED DATA, OBSERVED WEATHER WITH ADDED ERRORS, TEST BUDGET"),
+        ("csv, forecast weather", False, ""),
     ):  # fmt: skip
         figure, _ = figure_style.panels(1, 1, height=1)
-        figure_style.mark(figure, warning_text(is_simulated=simulated, is_test=test))
+        figure_style.mark(figure, warning_text([source], is_test=test))
         assert figure.get_suptitle() == text
 
 

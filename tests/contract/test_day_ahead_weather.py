@@ -1,0 +1,146 @@
+"""No weather that was issued or observed after the origin moves a forecast; what was issued before does."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.day_ahead_weather import day_ahead_weather
+from hpo_lib.data.spec import DayAheadWeatherSpec
+from hpo_lib.errors import InputError
+from hpo_lib.families.contract import RECIPES, Budget, Forecaster, family_names, get_family
+from hpo_lib.families.feature_table import make_feature_table
+from hpo_lib.families.weather_inputs import exponential_mean, input_names, weather_inputs
+from tests.contract.conftest import ORIGIN
+from tests.contract.test_families import smallest
+
+SPEC = DayAheadWeatherSpec("forecast", ("temp",))
+ISSUED = 2194
+"""Position of the last hour before ORIGIN at which a forecast was issued; the next one is 12 hours later."""
+
+
+def archive(dataset: Dataset) -> pd.DataFrame:
+    """Forecasts every 12 hours, 48 hours ahead, off by a little."""
+    random = np.random.default_rng(2)
+    temp = dataset.frame["temp"].to_numpy()
+    rows = [
+        (dataset.index[at], dataset.index[at + lead], temp[at + lead] + 0.3 * random.standard_normal())
+        for at in range(ISSUED % 12, len(temp), 12)
+        for lead in range(1, 49)
+        if at + lead < len(temp)
+    ]
+    return pd.DataFrame(rows, columns=["issued", "valid", "temp"])
+
+
+def seeing(dataset: Dataset, table: pd.DataFrame) -> Dataset:
+    weather = day_ahead_weather(SPEC, dataset.frame, table, dataset.training_frame, dataset.spec.target)
+    return dataclasses.replace(dataset, weather=weather, sha256="with weather")
+
+
+@pytest.fixture(scope="module")
+def forecasts(tiny_dataset: Dataset) -> pd.DataFrame:
+    return archive(tiny_dataset)
+
+
+@pytest.fixture(scope="module")
+def dataset(tiny_dataset: Dataset, forecasts: pd.DataFrame) -> Dataset:
+    return seeing(tiny_dataset, forecasts)
+
+
+@pytest.fixture(scope="module", params=[*family_names(), *baseline_names()])
+def model(request: pytest.FixtureRequest, dataset: Dataset) -> Forecaster:
+    if request.param in baseline_names():
+        return get_baseline(request.param).fit(dataset, seed=1, quick=True)
+    family = get_family(request.param)
+    return family.fit(smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=RECIPES["unshrunk"])
+
+
+def said(model: Forecaster, dataset: Dataset) -> np.ndarray:
+    return model.forecasts(dataset, np.array([ORIGIN])).values
+
+
+def test_when_weather_after_the_origin_changes_then_no_forecast_moves(model, dataset, tiny_dataset, forecasts) -> None:
+    before = said(model, dataset)
+    origin = tiny_dataset.index[ORIGIN]
+    later = forecasts.assign(temp=forecasts["temp"].where(forecasts["issued"] <= origin, 99.0))
+    assert (later["temp"] == 99).any()
+    assert np.array_equal(said(model, seeing(tiny_dataset, later)), before)
+    frame = tiny_dataset.frame.copy()
+    frame.iloc[ORIGIN + 1 :, frame.columns.get_loc("temp")] = 99.0
+    assert np.array_equal(said(model, dataclasses.replace(dataset, frame=frame)), before)
+
+
+def test_when_a_forecast_that_was_issued_before_changes_then_the_forecast_moves(
+    model, dataset, tiny_dataset, forecasts
+) -> None:
+    known = (forecasts["issued"] == tiny_dataset.index[ISSUED]) & (forecasts["valid"] > tiny_dataset.index[ORIGIN])
+    assert known.any()
+    other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 3.0 * known))
+    assert not np.array_equal(said(model, other), said(model, dataset))
+
+
+def test_when_a_newer_forecast_was_issued_by_the_origin_then_an_older_one_of_the_same_hours_does_not_count(
+    model, dataset, tiny_dataset, forecasts
+) -> None:
+    older = forecasts["issued"] < tiny_dataset.index[ISSUED]
+    other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 3.0 * older))
+    assert np.array_equal(said(model, other), said(model, dataset))
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_kind_alone(
+    name, dataset, tiny_dataset
+) -> None:
+    import json
+
+    from hpo_lib.families.stored_model import plain, restored
+
+    family = get_family(name)
+    trained = family.fit(smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=RECIPES["unshrunk"])
+    facts, arrays = plain(trained)
+    facts = json.loads(json.dumps(facts))
+    others = dataclasses.replace(dataset.weather, threshold=99.0, usual_demand=99.0)  # those of other data
+    again = restored(family, smallest(family), facts, arrays, dataclasses.replace(dataset, weather=others), "v001")
+    assert np.array_equal(said(again, dataset), said(trained, dataset))
+    with pytest.raises(InputError, match="v001: was trained with weather of the day ahead of the kind forecast, temp"):
+        restored(family, smallest(family), facts, arrays, tiny_dataset, "v001")
+
+
+# The inputs
+
+
+def test_when_a_temperature_rises_at_once_then_its_exponential_mean_follows_by_its_time_constant() -> None:
+    step = np.concatenate([np.zeros(1), np.full(72, 10.0)])[None]
+    found = exponential_mean(step, 24)[0]
+    assert found[0] == 0
+    assert found[[24, 48]] == pytest.approx([10 * (1 - np.exp(-1)), 10 * (1 - np.exp(-2))])
+    assert exponential_mean(np.full((1, 30), 4.0), 6)[0] == pytest.approx(np.full(30, 4.0))
+
+
+def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_they_are_zero(dataset) -> None:
+    weather = dataclasses.replace(dataset.weather, values=np.full_like(dataset.weather.values, 7.0), threshold=10.0)
+    frame = dataset.frame.assign(temp=12.0, water_consumption=5.0)
+    seen = dataclasses.replace(dataset, frame=frame, weather=dataclasses.replace(weather, usual_demand=20.0))
+    names = input_names(seen, thermal=True)
+    found = dict(zip(names, weather_inputs(seen, seen.context(np.array([ORIGIN])), thermal=True)[0].T, strict=True))
+    assert found["temp_ahead"].tolist() == [7.0] * 24
+    assert found["temp_since_yesterday"].tolist() == [-5.0] * 24
+    assert found["degrees_ahead"].tolist() == [3.0] * 24
+    assert found["degrees_change_ahead"].tolist() == [3.0 * 20 / 5] * 24
+    mean = 7 + 5 * np.exp(-np.arange(1, 25) / 24)
+    assert found["temp_mean_24h_ahead"] == pytest.approx(mean)
+    assert found["degrees_mean_24h_ahead"] == pytest.approx(np.maximum(10 - mean, 0))
+    assert input_names(seen, thermal=False) == ("temp_ahead", "temp_since_yesterday")
+
+
+def test_when_no_weather_is_shown_then_there_is_no_input_of_it(tiny_dataset, dataset) -> None:
+    windows = tiny_dataset.windows(np.array([ORIGIN]))
+    assert input_names(tiny_dataset, thermal=True) == ()
+    assert weather_inputs(tiny_dataset, windows, thermal=True).shape == (1, 24, 0)
+    shown = make_feature_table(dataset, dataset.windows(np.array([ORIGIN])))
+    plain = make_feature_table(tiny_dataset, windows)
+    assert shown.names[: len(plain.names)] == plain.names
+    assert shown.names[len(plain.names) :] == input_names(dataset, thermal=True)
