@@ -16,6 +16,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.day_ahead_weather import DayAheadWeather, source_with
+from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.result import study_result
@@ -225,6 +227,18 @@ def test_when_data_is_simulated_then_the_banner_says_so_first_and_else_it_names_
     assert study_tables.banner(tiny_dataset) == f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
     filled = dataclasses.replace(tiny_dataset, n_filled=7)
     assert study_tables.banner(filled).endswith("; 7 missing hours were filled")
+
+
+def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_say_so(tiny_dataset) -> None:
+    for kind, mark in (("observed", "OBSERVED WEATHER OF THE DAY AHEAD"), ("forecast", "")):
+        spec = dataclasses.replace(tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec(kind, ("temp",)))
+        weather = DayAheadWeather(kind, ("temp",), tiny_dataset.index, np.zeros((2400, 24, 1)), None, 1.0)
+        seen = dataclasses.replace(tiny_dataset, spec=spec, weather=weather, source=source_with("csv", kind))
+        assert study_tables.banner(seen).startswith(f"*** {mark} ***" if mark else "Data: tiny.csv")
+        assert study_tables.banner(seen).endswith(f"; weather of the day ahead: {kind}")
+        figure = model_style.finished(plt.figure(), seen.source)
+        assert figure.get_supxlabel() == mark
+        assert data_provenance(seen)["day_ahead_weather"]["kind"] == kind
 
 
 def test_when_other_splits_than_planned_were_taken_then_banner_and_provenance_say_which(tiny_dataset) -> None:

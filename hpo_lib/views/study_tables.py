@@ -31,7 +31,8 @@ def banner(dataset: Dataset) -> str:
         left_out = ", ".join(f"{count} in {split}" for split, count in dataset.origins_left_out().items())
         filled += f"; {len(dataset.missing)} hours are in longer gaps, which leaves out daily origins ({left_out})"
     other = f"\n*** NOT THE PLANNED SPLITS *** {dataset.split_note}" if dataset.split_note else ""
-    return f"{weather}Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}{other}"
+    shown = "" if dataset.weather is None else f"; weather of the day ahead: {dataset.kind_of_weather}"
+    return f"{weather}Data: {dataset.path}, sha256 {dataset.sha256[:12]}{filled}{shown}{other}"
 
 
 def data_summary(dataset: Dataset) -> pd.DataFrame:

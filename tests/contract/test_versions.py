@@ -15,8 +15,9 @@ import pytest
 from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.data import gaps
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import GapRule
-from hpo_lib.families import feature_table, linear_baseline
+from hpo_lib.data.day_ahead_weather import day_ahead_weather
+from hpo_lib.data.spec import DayAheadWeatherSpec, GapRule
+from hpo_lib.families import feature_table, linear_baseline, weather_inputs
 from hpo_lib.families.contract import RECIPES, Budget, family_names, get_family
 from hpo_lib.families.linear_baseline import LinearBaseline
 from hpo_lib.scoring import seasonal_naive
@@ -105,6 +106,15 @@ def of_baseline(name: str) -> Callable[[Dataset, Path], Numbers]:
     return lambda dataset, _: {"quick": numbers(get_baseline(name).fit(dataset, seed=1, quick=True).validation.values)}
 
 
+def of_weather_inputs(dataset: Dataset, _: Path) -> Numbers:
+    """With the weather that the inputs are made of, which the fingerprint covers as a rule and not by its values."""
+    spec = DayAheadWeatherSpec("degraded", ("temp",), errors={"temp": (0.7, 1.6)})
+    weather = day_ahead_weather(spec, dataset.frame, None, dataset.training_frame, dataset.spec.target)
+    seen = dataclasses.replace(dataset, weather=weather)
+    inputs = weather_inputs.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
+    return {name: numbers(inputs[:, :, i]) for i, name in enumerate(weather_inputs.input_names(seen, thermal=True))}
+
+
 def of_naive(dataset: Dataset, _: Path) -> Numbers:
     naive = seasonal_naive.seasonal_naive(dataset, dataset.validation_origins, 168)
     return {"168 h": numbers(naive.values)}
@@ -121,6 +131,7 @@ PARTS: dict[str, tuple[Callable[[], int], Callable[[Dataset, Path], Numbers]]] =
     "windows": (windows_version, of_windows),
     "feature_table": (lambda: feature_table.VERSION, of_feature_table),
     "linear_baseline": (lambda: linear_baseline.VERSION, of_linear_baseline),
+    "weather_inputs": (lambda: weather_inputs.VERSION, of_weather_inputs),
     "NAIVE": (lambda: seasonal_naive.NAIVE_VERSION, of_naive),
     **{name: ((lambda n=name: get_family(n).version), of_family(name)) for name in family_names()},
     **{name: ((lambda n=name: get_baseline(n).version), of_baseline(name)) for name in baseline_names()},
