@@ -137,6 +137,8 @@ class RunPaths:
     """Held by the worker that claims or ends a trial."""
     proof_lease = _File(".workers_{0.study_name}/proof.lease")
     """Held by the worker that trains replicates of trials."""
+    notebook_lock = _File(".workers_{0.study_name}/notebook_{0.worker}.lock")
+    requeues = _File(".workers_{0.study_name}/requeues_{0.worker}.json")
     notebook = _File("{0._notebook_stem}.ipynb")
     pareto_front = _File("pareto_front_{0.job_id}.html")
     mae_history = _File("mae_history_{0.job_id}.html")

@@ -68,8 +68,8 @@ def _objectives(name: str, value: Any) -> str:
     return ",".join(names)
 
 
-_folder = _check("a text", lambda raw: str(raw) if isinstance(raw, str | Path) else None)
-_text = _check("a text", lambda raw: str(raw) if isinstance(raw, str | Path) and raw != "" else None)
+_folder = _check("a text", lambda raw: str(raw) if isinstance(raw, str | Path) and "\0" not in str(raw) else None)
+_text = _check("a text", lambda raw: str(raw) if isinstance(raw, str | Path) and raw and "\0" not in str(raw) else None)
 _identifier = _check(
     "a text; with papermill pass it as `-r job_id ...`, which keeps it as typed",
     lambda raw: "" if raw is None else str(raw) if type(raw) in (int, str) else None,

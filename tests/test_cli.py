@@ -226,6 +226,27 @@ def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is
     assert records(small) == {".ipynb": "attempt 1", ".worker-2.ipynb": "attempt 2"}
 
 
+def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_live_record_alone(
+    small, papermill, capsys
+) -> None:
+    """The first has begun its record, and its kernel has not yet said that it lives."""
+    begun = papermill.__class__.__call__
+
+    def call(self, source: str, record: str, **rest: Any) -> None:
+        begun(self, source, record, **rest)
+        if len(self.calls) == 1:
+            assert run(small) == 1
+
+    papermill.__class__.__call__ = call
+    try:
+        assert run(small) == 0
+    finally:
+        papermill.__class__.__call__ = begun
+    assert "another process works on this study" in capsys.readouterr().err
+    assert records(small) == {".ipynb": "attempt 1"}
+    assert run(small) == 0
+
+
 def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(small, papermill) -> None:
     for _ in range(3):
         assert run(small) == 0

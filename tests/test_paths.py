@@ -46,6 +46,10 @@ def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is
         worker.notebook.touch()
         worker.attempt_notebook(1).touch()
     assert study_runs(tmp_path) == [run]
+    long = RunPaths(tmp_path, "TIDE_MLP_Q", "water_Q_dev", "7")
+    long.folder.mkdir()
+    long.best_params.touch()
+    assert study_runs(tmp_path) == [run, long]
     assert of_all_workers(run) == workers
     assert of_all_workers(replace(run, job_id="471")) == [replace(run, job_id="471")]
 

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,21 @@ def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_fou
     assert file.is_file()
     assert [f for f in run.folder.iterdir() if f.suffix in (".db", ".journal")] == [file]
     assert optuna.load_study(storage=open_storage(kind, run), study_name="s").best_value == 1.5
+
+
+def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewhere(tmp_path) -> None:
+    """Parallel code of optuna's users hands storages to processes."""
+    import optuna
+
+    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+    storage = open_storage("journal", run)
+    optuna.create_study(storage=storage, study_name="s").add_trial(optuna.trial.create_trial(value=1.5))
+    again = pickle.loads(pickle.dumps(storage))
+    assert optuna.load_study(storage=again, study_name="s").best_value == 1.5
+    with run.journal.open("ab") as stream:
+        stream.write(b'{"half a li')
+    optuna.load_study(storage=again, study_name="s").add_trial(optuna.trial.create_trial(value=0.5))
+    assert optuna.load_study(storage=open_storage("journal", run), study_name="s").best_value == 0.5
 
 
 def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path) -> None:

@@ -28,7 +28,11 @@ def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(workers, co
 def test_when_two_workers_die_six_times_without_a_trial_then_it_is_over(codes, starts_per_trial, starts, monkeypatch):
     started: list[int] = []
 
-    def start(*_: object) -> SimpleNamespace:
+    budget = SimpleNamespace(spent=0.0)
+
+    def start(*given: object) -> SimpleNamespace:
+        assert given[-1] == budget.spent, "a process that replaces another has a time budget of its own"
+        budget.spent += 60
         started.append(code := codes[len(started)])
         return SimpleNamespace(stdin=None, returncode=code, poll=lambda: code, wait=lambda *_: code, kill=lambda: None)
 
@@ -36,7 +40,7 @@ def test_when_two_workers_die_six_times_without_a_trial_then_it_is_over(codes, s
     silent = SimpleNamespace(get=lambda timeout: {}["no line"])
     monkeypatch.setattr("hpo_lib.study.workers.queue", SimpleNamespace(SimpleQueue=lambda: silent, Empty=KeyError))
     with suppress(StudyError):
-        list(run_workers(SimpleNamespace(worker=1), 2, 1, lambda: len(started) // starts_per_trial))
+        list(run_workers(SimpleNamespace(worker=1), 2, 1, lambda: len(started) // starts_per_trial, budget))
     assert len(started) == starts
 
 

@@ -4,6 +4,7 @@ A name stands for ``datasets/<name>.toml``; any other TOML is given by its path.
 rest of the library needs to know about a dataset, so nothing is ever guessed from a file name.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -171,9 +172,9 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
     text = str(dataset)
     if text.endswith(".toml") or "/" in text:
         file = Path(text)
-        if not file.is_absolute() and not file.is_file():
+        if not file.is_absolute() and not os.path.isfile(file):
             file = paths.PROJECT_ROOT / file  # notebooks run from notebooks/ in JupyterLab
-        if not file.is_file():
+        if not os.path.isfile(file):  # False for what no path can be
             raise InputError(
                 f"dataset file {text} does not exist; give the path of a dataset TOML or a name from `hpo datasets`"
             )

@@ -37,15 +37,21 @@ def _hour(value: Any) -> pd.Timestamp:
     return stamp
 
 
+def _plain(value: str) -> str:
+    """A text that figures, LaTeX and paths can take: matplotlib reads what is between two $ as a formula."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in value) or value.count("$") > 1:
+        raise ValueError
+    return value
+
+
 def _time_zone(value: str) -> str:
     if value not in available_timezones() - {"localtime"}:  # which differs between machines
         raise ValueError
     return value
 
 
-String = Annotated[str, Field(strict=True, min_length=1)]
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"  # figures, LaTeX and paths take no others
-Text = Annotated[str, Field(strict=True, pattern=_PRINTABLE), _expected("a non-empty text in one line, in quotes")]
+String = Annotated[str, Field(strict=True, min_length=1), AfterValidator(_plain)]
+Text = Annotated[String, Field(pattern=r"\S"), _expected("a non-empty text in one line, with at most one $")]
 Name = Annotated[Text, AfterValidator(lambda value: paths.checked_name("name", value))]
 TimeZone = Annotated[String, AfterValidator(_time_zone), _expected("an IANA name such as 'Europe/Copenhagen'")]
 Country = Annotated[

@@ -1,8 +1,12 @@
 """Run the study notebook through papermill: check parameters first, name records and never overwrite them."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from hpo_lib import paths, stop_requests
 from hpo_lib.data.dataset import load_dataset
@@ -54,13 +58,10 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
 
     from hpo_lib.launch.kernel import AtomicFiles, SignalProofKernel
 
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with Liveness(run, str(settings.worker)):  # raises if this worker runs already, whose record must stay in place
-        _keep_earlier(run)
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
-        with stop_requests.relaying():
+        with _alone(run), stop_requests.relaying():
             papermill.execute_notebook(
                 str(notebook),
                 record.replace("{", "{{").replace("}", "}}"),  # papermill fills parameters into braces
@@ -85,6 +86,31 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
             f"trials are kept, run again under job_id {settings.job_id!r} to continue"
         ) from None
     return run.notebook
+
+
+@contextmanager
+def _alone(run: RunPaths) -> Iterator[None]:
+    """Move the record of an earlier attempt aside, unless somebody is writing it, and keep others from this one.
+
+    The kernel has a lease only while the study runs, so a run that starts together with this one would not see it.
+
+    Raises:
+        StudyError: this worker of the study runs already.
+    """
+    run.workers.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(FileLock(run.notebook_lock, timeout=0))
+        except Timeout:
+            raise StudyError(
+                f"another process works on this study (it holds {run.notebook_lock}); wait for it, stop it, or choose "
+                "another job_id"
+            ) from None
+        except (NotImplementedError, OSError):  # some file systems of clusters have no locks; leases work there, too
+            print("This file system has no locks, so do not start this study twice at once.", file=sys.stderr)
+        with Liveness(run, str(run.worker)):
+            _keep_earlier(run)
+        yield
 
 
 def _keep_earlier(run: RunPaths) -> None:

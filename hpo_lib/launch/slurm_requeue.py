@@ -5,11 +5,13 @@ missing, the job goes back into the queue. It also goes back if the study's proc
 or requeued by somebody else is left alone. Each task of an array is one worker of the study and decides for itself.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hpo_lib import stop_requests
@@ -17,6 +19,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.launch import slurm_queue
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import read_record
+from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
 
 WARNED_EARLY = 90.0
@@ -33,7 +36,8 @@ class ThisJob:
         worker: number of the task within its array, else 1.
         requeues: how often it went back into the queue so far.
         signal_seconds: how long before its time limit the job is warned.
-        max_requeues: how often the job may go back into the queue, by itself or by Slurm.
+        max_requeues: how many attempts without progress may be followed by another, be it by itself or by Slurm. An
+            attempt in which a trial ended does not count. 0: no other attempt at all.
     """
 
     slurm_id: str = ""
@@ -62,9 +66,10 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         The exit code of the job: 0 if the study is complete or continues in the requeued job.
     """
     worker = f"worker {job.worker} of " if job.slurm_id != job.study_id else ""
-    attempt = f"attempt {job.requeues + 1} of at most {job.max_requeues + 1}"
-    print(f"{attempt} of {worker}study {run.study_name}, job {job.slurm_id}", flush=True)
     before = sum(_ended(run))
+    barren = _without_progress(run, job, before)
+    count = f"{barren} of at most {job.max_requeues} without progress"
+    print(f"attempt {job.requeues + 1} ({count}) of {worker}study {run.study_name}, job {job.slurm_id}", flush=True)
     left = slurm_queue.seconds_left(job.slurm_id) if job.slurm_id else None
     budget = [] if left is None else ["--time-budget-hours", f"{max(left - job.signal_seconds, 1) / 3600:.4f}"]
     process: subprocess.Popen[bytes] | None = None
@@ -91,10 +96,24 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
             return code
         lacks = f"{missing} trials are missing" if missing > 0 else "all trials are there, but the record is incomplete"
         print(f"{lacks}: {why}", flush=True)
-        return _requeue(job, progressed=sum(ended) > before, code=code)
+        return _requeue(job, barren, progressed=sum(ended) > before, code=code)
 
 
-def _requeue(job: ThisJob, *, progressed: bool, code: int) -> int:
+def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:
+    """Earlier attempts of this job in which no trial ended, where ``ended`` have until now.
+
+    An attempt notes its start, since it may be killed without another word.
+    """
+    barren = 0
+    if job.requeues:
+        with suppress(OSError, ValueError, KeyError, TypeError):  # without a note what was before is excused
+            noted = json.loads(run.requeues.read_text(encoding="utf-8"))
+            barren = int(noted["barren"]) + (noted["ended"] >= ended)
+    write_json(run.requeues, {"job": job.slurm_id, "barren": barren, "ended": ended})
+    return barren
+
+
+def _requeue(job: ThisJob, barren: int, *, progressed: bool, code: int) -> int:
     """Put the job back into the queue, or print why not."""
     if not job.slurm_id or slurm_queue.state(job.slurm_id) != "RUNNING":
         print("the job was already cancelled or requeued, so it is left alone", flush=True)
@@ -104,10 +123,10 @@ def _requeue(job: ThisJob, *, progressed: bool, code: int) -> int:
     if not progressed and at_limit and not code < 0:
         print("no trial finished within the time limit, so a new attempt would not help; raise TIME in slurm/site.env")
         return 1
-    if job.requeues >= job.max_requeues:
-        print(f"requeued {job.requeues} times already, which is MAX_REQUEUES; `hpo status` shows how to continue")
+    if not job.max_requeues or (not progressed and barren >= job.max_requeues):
+        print(f"requeued {barren} times without progress, which is MAX_REQUEUES; `hpo status` shows how to continue")
         return 1
-    print(f"requeue {job.requeues + 1} of at most {job.max_requeues}", flush=True)
+    print(f"requeue {job.requeues + 1}", flush=True)
     slurm_queue.requeue(job.slurm_id)
     return 0
 

@@ -3,16 +3,43 @@
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages.journal import JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective, coverage_error
+
+
+class JournalLock(JournalFileOpenLock):
+    """Cuts off the half line that a killed writer leaves, which would make the whole journal unreadable."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(str(journal))
+        self._journal = journal
+
+    def acquire(self) -> bool:
+        """Wait for the lock, then look at the journal's end."""
+        acquired = super().acquire()
+        with self._journal.open("rb+") as stream:
+            end = stream.seek(0, 2)
+            at = end
+            while at and (stream.seek(at - 1), stream.read(1))[1] != b"\n":
+                at -= 1
+            if at < end:
+                stream.truncate(at)
+        return acquired
+
+    def release(self) -> None:
+        """Give it up, unless this process was paused and another broke its lock."""
+        with suppress(RuntimeError):
+            super().release()
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 import urllib.parse
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -105,26 +105,8 @@ def _resolved(kind: str, run: RunPaths) -> str:
 
 
 def _journal(run: RunPaths) -> "JournalFileBackend":
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+    from optuna.storages.journal import JournalFileBackend
 
-    file = run.journal
+    from hpo_lib.records.optuna_trials import JournalLock
 
-    class Lock(JournalFileOpenLock):
-        """Cuts off the half line that a killed writer leaves, which would make the whole file unreadable."""
-
-        def acquire(self) -> bool:
-            acquired = super().acquire()
-            with file.open("rb+") as stream:
-                end = stream.seek(0, 2)
-                at = end
-                while at and (stream.seek(at - 1), stream.read(1))[1] != b"\n":
-                    at -= 1
-                if at < end:
-                    stream.truncate(at)
-            return acquired
-
-        def release(self) -> None:
-            with suppress(RuntimeError):  # this process was paused, and another broke its lock
-                super().release()
-
-    return JournalFileBackend(str(file), lock_obj=Lock(str(file)))
+    return JournalFileBackend(str(run.journal), lock_obj=JournalLock(run.journal))

@@ -253,7 +253,7 @@ def study_runs(runs_dir: Path) -> list[RunPaths]:
     """Every study that left a storage, a notebook or a JSON below ``runs_dir``, by folder and job id."""
     found = set()
     for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
-        names = re.fullmatch(r"(?P<model>[A-Z0-9]+_Q)_(?P<dataset>.+)", folder.name)
+        names = re.fullmatch(r"(?P<model>[A-Z0-9_]+?_Q)_(?P<dataset>.+)", folder.name)
         if names is None or not folder.is_dir():
             continue
         for file in folder.iterdir():

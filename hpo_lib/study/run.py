@@ -76,9 +76,9 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
         return worker.finish()
 
 
-def work(settings: Settings, name: str) -> None:
-    """Work on a study as one of the processes that `run_study` has started."""
-    worker = _Worker(settings, None, name)
+def work(settings: Settings, name: str, spent: float = 0.0) -> None:
+    """Work on a study as one of the processes that `run_study` has started; ``spent`` seconds of its time before."""
+    worker = _Worker(settings, None, name, spent=spent)
     with worker.liveness:
         worker.open()
         worker.run(progress=False)
@@ -90,7 +90,9 @@ def loaded(settings: Settings) -> Dataset:
 
 
 class _Worker:
-    def __init__(self, settings: Settings, dataset: Dataset | None, name: str, threads: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, dataset: Dataset | None, name: str, threads: int | None = None, spent: float = 0.0
+    ) -> None:
         self.settings = settings
         self.family = get_family(settings.model)
         self.dataset = dataset or loaded(settings)
@@ -103,7 +105,7 @@ class _Worker:
         space = search_space(self.family, settings.space, self.dataset)
         self.queue = TrialQueue(settings, self.paths, self.liveness, space, self.objectives)
         self.records = self.queue.records
-        self.time_budget = TimeBudget(settings.time_budget_hours)
+        self.time_budget = TimeBudget(settings.time_budget_hours, spent)
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         setup = {
             "seed": settings.seed,
@@ -163,7 +165,7 @@ class _Worker:
         """Let processes do the work, and show what they print, until the study holds all its trials or has to stop."""
         with (
             self._bar(progress) as bar,
-            closing(run_workers(self.settings, workers, threads, self.n_finished)) as lines,
+            closing(run_workers(self.settings, workers, threads, self.n_finished, self.time_budget)) as lines,
         ):
             for line in lines:
                 if line:
@@ -290,7 +292,7 @@ class _Worker:
         if self.stop_reason and not any(t.state == "complete" for t in self.records()):
             raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
         if self.stop_reason:
-            print(f"Stopped early, {self.stop_reason}; run again under the same job_id to go on.")
+            print(f"The study stopped before its end: {self.stop_reason}; run again under the same job_id to go on.")
         self._write()
         write_optuna_figures(self.queue.study, self.objectives, self.paths, self.dataset)
         return StoredStudy.read(self.paths, database=recorded_url(self.settings.storage, self.paths))

@@ -14,11 +14,12 @@ class TimeBudget:
 
     Args:
         limit_hours: 0 for no limit.
+        spent: seconds of it that were spent before, by the process that started this one.
     """
 
-    def __init__(self, limit_hours: float) -> None:
+    def __init__(self, limit_hours: float, spent: float = 0.0) -> None:
         self.limit_hours = limit_hours
-        self._started = time.monotonic()
+        self._started = time.monotonic() - spent
         self._told = False
 
     @property

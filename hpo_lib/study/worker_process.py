@@ -1,4 +1,4 @@
-"""One worker process of a study: ``python -m hpo_lib.study.worker_process NAME SETTINGS``, see `workers`."""
+"""One worker process of a study: ``python -m hpo_lib.study.worker_process NAME SETTINGS SPENT``, see `workers`."""
 
 import json
 import os
@@ -22,13 +22,13 @@ def _watch_the_lifeline() -> None:
     os._exit(0)  # still in one long step; the other workers see that this one is gone
 
 
-def main(name: str, settings: str) -> int:
+def main(name: str, settings: str, spent: str) -> int:
     """Work until the study is done; the exit codes are those of `workers`."""
     warnings.simplefilter("ignore")
     with stop_requests.listening():
         threading.Thread(target=_watch_the_lifeline, daemon=True).start()
         try:
-            work(Settings.create(**json.loads(settings)), name)
+            work(Settings.create(**json.loads(settings)), name, float(spent))
         except HpoError as error:
             print(error)
             return EXIT_CODES[type(error)]

@@ -18,6 +18,7 @@ from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError, StudyError, WriteError
 from hpo_lib.records.provenance import visible_gpus
 from hpo_lib.settings import Settings
+from hpo_lib.study.time_budget import TimeBudget
 
 EXIT_CODES: dict[type[HpoError], int] = {InputError: 2, StudyError: 3, WriteError: 4}
 """What a process ends with after an error, whose sentence is its last line. It ends with 0 if it was asked to end."""
@@ -55,7 +56,7 @@ def gpu_of(worker: int, gpus: Sequence[str]) -> dict[str, str]:
 
 
 def run_workers(
-    settings: Settings, workers: int, threads: int, finished: Callable[[], int]
+    settings: Settings, workers: int, threads: int, finished: Callable[[], int], budget: TimeBudget
 ) -> Generator[str, None, None]:
     """Let processes work on an open study; what they print, as it comes, and an empty line at least every second.
 
@@ -66,6 +67,7 @@ def run_workers(
         workers: number of processes.
         threads: of each.
         finished: counts the finished trials.
+        budget: of time, which goes on for a process that starts late.
 
     Raises:
         InputError, StudyError, WriteError: as a process raised it; or processes die again and again.
@@ -76,7 +78,7 @@ def run_workers(
     alive: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name in last:
-            alive[name] = _start(settings, name, threads, lines)
+            alive[name] = _start(settings, name, threads, lines, budget.spent)
         while alive:
             with suppress(queue.Empty):
                 name, last[name] = lines.get(timeout=1)
@@ -98,18 +100,19 @@ def run_workers(
                         f"the workers die without finishing a trial, {deaths} times so far, the last with {how}; "
                         f"its last words: {last[name]}"
                     )
-                alive[name] = _start(settings, name, threads, lines)
+                alive[name] = _start(settings, name, threads, lines, budget.spent)
                 yield f"worker {name} died ({how}); it is restarted, and its trial is tried again"
     finally:
         _end(list(alive.values()))
 
 
 def _start(
-    settings: Settings, name: str, threads: int, lines: "queue.SimpleQueue[tuple[str, str]]"
+    settings: Settings, name: str, threads: int, lines: "queue.SimpleQueue[tuple[str, str]]", spent: float
 ) -> "subprocess.Popen[bytes]":
     path = os.pathsep.join([str(paths.PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    words = [name, json.dumps(settings.parameters()), str(spent)]
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "hpo_lib.study.worker_process", name, json.dumps(settings.parameters())],
+        [sys.executable, "-u", "-m", "hpo_lib.study.worker_process", *words],
         env={
             **os.environ,
             **dict.fromkeys(_THREADS, str(threads)),

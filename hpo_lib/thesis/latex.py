@@ -13,8 +13,8 @@ _SPECIAL = {
 
 
 def escaped(text: str) -> str:
-    """Plain text for LaTeX."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    """Plain text for LaTeX, in one line."""
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
 @dataclass(frozen=True)

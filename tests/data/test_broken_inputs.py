@@ -29,6 +29,7 @@ DATES = (
     'set for example train_end = "2018-06-02 23:00" and val_end = "2018-06-16 23:00" without test_end under [splits] '
     "in {path}/small.toml"
 )
+A_TEXT = "a non-empty text in one line, with at most one $"
 A_TIME = "expected a full hour in UTC such as '2018-12-31 23:00'"
 
 # One wrong cell: line, column, cell, what follows "line L, column C is CELL"
@@ -176,8 +177,8 @@ TOMLS: list[tuple[str, str, str]] = [
     ("unit", "units", f"unknown key units; did you mean unit? {KEYS}"),
     ("unit", "path", f"unknown key path; {KEYS}"),
     ("max_hours", "hours = 2\nmax_hours", "unknown key gaps.hours; did you mean max_hours? Allowed: fill, max_hours"),
-    ('title = "Ninety days of water"', "title = 90", "title is 90, expected a non-empty text in one line, in quotes"),
-    ("Ninety days of water", " ", "title is ' ', expected a non-empty text in one line, in quotes"),
+    ('title = "Ninety days of water"', "title = 90", f"title is 90, expected {A_TEXT}"),
+    ("Ninety days of water", " ", f"title is ' ', expected {A_TEXT}"),
     ('["temp", "water_lag_1h"]', '"temp"', "past_covariates is 'temp', expected a list of column names in quotes"),
     ('"water_lag_1h"', "1", "past_covariates is ['temp', 1], expected a list of column names in quotes"),
     ('frequency = "h"', 'frequency = "15min"', "frequency is '15min', expected 'h'"),
@@ -189,8 +190,11 @@ TOMLS: list[tuple[str, str, str]] = [
      "hemisphere is 'southern', expected 'north' or 'south'"),
     ('country = "DK"', 'country = "DK"\nmay_be_negative = "no"', "may_be_negative is 'no', expected true or false"),
     ("Ninety days of water", "Ninety\\ndays",
-     "title is 'Ninety\\ndays', expected a non-empty text in one line, in quotes"),
-    ('"small.csv"', '"small\\u0000.csv"', "csv is 'small\\x00.csv', expected a non-empty text in one line, in quotes"),
+     f"title is 'Ninety\\ndays', expected {A_TEXT}"),
+    ("Ninety days of water", r"$\\frac{$", f"title is '$\\\\frac{{$', expected {A_TEXT}"),
+    ('["temp", "water_lag_1h"]', '["temp", "$a$"]',
+     "past_covariates is ['temp', '$a$'], expected a list of column names in quotes"),
+    ('"small.csv"', '"small\\u0000.csv"', f"csv is 'small\\x00.csv', expected {A_TEXT}"),
     ("Europe/Copenhagen", "localtime", "timezone is 'localtime', expected an IANA name such as 'Europe/Copenhagen'"),
     ('name = "small"', 'name = "a/b"',
      "name is 'a/b', expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit (it "

@@ -12,6 +12,7 @@ import pytest
 from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
 
+MAX_REQUEUES = 2
 SCONTROL = """#!/bin/sh
 echo "$*" >> {log}
 echo JobState={state}
@@ -51,8 +52,9 @@ def decide(
         program("scontrol", SCONTROL.format(log=shlex.quote(str(log)), state=state))
         program("squeue", f"#!/bin/sh\necho {left}\n")
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        code = run_job(run, [], ThisJob("4711_2", "4711", 2, requeues, 600, max_requeues=2), 3)
+        code = run_job(run, [], ThisJob("4711_2", "4711", 2, requeues, 600, max_requeues=MAX_REQUEUES), 3)
         requeued = "requeue 4711_2\n" in (log.read_text(encoding="utf-8") if log.exists() else "")
+        log.unlink(missing_ok=True)
         return code, capfd.readouterr().out, requeued
 
     return outcome
@@ -64,7 +66,8 @@ KILLED = "kill -9 $$"
 def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
     code, said, requeued = decide("exit 0", after=3)
     assert (code, requeued) == (0, False)
-    assert said == "attempt 1 of at most 3 of worker 2 of study NHITS_Q_heat_4711, job 4711_2\n"
+    said_first = "attempt 1 (0 of at most 2 without progress) of worker 2 of study NHITS_Q_heat_4711, job 4711_2\n"
+    assert said == said_first
 
 
 def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns_and_it_failed_if_that_was_near(decide) -> None:
@@ -84,12 +87,11 @@ def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns_and_it_fai
 def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued(end, finished, why, decide) -> None:
     code, said, requeued = decide(f"trap '' USR1; {end}", after=finished)
     assert (code, requeued) == (0, True)
-    assert f"{why}\nrequeue 1 of at most 2\n" in said
+    assert f"{why}\nrequeue 1\n" in said
 
 
 @pytest.mark.parametrize(("given", "why"), [
     ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
-    ({"requeues": 2}, "requeued 2 times already, which is MAX_REQUEUES"),
     ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
     ({"end": "exit 1", "before": 1, "left": "10:30"}, "no trial finished within the time limit"),
 ])  # fmt: skip
@@ -97,6 +99,31 @@ def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says
     code, said, requeued = decide(**{"end": KILLED, "after": 1, **given})
     assert (code, requeued) == (1, False)
     assert why in said
+
+
+def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeues(decide) -> None:
+    for done in range(3):
+        code, said, requeued = decide(KILLED, before=done, after=done + 1, requeues=10 + done)
+        assert (code, requeued) == (0, True)
+        assert f"attempt {11 + done} (0 of at most 2 without progress)" in said
+
+
+def test_when_attempts_make_no_progress_then_they_are_counted_across_requeues_and_end_the_job(decide) -> None:
+    found = [decide(KILLED, before=1, after=1, requeues=attempt, left="5:00:00") for attempt in range(3)]
+    assert [requeued for _, _, requeued in found] == [True, True, False]
+    assert "requeued 2 times without progress, which is MAX_REQUEUES" in found[2][1]
+    # In between one attempt progresses, and does not count; Slurm itself put two back that said nothing at their end.
+    assert decide(KILLED, before=1, after=1, left="5:00:00")[2]
+    assert decide(KILLED, before=1, after=2, requeues=1, left="5:00:00")[2]
+    assert decide(KILLED, before=2, after=2, requeues=2, left="5:00:00")[2]
+    assert not decide(KILLED, before=2, after=2, requeues=3, left="5:00:00")[2]
+
+
+def test_when_max_requeues_is_zero_then_there_is_no_other_attempt(decide, monkeypatch) -> None:
+    monkeypatch.setattr("tests.slurm.test_job_decisions.MAX_REQUEUES", 0)
+    code, said, requeued = decide(KILLED, after=1)
+    assert (code, requeued) == (1, False)
+    assert "which is MAX_REQUEUES" in said
 
 
 def test_when_the_input_is_wrong_then_nothing_is_tried_again(decide) -> None:

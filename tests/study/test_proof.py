@@ -254,7 +254,7 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
     run = prove()
     assert (run.result["status"], run.result["proof"], run.result["best_trial_number"]) == ("stopped", None, 0)
     assert len(files.replicates()) == (1 if during else 2)
-    last = "Stopped early, request to stop (SIGTERM); run again under the same job_id to go on."
+    last = "The study stopped before its end: request to stop (SIGTERM); run again under the same job_id to go on."
     assert capsys.readouterr().out.splitlines()[-1] == last
     assert study_status(files, []).state == "interrupted"
     family.before = lambda call: None

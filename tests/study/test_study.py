@@ -562,8 +562,8 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
     assert read(files)["n_trials"] == 10
     assert read(files)["training_time_hours"] == 0.5
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "Stopped early, time budget of 0.5 h: 0.50 h are spent and a trial takes up to 0.17 h; run again under the "
-        "same job_id to go on."
+        "The study stopped before its end: time budget of 0.5 h: 0.50 h are spent and a trial takes up to 0.17 h; run "
+        "again under the same job_id to go on."
     )
 
     run = start(trials=10)

@@ -28,6 +28,7 @@ def test_when_a_number_is_printed_then_it_has_three_significant_digits(value: fl
 
 def test_when_text_holds_what_latex_reads_as_commands_then_it_is_escaped() -> None:
     assert escaped("50 % of m³/h, a_b & c | d") == r"50 \% of m\textsuperscript{3}/h, a\_b \& c \textbar{} d"
+    assert escaped("no\n\n  memory\t&\u2028more") == r"no memory \& more"  # a blank line stops LaTeX
 
 
 def test_when_a_table_is_written_then_rows_sections_and_groups_are_in_place_and_a_short_row_is_an_error() -> None:
