@@ -24,6 +24,14 @@ class WriteError(HpoError):
     """A file of ours cannot be written, perhaps because the disk is full. The command line ends with exit code 1."""
 
 
+ROOM = "make room or access, and run again"
+"""What helps where something cannot be written."""
+
+
+class Damage(str):
+    """A sentence on a record that is passed over because it cannot be read; reports end with exit code 1 then."""
+
+
 def choices(found: object, allowed: Iterable[object]) -> str:
     """The end of an error sentence about a name: the nearest allowed name, then all of them.
 
@@ -35,3 +43,9 @@ def choices(found: object, allowed: Iterable[object]) -> str:
     near = difflib.get_close_matches(str(found).casefold(), folded, n=1, cutoff=0.5)
     hint = f"did you mean {folded[near[0]]}? " if near else ""
     return f"{hint}Allowed: {', '.join(names)}"
+
+
+def in_one_line(error: BaseException) -> str:
+    """What a library says, as a part of a sentence."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]} ..."

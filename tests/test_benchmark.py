@@ -151,7 +151,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(finished, tmp_
     record = plan.paths.record("LIGHTGBM_Q", "own", 43)
     if lost == "half a record":
         record.write_text(record.read_text(encoding="utf-8")[:40], encoding="utf-8")
-        with pytest.raises(InputError, match=r"LIGHTGBM_Q-own-seed43\.json: is not a complete record"):
+        with pytest.raises(InputError, match=r"LIGHTGBM_Q-own-seed43\.json: not a complete JSON file"):
             load_trainings(plan.paths, plan.dataset)
     elif lost == "record":
         record.unlink()

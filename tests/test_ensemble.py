@@ -15,10 +15,11 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_predictions
-from hpo_lib.records.provenance import data_key
+from hpo_lib.records.provenance import data_provenance
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.seasonal_naive import seasonal_naive
+from tests.conftest import essentials
 
 FAMILY = get_family("NHITS_Q")
 PARAMS = {number: {**FAMILY.defaults, "lr": lr} for number, lr in ((0, 1e-3), (3, 2e-3), (7, 5e-3))}
@@ -36,11 +37,12 @@ def store_study(dataset: Dataset, runs_dir: Path, *, without: tuple[int, ...] = 
         if number not in without:
             forecasts = QuantileForecasts(values, actual.actual, actual.origins)
             write_predictions(run.trial_predictions(number), forecasts)
-        trials.append({"trial": number, "state": "complete", "params": params, "mae": 1.0, "picp_penalty": 1.0})
-    provenance = {"data": data_key(dataset), "preset": "test", "recipe": asdict(RECIPES["standard"])}
+        scores = {"mae": 1.0, "picp": 81.0, "picp_penalty": 1.0}
+        trials.append({"trial": number, "state": "complete", "params": params, **scores})
+    provenance = {"data": data_provenance(dataset), "preset": "test", "recipe": asdict(RECIPES["standard"])}
     study = {
-        "schema_version": 2, "model": run.model, "dataset": run.dataset, "job_id": "job", "status": "complete",
-        "optimization_date": "2026-01-16", "best_params": PARAMS[3], "best_trial_number": 3,
+        **essentials(PARAMS[3]), "model": run.model, "dataset": run.dataset, "job_id": "job",
+        "optimization_date": "2026-01-16", "best_trial_number": 3,
         "all_pareto_trials": trials, "provenance": json.loads(json.dumps(provenance, default=str)),
     }  # fmt: skip
     run.best_params.parent.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,9 @@ def twin() -> Dataset:
 PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
 
 
+CODE = {"hpo_lib": "1", "git_commit": None, "packages": {}, "device": "cpu, 2 threads", "seed": 42}
+
+
 class Maker:
     """Records of studies without any training: the forecasts are seasonal-naive ones, shifted a little."""
 
@@ -76,7 +79,7 @@ class Maker:
                 trials_asked=asked, policy="calibrated", objectives=objectives, trials=trials,
                 optimization_date="2026-01-16T10:00:00+00:00",
                 baselines=self.baselines,
-                provenance={"preset": preset, "data": data_provenance(self.data)},
+                provenance={**CODE, "preset": preset, "data": data_provenance(self.data)},
             )  # fmt: skip
             write_json(run.best_params, result)
         if notebook is not None:
@@ -288,7 +291,7 @@ def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_f
 ])  # fmt: skip
 def test_when_a_figure_was_changed_then_verify_fails_and_names_file_key_and_both_values(key, run, run_verify) -> None:
     place = tuple(int(name) if name.isdecimal() else name for name in re.findall(r"\w+", key))
-    true, wrong = changed(run, place, lambda value: value * (1 + 1e-6) + 1e-6)
+    true, wrong = changed(run, place, lambda value: 1 - value if isinstance(value, int) else value * (1 + 1e-6) + 1e-6)
     drift = f"DRIFT  {run.best_params}: {key} is {wrong!r}, recomputed {true!r}\n"
     assert run_verify(run.best_params) == (1, drift, "")
 
@@ -309,11 +312,61 @@ def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it
     sentence = (
         "mase, calibrated scores, baselines and proof are not recomputed, since the study had data with sha256 0000"
     )
-    assert (code, len(text.splitlines())) == (1, 1)
-    assert text.startswith(f"DRIFT  {run.best_params}: {sentence}")
+    assert (code, len(text.splitlines())) == (2, 1)
+    assert text.startswith(f"LOST   {run.best_params}: {sentence}")
     file.unlink()
-    lost = f"DRIFT  {run.best_params}: {file}: no such file; expected stored predictions of a trial\n"
-    assert run_verify(run.best_params) == (1, lost, "")
+    code, text, _ = run_verify(run.best_params)
+    assert code == 2
+    lost = f"LOST   {run.best_params}: {file}: no such file; expected stored predictions of a trial"
+    assert text.splitlines()[1:] == [lost]
+
+
+@pytest.mark.parametrize("with_storage", [True, False])
+def test_when_front_or_choice_were_altered_then_verify_finds_it_from_all_stored_predictions(
+    with_storage, run, run_verify
+) -> None:
+    if not with_storage:
+        run.sqlite.unlink()
+    code, text, _ = run_verify(run.best_params)
+    noted = "note   " in text and "the parameters of trials are not compared, since the study's storage is not" in text
+    assert (code, noted) == (0, not with_storage)
+    whole = json.loads(run.best_params.read_text(encoding="utf-8"))
+    front, default = whole["all_pareto_trials"], whole["default_trial"]
+    (other,) = (entry for entry in front if entry["trial"] != whole["best_trial_number"])
+    altered = {
+        "a front cut to its first entry": {"all_pareto_trials": front[:1], "n_pareto_optimal": 1},
+        "another default trial": {"default_trial": other if default["trial"] == 0 else front[0]},
+        "another choice": {
+            "best_trial_number": other["trial"], "best_mae": other["mae"], "best_picp": other["picp"],
+            "chosen_trial": other, "best_params": other["params"],
+        },
+    }  # fmt: skip
+    for what, changes in altered.items():
+        write_json(run.best_params, {**whole, **changes})
+        code, text, _ = run_verify(run.best_params)
+        assert (code, "DRIFT  " in text) == (1, True), what
+
+
+def test_when_the_parameters_of_a_trial_were_altered_then_its_storage_tells(run, run_verify) -> None:
+    true, wrong = changed(run, ("all_pareto_trials", 1, "params", "lr"), lambda value: value + 0.5)
+    assert f"all_pareto_trials[1].params.lr is {wrong!r}, recomputed {true!r}" in run_verify(run.best_params)[1]
+
+
+def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_is_not_recomputed(run, run_verify):
+    sentence = (
+        "the front and the choice from it are not recomputed, since the record counts {} complete trials and {} {};"
+    )
+    changed(run, ("n_completed",), lambda count: count - 1)
+    code, text, _ = run_verify(run.best_params)
+    assert (code, sentence.format(2, "the storage has", 3) in text) == (2, True)
+    run.sqlite.unlink()
+    code, text, _ = run_verify(run.best_params)
+    assert (code, sentence.format(2, "there are predictions of", 3) in text) == (2, True)
+
+
+def test_when_the_file_itself_is_missing_then_the_command_was_given_a_wrong_name(tmp_path, run_verify) -> None:
+    sentence = f"hpo: {tmp_path}/none.json: no such file; expected a best_params JSON of a study\n"
+    assert run_verify(tmp_path / "none.json") == (2, "", sentence)
 
 
 def test_when_a_file_is_from_before_objectives_were_a_parameter_then_it_still_verifies(run, run_verify) -> None:
@@ -345,7 +398,7 @@ def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_on
     assert f"{run.best_params}: n_pareto_optimal is 2, recomputed 1\n" in text
     changed(run, ("objectives", 0, "name"), lambda _: "mea")
     sentence = f"{run.best_params}: objective 'mea' is unknown to this version; update hpo_lib"
-    assert run_verify(run.best_params) == (1, f"DRIFT  {sentence}\n", "")
+    assert run_verify(run.best_params) == (1, f"BROKEN {sentence}\n", "")
 
 
 def test_when_a_study_has_three_other_objectives_then_status_names_them_and_verify_recomputes_them(
@@ -371,10 +424,10 @@ ok     runs/NHITS_Q_heat/best_params_NHITS_Q_heat_107.json: N figures recomputed
 ok     runs/TFT_Q_heat/best_params_TFT_Q_heat_101.json: N figures recomputed
 none   runs/TFT_Q_heat/best_params_TFT_Q_heat_7.json: written before predictions were stored, so nothing can be \
 recomputed
-DRIFT  runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete JSON file (Unterminated \
+BROKEN runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete JSON file (Unterminated \
 string starting at: line 9 column 3 (char 189)); remove it or write it again from its study
 ok     runs/TIMESNET_Q_heat/best_params_TIMESNET_Q_heat_102.json: N figures recomputed
-DRIFT  runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: mase, calibrated scores, \
+LOST   runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: mase, calibrated scores, \
 baselines and proof are not recomputed, since the study had data with sha256 0123456789ab and simulated twin of \
 water_tommerby has 0123456789ab; name the folder of that data with --data-dir
 """

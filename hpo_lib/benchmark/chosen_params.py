@@ -10,9 +10,9 @@ from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import RECIPES, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
+from hpo_lib.records.files import as_mapping
 from hpo_lib.records.provenance import data_key
 from hpo_lib.records.result import load_result
-from hpo_lib.records.study import as_mapping
 
 UNUSABLE, DOUBTFUL, USABLE = 2, 1, 0
 """How much a finding about a file matters: the file is refused; is used only if the user names it; is used."""
@@ -127,14 +127,10 @@ class Lookup:
         elif not is_old and (other := next((key for key in STUDIED if data.get(key) != own[key]), None)):
             found = f"{other} is {_short(data.get(other))}, here it is {_short(own[other])}"
             yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({found})"
-        if not isinstance(study["best_params"], dict):
-            kind = type(study["best_params"]).__name__
-            yield UNUSABLE, f"best_params is a {kind}, expected hyperparameters by name"
-        else:
-            try:
-                self.family.check_params(study["best_params"], "best_params")
-            except InputError as error:
-                yield UNUSABLE, str(error).removeprefix("best_params: ")
+        try:
+            self.family.check_params(study["best_params"], "best_params")
+        except InputError as error:
+            yield UNUSABLE, str(error).removeprefix("best_params: ")
         if is_old:
             lacks = (
                 "it has the schema of old studies: it lacks the data's fingerprint, the split dates, the training "

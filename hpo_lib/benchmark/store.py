@@ -1,6 +1,5 @@
 """The stored trainings of a benchmark: forecasts of validation and test, and a record of what made them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ from hpo_lib.benchmark.training_key import same_key, shared_versions
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.files import as_mapping, load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.provenance import data_key
-from hpo_lib.records.study import as_mapping
+from hpo_lib.records.schema import TrainingRecord, check
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 SPLITS = ("validation", "test")
@@ -109,9 +108,9 @@ def load_trainings(paths: BenchmarkPaths, dataset: Dataset) -> dict[tuple[str, s
     rows: dict[tuple[str, str], list[Training]] = {}
     first: dict[str, tuple[int, Path]] = {}
     for file in paths.records():
-        record = _record(file)
-        if record is None:
-            raise InputError(f"{file}: is not a complete record; remove it and run the benchmark again")
+        record = read_training(file)
+        if paths.record(record["model"], record["params"], record["seed"]) != file:
+            raise InputError(f"{file}: holds another training, which its name does not say; give it its name again")
         for part, version in shared_versions(record["key"]).items():
             other, before = first.setdefault(part, (version, file))
             if version != other:
@@ -132,10 +131,21 @@ def _load(paths: BenchmarkPaths, record: Mapping[str, Any]) -> Training:
     return Training(*names, record["key"], validation, test, record)
 
 
+def read_training(file: Path) -> dict[str, Any]:
+    """The record of a training.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    what = "the record of a training"
+    found = read_json(file, what)
+    check(TrainingRecord, found, file, what)
+    return dict(found)
+
+
 def _record(file: Path) -> dict[str, Any] | None:
-    """A record, or None if it is absent or broken."""
+    """A record, or None if it is absent or damaged: then the training is done again."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return read_training(file)
+    except InputError:
         return None
-    return found if isinstance(found, dict) and {"model", "params", "seed", "key"} <= set(found) else None

@@ -219,7 +219,8 @@ def _status(arguments: argparse.Namespace) -> int:
     table, others = status.experiment_table(_runs_dir(arguments), slurm_queue.jobs(), arguments.storage)
     extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
     print(status.table_text(table, others, extra=extra))
-    return 0
+    found = [*(row.status for row in table if row.status), *others]
+    return 1 if any(study.state == "corrupt" for study in found) else 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -230,7 +231,8 @@ def _verify(arguments: argparse.Namespace) -> int:
         raise InputError(f"{_runs_dir(arguments)}: holds no best_params JSON; name a folder with --runs-dir, or a file")
     found = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
     print("\n".join(map(str, found)))
-    return 1 if any(verification.problems for verification in found) else 0
+    codes = {verification.exit_code for verification in found}
+    return min(codes - {0}, default=0)
 
 
 def _runs_dir(arguments: argparse.Namespace) -> Path:

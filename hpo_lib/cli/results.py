@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.cli import options
+from hpo_lib.errors import Damage
 
 
 def add_to(add: options.Add) -> None:
@@ -60,9 +61,13 @@ def _add_out(option: Callable[..., object], text: str, default: Path) -> None:
     option("--out", default="", help=f"{text} (default: {default.name}/ of the project)")
 
 
-def _print_all(lines: Iterable[object], before: str = "") -> None:
+def _print_all(lines: Iterable[object], before: str = "") -> int:
+    """Print lines, or notes after a word; the exit code is 1 if one of them is on a damaged record."""
+    damaged = 0
     for line in lines:
         print(f"{before}{line}")
+        damaged |= isinstance(line, Damage)
+    return damaged
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
@@ -70,7 +75,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     from hpo_lib.thesis.studies_table import SHOWN, SUMMARIES, improvement_report, summary
 
     found = analyse(arguments.runs_dir, arguments.model, arguments.dataset)
-    _print_all(found.studies.notes, "note: ")
+    damaged = _print_all(found.studies.notes, "note: ")
     tables = [found.studies.table[SHOWN], *(summary(found.studies, by).reset_index() for by in SUMMARIES)]
     for title, table in zip(("Studies", "By model", "By dataset"), tables, strict=True):
         print(f"{title}:")
@@ -79,18 +84,17 @@ def _analyze(arguments: argparse.Namespace) -> int:
     _print_all(improvement_report(found.studies), "  ")
     print("Chosen values at an end of their search space, of the newest study of each model and dataset:")
     _print_all(found.boundaries(), "  ")
-    _print_all(found.evidence.notes, "  note: ")
-    return 0
+    return _print_all(found.evidence.notes, "  note: ") or damaged
 
 
 def _consolidate(arguments: argparse.Namespace) -> int:
     from hpo_lib.thesis.studies_table import load_studies, write_studies
 
     studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
-    _print_all(studies.notes, "note: ")
+    damaged = _print_all(studies.notes, "note: ")
     for file in write_studies(studies, Path(arguments.out or paths.TABLES_DIR).expanduser()):
         print(f"wrote {file} ({len(studies.table)} studies)")
-    return 0
+    return damaged
 
 
 def _figures(arguments: argparse.Namespace) -> int:
@@ -100,10 +104,10 @@ def _figures(arguments: argparse.Namespace) -> int:
         runs_dir=arguments.runs_dir, benchmark_dir=arguments.benchmark_dir, data_dir=arguments.data_dir,
         datasets=arguments.dataset, out=arguments.out,
     )  # fmt: skip
-    _print_all(notes, "note: ")
+    damaged = _print_all(notes, "note: ")
     for folder in sorted({file.parent for file in written}, key=str):
         print(f"{folder}: {sum(file.parent == folder for file in written)} files")
-    return 0
+    return damaged
 
 
 def _benchmark(arguments: argparse.Namespace) -> int:

@@ -100,12 +100,14 @@ class ExperimentRow:
 def experiment_table(
     runs_dir: Path, jobs: Sequence[Job], database: str = ""
 ) -> tuple[list[ExperimentRow], list[StudyStatus]]:
-    """The table, and the studies that are not in it because they are tests or of other datasets."""
+    """The table, and the studies that are not in it: tests, other datasets, corrupt ones beside one that is shown."""
     found = [study_status(run, jobs, database) for run in study_runs(runs_dir)]
     ours = {(experiment.model, experiment.dataset) for experiment in EXPERIMENTS}
     others = [one for one in found if one.is_test or (one.run.model, one.run.dataset) not in ours]
     counted = [one for one in found if one not in others]
-    return [_row(experiment, counted, jobs) for experiment in EXPERIMENTS], others
+    table = [_row(experiment, counted, jobs) for experiment in EXPERIMENTS]
+    shown = [row.status for row in table]
+    return table, [*others, *(one for one in counted if one.state == "corrupt" and one not in shown)]
 
 
 def _row(experiment: Experiment, studies: Sequence[StudyStatus], jobs: Sequence[Job]) -> ExperimentRow:
@@ -127,7 +129,8 @@ def _row(experiment: Experiment, studies: Sequence[StudyStatus], jobs: Sequence[
 def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> StudyStatus:
     """The state of one study; ``database`` as in `StoredStudy`."""
     try:
-        study = StoredStudy.read(run, database=database)
+        study = StoredStudy.read(run, database=database, brief=True)
+        _ = study.scores  # now, so that whatever is damaged is found here
         own = [job for job in jobs if job.study_id == run.job_id]
         state, cause = _state(study, min(own, key=_task_rank, default=None))
     except InputError as error:
@@ -186,7 +189,7 @@ def table_text(table: Sequence[ExperimentRow], others: Sequence[StudyStatus], *,
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     causes = [f"{row.experiment.name}: {row.status.cause}" for row in table if row.status and row.status.cause]
-    beside = [f"{one.run.study_name}: {one.describe()}" for one in others]
+    beside = [f"{one.run.study_name}: {one.describe()}" + f": {one.cause}" * (one.state == "corrupt") for one in others]
     commands = [row.command + extra for row in table if row.command]
     for title, part in (("Causes", causes), ("Not counted", beside), ("To submit what is missing", commands)):
         text += ["", f"{title}:", *(f"  {line}" for line in part)] if part else []

@@ -1,12 +1,13 @@
 """The records of a study, written and read: trials, JSON, forecasts, storage, executed notebook, provenance.
 
-study: StoredStudy, find, read_studies, study_runs, as_mapping
+study: StoredStudy, find, read_studies, study_runs
 result: study_result, load_result
 trial: TrialRecord, default_trial
 selection: pareto_front, PROVEN
 proof: CHALLENGERS, FRESH_SEEDS, ReplicateFailed, ReplicateMissing, challengers, prove, replicate_seconds,
     stored_replicate, write_replicate
-files: write_json, write_predictions, load_predictions
+files: as_mapping, read_json, write_json, write_predictions, load_predictions
+schema: TrainingRecord, check
 storage: open_storage, check_storage, recorded_url
 optuna_trials: trial_record, distribution, quiet_optuna
 provenance: data_provenance, code_provenance, data_key, device_name, installed_version, visible_gpus, PACKAGES

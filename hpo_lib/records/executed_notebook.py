@@ -4,12 +4,12 @@ papermill leaves a notebook behind whatever happens. One whose papermill was kil
 kernel died has an ``end_time`` and no exception, but a cell that never ended. Neither is a complete record.
 """
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import read_json
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,18 @@ class Record:
 def read_record(path: Path) -> Record:
     """Read whether and how a notebook ended. A file that is no notebook was cut off while it was being written."""
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = read_json(path, "a notebook")
         run = notebook["metadata"].get("papermill", {})
         cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return Record(False, f"{path}: not a readable notebook ({error}); the study can be run again beside it")
-    if not run.get("end_time"):
-        return Record(complete=False)
-    if run.get("exception"):
-        return Record(complete=True, error=_error(cells))
-    # papermill calls every cell "completed" if the kernel died, so only the kernel's own count tells.
-    return Record(complete=all(cell.get("execution_count") is not None for cell in cells if cell["source"]))
+        if not run.get("end_time"):
+            return Record(complete=False)
+        if run.get("exception"):
+            return Record(complete=True, error=_error(cells))
+        # papermill calls every cell "completed" if the kernel died, so only the kernel's own count tells.
+        return Record(complete=all(cell.get("execution_count") is not None for cell in cells if cell["source"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = str(error).removeprefix(f"{path}: ")
+        return Record(False, f"{path}: not a readable notebook ({why}); the study can be run again beside it")
 
 
 def attempts(run: RunPaths) -> list[Path]:

@@ -5,11 +5,48 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import atomic
 from hpo_lib.scoring.forecasts import QuantileForecasts
+
+MAX_JSON_BYTES = 100_000_000
+"""A larger JSON is none of ours; a study of thousands of trials has a few megabytes."""
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The content of a JSON file that is ``what``, an expectation for the error sentence.
+
+    Raises:
+        InputError: the file is missing or is not JSON; NaN and infinity are none either.
+    """
+    try:
+        if (size := path.stat().st_size) > MAX_JSON_BYTES:
+            raise InputError(f"{path}: has {size / 1e6:.0f} MB, expected {what} of a few at most; restore the file")
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected {what}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give {what}") from None
+    except RecursionError:
+        raise InputError(f"{path}: is nested too deeply to be {what}; restore the file from a copy") from None
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(
+            f"{path}: not a complete JSON file ({error}); remove it or write it again from its study"
+        ) from None
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """A value of a JSON if it is an object, else an empty one: old files lack some."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -41,6 +78,20 @@ def load_predictions(path: Path) -> QuantileForecasts:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected stored predictions of a trial") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable parquet file ({error}); write it again") from None
-    return QuantileForecasts.from_frame(frame, str(path))
+    except (OSError, ValueError, NotImplementedError, MemoryError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable parquet file ({why}); write it again") from None
+    try:
+        found = QuantileForecasts.from_frame(frame, str(path))
+    except InputError:
+        raise
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise InputError(f"{path}: holds no forecasts ({error}); restore the file, or run the training again") from None
+    wrong = (
+        (found.origins.tz is None, "its origins have no time zone"),
+        (0.5 not in found.levels, "it has no median"),
+        (not np.isfinite(found.actual).all(), "actual values are not finite"),
+    )
+    if why := next((sentence for is_so, sentence in wrong if is_so), ""):
+        raise InputError(f"{path}: holds no forecasts ({why}); restore the file, or run the training again")
+    return found

@@ -12,8 +12,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages.journal import JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo_lib.errors import InputError, in_one_line
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
-from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.schema import RESTORE, UNREADABLE
+from hpo_lib.records.trial import TrialRecord, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
 
 
@@ -90,6 +92,27 @@ def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRe
         curve=attrs.get("curve", ()),
         stopped_at=attrs.get("stopped_at"),
     )
+
+
+def trial_records(study: optuna.study.Study, objectives: Sequence[Objective]) -> tuple[TrialRecord, ...]:
+    """All trials of a study with these objectives.
+
+    Raises:
+        InputError: one of them is damaged.
+    """
+    found, scored = [], "identity" in study.user_attrs  # which the studies of the original HPO plan lack
+    for trial in study.get_trials(deepcopy=False):
+        try:
+            found.append(trial_record(trial, objectives))
+            check_trial(found[-1])
+            if scored and found[-1].state == "complete" and "picp" not in found[-1].scores:
+                raise ValueError("it is complete without a PICP")
+        except UNREADABLE as error:
+            why = in_one_line(error)
+            raise InputError(
+                f"study {study.study_name}: trial {trial.number} is damaged in its storage ({why}); {RESTORE}"
+            ) from None
+    return tuple(found)
 
 
 def _state(trial: FrozenTrial) -> str:

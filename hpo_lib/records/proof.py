@@ -12,8 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
+from hpo_lib.records.schema import ReplicateRecord, check
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.proof import DailyScores, compare_seeds, covers, daily_scores, leaders
@@ -132,9 +134,13 @@ def replicate_seconds(run: RunPaths) -> float:
 
 
 def _about(file: Path) -> dict[str, Any]:
+    """What made a replicate; empty if it is absent or damaged, so that it is trained again."""
+    what = "what made a replicate"
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError):
+        found = read_json(file, what)
+        check(ReplicateRecord, found, file, what)
+        return dict(found)
+    except InputError:
         return {}
 
 

@@ -3,7 +3,6 @@
 Nothing here imports optuna: `hpo_lib.records.optuna_trials` turns its trials into `TrialRecord`s.
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,8 @@ from typing import Any
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import read_recipe
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import read_json
+from hpo_lib.records.schema import check_result, contradictions
 from hpo_lib.records.selection import pareto_front, select
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
@@ -152,30 +153,23 @@ def load_result(path: Path) -> dict[str, Any]:
     ``total_trials_completed`` for ``n_completed``, and only an approximate PICP; ``schema_version`` is 1 for them.
 
     Raises:
-        InputError: the file is missing, is not a JSON object, or lacks model, dataset or best_params.
+        InputError: the file is missing, is not a JSON object, or holds something else than a best_params JSON.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a best_params JSON of a study") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a best_params JSON of a study") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: not a complete JSON file ({error}); remove it or write it again from its study"
-        ) from None
+    found = read_json(path, "a best_params JSON of a study")
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds a {type(found).__name__}, expected the JSON object of best parameters")
-    for key in ("model", "dataset", "best_params"):
-        if key not in found:
-            raise InputError(f"{path}: key {key!r} is missing, expected a best_params JSON of a study")
     schema = found.get("schema_version", 1)
     if isinstance(schema, bool) or not isinstance(schema, int) or schema > SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema_version is {schema!r}, this version reads up to {SCHEMA_VERSION}; update hpo_lib"
         )
     present = {_RENAMED.get(str(key), str(key)): value for key, value in found.items()}
-    return {**dict.fromkeys(_KEYS), **present, "schema_version": schema}
+    result = {**dict.fromkeys(_KEYS), **present, "schema_version": schema}
+    check_result(result, path)
+    objectives_of(result["objectives"], path)
+    if wrong := next(contradictions(result), "") if schema > 1 else "":
+        raise InputError(f"{path}: {wrong}; restore the file from a copy, or write it again")
+    return result
 
 
 _RENAMED = {

@@ -1,14 +1,19 @@
 """Where a study is stored: in a SQLite file for one worker, in a journal file or a database for several."""
 
+import os
 import re
 import sqlite3
 import urllib.parse
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from hpo_lib.errors import InputError
+from hpo_lib.errors import ROOM, InputError, WriteError, in_one_line
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.schema import RESTORE, UNREADABLE, StudyAttributes, check
+
+_STATEMENTS: dict[Any, Any] = {}
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -20,19 +25,36 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
     """The storage that the setting ``storage`` names.
 
     Raises:
-        InputError: the study was begun with another storage; the database cannot be reached.
+        InputError: the study was begun with another storage; its file is damaged; the database cannot be reached.
+        WriteError: its file cannot be written.
     """
+    from alembic.util import CommandError
+    from optuna.exceptions import OptunaError
     from optuna.storages import JournalStorage, RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
 
-    run.folder.mkdir(parents=True, exist_ok=True)
     kind = _resolved(kind, run)
     check_storage(kind, run)
-    if kind == "journal":
-        return JournalStorage(_journal(run))
-    url = (
-        (f"sqlite:///{run.sqlite}" if kind == "sqlite" else kind).replace("{", "{{").replace("}", "}}")
-    )  # optuna fills its version into braces
-    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a connection may break while a trial is trained
+    file = {"sqlite": run.sqlite, "journal": run.journal}.get(kind)
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        if kind == "journal":
+            return JournalStorage(_journal(run))
+        url = f"sqlite:///{run.sqlite}" if kind == "sqlite" else kind
+        url = url.replace("{", "{{").replace("}", "}}")  # optuna fills its version into braces
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a connection may break while a trial is trained
+    except OSError as error:
+        raise WriteError(f"{file or run.folder}: cannot be written ({error.strerror}); {ROOM}") from None
+    except ImportError as error:
+        needs = f"needs {error.name}; `pip install 'hpo_lib[postgres]'`"
+        raise InputError(f"storage {recorded_url(kind, run)}: {needs}, or use --storage journal") from None
+    except (CommandError, OptunaError, SQLAlchemyError, *UNREADABLE) as error:
+        if file is None:
+            advice = "start the database, or fix the URL or the password"
+            raise InputError(f"storage {recorded_url(kind, run)}: no answer ({in_one_line(error)}); {advice}") from None
+        if not os.access(file if file.exists() else run.folder, os.W_OK):
+            raise WriteError(f"{file}: cannot be written ({in_one_line(error)}); {ROOM}") from None
+        raise InputError(f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}") from None
 
 
 def check_storage(kind: str, run: RunPaths) -> None:
@@ -64,19 +86,27 @@ def read_study(run: RunPaths, url: str = "") -> "Study | None":
     Raises:
         InputError: the storage is damaged.
     """
+    from alembic.util import CommandError
     from optuna import load_study
-    from optuna.exceptions import StorageInternalError
+    from optuna.exceptions import OptunaError, StorageInternalError
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
+    from sqlalchemy.exc import SQLAlchemyError
 
+    from hpo_lib.records.optuna_trials import quiet_optuna
+
+    # The texts of statements are the same for all studies, so they are made once.
+    options = {"execution_options": {"compiled_cache": _STATEMENTS}}
     database = partial(RDBStorage, skip_compatibility_check=True, skip_table_creation=True)
     if not run.sqlite.exists() and not run.journal.exists():
         if "://" not in url or url.startswith("sqlite"):
             return None
         try:
             waiting = {"connect_args": {"connect_timeout": 5}}
-            return load_study(study_name=run.study_name, storage=database(url, engine_kwargs=waiting))
-        except (ImportError, KeyError, StorageInternalError):
+            with quiet_optuna():
+                found = load_study(study_name=run.study_name, storage=database(url, engine_kwargs=waiting))
+                return _in_memory(found, run.study_name)
+        except (ImportError, KeyError, StorageInternalError, SQLAlchemyError):
             return None
     file = run.sqlite if run.sqlite.exists() else run.journal
     storage: BaseStorage
@@ -88,13 +118,28 @@ def read_study(run: RunPaths, url: str = "") -> "Study | None":
                 named = "select 1 from studies where study_name = ?"
                 if "studies" not in tables or not connection.execute(named, (run.study_name,)).fetchone():
                     return None
-            storage = database(f"sqlite:///{address}&uri=true")
+            storage = database(f"sqlite:///{address}&uri=true", engine_kwargs=options)
         else:
             storage = JournalStorage(JournalFileBackend(str(file)))
-        return load_study(study_name=run.study_name, storage=storage)
-    except (sqlite3.Error, ValueError, KeyError) as error:
-        advice = "restore it from a copy, or use another job_id"
-        raise InputError(f"{file}: not a readable study ({error}); {advice}") from None
+        with quiet_optuna():
+            return _in_memory(load_study(study_name=run.study_name, storage=storage), file)
+    except InputError:
+        raise
+    except (sqlite3.Error, CommandError, OptunaError, SQLAlchemyError, *UNREADABLE) as error:
+        raise InputError(f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}") from None
+
+
+def _in_memory(stored: "Study", source: Path | str) -> "Study":
+    """A copy of a study that is read at once, so that whatever is damaged in its storage is found here."""
+    from optuna import create_study
+    from optuna.storages import InMemoryStorage
+
+    check(StudyAttributes, stored.user_attrs, source, "a study of this project")
+    copy = create_study(study_name=stored.study_name, storage=InMemoryStorage(), directions=stored.directions)
+    for name, value in stored.user_attrs.items():
+        copy.set_user_attr(name, value)
+    copy.add_trials(stored.get_trials(deepcopy=False))
+    return copy
 
 
 def _resolved(kind: str, run: RunPaths) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
-from hpo_lib.errors import InputError
+from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions
+from hpo_lib.records.files import as_mapping, load_predictions
 from hpo_lib.records.result import load_result, objectives_of, trial_of_json
 from hpo_lib.records.selection import PROVEN, pareto_front
 from hpo_lib.records.storage import read_study
@@ -35,22 +35,24 @@ class StoredStudy:
         file: the JSON, which old studies have in another folder.
         database: URL of a database that the user named. It is read if the record names it too: what only a file names
             is never connected to.
+        brief: the storage is not read if the JSON says that the study is complete, and is not older.
     """
 
     run: RunPaths
     result: Mapping[str, Any]
     file: Path
     database: str = ""
+    brief: bool = False
 
     @classmethod
-    def read(cls, run: RunPaths, *, database: str = "") -> "StoredStudy":
+    def read(cls, run: RunPaths, *, database: str = "", brief: bool = False) -> "StoredStudy":
         """The study of these paths, whether or not it has a JSON yet.
 
         Raises:
             InputError: the JSON is damaged.
         """
         result = load_result(run.best_params) if run.best_params.exists() else {}
-        return cls(run, result, run.best_params, database)
+        return cls(run, result, run.best_params, database, brief)
 
     @classmethod
     def of_file(cls, file: Path, runs_dir: Path | None = None) -> "StoredStudy":
@@ -60,7 +62,7 @@ class StoredStudy:
             InputError: the JSON is missing or damaged.
         """
         result = load_result(file)
-        names = str(result["model"]), str(result["dataset"]), str(result["job_id"] or "")
+        names = result["model"], result["dataset"], result["job_id"] or ""
         return cls(RunPaths(runs_dir or file.parent.parent, *names), result, file)
 
     @property
@@ -120,6 +122,10 @@ class StoredStudy:
         Raises:
             InputError: the storage is damaged.
         """
+        if self.brief and self.result.get("status") == "complete":
+            written = self.file.stat().st_mtime_ns
+            if all(file.stat().st_mtime_ns <= written for file in (self.run.sqlite, self.run.journal) if file.exists()):
+                return None
         recorded = self.result.get("storage_path") or self.database
         return read_study(self.run, self.database if recorded == self.database else "")
 
@@ -142,10 +148,12 @@ class StoredStudy:
             InputError: the storage is damaged.
         """
         if self.optuna_study is not None:
-            from hpo_lib.records.optuna_trials import trial_record  # loads optuna, so only if there is a storage
+            from hpo_lib.records.optuna_trials import trial_records  # loads optuna, so only if there is a storage
 
-            trials = self.optuna_study.get_trials(deepcopy=False)
-            return tuple(trial_record(trial, self.objectives) for trial in trials)
+            found, number = trial_records(self.optuna_study, self.objectives), self.result.get("best_trial_number")
+            if number is not None and number not in [trial.number for trial in found if trial.state == "complete"]:
+                raise InputError(f"{self.file}: best_trial_number is {number}, no complete trial of {self.storage}")
+            return found
         named = [self.result.get(key) for key in ("default_trial", "chosen_trial")]
         listed = [*named, *(self.result.get("all_pareto_trials") or [])]
         by_number = {trial["trial"]: trial for trial in listed if trial}
@@ -237,8 +245,10 @@ class StoredStudy:
     @property
     def files(self) -> list[Path]:
         """The records behind a figure of this study."""
-        storages = (self.run.sqlite, self.run.journal) if self.has_storage else ()
-        return [self.file, *(file for file in storages if file.exists())]
+        return [
+            self.file,
+            *(file for file in (self.run.sqlite, self.run.journal) if self.has_storage and file.exists()),
+        ]
 
     @property
     def _identity(self) -> Mapping[str, Any]:
@@ -263,23 +273,19 @@ def study_runs(runs_dir: Path) -> list[RunPaths]:
     return [RunPaths(runs_dir, *names) for names in sorted(found)]
 
 
-def read_studies(
-    runs_dir: Path, model: str = "", dataset: str = "", *, storages: bool = False
-) -> tuple[list[StoredStudy], list[str]]:
-    """Every study of a model and dataset with a best_params JSON of any schema, and a sentence per unreadable one.
+def read_studies(runs_dir: Path, model: str = "", dataset: str = "") -> tuple[list[StoredStudy], list[str]]:
+    """Every study of a model and dataset with a best_params JSON of any schema, and a `Damage` per unreadable one.
 
-    Without a model or dataset, those of all. With ``storages`` the storages are read now, so that damaged ones are
-    among the unreadable.
+    Without a model or dataset, those of all. Storages are not read yet.
     """
-    found, notes = [], []
+    found, notes = list[StoredStudy](), list[str]()
     for file in paths.best_params_files(runs_dir):
         try:
             study = StoredStudy.of_file(file, runs_dir)
             if model in ("", study.model) and dataset in ("", study.dataset):
-                _ = storages and study.trials
                 found.append(study)
         except InputError as error:
-            notes.append(f"Passed over {error}.")
+            notes.append(Damage(f"Passed over {error}."))
     return found, notes
 
 
@@ -291,8 +297,3 @@ def find(runs_dir: str = "", holds: Callable[[Path], object] = paths.best_params
         return paths.RUNS_DIR, []
     note = f"There are no records in {paths.RUNS_DIR.name}/ yet, so these are the examples, on simulated data."
     return paths.EXAMPLE_RUNS, [note]
-
-
-def as_mapping(value: object) -> Mapping[str, Any]:
-    """A value of a JSON if it is an object, else an empty one: old files lack some."""
-    return value if isinstance(value, Mapping) else {}

@@ -1,9 +1,12 @@
 """A trial as every reader sees it."""
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter, ValidationError
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class TrialRecord:
     ``values`` are of the study's objectives by name, in their order, as computed; left out, they are those of the pair
     ``mae`` and ``picp_penalty``, which every complete trial has whatever its study optimises.
     """
+
+    __pydantic_config__: ClassVar = {"strict": True, "revalidate_instances": "always"}
 
     number: int
     state: str
@@ -43,6 +48,28 @@ class TrialRecord:
     def finished(self) -> bool:
         """Whether it counts towards the requested number of trials."""
         return self.state in ("complete", "failed", "stopped")
+
+
+def check_trial(trial: TrialRecord) -> None:
+    """Raise ValueError unless its values are of their types and, where it is complete, finite numbers."""
+    try:
+        _SCHEMA.validate_python(trial)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ValueError(f"{where} is {reprlib.repr(problem['input'])}: {problem['msg']}") from None
+    if trial.state == "complete":
+        for name, value in {
+            "mae": trial.mae,
+            "picp_penalty": trial.picp_penalty,
+            **trial.values,
+            **trial.scores,
+        }.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} is {value}")
+
+
+_SCHEMA = TypeAdapter(TrialRecord)
 
 
 def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:

@@ -1,6 +1,5 @@
 """A stored benchmark as figures, tables and cards see it: read from its files, never changed."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from hpo_lib.benchmark.store import SPLITS
+from hpo_lib.benchmark.store import SPLITS, read_training
 from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_table
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import family_names, read_recipe
 from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import Calibration
 from hpo_lib.views.model_style import warning_text
@@ -80,12 +80,12 @@ class Benchmark:
     @cached_property
     def trainings(self) -> list[Mapping[str, Any]]:
         """The record of every training."""
-        return [json.loads(file.read_text(encoding="utf-8")) for file in self.paths.records()]
+        return [read_training(file) for file in self.paths.records()]
 
     @property
     def data(self) -> Mapping[str, Any]:
         """Provenance of the data, which is the same for all trainings."""
-        return dict(self.trainings[0]["provenance"]["data"])
+        return as_mapping(as_mapping(self.trainings[0].get("provenance")).get("data"))
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""

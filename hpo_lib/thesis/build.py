@@ -13,9 +13,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hpo_lib import __version__, paths
-from hpo_lib.errors import InputError
+from hpo_lib.errors import Damage, InputError
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.records.files import write_json
+from hpo_lib.records.files import as_mapping, write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.thesis import benchmark_data, benchmark_plots, figure_style, study_data, study_plots
 from hpo_lib.thesis.benchmark_record import Benchmark, warning_for
@@ -118,7 +118,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         try:
             text = card(evidence, study)
         except InputError as error:
-            notes.append(f"No card of {study.model} on {study.dataset}: {error}.")
+            notes.append(Damage(f"No card of {study.model} on {study.dataset}: {error}."))
             continue
         benchmark = evidence.benchmark(study.dataset)
         contents = {file: text.encode() for file in out.card(study.model, study.dataset)}
@@ -184,7 +184,7 @@ def _dataset(record: StoredStudy | Benchmark) -> str:
 def _commits(records: Sequence[StoredStudy | Benchmark]) -> list[str]:
     """The commits of the code that made the records."""
     made = [[record.result] if isinstance(record, StoredStudy) else record.trainings for record in records]
-    return sorted({str(one["provenance"]["git_commit"]) for one in itertools.chain(*made)})
+    return sorted({str(as_mapping(one.get("provenance")).get("git_commit")) for one in itertools.chain(*made)})
 
 
 def _code() -> str:

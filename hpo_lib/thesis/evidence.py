@@ -9,11 +9,17 @@ from hpo_lib.benchmark.store import on_simulated_data
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
-from hpo_lib.errors import InputError
+from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, find, read_studies
 from hpo_lib.thesis.benchmark_record import Benchmark
+
+_OF_DATA = (
+    "source", "path", "sha256", "train_end", "val_end", "unit", "first_hour", "last_hour", "hours_filled",
+    "past_covariates", "future_covariates",
+)  # fmt: skip
+_OF_CODE = ("hpo_lib", "packages", "device", "preset", "seed")
 
 
 @dataclass(frozen=True)
@@ -73,13 +79,24 @@ def gather(runs_dir: Path, benchmark_dir: Path, data_dir: str | Path = "", datas
         InputError: there is neither a study nor a benchmark; an unreadable TOML.
     """
     found = gather_studies(runs_dir, datasets)
-    notes = list(found.notes)
+    notes, studies = list(found.notes), list[StoredStudy]()
+    for study in found.studies:
+        if lacking := _lacking(study):
+            notes.append(Damage(f"Passed over {study.file}: provenance.{lacking} is missing; restore it from a copy."))
+        else:
+            studies.append(study)
     benchmarks = _benchmarks(benchmark_dir, data_dir, found.specs, notes)
-    if not found.studies and not benchmarks:
+    if not studies and not benchmarks:
         raise InputError(
-            f"{runs_dir}: holds no readable best_params JSON, and {benchmark_dir} no benchmark; make one with `hpo run`"
+            " ".join(
+                [
+                    f"{runs_dir}: holds no readable best_params JSON, and {benchmark_dir} no benchmark; make one with "
+                    "`hpo run`.",
+                    *notes,
+                ]
+            )
         )
-    return Evidence(found.studies, tuple(benchmarks), found.specs, tuple(notes))
+    return Evidence(tuple(studies), tuple(benchmarks), found.specs, tuple(notes))
 
 
 def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = "", dataset: str = "") -> Evidence:
@@ -94,7 +111,7 @@ def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = ""
         InputError: an unreadable TOML.
     """
     specs = {spec.name: spec for spec in map(load_spec, [*known_datasets(), *datasets])}
-    studies, notes = read_studies(runs_dir, model, dataset, storages=True)
+    studies, notes = read_studies(runs_dir, model, dataset)
     found: dict[str, list[StoredStudy]] = {}
     for study in studies:
         if study.result["schema_version"] < 2:
@@ -108,18 +125,33 @@ def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = ""
 def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredStudy]:
     """One study per model, all of the same data."""
     real = [study for study in studies if not study.is_test] or studies
-    newest = max(real, key=_rank)
     chosen: dict[str, StoredStudy] = {}
+    damaged = set[Path]()
     for study in sorted(real, key=_rank, reverse=True):
-        if _data_key(study) == _data_key(newest):
-            chosen.setdefault(study.model, study)
-    for study in studies:
+        newest = next(iter(chosen.values()), study)
+        if _data_key(study) == _data_key(newest) and study.model not in chosen:
+            try:
+                _ = study.trials  # of those that count the storages are read now
+                chosen[study.model] = study
+            except InputError as error:
+                damaged.add(study.file)
+                notes.append(Damage(f"Passed over {error}."))
+    for study in studies if chosen else ():
+        newest = next(iter(chosen.values()))
         shown = chosen.get(study.model, newest)
+        if study.file in damaged:
+            continue
         if _data_key(study) != _data_key(newest):
             notes.append(f"Passed over {study.file}: its data or splits are not those of {newest.file.name}.")
         elif study is not shown:
             notes.append(f"Passed over {study.file}: {shown.file.name} is newer, more complete or of a larger budget.")
     return [chosen[model] for model in sorted(chosen)]
+
+
+def _lacking(study: StoredStudy) -> str:
+    """What a record does not say of its data or code though sidecars, tables and cards name it; empty: nothing."""
+    lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
+    return next(iter([*lacking, *(key for key in _OF_CODE if study.provenance.get(key) is None)]), "")
 
 
 def _rank(study: StoredStudy) -> tuple[bool, str, str]:
@@ -142,7 +174,7 @@ def _benchmarks(out: Path, data_dir: str | Path, specs: Mapping[str, DatasetSpec
                 dataset = load_dataset(specs[own.dataset], data_dir, simulated=on_simulated_data(own))
                 found[own.dataset] = Benchmark(own, dataset, load_rows(own, dataset))
             except InputError as error:
-                notes.append(f"Passed over a benchmark: {error}.")
+                notes.append(Damage(f"Passed over a benchmark: {error}."))
     return [found[name] for name in sorted(found)]
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from hpo_lib.errors import InputError, choices
 from hpo_lib.paths import atomic, consolidated
-from hpo_lib.records.study import StoredStudy, as_mapping, read_studies
+from hpo_lib.records.files import as_mapping
+from hpo_lib.records.study import StoredStudy, read_studies
 
 # The success criteria of the original HPO plan.
 IMPROVEMENT_PERCENT = 5.0

@@ -118,7 +118,7 @@ def datasets(evidence: Evidence) -> Table:
         first, train_end, val_end, last = (
             pd.Timestamp(data[key]) for key in ("first_hour", "train_end", "val_end", "last_hour")
         )
-        test_end = pd.Timestamp(data["test_end"]) if data["test_end"] else last
+        test_end = pd.Timestamp(data["test_end"]) if data.get("test_end") else last
         hour = pd.Timedelta(hours=1)
         spans = {
             "train": (first, train_end), "validation": (train_end + hour, val_end), "test": (val_end + hour, test_end)

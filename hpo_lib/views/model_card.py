@@ -98,7 +98,7 @@ def render_card(
         _lines(
             {
                 "Records": ", ".join(files),
-                "Code": f"hpo_lib {code['hpo_lib']}, commit {code['git_commit']}",
+                "Code": f"hpo_lib {code['hpo_lib']}, commit {code.get('git_commit')}",
                 "Packages": ", ".join(f"{key} {value}" for key, value in code["packages"].items()),
                 "Device": code["device"],
             }

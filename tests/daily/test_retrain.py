@@ -16,6 +16,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, write_json
 from hpo_lib.scoring import metrics
 from hpo_lib.settings import Settings
+from tests.conftest import essentials
 from tests.daily.conftest import SMALL, Utility, quantiles
 
 
@@ -24,8 +25,8 @@ def study(utility: Utility, job_id: str, *, status: str = "complete", preset: st
     run = RunPaths(utility.folder / "runs", "NHITS_Q", "utility", job_id)
     data = {"source": "csv", "sha256": "0" * 64}
     result = {
-        "schema_version": 2, "model": "NHITS_Q", "dataset": "utility", "job_id": job_id, "status": status,
-        "best_params": {**SMALL, **params}, "optimization_date": job_id,
+        **essentials({**SMALL, **params}), "model": "NHITS_Q", "dataset": "utility", "job_id": job_id, "status": status,
+        "optimization_date": job_id,
         "provenance": {"data": data, "preset": preset, "recipe": asdict(RECIPES["standard"])},
     }  # fmt: skip
     write_json(run.best_params, result)

@@ -48,7 +48,7 @@ LATER = {"optimization_date": "2090-01-01"}
 @pytest.mark.parametrize(("changes", "ids", "note"), [
     (LATER, {**ALL, "NHITS_Q": "other"}, "heat_EXP-01.json: best_params_NHITS_Q_heat_other.json is newer"),
     ({**LATER, "status": "running"}, ALL, "heat_other.json: best_params_NHITS_Q_heat_EXP-01.json is newer, more"),
-    *(({**LATER, name: "0" * 64}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q")
+    *(({**LATER, name: "2001-01-01 00Z"}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q")
         for name in ("sha256", "train_end", "val_end")),
     ({"optimization_date": "2001-01-01", "preset": "laptop"}, {"NHITS_Q": "other"}, "or of a larger budget"),
 ], ids=["newer", "unfinished", "other data", "training", "validation", "the only one with a real budget"])  # fmt: skip

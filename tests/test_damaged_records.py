@@ -1,0 +1,294 @@
+"""Damaged records: each is refused where it is read, with its file and what is wrong, and all others are reported."""
+
+import json
+import random
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.benchmark.store import read_training
+from hpo_lib.cli.main import main
+from hpo_lib.errors import HpoError, InputError
+from hpo_lib.launch import status
+from hpo_lib.paths import RunPaths
+from hpo_lib.records import files
+from hpo_lib.records.executed_notebook import read_record
+from hpo_lib.records.files import load_predictions, read_json, write_json
+from hpo_lib.records.result import load_result
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.thesis.evidence import gather
+from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary
+from hpo_lib.thesis.study_data import cost, fronts, history, importance
+from hpo_lib.thesis.tables import TABLES
+from hpo_lib.views.explorer_data import trial_counts, trial_facts
+
+CODE = {"hpo_lib": "1", "git_commit": None, "packages": {}, "device": "cpu", "preset": "laptop", "seed": 42}
+DATA = {
+    "source": "csv", "path": "heat.csv", "sha256": "0" * 64, "unit": "kWh/h", "hours_filled": 0,
+    "train_end": "2017-12-31 23:00:00+00:00", "val_end": "2018-12-31 23:00:00+00:00", "test_end": None,
+    "first_hour": "2015-06-01 00:00:00+00:00", "last_hour": "2019-12-31 23:00:00+00:00",
+    "past_covariates": [], "future_covariates": ["hour_sin"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def runs(stored_studies: Path, tmp_path: Path) -> Path:
+    """Two studies, the first with its storage."""
+    runs = shutil.copytree(stored_studies, tmp_path / "runs")
+    for file in runs.glob("*/best_params*.json"):
+        write_json(file, {**read_json(file, "a record"), "provenance": {**CODE, "data": DATA}})
+    return runs
+
+
+@pytest.fixture
+def run(runs: Path) -> RunPaths:
+    """The first of them."""
+    return RunPaths(runs, "NHITS_Q", "heat", "first")
+
+
+def change(file: Path, place: tuple[str | int, ...], value: object) -> None:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    at = content
+    for name in place[:-1]:
+        at = at[name]
+    at[place[-1]] = value
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+# Best_params JSONs
+
+WRONG: dict[tuple[str | int, ...], tuple[object, str]] = {
+    ("best_mae",): (float("nan"), "not a complete JSON file (NaN is no number of JSON)"),
+    ("best_picp",): (None, "key 'best_picp' is missing, expected a best_params JSON of a study"),
+    ("best_params", "lr"): ([1], "best_params.lr"),
+    ("all_pareto_trials",): ([], "all_pareto_trials is [], expected"),
+    ("all_pareto_trials", 0, "mae"): ("0.2", "all_pareto_trials[0].mae is '0.2', expected a valid number"),
+    ("all_pareto_trials", 1, "picp"): (None, "trial 3 is complete, but has no picp"),
+    ("all_pareto_trials", 1, "values"): ({"mae": 0.2}, "trial 3 is complete, but has no picp_penalty"),
+    ("best_trial_number",): (77, "best_trial_number is 77, which is none of its trials"),
+    ("selection",): ("calibrated", "selection is 'calibrated', expected"),
+    ("validation_metrics", "by_step"): ({"mae": [0.1, "x"]}, "validation_metrics.by_step.mae[1] is 'x', expected"),
+    ("provenance", "data", "val_end"): ("soon", "provenance.data.val_end is 'soon', expected a time with its zone"),
+    ("objectives", 0): ("mae", "objectives[0] is 'mae', expected"),
+    ("job_id",): ("../../elsewhere", "job_id is '../../elsewhere', expected"),
+    ("training_time_hours",): (True, "training_time_hours is True, expected a valid number"),
+    ("failures",): ([{"trial": -1, "cause": ""}], "failures[0].trial is -1, expected greater than or equal to 0"),
+}
+
+
+@pytest.mark.parametrize("place", WRONG, ids=str)
+def test_when_a_value_is_of_the_wrong_kind_then_file_key_and_expectation_are_named(place, run) -> None:
+    value, sentence = WRONG[place]
+    change(run.best_params, place, value)
+    with pytest.raises(InputError, match=rf"\A{re.escape(f'{run.best_params}: {sentence}')}"):
+        load_result(run.best_params)
+
+
+def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(tmp_path, monkeypatch) -> None:
+    file = tmp_path / "deep.json"
+    file.write_text("[" * 200_000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"deep\.json: is nested too deeply to be a record"):
+        read_json(file, "a record")
+    assert "nested too deeply" in read_record(file).error
+    file.write_text("9" * 5000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"deep\.json: not a complete JSON file"):
+        read_json(file, "a record")
+    monkeypatch.setattr(files, "MAX_JSON_BYTES", 1000)
+    with pytest.raises(InputError, match=r"deep\.json: has 0 MB, expected a record of a few at most"):
+        read_json(file, "a record")
+
+
+BAD = (None, "x", -1, 3.5, [], {}, True, [None], {"a": None}, 10**30, "2019", {"x": [1]}, 0, 77)
+
+
+def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if at:
+        yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for name, part in inner:
+        yield from places(part, (*at, name))
+
+
+def report(run: RunPaths) -> None:
+    """All that status, analyze, figures and explorer take from a study."""
+    status.table_text(*status.experiment_table(run.runs_dir, []))
+    found = load_studies(run.runs_dir)
+    _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
+    none = run.runs_dir / "none"
+    evidence = gather(run.runs_dir, none, none)
+    for make in (fronts, history, importance, cost, *(make for make, _ in TABLES.values())):
+        make(evidence)
+    for study in evidence.studies:
+        trial_facts(study, study.chosen.number)
+        assert trial_counts(study) + study.label
+
+
+def test_when_any_value_of_a_record_is_replaced_then_it_is_reported_or_refused_but_nothing_breaks(run) -> None:
+    whole, dice = run.best_params.read_bytes(), random.Random(4)
+    every = [(place, bad) for place in places(json.loads(whole)) for bad in BAD]
+    refused = 0
+    for place, bad in dice.sample(every, 120):
+        run.best_params.write_bytes(whole)
+        change(run.best_params, place, bad)
+        try:
+            load_result(run.best_params)
+        except InputError:
+            refused += 1
+        with suppress(HpoError):  # anything else is a report that breaks
+            report(run)
+    assert refused > 40
+
+
+# Studies in their storage
+
+SQL: dict[str, str] = {
+    "a score is a text": "update trial_user_attributes set value_json = '{\"mae\": \"x\", \"picp\": 80}'",
+    "scores are a list": "update trial_user_attributes set value_json = '[1]' where trial_id = 1",
+    "no JSON": "update trial_user_attributes set value_json = '{'",
+    "a value is a text": "update trial_values set value = 'x'",
+    "an objective too many": "update trial_values set objective = 9 where objective = 1",
+    "an unknown state": "update trials set state = 'DONE'",
+    "a parameter beyond its range": "update trial_params set param_value = 1e9",
+    "an unknown distribution": "update trial_params set distribution_json = '{}'",
+    "no values": "delete from trial_values",
+    "a missing table": "drop table trial_values",
+    "no trials": "delete from trials",
+    "another number of trials": "insert into study_user_attributes values (99, 1, 'trials_asked', '\"x\"')",
+    "no version": "delete from alembic_version",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", SQL)
+def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_other_study(damage, run, tmp_path):
+    with closing(sqlite3.connect(run.sqlite)) as connection:
+        connection.execute(SQL[damage])
+        connection.commit()
+    with pytest.raises(InputError, match=re.escape(run.study_name)):
+        _ = StoredStudy.read(run).trials
+    report(run)
+    assert status.study_status(run, []).state == "corrupt"
+    evidence = gather(run.runs_dir, tmp_path / "none", tmp_path / "none")
+    assert [study.model for study in evidence.studies] == ["TFT_Q"]
+    assert any(run.study_name in note for note in evidence.notes)
+
+
+def test_when_bytes_of_a_storage_are_overwritten_then_nothing_breaks(run) -> None:
+    whole, dice, refused = run.sqlite.read_bytes(), random.Random(1), 0
+    for length in (1, 100, 20_000) * 4:
+        damaged, at = bytearray(whole), dice.randrange(len(whole) - length)
+        damaged[at : at + length] = dice.randbytes(length)
+        run.sqlite.write_bytes(damaged)
+        report(run)
+        refused += status.study_status(run, []).state == "corrupt"
+    assert refused > 1
+
+
+@pytest.mark.parametrize("line", ["hello", "[1]", '{"op_code": 99, "worker_id": "x"}', '{"op_code": 4}', "\x00"])
+def test_when_a_journal_has_a_foreign_line_then_the_study_is_corrupt_and_named(line, tmp_path) -> None:
+    import optuna
+
+    from hpo_lib.records.storage import open_storage
+
+    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+    optuna.create_study(study_name=run.study_name, storage=open_storage("journal", run)).ask()
+    first, *others = run.journal.read_bytes().splitlines(keepends=True)
+    run.journal.write_bytes(b"".join([first, line.encode(), b"\n", *others]))
+    assert status.study_status(run, []).cause.startswith(f"{run.journal}: not a readable study (")
+    with pytest.raises(InputError, match=rf"\A{re.escape(str(run.journal))}: not a readable study"):
+        open_storage("journal", run)
+
+
+# Forecasts
+
+
+def crossing(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(q10=frame["q90"] + 1)
+
+
+FORECASTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "NaN": (lambda frame: frame.assign(q50=np.nan), "40 of 40 forecasts hold NaN or infinity"),
+    "infinite": (lambda frame: frame.assign(q90=np.inf), "40 of 40 forecasts hold NaN or infinity"),
+    "crossing": (crossing, "quantiles cross"),
+    "no actual values": (lambda frame: frame.assign(actual=np.nan), "actual values are not finite"),
+    "no time zone": (lambda frame: frame.assign(origin=frame["origin"].dt.tz_localize(None)), "no time zone"),
+    "origins are numbers": (lambda frame: frame.assign(origin=frame["origin"].astype("int64")), "no time zone"),
+    "no median": (lambda frame: frame.drop(columns="q50"), "no median"),
+    "texts": (lambda frame: frame.assign(q50="x"), "column 'q50' holds something that is not a number"),
+    "no rows": (lambda frame: frame.iloc[:0], "rows do not form complete forecasts"),
+}
+
+
+@pytest.mark.parametrize("kind", FORECASTS)
+def test_when_stored_forecasts_are_damaged_then_file_and_reason_are_named(kind, run) -> None:
+    damage, sentence = FORECASTS[kind]
+    file = run.trial_predictions(4)
+    damage(pd.read_parquet(file)).to_parquet(file)
+    with pytest.raises(InputError, match=rf"\A{re.escape(str(file))}: .*{re.escape(sentence)}"):
+        load_predictions(file)
+
+
+# Commands
+
+
+def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_others_and_ends_with_1(
+    run, tmp_path, capsys
+) -> None:
+    def said(*words: str) -> tuple[int, str]:
+        code = main([*words, "--runs-dir", str(run.runs_dir)])
+        return code, capsys.readouterr().out
+
+    commands = {
+        ("status",): "EXP-05",
+        ("analyze",): "water_centrum",
+        ("consolidate", "--out", str(tmp_path / "tables")): "(1 studies)",
+        ("figures", "--out", str(tmp_path / "thesis"), "--benchmark-dir", str(tmp_path)): "model_cards: 1 files",
+    }
+    assert {said(*words)[0] for words in commands} == {0}
+    change(run.best_params, ("all_pareto_trials", 0, "mae"), None)
+    sentence = f"{run.best_params}: trial 2 is complete, but has no mae; restore the file from a copy"
+    for words, other in commands.items():
+        code, text = said(*words)
+        assert (code, sentence in text, other in text) == (1, True, True), words
+    code, text = said("verify", "--data-dir", str(tmp_path))
+    assert code == 1
+    assert f"BROKEN {sentence}" in text
+
+
+def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other_card_and_end_with_1(
+    run, tmp_path, capsys
+) -> None:
+    file = run.trial_predictions(4)
+    crossing(pd.read_parquet(file)).to_parquet(file)
+    words = ["figures", "--runs-dir", str(run.runs_dir), "--out", str(tmp_path), "--benchmark-dir", str(tmp_path)]
+    assert main(words) == 1
+    text = capsys.readouterr().out
+    assert f"note: No card of NHITS_Q on heat: {file}: holds no forecasts (quantiles cross" in text
+    assert "model_cards: 1 files" in text
+
+
+# Trainings of a benchmark
+
+TRAINING = {"model": "TFT_Q", "params": "best", "seed": 42, "key": {"data": {}}, "seconds": 1.0}
+
+
+@pytest.mark.parametrize(("place", "value", "sentence"), [
+    (("params",), "tuned", "params is 'tuned', expected 'best'"),
+    (("seed",), "42", "seed is '42', expected a valid integer"),
+    (("key",), {}, "key 'key.data' is missing"),
+    (("provenance",), {"data": {"train_end": 7}}, "provenance.data.train_end is 7, expected"),
+    (("model",), "../TFT_Q", "model is '../TFT_Q', expected"),
+])  # fmt: skip
+def test_when_the_record_of_a_training_is_damaged_then_file_and_key_are_named(place, value, sentence, tmp_path) -> None:
+    write_json(file := tmp_path / "record.json", TRAINING)
+    assert read_training(file) == TRAINING
+    change(file, place, value)
+    with pytest.raises(InputError, match=rf"\A{re.escape(f'{file}: {sentence}')}"):
+        read_training(file)
