@@ -108,7 +108,7 @@ def test_when_papermill_is_given_other_objectives_then_the_study_its_page_and_it
     assert [dict(trial.values) for trial in study.trials] == [
         {"mae": trial.mae, "winkler": trial.scores["winkler"]} for trial in study.trials
     ]
-    assert verify(file, tmp_path).problems == ()
+    assert verify(file, tmp_path).told == ()
     shown = outputs(nbformat.read(out, as_version=4))
     assert "Minimised: MAE, Winkler score. No trial beats" in shown
     assert shown.count('"image/png"') >= 4

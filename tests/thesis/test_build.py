@@ -259,5 +259,5 @@ def test_when_the_examples_are_counted_then_nine_studies_are_there_and_small() -
 
 def test_when_an_example_is_verified_then_every_figure_follows_from_its_forecasts() -> None:
     found = verify(paths.EXAMPLE_RUNS / "TFT_Q_heat" / "best_params_TFT_Q_heat_EXP-04.json", paths.EXAMPLES_DIR)
-    assert found.problems == ()
+    assert found.told == ()
     assert found.n_figures > 50
