@@ -35,11 +35,7 @@ NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
 def checked_name(what: str, value: str) -> str:
-    """``value`` if it can safely be part of a file name and of a shell word, and no file name of ours ends like it.
-
-    Raises:
-        InputError: it cannot.
-    """
+    """``value`` if it can be part of a file name and of a shell word, and marks no file of our own; else InputError."""
     if not re.fullmatch(NAME, value):
         raise InputError(
             f"{what} is {value!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
