@@ -66,7 +66,11 @@ class DayAhead:
         if not _lack(_until(self.dataset, self.forecasts.origins[0] - DAY)):
             shown.insert(0, _day_after(self.version, self.dataset, self.forecasts.origins[0] - DAY, None).forecasts)
         spec, joined = self.dataset.spec, QuantileForecasts.joined(shown)
-        look = {"unit": spec.unit, "source": self.dataset.source, "title": f"{spec.title}, {self.version}"}
+        look = {
+            "unit": f"{spec.target_words}\n({spec.unit})",
+            "source": self.dataset.source,
+            "title": f"{spec.title}, {self.version}",
+        }
         figure = forecast_days(joined, range(len(shown)), **look)
         for axes, origin in zip(figure.axes, joined.origins, strict=True):
             ticks = axes.get_xticks()

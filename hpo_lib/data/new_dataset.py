@@ -4,7 +4,6 @@ import importlib.resources
 import itertools
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from hpo_lib.data.raw_files import WEATHER_COLUMNS
 from hpo_lib.data.spec import RawFile, load_spec
 from hpo_lib.errors import InputError
 
-_GUESSED = {"timezone": "guessed: the file does not say", "aggregate": "guessed: sum, if rows are amounts"}
+_GUESSED = {"time_column": "", "value_column": "", "timezone": " # guessed: the file does not say",
+            "aggregate": " # guessed: sum, if rows are amounts"}  # fmt: skip
 
 
 def write_new_dataset(file: Path, timezone: str, raw: RawFile, weather: Path | None, out: Path) -> Path:
@@ -42,35 +42,40 @@ def write_new_dataset(file: Path, timezone: str, raw: RawFile, weather: Path | N
     quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
     target = _word(file.stem if quantity in ("", "0") else quantity)
     full, series = _readable(cells, raw, timezone, separator_of(content, SEPARATORS), target, shown(file))
-    there = [] if weather is None else list(read_cells(weather, "weather file")[0].columns)
-    temp = [name for name in WEATHER_COLUMNS if name in there]
+    header = [] if weather is None else list(read_cells(weather, "weather file")[0].columns)
+    there = [name for name in WEATHER_COLUMNS if name in header]
     is_plain = (time, value) == ("", "0") and full == RawFile()
     stated = {} if is_plain else asdict(replace(full, time_column=time, value_column=value))
     negative = bool((numbers(series[[target]], shown(file)) < 0).any(axis=None))
-    lines = [
-        f"name = {_text(_word(out.stem))}",
-        f"title = {_text(out.stem.replace('_', ' '))} # guessed",
-        f"csv = {_text(f'{_word(out.stem)}_features.csv')} # hpo prepare writes it",
-        f"unit = {_text(unit.strip())}" if unit.strip() else 'unit = "units" # guessed: the file does not say',
-        f"target = {_text(target)}",
-        'frequency = "h"',
-        f"timezone = {_text(timezone)}",
-        f"country = {_text(country)} # guessed from timezone; a region has holidays of its own: {country}-...",
-        f'hemisphere = "{hemisphere}" # of timezone',
-        *(["may_be_negative = true # guessed: some values are below 0"] if negative else []),
-        f"past_covariates = {_list([*temp, *(f'{target}_{what}' for what in ('lag_1h', 'lag_24h', 'rolling_24h'))])}",
-        f"future_covariates = {_list(name for name in CALENDAR_COLUMNS if name != 'is_school_holiday')}",
-        f"optional_covariates = {_list(temp)}",
-        "\n[splits] # guessed: shares of the time that the data covers; the rest is test",
-        "train = 0.7\nval = 0.2",
-        "\n[gaps] # guessed: up to so many hours without a value are filled",
-        'fill = "linear"\nmax_hours = 3',
-        *(["\n[raw] # how hpo prepare reads the file"] if stated else []),
-        *(f"{k} = {_text(v)}" + (f" # {_GUESSED[k]}" if not getattr(raw, k) and k in _GUESSED else "")
-          for k, v in stated.items() if v),
-    ]  # fmt: skip
+    lags = [f"{target}_{what}" for what in ("lag_1h", "lag_24h", "rolling_24h")]
+    text = f"""\
+name = {_toml(_word(out.stem))}
+title = {_toml(out.stem.replace("_", " "))} # guessed
+csv = {_toml(f"{_word(out.stem)}_features.csv")} # hpo prepare writes it
+unit = {_toml(unit.strip()) if unit.strip() else '"units" # guessed: the file does not say'}
+target = {_toml(target)}
+frequency = "h"
+timezone = {_toml(timezone)}
+country = {_toml(country)} # guessed from timezone; a region has holidays of its own: {country}-...
+hemisphere = {_toml(hemisphere)} # of timezone
+{"may_be_negative = true # guessed: some values are below 0" if negative else "may_be_negative = false"}
+past_covariates = {_toml([*there, *lags])}
+future_covariates = {_toml([name for name in CALENDAR_COLUMNS if name != "is_school_holiday"])}
+optional_covariates = {_toml(there)}
+
+[splits] # guessed: shares of the time that the data covers; the rest is test
+train = 0.7
+val = 0.2
+
+[gaps] # guessed: up to so many hours without a value are filled
+fill = "linear"
+max_hours = 3
+"""
+    text += "\n[raw] # how hpo prepare reads the file\n" if stated else ""
+    for key, said in stated.items():
+        text += f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n" if said else ""
     with paths.atomic(out) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     load_spec(str(out.absolute()))
     return out
 
@@ -105,9 +110,5 @@ def _word(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "series"
 
 
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _list(names: Iterable[str]) -> str:
-    return f"[{', '.join(map(_text, names))}]"
+def _toml(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)

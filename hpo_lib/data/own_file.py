@@ -3,10 +3,6 @@
 It becomes the two columns of a raw CSV, as text, with the line numbers of the file, so that all later checks name them.
 """
 
-import re
-from datetime import timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo, available_timezones
-
 import numpy as np
 import pandas as pd
 
@@ -119,20 +115,16 @@ def _in_utc(times: pd.Series, cells: pd.Series, zone: str, file: str) -> pd.Seri
             "told whose they are; give --timezone, or timezone under [raw]: UTC, a zone such as Europe/Rome, or one "
             "offset for the whole year, such as +01:00"
         )
-    utc = times.dt.tz_localize(zone_of(zone), ambiguous=~times.duplicated().to_numpy(), nonexistent="NaT")
+    try:
+        utc = times.dt.tz_localize(zone, ambiguous=~times.duplicated().to_numpy(), nonexistent="NaT")
+    except (KeyError, ValueError):
+        raise InputError(
+            f"timezone is {zone!r}, expected UTC, an IANA name such as Europe/Rome, or +01:00; fix it"
+        ) from None
     advice = "if the file keeps one offset all year, give that as --timezone, such as +01:00"
     refuse(utc.isna().reindex(cells.index), cells, file, f", which the clock of {zone} skips; {advice}")
     in_utc: pd.Series = utc.dt.tz_convert("UTC")
     return in_utc
-
-
-def zone_of(text: str) -> tzinfo:
-    """A time zone by its IANA name or as an offset such as ``+01:00``."""
-    if offset := re.fullmatch(r"([+-])(\d\d):?(\d\d)", text):
-        return timezone(int(f"{offset[1]}1") * timedelta(hours=int(offset[2]), minutes=int(offset[3])))
-    if text not in available_timezones():
-        raise InputError(f"timezone is {text!r}, expected UTC, an IANA name such as Europe/Rome, or +01:00; fix it")
-    return ZoneInfo(text)
 
 
 def _hourly(utc: pd.Series, values: pd.Series, step: pd.Timedelta, how: str, file: str) -> tuple[pd.Series, pd.Series]:

@@ -151,7 +151,8 @@ def _cut(plan: Splits, train_end: pd.Timestamp, val_end: pd.Timestamp, hour: int
 
 def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
     """Why the data does not fill the splits, and a way out; None if it does."""
-    covers, fix = f"the data covers {time_span(index)}", _advice(index)
+    covers, enough = f"the data covers {time_span(index)}", len(index) >= 60 * HORIZON
+    fix = f"{'' if enough else 'get at least 60 days of data and '}set train = 0.7 and val = 0.2 instead of dates"
     n_train = split_positions(index, splits).train.stop
     if splits.val_end > index[-1]:
         problem = f"splits.val_end is {splits.val_end:%Y-%m-%d %H:%M}, but {covers}"
@@ -186,13 +187,3 @@ def _check_windows(
                 f"hours of history, expected at least {least}; fill some of the gaps, or move the dates under [splits] "
                 f"in {toml}"
             )
-
-
-def _advice(index: pd.DatetimeIndex) -> str:
-    """Dates that this data can fill: 70 % training, 15 % validation, the rest test, in whole days."""
-    span = index[-1] - index[0]
-    train_end, val_end = ((index[0] + part * span).floor("D") + 23 * _HOUR for part in (0.7, 0.85))
-    if train_end - index[0] < MIN_TRAINING * _HOUR or val_end - train_end < HORIZON * _HOUR or val_end > index[-1]:
-        return "get at least 60 days of data and set train_end and val_end within them"
-    dates = f'train_end = "{train_end:%Y-%m-%d %H:%M}" and val_end = "{val_end:%Y-%m-%d %H:%M}"'
-    return f"set for example {dates} without test_end"

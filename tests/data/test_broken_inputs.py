@@ -25,10 +25,7 @@ NEGATIVE = (
     "is right"
 )
 COVERS = "the data covers 2018-04-01 00:00 to 2018-06-29 23:00 UTC"
-DATES = (
-    'set for example train_end = "2018-06-02 23:00" and val_end = "2018-06-16 23:00" without test_end under [splits] '
-    "in {path}/small.toml"
-)
+DATES = "set train = 0.7 and val = 0.2 instead of dates under [splits] in {path}/small.toml"
 A_TEXT = "a non-empty text in one line, with at most one $"
 A_TIME = "expected a full hour in UTC such as '2018-12-31 23:00'"
 
@@ -155,7 +152,7 @@ FILES: dict[str, tuple[Callable, str]] = {
         f"{COVERS}; {DATES}"),
     "data_too_short": (lambda d: d.drop(1000, 2161),
         "splits.val_end is 2018-06-15 23:00, but the data covers 2018-04-01 00:00 to 2018-05-12 13:00 UTC; get at "
-        "least 60 days of data and set train_end and val_end within them under [splits] in {path}/small.toml"),
+        "least 60 days of data and set train = 0.7 and val = 0.2 instead of dates under [splits] in {path}/small.toml"),
 }  # fmt: skip
 
 A_COUNTRY = "expected a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"

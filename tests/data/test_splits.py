@@ -160,7 +160,7 @@ def test_when_the_data_begins_after_the_planned_training_then_shares_are_taken()
 def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_needed() -> None:
     with refusal(
         "my.csv: the training split up to 2020-01-28 23:00 holds 672 hours, expected at least 912, and the data covers "
-        "2020-01-01 00:00 to 2020-02-09 23:00 UTC; get at least 60 days of data and set train_end and val_end within "
-        "them under [splits] in my.toml"
+        "2020-01-01 00:00 to 2020-02-09 23:00 UTC; get at least 60 days of data and set train = 0.7 and val = 0.2 "
+        "instead of dates under [splits] in my.toml"
     ):
         settled(hours(40), FAR)
