@@ -1,6 +1,7 @@
 """How everything looks: names, colours and markers of models, numbers and units as text, marks on figures."""
 
 import math
+import sys
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
@@ -87,10 +88,23 @@ def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = 
 def finished(figure: Figure, source: str) -> Figure:
     """Mark data that nobody has in time, or that are simulated; close the figure, so that Jupyter shows it once."""
     plt.close(figure)
+    _show_as_picture()
     if warning := ", ".join(warnings_of(source)):
         # A label of the whole figure, for which the layout keeps room.
         figure.supxlabel(warning, x=0.995, ha="right", fontsize=8, color=ACCENT, weight="bold")
     return figure
+
+
+def _show_as_picture() -> None:
+    """Let a notebook show figures as pictures, whatever backend ``MPLBACKEND`` names: clusters set ``Agg``.
+
+    Only its own inline backend tells IPython how; with another one a record would hold ``<Figure size ...>``.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and getattr(shell, "kernel", None) is not None:
+        from IPython.core.pylabtools import select_figure_formats
+
+        select_figure_formats(shell, {"png"})
 
 
 def date_axis(axes: Axes, least: int, most: int) -> None:

@@ -35,11 +35,14 @@ KEYS = {
 def papermill(
     root: Path, out: Path, notebook: str = "hpo_template.ipynb", /, **parameters: str
 ) -> subprocess.CompletedProcess[str]:
-    """``papermill notebooks/... out.ipynb -p ...`` from the repository's root, outside any Slurm job."""
+    """``papermill notebooks/... out.ipynb -p ...`` from the repository's root, outside any Slurm job.
+
+    With the backend that clusters set, under which a record once held no picture.
+    """
     given = [word for name, value in parameters.items() for word in ("-p", name, value)]
     command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}", str(out), "--no-progress-bar", *given]
     environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
-    environment["OMP_NUM_THREADS"] = "1"
+    environment |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
 
 
