@@ -1,7 +1,9 @@
 """The widgets of `notebooks/explore.ipynb`: click a point of the Pareto front and see the forecasts of that trial."""
 
 import html
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import ipywidgets as widgets
 from ipympl.backend_nbagg import Canvas, FigureManager
@@ -14,6 +16,22 @@ from hpo_lib.views.explorer_data import trial_counts, trial_facts
 from hpo_lib.views.explorer_figure import SIZE, Panels, draw
 
 HALF = "450px"
+
+
+class LockedCanvas(Canvas):  # type: ignore[misc]  # ipympl has no types
+    """A canvas that draws nothing while its figure is made anew.
+
+    The kernel handles messages of widgets and of the canvas in threads of their own (subshells). A request to draw that
+    met a figure in the making left the page empty.
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        self.lock = threading.RLock()
+        super().__init__(figure)
+
+    def _handle_message(self, widget: Any, content: dict[str, Any], buffers: Any) -> None:
+        with self.lock:
+            super()._handle_message(widget, content, buffers)
 
 
 class Explorer:
@@ -36,7 +54,7 @@ class Explorer:
         self.text = widgets.HTML(layout={"width": HALF})
         self.notes = widgets.HTML("<br>".join(html.escape(note) for note in notes))
         self.figure = Figure(figsize=SIZE, dpi=100)
-        self.canvas = Canvas(self.figure)
+        self.canvas = LockedCanvas(self.figure)
         FigureManager(self.canvas, 0)
         self.canvas.header_visible = False
         self.canvas.resizable = False
@@ -76,6 +94,10 @@ class Explorer:
         self.first.value = min(position, self.first.max)
 
     def _show(self) -> None:
+        with self.canvas.lock:
+            self._draw()
+
+    def _draw(self) -> None:
         study, number = self.study, self.trial_box.value
         if number not in [trial.number for trial in study.viewable]:
             return
