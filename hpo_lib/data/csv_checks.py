@@ -42,7 +42,7 @@ LARGEST = 1e12
 SPIKE = 1e6
 """A demand of so many times the median is a mistake in one cell, and would be the scale of all others."""
 
-_MISSING = ("", "nan", "NaN")
+MISSING = ("", "nan", "NaN")
 _TRUTH = {"True": "1", "False": "0"}
 _SAME = 1e-9  # relative: filler averaged over meters differs in the last digits
 _FIELDS = "write decimal points instead of decimal commas, and quote text that holds a comma"
@@ -181,11 +181,11 @@ def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
     _check_offsets(cells, file)
     stamps = pd.DatetimeIndex(times, name=TIMESTAMP)
     off_hour = stamps != stamps.floor("h")
-    refuse(off_hour, cells, file, ", expected a full hour; bring the data to hourly steps before `hpo prepare`")
+    refuse(off_hour, cells, file, ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps")
     twice = stamps.duplicated()
     if twice.any():
         first = int(cells.index[stamps == stamps[twice][0]][0])
-        advice = "remove one of the rows, or convert local time to UTC if the end of summer time repeats the hour"
+        advice = "remove one of the rows, or give `hpo prepare` the --timezone if summer time ends there"
         refuse(twice, cells, file, f", which line {first} already has, expected every hour once; {advice}")
     back = np.concatenate([[False], stamps[1:] < stamps[:-1]])
     refuse(back, cells, file, ", which is before the line above; sort the rows by timestamp")
@@ -219,7 +219,7 @@ def _numbers(cells: pd.Series, file: str) -> pd.Series:
     except ValueError:  # the slow way, which tells missing values from wrong cells
         known = cells.replace(_TRUTH) if str(cells.name).startswith("is_") else cells
         values = pd.to_numeric(known, errors="coerce").astype("float64")
-        values = values.mask(values.isna() & ~cells.isin(_MISSING), np.inf)
+        values = values.mask(values.isna() & ~cells.isin(MISSING), np.inf)
     expected = "a finite number with a decimal point, or an empty cell where the value is missing"
     refuse(np.isinf(values), cells, file, f", expected {expected}; fix that cell")
     refuse(values.abs() > LARGEST, cells, file, f", expected a number of at most {LARGEST:g}; fix that cell")

@@ -6,11 +6,13 @@ It becomes the two columns of a raw CSV, as text, with the line numbers of the f
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.csv_checks import TIMESTAMP, check_header, numbers, refuse
+from hpo_lib.data.csv_checks import MISSING, TIMESTAMP, check_header, numbers, refuse
 from hpo_lib.data.spec import RawFile
 from hpo_lib.errors import InputError
 
 SEPARATORS = ",;\t"
+PLAIN = ["", "0"]
+"""Header of a plain raw CSV, whose times are UTC if they have no offset."""
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
@@ -44,7 +46,8 @@ def own_cells(cells: pd.DataFrame, raw: RawFile, target: str, file: str, *, sepa
         both = values.str.contains(",") & values.str.contains(".", regex=False)
         refuse(both, values, file, ", expected one decimal sign and no separator of thousands; write it without one")
         values = values.str.replace(",", ".", regex=False)
-    utc = _in_utc(times, cells[time], raw.timezone, file)
+    zone = raw.timezone or ("UTC" if list(cells.columns) == PLAIN else "")
+    utc = _in_utc(times, cells[time], zone, file)
     steps = utc.diff().iloc[1:]
     step = steps[steps > pd.Timedelta(0)].mode()
     if len(step) and step.iloc[0] != _HOUR:
@@ -56,11 +59,13 @@ def own_cells(cells: pd.DataFrame, raw: RawFile, target: str, file: str, *, sepa
 def columns_of(cells: pd.DataFrame, raw: RawFile, target: str, file: str) -> tuple[str, str]:
     """The time and the value column: those that are named, else the only ones that can be meant."""
     header = list(cells.columns)
+    if header == PLAIN:
+        return "", "0"
     named = [column for column in (raw.time_column, raw.value_column) if column]
     check_header(header, named, file, f"expected one of {', '.join(map(repr, header))}; fix its name")
-    head = cells.head(_LOOK)
-    are_numbers = [c for c in header if pd.to_numeric(head[c].str.replace(",", "."), errors="coerce").notna().any()]
-    times = [c for c in header if c not in are_numbers and _formats(next(iter(head[c][head[c] != ""]), ""))]
+    known = {c: cells[c][~cells[c].isin(MISSING)].head(_LOOK) for c in dict.fromkeys(header)}
+    are_numbers = [c for c in known if pd.to_numeric(known[c].str.replace(",", "."), errors="coerce").notna().any()]
+    times = [c for c in known if c not in are_numbers and _formats(next(iter(known[c]), ""))]
     time = raw.time_column or _only(times, "time", "a time such as '2018-04-01 00:00'", header, file)
     others = [column for column in are_numbers if column != time]
     if not raw.value_column and target in others:
@@ -85,16 +90,16 @@ def _formats(cell: str) -> list[str]:
 def _times(cells: pd.Series, file: str) -> pd.Series:
     """Times as they are written: aware (UTC) if they all have an offset, else naive."""
     has_offset = cells.str.slice(10).str.contains(_OFFSET)
-    refuse(
-        has_offset != has_offset.iloc[0], cells, file,
-        f", with {'no' if has_offset.iloc[0] else 'an'} offset from UTC, unlike line {cells.index[0]}; write all alike",
-    )  # fmt: skip
     plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
     read = [pd.to_datetime(plain, format=one, utc=True, errors="coerce") for one in _formats(plain.iloc[0])]
     whole = [times for times in read if times.notna().all()]
     if not whole:
         best = min(read, key=lambda times: times.isna().sum(), default=pd.Series(pd.NaT, index=cells.index))
         refuse(best.isna(), cells, file, ", expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it")
+    refuse(
+        has_offset != has_offset.iloc[0], cells, file,
+        f", with {'no' if has_offset.iloc[0] else 'an'} offset from UTC, unlike line {cells.index[0]}; write all alike",
+    )  # fmt: skip
     times = min(whole, key=_turns)  # the order of the rows tells days and months apart
     return times if has_offset.iloc[0] else times.dt.tz_localize(None)
 

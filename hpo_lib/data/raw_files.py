@@ -20,7 +20,7 @@ from hpo_lib.data.csv_checks import (
 )
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
 from hpo_lib.data.own_file import SEPARATORS, own_cells
-from hpo_lib.data.spec import DatasetSpec, RawFile
+from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
 
 WEATHER_COLUMNS = ("temp", "dew_point", "humidity", "clouds_all", "wind_speed", "rain_1h", "snow_1h", "pressure")
@@ -48,11 +48,7 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
         InputError: the file or its columns are wrong, or its hours are (see :func:`hpo_lib.data.gaps.hourly_frame`).
     """
     cells, content = read_cells(path, "raw CSV", separators=SEPARATORS)
-    if list(cells.columns) == ["", "0"] and spec.raw == RawFile():
-        named = cells.set_axis([TIMESTAMP, spec.target], axis="columns")
-    else:
-        separator = separator_of(content, SEPARATORS)
-        named = own_cells(cells, spec.raw, spec.target, shown(path), separator=separator)
+    named = own_cells(cells, spec.raw, spec.target, shown(path), separator=separator_of(content, SEPARATORS))
     frame, n_filled, missing = hourly_frame(named, spec, shown(path))
     return frame[spec.target], n_filled, missing
 

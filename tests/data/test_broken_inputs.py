@@ -35,10 +35,10 @@ CELLS: list[tuple[int, str, str, str]] = [
     (9, "timestamp", "", A_UTC_TIME),
     (9, "timestamp", "2018-04-01 07:00:00", f" (offset none), while line 2 has offset UTC, {ALL_UTC}"),
     (9, "timestamp", "2018-04-01 07:30:00+00:00",
-     ", expected a full hour; bring the data to hourly steps before `hpo prepare`"),
+     ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps"),
     (9, "timestamp", "2018-04-01 06:00:00+00:00",
-     ", which line 8 already has, expected every hour once; remove one of the rows, or convert local time to UTC if "
-     "the end of summer time repeats the hour"),
+     ", which line 8 already has, expected every hour once; remove one of the rows, or give `hpo prepare` the "
+     "--timezone if summer time ends there"),
     (12, "water_consumption", '"1.234,5"', A_NUMBER),
     (12, "temp", "n/a", A_NUMBER),
     (12, "water_lag_1h", "inf", A_NUMBER),

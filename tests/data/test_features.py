@@ -246,7 +246,7 @@ def test_when_start_is_set_then_earlier_hours_are_dropped_unchecked(tmp_path):
     ([], "this raw CSV is empty, expected a header and rows; give a filled CSV file"),
     ([",0"], "this raw CSV has a header but no rows; give a filled CSV file"),
     (changed(raw_lines(), 5, "soon,1"),
-     "line 5, column 'timestamp' is 'soon', expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"),
+     "line 5, column '' is 'soon', expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it"),
     (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,abc"),
      "line 5, column 'heat_consumption' is 'abc', expected a finite number with a decimal point, or an empty "
      "cell where the value is missing; fix that cell"),

@@ -64,6 +64,7 @@ FORMS: dict[str, tuple[str, Callable[[str, float], str], str, str | None, RawFil
     "no_name_and_local_time": (
         ",0", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%M", "Europe/Rome", RawFile(timezone="Europe/Rome")
     ),
+    "plain_with_an_offset": (",0", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%M:%S%z", "+01:00", RawFile()),
     "two_times": (
         "from,to,load", lambda t, y: f"{t},{t},{value(y)}", "%Y-%m-%dT%H:%MZ", None, RawFile(time_column="from")
     ),
@@ -120,11 +121,14 @@ def test_when_an_hour_lacks_a_step_or_a_value_then_it_is_empty(spec, tmp_path):
     assert filled == 2
 
 
-def changed(line: int, text: str) -> Callable[[list[str]], None]:
-    def change(lines: list[str]) -> None:
-        lines[line - 1] = text
-
-    return change
+def test_when_the_first_months_are_empty_then_the_column_is_still_found(spec, tmp_path):
+    file = tmp_path / "own.csv"
+    expected = write(file, SPRING, "time,load,note", lambda t, y: f"{t},{value(y)},", "%Y-%m-%dT%H:%MZ", None)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    lines[1:61] = [f"{line.split(',')[0]},nan," for line in lines[1:61]]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    series, _, _ = read_raw_series(file, replace(spec, start=SPRING[60]))
+    assert series.to_numpy() == pytest.approx(expected.to_numpy()[60:])
 
 
 TWO = ["2020-01-01 00:00", "2020-01-01 01:00"]
@@ -160,7 +164,7 @@ WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
         "one"),
     "twice": (["time,load", f"{TWO[0]}Z,1", f"{TWO[0]}Z,2", f"{TWO[1]}Z,2"], RawFile(),
         "line 3, column 'timestamp' is '2020-01-01 00:00:00+00:00', which line 2 already has, expected every hour "
-        "once; remove one of the rows, or convert local time to UTC if the end of summer time repeats the hour"),
+        "once; remove one of the rows, or give `hpo prepare` the --timezone if summer time ends there"),
     "no_number": (["time,load", f"{TWO[0]}Z,1", f"{TWO[1]}Z,n/a"], RawFile(),
         "line 3, column 'heat_consumption' is 'n/a', expected a finite number with a decimal point, or an empty cell "
         "where the value is missing; fix that cell"),
