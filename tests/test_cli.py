@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
+import hpo_lib
 from hpo_lib import paths
 from hpo_lib.cli.main import _parser, main
 from hpo_lib.data.dataset import load_dataset
@@ -326,3 +327,10 @@ def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_
     )  # fmt: skip
     assert ended.stderr == ""
     assert ended.stdout.strip() == "1"
+
+
+def test_when_the_version_is_asked_for_then_it_is_that_of_the_package(capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"hpo {hpo_lib.__version__}\n"

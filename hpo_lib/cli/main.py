@@ -3,20 +3,24 @@
 import argparse
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
-from hpo_lib import paths
+from hpo_lib import __version__, paths
 from hpo_lib.cli import daily, options, results
-from hpo_lib.errors import HpoError, InputError
+from hpo_lib.errors import HpoError, InputError, choices
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        arguments.parser.error(_unknown(unknown[0], arguments.parser))
     command: options.Command = arguments.command
     try:
         code = command(arguments)
@@ -33,6 +37,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest command where argparse lists all of them alone."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.fullmatch(r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if found is not None:
+            message = f"command is {found[1]!r}; {choices(found[1], found[2].replace(chr(39), '').split(', '))}"
+        super().error(message)
+
+
+def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
+    """The sentence on a word of the command line that belongs nowhere."""
+    if not word.startswith("-"):
+        return f"{word!r} belongs to no option; put a value that holds blanks in quotes"
+    option = word.partition("=")[0]
+    hint = choices(option, parser._option_string_actions).partition("Allowed")[0]
+    return f"option {option} is unknown; {hint}All options: {parser.prog} --help"
+
+
 class _Help(argparse.HelpFormatter):
     """Room for the longest command beside its help: argparse forgets that commands are indented."""
 
@@ -42,10 +65,11 @@ class _Help(argparse.HelpFormatter):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hpo", description="Hyperparameter studies of probabilistic demand forecasts.", allow_abbrev=False,
         formatter_class=_Help,
     )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"hpo {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: options.Command, text: str, example: str, *parameters: str) -> argparse.ArgumentParser:
@@ -53,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
             name, help=text, description=text, epilog=f"example: {example}", allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=command, parser=sub)
         options.add_parameters(sub, parameters)
         return sub
 
