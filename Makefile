@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab figures test test-slow test-browser test-slurm test-postgres test-latex test-all bench examples lint install lock clean
+.PHONY: help demo lab figures test test-slow test-browser test-slurm test-postgres test-latex test-hardening test-all bench examples lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the tests, with one thread each: more threads than cores slow each other down.
@@ -40,6 +40,9 @@ test-postgres: $(STAMP) ## run the slow tests that need PostgreSQL (Debian: post
 
 test-latex: $(STAMP) ## compile the thesis tables in a real LaTeX (Debian: texlive-latex-recommended)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k latex tests/thesis
+
+test-hardening: $(STAMP) ## try thousands of hostile inputs on every reader (some minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hardening -n $(WORKERS)
 
 test-all: test test-slow test-browser test-slurm ## run all of these
 

@@ -1,0 +1,264 @@
+"""Every reader with input that was tampered with: its values as they stand, or one sentence that names the file.
+
+The fast tests try a few inputs of each reader, `make test-hardening` 1,500.
+"""
+
+import csv
+import io
+import json
+import math
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.raw_files import read_raw_series, read_school_holidays, read_weather
+from hpo_lib.data.spec import load_spec
+from hpo_lib.errors import HpoError
+from hpo_lib.launch.slurm_site import read_site
+from hpo_lib.paths import EXAMPLE_RUNS, SITE_FILE, RunPaths
+from hpo_lib.records.files import load_predictions
+from hpo_lib.records.result import load_result
+from hpo_lib.settings import PARAMETERS, Settings
+from tests.data.conftest import TOML, small_frame
+
+FEW, MANY = 15, 1500
+HOURS = pd.date_range("2018-04-01", periods=48, freq="h", tz="UTC")
+RECORD = RunPaths(EXAMPLE_RUNS, "NHITS_Q", "heat", "EXP-01")
+
+# What a spreadsheet, another program, a broken disk or somebody's joke leaves in a file.
+PIECES = [
+    "", " ", "nan", "inf", "-inf", "1e300", "-9999", "1e400", "-1", "0", "1e-320", "1_0", "0x1", "1,5", "\u0661",
+    "999999999999999999999", 400 * "5", "true", "null", "NaN", "Infinity", "None", "now", "today", "0000-01-01",
+    "9999-12-31 23:00:00+00:00", "2018-04-01 00:00:00+02:00", "2018-04-01 05:30:00+00:00", "2018-04-01T05",
+    "12:00", "2018-02-30",
+    '"', "'", ",", ";", "\t", "\x00", "\r", "\n", "\n\n", "\u2028", "\ufeff", "\u00e9", "=1+1", "#", "$\\frac{$",
+    "../../x",
+    500 * "[", 500 * "{", "}", "]", "[a]\n", "a.b = 1\n", "[[splits]]", "{}", "[]", "-", "$(reboot)", "%s", "\x1b[31m",
+]  # fmt: skip
+BYTES = [*(piece.encode() for piece in PIECES), b"\xff", b"\xfe\xff", bytes(64), b"PK\x03\x04"]
+
+Edit = tuple[str, float, float, bytes]
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["word", "word", "word", "put", "cut", "copy", "end", "line", "twice"]),
+        st.floats(0, 1) | st.floats(0, 1).map(lambda where: where**4),  # the beginning matters most
+        st.floats(0, 1),
+        st.sampled_from(BYTES),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
+    """The content of a file after some accidents."""
+    for kind, where, more, piece in edits:
+        at, length = int(where * len(content)), int(more * 30)
+        if kind == "word":  # a whole cell, value or key
+            begin = max((content.rfind(mark, 0, at) + 1 for mark in (b",", b"\n", b"=", b":", b" ")), default=0)
+            ends = [end for mark in (b",", b"\n", b"=", b":", b" ") if (end := content.find(mark, at)) >= 0]
+            content = content[:begin] + piece + content[min(ends, default=len(content)) :]
+        elif kind == "put":
+            content = content[:at] + piece + content[at:]
+        elif kind == "cut":
+            content = content[:at] + content[at + length :]
+        elif kind == "copy":
+            to = int(more * len(content))
+            content = content[:to] + content[at : at + 40] + content[to:]
+        elif kind == "end":
+            content = content[:at]
+        else:  # a line is lost, or there twice
+            lines = content.split(b"\n")
+            row = int(where * (len(lines) - 1))
+            lines[row : row + 1] = [] if kind == "line" else [lines[row], lines[row]]
+            content = b"\n".join(lines)
+    return content
+
+
+def same_cells(file: Path, frame: pd.DataFrame, time: str, names: dict[str, str]) -> None:
+    """Every number that the file holds is in the frame, at its own time; by another reader than ours."""
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig").strip(), newline="")))
+    stamps = pd.to_datetime([row[time].strip().removesuffix(" +0000 UTC") for row in rows], utc=True, format="ISO8601")
+    first = ~stamps.duplicated() & (stamps >= frame.index[0]) & (stamps <= frame.index[-1])
+    for name, column in names.items():
+        truth = {"": "nan", "True": "1", "False": "0"}
+        held = np.array([float(truth.get(cell := row[name].strip(), cell)) for row in rows])
+        known = first & ~np.isnan(held)
+        np.testing.assert_array_equal(frame[column].loc[stamps[known]].to_numpy(), held[known])
+
+
+def same_toml(file: Path, spec: Any) -> None:
+    for key, value in tomllib.loads(file.read_text(encoding="utf-8")).items():
+        if isinstance(value, str) and key != "start":
+            assert getattr(spec, key) == value
+        elif isinstance(value, list):
+            assert list(getattr(spec, key)) == value
+    held = tomllib.loads(file.read_text(encoding="utf-8"))
+    assert (spec.gaps.fill, spec.gaps.max_hours) == tuple(held.get("gaps", {"": "none", " ": 0}).values())
+    assert pd.Timestamp(held["splits"]["train_end"]).tz_localize(None) == spec.splits.train_end.tz_localize(None)
+
+
+def same_json(file: Path, result: dict[str, Any]) -> None:
+    held = json.loads(file.read_text(encoding="utf-8"))
+    renamed = ("best_trial", "optuna_study_name", "total_trials_completed", "pruned_trials")
+    assert all(result[key] == value for key, value in held.items() if key not in renamed)
+
+
+def same_predictions(file: Path, found: Any) -> None:
+    held = pd.read_parquet(file).sort_values(["origin", "step"])
+    np.testing.assert_array_equal(found.median.ravel(), held["q50"].to_numpy(dtype=float))
+    np.testing.assert_array_equal(found.actual.ravel(), held["actual"].to_numpy(dtype=float))
+
+
+def same_site(file: Path, site: Any) -> None:
+    for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()):
+        if line and not line.startswith("#"):
+            key, _, value = (part.strip() for part in line.partition("="))
+            assert str(getattr(site, key.lower())) in (value, value[1:-1], str(int(value) if value.isdecimal() else ""))
+
+
+def same_holidays(file: Path, table: pd.DataFrame) -> None:
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig").strip(), newline="")))
+    assert [row["start_date"].strip() for row in rows] == table["start_date"].dt.strftime("%Y-%m-%d").tolist()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of file: a valid one, how it is read, and how to see that what was read is what it holds."""
+
+    name: str
+    valid: bytes
+    read: Callable[[Path], Any]
+    check: Callable[[Path, Any], None]
+
+
+def _small(file: Path) -> Any:
+    (file.parent / "small.toml").write_text(TOML, encoding="utf-8")
+    return load_spec(file.parent / "small.toml")
+
+
+def _raw(file: Path, found: tuple[pd.Series, int, pd.DatetimeIndex]) -> None:
+    if file.read_bytes().removeprefix(b"\xef\xbb\xbf").startswith(b",0\n"):  # others are read as files of a user
+        same_cells(file, found[0].to_frame("0"), "", {"0": "0"})
+
+
+def _weather(file: Path, found: tuple[pd.DataFrame, int]) -> None:
+    same_cells(file, found[0], "dt_iso", {"temp": "temp", "humidity": "humidity"})
+
+
+def _text(frame: pd.DataFrame, **options: Any) -> bytes:
+    return frame.to_csv(**options).encode()
+
+
+RAW = small_frame()[["water_consumption"]].set_axis(["0"], axis="columns")
+HOLIDAYS = b"start_date,end_date,description\n2019-02-09,2019-02-17,Winter\n2019-06-29,2019-08-11,Summer\n"
+WEATHER = pd.DataFrame({
+    "dt_iso": HOURS.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"), "temp": np.arange(48) / 4, "humidity": 80, "rain_1h": "",
+})  # fmt: skip
+READERS = [
+    Reader("small.toml", TOML.encode(), load_spec, same_toml),
+    Reader("small.csv", _text(small_frame()), lambda file: load_dataset(_small(file)),
+           lambda file, data: same_cells(file, data.frame, "timestamp", {name: name for name in data.frame})),
+    Reader("raw.csv", _text(RAW, index_label=""),
+           lambda file: read_raw_series(file, _small(file)), _raw),
+    Reader("weather.csv", _text(WEATHER, index=False),
+           lambda file: read_weather(file, HOURS, ("temp", "humidity", "rain_1h")), _weather),
+    Reader("holidays.csv", HOLIDAYS, read_school_holidays, same_holidays),
+    Reader(RECORD.best_params.name, RECORD.best_params.read_bytes(), load_result, same_json),
+    Reader("trial_0000.parquet", RECORD.trial_predictions(0).read_bytes(), load_predictions, same_predictions),
+    Reader("site.env", SITE_FILE.read_bytes(), read_site, same_site),
+]  # fmt: skip
+
+
+def outcome(read: Callable[[], Any]) -> tuple[Any, str | None]:
+    """What was read, or the sentence of the refusal; any other error is a failure of the test."""
+    try:
+        return read(), None
+    except HpoError as error:
+        return None, str(error)
+
+
+def check_reader(reader: Reader, folder: Path, edits: list[Edit]) -> None:
+    file = folder / reader.name
+    file.write_bytes(edited(reader.valid, edits))
+    found, refusal = outcome(lambda: reader.read(file))
+    if refusal is None:
+        reader.check(file, found)
+    else:
+        assert file.name in refusal, "the sentence does not name the file"
+        assert "\n" not in refusal
+        assert len(refusal) < 2000
+
+
+def with_examples(number: int, function: Callable[..., None]) -> Callable[..., None]:
+    quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return settings(max_examples=number, deadline=None, suppress_health_check=quiet)(given(edits=EDITS)(function))
+
+
+def _tamper(reader: Reader, tmp_path: Path, edits: list[Edit]) -> None:
+    check_reader(reader, tmp_path, edits)
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(reader: Reader, tmp_path: Path) -> None:
+    file = tmp_path / reader.name
+    file.write_bytes(reader.valid)
+    reader.check(file, reader.read(file))
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_when_a_file_was_tampered_with_then_it_is_read_as_it_stands_or_refused_by_name(reader, tmp_path) -> None:
+    with_examples(FEW, _tamper)(reader, tmp_path)
+
+
+@pytest.mark.hardening
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_when_a_file_is_tampered_with_many_times_then_the_same_holds(reader, tmp_path) -> None:
+    with_examples(MANY, _tamper)(reader, tmp_path)
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(PIECES)
+    | st.sampled_from(["heat", "NHITS_Q", "test", "laptop", "journal", "mae,winkler", "postgresql://u@h/d", 2**64])
+    | st.lists(st.integers(), max_size=2) | st.binary()
+)  # fmt: skip
+PARAMETERS_GIVEN = st.dictionaries(
+    st.sampled_from([p.name for p in PARAMETERS]) | st.text(max_size=8), VALUES, max_size=4
+)
+
+
+def check_settings(given_parameters: dict[str, Any]) -> None:
+    asked = {"model": "NHITS_Q", "dataset": "heat", **given_parameters}
+    found, refusal = outcome(lambda: Settings.create(**asked))
+    if refusal is not None:
+        assert any(name in refusal or repr(name) in refusal for name in asked)
+        assert "\n" not in refusal
+        return
+    for name in ("model", "dataset", "seed", "warm_start", "space", "worker"):
+        if name in asked and not isinstance(asked[name], str):
+            assert getattr(found, name) == asked[name]
+    assert 0 <= found.seed < 2**32
+    assert math.isfinite(found.time_budget_hours)
+    assert Settings.create(**found.parameters()) == found
+
+
+@settings(max_examples=50, deadline=None)
+@given(PARAMETERS_GIVEN)
+def test_when_parameters_are_anything_then_they_are_kept_or_one_is_named(given_parameters) -> None:
+    check_settings(given_parameters)
+
+
+@pytest.mark.hardening
+@settings(max_examples=MANY, deadline=None)
+@given(PARAMETERS_GIVEN)
+def test_when_parameters_are_anything_many_times_then_the_same_holds(given_parameters) -> None:
+    check_settings(given_parameters)
