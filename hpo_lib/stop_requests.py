@@ -5,6 +5,8 @@ A user or a job script signals papermill; a cluster that ends a job signals ever
 """
 
 import os
+import re
+import shutil
 import signal
 import tempfile
 import threading
@@ -57,10 +59,30 @@ def listening() -> Iterator[None]:
         yield
 
 
+def abandoned(name: str = "") -> list[Path]:
+    """The folders of `relaying` for this ``name``, or for all, whose process was killed."""
+    found = []
+    for folder in Path(tempfile.gettempdir()).glob("hpo-*~*"):
+        own = re.fullmatch(r"hpo-(.*)~(\d{1,9})-.{8}", folder.name)
+        if own and name in ("", own[1]):
+            try:
+                os.kill(int(own[2]), 0)
+            except ProcessLookupError:
+                found.append(folder)
+            except PermissionError:  # it lives, and is another user's
+                continue
+    return sorted(found)
+
+
 @contextmanager
-def relaying() -> Iterator[None]:
-    """While papermill runs, a signal asks the study in its kernel to stop instead of ending papermill."""
-    with tempfile.TemporaryDirectory(prefix="hpo-") as folder:
+def relaying(name: str = "") -> Iterator[None]:
+    """While papermill runs, a signal asks the study in its kernel to stop instead of ending papermill.
+
+    The kernel's connection file is in the same temporary folder, which names the run and this process.
+    """
+    for left in abandoned(name) if name else ():
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"hpo-{name}~{os.getpid()}-") as folder:
         file = paths.stop_file(Path(folder))
         os.environ[STOP_FILE] = str(file)
         try:

@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,9 +24,24 @@ def program(name: str) -> str:
     return found
 
 
+@dataclass
+class Server:
+    """A server that can be stopped and started again."""
+
+    url: str
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The URL of an empty database in a fresh server, which ends with the tests."""
+def postgres_url(postgres_server: Server) -> str:
+    """The URL of an empty database."""
+    return postgres_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A fresh server with an empty database, which ends with the tests."""
     if find_spec("psycopg") is None:
         pytest.skip("psycopg is not installed (pip install 'psycopg[binary]')")
     initdb, postgres, ready, createdb = map(program, ("initdb", "postgres", "pg_isready", "createdb"))
@@ -42,18 +58,28 @@ def postgres_url() -> Iterator[str]:
         subprocess.run(command, check=True, capture_output=True, cwd=folder, user=user if as_root else None)
 
     run(initdb, "--pgdata", str(folder / "data"), "--auth", "trust", "--username", "hpo", "--no-sync")
-    server = subprocess.Popen(
-        [postgres, "-D", str(folder / "data"), "-p", port, "-h", "127.0.0.1", "-k", str(folder), "-F"],
-        cwd=folder, user=user if as_root else None, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"),
-    )  # fmt: skip
-    try:
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        server = subprocess.Popen(
+            [postgres, "-D", str(folder / "data"), "-p", port, "-h", "127.0.0.1", "-k", str(folder), "-F"],
+            cwd=folder, user=user if as_root else None, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"),
+        )  # fmt: skip
+        servers.append(server)
         for _ in range(600):
             if subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", port, "-t", "1"]).returncode == 0:
                 break
             assert server.poll() is None, (folder / "log").read_text()
-        run(createdb, "-h", "127.0.0.1", "-p", port, "-U", "hpo", "hpo")
-        yield f"postgresql://hpo@127.0.0.1:{port}/hpo"
-    finally:
+
+    def stop() -> None:
+        server = servers.pop()
         server.send_signal(signal.SIGINT)  # ends open connections, where SIGTERM would wait for them
         server.wait(60)
+
+    try:
+        start()
+        run(createdb, "-h", "127.0.0.1", "-p", port, "-U", "hpo", "hpo")
+        yield Server(f"postgresql://hpo@127.0.0.1:{port}/hpo", start, stop)
+    finally:
+        stop()
         shutil.rmtree(folder, ignore_errors=True)

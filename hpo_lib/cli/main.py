@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from hpo_lib import __version__, paths
 from hpo_lib.cli import daily, options, results
-from hpo_lib.errors import HpoError, InputError, choices
+from hpo_lib.errors import ROOM, HpoError, InputError, choices
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HpoError as error:
         print(f"hpo: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except OSError as error:  # of a file, a folder or a network that nothing before has put into a sentence of its own
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"hpo: {where}{error.strerror or error}; {ROOM}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("hpo: interrupted", file=sys.stderr)
         return 1
@@ -115,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         *options.FOLDERS,
     )  # fmt: skip
     command.add_argument("dataset", nargs="*", help="name or TOML of a dataset (default: all of the registry)")
+    command.add_argument("--clean", action="store_true", help="list what killed processes left, and remove it if told")
+    command.add_argument("--yes", action="store_true", help="with --clean: remove it without asking")
     command = add(
         "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",
         "hpo submit --model NHITS_Q --dataset heat --trials 50 --workers 4",
@@ -211,9 +217,25 @@ def _new_dataset(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
+    if arguments.clean:
+        return _clean(arguments)
     findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
     print("\n".join(map(str, findings)))
     return 1 if any(finding.is_problem for finding in findings) else 0
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    from hpo_lib.launch.doctor import clean, leftovers
+
+    found = leftovers(_runs_dir(arguments))
+    print("\n".join([*map(str, found), f"{len(found)} left by killed processes"]))
+    asked = bool(found) and not arguments.yes and sys.stdin.isatty()
+    if found and (arguments.yes or (asked and input("Remove them? [y/N] ").strip().lower() == "y")):
+        clean(found)
+        print("removed")
+    elif found and not asked:
+        print("nothing is removed; give --yes to remove them")
+    return 0
 
 
 def _submit(arguments: argparse.Namespace) -> int:

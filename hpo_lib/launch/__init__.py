@@ -7,5 +7,5 @@ slurm_site: read_site
 slurm_queue: jobs
 experiments: EXPERIMENTS
 status: experiment_table, table_text
-doctor: check_machine, dataset_lines, dataset_text
+doctor: check_machine, clean, leftovers, dataset_lines, dataset_text
 """

@@ -13,7 +13,7 @@ from jupyter_client.manager import AsyncKernelManager
 from papermill.iorw import LocalHandler
 
 from hpo_lib.paths import atomic
-from hpo_lib.stop_requests import SIGNALS
+from hpo_lib.stop_requests import SIGNALS, STOP_FILE
 
 
 class SignalProofKernel(AsyncKernelManager):
@@ -21,6 +21,8 @@ class SignalProofKernel(AsyncKernelManager):
 
     async def start_kernel(self, **popen: Any) -> None:  # type: ignore[override]
         """Start it. A signal that is ignored at the start stays ignored until the program sets a handler of its own."""
+        if STOP_FILE in os.environ:  # beside it, so that it is not left in the user's folder if papermill is killed
+            self.connection_file = str(Path(os.environ[STOP_FILE]).with_suffix(".json"))
         if os.name == "posix":
             popen["preexec_fn"] = _ignore
         await super().start_kernel(**popen)

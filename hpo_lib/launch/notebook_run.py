@@ -11,10 +11,11 @@ from filelock import FileLock, Timeout
 from hpo_lib import paths, stop_requests
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.errors import InputError, StudyError
+from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.families.contract import family_names, unknown_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
+from hpo_lib.records.leftovers import of_notebook, remove
 from hpo_lib.settings import Settings
 from hpo_lib.study.liveness import Liveness
 
@@ -46,8 +47,8 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
         The executed notebook.
 
     Raises:
-        InputError, StudyError: as the study raises them; any other error in the notebook becomes a StudyError, and so
-            does the death of its kernel.
+        InputError, StudyError, WriteError: as the study raises them; any other error in the notebook becomes a
+            StudyError, and so does the death of its kernel.
     """
     run = check_study(settings)
     settings = elsewhere(settings, run)
@@ -61,7 +62,7 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
-        with _alone(run), stop_requests.relaying():
+        with _alone(run), stop_requests.relaying(f"{run.study_name}.{run.worker}"):
             papermill.execute_notebook(
                 str(notebook),
                 record.replace("{", "{{").replace("}", "}}"),  # papermill fills parameters into braces
@@ -74,7 +75,7 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
                 extra_arguments=["--log-level=CRITICAL"],  # its port and an interrupt do not interest the user
             )
     except PapermillExecutionError as error:
-        for kind in (InputError, StudyError):
+        for kind in (InputError, StudyError, WriteError):
             if error.ename == kind.__name__:
                 raise kind(error.evalue) from None
         raise StudyError(
@@ -114,7 +115,8 @@ def _alone(run: RunPaths) -> Iterator[None]:
 
 
 def _keep_earlier(run: RunPaths) -> None:
-    """Rename the record of an earlier attempt to the next free attempt number."""
+    """Rename the record of an earlier attempt to the next free attempt number, and remove what it left unfinished."""
+    remove(of_notebook(run))
     if not run.notebook.exists():
         return
     kept = run.attempt_notebook(len(attempts(run)))

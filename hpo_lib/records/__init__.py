@@ -7,6 +7,7 @@ selection: pareto_front, PROVEN
 proof: CHALLENGERS, FRESH_SEEDS, ReplicateFailed, ReplicateMissing, challengers, prove, replicate_seconds,
     stored_replicate, write_replicate
 files: as_mapping, read_json, write_json, write_predictions, load_predictions
+leftovers: of_study, of_notebook, unfinished, remove
 schema: TrainingRecord, check
 storage: open_storage, check_storage, recorded_url
 optuna_trials: trial_record, distribution, quiet_optuna

@@ -65,7 +65,7 @@ def write_predictions(path: Path, forecasts: QuantileForecasts) -> QuantileForec
         frame.astype({"step": "int16", **dict.fromkeys(quantiles, "float32")}).to_parquet(
             temporary, compression="zstd", index=False, use_dictionary=["origin", "step"], column_encoding=split
         )
-    return load_predictions(path)
+    return QuantileForecasts.from_frame(_frame(path), str(path))  # NaN is the model's fault then, not the file's
 
 
 def load_predictions(path: Path) -> QuantileForecasts:
@@ -75,14 +75,7 @@ def load_predictions(path: Path) -> QuantileForecasts:
         InputError: the file is missing, unreadable or incomplete.
     """
     try:
-        frame = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected stored predictions of a trial") from None
-    except (OSError, ValueError, NotImplementedError, MemoryError) as error:
-        why = " ".join(str(error).split())
-        raise InputError(f"{path}: not a readable parquet file ({why}); write it again") from None
-    try:
-        found = QuantileForecasts.from_frame(frame, str(path))
+        found = QuantileForecasts.from_frame(_frame(path), str(path))
     except InputError:
         raise
     except (ValueError, TypeError, ArithmeticError) as error:
@@ -95,3 +88,13 @@ def load_predictions(path: Path) -> QuantileForecasts:
     if why := next((sentence for is_so, sentence in wrong if is_so), ""):
         raise InputError(f"{path}: holds no forecasts ({why}); restore the file, or run the training again")
     return found
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected stored predictions of a trial") from None
+    except (OSError, ValueError, NotImplementedError, MemoryError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable parquet file ({why}); write it again") from None

@@ -46,8 +46,10 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
     except OSError as error:
         raise WriteError(f"{file or run.folder}: cannot be written ({error.strerror}); {ROOM}") from None
     except ImportError as error:
-        needs = f"needs {error.name}; `pip install 'hpo_lib[postgres]'`"
-        raise InputError(f"storage {recorded_url(kind, run)}: {needs}, or use --storage journal") from None
+        raise InputError(
+            f"storage {recorded_url(kind, run)}: needs {error.name or 'its driver'}, which is not installed; for "
+            "PostgreSQL `pip install 'hpo_lib[postgres]'`, or use --storage journal"
+        ) from None
     except (CommandError, OptunaError, SQLAlchemyError, *UNREADABLE) as error:
         if file is None:
             advice = "start the database, or fix the URL or the password"

@@ -6,6 +6,9 @@ from pathlib import Path
 from types import TracebackType
 
 from filelock import SoftFileLease, Timeout
+from filelock._identity import owner_is_stale  # what filelock itself asks before it takes a lease over
+
+from hpo_lib.errors import ROOM, WriteError
 
 DURATION = 120.0
 """Seconds without a refresh after which a lease may be taken from its holder. Longer than the 30 s after which optuna
@@ -41,22 +44,40 @@ class Lease:
         return owner is not None and owner.token == self._lease.token
 
     def take(self) -> bool:
-        """Take the lease if it is free or its holder is dead or silent; never waits."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(Timeout):
-            self._lease.acquire(blocking=False)
-            return True
+        """Take the lease if it is free or its holder is dead or silent; never waits.
+
+        Raises:
+            WriteError: the folder cannot be written.
+        """
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(Timeout):
+                self._lease.acquire(blocking=False)
+                return True
+        except OSError as error:
+            raise WriteError(f"{self.file}: cannot be written ({error.strerror or error}); {ROOM}") from None
         if (refreshed := self.refreshed()) != self._seen:
             self._seen, self._since = refreshed, time.monotonic()
         elif time.monotonic() - self._since > self.patience:
             self._lease.break_lock()
         return False
 
+    @property
+    def lives(self) -> bool:
+        """Whether its holder seems to live, for those who only look: nothing is taken, written or removed.
+
+        A holder on another machine lives if it refreshed the lease recently by this machine's clock.
+        """
+        owner, refreshed = self._lease.owner, self.refreshed()
+        if owner is None or refreshed is None or time.time() - refreshed[1] / 1e9 >= DURATION:
+            return False
+        return not owner_is_stale(owner.pid, owner.hostname, owner.start)
+
     def refreshed(self) -> tuple[int, int] | None:
         """Which file it is and when it was refreshed, by the clock of the file system; None where nobody holds it."""
         try:
             status = self.file.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return status.st_ino, status.st_mtime_ns
 

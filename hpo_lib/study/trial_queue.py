@@ -6,20 +6,25 @@ trial counts until its worker is known to be dead.
 
 import functools
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
+from hpo_lib import stop_requests
+from hpo_lib.errors import ROOM, StudyError, WriteError, in_one_line
 from hpo_lib.families.recipe_space import is_whole
 from hpo_lib.families.search_space import Dimension, is_drawn
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json
+from hpo_lib.records.leftovers import of_study, remove
 from hpo_lib.records.optuna_trials import distribution, quiet_optuna, trial_record
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.trial import TrialRecord
@@ -35,6 +40,9 @@ MAX_ATTEMPTS = 3
 
 STARTUP_TRIALS = 6
 """Finished trials, first ones included, from which the sampler learns; `measurements/samplers.py` compares samplers."""
+
+OUTAGE, PAUSE = 300.0, 2.0
+"""Seconds for which a database may be silent, and between two attempts to reach it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,6 +69,37 @@ class _Guarded:
         return getattr(self._storage, name)
 
 
+def _patient(ask: F) -> F:
+    """Make a method of `TrialQueue` ask its storage again while a database does not answer, as when it is restarted.
+
+    The method raises WriteError if the storage is a file, and StudyError if the database is silent for `OUTAGE`.
+    """
+
+    @functools.wraps(ask)
+    def asking(self: "TrialQueue", *arguments: Any) -> Any:
+        silent_since: float | None = None
+        while True:
+            try:
+                return ask(self, *arguments)
+            except OSError as error:
+                raise WriteError(f"{error.filename or self.paths.folder}: {error.strerror or error}; {ROOM}") from None
+            except (StorageInternalError, SQLAlchemyError) as error:
+                why = in_one_line(error.__cause__ or error)
+                if "://" not in self.settings.storage:
+                    raise WriteError(f"{self.paths.sqlite}: cannot be read or written ({why}); {ROOM}") from None
+                if silent_since is None:
+                    silent_since = time.monotonic()
+                    print(f"The database does not answer ({why}); waiting up to {OUTAGE:.0f} s.")
+                if time.monotonic() - silent_since > OUTAGE or stop_requests.requested():
+                    raise StudyError(
+                        f"the database of this study does not answer ({why}); finished trials are kept, run again "
+                        f"under job_id {self.settings.job_id!r} to go on"
+                    ) from None
+                time.sleep(PAUSE)
+
+    return cast(F, asking)
+
+
 def _decision(decide: F) -> F:
     """Make a method of `TrialQueue` hold the lease while it decides; if the lease is lost on the way, decide again."""
 
@@ -72,7 +111,7 @@ def _decision(decide: F) -> F:
                 if self.lease.held:
                     return decided
 
-    return cast(F, holding)
+    return cast(F, _patient(holding))
 
 
 class TrialQueue:
@@ -128,8 +167,12 @@ class TrialQueue:
         self.first = begun or list(first)[:1]  # earlier studies began with the defaults alone
         if not self._requeue():
             self.study.enqueue_trial(self.first[0].params)
+        others = [file for file in self.paths.worker_leases() if file != self.paths.worker_lease(self.liveness.name)]
+        if not any(Lease(file).lives for file in others):
+            remove(of_study(self.paths, self.records()))
         return self.first
 
+    @_patient
     def records(self) -> list[TrialRecord]:
         """All trials of all workers."""
         return [self._record(trial) for trial in self.study.get_trials(deepcopy=False)]

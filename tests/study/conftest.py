@@ -11,10 +11,10 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
-from tests.postgres import postgres_url
+from tests.postgres import postgres_server, postgres_url
 from tests.study.fakes import FakeFamily
 
-__all__ = ["postgres_url"]
+__all__ = ["postgres_server", "postgres_url"]
 
 TOML = """
 name = "tiny"

@@ -1,0 +1,135 @@
+"""Errors of the environment: one sentence each, and a study that goes on where it can."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from filelock._identity import host_name
+
+from hpo_lib.cli.main import main
+from hpo_lib.errors import InputError, StudyError, WriteError
+from hpo_lib.launch.status import study_status
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.study import trial_queue
+from hpo_lib.study.lease import Lease
+from hpo_lib.study.liveness import somebody_lives
+from tests.postgres import Server
+from tests.study.fakes import FakeFamily
+
+
+@pytest.fixture
+def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
+    fake = FakeFamily()
+    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    return fake
+
+
+# Folders and files
+
+
+def test_when_a_file_is_where_a_folder_should_be_then_one_sentence_names_it(start, tmp_path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(WriteError, match=rf"\A{tmp_path}/file/runs/.*: cannot be written \(Not a directory\); make"):
+        start(runs_dir=tmp_path / "file" / "runs")
+
+
+def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(start, files, family) -> None:
+    def lose(call: int) -> None:
+        if call == 1:
+            files.sqlite.unlink()
+            files.sqlite.mkdir()
+
+    family.before = lose
+    with pytest.raises(WriteError, match=rf"\A{files.sqlite}: cannot be read or written \(.*\); make room or access"):
+        start()
+
+
+def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(monkeypatch, capsys) -> None:
+    def breaks(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/records/of/a/colleague")
+
+    monkeypatch.setattr("hpo_lib.launch.status.experiment_table", breaks)
+    assert main(["status"]) == 1
+    assert capsys.readouterr().err == (
+        "hpo: /records/of/a/colleague: Permission denied; make room or access, and run again\n"
+    )
+
+
+# Reading what others write
+
+
+def test_when_only_the_lease_of_a_dead_worker_is_left_then_status_changes_nothing(files) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (file := files.worker_lease("1")).parent.mkdir(parents=True)
+    record = "filelock/2\npid={}\nhost={}\nmode=lease\ntoken=0123\nduration=120.0\n"
+    for pid, lives in ((dead.pid, False), (os.getpid(), True)):
+        file.write_text(record.format(pid, host_name()), encoding="utf-8")
+        before = file.stat()
+        assert somebody_lives(files) == lives
+        assert study_status(files, []).state == ("running" if lives else "interrupted")
+        after = file.stat()
+        assert (after.st_ino, after.st_mtime_ns, [file]) == (
+            before.st_ino,
+            before.st_mtime_ns,
+            [*file.parent.iterdir()],
+        )
+
+
+def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, monkeypatch) -> None:
+    monkeypatch.setattr(RunPaths, "worker_leases", lambda run: [run.worker_lease("1")])
+    assert not somebody_lives(files)
+    with Lease(files.worker_lease("1")):
+        monkeypatch.setattr(Lease, "refreshed", lambda lease: None)
+        assert not somebody_lives(files)
+
+
+# Databases
+
+
+@pytest.mark.parametrize(("url", "sentence"), [
+    ("postgresql://hpo@127.0.0.1:1/hpo", "no answer \\(.*refused.*\\); start the database, or fix the URL"),
+    ("mysql://hpo@127.0.0.1/hpo", "needs its driver, which is not installed; for PostgreSQL `pip install"),
+    ("nosql://hpo@127.0.0.1/hpo", "storage is not a database URL"),
+])  # fmt: skip
+def test_when_a_database_cannot_be_reached_then_one_sentence_says_why(url, sentence, start) -> None:
+    with pytest.raises(InputError, match=sentence):
+        start(storage=url)
+
+
+@pytest.mark.slow
+def test_when_a_database_is_restarted_in_mid_study_then_the_study_goes_on_and_ends_with_its_trials(
+    start: Callable[..., StoredStudy], family: FakeFamily, postgres_server: Server, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(trial_queue, "PAUSE", 0.2)
+
+    def restart(call: int) -> None:
+        if call == 1:
+            postgres_server.stop()
+            threading.Timer(3, postgres_server.start).start()
+
+    family.before = restart
+    study = start(storage=postgres_server.url, trials=4)
+    assert [trial.state for trial in study.trials] == ["complete"] * 4
+    assert len({str(trial.params) for trial in study.trials}) == 4
+    assert capsys.readouterr().out.count("The database does not answer") == 1
+
+
+@pytest.mark.slow
+def test_when_a_database_stays_silent_then_the_study_says_how_to_go_on(
+    start: Callable[..., Any], family: FakeFamily, postgres_server: Server, monkeypatch
+) -> None:
+    monkeypatch.setattr(trial_queue, "OUTAGE", 0.0)
+    family.before = lambda call: postgres_server.stop() if call == 1 else None
+    try:
+        with pytest.raises(StudyError, match=r"does not answer .* finished trials are kept, run again under job_id"):
+            start(storage=postgres_server.url, job_id="b")
+    finally:
+        postgres_server.start()
+    family.before = lambda call: None
+    assert len(start(storage=postgres_server.url, job_id="b").complete) == 3
