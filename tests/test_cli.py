@@ -227,6 +227,15 @@ def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is
     assert records(small) == {".ipynb": "attempt 1", ".worker-2.ipynb": "attempt 2"}
 
 
+def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(small, papermill, capsys) -> None:
+    (small.parent / "runs").write_text("no folder", encoding="utf-8")
+    assert run(small) == 1
+    assert capsys.readouterr().err.startswith(
+        f"hpo: {small.parent}/runs/TFT_Q_small/.workers_TFT_Q_small_4711: cannot be"
+    )
+    assert papermill.calls == []
+
+
 def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_live_record_alone(
     small, papermill, capsys
 ) -> None:

@@ -97,8 +97,14 @@ def _alone(run: RunPaths) -> Iterator[None]:
 
     Raises:
         StudyError: this worker of the study runs already.
+        WriteError: there can be no folder for its files.
     """
-    run.workers.mkdir(parents=True, exist_ok=True)
+    try:
+        run.workers.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"{run.workers}: cannot be made ({error.strerror}); give another runs_dir, or access"
+        ) from None
     with ExitStack() as held:
         try:
             held.enter_context(FileLock(run.notebook_lock, timeout=0))
