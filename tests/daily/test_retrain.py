@@ -81,6 +81,34 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
     assert found == {("test", "csv"): SMALL["lr"], ("laptop", "csv"): 2e-3, ("test", "simulated"): 5e-3}
 
 
+def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one_none(
+    utility, trained, monkeypatch, capsys
+) -> None:
+    """The trainings are those of the fixture; here it matters which are asked for."""
+    kind, asked = type(get_family("NHITS_Q")), []
+    monkeypatch.setattr(kind, "fit", lambda *_, seed, **__: asked.append(seed) or trained[0])
+    monkeypatch.setattr(kind, "refit", lambda *_, **__: trained[1])
+    words = "--test", "--recipe", "unshrunk", "--params", str(study(utility, "2025-01-01")), "--replace"
+    for seed in ("1", "2", "1"):
+        assert command(utility, *words, "--seed", seed) == 0
+    assert (asked, utility.models.versions()) == ([1, 2], [1, 2])
+    assert "v001 was already trained in this way" in capsys.readouterr().out
+
+
+def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(in_use) -> None:
+    from hpo_lib.daily import retrain as module
+
+    version = Version.read(in_use.models, 1)
+    data = version.facts["key"]["data"]
+    later = {**version.facts["key"], "data": {**data, "val_end": "2019-05-28 23:00:00+00:00"}}
+    saw_more = replace(version, facts={**version.facts, "key": later})
+    verdict = module.Verdict(1, 7, 0.5, 0.6, None)
+    warning = "The version before chose its weights on days up to 2019-05-28 23:00:00+00:00, some of them below."
+    assert warning in module._notes(version, saw_more, verdict)
+    assert not any("some of them below" in note for note in module._notes(version, version, verdict))
+    assert not any("some of them below" in note for note in module._notes(saw_more, version, verdict))
+
+
 @pytest.mark.slow
 def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_only_when_asked(utility, capsys) -> None:
     # One long story, since each chapter needs the models of the one before.
