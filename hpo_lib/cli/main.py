@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         *(name for name in options.ALL if name not in ("time_budget_hours", "workers", "worker")),
     )  # fmt: skip
     command.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
-    command.add_argument("--max-requeues", type=int, default=20, help="bound on requeues (default: 20)")
+    command.add_argument("--max-requeues", type=int, default=20, help="attempts without progress (default: 20)")
     command = add(
         "status", _status, "What ran, what is running, and what would submit the missing.", "hpo status", "runs_dir"
     )
