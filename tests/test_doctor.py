@@ -62,6 +62,12 @@ def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fi
     assert f"FAIL  packages      {begin}" in capsys.readouterr().out
 
 
+def test_when_a_wheel_lacks_a_package_then_it_is_named_since_there_is_no_lock_file(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(paths, "IS_CHECKOUT", False)
+    monkeypatch.setattr(doctor, "installed_version", lambda name: None if name == "darts" else "1.0")
+    assert by_topic(check_machine(tmp_path, tmp_path))["packages"].text.endswith(" -m pip install darts`")
+
+
 def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_are_still_checked(
     monkeypatch, tmp_path, tiny_dataset
 ) -> None:

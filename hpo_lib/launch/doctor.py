@@ -103,7 +103,8 @@ def _packages() -> Finding:
     names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in needed]  # "darts[torch]<0.49,>=0.48"
     missing = [name for name in names if installed_version(name) is None]
     if missing:
-        text = f"missing: {', '.join(missing)}; run `{pip} -r requirements.lock`"
+        what = "-r requirements.lock" if paths.IS_CHECKOUT else " ".join(missing)
+        text = f"missing: {', '.join(missing)}; run `{pip} {what}`"
         return Finding("packages", text, is_problem=True)
     return Finding("packages", ", ".join(f"{name} {installed_version(name)}" for name in PACKAGES))
 
