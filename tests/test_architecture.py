@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": {"hpo_lib", "errors", "paths", "settings", "stop_requests", "data", "families", "records", "study"},
     "thesis": {"hpo_lib", "errors", "paths", "data", "scoring", "families", "records", "views", "benchmark"},
     "cli": {
+        "hpo_lib",
         "errors",
         "paths",
         "settings",
