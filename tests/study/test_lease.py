@@ -9,15 +9,21 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hpo_lib import paths
 from hpo_lib.errors import StudyError
+from hpo_lib.families.search_space import IntRange
 from hpo_lib.paths import RunPaths
+from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.settings import Settings
 from hpo_lib.study import lease
+from hpo_lib.study.first_trials import FirstTrial
 from hpo_lib.study.lease import Lease
 from hpo_lib.study.liveness import Liveness, somebody_lives
+from hpo_lib.study.trial_queue import TrialQueue
 
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
 
@@ -231,3 +237,24 @@ def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run
     assert somebody_lives(run)
     os.utime(file, (time.time() - lease.DURATION,) * 2)
     assert not somebody_lives(run)
+
+
+def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other_begins(run) -> None:
+    settings = Settings.create("NHITS_Q", "heat", trials=2, storage="journal", job_id=run.job_id)
+    identity: dict[str, Any] = {"budget": {}, "recipe": {}}
+    space = {"width": IntRange(1, 9)}
+    with ExitStack() as living:
+        workers = [living.enter_context(Liveness(run, name)) for name in ("1", "2", "3")]
+        queues = [TrialQueue(settings, run, worker, space, [OBJECTIVES["mae"]]) for worker in workers]
+        for queue in queues:
+            queue.open(identity, [FirstTrial({"width": 4}, "defaults")])
+        first, second, third = (queue.claim() for queue in queues)
+        assert third is None
+        assert first is not None
+        assert second is not None
+        queues[0].end(first, 1.0, [0.5], {})
+        assert queues[2].claim() is None
+        queues[1].interrupt(second, "somebody")
+        again = queues[2].claim()
+        assert again is not None
+        assert again.params == second.params
