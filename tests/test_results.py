@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import re
 from dataclasses import replace
 from typing import Any
@@ -294,6 +295,28 @@ def test_when_a_record_is_written_then_it_is_complete_readable_by_all_and_alone_
     assert path.read_bytes().endswith(b"}\n")
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_when_a_file_is_written_then_it_is_synced_before_it_gets_its_name_and_its_folder_after(
+    tmp_path, monkeypatch
+) -> None:
+    """A power cut then leaves no record that outlives its forecasts."""
+    steps, (fsync, replace_) = [], (os.fsync, os.replace)
+
+    def synced(descriptor: int) -> None:
+        steps.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    def named(source: str, target: str) -> None:
+        steps.append("named")
+        replace_(source, target)
+
+    monkeypatch.setattr("hpo_lib.paths.os.fsync", synced)
+    monkeypatch.setattr("hpo_lib.paths.os.replace", named)
+    write_predictions(tmp_path / "trial_0000.parquet", forecasts())
+    content, *rest = steps
+    assert content.endswith(".tmp.parquet")
+    assert rest == ["named", str(tmp_path)]
 
 
 @pytest.mark.parametrize("step", ["chmod", "fsync", "replace"])

@@ -11,7 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.study import StudyDirection
 
 from hpo_lib import paths
 from hpo_lib.errors import StudyError
@@ -23,7 +25,7 @@ from hpo_lib.study import lease
 from hpo_lib.study.first_trials import FirstTrial
 from hpo_lib.study.lease import Lease
 from hpo_lib.study.liveness import Liveness, somebody_lives
-from hpo_lib.study.trial_queue import TrialQueue
+from hpo_lib.study.trial_queue import LeaseLost, TrialQueue, _Guarded
 
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
 
@@ -135,6 +137,24 @@ def test_when_a_lease_is_held_then_it_is_refreshed_well_within_the_silence_that_
         begun = one.refreshed()
         seconds_until(lambda: one.refreshed() not in (begun, None))
         assert one.held
+
+
+def test_when_the_lease_is_lost_in_the_middle_of_a_decision_then_no_later_write_reaches_the_study(tmp_path) -> None:
+    storage = optuna.storages.InMemoryStorage()
+    one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
+    guarded = _Guarded(storage, one)
+    with one:
+        number = guarded.create_new_study([StudyDirection.MINIMIZE], "s")
+        one.file.unlink()  # it was silent for too long
+        with other:
+            for write in (
+                lambda: guarded.create_new_trial(number),
+                lambda: guarded.set_study_user_attr(number, "a", 1),
+            ):
+                with pytest.raises(LeaseLost):
+                    write()
+            assert guarded.get_all_trials(number) == []
+            assert guarded.get_study_user_attrs(number) == {}
 
 
 # Liveness
