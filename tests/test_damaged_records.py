@@ -16,9 +16,10 @@ import pytest
 
 from hpo_lib.benchmark.store import read_training
 from hpo_lib.cli.main import main
+from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
 from hpo_lib.launch import status
-from hpo_lib.paths import RunPaths
+from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records import files
 from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.files import load_predictions, read_json, write_json
@@ -292,3 +293,39 @@ def test_when_the_record_of_a_training_is_damaged_then_file_and_key_are_named(pl
     change(file, place, value)
     with pytest.raises(InputError, match=rf"\A{re.escape(f'{file}: {sentence}')}"):
         read_training(file)
+
+
+# Models in use
+
+FACTS = {
+    "key": {"data": {"train_end": "2019-05-23 23:00:00+00:00", "val_end": "2019-05-31 23:00:00+00:00"}, "versions": {}},
+    "params": {"lr": 0.001}, "preset": "test", "trained_until": "2019-06-07 23:00:00+00:00", "relative_mae": 0.8,
+    "provenance": {"data": {"source": "csv"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "value", "sentence"), [
+    (("relative_mae",), None, "relative_mae is None, expected a valid number"),
+    (("trained_until",), "2019-06-07", "trained_until is '2019-06-07', expected a time with its zone"),
+    (("key", "data"), [], "key.data is [], expected"),
+    (("params",), "best", "params is 'best', expected"),
+])  # fmt: skip
+def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_named(place, value, sentence, tmp_path):
+    models = ModelPaths(tmp_path, "TFT_Q", "heat")
+    write_json(models.facts(1), FACTS)
+    write_json(models.current, {"version": 1})
+    found = in_use(models)
+    assert found is not None
+    assert found.facts == FACTS
+    change(models.facts(1), place, value)
+    with pytest.raises(InputError, match=rf"\A{re.escape(f'{models.facts(1)}: {sentence}')}"):
+        in_use(models)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"version": "x"}', '{"version": null}', "[" * 100_000])
+def test_when_the_name_of_the_model_in_use_is_damaged_then_the_sentence_says_what_to_write(content, tmp_path) -> None:
+    models = ModelPaths(tmp_path, "TFT_Q", "heat")
+    models.folder.mkdir()
+    models.current.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"\A{re.escape(str(models.current))}: does not name a version; write"):
+        in_use(models)

@@ -1,6 +1,5 @@
 """The versions of a trained model: what is stored of each, which one is in use, and what it forecasts."""
 
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import Forecaster, family_names, get_family
 from hpo_lib.paths import ModelPaths, atomic
-from hpo_lib.records.files import write_json
+from hpo_lib.records.files import read_json, write_json
+from hpo_lib.records.schema import ModelFacts, check
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
@@ -41,15 +41,14 @@ class Version:
     @classmethod
     def read(cls, paths: ModelPaths, number: int) -> "Version":
         file = paths.facts(number)
-        try:
-            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file}: not a readable card ({error}); restore it, or remove its folder") from None
-        if not {"key", "params", "preset", "trained_until", "relative_mae"} <= set(found):
+        what = "the card of a trained model"
+        found: dict[str, Any] = read_json(file, what)
+        if isinstance(found, dict) and not {"key", "params", "preset", "trained_until", "relative_mae"} <= set(found):
             raise InputError(
                 f"{file}: was stored by an earlier version of this project, which used pickles; move {paths.folder} "
                 "away and train again with `hpo retrain`"
             )
+        check(ModelFacts, found, file, what)
         return cls(paths, number, found)
 
     def __str__(self) -> str:
@@ -92,7 +91,7 @@ class Version:
                     "it again with `hpo retrain`"
                 )
         try:
-            described = json.loads(facts.read_text(encoding="utf-8"))
+            described = read_json(facts, "a stored model")
             with np.load(arrays, allow_pickle=False) as found:
                 weights = dict(found)
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
@@ -120,9 +119,9 @@ class Version:
 def in_use(paths: ModelPaths) -> Version | None:
     """The version in use, None if there is none yet."""
     try:
-        number = int(json.loads(paths.current.read_text(encoding="utf-8"))["version"])
-    except FileNotFoundError:
-        return None
+        if not paths.current.exists():
+            return None
+        number = int(read_json(paths.current, "the version in use")["version"])
     except (ValueError, KeyError, TypeError):
         raise InputError(
             f'{paths.current}: does not name a version; write {{"version": N}} with one of {paths.versions()}'

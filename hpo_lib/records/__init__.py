@@ -8,7 +8,7 @@ proof: CHALLENGERS, FRESH_SEEDS, ReplicateFailed, ReplicateMissing, challengers,
     stored_replicate, write_replicate
 files: as_mapping, read_json, write_json, write_predictions, load_predictions
 leftovers: of_study, of_notebook, unfinished, remove
-schema: TrainingRecord, check
+schema: ModelFacts, TrainingRecord, check
 storage: open_storage, check_storage, recorded_url
 optuna_trials: trial_record, distribution, quiet_optuna
 provenance: data_provenance, code_provenance, data_key, device_name, installed_version, visible_gpus, PACKAGES

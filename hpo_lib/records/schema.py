@@ -192,6 +192,27 @@ class TrainingRecord(_Part):
     provenance: _Provenance = _Provenance()
 
 
+class _Ends(_Part):
+    train_end: _Time
+    val_end: _Time
+
+
+class _CardKey(_Part):
+    data: _Ends
+    versions: dict[str, int]
+
+
+class ModelFacts(_Part):
+    """The card for programs of a trained model."""
+
+    key: _CardKey
+    params: _Params
+    preset: str
+    trained_until: _Time
+    relative_mae: float
+    provenance: _Provenance
+
+
 class ReplicateRecord(_Part):
     """What made a replicate of a trial."""
 
