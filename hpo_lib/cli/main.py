@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hpo_lib import __version__, paths
-from hpo_lib.cli import daily, options, results
+from hpo_lib.cli import audit, daily, options, results
 from hpo_lib.errors import ROOM, HpoError, InputError, choices
 
 
@@ -149,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("file", nargs="*", type=Path, help="best_params JSON (default: all in the folder of records)")
     command.add_argument("--dataset", default="", help="dataset TOML, if the registry does not know the dataset")
     results.add_to(add)
+    audit.add_to(add)
     daily.add_to(add)
     return parser
 

@@ -47,10 +47,14 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
     Raises:
         InputError: the file or its columns are wrong, or its hours are (see :func:`hpo_lib.data.gaps.hourly_frame`).
     """
-    cells, content = read_cells(path, "raw CSV", separators=SEPARATORS)
-    named = own_cells(cells, spec.raw, spec.target, shown(path), separator=separator_of(content, SEPARATORS))
-    frame, n_filled, missing = hourly_frame(named, spec, shown(path))
+    frame, n_filled, missing = hourly_frame(raw_cells(path, spec), spec, shown(path))
     return frame[spec.target], n_filled, missing
+
+
+def raw_cells(path: Path, spec: DatasetSpec) -> pd.DataFrame:
+    """The text [rows, ``timestamp`` and target] of a raw CSV, see `read_raw_series`."""
+    cells, content = read_cells(path, "raw CSV", separators=SEPARATORS)
+    return own_cells(cells, spec.raw, spec.target, shown(path), separator=separator_of(content, SEPARATORS))
 
 
 def read_weather(

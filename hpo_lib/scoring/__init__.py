@@ -8,6 +8,6 @@ evaluation: evaluate, validation_baselines
 seasonal_naive: NAIVE_VERSION, SEASONAL_LAGS, naive_ahead, seasonal_naive
 calibration: ROLLING_DAYS, Calibration, calibrate, smallest_level
 blend: blend, fitted_weights, judged_ensemble
-uncertainty: BLOCK_DAYS, MIN_COMPARED_DAYS, bootstrap_intervals, compare, daily_losses
+uncertainty: BLOCK_DAYS, MIN_COMPARED_DAYS, bootstrap_intervals, compare, daily_losses, drawn_days
 coverage: SEASON_NAMES, WEEKDAY_NAMES, conditional_coverage, target_terciles, reliability
 """

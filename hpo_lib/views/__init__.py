@@ -4,6 +4,7 @@ study_page: show_data, show_study, show_record
 study_tables: banner, data_summary, unshortened
 study_figures: data_overview, forecast_days
 family_report: stacks, fusion, periods
+leak_figure: price_table, price_figure
 explorer: Explorer
 explorer_data: find_studies, daily_errors
 model_card: render_card

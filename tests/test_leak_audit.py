@@ -1,0 +1,399 @@
+"""The leak audit finds each planted leak, and none in what `hpo prepare` and the models of the package do."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter1d
+
+from hpo_lib.benchmark.leak_columns import Finding, audit_columns
+from hpo_lib.benchmark.leak_model import audit_model, audit_training, model_names
+from hpo_lib.benchmark.leak_prices import price_list, seasonal_parts, wavelet_parts
+from hpo_lib.cli.main import main
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.features import prepare_features
+from hpo_lib.data.rebuilt import rebuilt_features
+from hpo_lib.data.spec import DatasetSpec, load_spec
+from hpo_lib.data.splits import HORIZON
+from hpo_lib.families.contract import Forecaster
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+DAYS = 300
+TOML = """\
+name = "bikes"
+title = "Rented bikes"
+csv = "features.csv"
+unit = "users/h"
+target = "users"
+frequency = "h"
+timezone = "America/New_York"
+country = "US"
+past_covariates = ["temp", "humidity", "wind_speed", "users_lag_1h", "users_lag_24h", "users_rolling_24h", "made"]
+future_covariates = ["hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season", "known"]
+optional_covariates = ["temp", "humidity", "wind_speed", "made", "known"]
+
+[splits]
+train_end = "2011-07-30 04:00"
+val_end = "2011-09-18 04:00"
+
+[gaps]
+fill = "linear"
+max_hours = 3
+"""
+
+
+@dataclasses.dataclass
+class Bikes:
+    """The files of a dataset in the bikes' format, of invented demand that follows hour, weekday and temperature."""
+
+    folder: Path
+
+    @property
+    def spec(self) -> DatasetSpec:
+        return load_spec(self.folder / "bikes.toml")
+
+    @property
+    def csv(self) -> Path:
+        return self.folder / "features.csv"
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return pd.read_csv(self.csv, index_col=0, parse_dates=True)
+
+    def raw(self) -> tuple[Path, Path]:
+        return self.folder / "raw.csv", self.folder / "weather.csv"
+
+    def with_columns(self, *, weather: bool = False, **columns: np.ndarray | pd.Series) -> Dataset:
+        """The dataset read from the prepared file after these columns were put into it, for this once."""
+        frame = self.frame if weather else self.frame.drop(columns=["temp", "humidity", "wind_speed"])
+        frame.assign(**columns).to_csv(self.folder / "planted.csv")
+        return load_dataset(dataclasses.replace(self.spec, csv="planted.csv"), self.folder)
+
+
+@pytest.fixture(scope="module")
+def bikes(tmp_path_factory: pytest.TempPathFactory) -> Bikes:
+    folder = tmp_path_factory.mktemp("bikes")
+    index = pd.date_range("2011-01-01 05:00", periods=DAYS * 24, freq="h", tz="UTC")
+    random, hours = np.random.default_rng(1), np.arange(len(index))
+    temp = 12 - 9 * np.cos(hours / 24 / 365 * 2 * np.pi) + 4 * np.sin(hours / 24 * 2 * np.pi - 2)
+    temp += 3 * smooth(random.standard_normal(len(index)), 12) / 0.15
+    noise = pd.Series(random.standard_normal(len(index)))
+    fast, slow = (noise.ewm(halflife=memory, adjust=False).mean().to_numpy() for memory in (1, 48))
+    users = 500 + 80 * np.sin(hours / 24 * 2 * np.pi) - 30 * (index.day_of_week >= 5) + temp + 15 * fast + 150 * slow
+    weather = pd.DataFrame({"dt_iso": index.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"), "temp": temp})
+    weather["humidity"] = 60 - temp + 8 * random.standard_normal(len(index))
+    weather["wind_speed"] = np.abs(5 * random.standard_normal(len(index)))
+    raw = pd.DataFrame({"0": users}, index=index)
+    raw.drop(index[[1000, 1001, 5000]]).to_csv(folder / "raw.csv")
+    weather.to_csv(folder / "weather.csv", index=False)
+    (folder / "bikes.toml").write_text(TOML, encoding="utf-8")
+    prepare_features(
+        load_spec(folder / "bikes.toml"), folder / "raw.csv", folder / "weather.csv", None, folder / "features.csv"
+    )
+    return Bikes(folder)
+
+
+def smooth(values: np.ndarray, hours: float) -> np.ndarray:
+    """Two-sided."""
+    return np.asarray(gaussian_filter1d(values, hours))
+
+
+def of(findings: list[Finding], column: str) -> Finding:
+    (found,) = [finding for finding in findings if finding.subject == f"column {column!r}"]
+    return found
+
+
+def leaks(findings: list[Finding]) -> list[str]:
+    return [finding.subject for finding in findings if finding.kind == "leak"]
+
+
+# Feature files
+
+
+@pytest.mark.parametrize("with_weather", [True, False])
+def test_when_prepare_made_the_file_then_no_column_leaks(bikes, tmp_path, with_weather) -> None:
+    raw, weather = bikes.raw()
+    prepare_features(bikes.spec, raw, weather if with_weather else None, None, tmp_path / "features.csv")
+    found = audit_columns(load_dataset(bikes.spec, tmp_path))
+    assert leaks(found) == []
+    assert ("temp" in " ".join(finding.subject for finding in found)) == with_weather
+    assert "as `hpo prepare` makes it" in of(found, "users_rolling_24h").sentence
+
+
+def test_when_raw_data_is_given_then_every_column_of_prepare_is_rebuilt_from_it(bikes) -> None:
+    dataset = load_dataset(bikes.spec, bikes.folder)
+    rebuilt = [rebuilt_features(bikes.spec, dataset.index[at], *bikes.raw()) for at in (5100, -1)]
+    found = audit_columns(dataset, rebuilt)
+    assert {finding.kind for finding in found} == {"fine"}
+    assert {finding.sentence for finding in found} == {
+        "as `hpo prepare` makes it of raw data that ends at 2011-08-02 17:00, 2011-10-28 04:00"
+    }
+
+
+PLANTED = {
+    "a centred mean of a day": lambda y: y.rolling(25, center=True, min_periods=1).mean(),
+    "a centred mean of a week": lambda y: y.rolling(169, center=True, min_periods=1).mean(),
+    "a two-sided filter": lambda y: smooth(y.to_numpy(), 6),
+    "the trend of a decomposition": lambda y: seasonal_parts(y.to_numpy())[0],
+    "the rest of a decomposition": lambda y: seasonal_parts(y.to_numpy())[2],
+    "the smooth part of wavelets": lambda y: wavelet_parts(y.to_numpy())[-1],
+    "the demand an hour later": lambda y: y.shift(-1).ffill(),
+    "the mean of the day": lambda y: y.groupby(y.index.date).transform("mean"),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_when_a_column_is_made_of_later_demand_then_it_is_found(bikes, planted) -> None:
+    found = audit_columns(bikes.with_columns(made=planted(bikes.frame["users"])))
+    assert leaks(found) == ["column 'made'"]
+    assert "of users" in of(found, "made").sentence
+    assert "compute it from hours up to its own" in of(found, "made").sentence
+
+
+@pytest.mark.parametrize(("name", "planted"), [
+    ("users_lag_24h", lambda y: y.shift(-24).ffill()),
+    ("users_rolling_24h", lambda y: y.rolling(24, center=True, min_periods=1).mean()),
+])  # fmt: skip
+def test_when_a_column_of_prepare_looks_ahead_under_its_name_then_it_is_found(bikes, name, planted) -> None:
+    found = audit_columns(bikes.with_columns(**{name: planted(bikes.frame["users"])}))
+    assert leaks(found) == [f"column {name!r}"]
+    assert of(found, name).sentence.startswith("in 100 % of the hours not as `hpo prepare` makes it of target")
+
+
+HONEST = {
+    "a mean up to its hour": lambda y: y.rolling(24, min_periods=1).mean(),
+    "a lag of two weeks": lambda y: y.shift(336).bfill(),
+    "an exponential mean": lambda y: y.ewm(halflife=24).mean(),
+    "a random walk": lambda y: np.random.default_rng(0).standard_normal(len(y)).cumsum(),
+    "the demand in other units": lambda y: 7 - y / 1000,
+}
+
+
+@pytest.mark.parametrize("made", HONEST.values(), ids=HONEST)
+def test_when_a_column_is_made_of_earlier_demand_then_it_is_fine(bikes, made) -> None:
+    assert leaks(audit_columns(bikes.with_columns(made=made(bikes.frame["users"])))) == []
+
+
+def test_when_a_column_of_prepare_is_another_but_honest_then_it_is_noted_and_no_leak(bikes) -> None:
+    mean = bikes.frame["users"].rolling(24, min_periods=1).mean()  # includes its own hour
+    found = of(audit_columns(bikes.with_columns(users_rolling_24h=mean)), "users_rolling_24h")
+    assert found.kind == "note"
+    assert "explains at most 0 %" in found.sentence
+
+
+def test_when_a_column_is_smoothed_or_later_weather_then_the_weather_is_named(bikes) -> None:
+    temp = bikes.frame["temp"]
+    for planted in (smooth(temp.to_numpy(), 6), temp.shift(-24).ffill()):
+        found = audit_columns(bikes.with_columns(weather=True, made=planted))
+        assert leaks(found) == ["column 'made'"]
+        assert "of temp" in of(found, "made").sentence
+
+
+def test_when_a_column_known_ahead_holds_demand_or_weather_then_it_is_found(bikes) -> None:
+    frame = bikes.frame
+    found = audit_columns(bikes.with_columns(known=frame["users"].rolling(24, min_periods=1).mean()))
+    assert leaks(found) == ["column 'known'"]
+    assert "its values of the day ahead explain" in of(found, "known").sentence
+    weekday = audit_columns(bikes.with_columns(known=(frame["day_of_week"] == 4).astype(float)))
+    assert leaks(weekday) == []
+
+
+def test_when_observed_weather_has_the_role_of_a_calendar_then_it_is_found(bikes) -> None:
+    spec = bikes.spec
+    roles = {
+        "past_covariates": tuple(name for name in spec.past_covariates if name != "temp"),
+        "future_covariates": (*spec.future_covariates, "temp"),
+    }
+    found = audit_columns(load_dataset(dataclasses.replace(spec, **roles), bikes.folder))
+    assert leaks(found) == ["column 'temp'"]
+    assert "weather in future_covariates" in of(found, "temp").sentence
+
+
+@pytest.mark.parametrize(("how", "words"), [
+    (lambda values: (values - values.mean()) / values.std(), "mean and standard deviation"),
+    (lambda values: (values - values.min()) / (values.max() - values.min()), "minimum and maximum"),
+])  # fmt: skip
+def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is_fine(bikes, how, words) -> None:
+    values = bikes.frame["wind_speed"].copy()
+    values.iloc[-100] = 2 * values.max()  # in the test split
+    values += np.linspace(0, 3, len(values))
+    found = audit_columns(bikes.with_columns(wind_speed=how(values)))
+    assert leaks(found) == ["column 'wind_speed'"]
+    assert f"scaled with {words} of the whole series" in of(found, "wind_speed").sentence
+    train = values.loc[: bikes.spec.splits.train_end]
+    scale = how(pd.concat([train, train]))
+    slope = (scale.iloc[1] - scale.iloc[0]) / (train.iloc[1] - train.iloc[0])
+    honest = slope * (values - train.iloc[0]) + scale.iloc[0]
+    assert leaks(audit_columns(bikes.with_columns(wind_speed=honest))) == []
+
+
+def test_when_the_target_itself_was_smoothed_then_only_raw_data_shows_it(bikes) -> None:
+    planted = bikes.with_columns(users=smooth(bikes.frame["users"].to_numpy(), 2))
+    assert of(audit_columns(planted), "users").sentence.endswith("compares it with the raw series")
+    rebuilt = [rebuilt_features(bikes.spec, planted.index[-1], *bikes.raw())]
+    found = audit_columns(planted, rebuilt)
+    assert "column 'users'" in leaks(found)
+    assert "made of users before and after its hour" in of(found, "users").sentence
+
+
+def test_when_weather_is_shifted_then_the_weather_file_shows_it(bikes) -> None:
+    planted = bikes.with_columns(weather=True, temp=bikes.frame["temp"].shift(-24).ffill())
+    rebuilt = [rebuilt_features(bikes.spec, planted.index[-1], *bikes.raw())]
+    assert leaks(audit_columns(planted, rebuilt)) == ["column 'temp'"]
+
+
+# Models
+
+
+class Repeats(Forecaster):
+    """Yesterday again, times what the toy adds."""
+
+    def __init__(self, dataset: Dataset, factor: float = 1.0, reads: str = "users", ahead: int = -HORIZON) -> None:
+        self.column, self.factor, self.ahead, self.best_step = reads, factor, ahead, 0
+        self.validation = self.predict(dataset.windows(dataset.validation_origins))
+
+    def predict(self, context: Any) -> QuantileForecasts:
+        hours = context.positions[:, None] + np.arange(1, HORIZON + 1) + self.ahead
+        median = self.factor * context.frame[self.column].to_numpy()[hours]
+        return QuantileForecasts.of_model(np.repeat(median[:, :, None], 3, axis=2), context.origins)
+
+
+TOYS = {
+    "honest": (Repeats, ""),
+    "scaled by the training split": (lambda d: Repeats(d, float(d.training_frame["users"].mean())), ""),
+    "reads an hour ahead": (lambda d: Repeats(d, ahead=1 - HORIZON), "'users' changes after"),
+    "reads the weather ahead": (lambda d: Repeats(d, reads="temp", ahead=0), "'temp' changes after"),
+    "scaled by the whole series": (lambda d: Repeats(d, float(d.frame["users"].mean())), "only the test split changes"),
+}
+
+
+@pytest.mark.parametrize(("train", "words"), TOYS.values(), ids=TOYS)
+def test_when_a_model_is_audited_then_its_leak_is_found_and_nothing_else(bikes, train, words) -> None:
+    (found,) = audit_training(load_dataset(bikes.spec, bikes.folder), "TOY", train)
+    assert found.kind == ("leak" if words else "fine")
+    assert words in found.sentence
+    if not words:
+        assert found.sentence.endswith("it reads users")
+    if "changes after" in words:
+        assert found.sentence.startswith("5 of 5 forecasts move")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", model_names())
+def test_when_a_model_of_the_package_is_audited_then_it_reads_history_and_calendar_and_no_more(model, tiny_dataset):
+    (found,) = audit_model(tiny_dataset, model)
+    assert found.kind == "fine"
+    reads = found.sentence.split("it reads ")[1].split(", ")
+    assert {"water_consumption", "temp", "is_weekend"} <= set(reads)
+
+
+# Prices
+
+
+@pytest.fixture(scope="module")
+def prices(bikes: Bikes) -> pd.DataFrame:
+    return price_list(load_dataset(bikes.spec, bikes.folder)).set_index("leak")
+
+
+def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_intervals(prices) -> None:
+    assert len(prices) == 7
+    for name in ("honest", "promised", "less_error"):
+        assert (prices[f"{name}_low"] <= prices[f"{name}_high"]).all()
+    assert (prices["honest"].between(prices["honest_low"], prices["honest_high"])).all()
+    assert prices["less_error"].to_numpy() == pytest.approx(100 * (1 - prices["promised"] / prices["honest"]))
+    assert set(prices["days"]) == {len(pd.date_range("2011-09-18", "2011-10-27"))}
+
+
+def test_when_the_whole_series_is_decomposed_then_the_error_is_halved_and_its_clean_twin_gains_nothing(prices) -> None:
+    plain = prices.loc["scaler fitted on the whole series", "honest"]
+    for name in ("seasonal decomposition", "wavelets"):
+        row = prices.loc[f"{name} of the whole series"]
+        assert row["honest"] == pytest.approx(plain, rel=0.1)
+        assert row["less_error_low"] > 25
+
+
+def test_when_a_series_wanders_then_shuffled_windows_promise_far_too_much(tiny_dataset) -> None:
+    wandering = np.random.default_rng(0).standard_normal(len(tiny_dataset.frame)).cumsum()
+    frame = tiny_dataset.frame.assign(water_consumption=wandering)
+    found = price_list(dataclasses.replace(tiny_dataset, frame=frame)).set_index("leak")
+    assert found.loc["shuffled validation", "less_error_low"] > 20
+
+
+def test_when_weather_is_seen_or_test_chooses_then_more_is_promised(prices) -> None:
+    assert prices.loc["observed weather of the day ahead", "less_error"] > 0
+    assert prices.loc["best of 50 configurations on test", "less_error"] >= 0
+
+
+def test_when_ten_days_validate_then_their_promise_may_be_far_off(prices) -> None:
+    row = prices.loc["10 validation days"]
+    assert row["promised_high"] - row["promised_low"] > row["honest_high"] - row["honest_low"]
+
+
+def test_when_there_is_no_weather_then_its_leak_is_not_priced(tiny_dataset) -> None:
+    without = dataclasses.replace(tiny_dataset, past=("water_lag_24h",))
+    assert "observed weather of the day ahead" not in set(price_list(without)["leak"])
+
+
+def test_when_a_series_is_decomposed_then_its_parts_add_up_and_windows_need_nothing_else() -> None:
+    values = np.random.default_rng(0).standard_normal((3, 168)).cumsum(axis=1)
+    for decompose in (seasonal_parts, wavelet_parts):
+        parts = decompose(values)
+        assert sum(parts) == pytest.approx(values)
+        assert np.stack(decompose(values[1])) == pytest.approx(np.stack(parts)[:, 1])
+    straight = np.arange(240.0)
+    trend, season, _ = seasonal_parts(straight)
+    assert trend[12:-12] == pytest.approx(straight[12:-12])
+    assert season[:24] == pytest.approx(season[24:48])
+
+
+# The command
+
+
+def run(bikes: Bikes, *words: str) -> int:
+    folders = ["--dataset", str(bikes.folder / "bikes.toml"), "--data-dir", str(bikes.folder)]
+    return main(["audit", *folders, *words])
+
+
+def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes, capsys) -> None:
+    raw, weather = map(str, bikes.raw())
+    assert run(bikes, "--models", "RESIDUAL_LINEAR", "--raw", raw, "--weather", weather) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Data: ")
+    assert lines[-1] == "no leaks found in 14 columns and 1 model"
+    assert any(line.startswith("fine: RESIDUAL_LINEAR: ") for line in lines)
+
+
+def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tmp_path, capsys) -> None:
+    bikes.frame.assign(made=smooth(bikes.frame["users"].to_numpy(), 6)).to_csv(tmp_path / "features.csv")
+    toml = str(bikes.folder / "bikes.toml")
+    argv = ["audit", "--dataset", toml, "--data-dir", str(tmp_path), "--models", "none", "--json"]
+    assert main(argv) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["dataset"], found["source"], found["leaks"]) == ("bikes", "csv", 1)
+    (leak,) = [finding for finding in found["findings"] if finding["kind"] == "leak"]
+    assert leak["subject"] == "column 'made'"
+
+
+def test_when_prices_are_asked_for_then_a_table_or_json_is_printed(bikes, capsys, prices) -> None:
+    assert run(bikes, "--prices") == 0
+    out = capsys.readouterr().out
+    assert "seasonal decomposition of the whole series" in out
+    assert "users/h" in out
+    assert run(bikes, "--prices", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["prices"]
+    assert [row["leak"] for row in rows] == list(prices.index)
+    assert rows[0]["honest"] == pytest.approx(prices["honest"].iloc[0])
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (["--models", "LINEAR"], "model is 'LINEAR'; did you mean LINEAR_Q?"),
+    (["--weather", "weather.csv"], "weather and school holidays are compared with raw data"),
+    (["--raw", "absent.csv"], "absent.csv: this raw CSV does not exist"),
+])  # fmt: skip
+def test_when_the_command_is_used_wrongly_then_it_says_so_and_ends_with_2(bikes, capsys, words, says) -> None:
+    assert run(bikes, *words) == 2
+    assert says in capsys.readouterr().err
