@@ -72,7 +72,12 @@ def test_when_a_parameter_is_misspelt_then_the_cell_after_the_parameters_checks_
 
 STUDY = [parameter.name for parameter in PARAMETERS]
 DATA = ["dataset", "data_dir"]
-SHARED = {"benchmark": [*DATA, "simulated", "test", "preset", "recipe"], "data_preparation": DATA, "forecast": DATA}
+SHARED = {
+    "benchmark": [*DATA, "simulated", "test", "preset", "recipe"],
+    "data_preparation": DATA,
+    "forecast": DATA,
+    "leak_audit": [*DATA, "simulated", "recipe"],
+}
 
 
 @pytest.mark.parametrize("path", [*FAMILY_NOTEBOOKS, *(NOTEBOOKS[0].with_stem(s) for s in ("hpo_template", *SHARED))])
