@@ -19,7 +19,8 @@ from hpo_lib.scoring.objectives import FORMER_PAIR
 from hpo_lib.thesis.analysis import analyse
 from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary, write_studies
 
-DATA = {"source": "csv", "sha256": "a" * 64, "train_end": "2017-12-31", "val_end": "2018-12-31"}
+DATA = {"source": "csv", "sha256": "a" * 64, "train_end": "2017-12-31 23:00:00+00:00",
+        "val_end": "2018-12-31 23:00:00+00:00"}  # fmt: skip
 
 
 def save(runs_dir: Path, model: str, job_id: str, mae: float, picp: float = 81.0, **other: Any) -> Path:
@@ -94,7 +95,7 @@ def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_th
 @pytest.mark.parametrize("second", [
     {"mae": 0.1901}, {"mae": 0.18, "picp": 85.1}, {"mae": 0.18, "status": "stopped"},
     {"mae": 0.18, "preset": "test"}, {"mae": 0.18, "data": {"sha256": "b" * 64}},
-    {"mae": 0.18, "data": {"val_end": "2018-06-30"}}, {"mae": 0.18, "data": {"train_end": "2017-06-30"}},
+    {"mae": 0.18, "data": {"val_end": "2018-06-30 23:00:00+00:00"}}, {"mae": 0.18, "data": {"train_end": "2017-06-30 23:00:00+00:00"}},
     {"mae": 0.18, "dataset": "water_centrum"},
 ], ids=["too little", "too wide", "stopped", "test", "data", "validation", "training", "dataset"])  # fmt: skip
 def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(second, tmp_path) -> None:
@@ -124,7 +125,9 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_an
     assert table.loc[("NHITS_Q", "unknown"), ["trials", "failed %", "hours", "s per trial"]].isna().all()
 
 
-@pytest.mark.parametrize("data", [{"sha256": "b" * 64}, {"train_end": "2018-03-31"}, {"val_end": "2019-03-31"}])
+@pytest.mark.parametrize(
+    "data", [{"sha256": "b" * 64}, {"train_end": "2018-03-31 23:00:00+00:00"}, {"val_end": "2019-03-31 23:00:00+00:00"}]
+)
 def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_other_data_is_apart(data, tmp_path):
     save(tmp_path, "NHITS_Q", "a", 0.18, picp=70.0)
     save(tmp_path, "TFT_Q", "a", 0.17, picp=86.0)

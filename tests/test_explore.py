@@ -178,7 +178,7 @@ def test_when_a_study_has_three_objectives_then_a_trial_is_clicked_at_its_first_
     record = json.loads((copied / JSON).read_text(encoding="utf-8"))
     names = ("pinball", "winkler", "mae")
     record["objectives"] = [{"name": name, "tolerance": 0.0} for name in names]
-    for entry in (record["default_trial"], *record["all_pareto_trials"]):
+    for entry in (record["default_trial"], record["chosen_trial"], *record["all_pareto_trials"]):
         entry["values"] = {name: entry[name] for name in names}
     (copied / JSON).write_text(json.dumps(record), encoding="utf-8")
     RunPaths(copied, "NHITS_Q", "heat", "first").sqlite.unlink()

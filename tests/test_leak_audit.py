@@ -221,14 +221,14 @@ def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is
     values = bikes.frame["wind_speed"].copy()
     values.iloc[-100] = 2 * values.max()  # in the test split
     values += np.linspace(0, 3, len(values))
-    found = audit_columns(bikes.with_columns(wind_speed=how(values)))
-    assert leaks(found) == ["column 'wind_speed'"]
-    assert f"scaled with {words} of the whole series" in of(found, "wind_speed").sentence
+    found = audit_columns(bikes.with_columns(made=how(values)))
+    assert leaks(found) == ["column 'made'"]
+    assert f"scaled with {words} of the whole series" in of(found, "made").sentence
     train = values.loc[: bikes.spec.splits.train_end]
     scale = how(pd.concat([train, train]))
     slope = (scale.iloc[1] - scale.iloc[0]) / (train.iloc[1] - train.iloc[0])
     honest = slope * (values - train.iloc[0]) + scale.iloc[0]
-    assert leaks(audit_columns(bikes.with_columns(wind_speed=honest))) == []
+    assert leaks(audit_columns(bikes.with_columns(made=honest))) == []
 
 
 def test_when_the_target_itself_was_smoothed_then_only_raw_data_shows_it(bikes) -> None:
