@@ -95,7 +95,8 @@ def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_th
 @pytest.mark.parametrize("second", [
     {"mae": 0.1901}, {"mae": 0.18, "picp": 85.1}, {"mae": 0.18, "status": "stopped"},
     {"mae": 0.18, "preset": "test"}, {"mae": 0.18, "data": {"sha256": "b" * 64}},
-    {"mae": 0.18, "data": {"val_end": "2018-06-30 23:00:00+00:00"}}, {"mae": 0.18, "data": {"train_end": "2017-06-30 23:00:00+00:00"}},
+    {"mae": 0.18, "data": {"val_end": "2018-06-30 23:00:00+00:00"}},
+    {"mae": 0.18, "data": {"train_end": "2017-06-30 23:00:00+00:00"}},
     {"mae": 0.18, "dataset": "water_centrum"},
 ], ids=["too little", "too wide", "stopped", "test", "data", "validation", "training", "dataset"])  # fmt: skip
 def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(second, tmp_path) -> None:
