@@ -435,7 +435,9 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
 
     # The notebook on the trainings that are there: it trains nothing, and its table is that of the stored forecasts.
     words = [
-        word for pair in {**given, "dataset": "heat", "seeds": "1", "test": "true"}.items() for word in ("-p", *pair)
+        word
+        for name, value in {**given, "dataset": "heat", "seeds": 1, "test": True}.items()
+        for word in ("-p", name, str(value))
     ]
     record = tmp_path / "out.ipynb"
     command = [sys.executable, "-m", "papermill", "notebooks/benchmark.ipynb", str(record), "--no-progress-bar", *words]

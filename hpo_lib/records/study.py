@@ -35,7 +35,7 @@ class StoredStudy:
         file: the JSON, which old studies have in another folder.
         database: URL of a database that the user named. It is read if the record names it too: what only a file names
             is never connected to.
-        brief: the storage is not read if the JSON says that the study is complete, and is not older.
+        brief: without a named database, no storage is read if the JSON says that the study is complete, and is not older.
     """
 
     run: RunPaths
@@ -122,7 +122,7 @@ class StoredStudy:
         Raises:
             InputError: the storage is damaged.
         """
-        if self.brief and self.result.get("status") == "complete":
+        if self.brief and not self.database and self.result.get("status") == "complete":
             written = self.file.stat().st_mtime_ns
             if all(file.stat().st_mtime_ns <= written for file in (self.run.sqlite, self.run.journal) if file.exists()):
                 return None

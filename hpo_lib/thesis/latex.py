@@ -17,6 +17,10 @@ def escaped(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
+MOST_LETTERS = 95
+"""Letters of the widest cells of all columns together that fit into 150 mm in footnote size."""
+
+
 @dataclass(frozen=True)
 class Section:
     """Rows of a table, such as those of one dataset, below a line with their title unless that is empty."""
@@ -68,7 +72,7 @@ def booktabs(table: Table, label: str, warning: str = "") -> str:
         [
             r"% Needs \usepackage{booktabs}.",
             r"\begin{table}[htbp]",
-            r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
+            rf"\centering{_size(table)}\setlength{{\tabcolsep}}{{3.5pt}}",
             rf"\caption{{{mark}{escaped(table.caption)}}}",
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
@@ -83,6 +87,13 @@ def booktabs(table: Table, label: str, warning: str = "") -> str:
             "",
         ]
     )
+
+
+def _size(table: Table) -> str:
+    """The largest size of type in which the rows fit into a line of text, by their letters."""
+    rows = [table.header, *(row for section in table.sections for row in section.rows)]
+    letters = sum(max(map(len, column)) for column in zip(*rows, strict=True))
+    return r"\footnotesize" if letters <= MOST_LETTERS else r"\scriptsize"
 
 
 def _groups(groups: Sequence[tuple[str, int]]) -> list[str]:

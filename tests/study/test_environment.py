@@ -114,7 +114,7 @@ def test_when_a_database_is_restarted_in_mid_study_then_the_study_goes_on_and_en
             threading.Timer(3, postgres_server.start).start()
 
     family.before = restart
-    study = start(storage=postgres_server.url, trials=4)
+    study = start(storage=postgres_server.url, trials=4, job_id="restarted")
     assert [trial.state for trial in study.trials] == ["complete"] * 4
     assert len({str(trial.params) for trial in study.trials}) == 4
     assert capsys.readouterr().out.count("The database does not answer") == 1
@@ -128,8 +128,8 @@ def test_when_a_database_stays_silent_then_the_study_says_how_to_go_on(
     family.before = lambda call: postgres_server.stop() if call == 1 else None
     try:
         with pytest.raises(StudyError, match=r"does not answer .* finished trials are kept, run again under job_id"):
-            start(storage=postgres_server.url, job_id="b")
+            start(storage=postgres_server.url, job_id="silent")
     finally:
         postgres_server.start()
     family.before = lambda call: None
-    assert len(start(storage=postgres_server.url, job_id="b").complete) == 3
+    assert len(start(storage=postgres_server.url, job_id="silent").complete) == 3
