@@ -35,7 +35,7 @@ class StoredStudy:
         file: the JSON, which old studies have in another folder.
         database: URL of a database that the user named. It is read if the record names it too: what only a file names
             is never connected to.
-        brief: without a named database, no storage is read if the JSON says that the study is complete, and is not older.
+        brief: unless a database is named, no storage is read if the JSON is of a complete study, and not older.
     """
 
     run: RunPaths
