@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 from hpo_lib import paths
-from tests.postgres import postgres_url
+from tests.postgres import postgres_server, postgres_url
 
-__all__ = ["postgres_url"]
+__all__ = ["postgres_server", "postgres_url"]
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 PATIENCE = 480
