@@ -15,7 +15,7 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +59,17 @@ def recorded(table: Path) -> set[tuple[str, str, int]]:
 
 def append(table: Path, key: tuple[str, str, int], params: Mapping[str, Any], final: float, checks: Curve) -> None:
     """Add the rows of one trial."""
+    start = (*key, json.dumps(params), f"{final:.6g}")
+    rows = [(*start, int(check["step"]), *(f"{check[name]:.6g}" for name in CURVE_METRICS)) for check in checks]
+    add_rows(table, COLUMNS, rows)
+
+
+def add_rows(table: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Add rows to a CSV that grows by one training at a time; a new one gets its header first."""
     is_new = not table.exists()
     table.parent.mkdir(parents=True, exist_ok=True)
     with table.open("a", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if is_new:
-            writer.writerow(COLUMNS)
-        for check in checks:
-            scores = (f"{check[name]:.6g}" for name in CURVE_METRICS)
-            writer.writerow((*key, json.dumps(params), f"{final:.6g}", int(check["step"]), *scores))
+        csv.writer(stream, lineterminator="\n").writerows([*([columns] if is_new else []), *rows])
 
 
 def record(

@@ -213,7 +213,7 @@ def _errors(draws: Values, deviations: list[tuple[float, float]], spec: DayAhead
 
     Errors of different origins and columns are independent.
     """
-    from scipy.signal import lfilter  # takes a third of a second to import
+    from scipy.signal import lfilter  # slow to import, and not always needed
 
     memory, (first, last) = spec.autocorrelation, np.array(deviations).T
     shocks = draws * np.where(np.arange(draws.shape[1]) > 0, np.sqrt(1 - memory**2), 1.0)[:, None]

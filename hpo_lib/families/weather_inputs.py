@@ -68,7 +68,7 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> Inpu
 
 def exponential_mean(values: Inputs, hours: float) -> Inputs:
     """[N, T] exponential mean of hourly values, with a time constant in hours, that begins with the first value."""
-    from scipy.signal import lfilter  # takes a third of a second to import
+    from scipy.signal import lfilter  # slow to import, and not always needed
 
     share = 1 - np.exp(-1 / hours)
     found, _ = lfilter([share], [1, share - 1], values, axis=1, zi=(1 - share) * values[:, :1])

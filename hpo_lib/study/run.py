@@ -84,18 +84,15 @@ def work(settings: Settings, name: str, spent: float = 0.0) -> None:
         worker.run(progress=False)
 
 
-def loaded(settings: Settings) -> Dataset:
-    """The dataset of a study."""
-    return load_dataset(load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated)
-
-
 class _Worker:
     def __init__(
         self, settings: Settings, dataset: Dataset | None, name: str, threads: int | None = None, spent: float = 0.0
     ) -> None:
         self.settings = settings
         self.family = get_family(settings.model)
-        self.dataset = dataset or loaded(settings)
+        self.dataset = dataset or load_dataset(
+            load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
+        )
         self.budget = self.family.budgets[settings.budget_name]
         self.recipe = RECIPES[settings.recipe]
         spec = self.dataset.spec
