@@ -15,7 +15,7 @@ from hpo_lib.families.contract import RECIPES, Budget, Forecaster, family_names,
 from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.families.weather_inputs import exponential_mean, input_names, weather_inputs
 from tests.contract.conftest import ORIGIN
-from tests.contract.test_families import smallest
+from tests.contract.test_families import smallest, with_small_networks
 
 SPEC = DayAheadWeatherSpec("forecast", ("temp",))
 ISSUED = 2194
@@ -54,7 +54,7 @@ def dataset(tiny_dataset: Dataset, forecasts: pd.DataFrame) -> Dataset:
 def model(request: pytest.FixtureRequest, dataset: Dataset) -> Forecaster:
     if request.param in baseline_names():
         return get_baseline(request.param).fit(dataset, seed=1, quick=True)
-    family = get_family(request.param)
+    family = with_small_networks(get_family(request.param))
     return family.fit(smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=RECIPES["unshrunk"])
 
 
@@ -98,7 +98,7 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
 
     from hpo_lib.families.stored_model import plain, restored
 
-    family = get_family(name)
+    family = with_small_networks(get_family(name))
     trained = family.fit(smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=RECIPES["unshrunk"])
     facts, arrays = plain(trained)
     facts = json.loads(json.dumps(facts))

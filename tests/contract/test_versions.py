@@ -21,6 +21,7 @@ from hpo_lib.families import feature_table, linear_baseline, weather_inputs
 from hpo_lib.families.contract import RECIPES, Budget, family_names, get_family
 from hpo_lib.families.linear_baseline import LinearBaseline
 from hpo_lib.scoring import seasonal_naive
+from tests.contract.test_families import smallest, with_small_networks
 
 FIXTURE = Path(__file__).parent / "versions.json"
 RENEW = "HPO_UPDATE_GOLDEN=1 python -m pytest tests/contract/test_versions.py"
@@ -92,10 +93,10 @@ def of_linear_baseline(dataset: Dataset, _: Path) -> Numbers:
 
 def of_family(name: str) -> Callable[[Dataset, Path], Numbers]:
     def forecasts(dataset: Dataset, _: Path) -> Numbers:
-        found = {}
+        found, family = {}, with_small_networks(get_family(name))
+        params = {**smallest(family), "lr": family.defaults["lr"]}
         for recipe in RECIPES:
-            family = get_family(name)
-            fitted = family.fit(family.defaults, dataset, BUDGET, seed=1, recipe=RECIPES[recipe])
+            fitted = family.fit(params, dataset, BUDGET, seed=1, recipe=RECIPES[recipe])
             found[recipe] = numbers(fitted.validation.values)
         return found
 
