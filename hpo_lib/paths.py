@@ -139,6 +139,8 @@ class RunPaths:
     pareto_front = _File("pareto_front_{0.job_id}.html")
     mae_history = _File("mae_history_{0.job_id}.html")
     param_importance = _File("param_importance_{0.job_id}.html")
+    report = _File("report_{0.job_id}.html")
+    plotly = _File("../plotly.min.js")  # of all studies
 
     @property
     def study_name(self) -> str:

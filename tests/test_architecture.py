@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "baselines": {"errors", "data", "scoring", "families"},
     "records": {"hpo_lib", "errors", "paths", "data", "scoring", "families"},
     "study": {"errors", "paths", "settings", "stop_requests", "data", "scoring", "families", "records"},
-    "views": {"errors", "settings", "data", "scoring", "families", "records"},
+    "views": {"errors", "paths", "settings", "data", "scoring", "families", "records"},
     "benchmark": {"errors", "paths", "settings", "data", "scoring", "families", "baselines", "records"},
     "daily": {"errors", "paths", "settings", "data", "scoring", "families", "records", "views", "benchmark"},
     "launch": {"hpo_lib", "errors", "paths", "settings", "stop_requests", "data", "families", "records", "study"},
@@ -66,7 +66,7 @@ HEAVY: dict[str, set[str]] = {
 }
 
 MAX_LINES = 300
-MAX_LINES_TOGETHER = 18_300
+MAX_LINES_TOGETHER = 18_500
 MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 18, 12, 100
 """Of the house: `hpo_lib` and, as one more room, `measurements/`. An arrow leads from a room to one that it imports."""
 

@@ -1,4 +1,4 @@
-"""optuna-dashboard shows a study from its storage as it is."""
+"""``hpo dashboard`` shows a study from its storage as it is."""
 
 import json
 import subprocess
@@ -12,21 +12,18 @@ import pytest
 
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import open_storage
-from hpo_lib.records.study import StoredStudy
-
-SERVE = "import sys, optuna_dashboard._cli as cli; sys.argv[0] = 'optuna-dashboard'; cli.main()"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "port"), [("sqlite", 28471), ("journal", 28472)])
-def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kind, port, tmp_path):
+def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kind, port, tmp_path, root):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     study = optuna.create_study(
         study_name=run.study_name, storage=open_storage(kind, run), directions=["minimize", "minimize"]
     )
     study.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 1.0), n_trials=2)
-    command = [sys.executable, "-c", SERVE, StoredStudy.read(run).storage, "--port", str(port), "--server", "wsgiref"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    command = [sys.executable, "-m", "hpo_lib", "dashboard", "4711", "--port", str(port), "--runs-dir", str(tmp_path)]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             (shown,) = ask(process, f"http://localhost:{port}/api/studies")["study_summaries"]
             detail = ask(process, f"http://localhost:{port}/api/studies/{shown['study_id']}")

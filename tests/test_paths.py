@@ -22,6 +22,7 @@ FILES = {
     "pareto_front": "pareto_front_4711.html",
     "mae_history": "mae_history_4711.html",
     "param_importance": "param_importance_4711.html",
+    "report": "report_4711.html",
 }
 
 
@@ -62,7 +63,7 @@ def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
 
 def test_when_one_folder_holds_several_studies_then_no_two_share_a_file() -> None:
     other = RunPaths(Path("runs"), "TFT_Q", "heat", "4712")
-    files = {name for name in dir(RUN) if isinstance(getattr(RUN, name), Path)} - {"folder", "runs_dir"}
+    files = {name for name in dir(RUN) if isinstance(getattr(RUN, name), Path)} - {"folder", "runs_dir", "plotly"}
     assert len(files) >= 9
     assert [name for name in files if getattr(RUN, name) == getattr(other, name)] == []
     assert RUN.attempt_notebook(1) not in (RUN.notebook, RUN.attempt_notebook(2), other.attempt_notebook(1))

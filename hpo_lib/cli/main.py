@@ -138,10 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add(
         "status", _status, "What ran, what is running, and what would submit the missing.", "hpo status", "runs_dir"
     )
-    command.add_argument(
-        "--storage", default=os.environ.get("HPO_STORAGE", ""),
-        help="URL of the database of running studies; no other is connected to (default: $HPO_STORAGE)",
-    )  # fmt: skip
+    options.add_database(command.add_argument)
     command = add(
         "verify", _verify, "Recompute the figures of best_params JSONs from the stored predictions.",
         "hpo verify --data-dir data", *options.FOLDERS,

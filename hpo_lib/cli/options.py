@@ -1,6 +1,7 @@
 """Options of study parameters, made from their statements in `hpo_lib.settings`, and the table that documents them."""
 
 import argparse
+import os
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -28,6 +29,14 @@ def add_parameters(parser: argparse.ArgumentParser, names: Collection[str]) -> N
         else:
             text += f" (default: {parameter.default})" if parameter.default else ""
             parser.add_argument(option, type=parameter.kind, default=parameter.default, help=text)
+
+
+def add_database(option: Callable[..., object]) -> None:
+    """Add the option that names a database, since no other is connected to."""
+    option(
+        "--storage", default=os.environ.get("HPO_STORAGE", ""),
+        help="URL of the database of running studies; no other is connected to (default: $HPO_STORAGE)",
+    )  # fmt: skip
 
 
 _RAW_FILE = {

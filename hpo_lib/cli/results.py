@@ -1,17 +1,33 @@
-"""The commands that use stored studies: ``analyze``, ``consolidate``, ``figures``, ``benchmark``."""
+"""The commands that use stored studies: a page, a dashboard, tables, figures, the benchmark."""
 
 import argparse
 import sys
+import webbrowser
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.cli import options
-from hpo_lib.errors import Damage
+from hpo_lib.errors import Damage, InputError
 
 
 def add_to(add: options.Add) -> None:
     """Add the commands to a parser."""
+    study = "job id, name, best_params JSON or folder of a study"
+    option = add(
+        "report", _report, "Write a study as one HTML page: forecasts, front, choice and proof, provenance.",
+        "hpo report winter --open", "runs_dir",
+    ).add_argument  # fmt: skip
+    option("study", help=study)
+    option("--open", action="store_true", help="show it in the browser")
+    option = add(
+        "dashboard", _dashboard, "Serve a study's trials with optuna-dashboard, also while it runs; Ctrl-C ends it.",
+        "hpo dashboard winter", "runs_dir",
+    ).add_argument  # fmt: skip
+    option("study", help=study)
+    option("--port", type=int, default=8080, help="of this machine (default: 8080)")
+    options.add_database(option)
+
     option = add(
         "analyze", _analyze, "What the studies found and cost, and whether it is better than the untuned defaults.",
         "hpo analyze --dataset heat", "runs_dir",
@@ -68,6 +84,36 @@ def _print_all(lines: Iterable[object], before: str = "") -> int:
         print(f"{before}{line}")
         damaged |= isinstance(line, Damage)
     return damaged
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from hpo_lib.records.named import named_study
+    from hpo_lib.views.study_page import write_page
+
+    page = write_page(named_study(arguments.study, arguments.runs_dir)).resolve()
+    print(f"wrote {page}")
+    if arguments.open and not webbrowser.open(page.as_uri()):
+        print("note: there is no browser on this machine")
+    return 0
+
+
+def _dashboard(arguments: argparse.Namespace) -> int:
+    from hpo_lib.records.named import named_study
+
+    study = named_study(arguments.study, arguments.runs_dir, arguments.storage)
+    if not study.has_storage:
+        raise InputError(
+            f"{study.run.study_name}: its storage is not among its files, and no database that was named holds it; "
+            "give the file back, or the URL of the database with --storage"
+        )
+    try:
+        from optuna_dashboard import run_server
+    except ImportError:
+        command = f"{sys.executable} -m pip install optuna-dashboard"
+        raise InputError(f"optuna-dashboard is not installed, which serves the trials; run `{command}`") from None
+    print(f"{study.run.study_name}: http://localhost:{arguments.port}/ until Ctrl-C", flush=True)
+    run_server(study.storage or arguments.storage, port=arguments.port)
+    return 0
 
 
 def _analyze(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ def predicted_trials(run: RunPaths) -> list[int]:
 
 def of_study(run: RunPaths, trials: Sequence[TrialRecord]) -> list[Path]:
     """What the workers of a study left, provided that none of them lives; without notebooks, which papermill writes."""
-    own = (run.best_params, run.pareto_front, run.mae_history, run.param_importance)
+    own = (run.best_params, run.pareto_front, run.mae_history, run.param_importance, run.report)
     beside = [file for one in own for file in run.folder.glob(f".{one.name}.*")]
     inside = [file for folder in (run.predictions, run.workers) if folder.is_dir() for file in folder.iterdir()]
     complete = {trial.number for trial in trials if trial.state == "complete"}

@@ -1,6 +1,6 @@
 """Figures, tables and texts on data, studies and families, for notebooks and for the thesis.
 
-study_page: show_data, show_study, show_record
+study_page: show_data, show_study, show_record, write_page
 study_tables: banner, data_summary, unshortened
 study_figures: data_overview, forecast_days
 family_report: stacks, fusion, periods

@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.views import explorer_data
 from hpo_lib.views.model_style import ACCENT, BLUE, PINK, SKY_BLUE, date_axis, model_colour
-from hpo_lib.views.study_figures import draw_front, not_drawn, places
+from hpo_lib.views.study_figures import draw_forecast, draw_front, not_drawn, places
+from hpo_lib.views.study_tables import warning_of
 
 SIZE = (9.4, 9.6)
 """Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
@@ -68,11 +68,7 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     for axes in (residuals, coverage):
         axes.set(xlim=(0.4, len(hourly) + 0.6), xticks=range(3, len(hourly) + 1, 3))
     shown = explorer_data.days(forecasts, first, count)
-    days.fill_between(
-        shown.index, shown["lower"], shown["upper"], color=SKY_BLUE, alpha=0.4, lw=0, label="80 % interval"
-    )
-    days.plot(shown.index, shown["median"], color=BLUE, label="median")
-    days.plot(shown.index, shown["actual"], color="#000000", lw=1, marker=".", ms=3, label="actual")
+    draw_forecast(days, shown, ms=3)
     days.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
     _title(days, f"Forecasts of trial {number}, UTC", study.unit)
     daily = explorer_data.daily_errors(forecasts)
@@ -84,7 +80,7 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     _title(errors, "All days: click one to go there", f"MAE of the day, {study.unit}")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
-    if warning := ", ".join(warnings_of(study.source)):
+    if warning := warning_of(study):
         for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # where no point can be below it
             axes.text(
                 0.99, height, warning, transform=axes.transAxes, ha="right", va=side, fontsize=8, color=ACCENT,

@@ -89,8 +89,12 @@ def finished(figure: Figure, source: str) -> Figure:
     """Mark data that nobody has in time, or that are simulated; close the figure, so that Jupyter shows it once."""
     plt.close(figure)
     _show_as_picture()
-    if warning := ", ".join(warnings_of(source)):
-        # A label of the whole figure, for which the layout keeps room.
+    return marked(figure, ", ".join(warnings_of(source)))
+
+
+def marked(figure: Figure, warning: str) -> Figure:
+    """The figure with a warning, instead of the one before, as a label for which the layout keeps room."""
+    if warning:
         figure.supxlabel(warning, x=0.995, ha="right", fontsize=8, color=ACCENT, weight="bold")
     return figure
 

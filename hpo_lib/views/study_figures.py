@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -11,7 +12,8 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
-from hpo_lib.views.model_style import BLUE, PINK, SKY_BLUE, date_axis, finished, model_colour
+from hpo_lib.views import explorer_data
+from hpo_lib.views.model_style import BLUE, PINK, SKY_BLUE, date_axis, finished, model_colour, number
 
 _SPLIT_COLOURS = {"train": BLUE, "validation": "#E69F00", "test": "#999999"}
 
@@ -86,17 +88,41 @@ def forecast_days(
     figure, rows = plt.subplots(len(origins), 1, figsize=(8, 1.9 * len(origins)), layout="constrained", squeeze=False)
     hours = np.arange(1, forecasts.actual.shape[1] + 1)
     for axes, n in zip(rows[:, 0], origins, strict=True):
-        axes.fill_between(
-            hours, forecasts.lower[n], forecasts.upper[n], color=SKY_BLUE, alpha=0.4, lw=0, label="80 % interval"
-        )
-        axes.plot(hours, forecasts.median[n], color=BLUE, label="median")
-        axes.plot(hours, forecasts.actual[n], color="#000000", lw=1, marker=".", ms=4, label="actual")
+        shown = {name: getattr(forecasts, name)[n] for name in ("lower", "median", "upper", "actual")}
+        draw_forecast(axes, pd.DataFrame(shown, index=hours), ms=4)
         axes.set(ylabel=unit, xlim=(1, hours[-1]), xticks=range(3, hours[-1] + 1, 3))
         axes.set_title(f"origin {forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC", fontsize=9)
     rows[0, 0].legend(fontsize=8, frameon=False, ncols=3)
     rows[-1, 0].set_xlabel("hours ahead")
     figure.suptitle(title, fontsize=10)
     return finished(figure, source)
+
+
+def forecast_weeks(forecasts: QuantileForecasts, *, unit: str, source: str) -> Figure:
+    """The weeks with the least, the middle and the largest error, in order of time; a gap where a day is missing."""
+    errors = explorer_data.daily_errors(forecasts)["mae"]
+    weeks = range(0, max(len(errors) - 6, 1), 7)
+    by_error = sorted(weeks, key=lambda first: errors.iloc[first : first + 7].mean())
+    names = {by_error[-1]: "hardest", by_error[len(by_error) // 2]: "middle", by_error[0]: "easiest"}
+    figure, rows = plt.subplots(len(names), 1, figsize=(8, 2.2 * len(names)), layout="constrained", squeeze=False)
+    for axes, first in zip(rows[:, 0], sorted(names), strict=True):
+        draw_forecast(axes, explorer_data.days(forecasts, first, 7).asfreq("h"), ms=0)
+        axes.set(ylabel=unit)
+        error = f"{number(errors.iloc[first : first + 7].mean())} {unit}"
+        axes.set_title(f"{names[first]} week, from {errors.index[first]:%A %Y-%m-%d}: MAE {error}", fontsize=9)
+        date_axis(axes, 3, 8)
+    rows[0, 0].legend(fontsize=8, frameon=False, ncols=3)
+    rows[-1, 0].set_xlabel("UTC")
+    return finished(figure, source)
+
+
+def draw_forecast(axes: Axes, shown: pd.DataFrame, *, ms: float) -> None:
+    """Interval, median and actual values over the index of a table with these columns."""
+    axes.fill_between(
+        shown.index, shown["lower"], shown["upper"], color=SKY_BLUE, alpha=0.4, lw=0, label="80 % interval"
+    )
+    axes.plot(shown.index, shown["median"], color=BLUE, label="median")
+    axes.plot(shown.index, shown["actual"], color="#000000", lw=1, marker=".", ms=ms, label="actual")
 
 
 def coverage_by_step(by_step: Mapping[str, list[float]], *, unit: str, source: str) -> Figure:

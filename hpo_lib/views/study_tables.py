@@ -11,6 +11,7 @@ from hpo_lib.data.day_ahead_weather import MARKS
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.views.model_style import number, unit_text, warning_text
 
 BOUND = "Models see weather of the day ahead that no forecaster has: the scores are an upper bound."
 
@@ -18,9 +19,11 @@ SAME = 1e-5
 """Forecasts that differ by less than this share of their mean size are equal: quantiles are stored in float32."""
 
 
-def banner(dataset: Dataset) -> str:
-    """Where the data comes from; loud warnings of simulated data, other splits and weather that nobody knows."""
-    weather = "".join(f"*** {text} *** {BOUND}\n" for kind, text in MARKS.items() if dataset.kind_of_weather == kind)
+def banner(dataset: Dataset, *, is_test: bool = False) -> str:
+    """Where the data comes from; loud warnings of tests, simulated data, other splits and weather that nobody knows."""
+    weather = "*** TEST BUDGET *** It only shows that everything works: no number below says how good a model can be.\n"
+    weather *= is_test
+    weather += "".join(f"*** {text} *** {BOUND}\n" for kind, text in MARKS.items() if dataset.kind_of_weather == kind)
     if dataset.is_simulated:
         return weather + (
             f"*** SIMULATED DATA *** This run uses the {dataset.path} instead of {dataset.spec.csv}. No number below "
@@ -57,18 +60,34 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-SHOWN_SCORES = (
-    "mae", "rmse", "mape", "wape", "mase", "picp", "picp_calibrated", "mean_width", "winkler", "winkler_calibrated",
-    "pinball",
-)  # fmt: skip
+def warning_of(study: StoredStudy) -> str:
+    """What is to be warned of in a study, see `warning_text`."""
+    return warning_text([study.source], is_test=study.is_test, other_splits=bool(study.data.get("split_note")))
+
+
+SHOWN_SCORES = {
+    "mae": "MAE in {}", "rmse": "RMSE in {}", "mape": "MAPE in %", "wape": "WAPE in %", "mase": "MASE",
+    "picp": "PICP in %", "picp_calibrated": "PICP in %, calibrated", "mean_width": "width in {}",
+    "winkler": "Winkler score in {}", "winkler_calibrated": "Winkler score in {}, calibrated",
+    "pinball": "pinball loss in {}",
+}  # fmt: skip
+"""Score -> its heading; braces hold the target's unit."""
+
+
+def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """A table whose columns of scores say their unit."""
+    return table.rename(columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()})
 
 
 def score_table(study: StoredStudy) -> pd.DataFrame:
     """Validation scores of the naive forecasts, the untuned defaults and the chosen trial, one row each."""
     rows = {name.replace("_", " "): scores for name, scores in study.result["baselines"].items()}
-    for trial, label in ((study.default, "untuned defaults"), (study.chosen, "chosen")):
-        if trial.scores:
-            rows[f"{study.model} {label} (trial {trial.number})"] = dict(trial.scores)
+    named = [(study.default, "untuned defaults"), (study.chosen, "chosen")]
+    if study.chosen == study.default:
+        named = [(study.chosen, "untuned defaults, chosen")]
+    for trial, label in named:
+        if trial.scores:  # without the storage its MAE is apart
+            rows[f"{study.model} {label} (trial {trial.number})"] = {"mae": trial.mae, **trial.scores}
     table = pd.DataFrame(rows).T
     return table[[name for name in SHOWN_SCORES if name in table]]
 
@@ -104,6 +123,17 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
     ).set_index("trial")
 
 
+def verdict(study: StoredStudy) -> str:
+    """The scores of the chosen trial beside those of the untuned defaults, in one sentence."""
+    default, mae = study.default, study.result["best_mae"]
+    text = (
+        f"MAE {number(mae)} {unit_text(study.unit)} and {study.result['best_picp']:.1f} % of hours inside the interval"
+    )
+    if study.chosen == default:
+        return f"{text}, by the untuned defaults."
+    return f"{text}; MAE {100 * (mae / default.mae - 1):+.1f} % against the untuned defaults."
+
+
 def objectives_text(study: StoredStudy) -> str:
     """What the study minimises, and which values count as equal, in one sentence."""
     named = [o.label + (f" (up to {o.tolerance:g} is equally good)" if o.tolerance else "") for o in study.objectives]
@@ -113,6 +143,7 @@ def objectives_text(study: StoredStudy) -> str:
 def files_table(study: StoredStudy) -> pd.DataFrame:
     """Where everything of this study was saved."""
     files = {
+        "page of the study": study.run.report,
         "chosen parameters": study.run.best_params,
         "study storage": study.storage,
         "validation predictions": study.run.predictions,

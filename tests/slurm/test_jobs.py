@@ -115,6 +115,7 @@ def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_u
     assert {file.name for file in one.files.folder.iterdir() if not file.name.startswith(".")} == {
         f"best_params_{stem}.json", f"study_{stem}.db", f"hpo_{stem}.ipynb", f"predictions_{stem}",
         f"pareto_front_{one.job_id}.html", f"mae_history_{one.job_id}.html", f"param_importance_{one.job_id}.html",
+        f"report_{one.job_id}.html",
     }  # fmt: skip
     assert f"attempt 1 (0 of at most 20 without progress) of study {stem}" in one.log
     assert not list(tmp_path.rglob("pwned")) + list(paths.PROJECT_ROOT.glob("pwned"))

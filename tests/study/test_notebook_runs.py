@@ -72,6 +72,7 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     assert file == files.best_params
     assert runs_dir / f"{model}_{dataset}" == files.folder
     expected = {files.sqlite, files.pareto_front, files.mae_history, files.param_importance, files.predictions}
+    expected |= {files.report}
     assert {path.name for path in files.folder.iterdir() if not path.name.startswith(".")} == {
         path.name for path in {file, *expected}
     }
