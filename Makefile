@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab figures test test-slow test-browser test-slurm test-postgres test-latex test-hardening test-all bench examples lint install lock clean
+.PHONY: help demo lab figures test test-slow test-browser test-slurm test-postgres test-latex test-hardening test-all bench publish lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the tests, with one thread each: more threads than cores slow each other down.
@@ -20,7 +20,7 @@ demo: $(STAMP) ## run one small study on the simulated heat data and name its re
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
-figures: $(STAMP) ## draw every thesis figure, table and model card from your records, else from the examples
+figures: $(STAMP) ## draw every thesis figure, table and model card from the records in papermill_runs/ and benchmark_results/
 	$(BIN)/hpo figures
 
 test: $(STAMP) ## run the fast tests
@@ -52,8 +52,8 @@ DATASET ?= measurements/centrum_twin.toml
 bench: $(STAMP) ## measure speed against a reference, on simulated data (minutes); writes measurements/results/latest.json
 	OMP_NUM_THREADS=1 $(BIN)/python -m measurements.run --dataset $(DATASET) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
-examples: $(STAMP) ## make the example set again: nine small studies and their benchmarks, simulated (about half an hour)
-	$(BIN)/python examples/regenerate.py
+publish: $(STAMP) ## make the published records again: nine studies and three benchmarks of real series (hours; DATA_DIR=...)
+	$(BIN)/python -m measurements.publish $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 lint: $(STAMP) ## run ruff, its formatter in check mode, and mypy
 	$(BIN)/ruff check .

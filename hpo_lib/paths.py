@@ -26,9 +26,7 @@ SITE_FILE = _SHIPPED / "slurm" / "site.env"
 SLURM_LOGS = SLURM_DIR / "logs"
 BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
 MODELS_DIR = PROJECT_ROOT / "models"
-EXAMPLES_DIR = PROJECT_ROOT / "examples"  # records on simulated data, shown when the user has none
-EXAMPLE_RUNS = EXAMPLES_DIR / RUNS_DIR.name
-EXAMPLE_BENCHMARKS = EXAMPLES_DIR / BENCHMARK_DIR.name
+DRAFTS_DIR = PROJECT_ROOT / "drafts"  # what is drawn goes here; git does not see it
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
@@ -231,7 +229,7 @@ def benchmarks(out: Path) -> list[BenchmarkPaths]:
 
 @dataclass(frozen=True)
 class ThesisPaths:
-    """Where figures, tables and model cards are written, each with a sidecar on its records."""
+    """Where figures, tables and model cards are written, each with a sidecar on its records: the published ones."""
 
     figures: Path = FIGURES_DIR
     tables: Path = TABLES_DIR
@@ -239,7 +237,7 @@ class ThesisPaths:
 
     @classmethod
     def below(cls, out: Path) -> "ThesisPaths":
-        """The three folders below ``out`` instead of the project."""
+        """The three folders below another one than the project."""
         return cls(out / FIGURES_DIR.name, out / TABLES_DIR.name, out / CARDS_DIR.name)
 
     def figure(self, name: str) -> tuple[Path, Path]:

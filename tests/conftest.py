@@ -34,6 +34,11 @@ def pytest_runtest_setup() -> None:
         gc.freeze()
         _frozen_modules = len(sys.modules)
 
+SIMULATED_RECORDS = Path(__file__).parent / "simulated_records"
+"""Three studies and a benchmark of simulated heat, as `measurements/publish.py` makes them; nobody may change them."""
+
+SIMULATED_RUNS = SIMULATED_RECORDS / "papermill_runs"
+
 
 def refusal(sentence: str, error: type[Exception] = InputError) -> pytest.RaisesExc[Exception]:
     """``with refusal(sentence):`` passes if the block raises an error of exactly this sentence."""

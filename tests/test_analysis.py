@@ -11,13 +11,14 @@ import pytest
 
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
-from hpo_lib.paths import DATASETS_DIR, EXAMPLE_RUNS, RunPaths
+from hpo_lib.paths import DATASETS_DIR, RunPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.result import study_result
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import FORMER_PAIR
 from hpo_lib.thesis.analysis import analyse
 from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary, write_studies
+from tests.conftest import SIMULATED_RUNS
 
 DATA = {"source": "csv", "sha256": "a" * 64, "train_end": "2017-12-31 23:00:00+00:00",
         "val_end": "2018-12-31 23:00:00+00:00"}  # fmt: skip
@@ -170,7 +171,7 @@ def test_when_there_are_only_old_studies_or_none_then_the_analysis_is_their_tabl
 
 
 def test_when_a_study_is_stored_then_its_explored_space_and_the_ends_it_reached_are_shown(tmp_path) -> None:
-    shutil.copytree(EXAMPLE_RUNS / "TFT_Q_heat", tmp_path / "TFT_Q_heat")
+    shutil.copytree(SIMULATED_RUNS / "TFT_Q_heat", tmp_path / "TFT_Q_heat")
     found = analyse(str(tmp_path), model="TFT_Q", dataset=str(DATASETS_DIR / "heat.toml"))
     assert found.evidence.notes == ()
     assert [line.split(";")[0] for line in found.boundaries()] == [

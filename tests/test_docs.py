@@ -14,7 +14,7 @@ from hpo_lib.launch.experiments import EXPERIMENTS
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
     file
-    for pattern in ("*.md", "docs/*.md", "data/*.md", "datasets/*.md", "examples/*.md")
+    for pattern in ("*.md", "docs/*.md", "data/*.md", "datasets/*.md")
     for file in ROOT.glob(pattern)
     if file.name != "CHANGELOG.md"
 )

@@ -96,21 +96,15 @@ def test_when_there_is_nothing_to_show_then_the_folder_is_named(tmp_path: Path) 
         find_studies(str(tmp_path))
 
 
-def test_when_there_are_no_own_records_then_the_examples_are_shown_and_that_is_said(
+def test_when_no_folder_is_named_then_the_studies_of_the_project_are_shown_or_why_not(
     stored_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "RUNS_DIR", tmp_path / "papermill_runs")
-    monkeypatch.setattr(paths, "EXAMPLE_RUNS", stored_studies)
-    found, notes = find_studies()
-    assert len(found) == 2
-    assert notes == ["There are no records in papermill_runs/ yet, so these are the examples, on simulated data."]
-    shutil.copytree(stored_studies / "NHITS_Q_heat", paths.RUNS_DIR / "NHITS_Q_heat")
+    shutil.copytree(stored_studies, paths.RUNS_DIR)
     shutil.rmtree(RunPaths(paths.RUNS_DIR, "NHITS_Q", "heat", "first").predictions)
-    assert ["no forecasts of the chosen trial" in note for note in find_studies()[1]] == [True, False]
-    shutil.copytree(stored_studies, paths.RUNS_DIR, dirs_exist_ok=True)
     found, notes = find_studies()
-    assert found[0].run.runs_dir == paths.RUNS_DIR
-    assert notes == []
+    assert [study.run.model for study in found] == ["TFT_Q"]
+    assert ["no forecasts of the chosen trial" in note for note in notes] == [True]
 
 
 # What is computed

@@ -24,15 +24,16 @@ from hpo_lib.data.raw_files import read_raw_series, read_school_holidays, read_w
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import HpoError
 from hpo_lib.launch.slurm_site import read_site
-from hpo_lib.paths import EXAMPLE_RUNS, SITE_FILE, RunPaths
+from hpo_lib.paths import SITE_FILE, RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result
 from hpo_lib.settings import PARAMETERS, Settings
+from tests.conftest import SIMULATED_RUNS
 from tests.data.conftest import TOML, small_frame
 
 FEW, MANY = 15, 1500
 HOURS = pd.date_range("2018-04-01", periods=48, freq="h", tz="UTC")
-RECORD = RunPaths(EXAMPLE_RUNS, "NHITS_Q", "heat", "EXP-01")
+RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "EXP-01")
 
 # What a spreadsheet, another program, a broken disk or somebody's joke leaves in a file.
 PIECES = [

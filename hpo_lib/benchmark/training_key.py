@@ -21,18 +21,10 @@ def family_key(family: Family, params: Params, budget: Budget, recipe: Recipe, d
     return {
         "params": network,
         "budget": asdict(budget),
-        "recipe": plain_recipe(recipe, dataset),
+        "recipe": recipe.effective(dataset),
         "data": data_key(dataset),
         "versions": code_versions(family.version, dataset, windows=True),
     }
-
-
-def plain_recipe(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
-    """The recipe, without what has no effect on a dataset."""
-    fields = asdict(recipe)
-    if dataset.weather is None:
-        del fields["thermal"]
-    return fields
 
 
 def code_versions(model: int, dataset: Dataset, *, windows: bool = False) -> dict[str, int]:

@@ -37,17 +37,20 @@ def add_to(add: options.Add) -> None:
 
     option = add(
         "consolidate", _consolidate, "Write all studies into one table, as parquet and CSV.",
-        "hpo consolidate --out thesis_tables", "runs_dir",
+        "hpo consolidate --out my_tables", "runs_dir",
     ).add_argument  # fmt: skip
-    _add_out(option, "folder", paths.TABLES_DIR)
+    _add_out(option, "folder", paths.DRAFTS_DIR)
 
-    option = add(
+    command = add(
         "figures", _figures, "Draw every thesis figure, table and model card from the records; nothing is trained.",
         "hpo figures --runs-dir papermill_runs --out thesis", *options.FOLDERS,
-    ).add_argument  # fmt: skip
+    )  # fmt: skip
+    option = command.add_argument
     option("--benchmark-dir", default="", help=f"folder of the benchmarks (default: {paths.BENCHMARK_DIR.name}/)")
     option("--dataset", nargs="+", default=(), metavar="TOML", help="datasets that the registry does not know by name")
-    option("--out", default="", help="folder for figures/, thesis_tables/ and model_cards/ (default: the project's)")
+    where = command.add_mutually_exclusive_group()
+    _add_out(where.add_argument, "folder for figures/, thesis_tables/ and model_cards/", paths.DRAFTS_DIR)
+    where.add_argument("--publish", action="store_true", help="replace the tracked ones of the project, and name them")
 
     option = add(
         "benchmark", _benchmark, "Train with chosen parameters, score every day of the test split, beside baselines.",
@@ -138,7 +141,7 @@ def _consolidate(arguments: argparse.Namespace) -> int:
 
     studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
     damaged = _print_all(studies.notes, "note: ")
-    for file in write_studies(studies, Path(arguments.out or paths.TABLES_DIR).expanduser()):
+    for file in write_studies(studies, Path(arguments.out or paths.DRAFTS_DIR).expanduser()):
         print(f"wrote {file} ({len(studies.table)} studies)")
     return damaged
 
@@ -148,7 +151,7 @@ def _figures(arguments: argparse.Namespace) -> int:
 
     written, notes = make_all(
         runs_dir=arguments.runs_dir, benchmark_dir=arguments.benchmark_dir, data_dir=arguments.data_dir,
-        datasets=arguments.dataset, out=arguments.out,
+        datasets=arguments.dataset, out=arguments.out, publish=arguments.publish,
     )  # fmt: skip
     damaged = _print_all(notes, "note: ")
     for folder in sorted({file.parent for file in written}, key=str):

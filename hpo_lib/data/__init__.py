@@ -1,7 +1,7 @@
 """What a dataset is and how it is read, checked, prepared, split or simulated.
 
 dataset: Dataset, load_dataset, fingerprint_frame
-spec: DatasetSpec, RawFile, load_spec, known_datasets
+spec: DatasetSpec, RawFile, load_spec, known_datasets, development_datasets
 context: Context, Windows
 day_ahead_weather: DayAheadWeather, MARKS, mark_of, prepare_archive, warnings_of
 splits: HISTORY, HORIZON, Positions, complete_windows, time_span

@@ -163,6 +163,11 @@ def known_datasets() -> dict[str, Path]:
     return {file.stem: file for file in sorted(paths.DATASETS_DIR.glob("*.toml"))}
 
 
+def development_datasets() -> dict[str, Path]:
+    """Name -> TOML of the same series with earlier splits, on which the published records were made."""
+    return {f"{file.stem}_dev": file for file in sorted(paths.DATASETS_DIR.glob("development/*.toml"))}
+
+
 def load_spec(dataset: str | Path) -> DatasetSpec:
     """The spec of a dataset, given by its name or by the path of a TOML file.
 
@@ -179,16 +184,16 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
                 f"dataset file {text} does not exist; give the path of a dataset TOML or a name from `hpo datasets`"
             )
         return _parse(file)
-    known = known_datasets()
-    if text not in known:
+    known, every = known_datasets(), known_datasets() | development_datasets()
+    if text not in every:
         raise InputError(
             f"dataset is {text!r}, which is not in the registry; {choices(text, known)}; "
             "or give the path of a dataset TOML"
         )
-    spec = _parse(known[text])
+    spec = _parse(every[text])
     if spec.name != text:
         raise InputError(
-            f"{known[text]}: name is {spec.name!r}, expected {text!r} (the file's own name); rename one of them"
+            f"{every[text]}: name is {spec.name!r}, expected {text!r} (the file's own name); rename one of them"
         )
     return spec
 

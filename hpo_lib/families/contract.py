@@ -6,7 +6,7 @@ A family is one file in this folder. It defines a subclass of `Family` and regis
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,6 +91,13 @@ class Recipe:
     steps_factor: float = 1.0
     thermal: bool = True
     residual_share: bool = False
+
+    def effective(self, dataset: Dataset) -> dict[str, Any]:
+        """The fields as plain data, without what has no effect on a dataset."""
+        fields = asdict(self)
+        if dataset.weather is None:
+            del fields["thermal"]
+        return fields
 
     def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", dict[str, Any]]:
         """The recipe with the fields that ``params`` name, and the other params: those of the network."""

@@ -75,7 +75,8 @@ def dataset_text(data: Dataset) -> str:
 
 def leftovers(runs_dir: Path) -> list[Path]:
     """What killed processes left, and nobody uses: unfinished files, forecasts without a trial, leases, folders."""
-    folders = (runs_dir, paths.BENCHMARK_DIR, paths.MODELS_DIR, paths.FIGURES_DIR, paths.TABLES_DIR, paths.CARDS_DIR)
+    drawn = (paths.DRAFTS_DIR, paths.FIGURES_DIR, paths.TABLES_DIR, paths.CARDS_DIR)
+    folders = (runs_dir, paths.BENCHMARK_DIR, paths.MODELS_DIR, *drawn)
     found = {file for folder in folders for file in unfinished(folder)} | set(stop_requests.abandoned())
     for run in study_runs(runs_dir):
         with suppress(InputError):  # of a damaged study nothing is removed

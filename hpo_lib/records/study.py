@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -289,11 +289,6 @@ def read_studies(runs_dir: Path, model: str = "", dataset: str = "") -> tuple[li
     return found, notes
 
 
-def find(runs_dir: str = "", holds: Callable[[Path], object] = paths.best_params_files) -> tuple[Path, list[str]]:
-    """The folder of the records: ``runs_dir`` or the project's or, with a sentence, the examples if that holds none."""
-    if runs_dir:
-        return Path(runs_dir).expanduser(), []
-    if holds(paths.RUNS_DIR) or not paths.EXAMPLE_RUNS.is_dir():
-        return paths.RUNS_DIR, []
-    note = f"There are no records in {paths.RUNS_DIR.name}/ yet, so these are the examples, on simulated data."
-    return paths.EXAMPLE_RUNS, [note]
+def records_folder(runs_dir: str = "") -> Path:
+    """The folder of the studies' records: the given one or, for an empty text, that of the project."""
+    return Path(runs_dir).expanduser() if runs_dir else paths.RUNS_DIR

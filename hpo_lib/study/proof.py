@@ -94,7 +94,7 @@ class Proof:
             "params": dict(trial.params),
             "seed": seed,
             "budget": asdict(self.budget),
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.effective(self.dataset),
             "data_sha256": self.dataset.sha256,
             "train_end": str(splits.train_end),
             "val_end": str(splits.val_end),

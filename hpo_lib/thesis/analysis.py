@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from IPython.display import Image
 from matplotlib.figure import Figure
 
-from hpo_lib import paths
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.search_space import boundary_advice
-from hpo_lib.records.study import find, study_runs
+from hpo_lib.records.study import records_folder, study_runs
 from hpo_lib.thesis.build import PICTURES, drawn
 from hpo_lib.thesis.evidence import Evidence, gather_studies
 from hpo_lib.thesis.studies_table import Studies, load_studies
@@ -63,18 +62,18 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
     """All studies below a folder.
 
     Args:
-        runs_dir: folder of the records; empty: papermill_runs/ of the project, or the examples if that is empty.
+        runs_dir: folder of the records; empty: papermill_runs/ of the project.
         model: studies of this model only; empty: of all.
         dataset: studies of this dataset only, as name or path of its TOML; empty: of all.
 
     Raises:
         InputError: there is no study, or none of that model and dataset; the message lists the known ones.
     """
-    folder, told = find(runs_dir, lambda folder: paths.best_params_files(folder) or study_runs(folder))
+    folder = records_folder(runs_dir)
     tomls = [dataset] if dataset.endswith(".toml") else []
     dataset = load_spec(dataset).name if tomls else dataset
     studies = load_studies(folder).only(model, dataset)
-    told += [
+    told = [
         f"{run.study_name}: no trial is complete yet, so it is not in the table."
         for run in study_runs(folder)
         if not run.best_params.exists() and model in ("", run.model) and dataset in ("", run.dataset)

@@ -79,15 +79,33 @@ PICTURES: Mapping[str, Picture] = {
 
 
 def make_all(
-    runs_dir: str = "", benchmark_dir: str = "", data_dir: str = "", datasets: Sequence[str] = (), out: str = ""
+    runs_dir: str = "",
+    benchmark_dir: str = "",
+    data_dir: str = "",
+    datasets: Sequence[str] = (),
+    out: str = "",
+    *,
+    publish: bool = False,
 ) -> tuple[list[Path], list[str]]:
     """Every figure, table and card, see `build`; folders are texts, empty for the default.
+
+    They go below ``out``, by default a folder that git ignores. With ``publish`` they take the places of the tracked
+    ones instead, and a sentence names each of those that they replace.
 
     Raises:
         InputError: as `find_evidence` raises it.
     """
     evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
-    return build(evidence, ThesisPaths.below(Path(out).expanduser()) if out else ThesisPaths())
+    if not publish:
+        return build(evidence, ThesisPaths.below(Path(out).expanduser() if out else paths.DRAFTS_DIR))
+    published = ThesisPaths()
+    folders = (published.figures, published.tables, published.cards)
+    before = {file: file.read_bytes() for folder in folders for file in folder.glob("*") if file.is_file()}
+    written, notes = build(evidence, published)
+    new = {file for one in written for file in (one, published.sidecar(one))}
+    replaced = [f"Replaced {file}." for file in sorted(new & set(before)) if file.read_bytes() != before[file]]
+    kept = [f"{file} is older: there are no records for it now." for file in sorted(set(before) - new)]
+    return written, [*notes, *replaced, *kept]
 
 
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:

@@ -8,11 +8,11 @@ from hpo_lib import paths
 from hpo_lib.benchmark.store import on_simulated_data
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import load_dataset
-from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
+from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.study import StoredStudy, find, read_studies
+from hpo_lib.records.study import StoredStudy, read_studies, records_folder
 from hpo_lib.thesis.benchmark_record import Benchmark
 
 _OF_DATA = (
@@ -52,18 +52,13 @@ class Evidence:
 def find_evidence(
     runs_dir: str = "", benchmark_dir: str = "", data_dir: str = "", datasets: Sequence[str] = ()
 ) -> Evidence:
-    """The user's records, or the examples, which a printed sentence says, if no folder is given and there are none.
+    """The records below folders given as texts, empty for those of the project.
 
     Raises:
         InputError: a given folder holds no record; an unreadable TOML.
     """
     benchmarks = Path(benchmark_dir).expanduser() if benchmark_dir else paths.BENCHMARK_DIR
-    is_named = bool(benchmark_dir)  # then the examples are not asked for, even if the folder is empty
-    runs, notes = find(runs_dir, lambda runs: is_named or paths.best_params_files(runs) or paths.benchmarks(benchmarks))
-    if notes:
-        print(notes[0])
-        return gather(paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS)
-    return gather(runs, benchmarks, data_dir, datasets)
+    return gather(records_folder(runs_dir), benchmarks, data_dir, datasets)
 
 
 def gather(runs_dir: Path, benchmark_dir: Path, data_dir: str | Path = "", datasets: Sequence[str] = ()) -> Evidence:
@@ -110,7 +105,7 @@ def gather_studies(runs_dir: Path, datasets: Sequence[str] = (), model: str = ""
     Raises:
         InputError: an unreadable TOML.
     """
-    specs = {spec.name: spec for spec in map(load_spec, [*known_datasets(), *datasets])}
+    specs = {spec.name: spec for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])}
     studies, notes = read_studies(runs_dir, model, dataset)
     found: dict[str, list[StoredStudy]] = {}
     for study in studies:

@@ -9,32 +9,25 @@ import pandas as pd
 
 from hpo_lib.errors import InputError
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.records.study import StoredStudy, find, read_studies, study_runs
+from hpo_lib.records.study import StoredStudy, read_studies, records_folder, study_runs
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_losses
 
 
 def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
-    """The studies of `viewable_studies`; without a folder, the project's own or else the examples, as a sentence says.
+    """The studies of `viewable_studies` below a folder, empty for that of the project.
 
     Raises:
         InputError: there is nothing to show.
     """
-    why_not: list[str] = []
-
-    def holds(folder: Path) -> bool:
-        studies, notes = viewable_studies(folder)
-        why_not.extend([] if studies else notes)
-        return bool(studies)
-
-    folder, told = find(runs_dir, holds)
+    folder = records_folder(runs_dir)
     studies, notes = viewable_studies(folder)
     if not studies:
         raise InputError(
             f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo run`, or set runs_dir"
         )
-    return studies, [*why_not, *notes, *told]
+    return studies, notes
 
 
 def viewable_studies(folder: Path) -> tuple[list[StoredStudy], list[str]]:

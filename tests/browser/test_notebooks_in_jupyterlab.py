@@ -62,8 +62,8 @@ def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_ar
 @pytest.mark.parametrize("load", range(3))
 def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(load: int, lab: Any, page: Any) -> None:
     """Three of five fresh pages once showed nothing, or a part of the figure, after the first change."""
-    run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.EXAMPLE_RUNS)))
-    studies = viewable_studies(paths.EXAMPLE_RUNS)[0]
+    run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
+    studies = viewable_studies(paths.RUNS_DIR)[0]
     page.get_by_text(f"trial {studies[0].chosen.number}").first.wait_for()
     page.wait_for_function(DRAWN)
     page.wait_for_timeout(1000)
@@ -77,9 +77,9 @@ def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(load: i
         keep(page, "explore_other_study")
 
 
-def test_when_a_trial_of_an_example_is_clicked_then_its_forecasts_are_shown(lab: Any, page: Any) -> None:
-    run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.EXAMPLE_RUNS)))
-    explorer = Explorer(viewable_studies(paths.EXAMPLE_RUNS)[0])  # the same picture, which knows its places
+def test_when_a_trial_is_clicked_then_its_forecasts_are_shown(lab: Any, page: Any) -> None:
+    run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
+    explorer = Explorer(viewable_studies(paths.RUNS_DIR)[0])  # the same picture, which knows its places
     study = explorer.study
     other = next(trial for trial in study.viewable if trial.mae > 1.02 * study.chosen.mae)
     title = f"{study.run.model} on {study.run.dataset}, trial"

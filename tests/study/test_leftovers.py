@@ -87,7 +87,7 @@ def test_when_the_doctor_cleans_then_it_lists_first_and_removes_only_if_told(
     start, files, tmp_path, monkeypatch, capsys
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    for name in ("BENCHMARK_DIR", "MODELS_DIR", "FIGURES_DIR", "TABLES_DIR", "CARDS_DIR"):
+    for name in ("BENCHMARK_DIR", "MODELS_DIR", "DRAFTS_DIR", "FIGURES_DIR", "TABLES_DIR", "CARDS_DIR"):
         monkeypatch.setattr(paths, name, tmp_path / "none")
     start(trials=1)
     left, kept = leave(files), set(tmp_path.rglob("*"))

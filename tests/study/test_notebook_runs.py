@@ -16,12 +16,13 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.contract import family_names
-from hpo_lib.paths import EXAMPLE_RUNS, RunPaths
+from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.settings import PARAMETERS
+from tests.conftest import SIMULATED_RUNS
 
 DATASETS = ("heat", "water_centrum", "water_tommerby")
 KEYS = {
@@ -166,18 +167,18 @@ def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anyt
 
 
 @pytest.mark.slow
-def test_when_papermill_runs_the_explorer_then_it_reads_the_examples(root, tmp_path) -> None:
+def test_when_papermill_runs_the_explorer_then_it_reads_the_records(root, tmp_path) -> None:
     out = tmp_path / "out.ipynb"
-    run = papermill(root, out, "explore.ipynb", runs_dir=str(EXAMPLE_RUNS))
+    run = papermill(root, out, "explore.ipynb", runs_dir=str(SIMULATED_RUNS))
     assert run.returncode == 0, run.stderr
     assert "NHITS_Q on heat, EXP-01" in outputs(nbformat.read(out, as_version=4))
 
 
 @pytest.mark.slow
-def test_when_papermill_runs_the_analysis_then_it_shows_the_examples_of_a_dataset(root, tmp_path) -> None:
+def test_when_papermill_runs_the_analysis_then_it_shows_the_studies_of_a_dataset(root, tmp_path) -> None:
     out = tmp_path / "out.ipynb"
     run = papermill(
-        root, out, "analysis.ipynb", runs_dir=str(EXAMPLE_RUNS), dataset="heat", model="TFT_Q", out=str(tmp_path)
+        root, out, "analysis.ipynb", runs_dir=str(SIMULATED_RUNS), dataset="heat", model="TFT_Q", out=str(tmp_path)
     )
     assert run.returncode == 0, run.stderr
     shown = outputs(nbformat.read(out, as_version=4))
@@ -188,7 +189,7 @@ def test_when_papermill_runs_the_analysis_then_it_shows_the_examples_of_a_datase
 
 @pytest.mark.slow
 def test_when_papermill_runs_the_forecast_then_it_shows_the_day_ahead_below_the_one_before(root, tmp_path) -> None:
-    params = RunPaths(EXAMPLE_RUNS, "NHITS_Q", "heat", "EXP-01").best_params
+    params = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "EXP-01").best_params
     models_dir = str(tmp_path / "models")
     words = ["--test", "--params", str(params), "--models-dir", models_dir]  # no data folder: the twin
     assert main(["retrain", "--model", "NHITS_Q", "--dataset", "heat", *words]) == 0

@@ -220,6 +220,7 @@ def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(prov
     about = json.loads(file.read_text(encoding="utf-8"))
     assert about["key"]["params"] == DEFAULTS
     assert {"seed", "budget", "recipe", "data_sha256", "train_end", "val_end", "version"} <= set(about["key"])
+    assert "thermal" not in about["key"]["recipe"]  # without weather of the day ahead it changes nothing
     about["key"]["version"] += 1
     write_json(file, about)
     del family.calls[:], family.seeds[:]

@@ -1,6 +1,5 @@
-"""Made-up studies and benchmarks, whose figures can be computed by hand, and the heat part of the example set."""
+"""Made-up studies and benchmarks, whose figures can be computed by hand, and the simulated records."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence, gather
+from tests.conftest import SIMULATED_RECORDS
 
 
 def trial(number: int, mae: float, penalty: float, state: str = "complete", **other: Any) -> TrialRecord:
@@ -93,13 +93,9 @@ def evidence(benchmark: Benchmark, tiny_dataset: Dataset) -> Evidence:
 
 
 @pytest.fixture(scope="session")
-def heat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The heat part of the example set in a folder of its own; nobody may change it."""
-    folder = tmp_path_factory.mktemp("examples")
-    for part in (paths.EXAMPLE_RUNS, paths.EXAMPLE_BENCHMARKS):
-        for own in part.glob("*heat*"):
-            shutil.copytree(own, folder / part.name / own.name)
-    return folder
+def heat_folder() -> Path:
+    """The simulated records of heat; nobody may change them."""
+    return SIMULATED_RECORDS
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
-"""Everything from the examples: which records count, equal bytes twice, nothing clipped, sidecars that are true."""
+"""Everything from records: which records count, equal bytes twice, nothing clipped, sidecars that are true."""
 
 import dataclasses
-import hashlib
 import json
 import logging
 import shutil
@@ -19,13 +18,11 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.result import load_result
-from hpo_lib.records.study import study_runs
-from hpo_lib.records.verify import verify
 from hpo_lib.thesis import figure_style
 from hpo_lib.thesis.benchmark_record import warning_for
 from hpo_lib.thesis.build import PICTURES, build
 from hpo_lib.thesis.cards import card
-from hpo_lib.thesis.evidence import Evidence, find_evidence, gather
+from hpo_lib.thesis.evidence import Evidence, gather
 from hpo_lib.thesis.tables import TABLES
 from hpo_lib.views.model_style import warning_text
 
@@ -93,14 +90,29 @@ def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path
     assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
 
 
-def test_when_there_are_no_own_records_then_the_examples_are_shown_and_said_to_be(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(paths, "RUNS_DIR", tmp_path / "a")
-    monkeypatch.setattr(paths, "BENCHMARK_DIR", tmp_path / "b")
-    monkeypatch.setattr(paths, "EXAMPLE_BENCHMARKS", tmp_path / "c")
-    assert len(find_evidence().studies) == 9
-    assert "these are the examples, on simulated data" in capsys.readouterr().out
-    with pytest.raises(InputError, match="holds no readable best_params JSON"):  # a named folder is never replaced
-        find_evidence(benchmark_dir=str(tmp_path / "d"))
+def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_asked_for_and_named(
+    heat_folder, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
+    published = ThesisPaths.below(tmp_path / "published")
+    monkeypatch.setattr("hpo_lib.thesis.build.ThesisPaths", type("Here", (ThesisPaths,), {
+        "__init__": lambda self, *given: ThesisPaths.__init__(self, *(given or vars(published).values())),
+    }))  # fmt: skip
+    (card_file,) = published.card("TFT_Q", "heat")
+    other = published.cards / "TFT_Q_mars.md"
+    card_file.parent.mkdir(parents=True)
+    for file in (card_file, other):
+        file.write_text("published before", encoding="utf-8")
+    words = ["figures", "--runs-dir", str(heat_folder / "papermill_runs"), "--benchmark-dir", str(tmp_path / "none")]
+    assert main(words) == 0
+    assert (tmp_path / "drafts" / "model_cards" / card_file.name).is_file()
+    assert {file.read_text(encoding="utf-8") for file in published.cards.iterdir()} == {"published before"}
+    assert "Replaced" not in capsys.readouterr().out
+    assert main([*words, "--publish"]) == 0
+    assert card_file.read_text(encoding="utf-8") != "published before"
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "Replaced" in line] == [f"note: Replaced {card_file}."]
+    assert f"note: {other} is older: there are no records for it now." in said
 
 
 # Marks and cards
@@ -159,7 +171,7 @@ def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecast
 
 @pytest.fixture(scope="module")
 def pictures(heat: Evidence) -> dict[str, object]:
-    """Every figure of the heat examples, with the complaints of matplotlib as errors."""
+    """Every figure of the simulated records, with the complaints of matplotlib as errors."""
     complaints: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
@@ -222,42 +234,3 @@ def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote(heat_folder
     assert sum("text/html" in out.get("data", {}) for out in outputs) == 6
     texts = [out.get("data", {}).get("text/markdown", "") for out in outputs]
     assert sum("# Model card" in text for text in texts) == 3
-
-
-FOLDERS = ("figures", "thesis_tables", "model_cards")
-COMMITTED = sorted(file for folder in FOLDERS for file in (paths.PROJECT_ROOT / folder).glob("*.json"))
-
-
-def test_when_figures_are_in_the_repository_then_none_is_missing() -> None:
-    assert {file.stem for file in COMMITTED} >= {*PICTURES, *TABLES}
-    assert sum(file.parent.name == "model_cards" for file in COMMITTED) == 9
-
-
-@pytest.mark.parametrize("sidecar", COMMITTED, ids=lambda file: file.stem)
-def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_examples_that_are_there(sidecar: Path) -> None:
-    content = json.loads(sidecar.read_text(encoding="utf-8"))
-    assert content["marked"] == "SIMULATED DATA, TEST BUDGET"
-    assert all((sidecar.parent / name).is_file() for name in content["files"])
-    assert content["records"]
-    for name, sha256 in content["records"].items():
-        assert hashlib.sha256((paths.PROJECT_ROOT / name).read_bytes()).hexdigest() == sha256, name
-
-
-# The example set
-
-
-def test_when_the_examples_are_counted_then_nine_studies_are_there_and_small() -> None:
-    files = [file for file in paths.EXAMPLES_DIR.rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) < MAX_EXAMPLES_MB * 1e6
-    runs = study_runs(paths.EXAMPLE_RUNS)
-    assert len(runs) == 9
-    for run in runs:
-        assert load_result(run.best_params)["provenance"]["data"]["source"] == "simulated"
-        assert run.notebook.is_file()
-        assert run.sqlite.is_file()
-
-
-def test_when_an_example_is_verified_then_every_figure_follows_from_its_forecasts() -> None:
-    found = verify(paths.EXAMPLE_RUNS / "TFT_Q_heat" / "best_params_TFT_Q_heat_EXP-04.json", paths.EXAMPLES_DIR)
-    assert found.told == ()
-    assert found.n_figures > 50
