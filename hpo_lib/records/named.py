@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hpo_lib.errors import InputError, choices
-from hpo_lib.records.study import StoredStudy, find, study_runs
+from hpo_lib.records.study import StoredStudy, study_runs
 
 
 def named_study(name: str, runs_dir: str = "", database: str = "") -> StoredStudy:
@@ -17,7 +17,7 @@ def named_study(name: str, runs_dir: str = "", database: str = "") -> StoredStud
     path = Path(name).expanduser()
     if path.is_file():
         return StoredStudy.of_file(path)
-    folder = path.resolve().parent if path.is_dir() else find(runs_dir)[0]
+    folder = path.resolve().parent if path.is_dir() else records_folder(runs_dir)
     runs, stem = study_runs(folder), path.name.removeprefix("best_params_").removesuffix(".json")
     found = [run for run in runs if stem in (run.job_id, run.study_name, run.folder.name)]
     if not found:
