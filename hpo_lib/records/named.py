@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hpo_lib.errors import InputError, choices
-from hpo_lib.records.study import StoredStudy, study_runs
+from hpo_lib.records.study import StoredStudy, records_folder, study_runs
 
 
 def named_study(name: str, runs_dir: str = "", database: str = "") -> StoredStudy:
