@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab figures test test-slow test-browser test-slurm test-postgres test-latex test-hardening test-all bench publish lint install lock clean
+.PHONY: help demo lab figures docs test test-slow test-browser test-slurm test-postgres test-latex test-hardening test-all bench publish lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the tests, with one thread each: more threads than cores slow each other down.
@@ -22,6 +22,9 @@ lab: $(STAMP) ## open the notebooks in JupyterLab
 
 figures: $(STAMP) ## draw every thesis figure, table and model card from the records in papermill_runs/ and benchmark_results/
 	$(BIN)/hpo figures
+
+docs: $(STAMP) ## build the documentation site in site/; broken links are errors
+	$(BIN)/python docs/site/build.py
 
 test: $(STAMP) ## run the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile

@@ -35,8 +35,9 @@ class Damage(str):
 def choices(found: object, allowed: Iterable[object]) -> str:
     """The end of an error sentence about a name: the nearest allowed name, then all of them.
 
-    >>> choices("TFT", ["NHITS_Q", "TFT_Q"])
-    'did you mean TFT_Q? Allowed: NHITS_Q, TFT_Q'
+    Examples:
+        >>> choices("TFT", ["NHITS_Q", "TFT_Q"])
+        'did you mean TFT_Q? Allowed: NHITS_Q, TFT_Q'
     """
     names = [str(name) for name in allowed]
     folded = {name.casefold(): name for name in names}

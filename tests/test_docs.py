@@ -126,12 +126,6 @@ def test_when_the_experiments_are_listed_then_they_are_those_of_hpo_status() -> 
     assert rows == expected
 
 
-def test_when_a_document_is_added_then_the_readme_leads_to_it() -> None:
-    linked = {target for target in LINK.findall(prose(ROOT / "README.md"))}
-    documents = {str(file.relative_to(ROOT)) for file in DOCUMENTS if file.name != "README.md"}
-    assert documents - linked == set()
-
-
 def glossary() -> list[tuple[str, str, str]]:
     """Term, meaning and last cell of each row of the glossary."""
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", prose(ROOT / "docs" / "glossary.md"), re.M)

@@ -60,8 +60,9 @@ def in_order(models: Iterable[str]) -> list[str]:
 def number(value: float) -> str:
     """A number with three significant digits and all digits before the point, or a dash.
 
-    >>> [number(0.29), number(0.0044712), number(1234.5), number(87.04)]
-    ['0.290', '0.00447', '1234', '87.0']
+    Examples:
+        >>> [number(0.29), number(0.0044712), number(1234.5), number(87.04)]
+        ['0.290', '0.00447', '1234', '87.0']
     """
     if math.isnan(value):
         return MISSING

@@ -1,0 +1,199 @@
+"""Build the documentation site: documents, notebooks and docstrings of this repository, one page each.
+
+Every page keeps its place in the repository, so a relative link works in both. Broken links are errors.
+"""
+
+import argparse
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import yaml
+from nbconvert import MarkdownExporter
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ("*.md", "docs/*.md", "data/*.md", "datasets/*.md", "model_cards/*.md")
+NOTEBOOKS = ("notebooks/*.ipynb",)
+RECORDS = ("papermill_runs/**/*.ipynb", "benchmark_results/**/*.ipynb")
+LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"#]+)")
+FRAME = re.compile(r"<style scoped>.*?</style>\s*|(?<=<table) border=\"1\" class=\"dataframe\"", re.DOTALL)
+"""What pandas adds to its tables, which are to look like all others."""
+LIVE = ("application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json")
+PRIORITY = ["image/png", "image/svg+xml", "text/html", "text/markdown", "text/plain"]
+
+
+def find(patterns: tuple[str, ...], root: Path) -> list[Path]:
+    """Return the files that match, relative to the root."""
+    return sorted({file.relative_to(root) for pattern in patterns for file in root.glob(pattern)})
+
+
+def stage(pages: Path, root: Path = ROOT) -> None:
+    """Write the pages of documents and notebooks as Markdown, with every file that they link to."""
+    for file in find(DOCUMENTS, root):
+        _write(pages / file, (root / file).read_text(encoding="utf-8"), root / file, pages, root)
+    exporter = MarkdownExporter(exclude_output_prompt=True, exclude_input_prompt=True, display_data_priority=PRIORITY)
+    for file in find(NOTEBOOKS + RECORDS, root):
+        notebook = tidy(nbformat.read(root / file, as_version=4))
+        text, resources = exporter.from_notebook_node(notebook, {"output_files_dir": f"{file.stem}_files"})
+        for name, content in resources["outputs"].items():
+            picture = pages / file.parent / name
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(content)
+        if file not in find(NOTEBOOKS, root):
+            text = re.sub(r"\A(# .*\n)", rf"\1\nThis is the record `{file}`, as it was executed.\n", text)
+        _write(pages / file.with_suffix(".md"), FRAME.sub("", text), root / file, pages, root)
+
+
+def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop outputs that need a kernel or a script, and progress bars; join what was printed piece by piece."""
+    for cell in notebook.cells:
+        outputs: list[nbformat.NotebookNode] = []
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "<script" in data.get("text/html", ""):
+                del data["text/html"]
+            if not set(data) & set(PRIORITY[:-1]) and (
+                set(data) & set(LIVE) or re.search(r"\d%\|", data.get("text/plain", ""))
+            ):
+                continue
+            if outputs and output.output_type == "stream" == outputs[-1].output_type:
+                outputs[-1].text = outputs[-1].text.rstrip("\n") + "\n" + output.text.lstrip("\n")
+            else:
+                outputs.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = outputs
+    return notebook
+
+
+def _write(page: Path, text: str, source: Path, pages: Path, root: Path) -> None:
+    """Write a page whose links to notebooks lead to their pages, and copy the other files that it links to."""
+
+    def lead(match: re.Match[str]) -> str:
+        target = (source.parent / match[2]).resolve()
+        if target.suffix == ".ipynb":
+            return f"{match[1]}{match[2].removesuffix('.ipynb')}.md"
+        if target.is_file() and target.suffix != ".md" and target.is_relative_to(root):
+            copy = pages / target.relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(target, copy)
+        return match[0]
+
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(LINK.sub(lead, text), encoding="utf-8")
+
+
+def stage_library(pages: Path, root: Path = ROOT) -> list[Path]:
+    """Write a page for each room of the library, which names its modules; their docstrings become its text."""
+    rooms: dict[str, list[str]] = {}
+    for file in find(("hpo_lib/*.py", "hpo_lib/**/*.py"), root):
+        if not file.stem.startswith("_"):
+            rooms.setdefault(file.with_suffix("").parts[1], []).append(".".join(file.with_suffix("").parts))
+    written = []
+    (pages / "api").mkdir(parents=True)
+    for room, modules in rooms.items():
+        written.append(Path("api") / f"{room}.md")
+        package = root / "hpo_lib" / room / "__init__.py"
+        intro = (ast.get_docstring(ast.parse(package.read_text())) or "").split("\n")[0] if package.exists() else ""
+        blocks = [f"# hpo_lib.{room}", intro, *(f"::: {module}" for module in modules)]
+        (pages / written[-1]).write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+    return written
+
+
+def navigation(menu: list[dict[str, object]], library: list[Path], root: Path = ROOT) -> list[dict[str, object]]:
+    """Return the menu of mkdocs.yml with the pages of notebooks and library at their places."""
+    pages: dict[str, list[dict[str, str]]] = {
+        "Records": [{_title(file): str(file.with_suffix(".md"))} for file in find(RECORDS, root)],
+        "Notebooks": [{_title(file): str(file.with_suffix(".md"))} for file in find(NOTEBOOKS, root)],
+        "API": [{f"hpo_lib.{file.stem}": str(file)} for file in library],
+        "Model cards": [{file.stem: str(file)} for file in find(("model_cards/*.md",), root)],
+    }
+    filled = []
+    for entry in menu:
+        ((title, content),) = entry.items()
+        if isinstance(content, list):
+            content = navigation(content, library, root)
+        elif content is None:
+            content = pages[title]
+        if content:
+            filled.append({title: content})
+    return filled
+
+
+def _title(file: Path) -> str:
+    return re.sub(r"^hpo_|_template$", "", file.stem).replace("_", " ")
+
+
+class Page(HTMLParser):
+    """The places of a built page that links can name, and what it links to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.places = {"__top"}
+        self.targets: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what one tag names and where it leads."""
+        for name, value in attrs:
+            if value and (name == "id" or (name == "name" and tag == "a")):
+                self.places.add(value)
+            elif value and name in ("href", "src") and ("rel", "canonical") not in attrs:
+                self.targets.add(value)
+
+
+def broken_links(site: Path) -> list[str]:
+    """Return every link within the site whose file or place is not there, as ``page: link``."""
+    pages = {file.resolve(): Page(file.read_text(encoding="utf-8")) for file in site.rglob("*.html")}
+    broken = []
+    for file, page in sorted(pages.items()):
+        for target in sorted(page.targets) if file.name != "404.html" else ():  # that one is for a server
+            link = urlsplit(target)
+            if link.scheme or link.netloc:
+                continue
+            found = (file.parent / unquote(link.path)).resolve() if link.path else file
+            place = unquote(link.fragment)
+            if not found.is_file() or (place and found in pages and place not in pages[found].places):
+                broken.append(f"{file.relative_to(site.resolve())}: {target}")
+    return broken
+
+
+def build(out: Path, root: Path = ROOT) -> None:
+    """Build the site into a folder, which is replaced.
+
+    Raises:
+        SystemExit: A link is broken, or Zensical warns of something else.
+    """
+    here = Path(__file__).parent
+    config = yaml.safe_load((here / "mkdocs.yml").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="hpo-site-") as folder:
+        work = Path(folder)
+        pages = work / "pages"
+        stage(pages, root)
+        config |= {"docs_dir": "pages", "site_dir": "html"}
+        config["nav"] = navigation(config["nav"], stage_library(pages, root), root)
+        config["plugins"][-1]["mkdocstrings"]["handlers"]["python"]["paths"] = [str(root)]
+        shutil.copyfile(here / "extra.css", pages / "extra.css")
+        (work / "mkdocs.yml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+        command = [sys.executable, "-m", "zensical", "build", "--strict", "-f", "mkdocs.yml"]
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(done.stdout + done.stderr.split("Traceback")[0])
+        if broken := broken_links(work / "html"):
+            raise SystemExit("Broken links:\n" + "\n".join(broken))
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.move(work / "html", out)
+    print(f"The site: {out / 'index.html'}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "site", help="folder of the site, which is replaced")
+    build(parser.parse_args().out.resolve())

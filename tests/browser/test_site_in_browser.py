@@ -1,0 +1,61 @@
+"""The documentation site in a real browser, wide and on a phone. Screenshots stay in ``tests/browser/screenshots``."""
+
+import functools
+import re
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs.site.build import build
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and logs nothing."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("site") / "site"
+    build(folder, root)
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("width", [1400, 500])
+def test_when_the_site_is_opened_then_its_front_page_fits_and_leads_on(width: int, site: str, page: Any) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(f"{site}/index.html")
+    page.locator("article h1").wait_for()
+    sizes = page.eval_on_selector_all("article img", "found => found.map(i => i.naturalWidth * i.clientHeight)")
+    assert min(sizes) > 10_000  # the browser has decoded them
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"site_{width}.png", full_page=True)
+    page.locator("article a", has_text="quickstart").first.click()
+    page.locator("article h1", has_text="first ten minutes").wait_for()
+    assert {url for url in asked if not url.startswith((site, "data:"))} == set()  # nothing comes from elsewhere
+
+
+def test_when_a_word_is_searched_then_the_site_finds_the_page_that_explains_it(site: str, page: Any) -> None:
+    page.goto(f"{site}/index.html")
+    page.get_by_role("button", name="Search").first.click()
+    box = page.get_by_role("textbox").or_(page.get_by_role("combobox")).first
+    box.fill("winkler")
+    page.get_by_text(re.compile(r"^\d+ results$")).wait_for()
+    box.press("Enter")
+    page.wait_for_url(re.compile("inkler"))

@@ -1,0 +1,99 @@
+"""The documentation site: every document and notebook has its page, and no link is broken."""
+
+import base64
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbformat import v4
+
+from docs.site import build
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def test_when_a_link_leads_to_no_page_or_no_place_then_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "index.html").write_text(
+        '<h2 id="here"></h2><a href="docs/page.html#there"></a><a href="docs/page.html#gone"></a><a href="#here"></a>'
+        '<a href="docs/none.html"></a><img src="figure.png"><a href="docs/"></a><a href="https://example.org/none"></a>'
+    )
+    (tmp_path / "docs" / "page.html").write_text('<a name="there"></a><a href="../index.html#here"></a>')
+    assert build.broken_links(tmp_path) == [
+        "index.html: docs/",
+        "index.html: docs/none.html",
+        "index.html: docs/page.html#gone",
+        "index.html: figure.png",
+    ]
+
+
+def executed_notebook(root: Path) -> None:
+    outputs = [
+        v4.new_output("stream", text="trial 0\n"),
+        v4.new_output("stream", text="\ntrial 1\n"),
+        v4.new_output("display_data", {"text/plain": "  0%|          | 0/8"}),
+        v4.new_output("display_data", {"application/vnd.plotly.v1+json": {}, "text/html": "<script>draw()</script>"}),
+        v4.new_output("display_data", {"image/png": PIXEL, "text/plain": "<Figure>"}),
+        v4.new_output("display_data", {"text/html": '<table border="1" class="dataframe"><tr><td>1</td></tr></table>'}),
+        v4.new_output("display_data", {"text/markdown": "## The choice\n[terms](../../docs/terms.md)"}),
+    ]
+    cells = [v4.new_markdown_cell("# A study"), v4.new_code_cell("show()", outputs=outputs)]
+    record = root / "papermill_runs" / "NHITS_Q_heat" / "hpo_NHITS_Q_heat_winter.ipynb"
+    record.parent.mkdir(parents=True)
+    nbformat.write(v4.new_notebook(cells=cells), record)
+
+
+def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_and_text(tmp_path: Path) -> None:
+    executed_notebook(tmp_path)
+    build.stage(tmp_path / "pages", tmp_path)
+    folder = tmp_path / "pages" / "papermill_runs" / "NHITS_Q_heat"
+    text = (folder / "hpo_NHITS_Q_heat_winter.md").read_text()
+    assert "the record `papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_winter.ipynb`" in text
+    assert "    trial 0\n    trial 1\n" in text
+    assert [unwanted for unwanted in ("script", "0%", "dataframe") if unwanted in text] == []
+    assert "\n## The choice\n[terms](../../docs/terms.md)" in text
+    (picture,) = folder.glob("*_files/*.png")
+    assert f"({picture.parent.name}/{picture.name})" in text
+    assert picture.read_bytes() == base64.b64decode(PIXEL)
+    menu = build.navigation([{"Results": [{"Records": None}]}, {"Notebooks": None}], [], tmp_path)
+    page = "papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_winter.md"
+    assert menu == [{"Results": [{"Records": [{"NHITS Q heat winter": page}]}]}]
+
+
+def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(tmp_path: Path) -> None:
+    for name in ("docs/a.md", "notebooks/explore.ipynb", "datasets/heat.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "docs" / "a.md").write_text("[n](../notebooks/explore.ipynb#how), [t](../datasets/heat.toml)")
+    (tmp_path / "datasets" / "heat.toml").write_text("name = 'heat'")
+    nbformat.write(v4.new_notebook(), tmp_path / "notebooks" / "explore.ipynb")
+    build.stage(tmp_path / "pages", tmp_path)
+    assert (tmp_path / "pages" / "docs" / "a.md").read_text() == (
+        "[n](../notebooks/explore.md#how), [t](../datasets/heat.toml)"
+    )
+    assert (tmp_path / "pages" / "datasets" / "heat.toml").read_text() == "name = 'heat'"
+
+
+def test_when_a_document_is_added_then_the_menu_of_the_site_has_it(root: Path) -> None:
+    menu = yaml.safe_load((root / "docs" / "site" / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    in_menu = [value for value in leaves(menu) if value]
+    assert sorted(in_menu) == sorted(str(file) for file in build.find(build.DOCUMENTS[:-1], root))
+
+
+def leaves(menu: object) -> list[str]:
+    if isinstance(menu, dict):
+        menu = list(menu.values())
+    return [leaf for entry in menu for leaf in leaves(entry)] if isinstance(menu, list) else [menu]  # type: ignore[list-item]
+
+
+@pytest.mark.slow
+def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page(root: Path, tmp_path: Path) -> None:
+    build.build(tmp_path / "site", root)  # a broken link ends it
+    built = {str(file.relative_to(tmp_path / "site")) for file in (tmp_path / "site").rglob("*.html")}
+    pages = build.find(build.DOCUMENTS + build.NOTEBOOKS + build.RECORDS, root)
+    named = {str(file.with_suffix(".html")).replace("README.html", "index.html") for file in pages}
+    rooms = {f"api/{file.stem}.html" for file in (root / "hpo_lib").iterdir() if not file.stem.startswith((".", "_"))}
+    assert built - {"404.html"} == named | rooms
+    scores = (tmp_path / "site" / "api" / "scoring.html").read_text(encoding="utf-8")
+    assert 'id="hpo_lib.scoring.metrics.winkler"' in scores
+    assert "Gneiting" in scores
