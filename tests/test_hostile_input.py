@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.day_ahead_weather import read_archive
 from hpo_lib.data.raw_files import read_raw_series, read_school_holidays, read_weather
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import HpoError
@@ -85,9 +86,15 @@ def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
     return content
 
 
+def rows_of(file: Path) -> list[dict[str, str]]:
+    """The rows of a CSV, by another reader than ours."""
+    text = file.read_text(encoding="utf-8").lstrip("\ufeff").strip()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
 def same_cells(file: Path, frame: pd.DataFrame, time: str, names: dict[str, str]) -> None:
-    """Every number that the file holds is in the frame, at its own time; by another reader than ours."""
-    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig").strip(), newline="")))
+    """Every number that the file holds is in the frame, at its own time."""
+    rows = rows_of(file)
     stamps = pd.to_datetime([row[time].strip().removesuffix(" +0000 UTC") for row in rows], utc=True, format="ISO8601")
     first = ~stamps.duplicated() & (stamps >= frame.index[0]) & (stamps <= frame.index[-1])
     for name, column in names.items():
@@ -128,8 +135,22 @@ def same_site(file: Path, site: Any) -> None:
 
 
 def same_holidays(file: Path, table: pd.DataFrame) -> None:
-    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig").strip(), newline="")))
+    rows = rows_of(file)
     assert [row["start_date"].strip() for row in rows] == table["start_date"].dt.strftime("%Y-%m-%d").tolist()
+
+
+def same_archive(file: Path, table: pd.DataFrame) -> None:
+    """Every forecast whose temperature is known is there once, with its times."""
+    held = []
+    for row in rows_of(file):
+        issued = pd.to_datetime(row["issued"].strip(), utc=True, format="ISO8601")
+        if "valid" in row:
+            valid = pd.to_datetime(row["valid"].strip(), utc=True, format="ISO8601")
+        else:
+            valid = issued + pd.Timedelta(hours=float(row["lead_hours"]))
+        if not math.isnan(temperature := float(row["temp"].strip() or "nan")):
+            held.append((issued, valid, temperature))
+    assert sorted(held) == sorted(table[["issued", "valid", "temp"]].itertuples(index=False, name=None))
 
 
 @dataclass(frozen=True)
@@ -165,6 +186,10 @@ HOLIDAYS = b"start_date,end_date,description\n2019-02-09,2019-02-17,Winter\n2019
 WEATHER = pd.DataFrame({
     "dt_iso": HOURS.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"), "temp": np.arange(48) / 4, "humidity": 80, "rain_1h": "",
 })  # fmt: skip
+ISSUED = HOURS[:24:6].repeat(12)
+LEADS = np.tile(np.arange(1, 13), 4)
+ARCHIVE = pd.DataFrame({"issued": ISSUED, "valid": ISSUED + pd.to_timedelta(LEADS, unit="h"), "temp": LEADS / 4})
+BY_LEAD = ARCHIVE.assign(valid=LEADS).rename(columns={"valid": "lead_hours"})
 READERS = [
     Reader("small.toml", TOML.encode(), load_spec, same_toml),
     Reader("small.csv", _text(small_frame()), lambda file: load_dataset(_small(file)),
@@ -173,6 +198,8 @@ READERS = [
            lambda file: read_raw_series(file, _small(file)), _raw),
     Reader("weather.csv", _text(WEATHER, index=False),
            lambda file: read_weather(file, HOURS, ("temp", "humidity", "rain_1h")), _weather),
+    Reader("archive.csv", _text(ARCHIVE, index=False), lambda file: read_archive(file, ("temp",)), same_archive),
+    Reader("leads.csv", _text(BY_LEAD, index=False), lambda file: read_archive(file, ("temp",)), same_archive),
     Reader("holidays.csv", HOLIDAYS, read_school_holidays, same_holidays),
     Reader(RECORD.best_params.name, RECORD.best_params.read_bytes(), load_result, same_json),
     Reader("trial_0000.parquet", RECORD.trial_predictions(0).read_bytes(), load_predictions, same_predictions),

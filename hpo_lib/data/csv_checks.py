@@ -46,7 +46,7 @@ MISSING = ("", "nan", "NaN")
 _TRUTH = {"True": "1", "False": "0"}
 _SAME = 1e-9  # relative: filler averaged over meters differs in the last digits
 _FIELDS = "write decimal points instead of decimal commas, and quote text that holds a comma"
-_TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.0+)?)?)?)?(?:Z|[+-]\d\d:?(?:\d\d)?)?"
+_TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(?:Z|[+-]\d\d:?(?:\d\d)?)?"
 """What a timestamp is; pandas alone reads "now", too."""
 
 
@@ -175,9 +175,7 @@ def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
         InputError: a cell that is no time, another offset than UTC, mixed forms, a time off the full hour, an hour that
             appears twice, or rows out of order.
     """
-    times = pd.to_datetime(cells.where(cells.str.fullmatch(_TIME)), format="ISO8601", utc=True, errors="coerce")
-    unreadable = times.isna() | ~times.dt.year.isin(YEARS)
-    refuse(unreadable, cells, file, ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell")
+    times = utc_times(cells, file)
     _check_offsets(cells, file)
     stamps = pd.DatetimeIndex(times, name=TIMESTAMP)
     off_hour = stamps != stamps.floor("h")
@@ -190,6 +188,14 @@ def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
     back = np.concatenate([[False], stamps[1:] < stamps[:-1]])
     refuse(back, cells, file, ", which is before the line above; sort the rows by timestamp")
     return stamps
+
+
+def utc_times(cells: pd.Series, file: str) -> pd.Series:
+    """The cells as times in UTC, which those without an offset are taken for; InputError if a cell is no time."""
+    times = pd.to_datetime(cells.where(cells.str.fullmatch(_TIME)), format="ISO8601", utc=True, errors="coerce")
+    unreadable = times.isna() | ~times.dt.year.isin(YEARS)
+    refuse(unreadable, cells, file, ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell")
+    return times
 
 
 def _check_offsets(cells: pd.Series, file: str) -> None:
@@ -216,7 +222,7 @@ def numbers(cells: pd.DataFrame, file: str) -> pd.DataFrame:
 def _numbers(cells: pd.Series, file: str) -> pd.Series:
     try:
         values = pd.to_numeric(cells).astype("float64")
-    except ValueError:  # the slow way, which tells missing values from wrong cells
+    except (ValueError, OverflowError):  # the slow way, which tells missing values from wrong cells
         known = cells.replace(_TRUTH) if str(cells.name).startswith("is_") else cells
         values = pd.to_numeric(known, errors="coerce").astype("float64")
         values = values.mask(values.isna() & ~cells.isin(MISSING), np.inf)

@@ -14,13 +14,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import check_header, numbers, read_cells, refuse, shown
+from hpo_lib.data.csv_checks import check_header, numbers, read_cells, refuse, shown, utc_times
 from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec
 from hpo_lib.data.splits import HORIZON, time_span
 from hpo_lib.errors import InputError
 
 ISSUED, VALID, LEAD = "issued", "valid", "lead_hours"
 """Columns of an archive: when a forecast was issued, and for which hour, or how many hours later that is."""
+
+LONGEST = 10_000
+"""Hours; no weather forecast reaches further."""
 
 TWIN_ISSUES, TWIN_DELAY = 6, 3
 """A twin's forecasts are issued every 6 hours and can be used 3 hours later."""
@@ -136,12 +139,13 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     file, advice = shown(path), "see docs/day_ahead_weather.md for the format"
     when = VALID if VALID in cells.columns else LEAD
     check_header(list(cells.columns), [ISSUED, when, *columns], file, advice)
-    issued = _times(cells[ISSUED], file)
+    issued = utc_times(cells[ISSUED], file)
     if when == VALID:
-        valid = _times(cells[VALID], file)
+        valid = utc_times(cells[VALID], file)
     else:
         leads = numbers(cells[[LEAD]], file)[LEAD]
-        refuse(leads.isna() | (leads % 1 != 0), cells[LEAD], file, ", expected a whole number of hours; fix that cell")
+        wrong = ~(leads.abs() <= LONGEST) | (leads % 1 != 0)
+        refuse(wrong, cells[LEAD], file, f", expected a whole number of hours, at most {LONGEST}; fix that cell")
         valid = issued + pd.to_timedelta(leads, unit="h")
     refuse(valid != valid.dt.floor("h"), cells[when], file, ", expected a full hour; fix that cell")
     refuse(valid <= issued, cells[when], file, f", expected an hour after {ISSUED}; fix one of the two cells")
@@ -173,12 +177,6 @@ def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:
         table[[ISSUED, VALID, *asked.columns]].to_csv(temporary, index=False)
     issues = table[ISSUED].drop_duplicates()
     return f"wrote {out}: {len(issues)} weather forecasts, issued {time_span(pd.DatetimeIndex(issues))}"
-
-
-def _times(cells: pd.Series, file: str) -> pd.Series:
-    times = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
-    refuse(times.isna(), cells, file, ", expected a UTC time such as '2018-04-01 06:00:00+00:00'; fix that cell")
-    return times
 
 
 def _hours_ahead(values: Values) -> Values:

@@ -57,10 +57,19 @@ def test_when_the_archive_has_leads_then_it_says_the_same_as_with_valid_hours(ti
     ("2019-03-01 07:00", "2019-03-01 06:00", "line 2, column 'valid' is '2019-03-01 06:00', expected an hour after"),
     ("2019-03-01 07:00", "2019-03-01 07:20", "line 2, column 'valid' is '2019-03-01 07:20', expected a full hour"),
     ("2019-03-01 08:00", "2019-03-01 07:00", "line 3, column 'valid' is '2019-03-01 07:00', which this forecast"),
+    ("2019-03-01 06:00", "now", "line 2, column 'issued' is 'now', expected a UTC time"),
+    ("2019-03-01 07:00", "9999-12-31 07:00", "line 2, column 'valid' is '9999-12-31 07:00', expected a UTC time"),
+    ("2019-03-01 07:00,1.0", f"2019-03-01 07:00,{400 * '5'}", "line 2, column 'temp' is '555"),
 ])  # fmt: skip
 def test_when_an_archive_is_wrong_then_the_error_names_the_cell(old, new, sentence, tmp_path) -> None:
     with pytest.raises(InputError, match=sentence):
         archive(tmp_path, ARCHIVE.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("hours", ["1e11", "9000000", 400 * "5"])
+def test_when_a_lead_is_longer_than_any_forecast_then_the_error_names_the_cell(hours: str, tmp_path) -> None:
+    with pytest.raises(InputError, match=r"line 2, column 'lead_hours' is '.*', expected "):
+        archive(tmp_path, f"issued,lead_hours,temp\n2019-03-01 06:00,{hours},1\n")
 
 
 def test_when_weather_is_observed_then_it_is_what_came(tiny_dataset) -> None:
