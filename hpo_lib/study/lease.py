@@ -34,7 +34,7 @@ class Lease:
         self.file = file
         self._lease = SoftFileLease(file, lease_duration=DURATION, heartbeat_interval=min(REFRESH, DURATION / 4))
         self.patience = 1.5 * DURATION
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[str, int] | None = None
         self._since = 0.0
 
     @property
@@ -73,13 +73,14 @@ class Lease:
             return False
         return not owner_is_stale(owner.pid, owner.hostname, owner.start)
 
-    def refreshed(self) -> tuple[int, int] | None:
-        """Which file it is and when it was refreshed, by the clock of the file system; None where nobody holds it."""
+    def refreshed(self) -> tuple[str, int] | None:
+        """Its holder's token and when it was refreshed, by the clock of the file system; None where nobody holds it."""
         try:
             status = self.file.stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return status.st_ino, status.st_mtime_ns
+        owner = self._lease.owner
+        return (owner.token if owner else None) or "", status.st_mtime_ns
 
     def release(self) -> None:
         """Give it up; a lease that another process has taken meanwhile stays theirs."""

@@ -32,7 +32,9 @@ class Liveness:
             print(f"Worker {self.name} of this study has not ended in order; {wait}", file=sys.stderr)
         while not self._lease.held and not self._lease.take():
             time.sleep(lease.POLL)
-            if self._lease.refreshed() not in (seen, None):
+            before, seen = seen, self._lease.refreshed()
+            # A new holder may be a worker that looks whether this one lives; only this one refreshes what it holds.
+            if before and seen and before[0] == seen[0] and before != seen:
                 raise StudyError(
                     f"another process works on this study (it holds {self._lease.file}); wait for it, stop it, or "
                     "choose another job_id"

@@ -250,6 +250,26 @@ def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_i
             successor.communicate("")
 
 
+def test_when_others_look_whether_a_killed_worker_lives_while_it_starts_again_then_it_is_not_refused(run, monkeypatch):
+    monkeypatch.setattr(lease, "POLL", 0.5)
+    looks, looks_next = Lease(run.worker_lease("2")), Lease(run.worker_lease("2"))  # as `Liveness.lives` does
+    assert looks.take()
+    began: list[bool] = []
+
+    def begin() -> None:
+        with Liveness(run, "2"):
+            began.append(True)
+
+    (worker := threading.Thread(target=begin)).start()
+    time.sleep(0.25)
+    looks.release()
+    assert looks_next.take()
+    time.sleep(0.6)
+    looks_next.release()
+    worker.join()
+    assert began == [True]
+
+
 def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run) -> None:
     file = run.worker_lease("3")
     file.parent.mkdir(parents=True)
