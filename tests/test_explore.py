@@ -168,6 +168,17 @@ def test_when_a_trial_is_clicked_then_every_view_changes_to_it(number, explorer,
     assert daily.tolist() == explorer_data.daily_errors(stored)["mae"].tolist()
 
 
+def test_when_forecasts_behind_a_clicked_trial_are_damaged_then_their_file_is_named_and_others_are_shown(copied):
+    explorer = Explorer(viewable_studies(copied)[0])
+    (file := explorer.study.run.trial_predictions(2)).write_bytes(b"PAR1")
+    explorer.show_trial(2)
+    assert f"{file}: not a readable parquet file" in explorer.text.value
+    assert explorer.figure.axes[DAYS].get_title(loc="left") == "Forecasts of trial 4, UTC"
+    explorer.show_trial(3)
+    assert explorer.figure.axes[DAYS].get_title(loc="left") == "Forecasts of trial 3, UTC"
+    assert "trial 3" in explorer.text.value
+
+
 def test_when_a_study_has_three_objectives_then_a_trial_is_clicked_at_its_first_two_and_the_third_is_named(copied):
     record = json.loads((copied / JSON).read_text(encoding="utf-8"))
     names = ("pinball", "winkler", "mae")

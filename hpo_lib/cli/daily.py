@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.cli import options
+from hpo_lib.errors import Damage
 
 
 def add_to(add: options.Add) -> None:
@@ -66,6 +67,6 @@ def _watch(arguments: argparse.Namespace) -> int:
     from hpo_lib.daily.watch import watch
 
     names = "dataset", "model", "data_dir", "simulated", "models_dir"
-    for watched in watch(**{name: getattr(arguments, name) for name in names}):
-        print(watched)
-    return 0
+    found = watch(**{name: getattr(arguments, name) for name in names})
+    print("\n".join(map(str, found)))
+    return 1 if any(isinstance(one, Damage) for one in found) else 0

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.daily.versions import Version, all_in_use
+from hpo_lib.daily.versions import Version, models_in_use, named_version
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
@@ -117,7 +117,8 @@ def forecast_day(
         InputError: the data or the models are not there, do not fit, or lack an hour that is needed.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    versions = all_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
+    models = models_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
+    versions = [named_version(one) for one in models]
     origin = _origin(data, at)
     known = _until(data, origin)
     if lack := _lack(known):

@@ -118,9 +118,12 @@ class Version:
 
 def in_use(paths: ModelPaths) -> Version | None:
     """The version in use, None if there is none yet."""
+    return named_version(paths) if paths.current.exists() else None
+
+
+def named_version(paths: ModelPaths) -> Version:
+    """The version in use, which a file names."""
     try:
-        if not paths.current.exists():
-            return None
         number = int(read_json(paths.current, "the version in use")["version"])
     except (ValueError, KeyError, TypeError):
         raise InputError(
@@ -129,14 +132,14 @@ def in_use(paths: ModelPaths) -> Version | None:
     return Version.read(paths, number)
 
 
-def all_in_use(models_dir: Path, dataset: str, model: str = "") -> list[Version]:
-    """The version in use of every model of a dataset, or of the one ``model``.
+def models_in_use(models_dir: Path, dataset: str, model: str = "") -> list[ModelPaths]:
+    """The files of every model of a dataset, or of the one ``model``, of which a version is in use.
 
     Raises:
-        InputError: there is none, or one cannot be read.
+        InputError: there is none.
     """
-    models = [get_family(model).name] if model else family_names()
-    found = [version for name in models if (version := in_use(ModelPaths(models_dir, name, dataset)))]
+    names = [get_family(model).name] if model else family_names()
+    found = [models for name in names if (models := ModelPaths(models_dir, name, dataset)).current.exists()]
     if not found:
         raise InputError(
             f"{models_dir}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in use with "

@@ -7,10 +7,10 @@ import numpy as np
 
 from hpo_lib import paths
 from hpo_lib.daily.day_ahead import DAY, days_before, own_forecasts
-from hpo_lib.daily.versions import Version, all_in_use, relative_mae
+from hpo_lib.daily.versions import Version, models_in_use, named_version, relative_mae
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.errors import InputError
+from hpo_lib.errors import Damage, InputError
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 
@@ -57,15 +57,24 @@ class Watched:
 
 def watch(
     dataset: str, *, model: str = "", data_dir: str = "", simulated: bool = False, models_dir: str = ""
-) -> list[Watched]:
+) -> list[Watched | Damage]:
     """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
 
+    Of several models, one that cannot be read or does not fit is a sentence among the others.
+
     Raises:
-        InputError: the data or the models are not there or do not fit.
+        InputError: the data or the models are not there, or the one ``model`` cannot be read or does not fit.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    versions = all_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
-    return [_watched(version, data) for version in versions]
+    found: list[Watched | Damage] = []
+    for models in models_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model):
+        try:
+            found.append(_watched(named_version(models), data))
+        except InputError as error:
+            if model:
+                raise
+            found.append(Damage(f"Passed over {error}."))
+    return found
 
 
 def _watched(version: Version, dataset: Dataset) -> Watched:

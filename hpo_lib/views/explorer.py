@@ -77,7 +77,7 @@ class Explorer:
         try:
             shown = study.viewable
         except InputError as error:
-            self.text.value = f"<b>{html.escape(str(error))}</b>"
+            self._say(error)
             return
         self.study = study
         labels = [(f"{t.number}: MAE {t.mae:.4g}, PICP {t.scores['picp']:.1f} %", t.number) for t in shown]
@@ -95,7 +95,13 @@ class Explorer:
 
     def _show(self) -> None:
         with self.canvas.lock:
-            self._draw()
+            try:
+                self._draw()
+            except InputError as error:  # of damaged forecasts; what is drawn stays
+                self._say(error)
+
+    def _say(self, error: InputError) -> None:
+        self.text.value = f"<b>{html.escape(str(error))}</b>"
 
     def _draw(self) -> None:
         study, number = self.study, self.trial_box.value

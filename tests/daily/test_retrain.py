@@ -12,7 +12,7 @@ from hpo_lib.daily.versions import FITTED, REFITTED, Version
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.daily.watch import Watched, watch
 from hpo_lib.families.contract import RECIPES, get_family
-from hpo_lib.paths import RunPaths
+from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records.files import load_predictions, write_json
 from hpo_lib.scoring import metrics
 from hpo_lib.settings import Settings
@@ -194,6 +194,17 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     before = trained[0].validation.rows(np.arange(2, 15))  # 13 days before and 15 days after the refit's last hour
     after = trained[1].forecasts(dataset, dataset.test_origins)
     assert found.mae == pytest.approx((13 * metrics.mae(before) + 15 * metrics.mae(after)) / 28, rel=1e-6)
+
+
+def test_when_a_model_in_use_is_damaged_then_watch_names_it_and_scores_the_others(in_use, capsys) -> None:
+    other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
+    write_json(other.current, {"version": 1})
+    assert in_use.run("watch") == 1
+    shown = capsys.readouterr().out
+    assert f"Passed over {other.facts(1)}: no such file" in shown
+    assert "NHITS_Q v001: 15 days since its training" in shown
+    assert in_use.run("watch", "--model", "TFT_Q") == 2
+    assert str(other.facts(1)) in capsys.readouterr().err
 
 
 def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_use, capsys) -> None:
