@@ -1,0 +1,102 @@
+"""Records of this and earlier versions open for ever: study, executed notebook, benchmark, model in use.
+
+`tests/data_of_versions/make.py` makes them once per version.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.benchmark.tables import load_rows
+from hpo_lib.benchmark.training_key import code_versions
+from hpo_lib.cli.main import main
+from hpo_lib.daily.versions import in_use
+from hpo_lib.families.contract import get_family
+from hpo_lib.launch.status import study_status
+from hpo_lib.paths import ModelPaths, RunPaths, benchmarks
+from hpo_lib.records.executed_notebook import read_record
+from hpo_lib.records.study import StoredStudy, study_runs
+from hpo_lib.records.verify import verify
+from tests.daily.conftest import Utility, quantiles
+from tests.data_of_versions.make import DATASET, FAMILY
+
+HERE = Path(__file__).resolve().parent / "data_of_versions"
+VERSIONS = sorted(folder.name for folder in HERE.iterdir() if (folder / "papermill_runs").is_dir())
+
+
+@pytest.fixture(params=VERSIONS)
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of the records of a version."""
+    return shutil.copytree(HERE / request.param, tmp_path / "kept")
+
+
+@pytest.fixture
+def utility(tmp_path: Path, tiny_dataset) -> Utility:
+    """The data that they were made of."""
+    return Utility(tmp_path, tiny_dataset.target)
+
+
+@pytest.fixture
+def run(kept: Path) -> RunPaths:
+    (found,) = study_runs(kept / "papermill_runs")
+    return found
+
+
+def test_when_a_study_was_kept_then_its_trials_forecasts_and_state_are_read(run: RunPaths) -> None:
+    study = StoredStudy.read(run)
+    assert study.has_storage
+    assert [trial.state for trial in study.trials] == ["complete"] * 3
+    assert study.chosen.params == study.result["best_params"]
+    assert {len(study.predictions(trial.number).origins) for trial in study.complete} == {15}
+    assert (study_status(run, []).state, study_status(run, []).describe()) == ("done", "done 3 of 3")
+    assert study.importance.keys() == {objective.name for objective in study.objectives}
+    record = read_record(run.notebook)
+    assert (record.complete, record.error) == (True, "")
+
+
+def test_when_a_study_was_kept_then_every_figure_of_it_is_computed_again(run: RunPaths, utility: Utility) -> None:
+    told = verify(run.best_params, utility.folder, str(utility.toml))
+    assert told.told == ()
+    assert told.n_figures > 100
+
+
+def test_when_records_were_kept_then_the_reports_show_them(kept: Path, run: RunPaths, capsys) -> None:
+    runs = ["--runs-dir", str(run.runs_dir)]
+    assert main(["status", *runs]) == 0
+    assert main(["analyze", *runs]) == 0
+    assert DATASET in capsys.readouterr().out
+
+
+def test_when_a_benchmark_was_kept_then_its_rows_are_read(kept: Path, utility: Utility) -> None:
+    (own,) = benchmarks(kept / "benchmark_results")
+    rows = {row.model: row for row in load_rows(own, utility.dataset())}
+    assert len(rows[FAMILY].test.origins) == len(utility.dataset().test_origins)
+
+
+def test_when_a_model_was_in_use_then_it_forecasts_as_it_did_or_says_to_train_it_again(
+    kept: Path, utility: Utility, capsys
+) -> None:
+    utility.models = ModelPaths(kept / "models", FAMILY, DATASET)
+    version = in_use(utility.models)
+    assert version is not None
+    assert main(["watch", "--dataset", str(utility.toml), "--data-dir", str(utility.folder), "--models-dir",
+                 str(kept / "models")]) in (0, 1)  # fmt: skip
+    stored = version.facts["key"]["versions"]
+    now = code_versions(get_family(FAMILY).version, utility.dataset(), windows=True)
+    if any(stored.get(part, 1) != number for part, number in now.items() if part != "gaps"):
+        capsys.readouterr()
+        assert utility.run("forecast", "--out", str(utility.folder / "out.csv")) == 2
+        assert "train it again with `hpo retrain`" in capsys.readouterr().err
+        return
+    before = pd.read_csv(kept / "forecast.csv")
+    np.testing.assert_allclose(quantiles(utility.forecast()), quantiles(before), rtol=1e-4)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_when_records_are_kept_then_they_are_small_and_name_no_machine(version: str) -> None:
+    files = [file for file in (HERE / version).rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 300_000
+    assert [file.name for file in files if b"/tmp/" in file.read_bytes() or b"/home/" in file.read_bytes()] == []
