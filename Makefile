@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab figures docs test test-slow test-browser test-slurm test-postgres test-latex test-hardening test-all bench publish lint install lock clean
+.PHONY: help demo lab figures docs test test-slow test-browser test-slurm test-postgres test-latex test-hardening test-latest test-all bench publish lint install lock clean
 
 PYTHON ?= python3
 # Parallel workers of the tests, with one thread each: more threads than cores slow each other down.
@@ -44,8 +44,16 @@ test-postgres: $(STAMP) ## run the slow tests that need PostgreSQL (Debian: post
 test-latex: $(STAMP) ## compile the thesis tables in a real LaTeX (Debian: texlive-latex-recommended)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k latex tests/thesis
 
-test-hardening: $(STAMP) ## try thousands of hostile inputs on every reader (some minutes)
+test-hardening: $(STAMP) ## kill, pause and starve studies, and try thousands of hostile inputs on every reader (half an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hardening -n $(WORKERS)
+
+# In an environment of its own, because .venv holds the pins. torch stays as pinned: its trained numbers are part of the tests.
+LATEST ?= .venv-latest
+test-latest: ## run the fast tests with the newest versions that pyproject.toml allows (a quarter of an hour)
+	test -x $(LATEST)/bin/python || $(PYTHON) -m venv $(LATEST)
+	grep '^torch==' requirements.lock > $(LATEST)/torch.txt
+	$(LATEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]' -c $(LATEST)/torch.txt
+	OMP_NUM_THREADS=1 $(LATEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-all: test test-slow test-browser test-slurm ## run all of these
 
@@ -94,6 +102,6 @@ print(*sorted(pins, key=str.lower), sep="\n")
 endef
 export LOCK_LINES
 
-clean: ## remove .venv, caches and build leftovers; data, records, figures and tables stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+clean: ## remove the environments, caches and build leftovers; data, records, figures and tables stay
+	rm -rf .venv $(LATEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -13,8 +13,9 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
 from tests.postgres import postgres_server, postgres_url
 from tests.study.fakes import FakeFamily
+from tests.study.processes import study_in
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["postgres_server", "postgres_url", "study_in"]
 
 TOML = """
 name = "tiny"

@@ -1,135 +1,23 @@
 """Several workers on one study, as real processes, some of them killed."""
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import optuna
 import psutil
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import open_storage, read_study
+from tests.study.processes import PATIENCE, Study, assert_complete, assert_done, kill, until
 
 pytestmark = pytest.mark.slow
-
-HERE = Path(__file__).resolve().parent
-PATIENCE = 300.0
-"""Seconds until a process that does not get on counts as stuck."""
-
-
-def until(happened: Callable[[], Any], what: str, processes: "list[subprocess.Popen[str]]") -> Any:
-    """Wait for something that processes do, and say what they said if they end without it."""
-    give_up = time.monotonic() + PATIENCE
-    while not (found := happened()):
-        assert time.monotonic() < give_up, f"waited in vain: {what}"
-        ended = [process for process in processes if process.poll() is not None]
-        assert len(ended) < len(processes), f"all ended before: {what}\n{[p.communicate()[0] for p in ended]}"
-        time.sleep(0.05)
-    return found
-
-
-class Study:
-    """One study in a folder, with its processes; none is left behind."""
-
-    def __init__(self, root: Path, runs_dir: Path, toml: Path, storage: str, model: str) -> None:
-        self.root, self.storage, self.toml = root, storage, toml
-        self.files = RunPaths(runs_dir, model, "tiny", "a")
-        self.processes: list[subprocess.Popen[str]] = []
-
-    def start(self, *command: str) -> "subprocess.Popen[str]":
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.root)}
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=self.root, env=environment, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
-
-    def worker(
-        self, number: int, trials: int, seconds: float, together: int = 1, pause: str = ""
-    ) -> "subprocess.Popen[str]":
-        script, files = str(HERE / "fake_worker.py"), (self.toml, self.files.runs_dir)
-        return self.start(script, *map(str, (*files, self.storage, trials, number, seconds, together, pause)))
-
-    def trials(self) -> list[FrozenTrial]:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        try:
-            study = optuna.load_study(study_name=self.files.study_name, storage=open_storage(self.storage, self.files))
-        except (KeyError, ImportError):
-            return []
-        return study.get_trials(deepcopy=False)
-
-    def running(self, worker: str) -> list[FrozenTrial]:
-        """Trials that this worker is in the middle of."""
-        return [
-            trial
-            for trial in self.trials()
-            if trial.state == TrialState.RUNNING and trial.user_attrs.get("worker", {}).get("name") == worker
-        ]
-
-    def record(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.files.best_params.read_text(encoding="utf-8"))
-        return content
-
-    def stop(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                for member in [*psutil.Process(process.pid).children(recursive=True), process]:
-                    member.kill()
-            if process.stdout is not None and not process.stdout.closed:
-                process.communicate()
-
-
-@pytest.fixture
-def study_in(root: Path, tmp_path: Path, tiny_toml: Callable[[], Path]):
-    studies = []
-
-    def make(storage: str, model: str = "FAKE_Q") -> Study:
-        studies.append(Study(root, tmp_path, tiny_toml(), storage, model))
-        return studies[-1]
-
-    yield make
-    for study in studies:
-        study.stop()
-
-
-def kill(process: "subprocess.Popen[str]") -> None:
-    process.kill()
-    process.wait()
-
-
-def assert_done(*processes: "subprocess.Popen[str]") -> None:
-    for process in processes:
-        said, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, said
-        assert said.splitlines()[-1] == "done"
-
-
-def assert_complete(study: Study, trials: int) -> None:
-    """Exactly so many finished trials, each configuration once, nothing left running, and a record that says so."""
-    found = study.trials()
-    states = Counter(trial.state for trial in found)
-    finished = [t for t in found if t.state == TrialState.COMPLETE or "cause" in t.user_attrs]
-    assert len(finished) == trials, states
-    assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
-    assert [trial.number for trial in found] == list(range(len(found)))
-    assert len({json.dumps(trial.params, sort_keys=True) for trial in finished}) == trials
-    record = study.record()
-    counted = record["n_completed"] + record["n_failed"] + record["n_pruned"]
-    assert (record["status"], counted) == ("complete", trials)
-    stored = {int(file.stem.split("_")[1]) for file in study.files.predictions.glob("*.parquet")}
-    assert stored >= {trial.number for trial in found if trial.state == TrialState.COMPLETE}
 
 
 def assert_that_three_workers_survive_the_death_of_one(study: Study, trials: int) -> None:
@@ -256,6 +144,7 @@ from pathlib import Path
 from hpo_lib.paths import RunPaths
 from hpo_lib.launch.status import study_status
 from hpo_lib.records.storage import open_storage, read_study
+from tests.study.processes import PATIENCE, Study, assert_complete, assert_done, kill, until
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

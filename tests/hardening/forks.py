@@ -1,0 +1,83 @@
+"""Workers that are forks of the test: nothing is imported again, and each dies alone."""
+
+import json
+import multiprocessing
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import optuna.importance._fanova
+import optuna.visualization.matplotlib
+import plotly.io._html
+from optuna.trial import TrialState
+
+from hpo_lib.records.leftovers import predicted_trials
+from hpo_lib.records.verify import verify
+from tests.study import fake_worker
+from tests.study.processes import PATIENCE, Study, assert_complete
+
+# What a study imports while it runs is here already.
+assert optuna.visualization.matplotlib
+assert optuna.importance._fanova
+FORK = multiprocessing.get_context("fork")
+
+
+def said(study: Study) -> str:
+    """The last lines of all workers, for a test that fails."""
+    return "\n".join(f"{file.name}: {file.read_text()[-1500:]}" for file in study.files.runs_dir.glob("said-*"))
+
+
+def fork(
+    study: Study, trials: int, worker: int = 1, seconds: float = 0.0, before: Callable[[], None] = lambda: None
+) -> BaseProcess:
+    """Start a worker of the fake family, which calls ``before`` first."""
+
+    def run() -> None:
+        output = os.open(study.files.runs_dir / f"said-{worker}", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        os.dup2(output, 1), os.dup2(output, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        plotly.io._html.get_plotlyjs = lambda: ""  # 5 MB in each of three figures
+        before()
+        folder = str(study.files.runs_dir)
+        fake_worker.main(str(study.toml), folder, study.storage, str(trials), str(worker), str(seconds), "1")
+
+    process = FORK.Process(target=run, daemon=True)
+    process.start()
+    return process
+
+
+def assert_ends(study: Study, *processes: BaseProcess) -> None:
+    for process in processes:
+        process.join(PATIENCE)
+        assert process.exitcode == 0, said(study)
+
+
+def files(folder: Path) -> set[Path]:
+    return {file for file in folder.rglob("*") if not file.is_dir()}
+
+
+def assert_that_nothing_was_lost_and_nothing_is_left(study: Study, trials: int) -> None:
+    """The invariants of every study that was killed or starved, after one more run of it, which finds nothing to do.
+
+    Exactly so many trials; each configuration finished once, or tried once more for each of its deaths; no trial runs;
+    the record can be computed again; no lease, lock, unfinished file or orphan is left.
+    """
+    assert_ends(study, fork(study, trials))
+    assert_complete(study, trials)
+    run, found = study.files, study.trials()
+    retries = Counter(trial.user_attrs["retry_of"] for trial in found if "retry_of" in trial.user_attrs)
+    assert set(retries.values()) <= {1}, "a dead worker's trial was queued twice"
+    complete = [trial.number for trial in found if trial.state == TrialState.COMPLETE]
+    assert predicted_trials(run) == complete
+    told = verify(run.best_params, study.toml.parent, str(study.toml))
+    assert told.exit_code == 0, told
+    assert {word for word, _ in told.told} <= ({"note"} if "://" in study.storage else set()), told
+    storage = {run.sqlite, run.journal} & files(run.folder)
+    assert len(storage) == ("://" not in study.storage)
+    expected = {run.best_params, run.pareto_front, run.mae_history, run.param_importance, *storage}
+    expected |= {run.trial_predictions(number) for number in complete}
+    assert files(run.folder) == expected
+    assert json.loads(run.best_params.read_text(encoding="utf-8"))["status"] == "complete"

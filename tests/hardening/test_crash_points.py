@@ -1,0 +1,100 @@
+"""Studies whose workers are killed before each file operation of a trial, one after the other."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from tests.hardening.forks import FORK, assert_ends, assert_that_nothing_was_lost_and_nothing_is_left, fork, said
+from tests.study.fakes import FakeFamily
+from tests.study.processes import PATIENCE
+
+AT_ONCE = 10
+"""Studies side by side: a worker that dies in the lock of a journal makes the next one wait for half a minute."""
+
+CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+class CrashPoints:
+    """Counts operations that change a file from the begin of a worker's first training to that of its second.
+
+    These are files that are opened to be written, renamed, removed or synced, and commits of a database. The process is
+    killed before the one of number ``dies_at``; each is told before.
+    """
+
+    def __init__(self, dies_at: int, told: Callable[[str], Any] = lambda operation: None) -> None:
+        self.dies_at, self.told, self.count, self.trainings, self.wrote = dies_at, told, 0, 0, False
+
+    def install(self) -> None:
+        """In the process that is to die; it never gets rid of it."""
+        fit, fsync = FakeFamily.fit, os.fsync
+
+        def trained(*arguments: Any, **rest: Any) -> Any:
+            self.trainings += 1
+            return fit(*arguments, **rest)
+
+        def synced(descriptor: int) -> None:
+            self.reach("fsync")
+            fsync(descriptor)
+
+        FakeFamily.fit, os.fsync = trained, synced
+        event.listen(Engine, "before_cursor_execute", self.execute)
+        event.listen(Engine, "commit", self.commit)
+        sys.addaudithook(self.audit)
+
+    def audit(self, name: str, arguments: tuple[Any, ...]) -> None:
+        if name in CHANGES or (name == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES):
+            self.reach(f"{name} {os.path.basename(str(arguments[0]))}")
+
+    def execute(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        self.wrote |= not statement.startswith("SELECT")
+
+    def commit(self, connection: Any) -> None:
+        if self.wrote:
+            self.reach("commit")
+        self.wrote = False
+
+    def reach(self, operation: str) -> None:
+        if self.trainings == 1:
+            self.count += 1
+            self.told(operation)
+            if self.count == self.dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_when_workers_die_before_every_operation_of_a_trial_then_nothing_is_lost_and_nothing_is_left(
+    storage, study_in, tmp_path
+) -> None:
+    def study(name: str):
+        (tmp_path / name).mkdir()
+        return study_in(storage, runs_dir=tmp_path / name)
+
+    operations = FORK.SimpleQueue()
+    whole = study("whole")
+    assert_ends(whole, fork(whole, 2, before=CrashPoints(0, operations.put).install))
+    points = 0
+    while not operations.empty():
+        operations.get()
+        points += 1
+    assert points > 20
+    studies = [study(f"study-{number}") for number in range(AT_ONCE)]
+    trials = points // AT_ONCE + 5  # each worker but the last ends one trial at most
+    for first in range(1, points + 1, AT_ONCE):
+        begun = [
+            fork(one, trials, before=CrashPoints(first + offset).install)
+            for offset, one in enumerate(studies)
+            if first + offset <= points
+        ]
+        for one, worker in zip(studies, begun, strict=False):
+            worker.join(PATIENCE)
+            assert worker.exitcode == -signal.SIGKILL, said(one)
+    for one in studies:
+        assert_ends(one, fork(one, trials))
+        assert_that_nothing_was_lost_and_nothing_is_left(one, trials)

@@ -1,0 +1,161 @@
+"""A disk that is full or read-only, for real: one sentence, no trial is lost, and the study ends with its trials."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hpo_lib.cli.main import main
+from hpo_lib.errors import HpoError, WriteError
+from hpo_lib.launch.status import study_status
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.verify import verify
+from tests.conftest import SIMULATED_RUNS
+from tests.study.conftest import files, start
+from tests.study.fakes import FakeFamily
+from tests.study.processes import PATIENCE, until
+
+__all__ = ["files", "start"]
+
+FREE = (0, 4, 8, 16, 24, 48)
+"""Kilobytes left when the disk is full: another file is the first that does not fit."""
+
+
+@pytest.fixture
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of 2 MB, or of as many as the test says."""
+    (folder := tmp_path / "disk").mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={getattr(request, 'param', 2)}m", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a file system needs root: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
+    """Makes a second view of a file system, through which nothing can be written."""
+    (folder := tmp_path / "read-only").mkdir()
+
+    def mount(disk: Path) -> Path:
+        subprocess.run(["mount", "--bind", disk, folder], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        return folder
+
+    yield mount
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
+    fake = FakeFamily()
+    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    monkeypatch.setattr("plotly.io._html.get_plotlyjs", lambda: "")  # 5 MB in each figure
+    return fake
+
+
+def fill(disk: Path, free: int) -> Path:
+    """A file that leaves so many kilobytes."""
+    left = os.statvfs(disk)
+    (filler := disk / "filler").write_bytes(bytes(max(left.f_bavail * left.f_frsize - free * 1024, 0)))
+    return filler
+
+
+def left_behind(run: RunPaths) -> list[str]:
+    """Files of the study that are none of its records."""
+    kept = {run.best_params, run.pareto_front, run.mae_history, run.param_importance, run.sqlite, run.journal}
+    kept |= set(run.predictions.glob("trial_????.parquet"))
+    return [str(file) for file in run.folder.rglob("*") if file.is_file() and file not in kept]
+
+
+@pytest.mark.parametrize("free", FREE)
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_when_the_disk_fills_up_in_mid_study_then_one_sentence_says_so_and_with_room_the_study_ends_with_its_trials(
+    storage: str, free: int, disk: Path, start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths
+) -> None:
+    files = RunPaths(disk, files.model, files.dataset, files.job_id)
+    family.before = lambda call: fill(disk, free) if call == 2 else None
+    with pytest.raises(WriteError, match=r"; make room or access, and run again\Z") as refused:
+        start(trials=8, runs_dir=disk, storage=storage)
+    assert str(disk) in str(refused.value)
+    study_status(files, [])  # reads what is there
+    family.before = lambda call: None
+    with pytest.raises(WriteError):  # still full
+        start(trials=8, runs_dir=disk, storage=storage)
+    (disk / "filler").unlink()
+    study = start(trials=8, runs_dir=disk, storage=storage)
+    assert [trial.state for trial in study.trials if trial.finished] == ["complete"] * 8
+    assert len({str(trial.params) for trial in study.complete}) == 8
+    assert not [trial for trial in study.trials if trial.state == "running"]
+    assert study_status(files, []).state != "corrupt"
+    start(trials=8, runs_dir=disk, storage=storage)
+    assert left_behind(files) == []
+
+
+@pytest.mark.parametrize("disk", [20], indirect=True)
+def test_when_records_are_read_only_then_reports_work_and_what_would_write_says_one_sentence(
+    disk: Path, read_only, start: Callable[..., StoredStudy], family: FakeFamily, tmp_path: Path, capsys
+) -> None:
+    subprocess.run(["cp", "-r", *SIMULATED_RUNS.iterdir(), disk], check=True)
+    start(trials=3, runs_dir=disk)
+    disk = read_only(disk)
+    before = {file: file.stat().st_mtime_ns for file in disk.rglob("*")}
+    runs, thesis, none = ["--runs-dir", str(disk)], tmp_path / "thesis", str(tmp_path / "none")
+    assert main(["status", *runs]) == 0
+    assert main(["analyze", *runs]) == 0
+    assert main(["figures", *runs, "--out", str(thesis), "--benchmark-dir", none]) == 0
+    for file in disk.rglob("best_params_*heat*.json"):
+        assert not [word for word, _ in verify(file, none).told if word in ("BROKEN", "DRIFT")]
+    capsys.readouterr()
+    for words in (
+        ["figures", *runs, "--out", str(disk), "--benchmark-dir", none],
+        ["consolidate", *runs, "--out", str(disk)],
+        ["run", *runs, "--model", "NHITS_Q", "--dataset", "heat", "--test", "--simulated"],
+    ):
+        assert main(words) == 1, words
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1, said
+        assert "Read-only file system" in said[0]
+    with pytest.raises(HpoError, match=r"Read-only file system|readonly database"):
+        start(trials=5, runs_dir=disk)
+    assert {file: file.stat().st_mtime_ns for file in disk.rglob("*")} == before
+
+
+@pytest.mark.parametrize("disk", [40], indirect=True)
+def test_when_the_disk_fills_up_during_hpo_run_then_it_says_one_sentence_and_with_room_it_completes(
+    disk: Path, root: Path
+) -> None:
+    words = ["run", "--model", "NHITS_Q", "--dataset", "heat", "--test", "--simulated", "--trials", "3"]
+    words += ["--policy", "calibrated", "--job-id", "full", "--runs-dir", str(disk)]
+    run = RunPaths(disk, "NHITS_Q", "heat", "full")
+
+    def begin() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "hpo_lib", *words], cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    with begin() as process:
+        until(run.trial_predictions(0).exists, "the first trial is stored", [process])
+        filler = fill(disk, 0)
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 1, said
+    last = said.splitlines()[-1]
+    assert last.startswith(f"hpo: {disk}"), said
+    assert last.endswith("make room or access, and run again")
+    assert "Traceback" not in said
+    filler.unlink()
+    with begin() as process:
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, said
+    study = StoredStudy.read(run)
+    assert [trial.state for trial in study.trials if trial.finished] == ["complete"] * 3
+    assert verify(run.best_params).told == ()

@@ -1,0 +1,60 @@
+"""Kills at any moment: a hundred `kill -9` of real processes, and a database that crashes among them."""
+
+import random
+import time
+
+import pytest
+
+from tests.hardening.forks import assert_ends, assert_that_nothing_was_lost_and_nothing_is_left, fork, said
+from tests.postgres import Server
+from tests.study.processes import PATIENCE, Study
+
+KILLS = 40
+"""Of each kind of storage."""
+
+
+def begun(study: Study) -> int:
+    """When a training began last, by the clock of the file system."""
+    return max((file.stat().st_mtime_ns for file in study.files.runs_dir.glob("begun-*")), default=0)
+
+
+def storm(study: Study, workers: int, trials: int, restart: "Server | None" = None) -> None:
+    """Kill a worker and start it again, each time after some training has begun, at a moment that chance chooses."""
+    dice = random.Random(17)
+    alive = {number: fork(study, trials, number) for number in range(1, workers + 1)}
+    before = 0
+    for kill in range(KILLS):
+        give_up = time.monotonic() + PATIENCE
+        while begun(study) == before:
+            assert time.monotonic() < give_up, said(study)
+            for number, process in alive.items():  # one that had no database as it began
+                if not process.is_alive():
+                    assert process.exitcode != 0 or restart, "the study ended before the storm"
+                    alive[number] = fork(study, trials, number)
+            time.sleep(0.005)
+        before = begun(study)
+        time.sleep(dice.random() ** 2)
+        victim = dice.randrange(workers) + 1
+        alive[victim].kill()
+        alive[victim].join()
+        if restart and kill % 10 == 5:
+            restart.stop()
+            time.sleep(1)
+            restart.start()
+        alive[victim] = fork(study, trials, victim)
+    for process in alive.values():
+        process.join(PATIENCE)
+    assert_ends(study, fork(study, trials))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_when_workers_are_killed_forty_times_then_the_study_has_its_trials_and_nothing_is_left(kind, study_in) -> None:
+    study = study_in(kind)
+    storm(study, workers=1 if kind == "sqlite" else 3, trials=60)
+    assert_that_nothing_was_lost_and_nothing_is_left(study, 60)
+
+
+def test_when_workers_on_postgres_are_killed_and_it_is_restarted_then_the_same_holds(study_in, postgres_server) -> None:
+    study = study_in(postgres_server.url)
+    storm(study, workers=3, trials=60, restart=postgres_server)
+    assert_that_nothing_was_lost_and_nothing_is_left(study, 60)
