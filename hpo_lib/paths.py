@@ -240,8 +240,8 @@ class ThesisPaths:
         """The three folders below another one than the project."""
         return cls(out / FIGURES_DIR.name, out / TABLES_DIR.name, out / CARDS_DIR.name)
 
-    def figure(self, name: str) -> tuple[Path, Path]:
-        return self.figures / f"{name}.pdf", self.figures / f"{name}.png"
+    def figure(self, name: str) -> tuple[Path, Path, Path]:
+        return self.figures / f"{name}.pdf", self.figures / f"{name}.png", self.figures / f"{name}.tex"
 
     def table(self, name: str) -> tuple[Path, Path]:
         return self.tables / f"{name}.tex", self.tables / f"{name}.csv"

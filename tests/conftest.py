@@ -34,6 +34,7 @@ def pytest_runtest_setup() -> None:
         gc.freeze()
         _frozen_modules = len(sys.modules)
 
+
 SIMULATED_RECORDS = Path(__file__).parent / "simulated_records"
 """Three studies and a benchmark of simulated heat, as `measurements/publish.py` makes them; nobody may change them."""
 

@@ -12,11 +12,13 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.paths import DATASETS_DIR, RunPaths
+from hpo_lib.records import study
 from hpo_lib.records.files import write_json
 from hpo_lib.records.result import study_result
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import FORMER_PAIR
-from hpo_lib.thesis.analysis import analyse
+from hpo_lib.thesis.analysis import analyse, picture
 from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary, write_studies
 from tests.conftest import SIMULATED_RUNS
 
@@ -58,7 +60,7 @@ def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path) -> None:
     expected = {
         "dataset": "heat", "model": "NHITS_Q", "job_id": "a", "status": "complete", "source": "csv", "preset": "laptop",
         "trials": 2.0, "failed": 1.0, "hours": 1.0, "mae_default": 0.2, "mae": 0.18, "picp_default": 60.0, "picp": 81.0,
-        "winkler": 0.5, "schema": 2, "file": str(file), "params": "{'lr': 0.01}", "causes": "1 x ValueError: NaN",
+        "winkler": 0.5, "schema": 2, "file": str(file), "params": "lr 0.01", "causes": "1 x ValueError: NaN",
         "stopped": 0.0, "stopped_percent": 0.0,
     }  # fmt: skip
     assert {key: row[key] for key in expected} == expected
@@ -154,11 +156,12 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     passed_over, lacking = found.evidence.notes
     assert passed_over == f"Passed over {old_file}: written before predictions and provenance were stored."
     assert lacking.startswith(f"{file}: its storage is not among the files")
-    assert found.picture("pareto_fronts") is not None
-    assert found.picture("optimisation_history") is None
-    assert "Optimisation history and hypervolume: no study here has" in capsys.readouterr().out
+    assert picture("pareto_fronts", found.evidence) is not None
+    assert picture("optimisation_history", found.evidence) is None
+    assert "Optimisation history: no record here has" in capsys.readouterr().out
     assert list(found.explored()) == []
-    assert found.boundaries() == ["No chosen value is known to be at an end of its search space."]
+    assert found.boundaries() == ["No advice on 1 of 1 studies: test budget, or below 15 complete trials."]
+    assert found.overview().data.count("<tr>") == 2 + 2 + 2  # header, a section each for the old file and the new one
 
 
 def test_when_there_are_only_old_studies_or_none_then_the_analysis_is_their_table_or_an_error(tmp_path) -> None:
@@ -167,18 +170,33 @@ def test_when_there_are_only_old_studies_or_none_then_the_analysis_is_their_tabl
     save_old(tmp_path)
     found = analyse(str(tmp_path))
     assert len(found.studies.table) == 1
-    assert all(found.picture(name) is None for name in ("pareto_fronts", "parameter_importance", "cost"))
+    assert all(picture(name, found.evidence) is None for name in ("pareto_fronts", "cost"))
 
 
-def test_when_a_study_is_stored_then_its_explored_space_and_the_ends_it_reached_are_shown(tmp_path) -> None:
+def test_when_a_study_is_stored_then_its_explored_space_is_shown_and_the_ends_it_reached_if_trials_are_enough(
+    tmp_path, monkeypatch
+) -> None:
     shutil.copytree(SIMULATED_RUNS / "TFT_Q_heat", tmp_path / "TFT_Q_heat")
     found = analyse(str(tmp_path), model="TFT_Q", dataset=str(DATASETS_DIR / "heat.toml"))
     assert found.evidence.notes == ()
+    assert found.boundaries() == ["No advice on 1 of 1 studies: test budget, or below 15 complete trials."]
+    (shown,) = found.explored()
+    assert shown.data.startswith(b"\x89PNG")
+    monkeypatch.setattr(StoredStudy, "is_test", False)
+    monkeypatch.setattr(study, "TELLING_TRIALS", 2)
     assert [line.split(";")[0] for line in found.boundaries()] == [
         "TFT_Q on heat: hidden_size 32 is at the lower end of its choices (32, 64, 128, 256)",
     ]
-    slices_of_mae, slices_of_picp, lines = found.explored()
-    assert all(picture.data.startswith(b"\x89PNG") for picture in (slices_of_mae, slices_of_picp, lines))
+
+
+def test_when_studies_are_shown_then_units_are_readable_the_best_is_on_top_and_bold_and_no_row_is_cut(tmp_path) -> None:
+    for n in range(70):
+        save(tmp_path, "TFT_Q", f"a{n}", 0.0040 + n / 1e5, dataset="water_centrum", data={"unit": "m3/h"})
+    shown = analyse(str(tmp_path)).overview().data
+    assert shown.count(">TFT<") == 70
+    assert "water_centrum (L/h, data: csv)" in shown
+    assert shown.index("<b>4.00</b>") < shown.index(">4.01<")
+    assert shown.count("<b>") == 1
 
 
 def test_when_studies_are_consolidated_then_parquet_and_csv_hold_the_same_table(tmp_path) -> None:
@@ -204,7 +222,7 @@ def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_t
     assert "NHITS_Q" in by_model
     assert "33.333" in by_model
     assert "aaaaaaaaaaaa" in by_dataset
-    assert "No chosen value is known to be at an end of its search space." in shown
+    assert "No advice on 1 of 1 studies: test budget, or below 15 complete trials." in shown
     assert main(["consolidate", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert "studies.parquet (2 studies)" in capsys.readouterr().out
     assert main(["analyze", "--model", "NHITS", "--runs-dir", str(tmp_path)]) == 2

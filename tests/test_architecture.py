@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Library -> rooms that may import it at run time, be it inside a function.
 HEAVY: dict[str, set[str]] = {
-    "optuna": {"records", "study", "thesis"},
+    "optuna": {"records", "study"},
     "torch": {"families", "settings", "records"},
     "pytorch_lightning": {"families"},
     "darts": {"families", "baselines"},
@@ -196,7 +196,7 @@ def test_when_a_heavy_library_is_imported_then_only_where_it_belongs(library: st
 
 
 def test_when_everything_but_study_and_families_is_imported_then_no_training_library_is_loaded() -> None:
-    searching = {"hpo_lib.records.optuna_trials", "hpo_lib.thesis.explored", "hpo_lib.launch.kernel"}
+    searching = {"hpo_lib.records.optuna_trials", "hpo_lib.launch.kernel"}
     searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")} - {"hpo_lib.study.liveness"}
     light = [m for m in MODULES if m not in searching and (room(m) != "families" or m == "hpo_lib.families.contract")]
     assert {"hpo_lib.views.model_style", "hpo_lib.records.study", "hpo_lib.cli.main", "hpo_lib.launch.status"} <= set(

@@ -4,7 +4,6 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 import optuna
@@ -124,19 +123,6 @@ def _state(trial: FrozenTrial) -> str:
         TrialState.RUNNING: "running",
         TrialState.WAITING: "waiting",
     }[trial.state]
-
-
-def importances(study: optuna.study.Study, objectives: Sequence[Objective]) -> dict[str, dict[str, float]]:
-    """Objective -> hyperparameter -> share of the importance, 0 to 1, by PED-ANOVA (Watanabe et al., 2023)."""
-    with quiet_optuna():
-        return {
-            objective.name: dict(optuna.importance.get_param_importances(study, target=partial(_value, i)))
-            for i, objective in enumerate(objectives)
-        }
-
-
-def _value(objective: int, trial: FrozenTrial) -> float:
-    return float(trial.values[objective])
 
 
 @contextmanager

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import optuna
 
 
+TELLING_TRIALS = 15
+"""Of fewer complete trials importance and ends of the search space are noise."""
+
+
 @dataclass(frozen=True)
 class StoredStudy:
     """A study as its files have it. Storage and forecasts are read when they are first asked for, and never changed.
@@ -169,14 +173,10 @@ class StoredStudy:
         trials = self.optuna_study.get_trials(deepcopy=False)
         return {name: dimension(found) for trial in trials for name, found in trial.distributions.items()}
 
-    @cached_property
-    def importance(self) -> Mapping[str, Mapping[str, float]]:
-        """Objective -> hyperparameter -> share of the importance, 0 to 1; empty below two complete trials."""
-        if self.optuna_study is None or len(self.complete) < 2:
-            return {}
-        from hpo_lib.records.optuna_trials import importances
-
-        return importances(self.optuna_study, self.objectives)
+    @property
+    def tells_of_parameters(self) -> bool:
+        """Whether it has trials enough, at a real budget, to say anything of a single hyperparameter."""
+        return not self.is_test and len(self.complete) >= TELLING_TRIALS
 
     @property
     def complete(self) -> list[TrialRecord]:

@@ -1,21 +1,28 @@
-"""The analysis of all studies for ``hpo analyze`` and `notebooks/analysis.ipynb`: tables, figures, advice, gaps."""
+"""What notebooks show of records, in the style of the thesis; of all studies also advice and what is missing."""
 
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from IPython.display import Image
+from IPython.display import HTML, Image
 from matplotlib.figure import Figure
 
+from hpo_lib.benchmark.tables import load_rows
+from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.search_space import boundary_advice
-from hpo_lib.records.study import records_folder, study_runs
-from hpo_lib.thesis.build import PICTURES, drawn
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.study import TELLING_TRIALS, records_folder, study_runs
+from hpo_lib.scoring.calibration import Calibration
+from hpo_lib.thesis import figure_style, study_data, study_plots
+from hpo_lib.thesis.benchmark_record import Benchmark
+from hpo_lib.thesis.build import drawn, finished
 from hpo_lib.thesis.evidence import Evidence, gather_studies
-from hpo_lib.thesis.studies_table import Studies, load_studies
-from hpo_lib.views.model_style import finished
+from hpo_lib.thesis.latex import html
+from hpo_lib.thesis.studies_table import Studies, load_studies, table_of
+from hpo_lib.thesis.tables import TABLES
 
-DPI = 120
+DPI = 160
 """Of the pictures, for screens."""
 
 
@@ -31,31 +38,55 @@ class Analysis:
     studies: Studies
     evidence: Evidence
 
-    def picture(self, name: str) -> Image | None:
-        """A figure of `PICTURES`; if there is no study for it, print a sentence and return None."""
-        figure = drawn(name, self.evidence)
-        if figure is None:
-            print(f"{PICTURES[name].shows}: no study here has the data for this figure.")
-            return None
-        return _image(figure)
+    def overview(self) -> HTML:
+        """Every study as a row."""
+        return HTML(html(table_of(self.studies)))
 
     def explored(self) -> Iterator[Image]:
-        """Per study with its storage: slices of each objective over each hyperparameter, and parallel coordinates."""
-        from hpo_lib.thesis.explored import explored  # loads optuna, so only if there is something to draw
-
-        for study in self.evidence.studies:
-            if study.optuna_study is not None:
-                label = f"{study.model} on {study.dataset}, {study.run.job_id}"
-                for figure in explored(study.optuna_study, study.objectives, label, study.unit):
-                    yield _image(finished(figure, study.source))
+        """Per model with a study in its storage: the first objective over each hyperparameter that its trials vary."""
+        trials = study_data.explored(self.evidence)
+        if len(trials):
+            trials = trials[trials.groupby(["model", "parameter"])["value"].transform("nunique") > 1]
+        for model, _ in figure_style.by_model(trials) if len(trials) else ():
+            yield _image(finished(study_plots.explored, [trials, model], self.evidence.studies))
 
     def boundaries(self) -> list[str]:
-        """Advice on every chosen value at an end of its search space."""
-        advice = []
+        """Advice on every chosen value at an end of its search space, of studies with trials enough."""
+        advice, silent = [], 0
         for study in self.evidence.studies:
-            label = f"{study.model} on {study.dataset}"
-            advice += boundary_advice(label, study.result["best_params"], study.search_space)
+            if study.tells_of_parameters:
+                label = f"{study.model} on {study.dataset}"
+                advice += boundary_advice(label, study.result["best_params"], study.search_space)
+            else:
+                silent += 1
+        if silent:
+            whose = f"{silent} of {len(self.evidence.studies)} studies"
+            advice.append(f"No advice on {whose}: test budget, or below {TELLING_TRIALS} complete trials.")
         return advice or ["No chosen value is known to be at an end of its search space."]
+
+
+def of_benchmark(paths: BenchmarkPaths, dataset: Dataset, correction: Calibration) -> Evidence:
+    """One stored benchmark for `picture` and `table`, with calibrated forecasts after this correction.
+
+    Raises:
+        InputError: nothing is stored, or it is on other data.
+    """
+    benchmark = Benchmark(paths, dataset, load_rows(paths, dataset), correction)
+    return Evidence((), (benchmark,), {dataset.spec.name: dataset.spec}, ())
+
+
+def picture(name: str, evidence: Evidence) -> Image | None:
+    """A figure of `PICTURES`; if there is no record for it, print a sentence and return None."""
+    figure = drawn(name, evidence)
+    if figure is None:
+        print(f"{name.replace('_', ' ').capitalize()}: no record here has the data for this figure.")
+        return None
+    return _image(figure)
+
+
+def table(name: str, evidence: Evidence) -> HTML:
+    """A table of `TABLES`."""
+    return HTML(html(TABLES[name][0](evidence)))
 
 
 def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
+from hpo_lib.families.contract import family_names
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.thesis.benchmark_record import CALIBRATIONS, Benchmark
+from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
 
 WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
@@ -53,6 +54,12 @@ def best_family(benchmark: Benchmark) -> BenchmarkRow | None:
     return min(benchmark.families, key=lambda row: metrics.pinball(row.validation), default=None)
 
 
+def _compared(benchmark: Benchmark) -> list[BenchmarkRow]:
+    """The families, and the trained baseline with the lowest validation pinball loss."""
+    others = [row for row in benchmark.row_per_model if row.model not in family_names() and "NAIVE" not in row.model]
+    return [*benchmark.families, *sorted(others, key=lambda row: metrics.pinball(row.validation))[:1]]
+
+
 def middle_week(f: QuantileForecasts, months: tuple[int, ...]) -> slice | None:
     """The seven forecasts of the middle one of the whole weeks (Monday to Sunday, UTC) within these months, or None."""
     days = f.origins + pd.Timedelta(hours=1)
@@ -72,16 +79,16 @@ def middle_week(f: QuantileForecasts, months: tuple[int, ...]) -> slice | None:
 def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """A winter and a summer week of the best family: ``target`` in words, ``season``, ``hour``, ``actual``, ``median``.
 
-    Hours are UTC; ``lower`` and ``upper`` are raw, ``lower_rolling`` and ``upper_rolling`` after rolling calibration.
+    Hours are UTC; ``lower`` and ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
     """
     row = best_family(benchmark)
     if row is None:
         return
     test, horizon, spec = row.test, row.test.actual.shape[1], benchmark.dataset.spec
-    corrected = calibrate(test, row.validation, benchmark.dataset.known_target, Calibration("rolling"))
+    corrected = calibrate(test, row.validation, benchmark.dataset.known_target, benchmark.correction)
     columns = {
         "actual": test.actual, "median": test.median, "lower": test.lower, "upper": test.upper,
-        "lower_rolling": corrected.lower, "upper_rolling": corrected.upper,
+        "lower_calibrated": corrected.lower, "upper_calibrated": corrected.upper,
     }  # fmt: skip
     for season, months in WEEK_MONTHS.items():
         week = middle_week(test, months if spec.hemisphere == "north" else tuple(1 + (m + 5) % 12 for m in months))
@@ -89,22 +96,30 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
             ahead = pd.to_timedelta(np.tile(np.arange(1, horizon + 1), 7), unit="h")
             names = {"model": row.model, "target": spec.target_words, "season": season}
             hours = {"hour": test.origins[week].repeat(horizon) + ahead}
-            yield pd.DataFrame({**names, **hours, **{name: array[week].ravel() for name, array in columns.items()}})
+            values = {name: array[week].ravel() for name, array in columns.items()}
+            yield benchmark.in_unit(pd.DataFrame({**names, **hours, **values}))
 
 
 @_of_each_benchmark
 def reliability(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
-    """``observed`` share of actuals at or below each ``level``, by ``model`` and ``calibration``, both 0 to 1."""
-    yield reliability_table(benchmark.row_per_model, benchmark.dataset, CALIBRATIONS)
+    """``observed`` share of actuals at or below each ``level``, both 0 to 1, ``observed_calibrated`` the corrected one.
+
+    Of the models of `by_hour`.
+    """
+    raw, corrected = (
+        reliability_table(_compared(benchmark), benchmark.dataset, [c])
+        for c in (Calibration("none"), benchmark.correction)
+    )
+    yield raw.assign(observed_calibrated=corrected["observed"])
 
 
 @_of_each_benchmark
 def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
-    """``mae`` and ``picp`` (percent) of raw forecasts per hour ``ahead``, of trained models."""
-    for row in benchmark.row_per_model:
-        if not row.model.startswith("NAIVE"):
-            scores = metrics.by_step(row.test)
-            yield pd.DataFrame({"model": row.model, "ahead": np.arange(1, len(scores["mae"]) + 1), **scores})
+    """``mae`` and ``picp`` (percent) of raw forecasts per hour ``ahead``, of the families and the best baseline."""
+    for row in _compared(benchmark):
+        scores = metrics.by_step(row.test)
+        ahead = np.arange(1, len(scores["mae"]) + 1)
+        yield benchmark.in_unit(pd.DataFrame({"model": row.model, "ahead": ahead, **scores}))
 
 
 @_of_each_benchmark
@@ -130,14 +145,17 @@ def drift(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     for row in benchmark.families:
         mean = pd.Series(_error(row.test).mean(axis=1)).rolling(DRIFT_DAYS).mean()
         day = (row.test.origins + pd.Timedelta(hours=1)).tz_localize(None)
-        yield pd.DataFrame({"model": row.model, "day": day, "error": mean.to_numpy()}).dropna()
+        yield benchmark.in_unit(pd.DataFrame({"model": row.model, "day": day, "error": mean.to_numpy()}).dropna())
 
 
 @_of_each_benchmark
 def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
-    """Raw test scores with 95 % bootstrap bounds of every model, untuned (``default``), tuned (``best``) or ``own``."""
+    """Raw test scores with 95 % bootstrap bounds of every row by ascending MAE, and the calibrated PICP.
+
+    A row is a ``model`` untuned (``default``), tuned (``best``), an ``ensemble``, or a baseline (``own``).
+    """
     bounds = [column for name in SCORES for column in (name, f"{name}_low", f"{name}_high")]
-    yield benchmark.raw[~benchmark.raw["model"].str.startswith("BLEND")][["model", "params", *bounds]]
+    yield benchmark.shown[["model", "params", *bounds, "picp_calibrated"]]
 
 
 @_of_each_benchmark
@@ -169,10 +187,10 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 @_of_each_benchmark
-def coverage(benchmark: Benchmark, calibration: str) -> Iterator[pd.DataFrame]:
+def coverage(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """PICP in percent of the families by local hour, weekday, season and level, see `conditional_coverage`."""
-    found = benchmark.coverage.query("calibration == @calibration")
-    yield found[found["model"].isin([row.model for row in benchmark.families])]
+    if benchmark.families:
+        yield benchmark.coverage
 
 
 def _error(f: QuantileForecasts) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The figures of benchmarks, drawn from the plain data of `benchmark_data`."""
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,29 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from hpo_lib.families.contract import family_names
 from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
 from hpo_lib.thesis import figure_style
 from hpo_lib.thesis.benchmark_data import SIGNIFICANCE
 from hpo_lib.thesis.figure_style import INK, TARGET
-from hpo_lib.views.model_style import date_axis, in_order, model_colour, model_marker, model_name, unit_text
+from hpo_lib.views.model_style import (
+    date_axis,
+    in_order,
+    model_colour,
+    model_marker,
+    model_name,
+    no_negative_demand,
+    number,
+    unit_text,
+)
 
 ACTUAL: dict[str, Any] = {"color": "#000000", "lw": 0.7}
 CALIBRATED: dict[str, Any] = {"lw": 0.6, "ls": (0, (2, 1))}
+RAW_AND_CALIBRATED = [
+    Line2D([], [], color=INK, ls="", marker="o", ms=3.5, mfc="white", label="raw"),
+    Line2D([], [], color=INK, ls="", marker="o", ms=3.5, label="calibrated"),
+]
+PARAMS = {"best": "tuned", "file": "file", "ensemble": "ensemble", "default": "untuned", "own": ""}
 
 
 def weeks(data: pd.DataFrame) -> Figure:
@@ -39,7 +55,7 @@ def weeks(data: pd.DataFrame) -> Figure:
         Line2D([], [], label="actual", **ACTUAL),
         Line2D([], [], color="#555555", lw=1.0, label="median forecast"),
         Patch(color="#555555", alpha=0.3, lw=0, label="80 % interval, raw"),
-        Line2D([], [], color="#555555", label="after rolling calibration", **CALIBRATED),
+        Line2D([], [], color="#555555", label="calibrated", **CALIBRATED),
     ]
     figure_style.legend_below(figure, handles)
     return figure
@@ -53,7 +69,7 @@ def _week(axes: Axes, own: pd.DataFrame, season: str) -> None:
     first, hours = own.iloc[0], own["hour"].dt.tz_localize(None)
     colour = model_colour(first["model"])
     axes.fill_between(hours, own["lower"], own["upper"], color=colour, alpha=0.3, lw=0)
-    for bound in ("lower_rolling", "upper_rolling"):
+    for bound in ("lower_calibrated", "upper_calibrated"):
         axes.plot(hours, own[bound], color=colour, **CALIBRATED)
     axes.plot(hours, own["median"], color=colour, lw=1.0)
     axes.plot(hours, own["actual"], **ACTUAL)
@@ -61,46 +77,65 @@ def _week(axes: Axes, own: pd.DataFrame, season: str) -> None:
     # Ticks that do not depend on the panel's height: the layout changes it after it has measured their labels.
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.set(xlim=(hours.iloc[0], hours.iloc[-1]))
+    no_negative_demand(axes, own["actual"])
     axes.set_title(f"{first['title']}, {model_name(first['model'])}\n{season} week from {hours.iloc[0]:%-d %B %Y}")
 
 
 def reliability(data: pd.DataFrame) -> Figure:
-    """Observed share at or below each level, raw and after the rolling correction; a panel per dataset."""
-    data = data[data["calibration"].isin(["none", "rolling"]) & ~data["model"].str.startswith("NAIVE")]
-    datasets = figure_style.by_dataset(data)
-    figure, grid = figure_style.panels(2, len(datasets), height=4.4, sharex=True, sharey=True)
-    for column, of_dataset in zip(grid.T, datasets, strict=True):
-        for axes, calibration in zip(column, ("none", "rolling"), strict=True):
-            axes.plot([0, 1], [0, 1], **TARGET)
-            for model, line in figure_style.by_model(of_dataset[of_dataset["calibration"] == calibration]):
-                axes.plot(line["level"], line["observed"], color=model_colour(model), marker=model_marker(model))
-            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0.1, 0.5, 0.9), yticks=(0.1, 0.5, 0.9))
-            axes.set_aspect("equal")
-        column[0].set_title(of_dataset["title"].iloc[0])
-        column[1].set_xlabel("quantile level")
-    for axes, label in zip(grid[:, 0], ("raw", "rolling calibration"), strict=True):
-        axes.set_ylabel(f"{label}\nobserved share")
-    figure_style.legend_below(figure, figure_style.model_handles(data["model"]))
+    """Observed share of actuals at or below each level less the level; raw hollow, calibrated filled."""
+    datasets, models = figure_style.by_dataset(data), in_order(data["model"])
+    levels = sorted(set(data["level"]))
+    figure, grid = figure_style.panels(1, len(datasets), height=2.5, sharey=True)
+    for axes, of_dataset in zip(grid[0], datasets, strict=True):
+        axes.axhline(0, **TARGET)
+        for model, own in figure_style.by_model(of_dataset):
+            places = own["level"].map(levels.index) + 0.16 * (models.index(model) - (len(models) - 1) / 2)
+            _both(axes, places, 100 * (own["observed"] - own["level"]),
+                  100 * (own["observed_calibrated"] - own["level"]), model)  # fmt: skip
+        axes.set(title=of_dataset["title"].iloc[0], xlabel="quantile level", xlim=(-0.6, len(levels) - 0.4))
+        axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
+        axes.grid(axis="x", visible=False)
+    grid[0, 0].set_ylabel("observed share less level in pp")
+    figure_style.legend_below(figure, [*figure_style.model_handles(models, ls=""), *RAW_AND_CALIBRATED])
     return figure
+
+
+def _both(axes: Axes, x: Any, raw: Any, calibrated: Any, model: str, *, upright: bool = True) -> None:
+    """Raw values as hollow markers joined to the calibrated ones, filled, along y or, if not ``upright``, along x."""
+    colour, marker = model_colour(model), model_marker(model)
+    for place, before, after in zip(x, raw, calibrated, strict=True):
+        ends = [place, place], [before, after]
+        axes.plot(*(ends if upright else ends[::-1]), color=colour, lw=0.6, alpha=0.7)
+    for values, fill in ((raw, "white"), (calibrated, colour)):
+        axes.plot(*((x, values) if upright else (values, x)), marker, color=colour, mfc=fill, ms=3.5, ls="")
 
 
 def by_hour(data: pd.DataFrame) -> Figure:
-    """MAE and PICP per hour ahead; a column per dataset."""
+    """MAE and PICP per hour ahead, families and the best baseline (dashed); a column per dataset."""
     datasets = figure_style.by_dataset(data)
-    figure, grid = figure_style.panels(2, len(datasets), height=3.8, sharex=True, sharey="none")
+    figure, grid = figure_style.panels(2, len(datasets), height=3.6, sharex=True)
     for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
         for model, own in figure_style.by_model(of_dataset):
             for axes, score in ((top, "mae"), (bottom, "picp")):
-                axes.plot(
-                    own["ahead"], own[score], color=model_colour(model), marker=model_marker(model), ms=2.2, lw=0.8
-                )
+                axes.plot(own["ahead"], own[score], color=model_colour(model), **_line(model))
         first = of_dataset.iloc[0]
         top.set(title=first["title"], ylim=(0, None), ylabel=f"MAE in {unit_text(first['unit'])}")
         figure_style.coverage_line(bottom)
-        bottom.set(xlabel="hours ahead", ylim=(0, 100), xticks=(1, 6, 12, 18, 24))
+        bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
     grid[1, 0].set_ylabel("PICP in %")
-    figure_style.legend_below(figure, figure_style.model_handles(data["model"]))
+    figure_style.legend_below(figure, [handle for model in in_order(data["model"])
+        for handle in figure_style.model_handles([model], marker="", **_line(model))])  # fmt: skip
     return figure
+
+
+def _line(model: str) -> dict[str, Any]:
+    """Families as a line, a baseline dashed."""
+    return {"lw": 1.1} if model in family_names() else {"lw": 0.9, "ls": (0, (4, 2))}
+
+
+def _picp_limits(values: pd.Series) -> tuple[float, float]:
+    """Coverage from 50 % or, if a value is lower, from the ten below it."""
+    return min(50.0, 10 * np.floor(values.min() / 10)), 101
 
 
 def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
@@ -128,32 +163,43 @@ def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
 
 
 def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
-    """MAE and PICP of every model with bootstrap intervals: untuned hollow, tuned filled."""
-    datasets, models = figure_style.by_dataset(data), in_order(data["model"])[::-1]
-    figure, grid = figure_style.panels(2, len(datasets), height=0.9 + 0.46 * len(models), sharey=True, sharex="none")
-    offsets = {"default": 0.17, "best": -0.17, "file": -0.17, "ensemble": -0.34}
-    for column, of_dataset in zip(grid.T, datasets, strict=True):
-        for axes, score in zip(column, ("mae", "picp"), strict=True):
-            for row in of_dataset.to_dict("records"):
-                place = models.index(row["model"]) + offsets.get(row["params"], 0)
-                colour = model_colour(row["model"])
-                fill = "white" if row["params"] == "default" else colour
+    """MAE and PICP of every row with bootstrap intervals, the lowest MAE on top; a row of panels per dataset."""
+    datasets = figure_style.by_dataset(data)
+    counts = [len(own) for own in datasets]
+    figure, grid = figure_style.panels(
+        len(datasets), 2, height=min(0.5 + 0.55 * len(datasets) + 0.16 * sum(counts), 9.6), sharey="row",
+        height_ratios=counts, width_ratios=(3, 2),
+    )  # fmt: skip
+    for (left, right), own in zip(grid, datasets, strict=True):
+        near = 1.1 * own["mae_high"][~own["model"].str.startswith("NAIVE")].max()
+        for place, row in enumerate(own.to_dict("records")):
+            colour, marker = model_colour(row["model"]), model_marker(row["model"])
+            for axes, score in ((left, "mae"), (right, "picp")):
+                if score == "mae" and row["mae"] > near:
+                    _beyond(axes, place, row["mae"], colour)
+                    continue
                 axes.plot([row[f"{score}_low"], row[f"{score}_high"]], [place] * 2, color=colour, lw=0.9)
-                axes.plot(row[score], place, model_marker(row["model"]), color=colour, mfc=fill, ms=4)
-            axes.set_yticks(range(len(models)), [model_name(model) for model in models])
-            axes.set_ylim(-0.6, len(models) - 0.4)
-        first, (top, bottom) = of_dataset.iloc[0], column
-        top.set(title=first["title"], xlabel=f"MAE in {unit_text(first['unit'])}", xlim=(0, None))
-        top.xaxis.set_major_locator(MaxNLocator(3))
-        figure_style.coverage_line(bottom, vertical=True)
-        bottom.set(xlabel="PICP in %", xlim=(0, 101), xticks=(0, 40, 80))
-    handles = [
-        Line2D([], [], color=INK, marker="o", ms=4, mfc="white", label="untuned defaults"),
-        Line2D([], [], color=INK, marker="o", ms=4, label="tuned by a study, or by itself"),
-        Line2D([], [], color=INK, label="95 % bootstrap interval"),
-    ]
-    figure_style.legend_below(figure, handles)
+            if row["mae"] <= near:
+                left.plot(row["mae"], place, marker, color=colour, ms=4)
+            _both(right, [place], [row["picp"]], [row["picp_calibrated"]], row["model"], upright=False)
+        left.set_yticks(range(len(own)), [_row_name(row) for row in own.to_dict("records")])
+        left.set(ylim=(len(own) - 0.4, -0.6), xlabel=f"MAE in {unit_text(own['unit'].iloc[0])}", xlim=(None, near))
+        figure_style.coverage_line(right, vertical=True)
+        right.set(xlabel="PICP in %", xlim=_picp_limits(own["picp_low"]))
+        left.set_title(own["title"].iloc[0], loc="left")
+    interval = Line2D([], [], color=INK, label="95 % bootstrap interval")
+    figure_style.legend_below(figure, [interval, *RAW_AND_CALIBRATED])
     return figure
+
+
+def _row_name(row: Mapping[Hashable, Any]) -> str:
+    return ", ".join(filter(None, (model_name(row["model"]), PARAMS[row["params"]])))
+
+
+def _beyond(axes: Axes, place: float, value: float, colour: str) -> None:
+    """A value beyond the panel: an arrow at its edge, and the number."""
+    axes.annotate(f"{number(value)} \u2192", (1, place), xycoords=("axes fraction", "data"), ha="right", va="center",
+                  fontsize=7, color=colour)  # fmt: skip
 
 
 def significance(data: pd.DataFrame) -> Figure:
@@ -179,7 +225,7 @@ def significance(data: pd.DataFrame) -> Figure:
 
 
 def _matrix(axes: Axes, own: pd.DataFrame) -> None:
-    models = in_order(own["row"])
+    models = list(own.groupby("row")["difference"].mean().sort_values(kind="stable").index)
     differences, p_values = (
         own.pivot(index="row", columns="column", values=key).reindex(index=models, columns=models).to_numpy()
         for key in ("difference", "p_holm")
@@ -210,30 +256,31 @@ GROUPS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 
 
 def coverage(data: pd.DataFrame) -> Figure:
-    """PICP by local hour, weekday, season and level of the forecast; a row per dataset."""
+    """PICP by local hour (calibrated, raw dotted), weekday, season and level of the forecast; a row per dataset."""
     datasets, models = figure_style.by_dataset(data), in_order(data["model"])
     figure, grid = figure_style.panels(
         len(datasets), len(GROUPS), height=0.7 + 1.45 * len(datasets), sharey=True, sharex="col",
-        width_ratios=(1.5, 1, 0.8, 0.7),
+        width_ratios=(1.5, 1.2, 0.8, 0.7),
     )  # fmt: skip
     for row, of_dataset in zip(grid, datasets, strict=True):
         for axes, (by, (_, groups, ticks)) in zip(row, GROUPS.items(), strict=True):
             for k, model in enumerate(models):
                 own = of_dataset[(of_dataset["by"] == by) & (of_dataset["model"] == model)]
-                shift = 0 if by == "hour" else 0.16 * (k - (len(models) - 1) / 2)
-                axes.plot(
-                    np.arange(len(groups)) + shift, own.set_index("group")["picp"].reindex(groups).to_numpy(),
-                    model_marker(model), color=model_colour(model), ms=3, ls="-" if by == "hour" else "", lw=0.8,
-                )  # fmt: skip
+                raw, calibrated = (own.set_index("group")[name].reindex(groups) for name in ("picp", "picp_calibrated"))
+                if by == "hour":
+                    axes.plot(range(24), raw, color=model_colour(model), lw=0.7, ls=":")
+                    axes.plot(range(24), calibrated, color=model_colour(model), lw=0.9)
+                else:
+                    _both(axes, np.arange(len(groups)) + 0.2 * (k - (len(models) - 1) / 2), raw, calibrated, model)
             figure_style.coverage_line(axes)
             if by == "hour":
                 axes.set_xticks(range(0, 24, 6), groups[::6])
             else:
                 axes.set_xticks(range(len(groups)), ticks)
                 axes.set_xlim(-0.6, len(groups) - 0.4)
-            axes.set_ylim(0, 102)
         row[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
+    grid[0, 0].set_ylim(_picp_limits(pd.concat([data["picp"], data["picp_calibrated"]])))
     for axes, (label, _, _) in zip(grid[-1], GROUPS.values(), strict=True):
         axes.set_xlabel(label)
-    figure_style.legend_below(figure, figure_style.model_handles(models))
+    figure_style.legend_below(figure, [*figure_style.model_handles(models), *RAW_AND_CALIBRATED])
     return figure

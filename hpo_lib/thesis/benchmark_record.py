@@ -1,5 +1,6 @@
 """A stored benchmark as figures, tables and cards see it: read from its files, never changed."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +16,14 @@ from hpo_lib.families.contract import family_names, read_recipe
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration
-from hpo_lib.views.model_style import warning_text
+from hpo_lib.views.model_style import readable, warning_text
 
 CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
+
+IN_UNIT = re.compile(r"(^|_)(mae|rmse|width|winkler|pinball|actual|median|lower|upper|error)(_|$)")
+"""Columns with values in the target's unit."""
 
 PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there."""
@@ -26,11 +31,16 @@ PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark with its rows and the tables that follow from its stored forecasts."""
+    """One benchmark with its rows and the tables that follow from its stored forecasts.
+
+    Scores in the target's unit are in one that can be read, see `readable`; ``correction`` is what figures show beside
+    raw forecasts.
+    """
 
     paths: BenchmarkPaths
     dataset: Dataset
     rows: Sequence[BenchmarkRow]
+    correction: Calibration = CALIBRATIONS[-1]
 
     @property
     def name(self) -> str:
@@ -38,7 +48,16 @@ class Benchmark:
 
     @property
     def unit(self) -> str:
-        return self.dataset.spec.unit
+        return self._readable[0]
+
+    @cached_property
+    def _readable(self) -> tuple[str, float]:
+        return readable(self.dataset.spec.unit, min(metrics.mae(row.test) for row in self.rows))
+
+    def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of values in the target's own unit in `unit`."""
+        names = [name for name in map(str, table) if IN_UNIT.search(name)]
+        return table.assign(**{name: table[name] * self._readable[1] for name in names})
 
     @property
     def source(self) -> str:
@@ -51,17 +70,27 @@ class Benchmark:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Scores of every row, raw and calibrated, see `benchmark_table`."""
-        return benchmark_table(self.rows, self.dataset, CALIBRATIONS)
+        return self.in_unit(benchmark_table(self.rows, self.dataset, self.calibrations))
+
+    @property
+    def calibrations(self) -> Sequence[Calibration]:
+        return list({one.mode: one for one in (*CALIBRATIONS, self.correction)}.values())
 
     @cached_property
-    def raw(self) -> pd.DataFrame:
-        """The rows of `table` without calibration."""
-        return self.table[self.table["calibration"] == "none"].reset_index(drop=True)
+    def shown(self) -> pd.DataFrame:
+        """The rows of figures and tables by ascending MAE: raw scores, and ``_calibrated`` ones after `correction`."""
+        table = self.table[~(self.table["model"].str.startswith("BLEND") & (self.table["params"] == "default"))]
+        modes = {mode: own.set_index(["model", "params"]) for mode, own in table.groupby("calibration")}
+        corrected = {f"{name}_calibrated": modes[self.correction.mode][name] for name in ("picp", "winkler")}
+        return modes["none"].assign(**corrected).sort_values("mae", kind="stable").reset_index()
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """Conditional coverage of every model, raw and calibrated."""
-        return coverage_table(self.row_per_model, self.dataset, CALIBRATIONS)
+        """Conditional coverage of the families: ``picp`` raw, ``picp_calibrated`` after `correction`."""
+        raw, corrected = (
+            coverage_table(self.families, self.dataset, [c]) for c in (Calibration("none"), self.correction)
+        )
+        return self.in_unit(raw.assign(picp_calibrated=corrected["picp"]))
 
     @property
     def row_per_model(self) -> list[BenchmarkRow]:

@@ -4,7 +4,7 @@ import hashlib
 import io
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from hpo_lib.records.files import as_mapping, write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.thesis import benchmark_data, benchmark_plots, figure_style, study_data, study_plots
 from hpo_lib.thesis.benchmark_record import Benchmark, warning_for
+from hpo_lib.thesis.captions import caption
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, find_evidence
-from hpo_lib.thesis.latex import booktabs
+from hpo_lib.thesis.latex import booktabs, included
 from hpo_lib.thesis.tables import TABLES
 
 NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
@@ -30,7 +31,7 @@ NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: from which records, what it shows, how it is drawn, and its plain data (one table or several)."""
+    """A figure: from which records, its caption without the data, how it is drawn, and its plain data."""
 
     records: str
     shows: str
@@ -39,40 +40,57 @@ class Picture:
 
 
 PICTURES: Mapping[str, Picture] = {
-    "pareto_fronts": Picture("studies", "Pareto fronts", study_plots.fronts, [study_data.fronts]),
+    "pareto_fronts": Picture(
+        "studies",
+        "Pareto fronts of the studies: each point is a complete trial, lower left is better. Within the grey band all "
+        "coverage counts as equally good.",
+        study_plots.fronts, [study_data.fronts],
+    ),
     "optimisation_history": Picture(
-        "studies", "Optimisation history and hypervolume", study_plots.history, [study_data.history]
+        "studies",
+        "Optimisation history: the first objective of each complete trial with the lowest so far, and the share of the "
+        "box of all objectives that the trials so far dominate (hypervolume).",
+        study_plots.history, [study_data.history],
     ),
-    "parameter_importance": Picture(
-        "studies", "Importance of hyperparameters for each objective", study_plots.importance, [study_data.importance]
+    "cost": Picture(
+        "studies", "Training time of every trial and of the whole studies.", study_plots.cost, [study_data.cost]
     ),
-    "cost": Picture("studies", "Training time", study_plots.cost, [study_data.cost]),
     "forecast_weeks": Picture(
-        "benchmarks", "A winter and a summer week", benchmark_plots.weeks, [benchmark_data.weeks]
+        "benchmarks",
+        "Forecasts of a winter and a summer week, issued daily at midnight UTC, by the model with the lowest pinball "
+        "loss on validation.",
+        benchmark_plots.weeks, [benchmark_data.weeks],
     ),
-    "reliability": Picture("benchmarks", "Reliability", benchmark_plots.reliability, [benchmark_data.reliability]),
+    "reliability": Picture(
+        "benchmarks",
+        "Reliability: share of actual values at or below each quantile less its level, in percentage points; at 0 a "
+        "quantile holds.",
+        benchmark_plots.reliability, [benchmark_data.reliability],
+    ),
     "by_hour_ahead": Picture(
-        "benchmarks", "MAE and PICP by hour ahead", benchmark_plots.by_hour, [benchmark_data.by_hour]
+        "benchmarks", "MAE and raw PICP by hour ahead, of the families and the best baseline (dashed).",
+        benchmark_plots.by_hour, [benchmark_data.by_hour],
     ),
     "residuals": Picture(
-        "benchmarks", "Errors: distribution and drift", benchmark_plots.residuals,
-        [benchmark_data.error_shares, benchmark_data.drift],
+        "benchmarks", "Errors, actual less median: their distribution, and their mean over the last 28 days.",
+        benchmark_plots.residuals, [benchmark_data.error_shares, benchmark_data.drift],
     ),
     "baseline_vs_optimised": Picture(
-        "benchmarks", "Untuned and tuned models beside baselines", benchmark_plots.baseline_vs_optimised,
-        [benchmark_data.baseline_vs_optimised],
+        "benchmarks",
+        "Untuned and tuned models beside baselines, by ascending MAE. All rows share their days, so models can differ "
+        "although their intervals overlap; an arrow marks an MAE beyond the panel.",
+        benchmark_plots.baseline_vs_optimised, [benchmark_data.baseline_vs_optimised],
     ),
     "significance": Picture(
-        "benchmarks", "Diebold-Mariano tests of every two models", benchmark_plots.significance,
-        [benchmark_data.significance],
+        "benchmarks",
+        "Pinball loss of the row's model relative to the column's, in %: below 0 the row is better. Bold: p < 0.05 in "
+        "a Diebold-Mariano test over days, after Holm's correction for all pairs of the dataset.",
+        benchmark_plots.significance, [benchmark_data.significance],
     ),
     "conditional_coverage": Picture(
-        "benchmarks", "Coverage by hour, weekday, season and level of the forecast, raw", benchmark_plots.coverage,
-        [lambda evidence: benchmark_data.coverage(evidence, "none")],
-    ),
-    "conditional_coverage_rolling": Picture(
-        "benchmarks", "The same after rolling calibration", benchmark_plots.coverage,
-        [lambda evidence: benchmark_data.coverage(evidence, "rolling")],
+        "benchmarks",
+        "Coverage by local hour (raw dotted), weekday, season and level of the forecast; 80 % is asked for.",
+        benchmark_plots.coverage, [benchmark_data.coverage],
     ),
 }  # fmt: skip
 """Name of the files -> figure."""
@@ -120,8 +138,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     notes = list(evidence.notes)
     for name, picture in PICTURES.items():
         if figure := drawn(name, evidence):
-            contents = {file: _as_file(figure, file.suffix) for file in out.figure(name)}
-            written += _write(contents, picture.shows, _records(evidence, picture.records))
+            pdf, png, tex = out.figure(name)
+            told = caption(picture.shows, evidence, records := _records(evidence, picture.records))
+            snippet = included(f"{pdf.parent.name}/{name}", told, name, warning_for(records).capitalize())
+            contents = {pdf: _as_file(figure, ".pdf"), png: _as_file(figure, ".png"), tex: snippet.encode()}
+            written += _write(contents, told, records)
         else:
             notes.append(f"No figure {name}: there are no {picture.records} for it.")
     for name, (make, kind) in TABLES.items():
@@ -129,6 +150,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         if table.frame.empty:
             notes.append(f"No table {name}: there are no {kind} for it.")
             continue
+        table = replace(table, caption=caption(table.caption, evidence, records))
         texts = booktabs(table, name, warning_for(records).capitalize()), table.frame.to_csv(index=False)
         contents = {file: text.encode() for file, text in zip(out.table(name), texts, strict=True)}
         written += _write(contents, table.caption, records)
@@ -151,9 +173,14 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
     data = [make(evidence) for make in picture.data]
     if any(table.empty for table in data):
         return None
+    return finished(picture.draw, data, _records(evidence, picture.records))
+
+
+def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Sequence[StoredStudy | Benchmark]) -> Figure:
+    """A figure in the style of the thesis, laid out and marked."""
     with figure_style.thesis_style():
-        figure = picture.draw(*data)
-        figure_style.mark(figure, warning_for(_records(evidence, picture.records)))
+        figure = draw(*data)
+        figure_style.mark(figure, warning_for(records))
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is done, and is the same for all files
     return figure
@@ -172,7 +199,7 @@ def _as_file(figure: Figure, suffix: str) -> bytes:
     return stream.getvalue()
 
 
-def _write(contents: Mapping[Path, bytes], shows: str, records: Sequence[StoredStudy | Benchmark]) -> list[Path]:
+def _write(contents: Mapping[Path, bytes], told: str, records: Sequence[StoredStudy | Benchmark]) -> list[Path]:
     """Write files, those that are the same already excepted, and what they were made from beside them."""
     for file, content in contents.items():
         if not file.is_file() or file.read_bytes() != content:
@@ -182,7 +209,7 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Sequence[StoredS
     code = {"hpo_lib": __version__, "sha256": _code(), "matplotlib": mpl.__version__, "records": _commits(records)}
     sidecar: dict[str, Any] = {
         "files": [file.name for file in files],
-        "shows": shows,
+        "caption": told,
         "marked": warning_for(records),
         "records": {_project_path(file): _sha256(file) for record in records for file in record.files},
         "data": {_dataset(record): {key: record.data.get(key) for key in DATA_KEYS} for record in records},

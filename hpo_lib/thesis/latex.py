@@ -1,7 +1,9 @@
-"""Tables as LaTeX with booktabs."""
+"""Tables of text cells: as LaTeX with booktabs, and as HTML for notebooks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import pandas as pd
 
@@ -19,6 +21,16 @@ def escaped(text: str) -> str:
 
 MOST_LETTERS = 95
 """Letters of the widest cells of all columns together that fit into 150 mm in footnote size."""
+
+
+class Bold(str):
+    """A cell in bold, which the best of a column is."""
+
+
+def best_bold(cells: Sequence[str], values: Sequence[float]) -> list[str]:
+    """A column of cells whose lowest value, and all that are printed like it, are bold; NaN counts as the highest."""
+    lowest = cells[min(range(len(cells)), key=lambda i: (math.isnan(values[i]), values[i]))]
+    return [Bold(cell) if cell.split(" [")[0] == lowest.split(" [")[0] else cell for cell in cells]
 
 
 @dataclass(frozen=True)
@@ -66,14 +78,14 @@ def booktabs(table: Table, label: str, warning: str = "") -> str:
         for row in section.rows:
             if len(row) != len(header) or len(align) != len(header):
                 raise ValueError(f"table {label}: {len(row)} cells and {len(align)} columns under {len(header)} names")
-            lines.append(" & ".join(escaped(cell) for cell in row) + r" \\")
-    mark = rf"\textbf{{{escaped(warning)}.}} " if warning else ""
+            cells = [rf"\textbf{{{escaped(cell)}}}" if isinstance(cell, Bold) else escaped(cell) for cell in row]
+            lines.append(" & ".join(cells) + r" \\")
     return "\n".join(
         [
             r"% Needs \usepackage{booktabs}.",
             r"\begin{table}[htbp]",
             rf"\centering{_size(table)}\setlength{{\tabcolsep}}{{3.5pt}}",
-            rf"\caption{{{mark}{escaped(table.caption)}}}",
+            _caption(table.caption, warning),
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
             r"\toprule",
@@ -87,6 +99,46 @@ def booktabs(table: Table, label: str, warning: str = "") -> str:
             "",
         ]
     )
+
+
+def included(file: str, caption: str, label: str, warning: str = "") -> str:
+    """A figure environment that includes a file, labelled ``fig:`` and ``label``, see `booktabs` for the warning."""
+    return "\n".join(
+        [
+            r"% Needs \usepackage{graphicx}.",
+            r"\begin{figure}[htbp]",
+            rf"\centering\includegraphics{{{file}}}",
+            _caption(caption, warning),
+            rf"\label{{fig:{label}}}",
+            r"\end{figure}",
+            "",
+        ]
+    )
+
+
+def _caption(text: str, warning: str) -> str:
+    mark = rf"\textbf{{{escaped(warning)}.}} " if warning else ""
+    return rf"\caption{{{mark}{escaped(text)}}}"
+
+
+def html(table: Table) -> str:
+    """The table for a notebook, with its caption on top."""
+    sides = [f"text-align: {'left' if letter == 'l' else 'right'}; white-space: nowrap" for letter in table.align]
+    lines = [f'<table><caption style="text-align: left">{escape(table.caption)}</caption>']
+    if table.groups:
+        spans = "".join(f'<th colspan="{n}" style="text-align: center">{escape(name)}</th>' for name, n in table.groups)
+        lines.append(f"<tr>{spans}</tr>")
+    heads = zip(table.header, sides, strict=True)
+    lines.append("<tr>" + "".join(f'<th style="{side}">{escape(name)}</th>' for name, side in heads) + "</tr>")
+    for section in table.sections:
+        if section.title:
+            span = f'<th colspan="{len(sides)}" style="text-align: left">{escape(section.title)}</th>'
+            lines.append(f"<tr>{span}</tr>")
+        for row in section.rows:
+            cells = (f"<b>{escape(cell)}</b>" if isinstance(cell, Bold) else escape(cell) for cell in row)
+            marked = (f'<td style="{side}">{cell}</td>' for cell, side in zip(cells, sides, strict=True))
+            lines.append(f"<tr>{''.join(marked)}</tr>")
+    return "\n".join([*lines, "</table>"])
 
 
 def _size(table: Table) -> str:

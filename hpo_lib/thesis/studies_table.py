@@ -10,9 +10,12 @@ from typing import Any
 import pandas as pd
 
 from hpo_lib.errors import InputError, choices
+from hpo_lib.families.search_space import value_in_words
 from hpo_lib.paths import atomic, consolidated
 from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy, read_studies
+from hpo_lib.thesis.latex import Section, Table, best_bold
+from hpo_lib.views.model_style import MISSING, aligned, model_name, number, readable, unit_text
 
 # The success criteria of the original HPO plan.
 IMPROVEMENT_PERCENT = 5.0
@@ -96,6 +99,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
     return {
         "dataset": study.dataset,
         "model": study.model,
+        "unit": study.unit or "unknown",
         "job_id": study.run.job_id,
         "date": str(found["optimization_date"] or ""),
         "status": str(found["status"] or "unknown"),
@@ -117,10 +121,33 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "picp": _number(found["best_picp"]),
         **{name: _number(scores.get(name)) for name in SCORES},
         "schema": int(found["schema_version"]),
-        "params": str(found["best_params"]),
+        "params": ", ".join(f"{name} {value_in_words(v)}" for name, v in as_mapping(found["best_params"]).items()),
         "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
         "file": str(study.file),
     }
+
+
+def table_of(studies: Studies) -> Table:
+    """What each study found and cost, for a notebook: the lowest MAE of a dataset on top and in bold."""
+    sections = []
+    for (dataset, source, _), group in studies.table.groupby(["dataset", "source", "sha256"], sort=True):
+        own = group.sort_values("mae", kind="stable")
+        unit, factor = readable(own["unit"].iloc[0], own["mae"].min())
+        maes = aligned(factor * own[["mae_default", "mae"]].to_numpy().T.ravel())
+        columns = [
+            [model_name(model) for model in own["model"]], own["job_id"], own["preset"],
+            *([f"{n:.0f}".replace("nan", MISSING) for n in own[name]] for name in ("trials", "stopped", "failed")),
+            [number(60 * hours) for hours in own["hours"]],
+            maes[: len(own)], best_bold(maes[len(own) :], own["mae"].tolist()),
+            *(aligned(own[name]) for name in ("improvement", "picp")),
+        ]  # fmt: skip
+        title = f"{dataset} ({unit_text(unit)}, data: {source})"
+        sections.append(Section(title, list(zip(*columns, strict=True))))
+    trials, scores = ("complete", "stopped", "failed"), ("untuned", "chosen", "Gain %", "PICP %")
+    header = ("Model", "Job", "Budget", *trials, "Minutes", *scores)
+    groups = (("", 3), ("Trials", 3), ("", 1), ("MAE", 2), ("", 2))
+    caption = "Scores of the validation split. Gain: by how much the MAE is below that of the untuned defaults."
+    return Table(studies.table, header, sections, caption, "lllrrrrrrrr", groups)
 
 
 def summary(studies: Studies, by: str) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.thesis.evidence import Evidence
+from hpo_lib.views.model_style import readable
 
 
 def _of_each_study(rows_of: Callable[[StoredStudy], Iterator[dict[str, Any]]]) -> Callable[[Evidence], pd.DataFrame]:
@@ -26,7 +27,7 @@ def _of_each_study(rows_of: Callable[[StoredStudy], Iterator[dict[str, Any]]]) -
         for study in evidence.studies:
             title = evidence.title(study.dataset)
             objectives = ",".join(objective.name for objective in study.objectives)
-            names = {"dataset": study.dataset, "title": title, "unit": study.unit, "model": study.model}
+            names = {"dataset": study.dataset, "title": title, "unit": _readable(study)[0], "model": study.model}
             names |= {"objectives": objectives}
             rows += [names | row for row in rows_of(study)]
         return pd.DataFrame(rows)
@@ -40,7 +41,7 @@ def fronts(study: StoredStudy) -> Iterator[dict[str, Any]]:
     for trial in study.complete:
         yield {
             "trial": trial.number,
-            **trial.values,
+            **{o.name: trial.values[o.name] * _factor(study, o) for o in study.objectives},
             "front": trial in study.front,
             "default": trial == study.default,
             "chosen": trial == study.chosen,
@@ -55,7 +56,7 @@ def history(study: StoredStudy) -> Iterator[dict[str, Any]]:
     and front, which is no history.
     """
     done = study.complete if study.has_storage else []
-    values = [trial.values[study.objectives[0].name] for trial in done]
+    values = [trial.values[study.objectives[0].name] * _factor(study, study.objectives[0]) for trial in done]
     best, volumes = np.minimum.accumulate(values, dtype=float), hypervolumes(done, study.objectives)
     for order, (value, lowest, volume) in enumerate(zip(values, best, volumes, strict=True), start=1):
         yield {"order": order, "value": value, "best": lowest, "hypervolume": volume}
@@ -87,16 +88,36 @@ def _dominated(gains: np.ndarray) -> float:
 
 
 @_of_each_study
-def importance(study: StoredStudy) -> Iterator[dict[str, Any]]:
-    """Share of importance, 0 to 1, of each ``parameter`` for each objective, by its name."""
-    for parameter in sorted(study.importance.get(study.objectives[0].name, {})):
-        yield {"parameter": parameter, **{goal: shares[parameter] for goal, shares in study.importance.items()}}
+def explored(study: StoredStudy) -> Iterator[dict[str, Any]]:
+    """Every ``parameter`` with its ``value`` in each complete trial.
+
+    ``change`` is by how many percent the trial's first objective is above that of the untuned defaults. Only of studies
+    with their storage, whose defaults have a value above 0.
+    """
+    name = study.objectives[0].name
+    before = study.default.values.get(name, 0.0)
+    for trial in study.complete if study.has_storage and before > 0 else ():
+        for parameter, value in sorted(trial.params.items()):
+            yield {
+                "parameter": parameter, "value": value, "change": 100 * (trial.values[name] / before - 1),
+                "default": trial == study.default, "chosen": trial == study.chosen,
+            }  # fmt: skip
 
 
 @_of_each_study
 def cost(study: StoredStudy) -> Iterator[dict[str, Any]]:
-    """Every finished trial: ``state``, ``seconds``, and ``hours`` of its whole study."""
+    """Every finished trial: ``state``, ``seconds``, and ``hours`` and ``device`` of its whole study."""
     hours = float(study.result["training_time_hours"])
     for trial in study.trials:
         if trial.finished and trial.seconds > 0:
-            yield {"state": trial.state, "seconds": trial.seconds, "hours": hours}
+            device = str(study.provenance.get("device"))
+            yield {"state": trial.state, "seconds": trial.seconds, "hours": hours, "device": device}
+
+
+def _factor(study: StoredStudy, objective: Objective) -> float:
+    """From the unit of stored values to the one that is shown."""
+    return 1.0 if objective.unit else _readable(study)[1]
+
+
+def _readable(study: StoredStudy) -> tuple[str, float]:
+    return readable(study.unit, study.chosen.mae)

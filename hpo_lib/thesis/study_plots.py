@@ -1,5 +1,6 @@
 """The figures of studies, drawn from the plain data of `study_data`."""
 
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -7,18 +8,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from hpo_lib.families.search_space import value_in_words
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, POINTS, Objective
 from hpo_lib.thesis import figure_style
 from hpo_lib.thesis.figure_style import INK
-from hpo_lib.views.model_style import in_order, model_colour, model_marker, model_name, unit_text
+from hpo_lib.views.model_style import (
+    ACCENT,
+    BLUE,
+    PINK,
+    SKY_BLUE,
+    in_order,
+    model_colour,
+    model_marker,
+    model_name,
+    unit_text,
+)
 
 RING: dict[str, Any] = {"mfc": "none", "mec": INK, "mew": 0.8}
 BAND: dict[str, Any] = {"color": "#000000", "alpha": 0.06, "lw": 0}
-HATCHED: dict[str, Any] = {"facecolor": "white", "hatch": "/////", "lw": 0.5}
-PLAIN: dict[str, Any] = {"facecolor": "white", "lw": 0.5}
 
 
 def _objectives(data: pd.DataFrame) -> list[Objective]:
@@ -55,6 +65,9 @@ def fronts(data: pd.DataFrame) -> Figure:
                 texts += [_axis(second, unit), *(f"({_label(objective)} is not drawn)" for objective in further)]
             axes.set_ylabel("\n".join(texts))
         column[0].set_title(of_dataset["title"].iloc[0])
+    for axes in grid.ravel():  # once all is drawn: panels share their axes
+        if axes.get_ylim()[0] < 0:
+            axes.set_ylim(0, None)
     handles: list[Any] = [
         Line2D([], [], ls="", marker="o", color=figure_style.GREY, label="trial"),
         Line2D([], [], marker="o", color=INK, label="Pareto front"),
@@ -62,7 +75,7 @@ def fronts(data: pd.DataFrame) -> Figure:
         Line2D([], [], ls="", marker="*", ms=6, label="chosen", **RING),
     ]
     if any(objective.is_coverage for objective in _objectives(data)):
-        handles.append(Patch(label=f"PICP {NOMINAL_COVERAGE:g} ± {COVERAGE_TOLERANCE:g} %", **BAND))
+        handles.append(Patch(label=f"PICP {NOMINAL_COVERAGE:g} % ± {COVERAGE_TOLERANCE:g} pp", **BAND))
     figure_style.legend_below(figure, handles)
     return figure
 
@@ -85,8 +98,6 @@ def _front(
     axes.plot(front[x], front[y], "o-" if joined else "o", color=colour, drawstyle="steps-post", ms=3.5)
     for column, shape, size in (("default", "s", 7), ("chosen", "*", 10)):
         axes.plot(own[x][own[column]], own[y][own[column]], shape, ms=size, **RING)
-    if second.is_coverage:
-        axes.set_ylim(0, None)
 
 
 def history(data: pd.DataFrame) -> Figure:
@@ -113,48 +124,61 @@ def history(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def importance(data: pd.DataFrame) -> Figure:
-    """Importance of every hyperparameter for each objective, a panel per model and dataset."""
-    models, datasets = in_order(data["model"]), figure_style.by_dataset(data)
-    parameters = [sorted(set(data["parameter"][data["model"] == model]), reverse=True) for model in models]
-    sizes = [len(names) for names in parameters]
-    goals = _objectives(data)
-    height = 0.76 / len(goals)
-    figure, grid = figure_style.panels(
-        len(models), len(datasets), sharex=True, sharey="row",
-        height=min(0.8 + 0.22 * sum(sizes) + 0.3 * len(models), 9.5),  # of a page
-        height_ratios=sizes,
-    )  # fmt: skip
-    for column, of_dataset in zip(grid.T, datasets, strict=True):
-        for axes, model, names in zip(column, models, parameters, strict=True):
-            own, colour = of_dataset[of_dataset["model"] == model], model_colour(model)
-            axes.grid(axis="y", visible=False)
-            shares = own.set_index("parameter").reindex(names).fillna(0)
-            places = pd.Series(range(len(names)))
-            for i, goal in enumerate(goals):
-                shift = height * ((len(goals) - 1) / 2 - i)
-                axes.barh(places + shift, shares[goal.name], 0.95 * height, **_bar(i, colour))
-            axes.set_yticks(places, [name.replace("_", " ") for name in names])
-            if own.empty:
-                figure_style.write_inside(axes, "no study")
-        column[0].set_title(of_dataset["title"].iloc[0])
-        column[-1].set(xlabel="share of importance", xlim=(0, 1), xticks=(0, 0.5, 1))
-    for axes, model in zip(grid[:, 0], models, strict=True):
-        axes.set_ylabel(model_name(model))
-    figure.align_ylabels(grid[:, 0])
-    handles = [Patch(label=f"for {_label(goal)}", **_bar(i, INK)) for i, goal in enumerate(goals)]
-    figure_style.legend_below(figure, handles)
+DATASET_LOOKS = ((BLUE, "o"), (ACCENT, "^"), (PINK, "s"), (SKY_BLUE, "D"))
+COLUMNS, FEW = 4, 5
+
+
+def explored(data: pd.DataFrame, model: str) -> Figure:
+    """The first objective over every hyperparameter of a model, in percent of the untuned defaults.
+
+    Trials that are far worse are beyond the panels.
+    """
+    looks = {own["title"].iloc[0]: look for own, look in zip(figure_style.by_dataset(data), cycle(DATASET_LOOKS))}
+    data = data[data["model"] == model]
+    rows = -(-data["parameter"].nunique() // COLUMNS)
+    figure, grid = figure_style.panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
+    for axes in grid.ravel()[data["parameter"].nunique() :]:
+        axes.set_axis_off()
+    for axes, (parameter, own) in zip(grid.ravel(), data.groupby("parameter"), strict=False):
+        axes.axhline(0, **figure_style.TARGET)
+        places = _places(axes, own["value"])
+        for title, (colour, marker) in looks.items():
+            for chosen, look in ((False, {"marker": marker, "ms": 3}), (True, {"marker": "*", "ms": 7, "mec": INK})):
+                shown = (own["title"] == title) & (own["chosen"] == chosen)
+                axes.plot(places[shown], own["change"][shown], ls="", color=colour, alpha=0.7, mew=0.5, **look)
+        axes.set_xlabel(str(parameter).replace("_", " "), labelpad=1)
+    grid[0, 0].set_title(model_name(model), loc="left")
+    low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
+    grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    goal = _label(OBJECTIVES[data["objectives"].iloc[0].split(",")[0]])
+    figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
+    handles = [
+        Line2D([], [], ls="", color=colour, marker=marker, label=title)
+        for title, (colour, marker) in looks.items() if title in set(data["title"])
+    ]  # fmt: skip
+    figure_style.legend_below(figure, [*handles, Line2D([], [], ls="", marker="*", ms=6, label="chosen", **RING)])
     return figure
 
 
-def _bar(position: int, colour: str) -> dict[str, Any]:
-    """How the bars of the first, the second and a further objective look."""
-    return ({"color": colour}, {"edgecolor": colour, **HATCHED}, {"edgecolor": colour, **PLAIN})[min(position, 2)]
+def _places(axes: Axes, values: pd.Series) -> pd.Series:
+    """Where values are drawn: a few in equal steps, many on their scale, which is logarithmic if they span much."""
+    few = sorted(set(values))
+    if len(few) <= FEW and all(len(value_in_words(value)) <= FEW for value in few):
+        axes.set_xticks(range(len(few)), [value_in_words(value) for value in few])
+        axes.set_xlim(-0.5, len(few) - 0.5)
+        return values.map(few.index)
+    if 0 < 30 * few[0] < few[-1]:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    return values
 
 
 def cost(data: pd.DataFrame) -> Figure:
-    """Seconds of every trial (each a dot, the bar is their median), and hours of the whole study."""
+    """Seconds of every trial (each a dot, the bar is their median), and hours (minutes below 2) of the whole study."""
     models, datasets = in_order(data["model"]), figure_style.by_dataset(data)
+    minutes = data["hours"].max() < 2
     figure, grid = figure_style.panels(1, 2, height=2.6)
     left, right = grid[0]
     for j, of_dataset in enumerate(datasets):
@@ -163,14 +187,15 @@ def cost(data: pd.DataFrame) -> Figure:
             place = j + 0.24 * (models.index(model) - (len(models) - 1) / 2)
             left.plot([place] * len(own), own["seconds"], model_marker(model), color=colour, ms=3, alpha=0.6)
             left.plot([place - 0.09, place + 0.09], [own["seconds"].median()] * 2, color=INK, lw=1.2)
-            right.bar(place, own["hours"].iloc[0], 0.2, color=colour)
+            right.bar(place, own["hours"].iloc[0] * (60 if minutes else 1), 0.2, color=colour)
     for axes in (left, right):
         axes.set_xticks(range(len(datasets)), [own["title"].iloc[0].replace(", ", ",\n") for own in datasets])
         axes.set_xlim(-0.5, len(datasets) - 0.5)
         axes.grid(axis="x", visible=False)
     left.set(yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    right.set(ylabel="hours of training per study")
+    right.set(ylabel=f"{'minutes' if minutes else 'hours'} of training per study")
+    left.set_title(f"on {'; '.join(sorted(set(data['device'])))}", loc="left")
     median = Line2D([], [], color=INK, lw=1.2, label="median")
     figure_style.legend_below(figure, [*figure_style.model_handles(models), median])
     return figure

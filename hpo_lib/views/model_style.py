@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
@@ -31,6 +33,9 @@ The colours are colour-blind safe (Okabe and Ito, 2008); the markers tell models
 """
 
 BLUE, SKY_BLUE, PINK, ACCENT = "#0072B2", "#56B4E9", "#CC79A7", "#D55E00"
+
+SMALL = 0.1
+"""Below this MAE in m3/h litres are printed."""
 
 MISSING = "\u2013"
 """Printed where there is no number."""
@@ -74,6 +79,25 @@ def with_interval(value: float, low: float, high: float) -> str:
     return f"{number(value)} [{number(low)}, {number(high)}]"
 
 
+def aligned(values: Iterable[float], like: Iterable[float] = ()) -> list[str]:
+    """Numbers with the same decimals, so that their points are below each other: the smallest has three digits.
+
+    The smallest of ``like``, if that is given.
+
+    >>> aligned([0.1284, 1.25, float("nan")]), aligned([82.04, 100.0])
+    (['0.128', '1.250', '\u2013'], ['82.0', '100.0'])
+    """
+    values = list(values)
+    sizes = [abs(value) for value in list(like) or values if value and math.isfinite(value)]
+    digits = max(0, 2 - math.floor(math.log10(min(sizes)))) if sizes else 2
+    return [MISSING if math.isnan(value) else f"{value:.{digits}f}".replace("-", "\u2212") for value in values]
+
+
+def readable(unit: str, mae: float) -> tuple[str, float]:
+    """The unit in which forecasts with this MAE are read best, and the factor to it: 2.9 L/h instead of 0.0029 m3/h."""
+    return (unit.replace("m3", "L"), 1000.0) if unit.startswith("m3/") and mae < SMALL else (unit, 1.0)
+
+
 def unit_text(unit: str) -> str:
     """A unit as it is printed: ``m3/h`` with a raised 3."""
     return unit.replace("m3", "m³")
@@ -110,6 +134,12 @@ def _show_as_picture() -> None:
         from IPython.core.pylabtools import select_figure_formats
 
         select_figure_formats(shell, {"png"})
+
+
+def no_negative_demand(axes: Axes, actual: pd.Series | np.ndarray) -> None:
+    """Let the axis of a target that is never negative begin at 0 where a forecast's interval reaches below."""
+    if np.nanmin(actual) >= 0:
+        axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
 
 
 def date_axis(axes: Axes, least: int, most: int) -> None:

@@ -182,8 +182,8 @@ def test_when_papermill_runs_the_analysis_then_it_shows_the_studies_of_a_dataset
     )
     assert run.returncode == 0, run.stderr
     shown = outputs(nbformat.read(out, as_version=4))
-    assert shown.count('"image/png"') == 7  # front, history, importance, two slices, parallel coordinates, cost
-    assert "TFT_Q on heat: hidden_size 32 is at the lower end" in shown
+    assert shown.count('"image/png"') == 4  # front, history, trials by hyperparameter, cost
+    assert "No advice on 1 of 1 studies: test budget" in shown
     assert pd.read_parquet(tmp_path / "studies.parquet")["model"].tolist() == ["TFT_Q"]
 
 

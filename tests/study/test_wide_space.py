@@ -56,9 +56,6 @@ def test_when_the_wide_space_is_searched_then_each_trial_has_the_dimensions_that
     assert {call["linear_part"] for call in family.calls} == {True, False}
     assert {"linear_weeks" in call for call in family.calls if not call["linear_part"]} == {False}
     assert dict(run.search_space) == dict(space)
-    shares = run.importance["mae"]
-    assert set(shares) == set(space)
-    assert sum(shares.values()) == pytest.approx(1)
 
 
 def test_when_a_study_ends_then_its_record_holds_the_space_and_the_whole_recipe_of_the_chosen_trial(

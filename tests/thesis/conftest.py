@@ -52,7 +52,6 @@ def made_up_study(model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, 
     study = StoredStudy(run, found, run.best_params)
     vars(study).update(  # what it would read from its storage
         has_storage=True, trials=tuple(trials), search_space={"lr": FloatRange(0.001, 1, log=True)},
-        importance={"mae": {"lr": 1.0}, "picp_penalty": {"lr": 0.25}},
     )  # fmt: skip
     return study
 

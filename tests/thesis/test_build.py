@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -18,11 +19,12 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.result import load_result
-from hpo_lib.thesis import figure_style
+from hpo_lib.thesis import captions, figure_style
 from hpo_lib.thesis.benchmark_record import warning_for
 from hpo_lib.thesis.build import PICTURES, build
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, gather
+from hpo_lib.thesis.latex import escaped
 from hpo_lib.thesis.tables import TABLES
 from hpo_lib.views.model_style import warning_text
 
@@ -70,7 +72,7 @@ def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs: P
     for study in found.studies:
         assert [t.number for t in study.front] == [t["trial"] for t in study.result["all_pareto_trials"]]
         assert not study.has_storage
-    assert PICTURES["parameter_importance"].data[0](found).empty
+    assert PICTURES["optimisation_history"].data[0](found).empty
 
 
 def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(heat_folder, tmp_path) -> None:
@@ -145,6 +147,21 @@ def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_
     assert f"Splits: {note}" in card(found, found.studies[0]).replace("*", "")
 
 
+def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_snippet(heat, tmp_path) -> None:
+    out = ThesisPaths.below(tmp_path)
+    build(dataclasses.replace(heat, benchmarks=()), out)
+    pdf, _, tex = out.figure("pareto_fronts")
+    caption = json.loads(out.sidecar(pdf).read_text(encoding="utf-8"))["caption"]
+    assert "Validation split, daily origins: District heating" in caption
+    assert "152 (2023-11-01 to 2024-03-31). Test budget. " in caption
+    assert re.search(r" \d+ of \d+ trials are complete", caption)
+    snippet = tex.read_text(encoding="utf-8")
+    assert rf"\caption{{\textbf{{Simulated data, test budget.}} {escaped(caption)}}}" in snippet
+    assert r"\includegraphics{figures/pareto_fronts}" in snippet
+    assert "Test split, daily origins: " in captions.caption("", heat, heat.benchmarks)
+    assert " 275 (2024-04-01 to 2024-12-30). Test budget, " in captions.caption("", heat, heat.benchmarks)
+
+
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(heat: Evidence) -> None:
     study = heat.study("NHITS_Q", "heat")
     assert study is not None
@@ -208,7 +225,7 @@ def test_when_everything_is_made_twice_then_every_byte_is_the_same(heat_folder: 
     first, _ = build(heat, ThesisPaths.below(tmp_path / "first"))
     again = gather(heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder)
     second, _ = build(again, ThesisPaths.below(tmp_path / "second"))
-    assert len(first) == len(second) == 2 * len(PICTURES) + 2 * len(TABLES) + 3
+    assert len(first) == len(second) == 3 * len(PICTURES) + 2 * len(TABLES) + 3
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
         side = ThesisPaths.sidecar(one)
@@ -230,7 +247,7 @@ def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote(heat_folder
     )  # fmt: skip
     outputs = [out for cell in nbformat.read(executed, as_version=4).cells for out in cell.get("outputs", [])]
     pictures = [out for out in outputs if "image/png" in out.get("data", {})]
-    assert len(pictures) == len(list((tmp_path / "thesis" / "figures").glob("*.png"))) == 12
+    assert len(pictures) == len(list((tmp_path / "thesis" / "figures").glob("*.png"))) == len(PICTURES)
     assert sum("text/html" in out.get("data", {}) for out in outputs) == 6
     texts = [out.get("data", {}).get("text/markdown", "") for out in outputs]
     assert sum("# Model card" in text for text in texts) == 3

@@ -1,17 +1,20 @@
 """The plain data behind the thesis figures, against numbers computed by hand."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.trial import TrialRecord
+from hpo_lib.scoring.calibration import Calibration
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
-from hpo_lib.thesis import benchmark_data, study_data, study_plots
+from hpo_lib.thesis import benchmark_data, benchmark_plots, study_data, study_plots
 from hpo_lib.thesis.benchmark_record import Benchmark
 from hpo_lib.thesis.evidence import Evidence
-from tests.thesis.conftest import made_up_study
+from tests.thesis.conftest import made_up_study, row, trial
 
 NAMES = ["dataset", "title", "unit", "model"]
 
@@ -76,7 +79,6 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
         [dataclasses.replace(t, values=dict.fromkeys(chosen, 1.0 + t.number)) for t in study.trials],
         objectives=[{"name": name, "tolerance": 0} for name in chosen],
     )
-    vars(other)["importance"] = {name: {"lr": 0.5} for name in chosen}
     for studies in ((other,), (study, other)):
         own = dataclasses.replace(evidence, studies=studies)
         fronts = study_data.fronts(own)
@@ -93,14 +95,44 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
         assert len(axes.patches) == sum("penalty" in name for name in chosen[:2])
         history = study_plots.history(study_data.history(own))
         assert labels[0] in history.axes[0].get_ylabel()
-        legend = study_plots.importance(study_data.importance(own)).legends[0]
-        shown = [text.get_text() for text in legend.get_texts()]
-        assert [f"for {label}" for label in labels if f"for {label}" not in shown] == []
+        explored = study_plots.explored(study_data.explored(own), "NHITS_Q")
+        assert explored.get_supylabel().startswith(labels[0])
 
 
-def test_when_importance_and_cost_are_drawn_then_both_objectives_and_all_finished_trials_count(evidence) -> None:
-    frame = study_data.importance(evidence)
-    assert frame[["parameter", "mae", "picp_penalty"]].to_numpy().tolist() == [["lr", 1.0, 0.25]]
+def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_to_the_defaults(evidence) -> None:
+    frame = study_data.explored(evidence)
+    assert frame[["parameter", "value"]].to_numpy().tolist() == [["lr", 0.01 * (n + 1)] for n in (0, 1, 3, 4)]
+    assert frame["change"].tolist() == [0, 25, -50, -25]
+    assert frame["chosen"].tolist() == [False, False, False, True]
+
+
+def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
+    low = [trial(0, 4, 1), trial(1, 3, 2)]
+    high = [trial(0, 4, 30), trial(1, 3, 40)]
+    studies = made_up_study("NHITS_Q", low, best_trial_number=0), made_up_study("TFT_Q", high, best_trial_number=0)
+    figure = study_plots.fronts(study_data.fronts(dataclasses.replace(evidence, studies=studies)))
+    assert figure.axes[1].get_ylim()[1] > 40
+    assert figure.axes[0].get_ylim()[0] == 0
+
+
+def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence) -> None:
+    few = [trial(0, 0.004, 4), trial(1, 0.003, 6)]
+    own = dataclasses.replace(evidence, studies=(made_up_study("TFT_Q", few, best_trial_number=1),))
+    fronts, history = study_data.fronts(own), study_data.history(own)
+    assert set(fronts["unit"]) == {"L/h"}
+    assert fronts["mae"].tolist() == pytest.approx([4, 3])
+    assert fronts["picp_penalty"].tolist() == [4, 6]  # percentage points stay
+    assert history["best"].tolist() == pytest.approx([4, 3])
+
+
+def test_when_a_study_is_short_then_minutes_are_drawn_and_its_hardware_is_named(evidence) -> None:
+    figure = study_plots.cost(study_data.cost(evidence))
+    assert figure.axes[1].get_ylabel() == "minutes of training per study"
+    assert figure.axes[1].patches[0].get_height() == 30
+    assert figure.axes[0].get_title("left") == "on cpu"
+
+
+def test_when_cost_is_drawn_then_all_finished_trials_count(evidence) -> None:
     frame = study_data.cost(evidence)
     assert frame["seconds"].tolist() == [10, 20, 3, 30, 40]
     assert frame["state"].tolist() == ["complete", "complete", "stopped", "complete", "complete"]
@@ -137,7 +169,15 @@ def test_when_a_week_is_drawn_then_hours_follow_their_origins(evidence: Evidence
     assert (frame["actual"] - frame["median"]).to_numpy() == pytest.approx(0.5)
     assert (frame["upper"] - frame["lower"]).to_numpy() == pytest.approx(2.0)
     # Rolling calibration narrows an interval that covers everything down to the error, which is all on one side.
-    assert (frame["upper_rolling"] - frame["median"]).to_numpy()[-24:] == pytest.approx(0.5, abs=0.1)
+    assert (frame["upper_calibrated"] - frame["median"]).to_numpy()[-24:] == pytest.approx(0.5, abs=0.1)
+
+
+def test_when_a_forecast_reaches_below_zero_then_the_axis_of_demand_does_not(evidence, monkeypatch) -> None:
+    monkeypatch.setattr(benchmark_data, "WEEK_MONTHS", {"summer": (5, 6)})
+    frame = benchmark_data.weeks(evidence)
+    below = frame.assign(lower=-5.0)
+    assert benchmark_plots.weeks(below).axes[0].get_ylim()[0] == 0
+    assert benchmark_plots.weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5  # a target that can be negative
 
 
 def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(evidence: Evidence) -> None:
@@ -166,7 +206,11 @@ def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_int
     frame = benchmark_data.baseline_vs_optimised(evidence).set_index(["model", "params"])
     assert frame.loc[("NHITS_Q", "default"), "mae"] == pytest.approx(0.75)
     assert frame.loc[("NHITS_Q", "best"), "mae"] == pytest.approx(0.25)
-    assert "BLEND" not in frame.index.get_level_values("model")
+    assert frame["mae"].is_monotonic_increasing
+    figure = benchmark_plots.baseline_vs_optimised(frame.reset_index())
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["N-HiTS, tuned", "Blend, tuned", "TFT, tuned", "N-HiTS, untuned", "Linear quantile", "Naive 24 h"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["3.00 \u2192"]  # beyond the other models
     assert (frame["mae_low"] <= frame["mae"] + 1e-12).all()
     assert (frame["mae"] <= frame["mae_high"] + 1e-12).all()
 
@@ -185,10 +229,31 @@ def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm() -> None:
     assert benchmark_data.holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
 
 
-def test_when_coverage_is_drawn_then_of_families_and_of_one_calibration(evidence: Evidence) -> None:
-    frame = benchmark_data.coverage(evidence, "none")
+def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibration_makes_of_them(tiny_dataset):
+    rows = [row(tiny_dataset, "NHITS_Q", "best", 1.0, 1.0, half_width=0.5)]
+    narrow = Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
+    for table in (narrow.shown, narrow.coverage):
+        assert table["picp"].max() == 0
+        assert table["picp_calibrated"].mean() > 50
+    (reliability,) = benchmark_data.reliability.__wrapped__(narrow)  # type: ignore[attr-defined]
+    assert reliability["observed"].tolist() == [0, 0, 0]
+    assert reliability["observed_calibrated"].tolist()[:2] == [0, 0]
+    assert reliability["observed_calibrated"].tolist()[2] > 0.5
+    raw = dataclasses.replace(narrow, correction=Calibration("none"))
+    assert raw.shown["picp_calibrated"].tolist() == [0]
+
+
+def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(evidence: Evidence) -> None:
+    frame = benchmark_data.coverage(evidence)
     assert set(frame["model"]) == {"NHITS_Q", "TFT_Q"}
     assert frame["picp"].to_numpy() == pytest.approx(100.0)
+    reliability = benchmark_data.reliability(evidence)
+    assert set(reliability["model"]) == {"NHITS_Q", "TFT_Q", "LINEAR_Q"}  # and the best baseline
+    axes = benchmark_plots.reliability(reliability).axes[0]
+    own = reliability[reliability["model"] == "NHITS_Q"]
+    filled = {str(line.get_markerfacecolor()): line.get_ydata() for line in axes.lines if line.get_marker() == "o"}
+    assert list(filled["white"]) == pytest.approx(list(100 * (own["observed"] - own["level"])))
+    assert list(filled["#0072B2"]) == pytest.approx(list(100 * (own["observed_calibrated"] - own["level"])))
     alone = dataclasses.replace(evidence, benchmarks=())
     made = [benchmark_data.weeks, benchmark_data.reliability, benchmark_data.drift, benchmark_data.significance]
     assert all(make(alone).empty for make in made)

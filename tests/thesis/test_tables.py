@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from hpo_lib.paths import ThesisPaths
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.thesis import tables
 from hpo_lib.thesis.build import build
 from hpo_lib.thesis.evidence import Evidence
-from hpo_lib.thesis.latex import Section, Table, booktabs, escaped
+from hpo_lib.thesis.latex import Bold, Section, Table, best_bold, booktabs, escaped, html
 from hpo_lib.views import model_style
-from hpo_lib.views.model_style import number
+from hpo_lib.views.model_style import aligned, number, readable
 
 
 @pytest.mark.parametrize(("value", "text"), [
@@ -24,6 +25,38 @@ from hpo_lib.views.model_style import number
 ])  # fmt: skip
 def test_when_a_number_is_printed_then_it_has_three_significant_digits(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_when_a_column_is_printed_then_its_points_are_below_each_other_and_all_that_look_best_are_bold() -> None:
+    values = [0.1284, 1.25, float("nan"), 0.12841, -0.5]
+    cells = aligned(values)
+    assert cells == ["0.128", "1.250", model_style.MISSING, "0.128", "\u22120.500"]
+    assert aligned([]) == []
+    assert [isinstance(cell, Bold) for cell in best_bold(cells[:4], values[:4])] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(("unit", "mae", "expected"), [
+    ("m3/h", 0.004, ("L/h", 1000.0)), ("m3/h", 4.0, ("m3/h", 1.0)), ("kWh/h", 0.004, ("kWh/h", 1.0)),
+    ("m3/h", float("nan"), ("m3/h", 1.0)),
+])  # fmt: skip
+def test_when_cubic_metres_are_tiny_then_litres_are_printed(unit: str, mae: float, expected: tuple[str, float]) -> None:
+    assert readable(unit, mae) == expected
+
+
+def test_when_a_benchmark_is_of_tiny_cubic_metres_then_all_its_scores_and_no_other_numbers_are_in_litres(benchmark):
+    rows = [
+        dataclasses.replace(row, test=_small(row.test), validation=_small(row.validation)) for row in benchmark.rows
+    ]
+    small = dataclasses.replace(benchmark, rows=rows)
+    assert small.unit == "L/h"
+    own, tiny = benchmark.shown, small.shown
+    for name in ("mae", "mae_low", "winkler", "pinball", "mean_width", "val_mae", "picp", "wape", "days"):
+        assert tiny[name].to_numpy() == pytest.approx(own[name].to_numpy(), rel=1e-6), name
+
+
+def _small(f: QuantileForecasts) -> QuantileForecasts:
+    """In thousandths, so that litres give the old numbers again."""
+    return dataclasses.replace(f, values=f.values / 1000, actual=f.actual / 1000)
 
 
 def test_when_text_holds_what_latex_reads_as_commands_then_it_is_escaped() -> None:
@@ -53,8 +86,15 @@ def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence: 
     assert own["sha256"] == evidence.benchmarks[0].dataset.sha256
     (section,) = table.sections
     assert section.title == "A hundred days of water (m³/h, 15 days)"
-    assert ("N-HiTS", "tuned", "0.250 [0.250, 0.250]", "100 [100, 100]") in [row[:4] for row in section.rows]
+    best = section.rows[0]
+    assert best[:4] == ("N-HiTS", "tuned", "0.250 [0.250, 0.250]", "100 [100, 100]")
+    assert [isinstance(cell, Bold) for cell in best] == [False, False, True, False, True, True, False, False]
+    maes = [float(row[2].split()[0]) for row in section.rows]
+    assert maes == sorted(maes)
+    assert {len(row[2]) for row in section.rows} == {len(best[2])}, "points are below each other"
     assert {row[0] for row in section.rows} >= {"Blend", "Naive 24 h"}
+    assert "<b>0.250 [0.250, 0.250]</b>" in html(table)
+    assert r"\textbf{0.250 [0.250, 0.250]}" in booktabs(table, "results")
 
 
 def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other(evidence: Evidence) -> None:
@@ -88,6 +128,7 @@ def test_when_datasets_and_runtime_are_tabled_then_days_are_whole_and_stopped_tr
 DOCUMENT = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=30mm]{geometry}
 \usepackage{booktabs}
+\usepackage{graphicx}
 \begin{document}
 %s
 \end{document}
@@ -95,15 +136,16 @@ DOCUMENT = r"""\documentclass[11pt,a4paper]{article}
 
 
 @pytest.mark.slow
-def test_when_a_real_latex_reads_the_tables_then_they_compile_and_fit_the_page(tmp_path: Path, root: Path) -> None:
+def test_when_a_real_latex_reads_tables_and_figures_then_they_fit_the_page(tmp_path: Path, root: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed (Debian: texlive-latex-base texlive-latex-recommended)")
-    files = sorted((root / "thesis_tables").glob("*.tex"))
-    assert len(files) == len(tables.TABLES)
-    for file in files:
-        shutil.copy(file, tmp_path)
+    files = [file for folder in ("thesis_tables", "figures") for file in sorted((root / folder).glob("*.tex"))]
+    assert len(files) >= len(tables.TABLES) + 10
+    for folder in ("thesis_tables", "figures"):
+        shutil.copytree(root / folder, tmp_path / folder)
     document = tmp_path / "all.tex"
-    document.write_text(DOCUMENT % "\n".join(rf"\input{{{file.stem}}}" for file in files), encoding="utf-8")
+    lines = "\n".join(rf"\input{{{file.parent.name}/{file.stem}}}\clearpage" for file in files)
+    document.write_text(DOCUMENT % lines, encoding="utf-8")
     # Without writing pages: fonts would be made for them.
     command = ["pdflatex", "-draftmode", "-interaction=nonstopmode", "-halt-on-error", document.name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
