@@ -1,6 +1,6 @@
 """The records of a study, written and read: trials, JSON, forecasts, storage, executed notebook, provenance.
 
-study: StoredStudy, records_folder, read_studies, study_runs
+study: StoredStudy, records_folder, read_studies, study_runs, TELLING_TRIALS
 named: named_study
 result: study_result, load_result
 trial: TrialRecord, default_trial

@@ -113,7 +113,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
     notes = [note for note in evidence.notes if note not in studies.notes]
     notes += [
         f"{study.file}: its storage is not among the files, so the figures show only its untuned defaults and Pareto "
-        "front; its history, importance and search space are missing."
+        "front; its history and trials are missing."
         for study in evidence.studies
         if not study.has_storage
     ]

@@ -22,9 +22,6 @@ WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
 """In the northern hemisphere."""
 SIGNIFICANCE = 0.05
 DRIFT_DAYS = 28
-ERROR_BINS = 60
-SHOWN_ERRORS = 0.98
-"""Share of the errors that a histogram shows in bins of their own; the outermost bins also hold larger ones."""
 
 SCORES = ("mae", "picp", "winkler")
 
@@ -123,27 +120,10 @@ def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 
 
 @_of_each_benchmark
-def error_shares(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
-    """Histogram of errors: ``share`` of hours (percent) per ``bin`` (its middle, percent of the mean size of actuals).
-
-    An error is actual less median. Bins of a dataset reach as far, in tens of percent, as nearly all errors do.
-    """
-    errors = {row.model: 100 * _error(row.test).ravel() / np.abs(row.test.actual).mean() for row in benchmark.families}
-    if not errors:
-        return
-    limit = 10 * max(1, np.ceil(np.quantile(np.abs(np.concatenate(list(errors.values()))), SHOWN_ERRORS) / 10))
-    edges = np.linspace(-limit, limit, ERROR_BINS + 1)
-    for model, values in errors.items():
-        counts, _ = np.histogram(np.clip(values, -limit, limit), edges)
-        share = 100 * counts / counts.sum()
-        yield pd.DataFrame({"model": model, "bin": (edges[:-1] + edges[1:]) / 2, "share": share})
-
-
-@_of_each_benchmark
 def drift(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """Mean error, actual less median, of the last 28 days up to each ``day``, in the target's unit."""
     for row in benchmark.families:
-        mean = pd.Series(_error(row.test).mean(axis=1)).rolling(DRIFT_DAYS).mean()
+        mean = pd.Series((row.test.actual - row.test.median).mean(axis=1)).rolling(DRIFT_DAYS).mean()
         day = (row.test.origins + pd.Timedelta(hours=1)).tz_localize(None)
         yield benchmark.in_unit(pd.DataFrame({"model": row.model, "day": day, "error": mean.to_numpy()}).dropna())
 
@@ -191,7 +171,3 @@ def coverage(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """PICP in percent of the families by local hour, weekday, season and level, see `conditional_coverage`."""
     if benchmark.families:
         yield benchmark.coverage
-
-
-def _error(f: QuantileForecasts) -> np.ndarray:
-    return np.asarray(f.actual - f.median)

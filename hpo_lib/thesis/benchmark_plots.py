@@ -138,27 +138,18 @@ def _picp_limits(values: pd.Series) -> tuple[float, float]:
     return min(50.0, 10 * np.floor(values.min() / 10)), 101
 
 
-def residuals(shares: pd.DataFrame, drift: pd.DataFrame) -> Figure:
-    """How errors are distributed, and how their mean over four weeks moves through the test split."""
-    datasets = figure_style.by_dataset(shares)
-    figure, grid = figure_style.panels(2, len(datasets), height=3.8)
-    for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
-        first = of_dataset.iloc[0]
+def drift(data: pd.DataFrame) -> Figure:
+    """How the mean error over four weeks moves through the test split; a panel per dataset."""
+    datasets = figure_style.by_dataset(data)
+    figure, grid = figure_style.panels(1, len(datasets), height=2.2)
+    for axes, of_dataset in zip(grid[0], datasets, strict=True):
         for model, own in figure_style.by_model(of_dataset):
-            top.step(own["bin"], own["share"], where="mid", color=model_colour(model), lw=0.9)
-            line = drift[(drift["dataset"] == first["dataset"]) & (drift["model"] == model)]
-            bottom.plot(line["day"], line["error"], color=model_colour(model), lw=0.9)
-        limit = of_dataset["bin"].max() + of_dataset["bin"].diff().max() / 2
-        ticks = [-limit, -limit / 2, 0, limit / 2, limit]
-        labels = [f"{tick:.0f}".replace("-", "\u2212") for tick in ticks]
-        top.set_xticks(ticks, [f"\u2264{labels[0]}", *labels[1:-1], f"\u2265{labels[-1]}"])
-        top.axvline(0, **TARGET)
-        top.set(title=first["title"], xlabel="error in % of the mean", xlim=(-limit, limit), ylim=(0, None))
-        bottom.axhline(0, **TARGET)
-        bottom.set(ylabel=f"mean error in {unit_text(first['unit'])}", xlabel="end of the 28 days")
-        date_axis(bottom, 2, 4)
-    grid[0, 0].set_ylabel("share of hours in %")
-    figure_style.legend_below(figure, figure_style.model_handles(shares["model"], marker=""))
+            axes.plot(own["day"], own["error"], color=model_colour(model), **_line(model))
+        first = of_dataset.iloc[0]
+        axes.axhline(0, **TARGET)
+        axes.set(title=first["title"], ylabel=f"mean error in {unit_text(first['unit'])}", xlabel="end of the 28 days")
+        date_axis(axes, 2, 4)
+    figure_style.legend_below(figure, figure_style.model_handles(data["model"], marker=""))
     return figure
 
 

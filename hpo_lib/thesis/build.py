@@ -71,9 +71,9 @@ PICTURES: Mapping[str, Picture] = {
         "benchmarks", "MAE and raw PICP by hour ahead, of the families and the best baseline (dashed).",
         benchmark_plots.by_hour, [benchmark_data.by_hour],
     ),
-    "residuals": Picture(
-        "benchmarks", "Errors, actual less median: their distribution, and their mean over the last 28 days.",
-        benchmark_plots.residuals, [benchmark_data.error_shares, benchmark_data.drift],
+    "drift": Picture(
+        "benchmarks", "Mean error, actual less median, of the last 28 days: above 0 forecasts are too low.",
+        benchmark_plots.drift, [benchmark_data.drift],
     ),
     "baseline_vs_optimised": Picture(
         "benchmarks",

@@ -9,5 +9,5 @@ explorer: Explorer
 explorer_data: find_studies, daily_errors
 model_card: render_card
 model_style: model_name, model_colour, model_marker, in_order, number, with_interval, unit_text, warning_text, finished,
-    date_axis, MISSING, ACCENT
+    date_axis, no_negative_demand, aligned, readable, MISSING, ACCENT, BLUE, PINK, SKY_BLUE
 """

@@ -159,7 +159,7 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
     assert rf"\caption{{\textbf{{Simulated data, test budget.}} {escaped(caption)}}}" in snippet
     assert r"\includegraphics{figures/pareto_fronts}" in snippet
     assert "Test split, daily origins: " in captions.caption("", heat, heat.benchmarks)
-    assert " 275 (2024-04-01 to 2024-12-30). Test budget, " in captions.caption("", heat, heat.benchmarks)
+    assert " 275 (2024-04-01 to 2024-12-31). Test budget, 1 seed." in captions.caption("", heat, heat.benchmarks)
 
 
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(heat: Evidence) -> None:

@@ -189,12 +189,7 @@ def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(eviden
     assert own["picp"].to_numpy() == pytest.approx(100.0)
 
 
-def test_when_errors_are_drawn_then_their_shares_sum_up_and_their_sign_is_actual_less_median(evidence, monkeypatch):
-    shares = benchmark_data.error_shares(evidence)
-    assert shares.groupby("model")["share"].sum().to_numpy() == pytest.approx(100.0)
-    mean = evidence.benchmarks[0].row_per_model[0].test.actual.mean()
-    own = shares[(shares["model"] == "TFT_Q") & (shares["share"] > 0)]
-    assert own["bin"].tolist() == pytest.approx([100 * 0.5 / mean], abs=0.2)
+def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, monkeypatch) -> None:
     monkeypatch.setattr(benchmark_data, "DRIFT_DAYS", 10)
     drift = benchmark_data.drift(evidence).query("model == 'TFT_Q'")
     assert len(drift) == 15 - 9
