@@ -9,7 +9,9 @@ import nbformat
 import pytest
 
 from hpo_lib.cli import main
+from hpo_lib.families.search_space import RECIPE_SPACE
 from hpo_lib.launch.experiments import EXPERIMENTS
+from hpo_lib.settings import OBJECTIVES, POLICIES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -141,3 +143,17 @@ def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_
     assigned = (node for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign)))
     defined |= {name.id for node in assigned for name in ast.walk(node) if isinstance(name, ast.Name)}
     assert set(re.findall(r"`(\w+)`", names)) <= defined, where
+
+
+@pytest.mark.parametrize(
+    ("document", "names"),
+    [
+        ("methodology.md", [*RECIPE_SPACE, *OBJECTIVES, *POLICIES]),
+        ("architecture.md", [file.stem for file in (ROOT / "hpo_lib").iterdir() if file.stem[0] not in "._"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_when_something_gets_a_name_then_the_tables_that_list_its_kind_have_it(document: str, names: list[str]) -> None:
+    rows = re.findall(r"^\| (.*?) \|", prose(ROOT / "docs" / document), re.M)
+    listed = {name.rstrip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)}
+    assert set(names) - listed == set()
