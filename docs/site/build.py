@@ -190,7 +190,7 @@ def build(out: Path, root: Path = ROOT) -> None:
             raise SystemExit("Broken links:\n" + "\n".join(broken))
         shutil.rmtree(out, ignore_errors=True)
         shutil.move(work / "html", out)
-    print(f"The site: {out / 'index.html'}")
+    print(f"The site: {out / 'index.html'}; its search needs a server: python -m http.server -d {out}")
 
 
 if __name__ == "__main__":
