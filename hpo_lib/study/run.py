@@ -291,5 +291,6 @@ class _Worker:
         if self.stop_reason:
             print(f"The study stopped before its end: {self.stop_reason}; run again under the same job_id to go on.")
         self._write()
-        write_optuna_figures(self.queue.study, self.objectives, self.paths, self.dataset)
-        return StoredStudy.read(self.paths, database=recorded_url(self.settings.storage, self.paths))
+        stored = StoredStudy.read(self.paths, database=recorded_url(self.settings.storage, self.paths))
+        write_optuna_figures(self.queue.study, stored)
+        return stored

@@ -325,7 +325,7 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
     drawn, history, importance = (text.replace("\\u002f", "/") for text in figure_texts(files))
     assert [label for label in labels if label not in drawn] == []
     assert labels[0] in history
-    assert labels[0] in importance
+    assert "importance needs 15" in importance
     with refusal(
         f"job_id 'a' belongs to a study with objectives {chosen!r}, now it is ['mae', 'pinball']; results of different "
         "settings are not mixed: choose another job_id, or go back to that objectives"
@@ -341,10 +341,13 @@ def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_th
     monkeypatch.setattr(go.Figure, "write_html", lambda figure, *a, **k: (drawn.append(figure), write(figure, *a, **k)))
     family.before = fail_with(ValueError("wide"), 1)
     run = start(trials=6, seed=18)
-    others, front = (sorted(zip(trace.x, trace.y, strict=True)) for trace in drawn[0].data)
+    others, front, default, chosen = (sorted(zip(trace.x, trace.y, strict=True)) for trace in drawn[0].data)
     assert front == sorted((trial.mae, trial.picp_penalty) for trial in run.front)
     assert len(front) < len(pareto_front(run.trials, FORMER_PAIR)), "without the tolerance it would have more trials"
     assert len(others) + len(front) == 5
+    assert [default, chosen] == [[(trial.mae, trial.picp_penalty)] for trial in (run.default, run.chosen)]
+    (band,) = drawn[0].layout.shapes
+    assert (band.y0, band.y1) == (0, 5)
 
 
 # Failures
@@ -616,29 +619,42 @@ def figure_texts(files: RunPaths) -> list[str]:
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
-@pytest.mark.parametrize("trials", [1, 2, 4])
-def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(trials, scale, start, family, files):
+@pytest.mark.parametrize("trials", [1, 2, 15])
+def test_when_a_study_ends_then_its_figures_are_whole_pages_that_share_one_plotly_and_need_no_network(
+    trials, scale, start, family, files
+):
     family.scale = scale
     start(trials=trials)
     assert files.pareto_front.name == "pareto_front_a.html"
     assert files.mae_history.name == "mae_history_a.html"
     assert files.param_importance.name == "param_importance_a.html"
-    for text in figure_texts(files):
-        assert "Plotly.newPlot" in text
+    assert files.plotly.samefile(files.runs_dir / "plotly.min.js")
+    assert "Plotly" in files.plotly.read_text(encoding="utf-8")
+    for file in (files.pareto_front, files.mae_history, files.param_importance):
+        text = file.read_text(encoding="utf-8")
+        drawn = file != files.param_importance or trials == 15
+        assert ("Plotly.newPlot" in text) == drawn
         assert "FAKE_Q_tiny_a" in text
-        assert not re.findall(r"<(?:script|link|img)\b[^>]*\b(?:src|href)=", text)
+        assert (
+            re.findall(r"<(?:script|link|img)\b[^>]*\b(?:src|href)=\S+", text)
+            == ['<script charset="utf-8" src="../plotly.min.js"></script>'] * drawn
+        )
         assert "</html>" in text
+        assert file.stat().st_size < 500_000
     front, history, importance = figure_texts(files)
     assert "MAE in m3" in front
     assert "MAE in m3" in history
-    assert all(name in importance for name in ("width", "depth", "lr"))
+    if trials < 15:
+        assert f"importance needs 15 complete trials, there are {trials}" in importance
+    else:
+        assert all(name in importance for name in ("width", "depth", "lr"))
 
 
 def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset) -> None:
     simulated = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"
-    assert all("simulated twin of tiny" in text for text in figure_texts(files))
+    assert all(", simulated data" in text for text in figure_texts(files))
 
 
 def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well(
@@ -650,10 +666,10 @@ def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well
 
     def rename_late(file: Path, target: Path) -> None:
         if others:
-            write_optuna_figures(study, FORMER_PAIR, others.pop(), tiny_dataset)
+            write_optuna_figures(study, StoredStudy.read(others.pop()))
         rename(file, target)
 
     monkeypatch.setattr(os, "replace", rename_late)
-    write_optuna_figures(study, FORMER_PAIR, files, tiny_dataset)
+    write_optuna_figures(study, StoredStudy.read(files))
     assert others == []
     assert not list(files.folder.glob(".*.tmp"))
