@@ -220,9 +220,15 @@ def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_t
     assert "not reached, 1 of 1 models" in shown
     by_model, by_dataset = shown.split("By model:\n")[1].split("By dataset:\n")
     assert "NHITS_Q" in by_model
-    assert "33.333" in by_model
+    assert "33.3" in by_model
+    assert "improvement" not in shown.splitlines()[1]
+    assert all(len(line) <= 100 for line in shown.partition("Validation scores")[0].splitlines()[1:])
     assert "aaaaaaaaaaaa" in by_dataset
     assert "No advice on 1 of 1 studies: test budget, or below 15 complete trials." in shown
+    assert main(["analyze", "--json", "--runs-dir", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [study["job_id"] for study in found["studies"]] == ["winter", "summer"]
+    assert {one["model"] for one in found["by_model"]} == {"NHITS_Q", "TFT_Q"}
     assert main(["consolidate", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert "studies.parquet (2 studies)" in capsys.readouterr().out
     assert main(["analyze", "--model", "NHITS", "--runs-dir", str(tmp_path)]) == 2

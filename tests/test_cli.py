@@ -1,5 +1,7 @@
 """The ``hpo`` command; what it says to wrong parameters is in test_broken_parameters.py."""
 
+import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -62,18 +64,29 @@ def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_c
 # hpo datasets
 
 
+def entries(text: str) -> list[str]:
+    """What is told in lines of 100 columns, one line each."""
+    return [" ".join(entry.split()) for entry in re.sub(r"\n +", " ", text).splitlines()]
+
+
 def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
     assert main(["datasets"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    out = capsys.readouterr().out
+    assert all(len(line) <= 100 for line in out.splitlines() if str(tmp_path) not in line), "but for whole paths"
+    lines = entries(out)
     assert [line.split()[0] for line in lines] == list(known_datasets())
     for line, name in zip(lines, known_datasets(), strict=True):
         assert f"SIMULATED, since {tmp_path / load_spec(name).csv} is absent" in line
+    assert main(["datasets", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["dataset"] for one in found] == list(known_datasets())
+    assert {one["source"] for one in found} == {"simulated"}
 
 
 def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(tmp_path: Path, capsys) -> None:
     assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
-    for line, name in zip(capsys.readouterr().out.splitlines(), known_datasets(), strict=True):
+    for line, name in zip(entries(capsys.readouterr().out), known_datasets(), strict=True):
         assert f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there" in line
 
 
@@ -204,7 +217,8 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
     capsys.readouterr()
     words = "--trials 7 --seed 3 --storage journal --time-budget-hours 1.5 --no-early-stopping"
     assert run(small, *words.split()) == 0
-    assert capsys.readouterr() == (f"record: {record_of(small)}\n", "")
+    page = "as a page: hpo report TFT_Q_small_4711 --open\n"
+    assert capsys.readouterr() == (f"record: {record_of(small)}\n{page}", "")
     (call,) = papermill.calls
     assert (call["source"], call["cwd"]) == (str(paths.HPO_NOTEBOOK), str(paths.PROJECT_ROOT))
     assert call["parameters"] == {

@@ -33,7 +33,9 @@ def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_
     assert [finding.topic for finding in findings] == topics
     assert not [finding for finding in findings if finding.is_problem]
     assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 0
-    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["ok", topic] for topic in topics]
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line[0] != " "] == [
+        ["ok", topic] for topic in topics
+    ]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,8 +87,8 @@ def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_
 def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits_end_and_its_file(tmp_path) -> None:
     lines = dataset_lines(tmp_path)
     assert len(lines) == len(known_datasets())
-    assert lines[0] == (
-        "heat              A hundred days of water in m3/h, 2019-03-01 00:00 to 2019-06-08 23:00 UTC, "
+    assert " ".join(lines[0].split()) == (
+        "heat A hundred days of water in m3/h, 2019-03-01 00:00 to 2019-06-08 23:00 UTC, "
         "train to 2019-05-09, validation to 2019-05-24; tiny.csv"
     )
 
@@ -149,9 +151,16 @@ def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside
     toml = tmp_path / "mine.toml"
     toml.write_text((root / "datasets" / "heat.toml").read_text(encoding="utf-8").replace('"heat"', '"mine"', 1))
     assert main(["doctor", str(toml), "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 0
-    checked = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    checked = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line[0] != " "]
     assert checked == ["hpo_lib", "packages", "device", "mine", "records", "slurm"]
     assert main(["datasets", str(toml), "--data-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"picture: {tmp_path / 'mine.png'}"
     assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
     assert main(["datasets", str(tmp_path / "absent.toml")]) == 2
+
+
+def test_when_a_dataset_is_simulated_then_the_doctor_says_once_what_that_means(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(doctor, "dataset_text", lambda data: "Heat, 2018 to 2024; SIMULATED, since heat.csv is absent")
+    meant = [finding for finding in check_machine(tmp_path, tmp_path) if finding.topic == "SIMULATED"]
+    assert [finding.text for finding in meant] == [doctor.SIMULATED]
+    assert not meant[0].is_problem

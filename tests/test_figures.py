@@ -4,6 +4,7 @@ import dataclasses
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -56,8 +57,12 @@ def forecasts() -> QuantileForecasts:
 def front_figure(
     source: str = "csv", model: str = "TFT_Q", objectives: Sequence[Objective] = PAIR, trials: Any = TRIALS
 ) -> Figure:
-    front = pareto_front(trials, objectives)
-    return study_figures.pareto_front(trials, front, 3, objectives, model=model, unit="kWh/h", source=source)
+    complete = [t for t in trials if t.state == "complete"]
+    study = SimpleNamespace(
+        trials=trials, complete=complete, front=pareto_front(trials, objectives), objectives=objectives, model=model,
+        default=trials[0], chosen=next(t for t in trials if t.number == 3), unit="kWh/h", source=source,
+    )  # fmt: skip
+    return study_figures.pareto_front(study)
 
 
 def days_figure(source: str = "csv") -> Figure:

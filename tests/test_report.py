@@ -82,7 +82,7 @@ def test_when_a_page_is_written_then_it_lies_beside_the_record_loads_nothing_and
     assert len(page.loads) == 3  # weeks, hours, front; nothing was proven
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.loads)
     for text in (
-        "MAE 0.200 m³/h and 100.0 % of hours inside the interval; MAE -50.0 % against the untuned defaults.",
+        "TFT_Q on tiny, winter: MAE 0.2 m3/h, PICP 100.0 %",
         "MAE in m³/h", "naive 24h",
         "TFT_Q chosen (trial 1)", "best_params_TFT_Q_tiny_winter.json", "data.source",
     ):  # fmt: skip

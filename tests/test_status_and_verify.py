@@ -109,42 +109,51 @@ def executed(*, ended: bool = True, error: str = "") -> dict[str, Any]:
 
 
 GOLDEN = """\
-             model       dataset         state                                     best MAE  PICP  attempts  job ids
-EXP-01  ***  NHITS_Q     heat            done 3 of 3, simulated data               0.29309   78.8  1         100 107
-EXP-04  ***  TFT_Q       heat            running 2 of 6, 1 h left, simulated data  0.29309   78.8  1         101
-EXP-07  ***  TIMESNET_Q  heat            interrupted 1 of 3, simulated data        0.29309   78.8  1         102
-EXP-02  **   NHITS_Q     water_centrum   failed                                    -         -     1         103
-EXP-05  **   TFT_Q       water_centrum   corrupt                                   -         -     0         104
-EXP-08  **   TIMESNET_Q  water_centrum   queued (Priority)                         -         -     -         201
-EXP-03  *    NHITS_Q     water_tommerby  interrupted 0 of 3                        -         -     1         105
-EXP-06  *    TFT_Q       water_tommerby  corrupt                                   -         -     0         106
-EXP-09  *    TIMESNET_Q  water_tommerby  missing                                   -         -     -         -
+             model       dataset         state               MAE          PICP    job id
+EXP-01  ***  NHITS_Q     heat            done 3 of 3         0.293 kWh/h  78.8 %  100
+EXP-04  ***  TFT_Q       heat            running 2 of 6      0.293 kWh/h  78.8 %  101
+EXP-07  ***  TIMESNET_Q  heat            interrupted 1 of 3  0.293 kWh/h  78.8 %  102
+EXP-02  **   NHITS_Q     water_centrum   failed              -            -       103
+EXP-05  **   TFT_Q       water_centrum   corrupt             -            -       104
+EXP-08  **   TIMESNET_Q  water_centrum   queued (Priority)   -            -       201
+EXP-03  *    NHITS_Q     water_tommerby  interrupted 0 of 3  -            -       105
+EXP-06  *    TFT_Q       water_tommerby  corrupt             -            -       106
+EXP-09  *    TIMESNET_Q  water_tommerby  missing             -            -       -
 
-Causes:
-  EXP-07: Slurm says NODE_FAIL
+Notes:
+  EXP-01: simulated data; also job 107
+  EXP-04: 1 h left, simulated data
+  EXP-07: simulated data; Slurm says NODE_FAIL
   EXP-02: StudyError: the first 3 trials all failed alike
   EXP-05: runs/TFT_Q_water_centrum/study_TFT_Q_water_centrum_104.db: not a readable
   EXP-03: it was asked to stop, or its time was up
   EXP-06: runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete
 
-Not counted:
-  TFT_Q_water_tommerby_109: interrupted 0 of 3
-  TIMESNET_Q_water_tommerby_108: done 3 of 3, simulated data
+Other studies:
+  NHITS_Q_mine_110: interrupted 0 of 3
 
-To submit what is missing:
-  slurm/submit_job.sh TIMESNET_Q heat 3 --job-id 102
-  slurm/submit_job.sh NHITS_Q water_centrum 3
-  slurm/submit_job.sh TFT_Q water_centrum 50
-  slurm/submit_job.sh NHITS_Q water_tommerby 3 --job-id 105
-  slurm/submit_job.sh TFT_Q water_tommerby 50
-  slurm/submit_job.sh TIMESNET_Q water_tommerby 50
+Test studies:
+  TFT_Q_water_tommerby_109: interrupted 0 of 3
+  TIMESNET_Q_water_tommerby_108: done 3 of 3, simulated data, MAE 0.293 kWh/h, PICP 78.8 %
+
+Pages of studies, for a browser (`hpo report JOB_ID` makes one):
+  runs/NHITS_Q_heat/report_100.html
+
+To run what is missing:
+  hpo run --model TIMESNET_Q --dataset heat --trials 3 --job-id 102
+  hpo run --model NHITS_Q --dataset water_centrum --trials 3
+  hpo run --model TFT_Q --dataset water_centrum --trials 50
+  hpo run --model NHITS_Q --dataset water_tommerby --trials 3 --job-id 105
+  hpo run --model TFT_Q --dataset water_tommerby --trials 50
+  hpo run --model TIMESNET_Q --dataset water_tommerby --trials 50
 """
 
 
 @pytest.fixture(scope="module")
 def nine_made(tmp_path_factory: pytest.TempPathFactory, twin: Dataset) -> Path:
     make = Maker(tmp_path_factory.mktemp("nine") / "runs", twin)
-    make("NHITS_Q", "100", 3, notebook=executed())
+    make("NHITS_Q", "100", 3, notebook=executed()).report.touch()
+    make("NHITS_Q", "110", 0, dataset="mine")
     make("NHITS_Q", "107", 1, notebook=executed(ended=False))
     make("TFT_Q", "101", 2, asked=6, running=2, notebook=executed(ended=False))
     make("TIMESNET_Q", "102", 1, running=1, notebook=executed(ended=False))
@@ -184,10 +193,40 @@ JOBS = [
 def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(nine: Path) -> None:
     before = {file: file.read_bytes() for file in nine.rglob("*") if file.is_file()}
     with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
-        text = status.table_text(*status.experiment_table(nine, JOBS)).replace(str(nine), "runs")
+        table = status.experiment_table(nine, JOBS)
+        text = status.table_text(status.as_rows(*table, slurm=False), slurm=False).replace(str(nine), "runs")
+    assert max(len(line) for line in text.splitlines()[:10]) <= 100
     assert re.sub(r"(not a (readable|complete)) .*", r"\1", text) + "\n" == GOLDEN
     locks = set(RunPaths(nine, "TFT_Q", "heat", "101").workers.iterdir())
     assert {file: file.read_bytes() for file in nine.rglob("*") if file.is_file() and file not in locks} == before
+
+
+def test_when_slurm_is_there_then_the_missing_are_submitted_and_json_holds_what_the_table_shows(
+    nine, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr("hpo_lib.launch.slurm_queue.jobs", lambda: [])
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert main(["status", "--runs-dir", str(nine)]) == 1, "two studies are corrupt"
+    submitted = f"  slurm/submit_job.sh TIMESNET_Q heat 3 --job-id 102 --runs-dir {nine}\n"
+    assert submitted in capsys.readouterr().out.partition("To submit what is missing:\n")[2]
+    assert main(["status", "--json", "--runs-dir", str(nine)]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 9 + 3
+    assert (rows[0]["name"], rows[0]["job_ids"], rows[0]["unit"]) == ("EXP-01", ["100", "107"], "kWh/h")
+    assert rows[0]["mae"] == pytest.approx(0.29309, abs=1e-5)
+    assert rows[3]["mae"] is None
+    assert [row["test"] for row in rows[9:]] == [False, True, True]
+
+
+def test_when_every_trial_failed_and_no_notebook_says_so_then_the_study_failed_with_the_cause_of_the_last(
+    tmp_path, twin
+) -> None:
+    """As after plain papermill, whose notebook is elsewhere; it used to stay as if it had been asked to stop."""
+    run = Maker(tmp_path, twin)("NHITS_Q", "a", 0)
+    study = optuna.load_study(study_name=run.study_name, storage=open_storage("sqlite", run))
+    study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"cause": "RuntimeError: no memory"}))
+    found = status.study_status(run, [])
+    assert (found.state, found.cause) == ("failed", "RuntimeError: no memory")
 
 
 def row_of(experiment: str, runs_dir: Path, jobs: list[Job]) -> status.ExperimentRow:
@@ -440,6 +479,7 @@ def test_when_files_are_corrupt_old_or_absent_then_verify_says_which(nine, tmp_p
     assert code == 1
     text = re.sub(r"\d+ figures", "N figures", text.replace(str(nine), "runs"))
     assert re.sub(r"\b[0-9a-f]{12}\b", "0123456789ab", text) == VERIFIED
+    assert run_verify("--runs-dir", nine, "--json")[0] == 1
     error = f"hpo: {tmp_path / 'none'}: holds no best_params JSON; name a folder with --runs-dir, or a file\n"
     assert run_verify("--runs-dir", tmp_path / "none") == (2, "", error)
 

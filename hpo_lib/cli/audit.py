@@ -24,7 +24,7 @@ def add_to(add: options.Add) -> None:
     option("--weather", type=Path, help="with --raw: hourly OpenWeatherMap bulk CSV")
     option("--school-holidays", type=Path, help="with --raw: CSV with start_date,end_date,description")
     option("--prices", action="store_true", help="only price common leaks on this dataset, each beside its clean twin")
-    option("--json", action="store_true", help="print JSON")
+    options.add_json(option)
 
 
 def _audit(arguments: argparse.Namespace) -> int:

@@ -1,13 +1,15 @@
 """The ``hpo`` command: thin calls into the library. Exit codes: 0 fine, 1 failed, 2 wrong usage or input."""
 
 import argparse
+import json
 import logging
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -94,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         "hpo datasets my.toml", "data_dir",
     )  # fmt: skip
     command.add_argument("dataset", nargs="*", help="name or TOML (default: all of the registry, without a picture)")
+    options.add_json(command.add_argument)
     command = add(
         "prepare", _prepare, "Make the engineered CSV of a dataset from its raw series.",
         "hpo prepare --dataset heat --raw raw.csv --school-holidays holidays.csv --out features.csv", "dataset",
@@ -136,8 +139,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
     command.add_argument("--max-requeues", type=int, default=20, help="attempts without progress (default: 20)")
     command = add(
-        "status", _status, "What ran, what is running, and what would submit the missing.", "hpo status", "runs_dir"
+        "status",
+        _status,
+        "What ran, what is running, and what would submit or run the missing.",
+        "hpo status",
+        "runs_dir",
     )
+    options.add_json(command.add_argument)
     options.add_database(command.add_argument)
     command = add(
         "verify", _verify, "Recompute the figures of best_params JSONs from the stored predictions.",
@@ -145,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("file", nargs="*", type=Path, help="best_params JSON (default: all in the folder of records)")
     command.add_argument("--dataset", default="", help="dataset TOML, if the registry does not know the dataset")
+    options.add_json(command.add_argument)
     results.add_to(add)
     audit.add_to(add)
     daily.add_to(add)
@@ -153,24 +162,33 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.notebook_run import run_notebook
+    from hpo_lib.records.study import StoredStudy
+    from hpo_lib.views import study_tables
 
     settings = options.settings(arguments)
     try:
-        record = run_notebook(settings)
+        run = run_notebook(settings)
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # nbclient's own task ends with the same interrupt
         again = f"`hpo run --model {settings.model} --dataset {settings.dataset} --job-id {settings.job_id}`"
         print(f"hpo: interrupted; finished trials are kept, {again} with the same options continues", file=sys.stderr)
         return 1
-    print(f"record: {record}")
+    study = StoredStudy.read(run)
+    if study.result:  # the record of a stopped worker may come first
+        print(study_tables.short_scores(study))
+    print(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
     return 0
 
 
 def _datasets(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
-    from hpo_lib.data.spec import load_spec
-    from hpo_lib.launch.doctor import dataset_lines, dataset_text
+    from hpo_lib.data.spec import known_datasets, load_spec
+    from hpo_lib.launch.doctor import dataset_facts, dataset_lines, dataset_text, wrapped
 
+    if arguments.json:
+        facts = [dataset_facts(name, arguments.data_dir) for name in arguments.dataset or known_datasets()]
+        print(json.dumps(facts, indent=2))
+        return 0
     if arguments.dataset:
         from hpo_lib.views.study_figures import data_overview
     else:
@@ -181,7 +199,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
         picture = Path(f"{name}.png") if name == spec.name else spec.path.with_suffix(".png")
         with paths.atomic(picture) as temporary:
             data_overview(data).savefig(temporary, dpi=120)
-        print(f"{spec.name:16}  {dataset_text(data)}\npicture: {picture}")
+        print(wrapped(f"{spec.name:16}  ", dataset_text(data)) + f"\npicture: {picture}")
     return 0
 
 
@@ -262,7 +280,9 @@ def _status(arguments: argparse.Namespace) -> int:
 
     table, others = status.experiment_table(_runs_dir(arguments), slurm_queue.jobs(), arguments.storage)
     extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
-    print(status.table_text(table, others, extra=extra))
+    slurm = shutil.which("sbatch") is not None
+    rows = status.as_rows(table, others, slurm=slurm)
+    print(json.dumps(rows, indent=2) if arguments.json else status.table_text(rows, slurm=slurm, extra=extra))
     found = [*(row.status for row in table if row.status), *others]
     return 1 if any(study.state == "corrupt" for study in found) else 0
 
@@ -274,7 +294,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if not files:
         raise InputError(f"{_runs_dir(arguments)}: holds no best_params JSON; name a folder with --runs-dir, or a file")
     found = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
-    print("\n".join(map(str, found)))
+    print(json.dumps(list(map(asdict, found)), indent=2, default=str) if arguments.json else "\n".join(map(str, found)))
     codes = {verification.exit_code for verification in found}
     return min(codes - {0}, default=0)
 

@@ -39,6 +39,11 @@ def add_database(option: Callable[..., object]) -> None:
     )  # fmt: skip
 
 
+def add_json(option: Callable[..., object]) -> None:
+    """Add the option that asks for JSON."""
+    option("--json", action="store_true", help="print JSON")
+
+
 _RAW_FILE = {
     "time_column": "column of the times (default: the only one)",
     "value_column": "column of the values (default: the target's name, or the only one with numbers)",

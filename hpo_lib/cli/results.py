@@ -1,6 +1,7 @@
 """The commands that use stored studies: a page, a dashboard, tables, figures, the benchmark."""
 
 import argparse
+import json
 import sys
 import webbrowser
 from collections.abc import Callable, Iterable
@@ -34,6 +35,7 @@ def add_to(add: options.Add) -> None:
     ).add_argument  # fmt: skip
     option("--model", default="", help="studies of this model only")
     option("--dataset", default="", help="studies of this dataset only, by its name or the path of its TOML")
+    options.add_json(option)
 
     option = add(
         "consolidate", _consolidate, "Write all studies into one table, as parquet and CSV.",
@@ -124,11 +126,19 @@ def _analyze(arguments: argparse.Namespace) -> int:
     from hpo_lib.thesis.studies_table import SHOWN, SUMMARIES, improvement_report, summary
 
     found = analyse(arguments.runs_dir, arguments.model, arguments.dataset)
+    studies, summaries = found.studies.table, [summary(found.studies, by).reset_index() for by in SUMMARIES]
+    if arguments.json:
+        tables = zip(("studies", *(f"by_{by}" for by in SUMMARIES)), (studies, *summaries), strict=True)
+        content = {name: json.loads(table.to_json(orient="records")) for name, table in tables}
+        content |= {"criteria": improvement_report(found.studies), "boundaries": found.boundaries()}
+        print(json.dumps({**content, "notes": [*found.studies.notes, *found.evidence.notes]}, indent=2))
+        return int(any(isinstance(note, Damage) for note in (*found.studies.notes, *found.evidence.notes)))
     damaged = _print_all(found.studies.notes, "note: ")
-    tables = [found.studies.table[SHOWN], *(summary(found.studies, by).reset_index() for by in SUMMARIES)]
-    for title, table in zip(("Studies", "By model", "By dataset"), tables, strict=True):
-        print(f"{title}:")
-        print(table.to_string(index=False, na_rep="-", float_format="{:.5g}".format))
+    shown = studies[[*(name for name in SHOWN if name not in ("failed", "stopped", "hours")), "unit"]]
+    shown = shown.rename(columns={"mae_default": "default", "improvement": "better %", "picp": "picp %"})
+    first = "Studies (complete trials; mae of the untuned default and of the choice, in the unit)"
+    for title, table in zip((first, "By model", "By dataset"), (shown, *summaries), strict=True):
+        print(f"{title}:\n{table.to_string(index=False, na_rep='-', float_format='{:.3g}'.format, line_width=100)}")
     print("Validation scores. At least 5 % lower MAE than the defaults and PICP 75 to 85 for two models of a dataset:")
     _print_all(improvement_report(found.studies), "  ")
     print("Chosen values at an end of their search space, of the newest study of each model and dataset:")
@@ -172,7 +182,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
         "runs_dir", "out", "chronos2",
     )  # fmt: skip
     plan = make_plan(**{name: getattr(arguments, name) for name in names})
-    print(banner(plan.dataset))
+    print(banner(plan.dataset, is_test=plan.is_test))
     try:
         run_benchmark(plan)
     except KeyboardInterrupt:

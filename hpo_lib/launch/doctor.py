@@ -6,11 +6,13 @@ import re
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+from typing import Any
 
 from hpo_lib import __version__, paths, stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
@@ -18,7 +20,7 @@ from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 from hpo_lib.records.leftovers import of_study, remove, unfinished
-from hpo_lib.records.provenance import PACKAGES, device_name, installed_version
+from hpo_lib.records.provenance import PACKAGES, data_provenance, device_name, installed_version
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.study.liveness import somebody_lives
 
@@ -32,24 +34,45 @@ class Finding:
     is_problem: bool = False
 
     def __str__(self) -> str:
-        return f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:12}  {self.text}"
+        head = f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:12}  "
+        return head + self.text if self.is_problem else wrapped(head, self.text)  # a command to copy stays whole
+
+
+SIMULATED = "means that an invented series replaces the absent CSV to try things out: no score on it is a result"
+"""Said once, below the datasets that are."""
+
+
+def wrapped(head: str, text: str) -> str:
+    """A text in lines of 100 columns beside its head; paths stay whole."""
+    indent = " " * len(head)
+    return textwrap.fill(head + text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
     """Versions, packages, device, datasets (without names or TOMLs those of the registry), records, Slurm."""
+    found = [_dataset(name, data_dir) for name in datasets or known_datasets()]
     return [
         Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"),
         _packages(),
         Finding("device", device_name()),
-        *[_dataset(name, data_dir) for name in datasets or known_datasets()],
+        *found,
+        *([Finding("SIMULATED", SIMULATED)] * any("; SIMULATED, since" in finding.text for finding in found)),
         _writable(runs_dir),
         _slurm(),
     ]
 
 
 def dataset_lines(data_dir: str) -> list[str]:
-    """One line per dataset of the registry: name, where its data comes from, what it covers, its splits."""
-    return [f"{name:16}  {_dataset(name, data_dir).text}" for name in known_datasets()]
+    """Each dataset of the registry: name, where its data comes from, what it covers, its splits."""
+    return [wrapped(f"{name:16}  ", _dataset(name, data_dir).text) for name in known_datasets()]
+
+
+def dataset_facts(name: str, data_dir: str) -> dict[str, Any]:
+    """The provenance of a dataset's data, or why it has none."""
+    try:
+        return {"dataset": name, **data_provenance(load_dataset(load_spec(name), data_dir))}
+    except InputError as error:
+        return {"dataset": name, "error": str(error)}
 
 
 def _dataset(name: str, data_dir: str) -> Finding:

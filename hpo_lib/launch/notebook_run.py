@@ -40,11 +40,11 @@ def elsewhere(settings: Settings, run: RunPaths) -> Settings:
     return replace(settings, dataset=str(load_spec(settings.dataset).path.resolve()))
 
 
-def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Path:
+def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> RunPaths:
     """Execute the study notebook as the record; the record of an earlier attempt is kept beside it.
 
     Returns:
-        The executed notebook.
+        The files of the study.
 
     Raises:
         InputError, StudyError, WriteError: as the study raises them; any other error in the notebook becomes a
@@ -86,7 +86,7 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Pat
             f"the notebook's kernel was killed, perhaps for lack of memory, and {run.notebook} is incomplete; finished "
             f"trials are kept, run again under job_id {settings.job_id!r} to continue"
         ) from None
-    return run.notebook
+    return run
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """``hpo status``: which of the nine experiments ran, are running or are missing; studies are only read."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
@@ -86,14 +87,15 @@ class ExperimentRow:
     state: str
     job_ids: Sequence[str] = ()
 
-    @property
-    def command(self) -> str:
-        """The command that submits the missing trials; an empty text if nothing is missing."""
+    def command(self, slurm: bool) -> str:
+        """The command that submits or runs the missing trials; an empty text if nothing is missing."""
         if self.state.split()[0] in ("done", "running", "queued"):
             return ""
         study = self.status.study if self.status else None
         trials = study.asked if study and study.asked else DEFAULT_TRIALS
-        text = f"slurm/submit_job.sh {self.experiment.model} {self.experiment.dataset} {trials}"
+        model, dataset = self.experiment.model, self.experiment.dataset
+        text = f"slurm/submit_job.sh {model} {dataset} {trials}"
+        text = text if slurm else f"hpo run --model {model} --dataset {dataset} --trials {trials}"
         return f"{text} --job-id {study.run.job_id}" if study and self.state.startswith("interrupted") else text
 
 
@@ -120,7 +122,7 @@ def _row(experiment: Experiment, studies: Sequence[StudyStatus], jobs: Sequence[
     if pending and (best is None or best.state not in ("running", "done", "queued")):
         first = min(pending, key=_task_rank)
         word = "queued" if first.state == "PENDING" else "running"
-        why = f" ({first.reason})" if first.reason and word == "queued" else ""
+        why = f" ({first.reason.partition(',')[0]})" if first.reason and word == "queued" else ""
         tasks = _tasks([job for job in pending if job.study_id == first.study_id])
         return ExperimentRow(experiment, best, word + why + (f", {tasks}" if tasks else ""), ids)
     return ExperimentRow(experiment, best, best.describe() if best else "missing", ids)
@@ -146,6 +148,8 @@ def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
         return "done", ""
     if job and _is_active(job):
         return "queued", job.reason
+    if finished and all(trial.state == "failed" for trial in study.trials if trial.finished):
+        return "failed", study.trials[-1].cause
     records = [read_record(one.notebook) for one in of_all_workers(run) if one.notebook.exists()]
     errors = [record for record in records if record.error and "before the study stopped" not in record.error]
     if errors:
@@ -176,21 +180,53 @@ def _is_active(job: Job) -> bool:
     return job.state in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "SIGNALING")
 
 
-def table_text(table: Sequence[ExperimentRow], others: Sequence[StudyStatus], *, extra: str = "") -> str:
-    """The table as text, then the causes and the commands that submit missing experiments."""
-    lines = [("", "", "model", "dataset", "state", "best MAE", "PICP", "attempts", "job ids")]
-    for row in table:
-        status, experiment = row.status, row.experiment
-        mae, picp = status.study.scores if status and status.study else (math.nan, math.nan)
-        scores = f"{mae:.5g}" if math.isfinite(mae) else "-", f"{picp:.1f}" if math.isfinite(picp) else "-"
-        attempts_made = str(status.attempts) if status else "-"
-        names = experiment.name, "*" * experiment.priority, experiment.model, experiment.dataset
-        lines.append((*names, row.state, *scores, attempts_made, " ".join(row.job_ids) or "-"))
+def as_rows(table: Sequence[ExperimentRow], others: Sequence[StudyStatus], *, slurm: bool) -> list[dict[str, Any]]:
+    """The experiments, then the other studies, as plain values; ``command`` is for a machine with or without Slurm."""
+    nine = [
+        {**asdict(row.experiment), **(_facts(row.status) if row.status else {}), "state": row.state,
+         "job_ids": list(row.job_ids), "command": row.command(slurm)}
+        for row in table
+    ]  # fmt: skip
+    return nine + [_facts(one) for one in others]
+
+
+def _facts(status: StudyStatus) -> dict[str, Any]:
+    run, study = status.run, status.study
+    mae, picp = study.scores if study else (math.nan, math.nan)
+    return {
+        "model": run.model, "dataset": run.dataset, "job_id": run.job_id, "state": status.describe(),
+        "attempts": status.attempts, "mae": None if math.isnan(mae) else mae, "unit": study.unit if study else "",
+        "picp": None if math.isnan(picp) else picp, "test": status.is_test, "cause": status.cause,
+        "page": str(run.report) if run.report.exists() else "",
+    }  # fmt: skip
+
+
+def table_text(rows: Sequence[Mapping[str, Any]], *, slurm: bool, extra: str = "") -> str:
+    """The rows of `as_rows` as text: a table of the experiments, and lists of what belongs to some of them only."""
+    lines = [("", "", "model", "dataset", "state", "MAE", "PICP", "job id")]
+    commands = f"To {'submit' if slurm else 'run'} what is missing"
+    pages = "Pages of studies, for a browser (`hpo report JOB_ID` makes one)"
+    parts: dict[str, list[str]] = {title: [] for title in ("Notes", "Other studies", "Test studies", pages, commands)}
+    for row in rows:
+        mae = "-" if row.get("mae") is None else f"{row['mae']:.3g} {row['unit']}"
+        picp = "-" if row.get("picp") is None else f"{row['picp']:.1f} %"
+        parts[pages] += filter(None, [row.get("page")])
+        if "command" not in row:
+            scores = f", MAE {mae}, PICP {picp}" if mae != "-" else ""
+            cause = f": {row['cause']}" if row["state"] == "corrupt" else ""
+            told = f"{row['model']}_{row['dataset']}_{row['job_id']}: {row['state']}{scores}{cause}"
+            parts["Test studies" if row["test"] else "Other studies"].append(told)
+            continue
+        state, _, more = row["state"].partition(", ")
+        first = row.get("job_id") or "".join(row["job_ids"][:1]) or "-"
+        lines.append((row["name"], "*" * row["priority"], row["model"], row["dataset"], state, mae, picp, first))
+        also = " ".join(job_id for job_id in row["job_ids"] if job_id != first)
+        attempt = f"attempt {row['attempts']}" if row.get("attempts", 0) > 1 else ""
+        if notes := "; ".join(filter(None, [more, attempt, f"also job {also}" if also else "", row.get("cause")])):
+            parts["Notes"].append(f"{row['name']}: {notes}")
+        parts[commands] += [row["command"] + extra] if row["command"] else []
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    causes = [f"{row.experiment.name}: {row.status.cause}" for row in table if row.status and row.status.cause]
-    beside = [f"{one.run.study_name}: {one.describe()}" + f": {one.cause}" * (one.state == "corrupt") for one in others]
-    commands = [row.command + extra for row in table if row.command]
-    for title, part in (("Causes", causes), ("Not counted", beside), ("To submit what is missing", commands)):
+    for title, part in parts.items():
         text += ["", f"{title}:", *(f"  {line}" for line in part)] if part else []
     return "\n".join(text)

@@ -1,6 +1,5 @@
 """Interactive figures of a study, drawn by optuna, as HTML files that share one copy of plotly."""
 
-import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,10 +11,7 @@ from optuna import visualization
 from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.paths import atomic
 from hpo_lib.records.optuna_trials import quiet_optuna
-from hpo_lib.records.study import StoredStudy
-
-TELLING_TRIALS = 15
-"""Of fewer complete trials the importance of hyperparameters is noise."""
+from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
 
 def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
@@ -25,7 +21,7 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
     label, run = stored.objectives[0].axis(stored.unit), stored.run
     first: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": label}
     figures: list[tuple[Path, Callable[[], Any]]] = [
-        (run.pareto_front, lambda: _front(study, stored)),
+        (run.pareto_front, lambda: _front(stored)),
         (run.mae_history, partial(visualization.plot_optimization_history, study, **first)),
         (run.param_importance, partial(visualization.plot_param_importances, study, **first)),
     ]
@@ -45,27 +41,24 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
             figure.write_html(temporary, include_plotlyjs=f"../{run.plotly.name}")
 
 
-def _front(study: optuna.Study, stored: StoredStudy) -> Any:
-    """The front of the values above the tolerances alone, since optuna compares values as they are, with its marks."""
-    trials, objectives = study.get_trials(deepcopy=False), stored.objectives
-    judged = optuna.create_study(directions=study.directions)
-    for trial in trials:
-        compared = copy.copy(trial)
-        if trial.values is not None:
-            compared.values = [o.excess(value) for o, value in zip(objectives, trial.values, strict=True)]
-        judged.add_trial(compared)
-    figure = visualization.plot_pareto_front(
-        judged,
-        target_names=[objective.axis(stored.unit) for objective in objectives],
-        targets=lambda trial: trials[trial.number].values or [],
-    )
-    mark = figure.add_scatter if len(objectives) == 2 else figure.add_scatter3d
-    for one, name, symbol in ((stored.default, "untuned defaults", "square-open"), (stored.chosen, "chosen", "x")):
-        if one.state == "complete":
-            place = {axis: [one.values[o.name]] for axis, o in zip("xyz", objectives, strict=False)}
-            mark(**place, mode="markers", name=f"{name} (trial {one.number})", marker={"symbol": symbol, "size": 14})
-    for draw, objective in zip((figure.add_vrect, figure.add_hrect), objectives, strict=False):
-        if objective.tolerance and len(objectives) == 2:
-            ends = ("x0", "x1") if draw == figure.add_vrect else ("y0", "y1")
-            draw(**dict(zip(ends, (0, objective.tolerance), strict=True)), fillcolor="grey", opacity=0.15, line_width=0)
+def _front(stored: StoredStudy) -> Any:
+    """Every complete trial by its first two or three objectives; the front, the defaults and the choice are marked."""
+    from plotly.graph_objects import Figure
+
+    figure, objectives = Figure(layout={"title": "Pareto front"}), stored.objectives
+    others = [trial for trial in stored.complete if trial not in stored.front]
+    default, chosen = ([one] * (one.state == "complete") for one in (stored.default, stored.chosen))
+    marks = {
+        "complete trials": (others, "circle", 6), "Pareto front": (stored.front, "circle", 9),
+        "untuned defaults": (default, "square-open", 14), "chosen": (chosen, "x", 11),
+    }  # fmt: skip
+    add, axes = (figure.add_scatter, "xy") if len(objectives) == 2 else (figure.add_scatter3d, "xyz")
+    for name, (trials, symbol, size) in marks.items():
+        places = {axis: [t.values[o.name] for t in trials] for axis, o in zip(axes, objectives, strict=True)}
+        texts = [f"trial {t.number}<br>" + "<br>".join(f"{k} {v}" for k, v in t.params.items()) for t in trials]
+        add(**places, name=name, text=texts, mode="markers", marker={"symbol": symbol, "size": size})
+    titles = {f"{axis}axis": {"title": o.axis(stored.unit)} for axis, o in zip(axes, objectives, strict=True)}
+    figure.update_layout(titles if len(objectives) == 2 else {"scene": titles})
+    if len(objectives) == 2 and objectives[1].tolerance:
+        figure.add_hrect(y0=0, y1=objectives[1].tolerance, fillcolor="grey", opacity=0.15, line_width=0)
     return figure

@@ -7,6 +7,7 @@ import re
 import time
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from joblib import cpu_count
@@ -38,6 +39,7 @@ from hpo_lib.study.first_trials import FirstTrial, first_trials, in_words
 from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.identity import rule_of
 from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.progress import in_short, show_in_terminal, telling
 from hpo_lib.study.proof import Proof
 from hpo_lib.study.time_budget import TimeBudget
 from hpo_lib.study.trial_queue import TrialQueue
@@ -146,7 +148,7 @@ class _Worker:
                     time.sleep(POLL)  # the others run all that is left; if one of them dies, its trial is tried here
                     continue
                 try:
-                    record = self._one_trial(trial)
+                    record = self._one_trial(trial, bar)
                 except stop_requests.StopRequested:
                     continue
                 records = self.records()
@@ -156,7 +158,7 @@ class _Worker:
                 self._report(bar, record, finished, self._write() if completed else None)
                 self._check_failures(records)
                 if shortfall := self.time_budget.shortfall(records, self.settings.trials - finished):
-                    bar.write(shortfall)
+                    _say(bar, shortfall)
 
     def supervise(self, workers: int, threads: int, progress: bool) -> None:
         """Let processes do the work, and show what they print, until the study holds all its trials or has to stop."""
@@ -166,7 +168,7 @@ class _Worker:
         ):
             for line in lines:
                 if line:
-                    bar.write(line)
+                    _say(bar, line)
                 bar.update(self.n_finished() - bar.n)
                 if stop_requests.requested():
                     break
@@ -177,13 +179,14 @@ class _Worker:
     def _bar(self, progress: bool) -> "tqdm[Any]":
         return tqdm(total=self.settings.trials, initial=self.n_finished(), unit="trial", disable=not progress)
 
-    def _one_trial(self, trial: Trial) -> TrialRecord:
-        begun = time.monotonic()
+    def _one_trial(self, trial: Trial, bar: "tqdm[Any]") -> TrialRecord:
+        begun, curve = time.monotonic(), list[dict[str, float]]()
         values: list[float] | None = None
         attributes: dict[str, Any]
         try:
             try:
-                values, attributes = self._train_and_score(trial)
+                with telling(trial.number, curve, partial(_say, bar)):
+                    values, attributes = self._train_and_score(trial, curve)
             except (stop_requests.StopRequested, WriteError):
                 raise
             except StoppedEarly as stop:
@@ -193,12 +196,14 @@ class _Worker:
             return self.queue.end(trial, time.monotonic() - begun, values, attributes)
         except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested, WriteError) as stop:
             self.queue.interrupt(trial, stop_requests.requested() or type(stop).__name__)
+            self.stop_reason = type(stop).__name__
+            if not isinstance(stop, WriteError) and any(t.state == "complete" for t in self.records()):
+                self._write()  # or it would look as if it still ran
             stop_requests.check()  # Lightning has its own way to end at a SIGTERM, a SystemExit
             raise stop
 
-    def _train_and_score(self, trial: Trial) -> tuple[list[float], dict[str, Any]]:
-        """The values of the trial's objectives, and what else its record holds."""
-        curve: list[dict[str, float]] = []
+    def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> tuple[list[float], dict[str, Any]]:
+        """The values of the trial's objectives, and what else its record holds; its checks go into ``curve``."""
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
             curve.append({"step": step, **{name: METRICS[name](forecasts) for name in CURVE_METRICS}})
@@ -262,22 +267,9 @@ class _Worker:
         )
 
     def _report(self, bar: "tqdm[Any]", record: TrialRecord, finished: int, result: dict[str, Any] | None) -> None:
-        unit = self.dataset.spec.unit
-        if record.state == "complete":
-            kept = ""
-            if record.shares is not None:
-                kept = ", network kept: {:.2f} of the median, {:.2f} of the width".format(*record.shares)
-            line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %{kept}"
-        else:
-            line = f"{record.state}: {record.cause or 'its worker was presumed dead; it is tried again'}"
-        if result is None:
-            summary = "no trial completed yet"
-        else:
-            front, chosen = result["n_pareto_optimal"], result["best_trial_number"]
-            scores = f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
-            summary = f"front of {front}, chosen trial {chosen}: {scores}"
+        line, summary = in_short(record, self.dataset.spec.unit, result)
         bar.set_postfix_str(summary)
-        bar.write(f"{finished}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
+        _say(bar, f"{finished}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
 
     def finish(self) -> StoredStudy:
         """Prove the choice, and write the last record and the optuna figures."""
@@ -294,3 +286,8 @@ class _Worker:
         stored = StoredStudy.read(self.paths, database=recorded_url(self.settings.storage, self.paths))
         write_optuna_figures(self.queue.study, stored)
         return stored
+
+
+def _say(bar: "tqdm[Any]", line: str) -> None:
+    bar.write(line)
+    show_in_terminal(line)

@@ -1,7 +1,7 @@
 """Figures, tables and texts on data, studies and families, for notebooks and for the thesis.
 
 study_page: show_data, show_study, show_record, write_page
-study_tables: banner, data_summary, unshortened
+study_tables: banner, data_summary, short_scores, unshortened
 study_figures: data_overview, forecast_days
 family_report: stacks, fusion, periods
 leak_figure: price_table, price_figure

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
 from hpo_lib.views import explorer_data
@@ -48,37 +49,23 @@ def data_overview(dataset: Dataset) -> Figure:
     return finished(figure, dataset.source)
 
 
-def pareto_front(
-    trials: Sequence[TrialRecord],
-    front: Sequence[TrialRecord],
-    chosen: int,
-    objectives: Sequence[Objective],
-    *,
-    model: str,
-    unit: str,
-    source: str,
-) -> Figure:
+def pareto_front(study: StoredStudy) -> Figure:
     """All complete trials by the first two objectives, with the front, the untuned defaults and the chosen one marked.
 
     The points of the front are joined if there are no further objectives.
     """
     figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
-    done = [t for t in trials if t.state == "complete"]
-    axes.scatter(*places(done, objectives), s=18, color="#bbbbbb", label="complete trials")
-    draw_front(axes, front, objectives, colour=model_colour(model), unit=unit, ms=5)
-    default = default_trial(trials)
-    rings = [
-        ([t for t in done if t is default], "s", "#000000", f"untuned defaults (trial {default.number})"),
-        ([t for t in done if t.number == chosen], "*", PINK, f"chosen (trial {chosen})"),
-    ]
-    for marked, marker, edge, label in rings:
+    objectives, default, chosen = study.objectives, study.default, study.chosen
+    axes.scatter(*places(study.complete, objectives), s=18, color="#bbbbbb", label="complete trials")
+    draw_front(axes, study.front, objectives, colour=model_colour(study.model), unit=study.unit, ms=5)
+    for marked, marker, edge, label in ((default, "s", "#000000", "untuned defaults"), (chosen, "*", PINK, "chosen")):
         axes.scatter(
-            *places(marked, objectives), s=110, marker=marker, facecolors="none", edgecolors=edge, linewidths=1.4,
-            zorder=3, label=label,
+            *places([marked] * (marked.state == "complete"), objectives), s=110, marker=marker, facecolors="none",
+            edgecolors=edge, linewidths=1.4, zorder=3, label=f"{label} (trial {marked.number})",
         )  # fmt: skip
     axes.set_title(not_drawn(objectives), fontsize=8)
     axes.legend(fontsize=8, frameon=False)
-    return finished(figure, source)
+    return finished(figure, study.source)
 
 
 def forecast_days(

@@ -75,14 +75,13 @@ def sections(study: StoredStudy) -> list[Section]:
         InputError: the forecasts of the chosen trial are missing or damaged.
     """
     look, chosen, proof = {"unit": study.unit, "source": study.source}, study.chosen.number, study.result["proof"]
-    forecasts, selection = study.predictions(chosen), study.result["selection"]
-    front = study_figures.pareto_front(
-        study.trials, study.front, chosen, study.objectives, model=study.model, **look
-    )  # fmt: skip
-    weeks, hours = (
-        study_figures.forecast_weeks(forecasts, **look),
-        study_figures.coverage_by_step(by_step(forecasts), **look),
+    forecasts, selection, front = (
+        study.predictions(chosen),
+        study.result["selection"],
+        study_figures.pareto_front(study),
     )
+    weeks = study_figures.forecast_weeks(forecasts, **look)
+    hours = study_figures.coverage_by_step(by_step(forecasts), **look)
     proven = [proof_figure(proof, source=study.source)] if proof and proof["challengers"] else []
     for figure in (front, weeks, hours, *proven):
         marked(figure, study_tables.warning_of(study))
@@ -100,8 +99,7 @@ def sections(study: StoredStudy) -> list[Section]:
         (
             "The choice" + " and its proof" * bool(proof),
             f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
-            + " The defaults stay unless a challenger is proven better with fresh seeds, which did not choose it."
-            * bool(proof),
+            + bool(proof) * " The defaults stay unless a challenger is better with fresh seeds, too.",
             [*proven],
         ),
         (
@@ -138,9 +136,8 @@ def write_page(study: StoredStudy) -> Path:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{heading}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{heading}</h1>",
         f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" if warning else "",
-        f"<p class=lead>{escape(study_tables.verdict(study))}</p>",
-        f"<p>Study {escape(run.job_id)} of {escape(found['optimization_date'][:10])}, {escape(found['status'])}: "
-        f"{trials} in {found['training_time_hours']:.2g} hours of training.</p>",
+        f"<p class=lead>{escape(study.label)}</p>\n<p>{escape(found['optimization_date'][:10])}, "
+        f"{escape(found['status'])}: {trials} in {found['training_time_hours']:.2g} hours of training.</p>",
         *map(_section, sections(study)),
         f"<h2>Record</h2>\n<p>Beside this page: {', '.join(links)}. <code>hpo verify</code> recomputes every score "
         "from the stored forecasts.</p>",

@@ -92,6 +92,13 @@ def score_table(study: StoredStudy) -> pd.DataFrame:
     return table[[name for name in SHOWN_SCORES if name in table]]
 
 
+def short_scores(study: StoredStudy) -> str:
+    """Naive forecasts, untuned defaults and choice in a few lines of text, with the marks of the study."""
+    table = labelled(score_table(study)[["mae", "picp", "winkler"]], study.unit)
+    warning = warning_of(study)
+    return table.to_string(float_format=number) + (f"\n*** {warning} ***" if warning else "")
+
+
 def stopped_early(study: StoredStudy) -> str:
     """One line on how many trials were stopped, and where."""
     if study.provenance["early_stopping"] == "off":
@@ -121,17 +128,6 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
             for t in [*study.front, *([] if study.chosen in study.front else [study.chosen])]
         ]
     ).set_index("trial")
-
-
-def verdict(study: StoredStudy) -> str:
-    """The scores of the chosen trial beside those of the untuned defaults, in one sentence."""
-    default, mae = study.default, study.result["best_mae"]
-    text = (
-        f"MAE {number(mae)} {unit_text(study.unit)} and {study.result['best_picp']:.1f} % of hours inside the interval"
-    )
-    if study.chosen == default:
-        return f"{text}, by the untuned defaults."
-    return f"{text}; MAE {100 * (mae / default.mae - 1):+.1f} % against the untuned defaults."
 
 
 def objectives_text(study: StoredStudy) -> str:

@@ -469,6 +469,8 @@ def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_c
     with pytest.raises(type(interruption)):
         start(trials=3, storage=storage)
     assert len(family.calls) == call + 1
+    if call == 1 and not isinstance(interruption, Died):
+        assert read(files)["status"] == "stopped"
 
     run = start(trials=3, storage=storage)
     expected = ["complete"] * 3

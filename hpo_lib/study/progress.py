@@ -1,0 +1,62 @@
+"""What a study says while a trial trains, and where plain papermill shows it."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hpo_lib.records.trial import TrialRecord
+from hpo_lib.stop_requests import STOP_FILE
+
+EVERY = 10.0
+"""Seconds between two lines on a trial that trains."""
+
+
+@contextmanager
+def telling(number: int, curve: Sequence[Mapping[str, float]], say: Callable[[str], None]) -> Iterator[None]:
+    """Say now and then, until the block ends, for how long a trial has trained and what its last check found."""
+    begun, ended = time.monotonic(), threading.Event()
+
+    def work() -> None:
+        while not ended.wait(EVERY):
+            check = f", MAE {curve[-1]['mae']:.3g} after {curve[-1]['step']} steps" if curve else ""
+            say(f"trial {number} trains: {time.monotonic() - begun:.0f} s{check}")
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def in_short(record: TrialRecord, unit: str, result: Mapping[str, Any] | None) -> tuple[str, str]:
+    """How a trial ended, and what the study has found so far; ``result`` is None before the first complete trial."""
+    if record.state == "complete":
+        kept = ""
+        if record.shares is not None:
+            kept = ", network kept: {:.2f} of the median, {:.2f} of the width".format(*record.shares)
+        line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %{kept}"
+    else:
+        line = f"{record.state}: {record.cause or 'its worker was presumed dead; it is tried again'}"
+    if result is None:
+        return line, "no trial completed yet"
+    front, chosen = result["n_pareto_optimal"], result["best_trial_number"]
+    scores = f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
+    return line, f"front of {front}, chosen trial {chosen}: {scores}"
+
+
+def show_in_terminal(line: str) -> None:
+    """Show a line on the terminal of a plain ``papermill``, which keeps to itself what a notebook prints (Linux).
+
+    `hpo run` shows all of it, and leaves a file to stop by.
+    """
+    parent = f"/proc/{os.getppid()}"
+    with suppress(OSError):
+        if STOP_FILE not in os.environ and b"papermill" in Path(f"{parent}/cmdline").read_bytes():
+            with open(f"{parent}/fd/2", "a", encoding="utf-8") as terminal:
+                terminal.write(f"\r{line}\n")

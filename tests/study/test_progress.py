@@ -1,0 +1,60 @@
+"""What a study says while a trial trains, and where it is shown."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hpo_lib.study import progress
+from hpo_lib.study.progress import telling
+
+
+def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_check_until_it_ends(monkeypatch) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0.02)
+    curve, said = list[dict[str, float]](), list[str]()
+
+    def wait_for(count: int) -> None:
+        until = time.monotonic() + 60
+        while len(said) < count and time.monotonic() < until:
+            time.sleep(0.01)
+
+    with telling(7, curve, said.append):
+        wait_for(1)
+        curve.append({"mae": 0.1234, "step": 15})
+        wait_for(len(said) + 2)
+    told = len(said)
+    assert said[0] == "trial 7 trains: 0 s"
+    assert said[-1].endswith(" s, MAE 0.123 after 15 steps")
+    time.sleep(0.1)
+    assert len(said) == told
+
+
+SAY = "from hpo_lib.study.progress import show_in_terminal; show_in_terminal('1/3  trial 0')"
+PARENT = (
+    "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[2]], check=True, stderr=subprocess.DEVNULL)"
+)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows the files of the parent")
+@pytest.mark.parametrize(("name", "stop", "shown"), [
+    ("papermill", "", "\r1/3  trial 0\n"), ("papermill", "/tmp/stop", ""), ("jupyter", "", ""),
+], ids=["plain papermill", "hpo run", "JupyterLab"])  # fmt: skip
+def test_when_a_notebook_runs_under_plain_papermill_then_its_terminal_shows_the_lines_and_nobody_elses(
+    name, stop, shown, root, tmp_path
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(root), **({"HPO_STOP_FILE": stop} if stop else {})}
+    with (tmp_path / "log").open("w", encoding="utf-8") as log:
+        subprocess.run([sys.executable, "-c", PARENT, name, SAY], env=environment, stderr=log, check=True)
+    assert (tmp_path / "log").read_text(encoding="utf-8") == shown
+
+
+@pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"OMP_NUM_THREADS": "4"}, "4")], ids=["unset", "set"])
+def test_when_the_user_sets_no_number_of_threads_then_a_process_trains_with_one(given, threads, root) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | given
+    script = "import hpo_lib, os; print(os.environ['OMP_NUM_THREADS'])"
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, env=environment, cwd=root, check=True, capture_output=True, text=True)
+    assert ended.stdout == f"{threads}\n"
