@@ -48,7 +48,7 @@ def test_when_a_notebook_runs_under_plain_papermill_then_its_terminal_shows_the_
     environment = {**os.environ, "PYTHONPATH": str(root), **({"HPO_STOP_FILE": stop} if stop else {})}
     with (tmp_path / "log").open("w", encoding="utf-8") as log:
         subprocess.run([sys.executable, "-c", PARENT, name, SAY], env=environment, stderr=log, check=True)
-    assert (tmp_path / "log").read_text(encoding="utf-8") == shown
+    assert (tmp_path / "log").read_bytes().decode() == shown
 
 
 @pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"OMP_NUM_THREADS": "4"}, "4")], ids=["unset", "set"])
