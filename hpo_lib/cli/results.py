@@ -134,7 +134,8 @@ def _analyze(arguments: argparse.Namespace) -> int:
         print(json.dumps({**content, "notes": [*found.studies.notes, *found.evidence.notes]}, indent=2))
         return int(any(isinstance(note, Damage) for note in (*found.studies.notes, *found.evidence.notes)))
     damaged = _print_all(found.studies.notes, "note: ")
-    shown = studies[[*(name for name in SHOWN if name not in ("failed", "stopped", "hours")), "unit"]]
+    left_out = {"failed", "stopped", "hours", *(["status"] if (studies["status"] == "complete").all() else [])}
+    shown = studies[[*(name for name in SHOWN if name not in left_out), "unit"]]
     shown = shown.rename(columns={"mae_default": "default", "improvement": "better %", "picp": "picp %"})
     first = "Studies (complete trials; mae of the untuned default and of the choice, in the unit)"
     for title, table in zip((first, "By model", "By dataset"), (shown, *summaries), strict=True):
