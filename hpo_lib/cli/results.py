@@ -136,7 +136,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     damaged = _print_all(found.studies.notes, "note: ")
     left_out = {"failed", "stopped", "hours", *(["status"] if (studies["status"] == "complete").all() else [])}
     shown = studies[[*(name for name in SHOWN if name not in left_out), "unit"]]
-    shown = shown.rename(columns={"mae_default": "default", "improvement": "better %", "picp": "picp %"})
+    shown = shown.rename(columns={"mae_default": "default", "improvement": "gain %", "picp": "picp %"})
     first = "Studies (complete trials; mae of the untuned default and of the choice, in the unit)"
     for title, table in zip((first, "By model", "By dataset"), (shown, *summaries), strict=True):
         print(f"{title}:\n{table.to_string(index=False, na_rep='-', float_format='{:.3g}'.format, line_width=100)}")
