@@ -38,7 +38,10 @@ def executed_notebook(root: Path) -> None:
         v4.new_output("display_data", {"text/html": '<table border="1" class="dataframe"><tr><td>1</td></tr></table>'}),
         v4.new_output("display_data", {"text/markdown": "## The choice\n[terms](../../docs/terms.md)"}),
     ]
-    cells = [v4.new_markdown_cell("# A study"), v4.new_code_cell("show()", outputs=outputs)]
+    cells = [
+        v4.new_markdown_cell("# A study\n\n[words](../docs/terms.md#mae)"),
+        v4.new_code_cell("show()", outputs=outputs),
+    ]
     record = root / "papermill_runs" / "NHITS_Q_heat" / "hpo_NHITS_Q_heat_winter.ipynb"
     record.parent.mkdir(parents=True)
     nbformat.write(v4.new_notebook(cells=cells), record)
@@ -46,6 +49,8 @@ def executed_notebook(root: Path) -> None:
 
 def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_and_text(tmp_path: Path) -> None:
     executed_notebook(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "terms.md").write_text("# Terms")
     build.stage(tmp_path / "pages", tmp_path)
     folder = tmp_path / "pages" / "papermill_runs" / "NHITS_Q_heat"
     text = (folder / "hpo_NHITS_Q_heat_winter.md").read_text()
@@ -53,12 +58,13 @@ def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_
     assert "    trial 0\n    trial 1\n" in text
     assert [unwanted for unwanted in ("script", "0%", "dataframe") if unwanted in text] == []
     assert "\n## The choice\n[terms](../../docs/terms.md)" in text
+    assert "\n[words](../../docs/terms.md#mae)" in text  # written for the place of the notebook that was executed
     (picture,) = folder.glob("*_files/*.png")
     assert f"({picture.parent.name}/{picture.name})" in text
     assert picture.read_bytes() == base64.b64decode(PIXEL)
     menu = build.navigation([{"Results": [{"Records": None}]}, {"Notebooks": None}], [], tmp_path)
     page = "papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_winter.md"
-    assert menu == [{"Results": [{"Records": [{"NHITS Q heat winter": page}]}]}]
+    assert menu == [{"Results": [{"Records": [{"NHITS_Q_heat_winter": page}]}]}]
 
 
 def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Every page keeps its place in the repository, so a relative link works in both. 
 import argparse
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -74,17 +75,21 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _write(page: Path, text: str, source: Path, pages: Path, root: Path) -> None:
-    """Write a page whose links to notebooks lead to their pages, and copy the other files that it links to."""
+    """Write a page whose links to notebooks lead to their pages, and copy the other files that it links to.
+
+    A record is a copy of a notebook elsewhere, so its links may be those of `notebooks/`.
+    """
 
     def lead(match: re.Match[str]) -> str:
-        target = (source.parent / match[2]).resolve()
-        if target.suffix == ".ipynb":
-            return f"{match[1]}{match[2].removesuffix('.ipynb')}.md"
-        if target.is_file() and target.suffix != ".md" and target.is_relative_to(root):
+        from_here = [(folder / match[2]).resolve() for folder in (source.parent, root / "notebooks")]
+        target = next((file for file in from_here if file.is_file() and file.is_relative_to(root)), None)
+        if target is None:
+            return match[0]
+        if target.suffix not in (".md", ".ipynb"):
             copy = pages / target.relative_to(root)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(target, copy)
-        return match[0]
+        return match[1] + os.path.relpath(target, source.parent).replace(".ipynb", ".md")
 
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(LINK.sub(lead, text), encoding="utf-8")
@@ -128,7 +133,11 @@ def navigation(menu: list[dict[str, object]], library: list[Path], root: Path = 
 
 
 def _title(file: Path) -> str:
-    return re.sub(r"^hpo_|_template$", "", file.stem).replace("_", " ")
+    """What the menu calls a notebook: its own name and, if that does not hold it, the folder of its record."""
+    name = re.sub(r"^hpo_|_template$|_published$", "", file.stem)
+    return (
+        name if name.startswith(file.parent.name) or file.parent == Path("notebooks") else f"{name} {file.parent.name}"
+    )
 
 
 class Page(HTMLParser):
@@ -183,7 +192,8 @@ def build(out: Path, root: Path = ROOT) -> None:
         shutil.copyfile(here / "extra.css", pages / "extra.css")
         (work / "mkdocs.yml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
         command = [sys.executable, "-m", "zensical", "build", "--strict", "-f", "mkdocs.yml"]
-        done = subprocess.run(command, cwd=work, capture_output=True, text=True)
+        environment = os.environ | {"NO_COLOR": "1"}
+        done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
         if done.returncode != 0:
             raise SystemExit(done.stdout + done.stderr.split("Traceback")[0])
         if broken := broken_links(work / "html"):
