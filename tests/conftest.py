@@ -3,6 +3,7 @@
 import gc
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,16 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR
 
+# nbformat loads it to check web addresses, of which our notebooks have none: its grammar takes seconds to build.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 DAYS = 100
+
+SIMULATED_RECORDS = Path(__file__).parent / "simulated_records"
+"""Three studies and a benchmark of simulated heat, as `measurements/publish.py` makes them; nobody may change them."""
+
+SIMULATED_RUNS = SIMULATED_RECORDS / "papermill_runs"
+
 _frozen_modules = 0
 
 
@@ -35,10 +45,21 @@ def pytest_runtest_setup() -> None:
         _frozen_modules = len(sys.modules)
 
 
-SIMULATED_RECORDS = Path(__file__).parent / "simulated_records"
-"""Three studies and a benchmark of simulated heat, as `measurements/publish.py` makes them; nobody may change them."""
+@pytest.fixture(scope="session", autouse=True)
+def twins_simulated_once() -> Iterator[None]:
+    """Simulate each twin once per process, where a dataset is loaded: it takes most of a second."""
+    from hpo_lib.data import twins
 
-SIMULATED_RUNS = SIMULATED_RECORDS / "papermill_runs"
+    simulate, made = twins.simulate, dict[str, pd.DataFrame]()
+
+    def simulated(spec: DatasetSpec) -> pd.DataFrame:
+        if (key := repr(spec)) not in made:
+            made[key] = simulate(spec)
+        return made[key].copy()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(twins, "simulate", simulated)
+        yield
 
 
 def refusal(sentence: str, error: type[Exception] = InputError) -> pytest.RaisesExc[Exception]:

@@ -22,7 +22,8 @@ from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from tests.conftest import essentials
 
 FAMILY = get_family("NHITS_Q")
-PARAMS = {number: {**FAMILY.defaults, "lr": lr} for number, lr in ((0, 1e-3), (3, 2e-3), (7, 5e-3))}
+SMALL = {"num_stacks": 2, "layer_widths": 256}
+PARAMS = {number: {**FAMILY.defaults, **SMALL, "lr": lr} for number, lr in ((0, 1e-3), (3, 2e-3), (7, 5e-3))}
 RNG = np.random.default_rng(11)
 
 

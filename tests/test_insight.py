@@ -10,12 +10,13 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import RECIPES, Budget, Forecaster, get_family
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.views import family_figures
+from tests.contract.test_families import with_small_networks
 
 BUDGET = Budget(steps=4, batch_size=8, checks=1)
 SMALL = {
-    "NHITS_Q": {"num_stacks": 3, "num_blocks": 2, "layer_widths": 256, "lr": 1e-2},
-    "TFT_Q": {"hidden_size": 32, "num_attention_heads": 2, "lr": 1e-2},
-    "TIMESNET_Q": {"hidden_size": 64, "conv_hidden_size": 32, "top_k": 2, "lr": 1e-2},
+    "NHITS_Q": {"num_stacks": 3, "num_blocks": 2, "layer_widths": 32, "lr": 1e-2},
+    "TFT_Q": {"hidden_size": 4, "num_attention_heads": 2, "lr": 1e-2},
+    "TIMESNET_Q": {"hidden_size": 8, "conv_hidden_size": 4, "top_k": 2, "lr": 1e-2},
 }
 
 
@@ -28,7 +29,7 @@ def insight() -> Any:
 
 
 def trained(name: str, dataset: Dataset, recipe: str = "standard") -> Forecaster:
-    family = get_family(name)
+    family = with_small_networks(get_family(name))
     params = {**family.defaults, **SMALL[name]}
     return family.fit(params, dataset, BUDGET, seed=3, recipe=RECIPES[recipe])
 
@@ -92,7 +93,7 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
     from hpo_lib.families.timesnet_layers import StablePeriodBlock
 
     forecaster = trained("TIMESNET_Q", tiny_dataset)
-    wave = torch.sin(2 * torch.pi * torch.arange(192.0) / period)[None, :, None].repeat(2, 1, 64)
+    wave = torch.sin(2 * torch.pi * torch.arange(192.0) / period)[None, :, None].repeat(2, 1, 8)
     for block in forecaster.module.modules():  # type: ignore[attr-defined]
         if isinstance(block, StablePeriodBlock):
             block.mean_amplitude.zero_()

@@ -146,7 +146,13 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+OF_THE_SAME_KIND = ("a centred mean of a week", "the rest of a decomposition", "the mean of the day")
+
+
+@pytest.mark.parametrize("planted", [
+    pytest.param(planted, id=kind, marks=[pytest.mark.slow] * (kind in OF_THE_SAME_KIND))
+    for kind, planted in PLANTED.items()
+])  # fmt: skip
 def test_when_a_column_is_made_of_later_demand_then_it_is_found(bikes, planted) -> None:
     found = audit_columns(bikes.with_columns(made=planted(bikes.frame["users"])))
     assert leaks(found) == ["column 'made'"]
@@ -378,7 +384,12 @@ def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tm
     assert leak["subject"] == "column 'made'"
 
 
-def test_when_prices_are_asked_for_then_a_table_or_json_is_printed(bikes, capsys, prices) -> None:
+def test_when_prices_are_asked_for_then_a_table_or_json_is_printed(bikes, capsys, prices, monkeypatch) -> None:
+    def of_these_data(dataset: Dataset) -> pd.DataFrame:
+        assert dataset.sha256 == load_dataset(bikes.spec, bikes.folder).sha256
+        return prices.reset_index()
+
+    monkeypatch.setattr("hpo_lib.benchmark.leak_prices.price_list", of_these_data)
     assert run(bikes, "--prices") == 0
     out = capsys.readouterr().out
     assert "seasonal decomposition of the whole series" in out

@@ -9,7 +9,7 @@ from hpo_lib.families.contract import RECIPES, STANDARD, Budget, family_names, g
 from hpo_lib.families.residual_share import fitted_shares, mixed
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.contract.test_families import smallest
+from tests.contract.test_families import smallest, with_small_networks
 
 BUDGET = Budget(steps=2, batch_size=8, checks=1)
 LINEAR = np.array([[[8.0, 10.0, 14.0]]])
@@ -61,7 +61,7 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     name, tiny_dataset, monkeypatch
 ) -> None:
     """Whatever shares are fitted; with the shares of its own check."""
-    family, checks = get_family(name), list[QuantileForecasts]()
+    family, checks = with_small_networks(get_family(name)), list[QuantileForecasts]()
     wanted = iter([(0.0, 0.0), (0.05, 0.05), (1.0, 1.0)])
     monkeypatch.setattr("hpo_lib.families.darts_family.fitted_shares", lambda *_: next(wanted))
     budget = Budget(steps=3, batch_size=8, checks=3)

@@ -41,12 +41,19 @@ def files(tmp_path: Path) -> RunPaths:
 
 @pytest.fixture
 def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable[..., StoredStudy]:
-    """Runs a study of the module's fake family under job id ``a``."""
+    """Runs a study of the module's fake family under job id ``a``; in a journal, which is faster than SQLite."""
 
     def run(
         trials: int = family.trials, dataset: Dataset = tiny_dataset, runs_dir: Path = tmp_path, **given: Any
     ) -> StoredStudy:
-        chosen = {"job_id": "a", "preset": "test", "space": "plan", "policy": "calibrated", **given}
+        chosen = {
+            "job_id": "a",
+            "preset": "test",
+            "space": "plan",
+            "policy": "calibrated",
+            "storage": "journal",
+            **given,
+        }
         settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
         return run_study(settings, dataset, progress=False)
 

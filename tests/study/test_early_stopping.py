@@ -69,7 +69,7 @@ def family(monkeypatch: pytest.MonkeyPatch) -> LearningFamily:
     return fake
 
 
-def stored(files: RunPaths, storage: str = "sqlite") -> list[FrozenTrial]:
+def stored(files: RunPaths, storage: str = "journal") -> list[FrozenTrial]:
     return optuna.load_study(study_name=files.study_name, storage=open_storage(storage, files)).trials
 
 
@@ -77,7 +77,7 @@ def outcome(run: StoredStudy) -> list[tuple[Any, ...]]:
     return [(t.state, dict(t.params), t.stopped_at, t.mae, t.cause) for t in run.trials if t.finished]
 
 
-@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+@pytest.mark.parametrize("storage", ["journal", pytest.param("sqlite", marks=pytest.mark.slow)])
 def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_finished(storage, start, family, files):
     run = start(storage=storage, seed=1)
     behind = [t for t in run.trials if t.state == "stopped"]
@@ -172,7 +172,7 @@ def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(first
 
 def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_without(start, files) -> None:
     start(trials=2, early_stopping=False)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     identity = study.user_attrs["identity"]
     del identity["early_stopping"]
     study.set_user_attr("identity", identity)
@@ -186,7 +186,7 @@ def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(s
     with monkeypatch.context() as patched:
         patched.setattr("hpo_lib.study.run.RULE", former)
         start(trials=8)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     identity = study.user_attrs["identity"]
     del identity["early_stopping"]["tolerance"]  # as from before there was one
     study.set_user_attr("identity", identity)

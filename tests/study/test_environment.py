@@ -46,7 +46,7 @@ def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(start,
 
     family.before = lose
     with pytest.raises(WriteError, match=rf"\A{files.sqlite}: cannot be read or written \(.*\); make room or access"):
-        start()
+        start(storage="sqlite")
 
 
 def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(monkeypatch, capsys) -> None:

@@ -122,8 +122,10 @@ def test_when_papermill_is_given_other_objectives_then_the_study_its_page_and_it
 @pytest.mark.parametrize(("parameters", "sentence"), [
     ({"modle": "TFT_Q"}, "InputError: parameter 'modle' is unknown; did you mean model? Allowed: "
      f"{', '.join(parameter.name for parameter in PARAMETERS)}"),
-    ({"model": "TFT"}, "InputError: model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: "
-     f"{', '.join(family_names())}"),
+    pytest.param(
+        {"model": "TFT"}, "InputError: model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: "
+        f"{', '.join(family_names())}", marks=pytest.mark.slow,
+    ),
 ], ids=["name", "value"])  # fmt: skip
 def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_with_the_sentence(
     parameters, sentence, root, tmp_path

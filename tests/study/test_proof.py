@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hpo_lib import stop_requests
@@ -16,6 +17,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.families.contract import Forecaster
 from hpo_lib.launch.status import study_status
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.proof import ReplicateMissing, stored_replicate, write_replicate
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -228,6 +230,20 @@ def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(prov
     assert family.replicates == [(True, 44)]
 
 
+def test_when_a_replicate_is_written_anew_and_that_breaks_off_then_the_old_one_does_not_pass_for_it(
+    files, monkeypatch
+) -> None:
+    origins = pd.DatetimeIndex(["2019-05-09 23:00"], tz="UTC")
+    forecasts = QuantileForecasts(np.zeros((1, 24, 3)), np.zeros((1, 24)), origins)
+    write_replicate(files, 3, 43, forecasts, key={"version": 1}, seconds=1.0)
+    assert len(stored_replicate(files, 3, 43, {"version": 1}).origins) == 1
+    monkeypatch.setattr("hpo_lib.records.proof.write_predictions", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_replicate(files, 3, 43, forecasts, key={"version": 1}, seconds=1.0)
+    with pytest.raises(ReplicateMissing):
+        stored_replicate(files, 3, 43, {"version": 1})
+
+
 def test_when_more_trials_are_asked_for_then_nothing_is_proven_until_the_end_and_the_defaults_are_not_trained_again(
     prove, family, files
 ) -> None:
@@ -338,7 +354,7 @@ def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(pro
     run = prove()
     assert run.chosen.number == 0
     assert 0 not in [trial.number for trial in run.front]
-    files.sqlite.unlink()
+    files.journal.unlink()
     again = StoredStudy.read(files)
     assert not again.has_storage
     assert again.chosen.params == DEFAULTS

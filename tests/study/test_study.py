@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
@@ -32,6 +33,7 @@ from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.identity import check_identity
 from hpo_lib.study.lease import Lease
 from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.trial_queue import STARTUP_TRIALS
 from tests.conftest import refusal
 from tests.study.fakes import DEFAULTS, Died, FakeFamily
 
@@ -164,11 +166,11 @@ def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_whol
     reader = threading.Thread(target=watch)
     reader.start()
     try:
-        start(trials=12)
+        start(trials=6)
     finally:
         finished.set()
         reader.join()
-    assert seen == [(call, "running", call) for call in range(1, 12)]
+    assert seen == [(call, "running", call) for call in range(1, 6)]
     assert read(files)["status"] == "complete"
     assert broken == []
     assert read_often
@@ -184,13 +186,13 @@ def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_woul
 ) -> None:
     start(trials=4, storage=storage)
     assert len(family.calls) == 4
-    start(trials=14, storage=storage)  # past the sampler's ten random trials, so that it has to know the earlier ones
+    start(trials=9, storage=storage)  # past the sampler's random trials, so that it has to know the earlier ones
     in_parts = family.calls.copy()
-    assert len(in_parts) == 14
+    assert len(in_parts) == 9 > STARTUP_TRIALS + 1
     family.calls.clear()
-    whole = start(trials=14, storage=storage, runs_dir=tmp_path / "other")
+    whole = start(trials=9, storage=storage, runs_dir=tmp_path / "other")
     assert family.calls == in_parts
-    assert states(whole) == ["complete"] * 14
+    assert states(whole) == ["complete"] * 9
 
 
 def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_says_so(start, family, files, capsys):
@@ -241,6 +243,18 @@ def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
     assert len(family.calls) == 2
 
 
+@pytest.mark.parametrize("name", ["train_end", "val_end"])
+def test_when_a_study_is_resumed_on_the_same_data_with_other_splits_then_it_is_refused(
+    name, start, family, tiny_dataset
+) -> None:
+    start(trials=1)
+    splits = tiny_dataset.spec.splits
+    moved = replace(splits, **{name: getattr(splits, name) - pd.Timedelta(days=1)})
+    with pytest.raises(InputError, match=f"^job_id 'a' belongs to a study with {name} "):
+        start(trials=2, dataset=replace(tiny_dataset, spec=replace(tiny_dataset.spec, splits=moved)))
+    assert len(family.calls) == 1
+
+
 def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(start, files, family) -> None:
     start(trials=2, storage="sqlite")
     with refusal(
@@ -273,7 +287,7 @@ BEGUN_WITH: dict[str, Any] = {
 )
 def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(changes, start, files, tiny_dataset) -> None:
     start(trials=1, early_stopping=False, recipe="unshrunk")
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     identity = {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes}
     study.set_user_attr("identity", identity)
     run = start(trials=2, recipe="unshrunk")
@@ -310,7 +324,7 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
 ) -> None:
     chosen = names.split(",")
     run = start(trials=6, objectives=names)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     assert study.metric_names == chosen
     for stored, trial in zip(study.trials, run.trials, strict=True):
         assert dict(zip(chosen, stored.values, strict=True)) == trial.values
@@ -534,7 +548,7 @@ def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_sti
 
 def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(start, family, files, tmp_path):
     start(trials=1)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     study.ask().suggest_categorical("width", (2, 4, 8))
     run = start(trials=3)
     assert states(run) == ["complete", "interrupted", "complete", "complete"]
@@ -663,7 +677,7 @@ def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well
     start, files, tiny_dataset, monkeypatch
 ) -> None:
     start(trials=2)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("sqlite", files))
+    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     rename, others = os.replace, [replace(files, worker=2)]
 
     def rename_late(file: Path, target: Path) -> None:
