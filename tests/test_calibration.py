@@ -211,6 +211,18 @@ def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_
     assert (calibrated.actual == test.actual).all()
 
 
+@pytest.mark.parametrize(("earlier", "lowest"), [(1.0, 0.0), (-1.0, -9.0)])
+def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest) -> None:
+    """By hand: every hour misses by 10 above a half-width of 1 around a median of 1, so bounds move out by 9."""
+    given = forecasts(np.full((3, H), 10.0), 1.0, median=1.0, first=1)
+    target = flat_target(4)
+    target.iloc[0] = earlier
+    f = calibrate(given, None, target, Calibration("rolling", days=1))
+    assert np.unique(f.lower[0]).tolist() == [0]
+    assert np.unique(f.lower[1]) == pytest.approx([lowest])
+    assert np.unique(f.upper[1]) == pytest.approx([11])
+
+
 def test_when_the_mode_is_none_then_nothing_changes() -> None:
     f = forecasts(normal(5, seed=1), 1.0)
     assert calibrate(f, None, flat_target(6), Calibration("none")) is f

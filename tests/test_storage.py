@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,13 @@ def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(tmp
         patch.setattr(os, "fsync", lambda descriptor: Path(f"{run.journal}.lock").unlink())
         study.add_trial(optuna.trial.create_trial(value=1.5))
     assert [trial.value for trial in study.trials] == [1.5]
+
+
+def test_when_a_storage_was_written_after_its_complete_record_then_a_brief_reader_reads_it_too(
+    stored_studies, tmp_path
+) -> None:
+    run = RunPaths(shutil.copytree(stored_studies, tmp_path / "runs"), "NHITS_Q", "heat", "first")
+    for seconds, reads in ((10, True), (-10, False)):
+        os.utime(run.sqlite, (run.best_params.stat().st_mtime + seconds,) * 2)
+        assert StoredStudy.read(run, brief=True).has_storage is reads
+        assert StoredStudy.read(run).has_storage

@@ -56,6 +56,7 @@ def test_when_a_recent_trial_was_longer_than_what_is_left_then_no_other_is_begun
         "time budget of 1 h: 0.50 h are spent and a trial takes up to 0.50 h"
     )
     assert budget.out_of_time(trials(1801, 60, 60, 60, 60, 60)) == "", "a long trial long ago says little"
+    assert budget.out_of_time([*trials(60), TrialRecord(1, "failed", {}, seconds=9999)]) == "", "it did not complete"
     assert TimeBudget(0.0).out_of_time(trials(10_000)) == ""
 
 

@@ -1,9 +1,10 @@
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
 
-from hpo_lib.errors import StudyError
+from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.records.provenance import visible_gpus
 from hpo_lib.study.workers import fitting, gpu_of, run_workers
 
@@ -21,27 +22,50 @@ def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(workers, co
     assert fit * each <= cores
 
 
+@pytest.fixture
+def starts_until_the_end(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """How many processes are started for two workers, if they end at once with these codes, until an error or the end.
+
+    A trial is finished after every so many starts.
+    """
+
+    def run(codes: Sequence[int], starts_per_trial: int = 99, error: type[Exception] = StudyError) -> int:
+        started: list[int] = []
+        budget = SimpleNamespace(spent=0.0)
+
+        def start(*given: object) -> SimpleNamespace:
+            assert given[-1] == budget.spent, "a process that replaces another has a time budget of its own"
+            budget.spent += 60
+            started.append(code := codes[len(started)])
+            return SimpleNamespace(
+                stdin=None, returncode=code, poll=lambda: code, wait=lambda *_: code, kill=lambda: None
+            )
+
+        monkeypatch.setattr("hpo_lib.study.workers._start", start)
+        silent = SimpleNamespace(get=lambda timeout: {}["no line"])
+        monkeypatch.setattr("hpo_lib.study.workers.queue", SimpleNamespace(SimpleQueue=lambda: silent, Empty=KeyError))
+        with suppress(error):
+            list(run_workers(SimpleNamespace(worker=1), 2, 1, lambda: len(started) // starts_per_trial, budget))
+        return len(started)
+
+    return run
+
+
+@pytest.mark.parametrize(("code", "error"), [(2, InputError), (3, StudyError), (4, WriteError)])
+def test_when_a_process_ends_with_an_error_of_ours_then_it_is_raised_and_none_is_started_again(
+    code, error, starts_until_the_end
+) -> None:
+    assert starts_until_the_end([code, code], error=error) == 2
+
+
 @pytest.mark.parametrize(("codes", "starts_per_trial", "starts"), [
     ([-9] * 9, 99, 7), ([0, *[-9] * 5, 0], 99, 7),  # one was asked to end, which is no death
     ([*[-9] * 9, 0, 0], 4, 11),  # trials were finished in between
 ])  # fmt: skip
-def test_when_two_workers_die_six_times_without_a_trial_then_it_is_over(codes, starts_per_trial, starts, monkeypatch):
-    started: list[int] = []
-
-    budget = SimpleNamespace(spent=0.0)
-
-    def start(*given: object) -> SimpleNamespace:
-        assert given[-1] == budget.spent, "a process that replaces another has a time budget of its own"
-        budget.spent += 60
-        started.append(code := codes[len(started)])
-        return SimpleNamespace(stdin=None, returncode=code, poll=lambda: code, wait=lambda *_: code, kill=lambda: None)
-
-    monkeypatch.setattr("hpo_lib.study.workers._start", start)
-    silent = SimpleNamespace(get=lambda timeout: {}["no line"])
-    monkeypatch.setattr("hpo_lib.study.workers.queue", SimpleNamespace(SimpleQueue=lambda: silent, Empty=KeyError))
-    with suppress(StudyError):
-        list(run_workers(SimpleNamespace(worker=1), 2, 1, lambda: len(started) // starts_per_trial, budget))
-    assert len(started) == starts
+def test_when_two_workers_die_six_times_without_a_trial_then_it_is_over(
+    codes, starts_per_trial, starts, starts_until_the_end
+) -> None:
+    assert starts_until_the_end(codes, starts_per_trial) == starts
 
 
 def test_when_there_are_several_gpus_then_workers_take_turns_on_them_and_else_nothing_is_set(monkeypatch) -> None:

@@ -1,12 +1,14 @@
 """Tomorrow's forecast: equal to the benchmark's, blind for what comes, and plain words where something is missing."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.daily.day_ahead import forecast_day
+from hpo_lib.daily.day_ahead import _best, forecast_day
+from hpo_lib.daily.versions import Version
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import RECIPES, get_family
 from hpo_lib.records.files import write_json, write_predictions
@@ -150,6 +152,27 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
     in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
     assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
     assert "was trained on the unit 'm3/h', the dataset has 'l/s'" in capsys.readouterr().err
+
+
+def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can_speak_of_is_taken(
+    in_use, trained, monkeypatch
+) -> None:
+    """The second is better by far on a day that the first has learnt from, and worse on the others."""
+    one, two = (replace(Version.read(in_use.models, 1), number=number) for number in (1, 2))
+    exact = trained[0].validation
+    exact = replace(exact, values=np.repeat(exact.actual[:, :, None], 3, axis=2))
+    worse = np.where(np.arange(15) < 10, 0.0, 2.0)[:, None, None]
+    said = {
+        1: replace(exact, values=exact.values + 1).rows(np.arange(10, 15)),
+        2: replace(exact, values=exact.values + worse),
+    }
+    monkeypatch.setattr("hpo_lib.daily.day_ahead.own_forecasts", lambda version, *_: said[version.number])
+    best, notes = _best([one, two], in_use.dataset())
+    assert best.number == 1
+    assert notes == [
+        "Of the models in use, NHITS_Q v001 has the lowest pinball loss of the last 5 days: NHITS_Q v001 0.5, "
+        "NHITS_Q v002 1."
+    ]
 
 
 def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utility) -> None:

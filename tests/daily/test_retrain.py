@@ -2,19 +2,26 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from hpo_lib.daily.versions import FITTED, REFITTED, Version
+from hpo_lib.daily.retrain import Verdict
+from hpo_lib.daily.versions import FITTED, REFITTED, Version, relative_mae, store, with_ends
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.daily.watch import Watched, watch
-from hpo_lib.families.contract import RECIPES, get_family
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.contract import RECIPES, Forecaster, get_family
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records.files import load_predictions, write_json
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from hpo_lib.settings import Settings
 from tests.conftest import essentials
 from tests.daily.conftest import SMALL, Utility, quantiles
@@ -35,6 +42,22 @@ def study(utility: Utility, job_id: str, *, status: str = "complete", preset: st
 
 def command(utility: Utility, *words: str) -> int:
     return utility.run("retrain", "--model", "NHITS_Q", "--runs-dir", f"{utility.folder}/runs", *words)
+
+
+def trains(monkeypatch: pytest.MonkeyPatch, trained: tuple[Forecaster, Forecaster]) -> list[tuple[int, str]]:
+    """Gives these models to whoever trains; the seed, and the end of the data, of each training that is asked for."""
+    kind, asked = type(get_family("NHITS_Q")), list[tuple[int, str]]()
+
+    def gives(model: Forecaster) -> Callable[..., Forecaster]:
+        def train(_: object, params: object, data: Dataset, *rest: object, seed: int, **more: object) -> Forecaster:
+            asked.append((seed, str(data.spec.splits.val_end)))
+            return model
+
+        return train
+
+    monkeypatch.setattr(kind, "fit", gives(trained[0]))
+    monkeypatch.setattr(kind, "refit", gives(trained[1]))
+    return asked
 
 
 def number_in_use(utility: Utility) -> int:
@@ -85,14 +108,89 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
     utility, trained, monkeypatch, capsys
 ) -> None:
     """The trainings are those of the fixture; here it matters which are asked for."""
-    kind, asked = type(get_family("NHITS_Q")), []
-    monkeypatch.setattr(kind, "fit", lambda *_, seed, **__: asked.append(seed) or trained[0])
-    monkeypatch.setattr(kind, "refit", lambda *_, **__: trained[1])
+    asked = trains(monkeypatch, trained)
+    compared, model = set(), Version.model
+    monkeypatch.setattr(Version, "model", lambda own, which, data: compared.add(which) or model(own, which, data))
     words = "--test", "--recipe", "unshrunk", "--params", str(study(utility, "2025-01-01")), "--replace"
     for seed in ("1", "2", "1"):
         assert command(utility, *words, "--seed", seed) == 0
-    assert (asked, utility.models.versions()) == ([1, 2], [1, 2])
+    assert utility.models.versions() == [1, 2]
+    # The first training ends before the held-out days, the refit with the data.
+    ends = "2019-06-01 23:00:00+00:00", "2019-06-08 23:00:00+00:00"
+    assert asked == [(seed, end) for seed in (1, 2) for end in ends]
+    assert compared == {FITTED}, "a refit has seen the days of the comparison"
     assert "v001 was already trained in this way" in capsys.readouterr().out
+    before = utility.models.current.read_bytes()
+    assert command(utility, *words, "--seed", "1") == 0
+    assert utility.models.current.read_bytes() == before
+    dataset = utility.dataset()
+    for which, own in zip((FITTED, REFITTED), trained, strict=True):
+        stored = version_in_use(utility.models).model(which, dataset).forecasts(dataset, dataset.test_origins)
+        assert np.array_equal(stored.values, own.forecasts(dataset, dataset.test_origins).values)
+
+
+@pytest.mark.parametrize(("pinball", "code", "used"), [(0.61, 1, 1), (0.6, 0, 2), (0.59, 0, 2)])
+def test_when_a_new_version_is_worse_than_the_one_in_use_then_that_stays(
+    pinball, code, used, utility, trained, monkeypatch
+) -> None:
+    trains(monkeypatch, trained)
+    verdict = Verdict(1, 7, pinball, 0.6, None)
+    monkeypatch.setattr("hpo_lib.daily.retrain._verdict", lambda *_: verdict)
+    words = "--test", "--recipe", "unshrunk", "--params", str(study(utility, "2025-01-01"))
+    assert command(utility, *words, "--seed", "1") == 0
+    assert command(utility, *words, "--seed", "2") == code
+    assert (number_in_use(utility), utility.models.versions()) == (used, [1, 2])
+
+
+def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained) -> None:
+    from hpo_lib.daily.retrain import _verdict
+
+    own = trained[0].validation
+    rival = replace(own, values=own.values + np.array([-1.0, 0.0, 1.0]))  # the same median, a wider interval
+    found = _verdict(1, own, rival)
+    assert (found.pinball, found.pinball_before) == (metrics.pinball(own), metrics.pinball(rival))
+    assert found.pinball < found.pinball_before
+    assert _verdict(1, rival, own).p_value == found.p_value < 0.05
+    assert _verdict(1, own.rows(np.arange(13)), rival.rows(np.arange(13))).p_value is None
+
+
+def test_when_storing_a_version_breaks_off_then_there_is_no_such_version(in_use, trained, monkeypatch) -> None:
+    version = Version.read(in_use.models, 1)
+    monkeypatch.setattr(np, "savez", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        store(Version(in_use.models, 2, version.facts), {FITTED: trained[0], REFITTED: trained[1]})
+    assert in_use.models.versions() == [1]
+
+
+def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_forecasts_them_all_the_same(
+    in_use, trained
+) -> None:
+    """The days between those that chose the weights and the end of the refit are held out."""
+    version, dataset = Version.read(in_use.models, 1), in_use.dataset()
+    key = version.facts["key"]
+    chosen_earlier = {**key, "data": {**key["data"], "val_end": "2019-05-17 23:00:00+00:00"}}
+    held_out = replace(version, facts={**version.facts, "key": chosen_earlier})
+    origins = dataset.index.get_indexer(pd.date_range("2019-05-18 23:00", "2019-05-25 23:00", freq="D", tz="UTC"))
+    found = held_out.forecasts(dataset, origins)
+    expected = [trained[0].forecasts(dataset, origins[:6]).values, trained[1].forecasts(dataset, origins[6:]).values]
+    assert np.array_equal(found.values, np.concatenate(expected).astype(np.float32))
+    write_json(in_use.models.facts(1), held_out.facts)
+    assert watched(in_use).days_since == 15
+
+
+def test_when_a_test_split_had_an_end_then_data_with_other_ends_has_none(tiny_dataset) -> None:
+    splits = tiny_dataset.spec.splits
+    ended = replace(splits, test_end=tiny_dataset.index[-10 * 24 - 1])
+    dataset = replace(tiny_dataset, spec=replace(tiny_dataset.spec, splits=ended))
+    assert len(dataset.test_origins) == 5
+    assert len(with_ends(dataset, splits.train_end, splits.val_end).test_origins) == 15
+
+
+def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_counts(tiny_dataset) -> None:
+    day, week = (seasonal_naive(tiny_dataset, tiny_dataset.test_origins, lag) for lag in (24, 168))
+    assert metrics.mae(week) < metrics.mae(day)
+    assert relative_mae(week, tiny_dataset) == 1
+    assert relative_mae(day, tiny_dataset) == metrics.mae(day) / metrics.mae(week)
 
 
 def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(in_use) -> None:
@@ -194,6 +292,10 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     before = trained[0].validation.rows(np.arange(2, 15))  # 13 days before and 15 days after the refit's last hour
     after = trained[1].forecasts(dataset, dataset.test_origins)
     assert found.mae == pytest.approx((13 * metrics.mae(before) + 15 * metrics.mae(after)) / 28, rel=1e-6)
+    seen = QuantileForecasts.joined([trained[0].validation, after])  # the first of them calibrate the others
+    calibrated = calibrate(seen, None, dataset.known_target, Calibration())
+    assert found.coverage == pytest.approx(metrics.picp(calibrated.rows(np.arange(2, 30))), abs=0.2)
+    assert abs(found.coverage - metrics.picp(seen.rows(np.arange(2, 30)))) > 1, "as raw intervals cover"
 
 
 def test_when_a_model_in_use_is_damaged_then_watch_names_it_and_scores_the_others(in_use, capsys) -> None:

@@ -43,6 +43,17 @@ def test_when_an_hour_was_forecast_twice_then_the_newest_forecast_issued_by_the_
     assert np.isnan(found[6, 3:]).all()
 
 
+def test_when_an_archive_is_not_in_order_or_lacks_a_value_then_the_newest_value_that_was_issued_counts(
+    tiny_dataset, tmp_path
+) -> None:
+    header, *rows = ARCHIVE.splitlines()
+    turned = archive(tmp_path, "\n".join([header, *rows[::-1]]))
+    spec = DayAheadWeatherSpec("forecast", ("temp",))
+    np.testing.assert_array_equal(made(spec, tiny_dataset, turned), made(spec, tiny_dataset, archive(tmp_path)))
+    holed = archive(tmp_path, ARCHIVE.replace("09:00,3.5", "09:00,"))
+    assert made(spec, tiny_dataset, holed)[8, :2, 0].tolist() == [3.0, 4.5]
+
+
 def test_when_the_archive_has_leads_then_it_says_the_same_as_with_valid_hours(tiny_dataset, tmp_path) -> None:
     leads = "issued,lead_hours,temp\n2019-03-01 06:00,1,1\n2019-03-01 06:00,2,2\n"
     (tmp_path / "a").mkdir()
@@ -116,6 +127,19 @@ def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found_and_o
 
 
 # In a dataset
+
+
+def test_when_days_after_training_change_then_the_threshold_of_a_dataset_stays(tiny_dataset, tmp_path) -> None:
+    spec = dataclasses.replace(tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec("observed", ("temp",)))
+    found = []
+    for later in (1.0, 0.2):
+        frame = tiny_dataset.frame.copy()
+        frame.loc[frame.index[1680:], ["water_consumption", "temp"]] *= later
+        frame.to_csv(tmp_path / "tiny.csv")
+        weather = load_dataset(spec, tmp_path).weather
+        assert weather is not None
+        found.append((weather.threshold, weather.usual_demand))
+    assert found[0] == found[1]
 
 
 def with_weather(name: str, **weather: Any) -> Dataset:

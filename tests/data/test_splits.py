@@ -18,6 +18,7 @@ from hpo_lib.data.splits import (
     split_positions,
     training_origins,
 )
+from hpo_lib.errors import InputError
 from tests.conftest import refusal
 
 
@@ -140,6 +141,16 @@ def test_when_that_hour_does_not_exist_on_the_day_then_the_one_of_the_day_before
 def test_when_the_data_reaches_the_planned_dates_then_they_are_taken_whatever_the_shares() -> None:
     plan = replace(SHARES, train_end=utc("2020-02-29 23:00"), val_end=utc("2020-03-10 23:00"))
     assert settled(hours(100), plan) == (plan, "")
+
+
+@pytest.mark.parametrize("name", ["val_end", "test_end"])
+def test_when_the_data_ends_at_the_very_hour_of_a_split_then_its_dates_are_taken(name) -> None:
+    index = hours(100)
+    ends = {"val_end": index[-1]} if name == "val_end" else {"val_end": index[-25], "test_end": index[-1]}
+    plan = Splits(train_end=index[69 * 24 + 23], **ends)
+    assert settled(index, plan) == (plan, "")
+    with pytest.raises(InputError, match=rf"splits\.{name} is "):
+        settled(index[:-1], plan)
 
 
 def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken_and_a_sentence_says_so() -> None:

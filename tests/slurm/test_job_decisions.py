@@ -39,11 +39,12 @@ def decide(
         return str(file)
 
     def outcome(
-        end: str, *, before: int = 0, after: int = 0, state: str = "RUNNING", left: str = "10:30", requeues: int = 0
-    ) -> tuple[int, str, bool]:
+        end: str, *, before: int = 0, after: int = 0, state: str = "RUNNING", left: str = "10:30", requeues: int = 0,
+        **more: object,
+    ) -> tuple[int, str, bool]:  # fmt: skip
         def result(finished: int) -> str:
             counts = {f"n_{how}": int(finished > i) for i, how in enumerate(("completed", "failed", "pruned"))}
-            return json.dumps({"model": "NHITS_Q", "dataset": "heat", "best_params": {}, **counts})
+            return json.dumps({"model": "NHITS_Q", "dataset": "heat", "best_params": {}, **counts, **more})
 
         run.best_params.write_text(result(before), encoding="utf-8")
         write = f"printf %s {shlex.quote(result(after))} > {shlex.quote(str(run.best_params))}"
@@ -99,6 +100,37 @@ def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says
     code, said, requeued = decide(**{"end": KILLED, "after": 1, **given})
     assert (code, requeued) == (1, False)
     assert why in said
+
+
+UNPROVEN = {"selection": {"policy": "proven", "trial": 0, "reason": "", "alternatives": {}}}
+
+
+def test_when_all_trials_are_there_but_no_proof_then_it_goes_on_as_long_as_trainings_with_fresh_seeds_are_made(
+    decide, run
+) -> None:
+    lacks = "all trials are there, but the record is incomplete: its time budget is spent\n"
+    run.predictions.mkdir()
+    one_more = f"touch {shlex.quote(str(run.replicate(0, 43)[1]))}; exit 0"
+    code, said, requeued = decide(one_more, before=3, after=3, **UNPROVEN)
+    assert (code, requeued, f"{lacks}requeue 1\n" in said) == (0, True, True)
+    code, said, requeued = decide(one_more, before=3, after=3, requeues=1, **UNPROVEN)
+    assert (code, requeued) == (1, False)
+    assert f"{lacks}no trial finished within the time limit" in said
+
+
+def test_when_the_job_is_warned_then_the_study_is_told(decide) -> None:
+    _, said, _ = decide("trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in 1 2 3 4; do sleep 0.2; done")
+    assert "received USR1: the study is asked to stop\n".replace("USR1", "SIGUSR1") in said
+    assert "told\n" in said
+
+
+def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run) -> None:
+    output = {"output_type": "error", "ename": "StudyError", "evalue": "all failed alike"}
+    cell = {"cell_type": "code", "source": "x", "outputs": [output], "execution_count": 1}
+    papermill = {"end_time": "2026-01-16T12:00:00", "exception": True}
+    notebook = {"metadata": {"papermill": papermill}, "cells": [cell]}
+    run.notebook.write_text(json.dumps(notebook), encoding="utf-8")
+    assert decide("exit 1", after=1)[::2] == (1, False)
 
 
 def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeues(decide) -> None:

@@ -30,6 +30,11 @@ from hpo_lib.study.trial_queue import LeaseLost, TrialQueue, _Guarded
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
 
 
+SETTINGS = Settings.create("NHITS_Q", "heat", trials=2, storage="journal", job_id="1")
+IDENTITY: dict[str, Any] = {"budget": {}, "recipe": {}}
+SPACE = {"width": IntRange(1, 9)}
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunPaths:
     return RunPaths(tmp_path, "TFT_Q", "heat", "1")
@@ -279,15 +284,31 @@ def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run
     assert not somebody_lives(run)
 
 
+def test_when_the_lease_is_lost_while_the_record_is_made_then_that_is_not_written_and_it_is_made_again(
+    run, monkeypatch
+) -> None:
+    made, written = [], []
+    monkeypatch.setattr("hpo_lib.study.trial_queue.write_json", lambda _, content: written.append(content))
+    with Liveness(run, "1") as worker:
+        queue = TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]])
+        queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
+
+        def content(records: object) -> dict[str, Any]:
+            made.append(records)
+            if len(made) == 1:
+                run.decision_lease.unlink()  # this worker was silent, and another one took the lease
+            return {"made": len(made)}
+
+        assert queue.write(content) == {"made": 2}
+    assert written == [{"made": 2}]
+
+
 def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other_begins(run) -> None:
-    settings = Settings.create("NHITS_Q", "heat", trials=2, storage="journal", job_id=run.job_id)
-    identity: dict[str, Any] = {"budget": {}, "recipe": {}}
-    space = {"width": IntRange(1, 9)}
     with ExitStack() as living:
         workers = [living.enter_context(Liveness(run, name)) for name in ("1", "2", "3")]
-        queues = [TrialQueue(settings, run, worker, space, [OBJECTIVES["mae"]]) for worker in workers]
+        queues = [TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]]) for worker in workers]
         for queue in queues:
-            queue.open(identity, [FirstTrial({"width": 4}, "defaults")])
+            queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
         first, second, third = (queue.claim() for queue in queues)
         assert third is None
         assert first is not None

@@ -14,9 +14,13 @@ from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families import portfolio
 from hpo_lib.families.contract import RECIPES, STANDARD, get_family
 from hpo_lib.families.recipe_space import default_params, is_whole, search_space
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
+from hpo_lib.study.first_trials import first_trials
 from hpo_lib.study.run import run_study
+from tests.conftest import essentials
 from tests.study.fakes import DEFAULTS, Died, FakeFamily
 
 Start = Callable[..., StoredStudy]
@@ -164,6 +168,25 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
     run = wide(trials=5, job_id="warm", warm_start=True)
     assert run.result["provenance"]["first_trials"][3:5] == ["best of FAKE_Q_harbour_a", "near the defaults"]
     assert run.trials[3].params == best
+
+
+def test_when_own_studies_are_many_then_the_newest_three_that_are_complete_and_real_are_tried_the_newest_first(
+    family, tiny_dataset, tmp_path
+) -> None:
+    made = (
+        ("old", "2026-01-01", {}), ("port", "2026-01-02", {}), ("quay", "2026-01-03", {}), ("pier", "2026-01-04", {}),
+        ("cut", "2026-01-05", {"status": "stopped"}), ("small", "2026-01-06", {"preset": "test"}),
+    )  # fmt: skip
+    for number, (name, date, other) in enumerate(made):
+        params = {**default_params(family, "wide"), "lr": 1e-4 * (number + 1)}
+        provenance = {"preset": other.get("preset", "laptop"), "data": {"source": "csv", "sha256": name}}
+        record = essentials(params) | {"model": "FAKE_Q", "dataset": name, "job_id": "a", "optimization_date": date}
+        record |= {"space": "wide", "provenance": provenance, "status": other.get("status", "complete")}
+        write_json(RunPaths(tmp_path, "FAKE_Q", name, "a").best_params, record)
+    given = {"job_id": "b", "preset": "laptop", "runs_dir": str(tmp_path), "warm_start": True}
+    found = first_trials(Settings.create("FAKE_Q", "tiny", **given), family, tiny_dataset)
+    own = [trial.origin for trial in found if trial.origin.startswith("best of")]
+    assert own == [f"best of FAKE_Q_{name}_a" for name in ("pier", "quay", "port")]
 
 
 @pytest.mark.slow
