@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -147,13 +147,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     options.add_json(command.add_argument)
     options.add_database(command.add_argument)
-    command = add(
-        "verify", _verify, "Recompute the figures of best_params JSONs from the stored predictions.",
-        "hpo verify --data-dir data", *options.FOLDERS,
-    )  # fmt: skip
-    command.add_argument("file", nargs="*", type=Path, help="best_params JSON (default: all in the folder of records)")
-    command.add_argument("--dataset", default="", help="dataset TOML, if the registry does not know the dataset")
-    options.add_json(command.add_argument)
     results.add_to(add)
     audit.add_to(add)
     daily.add_to(add)
@@ -285,18 +278,6 @@ def _status(arguments: argparse.Namespace) -> int:
     print(json.dumps(rows, indent=2) if arguments.json else status.table_text(rows, slurm=slurm, extra=extra))
     found = [*(row.status for row in table if row.status), *others]
     return 1 if any(study.state == "corrupt" for study in found) else 0
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from hpo_lib.records.verify import verify
-
-    files = arguments.file or paths.best_params_files(_runs_dir(arguments))
-    if not files:
-        raise InputError(f"{_runs_dir(arguments)}: holds no best_params JSON; name a folder with --runs-dir, or a file")
-    found = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
-    print(json.dumps(list(map(asdict, found)), indent=2, default=str) if arguments.json else "\n".join(map(str, found)))
-    codes = {verification.exit_code for verification in found}
-    return min(codes - {0}, default=0)
 
 
 def _runs_dir(arguments: argparse.Namespace) -> Path:

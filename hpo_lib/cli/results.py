@@ -5,6 +5,7 @@ import json
 import sys
 import webbrowser
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from hpo_lib import paths
@@ -29,6 +30,13 @@ def add_to(add: options.Add) -> None:
     option("--port", type=int, default=8080, help="of this machine (default: 8080)")
     options.add_database(option)
 
+    command = add(
+        "verify", _verify, "Recompute the figures of best_params JSONs from the stored predictions.",
+        "hpo verify --data-dir data", *options.FOLDERS,
+    )  # fmt: skip
+    command.add_argument("file", nargs="*", type=Path, help="best_params JSON (default: all in the folder of records)")
+    command.add_argument("--dataset", default="", help="dataset TOML, if the registry does not know the dataset")
+    options.add_json(command.add_argument)
     option = add(
         "analyze", _analyze, "What the studies found and cost, and whether it is better than the untuned defaults.",
         "hpo analyze --dataset heat", "runs_dir",
@@ -119,6 +127,19 @@ def _dashboard(arguments: argparse.Namespace) -> int:
     print(f"{study.run.study_name}: http://localhost:{arguments.port}/ until Ctrl-C", flush=True)
     run_server(study.storage or arguments.storage, port=arguments.port)
     return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from hpo_lib.records.verify import verify
+
+    runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
+    files = arguments.file or paths.best_params_files(runs_dir)
+    if not files:
+        raise InputError(f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file")
+    found = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
+    print(json.dumps(list(map(asdict, found)), indent=2, default=str) if arguments.json else "\n".join(map(str, found)))
+    codes = {verification.exit_code for verification in found}
+    return min(codes - {0}, default=0)
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
