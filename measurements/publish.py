@@ -85,7 +85,7 @@ def trim(build: Path, data_dir: str) -> None:
     """Remove what is heavy, and the names of this machine's folders, from what was built."""
     for notebook in build.rglob("*.ipynb"):
         trim_notebook(notebook)
-    folders = {f"{build}/": "", f"{PROJECT_ROOT}/": ""}
+    folders = {f"{build}/": "", f"{PROJECT_ROOT}/": "", "](../docs/": "](../../docs/"}  # records lie one folder deeper
     if data_dir:
         folders[f"{Path(data_dir).resolve()}/"] = "data/"
     for file in [*build.rglob("*.ipynb"), *build.rglob("*.json")]:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.cli.main import main
+from hpo_lib.data.raw_files import WEATHER_COLUMNS
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.contract import family_names
 from hpo_lib.paths import RunPaths
@@ -210,10 +211,26 @@ def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_stu
     hours = pd.date_range("2018-04-01", "2024-12-31 23:00", freq="h", tz="UTC")
     demand = 2 + np.sin(2 * np.pi * np.arange(len(hours)) / 24) + 0.1 * np.random.default_rng(1).random(len(hours))
     pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")
+    issued = hours[hours.hour == 0].repeat(48)
+    lead = np.tile(np.arange(1, 49), len(issued) // 48)
+    pd.DataFrame({"issued": issued, "lead_hours": lead, "temp": 10.0}).to_csv(tmp_path / "archive.csv", index=False)
+    times = hours.strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+    observed = pd.DataFrame({name: 1000.0 if name == "pressure" else 10.0 for name in WEATHER_COLUMNS}, index=times)
+    observed.to_csv(tmp_path / "weather.csv", index_label="dt_iso")
+    toml = tmp_path / "heat.toml"
+    weather = '[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather_forecasts.csv"\n'
+    toml.write_text(f"{(root / 'datasets' / 'heat.toml').read_text(encoding='utf-8')}\n{weather}", encoding="utf-8")
     out = tmp_path / "out.ipynb"
-    run = papermill(root, out, "data_preparation.ipynb", raw=str(tmp_path / "raw.csv"), data_dir=str(tmp_path / "data"))
+    run = papermill(
+        root, out, "data_preparation.ipynb", dataset=str(toml), raw=str(tmp_path / "raw.csv"),
+        weather=str(tmp_path / "weather.csv"), weather_forecast=str(tmp_path / "archive.csv"),
+        data_dir=str(tmp_path / "data"),
+    )  # fmt: skip
     assert run.returncode == 0, run.stderr
     shown = outputs(nbformat.read(out, as_version=4))
-    assert (tmp_path / "data" / load_spec("heat").csv).exists()
+    features = tmp_path / "data" / load_spec("heat").csv
+    assert features.exists()
+    assert (features.parent / "weather_forecasts.csv").exists()
+    assert "weather of the day ahead: forecast" in shown
     assert "SIMULATED" not in shown
     assert '"image/png"' in shown
