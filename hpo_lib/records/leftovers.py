@@ -8,8 +8,10 @@ from pathlib import Path
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.trial import TrialRecord
 
-_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp(\.\w+)?|.+\.lease\.(break|restore)\.\d+\.[0-9a-f]{32}")
-"""Names that files have while `hpo_lib.paths.atomic` writes them, or filelock takes a lease over."""
+_UNFINISHED = re.compile(
+    r"\..+\.[a-z0-9_]{8}\.tmp(\.\w+)?|.+\.lease\.(break|restore)\.\d+\.[0-9a-f]{32}|.+\.journal\.lock.{36}\.rename"
+)
+"""Names that files have while `atomic` writes them, filelock takes over a lease, or optuna drops a lock."""
 
 HOUR = 3600
 """No file is written for so many seconds."""
@@ -25,6 +27,7 @@ def of_study(run: RunPaths, trials: Sequence[TrialRecord]) -> list[Path]:
     """What the workers of a study left, provided that none of them lives; without notebooks, which papermill writes."""
     own = (run.best_params, run.pareto_front, run.mae_history, run.param_importance, run.report)
     beside = [file for one in own for file in run.folder.glob(f".{one.name}.*")]
+    beside += run.folder.glob(f"{run.journal.name}.lock?*")
     inside = [file for folder in (run.predictions, run.workers) if folder.is_dir() for file in folder.iterdir()]
     complete = {trial.number for trial in trials if trial.state == "complete"}
     orphans = [run.trial_predictions(number) for number in predicted_trials(run) if number not in complete]

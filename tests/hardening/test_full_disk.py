@@ -146,7 +146,7 @@ def test_when_the_disk_fills_up_during_hpo_run_then_it_says_one_sentence_and_wit
     with begin() as process:
         until(run.trial_predictions(0).exists, "the first trial is stored", [process])
         filler = fill(disk, 0)
-        _, said = process.communicate(timeout=PATIENCE)
+        _, said = process.communicate(timeout=4 * PATIENCE)
         assert process.returncode == 1, said
     last = said.splitlines()[-1]
     assert last.startswith(f"hpo: {disk}"), said
@@ -154,7 +154,7 @@ def test_when_the_disk_fills_up_during_hpo_run_then_it_says_one_sentence_and_wit
     assert "Traceback" not in said
     filler.unlink()
     with begin() as process:
-        _, said = process.communicate(timeout=PATIENCE)
+        _, said = process.communicate(timeout=4 * PATIENCE)
         assert process.returncode == 0, said
     study = StoredStudy.read(run)
     assert [trial.state for trial in study.trials if trial.finished] == ["complete"] * 3

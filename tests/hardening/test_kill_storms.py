@@ -29,7 +29,7 @@ def storm(study: Study, workers: int, trials: int, restart: "Server | None" = No
             assert time.monotonic() < give_up, said(study)
             for number, process in alive.items():  # one that had no database as it began
                 if not process.is_alive():
-                    assert process.exitcode != 0 or restart, "the study ended before the storm"
+                    assert restart, f"worker {number} ended by itself: {said(study)}"
                     alive[number] = fork(study, trials, number)
             time.sleep(0.005)
         before = begun(study)
@@ -44,6 +44,7 @@ def storm(study: Study, workers: int, trials: int, restart: "Server | None" = No
         alive[victim] = fork(study, trials, victim)
     for process in alive.values():
         process.join(PATIENCE)
+        assert process.exitcode == 0 or restart, said(study)
     assert_ends(study, fork(study, trials))
 
 

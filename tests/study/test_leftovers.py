@@ -32,6 +32,7 @@ def leave(run: RunPaths) -> list[Path]:
         run.folder / f".{run.pareto_front.name}.a1b2c3d4.tmp.html",
         run.predictions / ".trial_0001.parquet.a1b2c3d4.tmp.parquet",
         run.workers / f"{run.decision_lease.name}.break.17.{'0' * 32}",
+        run.folder / f"{run.journal.name}.lock12345678-1234-1234-1234-123456789abc.rename",
         run.trial_predictions(77),
     ]
     for file in files:
@@ -94,7 +95,7 @@ def test_when_the_doctor_cleans_then_it_lists_first_and_removes_only_if_told(
     words = ["doctor", "--clean", "--runs-dir", str(files.runs_dir)]
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert text.endswith("5 left by killed processes\nnothing is removed; give --yes to remove them\n")
+    assert text.endswith("6 left by killed processes\nnothing is removed; give --yes to remove them\n")
     assert all(str(file) in text and file.exists() for file in left)
     new = tmp_path / ".table.csv.a1b2c3d4.tmp.csv"
     new.write_bytes(b"half")
