@@ -10,6 +10,7 @@ import math
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
 def rows_of(file: Path) -> list[dict[str, str]]:
     """The rows of a CSV, by another reader than ours."""
     text = file.read_text(encoding="utf-8").lstrip("\ufeff").strip()
-    return list(csv.DictReader(io.StringIO(text, newline="")))
+    rows = csv.DictReader(io.StringIO(text, newline=""), restkey="more")
+    return [{name.strip(): value for name, value in row.items()} for row in rows]
 
 
 def same_cells(file: Path, frame: pd.DataFrame, time: str, names: dict[str, str]) -> None:
@@ -136,7 +138,8 @@ def same_site(file: Path, site: Any) -> None:
 
 def same_holidays(file: Path, table: pd.DataFrame) -> None:
     rows = rows_of(file)
-    assert [row["start_date"].strip() for row in rows] == table["start_date"].dt.strftime("%Y-%m-%d").tolist()
+    held = [date(*map(int, row["start_date"].strip().split("-"))) for row in rows]
+    assert held == table["start_date"].dt.date.tolist()
 
 
 def same_archive(file: Path, table: pd.DataFrame) -> None:
