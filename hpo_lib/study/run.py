@@ -114,7 +114,8 @@ class _Worker:
             "space": settings.space,
             "early_stopping": RULE.as_values() if settings.early_stopping else "off",
         }
-        self.provenance = {**code_provenance(threads), "data": data_provenance(self.dataset), **setup}
+        code = {**code_provenance(threads), "family_version": self.family.version}
+        self.provenance = {**code, "data": data_provenance(self.dataset), **setup}
         self.baselines = validation_baselines(self.dataset)
         self.identity = {
             "model": settings.model,

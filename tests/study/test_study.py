@@ -118,6 +118,7 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(sta
     provenance = record["provenance"]
     assert provenance["seed"] == 42
     assert provenance["preset"] == "test"
+    assert provenance["family_version"] == FakeFamily.version
     assert provenance["data"]["sha256"] == tiny_dataset.sha256
     assert provenance["data"]["source"] == "csv"
     assert provenance["packages"]["optuna"] == optuna.__version__
