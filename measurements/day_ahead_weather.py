@@ -103,9 +103,9 @@ def draw(table: Path, out: Path) -> None:
         panel.axhline(0, color="#000000", lw=0.8, ls="--")
         source = str(of_dataset["source"].iloc[0])
         panel.set_title(", ".join([name, *warnings_of(source)]), fontsize=10, loc="left")
-        panel.set_xlabel("error of the temperature forecast 24 h ahead, K (0: observed, an upper bound)", fontsize=8)
     axes[0][0].set_ylabel("test MAE against no weather, %", fontsize=9)
     axes[0][-1].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.supxlabel("error of the temperature forecast 24 h ahead, K (0: observed, an upper bound)", fontsize=9)
     figure.tight_layout()
     figure.savefig(out, dpi=130)
 
