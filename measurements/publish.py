@@ -87,8 +87,8 @@ def trim(build: Path, data_dir: str) -> None:
         trim_notebook(notebook)
     folders = {f"{build}/": "", f"{PROJECT_ROOT}/": "", "](../docs/": "](../../docs/"}  # records lie one folder deeper
     if data_dir:
-        folders[f"{Path(data_dir).resolve()}/"] = "data/"
-    for file in [*build.rglob("*.ipynb"), *build.rglob("*.json")]:
+        folders[str(Path(data_dir).resolve())] = "data"
+    for file in [file for kind in ("ipynb", "json", "html") for file in build.rglob(f"*.{kind}")]:
         text = file.read_text(encoding="utf-8")
         for folder, instead in folders.items():
             text = text.replace(folder, instead)
@@ -113,10 +113,13 @@ def trim_notebook(file: Path) -> None:
 def publish(build: Path, out: Path) -> None:
     """Copy the records, those of running processes excepted; fail if they are too large for a repository."""
     for part in (RUNS_DIR, BENCHMARK_DIR):
-        for folder in (build / part.name).iterdir():
-            if folder.is_dir():
-                shutil.rmtree(out / part.name / folder.name, ignore_errors=True)
-                shutil.copytree(folder, out / part.name / folder.name, ignore=shutil.ignore_patterns(".workers_*"))
+        for made in (build / part.name).iterdir():
+            place = out / part.name / made.name
+            if made.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+                shutil.copytree(made, place, ignore=shutil.ignore_patterns(".workers_*"))
+            else:  # what the HTML figures of all studies share
+                shutil.copy(made, place)
     files = [file for part in (RUNS_DIR, BENCHMARK_DIR) for file in (build / part.name).rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{size:.1f} MB")

@@ -27,7 +27,7 @@ from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.thesis.evidence import gather
 from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary
-from hpo_lib.thesis.study_data import cost, fronts, history, importance
+from hpo_lib.thesis.study_data import cost, fronts, history
 from hpo_lib.thesis.tables import TABLES
 from hpo_lib.views.explorer_data import trial_counts, trial_facts
 
@@ -120,12 +120,12 @@ def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | i
 
 def report(run: RunPaths) -> None:
     """All that status, analyze, figures and explorer take from a study."""
-    status.table_text(*status.experiment_table(run.runs_dir, []))
+    status.table_text(status.as_rows(*status.experiment_table(run.runs_dir, []), slurm=False), slurm=False)
     found = load_studies(run.runs_dir)
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"
     evidence = gather(run.runs_dir, none, none)
-    for make in (fronts, history, importance, cost, *(make for make, _ in TABLES.values())):
+    for make in (fronts, history, cost, *(make for make, _ in TABLES.values())):
         make(evidence)
     for study in evidence.studies:
         trial_facts(study, study.chosen.number)

@@ -27,8 +27,9 @@ def locked() -> list[Requirement]:
 
 
 def declared(*, dev: bool) -> list[Requirement]:
-    extra = PROJECT["optional-dependencies"]["dev"] if dev else []
-    return [Requirement(text) for text in [*PROJECT["dependencies"], *extra]]
+    """What the library needs, with what one of its commands needs; or what its developers need."""
+    extras = PROJECT["optional-dependencies"]
+    return [Requirement(text) for text in [*PROJECT["dependencies"], *extras["dev" if dev else "dashboard"]]]
 
 
 def repository_files() -> list[Path]:
