@@ -158,7 +158,7 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     datasets = figure_style.by_dataset(data)
     counts = [len(own) for own in datasets]
     figure, grid = figure_style.panels(
-        len(datasets), 2, height=min(0.5 + 0.55 * len(datasets) + 0.16 * sum(counts), 9.6), sharey="row",
+        len(datasets), 2, height=min(0.5 + 0.55 * len(datasets) + 0.16 * sum(counts), 7.8), sharey="row",
         height_ratios=counts, width_ratios=(3, 2),
     )  # fmt: skip
     for (left, right), own in zip(grid, datasets, strict=True):

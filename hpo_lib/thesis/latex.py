@@ -22,6 +22,9 @@ def escaped(text: str) -> str:
 MOST_LETTERS = 95
 """Letters of the widest cells of all columns together that fit into 150 mm in footnote size."""
 
+MOST_ROWS = 45
+"""Of a table that fits on a page in `\\footnotesize`, with its caption."""
+
 
 class Bold(str):
     """A cell in bold, which the best of a column is."""
@@ -142,10 +145,11 @@ def html(table: Table) -> str:
 
 
 def _size(table: Table) -> str:
-    """The largest size of type in which the rows fit into a line of text, by their letters."""
+    """The largest size of type in which the rows fit into a line of text, by their letters, and on a page."""
     rows = [table.header, *(row for section in table.sections for row in section.rows)]
     letters = sum(max(map(len, column)) for column in zip(*rows, strict=True))
-    return r"\footnotesize" if letters <= MOST_LETTERS else r"\scriptsize"
+    fits = letters <= MOST_LETTERS and len(rows) <= MOST_ROWS
+    return r"\footnotesize" if fits else r"\scriptsize"
 
 
 def _groups(groups: Sequence[tuple[str, int]]) -> list[str]:
