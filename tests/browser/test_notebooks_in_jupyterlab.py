@@ -49,7 +49,7 @@ def pictures(page: Any) -> int:
     return len(sizes)
 
 
-@pytest.mark.parametrize(("notebook", "least"), [("hpo_template.ipynb", 5), ("nhits_q.ipynb", 7)])
+@pytest.mark.parametrize(("notebook", "least"), [("hpo_template.ipynb", 4), ("nhits_q.ipynb", 6)])
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
     notebook: str, least: int, lab: Any, page: Any, tmp_path: Path
 ) -> None:
