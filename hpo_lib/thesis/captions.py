@@ -24,9 +24,10 @@ def caption(shows: str, evidence: Evidence, records: Sequence[StoredStudy | Benc
 
 
 def _of_benchmark(benchmark: Benchmark) -> tuple[str, str, str]:
-    days, seeds = benchmark.rows[0].test.origins + _HOUR, {training["seed"] for training in benchmark.trainings}
+    days, counts = benchmark.rows[0].test.origins + _HOUR, sorted({len(row.seeds) for row in benchmark.families})
     budget, *how = benchmark.paths.setting.split("-")
-    made = [f"{budget.capitalize()} budget, {len(seeds)} seed{'s' * (len(seeds) > 1)}"]
+    seeds = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
+    made = [f"{budget.capitalize()} budget, {seeds} seed{'s' * (seeds != '1')}"]
     made += ["trained again on training and validation split"] * ("refit" in how)
     return "Test", _span(benchmark.dataset.spec.title, len(days), days[0], days[-1]), ", ".join(made)
 
