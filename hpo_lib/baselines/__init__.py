@@ -1,5 +1,5 @@
 """Baselines: models without a study of their own that the tuned families must beat.
 
-contract: Baseline, baseline_names, get_baseline
+contract: Baseline, QUICK_VERSION, baseline_names, get_baseline
 chronos2: NAME, VERSION, checked_folder, zero_shot
 """

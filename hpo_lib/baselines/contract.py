@@ -10,7 +10,6 @@ import numpy as np
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS
-from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.contract import STANDARD, Forecaster
 from hpo_lib.families.feature_table import FeatureTable, make_feature_table
@@ -38,7 +37,7 @@ class Baseline(ABC):
             seed: equal seeds give equal models.
             refit: train again on training and validation split together, with the same choices. The forecaster's
                 ``validation`` still comes from the first training, which has not seen these days.
-            quick: learn little, from the last `QUICK_DAYS` days only, to see that everything works.
+            quick: learn little, but from the same days, to see that everything works.
         """
         chosen = self.train(dataset, seed, quick)
         chosen.validation = chosen.forecasts(dataset, dataset.validation_origins)
@@ -82,14 +81,8 @@ def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:
 OF_THE_YEAR = (*SEASON_COLUMNS, "year_sin", "year_cos")
 """Columns of a feature table that tell the time of year."""
 
-QUICK_DAYS = 60
-
-
-def origins_near_daily(dataset: Dataset, hours: int, *, quick: bool = False) -> Positions:
-    """Training origins within ``hours`` of a daily one, from which forecasts start."""
-    near = dataset.training_origins(near_hours=hours)
-    first = dataset.positions.train.stop - HORIZON - QUICK_DAYS * HORIZON
-    return near[near >= first] if quick else near
+QUICK_VERSION = 2
+"""Part of a quick training's key. Raise it when a quick training differs from before and others do not."""
 
 
 _BASELINES = {

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.linear_model import QuantileRegressor
 
-from hpo_lib.baselines.contract import Baseline, TableForecaster, origins_near_daily, shows_seasons
+from hpo_lib.baselines.contract import Baseline, TableForecaster, shows_seasons
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, linear_features, make_feature_table
@@ -36,17 +36,11 @@ class LinearForecaster(TableForecaster):
     best_step = 0
 
     def __init__(
-        self,
-        dataset: Dataset,
-        penalty: float,
-        seasons: bool,
-        *,
-        steps: Iterable[int] = range(HORIZON),
-        quick: bool = False,
+        self, dataset: Dataset, penalty: float, seasons: bool, *, steps: Iterable[int] = range(HORIZON)
     ) -> None:
         super().__init__(dataset, seasons)
         self.penalty = penalty
-        table = make_feature_table(dataset, dataset.windows(origins_near_daily(dataset, 0, quick=quick)))
+        table = make_feature_table(dataset, dataset.windows(dataset.training_origins(near_hours=0)))
         features = linear_features(table, seasons=self.seasons)
         self.weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
         self.intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
@@ -88,4 +82,4 @@ class LinearQuantile(Baseline):
             return metrics.pinball(QuantileForecasts(f.values[:, steps], f.actual[:, steps], f.origins, f.levels))
 
         penalty = chosen.penalty if chosen is not None else PENALTIES[-1] if quick else min(PENALTIES, key=loss)
-        return LinearForecaster(dataset, penalty, seasons, quick=quick)
+        return LinearForecaster(dataset, penalty, seasons)

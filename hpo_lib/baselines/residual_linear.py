@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hpo_lib.baselines.contract import Baseline, TableForecaster, origins_near_daily, shows_seasons
+from hpo_lib.baselines.contract import Baseline, TableForecaster, shows_seasons
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.contract import STANDARD
 from hpo_lib.families.feature_table import FeatureTable
@@ -37,7 +37,7 @@ class ResidualLinear(Baseline):
     settings: ClassVar = {"near_hours": STANDARD.near_hours, "penalty": STANDARD.linear_penalty}
 
     def train(self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None) -> ResidualLinearForecaster:
-        origins = origins_near_daily(dataset, STANDARD.near_hours, quick=quick)
+        origins = dataset.training_origins(near_hours=STANDARD.near_hours)
         linear = LinearBaseline.fit(
             dataset,
             origins,

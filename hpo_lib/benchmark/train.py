@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.baselines import chronos2
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import QUICK_VERSION, baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
 from hpo_lib.benchmark.store import Training, check_same_data, drop_others, is_stored, store_training, stored_twin
@@ -225,7 +225,8 @@ def _baselines(plan: Plan) -> Iterator[_Task]:
         key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION, dataset)}
         yield (f"NAIVE_{lag}H", "own", FIRST_SEED), key, partial(_SeasonalNaive, dataset, lag), ""
     for baseline in map(get_baseline, baseline_names()):
-        key = {"settings": dict(baseline.settings), "refit": plan.refit, "quick": plan.is_test, "data": data}
+        key = {"settings": dict(baseline.settings), "refit": plan.refit, "data": data}
+        key["quick"] = plan.is_test and QUICK_VERSION
         key["versions"] = code_versions(baseline.version, dataset)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
             train = partial(baseline.fit, dataset, seed=seed, refit=plan.refit, quick=plan.is_test)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines.contract import Baseline, baseline_names, get_baseline, origins_near_daily
+from hpo_lib.baselines.contract import Baseline, baseline_names, get_baseline
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
@@ -97,6 +97,13 @@ def test_when_test_days_change_then_no_choice_and_no_model_changes(baseline, tra
     assert (again.validation.values == trained.validation.values).all()
 
 
+def test_when_the_first_training_days_change_then_a_quick_training_changes_too(baseline, trained, tiny_dataset) -> None:
+    """Beside families, which learn from every day, a baseline that had seen fewer would look worse than it is."""
+    frame = disturbed(tiny_dataset.frame, KNOWN, slice(0, 48))
+    again = baseline.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
+    assert (again.validation.values != trained.validation.values).any()
+
+
 def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them(trained, refitted, tiny_dataset):
     """The refitted model keeps the validation forecasts of the model that had not seen these days."""
     assert (refitted.validation.values == trained.validation.values).all()
@@ -183,7 +190,7 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
 
 
 def test_when_origins_are_taken_near_the_daily_ones_then_they_start_at_the_hours_used(tiny_dataset) -> None:
-    daily, near = origins_near_daily(tiny_dataset, 0), origins_near_daily(tiny_dataset, 1)
+    daily, near = (tiny_dataset.training_origins(near_hours=hours) for hours in (0, 1))
     assert set(tiny_dataset.index[daily].hour) == {23}
     assert set(tiny_dataset.index[near].hour) == {22, 23, 0}
     assert near.min() >= HISTORY - 1

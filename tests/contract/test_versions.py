@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import QUICK_VERSION, baseline_names, get_baseline
 from hpo_lib.data import gaps
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
@@ -148,6 +148,7 @@ def test_when_the_output_of_a_part_changes_then_its_version_must_be_raised(part,
             pytest.skip("a GPU draws other dropout masks than a CPU")
     below = ["feature_table", "linear_baseline", *(["windows"] if part in family_names() else [])]
     versions, output = {name: PARTS[name][0]() for name in (*below, part)}, PARTS[part][1](tiny_dataset, tmp_path)
+    versions |= {"quick": QUICK_VERSION} if part in baseline_names() else {}
     stored = json.loads(FIXTURE.read_text(encoding="utf-8")) if FIXTURE.is_file() else {}
     known = stored.get(part, {"versions": {}})
     if any(version > known["versions"].get(name, 0) for name, version in versions.items()):
