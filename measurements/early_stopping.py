@@ -8,6 +8,7 @@ of the default steps, and as much of it as it was trained.
 
     python -m measurements.early_stopping              # rules compared, the worst over all recorded studies
     python -m measurements.early_stopping --by-study   # the rule in use, for each of them
+    python -m measurements.early_stopping --studies papermill_runs  # stored studies: their cost under each rule
 
 Columns: highest mean share of the steps; lowest mean share of any pair's hypervolume, in brackets of any order; and
 the lowest means without the untuned defaults, for each pair of `PAIRS`.
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
 from hpo_lib.study.early_stopping import CURVE_METRICS, LABELS, RULE, Rung, StoppedEarly, StoppingRule, best_check
@@ -118,17 +120,43 @@ def drawn(recorded: Recorded, size: int, seed: int) -> list[TrialRecord]:
 
 def replay(recorded: Recorded, rule: StoppingRule, size: int, seed: int) -> list[TrialRecord]:
     """The trials of a study as the rule leaves them."""
-    trials: list[TrialRecord] = []
-    for number, trial in enumerate(drawn(recorded, size, seed)):
-        done = replace(trial, number=number)
-        for check in range(1, recorded.checks + 1):
+    trials = [replace(trial, number=number) for number, trial in enumerate(drawn(recorded, size, seed))]
+    return left_by(rule, trials, recorded.checks)
+
+
+def left_by(rule: StoppingRule, trials: Sequence[TrialRecord], checks: int) -> list[TrialRecord]:
+    """Trials in the order of a study as a rule leaves them; one whose curve ends early stays as it is, if not worse."""
+    done = list[TrialRecord]()
+    for trial in trials:
+        left = trial
+        for check in range(1, len(trial.curve) + 1):
             try:
-                rule.judge(trial.curve[:check], recorded.checks, number, trials)
+                rule.judge(trial.curve[:check], checks, trial.number, done)
             except StoppedEarly as stop:
-                done = TrialRecord(number, "stopped", trial.params, curve=stop.curve, stopped_at=stop.share)
+                left = TrialRecord(trial.number, "stopped", trial.params, curve=stop.curve, stopped_at=stop.share)
                 break
-        trials.append(done)
-    return trials
+        done.append(left)
+    return done
+
+
+def print_studies(runs: Path, rules: Mapping[str, StoppingRule]) -> None:
+    """Trainings that stored studies would have cost under each rule, and which of the trials that mattered it stops.
+
+    These are the chosen trial and the challengers of the proof. A rule can only stop trials earlier than the study did.
+    """
+    studies = [StoredStudy.read(run) for run in study_runs(runs)]
+    print("| rule | trainings of the trials: mean | highest | chosen or challenging, and stopped |\n|---|---|---|---|")
+    for name, rule in rules.items():
+        costs, lost = list[float](), list[str]()
+        for study in studies:
+            trials = [trial for trial in study.trials if trial.finished]
+            left = left_by(rule, trials, max(len(trial.curve) for trial in trials))
+            complete = {trial.number for trial in left if trial.state == "complete"}
+            proof = study.result.get("proof") or {"challengers": []}
+            mattered = {study.result["best_trial_number"], *(c["trial"] for c in proof["challengers"])}
+            costs.append(sum(map(cost, left)))
+            lost += [f"{study.model} {study.dataset} {number}" for number in sorted(mattered - complete)]
+        print(f"| {name} | {np.mean(costs):.1f} | {max(costs):.1f} | {', '.join(lost) or 'none'} |", flush=True)
 
 
 def measure(recorded: Recorded, rule: StoppingRule, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,17 +188,19 @@ def _rule(
     return StoppingRule(tuple(rungs), tuple(ranked_by.split()), warm_up, tolerance)
 
 
-EIGHTHS, TENTHS, TWO = "1/8 1/4 1/2", "1/10 1/5 2/5", "1/10 1/2"
+EIGHTHS, TENTHS, THREE, TWO, EARLY = "1/8 1/4 1/2", "1/10 1/5 2/5", "1/10 3/10 3/5", "1/10 1/2", "1/10 3/10"
 
 
 def alternatives() -> dict[str, StoppingRule]:
     """Rules that were compared, by what they rank, which share goes on where, and their warm-up."""
     former = _rule("winkler picp_penalty", EIGHTHS, "30 20 10", tolerance=0)
-    found = {"in use": RULE, f"former: {in_words(former)}, no tolerance": former}
+    at_half = _rule("mae winkler", TWO, "20 20", 3)
+    found = {"in use": RULE, "of the published studies": at_half, f"former: {in_words(former)}, no tolerance": former}
     for ranked_by in ("mae winkler", "winkler picp_penalty"):
         for shares, keep, warm_up in (
             (EIGHTHS, "40 25 12", 4), (EIGHTHS, "30 20 10", 4), (TENTHS, "40 25 12", 4), (TENTHS, "30 20 10", 4),
-            (TENTHS, "20 20 20", 3), (TWO, "30 30", 3), (TWO, "20 20", 4), (TWO, "20 20", 3), (TWO, "20 10", 3),
+            (TENTHS, "20 20 20", 3), (TWO, "30 30", 3), (TWO, "30 30", 1), (TWO, "20 20", 1),
+            (TWO, "15 15", 1), (EARLY, "20 20", 3), (EARLY, "30 30", 1), (THREE, "20 20 20", 1),
         ):  # fmt: skip
             rule = _rule(ranked_by, shares, keep, warm_up)
             found[in_words(rule)] = rule
@@ -204,7 +234,11 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="trials of a study")
     parser.add_argument("--by-study", action="store_true", help="the rule in use, for each recorded study")
+    parser.add_argument("--studies", type=Path, metavar="DIR", help="a folder of studies to replay instead")
     arguments = parser.parse_args(given)
+    if arguments.studies:
+        print_studies(arguments.studies, alternatives())
+        return
     studies = load_table(arguments.table)
     if not arguments.by_study:
         print_table(studies, arguments.sizes, alternatives())

@@ -52,9 +52,9 @@ class StoppingRule:
         tolerance: ``picp_penalty`` up to here, in percentage points, is equally good.
     """
 
-    rungs: tuple[Rung, ...] = (Rung(0.1, 0.2), Rung(0.5, 0.2))
+    rungs: tuple[Rung, ...] = (Rung(0.1, 0.2), Rung(0.3, 0.2))
     ranked_by: tuple[str, ...] = ("mae", "winkler")
-    warm_up: int = 3
+    warm_up: int = 1
     tolerance: float = COVERAGE_TOLERANCE
 
     def as_values(self) -> dict[str, Any]:

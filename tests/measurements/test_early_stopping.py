@@ -8,8 +8,9 @@ import pytest
 
 from hpo_lib.families.contract import get_family
 from hpo_lib.families.recipe_space import is_drawn, is_whole, search_space
+from hpo_lib.paths import RUNS_DIR
 from hpo_lib.study.early_stopping import Rung, StoppingRule
-from measurements.early_stopping import Recorded, complete, cost, drawn, load_table, measure, replay
+from measurements.early_stopping import Recorded, complete, cost, drawn, load_table, main, measure, replay
 from measurements.record_curves import NEAR, append, configuration, counts, record, recorded
 
 BY_MAE = StoppingRule((Rung(0.5, 0.5),), ("mae",), warm_up=1)
@@ -124,3 +125,15 @@ def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them_and_all_mov
     assert 2 <= np.mean([len(names) for names in moved]) <= 7  # of 15
     assert set().union(*moved) == set(defaults)
     assert all(is_whole(params, search_space(family, "wide")) for params in drawn_ones)
+
+
+def test_when_the_published_studies_are_replayed_then_the_rule_in_use_is_cheaper_and_stops_none_that_mattered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What mattered are the chosen trials and the challengers of the proof; docs/performance.md has the figures."""
+    main(["--studies", str(RUNS_DIR)])
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    means = {name: float(mean) for name, mean, *_ in rows}
+    assert means["in use"] < means["of the published studies"]
+    assert {name: lost for name, _, _, lost in rows}["in use"] == "none"
+    assert all(float(highest) >= float(mean) > 0 for _, mean, highest, _ in rows)
