@@ -11,7 +11,7 @@ from pathlib import Path
 
 import optuna.importance._fanova
 import optuna.visualization.matplotlib
-import plotly.io._html
+import plotly.offline
 from optuna.trial import TrialState
 
 from hpo_lib.records.leftovers import predicted_trials
@@ -39,7 +39,7 @@ def fork(
         output = os.open(study.files.runs_dir / f"said-{worker}", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         os.dup2(output, 1), os.dup2(output, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        plotly.io._html.get_plotlyjs = lambda: ""  # 5 MB in each of three figures
+        plotly.offline.get_plotlyjs = lambda: ""  # 5 MB
         before()
         folder = str(study.files.runs_dir)
         fake_worker.main(str(study.toml), folder, study.storage, str(trials), str(worker), str(seconds), "1")

@@ -58,7 +58,7 @@ def read_only(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
 def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
     fake = FakeFamily()
     monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
-    monkeypatch.setattr("plotly.io._html.get_plotlyjs", lambda: "")  # 5 MB in each figure
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "")  # 5 MB, more than the disk
     return fake
 
 
