@@ -60,7 +60,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
     print(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
     for file in day.write(arguments.out):
         print(f"wrote {file}")
-    return 0
+    return 1 if any(isinstance(note, Damage) for note in day.notes) else 0
 
 
 def _watch(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The forecast of the day ahead, by the model in use, from the newest week of the user's data."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.daily.versions import Version, models_in_use, named_version
+from hpo_lib.daily.versions import Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
@@ -37,28 +38,26 @@ class DayAhead:
         version: what forecast it.
         dataset: its data; only what was known before the day decided the forecast.
         forecasts: [1, H, Q]; actuals are NaN where they are not known yet.
-        notes: sentences for the user.
+        before: [N <= 28, H, Q] what the version says, not calibrated, of the same hour of the days before.
+        notes: sentences for the user; a `Damage` on a model in use that is passed over.
     """
 
     version: Version
     dataset: Dataset
     forecasts: QuantileForecasts
+    before: QuantileForecasts
     notes: tuple[str, ...]
 
     @property
     def begin(self) -> pd.Timestamp:
         """Its first hour."""
-        begin: pd.Timestamp = self.forecasts.origins[0] + HOUR
-        return begin
+        return pd.Timestamp(self.forecasts.origins[0] + HOUR)
 
     def table(self) -> pd.DataFrame:
         """One row per hour: time_utc and time_local as text, q10, q50, q90 in the target's unit."""
         utc = pd.date_range(self.begin, periods=HORIZON, freq="h")
-        local = utc.tz_convert(self.dataset.spec.tz)
-        times = {
-            name: [time.isoformat() for time in hours] for name, hours in (("time_utc", utc), ("time_local", local))
-        }
-        return pd.DataFrame(times).join(self.forecasts.to_frame()[["q10", "q50", "q90"]])
+        times = pd.DataFrame({"time_utc": utc, "time_local": utc.tz_convert(self.dataset.spec.tz)})
+        return times.map(pd.Timestamp.isoformat).join(self.forecasts.to_frame()[["q10", "q50", "q90"]])
 
     def figure(self) -> "Figure":
         """This forecast, below the one that the same model would have given a day before, with what came."""
@@ -66,12 +65,8 @@ class DayAhead:
         if not _lack(_until(self.dataset, self.forecasts.origins[0] - DAY)):
             shown.insert(0, _day_after(self.version, self.dataset, self.forecasts.origins[0] - DAY, None).forecasts)
         spec, joined = self.dataset.spec, QuantileForecasts.joined(shown)
-        look = {
-            "unit": f"{spec.target_words}\n({spec.unit})",
-            "source": self.dataset.source,
-            "title": f"{spec.title}, {self.version}",
-        }
-        figure = forecast_days(joined, range(len(shown)), **look)
+        unit, title = f"{spec.target_words}\n({spec.unit})", f"{spec.title}, {self.version}"
+        figure = forecast_days(joined, range(len(shown)), unit=unit, source=self.dataset.source, title=title)
         for axes, origin in zip(figure.axes, joined.origins, strict=True):
             ticks = axes.get_xticks()
             axes.set_xticks(ticks, [f"{(origin + hour * HOUR).tz_convert(spec.tz):%H:%M}" for hour in ticks])
@@ -117,31 +112,32 @@ def forecast_day(
         InputError: the data or the models are not there, do not fit, or lack an hour that is needed.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    models = models_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model)
-    versions = [named_version(one) for one in models]
     origin = _origin(data, at)
-    known = _until(data, origin)
-    if lack := _lack(known):
+    if lack := _lack(_until(data, origin)):
         raise InputError(lack)
-    version, notes = (versions[0], []) if len(versions) == 1 else _best(versions, known)
+    holidays = read_school_holidays(Path(school_holidays)) if school_holidays else None
+    forecast = partial(_day_after, dataset=data, origin=origin, holidays=holidays)
+    days, damaged = each_in_use(models_dir, data.spec.name, model, forecast)
+    day, notes = _best(days)
     age = (now or pd.Timestamp.now("UTC")) - data.index[-1]
     if not at and not data.is_simulated and age > DAY:
         notes.append(f"{data.path} ends at {data.index[-1]:%Y-%m-%d %H:%M} UTC, {age / DAY:.0f} days ago.")
-    holidays = read_school_holidays(Path(school_holidays)) if school_holidays else None
-    day = _day_after(version, data, origin, holidays)
-    return replace(day, notes=(*notes, *day.notes))
+    return replace(day, notes=(*damaged, *notes, *day.notes))
 
 
-def _best(versions: list[Version], known: Dataset) -> tuple[Version, list[str]]:
-    """The version with the lowest pinball loss over the last days that none of them has learnt from, and a note."""
-    found = [own_forecasts(version, known, days_before(len(known.frame) - 1)) for version in versions]
-    common = set.intersection(*(set(f.origins) for f in found))
+def _best(days: list[DayAhead]) -> tuple[DayAhead, list[str]]:
+    """That of the version with the lowest pinball loss over the days before that all can speak of, and a note."""
+    if len(days) == 1:
+        return days[0], []
+    common = set.intersection(*(set(day.before.origins) for day in days))
     if not common:
-        return versions[0], [f"No day compares the models in use, so {versions[0]} is taken; give --model."]
-    losses = [metrics.pinball(f.rows(np.array([origin in common for origin in f.origins]))) for f in found]
-    shown = ", ".join(f"{version} {loss:.5g}" for version, loss in zip(versions, losses, strict=True))
-    best = versions[int(np.argmin(losses))]
-    return best, [f"Of the models in use, {best} has the lowest pinball loss of the last {len(common)} days: {shown}."]
+        version = days[0].version
+        return days[0], [f"No day compares the models in use, so {version} is taken; give --model."]
+    losses = [metrics.pinball(f.rows(np.array([o in common for o in f.origins]))) for f in (d.before for d in days)]
+    shown = ", ".join(f"{day.version} {loss:.5g}" for day, loss in zip(days, losses, strict=True))
+    best = days[int(np.argmin(losses))]
+    said = f"{best.version} has the lowest pinball loss of the last {len(common)} days: {shown}."
+    return best, [f"Of the models in use, {said}"]
 
 
 def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
@@ -203,7 +199,7 @@ def _day_after(version: Version, dataset: Dataset, origin: pd.Timestamp, holiday
         usual = version.trained_until + HOUR
         notes.append(f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at {ahead[0]:%H:%M}.")
     actual = dataset.known_target.reindex(ahead).to_numpy()[None]
-    return DayAhead(version, dataset, replace(forecasts, actual=actual), tuple(notes))
+    return DayAhead(version, dataset, replace(forecasts, actual=actual), warm_up, tuple(notes))
 
 
 def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
@@ -218,8 +214,7 @@ def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
             f"{dataset.path}: holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, so not the hours before "
             f"{begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
         )
-    origin: pd.Timestamp = begin - HOUR
-    return origin
+    return pd.Timestamp(begin - HOUR)
 
 
 def _calendar(

@@ -6,7 +6,6 @@ Every training is kept as a version with its card. One small file, written last,
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -210,18 +209,17 @@ def _write_card(
     positions = dataset.index.get_indexer(own.origins)
     naive = {f"held-out days, naive {lag} h": seasonal_naive(dataset, positions, lag) for lag in SEASONAL_LAGS}
     models = [file.name for which in (FITTED, REFITTED) for file in paths.trained(number, which)]
-    provenance: dict[str, Any] = facts["provenance"]
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,
         warning=warning_text([dataset.source], is_test=origin["Budget"] == "test"),
         params=facts["params"],
         origin={"Version": f"v{number:03d}", **origin, "Best step": facts["best_step"]},
-        data=provenance["data"],
+        data=facts["provenance"]["data"],
         forecasts={**forecasts, **naive},
         notes=notes,
         files=[*models, paths.compared(number).name, paths.facts(number).name],
-        code=provenance,
+        code=facts["provenance"],
     )
     with atomic(paths.card(number)) as temporary:
         temporary.write_text(text, encoding="utf-8")

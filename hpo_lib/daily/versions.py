@@ -1,10 +1,10 @@
 """The versions of a trained model: what is stored of each, which one is in use, and what it forecasts."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,9 @@ import pandas as pd
 from hpo_lib.benchmark.training_key import code_versions
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON, Positions
-from hpo_lib.errors import InputError
+from hpo_lib.errors import Damage, InputError, in_one_line
 from hpo_lib.families.contract import Forecaster, family_names, get_family
-from hpo_lib.paths import ModelPaths, atomic
+from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records.files import read_json, write_json
 from hpo_lib.records.schema import ModelFacts, check
 from hpo_lib.scoring import metrics
@@ -22,6 +22,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
 
 FITTED, REFITTED = "fitted", "refitted"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,14 @@ class Version:
             described = read_json(facts, "a stored model")
             with np.load(arrays, allow_pickle=False) as found:
                 weights = dict(found)
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            return restored(family, self.facts["params"], described, weights, dataset, str(self))
+        except InputError:
+            raise
+        except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(
-                f"{arrays}: cannot be read ({error}); restore its folder, or remove {self.paths.current} to start again"
+                f"{arrays}: cannot be read or does not fit {facts.name} ({in_one_line(error)}); restore its folder, or "
+                f"remove {self.paths.current} to start again"
             ) from None
-        return restored(family, self.facts["params"], described, weights, dataset, str(self))
 
     def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
         """What it can say of each origin without having seen the day: ``origins`` [N] are ascending positions.
@@ -132,20 +136,31 @@ def named_version(paths: ModelPaths) -> Version:
     return Version.read(paths, number)
 
 
-def models_in_use(models_dir: Path, dataset: str, model: str = "") -> list[ModelPaths]:
-    """The files of every model of a dataset, or of the one ``model``, of which a version is in use.
+def each_in_use(models_dir: str, dataset: str, model: str, do: Callable[[Version], T]) -> tuple[list[T], list[Damage]]:
+    """What ``do`` makes of the version in use of each family of a dataset; ``model`` names a single one.
+
+    Of several, those that cannot be read or do not fit are sentences beside the others.
 
     Raises:
-        InputError: there is none.
+        InputError: none is in use, or none can be read and fits.
     """
+    folder = Path(models_dir or MODELS_DIR).expanduser()
     names = [get_family(model).name] if model else family_names()
-    found = [models for name in names if (models := ModelPaths(models_dir, name, dataset)).current.exists()]
-    if not found:
+    used = [models for name in names if (models := ModelPaths(folder, name, dataset)).current.exists()]
+    if not used:
         raise InputError(
-            f"{models_dir}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in use with "
+            f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in use with "
             "`hpo retrain`"
         )
-    return found
+    found, errors = list[T](), list[str]()
+    for models in used:
+        try:
+            found.append(do(named_version(models)))
+        except InputError as error:
+            errors.append(str(error))
+    if not found:
+        raise InputError("; ".join(errors))
+    return found, [Damage(f"Passed over {error}.") for error in errors]
 
 
 def store(version: Version, models: Mapping[str, Forecaster]) -> None:

@@ -1,13 +1,11 @@
 """The models in use against what came since: their errors and coverage of the last weeks, and whether to retrain."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from hpo_lib import paths
 from hpo_lib.daily.day_ahead import DAY, days_before, own_forecasts
-from hpo_lib.daily.versions import Version, models_in_use, named_version, relative_mae
+from hpo_lib.daily.versions import Version, each_in_use, relative_mae
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import Damage, InputError
@@ -60,21 +58,14 @@ def watch(
 ) -> list[Watched | Damage]:
     """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
 
-    Of several models, one that cannot be read or does not fit is a sentence among the others.
+    Of several models, those that cannot be read or do not fit are sentences after the others.
 
     Raises:
-        InputError: the data or the models are not there, or the one ``model`` cannot be read or does not fit.
+        InputError: the data are not there; no model is in use, or none can be read and fits.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    found: list[Watched | Damage] = []
-    for models in models_in_use(Path(models_dir or paths.MODELS_DIR).expanduser(), data.spec.name, model):
-        try:
-            found.append(_watched(named_version(models), data))
-        except InputError as error:
-            if model:
-                raise
-            found.append(Damage(f"Passed over {error}."))
-    return found
+    found, damaged = each_in_use(models_dir, data.spec.name, model, lambda version: _watched(version, data))
+    return [*found, *damaged]
 
 
 def _watched(version: Version, dataset: Dataset) -> Watched:

@@ -67,7 +67,7 @@ def read_cells(
     """Every cell of a CSV as text without blanks around it, columns named by the header; and the file's bytes.
 
     Args:
-        path: the CSV; a byte order mark and blank lines at the end are ignored.
+        path: the CSV; byte order marks at its start and blank lines at its end are ignored.
         what: what the file is called in an error.
         advice: what to do about a file without rows.
         separators: characters that may separate its columns.
@@ -79,7 +79,7 @@ def read_cells(
     file = shown(path)
     try:
         content = path.read_bytes()
-        text = content.decode("utf-8-sig").rstrip()
+        text = content.decode().lstrip("\ufeff").rstrip()
     except FileNotFoundError:
         raise InputError(f"{file}: this {what} does not exist; give the path of a CSV file") from None
     except OSError as error:

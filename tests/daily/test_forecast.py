@@ -1,6 +1,7 @@
 """Tomorrow's forecast: equal to the benchmark's, blind for what comes, and plain words where something is missing."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from hpo_lib.daily.day_ahead import _best, forecast_day
 from hpo_lib.daily.versions import Version
 from hpo_lib.errors import InputError
 from hpo_lib.families.contract import RECIPES, get_family
+from hpo_lib.paths import ModelPaths
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from tests.conftest import refusal
@@ -154,11 +156,38 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
     assert "was trained on the unit 'm3/h', the dataset has 'l/s'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("damaged", ["current", "card", "arrays", "facts"])
+def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(in_use, capsys, damaged: str) -> None:
+    alone = quantiles(in_use.forecast())
+    other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
+    shutil.copytree(in_use.models.folder, other.folder)
+    facts, arrays = other.trained(1, "refitted")
+    file = {"current": other.current, "card": other.facts(1), "facts": facts, "arrays": arrays}[damaged]
+    if damaged == "facts":  # a whole JSON, without the means that scale the inputs
+        write_json(file, {name: value for name, value in json.loads(file.read_text("utf-8")).items() if name != "mean"})
+    else:
+        file.write_bytes(b"PK no more")
+    capsys.readouterr()
+    out = in_use.folder / "beside.csv"
+    assert in_use.run("forecast", "--out", str(out)) == 1
+    shown = capsys.readouterr().out
+    assert f"note: Passed over {other.folder}" in shown
+    assert file.name in shown
+    assert "NHITS_Q v001: 2019-06-09 00:00 UTC" in shown
+    assert np.array_equal(quantiles(pd.read_csv(out)), alone)
+    assert in_use.run("forecast", "--model", "TFT_Q") == 2
+    assert file.name in capsys.readouterr().err
+    shutil.copytree(other.folder, in_use.models.folder, dirs_exist_ok=True)
+    assert in_use.run("forecast") == 2
+    said = capsys.readouterr().err
+    assert str(other.folder) in said, "of two damaged models both are named"
+    assert str(in_use.models.folder) in said
+
+
 def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can_speak_of_is_taken(
-    in_use, trained, monkeypatch
+    in_use, trained
 ) -> None:
     """The second is better by far on a day that the first has learnt from, and worse on the others."""
-    one, two = (replace(Version.read(in_use.models, 1), number=number) for number in (1, 2))
     exact = trained[0].validation
     exact = replace(exact, values=np.repeat(exact.actual[:, :, None], 3, axis=2))
     worse = np.where(np.arange(15) < 10, 0.0, 2.0)[:, None, None]
@@ -166,9 +195,12 @@ def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can
         1: replace(exact, values=exact.values + 1).rows(np.arange(10, 15)),
         2: replace(exact, values=exact.values + worse),
     }
-    monkeypatch.setattr("hpo_lib.daily.day_ahead.own_forecasts", lambda version, *_: said[version.number])
-    best, notes = _best([one, two], in_use.dataset())
-    assert best.number == 1
+    one, two = (
+        replace(day(in_use), version=replace(Version.read(in_use.models, 1), number=number), before=said[number])
+        for number in said
+    )
+    best, notes = _best([one, two])
+    assert best is one
     assert notes == [
         "Of the models in use, NHITS_Q v001 has the lowest pinball loss of the last 5 days: NHITS_Q v001 0.5, "
         "NHITS_Q v002 1."

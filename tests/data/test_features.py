@@ -244,6 +244,7 @@ def test_when_start_is_set_then_earlier_hours_are_dropped_unchecked(tmp_path):
      "line 5 has 3 fields, expected 2 as in the header; write decimal points instead of decimal commas, and "
      "quote text that holds a comma"),
     ([], "this raw CSV is empty, expected a header and rows; give a filled CSV file"),
+    (["\ufeff\ufeff"], "this raw CSV is empty, expected a header and rows; give a filled CSV file"),
     ([",0"], "this raw CSV has a header but no rows; give a filled CSV file"),
     (changed(raw_lines(), 5, "soon,1"),
      "line 5, column '' is 'soon', expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it"),
