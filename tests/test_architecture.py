@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "benchmark": {"errors", "paths", "settings", "data", "scoring", "families", "baselines", "records"},
     "daily": {"errors", "paths", "settings", "data", "scoring", "families", "records", "views", "benchmark"},
     "launch": {"hpo_lib", "errors", "paths", "settings", "stop_requests", "data", "families", "records", "study"},
-    "thesis": {"hpo_lib", "errors", "paths", "data", "scoring", "families", "records", "views", "benchmark"},
+    "thesis": {"hpo_lib", "errors", "paths", "data", "scoring", "families", "records", "views", "benchmark", "launch"},
     "cli": {
         "hpo_lib",
         "errors",

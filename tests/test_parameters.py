@@ -131,7 +131,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     "of other training": ({"ends": {"train_end": "2018-01-01 00Z"}}, "other data (train_end is 2018-01-01 00Z, here"),
     "of other validation": ({"ends": {"val_end": "2020-01-01 00Z"}}, "other data (val_end is 2020-01-01 00Z, here"),
     "without provenance": ({"provenance": {"data": None}}, "it was made on other data (sha256 is None"),
-    "unfinished": ({"status": "stopped"}, "its study is stopped, expected a complete one"),
+    "unfinished": ({"status": "stopped"}, "its study is not complete"),
     "without a status": ({"status": None}, "key 'status' is missing"),
     "of the other recipe": ({"provenance": {"recipe": asdict(RECIPES["plain"])}},
         "the recipe of its study is plain, here it is standard"),
@@ -234,7 +234,7 @@ def test_when_data_may_differ_then_a_study_on_older_data_is_used_and_said(tiny_d
 
 
 UNTRUSTED = {
-    "unfinished": ({"status": "stopped", **of_older_data()}, "its study is stopped, expected a complete one"),
+    "unfinished": ({"status": "stopped", **of_older_data()}, "its study is not complete"),
     "a test": ({"provenance": {"preset": "test", "data": NEWER}}, "its study has the test preset"),
     "simulated data": (of_older_data(source="simulated"), "its study was made on simulated data, here they are real"),
     "another dataset": ({"dataset": "heat"}, "dataset is 'heat', expected 'tiny'"),

@@ -37,6 +37,8 @@ from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from hpo_lib.study.liveness import Liveness
+from hpo_lib.thesis.studies_table import load_studies
+from hpo_lib.views.study_page import write_page
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ class Maker:
                 trials_asked=asked, policy="calibrated", objectives=objectives, trials=trials,
                 optimization_date="2026-01-16T10:00:00+00:00",
                 baselines=self.baselines,
-                provenance={**CODE, "preset": preset, "data": data_provenance(self.data)},
+                provenance={**CODE, "preset": preset, "early_stopping": "off", "data": data_provenance(self.data)},
             )  # fmt: skip
             write_json(run.best_params, result)
         if notebook is not None:
@@ -258,6 +260,17 @@ def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attemp
     row = row_of("EXP-03", nine, [])
     assert (row.state, list(row.job_ids)) == ("failed", ["105"])
     assert (row.status.cause, row.status.attempts) == ("StudyError: no space left on device", 2)
+
+
+def test_when_a_study_was_killed_then_the_tables_say_interrupted_as_the_status_does(nine: Path) -> None:
+    """Its record still says that it runs, since a killed process writes nothing."""
+    with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
+        table = load_studies(nine).table.set_index("job_id")["status"]
+    assert {job_id: table[job_id] for job_id in ("100", "101", "102")} == {
+        "100": "complete", "101": "running", "102": "interrupted",
+    }  # fmt: skip
+    page = write_page(StoredStudy.read(RunPaths(nine, "TIMESNET_Q", "heat", "102"))).read_text(encoding="utf-8")
+    assert "not complete yet: 1 complete in" in page
 
 
 def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_one_that_asks_for_nothing_is_not_done(nine):

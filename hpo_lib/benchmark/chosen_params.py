@@ -140,7 +140,7 @@ class Lookup:
             yield USABLE, lacks
             return
         if study["status"] != "complete":
-            yield DOUBTFUL, f"its study is {study['status']}, expected a complete one"
+            yield DOUBTFUL, "its study is not complete"
         searched_from = read_recipe(as_mapping(recipe))  # what a wide study found is in its best_params
         if searched_from != RECIPES[self.recipe]:
             names = (name for name, known in RECIPES.items() if known == searched_from)

@@ -115,10 +115,15 @@ class DartsFamily(Family):
         source = forecaster.source(dataset.windows(origins), out_of_fold=True)
         with quiet_libraries():
             model = self.new_model(params, budget, seed, steps, callbacks)
-            model.fit_from_dataset(  # its batches are gathered already
-                TrainingWindows(source, origins),
-                dataloader_kwargs={"collate_fn": lambda batch: batch, "pin_memory": torch.cuda.is_available()},
-            )
+            try:
+                model.fit_from_dataset(  # its batches are gathered already
+                    TrainingWindows(source, origins),
+                    dataloader_kwargs={"collate_fn": lambda batch: batch, "pin_memory": torch.cuda.is_available()},
+                )
+            except SystemExit as ended:
+                if isinstance(ended.__context__, KeyboardInterrupt):
+                    raise ended.__context__ from None  # Lightning would exit, of which a notebook warns
+                raise
         forecaster.module = model.model.eval()
 
     def new_model(

@@ -6,6 +6,6 @@ slurm_requeue: run_job, ThisJob
 slurm_site: read_site
 slurm_queue: jobs
 experiments: EXPERIMENTS
-status: as_rows, experiment_table, table_text
+status: as_rows, experiment_table, study_status, table_text
 doctor: check_machine, clean, leftovers, dataset_facts, dataset_lines, dataset_text, wrapped
 """

@@ -11,6 +11,8 @@ import pandas as pd
 
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import value_in_words
+from hpo_lib.launch.slurm_queue import jobs
+from hpo_lib.launch.status import study_status
 from hpo_lib.paths import atomic, consolidated
 from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy, read_studies
@@ -102,7 +104,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "unit": study.unit or "unknown",
         "job_id": study.run.job_id,
         "date": str(found["optimization_date"] or ""),
-        "status": str(found["status"] or "unknown"),
+        "status": _status(study),
         "source": study.source,
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
         **{name: str(study.provenance.get(name, "unknown")) for name in ("preset", "recipe")},
@@ -216,6 +218,12 @@ def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
             else:
                 studies.table.to_parquet(temporary, index=False)
     return files
+
+
+def _status(study: StoredStudy) -> str:
+    """In the words of `hpo status` unless it is complete: whether a study still runs its JSON cannot know."""
+    stored = str(study.result["status"] or "unknown")
+    return stored if stored in ("complete", "unknown") else study_status(study.run, jobs()).state
 
 
 def _percent(part: float, whole: float) -> float:

@@ -6,8 +6,10 @@ import json
 import math
 import os
 import pickle
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -326,19 +328,31 @@ def test_when_a_forecast_is_not_a_number_then_it_is_an_error_and_no_forecast(tra
         forecast(trained, frame, ORIGIN, 700)
 
 
-def test_when_on_check_raises_then_the_training_ends_with_that_error(family, tiny_dataset) -> None:
-    class Enough(Exception):
-        pass
+class Enough(Exception):
+    pass
 
+
+@pytest.mark.parametrize("error", [Enough, KeyboardInterrupt])
+def test_when_a_check_raises_or_the_user_interrupts_then_the_training_ends_with_that_error(
+    error, family, tiny_dataset, restored_sigint
+) -> None:
     steps = []
 
     def stop(step: int, forecasts: QuantileForecasts) -> None:
         steps.append(step)
-        raise Enough
+        raise error
 
-    with pytest.raises(Enough):
+    with pytest.raises(error):
         family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, on_check=stop)
     assert steps == [2]
+
+
+@pytest.fixture
+def restored_sigint() -> Iterator[None]:
+    """Lightning ignores Ctrl-C after the first one."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_when_a_family_has_weights_then_they_are_float32(trained) -> None:

@@ -150,6 +150,7 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
             "hpo: interrupted; finished trials are kept, `hpo run --model NHITS_Q --dataset heat --job-id k` with the "
             "same options continues"
         ) in said
+        assert "To exit: use" not in said
         assert_gone(kernels)
     kept = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
     assert kept
