@@ -1,15 +1,20 @@
 """Every metric against numbers worked by hand on two origins of three hours."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
-import scoringrules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
+
+with pytest.MonkeyPatch.context() as without:
+    without.setitem(sys.modules, "numba", None)  # with it, the import compiles every score for seconds
+    import scoringrules
 
 ACTUAL = [[10, 20, 0], [8, 16, 30]]
 #        inside         1 below       on the lower   on the upper   2 above        inside
