@@ -86,6 +86,16 @@ def test_when_a_file_has_its_own_form_then_the_hours_in_utc_are_read(name, newes
     assert (filled, len(missing)) == (0, 0)
 
 
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
+def test_when_no_number_is_above_12_then_the_order_of_the_rows_tells_days_from_months(form, spec, tmp_path) -> None:
+    hours = pd.DatetimeIndex([])
+    for begin in ("2020-01-10", "2020-02-01"):
+        hours = hours.append(pd.date_range(begin, periods=72, freq="h", tz="UTC"))
+    expected = write(tmp_path / "own.csv", hours, "d,y", lambda t, y: f"{t},{value(y)}", form, None)
+    series, _, missing = read_raw_series(tmp_path / "own.csv", replace(spec, raw=RawFile(timezone="UTC")))
+    assert series.drop(missing).to_dict() == expected.to_dict()
+
+
 def test_when_the_hour_that_exists_twice_is_there_once_then_it_is_the_first_and_the_second_is_a_gap(spec, tmp_path):
     file = tmp_path / "own.csv"
     expected = write(file, AUTUMN, "time,load", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%M", "Europe/Rome")
