@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,18 @@ def test_when_studies_are_consolidated_then_parquet_and_csv_hold_the_same_table(
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["studies.csv", "studies.parquet"]
 
 
+def test_when_names_are_long_then_every_table_of_the_command_stays_in_one_piece_within_100_columns(tmp_path, capsys):
+    for model in ("NHITS_Q", "TIMESNET_Q"):
+        save(tmp_path, model, "published", 0.00262, dataset="water_tommerby_dev")
+    assert main(["analyze", "--runs-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    titles = [i for i, line in enumerate(lines) if line.startswith(("Studies", "By "))]
+    assert [lines[i + 1].split()[0] for i in titles] == ["dataset", "model", "dataset"]
+    assert lines[titles[0] + 2].split()[-1] == "unknown"  # the unit, beside its scores
+    assert [last - first for first, last in pairwise(titles)] == [4, 4]
+    assert max(map(len, lines[: titles[2] + 4])) <= 100
+
+
 def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_those_there(tmp_path, capsys) -> None:
     save(tmp_path, "NHITS_Q", "winter", 0.18)
     save(tmp_path, "TFT_Q", "summer", 0.19)
@@ -218,7 +231,7 @@ def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_t
     assert "winter" in shown
     assert "summer" not in shown
     assert "not reached, 1 of 1 models" in shown
-    by_model, by_dataset = shown.split("By model:\n")[1].split("By dataset:\n")
+    by_model, by_dataset = shown.split("By model (median gain):\n")[1].split("By dataset:\n")
     assert "NHITS_Q" in by_model
     assert "33.3" in by_model
     assert "improvement" not in shown.splitlines()[1]

@@ -61,7 +61,7 @@ def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fi
     assert finding.text.startswith(begin)
     assert finding.text.endswith(end)
     assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 1
-    assert f"FAIL  packages      {begin}" in capsys.readouterr().out
+    assert f"FAIL  packages        {begin}" in capsys.readouterr().out
 
 
 def test_when_a_wheel_lacks_a_package_then_it_is_named_since_there_is_no_lock_file(monkeypatch, tmp_path) -> None:

@@ -267,6 +267,7 @@ def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults
     assert list(table.index) == ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 3)"]
     assert table["mae"].tolist() == [0.5, 0.5, 0.2]
     assert table["picp"].tolist() == [60, 60, 76]
+    assert study_tables.short_scores(run).startswith("Scores of the validation days, on which the choice was made:\n")
     vars(run)["trials"] = [TrialRecord(0, "failed", {}, cause="x"), *TRIALS[1:]]
     assert list(study_tables.score_table(run).index) == ["naive 24h", "TFT_Q chosen (trial 3)"]
 

@@ -143,6 +143,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
+    from hpo_lib.launch.doctor import wrapped
     from hpo_lib.thesis.analysis import analyse
     from hpo_lib.thesis.studies_table import SHOWN, SUMMARIES, improvement_report, summary
 
@@ -155,14 +156,18 @@ def _analyze(arguments: argparse.Namespace) -> int:
         print(json.dumps({**content, "notes": [*found.studies.notes, *found.evidence.notes]}, indent=2))
         return int(any(isinstance(note, Damage) for note in (*found.studies.notes, *found.evidence.notes)))
     damaged = _print_all(found.studies.notes, "note: ")
-    left_out = {"failed", "stopped", "hours", *(["status"] if (studies["status"] == "complete").all() else [])}
-    shown = studies[[*(name for name in SHOWN if name not in left_out), "unit"]]
-    shown = shown.rename(columns={"mae_default": "default", "improvement": "gain %", "picp": "picp %"})
-    first = "Studies (complete trials; mae of the untuned default and of the choice, in the unit)"
-    for title, table in zip((first, "By model", "By dataset"), (shown, *summaries), strict=True):
-        print(f"{title}:\n{table.to_string(index=False, na_rep='-', float_format='{:.3g}'.format, line_width=100)}")
-    print("Validation scores. At least 5 % lower MAE than the defaults and PICP 75 to 85 for two models of a dataset:")
-    _print_all(improvement_report(found.studies), "  ")
+    usual = [name for name, value in (("status", "complete"), ("source", "csv")) if (studies[name] == value).all()]
+    wide = ["studies", "data", "until", "failed %", "stopped %", "hours", "s per trial"]  # too many for 100 columns
+    short = {"mae_default": "default", "improvement": "gain %", "median improvement": "gain %", "picp": "picp %"}
+    for title, table in {
+        "Studies (complete trials; mae of default and of choice, in the unit)": studies[SHOWN].drop(columns=usual),
+        "By model (median gain)": summaries[0].drop(columns=["studies", "hours"]),
+        "By dataset": summaries[1].drop(columns=wide),
+    }.items():
+        text = table.rename(columns=short).to_string(index=False, na_rep="-", float_format="{:.3g}".format)
+        print(f"{title}:\n{text}")
+    print("Validation scores: MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
+    _print_all(wrapped("  ", line) for line in improvement_report(found.studies))
     print("Chosen values at an end of their search space, of the newest study of each model and dataset:")
     _print_all(found.boundaries(), "  ")
     return _print_all(found.evidence.notes, "  note: ") or damaged

@@ -121,6 +121,7 @@ class DartsFamily(Family):
                     dataloader_kwargs={"collate_fn": lambda batch: batch, "pin_memory": torch.cuda.is_available()},
                 )
             except SystemExit as ended:
+                stop_requests.check()  # of a SIGTERM, too, Lightning makes an exit
                 if isinstance(ended.__context__, KeyboardInterrupt):
                     raise ended.__context__ from None  # Lightning would exit, of which a notebook warns
                 raise

@@ -34,7 +34,7 @@ class Finding:
     is_problem: bool = False
 
     def __str__(self) -> str:
-        head = f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:12}  "
+        head = f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:14}  "
         return head + self.text if self.is_problem else wrapped(head, self.text)  # a command to copy stays whole
 
 

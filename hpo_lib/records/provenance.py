@@ -68,7 +68,8 @@ def device_name(threads: int | None = None) -> str:
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"cpu, {threads or torch.get_num_threads()} threads"
+    number = threads or torch.get_num_threads()
+    return f"cpu, {number} thread{'s' * (number > 1)}"
 
 
 def _git(*arguments: str) -> str:

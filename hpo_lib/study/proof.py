@@ -113,9 +113,6 @@ class Proof:
             found = self.family.fit(trial.params, self.dataset, self.budget, seed=seed, recipe=self.recipe).validation
         except stop_requests.StopRequested:
             raise
-        except SystemExit:
-            stop_requests.check()  # Lightning has its own way to end at a SIGTERM
-            raise
         except Exception as error:  # whatever a library raises puts the challenger out, and is kept and shown
             found = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
         seconds = time.monotonic() - begun

@@ -200,7 +200,6 @@ class _Worker:
             self.stop_reason = type(stop).__name__
             if not isinstance(stop, WriteError) and any(t.state == "complete" for t in self.records()):
                 self._write()  # or it would look as if it still ran
-            stop_requests.check()  # Lightning has its own way to end at a SIGTERM, a SystemExit
             raise stop
 
     def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> tuple[list[float], dict[str, Any]]:

@@ -144,11 +144,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
             contents = {pdf: _as_file(figure, ".pdf"), png: _as_file(figure, ".png"), tex: snippet.encode()}
             written += _write(contents, told, records)
         else:
-            notes.append(f"No figure {name}: there are no {picture.records} for it.")
+            notes.append(f"No figure {name}: there are no readable {picture.records} for it.")
     for name, (make, kind) in TABLES.items():
         table, records = make(evidence), _records(evidence, kind)
         if table.frame.empty:
-            notes.append(f"No table {name}: there are no {kind} for it.")
+            notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
         table = replace(table, caption=caption(table.caption, evidence, records))
         texts = booktabs(table, name, warning_for(records).capitalize()), table.frame.to_csv(index=False)

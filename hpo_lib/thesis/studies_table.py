@@ -28,8 +28,8 @@ SUCCESSES = 2
 """So many models of a dataset, of three, are improved."""
 
 SHOWN = [
-    "dataset", "model", "job_id", "status", "source", "preset", "trials", "failed", "stopped", "hours", "mae_default",
-    "mae", "improvement", "picp",
+    "dataset", "model", "job_id", "status", "source", "preset", "trials", "mae_default", "mae", "improvement", "picp",
+    "unit",
 ]  # fmt: skip
 """The columns of the table that fit on a screen."""
 
@@ -91,8 +91,9 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
     ``trials`` are complete ones; ``failed_percent`` and ``stopped_percent`` are shares of all that finished: complete,
     failed (``causes`` says why) or stopped early. ``mae_default`` and ``mae`` are of the untuned defaults and of the
     chosen trial; ``improvement`` is by how many percent the second is lower. All scores are of the validation split.
+    The ``status`` of an incomplete study is that of `hpo status`, since its JSON cannot know whether it still runs.
     """
-    found = study.result
+    found, status = study.result, str(study.result["status"] or "unknown")
     default, scores = as_mapping(found["default_trial"]), as_mapping(found["validation_metrics"])
     mae, mae_default = _number(found["best_mae"]), _number(default.get("mae"))
     trials, failed, stopped = (_number(found[key]) for key in ("n_completed", "n_failed", "n_pruned"))
@@ -104,7 +105,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "unit": study.unit or "unknown",
         "job_id": study.run.job_id,
         "date": str(found["optimization_date"] or ""),
-        "status": _status(study),
+        "status": status if status in ("complete", "unknown") else study_status(study.run, jobs()).state,
         "source": study.source,
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
         **{name: str(study.provenance.get(name, "unknown")) for name in ("preset", "recipe")},
@@ -218,12 +219,6 @@ def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
             else:
                 studies.table.to_parquet(temporary, index=False)
     return files
-
-
-def _status(study: StoredStudy) -> str:
-    """In the words of `hpo status` unless it is complete: whether a study still runs its JSON cannot know."""
-    stored = str(study.result["status"] or "unknown")
-    return stored if stored in ("complete", "unknown") else study_status(study.run, jobs()).state
 
 
 def _percent(part: float, whole: float) -> float:

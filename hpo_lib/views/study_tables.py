@@ -96,7 +96,8 @@ def short_scores(study: StoredStudy) -> str:
     """Naive forecasts, untuned defaults and choice in a few lines of text, with the marks of the study."""
     table = labelled(score_table(study)[["mae", "picp", "winkler"]], study.unit)
     warning = warning_of(study)
-    return table.to_string(float_format=number) + (f"\n*** {warning} ***" if warning else "")
+    shown = f"Scores of the validation days, on which the choice was made:\n{table.to_string(float_format=number)}"
+    return shown + (f"\n*** {warning} ***" if warning else "")
 
 
 def stopped_early(study: StoredStudy) -> str:

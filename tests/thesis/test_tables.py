@@ -157,4 +157,4 @@ def test_when_there_are_studies_alone_then_their_tables_are_made_and_the_others_
     alone = dataclasses.replace(evidence, benchmarks=(), studies=())
     written, notes = build(alone, ThesisPaths.below(tmp_path))
     assert written == []
-    assert "No table results: there are no benchmarks for it." in notes
+    assert "No table results: there are no readable benchmarks for it." in notes
