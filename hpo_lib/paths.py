@@ -16,6 +16,7 @@ PROJECT_ROOT = _ROOT if IS_CHECKOUT else Path.cwd()  # a wheel has data and reco
 _SHIPPED = _ROOT if IS_CHECKOUT else _ROOT / "hpo_lib" / "shipped"
 DATASETS_DIR = _SHIPPED / "datasets"
 NOTEBOOKS_DIR = _SHIPPED / "notebooks"
+DOCS_DIR = _SHIPPED / "docs"
 DATA_DIR = PROJECT_ROOT / "data"
 RUNS_DIR = PROJECT_ROOT / "papermill_runs"
 FIGURES_DIR = PROJECT_ROOT / "figures"

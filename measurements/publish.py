@@ -14,6 +14,7 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,13 +86,14 @@ def trim(build: Path, data_dir: str) -> None:
     """Remove what is heavy, and the names of this machine's folders, from what was built."""
     for notebook in build.rglob("*.ipynb"):
         trim_notebook(notebook)
-    folders = {f"{build}/": "", f"{PROJECT_ROOT}/": "", "](../docs/": "](../../docs/"}  # records lie one folder deeper
+    folders = {f"{build}/": "", f"{PROJECT_ROOT}/": ""}
     if data_dir:
         folders[str(Path(data_dir).resolve())] = "data"
     for file in [file for kind in ("ipynb", "json", "html") for file in build.rglob(f"*.{kind}")]:
         text = file.read_text(encoding="utf-8")
         for folder, instead in folders.items():
             text = text.replace(folder, instead)
+        text = re.sub(r"\]\((\.\./)+docs/", "](../../docs/", text)  # from where a record is published
         file.write_text(text, encoding="utf-8")
 
 

@@ -1,13 +1,17 @@
 """Executed notebooks as papermill really leaves them."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
 
+from hpo_lib import paths
+from hpo_lib.launch.kernel import AtomicFiles
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import Record, attempts, read_record
 
@@ -56,3 +60,13 @@ def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_t
     for file in files:
         file.write_text(json.dumps({}), encoding="utf-8")
     assert attempts(run) == files
+
+
+@pytest.mark.parametrize("folder", [".", "papermill_runs/TFT_Q_heat", "my (runs)/TFT_Q_heat"])
+def test_when_a_record_is_written_somewhere_then_its_links_open_the_docs_from_there(folder: str, tmp_path) -> None:
+    record = tmp_path / folder / "record.ipynb"
+    AtomicFiles().write(paths.HPO_NOTEBOOK.read_text(encoding="utf-8"), str(record))
+    texts = [cell.source for cell in nbformat.read(record, as_version=4).cells if cell.cell_type == "markdown"]
+    links = [unquote(link) for link in re.findall(r"\]\(([^)]+\.md)\)", "\n".join(texts))]
+    assert [(record.parent / link).resolve().name for link in links] == ["parameters.md", "glossary.md"]
+    assert [link for link in links if not (record.parent / link).resolve().is_file()] == []

@@ -8,11 +8,12 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jupyter_client.manager import AsyncKernelManager
 from papermill.iorw import LocalHandler
 
-from hpo_lib.paths import atomic
+from hpo_lib.paths import DOCS_DIR, atomic
 from hpo_lib.stop_requests import SIGNALS, STOP_FILE
 
 
@@ -37,6 +38,7 @@ class AtomicFiles(LocalHandler):  # type: ignore[misc]
     """Writes the growing record so that a reader never sees half of it."""
 
     def write(self, buf: str, path: str) -> None:
-        """Write the notebook ``buf`` to the absolute ``path``."""
+        """Write the notebook ``buf`` to the absolute ``path``; its links open the documents from there."""
+        docs = quote(os.path.relpath(DOCS_DIR, Path(path).parent))
         with atomic(Path(path)) as temporary:
-            super().write(buf, str(temporary))
+            super().write(buf.replace("](../docs/", f"]({docs}/"), str(temporary))
