@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from IPython.display import HTML, Image
+from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
 from hpo_lib.benchmark.tables import load_rows
@@ -52,15 +52,13 @@ class Analysis:
 
     def boundaries(self) -> list[str]:
         """Advice on every chosen value at an end of its search space, of studies with trials enough."""
-        advice, silent = [], 0
-        for study in self.evidence.studies:
-            if study.tells_of_parameters:
-                label = f"{study.model} on {study.dataset}"
-                advice += boundary_advice(label, study.result["best_params"], study.search_space)
-            else:
-                silent += 1
-        if silent:
-            whose = f"{silent} of {len(self.evidence.studies)} studies"
+        studies, advice = self.evidence.studies, list[str]()
+        telling = [study for study in studies if study.tells_of_parameters]
+        for study in telling:
+            label = f"{study.model} on {study.dataset}"
+            advice += boundary_advice(label, study.result["best_params"], study.search_space)
+        if silent := len(studies) - len(telling):
+            whose = f"{silent} of {len(studies)} studies"
             advice.append(f"No advice on {whose}: test budget, or below {TELLING_TRIALS} complete trials.")
         return advice or ["No chosen value is known to be at an end of its search space."]
 
@@ -76,12 +74,13 @@ def of_benchmark(paths: BenchmarkPaths, dataset: Dataset, correction: Calibratio
 
 
 def picture(name: str, evidence: Evidence) -> Image | None:
-    """A figure of `PICTURES`; if there is no record for it, print a sentence and return None."""
-    figure = drawn(name, evidence)
-    if figure is None:
+    """A figure of `PICTURES`, whose pages but the last are displayed; without a record for it a sentence and None."""
+    images = [_image(figure) for page in evidence.pages() if (figure := drawn(name, page))]
+    if not images:
         print(f"{name.replace('_', ' ').capitalize()}: no record here has the data for this figure.")
         return None
-    return _image(figure)
+    display(*images[:-1])
+    return images[-1]
 
 
 def table(name: str, evidence: Evidence) -> HTML:

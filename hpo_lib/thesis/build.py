@@ -127,7 +127,7 @@ def make_all(
 
 
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
-    """Write every figure, table and card for which there are records.
+    """Write every figure, table and card for which there are records; figures of many datasets get further pages.
 
     Equal records give equal bytes (with the pinned matplotlib).
 
@@ -136,15 +136,16 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     """
     written: list[Path] = []
     notes = list(evidence.notes)
-    for name, picture in PICTURES.items():
-        if figure := drawn(name, evidence):
-            pdf, png, tex = out.figure(name)
-            told = caption(picture.shows, evidence, records := _records(evidence, picture.records))
-            snippet = included(f"{pdf.parent.name}/{name}", told, name, warning_for(records).capitalize())
+    for (name, picture), (number, page) in itertools.product(PICTURES.items(), enumerate(evidence.pages(), 1)):
+        file = name if number == 1 else f"{name}_{number}"
+        if figure := drawn(name, page):
+            pdf, png, tex = out.figure(file)
+            told = caption(picture.shows, page, records := _records(page, picture.records))
+            snippet = included(f"{pdf.parent.name}/{file}", told, file, warning_for(records).capitalize())
             contents = {pdf: _as_file(figure, ".pdf"), png: _as_file(figure, ".png"), tex: snippet.encode()}
             written += _write(contents, told, records)
         else:
-            notes.append(f"No figure {name}: there are no readable {picture.records} for it.")
+            notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
     for name, (make, kind) in TABLES.items():
         table, records = make(evidence), _records(evidence, kind)
         if table.frame.empty:

@@ -1,7 +1,7 @@
 """The records behind figures, tables and cards: one study per model and dataset, one benchmark per dataset."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib import paths
@@ -48,6 +48,14 @@ class Evidence:
     def title(self, dataset: str) -> str:
         return self.specs[dataset].title if dataset in self.specs else dataset
 
+    def pages(self) -> "list[Evidence]":
+        """Parts of at most three datasets: the panels of more do not fit on a page."""
+        names = sorted({*self.datasets, *(benchmark.name for benchmark in self.benchmarks)})
+        parts = [names[first : first + 3] for first in range(0, len(names), 3)]
+        studies = [tuple(study for study in self.studies if study.dataset in part) for part in parts]
+        benchmarks = [tuple(one for one in self.benchmarks if one.name in part) for part in parts]
+        return [replace(self, studies=s, benchmarks=b) for s, b in zip(studies, benchmarks, strict=True)]
+
 
 def find_evidence(
     runs_dir: str = "", benchmark_dir: str = "", data_dir: str = "", datasets: Sequence[str] = ()
@@ -82,15 +90,8 @@ def gather(runs_dir: Path, benchmark_dir: Path, data_dir: str | Path = "", datas
             studies.append(study)
     benchmarks = _benchmarks(benchmark_dir, data_dir, found.specs, notes)
     if not studies and not benchmarks:
-        raise InputError(
-            " ".join(
-                [
-                    f"{runs_dir}: holds no readable best_params JSON, and {benchmark_dir} no benchmark; make one with "
-                    "`hpo run`.",
-                    *notes,
-                ]
-            )
-        )
+        none = f"{runs_dir}: holds no readable best_params JSON, and {benchmark_dir} no benchmark;"
+        raise InputError(" ".join([none, "make one with `hpo run`.", *notes]))
     return Evidence(tuple(studies), tuple(benchmarks), found.specs, tuple(notes))
 
 

@@ -124,7 +124,7 @@ def history(data: pd.DataFrame) -> Figure:
     return figure
 
 
-DATASET_LOOKS = ((BLUE, "o"), (ACCENT, "^"), (PINK, "s"), (SKY_BLUE, "D"))
+DATASET_LOOKS = ((BLUE, "o"), (ACCENT, "^"), (PINK, "s"), (SKY_BLUE, "D"), ("#009E73", "v"), (INK, "P"))
 COLUMNS, FEW = 4, 5
 
 

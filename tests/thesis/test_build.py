@@ -1,6 +1,7 @@
 """Everything from records: which records count, equal bytes twice, nothing clipped, sidecars that are true."""
 
 import dataclasses
+import itertools
 import json
 import logging
 import re
@@ -21,7 +22,7 @@ from hpo_lib.records.files import write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.thesis import captions, figure_style
 from hpo_lib.thesis.benchmark_record import warning_for
-from hpo_lib.thesis.build import PICTURES, build
+from hpo_lib.thesis.build import PICTURES, build, drawn
 from hpo_lib.thesis.cards import card
 from hpo_lib.thesis.evidence import Evidence, gather
 from hpo_lib.thesis.latex import escaped
@@ -205,6 +206,30 @@ def pictures(heat: Evidence) -> dict[str, object]:
     logging.getLogger("matplotlib").removeHandler(handler)
     assert complaints == []
     return made
+
+
+def test_when_there_are_more_than_three_datasets_then_figures_get_pages_on_which_no_text_covers_another(
+    heat_folder: Path, tmp_path: Path
+) -> None:
+    names = ["heat", "heat_dev", "water_centrum", "water_centrum_dev", "water_tommerby", "water_tommerby_dev"]
+    result = load_result(heat_folder / paths.RUNS_DIR.name / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_EXP-01.json")
+    for name in names:
+        write_json(paths.RunPaths(tmp_path, "NHITS_Q", name, "EXP-01").best_params, {**result, "dataset": name})
+    found = gather(tmp_path, tmp_path / "none", tmp_path)
+    assert [page.datasets for page in found.pages()] == [names[:3], names[3:]]
+    for page in found.pages():
+        figure = drawn("pareto_fronts", page)
+        assert figure is not None
+        assert [axes.get_title() for axes in figure.axes] == [page.title(name) for name in page.datasets]
+        boxes = [axes.get_tightbbox() for axes in figure.axes]  # of panels with their texts
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    out = ThesisPaths.below(tmp_path / "out")
+    build(found, out)
+    sidecars = [
+        json.loads(out.sidecar(out.figure(name)[0]).read_text("utf-8")) for name in ("pareto_fronts", "pareto_fronts_2")
+    ]
+    assert [sorted(sidecar["data"]) for sidecar in sidecars] == [names[:3], names[3:]]
+    assert r"\includegraphics{figures/pareto_fronts_2}" in out.figure("pareto_fronts_2")[2].read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
