@@ -28,6 +28,7 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 from hpo_lib.views import model_style, study_figures, study_tables
+from hpo_lib.views.model_style import MISSING, number
 
 MARK = "SIMULATED DATA"
 PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
@@ -259,13 +260,15 @@ def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counte
     assert table["to"].tolist() == ["2019-05-09 23:00", "2019-05-24 23:00", "2019-06-08 23:00"]
     assert table["hours"].tolist() == [1680, 360, 360]
     assert table["daily origins"].tolist() == [63, 15, 15]  # training lacks a week of history before its first day
-    assert table.loc["test", "greatest"] == tiny_dataset.target.iloc[2040:].max()
+    assert table.loc["test", "greatest"] == number(tiny_dataset.target.iloc[2040:].max())
 
 
 def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults_unless_these_failed(run) -> None:
     table = study_tables.score_table(run)
     assert list(table.index) == ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 3)"]
     assert table["mae"].tolist() == [0.5, 0.5, 0.2]
+    shown = study_tables.labelled(table, "m3/h")
+    assert shown["MAE in m³/h"].tolist() == ["0.500", "0.500", "0.200"]
     assert table["picp"].tolist() == [60, 60, 76]
     assert study_tables.short_scores(run).startswith("Scores of the validation days, on which the choice was made:\n")
     vars(run)["trials"] = [TrialRecord(0, "failed", {}, cause="x"), *TRIALS[1:]]
@@ -283,3 +286,6 @@ def test_when_a_study_is_tabled_then_its_front_with_policies_its_files_and_its_p
     assert saved["chosen parameters"] == str(run.run.best_params)
     assert len(set(saved)) == len(saved)
     assert study_tables.provenance_table(run)["value"].to_dict() == {"seed": "42", "data.source": "csv"}
+    run.provenance["data"] |= {"test_end": None, "columns": ["temp", "hour"]}
+    shown = study_tables.provenance_table(run)["value"]
+    assert (shown["data.test_end"], shown["data.columns"]) == (MISSING, "temp, hour")

@@ -1,5 +1,6 @@
 """Insights that exist for one family only: sums and weights of tiny trained networks, figures of given numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     if recipe != "standard":  # which keeps a share
         whole = forecaster.forecasts(tiny_dataset, origins).values
         assert np.array_equal(np.maximum(found.forecasts.values, 0), whole)
+    actual = forecaster.forecasts(tiny_dataset, origins).with_actual(tiny_dataset.target).actual
+    assert np.array_equal(found.forecasts.actual, actual)
+    assert np.isfinite(actual).all()
     assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert found.hours == (4, 2, 1)
     assert found.base_name == ("mean of training" if recipe == "plain" else "linear baseline")
@@ -182,6 +186,8 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
     found = insight.Periods(np.array([[24, 5, 5]]), amplitude, weights, 192)
     left, right = family_figures.dominant_periods(found, source="csv").axes
     assert left.get_title() == "block 1: folds by 5, 24 h"
+    nothing = replace(found, amplitude=np.zeros((1, 96)))  # as after no step of training
+    assert "untrained" in family_figures.dominant_periods(nothing, source="csv").axes[0].get_title()
     assert [bar.get_height() for bar in right.patches] == pytest.approx([60, 30, 10])
     figure = family_figures.folded_window(found, np.arange(168.0), forecasts(), 1, unit="kWh/h", source="csv")
     shown = [axes for axes in figure.axes if axes.get_title()]

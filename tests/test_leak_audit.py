@@ -21,6 +21,7 @@ from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.contract import Forecaster
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.views.leak_figure import price_figure, price_table
 
 DAYS = 300
 TOML = """\
@@ -303,6 +304,18 @@ def test_when_a_model_of_the_package_is_audited_then_it_reads_history_and_calend
 @pytest.fixture(scope="module")
 def prices(bikes: Bikes) -> pd.DataFrame:
     return price_list(load_dataset(bikes.spec, bikes.folder)).set_index("leak")
+
+
+def test_when_leaks_are_shown_then_table_and_figure_say_how_much_less_or_more_they_promise() -> None:
+    rows = {"leak": ["a", "b", "c"], "clean twin": ["x", "y", "z"]}
+    errors = {"honest": 0.1, "honest_low": 0.09, "honest_high": 0.11, "promised": 0.1, "promised_low": 0.09}
+    less = {"less_error": [49.0, -44.7, -2e-5], "less_error_low": -50.0, "less_error_high": 52.36}
+    prices = pd.DataFrame({**rows, **less}).assign(**errors, promised_high=0.11)
+    shown = price_table(prices)
+    assert shown["honest"][0] == "0.100 [0.0900, 0.110]"
+    assert shown["% less error"].tolist() == ["49.0 [-50.0, 52.4]", "-44.7 [-50.0, 52.4]", "0.0 [-50.0, 52.4]"]
+    texts = price_figure(prices, "kWh/h", source="csv").axes[0].texts
+    assert [text.get_text() for text in texts] == ["49 % less", "45 % more", "0 % less"]
 
 
 def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_intervals(prices) -> None:

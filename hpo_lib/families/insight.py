@@ -27,7 +27,7 @@ class StackForecasts:
     """A forecast of N-HiTS as the sum of what its S stacks add, in the target's unit.
 
     Attributes:
-        forecasts: of the whole network, of which the forecaster may keep a share.
+        forecasts: of the whole network, of which the forecaster may keep a share, beside what came.
         base: [N, H] where every forecast starts: the linear baseline's forecast; without one the level that the window
             was normalised by, or the mean of training.
         base_name: which of these it is.
@@ -97,7 +97,7 @@ def stack_forecasts(forecaster: Forecaster, context: Context) -> StackForecasts:
     level = "mean of training" if trained.scaling.level is None else f"mean of the last {trained.scaling.level.hours} h"
     stacks = [(source.in_unit(torch.from_numpy(part), chosen) - base).numpy() for part in parts]
     return StackForecasts(
-        forecasts=forecasts,
+        forecasts=forecasts.with_actual(trained.dataset.target),
         base=base[:, :, 0].numpy(),
         base_name="linear baseline" if trained.scaling.linear is not None else level,
         stacks=np.stack(stacks, axis=1),

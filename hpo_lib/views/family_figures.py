@@ -41,9 +41,8 @@ def stack_decomposition(found: "StackForecasts", shown: Sequence[int], *, unit: 
     rows[0, 0].set_ylabel(unit)
     for s in range(n_stacks):
         rows[s + 1, 0].set_ylabel(f"stack {s + 1}\nadds {unit}", fontsize=9)
-    figure.legend(
-        *rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False
-    )
+    handles = rows[0, 0].get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return finished(figure, source)
 
 
@@ -123,7 +122,8 @@ def dominant_periods(found: "Periods", *, source: str) -> Figure:
         strongest = found.amplitude[block].argsort()[::-1][: found.hours.shape[1]]
         left.plot(found.length / cycles[strongest], found.amplitude[block, strongest], "o", color=colour, ms=5)
         left.set(xscale="log", ylabel="amplitude", ylim=(0, None))
-        left.set_title(f"block {block + 1}: folds by {', '.join(map(str, chosen))} h", fontsize=9)
+        folds = f"folds by {', '.join(map(str, chosen))} h" if found.amplitude[block].any() else "untrained"
+        left.set_title(f"block {block + 1}: {folds}", fontsize=9)
         left.set_xticks([2, 4, 6, 8, 12, 24, 48, 96, 192], labels=map(str, [2, 4, 6, 8, 12, 24, 48, 96, 192]))
         left.minorticks_off()
         weights = 100 * found.weights[:, block].mean(axis=0)

@@ -19,7 +19,7 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.metrics import by_step
 from hpo_lib.settings import Settings
 from hpo_lib.views import study_figures, study_tables
-from hpo_lib.views.model_style import MISSING, marked, model_name, number
+from hpo_lib.views.model_style import marked, model_name
 from hpo_lib.views.proof_figure import proof_figure
 
 _STYLE = """
@@ -75,11 +75,8 @@ def sections(study: StoredStudy) -> list[Section]:
         InputError: the forecasts of the chosen trial are missing or damaged.
     """
     look, chosen, proof = {"unit": study.unit, "source": study.source}, study.chosen.number, study.result["proof"]
-    forecasts, selection, front = (
-        study.predictions(chosen),
-        study.result["selection"],
-        study_figures.pareto_front(study),
-    )
+    forecasts, selection = study.predictions(chosen), study.result["selection"]
+    front = study_figures.pareto_front(study)
     weeks = study_figures.forecast_weeks(forecasts, **look)
     hours = study_figures.coverage_by_step(by_step(forecasts), **look)
     proven = [proof_figure(proof, source=study.source)] if proof and proof["challengers"] else []
@@ -166,5 +163,5 @@ def _svg(figure: Figure) -> str:
 
 def _html(table: pd.DataFrame, kind: str = "numbers") -> str:
     with pd.option_context("display.max_colwidth", None):
-        text = table.to_html(classes=kind, border=0, float_format=number, na_rep=MISSING, index_names=False)
+        text = table.to_html(classes=kind, border=0, index_names=False)
     return f"<div>{text}</div>"

@@ -11,7 +11,7 @@ from hpo_lib.data.day_ahead_weather import MARKS
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.views.model_style import number, unit_text, warning_text
+from hpo_lib.views.model_style import MISSING, number, unit_text, warning_text
 
 BOUND = "Models see weather of the day ahead that no forecaster has: the scores are an upper bound."
 
@@ -53,9 +53,9 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
                 "hours": len(values),
                 "daily origins": origins[name],
                 **({"left out by gaps": left_out[name]} if len(dataset.missing) else {}),
-                f"mean {dataset.spec.unit}": values.mean(),
-                "least": values.min(),
-                "greatest": values.max(),
+                f"mean {unit_text(dataset.spec.unit)}": number(values.mean()),
+                "least": number(values.min()),
+                "greatest": number(values.max()),
             }
     return pd.DataFrame(rows).T
 
@@ -75,8 +75,9 @@ SHOWN_SCORES = {
 
 
 def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """A table whose columns of scores say their unit."""
-    return table.rename(columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()})
+    """A table as it is shown: columns of scores say their unit, and numbers have three significant digits."""
+    shown = table.map(lambda value: number(value) if isinstance(value, float) else value)
+    return shown.rename(columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()})
 
 
 def score_table(study: StoredStudy) -> pd.DataFrame:
@@ -96,7 +97,7 @@ def short_scores(study: StoredStudy) -> str:
     """Naive forecasts, untuned defaults and choice in a few lines of text, with the marks of the study."""
     table = labelled(score_table(study)[["mae", "picp", "winkler"]], study.unit)
     warning = warning_of(study)
-    shown = f"Scores of the validation days, on which the choice was made:\n{table.to_string(float_format=number)}"
+    shown = f"Scores of the validation days, on which the choice was made:\n{table.to_string()}"
     return shown + (f"\n*** {warning} ***" if warning else "")
 
 
@@ -153,8 +154,9 @@ def files_table(study: StoredStudy) -> pd.DataFrame:
 
 def provenance_table(study: StoredStudy) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
-    flat = pd.json_normalize(dict(study.provenance)).iloc[0]
-    return pd.DataFrame({"value": flat.astype(str)})
+    flat = pd.json_normalize(dict(study.provenance)).iloc[0].astype(object)
+    lists = flat.map(lambda value: ", ".join(map(str, value)) if isinstance(value, list) else value)
+    return pd.DataFrame({"value": lists.where(flat.notna(), MISSING).astype(str)})
 
 
 def unshortened(table: pd.DataFrame) -> HTML:
