@@ -17,7 +17,7 @@ import nbformat
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 180_000
+PATIENCE = 600_000
 """Milliseconds until something is taken for stuck; nothing is measured by it."""
 
 SETTINGS = {

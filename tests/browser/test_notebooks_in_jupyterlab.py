@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 
 from hpo_lib import paths
+from hpo_lib.cli.main import main
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.result import load_result
+from hpo_lib.thesis.build import PICTURES
 from hpo_lib.views.explorer import Explorer
 from hpo_lib.views.explorer_data import viewable_studies
+from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -49,14 +54,80 @@ def pictures(page: Any) -> int:
     return len(sizes)
 
 
-@pytest.mark.parametrize(("notebook", "least"), [("hpo_template.ipynb", 4), ("nhits_q.ipynb", 6)])
+@pytest.fixture(scope="module")
+def short(lab: Any, root: Path) -> dict[str, Any]:
+    """Parameters that read simulated heat of 19 months instead of seven years."""
+    text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
+    for line, instead in {
+        'name = "heat"': 'name = "short"', 'start = "2015-06-15 00:00"': 'start = "2023-01-01 00:00"',
+        'val_end = "2024-03-31 23:00"': 'val_end = "2023-12-31 23:00"\ntest_end = "2024-07-31 23:00"',
+    }.items():  # fmt: skip
+        assert line in text
+        text = text.replace(line, instead)
+    (lab.folder / "short.toml").write_text(text, encoding="utf-8")
+    return {"dataset": str(lab.folder / "short.toml"), "simulated": True}
+
+
+@pytest.mark.parametrize(("notebook", "count"), [
+    ("hpo_template.ipynb", 4), ("nhits_q.ipynb", 6), ("tft_q.ipynb", 6), ("timesnet_q.ipynb", 6),
+])  # fmt: skip
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
-    notebook: str, least: int, lab: Any, page: Any, tmp_path: Path
+    notebook: str, count: int, short: dict[str, Any], lab: Any, page: Any, tmp_path: Path
 ) -> None:
-    run_all(page, lab.copy(notebook, test=True, runs_dir=str(tmp_path / "runs"), simulated=True))
+    trials = 3 if notebook == "hpo_template.ipynb" else 1
+    run_all(page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs"), **short))
     keep(page, notebook)
-    assert pictures(page) == least
-    assert "SIMULATED DATA" in page.locator(".jp-Notebook").inner_text()
+    assert pictures(page) == count
+    shown = page.locator(".jp-Notebook").inner_text()
+    assert "SIMULATED DATA" in shown
+    assert ("Trained once more" in shown) == ("(the same network)" in shown) == (count == 6)
+    (record,) = (tmp_path / "runs").rglob("best_params_*.json")
+    assert load_result(record)["n_completed"] == trials
+
+
+RECORDS = {"runs_dir": str(SIMULATED_RUNS), "out": "out"}
+FOLDERS = {"benchmark_dir": str(SIMULATED_RECORDS / paths.BENCHMARK_DIR.name), **RECORDS}
+
+
+@pytest.mark.parametrize(("notebook", "count", "parameters"), [
+    ("data_preparation.ipynb", 1, {}), ("analysis.ipynb", 6, RECORDS), ("thesis_figures.ipynb", len(PICTURES), FOLDERS),
+])  # fmt: skip
+def test_when_a_notebook_reads_what_is_there_in_jupyterlab_then_its_figures_are_seen(
+    notebook: str, count: int, parameters: dict[str, Any], lab: Any, page: Any
+) -> None:
+    run_all(page, lab.copy(notebook, **parameters))
+    keep(page, notebook)
+    assert pictures(page) == count
+
+
+TRAINING = {"test": True, "models": "NHITS_Q", "params": "default", "seeds": 1, "out": "out"}
+
+
+@pytest.mark.parametrize(("notebook", "count", "parameters"), [
+    ("leak_audit.ipynb", 1, {}), ("benchmark.ipynb", 5, TRAINING),
+])  # fmt: skip
+def test_when_a_notebook_trains_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
+    notebook: str, count: int, parameters: dict[str, Any], short: dict[str, Any], lab: Any, page: Any
+) -> None:
+    run_all(page, lab.copy(notebook, **parameters, **short))
+    keep(page, notebook)
+    assert pictures(page) == count
+
+
+def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
+    short: dict[str, Any], lab: Any, page: Any, tmp_path: Path
+) -> None:
+    models_dir, toml = str(tmp_path / "models"), short["dataset"]  # no data folder: the twin
+    params = str(RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "EXP-01").best_params)
+    words = ["--dataset", toml, "--params", params, "--models-dir", models_dir, "--test"]
+    assert main(["retrain", "--model", "NHITS_Q", *words]) == 0
+    run_all(page, lab.copy("forecast.ipynb", dataset=toml, models_dir=models_dir))
+    keep(page, "forecast.ipynb")
+    assert pictures(page) == 1
+    shown = page.locator(".jp-Notebook").inner_text()
+    assert "SIMULATED DATA" in shown
+    assert "2025-01-01T00:00:00+00:00" in shown
+    assert "NHITS_Q v001: 0 days since its training" in shown
 
 
 @pytest.mark.parametrize("load", range(3))
