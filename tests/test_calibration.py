@@ -167,6 +167,19 @@ def test_when_a_window_is_given_then_days_before_it_do_not_count() -> None:
     noisy = calibrate(forecasts(loud, 1.0), None, target, calibration)
     assert (noisy.values[50:] == quiet.values[50:]).all()
     assert (noisy.values[49] != quiet.values[49]).any()
+    later = forecasts(error[:1], 1.0, first=31)  # begins 30 days after the last hour of the only day before it
+    assert (calibrate(later, forecasts(loud[:1], 1.0), target, calibration).values == later.values).all()
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_when_a_bound_moves_in_then_not_past_the_median_whatever_the_other_one_does(side: int) -> None:
+    """By hand: a half-width of 1 to one side and of 10 to the other, where actuals are 3 from the median: 4 inside."""
+    given = forecasts(np.full((2, H), -3.0 * side), 1.0)
+    near, far = (-1, 0) if side == 1 else (0, -1)
+    given.values[:, :, far] -= 9 * side
+    f = calibrate(given, None, flat_target(3), Calibration("rolling", days=1))
+    assert np.unique(f.values[1, :, near] - 100).tolist() == [0]
+    assert np.unique(f.values[1, :, far] - 100) == pytest.approx([-6 * side])
 
 
 def test_when_validation_is_given_then_the_first_test_days_live_on_it() -> None:

@@ -141,6 +141,7 @@ def test_when_the_first_months_are_empty_then_the_column_is_still_found(spec, tm
     assert series.to_numpy() == pytest.approx(expected.to_numpy()[60:])
 
 
+QUARTERS = "00", "15", "30", "45"
 TWO = ["2020-01-01 00:00", "2020-01-01 01:00"]
 WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
     "no_zone": (["time,load", f"{TWO[0]},1", f"{TWO[1]},2"], RawFile(),
@@ -167,6 +168,14 @@ WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
     "quarters": (["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "30"))], RawFile(),
         "rows are 15 minutes apart, expected an hour; give --aggregate mean for a rate such as kW or m3/h, or "
         "--aggregate sum for amounts such as kWh or m3 (or aggregate under [raw])"),
+    "quarter_twice": (["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "15", "30"))],
+        RawFile(aggregate="sum"),
+        "line 4, column 'time' is '2020-01-01 00:15:00+00:00', which an earlier line already has, expected every time "
+        "once; remove one"),
+    "negative_quarters": (["time,load", *(f"2020-01-01 0{h}:{m}Z,{1 - 2 * h}" for h in (0, 1) for m in QUARTERS)],
+        RawFile(aggregate="mean"),
+        "line 6, column 'heat_consumption' is -1, expected at least 0; fix that cell, leave it empty, or set "
+        "may_be_negative = true in the dataset's TOML if it is right"),
     "days": (["time,load", *(f"2020-01-0{day},1" for day in (1, 2, 3))], RawFile(timezone="UTC"),
         "rows are 1440 minutes apart, expected an hour, or a part of one"),
     "thousands": (["time;load", f"{TWO[0]};1.234,5", f"{TWO[1]};2"], RawFile(timezone="UTC"),
