@@ -113,6 +113,7 @@ def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_
     assert leaders(candidates, default, 2) == [1, 2]
     assert leaders(candidates, default, 1) == [1]
     assert leaders({3: candidates[3], 1: candidates[1]}, default, 2) == [1]
+    assert leaders({3: scores(days(0.925, 3)), 1: candidates[1]}, default, 2) == [1], "within two standard errors"
     assert leaders({4: candidates[4]}, default, 2) == []
 
 
