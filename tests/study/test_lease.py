@@ -324,3 +324,5 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
         again = queues[2].claim()
         assert again is not None
         assert again.params == second.params
+        queues[2].end(again, 1.0, None, {"cause": "NaN in the forecasts"})
+        assert queues[0].claim() is None, "a failed trial is finished"
