@@ -115,6 +115,7 @@ def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_
     assert leaders({3: candidates[3], 1: candidates[1]}, default, 2) == [1]
     assert leaders({3: scores(days(0.925, 3)), 1: candidates[1]}, default, 2) == [1], "within two standard errors"
     assert leaders({4: candidates[4]}, default, 2) == []
+    assert leaders({1: scores(days(0.9, 1), days(2.3, 1))}, default, 2) == [], "its intervals are worse by more"
 
 
 def test_when_coverage_after_correction_is_off_then_a_trial_does_not_challenge(days) -> None:

@@ -229,8 +229,8 @@ def test_when_the_dataset_is_in_the_south_then_january_is_summer() -> None:
 
 
 def test_when_actuals_are_in_known_bins_then_reliability_is_the_one_worked_by_hand() -> None:
-    """Of 24 hours 6 are below -1, 6 in (-1, 0], 6 in (0, 1] and 6 above."""
-    y = np.repeat([-2.0, -0.5, 0.5, 2.0], 6)[None, :]
+    """Of 24 hours 6 are at each of the three quantiles, which counts as below, and 6 above."""
+    y = np.repeat([-1.0, 0.0, 1.0, 2.0], 6)[None, :]
     assert reliability(forecasts(y))["observed"].tolist() == [0.25, 0.5, 0.75]
 
 

@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.day_ahead_weather import day_ahead_weather, heating_threshold, read_archive, source_with, warnings_of
+from hpo_lib.data.day_ahead_weather import (
+    DayAheadWeather,
+    day_ahead_weather,
+    heating_threshold,
+    read_archive,
+    source_with,
+    warnings_of,
+)
 from hpo_lib.data.spec import DayAheadWeatherSpec, load_spec
 from hpo_lib.errors import InputError
 
@@ -258,3 +265,11 @@ def test_when_prepare_is_given_an_archive_then_it_is_checked_and_lies_where_the_
     )
     written = read_archive(tmp_path / "data" / "w.csv", ("temp",))
     pd.testing.assert_frame_equal(written, archive(tmp_path)[written.columns])
+
+
+def test_when_an_origin_is_none_of_the_weathers_own_then_its_weather_is_unknown_and_not_the_last_one() -> None:
+    hours = pd.date_range("2019-01-01", periods=3, freq="h", tz="UTC")
+    weather = DayAheadWeather("observed", ("temp",), hours[:2], np.arange(48.0).reshape(2, 24, 1), None, 1.0)
+    found = weather.at(hours[1:])
+    assert found[0, :, 0].tolist() == list(range(24, 48))
+    assert np.isnan(found[1]).all()
