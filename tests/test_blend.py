@@ -96,6 +96,15 @@ def test_when_an_ensemble_wins_only_on_the_days_that_selected_it_then_it_is_refu
     assert verdict.weights.tolist() == [1, 0, 0, 0, 0, 0]
 
 
+def test_when_an_ensemble_is_better_by_less_than_a_standard_error_then_it_does_not_pay() -> None:
+    """Every seventh day the two are wrong by 4 to either side; on the others the chosen one is better than both."""
+    seventh = np.arange(40) % 7 == 0
+    verdict = judged_ensemble([points(*np.where(seventh, 4, 1)), points(*np.where(seventh, -4, 2))], chosen=0)
+    assert verdict.percent == pytest.approx(-12.069, abs=0.001)
+    assert not verdict.pays
+    assert verdict.weights.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(("n", "days"), [(1, 40), (2, 3)])
 def test_when_there_is_too_little_to_judge_then_the_chosen_trial_stays(n, days) -> None:
     verdict = judged_ensemble([points(*[error] * days) for error in (-1, 1)[:n]], chosen=0)
