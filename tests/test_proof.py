@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.records.proof import challengers
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import winkler
@@ -135,3 +137,12 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one() -> None:
     assert found["winkler"].mean() == pytest.approx(winkler(corrected))
     assert found["winkler"].mean() < 0.7 * winkler(narrow)
     assert 70 < found["picp"].mean() < 85
+
+
+@pytest.mark.parametrize(("days", "cause"), [
+    (13, "validation has 13 days, and fewer than 14 prove nothing"), (14, ""),
+])  # fmt: skip
+def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(days: int, cause: str) -> None:
+    trials = [TrialRecord(number, "complete", {}) for number in (0, 1)]
+    found = challengers(trials, lambda number: scores(np.full(days, 1.0 - 0.2 * number)), 2)
+    assert found == ([] if cause else [1], cause)
