@@ -1,7 +1,7 @@
 """Learning curves of random configurations of the wide space, all trained to the end.
 
-    python -m measurements.record_curves --data-dir DATA --trials NHITS_Q=20 TFT_Q=12 TIMESNET_Q=6 TOML ...
-    python -m measurements.record_curves --data-dir DATA --near NHITS_Q=20 TFT_Q=12 TIMESNET_Q=6 TOML ...
+    python -m measurements.record_curves TOML ... --data-dir DATA --trials NHITS_Q=20 TFT_Q=12 TIMESNET_Q=6
+    python -m measurements.record_curves TOML ... --data-dir DATA --near NHITS_Q=20 TFT_Q=12 TIMESNET_Q=6
 
 Configuration 0 of a family is its untuned defaults; the others are drawn from the wide space, the same ones for every
 dataset: evenly or, from number 101 on, ``--near`` the defaults, which each dimension then keeps with a chance of 2/3.
