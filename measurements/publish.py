@@ -2,7 +2,7 @@
 
     python -m measurements.publish --data-dir DATA                 # hours; finished work is not done again
     python -m measurements.publish --simulated --test --models NHITS_Q TFT_Q TIMESNET_Q --datasets heat --trials 8 \\
-        --out tests/simulated_records                              # the small set that tests read
+        --seeds 1 --out tests/simulated_records                              # the small set that tests read
 
 For each series a study of each family, a benchmark (refitted, tuned and untuned, beside the baselines) and its executed
 notebook; all are made below ``build/``. Then what is heavy or names a machine is removed from a copy, which replaces
@@ -114,13 +114,15 @@ def trim_notebook(file: Path) -> None:
 
 def publish(build: Path, out: Path) -> None:
     """Copy the records, those of running processes excepted; fail if they are too large for a repository."""
+    for_visitors = out == PROJECT_ROOT  # tests read no pages
+    left_out = [".workers_*", *([] if for_visitors else ["*.html", "benchmark.ipynb"])]
     for part in (RUNS_DIR, BENCHMARK_DIR):
         for made in (build / part.name).iterdir():
             place = out / part.name / made.name
             if made.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
-                shutil.copytree(made, place, ignore=shutil.ignore_patterns(".workers_*"))
-            else:  # what the HTML figures of all studies share
+                shutil.copytree(made, place, ignore=shutil.ignore_patterns(*left_out))
+            elif for_visitors:  # what the HTML figures of all studies share
                 shutil.copy(made, place)
     files = [file for part in (RUNS_DIR, BENCHMARK_DIR) for file in (build / part.name).rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e6

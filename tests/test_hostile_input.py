@@ -35,7 +35,7 @@ from tests.data.conftest import TOML, small_frame
 
 FEW, MANY = 15, 1500
 HOURS = pd.date_range("2018-04-01", periods=48, freq="h", tz="UTC")
-RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "EXP-01")
+RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published")
 
 # What a spreadsheet, another program, a broken disk or somebody's joke leaves in a file.
 PIECES = [

@@ -118,7 +118,7 @@ def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
     short: dict[str, Any], lab: Any, page: Any, tmp_path: Path
 ) -> None:
     models_dir, toml = str(tmp_path / "models"), short["dataset"]  # no data folder: the twin
-    params = str(RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "EXP-01").best_params)
+    params = str(RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published").best_params)
     words = ["--dataset", toml, "--params", params, "--models-dir", models_dir, "--test"]
     assert main(["retrain", "--model", "NHITS_Q", *words]) == 0
     run_all(page, lab.copy("forecast.ipynb", dataset=toml, models_dir=models_dir))

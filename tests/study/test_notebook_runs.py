@@ -172,7 +172,7 @@ def test_when_papermill_runs_the_explorer_then_it_reads_the_records(root, tmp_pa
     out = tmp_path / "out.ipynb"
     run = papermill(root, out, "explore.ipynb", runs_dir=str(SIMULATED_RUNS))
     assert run.returncode == 0, run.stderr
-    assert "NHITS_Q on heat, EXP-01" in outputs(nbformat.read(out, as_version=4))
+    assert "NHITS_Q on heat, published" in outputs(nbformat.read(out, as_version=4))
 
 
 @pytest.mark.slow

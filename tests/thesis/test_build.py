@@ -41,13 +41,13 @@ def runs(heat_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(heat_folder / paths.RUNS_DIR.name, tmp_path / "runs"))
 
 
-ALL = {"NHITS_Q": "EXP-01", "TFT_Q": "EXP-04", "TIMESNET_Q": "EXP-07"}
+ALL = dict.fromkeys(("NHITS_Q", "TFT_Q", "TIMESNET_Q"), "published")
 LATER = {"optimization_date": "2090-01-01"}
 
 
 @pytest.mark.parametrize(("changes", "ids", "note"), [
-    (LATER, {**ALL, "NHITS_Q": "other"}, "heat_EXP-01.json: best_params_NHITS_Q_heat_other.json is newer"),
-    ({**LATER, "status": "running"}, ALL, "heat_other.json: best_params_NHITS_Q_heat_EXP-01.json is newer, more"),
+    (LATER, {**ALL, "NHITS_Q": "other"}, "heat_published.json: best_params_NHITS_Q_heat_other.json is newer"),
+    ({**LATER, "status": "running"}, ALL, "heat_other.json: best_params_NHITS_Q_heat_published.json is newer, more"),
     *(({**LATER, name: "2001-01-01 00Z"}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q")
         for name in ("sha256", "train_end", "val_end")),
     ({"optimization_date": "2001-01-01", "preset": "laptop"}, {"NHITS_Q": "other"}, "or of a larger budget"),
@@ -55,7 +55,7 @@ LATER = {"optimization_date": "2090-01-01"}
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_budget_and_same_data_counts(
     changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
 ) -> None:
-    result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_EXP-01.json")
+    result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_published.json")
     provenance = result["provenance"]
     provenance["data"] |= {name: value for name, value in changes.items() if name in provenance["data"]}
     provenance["preset"] = changes.get("preset", provenance["preset"])
@@ -160,7 +160,9 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
     assert rf"\caption{{\textbf{{Simulated data, test budget.}} {escaped(caption)}}}" in snippet
     assert r"\includegraphics{figures/pareto_fronts}" in snippet
     assert "Test split, daily origins: " in captions.caption("", heat, heat.benchmarks)
-    assert " 275 (2024-04-01 to 2024-12-31). Test budget, 1 seed." in captions.caption("", heat, heat.benchmarks)
+    assert " 275 (2024-04-01 to 2024-12-31). Test budget, 1 seed, trained" in captions.caption(
+        "", heat, heat.benchmarks
+    )
 
 
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(heat: Evidence) -> None:
@@ -212,9 +214,9 @@ def test_when_there_are_more_than_three_datasets_then_figures_get_pages_on_which
     heat_folder: Path, tmp_path: Path
 ) -> None:
     names = ["heat", "heat_dev", "water_centrum", "water_centrum_dev", "water_tommerby", "water_tommerby_dev"]
-    result = load_result(heat_folder / paths.RUNS_DIR.name / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_EXP-01.json")
+    result = load_result(heat_folder / paths.RUNS_DIR.name / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_published.json")
     for name in names:
-        write_json(paths.RunPaths(tmp_path, "NHITS_Q", name, "EXP-01").best_params, {**result, "dataset": name})
+        write_json(paths.RunPaths(tmp_path, "NHITS_Q", name, "published").best_params, {**result, "dataset": name})
     found = gather(tmp_path, tmp_path / "none", tmp_path)
     assert [page.datasets for page in found.pages()] == [names[:3], names[3:]]
     for page in found.pages():
