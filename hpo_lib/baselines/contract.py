@@ -1,6 +1,7 @@
 """What a baseline promises, the registry of baselines, and forecasts from feature tables."""
 
 import importlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ import numpy as np
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS
+from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.contract import STANDARD, Forecaster
 from hpo_lib.families.feature_table import FeatureTable, make_feature_table
@@ -37,7 +39,7 @@ class Baseline(ABC):
             seed: equal seeds give equal models.
             refit: train again on training and validation split together, with the same choices. The forecaster's
                 ``validation`` still comes from the first training, which has not seen these days.
-            quick: learn little, but from the same days, to see that everything works.
+            quick: learn little, from a part of the origins of the same days, to see that everything works.
         """
         chosen = self.train(dataset, seed, quick)
         chosen.validation = chosen.forecasts(dataset, dataset.validation_origins)
@@ -81,8 +83,14 @@ def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:
 OF_THE_YEAR = (*SEASON_COLUMNS, "year_sin", "year_cos")
 """Columns of a feature table that tell the time of year."""
 
-QUICK_VERSION = 2
+QUICK_VERSION = 3
 """Part of a quick training's key. Raise it when a quick training differs from before and others do not."""
+
+
+def learnt_origins(dataset: Dataset, hours: int, *, quick: bool) -> Positions:
+    """Training origins within ``hours`` of a daily one; if quick, at most 100, spread evenly over the same days."""
+    near = dataset.training_origins(near_hours=hours)
+    return near[:: math.ceil(len(near) / 100)] if quick else near
 
 
 _BASELINES = {

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import lightgbm
 import numpy as np
 
-from hpo_lib.baselines.contract import OF_THE_YEAR, Baseline, TableForecaster, shows_seasons
+from hpo_lib.baselines.contract import OF_THE_YEAR, Baseline, TableForecaster, learnt_origins, shows_seasons
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline
@@ -69,7 +69,7 @@ class LightgbmQuantile(Baseline):
     def train(
         self, dataset: Dataset, seed: int, quick: bool, chosen: LightgbmForecaster | None = None
     ) -> LightgbmForecaster:
-        origins = dataset.training_origins(near_hours=NEAR_HOURS)
+        origins = learnt_origins(dataset, NEAR_HOURS, quick=quick)
         table = make_feature_table(dataset, dataset.windows(origins))
         linear, expected, seasons = None, None, shows_seasons(dataset, chosen)
         if self.settings["linear_part"]:

@@ -6,14 +6,14 @@ of day.
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.linear_model import QuantileRegressor
 
-from hpo_lib.baselines.contract import Baseline, TableForecaster, shows_seasons
+from hpo_lib.baselines.contract import Baseline, TableForecaster, learnt_origins, shows_seasons
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HORIZON
+from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.families.feature_table import FeatureTable, linear_features, make_feature_table
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
@@ -36,11 +36,11 @@ class LinearForecaster(TableForecaster):
     best_step = 0
 
     def __init__(
-        self, dataset: Dataset, penalty: float, seasons: bool, *, steps: Iterable[int] = range(HORIZON)
+        self, dataset: Dataset, origins: Positions, penalty: float, seasons: bool, steps: Iterable[int] = range(HORIZON)
     ) -> None:
         super().__init__(dataset, seasons)
         self.penalty = penalty
-        table = make_feature_table(dataset, dataset.windows(dataset.training_origins(near_hours=0)))
+        table = make_feature_table(dataset, dataset.windows(origins))
         features = linear_features(table, seasons=self.seasons)
         self.weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
         self.intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
@@ -70,16 +70,13 @@ class LinearQuantile(Baseline):
     seeded = False
     settings: ClassVar = {"penalties": list(PENALTIES)}
 
-    def train(
-        self, dataset: Dataset, seed: int, quick: bool, chosen: LinearForecaster | None = None
-    ) -> LinearForecaster:
-        seasons = shows_seasons(dataset, chosen)
+    def train(self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None) -> LinearForecaster:
+        seasons, origins = shows_seasons(dataset, chosen), learnt_origins(dataset, 0, quick=quick)
 
         def loss(penalty: float) -> float:
-            tried = LinearForecaster(dataset, penalty, seasons, steps=TRIED_STEPS)
+            tried, steps = LinearForecaster(dataset, origins, penalty, seasons, TRIED_STEPS), list(TRIED_STEPS)
             f = tried.forecasts(dataset, dataset.validation_origins)
-            steps = list(TRIED_STEPS)
             return metrics.pinball(QuantileForecasts(f.values[:, steps], f.actual[:, steps], f.origins, f.levels))
 
         penalty = chosen.penalty if chosen is not None else PENALTIES[-1] if quick else min(PENALTIES, key=loss)
-        return LinearForecaster(dataset, penalty, seasons)
+        return LinearForecaster(dataset, origins, penalty, seasons)

@@ -39,9 +39,6 @@ class ResidualLinear(Baseline):
     def train(self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None) -> ResidualLinearForecaster:
         origins = dataset.training_origins(near_hours=STANDARD.near_hours)
         linear = LinearBaseline.fit(
-            dataset,
-            origins,
-            seasons=shows_seasons(dataset, chosen),
-            penalty=STANDARD.linear_penalty,
+            dataset, origins, seasons=shows_seasons(dataset, chosen), penalty=STANDARD.linear_penalty
         )
         return ResidualLinearForecaster(dataset, linear)

@@ -98,7 +98,7 @@ def test_when_test_days_change_then_no_choice_and_no_model_changes(baseline, tra
 
 
 def test_when_the_first_training_days_change_then_a_quick_training_changes_too(baseline, trained, tiny_dataset) -> None:
-    """Beside families, which learn from every day, a baseline that had seen fewer would look worse than it is."""
+    """It learns from days of the whole split, as families do; beside them, the last days alone would look too bad."""
     frame = disturbed(tiny_dataset.frame, KNOWN, slice(0, 48))
     again = baseline.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
     assert (again.validation.values != trained.validation.values).any()
