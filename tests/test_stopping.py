@@ -183,3 +183,13 @@ def test_when_the_target_has_another_unit_then_the_decision_is_the_same(trials, 
     expected = stopped(HALVING, own[:length], trials, 99)
     rescaled = [trial(t.number, scaled(t.curve)) for t in trials]
     assert stopped(HALVING, scaled(own[:length]), rescaled, 99) is expected
+
+
+def test_when_a_training_is_checked_rarely_then_each_rung_is_looked_at_soon_after_it_or_not_at_all() -> None:
+    """The test budget has 2 checks, TimesNet 5, the TFT 6, N-HiTS 10."""
+    rungs = {n: [RULE.rung_at(check, n) for check in range(1, n + 1)] for n in (2, 5, 6, 10)}
+    found = {n: [rung.share if rung else None for rung in of_checks] for n, of_checks in rungs.items()}
+    assert found[2] == [None, None]
+    assert found[5] == [0.1, 0.3, None, None, None]
+    assert found[6] == [0.1, 0.3, None, None, None, None]
+    assert found[10] == [0.1, None, 0.3, *[None] * 7]

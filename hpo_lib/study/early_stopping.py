@@ -70,10 +70,9 @@ class StoppingRule:
         return cls(rungs, tuple(values["ranked_by"]), values["warm_up"], values.get("tolerance", 0.0))
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
-        """The rung that the ``check``-th of ``checks`` evenly spaced checks is first to reach; never at the last."""
-        if check >= checks:
-            return None
-        reached = [rung for rung in self.rungs if (check - 1) / checks < rung.share <= check / checks]
+        """The rung that the ``check``-th of ``checks`` even ones is first to reach; none at the last or if 0.2 late."""
+        before, share = (check - 1) / checks, check / checks
+        reached = [rung for rung in self.rungs if before < rung.share <= share < min(1, rung.share + 0.2)]
         return reached[-1] if reached else None
 
     def judge(self, curve: Curve, checks: int, number: int, trials: Sequence[TrialRecord]) -> None:
