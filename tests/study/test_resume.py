@@ -143,6 +143,7 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
     study = study_of("sqlite", 5)
     with study.begun() as process:
         kernels = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(0.5)  # a trial begins with a garbage collection; an interrupt within a finaliser is lost in Python
         os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
         said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
