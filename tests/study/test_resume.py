@@ -49,7 +49,7 @@ class Study:
         """The process, once trial 1 is running with all its parameters; nothing of it is left afterwards."""
         with subprocess.Popen(
             self.command, cwd=self.root, env=self.environment, start_new_session=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
+            stderr=subprocess.STDOUT, text=True, preexec_fn=heeding_interrupts,
         ) as process:  # fmt: skip
             family_tree: list[psutil.Process] = []
             try:
@@ -74,6 +74,11 @@ class Study:
             if study := read_study(self.files):
                 return study.get_trials(deepcopy=True)
         return []
+
+
+def heeding_interrupts() -> None:
+    """A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:
@@ -143,7 +148,6 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
     study = study_of("sqlite", 5)
     with study.begun() as process:
         kernels = psutil.Process(process.pid).children(recursive=True)
-        time.sleep(0.5)  # a trial begins with a garbage collection; an interrupt within a finaliser is lost in Python
         os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
         said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
