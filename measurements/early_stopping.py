@@ -125,7 +125,7 @@ def replay(recorded: Recorded, rule: StoppingRule, size: int, seed: int) -> list
 
 
 def left_by(rule: StoppingRule, trials: Sequence[TrialRecord], checks: int) -> list[TrialRecord]:
-    """Trials in the order of a study as a rule leaves them; one whose curve ends early stays as it is, if not worse."""
+    """Trials in their study's order as a rule leaves them; what the study stopped stays so unless the rule is earlier."""
     done = list[TrialRecord]()
     for trial in trials:
         left = trial
