@@ -125,7 +125,7 @@ def replay(recorded: Recorded, rule: StoppingRule, size: int, seed: int) -> list
 
 
 def left_by(rule: StoppingRule, trials: Sequence[TrialRecord], checks: int) -> list[TrialRecord]:
-    """Trials in their study's order as a rule leaves them; what the study stopped stays so unless the rule is earlier."""
+    """Trials in their study's order as a rule leaves them; one that was stopped stays so, or is stopped earlier."""
     done = list[TrialRecord]()
     for trial in trials:
         left = trial
