@@ -100,6 +100,16 @@ def test_when_a_study_is_simulated_or_a_test_then_the_page_and_every_figure_say_
     assert [figure.get_supxlabel() for figure in figures] == ["SIMULATED DATA, TEST BUDGET"] * 3
 
 
+@pytest.mark.parametrize(("hours", "words"), [(0.053, "3.2 minutes"), (2.0, "2 hours"), (30.49, "30 hours")])
+def test_when_a_study_took_less_than_two_hours_then_the_page_gives_minutes(hours, words, tmp_path) -> None:
+    run = store(tmp_path)
+    write_json(
+        run.best_params, json.loads(run.best_params.read_text(encoding="utf-8")) | {"training_time_hours": hours}
+    )
+    text = write_page(StoredStudy.read(run)).read_text(encoding="utf-8")
+    assert f"complete: 2 complete in {words} of training." in text
+
+
 def test_when_a_record_holds_markup_then_the_page_shows_it_as_text(tmp_path) -> None:
     text = write_page(StoredStudy.read(store(tmp_path, unit="<script>alert(1)</script>"))).read_text(encoding="utf-8")
     assert "<script>" not in text

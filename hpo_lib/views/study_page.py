@@ -126,7 +126,8 @@ def write_page(study: StoredStudy) -> Path:
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
     trials = ", ".join(f"{found[key]} {state}" for state, key in counts.items() if found[key])
     state = "not complete yet" if found["status"] == "running" else found["status"]  # a killed study said so, too
-    run = study.run
+    run, hours = study.run, found["training_time_hours"]
+    spent = f"{hours:.2g} hours" if hours >= 2 else f"{60 * hours:.2g} minutes"
     files = (run.notebook, study.file, run.sqlite, run.journal, run.pareto_front, run.mae_history, run.param_importance)
     links = [f'<a href="{escape(file.name)}">{escape(file.name)}</a>' for file in files if file.exists()]
     parts = [
@@ -135,7 +136,7 @@ def write_page(study: StoredStudy) -> Path:
         f"<title>{heading}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{heading}</h1>",
         f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" if warning else "",
         f"<p class=lead>{escape(study.label)}</p>\n<p>{escape(found['optimization_date'][:10])}, "
-        f"{escape(state)}: {trials} in {found['training_time_hours']:.2g} hours of training.</p>",
+        f"{escape(state)}: {trials} in {spent} of training.</p>",
         *map(_section, sections(study)),
         f"<h2>Record</h2>\n<p>Beside this page: {', '.join(links)}. <code>hpo verify</code> recomputes every score "
         "from the stored forecasts.</p>",
