@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 
 class HpoError(Exception):
-    """Something that the user can fix. The message is one sentence that says what, where and how to fix it."""
+    """Something that the user can fix. The message is one sentence that says what, where and how to
+    fix it.
+    """
 
     def _render_traceback_(self) -> list[str]:
         """Jupyter shows the sentence instead of a traceback: it says all that a user needs."""
@@ -21,7 +23,9 @@ class StudyError(HpoError, RuntimeError):
 
 
 class WriteError(HpoError):
-    """A file of ours cannot be written, perhaps because the disk is full. The command line ends with exit code 1."""
+    """A file of ours cannot be written, perhaps because the disk is full. The command line ends
+    with exit code 1.
+    """
 
 
 ROOM = "make room or access, and run again"
@@ -29,7 +33,9 @@ ROOM = "make room or access, and run again"
 
 
 class Damage(str):
-    """A sentence on a record that is passed over because it cannot be read; reports end with exit code 1 then."""
+    """A sentence on a record that is passed over because it cannot be read; reports end with exit
+    code 1 then.
+    """
 
 
 def choices(found: object, allowed: Iterable[object]) -> str:

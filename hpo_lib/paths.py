@@ -12,7 +12,9 @@ from hpo_lib.errors import InputError, WriteError
 
 _ROOT = Path(__file__).resolve().parent.parent
 IS_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
-PROJECT_ROOT = _ROOT if IS_CHECKOUT else Path.cwd()  # a wheel has data and records below the current folder
+PROJECT_ROOT = (
+    _ROOT if IS_CHECKOUT else Path.cwd()
+)  # a wheel has data and records below the current folder
 _SHIPPED = _ROOT if IS_CHECKOUT else _ROOT / "hpo_lib" / "shipped"
 DATASETS_DIR = _SHIPPED / "datasets"
 NOTEBOOKS_DIR = _SHIPPED / "notebooks"
@@ -34,33 +36,41 @@ NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
 def checked_name(what: str, value: str) -> str:
-    """``value`` if it can be part of a file name and of a shell word, and marks no file of our own; else InputError."""
+    """``value`` if it can be part of a file name and of a shell word, and marks no file of our own;
+    else InputError.
+    """
     if not re.fullmatch(NAME, value):
         raise InputError(
-            f"{what} is {value!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
+            f"{what} is {value!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting "
+            "with a letter or digit "
             f"(it becomes part of file names); choose another {what}"
         )
     if own := re.search(r"\.(attempt|worker)-\d+", value):
-        raise InputError(f"{what} is {value!r}, but {own[0]!r} marks files of our own; choose another {what}")
+        raise InputError(
+            f"{what} is {value!r}, but {own[0]!r} marks files of our own; choose another {what}"
+        )
     return value
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that is renamed to it if the block ends well, and is removed otherwise.
+    """A temporary path beside ``path`` that is renamed to it if the block ends well, and is removed
+    otherwise.
 
-    No reader ever sees half a file. File and folder are synced first, so after a power cut a file is whole or absent.
-    Missing folders are made.
+    No reader ever sees half a file. File and folder are synced first, so after a power cut a file
+    is whole or absent. Missing folders are made.
 
-    Raises:
-        WriteError: the disk is full, a folder cannot be made, or the path is no regular file, such as a device.
+    Raises: WriteError: the disk is full, a folder cannot be made, or the path is no regular file,
+        such as a device.
     """
     if path.exists() and not path.is_file():
         raise WriteError(f"{path}: cannot be written (not a regular file); give another path")
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
+        descriptor, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}"
+        )
         temporary = Path(name)
         os.close(descriptor)
         yield temporary
@@ -69,7 +79,9 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         why = error.strerror or " ".join(str(error).split())
-        raise WriteError(f"{path}: cannot be written ({why}); make room or access, and run again") from None
+        raise WriteError(
+            f"{path}: cannot be written ({why}); make room or access, and run again"
+        ) from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -91,7 +103,9 @@ def job_name(model: str, dataset: str) -> str:
 
 
 def job_log(name: str, job_id: str, suffix: str = "log") -> Path:
-    """Where a Slurm job writes its output (``log``) and its errors (``err``); ``%j`` is replaced by the job id."""
+    """Where a Slurm job writes its output (``log``) and its errors (``err``); ``%j`` is replaced by
+    the job id.
+    """
     return SLURM_LOGS / f"{name}_{job_id}.{suffix}"
 
 
@@ -101,7 +115,9 @@ def stop_file(folder: Path) -> Path:
 
 
 class _File:
-    """A file or folder in the ``folder`` of its owner, by its name; ``{0.study_name}`` is the owner's study name."""
+    """A file or folder in the ``folder`` of its owner, by its name; ``{0.study_name}`` is the
+    owner's study name.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -119,7 +135,8 @@ class RunPaths:
     dataset: str
     job_id: str
     worker: int = 1
-    """Number of the worker that writes here; each has its own notebook and shares all other files."""
+    """Number of the worker that writes here; each has its own notebook and shares all other files.
+    """
 
     best_params = _File("best_params_{0.study_name}.json")
     sqlite = _File("study_{0.study_name}.db")
@@ -167,7 +184,9 @@ class RunPaths:
         return self.predictions / f"trial_{trial:04d}.parquet"
 
     def replicate(self, trial: int, seed: int) -> tuple[Path, Path]:
-        """Validation predictions of a trial's configuration trained with another seed, and a JSON of what made them."""
+        """Validation predictions of a trial's configuration trained with another seed, and a JSON
+        of what made them.
+        """
         stem = f"replicate_{trial:04d}_seed_{seed}"
         return self.predictions / f"{stem}.parquet", self.predictions / f"{stem}.json"
 
@@ -181,7 +200,9 @@ class RunPaths:
 
 
 def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> list[Path]:
-    """Every best_params JSON of a model and dataset, by name: in their folder, and in that of old studies."""
+    """Every best_params JSON of a model and dataset, by name: in their folder, and in that of old
+    studies.
+    """
     folder, name = f"{model}_{dataset or '*'}", f"best_params_{model}_{dataset}*.json"
     return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
@@ -193,14 +214,17 @@ def consolidated(out: Path) -> tuple[Path, Path]:
 
 @dataclass(frozen=True)
 class BenchmarkPaths:
-    """Where a benchmark keeps its files: ``OUT/{DATASET}/{SETTING}/...``; a folder holds trainings of one setting."""
+    """Where a benchmark keeps its files: ``OUT/{DATASET}/{SETTING}/...``; a folder holds trainings
+    of one setting.
+    """
 
     out: Path
     dataset: str
     setting: str
 
     runs = _File("runs")
-    """Folder of the trainings: for each a record and its stored forecasts of validation and test."""
+    """Folder of the trainings: for each a record and its stored forecasts of validation and test.
+    """
 
     @property
     def folder(self) -> Path:
@@ -230,7 +254,9 @@ def benchmarks(out: Path) -> list[BenchmarkPaths]:
 
 @dataclass(frozen=True)
 class ThesisPaths:
-    """Where figures, tables and model cards are written, each with a sidecar on its records: the published ones."""
+    """Where figures, tables and model cards are written, each with a sidecar on its records: the
+    published ones.
+    """
 
     figures: Path = FIGURES_DIR
     tables: Path = TABLES_DIR
@@ -242,7 +268,11 @@ class ThesisPaths:
         return cls(out / FIGURES_DIR.name, out / TABLES_DIR.name, out / CARDS_DIR.name)
 
     def figure(self, name: str) -> tuple[Path, Path, Path]:
-        return self.figures / f"{name}.pdf", self.figures / f"{name}.png", self.figures / f"{name}.tex"
+        return (
+            self.figures / f"{name}.pdf",
+            self.figures / f"{name}.png",
+            self.figures / f"{name}.tex",
+        )
 
     def table(self, name: str) -> tuple[Path, Path]:
         return self.tables / f"{name}.tex", self.tables / f"{name}.csv"
@@ -257,7 +287,9 @@ class ThesisPaths:
 
 @dataclass(frozen=True)
 class ModelPaths:
-    """Where the trained models of a family and a dataset are kept, each version in a folder: ``v001``, ``v002``."""
+    """Where the trained models of a family and a dataset are kept, each version in a folder:
+    ``v001``, ``v002``.
+    """
 
     models_dir: Path
     model: str
@@ -272,7 +304,9 @@ class ModelPaths:
 
     def versions(self) -> list[int]:
         """The versions that are complete."""
-        return sorted(int(file.parent.name[1:]) for file in self.folder.glob("v[0-9][0-9][0-9]/card.json"))
+        return sorted(
+            int(file.parent.name[1:]) for file in self.folder.glob("v[0-9][0-9][0-9]/card.json")
+        )
 
     def version(self, number: int) -> Path:
         return self.folder / f"v{number:03d}"

@@ -1,7 +1,8 @@
 """Requests to stop a study: a signal asks, the study looks for it between batches and ends cleanly.
 
-A user or a job script signals papermill; a cluster that ends a job signals every process of it, the kernel too.
-`relaying` in papermill's process and `listening` in the kernel turn both into one request, which a file carries.
+A user or a job script signals papermill; a cluster that ends a job signals every process of it, the
+kernel too. `relaying` in papermill's process and `listening` in the kernel turn both into one
+request, which a file carries.
 """
 
 import os
@@ -17,10 +18,14 @@ from pathlib import Path
 from hpo_lib import paths
 
 STOP_FILE = "HPO_STOP_FILE"
-"""Environment variable with the file that papermill writes when it is asked to stop, for its kernel to read."""
+"""Environment variable with the file that papermill writes when it is asked to stop, for its kernel
+to read.
+"""
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
-"""What a cluster sends before it ends a job. Ctrl-C (SIGINT) stays an interrupt of the notebook's cell."""
+"""What a cluster sends before it ends a job. Ctrl-C (SIGINT) stays an interrupt of the notebook's
+cell.
+"""
 
 _asked: list[str] = []
 
@@ -76,9 +81,11 @@ def abandoned(name: str = "") -> list[Path]:
 
 @contextmanager
 def relaying(name: str = "") -> Iterator[None]:
-    """While papermill runs, a signal asks the study in its kernel to stop instead of ending papermill.
+    """While papermill runs, a signal asks the study in its kernel to stop instead of ending
+    papermill.
 
-    The kernel's connection file is in the same temporary folder, which names the run and this process.
+    The kernel's connection file is in the same temporary folder, which names the run and this
+    process.
     """
     for left in abandoned(name) if name else ():
         shutil.rmtree(left, ignore_errors=True)
@@ -94,7 +101,9 @@ def relaying(name: str = "") -> Iterator[None]:
 
 @contextmanager
 def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
-    """Call ``on_signal`` with the name of each signal; in the main thread only, since Python allows it nowhere else."""
+    """Call ``on_signal`` with the name of each signal; in the main thread only, since Python allows
+    it nowhere else.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -110,5 +119,7 @@ def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
 
 
 def _write(file: Path, name: str) -> None:
-    with paths.atomic(file) as temporary:  # of its own: the handler of a second signal may run in the middle of this
+    with paths.atomic(
+        file
+    ) as temporary:  # of its own: the handler of a second signal may run in the middle of this
         temporary.write_text(name, encoding="utf-8")

@@ -12,20 +12,25 @@ from pathlib import Path
 import pandas as pd
 
 from hpo_lib.data.spec import development_datasets, load_spec
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.models import family_names
+from hpo_lib.figures.style import model_name
 from hpo_lib.paths import BENCHMARK_DIR, PROJECT_ROOT
-from hpo_lib.views.model_style import model_name
 
 PAGE = PROJECT_ROOT / "docs" / "accuracy.md"
 ROWS = (
-    ("NAIVE_24H", "own"), ("LIGHTGBM_Q", "own"), ("LIGHTGBM_LINEAR_Q", "own"),
-    *((model, params) for model in family_names() for params in ("default", "best")), ("BLEND_ALL", "best"),
-)  # fmt: skip
+    ("NAIVE_24H", "own"),
+    ("LIGHTGBM_Q", "own"),
+    ("LIGHTGBM_LINEAR_Q", "own"),
+    *((model, params) for model in family_names() for params in ("default", "best")),
+    ("BLEND_ALL", "best"),
+)
 PARAMS = {"own": "", "default": ", defaults", "best": ", tuned"}
 
 
 def markdown(dataset: str, table: Path | None = None) -> str:
-    """MAE with its 95 % interval, raw and calibrated coverage, calibrated interval score; the lowest ones are bold."""
+    """MAE with its 95 % interval, raw and calibrated coverage, calibrated interval score; the
+    lowest ones are bold.
+    """
     file = table or BENCHMARK_DIR / dataset / "laptop-standard-refit" / "table.csv"
     found = pd.read_csv(file).set_index(["model", "params", "calibration"])
     kept = [row for row in ROWS if (*row, "none") in found.index]
@@ -35,7 +40,8 @@ def markdown(dataset: str, table: Path | None = None) -> str:
     # m3/h of a few thousandths are read more easily in litres.
     factor, unit = (1000.0, "L/h") if unit == "m3/h" and best_mae < 0.1 else (1.0, unit)
     lines = [
-        f"| {days} test days | MAE [95 %], {unit} | PICP, % | calibrated | calibrated interval score, {unit} |",
+        f"| {days} test days | MAE [95 %], {unit} | PICP, % | calibrated | calibrated interval "
+        f"score, {unit} |",
         "|---|---|---|---|---|",
     ]
     for model, params in kept:
@@ -44,7 +50,9 @@ def markdown(dataset: str, table: Path | None = None) -> str:
         span = f"[{number(factor * raw['mae_low'])}, {number(factor * raw['mae_high'])}]"
         score = bold(number(factor * rolling["winkler"]), rolling["winkler"] == best_score)
         coverage = f"{raw['picp']:.1f} | {rolling['picp']:.1f}"
-        lines.append(f"| {model_name(model)}{PARAMS[params]} | {mae} {span} | {coverage} | {score} |")
+        lines.append(
+            f"| {model_name(model)}{PARAMS[params]} | {mae} {span} | {coverage} | {score} |"
+        )
     return "\n".join(lines)
 
 
@@ -67,7 +75,9 @@ def with_tables(page: str) -> str:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--write", action="store_true")
     if parser.parse_args(given).write:
         PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

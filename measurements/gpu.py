@@ -1,10 +1,12 @@
-"""Trials per hour and time to hypervolume of a study on this machine, meant for one GPU; same JSON as the table.
+"""Trials per hour and time to hypervolume of a study on this machine, meant for one GPU; same JSON
+as the table.
 
     python -m measurements.gpu [--preset a100] [--trials 20] [--data-dir DIR] [--dataset TOML]
 
-Runs one short study per family, through the code of `hpo run`. The hypervolume is measured up to (1, 1) in (MAE over
-the MAE of the 24-hour seasonal naive forecast, |PICP - 80| over 20 points): 1 is a perfect forecast, 0 is no better
-than the naive one. Without a GPU it runs on the CPU; `--preset test` shows in a minute or two that it works.
+Runs one short study per family, through the code of `hpo run`. The hypervolume is measured up to
+(1, 1) in (MAE over the MAE of the 24-hour seasonal naive forecast, |PICP - 80| over 20 points): 1
+is a perfect forecast, 0 is no better than the naive one. Without a GPU it runs on the CPU;
+`--preset test` shows in a minute or two that it works.
 """
 
 import argparse
@@ -20,7 +22,7 @@ import torch
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.contract import family_names, get_family
+from hpo_lib.families.models import family_names, get_family
 from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.trial import TrialRecord
@@ -42,7 +44,9 @@ def trace(trials: Sequence[TrialRecord], naive_mae: float) -> list[dict[str, flo
         seconds += trial.seconds
         if trial.state == "complete":
             points.append((trial.mae / naive_mae, trial.picp_penalty / PENALTY_SCALE))
-        found.append({"trial": trial.number, "seconds": seconds, "hypervolume": hypervolume(points)})
+        found.append(
+            {"trial": trial.number, "seconds": seconds, "hypervolume": hypervolume(points)}
+        )
     return found
 
 
@@ -52,7 +56,9 @@ def time_to_hypervolume(found: Sequence[dict[str, float]], share: float = SHARE)
     return next(point["seconds"] for point in found if point["hypervolume"] >= goal)
 
 
-def measure(model: str, dataset: Dataset, preset: str, trials: int, runs_dir: Path, seed: int) -> dict[str, Any]:
+def measure(
+    model: str, dataset: Dataset, preset: str, trials: int, runs_dir: Path, seed: int
+) -> dict[str, Any]:
     """One study of a family: speed, hypervolume over time, and GPU memory used."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -79,17 +85,25 @@ def measure(model: str, dataset: Dataset, preset: str, trials: int, runs_dir: Pa
         "hypervolume": found[-1]["hypervolume"],
         "trace": found,
         "precision": get_family(model).budgets[settings.budget_name].precision,
-        "gpu_memory_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+        "gpu_memory_bytes": torch.cuda.max_memory_allocated()
+        if torch.cuda.is_available()
+        else None,
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m measurements.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m measurements.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dataset", default=str(TWIN), help="name or TOML; default: the simulated twin of centrum")
+    parser.add_argument(
+        "--dataset", default=str(TWIN), help="name or TOML; default: the simulated twin of centrum"
+    )
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--preset", choices=PRESETS, default="auto", help="a100 with CUDA, else laptop")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="auto", help="a100 with CUDA, else laptop"
+    )
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--models", nargs="+", choices=family_names(), default=family_names())
     parser.add_argument("--seed", type=int, default=1)
@@ -104,8 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = measure(model, dataset, given.preset, given.trials, Path(folder), given.seed)
             rows.append({"name": model, **found})
             print(
-                f"{found['work']:50} {found['trials_per_hour']:8.1f} trials/h  {100 * SHARE:.0f} % of hypervolume "
-                f"{found['hypervolume']:.3f} after {found['seconds_to_hypervolume']:.0f} s, {found['failed']} failed",
+                f"{found['work']:50} {found['trials_per_hour']:8.1f} trials/h  {100 * SHARE:.0f} "
+                "% of hypervolume "
+                f"{found['hypervolume']:.3f} after {found['seconds_to_hypervolume']:.0f} s, "
+                f"{found['failed']} failed",
                 flush=True,
             )
     write_json(

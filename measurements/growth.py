@@ -1,7 +1,8 @@
 """How the cost of a trial grows with the number of windows and of covariates, and a plot of it.
 
-Always on the simulated twin of water_centrum, which is long enough: 1, 3 and 10 times 4800 training hours with 15
-validation days, and 1, 2 and 3 times the 12 covariates that the real series has without weather.
+Always on the simulated twin of water_centrum, which is long enough: 1, 3 and 10 times 4800 training
+hours with 15 validation days, and 1, 2 and 3 times the 12 covariates that the real series has
+without weather.
 """
 
 import statistics
@@ -16,9 +17,15 @@ import pandas as pd
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.contract import Budget
+from hpo_lib.families.models import Budget
 from hpo_lib.scoring.evaluation import evaluate
-from measurements.steps import darts_family, spread_batch, step_seconds, training_windows, untrained_module
+from measurements.steps import (
+    darts_family,
+    spread_batch,
+    step_seconds,
+    training_windows,
+    untrained_module,
+)
 from measurements.table import Measured
 
 TRAINING_HOURS, VALIDATION_DAYS, ORIGINS = 4800, 15, 64
@@ -29,7 +36,12 @@ BUDGETS = {
     "TFT_Q": Budget(steps=6, batch_size=16, checks=2),
     "TIMESNET_Q": Budget(steps=4, batch_size=8, checks=2),
 }
-PARTS = {"preparation": "data preparation", "step": "one training step", "evaluation": "evaluation", "trial": "trial"}
+PARTS = {
+    "preparation": "data preparation",
+    "step": "one training step",
+    "evaluation": "evaluation",
+    "trial": "trial",
+}
 
 
 def twin() -> Dataset:
@@ -37,19 +49,31 @@ def twin() -> Dataset:
     return load_dataset(load_spec("water_centrum"), simulated=True)
 
 
-def resized(whole: Dataset, *, windows: int = 1, covariates: int = 1, hours: int = TRAINING_HOURS) -> Dataset:
-    """The last ``windows`` x ``hours`` training hours, ``windows`` times the validation days, repeated covariates."""
+def resized(
+    whole: Dataset, *, windows: int = 1, covariates: int = 1, hours: int = TRAINING_HOURS
+) -> Dataset:
+    """The last ``windows`` x ``hours`` training hours, ``windows`` times the validation days,
+    repeated covariates.
+    """
     positions = whole.positions
     days = VALIDATION_DAYS * windows
-    frame = whole.frame.iloc[positions.train.stop - windows * hours : positions.val.start + 24 * days]
+    frame = whole.frame.iloc[
+        positions.train.stop - windows * hours : positions.val.start + 24 * days
+    ]
     past, future = list(PAST), list(whole.future)
-    copies = {f"{column}_{i}": frame[column] for i in range(1, covariates) for column in (*past, *future)}
+    copies = {
+        f"{column}_{i}": frame[column] for i in range(1, covariates) for column in (*past, *future)
+    }
     past += [f"{column}_{i}" for i in range(1, covariates) for column in PAST]
     future += [f"{column}_{i}" for i in range(1, covariates) for column in whole.future]
-    frame = pd.concat([frame[[whole.spec.target, *PAST, *whole.future]], pd.DataFrame(copies)], axis=1)
+    frame = pd.concat(
+        [frame[[whole.spec.target, *PAST, *whole.future]], pd.DataFrame(copies)], axis=1
+    )
     frame = frame[[whole.spec.target, *past, *future]]
     splits = replace(whole.spec.splits, val_end=frame.index[-1])
-    spec = replace(whole.spec, splits=splits, past_covariates=tuple(past), future_covariates=tuple(future))
+    spec = replace(
+        whole.spec, splits=splits, past_covariates=tuple(past), future_covariates=tuple(future)
+    )
     return replace(whole, spec=spec, frame=frame, past=tuple(past), future=tuple(future))
 
 
@@ -57,23 +81,38 @@ def costs(name: str, dataset: Dataset, windows: int, budget: Budget) -> dict[str
     """Seconds of each part of a trial, the evaluation over ``windows`` x ORIGINS hourly origins."""
     family = darts_family(name)
     preparation, prepared = _timed(lambda: training_windows(family, dataset))
-    step = step_seconds(untrained_module(family, family.defaults, prepared), spread_batch(prepared, budget.batch_size))
+    step = step_seconds(
+        untrained_module(family, family.defaults, prepared),
+        spread_batch(prepared, budget.batch_size),
+    )
     step()  # warms up
     steps = [step() for _ in range(3)]
     trial, forecaster = _timed(lambda: family.fit(family.defaults, dataset, budget, seed=1))
     last = dataset.positions.train.stop - 25
     origins = np.arange(last - windows * ORIGINS, last)
     evaluation, _ = _timed(lambda: evaluate(forecaster.forecasts(dataset, origins), dataset))
-    return {"preparation": preparation, "step": statistics.median(steps), "evaluation": evaluation, "trial": trial}
+    return {
+        "preparation": preparation,
+        "step": statistics.median(steps),
+        "evaluation": evaluation,
+        "trial": trial,
+    }
 
 
-def growth(repeats: int, sizes: dict[str, tuple[int, ...]] | None = None, **smaller: Any) -> dict[str, Any]:
-    """Seconds by axis, family, part and size, each a list of ``repeats`` values; repeats run through all sizes."""
+def growth(
+    repeats: int, sizes: dict[str, tuple[int, ...]] | None = None, **smaller: Any
+) -> dict[str, Any]:
+    """Seconds by axis, family, part and size, each a list of ``repeats`` values; repeats run
+    through all sizes.
+    """
     sizes = sizes or SIZES
     whole = twin()
     budgets: dict[str, Budget] = smaller.get("budgets", BUDGETS)
     found: dict[str, Any] = {
-        axis: {name: {part: {str(size): [] for size in sizes[axis]} for part in PARTS} for name in budgets}
+        axis: {
+            name: {part: {str(size): [] for size in sizes[axis]} for part in PARTS}
+            for name in budgets
+        }
         for axis in sizes
     }
     for repeat in range(repeats):
@@ -90,9 +129,14 @@ def growth(repeats: int, sizes: dict[str, tuple[int, ...]] | None = None, **smal
 
 
 def grown(found: dict[str, Any], axis: str) -> Measured:
-    """Growth of a trial's cost from the smallest to the largest size, for the family where it grows most."""
+    """Growth of a trial's cost from the smallest to the largest size, for the family where it grows
+    most.
+    """
     families = found[axis]
-    factors = {name: {part: _factors(by_size) for part, by_size in parts.items()} for name, parts in families.items()}
+    factors = {
+        name: {part: _factors(by_size) for part, by_size in parts.items()}
+        for name, parts in families.items()
+    }
     worst = max(factors, key=lambda name: statistics.median(factors[name]["trial"]))
     medians = {
         name: {part: round(statistics.median(values), 2) for part, values in parts.items()}
@@ -102,22 +146,30 @@ def grown(found: dict[str, Any], axis: str) -> Measured:
         f"{name} trial {parts['trial']}, step {parts['step']}, evaluation {parts['evaluation']}"
         for name, parts in medians.items()
     )
-    return Measured((), tuple(factors[worst]["trial"]), unit="x cost", note=note, details={"factors": medians})
+    return Measured(
+        (), tuple(factors[worst]["trial"]), unit="x cost", note=note, details={"factors": medians}
+    )
 
 
 def _factors(by_size: dict[str, list[float]]) -> list[float]:
     smallest, greatest = min(by_size, key=int), max(by_size, key=int)
-    return [large / small for small, large in zip(by_size[smallest], by_size[greatest], strict=True)]
+    return [
+        large / small for small, large in zip(by_size[smallest], by_size[greatest], strict=True)
+    ]
 
 
 def plot(found: dict[str, Any], stem: Path) -> None:
-    """Cost relative to the smallest size against size, beside the straight line of linear growth; PNG and PDF."""
+    """Cost relative to the smallest size against size, beside the straight line of linear growth;
+    PNG and PDF.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(len(found), len(PARTS), figsize=(12, 3 * len(found)), squeeze=False, sharey="row")
+    figure, axes = plt.subplots(
+        len(found), len(PARTS), figsize=(12, 3 * len(found)), squeeze=False, sharey="row"
+    )
     for row, (axis, families) in zip(axes, found.items(), strict=True):
         for panel, part in zip(row, PARTS, strict=True):
             greatest = 1
@@ -134,7 +186,11 @@ def plot(found: dict[str, Any], stem: Path) -> None:
     figure.suptitle("Cost of a trial against its size (simulated data)")
     figure.tight_layout()
     for suffix in (".png", ".pdf"):
-        figure.savefig(stem.with_suffix(suffix), dpi=150, metadata={"CreationDate": None} if suffix == ".pdf" else None)
+        figure.savefig(
+            stem.with_suffix(suffix),
+            dpi=150,
+            metadata={"CreationDate": None} if suffix == ".pdf" else None,
+        )
     plt.close(figure)
 
 

@@ -1,4 +1,5 @@
-"""What the leak audit finds of planted leaks on real series, and what of honest columns it takes for one.
+"""What the leak audit finds of planted leaks on real series, and what of honest columns it takes
+for one.
 
 python -m measurements.planted_leaks --data-dir DATA TOML ...
 """
@@ -13,10 +14,10 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, filtfilt, savgol_filter
 
-from hpo_lib.benchmark.leak_columns import audit_columns
-from hpo_lib.benchmark.leak_prices import seasonal_parts, wavelet_parts
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
+from hpo_lib.leaks.columns import audit_columns
+from hpo_lib.leaks.prices import seasonal_parts, wavelet_parts
 
 
 def planted(series: pd.Series) -> dict[str, np.ndarray | pd.Series]:
@@ -26,12 +27,17 @@ def planted(series: pd.Series) -> dict[str, np.ndarray | pd.Series]:
     found = {
         "an hour later": series.shift(-1).ffill(),
         "a day later": series.shift(-24).ffill(),
-        "a day later, with errors": series.shift(-24).ffill() + 0.4 * y.std() * gaussian_filter1d(noise, 6) / 0.2,
+        "a day later, with errors": series.shift(-24).ffill()
+        + 0.4 * y.std() * gaussian_filter1d(noise, 6) / 0.2,
         "centred mean, 3 h": series.rolling(3, center=True, min_periods=1).mean(),
         "centred mean, 25 h": day,
         "centred mean, 169 h": series.rolling(169, center=True, min_periods=1).mean(),
         "centred mean, 25 h, with noise": day + 0.2 * y.std() * noise,
-        "mean of the next day": series[::-1].rolling(24, min_periods=1).mean()[::-1].shift(-1).ffill(),
+        "mean of the next day": series[::-1]
+        .rolling(24, min_periods=1)
+        .mean()[::-1]
+        .shift(-1)
+        .ffill(),
         "mean of its own day": series.groupby(np.arange(len(y)) // 24).transform("mean"),
         "Savitzky-Golay, 5 h": savgol_filter(y, 5, 2),
         "Savitzky-Golay, 25 h": savgol_filter(y, 25, 3),
@@ -60,7 +66,9 @@ def honest(series: pd.Series) -> dict[str, np.ndarray | pd.Series]:
 
 def flagged(dataset: Dataset, columns: Mapping[str, np.ndarray | pd.Series]) -> set[str]:
     """Those of the columns, taken as past covariates, that the audit calls leaks."""
-    frame = dataset.frame.assign(**columns)[[dataset.spec.target, *dataset.past, *columns, *dataset.future]]
+    frame = dataset.frame.assign(**columns)[
+        [dataset.spec.target, *dataset.past, *columns, *dataset.future]
+    ]
     found = audit_columns(replace(dataset, frame=frame, past=(*dataset.past, *columns)))
     subjects = {finding.subject for finding in found if finding.kind == "leak"}
     return {name for name in (*columns, *dataset.frame) if f"column {name!r}" in subjects}
@@ -75,13 +83,25 @@ def main() -> None:
     for name in arguments.datasets:
         dataset = load_dataset(load_spec(name), arguments.data_dir)
         series = [dataset.spec.target, *(column for column in ("temp",) if column in dataset.past)]
-        leaks = {f"{of}: {what}": column for of in series for what, column in planted(dataset.frame[of]).items()}
-        fine = {f"{of}: {what}": column for of in series for what, column in honest(dataset.frame[of]).items()}
+        leaks = {
+            f"{of}: {what}": column
+            for of in series
+            for what, column in planted(dataset.frame[of]).items()
+        }
+        fine = {
+            f"{of}: {what}": column
+            for of in series
+            for what, column in honest(dataset.frame[of]).items()
+        }
         found = flagged(dataset, {**leaks, **fine})
-        print(f"{dataset.spec.name}: found {len(found & set(leaks))} of {len(leaks)} planted leaks, not")
+        print(
+            f"{dataset.spec.name}: found {len(found & set(leaks))} of {len(leaks)} planted "
+            "leaks, not"
+        )
         print("   ", ", ".join(sorted(set(leaks) - found)) or "any")
         print(
-            f"    false alarms in {len(fine) + len(dataset.frame.columns)} honest columns:", sorted(found - set(leaks))
+            f"    false alarms in {len(fine) + len(dataset.frame.columns)} honest columns:",
+            sorted(found - set(leaks)),
         )
 
 

@@ -1,12 +1,15 @@
-"""The portfolio of a family: configurations that won on many series, from recorded trials of the wide space.
+"""The portfolio of a family: configurations that won on many series, from recorded trials of the
+wide space.
 
-The same configurations were trained on every series, so their scores are a matrix. A score is the mean of MAE and
-interval score, each divided by that of the untuned defaults on the same series. Greedy set cover takes the
-configuration that lowers the mean over series of the best score so far most, the defaults being there already, until
-that gains less than 0.2 %. An entry won on the series on which it lowered the best score so far by 0.2 % or more.
+The same configurations were trained on every series, so their scores are a matrix. A score is the
+mean of MAE and interval score, each divided by that of the untuned defaults on the same series.
+Greedy set cover takes the configuration that lowers the mean over series of the best score so far
+most, the defaults being there already, until that gains less than 0.2 %. An entry won on the series
+on which it lowered the best score so far by 0.2 % or more.
 
-    python -m measurements.portfolio            # shows it, from measurements/results/wide_curves.csv
-    python -m measurements.portfolio --write    # ... and writes hpo_lib/families/portfolio.json
+    python -m measurements.portfolio            # shows it, from
+    measurements/results/wide_curves.csv python -m measurements.portfolio --write    # ... and
+    writes hpo_lib/families/portfolio.json
 """
 
 import argparse
@@ -24,13 +27,19 @@ LEAST_GAIN = 0.002
 
 
 def matrix(recorded: list[Recorded]) -> tuple[list[int], np.ndarray]:
-    """Numbers of the configurations that all series have, the defaults first, and their scores [configuration, series].
+    """Numbers of the configurations that all series have, the defaults first, and their scores
+    [configuration, series].
 
     Each is the mean of MAE and interval score, divided by those of the defaults.
     """
-    scores = [{t.number: np.array([t.scores["mae"], t.scores["winkler"]]) for t in one.trials} for one in recorded]
+    scores = [
+        {t.number: np.array([t.scores["mae"], t.scores["winkler"]]) for t in one.trials}
+        for one in recorded
+    ]
     numbers = sorted(set.intersection(*(set(one) for one in scores)))
-    columns = [[float((one[number] / one[numbers[0]]).mean()) for number in numbers] for one in scores]
+    columns = [
+        [float((one[number] / one[numbers[0]]).mean()) for number in numbers] for one in scores
+    ]
     return numbers, np.array(columns).T
 
 
@@ -62,14 +71,18 @@ def build(tables: list[Recorded]) -> dict[str, list[dict[str, Any]]]:
             won_on = [name for name, gain in zip(names, gains, strict=True) if gain >= LEAST_GAIN]
             params = next(t.params for t in recorded[0].trials if t.number == numbers[row])
             entries.append({"params": dict(params), "won_on": won_on})
-            shown = ", ".join(f"{name} {100 * gain:.1f} %" for name, gain in zip(names, gains, strict=True))
+            shown = ", ".join(
+                f"{name} {100 * gain:.1f} %" for name, gain in zip(names, gains, strict=True)
+            )
             print(f"  configuration {numbers[row]}: gains {100 * mean:.2f} % ({shown})")
         portfolio[family] = entries
     return portfolio
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--write", action="store_true", help=f"write {FILE.name} of the library")
     arguments = parser.parse_args()

@@ -1,12 +1,16 @@
-"""The records that a visitor sees: studies and benchmarks of real series, made, trimmed and drawn by one command.
+"""The records that a visitor sees: studies and benchmarks of real series, made, trimmed and drawn
+by one command.
 
-    python -m measurements.publish --data-dir DATA                 # hours; finished work is not done again
-    python -m measurements.publish --simulated --test --models NHITS_Q TFT_Q TIMESNET_Q --datasets heat --trials 8 \\
-        --seeds 1 --out tests/simulated_records                              # the small set that tests read
+    python -m measurements.publish --data-dir DATA                 # hours; finished work is not
+    done again python -m measurements.publish --simulated --test --models NHITS_Q TFT_Q TIMESNET_Q
+    --datasets heat --trials 8 \\
+        --seeds 1 --out tests/simulated_records                              # the small set that
+        tests read
 
-For each series a study of each family, a benchmark (refitted, tuned and untuned, beside the baselines) and its executed
-notebook; all are made below ``build/``. Then what is heavy or names a machine is removed from a copy, which replaces
-the published records, and `hpo figures --publish` draws them.
+For each series a study of each family, a benchmark (refitted, tuned and untuned, beside the
+baselines) and its executed notebook; all are made below ``build/``. Then what is heavy or names a
+machine is removed from a copy, which replaces the published records, and `hpo figures --publish`
+draws them.
 """
 
 import argparse
@@ -25,7 +29,7 @@ import nbformat
 from PIL import Image
 
 from hpo_lib.data.spec import development_datasets, load_spec
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.models import family_names
 from hpo_lib.paths import BENCHMARK_DIR, NOTEBOOKS_DIR, PROJECT_ROOT, RUNS_DIR
 from measurements.search_value import trials_of
 
@@ -36,15 +40,27 @@ COLOURS = 64
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--datasets", nargs="+", default=list(development_datasets()), help="names or TOML files")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--datasets", nargs="+", default=list(development_datasets()), help="names or TOML files"
+    )
     parser.add_argument("--models", nargs="+", choices=family_names(), default=list(family_names()))
-    parser.add_argument("--trials", nargs="+", default=["30"], metavar="N", help="of every study, or FAMILY=N ...")
-    parser.add_argument("--seeds", type=int, default=2, help="final trainings whose quantiles are averaged")
+    parser.add_argument(
+        "--trials", nargs="+", default=["30"], metavar="N", help="of every study, or FAMILY=N ..."
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=2, help="final trainings whose quantiles are averaged"
+    )
     parser.add_argument("--data-dir", default="")
     parser.add_argument("--simulated", action="store_true")
-    parser.add_argument("--test", action="store_true", help="the smallest budget instead of that of a laptop")
-    parser.add_argument("--out", type=Path, default=PROJECT_ROOT, help="folder of the published records")
+    parser.add_argument(
+        "--test", action="store_true", help="the smallest budget instead of that of a laptop"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=PROJECT_ROOT, help="folder of the published records"
+    )
     arguments = parser.parse_args(given)
     build = BUILD / ("simulated" if arguments.simulated else "real")
     for dataset in arguments.datasets:
@@ -64,21 +80,50 @@ def make(dataset: str, build: Path, arguments: argparse.Namespace) -> None:
     common += ["--dataset", dataset, "--runs-dir", str(build / RUNS_DIR.name)]
     for model in arguments.models:
         trials = str(trials_of(model, arguments.trials))
-        run("-m", "hpo_lib", "run", "--model", model, "--job-id", JOB_ID, "--trials", trials, *common)
+        run(
+            "-m",
+            "hpo_lib",
+            "run",
+            "--model",
+            model,
+            "--job-id",
+            JOB_ID,
+            "--trials",
+            trials,
+            *common,
+        )
     out, name = build / BENCHMARK_DIR.name, load_spec(dataset).name
     parameters = {
-        "dataset": dataset, "models": " ".join(arguments.models), "test": arguments.test, "refit": True,
-        "preset": "auto" if arguments.test else "laptop", "seeds": arguments.seeds, "simulated": arguments.simulated,
-        "data_dir": arguments.data_dir, "runs_dir": str(build / RUNS_DIR.name), "out": str(out),
-    }  # fmt: skip
+        "dataset": dataset,
+        "models": " ".join(arguments.models),
+        "test": arguments.test,
+        "refit": True,
+        "preset": "auto" if arguments.test else "laptop",
+        "seeds": arguments.seeds,
+        "simulated": arguments.simulated,
+        "data_dir": arguments.data_dir,
+        "runs_dir": str(build / RUNS_DIR.name),
+        "out": str(out),
+    }
     words = [word for key, value in parameters.items() for word in ("-p", key, str(value))]
     (out / name).mkdir(parents=True, exist_ok=True)
-    run("-m", "papermill", str(NOTEBOOKS_DIR / "benchmark.ipynb"), str(out / name / "benchmark.ipynb"), *words)
+    run(
+        "-m",
+        "papermill",
+        str(NOTEBOOKS_DIR / "benchmark.ipynb"),
+        str(out / name / "benchmark.ipynb"),
+        *words,
+    )
 
 
 def run(*words: str) -> None:
     """Run one command of the project from its folder, one thread each."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT_ROOT), "MPLBACKEND": "Agg"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(PROJECT_ROOT),
+        "MPLBACKEND": "Agg",
+    }
     subprocess.run([sys.executable, *words], check=True, cwd=PROJECT_ROOT, env=environment)
 
 
@@ -93,7 +138,9 @@ def trim(build: Path, data_dir: str) -> None:
         text = file.read_text(encoding="utf-8")
         for folder, instead in folders.items():
             text = text.replace(folder, instead)
-        text = re.sub(r"\]\((\.\./)+docs/", "](../../docs/", text)  # from where a record is published
+        text = re.sub(
+            r"\]\((\.\./)+docs/", "](../../docs/", text
+        )  # from where a record is published
         file.write_text(text, encoding="utf-8")
 
 
@@ -105,15 +152,22 @@ def trim_notebook(file: Path) -> None:
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in data:
-                picture, small = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))), io.BytesIO()
-                picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+                picture, small = (
+                    Image.open(io.BytesIO(base64.b64decode(data["image/png"]))),
+                    io.BytesIO(),
+                )
+                picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
+                    small, "PNG", optimize=True
+                )
                 data["image/png"] = base64.b64encode(small.getvalue()).decode() + "\n"
     notebook.metadata.pop("widgets", None)
     file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def publish(build: Path, out: Path) -> None:
-    """Copy the records, those of running processes excepted; fail if they are too large for a repository."""
+    """Copy the records, those of running processes excepted; fail if they are too large for a
+    repository.
+    """
     for_visitors = out == PROJECT_ROOT  # tests read no pages
     left_out = [".workers_*", *([] if for_visitors else ["*.html", "benchmark.ipynb"])]
     for part in (RUNS_DIR, BENCHMARK_DIR):
@@ -124,7 +178,12 @@ def publish(build: Path, out: Path) -> None:
                 shutil.copytree(made, place, ignore=shutil.ignore_patterns(*left_out))
             elif for_visitors:  # what the HTML figures of all studies share
                 shutil.copy(made, place)
-    files = [file for part in (RUNS_DIR, BENCHMARK_DIR) for file in (build / part.name).rglob("*") if file.is_file()]
+    files = [
+        file
+        for part in (RUNS_DIR, BENCHMARK_DIR)
+        for file in (build / part.name).rglob("*")
+        if file.is_file()
+    ]
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{size:.1f} MB")
     if size > LIMIT_MB:

@@ -1,14 +1,16 @@
 """Learning curves of random configurations of the wide space, all trained to the end.
 
-    python -m measurements.record_curves TOML ... --data-dir DATA --trials NHITS_Q=20 TFT_Q=12 TIMESNET_Q=6
-    python -m measurements.record_curves TOML ... --data-dir DATA --near NHITS_Q=20 TFT_Q=12 TIMESNET_Q=6
+    python -m measurements.record_curves TOML ... --data-dir DATA --trials NHITS_Q=20 TFT_Q=12
+    TIMESNET_Q=6 python -m measurements.record_curves TOML ... --data-dir DATA --near NHITS_Q=20
+    TFT_Q=12 TIMESNET_Q=6
 
-Configuration 0 of a family is its untuned defaults; the others are drawn from the wide space, the same ones for every
-dataset: evenly or, from number 101 on, ``--near`` the defaults, which each dimension then keeps with a chance of 2/3.
-Drawn evenly, hardly any is as good as the defaults, and a portfolio needs those that are. Each is one training with
-seed 42, which reads training and validation alone. The table grows by one training at a time: after an interruption the
-same command goes on. A training that fails is left out, and is tried again then. `measurements.early_stopping` replays
-the table, `measurements.portfolio` chooses from it.
+Configuration 0 of a family is its untuned defaults; the others are drawn from the wide space, the
+same ones for every dataset: evenly or, from number 101 on, ``--near`` the defaults, which each
+dimension then keeps with a chance of 2/3. Drawn evenly, hardly any is as good as the defaults, and
+a portfolio needs those that are. Each is one training with seed 42, which reads training and
+validation alone. The table grows by one training at a time: after an interruption the same command
+goes on. A training that fails is left out, and is tried again then. `measurements.early_stopping`
+replays the table, `measurements.portfolio` chooses from it.
 """
 
 import argparse
@@ -23,7 +25,7 @@ import numpy as np
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.contract import Family, get_family
+from hpo_lib.families.models import Family, get_family
 from hpo_lib.families.recipe_space import default_params, drawn, search_space
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -32,7 +34,9 @@ from hpo_lib.study.early_stopping import CURVE_METRICS
 
 TABLE = Path(__file__).parent / "results" / "wide_curves.csv"
 COLUMNS = ("dataset", "family", "trial", "params", "winkler_calibrated", "step", *CURVE_METRICS)
-"""One row per check. ``winkler_calibrated`` is of the weights that were kept, the same in all rows of a trial."""
+"""One row per check. ``winkler_calibrated`` is of the weights that were kept, the same in all rows
+of a trial.
+"""
 
 SEED = 42
 NEAR = 100
@@ -42,11 +46,17 @@ Curve = Sequence[Mapping[str, float]]
 
 
 def configuration(family: Family, number: int) -> dict[str, Any]:
-    """The untuned defaults, or a random draw of the wide space that depends on family and number alone."""
+    """The untuned defaults, or a random draw of the wide space that depends on family and number
+    alone.
+    """
     if number == 0:
         return default_params(family, "wide")
     random = np.random.default_rng([number, sum(map(ord, family.name))])
-    return drawn(search_space(family, "wide"), random, default_params(family, "wide") if number > NEAR else None)
+    return drawn(
+        search_space(family, "wide"),
+        random,
+        default_params(family, "wide") if number > NEAR else None,
+    )
 
 
 def recorded(table: Path) -> set[tuple[str, str, int]]:
@@ -54,13 +64,20 @@ def recorded(table: Path) -> set[tuple[str, str, int]]:
     if not table.exists():
         return set()
     with table.open(encoding="utf-8", newline="") as stream:
-        return {(row["dataset"], row["family"], int(row["trial"])) for row in csv.DictReader(stream)}
+        return {
+            (row["dataset"], row["family"], int(row["trial"])) for row in csv.DictReader(stream)
+        }
 
 
-def append(table: Path, key: tuple[str, str, int], params: Mapping[str, Any], final: float, checks: Curve) -> None:
+def append(
+    table: Path, key: tuple[str, str, int], params: Mapping[str, Any], final: float, checks: Curve
+) -> None:
     """Add the rows of one trial."""
     start = (*key, json.dumps(params), f"{final:.6g}")
-    rows = [(*start, int(check["step"]), *(f"{check[name]:.6g}" for name in CURVE_METRICS)) for check in checks]
+    rows = [
+        (*start, int(check["step"]), *(f"{check[name]:.6g}" for name in CURVE_METRICS))
+        for check in checks
+    ]
     add_rows(table, COLUMNS, rows)
 
 
@@ -88,20 +105,32 @@ def record(
 
 
 def _train(
-    family: Family, params: dict[str, Any], dataset: Dataset, preset: str, table: Path, key: tuple[str, str, int]
+    family: Family,
+    params: dict[str, Any],
+    dataset: Dataset,
+    preset: str,
+    table: Path,
+    key: tuple[str, str, int],
 ) -> str:
     checks: list[dict[str, float]] = []
 
     def on_check(step: int, forecasts: QuantileForecasts) -> None:
-        checks.append({"step": step, **{score: METRICS[score](forecasts) for score in CURVE_METRICS}})
+        checks.append(
+            {"step": step, **{score: METRICS[score](forecasts) for score in CURVE_METRICS}}
+        )
 
     begun = time.perf_counter()
     try:
-        kept = family.fit(params, dataset, family.budgets[preset], seed=SEED, on_check=on_check).validation
+        kept = family.fit(
+            params, dataset, family.budgets[preset], seed=SEED, on_check=on_check
+        ).validation
     except Exception as error:  # a configuration that diverges is no reason to end the others
         return f"failed: {type(error).__name__}: {error}"
     append(table, key, params, evaluate(kept, dataset)["winkler_calibrated"], checks)
-    return f"MAE {METRICS['mae'](kept):.5g}, PICP {METRICS['picp'](kept):.1f} ({time.perf_counter() - begun:.0f} s)"
+    return (
+        f"MAE {METRICS['mae'](kept):.5g}, PICP {METRICS['picp'](kept):.1f} "
+        f"({time.perf_counter() - begun:.0f} s)"
+    )
 
 
 def counts(words: Sequence[str]) -> dict[str, int]:
@@ -110,9 +139,13 @@ def counts(words: Sequence[str]) -> dict[str, int]:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("datasets", nargs="+", help="names or TOML files")
-    parser.add_argument("--trials", nargs="+", default=[], metavar="FAMILY=N", help="with the defaults")
+    parser.add_argument(
+        "--trials", nargs="+", default=[], metavar="FAMILY=N", help="with the defaults"
+    )
     parser.add_argument("--near", nargs="+", default=[], metavar="FAMILY=N")
     parser.add_argument("--preset", default="laptop")
     parser.add_argument("--data-dir", type=Path, default=Path("data"))

@@ -1,12 +1,12 @@
 """The reference: the cost of a trial that uses the libraries as their documentation suggests.
 
-float64 series scaled by darts' MinMax scaler, batches of 32 from darts' own loader, plain Adam, a validation pass after
-each epoch, the weights of the last epoch, 15 epochs, and one prediction call of 100 sampled paths per forecast origin.
-Past and future covariates are stacked for N-HiTS, so that its calendar ends at the origin. TimesNet's reference is in
-`reference_timesnet`.
+float64 series scaled by darts' MinMax scaler, batches of 32 from darts' own loader, plain Adam, a
+validation pass after each epoch, the weights of the last epoch, 15 epochs, and one prediction call
+of 100 sampled paths per forecast origin. Past and future covariates are stacked for N-HiTS, so that
+its calendar ends at the origin. TimesNet's reference is in `reference_timesnet`.
 
-One fix makes measuring possible: history reaches back across the start of the validation split, and every daily origin
-counts instead of ten. The package itself uses nothing of this module.
+One fix makes measuring possible: history reaches back across the start of the validation split, and
+every daily origin counts instead of ten. The package itself uses nothing of this module.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from darts.utils.likelihood_models.torch import QuantileRegression
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.contract import Params
+from hpo_lib.families.models import Params
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
 EPOCHS = 15
@@ -61,7 +61,9 @@ def quiet() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ScaledSeries:
-    """Target and covariates of a whole dataset as float64 darts series, scaled by the training split."""
+    """Target and covariates of a whole dataset as float64 darts series, scaled by the training
+    split.
+    """
 
     target: TimeSeries
     past: TimeSeries
@@ -76,12 +78,21 @@ class ScaledSeries:
         train = dataset.positions.train
 
         def scaled(columns: tuple[str, ...]) -> tuple[TimeSeries, Scaler]:
-            series = TimeSeries.from_dataframe(dataset.frame[list(columns)].set_axis(times), freq="h")
+            series = TimeSeries.from_dataframe(
+                dataset.frame[list(columns)].set_axis(times), freq="h"
+            )
             scaler = Scaler().fit(series[train])
             return scaler.transform(series), scaler
 
         target, scaler = scaled((dataset.spec.target,))
-        return cls(target, scaled(dataset.past)[0], scaled(dataset.future)[0], scaler, train, dataset.positions.val)
+        return cls(
+            target,
+            scaled(dataset.past)[0],
+            scaled(dataset.future)[0],
+            scaler,
+            train,
+            dataset.positions.val,
+        )
 
     def covariates(self, model: type[TorchForecastingModel]) -> dict[str, TimeSeries]:
         """As the model's ``fit`` and ``predict`` take them."""
@@ -118,10 +129,19 @@ class Clock(pl.Callback):
 
 
 def darts_model(
-    model: type[TorchForecastingModel], params: Params, *, epochs: int = EPOCHS, seed: int = 42, **trainer: Any
+    model: type[TorchForecastingModel],
+    params: Params,
+    *,
+    epochs: int = EPOCHS,
+    seed: int = 42,
+    **trainer: Any,
 ) -> TorchForecastingModel:
-    """The model with the library's own training; options that are not the optimiser's go to the model."""
-    architecture = {name: value for name, value in params.items() if name not in ("lr", "weight_decay")}
+    """The model with the library's own training; options that are not the optimiser's go to the
+    model.
+    """
+    architecture = {
+        name: value for name, value in params.items() if name not in ("lr", "weight_decay")
+    }
     return model(
         input_chunk_length=HISTORY,
         output_chunk_length=HORIZON,
@@ -130,7 +150,12 @@ def darts_model(
         random_state=seed,
         likelihood=QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
         optimizer_kwargs={name: params[name] for name in ("lr", "weight_decay") if name in params},
-        pl_trainer_kwargs={"logger": False, "enable_checkpointing": False, "accelerator": "cpu", **trainer},
+        pl_trainer_kwargs={
+            "logger": False,
+            "enable_checkpointing": False,
+            "accelerator": "cpu",
+            **trainer,
+        },
         **architecture,
     )
 
@@ -154,20 +179,25 @@ class Predicts(Protocol):
 
 
 def forecasts(
-    model: Predicts, series: ScaledSeries, dataset: Dataset, origins: np.ndarray, samples: int | None = SAMPLES
+    model: Predicts,
+    series: ScaledSeries,
+    dataset: Dataset,
+    origins: np.ndarray,
+    samples: int | None = SAMPLES,
 ) -> QuantileForecasts:
     """One prediction call per forecast origin, in the target's unit.
 
-    Args:
-        model: a fitted darts model.
-        series: what it was trained on.
-        dataset: the same, unscaled.
-        origins: [N] positions.
-        samples: sampled paths per origin, whose empirical quantiles are taken; None reads the quantiles directly.
+    Args: model: a fitted darts model. series: what it was trained on. dataset: the same, unscaled.
+        origins: [N] positions. samples: sampled paths per origin, whose empirical quantiles are
+        taken; None reads the quantiles directly.
     """
     covariates = series.covariates(type(model))  # type: ignore[arg-type]
     values = np.empty((len(origins), HORIZON, len(QUANTILE_LEVELS)))
-    options = {"num_samples": samples} if samples else {"num_samples": 1, "predict_likelihood_parameters": True}
+    options = (
+        {"num_samples": samples}
+        if samples
+        else {"num_samples": 1, "predict_likelihood_parameters": True}
+    )
     with quiet():
         for row, origin in enumerate(origins):
             known = {
@@ -179,7 +209,9 @@ def forecasts(
                 paths = series.scaler.inverse_transform(path).all_values()[:, 0, :]  # [H, samples]
                 values[row] = np.quantile(paths, QUANTILE_LEVELS, axis=1).T
             else:
-                values[row] = np.column_stack([_unscaled(series, column) for column in path.values().T])
+                values[row] = np.column_stack(
+                    [_unscaled(series, column) for column in path.values().T]
+                )
     return QuantileForecasts(
         values=np.sort(values, axis=2),
         actual=dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)],
@@ -189,7 +221,12 @@ def forecasts(
 
 def _unscaled(series: ScaledSeries, values: np.ndarray) -> np.ndarray:
     times = series.target.time_index[: len(values)]
-    return series.scaler.inverse_transform(TimeSeries.from_times_and_values(times, values)).values()[:, 0]
+    return series.scaler.inverse_transform(
+        TimeSeries.from_times_and_values(times, values)
+    ).values()[:, 0]
 
 
-REFERENCE_MODELS: dict[str, type[TorchForecastingModel]] = {"NHITS_Q": NHiTSModel, "TFT_Q": TFTModel}
+REFERENCE_MODELS: dict[str, type[TorchForecastingModel]] = {
+    "NHITS_Q": NHiTSModel,
+    "TFT_Q": TFTModel,
+}

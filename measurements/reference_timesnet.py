@@ -1,7 +1,8 @@
-"""The reference for TimesNet: neuralforecast's own training loop, and one prediction call per window.
+"""The reference for TimesNet: neuralforecast's own training loop, and one prediction call per
+window.
 
-Quantiles come directly, not sampled. Past covariates are passed as known in the future. That costs and changes
-nothing, because this TimesNet reads only the history of its covariates.
+Quantiles come directly, not sampled. Past covariates are passed as known in the future. That costs
+and changes nothing, because this TimesNet reads only the history of its covariates.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from neuralforecast.models import TimesNet
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.contract import Params
+from hpo_lib.families.models import Params
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 from measurements.reference import BATCH_SIZE, quiet
 
@@ -24,7 +25,9 @@ def timesnet_frame(dataset: Dataset) -> pd.DataFrame:
 
 
 def timesnet(dataset: Dataset, params: Params, *, steps: int, windows: int = 64) -> NeuralForecast:
-    """neuralforecast's TimesNet, trained by its own loop; ``windows`` is its default of windows per step."""
+    """neuralforecast's TimesNet, trained by its own loop; ``windows`` is its default of windows per
+    step.
+    """
     model = TimesNet(
         h=HORIZON,
         input_size=HISTORY,
@@ -49,14 +52,18 @@ def timesnet(dataset: Dataset, params: Params, *, steps: int, windows: int = 64)
     return trained
 
 
-def timesnet_forecasts(trained: NeuralForecast, dataset: Dataset, origins: np.ndarray) -> QuantileForecasts:
+def timesnet_forecasts(
+    trained: NeuralForecast, dataset: Dataset, origins: np.ndarray
+) -> QuantileForecasts:
     """One prediction call per forecast origin, with the last week as history."""
     frame = timesnet_frame(dataset)
     values = []
     with quiet():
         for origin in origins:
             horizon = frame.iloc[origin + 1 : origin + 1 + HORIZON].drop(columns="y")
-            forecast = trained.predict(df=frame.iloc[origin + 1 - HISTORY : origin + 1], futr_df=horizon)
+            forecast = trained.predict(
+                df=frame.iloc[origin + 1 - HISTORY : origin + 1], futr_df=horizon
+            )
             values.append(forecast.drop(columns=["unique_id", "ds"]).to_numpy(dtype=np.float64))
     return QuantileForecasts(
         values=np.sort(np.stack(values), axis=2),

@@ -1,4 +1,5 @@
-"""Same seed, same result: two fresh processes train every family, and their predictions are compared bit for bit.
+"""Same seed, same result: two fresh processes train every family, and their predictions are
+compared bit for bit.
 
 As a script it is one of those processes.
 """
@@ -18,10 +19,12 @@ PREDICTIONS = "predictions "
 
 
 def fingerprints(dataset: str, data_dir: Path | None) -> dict[str, str]:
-    """SHA-256 of the validation predictions of each family, trained with its ``test`` budget and seed 1."""
+    """SHA-256 of the validation predictions of each family, trained with its ``test`` budget and
+    seed 1.
+    """
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.data.spec import load_spec
-    from hpo_lib.families.contract import family_names, get_family
+    from hpo_lib.families.models import family_names, get_family
 
     loaded = load_dataset(load_spec(dataset), data_dir)
     found = {}
@@ -34,10 +37,23 @@ def fingerprints(dataset: str, data_dir: Path | None) -> dict[str, str]:
 
 def repeatability(dataset: str, data_dir: Path | None, threads: int) -> Measured:
     """For each family 1 if two fresh processes predict the same bits, else 0."""
-    command = [sys.executable, "-m", "measurements.repeatability", dataset, *([str(data_dir)] if data_dir else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "measurements.repeatability",
+        dataset,
+        *([str(data_dir)] if data_dir else []),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     first, second = (
-        subprocess.run(command, cwd=paths.PROJECT_ROOT, env=environment, check=True, capture_output=True, text=True)
+        subprocess.run(
+            command,
+            cwd=paths.PROJECT_ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         for _ in range(2)
     )
     runs = [_read(run.stdout) for run in (first, second)]

@@ -1,9 +1,10 @@
-"""What the shares of the residual are worth, on validation days that neither they nor the check were chosen on.
+"""What the shares of the residual are worth, on validation days that neither they nor the check
+were chosen on.
 
     python -m measurements.residual_share --data-dir DATA datasets/development/*.toml
 
-Days are in blocks of two weeks, every second of which chooses the check and the shares; the others are scored, and the
-other way round. MAE and pinball loss are relative to the linear baseline alone.
+Days are in blocks of two weeks, every second of which chooses the check and the shares; the others
+are scored, and the other way round. MAE and pinball loss are relative to the linear baseline alone.
 """
 
 import argparse
@@ -14,10 +15,10 @@ import numpy as np
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families import residual_share
-from hpo_lib.families.contract import RECIPES, Family, get_family
+from hpo_lib.families import training
 from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
-from hpo_lib.families.scaling import learnt_origins
+from hpo_lib.families.models import RECIPES, Family, get_family
+from hpo_lib.families.windows import learnt_origins
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_losses
 
@@ -30,16 +31,20 @@ RULES: dict[str, float | None] = {
     "one": 1.0,
 }
 
-Choice = Callable[[np.ndarray, np.ndarray, np.ndarray], residual_share.Shares]
+Choice = Callable[[np.ndarray, np.ndarray, np.ndarray], training.Shares]
 
 
 def checks(dataset: Dataset, family: Family, seed: int) -> list[QuantileForecasts]:
     """Validation forecasts of each check of a training."""
     found: list[QuantileForecasts] = []
     family.fit(
-        family.defaults, dataset, family.budgets["laptop"], seed=seed, recipe=RECIPE,
+        family.defaults,
+        dataset,
+        family.budgets["laptop"],
+        seed=seed,
+        recipe=RECIPE,
         on_check=lambda _, forecasts: found.append(forecasts),
-    )  # fmt: skip
+    )
     return found
 
 
@@ -55,10 +60,13 @@ def cross_fitted(
         for check in found:
             shares = (1.0, 1.0)
             if standard_errors is not None:
-                shares = residual_share.fitted_shares(
-                    check.values[days], linear[days], first.actual[days], standard_errors=standard_errors
+                shares = training.fitted_shares(
+                    check.values[days],
+                    linear[days],
+                    first.actual[days],
+                    standard_errors=standard_errors,
                 )
-            mixed = residual_share.mixed(check.values, linear, shares)
+            mixed = training.mixed(check.values, linear, shares)
             options.append((mixed[days], mixed))
         best = min(options, key=lambda option: pinball(first, option[0], days))
         values[half == scored] = best[1][half == scored]
@@ -66,12 +74,16 @@ def cross_fitted(
 
 
 def pinball(f: QuantileForecasts, values: np.ndarray, days: np.ndarray) -> float:
-    chosen = QuantileForecasts(np.maximum.accumulate(values, axis=2), f.actual[days], f.origins[days])
+    chosen = QuantileForecasts(
+        np.maximum.accumulate(values, axis=2), f.actual[days], f.origins[days]
+    )
     return float(daily_losses(chosen)["pinball"].mean())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("datasets", nargs="+")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--models", nargs="+", default=["NHITS_Q", "TFT_Q"])
@@ -91,11 +103,16 @@ def main() -> None:
                 for rule, errors in RULES.items():
                     own = daily_losses(cross_fitted(linear, found, errors))
                     cells[rule].append(
-                        (own["mae"].mean() / alone["mae"].mean(), own["pinball"].mean() / alone["pinball"].mean())
+                        (
+                            own["mae"].mean() / alone["mae"].mean(),
+                            own["pinball"].mean() / alone["pinball"].mean(),
+                        )
                     )
             means = (np.mean(values, axis=0) for values in cells.values())
             print(
-                f"| {dataset.spec.name} | {model} | " + " | ".join(f"{a:.3f}, {b:.3f}" for a, b in means) + " |",
+                f"| {dataset.spec.name} | {model} | "
+                + " | ".join(f"{a:.3f}, {b:.3f}" for a, b in means)
+                + " |",
                 flush=True,
             )
 

@@ -1,9 +1,12 @@
-"""How long a window the rolling calibration should have, from the validation forecasts of stored benchmarks.
+"""How long a window the rolling calibration should have, from the validation forecasts of stored
+benchmarks.
 
-Nothing of a test split is scored. The forecasts of the validation split are corrected from the days before each origin,
-and scored from the 61st day on (shorter splits: the second half), so that every window has days to look back on.
+Nothing of a test split is scored. The forecasts of the validation split are corrected from the days
+before each origin, and scored from the 61st day on (shorter splits: the second half), so that every
+window has days to look back on.
 
-    python -m measurements.rolling_window --data-dir DATA benchmark_results/heat_dev/laptop-standard=heat.toml ...
+    python -m measurements.rolling_window --data-dir DATA
+    benchmark_results/heat_dev/laptop-standard=heat.toml ...
 """
 
 import argparse
@@ -22,8 +25,12 @@ WARM_UP_DAYS = 60
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("benchmark", nargs="+", help="FOLDER=DATASET: a benchmark's folder and its dataset (TOML)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "benchmark", nargs="+", help="FOLDER=DATASET: a benchmark's folder and its dataset (TOML)"
+    )
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     arguments = parser.parse_args()
     print(f"| dataset | model | raw PICP | {' | '.join(f'{days} d' for days in WINDOWS)} |")
@@ -40,11 +47,17 @@ def main() -> None:
             raw = part(f, scored)
             cells = []
             for days in WINDOWS:
-                corrected = part(calibrate(f, None, dataset.target, Calibration("rolling", days)), scored)
+                corrected = part(
+                    calibrate(f, None, dataset.target, Calibration("rolling", days)), scored
+                )
                 change = 100 * (metrics.winkler(corrected) / metrics.winkler(raw) - 1)
                 cells.append(f"{metrics.picp(corrected):.1f} ({change:+.1f} %)")
             label = f"{row.model} {row.params}".removesuffix(" own")
-            print(f"| {dataset.spec.name} | {label} | {metrics.picp(raw):.1f} | {' | '.join(cells)} |", flush=True)
+            print(
+                f"| {dataset.spec.name} | {label} | {metrics.picp(raw):.1f} | "
+                f"{' | '.join(cells)} |",
+                flush=True,
+            )
 
 
 def part(f: QuantileForecasts, origins: slice) -> QuantileForecasts:

@@ -1,18 +1,22 @@
-"""What the search is worth on test: studies of the wide space, final trainings, and the table, in one command.
+"""What the search is worth on test: studies of the wide space, final trainings, and the table, in
+one command.
 
-    python -m measurements.search_value --data-dir DATA --datasets TOML ... --out DIR
-    python -m measurements.search_value ... --models NHITS_Q --trials NHITS_Q=30      # a piece of it
-    python -m measurements.search_value ... --table-only                              # what is stored, no training
+    python -m measurements.search_value --data-dir DATA --datasets TOML ... --out DIR python -m
+    measurements.search_value ... --models NHITS_Q --trials NHITS_Q=30      # a piece of it python
+    -m measurements.search_value ... --table-only                              # what is stored, no
+    training
 
-Finished work is not repeated, so pieces may be run one by one and after interruptions. For each series and family:
+Finished work is not repeated, so pieces may be run one by one and after interruptions. For each
+series and family:
 
 * a study of the wide space with the policy ``proven`` (``DIR/studies``),
-* final trainings, refitted (``DIR/benchmark``): *untuned* are the defaults with the recipe ``unshrunk``, which were the
-  defaults before there was a search worth the name, *defaults* those with ``standard``, *tuned* the chosen
-  configuration, and the study's ensemble; beside them every baseline.
+* final trainings, refitted (``DIR/benchmark``): *untuned* are the defaults with the recipe
+  ``unshrunk``, which were the defaults before there was a search worth the name, *defaults* those
+  with ``standard``, *tuned* the chosen configuration, and the study's ensemble; beside them every
+  baseline.
 
-The tables are ``DIR/search_value.md`` and ``DIR/search_value_{families,series}.csv``. What is compared with what is
-chosen on validation; the test split gives the numbers alone.
+The tables are ``DIR/search_value.md`` and ``DIR/search_value_{families,series}.csv``. What is
+compared with what is chosen on validation; the test split gives the numbers alone.
 """
 
 import argparse
@@ -29,7 +33,7 @@ import pandas as pd
 from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -69,20 +73,33 @@ class Value:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--datasets", nargs="+", required=True, help="names or TOML files")
     parser.add_argument("--models", nargs="+", choices=family_names(), default=list(family_names()))
     parser.add_argument(
-        "--trials", nargs="+", default=["30"], metavar="N", help="of every study, or FAMILY=N ... (others have 30)"
+        "--trials",
+        nargs="+",
+        default=["30"],
+        metavar="N",
+        help="of every study, or FAMILY=N ... (others have 30)",
     )
-    parser.add_argument("--seeds", type=int, default=2, help="final trainings whose quantiles are averaged")
+    parser.add_argument(
+        "--seeds", type=int, default=2, help="final trainings whose quantiles are averaged"
+    )
     parser.add_argument("--preset", default="laptop")
     parser.add_argument("--data-dir", default="")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--table-only", action="store_true", help="train nothing, make the tables of what is stored")
+    parser.add_argument(
+        "--table-only", action="store_true", help="train nothing, make the tables of what is stored"
+    )
     arguments = parser.parse_args(given)
     common = {"seeds": arguments.seeds, "preset": arguments.preset, "data_dir": arguments.data_dir}
-    values = [Value.of(name, arguments.out, models=arguments.models, **common) for name in arguments.datasets]
+    values = [
+        Value.of(name, arguments.out, models=arguments.models, **common)
+        for name in arguments.datasets
+    ]
     for value in values if not arguments.table_only else ():
         for model in arguments.models:
             study(value, model, trials_of(model, arguments.trials), arguments.data_dir)
@@ -109,12 +126,21 @@ def study(value: Value, model: str, trials: int, data_dir: str) -> None:
     begun = time.perf_counter()
     plan = value.standard
     settings = Settings.create(
-        model, str(value.dataset.spec.path), trials=trials, job_id=JOB_ID, preset=plan.preset, policy="proven",
-        space="wide", data_dir=data_dir, runs_dir=str(plan.runs_dir),
-    )  # fmt: skip
+        model,
+        str(value.dataset.spec.path),
+        trials=trials,
+        job_id=JOB_ID,
+        preset=plan.preset,
+        policy="proven",
+        space="wide",
+        data_dir=data_dir,
+        runs_dir=str(plan.runs_dir),
+    )
     run_study(settings, value.dataset, progress=False)
     print(
-        f"{value.dataset.spec.name} {model}: study of {trials} trials, {time.perf_counter() - begun:.0f} s", flush=True
+        f"{value.dataset.spec.name} {model}: study of {trials} trials, "
+        f"{time.perf_counter() - begun:.0f} s",
+        flush=True,
     )
 
 
@@ -134,7 +160,11 @@ def share_baselines(value: Value) -> None:
     """Copy the stored baselines, records last, so that they need not be trained again."""
     source, target = value.standard.paths.runs, value.untuned.paths.runs
     target.mkdir(parents=True, exist_ok=True)
-    files = [file for file in source.iterdir() if not file.name.startswith(tuple(f"{f}-" for f in family_names()))]
+    files = [
+        file
+        for file in source.iterdir()
+        if not file.name.startswith(tuple(f"{f}-" for f in family_names()))
+    ]
     for file in sorted(files, key=lambda file: file.suffix == ".json"):
         shutil.copy(file, target / file.name)
 
@@ -143,7 +173,11 @@ def family_rows(value: Value) -> Iterator[dict[str, Any]]:
     """Each tuned family of a series against its untuned defaults on test."""
     before, now = rows_of(value.untuned), rows_of(value.standard, fit_blend_weights=True)
     for model in family_names():
-        untuned, defaults, tuned = before.get((model, "default")), now.get((model, "default")), now.get((model, "best"))
+        untuned, defaults, tuned = (
+            before.get((model, "default")),
+            now.get((model, "default")),
+            now.get((model, "best")),
+        )
         if untuned is None or defaults is None or tuned is None:
             continue
         ensemble = now.get((model, "ensemble"), tuned)
@@ -165,22 +199,41 @@ def family_rows(value: Value) -> Iterator[dict[str, Any]]:
 
 
 def series_row(value: Value) -> dict[str, Any]:
-    """The best family and the best mixture of a series against its strongest baseline; validation says which."""
+    """The best family and the best mixture of a series against its strongest baseline; validation
+    says which.
+    """
     rows = rows_of(value.standard, fit_blend_weights=True)
     baselines = [row for row in rows.values() if row.params == "own"]
-    families = [row for row in rows.values() if row.model in family_names() and row.params in ("best", "ensemble")]
-    blends = [row for row in rows.values() if row.model.startswith("BLEND") and row.params in ("best", "ensemble")]
+    families = [
+        row
+        for row in rows.values()
+        if row.model in family_names() and row.params in ("best", "ensemble")
+    ]
+    blends = [
+        row
+        for row in rows.values()
+        if row.model.startswith("BLEND") and row.params in ("best", "ensemble")
+    ]
     mixtures = [*blends, *(row for row in families if row.params == "ensemble")]
     strongest, single, mixture = (
         min(candidates, key=lambda row: metrics.pinball(row.validation), default=None)
         for candidates in (baselines, families, mixtures)
     )
     assert strongest is not None
-    found: dict[str, Any] = {"series": value.dataset.spec.name, "strongest_baseline": strongest.model}
-    found |= {"mae": metrics.mae(strongest.test), "picp_calibrated": metrics.picp(calibrated(strongest, value.dataset))}
+    found: dict[str, Any] = {
+        "series": value.dataset.spec.name,
+        "strongest_baseline": strongest.model,
+    }
+    found |= {
+        "mae": metrics.mae(strongest.test),
+        "picp_calibrated": metrics.picp(calibrated(strongest, value.dataset)),
+    }
     for name, row in (("family", single), ("mixture", mixture)):
         if row is not None:
-            found |= {name: f"{row.model} {row.params}", **changes(name, row, strongest, value.dataset)}
+            found |= {
+                name: f"{row.model} {row.params}",
+                **changes(name, row, strongest, value.dataset),
+            }
             found[f"{name}_picp_calibrated"] = metrics.picp(calibrated(row, value.dataset))
     return found
 
@@ -198,8 +251,12 @@ def calibrated(row: BenchmarkRow, dataset: Dataset) -> QuantileForecasts:
     return calibrate(row.test, row.validation, dataset.target, Calibration())
 
 
-def changes(name: str, ours: BenchmarkRow, theirs: BenchmarkRow, dataset: Dataset) -> dict[str, float]:
-    """Changes of MAE and calibrated interval score in percent, with bounds: ``{name}_mae``, ``{name}_mae_low`` ..."""
+def changes(
+    name: str, ours: BenchmarkRow, theirs: BenchmarkRow, dataset: Dataset
+) -> dict[str, float]:
+    """Changes of MAE and calibrated interval score in percent, with bounds: ``{name}_mae``,
+    ``{name}_mae_low`` ...
+    """
     found = {}
     for score, losses in (
         ("mae", [daily_losses(row.test)["mae"] for row in (ours, theirs)]),
@@ -211,7 +268,9 @@ def changes(name: str, ours: BenchmarkRow, theirs: BenchmarkRow, dataset: Datase
 
 
 def percent_change(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
-    """Of the mean of daily losses [N], with the bounds of its interval: the same blocks of days are drawn for both."""
+    """Of the mean of daily losses [N], with the bounds of its interval: the same blocks of days are
+    drawn for both.
+    """
     drawn = drawn_days(len(ours))
     draws = 100 * (ours[drawn].mean(axis=1) / theirs[drawn].mean(axis=1) - 1)
     low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -221,7 +280,8 @@ def percent_change(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, 
 def cost(value: Value, model: str) -> dict[str, Any]:
     """What the study of a family cost, and what it chose.
 
-    ``trainings`` are of the default steps, see `measurements.early_stopping`; a failed one counts as a whole.
+    ``trainings`` are of the default steps, see `measurements.early_stopping`; a failed one counts
+    as a whole.
     """
     plan = value.standard
     stored = StoredStudy.read(RunPaths(plan.runs_dir, model, value.dataset.spec.name, JOB_ID))
@@ -239,18 +299,26 @@ def cost(value: Value, model: str) -> dict[str, Any]:
 
 def markdown(families: pd.DataFrame, series: pd.DataFrame) -> Iterator[str]:
     """Both tables; changes in percent with 90 % intervals."""
-    yield "Change against the untuned defaults on test, in percent [90 %], and the part of the better defaults:\n"
     yield (
-        "| series | family | MAE | (defaults) | calibrated interval score | (defaults) | ensemble: MAE "
+        "Change against the untuned defaults on test, in percent [90 %], and the part of the "
+        "better defaults:\n"
+    )
+    yield (
+        "| series | family | MAE | (defaults) | calibrated interval score | (defaults) | "
+        "ensemble: MAE "
         "| interval score | calibrated PICP | chosen trial | trainings (of them proof) | hours |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for row in families.to_dict("records"):
         scores = [
-            in_words(row, "tuned_mae"), f"({row['defaults_mae']:+.1f})",
-            in_words(row, "tuned_winkler"), f"({row['defaults_winkler']:+.1f})",
-            in_words(row, "ensemble_mae"), in_words(row, "ensemble_winkler"), f"{row['picp_calibrated']:.1f}",
-        ]  # fmt: skip
+            in_words(row, "tuned_mae"),
+            f"({row['defaults_mae']:+.1f})",
+            in_words(row, "tuned_winkler"),
+            f"({row['defaults_winkler']:+.1f})",
+            in_words(row, "ensemble_mae"),
+            in_words(row, "ensemble_winkler"),
+            f"{row['picp_calibrated']:.1f}",
+        ]
         trainings = f"{row['trainings']:.1f} ({row['proof_trainings']})"
         studied = f"{row['chosen']} of {row['trials']}", trainings, f"{row['hours']:.1f}"
         yield f"| {row['series']} | {row['family']} | {' | '.join((*scores, *studied))} |"
@@ -260,13 +328,18 @@ def markdown(families: pd.DataFrame, series: pd.DataFrame) -> Iterator[str]:
         yield (
             f"\nMean of {len(families)} cells: "
             f"MAE {means['tuned_mae']:+.1f} % (defaults {means['defaults_mae']:+.1f}), "
-            f"calibrated interval score {means['tuned_winkler']:+.1f} % (defaults {means['defaults_winkler']:+.1f}); "
+            f"calibrated interval score {means['tuned_winkler']:+.1f} % (defaults "
+            f"{means['defaults_winkler']:+.1f}); "
             f"worst cell {worst['tuned_mae']:+.1f} % and {worst['tuned_winkler']:+.1f} %; "
             f"{means['trainings']:.1f} trainings a study."
         )
-    yield "\nAgainst the strongest baseline on test, in percent [90 %]; validation says which ones are compared:\n"
     yield (
-        "| series | strongest baseline | its MAE | best family | MAE | calibrated interval score | best mixture | MAE "
+        "\nAgainst the strongest baseline on test, in percent [90 %]; validation says which "
+        "ones are compared:\n"
+    )
+    yield (
+        "| series | strongest baseline | its MAE | best family | MAE | calibrated interval score "
+        "| best mixture | MAE "
         "| calibrated interval score | calibrated PICP: baseline, family, mixture |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|"
@@ -275,7 +348,11 @@ def markdown(families: pd.DataFrame, series: pd.DataFrame) -> Iterator[str]:
         coverage = [row["picp_calibrated"]]
         for name in ("family", "mixture"):
             is_there = isinstance(row.get(name), str)
-            cells += [row[name], *(in_words(row, f"{name}_{s}") for s in ("mae", "winkler"))] if is_there else [""] * 3
+            cells += (
+                [row[name], *(in_words(row, f"{name}_{s}") for s in ("mae", "winkler"))]
+                if is_there
+                else [""] * 3
+            )
             coverage += [row[f"{name}_picp_calibrated"]] if is_there else []
         yield f"| {' | '.join(cells)} | {', '.join(f'{picp:.1f}' for picp in coverage)} |"
 

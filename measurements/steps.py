@@ -13,12 +13,11 @@ from torch import nn
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.contract import RECIPES, Params, get_family
-from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.scaling import Scaling
+from hpo_lib.families.models import RECIPES, Params, get_family
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 from hpo_lib.families.timesnet_q import TimesnetQ
-from hpo_lib.families.windows import TrainingWindows, WindowSource
+from hpo_lib.families.training import DartsFamily
+from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from measurements.reference import BATCH_SIZE, quiet
 from measurements.table import Measured
@@ -27,7 +26,9 @@ from measurements.table import Measured
 class StockTimesNet(PastCovariateTimesNet):
     """TimesNet with neuralforecast's own blocks, fed with the same columns."""
 
-    def __init__(self, hidden_size: int, conv_hidden_size: int, top_k: int, dropout: float, **kwargs: Any) -> None:
+    def __init__(
+        self, hidden_size: int, conv_hidden_size: int, top_k: int, dropout: float, **kwargs: Any
+    ) -> None:
         super().__init__(hidden_size, conv_hidden_size, top_k, dropout, **kwargs)
         self.model = nn.ModuleList(
             TimesBlock(self.input_size, self.h, top_k, hidden_size, conv_hidden_size, num_kernels=6)
@@ -66,7 +67,9 @@ def spread_batch(windows: TrainingWindows, size: int) -> TorchTrainingBatch:
     return windows.__getitems__(list(range(0, len(windows), len(windows) // size))[:size])
 
 
-def untrained_module(family: DartsFamily, params: Params, windows: TrainingWindows) -> PLForecastingModule:
+def untrained_module(
+    family: DartsFamily, params: Params, windows: TrainingWindows
+) -> PLForecastingModule:
     """The family's module with fresh weights, the same for every call."""
     common: dict[str, Any] = {
         "input_chunk_length": HISTORY,
@@ -96,7 +99,9 @@ def step_seconds(module: PLForecastingModule, batch: TorchTrainingBatch) -> Call
     return step
 
 
-def timesnet_step(dataset: Dataset, repeats: int, batch_size: int = BATCH_SIZE, **smaller: int) -> Measured:
+def timesnet_step(
+    dataset: Dataset, repeats: int, batch_size: int = BATCH_SIZE, **smaller: int
+) -> Measured:
     """Seconds of one step of stock TimesNet and of ours: same batch, same sizes, both float32.
 
     neuralforecast trains in float32 whatever the series are stored in; float64 would flatter us.
@@ -107,7 +112,8 @@ def timesnet_step(dataset: Dataset, repeats: int, batch_size: int = BATCH_SIZE, 
     batch = spread_batch(windows, batch_size)
     params = {**ours.defaults, **smaller}
     stock, fast = (
-        step_seconds(untrained_module(family, params, windows), batch) for family in (StockTimesnetQ(), ours)
+        step_seconds(untrained_module(family, params, windows), batch)
+        for family in (StockTimesnetQ(), ours)
     )
     fast()  # warms up; beside a stock step this costs nothing
     pairs = [(stock(), fast()) for _ in range(repeats)]
@@ -116,5 +122,9 @@ def timesnet_step(dataset: Dataset, repeats: int, batch_size: int = BATCH_SIZE, 
         tuple(pair[1] for pair in pairs),
         unit="s",
         note="stock blocks of neuralforecast, which trains in float32 itself",
-        details={"batch_size": batch_size, "params": dict(params), "precision": ["float32", "float32"]},
+        details={
+            "batch_size": batch_size,
+            "params": dict(params),
+            "precision": ["float32", "float32"],
+        },
     )

@@ -1,4 +1,6 @@
-"""Rows of the benchmark's table: what was measured, the ratio, its spread, and whether it reaches the bar."""
+"""Rows of the benchmark's table: what was measured, the ratio, its spread, and whether it reaches
+the bar.
+"""
 
 import statistics
 from dataclasses import dataclass, field
@@ -33,7 +35,9 @@ class Measured:
         if not self.reference:
             return self.ours
         pairs = zip(self.reference, self.ours, strict=True)
-        return tuple(ours / theirs if self.higher_is_better else theirs / ours for theirs, ours in pairs)
+        return tuple(
+            ours / theirs if self.higher_is_better else theirs / ours for theirs, ours in pairs
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ def failed_row(work: str, error: Exception, bar: Bar | None) -> dict[str, Any]:
     }
 
 
-HEADER = f"{'work':46} {'reference':>10} {'ours':>10} {'unit':9} {'ratio':>8} {'spread':>17} {'bar':>8}  met"
+HEADER = (
+    f"{'work':46} {'reference':>10} {'ours':>10} {'unit':9} {'ratio':>8} {'spread':>17} "
+    f"{'bar':>8}  met"
+)
 
 
 def line(found: dict[str, Any]) -> str:
@@ -91,7 +98,8 @@ def line(found: dict[str, Any]) -> str:
     low, high = found["spread"]
     met = {True: "yes", False: "NO", None: "-"}[found["met"]]
     text = (
-        f"{found['work']:46} {theirs:>10} {found['ours']:10.4g} {found['unit']:9} {found['ratio']:8.3g} "
+        f"{found['work']:46} {theirs:>10} {found['ours']:10.4g} {found['unit']:9} "
+        f"{found['ratio']:8.3g} "
         f"{f'{low:.3g} to {high:.3g}':>17} {bar:>8}  {met}"
     )
     return f"{text}\n    {found['note']}" if found["note"] else text

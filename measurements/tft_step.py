@@ -1,6 +1,8 @@
-"""One training step of the TFT: darts' own model in float64 against the family's in float32, same batch, same weights.
+"""One training step of the TFT: darts' own model in float64 against the family's in float32, same
+batch, same weights.
 
-PYTHONPATH=. python measurements/tft_step.py [--data-dir DIR] [--dataset FILE.toml] [--batch-size 32]
+PYTHONPATH=. python measurements/tft_step.py [--data-dir DIR] [--dataset FILE.toml] [--batch-size
+32]
 """
 
 import argparse
@@ -19,10 +21,9 @@ from darts.utils.likelihood_models.torch import QuantileRegression
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.contract import RECIPES, Params
-from hpo_lib.families.scaling import Scaling
+from hpo_lib.families.models import RECIPES, Params
 from hpo_lib.families.tft_q import TftQ
-from hpo_lib.families.windows import TrainingWindows, WindowSource
+from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 REPEATS = 5
@@ -37,7 +38,9 @@ class StockTftQ(TftQ):
 def tft_step(
     dataset: Dataset, batch_size: int = 32, params: Params = TftQ.defaults, repeats: int = REPEATS
 ) -> tuple[list[float], list[float]]:
-    """Seconds of a step (forward, loss, backward, optimiser), in turns: darts in float64, ours in float32."""
+    """Seconds of a step (forward, loss, backward, optimiser), in turns: darts in float64, ours in
+    float32.
+    """
     source = WindowSource.build(
         dataset,
         dataset.windows(dataset.training_origins()),
@@ -47,7 +50,9 @@ def tft_step(
     )
     windows = TrainingWindows(source, dataset.training_origins())
     batch = windows.__getitems__(torch.linspace(0, len(windows) - 1, batch_size).int().tolist())
-    reference = _step(_module(StockTftQ(), params, windows).double(), _in_float64(batch), fused=None)
+    reference = _step(
+        _module(StockTftQ(), params, windows).double(), _in_float64(batch), fused=None
+    )
     ours = _step(_module(TftQ(), params, windows), batch, fused=True)
     times = [(reference(), ours()) for _ in range(repeats + 1)][1:]  # the first warms up
     return [both[0] for both in times], [both[1] for both in times]
@@ -74,8 +79,12 @@ def _in_float64(batch: TorchTrainingBatch) -> TorchTrainingBatch:
     )
 
 
-def _step(module: PLForecastingModule, batch: TorchTrainingBatch, fused: bool | None) -> Callable[[], float]:
-    """A function that does one optimiser step and returns its seconds; the family trains with a fused optimiser."""
+def _step(
+    module: PLForecastingModule, batch: TorchTrainingBatch, fused: bool | None
+) -> Callable[[], float]:
+    """A function that does one optimiser step and returns its seconds; the family trains with a
+    fused optimiser.
+    """
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-4, fused=fused)
     module.train()
 
@@ -91,7 +100,9 @@ def _step(module: PLForecastingModule, batch: TorchTrainingBatch, fused: bool | 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dataset", default="water_centrum")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -102,7 +113,10 @@ def main() -> None:
     for hidden_size in arguments.hidden_size:
         params = {**TftQ.defaults, "hidden_size": hidden_size}
         reference, ours = map(statistics.median, tft_step(dataset, arguments.batch_size, params))
-        print(f"hidden {hidden_size:4}: {reference:.4f} s, {ours:.4f} s, {reference / ours:.2f}x", flush=True)
+        print(
+            f"hidden {hidden_size:4}: {reference:.4f} s, {ours:.4f} s, {reference / ours:.2f}x",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """NHITS_Q: seconds until the validation pinball loss that the reference has after its 15 epochs.
 
-The level comes from a real reference training of 15 epochs, `measure_level`, stored per dataset fingerprint with the
-versions that gave it. Its pinball is that of directly predicted quantiles, as ours: sampled ones are worse and would
-make the level easier. If no level is stored, the reference trains as many epochs as fit into `LIVE_SECONDS`, and both
-its level and its time are for that many epochs.
+The level comes from a real reference training of 15 epochs, `measure_level`, stored per dataset
+fingerprint with the versions that gave it. Its pinball is that of directly predicted quantiles, as
+ours: sampled ones are worse and would make the level easier. If no level is stored, the reference
+trains as many epochs as fit into `LIVE_SECONDS`, and both its level and its time are for that many
+epochs.
 """
 
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import RECIPES, Budget, get_family
+from hpo_lib.families.models import RECIPES, Budget, get_family
 from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance
 from hpo_lib.scoring import metrics
@@ -27,7 +28,9 @@ SHARE_BATCHES, SHARE_VAL_BATCHES, WARM_UP = 40, 20, 5
 
 LEARNING_RATE = 3e-3
 BUDGETS = tuple(Budget(steps=steps, batch_size=256, checks=steps // 5) for steps in (60, 120, 240))
-"""One cycle each; the next one is tried, and its time added, only if the one before ended above the level."""
+"""One cycle each; the next one is tried, and its time added, only if the one before ended above the
+level.
+"""
 
 
 def levels() -> dict[str, Any]:
@@ -39,7 +42,10 @@ def batches(dataset: Dataset) -> tuple[int, int]:
     """Training and validation batches of one epoch of the reference."""
     window = reference.HISTORY + reference.HORIZON
     hours = (dataset.positions.train, dataset.positions.val)
-    train, val = (math.ceil(max(0, part.stop - part.start - window + 1) / reference.BATCH_SIZE) for part in hours)
+    train, val = (
+        math.ceil(max(0, part.stop - part.start - window + 1) / reference.BATCH_SIZE)
+        for part in hours
+    )
     return train, val
 
 
@@ -75,7 +81,9 @@ def store_level(dataset: Dataset) -> dict[str, Any]:
 
 
 def reference_share(dataset: Dataset, series: reference.ScaledSeries) -> tuple[float, float]:
-    """Seconds per epoch of the reference's training and of its validation pass, from a few batches of each."""
+    """Seconds per epoch of the reference's training and of its validation pass, from a few batches
+    of each.
+    """
     clock = reference.Clock()
     params = get_family("NHITS_Q").defaults
     model = reference.darts_model(
@@ -98,9 +106,11 @@ class _Reached(Exception):
 
 
 def seconds_to_level(dataset: Dataset, level: float, seed: int) -> tuple[float, dict[str, Any]]:
-    """Seconds from the start of the training to the first check at or below ``level``, and how it was reached.
+    """Seconds from the start of the training to the first check at or below ``level``, and how it
+    was reached.
 
-    It uses the plain recipe: windows are drawn and scaled as in the reference, and no gain in accuracy counts as speed.
+    It uses the plain recipe: windows are drawn and scaled as in the reference, and no gain in
+    accuracy counts as speed.
 
     The time of a budget that ended above the level counts.
 
@@ -114,7 +124,9 @@ def seconds_to_level(dataset: Dataset, level: float, seed: int) -> tuple[float, 
     def check(step: int, forecasts: QuantileForecasts) -> None:
         loss = metrics.pinball(forecasts)
         if loss <= level:
-            reached.update(step=step, pinball=loss, picp=metrics.picp(forecasts), mae=metrics.mae(forecasts))
+            reached.update(
+                step=step, pinball=loss, picp=metrics.picp(forecasts), mae=metrics.mae(forecasts)
+            )
             raise _Reached
 
     begun = time.perf_counter()
@@ -122,14 +134,22 @@ def seconds_to_level(dataset: Dataset, level: float, seed: int) -> tuple[float, 
         try:
             family.fit(params, dataset, budget, seed=seed, recipe=RECIPES["plain"], on_check=check)
         except _Reached:
-            return time.perf_counter() - begun, {**reached, "steps": budget.steps, "batch_size": budget.batch_size}
-    raise RuntimeError(f"NHITS_Q did not reach pinball {level:.4g} within {BUDGETS[-1].steps} steps")
+            return time.perf_counter() - begun, {
+                **reached,
+                "steps": budget.steps,
+                "batch_size": budget.batch_size,
+            }
+    raise RuntimeError(
+        f"NHITS_Q did not reach pinball {level:.4g} within {BUDGETS[-1].steps} steps"
+    )
 
 
 def time_to_quality(dataset: Dataset, repeats: int, *, quick: bool = False) -> Measured:
-    """Seconds to the level: 15 epochs of the reference, from interleaved shares of one, and ours from start to check.
+    """Seconds to the level: 15 epochs of the reference, from interleaved shares of one, and ours
+    from start to check.
 
-    ``quick`` takes a level that any forecast reaches, to show that the measurement runs; it claims nothing.
+    ``quick`` takes a level that any forecast reaches, to show that the measurement runs; it claims
+    nothing.
     """
     series = reference.ScaledSeries.of(dataset)
     reference_share(dataset, series)  # warms up
@@ -152,7 +172,9 @@ def time_to_quality(dataset: Dataset, repeats: int, *, quick: bool = False) -> M
         note=f"{epochs} epochs of the reference, pinball {stored['pinball']:.4g}",
         details={
             "level": None if quick else stored,
-            "reference_epoch_seconds": [{"train": train, "validation": val} for train, val in shares],
+            "reference_epoch_seconds": [
+                {"train": train, "validation": val} for train, val in shares
+            ],
             "ours": runs,
             "learning_rate": LEARNING_RATE,
         },

@@ -1,4 +1,6 @@
-"""What several test folders share: a dataset small enough to train on in a second, stored studies, the root."""
+"""What several test folders share: a dataset small enough to train on in a second, stored studies,
+the root.
+"""
 
 import gc
 import re
@@ -21,13 +23,16 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR
 
-# nbformat loads it to check web addresses, of which our notebooks have none: its grammar takes seconds to build.
+# nbformat loads it to check web addresses, of which our notebooks have none: its grammar takes
+# seconds to build.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 DAYS = 100
 
 SIMULATED_RECORDS = Path(__file__).parent / "simulated_records"
-"""Three studies and a benchmark of simulated heat, as `measurements/publish.py` makes them; nobody may change them."""
+"""Three studies and a benchmark of simulated heat, as `measurements/publish.py` makes them; nobody
+may change them.
+"""
 
 SIMULATED_RUNS = SIMULATED_RECORDS / "papermill_runs"
 
@@ -37,7 +42,8 @@ _frozen_modules = 0
 def pytest_runtest_setup() -> None:
     """Leave what libraries made as they were imported out of garbage collection.
 
-    Each training begins with a full collection, which would walk over all of that: half a second each time.
+    Each training begins with a full collection, which would walk over all of that: half a second
+    each time.
     """
     global _frozen_modules
     if len(sys.modules) > _frozen_modules + 100:
@@ -68,14 +74,36 @@ def refusal(sentence: str, error: type[Exception] = InputError) -> pytest.Raises
 
 
 def essentials(params: dict[str, object]) -> dict[str, object]:
-    """What every best_params JSON of schema 2 has, for a study of one trial with these hyperparameters."""
-    trial = {"trial": 0, "state": "complete", "mae": 0.2, "picp_penalty": 1.0, "picp": 81.0, "params": params}
+    """What every best_params JSON of schema 2 has, for a study of one trial with these
+    hyperparameters.
+    """
+    trial = {
+        "trial": 0,
+        "state": "complete",
+        "mae": 0.2,
+        "picp_penalty": 1.0,
+        "picp": 81.0,
+        "params": params,
+    }
     return {
-        "schema_version": 2, "status": "complete", "n_completed": 1, "best_trial_number": 0, "best_mae": 0.2,
-        "best_picp": 81.0, "best_params": params, "training_time_hours": 1.0, "default_trial": trial,
-        "all_pareto_trials": [trial], "provenance": {},
-        "selection": {"policy": "calibrated", "trial": 0, "reason": "the only one", "alternatives": {}},
-    }  # fmt: skip
+        "schema_version": 2,
+        "status": "complete",
+        "n_completed": 1,
+        "best_trial_number": 0,
+        "best_mae": 0.2,
+        "best_picp": 81.0,
+        "best_params": params,
+        "training_time_hours": 1.0,
+        "default_trial": trial,
+        "all_pareto_trials": [trial],
+        "provenance": {},
+        "selection": {
+            "policy": "calibrated",
+            "trial": 0,
+            "reason": "the only one",
+            "alternatives": {},
+        },
+    }
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +114,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_dataset() -> Dataset:
-    """100 smooth days from 2019-03-01: 70 to train (rows 0 to 1679), 15 to validate (1680 to 2039), 15 to test.
+    """100 smooth days from 2019-03-01: 70 to train (rows 0 to 1679), 15 to validate (1680 to 2039),
+    15 to test.
 
     Nobody may change its frame; take a copy.
     """
@@ -97,28 +126,53 @@ def tiny_dataset() -> Dataset:
     temp = 8 + 5 * np.sin(2 * np.pi * hours / 24 - 2) + 4 * np.sin(hours / 300)
     target = 10 + 3 * np.sin(2 * np.pi * hours / 24) - 1.5 * weekend - 0.1 * temp + 0.1 * noise
     columns = {
-        "water_consumption": target, "temp": temp, "water_lag_24h": np.concatenate([target[:24], target[:-24]]),
-        "hour_sin": np.sin(2 * np.pi * hours / 24), "hour_cos": np.cos(2 * np.pi * hours / 24), "is_weekend": weekend,
-    }  # fmt: skip
+        "water_consumption": target,
+        "temp": temp,
+        "water_lag_24h": np.concatenate([target[:24], target[:-24]]),
+        "hour_sin": np.sin(2 * np.pi * hours / 24),
+        "hour_cos": np.cos(2 * np.pi * hours / 24),
+        "is_weekend": weekend,
+    }
     frame = pd.DataFrame(columns, index=index)
     spec = DatasetSpec(
-        name="tiny", title="A hundred days of water", csv="tiny.csv", unit="m3/h", target="water_consumption",
-        frequency="h", timezone="Europe/Copenhagen", country="DK", past_covariates=("temp", "water_lag_24h"),
-        future_covariates=("hour_sin", "hour_cos", "is_weekend"), optional_covariates=(), start=None,
-        splits=Splits(pd.Timestamp("2019-05-09 23:00", tz="UTC"), pd.Timestamp("2019-05-24 23:00", tz="UTC")),
-        gaps=GapRule("none", 0), twin=None, path=Path("tiny.toml"),
-    )  # fmt: skip
+        name="tiny",
+        title="A hundred days of water",
+        csv="tiny.csv",
+        unit="m3/h",
+        target="water_consumption",
+        frequency="h",
+        timezone="Europe/Copenhagen",
+        country="DK",
+        past_covariates=("temp", "water_lag_24h"),
+        future_covariates=("hour_sin", "hour_cos", "is_weekend"),
+        optional_covariates=(),
+        start=None,
+        splits=Splits(
+            pd.Timestamp("2019-05-09 23:00", tz="UTC"), pd.Timestamp("2019-05-24 23:00", tz="UTC")
+        ),
+        gaps=GapRule("none", 0),
+        twin=None,
+        path=Path("tiny.toml"),
+    )
     return Dataset(
-        spec=spec, frame=frame, past=spec.past_covariates, future=spec.future_covariates, source="csv",
-        path="tiny.csv", sha256=fingerprint_frame(frame), n_filled=0,
-    )  # fmt: skip
+        spec=spec,
+        frame=frame,
+        past=spec.past_covariates,
+        future=spec.future_covariates,
+        source="csv",
+        path="tiny.csv",
+        sha256=fingerprint_frame(frame),
+        n_filled=0,
+    )
 
 
 @pytest.fixture(scope="session")
 def stored_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two studies as `hpo run` leaves them, of invented forecasts: the first with its storage, the second without.
+    """Two studies as `hpo run` leaves them, of invented forecasts: the first with its storage, the
+    second without.
 
-    Trial 0, the untuned default, is beaten; trial 1 failed; trials 2, 3 and 4 are the front, and 4 is chosen.
+    Trial 0, the untuned default, is beaten; trial 1 failed; trials 2, 3 and 4 are the front, and 4
+    is chosen.
     """
     runs_dir = tmp_path_factory.mktemp("stored")
     _store_study(RunPaths(runs_dir, "NHITS_Q", "heat", "first"), "simulated", with_storage=True)
@@ -131,19 +185,36 @@ def _store_study(run: RunPaths, source: str, *, with_storage: bool) -> None:
     origins = pd.date_range("2023-10-31 23:00", periods=40, freq="D", tz="UTC")
     actual = 3 + np.sin(2 * np.pi * np.arange(24) / 24) + 0.3 * random.standard_normal((40, 24))
     trials = [TrialRecord(1, "failed", {"lr": 0.1}, cause="RuntimeError: no memory", seconds=1.0)]
-    for number, error, half_width in ((0, 0.5, 0.42), (2, 0.2, 0.14), (3, 0.25, 0.27), (4, 0.3, 0.385)):
+    for number, error, half_width in (
+        (0, 0.5, 0.42),
+        (2, 0.2, 0.14),
+        (3, 0.25, 0.27),
+        (4, 0.3, 0.385),
+    ):
         median = actual + error * random.standard_normal(actual.shape)
-        forecasts = QuantileForecasts(median[:, :, None] + half_width * np.array([-1.0, 0.0, 1.0]), actual, origins)
+        forecasts = QuantileForecasts(
+            median[:, :, None] + half_width * np.array([-1.0, 0.0, 1.0]), actual, origins
+        )
         write_predictions(run.trial_predictions(number), forecasts)
         scores = metrics.score(load_predictions(run.trial_predictions(number)), actual.ravel())
         mae, penalty = scores["mae"], abs(scores["picp"] - 80)
-        trials.append(TrialRecord(number, "complete", {"lr": 0.001 * (number + 1)}, mae, penalty, scores))
+        trials.append(
+            TrialRecord(number, "complete", {"lr": 0.001 * (number + 1)}, mae, penalty, scores)
+        )
     trials.sort(key=lambda trial: trial.number)
     data = {"unit": "kWh/h" if run.dataset == "heat" else "m3/h", "source": source}
     result = study_result(
-        run, storage_path="", status="complete", trials_asked=5, policy="calibrated", objectives=FORMER_PAIR,
-        trials=trials, optimization_date="2026-01-16", baselines={}, provenance={"data": data},
-    )  # fmt: skip
+        run,
+        storage_path="",
+        status="complete",
+        trials_asked=5,
+        policy="calibrated",
+        objectives=FORMER_PAIR,
+        trials=trials,
+        optimization_date="2026-01-16",
+        baselines={},
+        provenance={"data": data},
+    )
     write_json(run.best_params, result)
     if not with_storage:
         return
@@ -152,7 +223,9 @@ def _store_study(run: RunPaths, source: str, *, with_storage: bool) -> None:
     from optuna.trial import TrialState, create_trial
 
     study = optuna.create_study(
-        study_name=run.study_name, storage=f"sqlite:///{run.sqlite}", directions=["minimize", "minimize"]
+        study_name=run.study_name,
+        storage=f"sqlite:///{run.sqlite}",
+        directions=["minimize", "minimize"],
     )
     for trial in trials:
         done = trial.state == "complete"

@@ -14,11 +14,16 @@ from pathlib import Path
 
 import pytest
 
-PLACES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/pgsql/bin")]
+PLACES = [
+    *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),
+    Path("/usr/local/pgsql/bin"),
+]
 
 
 def program(name: str) -> str:
-    found = shutil.which(name) or next((str(place / name) for place in PLACES if (place / name).exists()), None)
+    found = shutil.which(name) or next(
+        (str(place / name) for place in PLACES if (place / name).exists()), None
+    )
     if found is None:
         pytest.skip(f"{name} is not installed (Debian: apt-get install postgresql)")
     return found
@@ -44,7 +49,9 @@ def postgres_server() -> Iterator[Server]:
     """A fresh server with an empty database, which ends with the tests."""
     if find_spec("psycopg") is None:
         pytest.skip("psycopg is not installed (pip install 'psycopg[binary]')")
-    initdb, postgres, ready, createdb = map(program, ("initdb", "postgres", "pg_isready", "createdb"))
+    initdb, postgres, ready, createdb = map(
+        program, ("initdb", "postgres", "pg_isready", "createdb")
+    )
     as_root = os.getuid() == 0  # the server refuses to run as root
     user = pwd.getpwnam("postgres").pw_name if as_root else pwd.getpwuid(os.getuid()).pw_name
     with socket.socket() as free:
@@ -55,25 +62,55 @@ def postgres_server() -> Iterator[Server]:
         shutil.chown(folder, user)
 
     def run(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, user=user if as_root else None)
+        subprocess.run(
+            command, check=True, capture_output=True, cwd=folder, user=user if as_root else None
+        )
 
-    run(initdb, "--pgdata", str(folder / "data"), "--auth", "trust", "--username", "hpo", "--no-sync")
+    run(
+        initdb,
+        "--pgdata",
+        str(folder / "data"),
+        "--auth",
+        "trust",
+        "--username",
+        "hpo",
+        "--no-sync",
+    )
     servers: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
         server = subprocess.Popen(
-            [postgres, "-D", str(folder / "data"), "-p", port, "-h", "127.0.0.1", "-k", str(folder), "-F"],
-            cwd=folder, user=user if as_root else None, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"),
-        )  # fmt: skip
+            [
+                postgres,
+                "-D",
+                str(folder / "data"),
+                "-p",
+                port,
+                "-h",
+                "127.0.0.1",
+                "-k",
+                str(folder),
+                "-F",
+            ],
+            cwd=folder,
+            user=user if as_root else None,
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "log").open("wb"),
+        )
         servers.append(server)
         for _ in range(600):
-            if subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", port, "-t", "1"]).returncode == 0:
+            if (
+                subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", port, "-t", "1"]).returncode
+                == 0
+            ):
                 break
             assert server.poll() is None, (folder / "log").read_text()
 
     def stop() -> None:
         server = servers.pop()
-        server.send_signal(signal.SIGINT)  # ends open connections, where SIGTERM would wait for them
+        server.send_signal(
+            signal.SIGINT
+        )  # ends open connections, where SIGTERM would wait for them
         server.wait(60)
 
     try:

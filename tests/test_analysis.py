@@ -1,4 +1,6 @@
-"""All studies in one table, and the verdict on them: from files as studies write them, and from old and broken ones."""
+"""All studies in one table, and the verdict on them: from files as studies write them, and from old
+and broken ones.
+"""
 
 import json
 import shutil
@@ -12,6 +14,8 @@ import pytest
 
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
+from hpo_lib.figures.analysis import analyse, picture
+from hpo_lib.figures.studies_table import improvement_report, load_studies, summary, write_studies
 from hpo_lib.paths import DATASETS_DIR, RunPaths
 from hpo_lib.records import study
 from hpo_lib.records.files import write_json
@@ -19,30 +23,57 @@ from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import FORMER_PAIR
-from hpo_lib.thesis.analysis import analyse, picture
-from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary, write_studies
 from tests.conftest import SIMULATED_RUNS
 
-DATA = {"source": "csv", "sha256": "a" * 64, "train_end": "2017-12-31 23:00:00+00:00",
-        "val_end": "2018-12-31 23:00:00+00:00"}  # fmt: skip
+DATA = {
+    "source": "csv",
+    "sha256": "a" * 64,
+    "train_end": "2017-12-31 23:00:00+00:00",
+    "val_end": "2018-12-31 23:00:00+00:00",
+}
 
 
-def save(runs_dir: Path, model: str, job_id: str, mae: float, picp: float = 81.0, **other: Any) -> Path:
-    """A study whose defaults had an MAE of 0.2 and whose second trial was chosen, with 30 minutes per trial."""
+def save(
+    runs_dir: Path, model: str, job_id: str, mae: float, picp: float = 81.0, **other: Any
+) -> Path:
+    """A study whose defaults had an MAE of 0.2 and whose second trial was chosen, with 30 minutes
+    per trial.
+    """
     trials = [
-        TrialRecord(0, "complete", {"lr": 0.001}, 0.2, 20.0, {"mae": 0.2, "picp": 60.0}, seconds=1800.0),
         TrialRecord(
-            1, "complete", {"lr": 0.01}, mae, abs(picp - 80), {"mae": mae, "picp": picp, "winkler": 0.5}, seconds=1800.0
+            0, "complete", {"lr": 0.001}, 0.2, 20.0, {"mae": 0.2, "picp": 60.0}, seconds=1800.0
+        ),
+        TrialRecord(
+            1,
+            "complete",
+            {"lr": 0.01},
+            mae,
+            abs(picp - 80),
+            {"mae": mae, "picp": picp, "winkler": 0.5},
+            seconds=1800.0,
         ),
         TrialRecord(2, "failed", {"lr": 0.1}, cause="ValueError: NaN"),
-    ]  # fmt: skip
-    given = {"dataset": "heat", "status": "complete", "preset": "laptop", "date": "2026-01-16T10:30:00+00:00", **other}
+    ]
+    given = {
+        "dataset": "heat",
+        "status": "complete",
+        "preset": "laptop",
+        "date": "2026-01-16T10:30:00+00:00",
+        **other,
+    }
     run = RunPaths(runs_dir, model, given["dataset"], job_id)
     result = study_result(
-        run, storage_path="x.db", status=given["status"], trials_asked=3, policy="calibrated", objectives=FORMER_PAIR,
-        trials=trials, optimization_date=given["date"], baselines={},
+        run,
+        storage_path="x.db",
+        status=given["status"],
+        trials_asked=3,
+        policy="calibrated",
+        objectives=FORMER_PAIR,
+        trials=trials,
+        optimization_date=given["date"],
+        baselines={},
         provenance={"data": {**DATA, **other.get("data", {})}, "preset": given["preset"]},
-    )  # fmt: skip
+    )
     write_json(run.best_params, result)
     return run.best_params
 
@@ -50,7 +81,13 @@ def save(runs_dir: Path, model: str, job_id: str, mae: float, picp: float = 81.0
 def save_old(runs_dir: Path) -> Path:
     """A study of the first schema, which lacks most keys."""
     file = runs_dir / "best_params_NHITS_Q_heat.json"
-    old = {"model": "NHITS_Q", "dataset": "heat", "best_mae": 0.185, "best_params": {"lr": 0.1}, "best_trial": 4}
+    old = {
+        "model": "NHITS_Q",
+        "dataset": "heat",
+        "best_mae": 0.185,
+        "best_params": {"lr": 0.1},
+        "best_trial": 4,
+    }
     file.write_text(json.dumps(old), encoding="utf-8")
     return file
 
@@ -59,18 +96,36 @@ def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path) -> None:
     file = save(tmp_path, "NHITS_Q", "a", 0.18)
     (row,) = load_studies(tmp_path).table.to_dict("records")
     expected = {
-        "dataset": "heat", "model": "NHITS_Q", "job_id": "a", "status": "complete", "source": "csv", "preset": "laptop",
-        "trials": 2.0, "failed": 1.0, "hours": 1.0, "mae_default": 0.2, "mae": 0.18, "picp_default": 60.0, "picp": 81.0,
-        "winkler": 0.5, "schema": 2, "file": str(file), "params": "lr 0.01", "causes": "1 x ValueError: NaN",
-        "stopped": 0.0, "stopped_percent": 0.0,
-    }  # fmt: skip
+        "dataset": "heat",
+        "model": "NHITS_Q",
+        "job_id": "a",
+        "status": "complete",
+        "source": "csv",
+        "preset": "laptop",
+        "trials": 2.0,
+        "failed": 1.0,
+        "hours": 1.0,
+        "mae_default": 0.2,
+        "mae": 0.18,
+        "picp_default": 60.0,
+        "picp": 81.0,
+        "winkler": 0.5,
+        "schema": 2,
+        "file": str(file),
+        "params": "lr 0.01",
+        "causes": "1 x ValueError: NaN",
+        "stopped": 0.0,
+        "stopped_percent": 0.0,
+    }
     assert {key: row[key] for key in expected} == expected
     assert row["improvement"] == pytest.approx(10.0)
     assert row["failed_percent"] == pytest.approx(100 / 3)
     assert np.isnan(row["rmse"])
 
 
-def test_when_files_are_old_or_broken_then_the_old_ones_are_in_the_table_and_the_broken_ones_are_named(tmp_path):
+def test_when_files_are_old_or_broken_then_the_old_ones_are_in_the_table_and_the_broken_ones_are_named(
+    tmp_path,
+):
     save(tmp_path, "TFT_Q", "a", 0.18)
     save_old(tmp_path)
     broken = tmp_path / "best_params_NHITS_Q_cut.json"
@@ -84,26 +139,38 @@ def test_when_files_are_old_or_broken_then_the_old_ones_are_in_the_table_and_the
     assert note.startswith(f"Passed over {broken}: not a complete JSON file")
 
 
-def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_the_newest_studies(tmp_path) -> None:
+def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_the_newest_studies(
+    tmp_path,
+) -> None:
     save(tmp_path, "NHITS_Q", "older", 0.16, date="2026-01-01T00:00:00+00:00")
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", 0.19)
     save(tmp_path, "TIMESNET_Q", "a", 0.199)
     (line,) = improvement_report(load_studies(tmp_path))
     assert line == (
-        "heat (csv aaaaaaaaaaaa): reached, 2 of 3 models: NHITS_Q +10.0 % at PICP 81.0, TFT_Q +5.0 % at PICP 81.0, "
+        "heat (csv aaaaaaaaaaaa): reached, 2 of 3 models: NHITS_Q +10.0 % at PICP 81.0, TFT_Q "
+        "+5.0 % at PICP 81.0, "
         "TIMESNET_Q +0.5 % at PICP 81.0"
     )
 
 
-@pytest.mark.parametrize("second", [
-    {"mae": 0.1901}, {"mae": 0.18, "picp": 85.1}, {"mae": 0.18, "status": "stopped"},
-    {"mae": 0.18, "preset": "test"}, {"mae": 0.18, "data": {"sha256": "b" * 64}},
-    {"mae": 0.18, "data": {"val_end": "2018-06-30 23:00:00+00:00"}},
-    {"mae": 0.18, "data": {"train_end": "2017-06-30 23:00:00+00:00"}},
-    {"mae": 0.18, "dataset": "water_centrum"},
-], ids=["too little", "too wide", "stopped", "test", "data", "validation", "training", "dataset"])  # fmt: skip
-def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(second, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"mae": 0.1901},
+        {"mae": 0.18, "picp": 85.1},
+        {"mae": 0.18, "status": "stopped"},
+        {"mae": 0.18, "preset": "test"},
+        {"mae": 0.18, "data": {"sha256": "b" * 64}},
+        {"mae": 0.18, "data": {"val_end": "2018-06-30 23:00:00+00:00"}},
+        {"mae": 0.18, "data": {"train_end": "2017-06-30 23:00:00+00:00"}},
+        {"mae": 0.18, "dataset": "water_centrum"},
+    ],
+    ids=["too little", "too wide", "stopped", "test", "data", "validation", "training", "dataset"],
+)
+def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(
+    second, tmp_path
+) -> None:
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", **second)
     lines = improvement_report(load_studies(tmp_path))
@@ -111,7 +178,9 @@ def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(
     assert len(lines) == (2 if {"data", "dataset"} & set(second) else 1)
 
 
-def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_and_counts_the_good_ones(tmp_path):
+def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_and_counts_the_good_ones(
+    tmp_path,
+):
     # Each has two complete trials and a failed one, and took an hour.
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "NHITS_Q", "b", 0.16, picp=90.0, dataset="water_centrum")
@@ -127,13 +196,24 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_an
     assert row["s per trial"] == pytest.approx(1200)
     assert row["median improvement"] == pytest.approx(10.0)
     assert (row["improved"], row["covered"]) == (2, 2)
-    assert table.loc[("NHITS_Q", "unknown"), ["trials", "failed %", "hours", "s per trial"]].isna().all()
+    assert (
+        table.loc[("NHITS_Q", "unknown"), ["trials", "failed %", "hours", "s per trial"]]
+        .isna()
+        .all()
+    )
 
 
 @pytest.mark.parametrize(
-    "data", [{"sha256": "b" * 64}, {"train_end": "2018-03-31 23:00:00+00:00"}, {"val_end": "2019-03-31 23:00:00+00:00"}]
+    "data",
+    [
+        {"sha256": "b" * 64},
+        {"train_end": "2018-03-31 23:00:00+00:00"},
+        {"val_end": "2019-03-31 23:00:00+00:00"},
+    ],
 )
-def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_other_data_is_apart(data, tmp_path):
+def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_other_data_is_apart(
+    data, tmp_path
+):
     save(tmp_path, "NHITS_Q", "a", 0.18, picp=70.0)
     save(tmp_path, "TFT_Q", "a", 0.17, picp=86.0)
     save(tmp_path, "TIMESNET_Q", "a", 0.16, data=data)
@@ -145,7 +225,9 @@ def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_
     assert (other["best"], other["studies"]) == ("TIMESNET_Q", 1)
 
 
-def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_lacks(tmp_path, capsys) -> None:
+def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_lacks(
+    tmp_path, capsys
+) -> None:
     file = save(tmp_path, "TFT_Q", "a", 0.18, data={"unit": "kWh/h"})
     old_file = save_old(tmp_path)
     begun = RunPaths(tmp_path, "TIMESNET_Q", "heat", "b")
@@ -153,20 +235,33 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     begun.sqlite.touch()
     found = analyse(str(tmp_path))
     assert len(found.studies.table) == 2
-    assert found.studies.notes == ("TIMESNET_Q_heat_b: no trial is complete yet, so it is not in the table.",)
+    assert found.studies.notes == (
+        "TIMESNET_Q_heat_b: no trial is complete yet, so it is not in the table.",
+    )
     passed_over, lacking = found.evidence.notes
-    assert passed_over == f"Passed over {old_file}: written before predictions and provenance were stored."
+    assert (
+        passed_over
+        == f"Passed over {old_file}: written before predictions and provenance were stored."
+    )
     assert lacking.startswith(f"{file}: its storage is not among the files")
     assert picture("pareto_fronts", found.evidence) is not None
     assert picture("optimisation_history", found.evidence) is None
     assert "Optimisation history: no record here has" in capsys.readouterr().out
     assert list(found.explored()) == []
-    assert found.boundaries() == ["No advice on 1 of 1 studies: test budget, or below 15 complete trials."]
-    assert found.overview().data.count("<tr>") == 2 + 2 + 2  # header, a section each for the old file and the new one
+    assert found.boundaries() == [
+        "No advice on 1 of 1 studies: test budget, or below 15 complete trials."
+    ]
+    assert (
+        found.overview().data.count("<tr>") == 2 + 2 + 2
+    )  # header, a section each for the old file and the new one
 
 
-def test_when_there_are_only_old_studies_or_none_then_the_analysis_is_their_table_or_an_error(tmp_path) -> None:
-    with pytest.raises(InputError, match="holds no readable best_params JSON; make one with `hpo run`"):
+def test_when_there_are_only_old_studies_or_none_then_the_analysis_is_their_table_or_an_error(
+    tmp_path,
+) -> None:
+    with pytest.raises(
+        InputError, match="holds no readable best_params JSON; make one with `hpo run`"
+    ):
         load_studies(tmp_path)
     save_old(tmp_path)
     found = analyse(str(tmp_path))
@@ -180,7 +275,9 @@ def test_when_a_study_is_stored_then_its_explored_space_is_shown_and_the_ends_it
     shutil.copytree(SIMULATED_RUNS / "TFT_Q_heat", tmp_path / "TFT_Q_heat")
     found = analyse(str(tmp_path), model="TFT_Q", dataset=str(DATASETS_DIR / "heat.toml"))
     assert found.evidence.notes == ()
-    assert found.boundaries() == ["No advice on 1 of 1 studies: test budget, or below 15 complete trials."]
+    assert found.boundaries() == [
+        "No advice on 1 of 1 studies: test budget, or below 15 complete trials."
+    ]
     (shown,) = found.explored()
     assert shown.data.startswith(b"\x89PNG")
     monkeypatch.setattr(StoredStudy, "is_test", False)
@@ -190,9 +287,18 @@ def test_when_a_study_is_stored_then_its_explored_space_is_shown_and_the_ends_it
     ]
 
 
-def test_when_studies_are_shown_then_units_are_readable_the_best_is_on_top_and_bold_and_no_row_is_cut(tmp_path) -> None:
+def test_when_studies_are_shown_then_units_are_readable_the_best_is_on_top_and_bold_and_no_row_is_cut(
+    tmp_path,
+) -> None:
     for n in range(70):
-        save(tmp_path, "TFT_Q", f"a{n}", 0.0040 + n / 1e5, dataset="water_centrum", data={"unit": "m3/h"})
+        save(
+            tmp_path,
+            "TFT_Q",
+            f"a{n}",
+            0.0040 + n / 1e5,
+            dataset="water_centrum",
+            data={"unit": "m3/h"},
+        )
     shown = analyse(str(tmp_path)).overview().data
     assert shown.count(">TFT<") == 70
     assert "water_centrum (L/h, data: csv)" in shown
@@ -208,10 +314,15 @@ def test_when_studies_are_consolidated_then_parquet_and_csv_hold_the_same_table(
     pd.testing.assert_frame_equal(pd.read_parquet(parquet), studies.table)
     again = pd.read_csv(csv, keep_default_na=False, na_values=[""])
     pd.testing.assert_frame_equal(again, studies.table, check_dtype=False)
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["studies.csv", "studies.parquet"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "studies.csv",
+        "studies.parquet",
+    ]
 
 
-def test_when_names_are_long_then_every_table_of_the_command_stays_in_one_piece_within_100_columns(tmp_path, capsys):
+def test_when_names_are_long_then_every_table_of_the_command_stays_in_one_piece_within_100_columns(
+    tmp_path, capsys
+):
     for model in ("NHITS_Q", "TIMESNET_Q"):
         save(tmp_path, model, "published", 0.00262, dataset="water_tommerby_dev")
     assert main(["analyze", "--runs-dir", str(tmp_path)]) == 0
@@ -223,7 +334,9 @@ def test_when_names_are_long_then_every_table_of_the_command_stays_in_one_piece_
     assert max(map(len, lines[: titles[2] + 4])) <= 100
 
 
-def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_those_there(tmp_path, capsys) -> None:
+def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_those_there(
+    tmp_path, capsys
+) -> None:
     save(tmp_path, "NHITS_Q", "winter", 0.18)
     save(tmp_path, "TFT_Q", "summer", 0.19)
     assert main(["analyze", "--model", "NHITS_Q", "--runs-dir", str(tmp_path)]) == 0
@@ -235,7 +348,9 @@ def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_t
     assert "NHITS_Q" in by_model
     assert "33.3" in by_model
     assert "improvement" not in shown.splitlines()[1]
-    assert all(len(line) <= 100 for line in shown.partition("Validation scores")[0].splitlines()[1:])
+    assert all(
+        len(line) <= 100 for line in shown.partition("Validation scores")[0].splitlines()[1:]
+    )
     assert "aaaaaaaaaaaa" in by_dataset
     assert "No advice on 1 of 1 studies: test budget, or below 15 complete trials." in shown
     assert main(["analyze", "--json", "--runs-dir", str(tmp_path)]) == 0
@@ -245,4 +360,7 @@ def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_t
     assert main(["consolidate", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert "studies.parquet (2 studies)" in capsys.readouterr().out
     assert main(["analyze", "--model", "NHITS", "--runs-dir", str(tmp_path)]) == 2
-    assert "model is 'NHITS', of which there is no study; did you mean NHITS_Q?" in capsys.readouterr().err
+    assert (
+        "model is 'NHITS', of which there is no study; did you mean NHITS_Q?"
+        in capsys.readouterr().err
+    )

@@ -7,8 +7,7 @@ import pytest
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import evaluate, validation_baselines
-from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
+from hpo_lib.scoring.evaluation import SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
 
 
 def with_target(dataset: Dataset, target: np.ndarray) -> Dataset:
@@ -20,7 +19,9 @@ def hours(dataset: Dataset) -> np.ndarray:
 
 
 @pytest.mark.parametrize("lag", SEASONAL_LAGS)
-def test_when_the_target_repeats_itself_then_the_value_a_period_ago_has_no_error_and_no_width(tiny_dataset, lag):
+def test_when_the_target_repeats_itself_then_the_value_a_period_ago_has_no_error_and_no_width(
+    tiny_dataset, lag
+):
     dataset = with_target(tiny_dataset, 5 + hours(tiny_dataset) % lag)
     f = seasonal_naive(dataset, dataset.validation_origins, lag)
     assert metrics.mae(f) == metrics.mean_width(f) == 0
@@ -28,21 +29,27 @@ def test_when_the_target_repeats_itself_then_the_value_a_period_ago_has_no_error
 
 
 @pytest.mark.parametrize("lag", SEASONAL_LAGS)
-def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low(tiny_dataset, lag) -> None:
+def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low(
+    tiny_dataset, lag
+) -> None:
     dataset = with_target(tiny_dataset, hours(tiny_dataset))
     origins = np.array([1700, 1724])
     f = seasonal_naive(dataset, origins, lag)
     ahead = np.arange(1, 25)
     assert (f.actual == origins[:, None] + ahead).all()
     assert (f.median == f.actual - lag).all()
-    # All errors in training equal the lag, so the upper level is exactly right and the lower one is the median.
+    # All errors in training equal the lag, so the upper level is exactly right and the lower one is
+    # the median.
     assert (f.upper == f.actual).all()
     assert (f.lower == f.median).all()
 
 
-def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(tiny_dataset) -> None:
-    # In training each day has one level, which alternates from 5 to 7 to 5: errors are +2 and -2, half of each.
-    # The forecast of hour h is the value of hour h a day ago, so the interval reaches 2 to either side.
+def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(
+    tiny_dataset,
+) -> None:
+    # In training each day has one level, which alternates from 5 to 7 to 5: errors are +2 and -2,
+    # half of each. The forecast of hour h is the value of hour h a day ago, so the interval reaches
+    # 2 to either side.
     level = 5 + 2 * (hours(tiny_dataset) // 24 % 2)
     dataset = with_target(tiny_dataset, level)
     f = seasonal_naive(dataset, dataset.validation_origins, 24)
@@ -51,7 +58,9 @@ def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(
 
 
 @pytest.mark.parametrize("lag", SEASONAL_LAGS)
-def test_when_everything_after_an_origin_changes_then_its_forecast_does_not(tiny_dataset, lag) -> None:
+def test_when_everything_after_an_origin_changes_then_its_forecast_does_not(
+    tiny_dataset, lag
+) -> None:
     origin = int(tiny_dataset.validation_origins[3])
     altered = tiny_dataset.target.to_numpy().copy()
     altered[origin + 1 :] = 1e6
@@ -72,11 +81,15 @@ def test_when_validation_changes_then_the_width_of_the_interval_does_not(tiny_da
 
 @pytest.mark.parametrize("lag", [0, 1, HORIZON - 1])
 def test_when_the_lag_is_shorter_than_the_horizon_then_it_is_refused(tiny_dataset, lag) -> None:
-    with pytest.raises(ValueError, match=rf"^lag is {lag}, expected at least the horizon of 24 hours$"):
+    with pytest.raises(
+        ValueError, match=rf"^lag is {lag}, expected at least the horizon of 24 hours$"
+    ):
         seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, lag)
 
 
-def test_when_a_forecast_is_made_then_its_origins_are_the_hours_of_its_positions(tiny_dataset) -> None:
+def test_when_a_forecast_is_made_then_its_origins_are_the_hours_of_its_positions(
+    tiny_dataset,
+) -> None:
     f = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24)
     assert f.values.shape == (15, 24, 3)
     assert f.origins[0] == tiny_dataset.spec.splits.train_end
@@ -86,12 +99,19 @@ def test_when_a_forecast_is_made_then_its_origins_are_the_hours_of_its_positions
 # Evaluation
 
 
-def test_when_baselines_are_scored_then_both_have_every_score_over_every_validation_origin(tiny_dataset) -> None:
+def test_when_baselines_are_scored_then_both_have_every_score_over_every_validation_origin(
+    tiny_dataset,
+) -> None:
     scores = validation_baselines(tiny_dataset)
     assert list(scores) == ["naive_24h", "naive_168h"]
     direct = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
     assert scores["naive_168h"] == evaluate(direct, tiny_dataset)
-    assert set(scores["naive_24h"]) == {*metrics.METRICS, "mase", "winkler_calibrated", "picp_calibrated"}
+    assert set(scores["naive_24h"]) == {
+        *metrics.METRICS,
+        "mase",
+        "winkler_calibrated",
+        "picp_calibrated",
+    }
 
 
 def test_when_forecasts_are_evaluated_then_steps_are_scored_one_by_one(tiny_dataset) -> None:
@@ -105,7 +125,13 @@ def test_when_forecasts_are_evaluated_then_steps_are_scored_one_by_one(tiny_data
 def test_when_mase_is_scaled_then_only_the_training_split_sets_the_scale(tiny_dataset) -> None:
     f = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24)
     altered = tiny_dataset.target.to_numpy().copy()
-    altered[tiny_dataset.positions.train.stop :] *= np.linspace(1, 9, len(altered) - tiny_dataset.positions.train.stop)
-    assert evaluate(f, with_target(tiny_dataset, altered))["mase"] == evaluate(f, tiny_dataset)["mase"]
+    altered[tiny_dataset.positions.train.stop :] *= np.linspace(
+        1, 9, len(altered) - tiny_dataset.positions.train.stop
+    )
+    assert (
+        evaluate(f, with_target(tiny_dataset, altered))["mase"] == evaluate(f, tiny_dataset)["mase"]
+    )
     train = tiny_dataset.target.to_numpy()[:1680]
-    assert evaluate(f, tiny_dataset)["mase"] == pytest.approx(metrics.mae(f) / np.abs(train[24:] - train[:-24]).mean())
+    assert evaluate(f, tiny_dataset)["mase"] == pytest.approx(
+        metrics.mae(f) / np.abs(train[24:] - train[:-24]).mean()
+    )

@@ -13,7 +13,9 @@ RNG = np.random.default_rng(5)
 ACTUAL = 10 + RNG.normal(size=(40, 24))
 
 
-def forecasts(center: np.ndarray | float, spread: float = 1.0, days: int = 40, start: str = "2019-03-01 23:00"):
+def forecasts(
+    center: np.ndarray | float, spread: float = 1.0, days: int = 40, start: str = "2019-03-01 23:00"
+):
     origins = pd.date_range(start, periods=days, freq="D", tz="UTC")
     median = np.broadcast_to(center, (days, 24))
     values = median[:, :, None] + spread * np.array([-1.0, 0.0, 1.0])
@@ -27,11 +29,20 @@ def test_when_forecasts_are_blended_then_each_level_is_the_weighted_mean_of_that
     assert (blend([a]).values == a.values).all()
 
 
-@pytest.mark.parametrize("other", [
-    forecasts(10.0, days=39), forecasts(10.0, start="2019-03-02 23:00"),
-    QuantileForecasts(forecasts(10.0).values, ACTUAL, forecasts(10.0).origins, (0.05, 0.5, 0.95)),
-], ids=["fewer days", "other days", "other levels"])  # fmt: skip
-def test_when_forecasts_are_not_of_the_same_days_and_levels_then_they_are_not_blended(other) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        forecasts(10.0, days=39),
+        forecasts(10.0, start="2019-03-02 23:00"),
+        QuantileForecasts(
+            forecasts(10.0).values, ACTUAL, forecasts(10.0).origins, (0.05, 0.5, 0.95)
+        ),
+    ],
+    ids=["fewer days", "other days", "other levels"],
+)
+def test_when_forecasts_are_not_of_the_same_days_and_levels_then_they_are_not_blended(
+    other,
+) -> None:
     with pytest.raises(InputError, match="cannot be blended"):
         blend([forecasts(10.0), other])
 
@@ -62,10 +73,17 @@ def points(*errors: float) -> QuantileForecasts:
     return QuantileForecasts(f.values, f.actual, f.origins)
 
 
-@pytest.mark.parametrize(("errors", "weights"), [
-    ((-1, 1, 4), (1 / 2, 1 / 2, 0)), ((-1, 2, 4), (2 / 3, 1 / 3, 0)), ((3, 2, 4), (0, 1, 0)),
-])  # fmt: skip
-def test_when_an_ensemble_without_error_exists_then_greedy_selection_finds_its_weights(errors, weights) -> None:
+@pytest.mark.parametrize(
+    ("errors", "weights"),
+    [
+        ((-1, 1, 4), (1 / 2, 1 / 2, 0)),
+        ((-1, 2, 4), (2 / 3, 1 / 3, 0)),
+        ((3, 2, 4), (0, 1, 0)),
+    ],
+)
+def test_when_an_ensemble_without_error_exists_then_greedy_selection_finds_its_weights(
+    errors, weights
+) -> None:
     members = [points(*[error] * 20) for error in errors]
     assert greedy_weights(members) == pytest.approx(weights)
 
@@ -87,7 +105,9 @@ def test_when_two_trials_err_independently_then_their_ensemble_pays() -> None:
 
 
 def test_when_an_ensemble_wins_only_on_the_days_that_selected_it_then_it_is_refused() -> None:
-    """Member k is better than the chosen one in four fifths of the days, and much worse in the fifth k."""
+    """Member k is better than the chosen one in four fifths of the days, and much worse in the
+    fifth k.
+    """
     fifths = np.arange(40) // 8
     lucky = [points(*np.where(fifths == k, 1.7, 0.8)) for k in range(5)]
     verdict = judged_ensemble([points(*[1.0] * 40), *lucky], chosen=0)
@@ -97,9 +117,13 @@ def test_when_an_ensemble_wins_only_on_the_days_that_selected_it_then_it_is_refu
 
 
 def test_when_an_ensemble_is_better_by_less_than_a_standard_error_then_it_does_not_pay() -> None:
-    """Every seventh day the two are wrong by 4 to either side; on the others the chosen one is better than both."""
+    """Every seventh day the two are wrong by 4 to either side; on the others the chosen one is
+    better than both.
+    """
     seventh = np.arange(40) % 7 == 0
-    verdict = judged_ensemble([points(*np.where(seventh, 4, 1)), points(*np.where(seventh, -4, 2))], chosen=0)
+    verdict = judged_ensemble(
+        [points(*np.where(seventh, 4, 1)), points(*np.where(seventh, -4, 2))], chosen=0
+    )
     assert verdict.percent == pytest.approx(-12.069, abs=0.001)
     assert not verdict.pays
     assert verdict.weights.tolist() == [1, 0]

@@ -1,4 +1,6 @@
-"""What a user reads after a wrong parameter: one exact sentence, from the library and from the command line."""
+"""What a user reads after a wrong parameter: one exact sentence, from the library and from the
+command line.
+"""
 
 from typing import Any
 
@@ -6,7 +8,7 @@ import pytest
 
 from hpo_lib.cli.main import main
 from hpo_lib.data.spec import known_datasets
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.models import family_names
 from hpo_lib.settings import Settings
 from tests.conftest import refusal
 
@@ -15,33 +17,45 @@ ID = (
     "(it becomes part of file names); choose another job_id"
 )
 FIELDS = (
-    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, space, warm_start, "
+    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, space, "
+    "warm_start, "
     "time_budget_hours, "
     "early_stopping, storage, workers, worker, policy, data_dir, simulated, runs_dir"
 )
 STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
 POLICY = "Allowed: proven, calibrated, lowest_mae, knee"
-OBJECTIVES = "Allowed: mae, picp_penalty, winkler, winkler_calibrated, picp_penalty_calibrated, pinball"
-NUMBER = f"expected two or three different names joined by commas, such as mae,picp_penalty. {OBJECTIVES}"
+OBJECTIVES = (
+    "Allowed: mae, picp_penalty, winkler, winkler_calibrated, picp_penalty_calibrated, pinball"
+)
+NUMBER = (
+    "expected two or three different names joined by commas, such as mae,picp_penalty. "
+    f"{OBJECTIVES}"
+)
 TEXT = "expected a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"
 OURS = "files of our own; choose another job_id"
 SEED = "expected a whole number of at least 0 and at most 4000000000"
 HOURS = "expected a number of hours, 0 for no limit"
 
 PASSWORD = (
-    "with a password, which would be written into the record; leave it out of the URL and give it in the environment "
+    "with a password, which would be written into the record; leave it out of the URL and give "
+    "it in the environment "
     "variable PGPASSWORD or in ~/.pgpass"
 )
 ONE_WORKER = (
-    "expected journal (a file on a file system that the workers share) or a PostgreSQL URL: leave storage at auto, or "
+    "expected journal (a file on a file system that the workers share) or a PostgreSQL URL: "
+    "leave storage at auto, or "
     "ask for one worker"
 )
 
 
 def each(names: str, values: tuple[Any, ...], expected: str) -> list[tuple[dict[str, Any], str]]:
     """Every parameter with every value."""
-    return [({name: value}, f"parameter {name} is {value!r}, {expected}") for name in names.split() for value in values]
+    return [
+        ({name: value}, f"parameter {name} is {value!r}, {expected}")
+        for name in names.split()
+        for value in values
+    ]
 
 
 WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
@@ -51,11 +65,20 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     *each("data_dir runs_dir", (5, None, "a\0b"), "expected a text"),
     *each("dataset", ("a\0.toml",), "expected a text"),
     *each("seed", (None, -1, 4_000_000_001, 2**64, True, 2.0), SEED),
-    ({"test": True, "preset": "a100"},
-     "preset is 'a100', but test has a budget of its own; leave one of them out"),
-    *(({"job_id": f"a{own}{more}"}, f"job_id is 'a{own}{more}', but '{own}' marks {OURS}")
-      for own in (".attempt-1", ".worker-2") for more in ("", ".b")),
-    *each("trials", (None, -1, 2.5, 3.0, "fifty", True, False), "expected a whole number of at least 0"),
+    (
+        {"test": True, "preset": "a100"},
+        "preset is 'a100', but test has a budget of its own; leave one of them out",
+    ),
+    *(
+        ({"job_id": f"a{own}{more}"}, f"job_id is 'a{own}{more}', but '{own}' marks {OURS}")
+        for own in (".attempt-1", ".worker-2")
+        for more in ("", ".b")
+    ),
+    *each(
+        "trials",
+        (None, -1, 2.5, 3.0, "fifty", True, False),
+        "expected a whole number of at least 0",
+    ),
     *each("workers worker", (0,), "expected a whole number of at least 1"),
     *each("test early_stopping simulated", ("yes", 1, None), "expected true or false"),
     *each("time_budget_hours", (None, float("inf"), -2.5, float("nan"), "2h", True), HOURS),
@@ -63,30 +86,63 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"preset": "A100"}, f"parameter preset is 'A100'; did you mean a100? {PRESET}"),
     ({"preset": "A100", "test": True}, f"parameter preset is 'A100'; did you mean a100? {PRESET}"),
     ({"preset": None}, f"parameter preset is None; {PRESET}"),
-    ({"policy": "lowest mae"}, f"parameter policy is 'lowest mae'; did you mean lowest_mae? {POLICY}"),
+    (
+        {"policy": "lowest mae"},
+        f"parameter policy is 'lowest mae'; did you mean lowest_mae? {POLICY}",
+    ),
     ({"policy": 1}, f"parameter policy is 1; {POLICY}"),
-    ({"objectives": "mae,winklr"},
-     f"parameter objectives is 'mae,winklr', which names 'winklr'; did you mean winkler? {OBJECTIVES}"),
-    ({"objectives": "mae,gpus"}, f"parameter objectives is 'mae,gpus', which names 'gpus'; {OBJECTIVES}"),
-    *each("objectives", ("mae", "", "mae,", "mae,mae", "mae,winkler,pinball,picp_penalty", None, ["mae"]), NUMBER),
+    (
+        {"objectives": "mae,winklr"},
+        "parameter objectives is 'mae,winklr', which names 'winklr'; did you mean winkler? "
+        f"{OBJECTIVES}",
+    ),
+    (
+        {"objectives": "mae,gpus"},
+        f"parameter objectives is 'mae,gpus', which names 'gpus'; {OBJECTIVES}",
+    ),
+    *each(
+        "objectives",
+        ("mae", "", "mae,", "mae,mae", "mae,winkler,pinball,picp_penalty", None, ["mae"]),
+        NUMBER,
+    ),
     ({"storage": "sqlit"}, f"storage is 'sqlit'; did you mean sqlite? {STORAGE}"),
     ({"storage": "study.db"}, f"storage is 'study.db'; {STORAGE}"),
-    *(({"storage": given}, f"storage is a postgresql URL {PASSWORD}") for given in (
-        "postgresql://me:secret@host:5432/db", "postgresql://hpo:sec/ret@host/db", "postgresql://u:/secret@host/db",
-        "postgresql://me@host/db?password=secret&ssl=on", "postgresql://me@host/db?sslpassword=secret",
-        "postgresql://me@host/db?pass%77ord=secret", "postgresql://:@host/db")),
-    ({"storage": "nonsense://"}, "storage is not a database URL (it begins with 'nonsense://'); expected one such as "
-     "postgresql://user@host/db"),
-    ({"storage": "sqlite", "workers": 2},
-     f"storage is 'sqlite', which serves one worker, but workers is 2; {ONE_WORKER}"),
-    ({"storage": "sqlite:///study.db", "worker": 3},
-     f"storage is 'sqlite:///study.db', which serves one worker, but worker is 3; {ONE_WORKER}"),
-    *(({"job_id": value}, f"job_id is {str(value)!r}, {ID}") for value in ("../heat", "a;rm", "$(id)", "-1", -1)),
-]  # fmt: skip
+    *(
+        ({"storage": given}, f"storage is a postgresql URL {PASSWORD}")
+        for given in (
+            "postgresql://me:secret@host:5432/db",
+            "postgresql://hpo:sec/ret@host/db",
+            "postgresql://u:/secret@host/db",
+            "postgresql://me@host/db?password=secret&ssl=on",
+            "postgresql://me@host/db?sslpassword=secret",
+            "postgresql://me@host/db?pass%77ord=secret",
+            "postgresql://:@host/db",
+        )
+    ),
+    (
+        {"storage": "nonsense://"},
+        "storage is not a database URL (it begins with 'nonsense://'); expected one such as "
+        "postgresql://user@host/db",
+    ),
+    (
+        {"storage": "sqlite", "workers": 2},
+        f"storage is 'sqlite', which serves one worker, but workers is 2; {ONE_WORKER}",
+    ),
+    (
+        {"storage": "sqlite:///study.db", "worker": 3},
+        f"storage is 'sqlite:///study.db', which serves one worker, but worker is 3; {ONE_WORKER}",
+    ),
+    *(
+        ({"job_id": value}, f"job_id is {str(value)!r}, {ID}")
+        for value in ("../heat", "a;rm", "$(id)", "-1", -1)
+    ),
+]
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), WRONG_SETTINGS, ids=lambda value: str(value)[:40])
-def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(wrong: dict[str, Any], sentence: str) -> None:
+def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(
+    wrong: dict[str, Any], sentence: str
+) -> None:
     with refusal(sentence):
         Settings.create(**{"model": "TFT_Q", "dataset": "heat", **wrong})
 
@@ -98,35 +154,58 @@ TOML = "give the path of a dataset TOML or a name from `hpo datasets`"
 PREPARE = ["prepare", "--dataset", "heat", "--out", "nowhere.csv"]
 
 WRONG_COMMANDS: list[tuple[list[str], str]] = [
-    ([*RUN, "--model", "TFT"], f"model is 'TFT', which is not a model family; did you mean TFT_Q? {MODELS}"),
+    (
+        [*RUN, "--model", "TFT"],
+        f"model is 'TFT', which is not a model family; did you mean TFT_Q? {MODELS}",
+    ),
     ([*RUN, "--model", "LSTM"], f"model is 'LSTM', which is not a model family; {MODELS}"),
-    ([*RUN, "--dataset", "haet"], f"dataset is 'haet', which is not in the registry; did you mean heat? {DATASETS}"),
-    ([*RUN, "--dataset", f"{300 * 'a'}.toml"], f"dataset file {300 * 'a'}.toml does not exist; {TOML}"),
+    (
+        [*RUN, "--dataset", "haet"],
+        f"dataset is 'haet', which is not in the registry; did you mean heat? {DATASETS}",
+    ),
+    (
+        [*RUN, "--dataset", f"{300 * 'a'}.toml"],
+        f"dataset file {300 * 'a'}.toml does not exist; {TOML}",
+    ),
     ([*RUN, "--dataset", "my/heat.toml"], f"dataset file my/heat.toml does not exist; {TOML}"),
     ([*RUN, "--trials", "-1"], "parameter trials is -1, expected a whole number of at least 0"),
     ([*RUN, "--job-id", "a/b"], f"job_id is 'a/b', {ID}"),
-    ([*RUN, "--seed", str(2**64)],
-     f"parameter seed is {2**64}, {SEED}"),
-    ([*RUN, "--test", "--preset", "laptop"],
-     "preset is 'laptop', but test has a budget of its own; leave one of them out"),
+    ([*RUN, "--seed", str(2**64)], f"parameter seed is {2**64}, {SEED}"),
+    (
+        [*RUN, "--test", "--preset", "laptop"],
+        "preset is 'laptop', but test has a budget of its own; leave one of them out",
+    ),
     ([*RUN, "--preset", "h100"], f"parameter preset is 'h100'; did you mean a100? {PRESET}"),
     ([*RUN, "--storage", "redis"], f"storage is 'redis'; {STORAGE}"),
     ([*RUN, "--time-budget-hours", "-2"], f"parameter time_budget_hours is -2.0, {HOURS}"),
-    ([*PREPARE, "--dataset", "water", "--raw", "raw.csv"],
-     f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}"),
-    ([*PREPARE, "--raw", "absent.csv"], "absent.csv: this raw CSV does not exist; give the path of a CSV file"),
-    ([*PREPARE, "--raw", "nowhere.csv"],
-     "nowhere.csv: the output is also an input, which would be overwritten; give another --out"),
-]  # fmt: skip
+    (
+        [*PREPARE, "--dataset", "water", "--raw", "raw.csv"],
+        f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}",
+    ),
+    (
+        [*PREPARE, "--raw", "absent.csv"],
+        "absent.csv: this raw CSV does not exist; give the path of a CSV file",
+    ),
+    (
+        [*PREPARE, "--raw", "nowhere.csv"],
+        "nowhere.csv: the output is also an input, which would be overwritten; give another --out",
+    ),
+]
 
 
 @pytest.mark.parametrize(("argv", "sentence"), WRONG_COMMANDS, ids=lambda value: str(value)[:60])
 def test_when_a_command_is_given_something_wrong_then_it_prints_one_sentence_and_ends_with_2(
     argv: list[str], sentence: str, tmp_path, monkeypatch, capsys
 ) -> None:
-    monkeypatch.setattr("papermill.execute_notebook", lambda *_, **__: pytest.fail("a study was started"))
+    monkeypatch.setattr(
+        "papermill.execute_notebook", lambda *_, **__: pytest.fail("a study was started")
+    )
     monkeypatch.chdir(tmp_path)
-    folders = ["--runs-dir", str(tmp_path / "runs"), "--data-dir", str(tmp_path / "data")] if argv[0] == "run" else []
+    folders = (
+        ["--runs-dir", str(tmp_path / "runs"), "--data-dir", str(tmp_path / "data")]
+        if argv[0] == "run"
+        else []
+    )
     assert main([*argv, *folders]) == 2
     assert capsys.readouterr() == ("", f"hpo: {sentence}\n")
     assert list(tmp_path.iterdir()) == []
@@ -134,13 +213,20 @@ def test_when_a_command_is_given_something_wrong_then_it_prints_one_sentence_and
 
 WRONG_USAGE: list[tuple[list[str], str]] = [
     ([], "hpo: error: the following arguments are required: COMMAND"),
-    (["run", "--model", "TFT_Q"], "hpo run: error: the following arguments are required: --dataset"),
-    (["prepare", "--dataset", "heat"], "hpo prepare: error: the following arguments are required: --raw"),
+    (
+        ["run", "--model", "TFT_Q"],
+        "hpo run: error: the following arguments are required: --dataset",
+    ),
+    (
+        ["prepare", "--dataset", "heat"],
+        "hpo prepare: error: the following arguments are required: --raw",
+    ),
     ([*RUN, "--trials", "many"], "hpo run: error: argument --trials: invalid int value: 'many'"),
     ([*RUN, "--trials"], "hpo run: error: argument --trials: expected one argument"),
     (
         [*RUN, "--trails", "5"],
-        "hpo run: error: option --trails is unknown; did you mean --trials? All options: hpo run --help",
+        "hpo run: error: option --trails is unknown; did you mean --trials? All options: hpo run "
+        "--help",
     ),
     (
         [*RUN, "--trial=5"],
@@ -148,12 +234,17 @@ WRONG_USAGE: list[tuple[list[str], str]] = [
         "All options: hpo run --help",
     ),  # are not guessed
     ([*RUN, "--zzzzzz"], "hpo run: error: option --zzzzzz is unknown; All options: hpo run --help"),
-    ([*RUN, "extra"], "hpo run: error: 'extra' belongs to no option; put a value that holds blanks in quotes"),
+    (
+        [*RUN, "extra"],
+        "hpo run: error: 'extra' belongs to no option; put a value that holds blanks in quotes",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("argv", "last_line"), WRONG_USAGE, ids=lambda value: str(value)[:60])
-def test_when_a_command_is_used_wrongly_then_usage_is_shown_and_it_ends_with_2(argv, last_line, capsys) -> None:
+def test_when_a_command_is_used_wrongly_then_usage_is_shown_and_it_ends_with_2(
+    argv, last_line, capsys
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 2
@@ -168,4 +259,6 @@ def test_when_a_command_does_not_exist_then_the_ones_that_do_are_named(capsys) -
         main(["runn"])
     assert caught.value.code == 2
     message = capsys.readouterr().err.splitlines()[-1]
-    assert message.startswith("hpo: error: command is 'runn'; did you mean run? Allowed: run, datasets, prepare, ")
+    assert message.startswith(
+        "hpo: error: command is 'runn'; did you mean run? Allowed: run, datasets, prepare, "
+    )

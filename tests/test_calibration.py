@@ -9,19 +9,35 @@ from scipy.stats import binom
 
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import MODES, Calibration, calibrate, conformal_quantile, interval_errors, recent_level
+from hpo_lib.scoring.calibration import (
+    MODES,
+    Calibration,
+    calibrate,
+    conformal_quantile,
+    interval_errors,
+    recent_level,
+)
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 START = pd.Timestamp("2019-01-01 23:00", tz="UTC")
 H = 24
 
 
-def forecasts(error: np.ndarray, half_width: float | np.ndarray, median: float | np.ndarray = 100.0, first: int = 0):
-    """N days of median plus and minus half_width, of which the actual is the median plus ``error`` [N, H]."""
+def forecasts(
+    error: np.ndarray,
+    half_width: float | np.ndarray,
+    median: float | np.ndarray = 100.0,
+    first: int = 0,
+):
+    """N days of median plus and minus half_width, of which the actual is the median plus ``error``
+    [N, H].
+    """
     n = len(error)
     middle = np.broadcast_to(np.asarray(median, dtype=float), error.shape)
     values = np.stack([middle - half_width, middle, middle + half_width], axis=2)
-    return QuantileForecasts(values, middle + error, pd.date_range(START, periods=n + first, freq="D")[first:])
+    return QuantileForecasts(
+        values, middle + error, pd.date_range(START, periods=n + first, freq="D")[first:]
+    )
 
 
 def flat_target(days: int, value: float = 100.0) -> pd.Series:
@@ -35,7 +51,8 @@ def normal(n: int, seed: int, sd: float | np.ndarray = 1.0) -> np.ndarray:
 
 def split_in_two(f: QuantileForecasts, at: int) -> tuple[QuantileForecasts, QuantileForecasts]:
     return tuple(
-        QuantileForecasts(f.values[part], f.actual[part], f.origins[part]) for part in (slice(0, at), slice(at, None))
+        QuantileForecasts(f.values[part], f.actual[part], f.origins[part])
+        for part in (slice(0, at), slice(at, None))
     )
 
 
@@ -51,20 +68,28 @@ def test_when_there_are_too_few_scores_then_the_largest_is_taken() -> None:
     assert conformal_quantile(np.array([3.0, 1.0])) == 3  # ceil(3 * 0.8) = 3 of 2
 
 
-@pytest.mark.parametrize(("weights", "expected"), [
-    ([1.0] * 9, 8),
-    # Half weights below: 4 * 0.5 + 5 = 7, and 1 for the next score; 0.8 * 8 = 6.4 is passed at 2 + 5 = 7.
-    ([0.5] * 4 + [1.0] * 5, 9),
-    # Half weights above: the same 6.4 of 5 + 4 * 0.5 is passed at 5 + 3 * 0.5 = 6.5.
-    ([1.0] * 5 + [0.5] * 4, 8),
-    # One score counts for all: 0.8 * (1 + 8 * 0.01 + 1) = 1.664 is more than there is.
-    ([1.0] + [0.01] * 8, 9),
-])  # fmt: skip
-def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_one_weighs_most(weights, expected):
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ([1.0] * 9, 8),
+        # Half weights below: 4 * 0.5 + 5 = 7, and 1 for the next score; 0.8 * 8 = 6.4 is passed at
+        # 2 + 5 = 7.
+        ([0.5] * 4 + [1.0] * 5, 9),
+        # Half weights above: the same 6.4 of 5 + 4 * 0.5 is passed at 5 + 3 * 0.5 = 6.5.
+        ([1.0] * 5 + [0.5] * 4, 8),
+        # One score counts for all: 0.8 * (1 + 8 * 0.01 + 1) = 1.664 is more than there is.
+        ([1.0] + [0.01] * 8, 9),
+    ],
+)
+def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_one_weighs_most(
+    weights, expected
+):
     assert conformal_quantile(np.arange(1.0, 10), weights=np.array(weights)) == expected
 
 
-def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative() -> None:
+def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative() -> (
+    None
+):
     f = forecasts(np.array([[0.0, 4.5, -5.0, 2.5, *[0.0] * 20]]), 2.0)
     f.values[:, :, 2] += 1  # from 2 below the median to 3 above
     assert interval_errors(f)[0, :4].tolist() == [-2, 1.5, 3, -0.5]
@@ -75,12 +100,17 @@ def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_
 
 @pytest.mark.parametrize("half_width", [0.3, 1.0, 4.0])
 @pytest.mark.parametrize("mode", ["split", "rolling"])
-def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_binomial_error(mode, half_width) -> None:
-    """Independent normal errors, intervals far too narrow or too wide: 4 800 test hours, 30 days of scores at least."""
+def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_binomial_error(
+    mode, half_width
+) -> None:
+    """Independent normal errors, intervals far too narrow or too wide: 4 800 test hours, 30 days of
+    scores at least.
+    """
     warm_up, test = split_in_two(forecasts(normal(500, seed=1), half_width), 300)
     calibrated = calibrate(test, warm_up, flat_target(501), Calibration(mode, days=120))
     inside = int(metrics.covered(calibrated).sum())
-    # The margin comes from at least 120 * 24 scores, whose own coverage error is that of their binomial.
+    # The margin comes from at least 120 * 24 scores, whose own coverage error is that of their
+    # binomial.
     spread = np.sqrt(0.8 * 0.2 * (1 / 4800 + 1 / 2880))
     assert abs(inside / 4800 - 0.8) < 3 * spread
     assert abs(metrics.picp(test) - 80) > 5
@@ -104,7 +134,9 @@ def test_when_hours_differ_then_only_the_per_hour_option_covers_each_of_them() -
 
 def test_when_the_series_drifts_then_the_split_mode_fails_and_the_rolling_one_does_not() -> None:
     n = 600
-    spread = np.exp(np.linspace(0, 1.5, n))[:, None]  # errors become 4.5 times as large, the intervals do not
+    spread = np.exp(np.linspace(0, 1.5, n))[
+        :, None
+    ]  # errors become 4.5 times as large, the intervals do not
     warm_up, test = split_in_two(forecasts(normal(n, seed=3, sd=spread), 1.2816), 200)
     target = flat_target(n + 1)
     assert metrics.picp(calibrate(test, warm_up, target, Calibration("split"))) < 65
@@ -113,8 +145,12 @@ def test_when_the_series_drifts_then_the_split_mode_fails_and_the_rolling_one_do
     assert metrics.winkler(rolling) < metrics.winkler(test)
 
 
-def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_the_split_mode() -> None:
-    """Ten times the demand, ten times the error and ten times the interval: one share of the level fits both."""
+def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_the_split_mode() -> (
+    None
+):
+    """Ten times the demand, ten times the error and ten times the interval: one share of the level
+    fits both.
+    """
     scale = np.where(np.arange(400) < 200, 1.0, 10.0)[:, None]
     f = forecasts(normal(400, seed=4) * scale, 0.5 * scale, 100 * scale)
     warm_up, test = split_in_two(f, 200)
@@ -129,7 +165,9 @@ def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_t
 
 
 @pytest.mark.parametrize("per_hour", [False, True])
-def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit(per_hour) -> None:
+def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit(
+    per_hour,
+) -> None:
     warm_up, test = split_in_two(forecasts(normal(90, seed=5), 0.7), 40)
     rng = np.random.default_rng(6)
     target = flat_target(91) + rng.random(92 * H)
@@ -147,14 +185,18 @@ def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for
 
 
 def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval() -> None:
-    """By hand: a window of 1 day. Day 0 misses by 3 on all hours, so day 1 is 3 wider to each side, and day 2 not."""
+    """By hand: a window of 1 day. Day 0 misses by 3 on all hours, so day 1 is 3 wider to each side,
+    and day 2 not.
+    """
     given = forecasts(np.array([[5.0] * H, [0.0] * H, [0.0] * H]), 2.0)
     given.values[:, :, 0] -= 4
     f = calibrate(given, None, flat_target(4), Calibration("rolling", days=1))
     assert np.unique(f.upper[0] - 100).tolist() == [2]  # nothing is known yet
     assert np.unique(f.upper[1] - 100) == pytest.approx([5])
     assert np.unique(f.lower[1] - 100) == pytest.approx([-9])
-    assert np.unique(f.upper[2] - 100) == pytest.approx([0])  # day 1 was 5 inside: not past the median
+    assert np.unique(f.upper[2] - 100) == pytest.approx(
+        [0]
+    )  # day 1 was 5 inside: not past the median
     assert (f.median == 100).all()
 
 
@@ -167,13 +209,21 @@ def test_when_a_window_is_given_then_days_before_it_do_not_count() -> None:
     noisy = calibrate(forecasts(loud, 1.0), None, target, calibration)
     assert (noisy.values[50:] == quiet.values[50:]).all()
     assert (noisy.values[49] != quiet.values[49]).any()
-    later = forecasts(error[:1], 1.0, first=31)  # begins 30 days after the last hour of the only day before it
-    assert (calibrate(later, forecasts(loud[:1], 1.0), target, calibration).values == later.values).all()
+    later = forecasts(
+        error[:1], 1.0, first=31
+    )  # begins 30 days after the last hour of the only day before it
+    assert (
+        calibrate(later, forecasts(loud[:1], 1.0), target, calibration).values == later.values
+    ).all()
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_when_a_bound_moves_in_then_not_past_the_median_whatever_the_other_one_does(side: int) -> None:
-    """By hand: a half-width of 1 to one side and of 10 to the other, where actuals are 3 from the median: 4 inside."""
+def test_when_a_bound_moves_in_then_not_past_the_median_whatever_the_other_one_does(
+    side: int,
+) -> None:
+    """By hand: a half-width of 1 to one side and of 10 to the other, where actuals are 3 from the
+    median: 4 inside.
+    """
     given = forecasts(np.full((2, H), -3.0 * side), 1.0)
     near, far = (-1, 0) if side == 1 else (0, -1)
     given.values[:, :, far] -= 9 * side
@@ -216,17 +266,25 @@ def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named() -> Non
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(MODES), st.floats(0, 3), st.booleans())
-def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_stays(seed, mode, width, hour) -> None:
+def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_stays(
+    seed, mode, width, hour
+) -> None:
     rng = np.random.default_rng(seed)
-    warm_up, test = split_in_two(forecasts(rng.standard_t(2, (30, H)), width * rng.random((30, H))), 15)
-    calibrated = calibrate(test, warm_up, flat_target(31), Calibration(mode, per_hour=hour))  # checks crossing itself
+    warm_up, test = split_in_two(
+        forecasts(rng.standard_t(2, (30, H)), width * rng.random((30, H))), 15
+    )
+    calibrated = calibrate(
+        test, warm_up, flat_target(31), Calibration(mode, per_hour=hour)
+    )  # checks crossing itself
     assert (calibrated.median == test.median).all()
     assert (calibrated.actual == test.actual).all()
 
 
 @pytest.mark.parametrize(("earlier", "lowest"), [(1.0, 0.0), (-1.0, -9.0)])
 def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest) -> None:
-    """By hand: every hour misses by 10 above a half-width of 1 around a median of 1, so bounds move out by 9."""
+    """By hand: every hour misses by 10 above a half-width of 1 around a median of 1, so bounds move
+    out by 9.
+    """
     given = forecasts(np.full((3, H), 10.0), 1.0, median=1.0, first=1)
     target = flat_target(4)
     target.iloc[0] = earlier

@@ -20,7 +20,7 @@ from hpo_lib.cli.main import _parser, main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.paths import RunPaths
-from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.leases import Liveness
 from tests.data.conftest import TOML
 
 COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
@@ -30,11 +30,15 @@ COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_when_help_is_asked_for_then_it_shows_an_example_that_the_command_itself_understands(command, capsys) -> None:
+def test_when_help_is_asked_for_then_it_shows_an_example_that_the_command_itself_understands(
+    command, capsys
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
-    (example,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("example: ")]
+    (example,) = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("example: ")
+    ]
     words = example.removeprefix("example: hpo ").split()
     assert words[0] == command
     _parser().parse_args(words)
@@ -45,7 +49,9 @@ def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_doe
         main(["--help"])
     lines = capsys.readouterr().out.splitlines()
     for command in COMMANDS:
-        assert any(line.split()[:1] == [command] and len(line.split()) > 3 for line in lines), command
+        assert any(line.split()[:1] == [command] and len(line.split()) > 3 for line in lines), (
+            command
+        )
 
 
 def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes() -> None:
@@ -53,10 +59,16 @@ def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_c
     wrong = ["run", "--model", "TFT", "--dataset", "heat"]
     ways = [[sys.executable, "-m", "hpo_lib"], *([[script]] if script else [])]
     for way in ways:
-        ended = subprocess.run([*way, *wrong], cwd=paths.PROJECT_ROOT, capture_output=True, text=True)
+        ended = subprocess.run(
+            [*way, *wrong], cwd=paths.PROJECT_ROOT, capture_output=True, text=True
+        )
         assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr.startswith("hpo: model is 'TFT', which is not a model family; did you mean TFT_Q?")
-        shown = subprocess.run([*way, "--help"], cwd=paths.PROJECT_ROOT, capture_output=True, text=True)
+        assert ended.stderr.startswith(
+            "hpo: model is 'TFT', which is not a model family; did you mean TFT_Q?"
+        )
+        shown = subprocess.run(
+            [*way, "--help"], cwd=paths.PROJECT_ROOT, capture_output=True, text=True
+        )
         assert (shown.returncode, shown.stderr) == (0, "")
         assert shown.stdout.startswith("usage: hpo ")
 
@@ -69,11 +81,15 @@ def entries(text: str) -> list[str]:
     return [" ".join(entry.split()) for entry in re.sub(r"\n +", " ", text).splitlines()]
 
 
-def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
     assert main(["datasets"]) == 0
     out = capsys.readouterr().out
-    assert all(len(line) <= 100 for line in out.splitlines() if str(tmp_path) not in line), "but for whole paths"
+    assert all(len(line) <= 100 for line in out.splitlines() if str(tmp_path) not in line), (
+        "but for whole paths"
+    )
     lines = entries(out)
     assert [line.split()[0] for line in lines] == list(known_datasets())
     for line, name in zip(lines, known_datasets(), strict=True):
@@ -84,7 +100,9 @@ def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(tmp_path
     assert {one["source"] for one in found} == {"simulated"}
 
 
-def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(tmp_path: Path, capsys) -> None:
+def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(
+    tmp_path: Path, capsys
+) -> None:
     assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
     for line, name in zip(entries(capsys.readouterr().out), known_datasets(), strict=True):
         assert f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there" in line
@@ -101,7 +119,9 @@ MORE = {
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """The TOML of a dataset; beside it its raw CSV, in which two hours are missing, and a list of school holidays."""
+    """The TOML of a dataset; beside it its raw CSV, in which two hours are missing, and a list of
+    school holidays.
+    """
     index = pd.date_range("2018-04-01", periods=90 * 24, freq="h", tz="UTC")
     raw = pd.DataFrame({"0": 5 + np.arange(len(index)) % 24 / 10}, index=index)
     raw.drop(index[[100, 101]]).to_csv(tmp_path / "raw.csv")
@@ -114,7 +134,9 @@ def small(tmp_path: Path) -> Path:
     return toml
 
 
-def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(small: Path, capsys) -> None:
+def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(
+    small: Path, capsys
+) -> None:
     folder = small.parent
     out = folder / "data" / "features.csv"
     argv = ["prepare", "--dataset", str(small), "--raw", str(folder / "raw.csv"), "--out", str(out)]
@@ -123,19 +145,24 @@ def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written
     assert errors == ""
     assert text.splitlines()[0].startswith(f"wrote {out}: ")
     assert text.splitlines()[1:] == [
-        "filled 2 missing hours by the gap rule of the dataset", "left out, for lack of a weather file: temp"
-    ]  # fmt: skip
+        "filled 2 missing hours by the gap rule of the dataset",
+        "left out, for lack of a weather file: temp",
+    ]
     dataset = load_dataset(load_spec(small), folder / "data")
     assert (dataset.source, dataset.path, dataset.n_filled) == ("csv", str(out), 0)
     assert dataset.past == ("water_lag_1h", "water_lag_24h", "water_rolling_24h")
     expected = 5 + np.arange(90 * 24) % 24 / 10
     hours = (dataset.index - pd.Timestamp("2018-04-01", tz="UTC")) // pd.Timedelta(hours=1)
     assert dataset.target.to_numpy() == pytest.approx(expected[hours])
-    assert (dataset.frame["water_lag_24h"].to_numpy() == pytest.approx(expected[hours - 24])) is True
+    assert (
+        dataset.frame["water_lag_24h"].to_numpy() == pytest.approx(expected[hours - 24])
+    ) is True
 
 
 @pytest.mark.parametrize("stated", ["options", "toml"])
-def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_how_to_read_it(small, stated) -> None:
+def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_how_to_read_it(
+    small, stated
+) -> None:
     folder = small.parent
     raw = pd.read_csv(folder / "raw.csv", index_col=0, parse_dates=True)
     local = raw.index.tz_convert("Europe/Copenhagen").strftime("%d.%m.%Y %H:%M")
@@ -148,7 +175,14 @@ def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_ho
     assert main([*argv, "--raw", str(folder / "raw.csv"), "--out", str(folder / "plain.csv")]) == 0
     argv += ["--raw", str(folder / "export.csv"), "--out", str(folder / "own.csv")]
     if stated == "options":
-        argv += ["--time-column", "Zeit", "--value-column", "Menge", "--timezone", "Europe/Copenhagen"]
+        argv += [
+            "--time-column",
+            "Zeit",
+            "--value-column",
+            "Menge",
+            "--timezone",
+            "Europe/Copenhagen",
+        ]
     else:
         table = '\n[raw]\nvalue_column = "Menge"\ntimezone = "Europe/Copenhagen"\n'
         small.write_text(small.read_text(encoding="utf-8") + table, encoding="utf-8")
@@ -156,13 +190,17 @@ def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_ho
     assert (folder / "own.csv").read_bytes() == (folder / "plain.csv").read_bytes()
 
 
-def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_nothing_is_written(small, capsys) -> None:
+def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_nothing_is_written(
+    small, capsys
+) -> None:
     raw, out = small.parent / "raw.csv", small.parent / "features.csv"
     raw.write_text(raw.read_text(encoding="utf-8").replace("5.1\n", "much\n", 1), encoding="utf-8")
     assert main(["prepare", "--dataset", str(small), "--raw", str(raw), "--out", str(out)]) == 2
     text, error = capsys.readouterr()
     assert text == ""
-    assert error.startswith(f"hpo: {raw}: line 3, column 'water_consumption' is 'much', expected a finite number")
+    assert error.startswith(
+        f"hpo: {raw}: line 3, column 'water_consumption' is 'much', expected a finite number"
+    )
     assert not out.exists()
 
 
@@ -176,7 +214,9 @@ class Papermill:
         self.calls: list[dict[str, Any]] = []
         self.error: BaseException | None = None
 
-    def __call__(self, source: str, record: str, *, parameters: dict[str, Any], cwd: str, **_: Any) -> None:
+    def __call__(
+        self, source: str, record: str, *, parameters: dict[str, Any], cwd: str, **_: Any
+    ) -> None:
         self.calls.append({"source": source, "parameters": parameters, "cwd": cwd})
         Path(record).write_text(f"attempt {len(self.calls)}", encoding="utf-8")
         if self.error is not None:
@@ -194,7 +234,9 @@ def papermill(monkeypatch: pytest.MonkeyPatch, small: Path) -> Papermill:
 
 def run(small: Path, *more: str) -> int:
     folders = ["--data-dir", str(small.parent), "--runs-dir", str(small.parent / "runs")]
-    return main(["run", "--model", "TFT_Q", "--dataset", str(small), "--job-id", "4711", *folders, *more])
+    return main(
+        ["run", "--model", "TFT_Q", "--dataset", str(small), "--job-id", "4711", *folders, *more]
+    )
 
 
 def record_of(small: Path) -> Path:
@@ -204,16 +246,23 @@ def record_of(small: Path) -> Path:
 def records(small: Path) -> dict[str, str]:
     """What follows the job id in the names of the records, and the text in each."""
     found = record_of(small).parent.glob("*.ipynb")
-    return {file.name.removeprefix("hpo_TFT_Q_small_4711"): file.read_text(encoding="utf-8") for file in found}
+    return {
+        file.name.removeprefix("hpo_TFT_Q_small_4711"): file.read_text(encoding="utf-8")
+        for file in found
+    }
 
 
-def test_when_the_toml_is_named_from_its_folder_then_the_notebook_gets_its_absolute_path(small, papermill, monkeypatch):
+def test_when_the_toml_is_named_from_its_folder_then_the_notebook_gets_its_absolute_path(
+    small, papermill, monkeypatch
+):
     monkeypatch.chdir(small.parent)
     assert run(Path(small.name)) == 0
     assert papermill.calls[0]["parameters"]["dataset"] == str(small.resolve())
 
 
-def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_record_its_name(small, papermill, capsys):
+def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_record_its_name(
+    small, papermill, capsys
+):
     capsys.readouterr()
     words = "--trials 7 --seed 3 --storage journal --time-budget-hours 1.5 --no-early-stopping"
     assert run(small, *words.split()) == 0
@@ -222,16 +271,32 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
     (call,) = papermill.calls
     assert (call["source"], call["cwd"]) == (str(paths.HPO_NOTEBOOK), str(paths.PROJECT_ROOT))
     assert call["parameters"] == {
-        "model": "TFT_Q", "dataset": str(small), "trials": 7, "job_id": "4711", "seed": 3, "test": False,
-        "preset": "auto", "recipe": "standard", "objectives": "mae,picp_penalty",
-        "space": "wide", "warm_start": False, "time_budget_hours": 1.5,
-        "early_stopping": False, "storage": "journal",
-        "workers": 1, "worker": 1, "policy": "proven",
-        "data_dir": str(small.parent), "simulated": False, "runs_dir": str(small.parent / "runs"),
-    }  # fmt: skip
+        "model": "TFT_Q",
+        "dataset": str(small),
+        "trials": 7,
+        "job_id": "4711",
+        "seed": 3,
+        "test": False,
+        "preset": "auto",
+        "recipe": "standard",
+        "objectives": "mae,picp_penalty",
+        "space": "wide",
+        "warm_start": False,
+        "time_budget_hours": 1.5,
+        "early_stopping": False,
+        "storage": "journal",
+        "workers": 1,
+        "worker": 1,
+        "policy": "proven",
+        "data_dir": str(small.parent),
+        "simulated": False,
+        "runs_dir": str(small.parent / "runs"),
+    }
 
 
-def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(small, papermill, capsys) -> None:
+def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(
+    small, papermill, capsys
+) -> None:
     assert run(small) == 0
     runs = RunPaths(small.parent / "runs", "TFT_Q", "small", "4711")
     with Liveness(runs, "1"):
@@ -241,7 +306,9 @@ def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is
     assert records(small) == {".ipynb": "attempt 1", ".worker-2.ipynb": "attempt 2"}
 
 
-def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(small, papermill, capsys) -> None:
+def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(
+    small, papermill, capsys
+) -> None:
     (small.parent / "runs").write_text("no folder", encoding="utf-8")
     assert run(small) == 1
     assert capsys.readouterr().err.startswith(
@@ -271,19 +338,31 @@ def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_li
     assert run(small) == 0
 
 
-def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(small, papermill) -> None:
+def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(
+    small, papermill
+) -> None:
     for _ in range(3):
         assert run(small) == 0
     assert records(small) == {
-        ".ipynb": "attempt 3", ".attempt-1.ipynb": "attempt 1", ".attempt-2.ipynb": "attempt 2"
-    }  # fmt: skip
+        ".ipynb": "attempt 3",
+        ".attempt-1.ipynb": "attempt 1",
+        ".attempt-2.ipynb": "attempt 2",
+    }
 
 
-@pytest.mark.parametrize(("name", "message", "code", "shown"), [
-    ("InputError", "seed is wrong; fix it", 2, "hpo: seed is wrong; fix it\n"),
-    ("StudyError", "no trial completed", 1, "hpo: no trial completed\n"),
-    ("KeyError", "'mae'", 1, "hpo: the notebook stopped with KeyError: 'mae'; the cell is marked in {record}\n"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "message", "code", "shown"),
+    [
+        ("InputError", "seed is wrong; fix it", 2, "hpo: seed is wrong; fix it\n"),
+        ("StudyError", "no trial completed", 1, "hpo: no trial completed\n"),
+        (
+            "KeyError",
+            "'mae'",
+            1,
+            "hpo: the notebook stopped with KeyError: 'mae'; the cell is marked in {record}\n",
+        ),
+    ],
+)
 def test_when_the_notebook_fails_then_its_sentence_and_the_right_exit_code_come_out(
     small, papermill, capsys, name, message, code, shown
 ) -> None:
@@ -293,19 +372,26 @@ def test_when_the_notebook_fails_then_its_sentence_and_the_right_exit_code_come_
     assert capsys.readouterr() == ("", shown.format(record=record_of(small)))
 
 
-def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown(small, papermill, capsys) -> None:
+def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown(
+    small, papermill, capsys
+) -> None:
     capsys.readouterr()
     papermill.error = KeyboardInterrupt()
     assert run(small) == 1
     assert capsys.readouterr().err == (
-        f"hpo: interrupted; finished trials are kept, `hpo run --model TFT_Q --dataset {small} --job-id 4711` "
+        f"hpo: interrupted; finished trials are kept, `hpo run --model TFT_Q --dataset {small} "
+        "--job-id 4711` "
         "with the same options continues\n"
     )
 
 
-def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves_no_folder(small, papermill, capsys):
+def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves_no_folder(
+    small, papermill, capsys
+):
     csv = small.parent / "features.csv"
-    csv.write_text(csv.read_text(encoding="utf-8").replace("water_lag_1h", "lag", 1), encoding="utf-8")
+    csv.write_text(
+        csv.read_text(encoding="utf-8").replace("water_lag_1h", "lag", 1), encoding="utf-8"
+    )
     capsys.readouterr()
     assert run(small) == 2
     assert "water_lag_1h" in capsys.readouterr().err
@@ -316,19 +402,46 @@ def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves
 ABSENT = "the CSV of dataset 'heat' was not found (looked for {}/no/processing/nordbyen_processing/"
 
 
-@pytest.mark.parametrize("words", [
-    ["run", "--model", "NHITS_Q"], ["submit", "--model", "NHITS_Q", "--dry-run"], ["retrain", "--model", "NHITS_Q"],
-    ["benchmark"], ["forecast"], ["watch"],
-], ids=lambda words: words[0])  # fmt: skip
-def test_when_the_folder_that_was_named_does_not_exist_then_no_command_takes_simulated_data(words, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--model", "NHITS_Q"],
+        ["submit", "--model", "NHITS_Q", "--dry-run"],
+        ["retrain", "--model", "NHITS_Q"],
+        ["benchmark"],
+        ["forecast"],
+        ["watch"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_when_the_folder_that_was_named_does_not_exist_then_no_command_takes_simulated_data(
+    words, tmp_path, capsys
+):
     folders = ["--data-dir", str(tmp_path / "no")]
     assert main([*words, "--dataset", "heat", *folders]) == 2
     assert ABSENT.format(tmp_path) in capsys.readouterr().err
 
 
-def test_when_a_folder_is_named_from_another_place_then_the_notebook_finds_it(small, papermill, monkeypatch) -> None:
+def test_when_a_folder_is_named_from_another_place_then_the_notebook_finds_it(
+    small, papermill, monkeypatch
+) -> None:
     monkeypatch.chdir(small.parent)
-    assert main(["run", "--model", "TFT_Q", "--dataset", str(small), "--data-dir", ".", "--runs-dir", "runs"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "--model",
+                "TFT_Q",
+                "--dataset",
+                str(small),
+                "--data-dir",
+                ".",
+                "--runs-dir",
+                "runs",
+            ]
+        )
+        == 0
+    )
     given = papermill.calls[0]["parameters"]
     assert (given["data_dir"], given["runs_dir"]) == (str(small.parent), str(small.parent / "runs"))
 
@@ -346,8 +459,10 @@ def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_
     command = f"{shlex.quote(sys.executable)} -m hpo_lib datasets"
     ended = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} | true; echo ${{PIPESTATUS[0]}}"],
-        cwd=paths.PROJECT_ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=paths.PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert ended.stderr == ""
     assert ended.stdout.strip() == "1"
 

@@ -1,4 +1,6 @@
-"""Damaged records: each is refused where it is read, with its file and what is wrong, and all others are reported."""
+"""Damaged records: each is refused where it is read, with its file and what is wrong, and all
+others are reported.
+"""
 
 import json
 import random
@@ -18,6 +20,11 @@ from hpo_lib.benchmark.store import read_training
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
+from hpo_lib.figures.evidence import gather
+from hpo_lib.figures.explorer_data import trial_counts, trial_facts
+from hpo_lib.figures.studies_table import improvement_report, load_studies, summary
+from hpo_lib.figures.study_data import cost, fronts, history
+from hpo_lib.figures.tables import TABLES
 from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records import files
@@ -25,19 +32,29 @@ from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.files import load_predictions, read_json, write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.thesis.evidence import gather
-from hpo_lib.thesis.studies_table import improvement_report, load_studies, summary
-from hpo_lib.thesis.study_data import cost, fronts, history
-from hpo_lib.thesis.tables import TABLES
-from hpo_lib.views.explorer_data import trial_counts, trial_facts
 
-CODE = {"hpo_lib": "1", "git_commit": None, "packages": {}, "device": "cpu", "preset": "laptop", "seed": 42}
+CODE = {
+    "hpo_lib": "1",
+    "git_commit": None,
+    "packages": {},
+    "device": "cpu",
+    "preset": "laptop",
+    "seed": 42,
+}
 DATA = {
-    "source": "csv", "path": "heat.csv", "sha256": "0" * 64, "unit": "kWh/h", "hours_filled": 0,
-    "train_end": "2017-12-31 23:00:00+00:00", "val_end": "2018-12-31 23:00:00+00:00", "test_end": None,
-    "first_hour": "2015-06-01 00:00:00+00:00", "last_hour": "2019-12-31 23:00:00+00:00",
-    "past_covariates": [], "future_covariates": ["hour_sin"],
-}  # fmt: skip
+    "source": "csv",
+    "path": "heat.csv",
+    "sha256": "0" * 64,
+    "unit": "kWh/h",
+    "hours_filled": 0,
+    "train_end": "2017-12-31 23:00:00+00:00",
+    "val_end": "2018-12-31 23:00:00+00:00",
+    "test_end": None,
+    "first_hour": "2015-06-01 00:00:00+00:00",
+    "last_hour": "2019-12-31 23:00:00+00:00",
+    "past_covariates": [],
+    "future_covariates": ["hour_sin"],
+}
 
 
 @pytest.fixture
@@ -71,29 +88,48 @@ WRONG: dict[tuple[str | int, ...], tuple[object, str]] = {
     ("best_picp",): (None, "key 'best_picp' is missing, expected a best_params JSON of a study"),
     ("best_params", "lr"): ([1], "best_params.lr"),
     ("all_pareto_trials",): ([], "all_pareto_trials is [], expected"),
-    ("all_pareto_trials", 0, "mae"): ("0.2", "all_pareto_trials[0].mae is '0.2', expected a valid number"),
+    ("all_pareto_trials", 0, "mae"): (
+        "0.2",
+        "all_pareto_trials[0].mae is '0.2', expected a valid number",
+    ),
     ("all_pareto_trials", 1, "picp"): (None, "trial 3 is complete, but has no picp"),
-    ("all_pareto_trials", 1, "values"): ({"mae": 0.2}, "trial 3 is complete, but has no picp_penalty"),
+    ("all_pareto_trials", 1, "values"): (
+        {"mae": 0.2},
+        "trial 3 is complete, but has no picp_penalty",
+    ),
     ("best_trial_number",): (77, "best_trial_number is 77, which is none of its trials"),
     ("selection",): ("calibrated", "selection is 'calibrated', expected"),
-    ("validation_metrics", "by_step"): ({"mae": [0.1, "x"]}, "validation_metrics.by_step.mae[1] is 'x', expected"),
-    ("provenance", "data", "val_end"): ("soon", "provenance.data.val_end is 'soon', expected a time with its zone"),
+    ("validation_metrics", "by_step"): (
+        {"mae": [0.1, "x"]},
+        "validation_metrics.by_step.mae[1] is 'x', expected",
+    ),
+    ("provenance", "data", "val_end"): (
+        "soon",
+        "provenance.data.val_end is 'soon', expected a time with its zone",
+    ),
     ("objectives", 0): ("mae", "objectives[0] is 'mae', expected"),
     ("job_id",): ("../../elsewhere", "job_id is '../../elsewhere', expected"),
     ("training_time_hours",): (True, "training_time_hours is True, expected a valid number"),
-    ("failures",): ([{"trial": -1, "cause": ""}], "failures[0].trial is -1, expected greater than or equal to 0"),
+    ("failures",): (
+        [{"trial": -1, "cause": ""}],
+        "failures[0].trial is -1, expected greater than or equal to 0",
+    ),
 }
 
 
 @pytest.mark.parametrize("place", WRONG, ids=str)
-def test_when_a_value_is_of_the_wrong_kind_then_file_key_and_expectation_are_named(place, run) -> None:
+def test_when_a_value_is_of_the_wrong_kind_then_file_key_and_expectation_are_named(
+    place, run
+) -> None:
     value, sentence = WRONG[place]
     change(run.best_params, place, value)
     with pytest.raises(InputError, match=rf"\A{re.escape(f'{run.best_params}: {sentence}')}"):
         load_result(run.best_params)
 
 
-def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(tmp_path, monkeypatch) -> None:
+def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(
+    tmp_path, monkeypatch
+) -> None:
     file = tmp_path / "deep.json"
     file.write_text("[" * 200_000, encoding="utf-8")
     with pytest.raises(InputError, match=r"deep\.json: is nested too deeply to be a record"):
@@ -103,7 +139,9 @@ def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(tmp_
     with pytest.raises(InputError, match=r"deep\.json: not a complete JSON file"):
         read_json(file, "a record")
     monkeypatch.setattr(files, "MAX_JSON_BYTES", 1000)
-    with pytest.raises(InputError, match=r"deep\.json: has 0 MB, expected a record of a few at most"):
+    with pytest.raises(
+        InputError, match=r"deep\.json: has 0 MB, expected a record of a few at most"
+    ):
         read_json(file, "a record")
 
 
@@ -113,14 +151,22 @@ BAD = (None, "x", -1, 3.5, [], {}, True, [None], {"a": None}, 10**30, "2019", {"
 def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     if at:
         yield at
-    inner = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value[:2])
+        if isinstance(value, list)
+        else ()
+    )
     for name, part in inner:
         yield from places(part, (*at, name))
 
 
 def report(run: RunPaths) -> None:
     """All that status, analyze, figures and explorer take from a study."""
-    status.table_text(status.as_rows(*status.experiment_table(run.runs_dir, []), slurm=False), slurm=False)
+    status.table_text(
+        status.as_rows(*status.experiment_table(run.runs_dir, []), slurm=False), slurm=False
+    )
     found = load_studies(run.runs_dir)
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"
@@ -133,7 +179,9 @@ def report(run: RunPaths) -> None:
 
 
 @pytest.mark.parametrize("number", [40, pytest.param(400, marks=pytest.mark.hardening)])
-def test_when_any_value_of_a_record_is_replaced_then_it_is_reported_or_refused_but_nothing_breaks(number, run) -> None:
+def test_when_any_value_of_a_record_is_replaced_then_it_is_reported_or_refused_but_nothing_breaks(
+    number, run
+) -> None:
     whole, dice = run.best_params.read_bytes(), random.Random(4)
     every = [(place, bad) for place in places(json.loads(whole)) for bad in BAD]
     refused = 0
@@ -152,7 +200,8 @@ def test_when_any_value_of_a_record_is_replaced_then_it_is_reported_or_refused_b
 # Studies in their storage
 
 SQL: dict[str, str] = {
-    "a score is a text": "update trial_user_attributes set value_json = '{\"mae\": \"x\", \"picp\": 80}'",
+    "a score is a text": 'update trial_user_attributes set value_json = \'{"mae": "x", "picp": '
+    "80}'",
     "scores are a list": "update trial_user_attributes set value_json = '[1]' where trial_id = 1",
     "no JSON": "update trial_user_attributes set value_json = '{'",
     "a value is a text": "update trial_values set value = 'x'",
@@ -163,13 +212,16 @@ SQL: dict[str, str] = {
     "no values": "delete from trial_values",
     "a missing table": "drop table trial_values",
     "no trials": "delete from trials",
-    "another number of trials": "insert into study_user_attributes values (99, 1, 'trials_asked', '\"x\"')",
+    "another number of trials": "insert into study_user_attributes values (99, 1, "
+    "'trials_asked', '\"x\"')",
     "no version": "delete from alembic_version",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", SQL)
-def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_other_study(damage, run, tmp_path):
+def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_other_study(
+    damage, run, tmp_path
+):
     with closing(sqlite3.connect(run.sqlite)) as connection:
         connection.execute(SQL[damage])
         connection.commit()
@@ -193,8 +245,12 @@ def test_when_bytes_of_a_storage_are_overwritten_then_nothing_breaks(run) -> Non
     assert refused > 1
 
 
-@pytest.mark.parametrize("line", ["hello", "[1]", '{"op_code": 99, "worker_id": "x"}', '{"op_code": 4}', "\x00"])
-def test_when_a_journal_has_a_foreign_line_then_the_study_is_corrupt_and_named(line, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "line", ["hello", "[1]", '{"op_code": 99, "worker_id": "x"}', '{"op_code": 4}', "\x00"]
+)
+def test_when_a_journal_has_a_foreign_line_then_the_study_is_corrupt_and_named(
+    line, tmp_path
+) -> None:
     import optuna
 
     from hpo_lib.records.storage import open_storage
@@ -220,10 +276,19 @@ FORECASTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "infinite": (lambda frame: frame.assign(q90=np.inf), "40 of 40 forecasts hold NaN or infinity"),
     "crossing": (crossing, "quantiles cross"),
     "no actual values": (lambda frame: frame.assign(actual=np.nan), "actual values are not finite"),
-    "no time zone": (lambda frame: frame.assign(origin=frame["origin"].dt.tz_localize(None)), "no time zone"),
-    "origins are numbers": (lambda frame: frame.assign(origin=frame["origin"].astype("int64")), "no time zone"),
+    "no time zone": (
+        lambda frame: frame.assign(origin=frame["origin"].dt.tz_localize(None)),
+        "no time zone",
+    ),
+    "origins are numbers": (
+        lambda frame: frame.assign(origin=frame["origin"].astype("int64")),
+        "no time zone",
+    ),
     "no median": (lambda frame: frame.drop(columns="q50"), "no median"),
-    "texts": (lambda frame: frame.assign(q50="x"), "column 'q50' holds something that is not a number"),
+    "texts": (
+        lambda frame: frame.assign(q50="x"),
+        "column 'q50' holds something that is not a number",
+    ),
     "no rows": (lambda frame: frame.iloc[:0], "rows do not form complete forecasts"),
 }
 
@@ -251,11 +316,19 @@ def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_other
         ("status",): "EXP-05",
         ("analyze",): "water_centrum",
         ("consolidate", "--out", str(tmp_path / "tables")): "(1 studies)",
-        ("figures", "--out", str(tmp_path / "thesis"), "--benchmark-dir", str(tmp_path)): "model_cards: 1 files",
+        (
+            "figures",
+            "--out",
+            str(tmp_path / "thesis"),
+            "--benchmark-dir",
+            str(tmp_path),
+        ): "model_cards: 1 files",
     }
     assert {said(*words)[0] for words in commands} == {0}
     change(run.best_params, ("all_pareto_trials", 0, "mae"), None)
-    sentence = f"{run.best_params}: trial 2 is complete, but has no mae; restore the file from a copy"
+    sentence = (
+        f"{run.best_params}: trial 2 is complete, but has no mae; restore the file from a copy"
+    )
     for words, other in commands.items():
         code, text = said(*words)
         assert (code, sentence in text, other in text) == (1, True, True), words
@@ -269,7 +342,15 @@ def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other
 ) -> None:
     file = run.trial_predictions(4)
     crossing(pd.read_parquet(file)).to_parquet(file)
-    words = ["figures", "--runs-dir", str(run.runs_dir), "--out", str(tmp_path), "--benchmark-dir", str(tmp_path)]
+    words = [
+        "figures",
+        "--runs-dir",
+        str(run.runs_dir),
+        "--out",
+        str(tmp_path),
+        "--benchmark-dir",
+        str(tmp_path),
+    ]
     assert main(words) == 1
     text = capsys.readouterr().out
     assert f"note: No card of NHITS_Q on heat: {file}: holds no forecasts (quantiles cross" in text
@@ -281,14 +362,19 @@ def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other
 TRAINING = {"model": "TFT_Q", "params": "best", "seed": 42, "key": {"data": {}}, "seconds": 1.0}
 
 
-@pytest.mark.parametrize(("place", "value", "sentence"), [
-    (("params",), "tuned", "params is 'tuned', expected 'best'"),
-    (("seed",), "42", "seed is '42', expected a valid integer"),
-    (("key",), {}, "key 'key.data' is missing"),
-    (("provenance",), {"data": {"train_end": 7}}, "provenance.data.train_end is 7, expected"),
-    (("model",), "../TFT_Q", "model is '../TFT_Q', expected"),
-])  # fmt: skip
-def test_when_the_record_of_a_training_is_damaged_then_file_and_key_are_named(place, value, sentence, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        (("params",), "tuned", "params is 'tuned', expected 'best'"),
+        (("seed",), "42", "seed is '42', expected a valid integer"),
+        (("key",), {}, "key 'key.data' is missing"),
+        (("provenance",), {"data": {"train_end": 7}}, "provenance.data.train_end is 7, expected"),
+        (("model",), "../TFT_Q", "model is '../TFT_Q', expected"),
+    ],
+)
+def test_when_the_record_of_a_training_is_damaged_then_file_and_key_are_named(
+    place, value, sentence, tmp_path
+) -> None:
     write_json(file := tmp_path / "record.json", TRAINING)
     assert read_training(file) == TRAINING
     change(file, place, value)
@@ -299,19 +385,34 @@ def test_when_the_record_of_a_training_is_damaged_then_file_and_key_are_named(pl
 # Models in use
 
 FACTS = {
-    "key": {"data": {"train_end": "2019-05-23 23:00:00+00:00", "val_end": "2019-05-31 23:00:00+00:00"}, "versions": {}},
-    "params": {"lr": 0.001}, "preset": "test", "trained_until": "2019-06-07 23:00:00+00:00", "relative_mae": 0.8,
+    "key": {
+        "data": {"train_end": "2019-05-23 23:00:00+00:00", "val_end": "2019-05-31 23:00:00+00:00"},
+        "versions": {},
+    },
+    "params": {"lr": 0.001},
+    "preset": "test",
+    "trained_until": "2019-06-07 23:00:00+00:00",
+    "relative_mae": 0.8,
     "provenance": {"data": {"source": "csv"}},
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("place", "value", "sentence"), [
-    (("relative_mae",), None, "relative_mae is None, expected a valid number"),
-    (("trained_until",), "2019-06-07", "trained_until is '2019-06-07', expected a time with its zone"),
-    (("key", "data"), [], "key.data is [], expected"),
-    (("params",), "best", "params is 'best', expected"),
-])  # fmt: skip
-def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_named(place, value, sentence, tmp_path):
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        (("relative_mae",), None, "relative_mae is None, expected a valid number"),
+        (
+            ("trained_until",),
+            "2019-06-07",
+            "trained_until is '2019-06-07', expected a time with its zone",
+        ),
+        (("key", "data"), [], "key.data is [], expected"),
+        (("params",), "best", "params is 'best', expected"),
+    ],
+)
+def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_named(
+    place, value, sentence, tmp_path
+):
     models = ModelPaths(tmp_path, "TFT_Q", "heat")
     write_json(models.facts(1), FACTS)
     write_json(models.current, {"version": 1})
@@ -323,10 +424,16 @@ def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_name
         in_use(models)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"version": "x"}', '{"version": null}', "[" * 100_000])
-def test_when_the_name_of_the_model_in_use_is_damaged_then_the_sentence_says_what_to_write(content, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"version": "x"}', '{"version": null}', "[" * 100_000]
+)
+def test_when_the_name_of_the_model_in_use_is_damaged_then_the_sentence_says_what_to_write(
+    content, tmp_path
+) -> None:
     models = ModelPaths(tmp_path, "TFT_Q", "heat")
     models.folder.mkdir()
     models.current.write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match=rf"\A{re.escape(str(models.current))}: does not name a version; write"):
+    with pytest.raises(
+        InputError, match=rf"\A{re.escape(str(models.current))}: does not name a version; write"
+    ):
         in_use(models)

@@ -16,14 +16,30 @@ from hpo_lib.records.storage import open_storage
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "port"), [("sqlite", 28471), ("journal", 28472)])
-def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kind, port, tmp_path, root):
+def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
+    kind, port, tmp_path, root
+):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     study = optuna.create_study(
-        study_name=run.study_name, storage=open_storage(kind, run), directions=["minimize", "minimize"]
+        study_name=run.study_name,
+        storage=open_storage(kind, run),
+        directions=["minimize", "minimize"],
     )
     study.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 1.0), n_trials=2)
-    command = [sys.executable, "-m", "hpo_lib", "dashboard", "4711", "--port", str(port), "--runs-dir", str(tmp_path)]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "hpo_lib",
+        "dashboard",
+        "4711",
+        "--port",
+        str(port),
+        "--runs-dir",
+        str(tmp_path),
+    ]
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         try:
             (shown,) = ask(process, f"http://localhost:{port}/api/studies")["study_summaries"]
             detail = ask(process, f"http://localhost:{port}/api/studies/{shown['study_id']}")

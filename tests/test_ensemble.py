@@ -1,4 +1,6 @@
-"""The ensemble of a study's trials in a benchmark: chosen from stored forecasts, trained, stored, and in the table."""
+"""The ensemble of a study's trials in a benchmark: chosen from stored forecasts, trained, stored,
+and in the table.
+"""
 
 import dataclasses
 import json
@@ -12,18 +14,21 @@ from hpo_lib.benchmark.store import load_trainings
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.benchmark.train import Plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import RECIPES, get_family
+from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_predictions
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.scoring.blend import blend
+from hpo_lib.scoring.evaluation import seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from tests.conftest import essentials
 
 FAMILY = get_family("NHITS_Q")
 SMALL = {"num_stacks": 2, "layer_widths": 256}
-PARAMS = {number: {**FAMILY.defaults, **SMALL, "lr": lr} for number, lr in ((0, 1e-3), (3, 2e-3), (7, 5e-3))}
+PARAMS = {
+    number: {**FAMILY.defaults, **SMALL, "lr": lr}
+    for number, lr in ((0, 1e-3), (3, 2e-3), (7, 5e-3))
+}
 RNG = np.random.default_rng(11)
 
 
@@ -40,12 +45,21 @@ def store_study(dataset: Dataset, runs_dir: Path, *, without: tuple[int, ...] = 
             write_predictions(run.trial_predictions(number), forecasts)
         scores = {"mae": 1.0, "picp": 81.0, "picp_penalty": 1.0}
         trials.append({"trial": number, "state": "complete", "params": params, **scores})
-    provenance = {"data": data_provenance(dataset), "preset": "test", "recipe": asdict(RECIPES["standard"])}
+    provenance = {
+        "data": data_provenance(dataset),
+        "preset": "test",
+        "recipe": asdict(RECIPES["standard"]),
+    }
     study = {
-        **essentials(PARAMS[3]), "model": run.model, "dataset": run.dataset, "job_id": "job",
-        "optimization_date": "2026-01-16", "best_trial_number": 3,
-        "all_pareto_trials": trials, "provenance": json.loads(json.dumps(provenance, default=str)),
-    }  # fmt: skip
+        **essentials(PARAMS[3]),
+        "model": run.model,
+        "dataset": run.dataset,
+        "job_id": "job",
+        "optimization_date": "2026-01-16",
+        "best_trial_number": 3,
+        "all_pareto_trials": trials,
+        "provenance": json.loads(json.dumps(provenance, default=str)),
+    }
     run.best_params.parent.mkdir(parents=True, exist_ok=True)
     run.best_params.write_text(json.dumps(study), encoding="utf-8")
     return run.best_params
@@ -53,15 +67,28 @@ def store_study(dataset: Dataset, runs_dir: Path, *, without: tuple[int, ...] = 
 
 def plan(dataset: Dataset, folder: Path, **other: object) -> Plan:
     made = Plan(
-        dataset=dataset, models=("NHITS_Q",), params="ensemble", preset="test", recipe="standard", seeds=1,
-        refit=False, runs_dir=folder / "runs", out=folder,
-    )  # fmt: skip
+        dataset=dataset,
+        models=("NHITS_Q",),
+        params="ensemble",
+        preset="test",
+        recipe="standard",
+        seeds=1,
+        refit=False,
+        runs_dir=folder / "runs",
+        out=folder,
+    )
     return dataclasses.replace(made, **other)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(refit, tiny_dataset, tmp_path) -> None:
-    file, asked, said = store_study(tiny_dataset, tmp_path / "runs"), plan(tiny_dataset, tmp_path, refit=refit), []
+def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(
+    refit, tiny_dataset, tmp_path
+) -> None:
+    file, asked, said = (
+        store_study(tiny_dataset, tmp_path / "runs"),
+        plan(tiny_dataset, tmp_path, refit=refit),
+        [],
+    )
     (note,) = run_benchmark(asked, say=said.append)
     assert note.startswith(f"{file}: trials ")
     (stored,) = load_trainings(asked.paths, tiny_dataset)["NHITS_Q", "ensemble"]
@@ -70,14 +97,18 @@ def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(refit,
     assert sum(weight for weight, _ in members) == pytest.approx(1)
     if not refit:
         budget = FAMILY.budgets["test"]
-        fitted = [FAMILY.fit(params, tiny_dataset, budget, seed=42) for _, params in stored.key["members"]]
+        fitted = [
+            FAMILY.fit(params, tiny_dataset, budget, seed=42) for _, params in stored.key["members"]
+        ]
         tests = [one.forecasts(tiny_dataset, tiny_dataset.test_origins) for one in fitted]
         weights = [weight for weight, _ in members]
         assert stored.test.values == pytest.approx(blend(tests, weights).values, rel=1e-6)
         validation = blend([one.validation for one in fitted], weights)
         assert stored.validation.values == pytest.approx(validation.values, rel=1e-6)
     (row,) = [
-        row for row in load_rows(asked.paths, tiny_dataset) if row.params == "ensemble" and row.model == "NHITS_Q"
+        row
+        for row in load_rows(asked.paths, tiny_dataset)
+        if row.params == "ensemble" and row.model == "NHITS_Q"
     ]
     assert "% pinball loss against trial 3 on held-out days; 2 trainings a seed, " in row.note
     assert row.note.startswith("refitted") == refit
@@ -86,7 +117,9 @@ def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(refit,
     assert all(line.endswith(": stored") for line in said if not line.startswith("note"))
 
 
-def test_when_an_ensemble_does_not_pay_then_it_is_the_training_of_the_chosen_trial(tiny_dataset, tmp_path) -> None:
+def test_when_an_ensemble_does_not_pay_then_it_is_the_training_of_the_chosen_trial(
+    tiny_dataset, tmp_path
+) -> None:
     store_study(tiny_dataset, tmp_path / "runs", without=(7,))
     said: list[str] = []
     run_benchmark(plan(tiny_dataset, tmp_path, params="best"), say=said.append)
@@ -94,17 +127,24 @@ def test_when_an_ensemble_does_not_pay_then_it_is_the_training_of_the_chosen_tri
     (note,) = run_benchmark(asked, say=said.append)
     assert "trial 3 alone: an ensemble of 2 trials does not pay (" in note
     assert said[-1].endswith("NHITS_Q ensemble seed 42: the same training as best")
-    rows = {row.params: row for row in load_rows(asked.paths, tiny_dataset) if row.model == "NHITS_Q"}
+    rows = {
+        row.params: row for row in load_rows(asked.paths, tiny_dataset) if row.model == "NHITS_Q"
+    }
     assert "trial 3 alone" in rows["ensemble"].note
     assert rows["best"].note == ""
     assert (rows["ensemble"].test.values == rows["best"].test.values).all()
 
 
-@pytest.mark.parametrize(("without", "label", "sentence"), [
-    ((3,), "ensemble", "no ensemble: the forecasts of the study's chosen trial are not stored"),
-    (None, "default", "No usable study of NHITS_Q on tiny was found"),
-])  # fmt: skip
-def test_when_there_is_nothing_to_select_from_then_it_is_said(without, label, sentence, tiny_dataset, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("without", "label", "sentence"),
+    [
+        ((3,), "ensemble", "no ensemble: the forecasts of the study's chosen trial are not stored"),
+        (None, "default", "No usable study of NHITS_Q on tiny was found"),
+    ],
+)
+def test_when_there_is_nothing_to_select_from_then_it_is_said(
+    without, label, sentence, tiny_dataset, tmp_path
+) -> None:
     if without is not None:
         store_study(tiny_dataset, tmp_path / "runs", without=without)
     asked = plan(tiny_dataset, tmp_path)

@@ -11,10 +11,14 @@ LEVELS = (0.1, 0.5, 0.9)
 
 
 def forecasts(n: int = 2, h: int = 3, levels: tuple[float, ...] = LEVELS) -> QuantileForecasts:
-    """Step h of origin n: 100 n + 10 h for the lowest level, one more for each further one; the actual is half more."""
+    """Step h of origin n: 100 n + 10 h for the lowest level, one more for each further one; the
+    actual is half more.
+    """
     lowest = 100.0 * np.arange(n)[:, None] + 10.0 * np.arange(1, h + 1)
     origins = pd.date_range("2019-01-01 23:00", periods=n, freq="D", tz="UTC", name="timestamp")
-    return QuantileForecasts(lowest[:, :, None] + np.arange(len(levels)), lowest + 0.5, origins, levels)
+    return QuantileForecasts(
+        lowest[:, :, None] + np.arange(len(levels)), lowest + 0.5, origins, levels
+    )
 
 
 def assert_equal(a: QuantileForecasts, b: QuantileForecasts) -> None:
@@ -35,7 +39,9 @@ def test_when_levels_are_asked_for_then_lower_median_and_upper_are_the_right_col
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(bad) -> None:
+def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(
+    bad,
+) -> None:
     f = forecasts(n=3)
     values = f.values.copy()
     values[0, 1, 2] = values[0, 2, 2] = values[2, 0, 0] = bad
@@ -69,17 +75,28 @@ def test_when_forecasts_become_a_table_then_each_row_is_one_hour_of_one_origin()
     table = forecasts().to_frame()
     assert list(table) == ["origin", "step", "actual", "q10", "q50", "q90"]
     assert table["step"].tolist() == [1, 2, 3, 1, 2, 3]
-    assert table.iloc[4].tolist() == [pd.Timestamp("2019-01-02 23:00", tz="UTC"), 2, 120.5, 120, 121, 122]
+    assert table.iloc[4].tolist() == [
+        pd.Timestamp("2019-01-02 23:00", tz="UTC"),
+        2,
+        120.5,
+        120,
+        121,
+        122,
+    ]
 
 
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(1, 4),
     st.integers(1, 5),
-    st.lists(st.integers(1, 999), min_size=1, max_size=5, unique=True).map(lambda per_mille: sorted(per_mille)),
+    st.lists(st.integers(1, 999), min_size=1, max_size=5, unique=True).map(
+        lambda per_mille: sorted(per_mille)
+    ),
     st.randoms(use_true_random=False),
 )
-def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(n, h, per_mille, random) -> None:
+def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(
+    n, h, per_mille, random
+) -> None:
     f = forecasts(n, h, tuple(whole / 1000 for whole in per_mille))
     table = f.to_frame()
     order = list(range(len(table)))
@@ -89,7 +106,8 @@ def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(n, h, p
 
 COLUMN = "runs/t.parquet: column {!r} is missing, expected origin, step, actual, q10 ..."
 ROWS = (
-    "runs/t.parquet: rows do not form complete forecasts, expected for every origin the steps 1, 2 and so on, "
+    "runs/t.parquet: rows do not form complete forecasts, expected for every origin the steps 1, "
+    "2 and so on, "
     "each once and as many as for the others; write them again"
 )
 BROKEN = {
@@ -107,12 +125,19 @@ BROKEN = {
         lambda t: t.assign(origin=pd.date_range("2019-01-01", periods=len(t), freq="h", tz="UTC")),
         ROWS,
     ),
-    "an origin unknown": (lambda t: t.assign(origin=t["origin"].mask(t["origin"] == t["origin"][0])), ROWS),
-    "a word for a number": (lambda t: t.assign(q50="much"),
-        "runs/t.parquet: column 'q50' holds something that is not a number; write it again"),
-    "a word for an actual": (lambda t: t.assign(actual=["much", *[1.0] * (len(t) - 1)]),
-        "runs/t.parquet: column 'actual' holds something that is not a number; write it again"),
-}  # fmt: skip
+    "an origin unknown": (
+        lambda t: t.assign(origin=t["origin"].mask(t["origin"] == t["origin"][0])),
+        ROWS,
+    ),
+    "a word for a number": (
+        lambda t: t.assign(q50="much"),
+        "runs/t.parquet: column 'q50' holds something that is not a number; write it again",
+    ),
+    "a word for an actual": (
+        lambda t: t.assign(actual=["much", *[1.0] * (len(t) - 1)]),
+        "runs/t.parquet: column 'actual' holds something that is not a number; write it again",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)

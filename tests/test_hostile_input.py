@@ -1,4 +1,5 @@
-"""Every reader with input that was tampered with: its values as they stand, or one sentence that names the file.
+"""Every reader with input that was tampered with: its values as they stand, or one sentence that
+names the file.
 
 The fast tests try a few inputs of each reader, `make test-hardening` 1,500.
 """
@@ -25,7 +26,7 @@ from hpo_lib.data.day_ahead_weather import read_archive
 from hpo_lib.data.raw_files import read_raw_series, read_school_holidays, read_weather
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import HpoError
-from hpo_lib.launch.slurm_site import read_site
+from hpo_lib.launch.slurm import read_site
 from hpo_lib.paths import SITE_FILE, RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result
@@ -39,14 +40,67 @@ RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published")
 
 # What a spreadsheet, another program, a broken disk or somebody's joke leaves in a file.
 PIECES = [
-    "", " ", "nan", "inf", "-inf", "1e300", "-9999", "1e400", "-1", "0", "1e-320", "1_0", "0x1", "1,5", "\u0661",
-    "999999999999999999999", 400 * "5", "true", "null", "NaN", "Infinity", "None", "now", "today", "0000-01-01",
-    "9999-12-31 23:00:00+00:00", "2018-04-01 00:00:00+02:00", "2018-04-01 05:30:00+00:00", "2018-04-01T05",
-    "12:00", "2018-02-30",
-    '"', "'", ",", ";", "\t", "\x00", "\r", "\n", "\n\n", "\u2028", "\ufeff", "\u00e9", "=1+1", "#", "$\\frac{$",
+    "",
+    " ",
+    "nan",
+    "inf",
+    "-inf",
+    "1e300",
+    "-9999",
+    "1e400",
+    "-1",
+    "0",
+    "1e-320",
+    "1_0",
+    "0x1",
+    "1,5",
+    "\u0661",
+    "999999999999999999999",
+    400 * "5",
+    "true",
+    "null",
+    "NaN",
+    "Infinity",
+    "None",
+    "now",
+    "today",
+    "0000-01-01",
+    "9999-12-31 23:00:00+00:00",
+    "2018-04-01 00:00:00+02:00",
+    "2018-04-01 05:30:00+00:00",
+    "2018-04-01T05",
+    "12:00",
+    "2018-02-30",
+    '"',
+    "'",
+    ",",
+    ";",
+    "\t",
+    "\x00",
+    "\r",
+    "\n",
+    "\n\n",
+    "\u2028",
+    "\ufeff",
+    "\u00e9",
+    "=1+1",
+    "#",
+    "$\\frac{$",
     "../../x",
-    500 * "[", 500 * "{", "}", "]", "[a]\n", "a.b = 1\n", "[[splits]]", "{}", "[]", "-", "$(reboot)", "%s", "\x1b[31m",
-]  # fmt: skip
+    500 * "[",
+    500 * "{",
+    "}",
+    "]",
+    "[a]\n",
+    "a.b = 1\n",
+    "[[splits]]",
+    "{}",
+    "[]",
+    "-",
+    "$(reboot)",
+    "%s",
+    "\x1b[31m",
+]
 BYTES = [*(piece.encode() for piece in PIECES), b"\xff", b"\xfe\xff", bytes(64), b"PK\x03\x04"]
 
 Edit = tuple[str, float, float, bytes]
@@ -67,8 +121,15 @@ def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
     for kind, where, more, piece in edits:
         at, length = int(where * len(content)), int(more * 30)
         if kind == "word":  # a whole cell, value or key
-            begin = max((content.rfind(mark, 0, at) + 1 for mark in (b",", b"\n", b"=", b":", b" ")), default=0)
-            ends = [end for mark in (b",", b"\n", b"=", b":", b" ") if (end := content.find(mark, at)) >= 0]
+            begin = max(
+                (content.rfind(mark, 0, at) + 1 for mark in (b",", b"\n", b"=", b":", b" ")),
+                default=0,
+            )
+            ends = [
+                end
+                for mark in (b",", b"\n", b"=", b":", b" ")
+                if (end := content.find(mark, at)) >= 0
+            ]
             content = content[:begin] + piece + content[min(ends, default=len(content)) :]
         elif kind == "put":
             content = content[:at] + piece + content[at:]
@@ -97,7 +158,9 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 def same_cells(file: Path, frame: pd.DataFrame, time: str, names: dict[str, str]) -> None:
     """Every number that the file holds is in the frame, at its own time."""
     rows = rows_of(file)
-    stamps = pd.to_datetime([row[time].strip().removesuffix(" +0000 UTC") for row in rows], utc=True, format="ISO8601")
+    stamps = pd.to_datetime(
+        [row[time].strip().removesuffix(" +0000 UTC") for row in rows], utc=True, format="ISO8601"
+    )
     first = ~stamps.duplicated() & (stamps >= frame.index[0]) & (stamps <= frame.index[-1])
     for name, column in names.items():
         truth = {"": "nan", "True": "1", "False": "0"}
@@ -113,8 +176,12 @@ def same_toml(file: Path, spec: Any) -> None:
         elif isinstance(value, list):
             assert list(getattr(spec, key)) == value
     held = tomllib.loads(file.read_text(encoding="utf-8"))
-    assert (spec.gaps.fill, spec.gaps.max_hours) == tuple(held.get("gaps", {"": "none", " ": 0}).values())
-    assert pd.Timestamp(held["splits"]["train_end"]).tz_localize(None) == spec.splits.train_end.tz_localize(None)
+    assert (spec.gaps.fill, spec.gaps.max_hours) == tuple(
+        held.get("gaps", {"": "none", " ": 0}).values()
+    )
+    assert pd.Timestamp(held["splits"]["train_end"]).tz_localize(
+        None
+    ) == spec.splits.train_end.tz_localize(None)
 
 
 def same_json(file: Path, result: dict[str, Any]) -> None:
@@ -133,7 +200,11 @@ def same_site(file: Path, site: Any) -> None:
     for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()):
         if line and not line.startswith("#"):
             key, _, value = (part.strip() for part in line.partition("="))
-            assert str(getattr(site, key.lower())) in (value, value[1:-1], str(int(value) if value.isdecimal() else ""))
+            assert str(getattr(site, key.lower())) in (
+                value,
+                value[1:-1],
+                str(int(value) if value.isdecimal() else ""),
+            )
 
 
 def same_holidays(file: Path, table: pd.DataFrame) -> None:
@@ -153,12 +224,16 @@ def same_archive(file: Path, table: pd.DataFrame) -> None:
             valid = issued + pd.Timedelta(hours=float(row["lead_hours"]))
         if not math.isnan(temperature := float(row["temp"].strip() or "nan")):
             held.append((issued, valid, temperature))
-    assert sorted(held) == sorted(table[["issued", "valid", "temp"]].itertuples(index=False, name=None))
+    assert sorted(held) == sorted(
+        table[["issued", "valid", "temp"]].itertuples(index=False, name=None)
+    )
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A kind of file: a valid one, how it is read, and how to see that what was read is what it holds."""
+    """A kind of file: a valid one, how it is read, and how to see that what was read is what it
+    holds.
+    """
 
     name: str
     valid: bytes
@@ -172,7 +247,9 @@ def _small(file: Path) -> Any:
 
 
 def _raw(file: Path, found: tuple[pd.Series, int, pd.DatetimeIndex]) -> None:
-    if file.read_bytes().removeprefix(b"\xef\xbb\xbf").startswith(b",0\n"):  # others are read as files of a user
+    if (
+        file.read_bytes().removeprefix(b"\xef\xbb\xbf").startswith(b",0\n")
+    ):  # others are read as files of a user
         same_cells(file, found[0].to_frame("0"), "", {"0": "0"})
 
 
@@ -185,29 +262,67 @@ def _text(frame: pd.DataFrame, **options: Any) -> bytes:
 
 
 RAW = small_frame()[["water_consumption"]].set_axis(["0"], axis="columns")
-HOLIDAYS = b"start_date,end_date,description\n2019-02-09,2019-02-17,Winter\n2019-06-29,2019-08-11,Summer\n"
-WEATHER = pd.DataFrame({
-    "dt_iso": HOURS.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"), "temp": np.arange(48) / 4, "humidity": 80, "rain_1h": "",
-})  # fmt: skip
+HOLIDAYS = (
+    b"start_date,end_date,description\n2019-02-09,2019-02-17,Winter\n2019-06-29,2019-08-11,Summer\n"
+)
+WEATHER = pd.DataFrame(
+    {
+        "dt_iso": HOURS.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"),
+        "temp": np.arange(48) / 4,
+        "humidity": 80,
+        "rain_1h": "",
+    }
+)
 ISSUED = HOURS[:24:6].repeat(12)
 LEADS = np.tile(np.arange(1, 13), 4)
-ARCHIVE = pd.DataFrame({"issued": ISSUED, "valid": ISSUED + pd.to_timedelta(LEADS, unit="h"), "temp": LEADS / 4})
+ARCHIVE = pd.DataFrame(
+    {"issued": ISSUED, "valid": ISSUED + pd.to_timedelta(LEADS, unit="h"), "temp": LEADS / 4}
+)
 BY_LEAD = ARCHIVE.assign(valid=LEADS).rename(columns={"valid": "lead_hours"})
 READERS = [
     Reader("small.toml", TOML.encode(), load_spec, same_toml),
-    Reader("small.csv", _text(small_frame()), lambda file: load_dataset(_small(file)),
-           lambda file, data: same_cells(file, data.frame, "timestamp", {name: name for name in data.frame})),
-    Reader("raw.csv", _text(RAW, index_label=""),
-           lambda file: read_raw_series(file, _small(file)), _raw),
-    Reader("weather.csv", _text(WEATHER, index=False),
-           lambda file: read_weather(file, HOURS, ("temp", "humidity", "rain_1h")), _weather),
-    Reader("archive.csv", _text(ARCHIVE, index=False), lambda file: read_archive(file, ("temp",)), same_archive),
-    Reader("leads.csv", _text(BY_LEAD, index=False), lambda file: read_archive(file, ("temp",)), same_archive),
+    Reader(
+        "small.csv",
+        _text(small_frame()),
+        lambda file: load_dataset(_small(file)),
+        lambda file, data: same_cells(
+            file, data.frame, "timestamp", {name: name for name in data.frame}
+        ),
+    ),
+    Reader(
+        "raw.csv",
+        _text(RAW, index_label=""),
+        lambda file: read_raw_series(file, _small(file)),
+        _raw,
+    ),
+    Reader(
+        "weather.csv",
+        _text(WEATHER, index=False),
+        lambda file: read_weather(file, HOURS, ("temp", "humidity", "rain_1h")),
+        _weather,
+    ),
+    Reader(
+        "archive.csv",
+        _text(ARCHIVE, index=False),
+        lambda file: read_archive(file, ("temp",)),
+        same_archive,
+    ),
+    Reader(
+        "leads.csv",
+        _text(BY_LEAD, index=False),
+        lambda file: read_archive(file, ("temp",)),
+        same_archive,
+    ),
     Reader("holidays.csv", HOLIDAYS, read_school_holidays, same_holidays),
     Reader(RECORD.best_params.name, RECORD.best_params.read_bytes(), load_result, same_json),
-    Reader("trial_0000.parquet", RECORD.trial_predictions(0).read_bytes(), load_predictions, same_predictions),
+    Reader(
+        "trial_0000.parquet",
+        RECORD.trial_predictions(0).read_bytes(),
+        load_predictions,
+        same_predictions,
+    ),
     Reader("site.env", SITE_FILE.read_bytes(), read_site, same_site),
-]  # fmt: skip
+]
 
 
 def outcome(read: Callable[[], Any]) -> tuple[Any, str | None]:
@@ -232,7 +347,9 @@ def check_reader(reader: Reader, folder: Path, edits: list[Edit]) -> None:
 
 def with_examples(number: int, function: Callable[..., None]) -> Callable[..., None]:
     quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return settings(max_examples=number, deadline=None, suppress_health_check=quiet)(given(edits=EDITS)(function))
+    return settings(max_examples=number, deadline=None, suppress_health_check=quiet)(
+        given(edits=EDITS)(function)
+    )
 
 
 def _tamper(reader: Reader, tmp_path: Path, edits: list[Edit]) -> None:
@@ -240,14 +357,18 @@ def _tamper(reader: Reader, tmp_path: Path, edits: list[Edit]) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
-def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(reader: Reader, tmp_path: Path) -> None:
+def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(
+    reader: Reader, tmp_path: Path
+) -> None:
     file = tmp_path / reader.name
     file.write_bytes(reader.valid)
     reader.check(file, reader.read(file))
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
-def test_when_a_file_was_tampered_with_then_it_is_read_as_it_stands_or_refused_by_name(reader, tmp_path) -> None:
+def test_when_a_file_was_tampered_with_then_it_is_read_as_it_stands_or_refused_by_name(
+    reader, tmp_path
+) -> None:
     with_examples(FEW, _tamper)(reader, tmp_path)
 
 
@@ -258,10 +379,18 @@ def test_when_a_file_is_tampered_with_many_times_then_the_same_holds(reader, tmp
 
 
 VALUES = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(PIECES)
-    | st.sampled_from(["heat", "NHITS_Q", "test", "laptop", "journal", "mae,winkler", "postgresql://u@h/d", 2**64])
-    | st.lists(st.integers(), max_size=2) | st.binary()
-)  # fmt: skip
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(PIECES)
+    | st.sampled_from(
+        ["heat", "NHITS_Q", "test", "laptop", "journal", "mae,winkler", "postgresql://u@h/d", 2**64]
+    )
+    | st.lists(st.integers(), max_size=2)
+    | st.binary()
+)
 PARAMETERS_GIVEN = st.dictionaries(
     st.sampled_from([p.name for p in PARAMETERS]) | st.text(max_size=8), VALUES, max_size=4
 )

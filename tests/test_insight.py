@@ -1,4 +1,6 @@
-"""Insights that exist for one family only: sums and weights of tiny trained networks, figures of given numbers."""
+"""Insights that exist for one family only: sums and weights of tiny trained networks, figures of
+given numbers.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -8,9 +10,9 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import RECIPES, Budget, Forecaster, get_family
+from hpo_lib.families.models import RECIPES, Budget, Forecaster, get_family
+from hpo_lib.figures import families
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.views import family_figures
 from tests.contract.test_families import with_small_networks
 
 BUDGET = Budget(steps=4, batch_size=8, checks=1)
@@ -36,7 +38,9 @@ def trained(name: str, dataset: Dataset, recipe: str = "standard") -> Forecaster
 
 
 @pytest.mark.parametrize("recipe", ["standard", "unshrunk", "plain"])
-def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(recipe, insight, tiny_dataset) -> None:
+def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
+    recipe, insight, tiny_dataset
+) -> None:
     forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
     found = insight.stack_forecasts(forecaster, tiny_dataset.context(origins))
     assert found.stacks.shape == (len(origins), 3, 24, 3)
@@ -54,19 +58,28 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     if recipe != "plain":
         expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.windows(origins))  # type: ignore[attr-defined]
     else:
-        expected = np.full((len(origins), 24), tiny_dataset.target.to_numpy()[tiny_dataset.positions.train].mean())
+        expected = np.full(
+            (len(origins), 24), tiny_dataset.target.to_numpy()[tiny_dataset.positions.train].mean()
+        )
     np.testing.assert_allclose(found.base, expected, rtol=1e-5)
 
 
-def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(insight, tiny_dataset):
+def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(
+    insight, tiny_dataset
+):
     forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
     found = insight.fusion_weights(forecaster, tiny_dataset.context(origins))
     same_hours = "target_24h_before", "target_168h_before", "target_mean_of_week", "linear_forecast"
     assert found.future_names == ("hour_sin", "hour_cos", "is_weekend", *same_hours)
     assert found.history_names == (
-        "water_consumption", "temp", "level of the last 24 h", "hour_sin", "hour_cos",
-        "is_weekend", *(f"target as {name}" for name in same_hours),
-    )  # fmt: skip
+        "water_consumption",
+        "temp",
+        "level of the last 24 h",
+        "hour_sin",
+        "hour_cos",
+        "is_weekend",
+        *(f"target as {name}" for name in same_hours),
+    )
     assert found.history.shape == (15, 168, 10)
     assert found.future.shape == (15, 24, 7)
     assert found.attention.shape == (15, 24, 192)
@@ -74,10 +87,14 @@ def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the
         assert (weights >= 0).all()
         np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
     step, key = np.indices((24, 24))
-    assert (found.attention[:, :, 168:][:, key >= step] == 0).all(), "no hour looks at itself or later ones"
+    assert (found.attention[:, :, 168:][:, key >= step] == 0).all(), (
+        "no hour looks at itself or later ones"
+    )
 
 
-def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weight(insight, tiny_dataset) -> None:
+def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weight(
+    insight, tiny_dataset
+) -> None:
     import torch
 
     forecaster = trained("TFT_Q", tiny_dataset)
@@ -86,12 +103,16 @@ def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weig
     with torch.no_grad():
         norm.weight.zero_()
         norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
-    found = insight.fusion_weights(forecaster, tiny_dataset.context(tiny_dataset.validation_origins))
+    found = insight.fusion_weights(
+        forecaster, tiny_dataset.context(tiny_dataset.validation_origins)
+    )
     assert found.history.mean(axis=(0, 1))[found.history_names.index("temp")] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("period", [16, 24, 48])
-def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(period, insight, tiny_dataset):
+def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
+    period, insight, tiny_dataset
+):
     import torch
 
     from hpo_lib.families.timesnet_layers import StablePeriodBlock
@@ -113,10 +134,16 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
 
 
 @pytest.mark.parametrize("function", ["stack_forecasts", "periods"])
-def test_when_the_network_is_of_another_family_then_it_is_named(function, insight, tiny_dataset) -> None:
+def test_when_the_network_is_of_another_family_then_it_is_named(
+    function, insight, tiny_dataset
+) -> None:
     forecaster = trained("TFT_Q", tiny_dataset)
-    with pytest.raises(TypeError, match="the forecaster holds a _TFTModule, expected a forecaster of"):
-        getattr(insight, function)(forecaster, tiny_dataset.context(tiny_dataset.validation_origins))
+    with pytest.raises(
+        TypeError, match="the forecaster holds a _TFTModule, expected a forecaster of"
+    ):
+        getattr(insight, function)(
+            forecaster, tiny_dataset.context(tiny_dataset.validation_origins)
+        )
 
 
 # Figures of given numbers
@@ -124,32 +151,41 @@ def test_when_the_network_is_of_another_family_then_it_is_named(function, insigh
 
 def forecasts(n: int = 3) -> QuantileForecasts:
     values = np.arange(24.0)[None, :, None] + np.array([0.0, 1.0, 2.0]) + np.zeros((n, 1, 1))
-    return QuantileForecasts(values, values[:, :, 1] + 0.5, pd.date_range("2024-01-01 23:00", periods=n, tz="UTC"))
+    return QuantileForecasts(
+        values, values[:, :, 1] + 0.5, pd.date_range("2024-01-01 23:00", periods=n, tz="UTC")
+    )
 
 
 def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight) -> None:
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
     found = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
-    figure = family_figures.stack_decomposition(found, [0, 2], unit="kWh/h", source="csv")
+    figure = families.stack_decomposition(found, [0, 2], unit="kWh/h", source="csv")
     panels = np.array(figure.axes).reshape(3, 2)
     for column, n in enumerate((0, 2)):
-        line = {line.get_label(): line.get_ydata() for line in panels[0, column].lines}["base: linear baseline"]
+        line = {line.get_label(): line.get_ydata() for line in panels[0, column].lines}[
+            "base: linear baseline"
+        ]
         assert np.array_equal(line, base[n])
         for stack in range(2):
             heights = [bar.get_height() for bar in panels[stack + 1, column].patches]
             assert heights == stacks[n, stack, :, 1].tolist()
-    sizes = family_figures.stack_sizes(found, unit="kWh/h", source="csv").axes[0].lines
+    sizes = families.stack_sizes(found, unit="kWh/h", source="csv").axes[0].lines
     np.testing.assert_allclose(sizes[1].get_ydata(), np.abs(stacks[:, 1, :, 1]).mean(axis=0))
 
 
-def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_are_summed(insight) -> None:
+def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_are_summed(
+    insight,
+) -> None:
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
     found = insight.FusionWeights(
-        tuple(f"v{i}" for i in range(20)), np.tile(share, (4, 168, 1)), ("a", "b"), np.full((4, 24, 2), 0.5),
+        tuple(f"v{i}" for i in range(20)),
+        np.tile(share, (4, 168, 1)),
+        ("a", "b"),
+        np.full((4, 24, 2), 0.5),
         np.full((4, 24, 192), 1 / 192),
-    )  # fmt: skip
-    left, right = family_figures.variable_selection(found, source="csv").axes
+    )
+    left, right = families.variable_selection(found, source="csv").axes
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[:2] == ["v19", "v18"]
     assert names[-1] == "8 others together"
@@ -163,8 +199,10 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight) -> No
     weights = np.zeros((2, 24, 192))
     weights[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
     found = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), weights)
-    upper, lower, _ = family_figures.attention(found, source="csv").axes
-    top = [tuple(point) for point in upper.collections[0].get_paths()[0].vertices if point[1] == 100]
+    upper, lower, _ = families.attention(found, source="csv").axes
+    top = [
+        tuple(point) for point in upper.collections[0].get_paths()[0].vertices if point[1] == 100
+    ]
     assert {x for x, _ in top} == {-23.5, -22.5}
     mesh = lower.collections[0]
     seen = mesh.get_array().reshape(24, 192)
@@ -173,7 +211,7 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight) -> No
 
 
 def test_when_a_window_is_folded_then_rows_are_periods_and_the_rest_of_the_last_is_empty() -> None:
-    image = family_figures.folded(np.arange(10.0), 4)
+    image = families.folded(np.arange(10.0), 4)
     assert image[:2].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert image[2, :2].tolist() == [8, 9]
     assert np.isnan(image[2, 2:]).all()
@@ -184,19 +222,25 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
     amplitude[0, [7, 35, 36]] = [9, 5, 4]
     weights = np.tile([0.6, 0.3, 0.1], (3, 1, 1))
     found = insight.Periods(np.array([[24, 5, 5]]), amplitude, weights, 192)
-    left, right = family_figures.dominant_periods(found, source="csv").axes
+    left, right = families.dominant_periods(found, source="csv").axes
     assert left.get_title() == "block 1: folds by 5, 24 h"
     nothing = replace(found, amplitude=np.zeros((1, 96)))  # as after no step of training
-    assert "untrained" in family_figures.dominant_periods(nothing, source="csv").axes[0].get_title()
+    assert "untrained" in families.dominant_periods(nothing, source="csv").axes[0].get_title()
     assert [bar.get_height() for bar in right.patches] == pytest.approx([60, 30, 10])
-    figure = family_figures.folded_window(found, np.arange(168.0), forecasts(), 1, unit="kWh/h", source="csv")
+    figure = families.folded_window(
+        found, np.arange(168.0), forecasts(), 1, unit="kWh/h", source="csv"
+    )
     shown = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in shown] == ["period 24 h", "period 5 h"]
     assert shown[0].images[0].get_array().shape == (8, 24)
 
 
 @pytest.mark.parametrize("source", ["simulated", "csv"])
-def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(source, insight) -> None:
+def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
+    source, insight
+) -> None:
     found = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
-    figure = family_figures.dominant_periods(found, source=source)
-    assert ("SIMULATED DATA" in [text.get_text() for text in figure.texts]) == (source == "simulated")
+    figure = families.dominant_periods(found, source=source)
+    assert ("SIMULATED DATA" in [text.get_text() for text in figure.texts]) == (
+        source == "simulated"
+    )

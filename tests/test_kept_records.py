@@ -1,4 +1,5 @@
-"""Records of this and earlier versions open for ever: study, executed notebook, benchmark, model in use.
+"""Records of this and earlier versions open for ever: study, executed notebook, benchmark, model in
+use.
 
 `tests/data_of_versions/make.py` makes them once per version.
 """
@@ -10,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.benchmark.store import code_versions
 from hpo_lib.benchmark.tables import load_rows
-from hpo_lib.benchmark.training_key import code_versions
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
-from hpo_lib.families.contract import get_family
+from hpo_lib.families.models import get_family
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import ModelPaths, RunPaths, benchmarks
 from hpo_lib.records.executed_notebook import read_record
@@ -51,19 +52,26 @@ def test_when_a_study_was_kept_then_its_trials_forecasts_and_state_are_read(run:
     assert [trial.state for trial in study.trials] == ["complete"] * 3
     assert study.chosen.params == study.result["best_params"]
     assert {len(study.predictions(trial.number).origins) for trial in study.complete} == {15}
-    assert (study_status(run, []).state, study_status(run, []).describe()) == ("done", "done 3 of 3")
+    assert (study_status(run, []).state, study_status(run, []).describe()) == (
+        "done",
+        "done 3 of 3",
+    )
     assert set(study.chosen.params) <= set(study.search_space)
     record = read_record(run.notebook)
     assert (record.complete, record.error) == (True, "")
 
 
-def test_when_a_study_was_kept_then_every_figure_of_it_is_computed_again(run: RunPaths, utility: Utility) -> None:
+def test_when_a_study_was_kept_then_every_figure_of_it_is_computed_again(
+    run: RunPaths, utility: Utility
+) -> None:
     told = verify(run.best_params, utility.folder, str(utility.toml))
     assert told.told == ()
     assert told.n_figures > 100
 
 
-def test_when_records_were_kept_then_the_reports_show_them(kept: Path, run: RunPaths, capsys) -> None:
+def test_when_records_were_kept_then_the_reports_show_them(
+    kept: Path, run: RunPaths, capsys
+) -> None:
     runs = ["--runs-dir", str(run.runs_dir)]
     assert main(["status", *runs]) == 0
     assert main(["analyze", *runs]) == 0
@@ -82,8 +90,17 @@ def test_when_a_model_was_in_use_then_it_forecasts_as_it_did_or_says_to_train_it
     utility.models = ModelPaths(kept / "models", FAMILY, DATASET)
     version = in_use(utility.models)
     assert version is not None
-    assert main(["watch", "--dataset", str(utility.toml), "--data-dir", str(utility.folder), "--models-dir",
-                 str(kept / "models")]) in (0, 1)  # fmt: skip
+    assert main(
+        [
+            "watch",
+            "--dataset",
+            str(utility.toml),
+            "--data-dir",
+            str(utility.folder),
+            "--models-dir",
+            str(kept / "models"),
+        ]
+    ) in (0, 1)
     stored = version.facts["key"]["versions"]
     now = code_versions(get_family(FAMILY).version, utility.dataset(), windows=True)
     if any(stored.get(part, 1) != number for part, number in now.items() if part != "gaps"):
@@ -99,4 +116,8 @@ def test_when_a_model_was_in_use_then_it_forecasts_as_it_did_or_says_to_train_it
 def test_when_records_are_kept_then_they_are_small_and_name_no_machine(version: str) -> None:
     files = [file for file in (HERE / version).rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < 300_000
-    assert [file.name for file in files if b"/tmp/" in file.read_bytes() or b"/home/" in file.read_bytes()] == []
+    assert [
+        file.name
+        for file in files
+        if b"/tmp/" in file.read_bytes() or b"/home/" in file.read_bytes()
+    ] == []

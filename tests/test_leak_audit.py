@@ -1,4 +1,6 @@
-"""The leak audit finds each planted leak, and none in what `hpo prepare` and the models of the package do."""
+"""The leak audit finds each planted leak, and none in what `hpo prepare` and the models of the
+package do.
+"""
 
 import dataclasses
 import json
@@ -10,18 +12,17 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from hpo_lib.benchmark.leak_columns import Finding, audit_columns
-from hpo_lib.benchmark.leak_model import audit_model, audit_training, model_names
-from hpo_lib.benchmark.leak_prices import price_list, seasonal_parts, wavelet_parts
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.features import prepare_features
-from hpo_lib.data.rebuilt import rebuilt_features
+from hpo_lib.data.features import prepare_features, rebuilt_features
 from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.data.splits import HORIZON
-from hpo_lib.families.contract import Forecaster
+from hpo_lib.families.models import Forecaster
+from hpo_lib.figures.leak_figure import price_figure, price_table
+from hpo_lib.leaks.columns import Finding, audit_columns
+from hpo_lib.leaks.models import audit_model, audit_training, model_names
+from hpo_lib.leaks.prices import price_list, seasonal_parts, wavelet_parts
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.views.leak_figure import price_figure, price_table
 
 DAYS = 300
 TOML = """\
@@ -49,7 +50,9 @@ max_hours = 3
 
 @dataclasses.dataclass
 class Bikes:
-    """The files of a dataset in the bikes' format, of invented demand that follows hour, weekday and temperature."""
+    """The files of a dataset in the bikes' format, of invented demand that follows hour, weekday
+    and temperature.
+    """
 
     folder: Path
 
@@ -69,8 +72,12 @@ class Bikes:
         return self.folder / "raw.csv", self.folder / "weather.csv"
 
     def with_columns(self, *, weather: bool = False, **columns: np.ndarray | pd.Series) -> Dataset:
-        """The dataset read from the prepared file after these columns were put into it, for this once."""
-        frame = self.frame if weather else self.frame.drop(columns=["temp", "humidity", "wind_speed"])
+        """The dataset read from the prepared file after these columns were put into it, for this
+        once.
+        """
+        frame = (
+            self.frame if weather else self.frame.drop(columns=["temp", "humidity", "wind_speed"])
+        )
         frame.assign(**columns).to_csv(self.folder / "planted.csv")
         return load_dataset(dataclasses.replace(self.spec, csv="planted.csv"), self.folder)
 
@@ -84,7 +91,14 @@ def bikes(tmp_path_factory: pytest.TempPathFactory) -> Bikes:
     temp += 3 * smooth(random.standard_normal(len(index)), 12) / 0.15
     noise = pd.Series(random.standard_normal(len(index)))
     fast, slow = (noise.ewm(halflife=memory, adjust=False).mean().to_numpy() for memory in (1, 48))
-    users = 500 + 80 * np.sin(hours / 24 * 2 * np.pi) - 30 * (index.day_of_week >= 5) + temp + 15 * fast + 150 * slow
+    users = (
+        500
+        + 80 * np.sin(hours / 24 * 2 * np.pi)
+        - 30 * (index.day_of_week >= 5)
+        + temp
+        + 15 * fast
+        + 150 * slow
+    )
     weather = pd.DataFrame({"dt_iso": index.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"), "temp": temp})
     weather["humidity"] = 60 - temp + 8 * random.standard_normal(len(index))
     weather["wind_speed"] = np.abs(5 * random.standard_normal(len(index)))
@@ -93,7 +107,11 @@ def bikes(tmp_path_factory: pytest.TempPathFactory) -> Bikes:
     weather.to_csv(folder / "weather.csv", index=False)
     (folder / "bikes.toml").write_text(TOML, encoding="utf-8")
     prepare_features(
-        load_spec(folder / "bikes.toml"), folder / "raw.csv", folder / "weather.csv", None, folder / "features.csv"
+        load_spec(folder / "bikes.toml"),
+        folder / "raw.csv",
+        folder / "weather.csv",
+        None,
+        folder / "features.csv",
     )
     return Bikes(folder)
 
@@ -118,7 +136,9 @@ def leaks(findings: list[Finding]) -> list[str]:
 @pytest.mark.parametrize("with_weather", [True, False])
 def test_when_prepare_made_the_file_then_no_column_leaks(bikes, tmp_path, with_weather) -> None:
     raw, weather = bikes.raw()
-    prepare_features(bikes.spec, raw, weather if with_weather else None, None, tmp_path / "features.csv")
+    prepare_features(
+        bikes.spec, raw, weather if with_weather else None, None, tmp_path / "features.csv"
+    )
     found = audit_columns(load_dataset(bikes.spec, tmp_path))
     assert leaks(found) == []
     assert ("temp" in " ".join(finding.subject for finding in found)) == with_weather
@@ -147,13 +167,20 @@ PLANTED = {
 }
 
 
-OF_THE_SAME_KIND = ("a centred mean of a week", "the rest of a decomposition", "the mean of the day")
+OF_THE_SAME_KIND = (
+    "a centred mean of a week",
+    "the rest of a decomposition",
+    "the mean of the day",
+)
 
 
-@pytest.mark.parametrize("planted", [
-    pytest.param(planted, id=kind, marks=[pytest.mark.slow] * (kind in OF_THE_SAME_KIND))
-    for kind, planted in PLANTED.items()
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "planted",
+    [
+        pytest.param(planted, id=kind, marks=[pytest.mark.slow] * (kind in OF_THE_SAME_KIND))
+        for kind, planted in PLANTED.items()
+    ],
+)
 def test_when_a_column_is_made_of_later_demand_then_it_is_found(bikes, planted) -> None:
     found = audit_columns(bikes.with_columns(made=planted(bikes.frame["users"])))
     assert leaks(found) == ["column 'made'"]
@@ -161,14 +188,21 @@ def test_when_a_column_is_made_of_later_demand_then_it_is_found(bikes, planted) 
     assert "compute it from hours up to its own" in of(found, "made").sentence
 
 
-@pytest.mark.parametrize(("name", "planted"), [
-    ("users_lag_24h", lambda y: y.shift(-24).ffill()),
-    ("users_rolling_24h", lambda y: y.rolling(24, center=True, min_periods=1).mean()),
-])  # fmt: skip
-def test_when_a_column_of_prepare_looks_ahead_under_its_name_then_it_is_found(bikes, name, planted) -> None:
+@pytest.mark.parametrize(
+    ("name", "planted"),
+    [
+        ("users_lag_24h", lambda y: y.shift(-24).ffill()),
+        ("users_rolling_24h", lambda y: y.rolling(24, center=True, min_periods=1).mean()),
+    ],
+)
+def test_when_a_column_of_prepare_looks_ahead_under_its_name_then_it_is_found(
+    bikes, name, planted
+) -> None:
     found = audit_columns(bikes.with_columns(**{name: planted(bikes.frame["users"])}))
     assert leaks(found) == [f"column {name!r}"]
-    assert of(found, name).sentence.startswith("in 100 % of the hours not as `hpo prepare` makes it of target")
+    assert of(found, name).sentence.startswith(
+        "in 100 % of the hours not as `hpo prepare` makes it of target"
+    )
 
 
 HONEST = {
@@ -202,7 +236,9 @@ def test_when_a_column_is_smoothed_or_later_weather_then_the_weather_is_named(bi
 
 def test_when_a_column_known_ahead_holds_demand_or_weather_then_it_is_found(bikes) -> None:
     frame = bikes.frame
-    found = audit_columns(bikes.with_columns(known=frame["users"].rolling(24, min_periods=1).mean()))
+    found = audit_columns(
+        bikes.with_columns(known=frame["users"].rolling(24, min_periods=1).mean())
+    )
     assert leaks(found) == ["column 'known'"]
     assert "its values of the day ahead explain" in of(found, "known").sentence
     weekday = audit_columns(bikes.with_columns(known=(frame["day_of_week"] == 4).astype(float)))
@@ -220,11 +256,19 @@ def test_when_observed_weather_has_the_role_of_a_calendar_then_it_is_found(bikes
     assert "weather in future_covariates" in of(found, "temp").sentence
 
 
-@pytest.mark.parametrize(("how", "words"), [
-    (lambda values: (values - values.mean()) / values.std(), "mean and standard deviation"),
-    (lambda values: (values - values.min()) / (values.max() - values.min()), "minimum and maximum"),
-])  # fmt: skip
-def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is_fine(bikes, how, words) -> None:
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (lambda values: (values - values.mean()) / values.std(), "mean and standard deviation"),
+        (
+            lambda values: (values - values.min()) / (values.max() - values.min()),
+            "minimum and maximum",
+        ),
+    ],
+)
+def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is_fine(
+    bikes, how, words
+) -> None:
     values = bikes.frame["wind_speed"].copy()
     values.iloc[-100] = 2 * values.max()  # in the test split
     values += np.linspace(0, 3, len(values))
@@ -259,7 +303,9 @@ def test_when_weather_is_shifted_then_the_weather_file_shows_it(bikes) -> None:
 class Repeats(Forecaster):
     """Yesterday again, times what the toy adds."""
 
-    def __init__(self, dataset: Dataset, factor: float = 1.0, reads: str = "users", ahead: int = -HORIZON) -> None:
+    def __init__(
+        self, dataset: Dataset, factor: float = 1.0, reads: str = "users", ahead: int = -HORIZON
+    ) -> None:
         self.column, self.factor, self.ahead, self.best_step = reads, factor, ahead, 0
         self.validation = self.predict(dataset.windows(dataset.validation_origins))
 
@@ -271,15 +317,26 @@ class Repeats(Forecaster):
 
 TOYS = {
     "honest": (Repeats, ""),
-    "scaled by the training split": (lambda d: Repeats(d, float(d.training_frame["users"].mean())), ""),
+    "scaled by the training split": (
+        lambda d: Repeats(d, float(d.training_frame["users"].mean())),
+        "",
+    ),
     "reads an hour ahead": (lambda d: Repeats(d, ahead=1 - HORIZON), "'users' changes after"),
-    "reads the weather ahead": (lambda d: Repeats(d, reads="temp", ahead=0), "'temp' changes after"),
-    "scaled by the whole series": (lambda d: Repeats(d, float(d.frame["users"].mean())), "only the test split changes"),
+    "reads the weather ahead": (
+        lambda d: Repeats(d, reads="temp", ahead=0),
+        "'temp' changes after",
+    ),
+    "scaled by the whole series": (
+        lambda d: Repeats(d, float(d.frame["users"].mean())),
+        "only the test split changes",
+    ),
 }
 
 
 @pytest.mark.parametrize(("train", "words"), TOYS.values(), ids=TOYS)
-def test_when_a_model_is_audited_then_its_leak_is_found_and_nothing_else(bikes, train, words) -> None:
+def test_when_a_model_is_audited_then_its_leak_is_found_and_nothing_else(
+    bikes, train, words
+) -> None:
     (found,) = audit_training(load_dataset(bikes.spec, bikes.folder), "TOY", train)
     assert found.kind == ("leak" if words else "fine")
     assert words in found.sentence
@@ -291,7 +348,9 @@ def test_when_a_model_is_audited_then_its_leak_is_found_and_nothing_else(bikes, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", model_names())
-def test_when_a_model_of_the_package_is_audited_then_it_reads_history_and_calendar_and_no_more(model, tiny_dataset):
+def test_when_a_model_of_the_package_is_audited_then_it_reads_history_and_calendar_and_no_more(
+    model, tiny_dataset
+):
     (found,) = audit_model(tiny_dataset, model)
     assert found.kind == "fine"
     reads = found.sentence.split("it reads ")[1].split(", ")
@@ -306,28 +365,46 @@ def prices(bikes: Bikes) -> pd.DataFrame:
     return price_list(load_dataset(bikes.spec, bikes.folder)).set_index("leak")
 
 
-def test_when_leaks_are_shown_then_table_and_figure_say_how_much_less_or_more_they_promise() -> None:
+def test_when_leaks_are_shown_then_table_and_figure_say_how_much_less_or_more_they_promise() -> (
+    None
+):
     rows = {"leak": ["a", "b", "c"], "clean twin": ["x", "y", "z"]}
-    errors = {"honest": 0.1, "honest_low": 0.09, "honest_high": 0.11, "promised": 0.1, "promised_low": 0.09}
+    errors = {
+        "honest": 0.1,
+        "honest_low": 0.09,
+        "honest_high": 0.11,
+        "promised": 0.1,
+        "promised_low": 0.09,
+    }
     less = {"less_error": [49.0, -44.7, -2e-5], "less_error_low": -50.0, "less_error_high": 52.36}
     prices = pd.DataFrame({**rows, **less}).assign(**errors, promised_high=0.11)
     shown = price_table(prices)
     assert shown["honest"][0] == "0.100 [0.0900, 0.110]"
-    assert shown["% less error"].tolist() == ["49.0 [-50.0, 52.4]", "-44.7 [-50.0, 52.4]", "0.0 [-50.0, 52.4]"]
+    assert shown["% less error"].tolist() == [
+        "49.0 [-50.0, 52.4]",
+        "-44.7 [-50.0, 52.4]",
+        "0.0 [-50.0, 52.4]",
+    ]
     texts = price_figure(prices, "kWh/h", source="csv").axes[0].texts
     assert [text.get_text() for text in texts] == ["49 % less", "45 % more", "0 % less"]
 
 
-def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_intervals(prices) -> None:
+def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_intervals(
+    prices,
+) -> None:
     assert len(prices) == 7
     for name in ("honest", "promised", "less_error"):
         assert (prices[f"{name}_low"] <= prices[f"{name}_high"]).all()
     assert (prices["honest"].between(prices["honest_low"], prices["honest_high"])).all()
-    assert prices["less_error"].to_numpy() == pytest.approx(100 * (1 - prices["promised"] / prices["honest"]))
+    assert prices["less_error"].to_numpy() == pytest.approx(
+        100 * (1 - prices["promised"] / prices["honest"])
+    )
     assert set(prices["days"]) == {len(pd.date_range("2011-09-18", "2011-10-27"))}
 
 
-def test_when_the_whole_series_is_decomposed_then_the_error_is_halved_and_its_clean_twin_gains_nothing(prices) -> None:
+def test_when_the_whole_series_is_decomposed_then_the_error_is_halved_and_its_clean_twin_gains_nothing(
+    prices,
+) -> None:
     plain = prices.loc["scaler fitted on the whole series", "honest"]
     for name in ("seasonal decomposition", "wavelets"):
         row = prices.loc[f"{name} of the whole series"]
@@ -386,8 +463,12 @@ def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes, caps
     assert any(line.startswith("fine: RESIDUAL_LINEAR: ") for line in lines)
 
 
-def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tmp_path, capsys) -> None:
-    bikes.frame.assign(made=smooth(bikes.frame["users"].to_numpy(), 6)).to_csv(tmp_path / "features.csv")
+def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(
+    bikes, tmp_path, capsys
+) -> None:
+    bikes.frame.assign(made=smooth(bikes.frame["users"].to_numpy(), 6)).to_csv(
+        tmp_path / "features.csv"
+    )
     toml = str(bikes.folder / "bikes.toml")
     argv = ["audit", "--dataset", toml, "--data-dir", str(tmp_path), "--models", "none", "--json"]
     assert main(argv) == 1
@@ -397,12 +478,14 @@ def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tm
     assert leak["subject"] == "column 'made'"
 
 
-def test_when_prices_are_asked_for_then_a_table_or_json_is_printed(bikes, capsys, prices, monkeypatch) -> None:
+def test_when_prices_are_asked_for_then_a_table_or_json_is_printed(
+    bikes, capsys, prices, monkeypatch
+) -> None:
     def of_these_data(dataset: Dataset) -> pd.DataFrame:
         assert dataset.sha256 == load_dataset(bikes.spec, bikes.folder).sha256
         return prices.reset_index()
 
-    monkeypatch.setattr("hpo_lib.benchmark.leak_prices.price_list", of_these_data)
+    monkeypatch.setattr("hpo_lib.leaks.prices.price_list", of_these_data)
     assert run(bikes, "--prices") == 0
     out = capsys.readouterr().out
     assert "seasonal decomposition of the whole series" in out
@@ -413,11 +496,16 @@ def test_when_prices_are_asked_for_then_a_table_or_json_is_printed(bikes, capsys
     assert rows[0]["honest"] == pytest.approx(prices["honest"].iloc[0])
 
 
-@pytest.mark.parametrize(("words", "says"), [
-    (["--models", "LINEAR"], "model is 'LINEAR'; did you mean LINEAR_Q?"),
-    (["--weather", "weather.csv"], "weather and school holidays are compared with raw data"),
-    (["--raw", "absent.csv"], "absent.csv: this raw CSV does not exist"),
-])  # fmt: skip
-def test_when_the_command_is_used_wrongly_then_it_says_so_and_ends_with_2(bikes, capsys, words, says) -> None:
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--models", "LINEAR"], "model is 'LINEAR'; did you mean LINEAR_Q?"),
+        (["--weather", "weather.csv"], "weather and school holidays are compared with raw data"),
+        (["--raw", "absent.csv"], "absent.csv: this raw CSV does not exist"),
+    ],
+)
+def test_when_the_command_is_used_wrongly_then_it_says_so_and_ends_with_2(
+    bikes, capsys, words, says
+) -> None:
     assert run(bikes, *words) == 2
     assert says in capsys.readouterr().err

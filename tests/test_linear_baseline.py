@@ -57,17 +57,25 @@ def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_
     assert error < 0.2  # the noise alone makes 0.08, the last day's values 0.4
 
 
-def test_when_the_weights_are_fitted_then_nothing_after_training_counts(part, origins, tiny_dataset) -> None:
+def test_when_the_weights_are_fitted_then_nothing_after_training_counts(
+    part, origins, tiny_dataset
+) -> None:
     frame = tiny_dataset.frame.copy()
     frame.iloc[tiny_dataset.positions.train.stop :] *= -3
-    again = LinearBaseline.fit(dataclasses.replace(tiny_dataset, frame=frame), origins, seasons=False)
+    again = LinearBaseline.fit(
+        dataclasses.replace(tiny_dataset, frame=frame), origins, seasons=False
+    )
     assert np.array_equal(again.weights, part.weights)
     assert np.array_equal(again.intercept, part.intercept)
     assert again.floor == part.floor
 
 
-def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_seen_them(origins, tiny_dataset) -> None:
-    """Changing a day changes no forecast of that day, while the regression on all days bends towards it."""
+def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_seen_them(
+    origins, tiny_dataset
+) -> None:
+    """Changing a day changes no forecast of that day, while the regression on all days bends
+    towards it.
+    """
     day = int(origins[30])
     frame = tiny_dataset.frame.copy()
     frame.iloc[day + 1 : day + 1 + HORIZON, 0] *= 5
@@ -80,17 +88,25 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
     assert (bent[0] != bent[1]).all()
 
 
-def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it(part, tiny_dataset, monkeypatch) -> None:
+def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it(
+    part, tiny_dataset, monkeypatch
+) -> None:
     every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
     table, learnt = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(every)), []
-    monkeypatch.setattr(LinearBaseline, "of_table", lambda table, *_, **__: learnt.append(table.level) or part)
-    part.relative_out_of_fold(dataclasses.replace(table, level=every), every)  # the level says which windows are learnt
+    monkeypatch.setattr(
+        LinearBaseline, "of_table", lambda table, *_, **__: learnt.append(table.level) or part
+    )
+    part.relative_out_of_fold(
+        dataclasses.replace(table, level=every), every
+    )  # the level says which windows are learnt
     window = np.arange(1 - HISTORY, HORIZON + 1)
     for own, others in zip(np.array_split(every, linear_baseline.FOLDS), learnt, strict=True):
         assert not np.intersect1d(own[:, None] + window, others[:, None] + window).size
 
 
-def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_days(origins, tiny_dataset) -> None:
+def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_days(
+    origins, tiny_dataset
+) -> None:
     dataset = noisy(tiny_dataset)
     part = LinearBaseline.fit(dataset, origins, seasons=False)
     demand = dataset.target.to_numpy()
@@ -100,16 +116,25 @@ def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_
 
     new = np.concatenate([dataset.validation_origins, dataset.test_origins])
     on_new_days = error(part.predict(dataset, dataset.windows(new)), new)
-    assert error(part.predict(dataset, dataset.windows(origins), out_of_fold=True), origins) > 0.9 * on_new_days
+    assert (
+        error(part.predict(dataset, dataset.windows(origins), out_of_fold=True), origins)
+        > 0.9 * on_new_days
+    )
     assert error(part.predict(dataset, dataset.windows(origins)), origins) < 0.7 * on_new_days
 
 
-def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(part, tiny_dataset) -> None:
+def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(
+    part, tiny_dataset
+) -> None:
     many = part.predict(tiny_dataset, tiny_dataset.windows(np.array([900, 2200, 333])))
-    assert np.array_equal(many[1], part.predict(tiny_dataset, tiny_dataset.windows(np.array([2200])))[0])
+    assert np.array_equal(
+        many[1], part.predict(tiny_dataset, tiny_dataset.windows(np.array([2200])))[0]
+    )
 
 
-def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahead_and_nothing_else(part, tiny_dataset):
+def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahead_and_nothing_else(
+    part, tiny_dataset
+):
     origin = np.array([2200])
     expected = part.predict(tiny_dataset, tiny_dataset.windows(origin))
     hidden = tiny_dataset.frame.copy()
@@ -122,7 +147,9 @@ def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahea
     assert (part.predict(tiny_dataset, Windows(weekend, origin)) != expected).any()
 
 
-def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(part, tiny_dataset) -> None:
+def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(
+    part, tiny_dataset
+) -> None:
     frame = tiny_dataset.frame.copy()
     temp = frame.columns.get_loc("temp")
     frame.iloc[2178:2201, temp] = 1e3
@@ -132,12 +159,15 @@ def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(pa
 
 
 @pytest.mark.parametrize("seasons", [True, False])
-def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feature(seasons, tiny_dataset) -> None:
+def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feature(
+    seasons, tiny_dataset
+) -> None:
     table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(np.array([500])))
     moved = dataclasses.replace(table, features=table.features.copy())
     moved.features[:, :, table.names.index("year_sin")] += 0.5
     same = np.array_equal(
-        feature_table.linear_features(table, seasons=seasons), feature_table.linear_features(moved, seasons=seasons)
+        feature_table.linear_features(table, seasons=seasons),
+        feature_table.linear_features(moved, seasons=seasons),
     )
     assert same != seasons
 
@@ -145,10 +175,17 @@ def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feat
 def test_when_more_weeks_are_shown_then_they_are_the_same_hours_of_earlier_weeks_and_nothing_later(
     tiny_dataset,
 ) -> None:
-    """The target counts its hours; the level is the mean of the last 24 of them, 11.5 below the origin."""
-    frame = tiny_dataset.frame.assign(water_consumption=np.arange(1000.0, 1000 + len(tiny_dataset.frame)))
+    """The target counts its hours; the level is the mean of the last 24 of them, 11.5 below the
+    origin.
+    """
+    frame = tiny_dataset.frame.assign(
+        water_consumption=np.arange(1000.0, 1000 + len(tiny_dataset.frame))
+    )
     table = feature_table.make_feature_table(tiny_dataset, Windows(frame, np.array([900])), weeks=3)
-    at = {name: table.features[0, :, i] * table.level[0] + table.level[0] for i, name in enumerate(table.names)}
+    at = {
+        name: table.features[0, :, i] * table.level[0] + table.level[0]
+        for i, name in enumerate(table.names)
+    }
     hours = 1900 + np.arange(1, 25)
     np.testing.assert_allclose(at["same_hour_7d"], hours - 168)
     np.testing.assert_allclose(at["same_hour_14d"], hours - 336)
@@ -160,14 +197,20 @@ def test_when_more_weeks_are_shown_then_they_are_the_same_hours_of_earlier_weeks
     assert np.array_equal(*same)  # a third week before the first hour counts as the second
 
 
-def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(part, tiny_dataset, monkeypatch) -> None:
+def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(
+    part, tiny_dataset, monkeypatch
+) -> None:
     origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)[::24]
     longer = LinearBaseline.fit(tiny_dataset, origins, seasons=False, weeks=2)
-    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(origins), longer.floor, weeks=2)
+    table = feature_table.make_feature_table(
+        tiny_dataset, tiny_dataset.windows(origins), longer.floor, weeks=2
+    )
     seen: list[np.ndarray] = []
     rows = feature_table.FeatureTable.rows
     monkeypatch.setattr(
-        feature_table.FeatureTable, "rows", lambda self, chosen: seen.append(chosen) or rows(self, chosen)
+        feature_table.FeatureTable,
+        "rows",
+        lambda self, chosen: seen.append(chosen) or rows(self, chosen),
     )
     longer.relative_out_of_fold(table, origins)
     for apart, fold in zip(seen[::2], seen[1::2], strict=True):
@@ -175,8 +218,12 @@ def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(part, ti
         assert gap > 2 * HISTORY + HORIZON
 
 
-def test_when_its_interval_is_made_then_from_errors_out_of_fold_by_hour_ahead(part, origins, tiny_dataset) -> None:
-    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(origins), part.floor)
+def test_when_its_interval_is_made_then_from_errors_out_of_fold_by_hour_ahead(
+    part, origins, tiny_dataset
+) -> None:
+    table = feature_table.make_feature_table(
+        tiny_dataset, tiny_dataset.windows(origins), part.floor
+    )
     residuals = table.target - part.relative_out_of_fold(table, origins)
     low, middle, high = np.quantile(residuals[:, 5], (0.1, 0.5, 0.9))
     found = part.quantiles(tiny_dataset, tiny_dataset.windows(origins[:2]))
@@ -192,13 +239,24 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed_and_oth
     monkeypatch.setattr(linear_baseline, "_kept", deque(maxlen=4))
     first = LinearBaseline.fit(tiny_dataset, origins, seasons=False)
     own = first.predict(tiny_dataset, tiny_dataset.windows(origins), out_of_fold=True)
-    table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(origins), first.floor)
-    np.testing.assert_array_equal(own, (1 + first.relative_out_of_fold(table, origins)) * table.level[:, None])
+    table = feature_table.make_feature_table(
+        tiny_dataset, tiny_dataset.windows(origins), first.floor
+    )
+    np.testing.assert_array_equal(
+        own, (1 + first.relative_out_of_fold(table, origins)) * table.level[:, None]
+    )
     assert LinearBaseline.fit(tiny_dataset, origins, seasons=False) is first
-    changed = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=1.0))
+    changed = dataclasses.replace(
+        tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=1.0)
+    )
     for data, given, options in (
-        (changed, origins, {}), (tiny_dataset, origins[1:], {}), (tiny_dataset, origins, {"penalty": 0.1}),
+        (changed, origins, {}),
+        (tiny_dataset, origins[1:], {}),
+        (tiny_dataset, origins, {"penalty": 0.1}),
         (tiny_dataset, origins, {"weeks": 2}),
-    ):  # fmt: skip
+    ):
         assert LinearBaseline.fit(data, given, seasons=False, **options) is not first
-    assert len(first.predict(tiny_dataset, tiny_dataset.windows(origins[1:]), out_of_fold=True)) == len(origins) - 1
+    assert (
+        len(first.predict(tiny_dataset, tiny_dataset.windows(origins[1:]), out_of_fold=True))
+        == len(origins) - 1
+    )

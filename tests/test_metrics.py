@@ -13,16 +13,21 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 with pytest.MonkeyPatch.context() as without:
-    without.setitem(sys.modules, "numba", None)  # with it, the import compiles every score for seconds
+    without.setitem(
+        sys.modules, "numba", None
+    )  # with it, the import compiles every score for seconds
     import scoringrules
 
 ACTUAL = [[10, 20, 0], [8, 16, 30]]
 #        inside         1 below       on the lower   on the upper   2 above        inside
 VALUES = [[(8, 9, 12), (21, 22, 25), (0, 1, 2)], [(4, 6, 8), (10, 12, 14), (28, 31, 33)]]
-# |y - median| 1, 2, 1, 2, 4, 1 (sum 11); squared 1, 4, 1, 4, 16, 1 (sum 27); widths 4, 4, 2, 4, 4, 5 (sum 23)
+# |y - median| 1, 2, 1, 2, 4, 1 (sum 11); squared 1, 4, 1, 4, 16, 1 (sum 27); widths 4, 4, 2, 4, 4,
+# 5 (sum 23)
 
 
-def forecasts(values: object, actual: object, levels: tuple[float, ...] = (0.1, 0.5, 0.9)) -> QuantileForecasts:
+def forecasts(
+    values: object, actual: object, levels: tuple[float, ...] = (0.1, 0.5, 0.9)
+) -> QuantileForecasts:
     y = np.asarray(actual, dtype=float)
     origins = pd.date_range("2019-01-01 23:00", periods=len(y), freq="D", tz="UTC")
     return QuantileForecasts(np.asarray(values, dtype=float), y, origins, levels)
@@ -41,7 +46,8 @@ BY_HAND = {
     "mean_width": 23 / 6,
     # alpha = 0.2, so a miss costs 10 times its size: 4, 4 + 10 * 1, 2, 4, 4 + 10 * 2, 5
     "winkler": (4 + 14 + 2 + 4 + 24 + 5) / 6,
-    # level 0.1: 0.2, 0.9, 0, 0.4, 0.6, 0.2; level 0.5: half of 11; level 0.9: 0.2, 0.5, 0.2, 0, 1.8, 0.3
+    # level 0.1: 0.2, 0.9, 0, 0.4, 0.6, 0.2; level 0.5: half of 11; level 0.9: 0.2, 0.5, 0.2, 0,
+    # 1.8, 0.3
     "pinball": (2.3 + 5.5 + 3.0) / 18,
 }
 
@@ -89,12 +95,18 @@ def test_when_actual_and_median_are_both_zero_then_smape_counts_no_error() -> No
 
 
 def test_when_an_actual_is_near_zero_then_mape_divides_by_one_percent_of_the_mean_actual() -> None:
-    f = forecasts([[(0, 1, 2), (100, 100, 100)]], [[0.001, 199.999]])  # the mean actual is 100, its hundredth 1
+    f = forecasts(
+        [[(0, 1, 2), (100, 100, 100)]], [[0.001, 199.999]]
+    )  # the mean actual is 100, its hundredth 1
     assert metrics.mape(f) == pytest.approx(100 / 2 * (0.999 / 1 + 99.999 / 199.999))
 
 
-def test_when_the_season_is_two_hours_then_the_scale_of_mase_is_the_mean_change_over_two_hours() -> None:
-    training = np.array([1.0, 2.0, 4.0, 8.0, 16.0])  # changes over two hours: 3, 6, 12, so 7 on average
+def test_when_the_season_is_two_hours_then_the_scale_of_mase_is_the_mean_change_over_two_hours() -> (
+    None
+):
+    training = np.array(
+        [1.0, 2.0, 4.0, 8.0, 16.0]
+    )  # changes over two hours: 3, 6, 12, so 7 on average
     assert metrics.mase(EXAMPLE, training, season=2) == pytest.approx(11 / 6 / 7)
 
 
@@ -105,7 +117,9 @@ def test_when_training_is_not_longer_than_a_season_then_mase_says_so() -> None:
 
 
 def test_when_training_repeats_itself_then_mase_has_no_scale_and_says_so() -> None:
-    with pytest.raises(ValueError, match=r"^MASE has no scale: the training target repeats itself exactly$"):
+    with pytest.raises(
+        ValueError, match=r"^MASE has no scale: the training target repeats itself exactly$"
+    ):
         metrics.mase(EXAMPLE, np.tile(np.arange(24.0), 3))
 
 
@@ -116,7 +130,9 @@ POSITIVE = st.integers(1, 10_000).map(lambda whole: whole / 100)
 
 
 @st.composite
-def any_forecasts(draw: st.DrawFn, elements: st.SearchStrategy[float] = ROUNDED) -> QuantileForecasts:
+def any_forecasts(
+    draw: st.DrawFn, elements: st.SearchStrategy[float] = ROUNDED
+) -> QuantileForecasts:
     n, h = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     values = draw(arrays.arrays(float, (n, h, 3), elements=elements))
     return forecasts(np.sort(values, axis=2), draw(arrays.arrays(float, (n, h), elements=elements)))
@@ -124,36 +140,55 @@ def any_forecasts(draw: st.DrawFn, elements: st.SearchStrategy[float] = ROUNDED)
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts())
-def test_when_the_outer_pinball_losses_are_added_then_their_multiple_is_the_interval_score(f) -> None:
+def test_when_the_outer_pinball_losses_are_added_then_their_multiple_is_the_interval_score(
+    f,
+) -> None:
     losses = metrics.pinball_losses(f)
-    assert 2 / 0.2 * (losses[:, :, 0] + losses[:, :, 2]) == pytest.approx(metrics.interval_scores(f), abs=1e-9)
+    assert 2 / 0.2 * (losses[:, :, 0] + losses[:, :, 2]) == pytest.approx(
+        metrics.interval_scores(f), abs=1e-9
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts(POSITIVE), st.sampled_from([0.001, 0.5, 3.6, 1000.0]))
-def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_stay(f, factor) -> None:
+def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_stay(
+    f, factor
+) -> None:
     training = np.arange(30.0) ** 1.5
     before = metrics.score(f, training)
     after = metrics.score(forecasts(f.values * factor, f.actual * factor), training * factor)
     unitless = {"mape", "smape", "wape", "picp", "mase"}
     for name, value in before.items():
-        assert after[name] == pytest.approx(value if name in unitless else factor * value, rel=1e-9, abs=1e-12), name
+        assert after[name] == pytest.approx(
+            value if name in unitless else factor * value, rel=1e-9, abs=1e-12
+        ), name
 
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts(), ROUNDED)
-def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_stay(f, shift) -> None:
-    # A weighted interval score in a public library adds w * median where w * |y - median| belongs: it fails here.
+def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_stay(
+    f, shift
+) -> None:
+    # A weighted interval score in a public library adds w * median where w * |y - median| belongs:
+    # it fails here.
     moved = forecasts(f.values + shift, f.actual + shift)
     for name in ("mae", "rmse", "mean_width", "winkler", "pinball"):
-        assert metrics.METRICS[name](moved) == pytest.approx(metrics.METRICS[name](f), abs=1e-9), name
+        assert metrics.METRICS[name](moved) == pytest.approx(metrics.METRICS[name](f), abs=1e-9), (
+            name
+        )
 
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts())
-def test_when_another_library_scores_the_same_forecasts_then_pinball_and_interval_score_agree(f) -> None:
+def test_when_another_library_scores_the_same_forecasts_then_pinball_and_interval_score_agree(
+    f,
+) -> None:
     theirs = np.stack(
-        [scoringrules.quantile_score(f.actual, f.values[:, :, q], level) for q, level in enumerate(f.levels)], axis=2
+        [
+            scoringrules.quantile_score(f.actual, f.values[:, :, q], level)
+            for q, level in enumerate(f.levels)
+        ],
+        axis=2,
     )
     assert metrics.pinball_losses(f) == pytest.approx(theirs, abs=1e-9)
     interval = scoringrules.interval_score(f.actual.ravel(), f.lower.ravel(), f.upper.ravel(), 0.2)

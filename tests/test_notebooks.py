@@ -18,7 +18,11 @@ ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/]|file:)")
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.name)
 def code(request: pytest.FixtureRequest) -> list[nbformat.NotebookNode]:
-    return [cell for cell in nbformat.read(request.param, as_version=4).cells if cell.cell_type == "code"]
+    return [
+        cell
+        for cell in nbformat.read(request.param, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
 
 
 def parsed(code: list[nbformat.NotebookNode]) -> list[ast.AST]:
@@ -47,7 +51,11 @@ def test_when_a_notebook_is_read_then_it_defines_nothing_and_catches_nothing(cod
 
 
 def test_when_a_notebook_names_files_then_no_path_is_absolute(code) -> None:
-    texts = [node.value for node in parsed(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts = [
+        node.value
+        for node in parsed(code)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
     assert [text for text in texts if ABSOLUTE.match(text)] == []
 
 
@@ -57,7 +65,11 @@ def test_when_a_notebook_is_a_source_then_it_has_no_outputs(code) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_when_a_notebook_links_to_a_file_then_it_is_there(path: Path) -> None:
-    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    text = "\n".join(
+        cell.source
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+    )
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
     assert [link for link in links if not (path.parent / link).is_file()] == []
     assert "`docs/" not in text, "a document is linked to, not only named"
@@ -69,7 +81,9 @@ def test_when_parameters_are_declared_then_each_is_typed_plainly_and_explained(c
         assert isinstance(statement, ast.AnnAssign), line
         # papermill lists and types these alone (`papermill --help-notebook`).
         assert ast.unparse(statement.annotation) in ("str", "int", "float", "bool"), line
-        assert type(ast.literal_eval(statement.value)).__name__ == ast.unparse(statement.annotation), line
+        assert type(ast.literal_eval(statement.value)).__name__ == ast.unparse(
+            statement.annotation
+        ), line
         assert re.search(r"  # \S", line), line
 
 
@@ -88,8 +102,12 @@ SHARED = {
 }
 
 
-@pytest.mark.parametrize("path", [*FAMILY_NOTEBOOKS, *(NOTEBOOKS[0].with_stem(s) for s in ("hpo_template", *SHARED))])
-def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings_state_them(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", [*FAMILY_NOTEBOOKS, *(NOTEBOOKS[0].with_stem(s) for s in ("hpo_template", *SHARED))]
+)
+def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings_state_them(
+    path: Path,
+) -> None:
     found = papermill.inspect_notebook(str(path))
     if path.stem not in SHARED:
         assert list(found) == STUDY
@@ -104,13 +122,22 @@ def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings
             default = {"model": "NHITS_Q", "dataset": "heat"}[parameter.name]
         own = found[parameter.name]
         expected = (parameter.kind.__name__, default, text)
-        assert (own["inferred_type_name"], ast.literal_eval(own["default"]), own["help"]) == expected
+        assert (
+            own["inferred_type_name"],
+            ast.literal_eval(own["default"]),
+            own["help"],
+        ) == expected
 
 
 @pytest.mark.parametrize("path", FAMILY_NOTEBOOKS, ids=lambda path: path.name)
-def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same_cells(path: Path) -> None:
+def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same_cells(
+    path: Path,
+) -> None:
     """Only the explanation, the model, and cells before the last two differ from the template."""
-    template, own = ([c.source for c in nbformat.read(p, 4).cells] for p in (path.with_stem("hpo_template"), path))
+    template, own = (
+        [c.source for c in nbformat.read(p, 4).cells]
+        for p in (path.with_stem("hpo_template"), path)
+    )
     setup = template[3].replace("get_ipython())", f'get_ipython(), only="{path.stem.upper()}")')
     setup = setup.replace("import study_page", "import family_report, study_page")
     assert own[2:6] == [template[2], setup, *template[4:6]]
@@ -119,5 +146,7 @@ def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same
 
 
 def test_when_a_family_exists_then_it_has_its_notebook() -> None:
-    families = {file.stem for file in (NOTEBOOKS[0].parent.parent / "hpo_lib" / "families").glob("*_q.py")}
+    families = {
+        file.stem for file in (NOTEBOOKS[0].parent.parent / "hpo_lib" / "families").glob("*_q.py")
+    }
     assert {path.stem for path in FAMILY_NOTEBOOKS} == families

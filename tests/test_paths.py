@@ -32,17 +32,30 @@ def test_when_a_study_is_saved_then_its_files_have_the_documented_names() -> Non
     }
 
 
-def test_when_a_further_worker_keeps_its_notebook_then_it_has_a_name_of_its_own_and_all_else_is_shared() -> None:
+def test_when_a_further_worker_keeps_its_notebook_then_it_has_a_name_of_its_own_and_all_else_is_shared() -> (
+    None
+):
     third = RunPaths(Path("runs"), "TFT_Q", "heat", "4711", worker=3)
     assert third.notebook == Path("runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.ipynb")
-    assert third.attempt_notebook(2) == Path("runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.attempt-2.ipynb")
-    assert (third.best_params, third.journal, third.workers) == (RUN.best_params, RUN.journal, RUN.workers)
+    assert third.attempt_notebook(2) == Path(
+        "runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.attempt-2.ipynb"
+    )
+    assert (third.best_params, third.journal, third.workers) == (
+        RUN.best_params,
+        RUN.journal,
+        RUN.workers,
+    )
 
 
-def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is_found(tmp_path: Path) -> None:
+def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is_found(
+    tmp_path: Path,
+) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     run.folder.mkdir()
-    workers = [run, *(RunPaths(tmp_path, "TFT_Q", "heat", "4711", worker=number) for number in (2, 10))]
+    workers = [
+        run,
+        *(RunPaths(tmp_path, "TFT_Q", "heat", "4711", worker=number) for number in (2, 10)),
+    ]
     for worker in workers[1:]:
         worker.notebook.touch()
         worker.attempt_notebook(1).touch()
@@ -58,36 +71,72 @@ def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is
 def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
     files = [RUN.trial_predictions(number).name for number in (0, 9, 10, 100, 9999)]
     assert files == sorted(files)
-    assert RUN.trial_predictions(7) == Path("runs/TFT_Q_heat/predictions_TFT_Q_heat_4711/trial_0007.parquet")
+    assert RUN.trial_predictions(7) == Path(
+        "runs/TFT_Q_heat/predictions_TFT_Q_heat_4711/trial_0007.parquet"
+    )
 
 
 def test_when_one_folder_holds_several_studies_then_no_two_share_a_file() -> None:
     other = RunPaths(Path("runs"), "TFT_Q", "heat", "4712")
-    files = {name for name in dir(RUN) if isinstance(getattr(RUN, name), Path)} - {"folder", "runs_dir", "plotly"}
+    files = {name for name in dir(RUN) if isinstance(getattr(RUN, name), Path)} - {
+        "folder",
+        "runs_dir",
+        "plotly",
+    }
     assert len(files) >= 9
     assert [name for name in files if getattr(RUN, name) == getattr(other, name)] == []
-    assert RUN.attempt_notebook(1) not in (RUN.notebook, RUN.attempt_notebook(2), other.attempt_notebook(1))
+    assert RUN.attempt_notebook(1) not in (
+        RUN.notebook,
+        RUN.attempt_notebook(2),
+        other.attempt_notebook(1),
+    )
 
 
 def test_when_the_project_is_asked_for_its_folders_then_they_are_in_it_with_the_template() -> None:
     assert paths.HPO_NOTEBOOK.is_file()
     assert (paths.PROJECT_ROOT / "hpo_lib" / "paths.py").samefile(paths.__file__)
-    for folder in (paths.DATASETS_DIR, paths.NOTEBOOKS_DIR, paths.DATA_DIR, paths.RUNS_DIR, paths.FIGURES_DIR):
+    for folder in (
+        paths.DATASETS_DIR,
+        paths.NOTEBOOKS_DIR,
+        paths.DATA_DIR,
+        paths.RUNS_DIR,
+        paths.FIGURES_DIR,
+    ):
         assert folder.parent == paths.PROJECT_ROOT
 
 
-@pytest.mark.parametrize("name", ["4711", "4711_3", "local-20260116-103000", "a", "A.b_c-d", "x" * 100])
+@pytest.mark.parametrize(
+    "name", ["4711", "4711_3", "local-20260116-103000", "a", "A.b_c-d", "x" * 100]
+)
 def test_when_a_name_is_safe_in_files_and_shells_then_it_is_kept(name: str) -> None:
     assert checked_name("job_id", name) == name
 
 
-@pytest.mark.parametrize("name", [
-    "", "a/b", "..", ".hidden", "-rf", "_a", "a b", "a\n", "a;b", "$(id)", "`id`", "a*", "a\\b", "é", "a:b",
-    "x" * 101,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a/b",
+        "..",
+        ".hidden",
+        "-rf",
+        "_a",
+        "a b",
+        "a\n",
+        "a;b",
+        "$(id)",
+        "`id`",
+        "a*",
+        "a\\b",
+        "é",
+        "a:b",
+        "x" * 101,
+    ],
+)
 def test_when_a_name_is_not_safe_then_the_error_says_what_is(name: str) -> None:
     with refusal(
-        f"job_id is {name!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
+        f"job_id is {name!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with "
+        "a letter or digit "
         "(it becomes part of file names); choose another job_id"
     ):
         checked_name("job_id", name)
@@ -108,11 +157,15 @@ def test_when_the_disk_is_full_then_the_old_file_stays_and_nothing_is_left(tmp_p
     path.write_text("old", encoding="utf-8")
     with pytest.raises(WriteError, match=r"No space left on device"), paths.atomic(path):
         Path("/dev/full").write_text("new", encoding="utf-8")
-    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == {"result.json": "old"}
+    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == {
+        "result.json": "old"
+    }
 
 
 @pytest.mark.parametrize("target", ["/dev/null", "folder"])
-def test_when_a_path_is_a_device_or_a_folder_then_it_is_never_replaced(target, tmp_path: Path) -> None:
+def test_when_a_path_is_a_device_or_a_folder_then_it_is_never_replaced(
+    target, tmp_path: Path
+) -> None:
     path = Path(target) if target.startswith("/") else tmp_path / target
     if path.parent == tmp_path:
         path.mkdir()

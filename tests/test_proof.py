@@ -1,4 +1,6 @@
-"""The statistics of the proof: hand-worked forecasts, and simulated ones of which the truth is known."""
+"""The statistics of the proof: hand-worked forecasts, and simulated ones of which the truth is
+known.
+"""
 
 from collections.abc import Callable
 
@@ -6,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.records.proof import challengers
+from hpo_lib.records.choice import challengers
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -15,9 +17,15 @@ from hpo_lib.scoring.proof import DailyScores, compare_seeds, daily_scores, lead
 
 
 def scores(mae: object, wide: object = None, picp: float = 80.0) -> DailyScores:
-    """Daily scores of days with these errors; the interval score is twice the error unless it is given."""
+    """Daily scores of days with these errors; the interval score is twice the error unless it is
+    given.
+    """
     error = np.asarray(mae, dtype=float)
-    return {"mae": error, "winkler": 2 * error if wide is None else np.asarray(wide), "picp": np.full(len(error), picp)}
+    return {
+        "mae": error,
+        "winkler": 2 * error if wide is None else np.asarray(wide),
+        "picp": np.full(len(error), picp),
+    }
 
 
 def correlated(rng: np.random.Generator, n: int, correlation: float = 0.5) -> np.ndarray:
@@ -28,17 +36,23 @@ def correlated(rng: np.random.Generator, n: int, correlation: float = 0.5) -> np
     return found
 
 
-def proven_share(effect: float, studies: int = 200, days: int = 365, seed_noise: float = 0.005) -> float:
-    """Share of simulated comparisons that prove a challenger whose error is lower by ``effect`` (a share).
+def proven_share(
+    effect: float, studies: int = 200, days: int = 365, seed_noise: float = 0.005
+) -> float:
+    """Share of simulated comparisons that prove a challenger whose error is lower by ``effect`` (a
+    share).
 
-    Both share the weather of a day; each configuration and each seed has days of its own and a luck of its own.
+    Both share the weather of a day; each configuration and each seed has days of its own and a luck
+    of its own.
     """
     proven = 0
     for number in range(studies):
         rng = np.random.default_rng(number)
         weather = 1 + 0.3 * correlated(rng, days)
 
-        def trained(change: float, rng: np.random.Generator = rng, weather: np.ndarray = weather) -> list[DailyScores]:
+        def trained(
+            change: float, rng: np.random.Generator = rng, weather: np.ndarray = weather
+        ) -> list[DailyScores]:
             own = weather - change + 0.08 * correlated(rng, days)
             luck = seed_noise * rng.standard_normal(2)
             return [scores(own + one + 0.03 * correlated(rng, days)) for one in luck]
@@ -47,18 +61,27 @@ def proven_share(effect: float, studies: int = 200, days: int = 365, seed_noise:
     return proven / studies
 
 
-def test_when_a_challenger_is_equal_then_noise_proves_it_in_fewer_than_5_percent_of_studies() -> None:
+def test_when_a_challenger_is_equal_then_noise_proves_it_in_fewer_than_5_percent_of_studies() -> (
+    None
+):
     assert proven_share(0.0) < 0.05
 
 
 @pytest.mark.parametrize(("effect", "at_least"), [(0.06, 0.99), (0.04, 0.85)])
-def test_when_a_challenger_is_truly_better_then_it_is_nearly_always_proven(effect: float, at_least: float) -> None:
+def test_when_a_challenger_is_truly_better_then_it_is_nearly_always_proven(
+    effect: float, at_least: float
+) -> None:
     assert proven_share(effect, 60) >= at_least
 
 
-def test_when_every_day_is_better_by_the_same_share_then_the_changes_are_that_share_with_no_spread() -> None:
+def test_when_every_day_is_better_by_the_same_share_then_the_changes_are_that_share_with_no_spread() -> (
+    None
+):
     default = [scores(np.full(28, 2.0)), scores(np.full(28, 2.0))]
-    challenger = [scores(np.full(28, 1.8), np.full(28, 3.8)), scores(np.full(28, 1.8), np.full(28, 3.8))]
+    challenger = [
+        scores(np.full(28, 1.8), np.full(28, 3.8)),
+        scores(np.full(28, 1.8), np.full(28, 3.8)),
+    ]
     found = compare_seeds(challenger, default)
     assert found.mae_change == pytest.approx((-10, -10, -10))
     assert found.winkler_calibrated_change == pytest.approx((-5, -5, -5))
@@ -72,14 +95,17 @@ def test_when_two_seeds_disagree_more_than_the_challenger_gains_then_nothing_is_
     challenger = [scores(np.full(100, 0.97)), scores(np.full(100, 1.01))]
     found = compare_seeds(challenger, default)
     assert found.score_change[0] == pytest.approx(-1)
-    # The standard error is sqrt((2 * 0.0004 + 2 * 0.0004) / 2 * 2 / 2) = 2.83 %; t = -0.354 with 2 degrees of freedom.
+    # The standard error is sqrt((2 * 0.0004 + 2 * 0.0004) / 2 * 2 / 2) = 2.83 %; t = -0.354 with 2
+    # degrees of freedom.
     assert found.probability == pytest.approx(0.621, abs=0.03)
     assert found.score_change[2] == pytest.approx(-1 + 2.92 * 2.83, rel=0.1)
     one_seed = compare_seeds(challenger[:1], default[:1])
     assert (one_seed.probability, one_seed.proven) == (1.0, True)
 
 
-@pytest.mark.parametrize(("picp", "proven"), [(75.0, True), (74.9, False), (85.0, True), (85.1, False)])
+@pytest.mark.parametrize(
+    ("picp", "proven"), [(75.0, True), (74.9, False), (85.0, True), (85.1, False)]
+)
 def test_when_coverage_after_correction_is_off_then_a_better_challenger_is_not_proven(
     picp: float, proven: bool
 ) -> None:
@@ -103,7 +129,9 @@ def days() -> Callable[[float], np.ndarray]:
     return lambda mean, row=0, spread=0.1: mean + spread * (noise[row] - noise[row].mean())
 
 
-def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_challenge(days) -> None:
+def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_challenge(
+    days,
+) -> None:
     default = scores(days(1.0))
     candidates = {
         1: scores(days(0.9, 1)),
@@ -115,13 +143,21 @@ def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_
     assert leaders(candidates, default, 2) == [1, 2]
     assert leaders(candidates, default, 1) == [1]
     assert leaders({3: candidates[3], 1: candidates[1]}, default, 2) == [1]
-    assert leaders({3: scores(days(0.925, 3)), 1: candidates[1]}, default, 2) == [1], "within two standard errors"
+    assert leaders({3: scores(days(0.925, 3)), 1: candidates[1]}, default, 2) == [1], (
+        "within two standard errors"
+    )
     assert leaders({4: candidates[4]}, default, 2) == []
-    assert leaders({1: scores(days(0.9, 1), days(2.3, 1))}, default, 2) == [], "its intervals are worse by more"
+    assert leaders({1: scores(days(0.9, 1), days(2.3, 1))}, default, 2) == [], (
+        "its intervals are worse by more"
+    )
 
 
 def test_when_coverage_after_correction_is_off_then_a_trial_does_not_challenge(days) -> None:
-    candidates = {1: scores(days(0.5), picp=74.0), 2: scores(days(0.9), picp=84.9), 3: scores(days(0.4), picp=85.1)}
+    candidates = {
+        1: scores(days(0.5), picp=74.0),
+        2: scores(days(0.9), picp=84.9),
+        3: scores(days(0.4), picp=85.1),
+    }
     assert leaders(candidates, scores(days(1.0)), 2) == [2]
 
 
@@ -130,7 +166,9 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one() -> None:
     target = pd.Series(10 + np.random.default_rng(2).standard_normal(len(index)), index=index)
     positions = np.arange(23, len(index) - 24, 24)
     actual = target.to_numpy()[positions[:, None] + np.arange(1, 25)]
-    narrow = QuantileForecasts(np.full((*actual.shape, 3), 10) + np.array([-0.1, 0, 0.1]), actual, index[positions])
+    narrow = QuantileForecasts(
+        np.full((*actual.shape, 3), 10) + np.array([-0.1, 0, 0.1]), actual, index[positions]
+    )
     found = daily_scores(narrow, target)
     corrected = calibrate(narrow, None, target, Calibration("rolling"))
     assert found["mae"] == pytest.approx(np.abs(actual - 10).mean(axis=1))
@@ -139,10 +177,16 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one() -> None:
     assert 70 < found["picp"].mean() < 85
 
 
-@pytest.mark.parametrize(("days", "cause"), [
-    (13, "validation has 13 days, and fewer than 14 prove nothing"), (14, ""),
-])  # fmt: skip
-def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(days: int, cause: str) -> None:
+@pytest.mark.parametrize(
+    ("days", "cause"),
+    [
+        (13, "validation has 13 days, and fewer than 14 prove nothing"),
+        (14, ""),
+    ],
+)
+def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(
+    days: int, cause: str
+) -> None:
     trials = [TrialRecord(number, "complete", {}) for number in (0, 1)]
     found = challengers(trials, lambda number: scores(np.full(days, 1.0 - 0.2 * number)), 2)
     assert found == ([] if cause else [1], cause)

@@ -1,4 +1,6 @@
-"""The records that come with the project: real, complete, of the present code, the source of every tracked figure."""
+"""The records that come with the project: real, complete, of the present code, the source of every
+tracked figure.
+"""
 
 import dataclasses
 import hashlib
@@ -13,12 +15,12 @@ from hpo_lib.baselines.contract import get_baseline
 from hpo_lib.benchmark.store import read_training
 from hpo_lib.data.spec import development_datasets, load_spec
 from hpo_lib.families import feature_table, linear_baseline, windows
-from hpo_lib.families.contract import RECIPES, family_names, get_family
+from hpo_lib.families.models import RECIPES, family_names, get_family
+from hpo_lib.figures.build import PICTURES
+from hpo_lib.figures.tables import TABLES
 from hpo_lib.paths import RunPaths, benchmarks
 from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.thesis.build import PICTURES
-from hpo_lib.thesis.tables import TABLES
 from measurements import accuracy_tables
 
 MAX_MB = 30
@@ -29,11 +31,15 @@ STUDIES = [
 ]
 TRAININGS = sorted(paths.BENCHMARK_DIR.glob("*_dev/laptop-standard-refit/runs/*.json"))
 SIDECARS = sorted(
-    file for folder in (paths.FIGURES_DIR, paths.TABLES_DIR, paths.CARDS_DIR) for file in folder.glob("*.json")
+    file
+    for folder in (paths.FIGURES_DIR, paths.TABLES_DIR, paths.CARDS_DIR)
+    for file in folder.glob("*.json")
 )
 PRESENT = {
-    "feature_table": feature_table.VERSION, "linear_baseline": linear_baseline.VERSION, "windows": windows.VERSION,
-}  # fmt: skip
+    "feature_table": feature_table.VERSION,
+    "linear_baseline": linear_baseline.VERSION,
+    "windows": windows.VERSION,
+}
 
 
 def without_thermal(recipe: dict[str, object]) -> dict[str, object]:
@@ -42,7 +48,9 @@ def without_thermal(recipe: dict[str, object]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("run", STUDIES, ids=lambda run: run.folder.name)
-def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_code(run: RunPaths) -> None:
+def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_code(
+    run: RunPaths,
+) -> None:
     study = StoredStudy.of_file(run.best_params)
     family, made = get_family(run.model), study.provenance
     assert study.result["status"] == "complete"
@@ -51,7 +59,9 @@ def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_c
     assert study.unit == load_spec(run.dataset).unit
     assert made["preset"] == "laptop"
     assert made["budget"] == dataclasses.asdict(family.budgets["laptop"])
-    assert without_thermal(made["recipe"]) == without_thermal(dataclasses.asdict(RECIPES["standard"]))
+    assert without_thermal(made["recipe"]) == without_thermal(
+        dataclasses.asdict(RECIPES["standard"])
+    )
     assert made["family_version"] == family.version
     assert study.default is not None
     assert family.defaults.items() <= study.default.params.items()
@@ -61,7 +71,9 @@ def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_c
 
 
 @pytest.mark.parametrize("dataset", development_datasets())
-def test_when_a_benchmark_is_published_then_tuned_untuned_and_baselines_are_of_the_present_code(dataset: str) -> None:
+def test_when_a_benchmark_is_published_then_tuned_untuned_and_baselines_are_of_the_present_code(
+    dataset: str,
+) -> None:
     (place,) = [place for place in benchmarks(paths.BENCHMARK_DIR) if place.dataset == dataset]
     assert read_record(place.folder.parent / "benchmark.ipynb").complete
     rows = set()
@@ -89,21 +101,34 @@ def test_when_a_benchmark_is_published_then_tuned_untuned_and_baselines_are_of_t
 def test_when_records_are_published_then_they_are_small_and_name_no_machine() -> None:
     files = [file for run in STUDIES for file in run.folder.rglob("*published*") if file.is_file()]
     files += [file for run in STUDIES for file in run.predictions.rglob("*")]
-    files += [file for name in development_datasets() for file in (paths.BENCHMARK_DIR / name).rglob("*.*")]
-    assert sum(file.stat().st_size for file in {file for file in files if file.is_file()}) < MAX_MB * 1e6
+    files += [
+        file
+        for name in development_datasets()
+        for file in (paths.BENCHMARK_DIR / name).rglob("*.*")
+    ]
+    assert (
+        sum(file.stat().st_size for file in {file for file in files if file.is_file()})
+        < MAX_MB * 1e6
+    )
     for file in files:
         if file.suffix in (".json", ".ipynb"):
-            found = re.findall(r"(?:/home|/root|/tmp|/work|/Users)/[\w./-]+", file.read_text(encoding="utf-8"))
+            found = re.findall(
+                r"(?:/home|/root|/tmp|/work|/Users)/[\w./-]+", file.read_text(encoding="utf-8")
+            )
             assert found == [], file
 
 
 def test_when_figures_are_in_the_repository_then_none_is_missing() -> None:
     assert {file.stem for file in SIDECARS} >= {*PICTURES, *TABLES}
-    assert {file.stem for file in SIDECARS if file.parent == paths.CARDS_DIR} == {run.folder.name for run in STUDIES}
+    assert {file.stem for file in SIDECARS if file.parent == paths.CARDS_DIR} == {
+        run.folder.name for run in STUDIES
+    }
 
 
 @pytest.mark.parametrize("sidecar", SIDECARS, ids=lambda file: file.stem)
-def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_published_records(sidecar: Path) -> None:
+def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_published_records(
+    sidecar: Path,
+) -> None:
     content = json.loads(sidecar.read_text(encoding="utf-8"))
     assert content["marked"] == ""
     assert all((sidecar.parent / name).is_file() for name in content["files"])
@@ -113,7 +138,9 @@ def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_published_
         assert hashlib.sha256((paths.PROJECT_ROOT / name).read_bytes()).hexdigest() == sha256, name
 
 
-def test_when_the_page_on_accuracy_shows_tables_then_they_are_those_of_the_published_benchmarks() -> None:
+def test_when_the_page_on_accuracy_shows_tables_then_they_are_those_of_the_published_benchmarks() -> (
+    None
+):
     page = accuracy_tables.PAGE.read_text(encoding="utf-8")
     assert page.count("<!-- table of ") == len(development_datasets())
     assert accuracy_tables.with_tables(page) == page

@@ -1,4 +1,6 @@
-"""The README keeps its word: every command in it runs as it is written, in a fresh copy, which stays clean."""
+"""The README keeps its word: every command in it runs as it is written, in a fresh copy, which
+stays clean.
+"""
 
 import os
 import re
@@ -13,18 +15,29 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
 def fresh_copy(root: Path, folder: Path) -> Path:
-    """What git tracks or would track, committed, with this checkout's environment, which `make` takes for complete."""
+    """What git tracks or would track, committed, with this checkout's environment, which `make`
+    takes for complete.
+    """
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout.split("\0"):
+    for name in subprocess.run(
+        listed, cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split("\0"):
         if name and (root / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, folder / name)
             os.utime(folder / name, (0, 0))  # older than .venv/.installed: nothing is installed
     (folder / ".venv").symlink_to((root / ".venv").resolve())
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for words in (["init", "-q"], ["add", "-A"], ["rm", "-q", "--cached", ".venv"], ["commit", "-q", "-m", "copy"]):
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["rm", "-q", "--cached", ".venv"],
+        ["commit", "-q", "-m", "copy"],
+    ):
         subprocess.run([*git, *words], cwd=folder, check=True)
-    (folder / ".git" / "info" / "exclude").write_text(".venv\n")  # a link, where git ignores the folder
+    (folder / ".git" / "info" / "exclude").write_text(
+        ".venv\n"
+    )  # a link, where git ignores the folder
     return folder
 
 
@@ -38,12 +51,19 @@ def test_when_the_blocks_of_the_readme_are_typed_then_they_work_and_leave_the_ch
     blocks = BLOCK.findall((copy / "README.md").read_text(encoding="utf-8"))
     assert {language for language, _ in blocks} == {"bash"}
     script = "set -euo pipefail\n" + "".join(block for _, block in blocks)
-    environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}  # not the library that is installed
-    ran = subprocess.run(["bash"], input=script, cwd=copy, env=environment, capture_output=True, text=True)
+    environment = os.environ | {
+        "PYTHONPATH": str(copy),
+        "OMP_NUM_THREADS": "1",
+    }  # not the library that is installed
+    ran = subprocess.run(
+        ["bash"], input=script, cwd=copy, env=environment, capture_output=True, text=True
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     record = nbformat.read(copy / "out.ipynb", as_version=4)
     assert record.metadata.papermill.exception is None
     assert any("SIMULATED DATA" in str(cell.get("outputs")) for cell in record.cells)
     assert list((copy / "papermill_runs" / "NHITS_Q_heat").glob("hpo_*.ipynb"))
-    status = subprocess.run(["git", "status", "--porcelain"], cwd=copy, capture_output=True, text=True, check=True)
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=copy, capture_output=True, text=True, check=True
+    )
     assert status.stdout == ""

@@ -27,23 +27,41 @@ def execute(folder: Path, *sources: str) -> Path:
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebook)
-    subprocess.run([sys.executable, "-c", PAPERMILL, str(notebook), str(record)], capture_output=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", PAPERMILL, str(notebook), str(record)],
+        capture_output=True,
+        timeout=120,
+    )
     return record
 
 
-@pytest.mark.parametrize(("last", "complete", "error"), [
-    ("1 + 1", True, ""),
-    ("raise ValueError('no such column')", True, "ValueError: no such column"),
-    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", False, ""),
-    ("import os, signal; os.kill(os.getppid(), signal.SIGKILL); import time; time.sleep(60)", False, ""),
-], ids=["ended", "failed", "kernel killed", "papermill killed"])  # fmt: skip
-def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_complete(last, complete, error, tmp_path):
+@pytest.mark.parametrize(
+    ("last", "complete", "error"),
+    [
+        ("1 + 1", True, ""),
+        ("raise ValueError('no such column')", True, "ValueError: no such column"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", False, ""),
+        (
+            "import os, signal; os.kill(os.getppid(), signal.SIGKILL); import time; time.sleep(60)",
+            False,
+            "",
+        ),
+    ],
+    ids=["ended", "failed", "kernel killed", "papermill killed"],
+)
+def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_complete(
+    last, complete, error, tmp_path
+):
     record = execute(tmp_path, "x = 1", last, "x")
     assert read_record(record) == Record(complete, error)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"metadata": {}, "cells": [{}]}', '{"cells": 3'])
-def test_when_the_file_is_no_notebook_then_its_record_is_incomplete_and_names_it(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"metadata": {}, "cells": [{}]}', '{"cells": 3']
+)
+def test_when_the_file_is_no_notebook_then_its_record_is_incomplete_and_names_it(
+    content: str, tmp_path: Path
+) -> None:
     file = tmp_path / "record.ipynb"
     file.write_text(content, encoding="utf-8")
     for path in (file, tmp_path / "none.ipynb"):
@@ -52,7 +70,9 @@ def test_when_the_file_is_no_notebook_then_its_record_is_incomplete_and_names_it
         assert record.error.startswith(f"{path}: not a readable notebook (")
 
 
-def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_the_first_to_the_last(tmp_path) -> None:
+def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_the_first_to_the_last(
+    tmp_path,
+) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     assert attempts(run) == []
     run.folder.mkdir()
@@ -63,10 +83,19 @@ def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_t
 
 
 @pytest.mark.parametrize("folder", [".", "papermill_runs/TFT_Q_heat", "my (runs)/TFT_Q_heat"])
-def test_when_a_record_is_written_somewhere_then_its_links_open_the_docs_from_there(folder: str, tmp_path) -> None:
+def test_when_a_record_is_written_somewhere_then_its_links_open_the_docs_from_there(
+    folder: str, tmp_path
+) -> None:
     record = tmp_path / folder / "record.ipynb"
     AtomicFiles().write(paths.HPO_NOTEBOOK.read_text(encoding="utf-8"), str(record))
-    texts = [cell.source for cell in nbformat.read(record, as_version=4).cells if cell.cell_type == "markdown"]
+    texts = [
+        cell.source
+        for cell in nbformat.read(record, as_version=4).cells
+        if cell.cell_type == "markdown"
+    ]
     links = [unquote(link) for link in re.findall(r"\]\(([^)]+\.md)\)", "\n".join(texts))]
-    assert [(record.parent / link).resolve().name for link in links] == ["parameters.md", "glossary.md"]
+    assert [(record.parent / link).resolve().name for link in links] == [
+        "parameters.md",
+        "glossary.md",
+    ]
     assert [link for link in links if not (record.parent / link).resolve().is_file()] == []

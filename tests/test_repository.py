@@ -29,7 +29,10 @@ def locked() -> list[Requirement]:
 def declared(*, dev: bool) -> list[Requirement]:
     """What the library needs, with what one of its commands needs; or what its developers need."""
     extras = PROJECT["optional-dependencies"]
-    return [Requirement(text) for text in [*PROJECT["dependencies"], *extras["dev" if dev else "dashboard"]]]
+    return [
+        Requirement(text)
+        for text in [*PROJECT["dependencies"], *extras["dev" if dev else "dashboard"]]
+    ]
 
 
 def repository_files() -> list[Path]:
@@ -37,7 +40,9 @@ def repository_files() -> list[Path]:
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("not a git checkout, so the project's files cannot be told from the user's")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    names = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split("\0")
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
@@ -57,11 +62,15 @@ def test_when_the_lock_is_read_then_every_line_is_one_exact_portable_pin() -> No
 
 
 @pytest.mark.parametrize("wanted", declared(dev=True), ids=lambda wanted: wanted.name)
-def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(wanted: Requirement) -> None:
+def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(
+    wanted: Requirement,
+) -> None:
     pins = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in locked()}
     version = pins.get(canonicalize_name(wanted.name))
     assert version is not None, f"{wanted.name} is not in requirements.lock; run `make lock`"
-    assert wanted.specifier.contains(version), f"{wanted} excludes the locked {version}; run `make lock`"
+    assert wanted.specifier.contains(version), (
+        f"{wanted} excludes the locked {version}; run `make lock`"
+    )
 
 
 def test_when_the_library_imports_a_package_then_pyproject_declares_it() -> None:
@@ -76,18 +85,26 @@ def test_when_the_library_imports_a_package_then_pyproject_declares_it() -> None
                 modules = [node.module]
             else:
                 continue
-            for top in {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"hpo_lib"}:
+            for top in (
+                {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"hpo_lib"}
+            ):
                 if not names & {canonicalize_name(provider) for provider in providers.get(top, [])}:
                     undeclared.add(f"{file.relative_to(ROOT)} imports {top}")
     assert not undeclared
 
 
 def test_when_conda_makes_the_environment_then_it_takes_the_same_pins() -> None:
-    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
-    (python,) = (text for text in dependencies if isinstance(text, str) and text.startswith("python="))
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))[
+        "dependencies"
+    ]
+    (python,) = (
+        text for text in dependencies if isinstance(text, str) and text.startswith("python=")
+    )
     (pip,) = (table["pip"] for table in dependencies if isinstance(table, dict))
     assert pip == ["-r requirements.lock", "-e ."]
-    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python.removeprefix("python="))
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(
+        python.removeprefix("python=")
+    )
 
 
 # Notebooks
@@ -98,23 +115,39 @@ def test_when_a_notebook_is_read_then_its_format_is_valid(path: Path) -> None:
     nbformat.validate(nbformat.read(path, as_version=4))
 
 
-def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_parameters_tag_stays(tmp_path: Path) -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_parameters_tag_stays(
+    tmp_path: Path,
+) -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][
+        0
+    ]["hooks"]
     (hook,) = (hook for hook in hooks if hook["id"] == "nbstripout")
     cell = nbformat.v4.new_code_cell(
         "model = 'NHITS_Q'",
-        metadata={"tags": ["parameters"], "papermill": {"status": "completed"}, "execution": {"started": "x"}},
+        metadata={
+            "tags": ["parameters"],
+            "papermill": {"status": "completed"},
+            "execution": {"started": "x"},
+        },
         outputs=[nbformat.v4.new_output("stream", name="stdout", text="seen")],
         execution_count=7,
     )
     text = nbformat.v4.new_markdown_cell("# Kept", metadata={"tags": ["intro"]})
     file = tmp_path / "study.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[text, cell], metadata={"papermill": {"duration": 1.0}}), file)
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[text, cell], metadata={"papermill": {"duration": 1.0}}),
+        file,
+    )
 
-    subprocess.run([sys.executable, "-m", "nbstripout", *hook["args"], str(file)], check=True, cwd=tmp_path)
+    subprocess.run(
+        [sys.executable, "-m", "nbstripout", *hook["args"], str(file)], check=True, cwd=tmp_path
+    )
 
     kept = json.loads(file.read_text(encoding="utf-8"))
-    assert [cell["metadata"] for cell in kept["cells"]] == [{"tags": ["intro"]}, {"tags": ["parameters"]}]
+    assert [cell["metadata"] for cell in kept["cells"]] == [
+        {"tags": ["intro"]},
+        {"tags": ["parameters"]},
+    ]
     assert kept["cells"][1]["outputs"] == []
     assert kept["cells"][1]["execution_count"] is None
     assert "".join(kept["cells"][1]["source"]) == "model = 'NHITS_Q'"
@@ -122,7 +155,9 @@ def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_paramete
 
 
 def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone() -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][
+        0
+    ]["hooks"]
     (pattern,) = (re.compile(hook["files"]) for hook in hooks if hook["id"] == "nbstripout")
     assert pattern.search("notebooks/hpo_template.ipynb")
     assert not pattern.search("papermill_runs/TFT_Q_heat/hpo_TFT_Q_heat_1.ipynb")
@@ -134,10 +169,18 @@ def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone
 def checklist_paths() -> list[str]:
     """Paths in backticks in the "How to add" sections of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    sections = re.findall(r"^## How to add a \w+\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL)
-    assert len(sections) == 3, "CONTRIBUTING.md should say how to add a family, a dataset and a metric"
+    sections = re.findall(
+        r"^## How to add a \w+\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL
+    )
+    assert len(sections) == 3, (
+        "CONTRIBUTING.md should say how to add a family, a dataset and a metric"
+    )
     spans = {span for section in sections for span in re.findall(r"`([^`]+)`", section)}
-    return sorted(span for span in spans if re.fullmatch(r"[\w./-]+/|[\w./-]+\.(py|toml|ipynb|md|yml|lock)", span))
+    return sorted(
+        span
+        for span in spans
+        if re.fullmatch(r"[\w./-]+/|[\w./-]+\.(py|toml|ipynb|md|yml|lock)", span)
+    )
 
 
 @pytest.mark.parametrize("name", checklist_paths())
@@ -147,7 +190,9 @@ def test_when_a_checklist_names_a_file_then_it_exists(name: str) -> None:
 
 def test_when_files_are_committed_then_none_names_a_path_of_this_machine() -> None:
     # Folders that every machine has, such as a /tmp with the clone in it, give nothing away.
-    everyday = {Path(name) for name in ("/", "/tmp", "/home", "/root", "/opt", "/usr", "/srv", "/mnt")}
+    everyday = {
+        Path(name) for name in ("/", "/tmp", "/home", "/root", "/opt", "/usr", "/srv", "/mnt")
+    }
     folders = [ROOT, ROOT.parent, *([Path(sys.prefix)] if sys.prefix != sys.base_prefix else [])]
     needles = [f"{folder}/".encode() for folder in folders if folder not in everyday]
     found = {
@@ -162,7 +207,9 @@ def test_when_files_are_committed_then_none_names_a_path_of_this_machine() -> No
 def test_when_make_is_called_alone_then_it_describes_every_target() -> None:
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    phony = re.search(
+        r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     assert phony is not None
     shown = subprocess.run(
         ["make", "--no-print-directory"], cwd=ROOT, check=True, capture_output=True, text=True

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpo_lib.families.contract import RECIPES, STANDARD, Budget, family_names, get_family
-from hpo_lib.families.residual_share import fitted_shares, mixed
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, family_names, get_family
+from hpo_lib.families.training import fitted_shares, mixed
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.contract.test_families import smallest, with_small_networks
@@ -45,7 +45,9 @@ def test_when_the_network_is_right_then_it_is_kept_and_when_it_is_noise_then_it_
 
 
 def test_when_a_gain_is_within_the_noise_of_the_days_then_less_is_kept_than_fits_best() -> None:
-    """The network says little about the actuals, so the best share is not clearly better than smaller ones."""
+    """The network says little about the actuals, so the best share is not clearly better than
+    smaller ones.
+    """
     draw = np.random.default_rng(1)
     actual = 100 + draw.normal(size=(28, 24))
     linear = quantiles(np.full(actual.shape, 100.0), 1.28, 1.28)
@@ -63,10 +65,14 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     """Whatever shares are fitted; with the shares of its own check."""
     family, checks = with_small_networks(get_family(name)), list[QuantileForecasts]()
     wanted = iter([(0.0, 0.0), (0.05, 0.05), (1.0, 1.0)])
-    monkeypatch.setattr("hpo_lib.families.darts_family.fitted_shares", lambda *_: next(wanted))
+    monkeypatch.setattr("hpo_lib.families.training.fitted_shares", lambda *_: next(wanted))
     budget = Budget(steps=3, batch_size=8, checks=3)
-    fitted = family.fit(smallest(family), tiny_dataset, budget, seed=1, on_check=lambda _, f: checks.append(f))
-    alone = fitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.windows(tiny_dataset.validation_origins))
+    fitted = family.fit(
+        smallest(family), tiny_dataset, budget, seed=1, on_check=lambda _, f: checks.append(f)
+    )
+    alone = fitted.scaling.linear.quantiles(
+        tiny_dataset, tiny_dataset.windows(tiny_dataset.validation_origins)
+    )
     baseline = dataclasses.replace(fitted.validation, values=alone)
     assert np.array_equal(checks[0].values, alone), "nothing kept is the linear baseline"
     options = {0: baseline, 2: checks[1], 3: checks[2]}
@@ -94,9 +100,13 @@ def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_datas
     family = get_family("NHITS_Q")
     given = {**smallest(family), "level_hours": 168, "linear_part": False, "steps_factor": 2.0}
     steps: list[int] = []
-    fitted = family.fit(given, tiny_dataset, BUDGET, seed=1, on_check=lambda step, _: steps.append(step))
+    fitted = family.fit(
+        given, tiny_dataset, BUDGET, seed=1, on_check=lambda step, _: steps.append(step)
+    )
     assert steps == [4]
-    assert fitted.recipe == dataclasses.replace(STANDARD, level_hours=168, linear_part=False, steps_factor=2.0)
+    assert fitted.recipe == dataclasses.replace(
+        STANDARD, level_hours=168, linear_part=False, steps_factor=2.0
+    )
     assert fitted.shares is None
     recipe = dataclasses.replace(STANDARD, level_hours=168, linear_part=False, steps_factor=2.0)
     same = family.fit(smallest(family), tiny_dataset, BUDGET, seed=1, recipe=recipe)
@@ -105,11 +115,15 @@ def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_datas
 
 def test_when_the_target_was_never_negative_then_no_forecast_is(tiny_dataset) -> None:
     frame = tiny_dataset.frame.copy()
-    frame["water_consumption"] = (frame["water_consumption"] - frame["water_consumption"].mean()).clip(lower=0)
+    frame["water_consumption"] = (
+        frame["water_consumption"] - frame["water_consumption"].mean()
+    ).clip(lower=0)
     dataset = dataclasses.replace(tiny_dataset, frame=frame)
     family = get_family("NHITS_Q")
     for recipe in (STANDARD, RECIPES["unshrunk"]):
         fitted = family.fit(smallest(family), dataset, BUDGET, seed=1, recipe=recipe)
         assert fitted.validation.values.min() == 0
-    below = dataclasses.replace(dataset, frame=frame.assign(water_consumption=frame["water_consumption"] - 5))
+    below = dataclasses.replace(
+        dataset, frame=frame.assign(water_consumption=frame["water_consumption"] - 5)
+    )
     assert family.fit(smallest(family), below, BUDGET, seed=1).validation.values.min() < -5

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hpo_lib import paths
 from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.choice import POLICIES, Selection, pareto_front, select
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.result import load_result, study_result
-from hpo_lib.records.selection import POLICIES, Selection, pareto_front, select
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
@@ -26,7 +26,9 @@ from tests.conftest import refusal
 
 def trial(number: int, mae: float, picp: float, **further: Any) -> TrialRecord:
     scores = {"mae": mae, "picp": picp, "pinball": mae / 3, "winkler": 4 * mae}
-    return TrialRecord(number, "complete", {"lr": number / 100}, mae, abs(picp - 80), scores, **further)
+    return TrialRecord(
+        number, "complete", {"lr": number / 100}, mae, abs(picp - 80), scores, **further
+    )
 
 
 def failed(number: int, cause: str = "RuntimeError: no memory", **further: Any) -> TrialRecord:
@@ -45,19 +47,38 @@ GRID = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=25)
 @settings(max_examples=150, deadline=None)
 @given(GRID)
 def test_when_trials_compete_then_the_front_is_every_trial_that_no_other_beats(values) -> None:
-    trials = [TrialRecord(i, "complete", {}, float(mae), float(error)) for i, (mae, error) in enumerate(values)]
+    trials = [
+        TrialRecord(i, "complete", {}, float(mae), float(error))
+        for i, (mae, error) in enumerate(values)
+    ]
 
     def beats(a: tuple[int, int], b: tuple[int, int]) -> bool:
         return a[0] <= b[0] and a[1] <= b[1] and a != b
 
-    expected = [i for i, value in enumerate(values) if not any(beats(other, value) for other in values)]
+    expected = [
+        i for i, value in enumerate(values) if not any(beats(other, value) for other in values)
+    ]
     front = pareto_front(trials, FORMER_PAIR)
     assert sorted(numbers(front)) == expected
     assert [t.mae for t in front] == sorted(t.mae for t in front)
 
 
-def test_when_optuna_holds_the_same_trials_then_its_best_trials_are_the_front_ties_included() -> None:
-    values = [(3, 3), (1, 6), (2, 4), (2, 4), (2, 5), (1, 6), (4, 3), (1, 7), (6, 0), (6, 0), (6, 1)]
+def test_when_optuna_holds_the_same_trials_then_its_best_trials_are_the_front_ties_included() -> (
+    None
+):
+    values = [
+        (3, 3),
+        (1, 6),
+        (2, 4),
+        (2, 4),
+        (2, 5),
+        (1, 6),
+        (4, 3),
+        (1, 7),
+        (6, 0),
+        (6, 0),
+        (6, 1),
+    ]
     study = optuna.create_study(directions=["minimize", "minimize"])
     for mae, error in values:
         study.add_trial(optuna.trial.create_trial(values=[mae, error]))
@@ -85,12 +106,17 @@ PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
 
 
 def test_when_coverage_is_within_its_tolerance_then_only_mae_decides() -> None:
-    # |PICP - 80| of 5, 3 and 0 is equally good: of trials 0, 1 and 2 the lowest MAE stays. Trials 3 and 4 miss by 6 and
-    # 8, so 1 and 3 too much. Trial 5 has the MAE of trial 1 and other, equally good coverage.
+    # |PICP - 80| of 5, 3 and 0 is equally good: of trials 0, 1 and 2 the lowest MAE stays. Trials 3
+    # and 4 miss by 6 and 8, so 1 and 3 too much. Trial 5 has the MAE of trial 1 and other, equally
+    # good coverage.
     trials = [
-        trial(0, 1.2, 80), trial(1, 1.0, 77), trial(2, 1.1, 85), trial(3, 0.9, 74), trial(4, 0.95, 88),
+        trial(0, 1.2, 80),
+        trial(1, 1.0, 77),
+        trial(2, 1.1, 85),
+        trial(3, 0.9, 74),
+        trial(4, 0.95, 88),
         trial(5, 1.0, 84),
-    ]  # fmt: skip
+    ]
     assert numbers(pareto_front(trials, PAIR)) == [3, 1, 5]
     assert numbers(pareto_front(trials, FORMER_PAIR)) == [3, 1, 0]
 
@@ -100,21 +126,28 @@ def of(number: int, objectives: tuple[Objective, ...], *values: float) -> TrialR
     return TrialRecord(number, "complete", {}, 1.0, 0.0, values=named)
 
 
-def test_when_there_are_three_objectives_then_a_trial_of_the_front_may_be_best_in_any_of_them() -> None:
+def test_when_there_are_three_objectives_then_a_trial_of_the_front_may_be_best_in_any_of_them() -> (
+    None
+):
     three = (OBJECTIVES["winkler"], OBJECTIVES["pinball"], OBJECTIVES["picp_penalty_calibrated"])
     values = [(3, 1, 6), (2, 2, 6), (2, 2, 7), (1, 3, 9), (3, 3, 1), (3, 3, 4), (3, 2, 4.5)]
     trials = [of(number, three, *own) for number, own in enumerate(values)]
-    # (2, 2, 7) is beaten by (2, 2, 6). 1, 4 and 4.5 points are within the tolerance, so (3, 2, 4.5) beats (3, 3, 1).
+    # (2, 2, 7) is beaten by (2, 2, 6). 1, 4 and 4.5 points are within the tolerance, so (3, 2, 4.5)
+    # beats (3, 3, 1).
     assert numbers(pareto_front(trials, three)) == [3, 1, 0, 6]
     # Scaled to 0..1 their sums are 0 + 1 + 1, 0.5 + 0.5 + 1/3, 1 + 0 + 1/3 and 1 + 0.5 + 0.
     assert select(pareto_front(trials, three), "knee").trial in (0, 1)
 
 
-def test_when_a_study_minimises_other_objectives_then_the_calibrated_policy_still_goes_by_mae_and_coverage() -> None:
+def test_when_a_study_minimises_other_objectives_then_the_calibrated_policy_still_goes_by_mae_and_coverage() -> (
+    None
+):
     other = (OBJECTIVES["winkler"], OBJECTIVES["pinball"])
     front = pareto_front([of(0, other, 1, 2), of(1, other, 2, 1)], other)
-    scored = [replace(t, mae=mae, picp_penalty=penalty, scores={"picp": 80 - penalty})
-              for t, mae, penalty in zip(front, (3.0, 2.0), (1.0, 4.0), strict=True)]  # fmt: skip
+    scored = [
+        replace(t, mae=mae, picp_penalty=penalty, scores={"picp": 80 - penalty})
+        for t, mae, penalty in zip(front, (3.0, 2.0), (1.0, 4.0), strict=True)
+    ]
     assert select(scored, "calibrated").trial == 1
     far = [replace(scored[0], picp_penalty=20.0), replace(scored[1], picp_penalty=30.0)]
     assert select(far, "calibrated").trial == 0
@@ -124,25 +157,48 @@ def test_when_a_study_minimises_other_objectives_then_the_calibrated_policy_stil
 # Policies
 
 
-def test_when_the_lowest_mae_covers_half_of_what_it_should_then_the_calibrated_policy_does_not_take_it() -> None:
+def test_when_the_lowest_mae_covers_half_of_what_it_should_then_the_calibrated_policy_does_not_take_it() -> (
+    None
+):
     # The real case: MAE 0.079 with PICP 51 % was taken over MAE 0.081 with PICP 78 %.
-    front = pareto_front([trial(0, 0.079, 51), trial(1, 0.081, 78), trial(2, 0.110, 80)], FORMER_PAIR)
+    front = pareto_front(
+        [trial(0, 0.079, 51), trial(1, 0.081, 78), trial(2, 0.110, 80)], FORMER_PAIR
+    )
     assert select(front, "calibrated") == Selection(
-        "calibrated", 1, "lowest MAE with |PICP - 80| <= 5", {"calibrated": 1, "lowest_mae": 0, "knee": 1}
+        "calibrated",
+        1,
+        "lowest MAE with |PICP - 80| <= 5",
+        {"calibrated": 1, "lowest_mae": 0, "knee": 1},
     )
     assert select(front, "lowest_mae") == Selection(
-        "lowest_mae", 0, "lowest MAE, whatever its coverage", {"calibrated": 1, "lowest_mae": 0, "knee": 1}
+        "lowest_mae",
+        0,
+        "lowest MAE, whatever its coverage",
+        {"calibrated": 1, "lowest_mae": 0, "knee": 1},
     )
 
 
 @pytest.mark.parametrize("picp", [75, 85])
 def test_when_coverage_is_five_points_off_then_it_still_counts_as_calibrated(picp) -> None:
-    assert select(pareto_front([trial(0, 0.1, picp), trial(1, 0.2, 80)], FORMER_PAIR), "calibrated").trial == 0
+    assert (
+        select(
+            pareto_front([trial(0, 0.1, picp), trial(1, 0.2, 80)], FORMER_PAIR), "calibrated"
+        ).trial
+        == 0
+    )
     just_outside = picp + math.copysign(0.001, picp - 80)
-    assert select(pareto_front([trial(0, 0.1, just_outside), trial(1, 0.2, 80)], FORMER_PAIR), "calibrated").trial == 1
+    assert (
+        select(
+            pareto_front([trial(0, 0.1, just_outside), trial(1, 0.2, 80)], FORMER_PAIR),
+            "calibrated",
+        ).trial
+        == 1
+    )
 
 
-def test_when_nothing_is_calibrated_then_the_nearest_to_80_percent_is_taken_and_the_reason_says_so() -> None:
+def test_when_nothing_is_calibrated_then_the_nearest_to_80_percent_is_taken_and_the_reason_says_so() -> (
+    None
+):
     front = pareto_front([trial(0, 0.1, 50), trial(1, 0.2, 60), trial(2, 0.3, 93)], FORMER_PAIR)
     assert numbers(front) == [0, 1, 2]
     selection = select(front, "calibrated")
@@ -156,17 +212,37 @@ def test_when_the_nearest_to_80_percent_is_hardly_nearer_then_the_lower_mae_is_t
     selection = select(pareto_front(trials, FORMER_PAIR), "calibrated")
     assert selection.trial == 1
     assert selection.reason == (
-        "no trial has |PICP - 80| <= 5, so the lowest MAE at most 2.5 points behind the one nearest to 80 % coverage"
+        "no trial has |PICP - 80| <= 5, so the lowest MAE at most 2.5 points behind the one "
+        "nearest to 80 % coverage"
     )
-    assert select(pareto_front([trial(0, 0.1, 70.5), trial(1, 0.2, 73)], FORMER_PAIR), "calibrated").trial == 0
-    assert select(pareto_front([trial(0, 0.1, 70.4), trial(1, 0.2, 73)], FORMER_PAIR), "calibrated").trial == 1
+    assert (
+        select(
+            pareto_front([trial(0, 0.1, 70.5), trial(1, 0.2, 73)], FORMER_PAIR), "calibrated"
+        ).trial
+        == 0
+    )
+    assert (
+        select(
+            pareto_front([trial(0, 0.1, 70.4), trial(1, 0.2, 73)], FORMER_PAIR), "calibrated"
+        ).trial
+        == 1
+    )
 
 
-def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line_between_its_ends() -> None:
-    # Scaled to 0..1, the ends are (0, 1) and (1, 0). Trial 1 is at (0.1, 0.5), trial 2 at (0.3, 0.2), trial 3 at
-    # (0.9, 0.05): below the line x + y = 1 by 0.4, 0.5 and 0.05.
+def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line_between_its_ends() -> (
+    None
+):
+    # Scaled to 0..1, the ends are (0, 1) and (1, 0). Trial 1 is at (0.1, 0.5), trial 2 at (0.3,
+    # 0.2), trial 3 at (0.9, 0.05): below the line x + y = 1 by 0.4, 0.5 and 0.05.
     front = pareto_front(
-        [trial(0, 1.0, 60), trial(1, 1.1, 70), trial(2, 1.3, 76), trial(3, 1.9, 79), trial(4, 2.0, 80)], FORMER_PAIR
+        [
+            trial(0, 1.0, 60),
+            trial(1, 1.1, 70),
+            trial(2, 1.3, 76),
+            trial(3, 1.9, 79),
+            trial(4, 2.0, 80),
+        ],
+        FORMER_PAIR,
     )
     assert select(front, "knee").trial == 2
     assert select(front, "knee").reason == "farthest from the line between the ends of the front"
@@ -175,17 +251,24 @@ def test_when_the_front_bends_then_the_knee_is_the_point_farthest_below_the_line
 @pytest.mark.parametrize("policy", POLICIES)
 def test_when_the_front_is_one_point_then_every_policy_takes_it(policy) -> None:
     assert select([trial(4, 0.1, 30)], policy).trial == 4
-    assert select(pareto_front([trial(4, 0.1, 30), trial(6, 0.1, 30)], FORMER_PAIR), policy).trial in (4, 6)
+    assert select(
+        pareto_front([trial(4, 0.1, 30), trial(6, 0.1, 30)], FORMER_PAIR), policy
+    ).trial in (4, 6)
 
 
 def test_when_a_policy_is_unknown_then_the_error_names_the_nearest() -> None:
-    with refusal("policy is 'calibrate'; did you mean calibrated? Allowed: proven, calibrated, lowest_mae, knee"):
+    with refusal(
+        "policy is 'calibrate'; did you mean calibrated? Allowed: proven, calibrated, "
+        "lowest_mae, knee"
+    ):
         select([trial(0, 0.1, 80)], "calibrate")
 
 
 def test_when_no_trial_completed_then_there_is_nothing_to_select_and_the_error_says_so() -> None:
     with refusal(
-        "no trial completed, so there is nothing to choose from; see the causes of the failed trials", StudyError
+        "no trial completed, so there is nothing to choose from; see the causes of the failed "
+        "trials",
+        StudyError,
     ):
         select(pareto_front([failed(0), failed(1)], FORMER_PAIR), "calibrated")
 
@@ -193,7 +276,9 @@ def test_when_no_trial_completed_then_there_is_nothing_to_select_and_the_error_s
 # The untuned defaults
 
 
-def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_default_trial() -> None:
+def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_default_trial() -> (
+    None
+):
     first, other = TrialRecord(0, "interrupted", {}), trial(1, 0.1, 80)
     again, last = TrialRecord(2, "interrupted", {}, retry_of=0), trial(4, 0.3, 60, retry_of=2)
     assert default_trial([trial(0, 0.3, 60), other]).number == 0
@@ -206,11 +291,19 @@ def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_
 
 def record(trials: list[TrialRecord], **other: Any) -> dict[str, Any]:
     given_values = {
-        "storage_path": "sqlite:///study.db", "status": "complete", "trials_asked": 5, "policy": "calibrated",
-        "objectives": FORMER_PAIR, "trials": trials, "optimization_date": "2026-01-16T10:30:00+00:00",
-        "baselines": {"naive_24h": {"mae": 0.3, "picp": 81.0}}, "provenance": {"seed": 42, "git_commit": None},
-    }  # fmt: skip
-    return study_result(RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711"), **{**given_values, **other})
+        "storage_path": "sqlite:///study.db",
+        "status": "complete",
+        "trials_asked": 5,
+        "policy": "calibrated",
+        "objectives": FORMER_PAIR,
+        "trials": trials,
+        "optimization_date": "2026-01-16T10:30:00+00:00",
+        "baselines": {"naive_24h": {"mae": 0.3, "picp": 81.0}},
+        "provenance": {"seed": 42, "git_commit": None},
+    }
+    return study_result(
+        RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711"), **{**given_values, **other}
+    )
 
 
 MIXED = [
@@ -221,24 +314,55 @@ MIXED = [
     TrialRecord(4, "stopped", {"lr": 0.04}),
 ]
 CONTRACT = (
-    "model", "dataset", "job_id", "optimization_date", "n_trials", "n_completed", "n_pareto_optimal",
-    "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "best_params", "study_name", "storage_path",
-    "all_pareto_trials", "validation_metrics", "selection", "training_time_hours", "n_failed", "n_pruned",
-    "schema_version", "provenance",
-)  # fmt: skip
+    "model",
+    "dataset",
+    "job_id",
+    "optimization_date",
+    "n_trials",
+    "n_completed",
+    "n_pareto_optimal",
+    "best_trial_number",
+    "best_mae",
+    "best_picp",
+    "best_picp_approx",
+    "best_params",
+    "study_name",
+    "storage_path",
+    "all_pareto_trials",
+    "validation_metrics",
+    "selection",
+    "training_time_hours",
+    "n_failed",
+    "n_pruned",
+    "schema_version",
+    "provenance",
+)
 
 
 def test_when_a_study_is_recorded_then_every_key_that_readers_rely_on_is_there() -> None:
     result = record(MIXED)
     assert [key for key in CONTRACT if key not in result] == []
     for point in result["all_pareto_trials"]:
-        assert [key for key in ("trial", "mae", "picp", "picp_penalty", "params") if key not in point] == []
+        assert [
+            key for key in ("trial", "mae", "picp", "picp_penalty", "params") if key not in point
+        ] == []
 
 
-def test_when_a_study_is_recorded_then_counts_times_causes_and_metrics_are_those_of_its_trials() -> None:
+def test_when_a_study_is_recorded_then_counts_times_causes_and_metrics_are_those_of_its_trials() -> (
+    None
+):
     result = record(MIXED)
-    counts = {key: result[key] for key in ("n_trials", "n_completed", "n_failed", "n_pruned", "n_interrupted")}
-    assert counts == {"n_trials": 5, "n_completed": 2, "n_failed": 1, "n_pruned": 1, "n_interrupted": 1}
+    counts = {
+        key: result[key]
+        for key in ("n_trials", "n_completed", "n_failed", "n_pruned", "n_interrupted")
+    }
+    assert counts == {
+        "n_trials": 5,
+        "n_completed": 2,
+        "n_failed": 1,
+        "n_pruned": 1,
+        "n_interrupted": 1,
+    }
     assert result["training_time_hours"] == 1.0
     assert result["failures"] == [{"trial": 1, "cause": "RuntimeError: no memory"}]
     assert result["default_trial"]["trial"] == 0
@@ -246,11 +370,20 @@ def test_when_a_study_is_recorded_then_counts_times_causes_and_metrics_are_those
     assert result["validation_metrics"] == scores
 
 
-def test_when_a_study_has_its_own_objectives_then_the_record_holds_them_with_tolerances_and_values() -> None:
+def test_when_a_study_has_its_own_objectives_then_the_record_holds_them_with_tolerances_and_values() -> (
+    None
+):
     chosen = (OBJECTIVES["picp_penalty"], OBJECTIVES["winkler"])
-    trials = [replace(t, values={"picp_penalty": t.picp_penalty, "winkler": 4 * t.mae}) for t in MIXED if t.scores]
+    trials = [
+        replace(t, values={"picp_penalty": t.picp_penalty, "winkler": 4 * t.mae})
+        for t in MIXED
+        if t.scores
+    ]
     result = record(trials, objectives=chosen)
-    assert result["objectives"] == [{"name": "picp_penalty", "tolerance": 5}, {"name": "winkler", "tolerance": 0}]
+    assert result["objectives"] == [
+        {"name": "picp_penalty", "tolerance": 5},
+        {"name": "winkler", "tolerance": 0},
+    ]
     (point,) = result["all_pareto_trials"]
     assert point["values"] == {"picp_penalty": 8, "winkler": 0.8}
     assert (point["mae"], point["picp"]) == (0.2, 88)
@@ -261,11 +394,18 @@ def test_when_intervals_are_too_wide_then_the_record_says_88_percent_and_not_72(
     assert (result["best_trial_number"], result["best_mae"]) == (1, 0.20)
     assert (result["best_picp"], result["best_picp_approx"]) == (88, 88)
     (point,) = result["all_pareto_trials"]
-    assert (point["trial"], point["picp"], point["picp_penalty"], point["params"]) == (1, 88, 8, {"lr": 0.01})
+    assert (point["trial"], point["picp"], point["picp_penalty"], point["params"]) == (
+        1,
+        88,
+        8,
+        {"lr": 0.01},
+    )
     assert result["best_params"] == {"lr": 0.01}
 
 
-def test_when_the_policy_is_another_then_the_record_follows_it_and_names_what_the_others_take() -> None:
+def test_when_the_policy_is_another_then_the_record_follows_it_and_names_what_the_others_take() -> (
+    None
+):
     trials = [trial(0, 0.079, 51), trial(1, 0.081, 78)]
     result = record(trials, policy="lowest_mae")
     assert (result["best_trial_number"], result["best_picp"]) == (0, 51)
@@ -273,7 +413,9 @@ def test_when_the_policy_is_another_then_the_record_follows_it_and_names_what_th
     assert result["selection"]["alternatives"]["calibrated"] == 1
 
 
-def test_when_the_default_trial_failed_then_the_record_has_no_numbers_for_it_and_is_still_json() -> None:
+def test_when_the_default_trial_failed_then_the_record_has_no_numbers_for_it_and_is_still_json() -> (
+    None
+):
     result = record([failed(0), trial(1, 0.2, 80)])
     assert (result["default_trial"]["state"], result["default_trial"]["mae"]) == ("failed", None)
     json.dumps(result, allow_nan=False)
@@ -287,7 +429,9 @@ def test_when_a_record_is_written_and_loaded_then_nothing_changes(tmp_path) -> N
 # Writing
 
 
-def test_when_a_record_is_written_then_it_is_complete_readable_by_all_and_alone_in_its_folder(tmp_path) -> None:
+def test_when_a_record_is_written_then_it_is_complete_readable_by_all_and_alone_in_its_folder(
+    tmp_path,
+) -> None:
     path = tmp_path / "new" / "record.json"
     write_json(path, {"a": 1})
     write_json(path, {"a": 2, "title": "Tømmerby"})
@@ -321,7 +465,9 @@ def test_when_a_file_is_written_then_it_is_synced_before_it_gets_its_name_and_it
 
 @pytest.mark.parametrize("step", ["chmod", "fsync", "replace"])
 @pytest.mark.parametrize(
-    ("error", "told"), [(OSError("no space left"), WriteError), (KeyboardInterrupt(), KeyboardInterrupt)], ids=repr
+    ("error", "told"),
+    [(OSError("no space left"), WriteError), (KeyboardInterrupt(), KeyboardInterrupt)],
+    ids=repr,
 )
 def test_when_writing_breaks_off_then_the_old_record_stays_and_nothing_is_left(
     tmp_path, monkeypatch, step, error, told
@@ -353,42 +499,67 @@ def test_when_a_number_is_not_finite_then_no_record_is_written(tmp_path, value) 
 # Old records. Both structures are those of the original HPO plan; the numbers are not.
 
 SEED_SAVED = {
-    "model": "NHITS_Q", "dataset": "heat", "job_id": "900001", "optimization_date": "2025-12-01T08:00:00.000001",
-    "n_trials": 40, "n_completed": 41, "n_pareto_optimal": 2, "best_trial_number": 7, "best_mae": 0.211,
-    "best_picp_approx": 74.5, "best_params": {"num_stacks": 3, "lr": 0.0004}, "study_name": "NHITS_Q_heat_900001",
+    "model": "NHITS_Q",
+    "dataset": "heat",
+    "job_id": "900001",
+    "optimization_date": "2025-12-01T08:00:00.000001",
+    "n_trials": 40,
+    "n_completed": 41,
+    "n_pareto_optimal": 2,
+    "best_trial_number": 7,
+    "best_mae": 0.211,
+    "best_picp_approx": 74.5,
+    "best_params": {"num_stacks": 3, "lr": 0.0004},
+    "study_name": "NHITS_Q_heat_900001",
     "storage_path": "sqlite:///old.db",
     "all_pareto_trials": [
         {"trial": 7, "mae": 0.211, "picp_penalty": 5.5, "params": {"num_stacks": 3, "lr": 0.0004}},
         {"trial": 9, "mae": 0.300, "picp_penalty": 1.5, "params": {"num_stacks": 2, "lr": 0.0007}},
     ],
-}  # fmt: skip
+}
 SEED_STANDARD = {
-    "model": "TFT_Q", "dataset": "water_centrum", "optimization_date": "2025-12-02", "n_trials": 30, "best_trial": 11,
-    "best_mae": 0.0052, "best_params": {"hidden_size": 64, "lr": 0.002},
-    "validation_metrics": {"mae": 0.0052, "rmse": 0.0081, "mape": 9.1}, "training_time_hours": 3.25,
-    "total_trials_completed": 30, "pruned_trials": 4, "optuna_study_name": "tft_q_water_centrum_20251202",
-}  # fmt: skip
+    "model": "TFT_Q",
+    "dataset": "water_centrum",
+    "optimization_date": "2025-12-02",
+    "n_trials": 30,
+    "best_trial": 11,
+    "best_mae": 0.0052,
+    "best_params": {"hidden_size": 64, "lr": 0.002},
+    "validation_metrics": {"mae": 0.0052, "rmse": 0.0081, "mape": 9.1},
+    "training_time_hours": 3.25,
+    "total_trials_completed": 30,
+    "pruned_trials": 4,
+    "optuna_study_name": "tft_q_water_centrum_20251202",
+}
 
 
 @pytest.mark.parametrize("old", [SEED_SAVED, SEED_STANDARD], ids=["as saved", "as standardised"])
-def test_when_an_old_record_is_loaded_then_it_has_the_keys_of_a_new_one_and_its_own_values(tmp_path, old) -> None:
+def test_when_an_old_record_is_loaded_then_it_has_the_keys_of_a_new_one_and_its_own_values(
+    tmp_path, old
+) -> None:
     path = tmp_path / "old.json"
     path.write_text(json.dumps(old), encoding="utf-8")
     result = load_result(path)
     assert [key for key in record(MIXED) if key not in result] == []
     assert result["schema_version"] == 1
-    assert result["best_picp"] is None  # only ever 80 - penalty, which is wrong for intervals that are too wide
+    assert (
+        result["best_picp"] is None
+    )  # only ever 80 - penalty, which is wrong for intervals that are too wide
     renamed = {
-        "best_trial": "best_trial_number", "total_trials_completed": "n_completed", "pruned_trials": "n_pruned",
+        "best_trial": "best_trial_number",
+        "total_trials_completed": "n_completed",
+        "pruned_trials": "n_pruned",
         "optuna_study_name": "study_name",
-    }  # fmt: skip
+    }
     assert {key: result[renamed.get(key, key)] for key in old} == old
     assert not set(renamed) & set(result)
     assert {result[key] for key in ("job_id", "all_pareto_trials") if key not in old} <= {None}
 
 
 WHOLE = '"model": "TFT_Q", "dataset": "heat", "best_params": {}'
-CUT_OFF = "not a complete JSON file (Expecting value: {}); remove it or write it again from its study"
+CUT_OFF = (
+    "not a complete JSON file (Expecting value: {}); remove it or write it again from its study"
+)
 BROKEN = {
     '{"model": "TFT_Q", "dataset": ': CUT_OFF.format("line 1 column 31 (char 30)"),
     "": CUT_OFF.format("line 1 column 1 (char 0)"),
@@ -396,10 +567,14 @@ BROKEN = {
     "null": "holds a NoneType, expected the JSON object of best parameters",
     '{"name": "x"}': "key 'model' is missing, expected a best_params JSON of a study",
     '{"model": "TFT_Q"}': "key 'dataset' is missing, expected a best_params JSON of a study",
-    '{"model": "TFT_Q", "dataset": "heat"}': "key 'best_params' is missing, expected a best_params JSON of a study",
-    **{f'{{{WHOLE}, "schema_version": {given}}}': f"schema_version is {it}, this version reads up to 2; update hpo_lib"
-        for given, it in (("3", "3"), ('"new"', "'new'"), ("null", "None"))},
-}  # fmt: skip
+    '{"model": "TFT_Q", "dataset": "heat"}': "key 'best_params' is missing, expected a "
+    "best_params JSON of a study",
+    **{
+        f'{{{WHOLE}, "schema_version": {given}}}': f"schema_version is {it}, this version reads "
+        "up to 2; update hpo_lib"
+        for given, it in (("3", "3"), ('"new"', "'new'"), ("null", "None"))
+    },
+}
 
 
 @pytest.mark.parametrize("content", BROKEN)
@@ -420,7 +595,9 @@ def test_when_a_record_is_no_text_then_the_sentence_names_the_file(tmp_path) -> 
 def test_when_a_record_is_absent_or_a_folder_then_the_sentence_says_so(tmp_path) -> None:
     with refusal(f"{tmp_path}/absent.json: no such file; expected a best_params JSON of a study"):
         load_result(tmp_path / "absent.json")
-    with refusal(f"{tmp_path}: cannot be read (Is a directory); give a best_params JSON of a study"):
+    with refusal(
+        f"{tmp_path}: cannot be read (Is a directory); give a best_params JSON of a study"
+    ):
         load_result(tmp_path)
 
 
@@ -430,10 +607,14 @@ def test_when_a_record_is_absent_or_a_folder_then_the_sentence_says_so(tmp_path)
 def forecasts() -> QuantileForecasts:
     rng = np.random.default_rng(3)
     origins = pd.date_range("2019-03-30 23:00", periods=5, freq="D", tz="UTC", name="timestamp")
-    return QuantileForecasts(np.sort(rng.lognormal(size=(5, 24, 3)), axis=2), rng.lognormal(size=(5, 24)), origins)
+    return QuantileForecasts(
+        np.sort(rng.lognormal(size=(5, 24, 3)), axis=2), rng.lognormal(size=(5, 24)), origins
+    )
 
 
-def test_when_predictions_are_stored_then_they_come_back_up_to_float32_and_actuals_exactly(tmp_path) -> None:
+def test_when_predictions_are_stored_then_they_come_back_up_to_float32_and_actuals_exactly(
+    tmp_path,
+) -> None:
     f, path = forecasts(), tmp_path / "new" / "trial_0000.parquet"
     write_predictions(path, f)
     again = load_predictions(path)
@@ -452,23 +633,31 @@ def test_when_stored_predictions_are_stored_again_then_nothing_changes_any_more(
     assert (again.values == load_predictions(tmp_path / "a.parquet").values).all()
 
 
-def test_when_the_disk_is_full_then_the_predictions_that_were_stored_before_stay_whole(tmp_path, monkeypatch) -> None:
+def test_when_the_disk_is_full_then_the_predictions_that_were_stored_before_stay_whole(
+    tmp_path, monkeypatch
+) -> None:
     write_predictions(path := tmp_path / "a.parquet", forecasts())
     before = path.read_bytes()
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda frame, file, **_: file.write_bytes(b"PAR1") / 0)
+    monkeypatch.setattr(
+        pd.DataFrame, "to_parquet", lambda frame, file, **_: file.write_bytes(b"PAR1") / 0
+    )
     with pytest.raises(ZeroDivisionError):
         write_predictions(path, forecasts())
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
 
 
-def test_when_quantiles_differ_by_less_than_float32_can_hold_then_they_do_not_cross_in_the_file(tmp_path) -> None:
+def test_when_quantiles_differ_by_less_than_float32_can_hold_then_they_do_not_cross_in_the_file(
+    tmp_path,
+) -> None:
     f = forecasts()
     close = QuantileForecasts(f.values[:, :, :1] + np.array([0, 1e-12, 2e-12]), f.actual, f.origins)
     write_predictions(tmp_path / "a.parquet", close)
     assert (np.diff(load_predictions(tmp_path / "a.parquet").values, axis=2) >= 0).all()
 
 
-def test_when_stored_predictions_are_absent_broken_or_foreign_then_one_sentence_says_so(tmp_path) -> None:
+def test_when_stored_predictions_are_absent_broken_or_foreign_then_one_sentence_says_so(
+    tmp_path,
+) -> None:
     path = tmp_path / "trial_0000.parquet"
     with refusal(f"{path}: no such file; expected stored predictions of a trial"):
         load_predictions(path)

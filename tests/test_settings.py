@@ -18,8 +18,8 @@ from hpo_lib import paths
 from hpo_lib.cli import options
 from hpo_lib.cli.main import _parser
 from hpo_lib.errors import InputError
-from hpo_lib.families import contract
-from hpo_lib.records import selection
+from hpo_lib.families import models
+from hpo_lib.records import choice
 from hpo_lib.scoring import objectives
 from hpo_lib.settings import (
     OBJECTIVES,
@@ -45,7 +45,9 @@ def no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_by_papermill(**parameters: Any) -> Settings:
-    """Settings as the notebook sees them after papermill has injected its cell below the parameters cell."""
+    """Settings as the notebook sees them after papermill has injected its cell below the parameters
+    cell.
+    """
     notebook = parameterize_notebook(load_notebook_node(str(paths.HPO_NOTEBOOK)), parameters)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     tags = [tag for cell in code[:2] for tag in cell.metadata.get("tags", [])]
@@ -64,36 +66,69 @@ def test_when_only_model_and_dataset_are_given_then_the_rest_is_the_documented_d
     settings = Settings.create("TFT_Q", "heat")
     assert re.fullmatch(r"local-\d{8}-\d{6}", settings.job_id)
     assert dataclasses.replace(settings, job_id="") == Settings(
-        model="TFT_Q", dataset="heat", trials=50, job_id="", seed=42, test=False, preset="auto",
-        recipe="standard", objectives="mae,picp_penalty", space="wide", warm_start=False, time_budget_hours=0.0,
-        early_stopping=True, storage="auto", workers=1, worker=1, policy="proven", data_dir=None,
-        simulated=False, runs_dir=paths.RUNS_DIR,
-    )  # fmt: skip
+        model="TFT_Q",
+        dataset="heat",
+        trials=50,
+        job_id="",
+        seed=42,
+        test=False,
+        preset="auto",
+        recipe="standard",
+        objectives="mae,picp_penalty",
+        space="wide",
+        warm_start=False,
+        time_budget_hours=0.0,
+        early_stopping=True,
+        storage="auto",
+        workers=1,
+        worker=1,
+        policy="proven",
+        data_dir=None,
+        simulated=False,
+        runs_dir=paths.RUNS_DIR,
+    )
 
 
 URL = "postgresql://user@host/db"
 
 
-@pytest.mark.parametrize(("given_parameters", "expected"), [
-    ({}, {"trials": 50, "preset": "auto"}),
-    ({"test": True}, {"trials": 3, "preset": "test"}),
-    ({"test": True, "trials": 7}, {"trials": 7, "preset": "test"}),
-    ({"test": True, "preset": "test"}, {"trials": 3, "preset": "test", "budget_name": "test"}),
-    ({"test": False, "trials": 1}, {"trials": 1, "preset": "auto"}),
-    ({"trials": 0, "preset": "laptop"}, {"trials": 50, "preset": "laptop", "budget_name": "laptop"}),
-    ({"trials": 0, "test": True}, {"trials": 3, "preset": "test"}),
-    *(({"storage": kind}, {"storage": kind}) for kind in (*STORAGES, "sqlite:///elsewhere.db", URL)),
-    *(({"workers": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
-    *(({"worker": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
-    ({"workers": 2, "storage": URL}, {"storage": URL}),
-    ({"worker": 2, "storage": URL}, {"storage": URL}),
-], ids=str)  # fmt: skip
-def test_when_parameters_depend_on_each_other_then_the_settings_are_resolved(given_parameters, expected):
+@pytest.mark.parametrize(
+    ("given_parameters", "expected"),
+    [
+        ({}, {"trials": 50, "preset": "auto"}),
+        ({"test": True}, {"trials": 3, "preset": "test"}),
+        ({"test": True, "trials": 7}, {"trials": 7, "preset": "test"}),
+        ({"test": True, "preset": "test"}, {"trials": 3, "preset": "test", "budget_name": "test"}),
+        ({"test": False, "trials": 1}, {"trials": 1, "preset": "auto"}),
+        (
+            {"trials": 0, "preset": "laptop"},
+            {"trials": 50, "preset": "laptop", "budget_name": "laptop"},
+        ),
+        ({"trials": 0, "test": True}, {"trials": 3, "preset": "test"}),
+        *(
+            ({"storage": kind}, {"storage": kind})
+            for kind in (*STORAGES, "sqlite:///elsewhere.db", URL)
+        ),
+        *(
+            ({"workers": 2, "storage": kind}, {"storage": "journal"})
+            for kind in ("auto", "journal")
+        ),
+        *(({"worker": 2, "storage": kind}, {"storage": "journal"}) for kind in ("auto", "journal")),
+        ({"workers": 2, "storage": URL}, {"storage": URL}),
+        ({"worker": 2, "storage": URL}, {"storage": URL}),
+    ],
+    ids=str,
+)
+def test_when_parameters_depend_on_each_other_then_the_settings_are_resolved(
+    given_parameters, expected
+):
     settings = Settings.create("TFT_Q", "heat", **given_parameters)
     assert {name: getattr(settings, name) for name in expected} == expected
 
 
-def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is_given(monkeypatch) -> None:
+def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is_given(
+    monkeypatch,
+) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     assert Settings.create("TFT_Q", "heat").job_id == "4711"
     assert Settings.create("TFT_Q", "heat", job_id=None).job_id == "4711"
@@ -102,7 +137,9 @@ def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is
     assert default_job_id().startswith("local-")
 
 
-def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monkeypatch, tmp_path: Path) -> None:
+def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(
+    monkeypatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = Settings.create("TFT_Q", "heat", data_dir="~/data", runs_dir=tmp_path / "runs")
     assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
@@ -111,12 +148,16 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monk
     assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
 
 
-def test_when_policies_recipes_and_objectives_are_named_then_the_registries_hold_the_same_ones() -> None:
-    assert ((selection.PROVEN, *selection.POLICIES), tuple(contract.RECIPES)) == (POLICIES, RECIPES)
+def test_when_policies_recipes_and_objectives_are_named_then_the_registries_hold_the_same_ones() -> (
+    None
+):
+    assert ((choice.PROVEN, *choice.POLICIES), tuple(models.RECIPES)) == (POLICIES, RECIPES)
     assert tuple(objectives.OBJECTIVES) == OBJECTIVES
 
 
-def test_when_objectives_are_named_with_spaces_then_the_settings_hold_them_joined_by_commas() -> None:
+def test_when_objectives_are_named_with_spaces_then_the_settings_hold_them_joined_by_commas() -> (
+    None
+):
     settings = Settings.create("TFT_Q", "heat", objectives=" mae, winkler ,pinball")
     assert settings.objectives == "mae,winkler,pinball"
 
@@ -132,9 +173,17 @@ def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settin
 
 @pytest.mark.parametrize(
     ("name", "allowed"),
-    [("preset", PRESETS), ("recipe", RECIPES), ("space", SPACES), ("policy", POLICIES), ("storage", STORAGES)],
+    [
+        ("preset", PRESETS),
+        ("recipe", RECIPES),
+        ("space", SPACES),
+        ("policy", POLICIES),
+        ("storage", STORAGES),
+    ],
 )
-def test_when_a_parameter_has_choices_then_its_explanation_names_them_all(name: str, allowed: tuple[str, ...]) -> None:
+def test_when_a_parameter_has_choices_then_its_explanation_names_them_all(
+    name: str, allowed: tuple[str, ...]
+) -> None:
     explanation = PARAMETERS[NAMES.index(name)].explanation
     assert [choice for choice in allowed if choice not in explanation] == []
 
@@ -147,59 +196,96 @@ def test_when_settings_are_made_then_they_cannot_be_changed() -> None:
 # Through papermill
 
 
-@pytest.mark.parametrize(("name", "value", "expected"), [
-    ("test", "true", True), ("test", "TRUE", True), ("test", "false", False), ("test", True, True),
-    ("job_id", 4711, "4711"),
-])  # fmt: skip
-def test_when_papermill_passes_a_value_in_another_type_then_it_is_understood(name, value, expected) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("test", "true", True),
+        ("test", "TRUE", True),
+        ("test", "false", False),
+        ("test", True, True),
+        ("job_id", 4711, "4711"),
+    ],
+)
+def test_when_papermill_passes_a_value_in_another_type_then_it_is_understood(
+    name, value, expected
+) -> None:
     assert getattr(run_by_papermill(**{name: value}), name) == expected
 
 
-def test_when_papermill_passes_nothing_then_the_notebooks_defaults_are_those_of_the_command_line() -> None:
+def test_when_papermill_passes_nothing_then_the_notebooks_defaults_are_those_of_the_command_line() -> (
+    None
+):
     notebook = run_by_papermill()
     assert notebook == Settings.create("NHITS_Q", "heat", job_id=notebook.job_id)
 
 
 def test_when_a_notebook_lacks_a_parameter_then_the_error_names_it() -> None:
     shell = SimpleNamespace(user_ns={name: None for name in NAMES if name != "policy"})
-    with refusal("parameter 'policy' is missing from the parameters cell; add it as in hpo_template.ipynb"):
+    with refusal(
+        "parameter 'policy' is missing from the parameters cell; add it as in hpo_template.ipynb"
+    ):
         Settings.from_notebook(shell)
 
 
 def test_when_a_family_notebook_is_given_another_model_then_the_error_names_both() -> None:
     namespace = Settings.create("TFT_Q", "heat").parameters()
     assert Settings.from_notebook(SimpleNamespace(user_ns=namespace), only="TFT_Q").model == "TFT_Q"
-    with pytest.raises(InputError, match=r"^model is 'TFT_Q', but this notebook shows NHITS_Q; run hpo_template.ipynb"):
+    with pytest.raises(
+        InputError,
+        match=r"^model is 'TFT_Q', but this notebook shows NHITS_Q; run hpo_template.ipynb",
+    ):
         Settings.from_notebook(SimpleNamespace(user_ns=namespace), only="NHITS_Q")
 
 
-def test_when_cells_were_run_then_what_papermill_injected_is_compared_with_the_cells_before_it() -> None:
+def test_when_cells_were_run_then_what_papermill_injected_is_compared_with_the_cells_before_it() -> (
+    None
+):
     before = ["", "a: str = 'x'  # first\nb: int = 0  # second", "broken ("]
-    for good in (["# Parameters\na = 'y'\n", "x = '# Parameters'"], [], ["c = 3", "# Parameters\nb = 1\nc = 2\n"]):
+    for good in (
+        ["# Parameters\na = 'y'\n", "x = '# Parameters'"],
+        [],
+        ["c = 3", "# Parameters\nb = 1\nc = 2\n"],
+    ):
         check_injected_parameters(SimpleNamespace(user_ns={"In": before + good}))
     with refusal("parameter 'c' is unknown; Allowed: a, b"):
-        check_injected_parameters(SimpleNamespace(user_ns={"In": [*before, "# Parameters\nb = 1\nc = 2\n", "c = 3"]}))
+        check_injected_parameters(
+            SimpleNamespace(user_ns={"In": [*before, "# Parameters\nb = 1\nc = 2\n", "c = 3"]})
+        )
 
 
 @hypothesis_settings(max_examples=25, deadline=None)
 @given(
-    st.fixed_dictionaries({
-        "model": st.sampled_from(["NHITS_Q", "TFT_Q"]),
-        "dataset": st.sampled_from(["heat", "my/heat_2020.toml", 'quote\'d \\ "name".toml']),
-        "job_id": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True), "trials": st.integers(1, 500),
-        "seed": st.integers(0, 2**31), "test": st.booleans(), "preset": st.sampled_from(PRESETS),
-        "time_budget_hours": st.just(0) | st.floats(0, 1e3), "early_stopping": st.booleans(),
-        "storage": st.sampled_from(["auto", "journal", "postgresql://user@host/db"]),
-        "workers": st.integers(1, 4), "worker": st.integers(1, 4),
-        "policy": st.sampled_from(POLICIES), "recipe": st.sampled_from(RECIPES),
-        "simulated": st.booleans(), "data_dir": st.sampled_from(["", "some/where", "with space"]),
-        "runs_dir": st.sampled_from(["", "runs"]),
-    }).filter(lambda drawn: not drawn["test"] or drawn["preset"] in ("auto", "test"))
-)  # fmt: skip
-def test_when_settings_become_parameters_or_words_then_notebook_and_command_line_get_the_same_settings(parameters):
+    st.fixed_dictionaries(
+        {
+            "model": st.sampled_from(["NHITS_Q", "TFT_Q"]),
+            "dataset": st.sampled_from(["heat", "my/heat_2020.toml", 'quote\'d \\ "name".toml']),
+            "job_id": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True),
+            "trials": st.integers(1, 500),
+            "seed": st.integers(0, 2**31),
+            "test": st.booleans(),
+            "preset": st.sampled_from(PRESETS),
+            "time_budget_hours": st.just(0) | st.floats(0, 1e3),
+            "early_stopping": st.booleans(),
+            "storage": st.sampled_from(["auto", "journal", "postgresql://user@host/db"]),
+            "workers": st.integers(1, 4),
+            "worker": st.integers(1, 4),
+            "policy": st.sampled_from(POLICIES),
+            "recipe": st.sampled_from(RECIPES),
+            "simulated": st.booleans(),
+            "data_dir": st.sampled_from(["", "some/where", "with space"]),
+            "runs_dir": st.sampled_from(["", "runs"]),
+        }
+    ).filter(lambda drawn: not drawn["test"] or drawn["preset"] in ("auto", "test"))
+)
+def test_when_settings_become_parameters_or_words_then_notebook_and_command_line_get_the_same_settings(
+    parameters,
+):
     settings = Settings.create(**parameters)
     plain = settings.parameters()
     assert Settings.create(**plain) == settings
     assert run_by_papermill(**plain) == settings
-    words = [*settings.as_words(), *(f"--{name.replace('_', '-')}={plain[name]}" for name in PER_PROCESS)]
+    words = [
+        *settings.as_words(),
+        *(f"--{name.replace('_', '-')}={plain[name]}" for name in PER_PROCESS),
+    ]
     assert options.settings(_parser().parse_args(["run", *words])) == settings

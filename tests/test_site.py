@@ -16,10 +16,14 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 def test_when_a_link_leads_to_no_page_or_no_place_then_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "index.html").write_text(
-        '<h2 id="here"></h2><a href="docs/page.html#there"></a><a href="docs/page.html#gone"></a><a href="#here"></a>'
-        '<a href="docs/none.html"></a><img src="figure.png"><a href="docs/"></a><a href="https://example.org/none"></a>'
+        '<h2 id="here"></h2><a href="docs/page.html#there"></a><a '
+        'href="docs/page.html#gone"></a><a href="#here"></a>'
+        '<a href="docs/none.html"></a><img src="figure.png"><a href="docs/"></a><a '
+        'href="https://example.org/none"></a>'
     )
-    (tmp_path / "docs" / "page.html").write_text('<a name="there"></a><a href="../index.html#here"></a>')
+    (tmp_path / "docs" / "page.html").write_text(
+        '<a name="there"></a><a href="../index.html#here"></a>'
+    )
     assert build.broken_links(tmp_path) == [
         "index.html: docs/",
         "index.html: docs/none.html",
@@ -33,10 +37,18 @@ def executed_notebook(root: Path) -> None:
         v4.new_output("stream", text="trial 0\n"),
         v4.new_output("stream", text="\ntrial 1\n"),
         v4.new_output("display_data", {"text/plain": "  0%|          | 0/8"}),
-        v4.new_output("display_data", {"application/vnd.plotly.v1+json": {}, "text/html": "<script>draw()</script>"}),
+        v4.new_output(
+            "display_data",
+            {"application/vnd.plotly.v1+json": {}, "text/html": "<script>draw()</script>"},
+        ),
         v4.new_output("display_data", {"image/png": PIXEL, "text/plain": "<Figure>"}),
-        v4.new_output("display_data", {"text/html": '<table border="1" class="dataframe"><tr><td>1</td></tr></table>'}),
-        v4.new_output("display_data", {"text/markdown": "## The choice\n[terms](../../docs/terms.md)"}),
+        v4.new_output(
+            "display_data",
+            {"text/html": '<table border="1" class="dataframe"><tr><td>1</td></tr></table>'},
+        ),
+        v4.new_output(
+            "display_data", {"text/markdown": "## The choice\n[terms](../../docs/terms.md)"}
+        ),
     ]
     cells = [
         v4.new_markdown_cell("# A study\n\n[words](../docs/terms.md#mae)"),
@@ -47,7 +59,9 @@ def executed_notebook(root: Path) -> None:
     nbformat.write(v4.new_notebook(cells=cells), record)
 
 
-def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_and_text(tmp_path: Path) -> None:
+def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_and_text(
+    tmp_path: Path,
+) -> None:
     executed_notebook(tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "terms.md").write_text("# Terms")
@@ -58,7 +72,9 @@ def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_
     assert "    trial 0\n    trial 1\n" in text
     assert [unwanted for unwanted in ("script", "0%", "dataframe") if unwanted in text] == []
     assert "\n## The choice\n[terms](../../docs/terms.md)" in text
-    assert "\n[words](../../docs/terms.md#mae)" in text  # written for the place of the notebook that was executed
+    assert (
+        "\n[words](../../docs/terms.md#mae)" in text
+    )  # written for the place of the notebook that was executed
     (picture,) = folder.glob("*_files/*.png")
     assert f"({picture.parent.name}/{picture.name})" in text
     assert picture.read_bytes() == base64.b64decode(PIXEL)
@@ -67,10 +83,14 @@ def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_
     assert menu == [{"Results": [{"Records": [{"NHITS_Q_heat_winter": page}]}]}]
 
 
-def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(tmp_path: Path) -> None:
+def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(
+    tmp_path: Path,
+) -> None:
     for name in ("docs/a.md", "notebooks/explore.ipynb", "datasets/heat.toml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / "docs" / "a.md").write_text("[n](../notebooks/explore.ipynb#how), [t](../datasets/heat.toml)")
+    (tmp_path / "docs" / "a.md").write_text(
+        "[n](../notebooks/explore.ipynb#how), [t](../datasets/heat.toml)"
+    )
     (tmp_path / "datasets" / "heat.toml").write_text("name = 'heat'")
     nbformat.write(v4.new_notebook(), tmp_path / "notebooks" / "explore.ipynb")
     build.stage(tmp_path / "pages", tmp_path)
@@ -81,7 +101,9 @@ def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(tm
 
 
 def test_when_a_document_is_added_then_the_menu_of_the_site_has_it(root: Path) -> None:
-    menu = yaml.safe_load((root / "docs" / "site" / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    menu = yaml.safe_load((root / "docs" / "site" / "mkdocs.yml").read_text(encoding="utf-8"))[
+        "nav"
+    ]
     in_menu = [value for value in leaves(menu) if value]
     assert sorted(in_menu) == sorted(str(file) for file in build.find(build.DOCUMENTS[:-1], root))
 
@@ -93,12 +115,20 @@ def leaves(menu: object) -> list[str]:
 
 
 @pytest.mark.slow
-def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page(root: Path, tmp_path: Path) -> None:
+def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page(
+    root: Path, tmp_path: Path
+) -> None:
     build.build(tmp_path / "site", root)  # a broken link ends it
-    built = {str(file.relative_to(tmp_path / "site")) for file in (tmp_path / "site").rglob("*.html")}
+    built = {
+        str(file.relative_to(tmp_path / "site")) for file in (tmp_path / "site").rglob("*.html")
+    }
     pages = build.find(build.DOCUMENTS + build.NOTEBOOKS + build.RECORDS, root)
     named = {str(file.with_suffix(".html")).replace("README.html", "index.html") for file in pages}
-    rooms = {f"api/{file.stem}.html" for file in (root / "hpo_lib").iterdir() if not file.stem.startswith((".", "_"))}
+    rooms = {
+        f"api/{file.stem}.html"
+        for file in (root / "hpo_lib").iterdir()
+        if not file.stem.startswith((".", "_"))
+    }
     assert built - {"404.html"} == named | rooms
     scores = (tmp_path / "site" / "api" / "scoring.html").read_text(encoding="utf-8")
     assert 'id="hpo_lib.scoring.metrics.winkler"' in scores

@@ -1,4 +1,6 @@
-"""Bootstrap, Diebold-Mariano and conditional coverage against numbers worked by hand and against other libraries."""
+"""Bootstrap, Diebold-Mariano and conditional coverage against numbers worked by hand and against
+other libraries.
+"""
 
 import numpy as np
 import pandas as pd
@@ -15,10 +17,17 @@ from hpo_lib.scoring.uncertainty import bootstrap_intervals, compare, daily_loss
 LEVELS = (0.1, 0.5, 0.9)
 
 
-def forecasts(actual: np.ndarray, offsets=(-1.0, 0.0, 1.0), median: float | np.ndarray = 0.0, start="2019-01-06 23:00"):
+def forecasts(
+    actual: np.ndarray,
+    offsets=(-1.0, 0.0, 1.0),
+    median: float | np.ndarray = 0.0,
+    start="2019-01-06 23:00",
+):
     middle = np.broadcast_to(np.asarray(median, dtype=float), actual.shape)
     origins = pd.date_range(start, periods=len(actual), freq="D", tz="UTC")
-    return QuantileForecasts(middle[:, :, None] + np.asarray(offsets), actual, origins, LEVELS[: len(offsets)])
+    return QuantileForecasts(
+        middle[:, :, None] + np.asarray(offsets), actual, origins, LEVELS[: len(offsets)]
+    )
 
 
 def noise(n: int, seed: int = 0) -> np.ndarray:
@@ -40,11 +49,15 @@ def test_when_losses_of_days_are_averaged_then_the_score_comes_out(name) -> None
 
 
 def test_when_two_days_are_drawn_then_the_interval_is_that_of_all_four_draws() -> None:
-    """Losses 0 and 8, blocks of one day: the means 0, 4, 4, 8 are equally likely, so the quartiles are 0..8 and 4."""
+    """Losses 0 and 8, blocks of one day: the means 0, 4, 4, 8 are equally likely, so the quartiles
+    are 0..8 and 4.
+    """
     f = forecasts(np.array([[0.0] * 24, [8.0] * 24]))
     wide = bootstrap_intervals(f, block_days=1, confidence=0.95)["mae"]
     assert (wide.value, wide.low, wide.high) == (4, 0, 8)
-    inner = bootstrap_intervals(f, block_days=1, confidence=0.4)["mae"]  # from the 30 % to the 70 % quantile
+    inner = bootstrap_intervals(f, block_days=1, confidence=0.4)[
+        "mae"
+    ]  # from the 30 % to the 70 % quantile
     assert (inner.low, inner.high) == (4, 4)
 
 
@@ -56,8 +69,12 @@ def test_when_a_block_is_the_whole_series_then_every_draw_has_the_same_mean() ->
 
 
 def test_when_one_day_is_bad_then_it_is_drawn_as_often_as_any_other_for_blocks_go_round() -> None:
-    """Two blocks of 5 days: each holds day 0 of 10 in half of its draws, so that 1, 2, 1 of 4 means are 0, 1 and 2."""
-    interval = bootstrap_intervals(forecasts(10 * np.eye(10, 24)[:, :1] * np.ones(24)), block_days=5, confidence=0.2)
+    """Two blocks of 5 days: each holds day 0 of 10 in half of its draws, so that 1, 2, 1 of 4 means
+    are 0, 1 and 2.
+    """
+    interval = bootstrap_intervals(
+        forecasts(10 * np.eye(10, 24)[:, :1] * np.ones(24)), block_days=5, confidence=0.2
+    )
     assert (interval["mae"].low, interval["mae"].high) == (1, 1)
 
 
@@ -70,8 +87,12 @@ def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limi
     assert interval.high == pytest.approx(losses.mean() + half, abs=0.15 * half)
 
 
-def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_too_narrow() -> None:
-    """Days of a week share their loss: 40 independent values, not 280, so the spread of the mean is sqrt(7) larger."""
+def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_too_narrow() -> (
+    None
+):
+    """Days of a week share their loss: 40 independent values, not 280, so the spread of the mean is
+    sqrt(7) larger.
+    """
     weekly = np.repeat(np.random.default_rng(4).exponential(size=40), 7)[:, None] * np.ones((1, 24))
     f = forecasts(weekly)
     spans = []
@@ -83,7 +104,9 @@ def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_
 
 
 def test_when_the_truth_is_known_then_nearly_all_intervals_hold_it() -> None:
-    """95 % intervals of a known mean, 300 times; a percentile interval of 60 days falls a little short of 95 %."""
+    """95 % intervals of a known mean, 300 times; a percentile interval of 60 days falls a little
+    short of 95 %.
+    """
     rng = np.random.default_rng(5)
     hits = 0
     for _ in range(300):
@@ -103,7 +126,9 @@ def test_when_the_seed_is_the_same_then_so_is_the_interval_and_otherwise_not() -
 
 
 def test_when_four_days_are_compared_then_the_statistic_is_the_one_worked_by_hand() -> None:
-    """d = 1, 3, 2, 2: mean 2, variance (1 + 1 + 0 + 0) / 4 = 1/2, of the mean 1/8. h = 1: 2 / sqrt(1/8) * sqrt(3/4)."""
+    """d = 1, 3, 2, 2: mean 2, variance (1 + 1 + 0 + 0) / 4 = 1/2, of the mean 1/8. h = 1: 2 /
+    sqrt(1/8) * sqrt(3/4).
+    """
     result = diebold_mariano(np.array([2.0, 5, 4, 3]), np.array([1.0, 2, 2, 1]), horizon=1)
     assert result.difference == 2
     assert result.statistic == pytest.approx(2 * np.sqrt(8) * np.sqrt(3 / 4))
@@ -112,10 +137,11 @@ def test_when_four_days_are_compared_then_the_statistic_is_the_one_worked_by_han
 
 
 def test_when_six_days_have_one_lag_then_variance_and_correction_are_those_worked_by_hand() -> None:
-    """d = 0, 2, 0, 2, 1, 1: mean 1, deviations -1, 1, -1, 1, 0, 0; variance 4/6, covariance of lag 1 is -3/6.
+    """d = 0, 2, 0, 2, 1, 1: mean 1, deviations -1, 1, -1, 1, 0, 0; variance 4/6, covariance of lag
+    1 is -3/6.
 
-    With Bartlett weight 1/2 the long-run variance is 4/6 - 2 * 1/2 * 3/6 = 1/6, of the mean 1/36. Harvey's factor for
-    h = 2 is sqrt((6 + 1 - 4 + 2 * 1 / 6) / 6) = sqrt(10/18).
+    With Bartlett weight 1/2 the long-run variance is 4/6 - 2 * 1/2 * 3/6 = 1/6, of the mean 1/36.
+    Harvey's factor for h = 2 is sqrt((6 + 1 - 4 + 2 * 1 / 6) / 6) = sqrt(10/18).
     """
     result = diebold_mariano(np.array([0.0, 2, 0, 2, 1, 1]), np.zeros(6), horizon=2)
     assert result.statistic == pytest.approx(6 * np.sqrt(10 / 18))
@@ -132,10 +158,17 @@ def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed) -> None:
 @pytest.mark.parametrize("horizon", [2, 5, 9])
 def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(horizon) -> None:
     rng = np.random.default_rng(6)
-    a, b = np.convolve(rng.standard_normal(204), np.ones(5), "valid") ** 2, rng.exponential(size=200)
-    fitted = sm.OLS(a - b, np.ones(200)).fit(cov_type="HAC", cov_kwds={"maxlags": horizon - 1, "use_correction": False})
+    a, b = (
+        np.convolve(rng.standard_normal(204), np.ones(5), "valid") ** 2,
+        rng.exponential(size=200),
+    )
+    fitted = sm.OLS(a - b, np.ones(200)).fit(
+        cov_type="HAC", cov_kwds={"maxlags": horizon - 1, "use_correction": False}
+    )
     factor = np.sqrt((200 + 1 - 2 * horizon + horizon * (horizon - 1) / 200) / 200)
-    assert diebold_mariano(a, b, horizon).statistic == pytest.approx(float(fitted.tvalues[0]) * factor)
+    assert diebold_mariano(a, b, horizon).statistic == pytest.approx(
+        float(fitted.tvalues[0]) * factor
+    )
 
 
 def test_when_forecasts_are_equally_good_then_one_test_in_twenty_says_otherwise() -> None:
@@ -172,7 +205,10 @@ def test_when_losses_are_identical_then_nothing_tells_them_apart() -> None:
 
 
 def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted() -> None:
-    with pytest.raises(ValueError, match="4 days are too few for a Diebold-Mariano test with horizon 2, expected over"):
+    with pytest.raises(
+        ValueError,
+        match="4 days are too few for a Diebold-Mariano test with horizon 2, expected over",
+    ):
         diebold_mariano(np.zeros(4), np.ones(4), horizon=2)
 
 
@@ -195,10 +231,14 @@ def test_when_one_forecast_is_better_then_the_comparison_says_so() -> None:
 
 
 def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time() -> None:
-    """Every forecast misses at 05:00 UTC of 7 winter days, which is 06:00 in Copenhagen. Day 0 is Monday 2019-01-07."""
+    """Every forecast misses at 05:00 UTC of 7 winter days, which is 06:00 in Copenhagen. Day 0 is
+    Monday 2019-01-07.
+    """
     y = np.zeros((7, 24))
     y[:, 5] = 10  # step 6 after 23:00 UTC
-    table = conditional_coverage(forecasts(y), (-1.0, 1.0), "Europe/Copenhagen").set_index(["by", "group"])
+    table = conditional_coverage(forecasts(y), (-1.0, 1.0), "Europe/Copenhagen").set_index(
+        ["by", "group"]
+    )
     assert table.loc[("hour", "06"), "picp"] == 0
     assert table.loc["hour"].drop("06")["picp"].eq(100).all()
     assert table.loc[("weekday", "Monday"), "hours"] == 24  # 23 of the first UTC day, 1 of the last
@@ -215,13 +255,17 @@ def test_when_levels_are_grouped_then_by_the_forecast_and_by_terciles_of_trainin
     median = np.repeat([[2.0], [3.0], [4.0], [6.0]], 24, axis=1)
     y = median.copy()
     y[3] -= 5  # the high day is missed altogether, and its actuals are low
-    table = conditional_coverage(forecasts(y, median=median), terciles, "UTC").set_index(["by", "group"])
+    table = conditional_coverage(forecasts(y, median=median), terciles, "UTC").set_index(
+        ["by", "group"]
+    )
     assert table.loc["level", "hours"].to_dict() == {"low": 24, "middle": 48, "high": 24}
     assert table.loc["level", "picp"].to_dict() == {"low": 100, "middle": 100, "high": 0}
 
 
 def test_when_the_dataset_is_in_the_south_then_january_is_summer() -> None:
-    table = conditional_coverage(forecasts(np.zeros((3, 24))), (-1.0, 1.0), "UTC", "south").set_index(["by", "group"])
+    table = conditional_coverage(
+        forecasts(np.zeros((3, 24))), (-1.0, 1.0), "UTC", "south"
+    ).set_index(["by", "group"])
     assert table.loc["season"].index.tolist() == ["summer"]
 
 
@@ -234,6 +278,8 @@ def test_when_actuals_are_in_known_bins_then_reliability_is_the_one_worked_by_ha
     assert reliability(forecasts(y))["observed"].tolist() == [0.25, 0.5, 0.75]
 
 
-def test_when_forecasts_are_the_true_quantiles_then_each_level_is_observed_as_often_as_named() -> None:
+def test_when_forecasts_are_the_true_quantiles_then_each_level_is_observed_as_often_as_named() -> (
+    None
+):
     f = forecasts(noise(2000), stats.norm.ppf(LEVELS))
     assert reliability(f)["observed"].to_numpy() == pytest.approx(np.array(LEVELS), abs=0.008)

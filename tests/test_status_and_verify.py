@@ -1,4 +1,6 @@
-"""``hpo status`` and ``hpo verify`` on a folder of studies that are done, running, interrupted, failed and corrupt."""
+"""``hpo status`` and ``hpo verify`` on a folder of studies that are done, running, interrupted,
+failed and corrupt.
+"""
 
 import json
 import os
@@ -21,24 +23,23 @@ from optuna.trial import TrialState, create_trial
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
+from hpo_lib.figures.studies_table import load_studies
+from hpo_lib.figures.study_page import write_page
 from hpo_lib.launch import status
-from hpo_lib.launch.experiments import EXPERIMENTS
-from hpo_lib.launch.slurm_queue import Job
+from hpo_lib.launch.slurm import Job
+from hpo_lib.launch.status import EXPERIMENTS
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.optuna_trials import trial_record
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.result import chosen_entries, study_result, trial_entry
-from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.storage import open_storage, recorded_url
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import evaluate, validation_baselines
+from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
-from hpo_lib.scoring.seasonal_naive import seasonal_naive
-from hpo_lib.study.liveness import Liveness
-from hpo_lib.thesis.studies_table import load_studies
-from hpo_lib.views.study_page import write_page
+from hpo_lib.study.leases import Liveness
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +54,32 @@ CODE = {"hpo_lib": "1", "git_commit": None, "packages": {}, "device": "cpu, 2 th
 
 
 class Maker:
-    """Records of studies without any training: the forecasts are seasonal-naive ones, shifted a little."""
+    """Records of studies without any training: the forecasts are seasonal-naive ones, shifted a
+    little.
+    """
 
     def __init__(self, runs_dir: Path, data: Dataset) -> None:
         self.runs_dir, self.data = runs_dir, data
         self.baselines = validation_baselines(data)
 
     def __call__(
-        self, model: str, job_id: str, n_complete: int, *, asked: int = 3, running: int = 0, test: bool = False,
-        notebook: dict[str, Any] | None = None, dataset: str = "heat", objectives: Sequence[Objective] = PAIR,
-    ) -> RunPaths:  # fmt: skip
+        self,
+        model: str,
+        job_id: str,
+        n_complete: int,
+        *,
+        asked: int = 3,
+        running: int = 0,
+        test: bool = False,
+        notebook: dict[str, Any] | None = None,
+        dataset: str = "heat",
+        objectives: Sequence[Objective] = PAIR,
+    ) -> RunPaths:
         run = RunPaths(self.runs_dir, model, dataset, job_id)
         study = optuna.create_study(
-            study_name=run.study_name, storage=open_storage("sqlite", run), directions=["minimize"] * len(objectives)
+            study_name=run.study_name,
+            storage=open_storage("sqlite", run),
+            directions=["minimize"] * len(objectives),
         )
         preset = "test" if test else "laptop"
         study.set_user_attr("identity", {"preset": preset})
@@ -77,36 +91,54 @@ class Maker:
         trials = [trial_record(trial, objectives) for trial in study.get_trials()]
         if n_complete:
             result = study_result(
-                run, storage_path=recorded_url("sqlite", run), status="complete" if n_complete >= asked else "running",
-                trials_asked=asked, policy="calibrated", objectives=objectives, trials=trials,
+                run,
+                storage_path=recorded_url("sqlite", run),
+                status="complete" if n_complete >= asked else "running",
+                trials_asked=asked,
+                policy="calibrated",
+                objectives=objectives,
+                trials=trials,
                 optimization_date="2026-01-16T10:00:00+00:00",
                 baselines=self.baselines,
-                provenance={**CODE, "preset": preset, "early_stopping": "off", "data": data_provenance(self.data)},
-            )  # fmt: skip
+                provenance={
+                    **CODE,
+                    "preset": preset,
+                    "early_stopping": "off",
+                    "data": data_provenance(self.data),
+                },
+            )
             write_json(run.best_params, result)
         if notebook is not None:
             run.notebook.write_text(json.dumps(notebook), encoding="utf-8")
         return run
 
-    def trial(self, run: RunPaths, number: int, objectives: Sequence[Objective]) -> optuna.trial.FrozenTrial:
+    def trial(
+        self, run: RunPaths, number: int, objectives: Sequence[Objective]
+    ) -> optuna.trial.FrozenTrial:
         naive = seasonal_naive(self.data, self.data.validation_origins, 24)
         width = np.array([-1, 0, 1]) * 0.1 * (number + 1)
-        write_predictions(run.trial_predictions(number), replace(naive, values=naive.values + width + number / 50))
+        write_predictions(
+            run.trial_predictions(number), replace(naive, values=naive.values + width + number / 50)
+        )
         forecasts = load_predictions(run.trial_predictions(number))
         scores = evaluate(forecasts, self.data)
         return create_trial(
             state=TrialState.COMPLETE,
             values=[objective.value(scores) for objective in objectives],
-            params={"lr": number / 10}, distributions={"lr": FloatDistribution(0, 1)},
+            params={"lr": number / 10},
+            distributions={"lr": FloatDistribution(0, 1)},
             user_attrs={"scores": scores, "by_step": metrics.by_step(forecasts), "seconds": 1800.0},
-        )  # fmt: skip
+        )
 
 
 def executed(*, ended: bool = True, error: str = "") -> dict[str, Any]:
     """An executed notebook, as far as it is read."""
     outputs = [{"output_type": "error", "ename": "StudyError", "evalue": error}] if error else []
     cell = {"cell_type": "code", "source": "x", "outputs": outputs, "execution_count": 1}
-    run = {"end_time": "2026-01-16T12:00:00" if ended else None, "exception": True if error else None}
+    run = {
+        "end_time": "2026-01-16T12:00:00" if ended else None,
+        "exception": True if error else None,
+    }
     return {"metadata": {"papermill": run}, "cells": [cell]}
 
 
@@ -159,13 +191,27 @@ def nine_made(tmp_path_factory: pytest.TempPathFactory, twin: Dataset) -> Path:
     make("NHITS_Q", "107", 1, notebook=executed(ended=False))
     make("TFT_Q", "101", 2, asked=6, running=2, notebook=executed(ended=False))
     make("TIMESNET_Q", "102", 1, running=1, notebook=executed(ended=False))
-    make("NHITS_Q", "103", 0, dataset="water_centrum", notebook=executed(error="the first 3 trials all failed alike"))
+    make(
+        "NHITS_Q",
+        "103",
+        0,
+        dataset="water_centrum",
+        notebook=executed(error="the first 3 trials all failed alike"),
+    )
     broken = make("TFT_Q", "104", 0, dataset="water_centrum")
     broken.sqlite.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
-    make("NHITS_Q", "105", 0, dataset="water_tommerby", notebook=executed(error="none before the study stopped: time"))
+    make(
+        "NHITS_Q",
+        "105",
+        0,
+        dataset="water_tommerby",
+        notebook=executed(error="none before the study stopped: time"),
+    )
     make("TFT_Q", "109", 0, dataset="water_tommerby", test=True)
     broken = make("TFT_Q", "106", 1, dataset="water_tommerby")
-    broken.best_params.write_text(broken.best_params.read_text(encoding="utf-8")[:200], encoding="utf-8")
+    broken.best_params.write_text(
+        broken.best_params.read_text(encoding="utf-8")[:200], encoding="utf-8"
+    )
     make("TIMESNET_Q", "108", 3, dataset="water_tommerby", test=True, notebook=executed())
     return make.runs_dir
 
@@ -180,7 +226,9 @@ def nine(nine_made: Path, tmp_path: Path) -> Path:
 def run(nine_made: Path, tmp_path: Path) -> RunPaths:
     """One of them, complete with three trials, in a folder of its own."""
     shutil.copytree(
-        nine_made / "NHITS_Q_heat", tmp_path / "runs" / "NHITS_Q_heat", ignore=shutil.ignore_patterns("*107*")
+        nine_made / "NHITS_Q_heat",
+        tmp_path / "runs" / "NHITS_Q_heat",
+        ignore=shutil.ignore_patterns("*107*"),
     )
     return RunPaths(tmp_path / "runs", "NHITS_Q", "heat", "100")
 
@@ -192,21 +240,27 @@ JOBS = [
 ]
 
 
-def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(nine: Path) -> None:
+def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(
+    nine: Path,
+) -> None:
     before = {file: file.read_bytes() for file in nine.rglob("*") if file.is_file()}
     with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
         table = status.experiment_table(nine, JOBS)
-        text = status.table_text(status.as_rows(*table, slurm=False), slurm=False).replace(str(nine), "runs")
+        text = status.table_text(status.as_rows(*table, slurm=False), slurm=False).replace(
+            str(nine), "runs"
+        )
     assert max(len(line) for line in text.splitlines()[:10]) <= 100
     assert re.sub(r"(not a (readable|complete)) .*", r"\1", text) + "\n" == GOLDEN
     locks = set(RunPaths(nine, "TFT_Q", "heat", "101").workers.iterdir())
-    assert {file: file.read_bytes() for file in nine.rglob("*") if file.is_file() and file not in locks} == before
+    assert {
+        file: file.read_bytes() for file in nine.rglob("*") if file.is_file() and file not in locks
+    } == before
 
 
 def test_when_slurm_is_there_then_the_missing_are_submitted_and_json_holds_what_the_table_shows(
     nine, monkeypatch, capsys
 ) -> None:
-    monkeypatch.setattr("hpo_lib.launch.slurm_queue.jobs", lambda: [])
+    monkeypatch.setattr("hpo_lib.launch.slurm.jobs", lambda: [])
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     assert main(["status", "--runs-dir", str(nine)]) == 1, "two studies are corrupt"
     submitted = f"  slurm/submit_job.sh TIMESNET_Q heat 3 --job-id 102 --runs-dir {nine}\n"
@@ -214,7 +268,11 @@ def test_when_slurm_is_there_then_the_missing_are_submitted_and_json_holds_what_
     assert main(["status", "--json", "--runs-dir", str(nine)]) == 1
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 9 + 3
-    assert (rows[0]["name"], rows[0]["job_ids"], rows[0]["unit"]) == ("EXP-01", ["100", "107"], "kWh/h")
+    assert (rows[0]["name"], rows[0]["job_ids"], rows[0]["unit"]) == (
+        "EXP-01",
+        ["100", "107"],
+        "kWh/h",
+    )
     assert rows[0]["mae"] == pytest.approx(0.29309, abs=1e-5)
     assert rows[3]["mae"] is None
     assert [row["test"] for row in rows[9:]] == [False, True, True]
@@ -223,28 +281,48 @@ def test_when_slurm_is_there_then_the_missing_are_submitted_and_json_holds_what_
 def test_when_every_trial_failed_and_no_notebook_says_so_then_the_study_failed_with_the_cause_of_the_last(
     tmp_path, twin
 ) -> None:
-    """As after plain papermill, whose notebook is elsewhere; it used to stay as if it had been asked to stop."""
+    """As after plain papermill, whose notebook is elsewhere; it used to stay as if it had been
+    asked to stop.
+    """
     run = Maker(tmp_path, twin)("NHITS_Q", "a", 0)
     study = optuna.load_study(study_name=run.study_name, storage=open_storage("sqlite", run))
-    study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"cause": "RuntimeError: no memory"}))
+    study.add_trial(
+        create_trial(state=TrialState.FAIL, user_attrs={"cause": "RuntimeError: no memory"})
+    )
     found = status.study_status(run, [])
     assert (found.state, found.cause) == ("failed", "RuntimeError: no memory")
 
 
 def row_of(experiment: str, runs_dir: Path, jobs: list[Job]) -> status.ExperimentRow:
-    return next(row for row in status.experiment_table(runs_dir, jobs)[0] if row.experiment.name == experiment)
+    return next(
+        row
+        for row in status.experiment_table(runs_dir, jobs)[0]
+        if row.experiment.name == experiment
+    )
 
 
-def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts_them(nine: Path) -> None:
+def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts_them(
+    nine: Path,
+) -> None:
     name = "hpo_TIMESNET_Q_heat"
-    tasks = [Job("102_1", name, "FAILED"), Job("102_2", name, "RUNNING"), Job("102_3", name, "PENDING", "Resources")]
-    tasks += [Job(f"301_{number}", "hpo_TIMESNET_Q_water_centrum", "PENDING", "Priority") for number in (1, 2)]
+    tasks = [
+        Job("102_1", name, "FAILED"),
+        Job("102_2", name, "RUNNING"),
+        Job("102_3", name, "PENDING", "Resources"),
+    ]
+    tasks += [
+        Job(f"301_{number}", "hpo_TIMESNET_Q_water_centrum", "PENDING", "Priority")
+        for number in (1, 2)
+    ]
 
     def shown(experiment: str, jobs: list[Job]) -> tuple[str, list[str]]:
         row = row_of(experiment, nine, jobs)
         return row.state, list(row.job_ids)
 
-    assert shown("EXP-07", tasks) == ("running 1 of 3, 1 h left, 1 of 3 workers, simulated data", ["102"])
+    assert shown("EXP-07", tasks) == (
+        "running 1 of 3, 1 h left, 1 of 3 workers, simulated data",
+        ["102"],
+    )
     assert shown("EXP-08", tasks) == ("queued (Priority), 0 of 2 workers", ["301"])
     waiting = [replace(task, state="PENDING") for task in tasks]
     assert shown("EXP-07", waiting) == ("queued 1 of 3, 0 of 3 workers, simulated data", ["102"])
@@ -253,55 +331,85 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
     assert row_of("EXP-07", nine, ended).status.cause == "Slurm says TIMEOUT"
 
 
-def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attempts_are_those_of_the_busiest(nine):
+def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attempts_are_those_of_the_busiest(
+    nine,
+):
     second = RunPaths(nine, "NHITS_Q", "water_tommerby", "105", worker=2)
-    second.notebook.write_text(json.dumps(executed(error="no space left on device")), encoding="utf-8")
+    second.notebook.write_text(
+        json.dumps(executed(error="no space left on device")), encoding="utf-8"
+    )
     second.attempt_notebook(1).write_text(json.dumps(executed(ended=False)), encoding="utf-8")
     row = row_of("EXP-03", nine, [])
     assert (row.state, list(row.job_ids)) == ("failed", ["105"])
     assert (row.status.cause, row.status.attempts) == ("StudyError: no space left on device", 2)
 
 
-def test_when_a_study_was_killed_then_the_tables_say_interrupted_as_the_status_does(nine: Path) -> None:
+def test_when_a_study_was_killed_then_the_tables_say_interrupted_as_the_status_does(
+    nine: Path,
+) -> None:
     """Its record still says that it runs, since a killed process writes nothing."""
     with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
         table = load_studies(nine).table.set_index("job_id")["status"]
     assert {job_id: table[job_id] for job_id in ("100", "101", "102")} == {
-        "100": "complete", "101": "running", "102": "interrupted",
-    }  # fmt: skip
-    page = write_page(StoredStudy.read(RunPaths(nine, "TIMESNET_Q", "heat", "102"))).read_text(encoding="utf-8")
+        "100": "complete",
+        "101": "running",
+        "102": "interrupted",
+    }
+    page = write_page(StoredStudy.read(RunPaths(nine, "TIMESNET_Q", "heat", "102"))).read_text(
+        encoding="utf-8"
+    )
     assert "not complete yet: 1 complete in" in page
 
 
-def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_one_that_asks_for_nothing_is_not_done(nine):
-    for seconds, run in enumerate(RunPaths(nine, "TIMESNET_Q", "water_tommerby", job_id) for job_id in ("301", "302")):
+def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_one_that_asks_for_nothing_is_not_done(
+    nine,
+):
+    for seconds, run in enumerate(
+        RunPaths(nine, "TIMESNET_Q", "water_tommerby", job_id) for job_id in ("301", "302")
+    ):
         run.notebook.write_text(json.dumps(executed()), encoding="utf-8")
         os.utime(run.notebook, (seconds, seconds))
     row = row_of("EXP-09", nine, [])
-    assert (row.state, row.status.run.job_id, list(row.job_ids)) == ("interrupted", "302", ["301", "302"])
+    assert (row.state, row.status.run.job_id, list(row.job_ids)) == (
+        "interrupted",
+        "302",
+        ["301", "302"],
+    )
 
 
 def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine: Path) -> None:
     script = (
         "import sys; from hpo_lib.cli.main import main; main(sys.argv[1:]); "
-        "sys.exit(str([m for m in ('torch', 'darts', 'neuralforecast', 'papermill') if m in sys.modules]))"
+        "sys.exit(str([m for m in ('torch', 'darts', 'neuralforecast', 'papermill') if m in "
+        "sys.modules]))"
     )
     command = [sys.executable, "-c", script, "status", "--runs-dir", str(nine)]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parent.parent
+    )
     assert ended.stderr == "[]\n"
-    assert ended.stdout.splitlines()[1].startswith("EXP-01  ***  NHITS_Q     heat            done 3 of 3")
+    assert ended.stdout.splitlines()[1].startswith(
+        "EXP-01  ***  NHITS_Q     heat            done 3 of 3"
+    )
 
 
-def test_when_every_experiment_of_the_matrix_is_listed_then_each_pair_is_there_once_under_its_own_number() -> None:
+def test_when_every_experiment_of_the_matrix_is_listed_then_each_pair_is_there_once_under_its_own_number() -> (
+    None
+):
     pairs = {e.name: (e.model, e.dataset) for e in EXPERIMENTS}
-    models, datasets = ("NHITS_Q", "TFT_Q", "TIMESNET_Q"), ("heat", "water_centrum", "water_tommerby")
+    models, datasets = (
+        ("NHITS_Q", "TFT_Q", "TIMESNET_Q"),
+        ("heat", "water_centrum", "water_tommerby"),
+    )
     numbered = [(model, dataset) for model in models for dataset in datasets]
     assert [pairs[f"EXP-{number:02}"] for number in range(1, 10)] == numbered
     assert [e.priority for e in EXPERIMENTS] == [3, 3, 3, 2, 2, 2, 1, 1, 1]
 
 
 @pytest.fixture
-def run_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def run_verify(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """``hpo verify`` with an empty data folder: exit code, output and errors."""
 
     def verify(*arguments: object) -> tuple[int, str, str]:
@@ -311,7 +419,9 @@ def run_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[.
     return verify
 
 
-def changed(run: RunPaths, place: tuple[str | int, ...], change: Callable[[Any], Any]) -> tuple[Any, Any]:
+def changed(
+    run: RunPaths, place: tuple[str | int, ...], change: Callable[[Any], Any]
+) -> tuple[Any, Any]:
     """Change a value in the JSON of a study; the value before and after."""
     content = json.loads(run.best_params.read_text(encoding="utf-8"))
     at = content
@@ -323,7 +433,9 @@ def changed(run: RunPaths, place: tuple[str | int, ...], change: Callable[[Any],
     return before, at[place[-1]]
 
 
-def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_folder_is(run, tmp_path, run_verify):
+def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_folder_is(
+    run, tmp_path, run_verify
+):
     moved = tmp_path / "elsewhere" / "copied"
     shutil.move(run.runs_dir, moved)
     code, text, _ = run_verify("--runs-dir", moved)
@@ -332,24 +444,43 @@ def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_f
     assert found is not None
     assert (code, int(found[1]) > 100) == (0, True)
     stored = json.loads(file.read_text(encoding="utf-8"))["storage_path"]
-    study = optuna.load_study(study_name=run.study_name, storage=stored.replace("///", f"///{file.parent}/"))
+    study = optuna.load_study(
+        study_name=run.study_name, storage=stored.replace("///", f"///{file.parent}/")
+    )
     assert len(study.trials) == 3
 
 
-@pytest.mark.parametrize("key", [
-    "best_mae", "best_picp", "best_params.lr", "best_trial_number", "validation_metrics.mase",
-    "validation_metrics.by_step.picp[7]", "baselines.naive_24h.winkler", "default_trial.mae",
-    "all_pareto_trials[0].picp_penalty",
-])  # fmt: skip
-def test_when_a_figure_was_changed_then_verify_fails_and_names_file_key_and_both_values(key, run, run_verify) -> None:
+@pytest.mark.parametrize(
+    "key",
+    [
+        "best_mae",
+        "best_picp",
+        "best_params.lr",
+        "best_trial_number",
+        "validation_metrics.mase",
+        "validation_metrics.by_step.picp[7]",
+        "baselines.naive_24h.winkler",
+        "default_trial.mae",
+        "all_pareto_trials[0].picp_penalty",
+    ],
+)
+def test_when_a_figure_was_changed_then_verify_fails_and_names_file_key_and_both_values(
+    key, run, run_verify
+) -> None:
     place = tuple(int(name) if name.isdecimal() else name for name in re.findall(r"\w+", key))
-    true, wrong = changed(run, place, lambda value: 1 - value if isinstance(value, int) else value * (1 + 1e-6) + 1e-6)
+    true, wrong = changed(
+        run, place, lambda value: 1 - value if isinstance(value, int) else value * (1 + 1e-6) + 1e-6
+    )
     drift = f"DRIFT  {run.best_params}: {key} is {wrong!r}, recomputed {true!r}\n"
     assert run_verify(run.best_params) == (1, drift, "")
 
 
-def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it_can_and_fails(run, run_verify):
-    file = run.trial_predictions(json.loads(run.best_params.read_text(encoding="utf-8"))["best_trial_number"])
+def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it_can_and_fails(
+    run, run_verify
+):
+    file = run.trial_predictions(
+        json.loads(run.best_params.read_text(encoding="utf-8"))["best_trial_number"]
+    )
     forecasts = load_predictions(file)
     values = forecasts.values.copy()
     values[0, 0, 0] -= 0.5
@@ -362,7 +493,8 @@ def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it
     changed(run, ("provenance", "data", "sha256"), lambda _: "0" * 64)
     code, text, _ = run_verify(run.best_params)
     sentence = (
-        "mase, calibrated scores, baselines and proof are not recomputed, since the study had data with sha256 0000"
+        "mase, calibrated scores, baselines and proof are not recomputed, since the study "
+        "had data with sha256 0000"
     )
     assert (code, len(text.splitlines())) == (2, 1)
     assert text.startswith(f"LOST   {run.best_params}: {sentence}")
@@ -380,7 +512,10 @@ def test_when_front_or_choice_were_altered_then_verify_finds_it_from_all_stored_
     if not with_storage:
         run.sqlite.unlink()
     code, text, _ = run_verify(run.best_params)
-    noted = "note   " in text and "the parameters of trials are not compared, since the study's storage is not" in text
+    noted = (
+        "note   " in text
+        and "the parameters of trials are not compared, since the study's storage is not" in text
+    )
     assert (code, noted) == (0, not with_storage)
     whole = json.loads(run.best_params.read_text(encoding="utf-8"))
     front, default = whole["all_pareto_trials"], whole["default_trial"]
@@ -389,24 +524,35 @@ def test_when_front_or_choice_were_altered_then_verify_finds_it_from_all_stored_
         "a front cut to its first entry": {"all_pareto_trials": front[:1], "n_pareto_optimal": 1},
         "another default trial": {"default_trial": other if default["trial"] == 0 else front[0]},
         "another choice": {
-            "best_trial_number": other["trial"], "best_mae": other["mae"], "best_picp": other["picp"],
-            "chosen_trial": other, "best_params": other["params"],
+            "best_trial_number": other["trial"],
+            "best_mae": other["mae"],
+            "best_picp": other["picp"],
+            "chosen_trial": other,
+            "best_params": other["params"],
         },
-    }  # fmt: skip
+    }
     for what, changes in altered.items():
         write_json(run.best_params, {**whole, **changes})
         code, text, _ = run_verify(run.best_params)
         assert (code, "DRIFT  " in text) == (1, True), what
 
 
-def test_when_the_parameters_of_a_trial_were_altered_then_its_storage_tells(run, run_verify) -> None:
+def test_when_the_parameters_of_a_trial_were_altered_then_its_storage_tells(
+    run, run_verify
+) -> None:
     true, wrong = changed(run, ("all_pareto_trials", 1, "params", "lr"), lambda value: value + 0.5)
-    assert f"all_pareto_trials[1].params.lr is {wrong!r}, recomputed {true!r}" in run_verify(run.best_params)[1]
+    assert (
+        f"all_pareto_trials[1].params.lr is {wrong!r}, recomputed {true!r}"
+        in run_verify(run.best_params)[1]
+    )
 
 
-def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_is_not_recomputed(run, run_verify):
+def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_is_not_recomputed(
+    run, run_verify
+):
     sentence = (
-        "the front and the choice from it are not recomputed, since the record counts {} complete trials and {} {};"
+        "the front and the choice from it are not recomputed, since the record counts {} "
+        "complete trials and {} {};"
     )
     changed(run, ("n_completed",), lambda count: count - 1)
     code, text, _ = run_verify(run.best_params)
@@ -416,16 +562,26 @@ def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_
     assert (code, sentence.format(2, "there are predictions of", 3) in text) == (2, True)
 
 
-def test_when_the_file_itself_is_missing_then_the_command_was_given_a_wrong_name(tmp_path, run_verify) -> None:
+def test_when_the_file_itself_is_missing_then_the_command_was_given_a_wrong_name(
+    tmp_path, run_verify
+) -> None:
     sentence = f"hpo: {tmp_path}/none.json: no such file; expected a best_params JSON of a study\n"
     assert run_verify(tmp_path / "none.json") == (2, "", sentence)
 
 
-def test_when_a_file_is_from_before_objectives_were_a_parameter_then_it_still_verifies(run, run_verify) -> None:
-    """Such files had no tolerance and no calibrated scores; the choices are of the front without a tolerance."""
+def test_when_a_file_is_from_before_objectives_were_a_parameter_then_it_still_verifies(
+    run, run_verify
+) -> None:
+    """Such files had no tolerance and no calibrated scores; the choices are of the front without a
+    tolerance.
+    """
     record = json.loads(run.best_params.read_text(encoding="utf-8"))
-    trials = [trial_record(t, FORMER_PAIR) for t in optuna.load_study(
-        study_name=run.study_name, storage=open_storage("sqlite", run)).trials]  # fmt: skip
+    trials = [
+        trial_record(t, FORMER_PAIR)
+        for t in optuna.load_study(
+            study_name=run.study_name, storage=open_storage("sqlite", run)
+        ).trials
+    ]
     front = pareto_front(trials, FORMER_PAIR)
     record |= chosen_entries(front, "calibrated", front, None, None) | {
         "all_pareto_trials": [trial_entry(t) for t in front]
@@ -439,12 +595,19 @@ def test_when_a_file_is_from_before_objectives_were_a_parameter_then_it_still_ve
     write_json(run.best_params, record)
     assert re.fullmatch(r"ok .* \d+ figures recomputed\n", run_verify(run.best_params)[1])
     true, wrong = changed(run, ("all_pareto_trials", 1, "winkler"), lambda value: value + 1)
-    assert f"all_pareto_trials[1].winkler is {wrong!r}, recomputed {true!r}" in run_verify(run.best_params)[1]
+    assert (
+        f"all_pareto_trials[1].winkler is {wrong!r}, recomputed {true!r}"
+        in run_verify(run.best_params)[1]
+    )
 
 
-def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_one(run, run_verify) -> None:
+def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_one(
+    run, run_verify
+) -> None:
     assert StoredStudy.of_file(run.best_params).objectives == PAIR
-    changed(run, ("objectives", 1, "tolerance"), lambda _: 10.0)  # the penalties of the front are 1.2 and 7.0
+    changed(
+        run, ("objectives", 1, "tolerance"), lambda _: 10.0
+    )  # the penalties of the front are 1.2 and 7.0
     code, text, _ = run_verify(run.best_params)
     assert code == 1
     assert f"{run.best_params}: n_pareto_optimal is 2, recomputed 1\n" in text
@@ -456,17 +619,29 @@ def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_on
 def test_when_a_study_has_three_other_objectives_then_status_names_them_and_verify_recomputes_them(
     twin, tmp_path, run_verify
 ) -> None:
-    three = tuple(OBJECTIVES[name] for name in ("winkler_calibrated", "pinball", "picp_penalty_calibrated"))
-    run = Maker(tmp_path / "runs", twin)("NHITS_Q", "other", 3, objectives=three, notebook=executed())
+    three = tuple(
+        OBJECTIVES[name] for name in ("winkler_calibrated", "pinball", "picp_penalty_calibrated")
+    )
+    run = Maker(tmp_path / "runs", twin)(
+        "NHITS_Q", "other", 3, objectives=three, notebook=executed()
+    )
     state = row_of("EXP-01", tmp_path / "runs", []).state
-    assert state == "done 3 of 3, by winkler_calibrated and pinball and picp_penalty_calibrated, simulated data"
+    assert (
+        state == "done 3 of 3, by winkler_calibrated and pinball and picp_penalty_calibrated, "
+        "simulated data"
+    )
     assert run_verify(run.best_params)[0] == 0
     study = StoredStudy.of_file(run.best_params)
     assert [trial.values for trial in study.trials] == [
-        {objective.name: objective.value(trial.scores) for objective in three} for trial in study.trials
+        {objective.name: objective.value(trial.scores) for objective in three}
+        for trial in study.trials
     ]
-    assert study.front == [study.trial(entry["trial"]) for entry in study.result["all_pareto_trials"]]
-    true, wrong = changed(run, ("all_pareto_trials", 0, "values", "pinball"), lambda value: value * 2)
+    assert study.front == [
+        study.trial(entry["trial"]) for entry in study.result["all_pareto_trials"]
+    ]
+    true, wrong = changed(
+        run, ("all_pareto_trials", 0, "values", "pinball"), lambda value: value * 2
+    )
     assert f"values.pinball is {wrong!r}, recomputed {true!r}" in run_verify(run.best_params)[1]
 
 
@@ -485,19 +660,28 @@ water_tommerby has 0123456789ab; name the folder of that data with --data-dir
 """
 
 
-def test_when_files_are_corrupt_old_or_absent_then_verify_says_which(nine, tmp_path, run_verify) -> None:
+def test_when_files_are_corrupt_old_or_absent_then_verify_says_which(
+    nine, tmp_path, run_verify
+) -> None:
     old = nine / "TFT_Q_heat" / "best_params_TFT_Q_heat_7.json"
-    old.write_text(json.dumps({"model": "TFT_Q", "dataset": "heat", "best_params": {}}), encoding="utf-8")
+    old.write_text(
+        json.dumps({"model": "TFT_Q", "dataset": "heat", "best_params": {}}), encoding="utf-8"
+    )
     code, text, _ = run_verify("--runs-dir", nine)
     assert code == 1
     text = re.sub(r"\d+ figures", "N figures", text.replace(str(nine), "runs"))
     assert re.sub(r"\b[0-9a-f]{12}\b", "0123456789ab", text) == VERIFIED
     assert run_verify("--runs-dir", nine, "--json")[0] == 1
-    error = f"hpo: {tmp_path / 'none'}: holds no best_params JSON; name a folder with --runs-dir, or a file\n"
+    error = (
+        f"hpo: {tmp_path / 'none'}: holds no best_params JSON; name a folder with "
+        "--runs-dir, or a file\n"
+    )
     assert run_verify("--runs-dir", tmp_path / "none") == (2, "", error)
 
 
-def test_when_a_record_names_a_database_then_status_connects_to_none_that_the_user_did_not_name(tmp_path, twin) -> None:
+def test_when_a_record_names_a_database_then_status_connects_to_none_that_the_user_did_not_name(
+    tmp_path, twin
+) -> None:
     """A record may come from anybody, and a connection would hand over the user's password."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"postgresql+psycopg2://victim@127.0.0.1:{server.getsockname()[1]}/db"

@@ -28,7 +28,9 @@ print(name)
 
 
 @pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)
-def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both_live_on(number, root) -> None:
+def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both_live_on(
+    number, root
+) -> None:
     command = [sys.executable, "-c", ASK_THE_CHILD]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -40,7 +42,9 @@ def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both
 
 
 @pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)
-def test_when_a_signal_reaches_a_listening_process_then_it_is_a_request_and_afterwards_it_is_not(number) -> None:
+def test_when_a_signal_reaches_a_listening_process_then_it_is_a_request_and_afterwards_it_is_not(
+    number,
+) -> None:
     before = signal.getsignal(number)
     with stop_requests.listening():
         stop_requests.check()
@@ -50,7 +54,9 @@ def test_when_a_signal_reaches_a_listening_process_then_it_is_a_request_and_afte
             stop_requests.check()
     assert signal.getsignal(number) == before
     with stop_requests.listening():
-        assert stop_requests.requested() == "", "the request of an earlier study counts for this one"
+        assert stop_requests.requested() == "", (
+            "the request of an earlier study counts for this one"
+        )
 
 
 def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone() -> None:

@@ -11,13 +11,23 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.study.early_stopping import RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
 
 CHECKS = 8
-HALVING = StoppingRule(rungs=(Rung(0.25, 0.5), Rung(0.5, 0.5)), ranked_by=("mae", "winkler"), warm_up=1)
+HALVING = StoppingRule(
+    rungs=(Rung(0.25, 0.5), Rung(0.5, 0.5)), ranked_by=("mae", "winkler"), warm_up=1
+)
 
 
 def curve(*maes: float, winkler: float | None = None) -> list[dict[str, float]]:
-    """A curve with these MAEs; the pinball loss is a third, the interval score four times, unless given, the MAE."""
+    """A curve with these MAEs; the pinball loss is a third, the interval score four times, unless
+    given, the MAE.
+    """
     return [
-        {"step": 10 * i, "mae": mae, "picp": 80.0, "pinball": mae / 3, "winkler": winkler or 4 * mae}
+        {
+            "step": 10 * i,
+            "mae": mae,
+            "picp": 80.0,
+            "pinball": mae / 3,
+            "winkler": winkler or 4 * mae,
+        }
         for i, mae in enumerate(maes, start=1)
     ]
 
@@ -27,7 +37,11 @@ def trial(number: int, checks: Sequence[dict[str, float]], state: str = "complet
 
 
 def stopped(
-    rule: StoppingRule, own: Curve, trials: Sequence[TrialRecord], number: int = 9, checks: int = CHECKS
+    rule: StoppingRule,
+    own: Curve,
+    trials: Sequence[TrialRecord],
+    number: int = 9,
+    checks: int = CHECKS,
 ) -> bool:
     try:
         rule.judge(own, checks, number, trials)
@@ -41,39 +55,52 @@ def stopped(
 FOUR = [trial(i, curve(*[float(mae)] * CHECKS)) for i, mae in enumerate([1, 2, 3, 4])]
 
 
-@pytest.mark.parametrize(("mae", "expected"), [
-    (0.5, False),  # none of four is better
-    (2.5, False),  # two are, and 2 < 0.5 * 5
-    (3.0, False),  # an equal one is not better
-    (3.5, True),  # three are
-    (9.0, True),
-])  # fmt: skip
-def test_when_a_trial_reaches_a_rung_then_it_ends_where_at_least_half_of_all_five_are_better(mae, expected) -> None:
+@pytest.mark.parametrize(
+    ("mae", "expected"),
+    [
+        (0.5, False),  # none of four is better
+        (2.5, False),  # two are, and 2 < 0.5 * 5
+        (3.0, False),  # an equal one is not better
+        (3.5, True),  # three are
+        (9.0, True),
+    ],
+)
+def test_when_a_trial_reaches_a_rung_then_it_ends_where_at_least_half_of_all_five_are_better(
+    mae, expected
+) -> None:
     assert stopped(HALVING, curve(mae, mae), FOUR) is expected
 
 
 def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_kept() -> None:
     own = curve(6, 5, 4, 3.5)
     with pytest.raises(
-        StoppedEarly, match=r"^3 of 4 other trials were better in MAE and interval score after 50% of"
+        StoppedEarly,
+        match=r"^3 of 4 other trials were better in MAE and interval score after 50% of",
     ) as caught:
         HALVING.judge(own, CHECKS, 9, FOUR)
     assert caught.value.share == 0.5
     assert caught.value.curve == own
 
 
-@pytest.mark.parametrize(("length", "expected"), [(1, False), (2, True), (3, False), (4, True), (5, False), (8, False)])
+@pytest.mark.parametrize(
+    ("length", "expected"), [(1, False), (2, True), (3, False), (4, True), (5, False), (8, False)]
+)
 def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length, expected) -> None:
     assert stopped(HALVING, curve(*[9.0] * length), FOUR) is expected
 
 
-@pytest.mark.parametrize(("checks", "decided"), [
-    (1, []),  # a rung never falls on the last check: there is nothing left to save
-    (2, [1]),  # both rungs fall on the first check
-    (6, [2, 3]),  # a rung is decided at the first check at or after it
-    (15, [4, 8]),
-])  # fmt: skip
-def test_when_checks_are_few_or_many_then_a_rung_is_the_first_check_that_reaches_it(checks, decided) -> None:
+@pytest.mark.parametrize(
+    ("checks", "decided"),
+    [
+        (1, []),  # a rung never falls on the last check: there is nothing left to save
+        (2, [1]),  # both rungs fall on the first check
+        (6, [2, 3]),  # a rung is decided at the first check at or after it
+        (15, [4, 8]),
+    ],
+)
+def test_when_checks_are_few_or_many_then_a_rung_is_the_first_check_that_reaches_it(
+    checks, decided
+) -> None:
     assert [check for check in range(1, checks + 1) if HALVING.rung_at(check, checks)] == decided
 
 
@@ -88,14 +115,20 @@ def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on() -> None:
 
 def test_when_ranked_by_coverage_then_the_distance_from_80_counts_on_either_side() -> None:
     rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1)
-    covers_89 = [trial(i, [{**check, "picp": 89.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)]
+    covers_89 = [
+        trial(i, [{**check, "picp": 89.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)
+    ]
     for picp, expected in ((70.9, True), (72.0, False), (88.0, False), (90.0, True)):
-        assert stopped(rule, [{**check, "picp": picp} for check in curve(9, 9)], covers_89) is expected
+        assert (
+            stopped(rule, [{**check, "picp": picp} for check in curve(9, 9)], covers_89) is expected
+        )
 
 
 def test_when_coverage_is_within_the_tolerance_then_only_the_other_score_decides() -> None:
     rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1)
-    covers_84 = [trial(i, [{**check, "picp": 84.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)]
+    covers_84 = [
+        trial(i, [{**check, "picp": 84.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)
+    ]
     covers_80 = [{**check, "picp": 80.0} for check in curve(9, 9)]
     assert stopped(rule, covers_80, covers_84)
     assert not stopped(replace(rule, tolerance=0.0), covers_80, covers_84)
@@ -127,20 +160,30 @@ def test_when_others_were_stopped_then_they_count_where_they_have_been() -> None
     others = [FOUR[0], *[trial(i, curve(1, 1), "stopped") for i in (1, 2, 3)]]
     assert stopped(HALVING, curve(9, 9), others)
     assert not stopped(HALVING, curve(9, 9, 9, 9), [trial(0, curve(*[99.0] * CHECKS)), *others[1:]])
-    assert stopped(HALVING, curve(3, 3), [FOUR[0], trial(1, curve(2, 2), "stopped"), FOUR[3]]), "two of four are half"
+    assert stopped(HALVING, curve(3, 3), [FOUR[0], trial(1, curve(2, 2), "stopped"), FOUR[3]]), (
+        "two of four are half"
+    )
 
 
 @pytest.mark.parametrize("state", ["failed", "interrupted", "running", "waiting"])
-def test_when_others_did_not_run_to_an_end_of_their_own_then_they_are_not_compared_with(state) -> None:
+def test_when_others_did_not_run_to_an_end_of_their_own_then_they_are_not_compared_with(
+    state,
+) -> None:
     others = [trial(0, curve(*[99.0] * CHECKS)), *[trial(i, curve(1, 1), state) for i in (1, 2, 3)]]
     assert not stopped(HALVING, curve(9, 9), others)
 
 
-def test_when_the_untuned_defaults_are_the_worst_then_they_are_trained_to_the_end_their_retry_too() -> None:
+def test_when_the_untuned_defaults_are_the_worst_then_they_are_trained_to_the_end_their_retry_too() -> (
+    None
+):
     default = TrialRecord(0, "running", {})
     others = [trial(i, curve(*[1.0] * CHECKS)) for i in range(1, 5)]
     assert not stopped(HALVING, curve(9, 9), [default, *others], number=0)
-    retried = [TrialRecord(0, "interrupted", {}), *others, TrialRecord(5, "running", {}, retry_of=0)]
+    retried = [
+        TrialRecord(0, "interrupted", {}),
+        *others,
+        TrialRecord(5, "running", {}, retry_of=0),
+    ]
     assert not stopped(HALVING, curve(9, 9), retried, number=5)
     assert stopped(HALVING, curve(9, 9), [*retried, TrialRecord(6, "running", {})], number=6)
 
@@ -150,12 +193,23 @@ def test_when_the_untuned_defaults_are_the_worst_then_they_are_trained_to_the_en
 SCORES = st.floats(0.1, 10)
 CURVES = st.lists(
     st.builds(
-        lambda mae, winkler, pinball: {"step": 1, "mae": mae, "picp": 80.0, "pinball": pinball, "winkler": winkler},
-        SCORES, SCORES, SCORES,
+        lambda mae, winkler, pinball: {
+            "step": 1,
+            "mae": mae,
+            "picp": 80.0,
+            "pinball": pinball,
+            "winkler": winkler,
+        },
+        SCORES,
+        SCORES,
+        SCORES,
     ),
-    min_size=CHECKS, max_size=CHECKS,
-)  # fmt: skip
-STUDIES = st.lists(CURVES, min_size=1, max_size=12).map(lambda curves: [trial(i, c) for i, c in enumerate(curves)])
+    min_size=CHECKS,
+    max_size=CHECKS,
+)
+STUDIES = st.lists(CURVES, min_size=1, max_size=12).map(
+    lambda curves: [trial(i, c) for i, c in enumerate(curves)]
+)
 
 
 @settings(max_examples=100, deadline=None)
@@ -168,27 +222,40 @@ def test_when_a_trial_is_better_than_all_others_then_it_is_never_stopped(trials,
 
 @settings(max_examples=100, deadline=None)
 @given(STUDIES, CURVES, st.integers(1, CHECKS), st.randoms())
-def test_when_the_other_trials_come_in_another_order_then_the_decision_is_the_same(trials, own, length, random) -> None:
+def test_when_the_other_trials_come_in_another_order_then_the_decision_is_the_same(
+    trials, own, length, random
+) -> None:
     shuffled = trials[1:]
     random.shuffle(shuffled)  # the first one says which trial is the default
-    assert stopped(RULE, own[:length], trials, 99) is stopped(RULE, own[:length], [trials[0], *shuffled], 99)
+    assert stopped(RULE, own[:length], trials, 99) is stopped(
+        RULE, own[:length], [trials[0], *shuffled], 99
+    )
 
 
 @settings(max_examples=100, deadline=None)
 @given(STUDIES, CURVES, st.integers(1, CHECKS), st.sampled_from([2.0**-9, 4.0, 1024.0]))
-def test_when_the_target_has_another_unit_then_the_decision_is_the_same(trials, own, length, factor) -> None:
+def test_when_the_target_has_another_unit_then_the_decision_is_the_same(
+    trials, own, length, factor
+) -> None:
     def scaled(checks: Curve) -> Curve:
-        return [{**c, **{name: c[name] * factor for name in ("mae", "pinball", "winkler")}} for c in checks]
+        return [
+            {**c, **{name: c[name] * factor for name in ("mae", "pinball", "winkler")}}
+            for c in checks
+        ]
 
     expected = stopped(HALVING, own[:length], trials, 99)
     rescaled = [trial(t.number, scaled(t.curve)) for t in trials]
     assert stopped(HALVING, scaled(own[:length]), rescaled, 99) is expected
 
 
-def test_when_a_training_is_checked_rarely_then_each_rung_is_looked_at_soon_after_it_or_not_at_all() -> None:
+def test_when_a_training_is_checked_rarely_then_each_rung_is_looked_at_soon_after_it_or_not_at_all() -> (
+    None
+):
     """The test budget has 2 checks, TimesNet 5, the TFT 6, N-HiTS 10."""
     rungs = {n: [RULE.rung_at(check, n) for check in range(1, n + 1)] for n in (2, 5, 6, 10)}
-    found = {n: [rung.share if rung else None for rung in of_checks] for n, of_checks in rungs.items()}
+    found = {
+        n: [rung.share if rung else None for rung in of_checks] for n, of_checks in rungs.items()
+    }
     assert found[2] == [None, None]
     assert found[5] == [0.1, 0.3, None, None, None]
     assert found[6] == [0.1, 0.3, None, None, None, None]

@@ -13,24 +13,32 @@ from hpo_lib.records.study import StoredStudy
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
-def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_found_again(tmp_path, kind) -> None:
+def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_found_again(
+    tmp_path, kind
+) -> None:
     import optuna
 
     run = RunPaths(tmp_path / "new", "TFT_Q", "heat", "4711")
     file = {"sqlite": run.sqlite, "journal": run.journal}[kind]
-    optuna.create_study(storage=open_storage(kind, run), study_name="s").add_trial(optuna.trial.create_trial(value=1.5))
+    optuna.create_study(storage=open_storage(kind, run), study_name="s").add_trial(
+        optuna.trial.create_trial(value=1.5)
+    )
     assert file.is_file()
     assert [f for f in run.folder.iterdir() if f.suffix in (".db", ".journal")] == [file]
     assert optuna.load_study(storage=open_storage(kind, run), study_name="s").best_value == 1.5
 
 
-def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewhere(tmp_path) -> None:
+def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewhere(
+    tmp_path,
+) -> None:
     """Parallel code of optuna's users hands storages to processes."""
     import optuna
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     storage = open_storage("journal", run)
-    optuna.create_study(storage=storage, study_name="s").add_trial(optuna.trial.create_trial(value=1.5))
+    optuna.create_study(storage=storage, study_name="s").add_trial(
+        optuna.trial.create_trial(value=1.5)
+    )
     again = pickle.loads(pickle.dumps(storage))
     assert optuna.load_study(storage=again, study_name="s").best_value == 1.5
     with run.journal.open("ab") as stream:
@@ -45,19 +53,25 @@ def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path) 
     assert recorded_url("journal", run) == "study_TFT_Q_heat_4711.journal"
     assert recorded_url("postgresql://user@host/db", run) == "postgresql://user@host/db"
     open_storage("sqlite", run)
-    assert StoredStudy.read(run).storage == f"sqlite:///{tmp_path}/TFT_Q_heat/study_TFT_Q_heat_4711.db"
+    assert (
+        StoredStudy.read(run).storage == f"sqlite:///{tmp_path}/TFT_Q_heat/study_TFT_Q_heat_4711.db"
+    )
 
 
 def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path) -> None:
     import optuna
 
     run = RunPaths(tmp_path / "runs", "TFT_Q", "heat", "4711")
-    optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path}/elsewhere.db", run), study_name="s")
+    optuna.create_study(
+        storage=open_storage(f"sqlite:///{tmp_path}/elsewhere.db", run), study_name="s"
+    )
     assert (tmp_path / "elsewhere.db").is_file()
     assert not run.sqlite.exists()
 
 
-def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(tmp_path) -> None:
+def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(
+    tmp_path,
+) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     assert recorded_url("auto", run) == recorded_url("sqlite", run)
     open_storage("auto", run)
@@ -73,7 +87,9 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
     assert not other.sqlite.exists()
 
 
-def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(tmp_path) -> None:
+def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(
+    tmp_path,
+) -> None:
     import optuna
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
@@ -89,7 +105,9 @@ def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes
     assert [trial.value for trial in again.trials] == [1.5, 0.5]
 
 
-def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(tmp_path) -> None:
+def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(
+    tmp_path,
+) -> None:
     import optuna
 
     run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", "TFT_Q", "heat", "1")
@@ -101,7 +119,9 @@ def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_li
     assert [trial.value for trial in found.trials] == [1.0]
 
 
-def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(tmp_path, monkeypatch) -> None:
+def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(
+    tmp_path, monkeypatch
+) -> None:
     import optuna
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")

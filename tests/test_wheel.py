@@ -14,11 +14,22 @@ import pytest
 
 from hpo_lib import paths
 
-BUILT_FROM = ("hpo_lib", "notebooks", "datasets", "slurm", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+BUILT_FROM = (
+    "hpo_lib",
+    "notebooks",
+    "datasets",
+    "slurm",
+    "pyproject.toml",
+    "setup.py",
+    "README.md",
+    "LICENSE",
+)
 
 
 class Installed:
-    """An empty folder and the ``hpo`` of an environment of its own, which sees the packages of this one."""
+    """An empty folder and the ``hpo`` of an environment of its own, which sees the packages of this
+    one.
+    """
 
     def __init__(self, environment: Path, folder: Path) -> None:
         self.environment, self.folder = environment, folder
@@ -27,7 +38,9 @@ class Installed:
         """What a command printed; it must end well."""
         variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         command = [str(self.environment / "bin" / "hpo"), *words]
-        ended = subprocess.run(command, cwd=self.folder, env=variables, capture_output=True, text=True)
+        ended = subprocess.run(
+            command, cwd=self.folder, env=variables, capture_output=True, text=True
+        )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
@@ -41,10 +54,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         shutil.copytree(source, to) if source.is_dir() else shutil.copy(source, to)
     pip = [sys.executable, "-m", "pip"]
     no = ["--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, "wheel", *no, "--no-build-isolation", "-w", work, work / "source"], check=True)
+    subprocess.run(
+        [*pip, "wheel", *no, "--no-build-isolation", "-w", work, work / "source"], check=True
+    )
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", work / "env"], check=True)
     (wheel,) = work.glob("*.whl")
-    subprocess.run([*pip, "--python", work / "env" / "bin" / "python", "install", *no, wheel], check=True)
+    subprocess.run(
+        [*pip, "--python", work / "env" / "bin" / "python", "install", *no, wheel], check=True
+    )
     (site,) = (work / "env" / "lib").glob("python*/site-packages")
     (site / "shared.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     (work / "empty").mkdir()
@@ -52,9 +69,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 @pytest.mark.slow
-def test_when_the_wheel_is_used_in_an_empty_folder_then_datasets_are_known_and_nothing_is_written(installed) -> None:
+def test_when_the_wheel_is_used_in_an_empty_folder_then_datasets_are_known_and_nothing_is_written(
+    installed,
+) -> None:
     lines = installed("datasets").splitlines()
-    assert [line.split()[0] for line in lines if line[0] != " "] == ["heat", "water_centrum", "water_tommerby"]
+    assert [line.split()[0] for line in lines if line[0] != " "] == [
+        "heat",
+        "water_centrum",
+        "water_tommerby",
+    ]
     assert sum("SIMULATED" in line for line in lines) == 3
     doctor = installed("doctor", "heat")
     assert f"in {installed.folder}, Python" in doctor
@@ -64,7 +87,9 @@ def test_when_the_wheel_is_used_in_an_empty_folder_then_datasets_are_known_and_n
 
 
 @pytest.mark.slow
-def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current_folder(installed) -> None:
+def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current_folder(
+    installed,
+) -> None:
     index = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
     values = 10 + np.arange(len(index)) % 24 / 4 + np.random.default_rng(1).random(len(index))
     pd.Series(values, index=index, name="0").to_csv(installed.folder / "mine.csv")

@@ -1,6 +1,8 @@
-"""Build the documentation site: documents, notebooks and docstrings of this repository, one page each.
+"""Build the documentation site: documents, notebooks and docstrings of this repository, one page
+each.
 
-Every page keeps its place in the repository, so a relative link works in both. Broken links are errors.
+Every page keeps its place in the repository, so a relative link works in both. Broken links are
+errors.
 """
 
 import argparse
@@ -25,7 +27,9 @@ DOCUMENTS = ("*.md", "docs/*.md", "data/*.md", "datasets/*.md", "model_cards/*.m
 NOTEBOOKS = ("notebooks/*.ipynb",)
 RECORDS = ("papermill_runs/**/*.ipynb", "benchmark_results/**/*.ipynb")
 LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"#]+)")
-FRAME = re.compile(r"<style scoped>.*?</style>\s*|(?<=<table) border=\"1\" class=\"dataframe\"", re.DOTALL)
+FRAME = re.compile(
+    r"<style scoped>.*?</style>\s*|(?<=<table) border=\"1\" class=\"dataframe\"", re.DOTALL
+)
 """What pandas adds to its tables, which are to look like all others."""
 LIVE = ("application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json")
 PRIORITY = ["image/png", "image/svg+xml", "text/html", "text/markdown", "text/plain"]
@@ -40,21 +44,29 @@ def stage(pages: Path, root: Path = ROOT) -> None:
     """Write the pages of documents and notebooks as Markdown, with every file that they link to."""
     for file in find(DOCUMENTS, root):
         _write(pages / file, (root / file).read_text(encoding="utf-8"), root / file, pages, root)
-    exporter = MarkdownExporter(exclude_output_prompt=True, exclude_input_prompt=True, display_data_priority=PRIORITY)
+    exporter = MarkdownExporter(
+        exclude_output_prompt=True, exclude_input_prompt=True, display_data_priority=PRIORITY
+    )
     for file in find(NOTEBOOKS + RECORDS, root):
         notebook = tidy(nbformat.read(root / file, as_version=4))
-        text, resources = exporter.from_notebook_node(notebook, {"output_files_dir": f"{file.stem}_files"})
+        text, resources = exporter.from_notebook_node(
+            notebook, {"output_files_dir": f"{file.stem}_files"}
+        )
         for name, content in resources["outputs"].items():
             picture = pages / file.parent / name
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_bytes(content)
         if file not in find(NOTEBOOKS, root):
-            text = re.sub(r"\A(# .*\n)", rf"\1\nThis is the record `{file}`, as it was executed.\n", text)
+            text = re.sub(
+                r"\A(# .*\n)", rf"\1\nThis is the record `{file}`, as it was executed.\n", text
+            )
         _write(pages / file.with_suffix(".md"), FRAME.sub("", text), root / file, pages, root)
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop outputs that need a kernel or a script, and progress bars; join what was printed piece by piece."""
+    """Drop outputs that need a kernel or a script, and progress bars; join what was printed piece
+    by piece.
+    """
     for cell in notebook.cells:
         outputs: list[nbformat.NotebookNode] = []
         for output in cell.get("outputs", []):
@@ -75,14 +87,19 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _write(page: Path, text: str, source: Path, pages: Path, root: Path) -> None:
-    """Write a page whose links to notebooks lead to their pages, and copy the other files that it links to.
+    """Write a page whose links to notebooks lead to their pages, and copy the other files that it
+    links to.
 
     A record is a copy of a notebook elsewhere, so its links may be those of `notebooks/`.
     """
 
     def lead(match: re.Match[str]) -> str:
-        from_here = [(folder / match[2]).resolve() for folder in (source.parent, root / "notebooks")]
-        target = next((file for file in from_here if file.is_file() and file.is_relative_to(root)), None)
+        from_here = [
+            (folder / match[2]).resolve() for folder in (source.parent, root / "notebooks")
+        ]
+        target = next(
+            (file for file in from_here if file.is_file() and file.is_relative_to(root)), None
+        )
         if target is None:
             return match[0]
         if target.suffix not in (".md", ".ipynb"):
@@ -96,27 +113,39 @@ def _write(page: Path, text: str, source: Path, pages: Path, root: Path) -> None
 
 
 def stage_library(pages: Path, root: Path = ROOT) -> list[Path]:
-    """Write a page for each room of the library, which names its modules; their docstrings become its text."""
+    """Write a page for each room of the library, which names its modules; their docstrings become
+    its text.
+    """
     rooms: dict[str, list[str]] = {}
     for file in find(("hpo_lib/*.py", "hpo_lib/**/*.py"), root):
         if not file.stem.startswith("_"):
-            rooms.setdefault(file.with_suffix("").parts[1], []).append(".".join(file.with_suffix("").parts))
+            rooms.setdefault(file.with_suffix("").parts[1], []).append(
+                ".".join(file.with_suffix("").parts)
+            )
     written = []
     (pages / "api").mkdir(parents=True)
     for room, modules in rooms.items():
         written.append(Path("api") / f"{room}.md")
         package = root / "hpo_lib" / room / "__init__.py"
-        intro = (ast.get_docstring(ast.parse(package.read_text())) or "").split("\n")[0] if package.exists() else ""
+        intro = (
+            (ast.get_docstring(ast.parse(package.read_text())) or "").split("\n")[0]
+            if package.exists()
+            else ""
+        )
         blocks = [f"# hpo_lib.{room}", intro, *(f"::: {module}" for module in modules)]
         (pages / written[-1]).write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
     return written
 
 
-def navigation(menu: list[dict[str, object]], library: list[Path], root: Path = ROOT) -> list[dict[str, object]]:
+def navigation(
+    menu: list[dict[str, object]], library: list[Path], root: Path = ROOT
+) -> list[dict[str, object]]:
     """Return the menu of mkdocs.yml with the pages of notebooks and library at their places."""
     pages: dict[str, list[dict[str, str]]] = {
         "Records": [{_title(file): str(file.with_suffix(".md"))} for file in find(RECORDS, root)],
-        "Notebooks": [{_title(file): str(file.with_suffix(".md"))} for file in find(NOTEBOOKS, root)],
+        "Notebooks": [
+            {_title(file): str(file.with_suffix(".md"))} for file in find(NOTEBOOKS, root)
+        ],
         "API": [{f"hpo_lib.{file.stem}": str(file)} for file in library],
         "Model cards": [{file.stem: str(file)} for file in find(("model_cards/*.md",), root)],
     }
@@ -133,10 +162,14 @@ def navigation(menu: list[dict[str, object]], library: list[Path], root: Path = 
 
 
 def _title(file: Path) -> str:
-    """What the menu calls a notebook: its own name and, if that does not hold it, the folder of its record."""
+    """What the menu calls a notebook: its own name and, if that does not hold it, the folder of its
+    record.
+    """
     name = re.sub(r"^hpo_|_template$|_published$", "", file.stem)
     return (
-        name if name.startswith(file.parent.name) or file.parent == Path("notebooks") else f"{name} {file.parent.name}"
+        name
+        if name.startswith(file.parent.name) or file.parent == Path("notebooks")
+        else f"{name} {file.parent.name}"
     )
 
 
@@ -160,16 +193,22 @@ class Page(HTMLParser):
 
 def broken_links(site: Path) -> list[str]:
     """Return every link within the site whose file or place is not there, as ``page: link``."""
-    pages = {file.resolve(): Page(file.read_text(encoding="utf-8")) for file in site.rglob("*.html")}
+    pages = {
+        file.resolve(): Page(file.read_text(encoding="utf-8")) for file in site.rglob("*.html")
+    }
     broken = []
     for file, page in sorted(pages.items()):
-        for target in sorted(page.targets) if file.name != "404.html" else ():  # that one is for a server
+        for target in (
+            sorted(page.targets) if file.name != "404.html" else ()
+        ):  # that one is for a server
             link = urlsplit(target)
             if link.scheme or link.netloc:
                 continue
             found = (file.parent / unquote(link.path)).resolve() if link.path else file
             place = unquote(link.fragment)
-            if not found.is_file() or (place and found in pages and place not in pages[found].places):
+            if not found.is_file() or (
+                place and found in pages and place not in pages[found].places
+            ):
                 broken.append(f"{file.relative_to(site.resolve())}: {target}")
     return broken
 
@@ -200,10 +239,14 @@ def build(out: Path, root: Path = ROOT) -> None:
             raise SystemExit("Broken links:\n" + "\n".join(broken))
         shutil.rmtree(out, ignore_errors=True)
         shutil.move(work / "html", out)
-    print(f"The site: {out / 'index.html'}; its search needs a server: python -m http.server -d {out}")
+    print(
+        f"The site: {out / 'index.html'}; its search needs a server: python -m http.server -d {out}"
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "site", help="folder of the site, which is replaced")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "site", help="folder of the site, which is replaced"
+    )
     build(parser.parse_args().out.resolve())

@@ -1,8 +1,10 @@
-"""CHRONOS2: the zero-shot foundation model Chronos-2 (Ansari et al., 2025) of `darts`, from weights on disk.
+"""CHRONOS2: the zero-shot foundation model Chronos-2 (Ansari et al., 2025) of `darts`, from weights
+on disk.
 
-Nothing is trained or chosen. The pretrained network reads the same window as the other models (the target and the past
-covariates of the 168 hours up to the origin, and the future-known columns through the horizon) and gives quantiles.
-Nothing is downloaded, because compute nodes often have no network.
+Nothing is trained or chosen. The pretrained network reads the same window as the other models (the
+target and the past covariates of the 168 hours up to the origin, and the future-known columns
+through the horizon) and gives quantiles. Nothing is downloaded, because compute nodes often have no
+network.
 """
 
 import hashlib
@@ -12,7 +14,7 @@ from pathlib import Path
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import Forecaster, Recipe
+from hpo_lib.families.models import Forecaster, Recipe
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 NAME = "CHRONOS2"
@@ -20,7 +22,12 @@ VERSION = 1
 """As `Baseline.version`."""
 
 RECIPE = Recipe(
-    level_hours=0, near_hours=12, repeated_history=False, season_years=0, same_hours=False, linear_part=False
+    level_hours=0,
+    near_hours=12,
+    repeated_history=False,
+    season_years=0,
+    same_hours=False,
+    linear_part=False,
 )
 """The network normalises each window by itself."""
 
@@ -28,7 +35,8 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def checked_folder(folder: Path) -> str:
-    """The sha256 of the weights in a folder of the pretrained model: part of a stored forecast's key.
+    """The sha256 of the weights in a folder of the pretrained model: part of a stored forecast's
+    key.
 
     Raises:
         InputError: a file is missing, or the configuration is not one of a Chronos-2.
@@ -36,17 +44,21 @@ def checked_folder(folder: Path) -> str:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(
-                f"{folder / name}: not found, expected the files of a pretrained Chronos-2; get them with "
+                f"{folder / name}: not found, expected the files of a pretrained Chronos-2; get "
+                "them with "
                 f"`hf download amazon/chronos-2 --local-dir {folder}`"
             )
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["chronos_config"]
         known, longest = set(config["quantiles"]), config["context_length"]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(f"{folder / CONFIG}: is not the configuration of a Chronos-2 ({error!r})") from None
+        raise InputError(
+            f"{folder / CONFIG}: is not the configuration of a Chronos-2 ({error!r})"
+        ) from None
     if not known.issuperset(QUANTILE_LEVELS) or longest < HISTORY:
         raise InputError(
-            f"{folder / CONFIG}: a model for quantiles {sorted(known)} from {longest} hours, expected one that has "
+            f"{folder / CONFIG}: a model for quantiles {sorted(known)} from {longest} hours, "
+            "expected one that has "
             f"{', '.join(map(str, QUANTILE_LEVELS))} and reads {HISTORY} hours"
         )
     with (folder / WEIGHTS).open("rb") as stream:
@@ -54,7 +66,8 @@ def checked_folder(folder: Path) -> str:
 
 
 def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
-    """The pretrained model as a forecaster of this dataset, with forecasts of its validation origins.
+    """The pretrained model as a forecaster of this dataset, with forecasts of its validation
+    origins.
 
     Raises:
         InputError: the folder does not hold the model.
@@ -63,12 +76,12 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
     from darts.models import Chronos2Model
     from darts.utils.likelihood_models.torch import QuantileRegression
 
-    from hpo_lib.families.darts_family import DartsForecaster
-    from hpo_lib.families.quiet import quiet_libraries
-    from hpo_lib.families.scaling import Scaling
-    from hpo_lib.families.windows import TrainingWindows
+    from hpo_lib.families.training import DartsForecaster, quiet_libraries
+    from hpo_lib.families.windows import Scaling, TrainingWindows
 
-    forecaster = DartsForecaster(dataset, Scaling.fit(dataset, RECIPE), RECIPE, calendar_as_past=False)
+    forecaster = DartsForecaster(
+        dataset, Scaling.fit(dataset, RECIPE), RECIPE, calendar_as_past=False
+    )
     one_window = dataset.training_origins()[:1]
     with quiet_libraries():
         model = Chronos2Model(
@@ -79,7 +92,9 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
             pl_trainer_kwargs={"logger": False, "enable_checkpointing": False},
         )
         # Sets the columns; the weights do not change.
-        model.fit_from_dataset(TrainingWindows(forecaster.source(dataset.windows(one_window)), one_window))
+        model.fit_from_dataset(
+            TrainingWindows(forecaster.source(dataset.windows(one_window)), one_window)
+        )
     forecaster.module = model.model
     forecaster.best_step = 0
     forecaster.validation = forecaster.forecasts(dataset, dataset.validation_origins)

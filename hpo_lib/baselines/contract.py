@@ -13,9 +13,9 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.contract import STANDARD, Forecaster
 from hpo_lib.families.feature_table import FeatureTable, make_feature_table
 from hpo_lib.families.linear_baseline import covers_seasons
+from hpo_lib.families.models import STANDARD, Forecaster
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
@@ -24,22 +24,26 @@ class Baseline(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
-    """Part of a stored training's key. Raise it when the same call gives other forecasts than before."""
+    """Part of a stored training's key. Raise it when the same call gives other forecasts than
+    before.
+    """
     title: ClassVar[str]
     seeded: ClassVar[bool]
     """Whether another seed gives another model."""
     settings: ClassVar[Mapping[str, Any]]
     """Part of a stored training's key: all fixed choices of the model."""
 
-    def fit(self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False) -> "TableForecaster":
-        """Train on the training split, with every choice made by pinball loss on the validation split.
+    def fit(
+        self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False
+    ) -> "TableForecaster":
+        """Train on the training split, with every choice made by pinball loss on the validation
+        split.
 
-        Args:
-            dataset: the dataset.
-            seed: equal seeds give equal models.
-            refit: train again on training and validation split together, with the same choices. The forecaster's
+        Args: dataset: the dataset. seed: equal seeds give equal models. refit: train again on
+            training and validation split together, with the same choices. The forecaster's
                 ``validation`` still comes from the first training, which has not seen these days.
-            quick: learn little, from a part of the origins of the same days, to see that everything works.
+            quick: learn little, from a part of the origins of the same days, to see that everything
+                works.
         """
         chosen = self.train(dataset, seed, quick)
         chosen.validation = chosen.forecasts(dataset, dataset.validation_origins)
@@ -50,8 +54,12 @@ class Baseline(ABC):
         return refitted
 
     @abstractmethod
-    def train(self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None) -> "TableForecaster":
-        """Train on the training split, with the choices of the forecaster ``chosen``; without one, choose."""
+    def train(
+        self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None
+    ) -> "TableForecaster":
+        """Train on the training split, with the choices of the forecaster ``chosen``; without one,
+        choose.
+        """
 
 
 class TableForecaster(Forecaster):
@@ -76,7 +84,9 @@ class TableForecaster(Forecaster):
 
 
 def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:
-    """Whether a forecaster sees the time of year: as ``chosen``, or by the rule of the families' standard recipe."""
+    """Whether a forecaster sees the time of year: as ``chosen``, or by the rule of the families'
+    standard recipe.
+    """
     return covers_seasons(dataset, STANDARD.season_years) if chosen is None else chosen.seasons
 
 
@@ -84,11 +94,15 @@ OF_THE_YEAR = (*SEASON_COLUMNS, "year_sin", "year_cos")
 """Columns of a feature table that tell the time of year."""
 
 QUICK_VERSION = 3
-"""Part of a quick training's key. Raise it when a quick training differs from before and others do not."""
+"""Part of a quick training's key. Raise it when a quick training differs from before and others do
+not.
+"""
 
 
 def learnt_origins(dataset: Dataset, hours: int, *, quick: bool) -> Positions:
-    """Training origins within ``hours`` of a daily one; if quick, at most 100, spread evenly over the same days."""
+    """Training origins within ``hours`` of a daily one; if quick, at most 100, spread evenly over
+    the same days.
+    """
     near = dataset.training_origins(near_hours=hours)
     return near[:: math.ceil(len(near) / 100)] if quick else near
 

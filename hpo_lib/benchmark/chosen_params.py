@@ -1,4 +1,6 @@
-"""The one lookup of chosen hyperparameters, for final trainings and retraining; notes say what was passed over."""
+"""The one lookup of chosen hyperparameters, for final trainings and retraining; notes say what was
+passed over.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,14 +10,16 @@ from typing import Any
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import RECIPES, Family, Params, read_recipe
+from hpo_lib.families.models import RECIPES, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
 from hpo_lib.records.files import as_mapping
 from hpo_lib.records.provenance import data_key
 from hpo_lib.records.result import load_result
 
 UNUSABLE, DOUBTFUL, USABLE = 2, 1, 0
-"""How much a finding about a file matters: the file is refused; is used only if the user names it; is used."""
+"""How much a finding about a file matters: the file is refused; is used only if the user names it;
+is used.
+"""
 
 STUDIED = ("sha256", "train_end", "val_end")
 """What decides whether a study was on the same data; it never saw the test split."""
@@ -25,9 +29,10 @@ STUDIED = ("sha256", "train_end", "val_end")
 class FoundParameters:
     """Hyperparameters that were checked against the family's search space, with their origin.
 
-    ``source`` is ``defaults`` or the file that they were read from. ``notes`` are sentences for the user: what an old
-    file lacks, which files were passed over and why. ``members`` are weights and hyperparameters of an ensemble,
-    see `hpo_lib.benchmark.ensemble`; without them it is ``params`` alone. ``remark`` comes into the table.
+    ``source`` is ``defaults`` or the file that they were read from. ``notes`` are sentences for the
+    user: what an old file lacks, which files were passed over and why. ``members`` are weights and
+    hyperparameters of an ensemble, see `hpo_lib.benchmark.ensemble`; without them it is ``params``
+    alone. ``remark`` comes into the table.
     """
 
     params: Params
@@ -46,8 +51,9 @@ class FoundParameters:
 class Lookup:
     """What parameters are wanted for; ``preset`` and ``recipe`` are names.
 
-    With ``same_data`` only studies on these very data (fingerprint and splits) are accepted. Retraining sets it to
-    False: its data are newer than those of the study. What differs then becomes a note.
+    With ``same_data`` only studies on these very data (fingerprint and splits) are accepted.
+    Retraining sets it to False: its data are newer than those of the study. What differs then
+    becomes a note.
     """
 
     family: Family
@@ -64,27 +70,33 @@ class Lookup:
     def from_file(self, file: Path) -> FoundParameters:
         """Parameters of one best_params JSON that the user names.
 
-        Raises:
-            InputError: the file is broken, of another model, of another dataset or other data (unless ``same_data`` is
-                False), or its parameters do not fit the family. A study that is not complete, has another budget or
-                recipe or is on simulated data, and what an old file lacks, become notes.
+        Raises: InputError: the file is broken, of another model, of another dataset or other data
+            (unless ``same_data`` is
+                False), or its parameters do not fit the family. A study that is not complete, has
+                another budget or recipe or is on simulated data, and what an old file lacks, become
+                notes.
         """
         study = load_result(file)
         for matters, finding in self._findings(study):
             if matters == UNUSABLE:
                 name = self.dataset.spec.name
-                raise InputError(f"{file}: {finding}; give a best_params file of {self.family.name} on {name}")
+                raise InputError(
+                    f"{file}: {finding}; give a best_params file of {self.family.name} on {name}"
+                )
         return self._used(file, study)
 
     def best(self, runs_dir: Path) -> FoundParameters:
         """The parameters that the studies in a folder found, in this order.
 
-        1. The newest complete study of this model, dataset and recipe, and of these data if ``same_data``.
-        2. The newest file of an older schema for this model and dataset, with a note on what it lacks.
+        1. The newest complete study of this model, dataset and recipe, and of these data if
+          ``same_data``.
+        2. The newest file of an older schema for this model and dataset, with a note on what it
+          lacks.
         3. The untuned defaults, with a note.
 
-        A note names every file that is passed over, with the reason. A study of another budget is used, with a note.
-        A study of the ``test`` preset serves that preset alone, and one on simulated data serves simulated data alone.
+        A note names every file that is passed over, with the reason. A study of another budget is
+        used, with a note. A study of the ``test`` preset serves that preset alone, and one on
+        simulated data serves simulated data alone.
         """
         usable: list[tuple[bool, str, str, Path, dict[str, Any]]] = []
         notes: list[str] = []
@@ -94,7 +106,9 @@ class Lookup:
             except InputError as error:
                 notes.append(f"Passed over {error}.")
                 continue
-            problem = next((finding for matters, finding in self._findings(study) if matters != USABLE), None)
+            problem = next(
+                (finding for matters, finding in self._findings(study) if matters != USABLE), None
+            )
             if problem:
                 notes.append(f"Passed over {file}: {problem}.")
             else:
@@ -104,12 +118,15 @@ class Lookup:
             *_, file, study = max(usable, key=lambda found: found[:3])
             return self._used(file, study, notes)
         notes.append(
-            f"No usable study of {self.family.name} on {self.dataset.spec.name} was found in {runs_dir}: there are "
+            f"No usable study of {self.family.name} on {self.dataset.spec.name} was found in "
+            f"{runs_dir}: there are "
             "only the untuned defaults; make one with `hpo run`."
         )
         return replace(self.defaults, notes=tuple(notes))
 
-    def _used(self, file: Path, study: dict[str, Any], notes: Sequence[str] = ()) -> FoundParameters:
+    def _used(
+        self, file: Path, study: dict[str, Any], notes: Sequence[str] = ()
+    ) -> FoundParameters:
         findings = sorted(self._findings(study), key=lambda found: found[0], reverse=True)
         used = [f"{file} is used, but {finding}." for _, finding in findings]
         return FoundParameters(dict(study["best_params"]), str(file), (*notes, *used))
@@ -118,13 +135,22 @@ class Lookup:
         """What does not fit about a study, or should be known, each with how much it matters."""
         is_old, name = study["schema_version"] == 1, self.dataset.spec.name
         provenance = as_mapping(study["provenance"])
-        data, preset, recipe = as_mapping(provenance.get("data")), provenance.get("preset"), provenance.get("recipe")
+        data, preset, recipe = (
+            as_mapping(provenance.get("data")),
+            provenance.get("preset"),
+            provenance.get("recipe"),
+        )
         own = data_key(self.dataset)
         if study["model"] != self.family.name:
             yield UNUSABLE, f"model is {study['model']!r}, expected {self.family.name!r}"
         if study["dataset"] != name:
-            yield UNUSABLE if self.same_data else DOUBTFUL, f"dataset is {study['dataset']!r}, expected {name!r}"
-        elif not is_old and (other := next((key for key in STUDIED if data.get(key) != own[key]), None)):
+            yield (
+                UNUSABLE if self.same_data else DOUBTFUL,
+                f"dataset is {study['dataset']!r}, expected {name!r}",
+            )
+        elif not is_old and (
+            other := next((key for key in STUDIED if data.get(key) != own[key]), None)
+        ):
             found = f"{other} is {_short(data.get(other))}, here it is {_short(own[other])}"
             yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({found})"
         try:
@@ -133,15 +159,19 @@ class Lookup:
             yield UNUSABLE, str(error).removeprefix("best_params: ")
         if is_old:
             lacks = (
-                "it has the schema of old studies: it lacks the data's fingerprint, the split dates, the training "
-                "budget, the recipe and the exact coverage, so it may have been tuned on other data or judged by a "
+                "it has the schema of old studies: it lacks the data's fingerprint, the split "
+                "dates, the training "
+                "budget, the recipe and the exact coverage, so it may have been tuned on other "
+                "data or judged by a "
                 "validation that cannot be trusted"
             )
             yield USABLE, lacks
             return
         if study["status"] != "complete":
             yield DOUBTFUL, "its study is not complete"
-        searched_from = read_recipe(as_mapping(recipe))  # what a wide study found is in its best_params
+        searched_from = read_recipe(
+            as_mapping(recipe)
+        )  # what a wide study found is in its best_params
         if searched_from != RECIPES[self.recipe]:
             names = (name for name, known in RECIPES.items() if known == searched_from)
             given = next(names, f"an unknown one ({recipe})")
@@ -150,7 +180,11 @@ class Lookup:
         if source.startswith("simulated") and not self.dataset.is_simulated:
             yield DOUBTFUL, "its study was made on simulated data, here they are real"
         elif warnings_of(source)[-1:] != warnings_of(self.dataset.source)[-1:]:
-            yield DOUBTFUL, f"its study was made on data from {source}, here they are from {self.dataset.source}"
+            yield (
+                DOUBTFUL,
+                f"its study was made on data from {source}, here they are from "
+                f"{self.dataset.source}",
+            )
         if preset == "test" and self.preset != "test":
             yield DOUBTFUL, "its study has the test preset, which only shows that everything works"
         elif preset != self.preset:

@@ -1,4 +1,6 @@
-"""The ensemble of a study: greedily chosen trials with weights, from the validation forecasts that the study stored."""
+"""The ensemble of a study: greedily chosen trials with weights, from the validation forecasts that
+the study stored.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,16 +11,18 @@ import numpy as np
 from hpo_lib.benchmark.chosen_params import FoundParameters
 from hpo_lib.data.context import Context
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import STANDARD, Family, Forecaster, Params
+from hpo_lib.families.models import STANDARD, Family, Forecaster, Params
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.blend import blend, judged_ensemble
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
 def ensemble_of(found: FoundParameters, family: Family, runs_dir: Path) -> FoundParameters:
-    """The ensemble of the study that parameters were found in, or these parameters alone where it does not pay.
+    """The ensemble of the study that parameters were found in, or these parameters alone where it
+    does not pay.
 
-    Candidates are all complete trials whose forecasts are stored. The remark says what was chosen and what it is worth.
+    Candidates are all complete trials whose forecasts are stored. The remark says what was chosen
+    and what it is worth.
 
     Raises:
         InputError: stored forecasts cannot be read.
@@ -29,15 +33,32 @@ def ensemble_of(found: FoundParameters, family: Family, runs_dir: Path) -> Found
     numbers = [trial.number for trial in trials]
     if chosen not in numbers:
         return _with(found, "no ensemble: the forecasts of the study's chosen trial are not stored")
-    verdict = judged_ensemble([study.predictions(number) for number in numbers], numbers.index(chosen))
+    verdict = judged_ensemble(
+        [study.predictions(number) for number in numbers], numbers.index(chosen)
+    )
     if not verdict.pays:
-        worth = "" if np.isnan(verdict.percent) else f" ({verdict.percent:+.1f} % pinball loss on held-out days)"
-        return _with(found, f"trial {chosen} alone: an ensemble of {len(trials)} trials does not pay{worth}")
-    kept = [(float(weight), trial) for weight, trial in zip(verdict.weights, trials, strict=True) if weight > 0]
+        worth = (
+            ""
+            if np.isnan(verdict.percent)
+            else f" ({verdict.percent:+.1f} % pinball loss on held-out days)"
+        )
+        return _with(
+            found, f"trial {chosen} alone: an ensemble of {len(trials)} trials does not pay{worth}"
+        )
+    kept = [
+        (float(weight), trial)
+        for weight, trial in zip(verdict.weights, trials, strict=True)
+        if weight > 0
+    ]
     kept.sort(key=lambda member: (-member[0], member[1].number))
     shares = ", ".join(f"{trial.number} ({weight:.2f})" for weight, trial in kept)
-    remark = f"trials {shares}: {verdict.percent:+.1f} % pinball loss against trial {chosen} on held-out days"
-    return replace(_with(found, remark), members=tuple((weight, trial.params) for weight, trial in kept))
+    remark = (
+        f"trials {shares}: {verdict.percent:+.1f} % pinball loss against trial {chosen} on "
+        "held-out days"
+    )
+    return replace(
+        _with(found, remark), members=tuple((weight, trial.params) for weight, trial in kept)
+    )
 
 
 class Ensemble(Forecaster):
@@ -57,7 +78,9 @@ def _with(found: FoundParameters, remark: str) -> FoundParameters:
 
 
 def _fits(family: Family, params: Params) -> bool:
-    """Whether the family still has this configuration, beside the fields of the recipe that a study searches."""
+    """Whether the family still has this configuration, beside the fields of the recipe that a study
+    searches.
+    """
     try:
         family.check_params(STANDARD.updated(params)[1])
     except InputError:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpo_lib.benchmark.store import Training, load_trainings
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.models import family_names
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
@@ -29,16 +29,14 @@ COMPARED = ("mae", "pinball", "winkler")
 
 @dataclass(frozen=True)
 class BenchmarkRow:
-    """One model with one set of parameters: the mean of its seeds' quantiles, and each seed by itself.
+    """One model with one set of parameters: the mean of its seeds' quantiles, and each seed by
+    itself.
 
-    Attributes:
-        model: family, baseline or blend.
-        params: ``default``, ``best``, ``ensemble``, ``file``, ``own``; a blend has the one of its families.
-        validation: forecasts of the validation split, mean of the seeds.
-        test: forecasts of the test split, mean of the seeds.
-        seeds: test forecasts of each seed; empty for a blend.
-        seconds: mean training time.
-        note: a remark for the reader, for example a blend's weights or what an ensemble costs.
+    Attributes: model: family, baseline or blend. params: ``default``, ``best``, ``ensemble``,
+        ``file``, ``own``; a blend has the one of its families. validation: forecasts of the
+        validation split, mean of the seeds. test: forecasts of the test split, mean of the seeds.
+        seeds: test forecasts of each seed; empty for a blend. seconds: mean training time. note: a
+        remark for the reader, for example a blend's weights or what an ensemble costs.
     """
 
     model: str
@@ -53,11 +51,14 @@ class BenchmarkRow:
 Rows = Sequence[BenchmarkRow]
 
 
-def load_rows(paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: bool = False) -> list[BenchmarkRow]:
-    """The rows of a benchmark: baselines, families, then blends of all families with the same kind of parameters.
+def load_rows(
+    paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: bool = False
+) -> list[BenchmarkRow]:
+    """The rows of a benchmark: baselines, families, then blends of all families with the same kind
+    of parameters.
 
-    ``BLEND`` holds the families, ``BLEND_ALL`` the trained baselines as well. Weights are equal, or with
-    ``fit_blend_weights`` those with the lowest validation pinball loss.
+    ``BLEND`` holds the families, ``BLEND_ALL`` the trained baselines as well. Weights are equal, or
+    with ``fit_blend_weights`` those with the lowest validation pinball loss.
 
     Raises:
         InputError: nothing is stored, or it is on other data.
@@ -95,20 +96,27 @@ def _row(trainings: Sequence[Training]) -> BenchmarkRow:
     )
 
 
-def _blended(name: str, params: str, members: Sequence[BenchmarkRow], fit_weights: bool) -> BenchmarkRow:
+def _blended(
+    name: str, params: str, members: Sequence[BenchmarkRow], fit_weights: bool
+) -> BenchmarkRow:
     validation = [row.validation for row in members]
     weights = fitted_weights(validation) if fit_weights else np.full(len(members), 1 / len(members))
-    shares = ", ".join(f"{row.model} {weight:.2f}" for row, weight in zip(members, weights, strict=True))
+    shares = ", ".join(
+        f"{row.model} {weight:.2f}" for row, weight in zip(members, weights, strict=True)
+    )
     test = blend([row.test for row in members], weights)
     return BenchmarkRow(name, params, blend(validation, weights), test, note=shares)
 
 
-def benchmark_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+def benchmark_table(
+    rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]
+) -> pd.DataFrame:
     """One row per model, parameters and calibration, over every daily origin of the test split.
 
-    Scores are those of the mean of the seeds' quantiles, with 95 % bootstrap intervals of MAE, PICP and Winkler score
-    (``mae_low``, ``mae_high`` and so on); ``seed_mae`` and ``seed_mae_sd`` are mean and standard deviation over single
-    seeds. Columns ``val_`` are raw validation scores, on which all choices are based.
+    Scores are those of the mean of the seeds' quantiles, with 95 % bootstrap intervals of MAE, PICP
+    and Winkler score (``mae_low``, ``mae_high`` and so on); ``seed_mae`` and ``seed_mae_sd`` are
+    mean and standard deviation over single seeds. Columns ``val_`` are raw validation scores, on
+    which all choices are based.
     """
     table = []
     for row in rows:
@@ -117,17 +125,27 @@ def benchmark_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibra
         for calibration in calibrations:
             test = calibrate(row.test, row.validation, dataset.known_target, calibration)
             entry: dict[str, object] = {
-                "dataset": dataset.spec.name, "source": dataset.source, "model": row.model, "params": row.params,
-                "calibration": calibration.mode, "seeds": len(maes) or np.nan, "days": len(test.origins),
-            }  # fmt: skip
+                "dataset": dataset.spec.name,
+                "source": dataset.source,
+                "model": row.model,
+                "params": row.params,
+                "calibration": calibration.mode,
+                "seeds": len(maes) or np.nan,
+                "days": len(test.origins),
+            }
             intervals = bootstrap_intervals(test)
             for name, score in evaluate(test, dataset).items():
                 entry[name] = score
                 if name in INTERVALS:
-                    entry |= {f"{name}_low": intervals[name].low, f"{name}_high": intervals[name].high}
+                    entry |= {
+                        f"{name}_low": intervals[name].low,
+                        f"{name}_high": intervals[name].high,
+                    }
             entry["seed_mae"] = float(np.mean(maes)) if maes else float("nan")
             entry["seed_mae_sd"] = float(np.std(maes, ddof=1)) if len(maes) > 1 else float("nan")
-            entry |= {f"val_{name}": validation[name] for name in ("mae", "picp", "pinball", "winkler")}
+            entry |= {
+                f"val_{name}": validation[name] for name in ("mae", "picp", "pinball", "winkler")
+            }
             table.append({**entry, "seconds": row.seconds, "note": row.note})
     return pd.DataFrame(table)
 
@@ -135,8 +153,9 @@ def benchmark_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibra
 def comparison_table(rows: Rows) -> pd.DataFrame:
     """Diebold-Mariano tests of every two rows, raw forecasts, over the test days.
 
-    One row per pair and loss: relative difference of the losses in percent (below 0: the first is better), statistic
-    and two-sided p-value, not corrected for the number of pairs. Empty where there are too few days for a test.
+    One row per pair and loss: relative difference of the losses in percent (below 0: the first is
+    better), statistic and two-sided p-value, not corrected for the number of pairs. Empty where
+    there are too few days for a test.
     """
     pairs = [(a, b) for a, b in combinations(rows, 2) if len(a.test.origins) >= MIN_COMPARED_DAYS]
     table = []
@@ -149,21 +168,31 @@ def comparison_table(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(table, columns=columns)
 
 
-def coverage_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+def coverage_table(
+    rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]
+) -> pd.DataFrame:
     """Conditional coverage of every row and calibration, see `conditional_coverage`."""
     terciles, spec = target_terciles(dataset.training_target), dataset.spec
     return _of_each(
-        rows, dataset, calibrations, lambda f: conditional_coverage(f, terciles, spec.timezone, spec.hemisphere)
+        rows,
+        dataset,
+        calibrations,
+        lambda f: conditional_coverage(f, terciles, spec.timezone, spec.hemisphere),
     )
 
 
-def reliability_table(rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]) -> pd.DataFrame:
+def reliability_table(
+    rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]
+) -> pd.DataFrame:
     """How often actuals are at or below each level, for every row and calibration."""
     return _of_each(rows, dataset, calibrations, reliability)
 
 
 def _of_each(
-    rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration], make: Callable[[QuantileForecasts], pd.DataFrame]
+    rows: Rows,
+    dataset: Dataset,
+    calibrations: Sequence[Calibration],
+    make: Callable[[QuantileForecasts], pd.DataFrame],
 ) -> pd.DataFrame:
     tables = []
     for row, calibration in product(rows, calibrations):
@@ -174,9 +203,14 @@ def _of_each(
 
 
 def make_tables(
-    paths: BenchmarkPaths, dataset: Dataset, calibration: Calibration, *, fit_blend_weights: bool = False
+    paths: BenchmarkPaths,
+    dataset: Dataset,
+    calibration: Calibration,
+    *,
+    fit_blend_weights: bool = False,
 ) -> dict[str, pd.DataFrame]:
-    """``table``, ``comparisons``, ``coverage`` and ``reliability`` of a benchmark, from its stored forecasts.
+    """``table``, ``comparisons``, ``coverage`` and ``reliability`` of a benchmark, from its stored
+    forecasts.
 
     They always hold raw forecasts, and calibrated ones beside them.
 
@@ -195,7 +229,18 @@ def make_tables(
 
 def main_columns(table: pd.DataFrame) -> pd.DataFrame:
     """The columns of a benchmark's table that fit on a page."""
-    columns = ["model", "params", "calibration", "seeds", "mae", "mae_low", "mae_high", "picp", "winkler", "pinball"]
+    columns = [
+        "model",
+        "params",
+        "calibration",
+        "seeds",
+        "mae",
+        "mae_low",
+        "mae_high",
+        "picp",
+        "winkler",
+        "pinball",
+    ]
     return table[[*columns, "val_mae", "val_picp", "seconds"]].set_index(columns[:3])
 
 

@@ -1,7 +1,8 @@
-"""The benchmark: final trainings of families and baselines. All are stored, and every table is made from the files.
+"""The benchmark: final trainings of families and baselines. All are stored, and every table is made
+from the files.
 
-Training (here) and tables (`hpo_lib.benchmark.tables`) are separate steps. A stored training with the same key is not
-done again, so an interrupted benchmark continues where it was.
+Training (here) and tables (`hpo_lib.benchmark.tables`) are separate steps. A stored training with
+the same key is not done again, so an interrupted benchmark continues where it was.
 """
 
 import time
@@ -15,18 +16,26 @@ from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import QUICK_VERSION, baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
-from hpo_lib.benchmark.store import Training, check_same_data, drop_others, is_stored, store_training, stored_twin
-from hpo_lib.benchmark.training_key import code_versions, family_key
+from hpo_lib.benchmark.store import (
+    Training,
+    check_same_data,
+    code_versions,
+    drop_others,
+    family_key,
+    is_stored,
+    store_training,
+    stored_twin,
+)
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.contract import RECIPES, Family, Forecaster, Params, family_names, get_family
+from hpo_lib.families.models import RECIPES, Family, Forecaster, Params, family_names, get_family
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import NAIVE_VERSION, SEASONAL_LAGS, naive_ahead
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.seasonal_naive import NAIVE_VERSION, SEASONAL_LAGS, naive_ahead
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default", "ensemble")
@@ -39,13 +48,13 @@ FIRST_SEED = 42
 class Plan:
     """What a benchmark of one dataset trains.
 
-    Attributes:
-        models: families; the baselines are always trained too.
-        params: ``best``, ``default``, ``both`` side by side, the ``ensemble`` of each study, or the path of a
+    Attributes: models: families; the baselines are always trained too. params: ``best``,
+        ``default``, ``both`` side by side, the ``ensemble`` of each study, or the path of a
             best_params JSON.
         preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
-        refit: train again on training and validation split together, with the steps that validation chose.
+        refit: train again on training and validation split together, with the steps that validation
+            chose.
         runs_dir, out: folders of the studies' records, and for forecasts and tables.
         chronos2: folder of a pretrained Chronos-2, which is then one more baseline.
     """
@@ -71,10 +80,14 @@ class Plan:
             options = f"{choices(self.params, PARAMS_CHOICES)}, or the path of a best_params .json"
             raise InputError(f"params is {self.params!r}; {options}")
         if self.params.endswith(".json") and len(self.models) != 1:
-            raise InputError(f"params names one file for {len(self.models)} models; give the one model of the file")
+            raise InputError(
+                f"params names one file for {len(self.models)} models; give the one model of the "
+                "file"
+            )
         if not len(self.dataset.test_origins):
             raise InputError(
-                f"{self.dataset.path}: there is no whole day after the validation split, expected a test split to "
+                f"{self.dataset.path}: there is no whole day after the validation split, "
+                "expected a test split to "
                 "benchmark on; set an earlier val_end under [splits] of the dataset's TOML"
             )
 
@@ -107,7 +120,8 @@ def make_plan(
 ) -> Plan:
     """A plan from a user's words: names and folders as text, empty for the default.
 
-    ``given`` are ``preset``, ``recipe``, ``test``, ``data_dir``, ``simulated`` and ``runs_dir`` as in `Settings`.
+    ``given`` are ``preset``, ``recipe``, ``test``, ``data_dir``, ``simulated`` and ``runs_dir`` as
+    in `Settings`.
 
     Raises:
         InputError: an unknown name, a wrong value, or data that is wrong or has no test split.
@@ -129,7 +143,9 @@ def make_plan(
 
 
 _Task = tuple[tuple[str, str, int], dict[str, Any], Callable[[], Forecaster], str]
-"""One training to be done: its names (model, params, seed), its key, the call that does it, and a remark."""
+"""One training to be done: its names (model, params, seed), its key, the call that does it, and a
+remark.
+"""
 
 
 def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
@@ -137,18 +153,24 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
 
     ``say`` is called with one line per training, and at once with each note.
 
-    Returns:
-        Notes for the user: files of parameters that were passed over, what an old one lacks, trainings removed.
+    Returns: Notes for the user: files of parameters that were passed over, what an old one lacks,
+        trainings removed.
 
-    Raises:
-        InputError: a file of parameters does not fit, or the folder holds a benchmark on other data.
+    Raises: InputError: a file of parameters does not fit, or the folder holds a benchmark on other
+        data.
     """
     check_same_data(plan.paths, plan.dataset)
     notes: list[str] = []
     tasks = [*_baselines(plan), *_families(plan, notes)]
     for note in notes:
         say(f"note: {note}")
-    origin = {"provenance": {**code_provenance(), "data": data_provenance(plan.dataset), "preset": plan.preset}}
+    origin = {
+        "provenance": {
+            **code_provenance(),
+            "data": data_provenance(plan.dataset),
+            "preset": plan.preset,
+        }
+    }
     for i, (names, key, train, remark) in enumerate(tasks, start=1):
         model, params, seed = names
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
@@ -156,19 +178,33 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
             say(f"{where}: stored")
             continue
         for file in drop_others(plan.paths, model, params, key):
-            notes.append(f"{file.name} was made with other parameters, budget or code and was removed.")
+            notes.append(
+                f"{file.name} was made with other parameters, budget or code and was removed."
+            )
             say(f"note: {notes[-1]}")
         twin = stored_twin(plan.paths, model, seed, key)
         if twin is not None:
-            store_training(plan.paths, replace(twin, params=params, record={**twin.record, "remark": remark}))
+            store_training(
+                plan.paths, replace(twin, params=params, record={**twin.record, "remark": remark})
+            )
             say(f"{where}: the same training as {twin.params}")
             continue
         begun = time.monotonic()
         fitted = train()
-        validation, test = fitted.validation, fitted.forecasts(plan.dataset, plan.dataset.test_origins)
-        record = {"best_step": fitted.best_step, "seconds": time.monotonic() - begun, "remark": remark, **origin}
+        validation, test = (
+            fitted.validation,
+            fitted.forecasts(plan.dataset, plan.dataset.test_origins),
+        )
+        record = {
+            "best_step": fitted.best_step,
+            "seconds": time.monotonic() - begun,
+            "remark": remark,
+            **origin,
+        }
         store_training(plan.paths, Training(*names, key, validation, test, record))
-        scores = f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
+        scores = (
+            f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
+        )
         say(f"{where}: {scores}, {record['seconds']:.0f} s")
     return notes
 
@@ -184,11 +220,18 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
             if found.members:
                 key["members"] = [[weight, dict(params)] for weight, params in found.members]
             for seed in plan.all_seeds:
-                yield (family.name, label, seed), key, partial(_trained, plan, family, found, seed), found.remark
+                yield (
+                    (family.name, label, seed),
+                    key,
+                    partial(_trained, plan, family, found, seed),
+                    found.remark,
+                )
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
-    """Parameters of each row of a family by the row's label: ``default``, ``best``, ``ensemble`` or ``file``."""
+    """Parameters of each row of a family by the row's label: ``default``, ``best``, ``ensemble`` or
+    ``file``.
+    """
     lookup = Lookup(family, plan.dataset, plan.preset, plan.recipe)
     if plan.params.endswith(".json"):
         return {"file": lookup.from_file(Path(plan.params).expanduser())}
@@ -206,7 +249,9 @@ def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> F
     if not found.members:
         return _trained_alone(plan, family, found.params, seed)
     weights = [weight for weight, _ in found.members]
-    return Ensemble([_trained_alone(plan, family, params, seed) for _, params in found.members], weights)
+    return Ensemble(
+        [_trained_alone(plan, family, params, seed) for _, params in found.members], weights
+    )
 
 
 def _trained_alone(plan: Plan, family: Family, params: Params, seed: int) -> Forecaster:
@@ -234,7 +279,12 @@ def _baselines(plan: Plan) -> Iterator[_Task]:
     if plan.chronos2 is not None:
         key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
         key["versions"] = code_versions(chronos2.VERSION, dataset, windows=True)
-        yield (chronos2.NAME, "own", FIRST_SEED), key, partial(chronos2.zero_shot, dataset, plan.chronos2), ""
+        yield (
+            (chronos2.NAME, "own", FIRST_SEED),
+            key,
+            partial(chronos2.zero_shot, dataset, plan.chronos2),
+            "",
+        )
 
 
 class _SeasonalNaive(Forecaster):

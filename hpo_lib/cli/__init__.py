@@ -1,4 +1,1 @@
-"""The ``hpo`` command, one file per group of commands.
-
-main: main
-"""
+"""The `hpo` command, one file per group of commands."""

@@ -1,4 +1,6 @@
-"""The ``hpo`` command: thin calls into the library. Exit codes: 0 fine, 1 failed, 2 wrong usage or input."""
+"""The ``hpo`` command: thin calls into the library. Exit codes: 0 fine, 1 failed, 2 wrong usage or
+input.
+"""
 
 import argparse
 import json
@@ -29,12 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush would fail too
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or the interpreter's last flush would fail too
         return 1
     except HpoError as error:
         print(f"hpo: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
-    except OSError as error:  # of a file, a folder or a network that nothing before has put into a sentence of its own
+    # of a file, a folder or a network that nothing before has put into a sentence of its own
+    except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"hpo: {where}{error.strerror or error}; {ROOM}", file=sys.stderr)
         return 1
@@ -47,9 +52,14 @@ class _Parser(argparse.ArgumentParser):
     """Names the nearest command where argparse lists all of them alone."""
 
     def error(self, message: str) -> NoReturn:
-        found = re.fullmatch(r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message)
+        found = re.fullmatch(
+            r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message
+        )
         if found is not None:
-            message = f"command is {found[1]!r}; {choices(found[1], found[2].replace(chr(39), '').split(', '))}"
+            message = (
+                f"command is {found[1]!r}; "
+                f"{choices(found[1], found[2].replace(chr(39), '').split(', '))}"
+            )
         super().error(message)
 
 
@@ -72,72 +82,128 @@ class _Help(argparse.HelpFormatter):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="hpo", description="Hyperparameter studies of probabilistic demand forecasts.", allow_abbrev=False,
+        prog="hpo",
+        description="Hyperparameter studies of probabilistic demand forecasts.",
+        allow_abbrev=False,
         formatter_class=_Help,
-    )  # fmt: skip
+    )
     parser.add_argument("--version", action="version", version=f"hpo {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: options.Command, text: str, example: str, *parameters: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, command: options.Command, text: str, example: str, *parameters: str
+    ) -> argparse.ArgumentParser:
         sub = subparsers.add_parser(
-            name, help=text, description=text, epilog=f"example: {example}", allow_abbrev=False,
+            name,
+            help=text,
+            description=text,
+            epilog=f"example: {example}",
+            allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
+        )
         sub.set_defaults(command=command, parser=sub)
         options.add_parameters(sub, parameters)
         return sub
 
     add(
-        "run", _run, "Run or continue one study through papermill; the executed notebook is the record.",
-        "hpo run --model NHITS_Q --dataset heat --trials 50 --job-id winter", *options.ALL,
-    )  # fmt: skip
+        "run",
+        _run,
+        "Run or continue one study through papermill; the executed notebook is the record.",
+        "hpo run --model NHITS_Q --dataset heat --trials 50 --job-id winter",
+        *options.ALL,
+    )
     command = add(
-        "datasets", _datasets, "List the datasets and whether their data is there, or draw those given.",
-        "hpo datasets my.toml", "data_dir",
-    )  # fmt: skip
-    command.add_argument("dataset", nargs="*", help="name or TOML (default: all of the registry, without a picture)")
+        "datasets",
+        _datasets,
+        "List the datasets and whether their data is there, or draw those given.",
+        "hpo datasets my.toml",
+        "data_dir",
+    )
+    command.add_argument(
+        "dataset", nargs="*", help="name or TOML (default: all of the registry, without a picture)"
+    )
     options.add_json(command.add_argument)
     command = add(
-        "prepare", _prepare, "Make the engineered CSV of a dataset from its raw series.",
-        "hpo prepare --dataset heat --raw raw.csv --school-holidays holidays.csv --out features.csv", "dataset",
-    )  # fmt: skip
+        "prepare",
+        _prepare,
+        "Make the engineered CSV of a dataset from its raw series.",
+        "hpo prepare --dataset heat --raw raw.csv --school-holidays holidays.csv --out "
+        "features.csv",
+        "dataset",
+    )
     command.add_argument("--raw", required=True, help="CSV of the meter, see docs/own_data.md")
     options.add_raw_file(command)
     command.add_argument("--weather", type=Path, help="hourly OpenWeatherMap bulk CSV")
     command.add_argument(
-        "--weather-forecast", type=Path, help="archive of forecasts: CSV with issued, valid (or lead_hours) and weather"
+        "--weather-forecast",
+        type=Path,
+        help="archive of forecasts: CSV with issued, valid (or lead_hours) and weather",
     )
-    command.add_argument("--school-holidays", type=Path, help="CSV with start_date,end_date,description")
+    command.add_argument(
+        "--school-holidays", type=Path, help="CSV with start_date,end_date,description"
+    )
     command.add_argument("--out", help="where to write (default: the dataset's place below data/)")
     command = add(
-        "new-dataset", _new_dataset, "Write the TOML of a dataset from the CSV of its meter; guesses are marked.",
+        "new-dataset",
+        _new_dataset,
+        "Write the TOML of a dataset from the CSV of its meter; guesses are marked.",
         "hpo new-dataset my.csv --timezone Europe/Rome",
-    )  # fmt: skip
+    )
     command.add_argument("file", type=Path, help="CSV of the meter, see docs/own_data.md")
-    command.add_argument("--weather", type=Path, help="hourly OpenWeatherMap bulk CSV, whose columns are used")
-    command.add_argument("--out", type=Path, help="TOML to write (default: named like the CSV, in this folder)")
+    command.add_argument(
+        "--weather", type=Path, help="hourly OpenWeatherMap bulk CSV, whose columns are used"
+    )
+    command.add_argument(
+        "--out", type=Path, help="TOML to write (default: named like the CSV, in this folder)"
+    )
     options.add_raw_file(command, timezone="IANA name of the place's local time")
     command = add(
-        "doctor", _doctor, "Check this machine: what is there, what would fail, how to fix it.", "hpo doctor",
+        "doctor",
+        _doctor,
+        "Check this machine: what is there, what would fail, how to fix it.",
+        "hpo doctor",
         *options.FOLDERS,
-    )  # fmt: skip
-    command.add_argument("dataset", nargs="*", help="name or TOML of a dataset (default: all of the registry)")
-    command.add_argument("--clean", action="store_true", help="list what killed processes left, and remove it if told")
-    command.add_argument("--yes", action="store_true", help="with --clean: remove it without asking")
+    )
+    command.add_argument(
+        "dataset", nargs="*", help="name or TOML of a dataset (default: all of the registry)"
+    )
+    command.add_argument(
+        "--clean",
+        action="store_true",
+        help="list what killed processes left, and remove it if told",
+    )
+    command.add_argument(
+        "--yes", action="store_true", help="with --clean: remove it without asking"
+    )
     command = add(
-        "submit", _submit, "Submit one study as a Slurm job, after checking everything that it needs.",
+        "submit",
+        _submit,
+        "Submit one study as a Slurm job, after checking everything that it needs.",
         "hpo submit --model NHITS_Q --dataset heat --trials 50 --workers 4",
         *(name for name in options.ALL if name not in ("time_budget_hours", "worker")),
-    )  # fmt: skip
-    command.add_argument("--site", default="", help=f"the site's file (default: {paths.SITE_FILE.name} in slurm/)")
-    command.add_argument("--dry-run", action="store_true", help="print the job's script and submit nothing")
+    )
+    command.add_argument(
+        "--site", default="", help=f"the site's file (default: {paths.SITE_FILE.name} in slurm/)"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="print the job's script and submit nothing"
+    )
     command = add(
-        "job", _job, "What a Slurm job runs: the study, and back into the queue while trials are missing.",
+        "job",
+        _job,
+        "What a Slurm job runs: the study, and back into the queue while trials are missing.",
         "hpo job --model NHITS_Q --dataset heat --trials 50",
         *(name for name in options.ALL if name not in ("time_budget_hours", "workers", "worker")),
-    )  # fmt: skip
-    command.add_argument("--signal-seconds", type=int, default=600, help="warning time before the limit (default: 600)")
-    command.add_argument("--max-requeues", type=int, default=20, help="attempts without progress (default: 20)")
+    )
+    command.add_argument(
+        "--signal-seconds",
+        type=int,
+        default=600,
+        help="warning time before the limit (default: 600)",
+    )
+    command.add_argument(
+        "--max-requeues", type=int, default=20, help="attempts without progress (default: 20)"
+    )
     command = add(
         "status",
         _status,
@@ -154,17 +220,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from hpo_lib.figures import study_tables
     from hpo_lib.launch.notebook_run import run_notebook
     from hpo_lib.records.study import StoredStudy
-    from hpo_lib.views import study_tables
 
     settings = options.settings(arguments)
     try:
         run = run_notebook(settings)
     except KeyboardInterrupt:
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # nbclient's own task ends with the same interrupt
-        again = f"`hpo run --model {settings.model} --dataset {settings.dataset} --job-id {settings.job_id}`"
-        print(f"hpo: interrupted; finished trials are kept, {again} with the same options continues", file=sys.stderr)
+        logging.getLogger("asyncio").setLevel(
+            logging.CRITICAL
+        )  # nbclient's own task ends with the same interrupt
+        again = (
+            f"`hpo run --model {settings.model} --dataset {settings.dataset} --job-id "
+            f"{settings.job_id}`"
+        )
+        print(
+            f"hpo: interrupted; finished trials are kept, {again} with the same options continues",
+            file=sys.stderr,
+        )
         return 1
     study = StoredStudy.read(run)
     if study.result:  # the record of a stopped worker may come first
@@ -179,11 +253,14 @@ def _datasets(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.doctor import dataset_facts, dataset_lines, dataset_text, wrapped
 
     if arguments.json:
-        facts = [dataset_facts(name, arguments.data_dir) for name in arguments.dataset or known_datasets()]
+        facts = [
+            dataset_facts(name, arguments.data_dir)
+            for name in arguments.dataset or known_datasets()
+        ]
         print(json.dumps(facts, indent=2))
         return 0
     if arguments.dataset:
-        from hpo_lib.views.study_figures import data_overview
+        from hpo_lib.figures.study_figures import data_overview
     else:
         print("\n".join(dataset_lines(arguments.data_dir)))
     for name in arguments.dataset:
@@ -204,7 +281,11 @@ def _prepare(arguments: argparse.Namespace) -> int:
     spec = load_spec(arguments.dataset)
     spec = replace(spec, raw=replace(spec.raw, **options.raw_file(arguments)))
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
-    print(prepare_features(spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out))
+    print(
+        prepare_features(
+            spec, Path(arguments.raw), arguments.weather, arguments.school_holidays, out
+        )
+    )
     if arguments.weather_forecast is not None:
         print(prepare_archive(spec, arguments.weather_forecast, out))
     return 0
@@ -219,7 +300,10 @@ def _new_dataset(arguments: argparse.Namespace) -> int:
     write_new_dataset(arguments.file, raw.pop("timezone"), RawFile(**raw), arguments.weather, out)
     weather = f" --weather {shlex.quote(str(arguments.weather))}" if arguments.weather else ""
     print(f"wrote {out}: look at the lines that are marked as guessed, then")
-    print(f"  hpo prepare --dataset {shlex.quote(str(out))} --raw {shlex.quote(str(arguments.file))}{weather}")
+    print(
+        f"  hpo prepare --dataset {shlex.quote(str(out))} --raw "
+        f"{shlex.quote(str(arguments.file))}{weather}"
+    )
     return 0
 
 
@@ -248,11 +332,13 @@ def _clean(arguments: argparse.Namespace) -> int:
 
 
 def _submit(arguments: argparse.Namespace) -> int:
-    from hpo_lib.launch.slurm_site import read_site
-    from hpo_lib.launch.slurm_submit import submit_study
+    from hpo_lib.launch.slurm import read_site, submit_study
 
     site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), options.settings(arguments)
-    print(submit_study(settings, site, continues=bool(arguments.job_id), dry_run=arguments.dry_run), end="")
+    print(
+        submit_study(settings, site, continues=bool(arguments.job_id), dry_run=arguments.dry_run),
+        end="",
+    )
     return 0
 
 
@@ -261,7 +347,9 @@ def _job(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 
     job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues)
-    settings = options.settings(arguments, worker=job.worker, job_id=arguments.job_id or job.study_id)
+    settings = options.settings(
+        arguments, worker=job.worker, job_id=arguments.job_id or job.study_id
+    )
     dataset = load_spec(settings.dataset).name
     run = paths.RunPaths(settings.runs_dir, settings.model, dataset, settings.job_id, job.worker)
     command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
@@ -269,13 +357,17 @@ def _job(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from hpo_lib.launch import slurm_queue, status
+    from hpo_lib.launch import slurm, status
 
-    table, others = status.experiment_table(_runs_dir(arguments), slurm_queue.jobs(), arguments.storage)
+    table, others = status.experiment_table(_runs_dir(arguments), slurm.jobs(), arguments.storage)
     extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
-    slurm = shutil.which("sbatch") is not None
-    rows = status.as_rows(table, others, slurm=slurm)
-    print(json.dumps(rows, indent=2) if arguments.json else status.table_text(rows, slurm=slurm, extra=extra))
+    has_slurm = shutil.which("sbatch") is not None
+    rows = status.as_rows(table, others, slurm=has_slurm)
+    print(
+        json.dumps(rows, indent=2)
+        if arguments.json
+        else status.table_text(rows, slurm=has_slurm, extra=extra)
+    )
     found = [*(row.status for row in table if row.status), *others]
     return 1 if any(study.state == "corrupt" for study in found) else 0
 

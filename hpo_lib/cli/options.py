@@ -1,4 +1,6 @@
-"""Options of study parameters, made from their statements in `hpo_lib.settings`, and the table that documents them."""
+"""Options of study parameters, made from their statements in `hpo_lib.settings`, and the table that
+documents them.
+"""
 
 import argparse
 import os
@@ -10,7 +12,9 @@ from hpo_lib.settings import PARAMETERS, Settings
 
 Command = Callable[[argparse.Namespace], int]
 Add = Callable[..., argparse.ArgumentParser]
-"""Adds a command: its name, its function, its line of help, an example, names of parameters that become options."""
+"""Adds a command: its name, its function, its line of help, an example, names of parameters that
+become options.
+"""
 
 ALL = tuple(parameter.name for parameter in PARAMETERS)
 
@@ -34,9 +38,11 @@ def add_parameters(parser: argparse.ArgumentParser, names: Collection[str]) -> N
 def add_database(option: Callable[..., object]) -> None:
     """Add the option that names a database, since no other is connected to."""
     option(
-        "--storage", default=os.environ.get("HPO_STORAGE", ""),
-        help="URL of the database of running studies; no other is connected to (default: $HPO_STORAGE)",
-    )  # fmt: skip
+        "--storage",
+        default=os.environ.get("HPO_STORAGE", ""),
+        help="URL of the database of running studies; no other is connected to (default: "
+        "$HPO_STORAGE)",
+    )
 
 
 def add_json(option: Callable[..., object]) -> None:
@@ -46,7 +52,8 @@ def add_json(option: Callable[..., object]) -> None:
 
 _RAW_FILE = {
     "time_column": "column of the times (default: the only one)",
-    "value_column": "column of the values (default: the target's name, or the only one with numbers)",
+    "value_column": "column of the values (default: the target's name, or the only one with "
+    "numbers)",
     "timezone": "of times without offset: UTC, Europe/Rome, or +01:00 if the clock never changes",
     "aggregate": "mean or sum: how steps of minutes become hours",
 }
@@ -59,7 +66,9 @@ def add_raw_file(parser: argparse.ArgumentParser, **required: str) -> None:
     """
     for name, text in _RAW_FILE.items():
         allowed = ("mean", "sum") if name == "aggregate" else None
-        parser.add_argument(_option(name), choices=allowed, required=name in required, help=required.get(name, text))
+        parser.add_argument(
+            _option(name), choices=allowed, required=name in required, help=required.get(name, text)
+        )
 
 
 def raw_file(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -73,7 +82,9 @@ def settings(arguments: argparse.Namespace, **more: Any) -> Settings:
     Raises:
         InputError: a value is wrong.
     """
-    return Settings.create(**{**{name: value for name, value in vars(arguments).items() if name in ALL}, **more})
+    return Settings.create(
+        **{**{name: value for name, value in vars(arguments).items() if name in ALL}, **more}
+    )
 
 
 def parameters_table() -> str:
@@ -81,9 +92,14 @@ def parameters_table() -> str:
     lines = ["| parameter | type | default | `hpo run` | meaning |", "|---|---|---|---|---|"]
     for parameter in PARAMETERS:
         default = "required" if parameter.default is None else f"`{parameter.default!r}`"
-        option = f"--no-{_option(parameter.name)[2:]}" if parameter.default is True else _option(parameter.name)
+        option = (
+            f"--no-{_option(parameter.name)[2:]}"
+            if parameter.default is True
+            else _option(parameter.name)
+        )
         lines.append(
-            f"| `{parameter.name}` | {parameter.kind.__name__} | {default} | `{option}` | {parameter.explanation} |"
+            f"| `{parameter.name}` | {parameter.kind.__name__} | {default} | `{option}` | "
+            f"{parameter.explanation} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,1 @@
-"""What runs every morning: versions of trained models, retraining, tomorrow's forecast, and what became of it.
-
-retrain: retrain
-day_ahead: forecast_day
-watch: watch
-"""
+"""What runs every morning: model versions, retraining, the forecast of the day, watching it."""

@@ -16,10 +16,10 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
+from hpo_lib.figures.study_figures import forecast_days
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.views.study_figures import forecast_days
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,12 +34,10 @@ ROUNDING = 1e-4
 class DayAhead:
     """The calibrated forecast of one day.
 
-    Attributes:
-        version: what forecast it.
-        dataset: its data; only what was known before the day decided the forecast.
-        forecasts: [1, H, Q]; actuals are NaN where they are not known yet.
-        before: [N <= 28, H, Q] what the version says, not calibrated, of the same hour of the days before.
-        notes: sentences for the user; a `Damage` on a model in use that is passed over.
+    Attributes: version: what forecast it. dataset: its data; only what was known before the day
+        decided the forecast. forecasts: [1, H, Q]; actuals are NaN where they are not known yet.
+        before: [N <= 28, H, Q] what the version says, not calibrated, of the same hour of the days
+        before. notes: sentences for the user; a `Damage` on a model in use that is passed over.
     """
 
     version: Version
@@ -57,25 +55,42 @@ class DayAhead:
         """One row per hour: time_utc and time_local as text, q10, q50, q90 in the target's unit."""
         utc = pd.date_range(self.begin, periods=HORIZON, freq="h")
         times = pd.DataFrame({"time_utc": utc, "time_local": utc.tz_convert(self.dataset.spec.tz)})
-        return times.map(pd.Timestamp.isoformat).join(self.forecasts.to_frame()[["q10", "q50", "q90"]])
+        return times.map(pd.Timestamp.isoformat).join(
+            self.forecasts.to_frame()[["q10", "q50", "q90"]]
+        )
 
     def figure(self) -> "Figure":
-        """This forecast, below the one that the same model would have given a day before, with what came."""
+        """This forecast, below the one that the same model would have given a day before, with what
+        came.
+        """
         shown = [self.forecasts]
         if not _lack(_until(self.dataset, self.forecasts.origins[0] - DAY)):
-            shown.insert(0, _day_after(self.version, self.dataset, self.forecasts.origins[0] - DAY, None).forecasts)
+            shown.insert(
+                0,
+                _day_after(
+                    self.version, self.dataset, self.forecasts.origins[0] - DAY, None
+                ).forecasts,
+            )
         spec, joined = self.dataset.spec, QuantileForecasts.joined(shown)
         unit, title = f"{spec.target_words}\n({spec.unit})", f"{spec.title}, {self.version}"
-        figure = forecast_days(joined, range(len(shown)), unit=unit, source=self.dataset.source, title=title)
+        figure = forecast_days(
+            joined, range(len(shown)), unit=unit, source=self.dataset.source, title=title
+        )
         for axes, origin in zip(figure.axes, joined.origins, strict=True):
             ticks = axes.get_xticks()
-            axes.set_xticks(ticks, [f"{(origin + hour * HOUR).tz_convert(spec.tz):%H:%M}" for hour in ticks])
+            axes.set_xticks(
+                ticks, [f"{(origin + hour * HOUR).tz_convert(spec.tz):%H:%M}" for hour in ticks]
+            )
         figure.axes[-1].set_xlabel(f"local time, {spec.timezone}")
         return figure
 
     def write(self, out: str = "") -> list[Path]:
         """Write table and figure, by default beside the model."""
-        file = Path(out).expanduser() if out else self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
+        file = (
+            Path(out).expanduser()
+            if out
+            else self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
+        )
         with paths.atomic(file) as temporary:
             self.table().to_csv(temporary, index=False)
         with paths.atomic(file.with_suffix(".png")) as temporary:
@@ -94,22 +109,21 @@ def forecast_day(
     models_dir: str = "",
     now: pd.Timestamp | None = None,
 ) -> DayAhead:
-    """The forecast of the 24 hours from ``at`` on, from a user's words: names, times and folders as text.
+    """The forecast of the 24 hours from ``at`` on, from a user's words: names, times and folders as
+    text.
 
-    Of several models in use that one forecasts which had the lowest pinball loss over the 28 days before.
+    Of several models in use that one forecasts which had the lowest pinball loss over the 28 days
+    before.
 
-    Args:
-        dataset: name or TOML of the dataset.
-        model: the family; empty: the best one.
-        at: first hour of the forecast, UTC unless it has another offset; empty: the hour after the last one.
-        school_holidays: file of school holidays, as for `hpo prepare`.
-        data_dir: folder of the data; empty: that of the project.
-        simulated: use the dataset's simulated twin, even if its CSV is there.
-        models_dir: folder of the models; empty: that of the project.
-        now: the present, for a note on old data; None: by the clock.
+    Args: dataset: name or TOML of the dataset. model: the family; empty: the best one. at: first
+        hour of the forecast, UTC unless it has another offset; empty: the hour after the last one.
+        school_holidays: file of school holidays, as for `hpo prepare`. data_dir: folder of the
+        data; empty: that of the project. simulated: use the dataset's simulated twin, even if its
+        CSV is there. models_dir: folder of the models; empty: that of the project. now: the
+        present, for a note on old data; None: by the clock.
 
-    Raises:
-        InputError: the data or the models are not there, do not fit, or lack an hour that is needed.
+    Raises: InputError: the data or the models are not there, do not fit, or lack an hour that is
+        needed.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
     origin = _origin(data, at)
@@ -121,19 +135,26 @@ def forecast_day(
     day, notes = _best(days)
     age = (now or pd.Timestamp.now("UTC")) - data.index[-1]
     if not at and not data.is_simulated and age > DAY:
-        notes.append(f"{data.path} ends at {data.index[-1]:%Y-%m-%d %H:%M} UTC, {age / DAY:.0f} days ago.")
+        notes.append(
+            f"{data.path} ends at {data.index[-1]:%Y-%m-%d %H:%M} UTC, {age / DAY:.0f} days ago."
+        )
     return replace(day, notes=(*damaged, *notes, *day.notes))
 
 
 def _best(days: list[DayAhead]) -> tuple[DayAhead, list[str]]:
-    """That of the version with the lowest pinball loss over the days before that all can speak of, and a note."""
+    """That of the version with the lowest pinball loss over the days before that all can speak of,
+    and a note.
+    """
     if len(days) == 1:
         return days[0], []
     common = set.intersection(*(set(day.before.origins) for day in days))
     if not common:
         version = days[0].version
         return days[0], [f"No day compares the models in use, so {version} is taken; give --model."]
-    losses = [metrics.pinball(f.rows(np.array([o in common for o in f.origins]))) for f in (d.before for d in days)]
+    losses = [
+        metrics.pinball(f.rows(np.array([o in common for o in f.origins])))
+        for f in (d.before for d in days)
+    ]
     shown = ", ".join(f"{day.version} {loss:.5g}" for day, loss in zip(days, losses, strict=True))
     best = days[int(np.argmin(losses))]
     said = f"{best.version} has the lowest pinball loss of the last {len(common)} days: {shown}."
@@ -148,7 +169,8 @@ def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
 def own_forecasts(version: Version, known: Dataset, origins: Positions) -> QuantileForecasts:
     """What a version says of past days without having learnt from them, see `Version.forecasts`.
 
-    Origins [N] whose window is not complete, and those of the days that the fitted model learnt from, are left out.
+    Origins [N] whose window is not complete, and those of the days that the fitted model learnt
+    from, are left out.
     """
     first = max(HISTORY - 1, int(known.index.searchsorted(version.learnt_until)))
     origins = known.complete(origins[origins >= first])
@@ -160,24 +182,40 @@ def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
 
 
 _NO_WEATHER = (
-    "{}: the weather of the day after {:%Y-%m-%d %H:%M} UTC was not known by then, and the model needs it; add the "
-    "newest forecast to the archive that [day_ahead_weather] names (observed weather serves past days alone)"
+    "{}: the weather of the day after {:%Y-%m-%d %H:%M} UTC was not known by then, and the model "
+    "needs it; add the "
+    "newest forecast to the archive that [day_ahead_weather] names (observed weather serves past "
+    "days alone)"
 )
 
 
 def _lack(known: Dataset) -> str:
-    """What the last week, or the weather of the day ahead, lacks for a forecast; an empty text if nothing."""
+    """What the last week, or the weather of the day ahead, lacks for a forecast; an empty text if
+    nothing.
+    """
     gap = known.index[-HISTORY:][known.is_missing[-HISTORY:]]
     if len(known.frame) >= HISTORY and not len(gap):
         last = np.array([len(known.frame) - 1])
-        return "" if known.weather_is_known(last).all() else _NO_WEATHER.format(known.spec.path, known.index[-1])
+        return (
+            ""
+            if known.weather_is_known(last).all()
+            else _NO_WEATHER.format(known.spec.path, known.index[-1])
+        )
     what = f"only {len(known.frame)} hours are there"
     if len(gap):
-        what = f"{len(gap)} of them are missing, from {gap[0]:%Y-%m-%d %H:%M} to {gap[-1]:%Y-%m-%d %H:%M} UTC"
-    return f"{known.path}: a forecast needs the {HISTORY} hours before it, and {what}; add them, or take a later day"
+        what = (
+            f"{len(gap)} of them are missing, from {gap[0]:%Y-%m-%d %H:%M} to "
+            f"{gap[-1]:%Y-%m-%d %H:%M} UTC"
+        )
+    return (
+        f"{known.path}: a forecast needs the {HISTORY} hours before it, and {what}; add them, "
+        "or take a later day"
+    )
 
 
-def _day_after(version: Version, dataset: Dataset, origin: pd.Timestamp, holidays: pd.DataFrame | None) -> DayAhead:
+def _day_after(
+    version: Version, dataset: Dataset, origin: pd.Timestamp, holidays: pd.DataFrame | None
+) -> DayAhead:
     """The forecast after an origin, which reads only what was known there."""
     known = _until(dataset, origin)
     position = len(known.frame) - 1
@@ -188,16 +226,24 @@ def _day_after(version: Version, dataset: Dataset, origin: pd.Timestamp, holiday
     warm_up = own_forecasts(version, known, days_before(position))
     forecasts = calibrate(raw, warm_up, known.known_target, Calibration())
     if len(warm_up.origins) < ROLLING_DAYS:
-        notes.append(f"Only {len(warm_up.origins)} days before it calibrate the interval, not {ROLLING_DAYS}.")
+        notes.append(
+            f"Only {len(warm_up.origins)} days before it calibrate the interval, not "
+            f"{ROLLING_DAYS}."
+        )
     if origin < version.trained_until:
         notes.append(
-            f"{version} was trained on days up to {version.trained_until:%Y-%m-%d %H:%M} UTC, so this is a forecast of "
-            f"the model before its refit, which knows the days up to {version.chosen_until:%Y-%m-%d %H:%M} UTC."
+            f"{version} was trained on days up to {version.trained_until:%Y-%m-%d %H:%M} UTC, so "
+            "this is a forecast of "
+            "the model before its refit, which knows the days up to "
+            f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
     if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
         usual = version.trained_until + HOUR
-        notes.append(f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at {ahead[0]:%H:%M}.")
+        notes.append(
+            f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at "
+            f"{ahead[0]:%H:%M}."
+        )
     actual = dataset.known_target.reindex(ahead).to_numpy()[None]
     return DayAhead(version, dataset, replace(forecasts, actual=actual), warm_up, tuple(notes))
 
@@ -211,7 +257,8 @@ def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
         raise InputError(f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'")
     if not first < begin <= last + HOUR:
         raise InputError(
-            f"{dataset.path}: holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, so not the hours before "
+            f"{dataset.path}: holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, so not "
+            "the hours before "
             f"{begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
         )
     return pd.Timestamp(begin - HOUR)
@@ -222,8 +269,9 @@ def _calendar(
 ) -> tuple[pd.DataFrame, list[str]]:
     """The future-known columns of the hours ahead, and what to say about them.
 
-    Calendar columns are computed as `hpo prepare` does, if that gives those of the last week. Others, and school
-    holidays, are read from the data. School holidays that are not known there stay as in the last hour.
+    Calendar columns are computed as `hpo prepare` does, if that gives those of the last week.
+    Others, and school holidays, are read from the data. School holidays that are not known there
+    stay as in the last hour.
     """
     week = known.frame.iloc[-HISTORY:]
     hours = pd.date_range(week.index[0], ahead[-1], freq="h")
@@ -241,13 +289,16 @@ def _calendar(
         elif name == _SCHOOL:
             calendar[name] = week[name].iloc[-1]
             notes.append(
-                f"{_SCHOOL} of the day ahead is not in the data and stays {week[name].iloc[-1]:.0f}; give a list with "
+                f"{_SCHOOL} of the day ahead is not in the data and stays "
+                f"{week[name].iloc[-1]:.0f}; give a list with "
                 "--school-holidays."
             )
         else:
             raise InputError(
-                f"{dataset.path}: column {name!r} of the day ahead is not there and cannot be computed: in the last "
-                "week it is not what `hpo prepare` makes of the time; make the CSV with `hpo prepare`, or take the "
+                f"{dataset.path}: column {name!r} of the day ahead is not there and cannot be "
+                "computed: in the last "
+                "week it is not what `hpo prepare` makes of the time; make the CSV with `hpo "
+                "prepare`, or take the "
                 "column out of the dataset's TOML and train again"
             )
     return calendar, notes

@@ -1,6 +1,8 @@
-"""Train a chosen configuration again on newer data, and replace the model in use only if the new one is not worse.
+"""Train a chosen configuration again on newer data, and replace the model in use only if the new
+one is not worse.
 
-Every training is kept as a version with its card. One small file, written last, names the version in use.
+Every training is kept as a version with its card. One small file, written last, names the version
+in use.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,32 +12,35 @@ from pathlib import Path
 import pandas as pd
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.benchmark.training_key import family_key, same_key
+from hpo_lib.benchmark.store import family_key, same_key
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, in_use, relative_mae, store, with_ends
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families.contract import RECIPES, Family, get_family
+from hpo_lib.families.models import RECIPES, Family, get_family
+from hpo_lib.figures.card import render_card
+from hpo_lib.figures.style import warning_text
 from hpo_lib.paths import ModelPaths, atomic
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, compare
 from hpo_lib.settings import Settings
-from hpo_lib.views.model_card import render_card
-from hpo_lib.views.model_style import warning_text
 
 COMPARED_DAYS = 56
-"""Newest days, held out of the first training for the comparison; at most half of the validation days."""
+"""Newest days, held out of the first training for the comparison; at most half of the validation
+days.
+"""
 
 _DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Mean pinball losses of a new version and of the one in use (``before``) over days that neither has seen.
+    """Mean pinball losses of a new version and of the one in use (``before``) over days that
+    neither has seen.
 
     ``p_value`` is that of a Diebold-Mariano test of the daily losses; None if the days are too few.
     """
@@ -49,25 +54,31 @@ class Verdict:
     def __str__(self) -> str:
         sure = "" if self.p_value is None else f", p = {self.p_value:.2g}"
         return (
-            f"pinball loss {self.pinball:.5g}, v{self.before:03d} has {self.pinball_before:.5g} over the same "
+            f"pinball loss {self.pinball:.5g}, v{self.before:03d} has {self.pinball_before:.5g} "
+            "over the same "
             f"{self.days} days{sure}"
         )
 
 
 def retrain(
-    settings: Settings, models_dir: Path, *, params: str = "", replace: bool = False, say: Callable[[str], None] = print
+    settings: Settings,
+    models_dir: Path,
+    *,
+    params: str = "",
+    replace: bool = False,
+    say: Callable[[str], None] = print,
 ) -> Version:
-    """Train with chosen parameters on the dataset as it is now, compare, refit on all of it, store, and put in use.
+    """Train with chosen parameters on the dataset as it is now, compare, refit on all of it, store,
+    and put in use.
 
-    The validation split of the dataset's TOML is moved to the end of the data. Its last days (`COMPARED_DAYS`) are held
-    out of the first training, which chooses its weights on the others. On the held-out days it is compared with the
-    version in use as that was before its refit, so neither has seen them. A version with the same key is not trained
-    again.
+    The validation split of the dataset's TOML is moved to the end of the data. Its last days
+    (`COMPARED_DAYS`) are held out of the first training, which chooses its weights on the others.
+    On the held-out days it is compared with the version in use as that was before its refit, so
+    neither has seen them. A version with the same key is not trained again.
 
-    Args:
-        settings: model, dataset, preset, recipe, seed and folders; the rest is not used.
-        models_dir: folder of the trained models.
-        params: path of a best_params JSON; empty: the parameters of the version in use or, without one, those that a
+    Args: settings: model, dataset, preset, recipe, seed and folders; the rest is not used.
+        models_dir: folder of the trained models. params: path of a best_params JSON; empty: the
+        parameters of the version in use or, without one, those that a
             benchmark would take.
         replace: put it in use even if it is worse than the version in use.
         say: is called with one line per step.
@@ -76,7 +87,9 @@ def retrain(
         InputError: no parameters are found or they do not fit; the version in use cannot be read.
         StudyError: it is worse than the version in use, which stays.
     """
-    dataset = load_dataset(load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated)
+    dataset = load_dataset(
+        load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
+    )
     family = get_family(settings.model)
     paths = ModelPaths(models_dir, family.name, dataset.spec.name)
     before = in_use(paths)
@@ -88,21 +101,30 @@ def retrain(
     budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
     fitting, whole = _fitting_and_whole(dataset)
     end = str(whole.spec.splits.val_end)
-    key = {**family_key(family, chosen, budget, recipe, fitting), "seed": settings.seed, "trained_until": end}
+    key = {
+        **family_key(family, chosen, budget, recipe, fitting),
+        "seed": settings.seed,
+        "trained_until": end,
+    }
     stored = (Version.read(paths, number) for number in paths.versions())
     version = next((one for one in stored if same_key(one.facts["key"], key)), None)
     models = {}
     if version is None:
         number = max(paths.versions(), default=0) + 1
         fitted = family.fit(chosen, fitting, budget, seed=settings.seed, recipe=recipe)
-        refitted = family.refit(chosen, whole, budget, like=fitted, seed=settings.seed, recipe=recipe)
+        refitted = family.refit(
+            chosen, whole, budget, like=fitted, seed=settings.seed, recipe=recipe
+        )
         models = {FITTED: fitted, REFITTED: refitted}
     else:
         number, fitted = version.number, version.model(FITTED, dataset)
         say(f"{version} was already trained in this way")
     held_out = whole.validation_origins[whole.validation_origins >= fitting.positions.val.stop - 1]
     own = fitted.forecasts(dataset, held_out)
-    say(f"v{number:03d}: MAE {metrics.mae(own):.5g}, PICP {metrics.picp(own):.1f} over {len(held_out)} held-out days")
+    say(
+        f"v{number:03d}: MAE {metrics.mae(own):.5g}, PICP {metrics.picp(own):.1f} over "
+        f"{len(held_out)} held-out days"
+    )
     rival, verdict = None, None
     if before is not None and before.number != number:
         rival = before.model(FITTED, dataset).forecasts(dataset, held_out)
@@ -111,36 +133,53 @@ def retrain(
     if version is None:
         origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": settings.seed}
         facts = {
-            "version": number, "model": paths.model, "dataset": paths.dataset, "params": dict(chosen),
-            "preset": settings.budget_name, "key": key, "trained_until": end, "best_step": fitted.best_step,
+            "version": number,
+            "model": paths.model,
+            "dataset": paths.dataset,
+            "params": dict(chosen),
+            "preset": settings.budget_name,
+            "key": key,
+            "trained_until": end,
+            "best_step": fitted.best_step,
             "compared_metrics": {name: metric(own) for name, metric in metrics.METRICS.items()},
             "relative_mae": relative_mae(own, dataset),
             "comparison": None if verdict is None else asdict(verdict),
             "provenance": {**code_provenance(), "data": data_provenance(fitting)},
-        }  # fmt: skip
+        }
         version = Version(paths, number, facts)
         forecasts = {"held-out days, this model": own}
         if before is not None and rival is not None:
             forecasts[f"held-out days, v{before.number:03d} before it"] = rival
         _write_card(version, dataset, origin, forecasts, _notes(version, before, verdict))
         store(version, models)
-    if before is not None and verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
+    if (
+        before is not None
+        and verdict is not None
+        and verdict.pinball > verdict.pinball_before
+        and not replace
+    ):
         raise StudyError(
-            f"{paths.version(number)}: is worse than v{before.number:03d} ({verdict}), so v{before.number:03d} stays "
+            f"{paths.version(number)}: is worse than v{before.number:03d} ({verdict}), so "
+            f"v{before.number:03d} stays "
             "in use; look at both cards, and give --replace to put the new one in use anyway"
         )
     if before is None or number != before.number:
-        write_json(paths.current, {"version": number, "before": None if before is None else before.number})
+        write_json(
+            paths.current, {"version": number, "before": None if before is None else before.number}
+        )
     return version
 
 
 def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """With the splits of the first training, and with a validation split that goes on to the last whole day."""
+    """With the splits of the first training, and with a validation split that goes on to the last
+    whole day.
+    """
     splits, last = dataset.spec.splits, dataset.index[-1]
     days = (splits.val_end - splits.train_end) // _DAY
     if days < 2:
         raise InputError(
-            f"{dataset.spec.path}: the validation split has {days} days, expected at least 2: some to choose weights, "
+            f"{dataset.spec.path}: the validation split has {days} days, expected at least 2: "
+            "some to choose weights, "
             "some to compare; move train_end or val_end"
         )
     end = last - (last - splits.val_end) % _DAY
@@ -148,8 +187,10 @@ def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
     fitting, whole = (with_ends(dataset, train_end, val_end) for val_end in (end - held_out, end))
     if not 0 < len(fitting.validation_origins) < len(whole.validation_origins):
         raise InputError(
-            f"{dataset.path}: long gaps leave no whole forecast in the last {days} days or in the newest "
-            f"{held_out // _DAY} of them, on which a new model is chosen and compared; fill some of the gaps"
+            f"{dataset.path}: long gaps leave no whole forecast in the last {days} days or in "
+            "the newest "
+            f"{held_out // _DAY} of them, on which a new model is chosen and compared; fill some "
+            "of the gaps"
         )
     return fitting, whole
 
@@ -157,7 +198,8 @@ def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
 def _parameters(
     settings: Settings, family: Family, dataset: Dataset, file: str, before: Version | None
 ) -> FoundParameters:
-    """Of a file, of the version in use, or of a study, whose data may be older than the dataset: that is the point.
+    """Of a file, of the version in use, or of a study, whose data may be older than the dataset:
+    that is the point.
 
     A version of the test budget or on simulated data gives its parameters to its own kind only.
     """
@@ -170,7 +212,8 @@ def _parameters(
     if not found.tuned:
         passed_over = "".join(f" {note}" for note in found.notes[:-1])
         raise InputError(
-            f"{settings.runs_dir}: holds no usable study of {family.name} on {dataset.spec.name}; make one with "
+            f"{settings.runs_dir}: holds no usable study of {family.name} on "
+            f"{dataset.spec.name}; make one with "
             f"`hpo run`, or name a best_params JSON with --params.{passed_over}"
         )
     return found
@@ -184,14 +227,17 @@ def _verdict(before: int, own: QuantileForecasts, rival: QuantileForecasts) -> V
 
 def _notes(version: Version, before: Version | None, verdict: Verdict | None) -> list[str]:
     notes = [
-        f"Scores are of the model before its refit, which chose its weights on days up to {version.chosen_until} and "
-        f"has not seen the days of these scores. In use is its refit on all days up to {version.trained_until}."
+        "Scores are of the model before its refit, which chose its weights on days up to "
+        f"{version.chosen_until} and "
+        "has not seen the days of these scores. In use is its refit on all days up to "
+        f"{version.trained_until}."
     ]
     if before is not None and verdict is not None:
         notes.append(f"Compared with the version before: {verdict}.")
         if before.chosen_until > version.chosen_until:
             notes.append(
-                f"The version before chose its weights on days up to {before.chosen_until}, some of them below."
+                f"The version before chose its weights on days up to {before.chosen_until}, some "
+                "of them below."
             )
     return notes
 
@@ -207,7 +253,10 @@ def _write_card(
     own = next(iter(forecasts.values()))
     write_predictions(paths.compared(number), own)
     positions = dataset.index.get_indexer(own.origins)
-    naive = {f"held-out days, naive {lag} h": seasonal_naive(dataset, positions, lag) for lag in SEASONAL_LAGS}
+    naive = {
+        f"held-out days, naive {lag} h": seasonal_naive(dataset, positions, lag)
+        for lag in SEASONAL_LAGS
+    }
     models = [file.name for which in (FITTED, REFITTED) for file in paths.trained(number, which)]
     text = render_card(
         model=paths.model,

@@ -1,4 +1,6 @@
-"""The versions of a trained model: what is stored of each, which one is in use, and what it forecasts."""
+"""The versions of a trained model: what is stored of each, which one is in use, and what it
+forecasts.
+"""
 
 import zipfile
 from collections.abc import Callable, Mapping
@@ -9,17 +11,17 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from hpo_lib.benchmark.training_key import code_versions
+from hpo_lib.benchmark.store import code_versions
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import Damage, InputError, in_one_line
-from hpo_lib.families.contract import Forecaster, family_names, get_family
+from hpo_lib.families.models import Forecaster, family_names, get_family
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records.files import read_json, write_json
 from hpo_lib.records.schema import ModelFacts, check
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
 
 FITTED, REFITTED = "fitted", "refitted"
 T = TypeVar("T")
@@ -27,7 +29,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Version:
-    """One training: a model whose weights were chosen on validation days, and its refit on all days up to the end.
+    """One training: a model whose weights were chosen on validation days, and its refit on all days
+    up to the end.
 
     Attributes:
         paths: files of all versions of the model.
@@ -44,9 +47,16 @@ class Version:
         file = paths.facts(number)
         what = "the card of a trained model"
         found: dict[str, Any] = read_json(file, what)
-        if isinstance(found, dict) and not {"key", "params", "preset", "trained_until", "relative_mae"} <= set(found):
+        if isinstance(found, dict) and not {
+            "key",
+            "params",
+            "preset",
+            "trained_until",
+            "relative_mae",
+        } <= set(found):
             raise InputError(
-                f"{file}: was stored by an earlier version of this project, which used pickles; move {paths.folder} "
+                f"{file}: was stored by an earlier version of this project, which used pickles; "
+                f"move {paths.folder} "
                 "away and train again with `hpo retrain`"
             )
         check(ModelFacts, found, file, what)
@@ -78,17 +88,22 @@ class Version:
         """
         from hpo_lib.families.stored_model import restored  # needs torch
 
-        family, (facts, arrays) = get_family(self.paths.model), self.paths.trained(self.number, which)
+        family, (facts, arrays) = (
+            get_family(self.paths.model),
+            self.paths.trained(self.number, which),
+        )
         source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["versions"]
         if source != dataset.source:
             raise InputError(
-                f"{self}: was trained on data from {source}, here they are from {dataset.source} ({dataset.path}); "
+                f"{self}: was trained on data from {source}, here they are from {dataset.source} "
+                f"({dataset.path}); "
                 "train it again with `hpo retrain`"
             )
         for part, version in code_versions(family.version, dataset, windows=True).items():
             if part != "gaps" and stored.get(part, 1) != version:
                 raise InputError(
-                    f"{self}: was trained with version {stored.get(part, 1)} of {part}, this code has {version}; train "
+                    f"{self}: was trained with version {stored.get(part, 1)} of {part}, this "
+                    f"code has {version}; train "
                     "it again with `hpo retrain`"
                 )
         try:
@@ -98,19 +113,32 @@ class Version:
             return restored(family, self.facts["params"], described, weights, dataset, str(self))
         except InputError:
             raise
-        except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        except (
+            OSError,
+            EOFError,
+            KeyError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+        ) as error:
             raise InputError(
-                f"{arrays}: cannot be read or does not fit {facts.name} ({in_one_line(error)}); restore its folder, or "
+                f"{arrays}: cannot be read or does not fit {facts.name} ({in_one_line(error)}); "
+                "restore its folder, or "
                 f"remove {self.paths.current} to start again"
             ) from None
 
     def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
-        """What it can say of each origin without having seen the day: ``origins`` [N] are ascending positions.
+        """What it can say of each origin without having seen the day: ``origins`` [N] are ascending
+        positions.
 
-        Up to the end of its training it speaks as it was before the refit. Quantiles are rounded as in records.
+        Up to the end of its training it speaks as it was before the refit. Quantiles are rounded as
+        in records.
         """
         before = np.asarray(dataset.index[origins] < self.trained_until)
-        none = QuantileForecasts(np.empty((0, HORIZON, 3)), np.empty((0, HORIZON)), pd.DatetimeIndex([], tz="UTC"))
+        none = QuantileForecasts(
+            np.empty((0, HORIZON, 3)), np.empty((0, HORIZON)), pd.DatetimeIndex([], tz="UTC")
+        )
         parts = [
             self.model(which, dataset).forecasts(dataset, origins[chosen])
             for which, chosen in ((FITTED, before), (REFITTED, ~before))
@@ -131,13 +159,17 @@ def named_version(paths: ModelPaths) -> Version:
         number = int(read_json(paths.current, "the version in use")["version"])
     except (ValueError, KeyError, TypeError):
         raise InputError(
-            f'{paths.current}: does not name a version; write {{"version": N}} with one of {paths.versions()}'
+            f'{paths.current}: does not name a version; write {{"version": N}} with one of '
+            f"{paths.versions()}"
         ) from None
     return Version.read(paths, number)
 
 
-def each_in_use(models_dir: str, dataset: str, model: str, do: Callable[[Version], T]) -> tuple[list[T], list[Damage]]:
-    """What ``do`` makes of the version in use of each family of a dataset; ``model`` names a single one.
+def each_in_use(
+    models_dir: str, dataset: str, model: str, do: Callable[[Version], T]
+) -> tuple[list[T], list[Damage]]:
+    """What ``do`` makes of the version in use of each family of a dataset; ``model`` names a single
+    one.
 
     Of several, those that cannot be read or do not fit are sentences beside the others.
 
@@ -146,10 +178,13 @@ def each_in_use(models_dir: str, dataset: str, model: str, do: Callable[[Version
     """
     folder = Path(models_dir or MODELS_DIR).expanduser()
     names = [get_family(model).name] if model else family_names()
-    used = [models for name in names if (models := ModelPaths(folder, name, dataset)).current.exists()]
+    used = [
+        models for name in names if (models := ModelPaths(folder, name, dataset)).current.exists()
+    ]
     if not used:
         raise InputError(
-            f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in use with "
+            f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one "
+            "in use with "
             "`hpo retrain`"
         )
     found, errors = list[T](), list[str]()
@@ -168,7 +203,10 @@ def store(version: Version, models: Mapping[str, Forecaster]) -> None:
     from hpo_lib.families.stored_model import plain
 
     for which, forecaster in models.items():
-        (facts_file, arrays_file), (facts, arrays) = version.paths.trained(version.number, which), plain(forecaster)
+        (facts_file, arrays_file), (facts, arrays) = (
+            version.paths.trained(version.number, which),
+            plain(forecaster),
+        )
         with atomic(arrays_file) as temporary:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]
         write_json(facts_file, facts)

@@ -1,4 +1,6 @@
-"""The models in use against what came since: their errors and coverage of the last weeks, and whether to retrain."""
+"""The models in use against what came since: their errors and coverage of the last weeks, and
+whether to retrain.
+"""
 
 from dataclasses import dataclass
 
@@ -16,16 +18,18 @@ COVERAGE = (70.0, 90.0)
 """Percent of the hours that the calibrated interval should cover; outside a retraining is due."""
 
 WORSE = 1.25
-"""A retraining is due if the MAE has grown by more than this factor since the held-out days of the training, both as a
-share of that of the better naive forecast: demand itself changes with the season."""
+"""A retraining is due if the MAE has grown by more than this factor since the held-out days of the
+training, both as a share of that of the better naive forecast: demand itself changes with the
+season."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """How a version in use did over the last 28 days: MAE in ``unit``, calibrated coverage in percent.
+    """How a version in use did over the last 28 days: MAE in ``unit``, calibrated coverage in
+    percent.
 
-    ``relative`` is the MAE as a share of that of the better naive forecast, ``relative_before`` the same over the
-    held-out days of the training; ``days_since`` its end.
+    ``relative`` is the MAE as a share of that of the better naive forecast, ``relative_before`` the
+    same over the held-out days of the training; ``days_since`` its end.
     """
 
     version: Version
@@ -42,19 +46,32 @@ class Watched:
         low, high = COVERAGE
         covers, grown = low <= self.coverage <= high, self.relative / self.relative_before
         reasons = [] if covers else [f"coverage is outside {low:.0f} to {high:.0f} %"]
-        return reasons + ([f"MAE beside naive forecasts is {grown:.2f} times that of then"] if grown > WORSE else [])
+        return reasons + (
+            [f"MAE beside naive forecasts is {grown:.2f} times that of then"]
+            if grown > WORSE
+            else []
+        )
 
     def __str__(self) -> str:
-        due = f"a retraining is due: {' and '.join(self.due)}" if self.due else "no retraining is due"
+        due = (
+            f"a retraining is due: {' and '.join(self.due)}" if self.due else "no retraining is due"
+        )
         return (
-            f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} days: MAE {self.mae:.5g} "
-            f"{self.unit}, {self.relative:.2f} of the naive forecast's (held-out days: {self.relative_before:.2f}), "
+            f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} "
+            f"days: MAE {self.mae:.5g} "
+            f"{self.unit}, {self.relative:.2f} of the naive forecast's (held-out days: "
+            f"{self.relative_before:.2f}), "
             f"coverage {self.coverage:.1f} %; {due}"
         )
 
 
 def watch(
-    dataset: str, *, model: str = "", data_dir: str = "", simulated: bool = False, models_dir: str = ""
+    dataset: str,
+    *,
+    model: str = "",
+    data_dir: str = "",
+    simulated: bool = False,
+    models_dir: str = "",
 ) -> list[Watched | Damage]:
     """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
 
@@ -64,18 +81,25 @@ def watch(
         InputError: the data are not there; no model is in use, or none can be read and fits.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    found, damaged = each_in_use(models_dir, data.spec.name, model, lambda version: _watched(version, data))
+    found, damaged = each_in_use(
+        models_dir, data.spec.name, model, lambda version: _watched(version, data)
+    )
     return [*found, *damaged]
 
 
 def _watched(version: Version, dataset: Dataset) -> Watched:
     days_since = (dataset.index[-1] - version.trained_until) // DAY
     end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
-    found = own_forecasts(version, dataset, days_before(end, 2 * ROLLING_DAYS))  # the first half calibrates
+    found = own_forecasts(
+        version, dataset, days_before(end, 2 * ROLLING_DAYS)
+    )  # the first half calibrates
     calibrated = calibrate(found, None, dataset.known_target, Calibration())
     recent = calibrated.rows(np.asarray(found.origins >= dataset.index[end] - ROLLING_DAYS * DAY))
     if not len(recent.origins):
-        raise InputError(f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; add hours")
+        raise InputError(
+            f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; "
+            "add hours"
+        )
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)

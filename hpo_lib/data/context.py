@@ -1,4 +1,6 @@
-"""What a model may know when it forecasts: the windows of forecast origins, with and without what came after them."""
+"""What a model may know when it forecasts: the windows of forecast origins, with and without what
+came after them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +17,8 @@ MOST_WEEKS = 4
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """N forecast origins in an hourly frame, which may hold what came after them: models learn from it.
+    """N forecast origins in an hourly frame, which may hold what came after them: models learn from
+    it.
 
     Attributes:
         frame: [T, columns], the target, past and future-known covariates.
@@ -37,8 +40,9 @@ class Windows:
 class Context(Windows):
     """What is known at N forecast origins, and nothing else: all that a model forecasts from.
 
-    The frame holds one block of hours for each origin: `MOST_WEEKS` weeks up to it, and the H hours ahead. What is
-    known up to the origin only is NaN in the hours ahead. Before the first hour of the data its first week is repeated.
+    The frame holds one block of hours for each origin: `MOST_WEEKS` weeks up to it, and the H hours
+    ahead. What is known up to the origin only is NaN in the hours ahead. Before the first hour of
+    the data its first week is repeated.
 
     Attributes:
         known_until: column -> ``origin``, or ``always`` for what is known of any hour.
@@ -54,7 +58,9 @@ class Context(Windows):
         known_until: Mapping[str, str],
         weather: npt.NDArray[np.float64] | None = None,
     ) -> "Context":
-        """The context of the origins at ``positions`` [N] of a complete hourly frame, which is copied."""
+        """The context of the origins at ``positions`` [N] of a complete hourly frame, which is
+        copied.
+        """
         columns = list(known_until)
         length = MOST_WEEKS * HISTORY + HORIZON
         rows = np.asarray(positions)[:, None] + np.arange(1 + HORIZON - length, 1 + HORIZON)
@@ -63,7 +69,9 @@ class Context(Windows):
         up_to_origin = [until != "always" for until in known_until.values()]
         values[:, -HORIZON:, up_to_origin] = np.nan
         blocks = pd.DataFrame(
-            values.reshape(-1, len(columns)), index=pd.DatetimeIndex(frame.index[rows.ravel()]), columns=columns
+            values.reshape(-1, len(columns)),
+            index=pd.DatetimeIndex(frame.index[rows.ravel()]),
+            columns=columns,
         )
         origins = np.arange(1, len(rows) + 1) * length - HORIZON - 1
         return cls(blocks, origins, weather, known_until=known_until)

@@ -1,7 +1,8 @@
 """The one reader of CSVs, and the checks on their cells.
 
-The functions take cells as text in a frame whose index is the line number in the file (the header is line 1), so an
-error names the exact line and cell. They convert whole columns and look for the wrong cell only if that fails.
+The functions take cells as text in a frame whose index is the line number in the file (the header
+is line 1), so an error names the exact line and cell. They convert whole columns and look for the
+wrong cell only if that fails.
 """
 
 import csv
@@ -24,14 +25,23 @@ CONSTANT_HOURS = 48
 """So many equal hours of the target in a row are filler, not measured values."""
 
 CALENDAR_RANGES = {"hour": (0, 23), "day_of_week": (0, 6), "month": (1, 12)}
-"""Calendar columns and the whole numbers that they may hold; a column named ``is_...`` holds 0 or 1."""
+"""Calendar columns and the whole numbers that they may hold; a column named ``is_...`` holds 0 or
+1.
+"""
 
 WEATHER_RANGES = {
-    "temp": (-100, 100, "degrees C"), "dew_point": (-100, 100, "degrees C"), "humidity": (0, 110, "%"),
-    "clouds_all": (0, 100, "%"), "wind_speed": (0, 150, "m/s"), "rain_1h": (0, 500, "mm"), "snow_1h": (0, 500, "mm"),
+    "temp": (-100, 100, "degrees C"),
+    "dew_point": (-100, 100, "degrees C"),
+    "humidity": (0, 110, "%"),
+    "clouds_all": (0, 100, "%"),
+    "wind_speed": (0, 150, "m/s"),
+    "rain_1h": (0, 500, "mm"),
+    "snow_1h": (0, 500, "mm"),
     "pressure": (500, 1100, "hPa"),
-}  # fmt: skip
-"""Weather columns, what they may hold, and its unit: more than was ever measured, and less than a sentinel."""
+}
+"""Weather columns, what they may hold, and its unit: more than was ever measured, and less than a
+sentinel.
+"""
 
 YEARS = range(1900, 2101)
 """A time in another year is a mistake, and every hour up to it would be a row."""
@@ -40,7 +50,9 @@ LARGEST = 1e12
 """Larger numbers are no measurements; squared, they leave the range of float32."""
 
 SPIKE = 1e6
-"""A demand of so many times the median is a mistake in one cell, and would be the scale of all others."""
+"""A demand of so many times the median is a mistake in one cell, and would be the scale of all
+others.
+"""
 
 MISSING = ("", "nan", "NaN")
 _TRUTH = {"True": "1", "False": "0"}
@@ -52,11 +64,17 @@ _TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(?:Z|[+-]\d\
 
 def shown(path: Path) -> str:
     """A path for messages and records: relative to the project if it is inside, else as given."""
-    return str(path.relative_to(paths.PROJECT_ROOT)) if path.is_relative_to(paths.PROJECT_ROOT) else str(path)
+    return (
+        str(path.relative_to(paths.PROJECT_ROOT))
+        if path.is_relative_to(paths.PROJECT_ROOT)
+        else str(path)
+    )
 
 
 def separator_of(content: bytes, allowed: str) -> str:
-    """The character of ``allowed`` that is most often in the first line of a file; the first one without any."""
+    """The character of ``allowed`` that is most often in the first line of a file; the first one
+    without any.
+    """
     line = content.split(b"\n", 1)[0]
     return max(allowed, key=lambda separator: line.count(separator.encode()))
 
@@ -64,7 +82,8 @@ def separator_of(content: bytes, allowed: str) -> str:
 def read_cells(
     path: Path, what: str, advice: str = "give a filled CSV file", *, separators: str = ","
 ) -> tuple[pd.DataFrame, bytes]:
-    """Every cell of a CSV as text without blanks around it, columns named by the header; and the file's bytes.
+    """Every cell of a CSV as text without blanks around it, columns named by the header; and the
+    file's bytes.
 
     Args:
         path: the CSV; byte order marks at its start and blank lines at its end are ignored.
@@ -72,8 +91,8 @@ def read_cells(
         advice: what to do about a file without rows.
         separators: characters that may separate its columns.
 
-    Raises:
-        InputError: the file is absent, unreadable, empty, not UTF-8 text, not separated by commas, or has a line with
+    Raises: InputError: the file is absent, unreadable, empty, not UTF-8 text, not separated by
+        commas, or has a line with
             another number of fields than the header, or a cell that goes on in the next line.
     """
     file = shown(path)
@@ -81,21 +100,30 @@ def read_cells(
         content = path.read_bytes()
         text = content.decode().lstrip("\ufeff").rstrip()
     except FileNotFoundError:
-        raise InputError(f"{file}: this {what} does not exist; give the path of a CSV file") from None
+        raise InputError(
+            f"{file}: this {what} does not exist; give the path of a CSV file"
+        ) from None
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); fix the file or its permissions") from None
+        raise InputError(
+            f"{file}: cannot be read ({error.strerror}); fix the file or its permissions"
+        ) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{file}: not a UTF-8 text file (byte 0x{content[error.start]:02x} in line {line}); save it as CSV in UTF-8"
+            f"{file}: not a UTF-8 text file (byte 0x{content[error.start]:02x} in line {line}); "
+            "save it as CSV in UTF-8"
         ) from None
     if not text:
         raise InputError(f"{file}: this {what} is empty, expected a header and rows; {advice}")
     if "\x00" in text:
         line = text.count("\n", 0, text.index("\x00")) + 1
-        raise InputError(f"{file}: not a text file (NUL byte in line {line}); save it as CSV in UTF-8")
+        raise InputError(
+            f"{file}: not a text file (NUL byte in line {line}); save it as CSV in UTF-8"
+        )
     if not re.split(r"[\r\n]", text, maxsplit=1)[0].strip():
-        raise InputError(f"{file}: line 1 is blank, expected the header; remove blank lines at the start")
+        raise InputError(
+            f"{file}: line 1 is blank, expected the header; remove blank lines at the start"
+        )
     separator = separator_of(content, separators)
     as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False}
     try:  # the header is read as a row, because pandas renames a column that is there twice
@@ -108,7 +136,8 @@ def read_cells(
     for other, name in ((";", "';'"), ("\t", "tabs")):
         if len(header) == 1 and other in header[0]:
             raise InputError(
-                f"{file}: columns are separated by {name}, expected ','; save it with commas and decimal points"
+                f"{file}: columns are separated by {name}, expected ','; save it with commas and "
+                "decimal points"
             )
     if len(cells) == 1:
         raise InputError(f"{file}: this {what} has a header but no rows; {advice}")
@@ -126,10 +155,14 @@ def _check_rows(text: str, separator: str, file: str) -> None:
     expected = len(next(rows))
     for line, row in enumerate(rows, 2):
         if rows.line_num != line:
-            raise InputError(f"{file}: line {line} has a cell that goes on in the next line; write it in one line")
+            raise InputError(
+                f"{file}: line {line} has a cell that goes on in the next line; write it in one "
+                "line"
+            )
         if row and len(row) != expected:
             raise InputError(
-                f"{file}: line {line} has {len(row)} fields, expected {expected} as in the header; add what is "
+                f"{file}: line {line} has {len(row)} fields, expected {expected} as in the "
+                "header; add what is "
                 "missing, with nothing between the commas of a missing value"
             )
 
@@ -137,7 +170,10 @@ def _check_rows(text: str, separator: str, file: str) -> None:
 def _parser_reason(message: str) -> str:
     fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
     if fields:
-        return f"line {fields[2]} has {fields[3]} fields, expected {fields[1]} as in the header; {_FIELDS}"
+        return (
+            f"line {fields[2]} has {fields[3]} fields, expected {fields[1]} as in the header; "
+            f"{_FIELDS}"
+        )
     quote = re.search(r"EOF inside string starting at row (\d+)", message)
     if quote:
         return f"line {int(quote[1]) + 1} opens a quote that is never closed; close or remove it"
@@ -147,13 +183,14 @@ def _parser_reason(message: str) -> str:
 def check_header(header: Sequence[str], required: Sequence[str], file: str, advice: str) -> None:
     """Make sure that every required column is there, and no column twice.
 
-    Raises:
-        InputError: a column twice, or required columns missing; ``advice`` says what to do about the latter.
+    Raises: InputError: a column twice, or required columns missing; ``advice`` says what to do
+        about the latter.
     """
     for column in header:
         if header.count(column) > 1:
             raise InputError(
-                f"{file}: column {column!r} appears {header.count(column)} times in the header, expected once; "
+                f"{file}: column {column!r} appears {header.count(column)} times in the header, "
+                "expected once; "
                 "remove or rename the others"
             )
     missing = [_with_nearest(column, header) for column in required if column not in header]
@@ -171,35 +208,58 @@ def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
 
     Timestamps without an offset are taken as UTC.
 
-    Raises:
-        InputError: a cell that is no time, another offset than UTC, mixed forms, a time off the full hour, an hour that
+    Raises: InputError: a cell that is no time, another offset than UTC, mixed forms, a time off the
+        full hour, an hour that
             appears twice, or rows out of order.
     """
     times = utc_times(cells, file)
     _check_offsets(cells, file)
     stamps = pd.DatetimeIndex(times, name=TIMESTAMP)
     off_hour = stamps != stamps.floor("h")
-    refuse(off_hour, cells, file, ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps")
+    refuse(
+        off_hour,
+        cells,
+        file,
+        ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps",
+    )
     twice = stamps.duplicated()
     if twice.any():
         first = int(cells.index[stamps == stamps[twice][0]][0])
-        advice = "remove one of the rows, or give `hpo prepare` the --timezone if summer time ends there"
-        refuse(twice, cells, file, f", which line {first} already has, expected every hour once; {advice}")
+        advice = (
+            "remove one of the rows, or give `hpo prepare` the --timezone if summer time ends there"
+        )
+        refuse(
+            twice,
+            cells,
+            file,
+            f", which line {first} already has, expected every hour once; {advice}",
+        )
     back = np.concatenate([[False], stamps[1:] < stamps[:-1]])
     refuse(back, cells, file, ", which is before the line above; sort the rows by timestamp")
     return stamps
 
 
 def utc_times(cells: pd.Series, file: str) -> pd.Series:
-    """The cells as times in UTC, which those without an offset are taken for; InputError if a cell is no time."""
-    times = pd.to_datetime(cells.where(cells.str.fullmatch(_TIME)), format="ISO8601", utc=True, errors="coerce")
+    """The cells as times in UTC, which those without an offset are taken for; InputError if a cell
+    is no time.
+    """
+    times = pd.to_datetime(
+        cells.where(cells.str.fullmatch(_TIME)), format="ISO8601", utc=True, errors="coerce"
+    )
     unreadable = times.isna() | ~times.dt.year.isin(YEARS)
-    refuse(unreadable, cells, file, ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell")
+    refuse(
+        unreadable,
+        cells,
+        file,
+        ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell",
+    )
     return times
 
 
 def _check_offsets(cells: pd.Series, file: str) -> None:
-    offsets = cells.str.slice(10).str.extract(r"(Z|[+-]\d{2}(?::?\d{2})?)$", expand=False).fillna("none")
+    offsets = (
+        cells.str.slice(10).str.extract(r"(Z|[+-]\d{2}(?::?\d{2})?)$", expand=False).fillna("none")
+    )
     offsets = offsets.str.replace(r"^(?:Z|[+-]00(?::?00)?)$", "UTC", regex=True)
     first = offsets.iloc[0]
     advice = "expected UTC throughout; convert all timestamps to UTC"
@@ -211,12 +271,15 @@ def _check_offsets(cells: pd.Series, file: str) -> None:
 
 
 def numbers(cells: pd.DataFrame, file: str) -> pd.DataFrame:
-    """The cells as float64, NaN if a cell is empty or ``nan``; ``True`` is 1 in a column named ``is_...``.
+    """The cells as float64, NaN if a cell is empty or ``nan``; ``True`` is 1 in a column named
+    ``is_...``.
 
     Raises:
         InputError: a cell that is not a finite number, or larger than any measurement.
     """
-    return pd.DataFrame({column: _numbers(cells[column], file) for column in cells.columns}, index=cells.index)
+    return pd.DataFrame(
+        {column: _numbers(cells[column], file) for column in cells.columns}, index=cells.index
+    )
 
 
 def _numbers(cells: pd.Series, file: str) -> pd.Series:
@@ -228,21 +291,35 @@ def _numbers(cells: pd.Series, file: str) -> pd.Series:
         values = values.mask(values.isna() & ~cells.isin(MISSING), np.inf)
     expected = "a finite number with a decimal point, or an empty cell where the value is missing"
     refuse(np.isinf(values), cells, file, f", expected {expected}; fix that cell")
-    refuse(values.abs() > LARGEST, cells, file, f", expected a number of at most {LARGEST:g}; fix that cell")
+    refuse(
+        values.abs() > LARGEST,
+        cells,
+        file,
+        f", expected a number of at most {LARGEST:g}; fix that cell",
+    )
     return values
 
 
-def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_be_negative: bool) -> None:
-    """Make sure that the target is not stuck, without absurd spikes, and not negative where that cannot be.
+def check_target(
+    values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_be_negative: bool
+) -> None:
+    """Make sure that the target is not stuck, without absurd spikes, and not negative where that
+    cannot be.
 
-    Raises:
-        InputError: a negative value, unless it ``may_be_negative``; one of over a million times the median; 48 and more
+    Raises: InputError: a negative value, unless it ``may_be_negative``; one of over a million times
+        the median; 48 and more
             equal values in a row (to one part in 1e9).
     """
-    advice = "fix that cell, leave it empty, or set may_be_negative = true in the dataset's TOML if it is right"
+    advice = (
+        "fix that cell, leave it empty, or set may_be_negative = true in the dataset's TOML "
+        "if it is right"
+    )
     refuse((values < 0) & (not may_be_negative), values, file, f", expected at least 0; {advice}")
     usual = values[values != 0].abs().median()
-    spike = f", expected at most {SPIKE:g} times the median of {usual:g}; fix that cell or leave it empty"
+    spike = (
+        f", expected at most {SPIKE:g} times the median of {usual:g}; fix that cell or leave "
+        "it empty"
+    )
     refuse(values.abs() > SPIKE * usual, values, file, spike)
     array = values.to_numpy()
     starts, lengths = runs_of_true(np.abs(np.diff(array)) <= _SAME * np.abs(array[1:]))
@@ -250,14 +327,20 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_b
     if not len(stuck):
         return
     first, length = int(starts[stuck[0]]), int(lengths[stuck[0]]) + 1
-    where, advice = f"for {length} rows in a row from line {values.index[first]} on", "remove these rows"
+    where, advice = (
+        f"for {length} rows in a row from line {values.index[first]} on",
+        "remove these rows",
+    )
     if length == len(array):
         where, advice = "in every row", "check where the column came from"
     elif first + length == len(array):
         where += " to the end of the file"
     else:
         start = f'"{times[first + length]:%Y-%m-%d %H:%M}"'
-        advice = f"set start = {start} in the dataset's TOML to use the hours after them, or leave these cells empty"
+        advice = (
+            f"set start = {start} in the dataset's TOML to use the hours after them, or "
+            "leave these cells empty"
+        )
     found = f"column {values.name!r} is {array[first]:g} {where}"
     raise InputError(f"{file}: {found}, expected a series that varies; {advice}")
 
@@ -265,15 +348,20 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_b
 def check_ranges(values: pd.DataFrame, file: str) -> None:
     """Make sure that columns of weather and calendar hold what their names say.
 
-    Raises:
-        InputError: a column of `WEATHER_RANGES`, ``hour``, ``day_of_week``, ``month`` or an ``is_...`` column holds a
+    Raises: InputError: a column of `WEATHER_RANGES`, ``hour``, ``day_of_week``, ``month`` or an
+        ``is_...`` column holds a
             value out of its range.
     """
     for column in values.columns:
         if column in WEATHER_RANGES:
             least, most, unit = WEATHER_RANGES[column]
             allowed = f"{least} to {most} {unit}, or an empty cell where the value is missing"
-            refuse((values[column] < least) | (values[column] > most), values[column], file, f", expected {allowed}")
+            refuse(
+                (values[column] < least) | (values[column] > most),
+                values[column],
+                file,
+                f", expected {allowed}",
+            )
         if column in CALENDAR_RANGES or column.startswith("is_"):
             low, high = CALENDAR_RANGES.get(column, (0, 1))
             known = values[column].dropna()
@@ -282,16 +370,24 @@ def check_ranges(values: pd.DataFrame, file: str) -> None:
             refuse(wrong, known, file, f", expected {allowed}; fix that cell")
 
 
-def runs_of_true(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def runs_of_true(
+    mask: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Start position and length of each run of True in ``mask``."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return edges[::2], edges[1::2] - edges[::2]
 
 
-def refuse(wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, file: str, reason: str) -> None:
+def refuse(
+    wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, file: str, reason: str
+) -> None:
     """Raise an error that names the first wrong cell and its line, if there is one."""
     if wrong.any():
         line = int(cells.index[wrong][0])
         cell = cells.loc[line]
-        found = repr(cell if len(cell) < 100 else f"{cell[:100]} ...") if isinstance(cell, str) else f"{cell:g}"
+        found = (
+            repr(cell if len(cell) < 100 else f"{cell[:100]} ...")
+            if isinstance(cell, str)
+            else f"{cell:g}"
+        )
         raise InputError(f"{file}: line {line}, column {cells.name!r} is {found}{reason}")

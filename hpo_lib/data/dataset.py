@@ -12,7 +12,12 @@ import pandas as pd
 from hpo_lib import paths
 from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_cells, shown
-from hpo_lib.data.day_ahead_weather import DayAheadWeather, day_ahead_weather, read_archive, source_with
+from hpo_lib.data.day_ahead_weather import (
+    DayAheadWeather,
+    day_ahead_weather,
+    read_archive,
+    source_with,
+)
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import DatasetSpec, known_datasets
 from hpo_lib.data.splits import (
@@ -32,20 +37,21 @@ from hpo_lib.errors import InputError
 class Dataset:
     """One dataset, checked and ready to use.
 
-    Attributes:
-        spec: the dataset as its TOML describes it.
-        frame: float64 [hours, columns] on a complete hourly UTC index named ``timestamp``: the target in the spec's
+    Attributes: spec: the dataset as its TOML describes it. frame: float64 [hours, columns] on a
+        complete hourly UTC index named ``timestamp``: the target in the spec's
             unit, then the past, then the future covariates.
         past: past covariates in ``frame``.
         future: future-known covariates in ``frame``.
-        source: ``csv`` or ``simulated``; with ``, observed weather`` or ``, degraded weather`` where models see that.
-        path: the CSV that was read, relative to the project if it is inside; or ``simulated twin of <name>``.
-        sha256: fingerprint; equal fingerprints mean the same data.
-        n_filled: hours in which the gap rule filled something.
-        split_note: a sentence if the splits are not those that the TOML plans; ``spec.splits`` holds the taken dates.
-        missing: hours of the target in gaps that are longer than the gap rule fills. The frame holds a value there, but
+        source: ``csv`` or ``simulated``; with ``, observed weather`` or ``, degraded weather``
+            where models see that.
+        path: the CSV that was read, relative to the project if it is inside; or ``simulated twin of
+        <name>``. sha256: fingerprint; equal fingerprints mean the same data. n_filled: hours in
+        which the gap rule filled something. split_note: a sentence if the splits are not those that
+        the TOML plans; ``spec.splits`` holds the taken dates. missing: hours of the target in gaps
+        that are longer than the gap rule fills. The frame holds a value there, but
             no forecast origin has them in its window, and no scale is fitted on them.
-        weather: of the day ahead, if models see it. An origin where it is not known is no forecast origin.
+        weather: of the day ahead, if models see it. An origin where it is not known is no forecast
+            origin.
     """
 
     spec: DatasetSpec
@@ -76,7 +82,9 @@ class Dataset:
 
     @property
     def kind_of_weather(self) -> str:
-        """What models see of the weather of the day ahead: ``none``, ``forecast``, ``observed`` or ``degraded``."""
+        """What models see of the weather of the day ahead: ``none``, ``forecast``, ``observed`` or
+        ``degraded``.
+        """
         return "none" if self.weather is None else self.weather.kind
 
     @property
@@ -107,7 +115,9 @@ class Dataset:
 
     @property
     def validation_origins(self) -> Positions:
-        """Positions [N] of every daily forecast origin of the validation split whose window is complete."""
+        """Positions [N] of every daily forecast origin of the validation split whose window is
+        complete.
+        """
         return self.complete(split_origins(self.index, self.spec.splits)[0])
 
     @property
@@ -123,7 +133,9 @@ class Dataset:
         return self.complete(training_origins(self.index, self.spec.splits, near_hours=near_hours))
 
     def complete(self, origins: Positions) -> Positions:
-        """Those of the origins [N] whose window holds no missing hour and whose weather of the day ahead is known."""
+        """Those of the origins [N] whose window holds no missing hour and whose weather of the day
+        ahead is known.
+        """
         found = complete_windows(origins, self.is_missing)
         known: Positions = found[self.weather_is_known(found)]
         return known
@@ -131,11 +143,17 @@ class Dataset:
     def weather_is_known(self, origins: Positions) -> npt.NDArray[np.bool_]:
         """[N] whether models have the weather of the day ahead that they see at each origin."""
         ahead = self._ahead(origins)
-        return np.asarray(np.isfinite(ahead).all(axis=(1, 2)) if ahead is not None else np.full(len(origins), True))
+        return np.asarray(
+            np.isfinite(ahead).all(axis=(1, 2))
+            if ahead is not None
+            else np.full(len(origins), True)
+        )
 
     @property
     def known_until(self) -> dict[str, str]:
-        """Column -> until when it is known: ``origin`` or ``always``. The weather of the day ahead is no column."""
+        """Column -> until when it is known: ``origin`` or ``always``. The weather of the day ahead
+        is no column.
+        """
         up_to_origin = {name: "origin" for name in (self.spec.target, *self.past)}
         return up_to_origin | {name: "always" for name in self.future}
 
@@ -151,43 +169,55 @@ class Dataset:
         return None if self.weather is None else self.weather.at(self.index[origins])
 
     def origins_left_out(self) -> dict[str, int]:
-        """Daily origins of each split whose window touches a missing hour, or whose weather is not known."""
+        """Daily origins of each split whose window touches a missing hour, or whose weather is not
+        known.
+        """
         whole = replace(self, missing=self.missing[:0], weather=None)
         return {
-            "train": len(whole.training_origins(near_hours=0)) - len(self.training_origins(near_hours=0)),
+            "train": len(whole.training_origins(near_hours=0))
+            - len(self.training_origins(near_hours=0)),
             "validation": len(whole.validation_origins) - len(self.validation_origins),
             "test": len(whole.test_origins) - len(self.test_origins),
         }
 
     @property
     def lowest(self) -> float | None:
-        """0 if no forecast should be below 0: the target may not, and never is in the training split; else None."""
+        """0 if no forecast should be below 0: the target may not, and never is in the training
+        split; else None.
+        """
         never_negative = self.target.to_numpy()[self.positions.train].min() >= 0
         return 0.0 if never_negative and not self.spec.may_be_negative else None
 
     def trained_through_validation(self) -> "Dataset":
-        """The same data with validation counted as training, for the last training with chosen parameters."""
+        """The same data with validation counted as training, for the last training with chosen
+        parameters.
+        """
         splits = replace(self.spec.splits, train_end=self.spec.splits.val_end)
         return replace(self, spec=replace(self.spec, splits=splits))
 
 
-def load_dataset(spec: DatasetSpec, data_dir: str | Path | None = None, *, simulated: bool = False) -> Dataset:
+def load_dataset(
+    spec: DatasetSpec, data_dir: str | Path | None = None, *, simulated: bool = False
+) -> Dataset:
     """The data of a dataset.
 
-    Columns that the spec does not name are ignored, and so are rows before ``spec.start``, apart from their timestamps.
+    Columns that the spec does not name are ignored, and so are rows before ``spec.start``, apart
+    from their timestamps.
 
-    Args:
-        spec: the dataset. An absolute ``spec.csv`` is used as it is.
-        data_dir: the folder that holds a relative ``spec.csv``. Without one it is looked for below the project's
-            ``data/``, then beside the TOML, and if it is absent, the simulated twin is used if the spec has one.
+    Args: spec: the dataset. An absolute ``spec.csv`` is used as it is. data_dir: the folder that
+        holds a relative ``spec.csv``. Without one it is looked for below the project's
+            ``data/``, then beside the TOML, and if it is absent, the simulated twin is used if the
+            spec has one.
         simulated: use the twin, whatever is there.
 
-    Raises:
-        InputError: the CSV is absent or wrong (see ``csv_checks`` and ``gaps``), or does not fill the splits.
+    Raises: InputError: the CSV is absent or wrong (see ``csv_checks`` and ``gaps``), or does not
+        fill the splits.
     """
     folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
-    found = next((place for place in places if os.path.isfile(place)), None)  # False for what no path can be
+    found = next(
+        (place for place in places if os.path.isfile(place)), None
+    )  # False for what no path can be
     if simulated or (found is None and not data_dir and spec.twin is not None):
         dataset = _simulated(spec)
     elif found is not None:
@@ -209,31 +239,46 @@ def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
     spec = dataset.spec.day_ahead_weather
     if lacking := [name for name in spec.columns if name not in dataset.past]:
         raise InputError(
-            f"{dataset.path}: lacks {lacking[0]!r}, which {shown(dataset.spec.path)} lists under day_ahead_weather; "
+            f"{dataset.path}: lacks {lacking[0]!r}, which {shown(dataset.spec.path)} lists under "
+            "day_ahead_weather; "
             'add the weather with `hpo prepare --weather`, or set kind = "none" there'
         )
     digest, archive = hashlib.sha256(f"{dataset.sha256} {spec}".encode()), None
     if spec.kind == "forecast" and not dataset.is_simulated and csv is not None:
         if spec.csv is None:
             raise InputError(
-                f"{shown(dataset.spec.path)}: day_ahead_weather.csv is missing, expected the name of the archive of "
+                f"{shown(dataset.spec.path)}: day_ahead_weather.csv is missing, expected the "
+                "name of the archive of "
                 "weather forecasts beside the dataset's CSV; add it (see docs/day_ahead_weather.md)"
             )
         archive = read_archive(csv.parent / spec.csv, spec.columns)
         digest.update((csv.parent / spec.csv).read_bytes())
-    weather = day_ahead_weather(spec, dataset.frame, archive, dataset.training_frame, dataset.spec.target)
-    seen = replace(dataset, weather=weather, sha256=digest.hexdigest(), source=source_with(dataset.source, spec.kind))
-    for split, origins in (("training", seen.training_origins(near_hours=0)), ("validation", seen.validation_origins)):
+    weather = day_ahead_weather(
+        spec, dataset.frame, archive, dataset.training_frame, dataset.spec.target
+    )
+    seen = replace(
+        dataset,
+        weather=weather,
+        sha256=digest.hexdigest(),
+        source=source_with(dataset.source, spec.kind),
+    )
+    for split, origins in (
+        ("training", seen.training_origins(near_hours=0)),
+        ("validation", seen.validation_origins),
+    ):
         if not len(origins):
             raise InputError(
-                f"{shown(dataset.spec.path)}: the {split} split has no day whose weather was known at its origin; give "
+                f"{shown(dataset.spec.path)}: the {split} split has no day whose weather was "
+                "known at its origin; give "
                 "an archive of forecasts that covers it, or set day_ahead_weather.kind"
             )
     return seen
 
 
 def fingerprint_frame(frame: pd.DataFrame) -> str:
-    """SHA-256 of a frame's column names, hours and values, whatever the machine's byte order and the time unit."""
+    """SHA-256 of a frame's column names, hours and values, whatever the machine's byte order and
+    the time unit.
+    """
     digest = hashlib.sha256("\n".join(map(str, frame.columns)).encode())
     digest.update(pd.DatetimeIndex(frame.index).as_unit("ns").asi8.astype("<i8").tobytes())
     digest.update(np.ascontiguousarray(frame.to_numpy(), dtype="<f8").tobytes())
@@ -245,8 +290,10 @@ def _absent(spec: DatasetSpec, places: list[Path]) -> InputError:
     dataset = spec.name if known_datasets().get(spec.name) == spec.path else shown(spec.path)
     simulate = "" if spec.twin is None else ", or ask for simulated data with --simulated"
     return InputError(
-        f"{shown(spec.path)}: the CSV of dataset {spec.name!r} was not found (looked for {looked}); put it there, or "
-        f"make it with `hpo prepare --dataset {dataset} --raw RAW.csv --out {shown(places[0])}`{simulate}"
+        f"{shown(spec.path)}: the CSV of dataset {spec.name!r} was not found (looked for "
+        f"{looked}); put it there, or "
+        f"make it with `hpo prepare --dataset {dataset} --raw RAW.csv --out "
+        f"{shown(places[0])}`{simulate}"
     )
 
 
@@ -256,7 +303,9 @@ def _simulated(spec: DatasetSpec) -> Dataset:
     past, future = spec.past_covariates, spec.future_covariates
     frame = simulate(spec)[[spec.target, *past, *future]].loc[spec.start :]
     path = f"simulated twin of {spec.name}"
-    return Dataset(spec, frame, past, future, "simulated", path, fingerprint_frame(frame), n_filled=0)
+    return Dataset(
+        spec, frame, past, future, "simulated", path, fingerprint_frame(frame), n_filled=0
+    )
 
 
 def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
@@ -265,16 +314,20 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     header = list(cells.columns)
     if header == ["", "0"]:
         raise InputError(
-            f"{file}: this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo prepare` on it"
+            f"{file}: this is a raw CSV (columns '' and '0'), expected engineered features; run "
+            "`hpo prepare` on it"
         )
     covariates = (*spec.past_covariates, *spec.future_covariates)
     required = [column for column in covariates if column not in spec.optional_covariates]
     advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
     check_header(header, [TIMESTAMP, spec.target, *required], file, advice)
     past, future = (
-        tuple(column for column in role if column in header) for role in (spec.past_covariates, spec.future_covariates)
+        tuple(column for column in role if column in header)
+        for role in (spec.past_covariates, spec.future_covariates)
     )
-    frame, n_filled, missing = hourly_frame(cells[[TIMESTAMP, spec.target, *past, *future]], spec, file)
+    frame, n_filled, missing = hourly_frame(
+        cells[[TIMESTAMP, spec.target, *past, *future]], spec, file
+    )
     digest = hashlib.sha256(content)
     if len(missing):  # equal files are other data under a rule that fills more
         digest.update(missing.as_unit("ns").asi8.astype("<i8").tobytes())

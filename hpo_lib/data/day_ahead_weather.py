@@ -1,8 +1,10 @@
-"""The weather of the day ahead as it was known at each forecast origin: forecast, observed, or observed with errors.
+"""The weather of the day ahead as it was known at each forecast origin: forecast, observed, or
+observed with errors.
 
-``forecast`` is what somebody would have had: of each hour the newest forecast that had been issued by the origin.
-``observed`` is what nobody has, an upper bound. ``degraded`` adds errors of a stated size to it, to show what better or
-worse forecasts are worth. The last two are marked wherever their results are shown.
+``forecast`` is what somebody would have had: of each hour the newest forecast that had been issued
+by the origin. ``observed`` is what nobody has, an upper bound. ``degraded`` adds errors of a stated
+size to it, to show what better or worse forecasts are worth. The last two are marked wherever their
+results are shown.
 """
 
 from collections.abc import Mapping
@@ -20,7 +22,9 @@ from hpo_lib.data.splits import HORIZON, time_span
 from hpo_lib.errors import InputError
 
 ISSUED, VALID, LEAD = "issued", "valid", "lead_hours"
-"""Columns of an archive: when a forecast was issued, and for which hour, or how many hours later that is."""
+"""Columns of an archive: when a forecast was issued, and for which hour, or how many hours later
+that is.
+"""
 
 LONGEST = 10_000
 """Hours; no weather forecast reaches further."""
@@ -29,12 +33,21 @@ TWIN_ISSUES, TWIN_DELAY = 6, 3
 """A twin's forecasts are issued every 6 hours and can be used 3 hours later."""
 
 TWIN_ERRORS: Mapping[str, tuple[float, float]] = {
-    "temp": (0.7, 1.6), "dew_point": (0.8, 1.8), "humidity": (4.0, 8.0), "clouds_all": (15.0, 25.0),
-    "wind_speed": (0.6, 1.2), "rain_1h": (0.1, 0.2), "snow_1h": (0.05, 0.1), "pressure": (0.4, 1.2),
-}  # fmt: skip
+    "temp": (0.7, 1.6),
+    "dew_point": (0.8, 1.8),
+    "humidity": (4.0, 8.0),
+    "clouds_all": (15.0, 25.0),
+    "wind_speed": (0.6, 1.2),
+    "rain_1h": (0.1, 0.2),
+    "snow_1h": (0.05, 0.1),
+    "pressure": (0.4, 1.2),
+}
 """Standard deviations of the errors of a twin's forecasts 1 h and 24 h ahead."""
 
-MARKS = {"observed": "OBSERVED WEATHER OF THE DAY AHEAD", "degraded": "OBSERVED WEATHER WITH ADDED ERRORS"}
+MARKS = {
+    "observed": "OBSERVED WEATHER OF THE DAY AHEAD",
+    "degraded": "OBSERVED WEATHER WITH ADDED ERRORS",
+}
 """Kinds that no forecaster has, and what their results are marked with."""
 
 THRESHOLDS = np.arange(5.0, 25.25, 0.5)
@@ -70,16 +83,18 @@ class DayAheadWeather:
 
 
 def day_ahead_weather(
-    spec: DayAheadWeatherSpec, weather: pd.DataFrame, archive: pd.DataFrame | None, training: pd.DataFrame, target: str
+    spec: DayAheadWeatherSpec,
+    weather: pd.DataFrame,
+    archive: pd.DataFrame | None,
+    training: pd.DataFrame,
+    target: str,
 ) -> DayAheadWeather:
     """What a dataset's models see of the day ahead.
 
-    Args:
-        spec: the dataset's table [day_ahead_weather].
-        weather: observed, hourly, [T, columns].
-        archive: of forecasts, as `read_archive` gives it; None: that of a simulated twin, for the kind ``forecast``.
-        training: the hours of the training split, for the threshold.
-        target: name of the target in ``training``.
+    Args: spec: the dataset's table [day_ahead_weather]. weather: observed, hourly, [T, columns].
+        archive: of forecasts, as `read_archive` gives it; None: that of a simulated twin, for the
+        kind ``forecast``. training: the hours of the training split, for the threshold. target:
+        name of the target in ``training``.
     """
     columns, hours = list(spec.columns), pd.DatetimeIndex(weather.index)
     came = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
@@ -87,18 +102,28 @@ def day_ahead_weather(
         case "observed":
             values = came
         case "degraded":
-            values = came + _errors(_draws(hours, HORIZON, spec), [spec.errors[name] for name in columns], spec)
+            values = came + _errors(
+                _draws(hours, HORIZON, spec), [spec.errors[name] for name in columns], spec
+            )
         case _ if archive is not None:
             values = _newest(archive, hours, columns)
         case _:
             values = came + _twin_errors(hours, spec)
     threshold = heating_threshold(training[target], training["temp"]) if "temp" in columns else None
-    return DayAheadWeather(spec.kind, spec.columns, hours, values, threshold, float(training[target].abs().mean()))
+    return DayAheadWeather(
+        spec.kind, spec.columns, hours, values, threshold, float(training[target].abs().mean())
+    )
 
 
 def heating_threshold(target: pd.Series, temperature: pd.Series) -> float:
-    """Temperature in degrees C below which the target rises: the kink of the best fit to daily means, least squares."""
-    days = pd.DataFrame({"y": target, "t": temperature}).groupby(pd.DatetimeIndex(target.index).floor("D")).mean()
+    """Temperature in degrees C below which the target rises: the kink of the best fit to daily
+    means, least squares.
+    """
+    days = (
+        pd.DataFrame({"y": target, "t": temperature})
+        .groupby(pd.DatetimeIndex(target.index).floor("D"))
+        .mean()
+    )
     y, t = days["y"].to_numpy(), days["t"].to_numpy()
 
     def squares(threshold: float) -> float:
@@ -116,7 +141,9 @@ def source_with(source: str, kind: str) -> str:
 def warnings_of(source: str) -> list[str]:
     """The warnings that results of a source carry."""
     simulated = ["SIMULATED DATA"] if source.startswith("simulated") else []
-    return simulated + [text for kind, text in MARKS.items() if source.endswith(f", {kind} weather")]
+    return simulated + [
+        text for kind, text in MARKS.items() if source.endswith(f", {kind} weather")
+    ]
 
 
 def mark_of(source: str) -> str:
@@ -125,14 +152,14 @@ def mark_of(source: str) -> str:
 
 
 def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """An archive of weather forecasts: ``issued``, ``valid`` (UTC) and the columns, sorted by time of issue.
+    """An archive of weather forecasts: ``issued``, ``valid`` (UTC) and the columns, sorted by time
+    of issue.
 
-    Args:
-        path: CSV with ``issued`` and, as ``valid`` or as ``lead_hours`` after it, the full hour that a row is for.
-        columns: the weather columns that are wanted; others are ignored.
+    Args: path: CSV with ``issued`` and, as ``valid`` or as ``lead_hours`` after it, the full hour
+        that a row is for. columns: the weather columns that are wanted; others are ignored.
 
-    Raises:
-        InputError: a column is missing, a cell is no time or no number, an hour is not a full one, comes before its
+    Raises: InputError: a column is missing, a cell is no time or no number, an hour is not a full
+        one, comes before its
             forecast was issued, or is there twice in one forecast.
     """
     cells, _ = read_cells(path, "archive of weather forecasts")
@@ -145,38 +172,62 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     else:
         leads = numbers(cells[[LEAD]], file)[LEAD]
         wrong = ~(leads.abs() <= LONGEST) | (leads % 1 != 0)
-        refuse(wrong, cells[LEAD], file, f", expected a whole number of hours, at most {LONGEST}; fix that cell")
+        refuse(
+            wrong,
+            cells[LEAD],
+            file,
+            f", expected a whole number of hours, at most {LONGEST}; fix that cell",
+        )
         valid = issued + pd.to_timedelta(leads, unit="h")
     refuse(valid != valid.dt.floor("h"), cells[when], file, ", expected a full hour; fix that cell")
-    refuse(valid <= issued, cells[when], file, f", expected an hour after {ISSUED}; fix one of the two cells")
+    refuse(
+        valid <= issued,
+        cells[when],
+        file,
+        f", expected an hour after {ISSUED}; fix one of the two cells",
+    )
     table = numbers(cells[list(columns)], file).assign(**{ISSUED: issued, VALID: valid})
-    refuse(table.duplicated([ISSUED, VALID]), cells[when], file, ", which this forecast has twice; remove one row")
-    return table.dropna(subset=list(columns)).sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
+    refuse(
+        table.duplicated([ISSUED, VALID]),
+        cells[when],
+        file,
+        ", which this forecast has twice; remove one row",
+    )
+    return table.dropna(subset=list(columns)).sort_values(
+        [ISSUED, VALID], kind="stable", ignore_index=True
+    )
 
 
 def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:
-    """Check an archive of forecasts and write it beside the dataset's engineered CSV, as its TOML names it.
+    """Check an archive of forecasts and write it beside the dataset's engineered CSV, as its TOML
+    names it.
 
     Returns:
         A report in words.
 
-    Raises:
-        InputError: the dataset's TOML names no archive, the archive is wrong, or it is its own output.
+    Raises: InputError: the dataset's TOML names no archive, the archive is wrong, or it is its own
+        output.
     """
     asked = spec.day_ahead_weather
     if not asked.columns or asked.csv is None:
         raise InputError(
-            f"{shown(spec.path)}: names no archive of weather forecasts; add a table [day_ahead_weather] with kind = "
+            f"{shown(spec.path)}: names no archive of weather forecasts; add a table "
+            "[day_ahead_weather] with kind = "
             '"forecast", columns = ["temp"] and csv = "weather_forecasts.csv"'
         )
     out = csv.parent / asked.csv
     if out.resolve() == file.resolve():
-        raise InputError(f"{file}: the archive is also its own output; give the archive from another folder")
+        raise InputError(
+            f"{file}: the archive is also its own output; give the archive from another folder"
+        )
     table = read_archive(file, asked.columns)
     with paths.atomic(out) as temporary:
         table[[ISSUED, VALID, *asked.columns]].to_csv(temporary, index=False)
     issues = table[ISSUED].drop_duplicates()
-    return f"wrote {out}: {len(issues)} weather forecasts, issued {time_span(pd.DatetimeIndex(issues))}"
+    return (
+        f"wrote {out}: {len(issues)} weather forecasts, issued "
+        f"{time_span(pd.DatetimeIndex(issues))}"
+    )
 
 
 def _hours_ahead(values: Values) -> Values:
@@ -193,7 +244,9 @@ def _newest(archive: pd.DataFrame, hours: pd.DatetimeIndex, columns: list[str]) 
     at = pd.DatetimeIndex(hours).as_unit("ns")
     for step in range(HORIZON):
         asked = pd.DataFrame({"origin": at, VALID: at + pd.Timedelta(hours=step + 1)})
-        found[:, step] = pd.merge_asof(asked, right, left_on="origin", right_on=ISSUED, by=VALID)[columns].to_numpy()
+        found[:, step] = pd.merge_asof(asked, right, left_on="origin", right_on=ISSUED, by=VALID)[
+            columns
+        ].to_numpy()
     return found
 
 
@@ -202,12 +255,17 @@ def _draws(hours: pd.DatetimeIndex, steps: int, spec: DayAheadWeatherSpec) -> Va
     epoch = hours.as_unit("s").asi8 // 3600
     shape = (24, steps, len(spec.columns))
     days = np.unique(epoch // 24)
-    of_day = {day: np.random.default_rng([spec.seed, int(day)]).standard_normal(shape) for day in days}
+    of_day = {
+        day: np.random.default_rng([spec.seed, int(day)]).standard_normal(shape) for day in days
+    }
     return np.stack([of_day[hour // 24][hour % 24] for hour in epoch])
 
 
-def _errors(draws: Values, deviations: list[tuple[float, float]], spec: DayAheadWeatherSpec) -> Values:
-    """[T, steps, W] normal errors of forecasts: AR(1) along the steps, growing on a line from 1 h to 24 h ahead.
+def _errors(
+    draws: Values, deviations: list[tuple[float, float]], spec: DayAheadWeatherSpec
+) -> Values:
+    """[T, steps, W] normal errors of forecasts: AR(1) along the steps, growing on a line from 1 h
+    to 24 h ahead.
 
     Errors of different origins and columns are independent.
     """
@@ -216,22 +274,31 @@ def _errors(draws: Values, deviations: list[tuple[float, float]], spec: DayAhead
     memory, (first, last) = spec.autocorrelation, np.array(deviations).T
     shocks = draws * np.where(np.arange(draws.shape[1]) > 0, np.sqrt(1 - memory**2), 1.0)[:, None]
     share = (np.arange(draws.shape[1]) / (HORIZON - 1))[:, None]
-    return np.asarray(lfilter([1.0], [1.0, -memory], shocks, axis=1) * ((1 - share) * first + share * last))
+    return np.asarray(
+        lfilter([1.0], [1.0, -memory], shocks, axis=1) * ((1 - share) * first + share * last)
+    )
 
 
 def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
-    """[T, H, W] errors of the newest forecast that could be used at each origin: those of one forecast belong together.
+    """[T, H, W] errors of the newest forecast that could be used at each origin: those of one
+    forecast belong together.
 
     Raises:
         InputError: a column whose errors are not known.
     """
     for name in spec.columns:
         if name not in TWIN_ERRORS:
-            raise InputError(f"day_ahead_weather.columns has {name!r}, of which no twin has a forecast; remove it")
+            raise InputError(
+                f"day_ahead_weather.columns has {name!r}, of which no twin has a forecast; "
+                "remove it"
+            )
     age = TWIN_DELAY + np.asarray(hours.hour - TWIN_DELAY) % TWIN_ISSUES
     issued = hours - pd.to_timedelta(age, unit="h")
     runs, run_of = np.unique(issued, return_inverse=True)
     steps = TWIN_DELAY + TWIN_ISSUES + HORIZON
-    draws, errors = _draws(pd.DatetimeIndex(runs), steps, spec), [TWIN_ERRORS[name] for name in spec.columns]
+    draws, errors = (
+        _draws(pd.DatetimeIndex(runs), steps, spec),
+        [TWIN_ERRORS[name] for name in spec.columns],
+    )
     of_run = _errors(draws, errors, spec)
     return of_run[run_of[:, None], age[:, None] + np.arange(HORIZON)]

@@ -1,45 +1,59 @@
-"""Feature engineering: from an hourly target to the engineered CSV that every model is trained on.
-
-Nothing in a row knows a later hour: lags and rolling means look back only, and calendar columns follow from the time.
-"""
+"""Features rebuilt from raw data that ends at some hour: what anybody could have known then."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import holidays
 import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
+from hpo_lib.data.csv_checks import TIMESTAMP, read_cells, shown, timestamps
 from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
 from hpo_lib.data.raw_files import (
     WEATHER_COLUMNS,
     WEATHER_GAP_HOURS,
+    raw_cells,
     read_raw_series,
     read_school_holidays,
     read_weather,
 )
-from hpo_lib.data.spec import DatasetSpec
+from hpo_lib.data.spec import DatasetSpec, RawFile
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 
 CALENDAR_COLUMNS = (*LOCAL_COLUMNS, "is_public_holiday", "is_school_holiday")
-DAY_COLUMNS = ("day_of_week", "month", "is_weekend", "season", "is_public_holiday", "is_school_holiday")
+DAY_COLUMNS = (
+    "day_of_week",
+    "month",
+    "is_weekend",
+    "season",
+    "is_public_holiday",
+    "is_school_holiday",
+)
 """Calendar columns that describe a whole local day."""
 SEASON_COLUMNS = ("month", "season")
 """Those of them that give the time of year."""
 _FROM_WEATHER = {
-    "temp_squared": ("temp",), "temp_weekend_interaction": ("temp",), "temp_wind_interaction": ("temp", "wind_speed"),
-}  # fmt: skip
+    "temp_squared": ("temp",),
+    "temp_weekend_interaction": ("temp",),
+    "temp_wind_interaction": ("temp", "wind_speed"),
+}
 _FROM_TARGET = re.compile(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h")
 
 
-def calendar_columns(index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays: pd.DataFrame | None) -> pd.DataFrame:
-    """The ``CALENDAR_COLUMNS`` of any hours (UTC), future ones too, in the dataset's local time with daylight saving.
+def calendar_columns(
+    index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays: pd.DataFrame | None
+) -> pd.DataFrame:
+    """The ``CALENDAR_COLUMNS`` of any hours (UTC), future ones too, in the dataset's local time
+    with daylight saving.
 
-    ``hour`` is 0-23, ``hour_sin`` and ``hour_cos`` are on the 24 h circle, ``day_of_week`` 0 is Monday, ``season`` is 0
-    winter (in the north Dec-Feb), 1 spring, 2 summer, 3 autumn; flags are 0 or 1. ``school_holidays`` lists
-    ``start_date`` and ``end_date``, local dates, both inclusive; None gives zeros.
+    ``hour`` is 0-23, ``hour_sin`` and ``hour_cos`` are on the 24 h circle, ``day_of_week`` 0 is
+    Monday, ``season`` is 0 winter (in the north Dec-Feb), 1 spring, 2 summer, 3 autumn; flags are 0
+    or 1. ``school_holidays`` lists ``start_date`` and ``end_date``, local dates, both inclusive;
+    None gives zeros.
 
     Raises:
         InputError: no public holidays are known for the dataset's country.
@@ -51,17 +65,23 @@ def calendar_columns(index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays
         "is_school_holiday": dates.isin(_school_days(school_holidays)),
     }
     frame = pd.DataFrame(columns, index=index)
-    return frame.astype({name: "int64" for name in CALENDAR_COLUMNS if name not in ("hour_sin", "hour_cos")})
+    return frame.astype(
+        {name: "int64" for name in CALENDAR_COLUMNS if name not in ("hour_sin", "hour_cos")}
+    )
 
 
 def engineer(
-    target: pd.Series, spec: DatasetSpec, weather: pd.DataFrame | None, school_holidays: pd.DataFrame | None
+    target: pd.Series,
+    spec: DatasetSpec,
+    weather: pd.DataFrame | None,
+    school_holidays: pd.DataFrame | None,
 ) -> pd.DataFrame:
     """The engineered table of a dataset.
 
-    With y the target: ``*_lag_kh`` at hour t is y[t-k], ``*_rolling_kh`` is the mean of y[t-k] ... y[t-1] (without hour
-    t, which is the target itself), ``temp_wind_interaction`` is temp * wind_speed and ``temp_weekend_interaction`` is
-    temp * is_weekend. Optional covariates that cannot be made are left out.
+    With y the target: ``*_lag_kh`` at hour t is y[t-k], ``*_rolling_kh`` is the mean of y[t-k] ...
+    y[t-1] (without hour t, which is the target itself), ``temp_wind_interaction`` is temp *
+    wind_speed and ``temp_weekend_interaction`` is temp * is_weekend. Optional covariates that
+    cannot be made are left out.
 
     Args:
         target: hourly, UTC, without gaps, in the dataset's unit, length T.
@@ -69,37 +89,50 @@ def engineer(
         weather: weather columns for at least the hours of ``target``, or None.
         school_holidays: as for :func:`calendar_columns`.
 
-    Returns:
-        T minus the longest lag rows; the target, then past, then future covariates; index ``timestamp`` (UTC).
+    Returns: T minus the longest lag rows; the target, then past, then future covariates; index
+        ``timestamp`` (UTC).
 
-    Raises:
-        InputError: the target or the weather has a gap, the target is too short for its lags, or a covariate that is
+    Raises: InputError: the target or the weather has a gap, the target is too short for its lags,
+        or a covariate that is
             not optional cannot be made.
     """
     _check_hourly(target, spec)
     index = pd.DatetimeIndex(target.index, name="timestamp")
     y = target.to_numpy(dtype=np.float64)
-    look_back = {name: match for name in spec.past_covariates if (match := _FROM_TARGET.fullmatch(name))}
+    look_back = {
+        name: match for name in spec.past_covariates if (match := _FROM_TARGET.fullmatch(name))
+    }
     longest = max((int(match["hours"]) for match in look_back.values()), default=0)
     if len(y) <= longest:
         raise InputError(
-            f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the longest lag in "
+            f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the "
+            "longest lag in "
             f"{spec.path}); give a longer series"
         )
     calendar = calendar_columns(index, spec, school_holidays)
-    sources = {} if weather is None else _weather_columns(weather, index, calendar["is_weekend"].to_numpy())
+    sources = (
+        {}
+        if weather is None
+        else _weather_columns(weather, index, calendar["is_weekend"].to_numpy())
+    )
     sources |= {name: calendar[name].to_numpy() for name in CALENDAR_COLUMNS}
     for name, match in look_back.items():
         hours = int(match["hours"])
-        sources[name] = pd.Series(y).shift(hours).to_numpy() if match["kind"] == "lag" else _rolling_mean(y, hours)
+        sources[name] = (
+            pd.Series(y).shift(hours).to_numpy()
+            if match["kind"] == "lag"
+            else _rolling_mean(y, hours)
+        )
     columns = {spec.target: y}
     for name in (*spec.past_covariates, *spec.future_covariates):
         if name in sources:
             columns[name] = sources[name]
         elif name not in spec.optional_covariates:
             raise InputError(
-                f"{spec.path}: covariate {name!r} is neither a lag, a rolling mean, a calendar column nor "
-                f"{'made without weather' if weather is None else 'in the weather'}; give weather that has it, fix its "
+                f"{spec.path}: covariate {name!r} is neither a lag, a rolling mean, a calendar "
+                "column nor "
+                f"{'made without weather' if weather is None else 'in the weather'}; give "
+                "weather that has it, fix its "
                 "name or list it under optional_covariates"
             )
     return pd.DataFrame(columns, index=index).iloc[longest:]
@@ -108,40 +141,62 @@ def engineer(
 def prepare_features(
     spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
 ) -> str:
-    """Make the engineered CSV of a dataset from raw files, whole or not at all; the function behind ``hpo prepare``.
+    """Make the engineered CSV of a dataset from raw files, whole or not at all; the function behind
+    ``hpo prepare``.
 
     Returns:
         A report in words: what was written, filled and left out, one line each.
 
-    Raises:
-        InputError: an input is wrong (see `hpo_lib.data.raw_files`), or ``out`` is one of the inputs or not writable.
+    Raises: InputError: an input is wrong (see `hpo_lib.data.raw_files`), or ``out`` is one of the
+        inputs or not writable.
     """
     for given in (raw, weather, school_holidays):
         if given is not None and out.resolve() == given.resolve():
-            raise InputError(f"{out}: the output is also an input, which would be overwritten; give another --out")
+            raise InputError(
+                f"{out}: the output is also an input, which would be overwritten; give another "
+                "--out"
+            )
     target, filled_hours, missing = read_raw_series(raw, spec)
     index = pd.DatetimeIndex(target.index)
-    weather_table, weather_filled = (None, 0) if weather is None else read_weather(weather, index, weather_of(spec))
+    weather_table, weather_filled = (
+        (None, 0) if weather is None else read_weather(weather, index, weather_of(spec))
+    )
     holiday_table = None if school_holidays is None else read_school_holidays(school_holidays)
     table = engineer(target, spec, weather_table, holiday_table)
     table.loc[table.index.isin(missing), spec.target] = np.nan
     table = table.loc[table[spec.target].first_valid_index() :]
     empty = int(table[spec.target].isna().sum())
     _write_csv(table, out)
-    left_out = [name for name in (*spec.past_covariates, *spec.future_covariates) if name not in table.columns]
+    left_out = [
+        name
+        for name in (*spec.past_covariates, *spec.future_covariates)
+        if name not in table.columns
+    ]
     holiday_note = _holiday_note(index, spec, holiday_table, school_holidays)
     lines = [f"wrote {out}: {len(table)} hours, {time_span(pd.DatetimeIndex(table.index))}"]
-    lines += [f"filled {filled_hours} missing hours by the gap rule of the dataset"] if filled_hours else []
+    lines += (
+        [f"filled {filled_hours} missing hours by the gap rule of the dataset"]
+        if filled_hours
+        else []
+    )
     longer = f"gaps of over {spec.gaps.max_hours} h"
-    lines += [f"left {empty} hours empty, in {longer}: no forecast window touches them"] if empty else []
+    lines += (
+        [f"left {empty} hours empty, in {longer}: no forecast window touches them"] if empty else []
+    )
     lines += [f"left out, for lack of a weather file: {', '.join(left_out)}"] if left_out else []
     how = f"on a line, or with the last value in gaps of over {WEATHER_GAP_HOURS} h"
-    lines += [f"note: {weather}: {weather_filled} hours of weather were filled {how}."] if weather_filled else []
+    lines += (
+        [f"note: {weather}: {weather_filled} hours of weather were filled {how}."]
+        if weather_filled
+        else []
+    )
     lines += [f"note: {holiday_note}"] if holiday_note else []
     return "\n".join(lines)
 
 
-def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object) -> str:
+def _holiday_note(
+    hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object
+) -> str:
     if "is_school_holiday" not in spec.future_covariates:
         return ""
     if table is None:
@@ -151,8 +206,10 @@ def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFram
     if first <= local[0].normalize() and last >= local[-1].normalize():
         return ""
     return (
-        f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series runs from "
-        f"{local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all days outside the list."
+        f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series "
+        "runs from "
+        f"{local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all days "
+        "outside the list."
     )
 
 
@@ -165,12 +222,14 @@ def _check_hourly(target: pd.Series, spec: DatasetSpec) -> None:
     index = target.index
     if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC":
         raise InputError(
-            f"{spec.target}: the index is not in UTC, expected UTC hours; convert it with tz_convert('UTC')"
+            f"{spec.target}: the index is not in UTC, expected UTC hours; convert it with "
+            "tz_convert('UTC')"
         )
     steady = (np.diff(index) == np.timedelta64(1, "h")).all()
     if not steady or not np.isfinite(target.to_numpy(dtype=np.float64)).all():
         raise InputError(
-            f"{spec.target}: hours or values are missing, expected a number every hour; fill the gaps first"
+            f"{spec.target}: hours or values are missing, expected a number every hour; fill the "
+            "gaps first"
         )
 
 
@@ -187,17 +246,21 @@ def weather_of(spec: DatasetSpec) -> tuple[str, ...]:
 
 
 def _rolling_mean(y: np.ndarray, hours: int) -> np.ndarray:
-    # Each mean is taken over its own window: a running sum would carry rounding errors from all hours before.
+    # Each mean is taken over its own window: a running sum would carry rounding errors from all
+    # hours before.
     means = np.lib.stride_tricks.sliding_window_view(y[:-1], hours).mean(axis=1)
     return np.concatenate([np.full(hours, np.nan), means])
 
 
-def _weather_columns(weather: pd.DataFrame, index: pd.DatetimeIndex, is_weekend: np.ndarray) -> dict[str, np.ndarray]:
+def _weather_columns(
+    weather: pd.DataFrame, index: pd.DatetimeIndex, is_weekend: np.ndarray
+) -> dict[str, np.ndarray]:
     aligned = weather.reindex(index)
     for column in aligned.columns[aligned.isna().any()]:
         hour = aligned.index[aligned[column].isna()][0]
         raise InputError(
-            f"weather: {column} has no value at {hour:%Y-%m-%d %H:%M} UTC, expected one for each hour of the target; "
+            f"weather: {column} has no value at {hour:%Y-%m-%d %H:%M} UTC, expected one for each "
+            "hour of the target; "
             "add it"
         )
     columns = {str(name): aligned[name].to_numpy(dtype=np.float64) for name in aligned.columns}
@@ -219,9 +282,14 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
         )
     except NotImplementedError:
         known = holidays.list_supported_countries().get(country, [])
-        expected = f"one of {', '.join(known)} after '{country}-'" if known else "a code that it knows, such as 'DK'"
+        expected = (
+            f"one of {', '.join(known)} after '{country}-'"
+            if known
+            else "a code that it knows, such as 'DK'"
+        )
         raise InputError(
-            f"{spec.path}: country is {spec.country!r}, which the holidays library does not know, expected {expected}; "
+            f"{spec.path}: country is {spec.country!r}, which the holidays library does not "
+            f"know, expected {expected}; "
             "fix country"
         ) from None
     return pd.DatetimeIndex(list(days))
@@ -230,5 +298,47 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
 def _school_days(table: pd.DataFrame | None) -> pd.DatetimeIndex:
     if table is None or table.empty:
         return pd.DatetimeIndex([])
-    days = [pd.date_range(start, end) for start, end in zip(table["start_date"], table["end_date"], strict=True)]
+    days = [
+        pd.date_range(start, end)
+        for start, end in zip(table["start_date"], table["end_date"], strict=True)
+    ]
     return pd.DatetimeIndex(days[0].append(days[1:]))
+
+
+def rebuilt_features(
+    spec: DatasetSpec,
+    end: pd.Timestamp,
+    raw: Path,
+    weather: Path | None = None,
+    school_holidays: Path | None = None,
+) -> pd.DataFrame:
+    """The engineered CSV that ``hpo prepare`` makes if the raw data ends at ``end``, or at the last
+    value before it.
+
+    Returns: The dataset's columns, as far as they can be made, by hour (UTC); NaN where the target
+        has none.
+
+    Raises:
+        InputError: a file is wrong, or holds too little before ``end``, see `prepare_features`.
+    """
+    series = raw_cells(raw, spec)
+    series = series.loc[timestamps(series[TIMESTAMP], shown(raw)) <= end]
+    given = series.index[~series[spec.target].str.lower().isin(["", "nan"])]
+    parts = {raw: series.loc[: given.max()].set_axis(["", "0"], axis="columns")}
+    if weather is not None:
+        cells, _ = read_cells(weather, "weather file")
+        parts[weather] = cells.loc[cells["dt_iso"] <= f"{end:%Y-%m-%d %H:%M:%S} +0000 UTC"]
+    with TemporaryDirectory() as folder:
+        cut = {file: Path(folder, str(i), file.name) for i, file in enumerate(parts)}
+        for file, part in parts.items():
+            cut[file].parent.mkdir()
+            part.to_csv(cut[file], index=False)
+        out = Path(folder, spec.name).with_suffix(".csv")
+        prepare_features(
+            replace(spec, raw=RawFile()),
+            cut[raw],
+            None if weather is None else cut[weather],
+            school_holidays,
+            out,
+        )
+        return pd.read_csv(out, index_col=TIMESTAMP, parse_dates=[TIMESTAMP])

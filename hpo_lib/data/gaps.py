@@ -1,55 +1,71 @@
-"""From the cells of a CSV to a complete hourly frame: short gaps are filled, long ones of the target are remembered.
+"""From the cells of a CSV to a complete hourly frame: short gaps are filled, long ones of the
+target are remembered.
 
-A gap is an hour without a row or an empty cell, in the target or in a covariate. Under ``fill = "none"`` any gap is an
-error. Under ``fill = "linear"`` columns are filled, each in its own way:
+A gap is an hour without a row or an empty cell, in the target or in a covariate. Under ``fill =
+"none"`` any gap is an error. Under ``fill = "linear"`` columns are filled, each in its own way:
 
-* the target on a straight line over gaps of at most ``max_hours``. The hours of a longer gap are ``missing``: no
-  forecast window may touch them. The frame holds the value of the same hour of the latest week that has one, so that
-  nothing has to deal with NaN;
-* a continuous covariate on a straight line over gaps of at most ``max_hours``; in a longer one its last value holds;
+* the target on a straight line over gaps of at most ``max_hours``. The hours of a longer gap are
+  ``missing``: no forecast window may touch them. The frame holds the value of the same hour of the
+  latest week that has one, so that nothing has to deal with NaN;
+* a continuous covariate on a straight line over gaps of at most ``max_hours``; in a longer one its
+  last value holds;
 * ``hour``, ``day_of_week`` and so on from the time itself;
 * another ``is_...`` column by another hour of the same local day: a day is a holiday or it is not.
 
-A filled hour of a continuous column knows the value that ends its gap, so a gap at a forecast origin lets up to
-``max_hours`` hours of the future through; keep ``max_hours`` small.
+A filled hour of a continuous column knows the value that ends its gap, so a gap at a forecast
+origin lets up to ``max_hours`` hours of the future through; keep ``max_hours`` small.
 """
 
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.csv_checks import TIMESTAMP, check_ranges, check_target, numbers, runs_of_true, shown, timestamps
+from hpo_lib.data.csv_checks import (
+    TIMESTAMP,
+    check_ranges,
+    check_target,
+    numbers,
+    runs_of_true,
+    shown,
+    timestamps,
+)
 from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 
 VERSION = 2
-"""Part of a stored training's key on data with gaps, since a fingerprint is of the unfilled file. Raise it when filling
-changes."""
+"""Part of a stored training's key on data with gaps, since a fingerprint is of the unfilled file.
+Raise it when filling changes."""
 
 
-def hourly_frame(cells: pd.DataFrame, spec: DatasetSpec, file: str) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
-    """The hours from ``spec.start`` on, complete and checked; how many were filled; and those that are missing.
+def hourly_frame(
+    cells: pd.DataFrame, spec: DatasetSpec, file: str
+) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
+    """The hours from ``spec.start`` on, complete and checked; how many were filled; and those that
+    are missing.
 
-    Args:
-        cells: text [rows, ``timestamp`` and columns], the target among them; the index is the line number in the file.
-        spec: the dataset; its start, target, gap rule and time zone are used.
-        file: what the data is called in an error.
+    Args: cells: text [rows, ``timestamp`` and columns], the target among them; the index is the
+        line number in the file. spec: the dataset; its start, target, gap rule and time zone are
+        used. file: what the data is called in an error.
 
-    Returns:
-        Float64 [hours, columns], index ``timestamp`` (UTC), without NaN; the number of hours in which anything was
-        filled, apart from those that are missing; and these: the hours of the target in gaps of over ``max_hours``.
+    Returns: Float64 [hours, columns], index ``timestamp`` (UTC), without NaN; the number of hours
+        in which anything was filled, apart from those that are missing; and these: the hours of the
+        target in gaps of over ``max_hours``.
 
-    Raises:
-        InputError: a timestamp anywhere in the file is unreadable, not UTC, off the hour, repeated or out of order; or,
-            from ``spec.start`` on, there is no row, a cell that is no number, a target that is negative or stuck, a
-            column out of its range, or a gap at either end or that is not filled.
+    Raises: InputError: a timestamp anywhere in the file is unreadable, not UTC, off the hour,
+        repeated or out of order; or,
+            from ``spec.start`` on, there is no row, a cell that is no number, a target that is
+            negative or stuck, a column out of its range, or a gap at either end or that is not
+            filled.
     """
     times = timestamps(cells[TIMESTAMP], file)
-    keep = np.ones(len(times), dtype=bool) if spec.start is None else np.asarray(times >= spec.start)
+    keep = (
+        np.ones(len(times), dtype=bool) if spec.start is None else np.asarray(times >= spec.start)
+    )
     if not keep.any():
         raise InputError(
-            f"{file}: covers {time_span(times)}, expected hours from start ({spec.start:%Y-%m-%d %H:%M}) on; fix "
+            f"{file}: covers {time_span(times)}, expected hours from start "
+            f"({spec.start:%Y-%m-%d %H:%M}) on; fix "
             f"start in {shown(spec.path)} or give a file that goes on longer"
         )
     times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP), file)
@@ -72,7 +88,8 @@ def _complete(
         length = (times[before + 1] - times[before]) // pd.Timedelta(hours=1) - 1
         raise InputError(
             f"{file}: gap of {_hours(length)} after line {values.index[before]}, from "
-            f"{hours[hours > times[before]][0]:%Y-%m-%d %H:%M} UTC on, and the dataset has no gap rule; add these rows "
+            f"{hours[hours > times[before]][0]:%Y-%m-%d %H:%M} UTC on, and the dataset has no "
+            "gap rule; add these rows "
             f"or {_RULE}"
         )
     line_of = pd.Series(values.index, index=times).reindex(hours).ffill().astype("int64")
@@ -81,14 +98,17 @@ def _complete(
     target = fill_short_gaps(frame[spec.target], spec.gaps.max_hours)
     missing = target.isna()
     of_the_week = target.groupby(hours.day_of_week * 24 + hours.hour).ffill()
-    frame[spec.target] = of_the_week.interpolate("linear")  # before the second week there is no earlier one
+    frame[spec.target] = of_the_week.interpolate(
+        "linear"
+    )  # before the second week there is no earlier one
     for column in frame.columns[gaps.any()].drop(spec.target, errors="ignore"):
         frame[column] = _filled(frame[column], spec)
         unknown = frame[column].isna()
         if (unknown & ~missing).any():
             day = hours[unknown & ~missing][0].tz_convert(spec.tz)
             raise InputError(
-                f"{file}: column {column!r} has no value on the whole local day of {day:%Y-%m-%d}, expected one to "
+                f"{file}: column {column!r} has no value on the whole local day of "
+                f"{day:%Y-%m-%d}, expected one to "
                 "fill the others from; add the rows of that day"
             )
         frame[column] = frame[column].ffill()
@@ -107,12 +127,16 @@ def _filled(values: pd.Series, spec: DatasetSpec) -> pd.Series:
 
 
 def fill_gaps(values: pd.Series, limit: int) -> pd.Series:
-    """Gaps of at most ``limit`` hours on a straight line, the last value in longer ones; gaps at either end stay."""
+    """Gaps of at most ``limit`` hours on a straight line, the last value in longer ones; gaps at
+    either end stay.
+    """
     return fill_short_gaps(values, limit).ffill(limit_area="inside")
 
 
 def fill_short_gaps(values: pd.Series, limit: int) -> pd.Series:
-    """Gaps of at most ``limit`` hours filled on a straight line; others, and those at either end, stay as they are."""
+    """Gaps of at most ``limit`` hours filled on a straight line; others, and those at either end,
+    stay as they are.
+    """
     gap = values.isna()
     length = gap.groupby((~gap).cumsum()).transform("sum")
     return values.interpolate("linear", limit_area="inside").where(~gap | (length <= limit))
@@ -130,12 +154,14 @@ def _check_cells(gap: pd.Series, line_of: pd.Series, file: str, *, fills: bool) 
         )
     elif starts[-1] + lengths[-1] == len(gap):
         problem = (
-            f"for the last {_hours(lengths[-1])}, from line {line_of.iloc[starts[-1]]} on, with no later value to fill "
+            f"for the last {_hours(lengths[-1])}, from line {line_of.iloc[starts[-1]]} on, with "
+            "no later value to fill "
             "from; remove these rows or fill these cells"
         )
     elif not fills:
         problem = (
-            f"for {_hours(lengths[0])} from line {line_of.iloc[starts[0]]} on ({index[starts[0]]:%Y-%m-%d %H:%M} UTC), "
+            f"for {_hours(lengths[0])} from line {line_of.iloc[starts[0]]} on "
+            f"({index[starts[0]]:%Y-%m-%d %H:%M} UTC), "
             f"and the dataset has no gap rule; fill these cells or {_RULE}"
         )
     else:

@@ -1,4 +1,6 @@
-"""What follows from the time of an hour alone: calendar columns in a dataset's local time, daylight saving included."""
+"""What follows from the time of an hour alone: calendar columns in a dataset's local time, daylight
+saving included.
+"""
 
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
@@ -9,19 +11,27 @@ import pandas as pd
 LOCAL_COLUMNS = ("hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season")
 
 
-def local_columns(index: pd.DatetimeIndex, tz: ZoneInfo, hemisphere: str) -> Mapping[str, np.ndarray]:
+def local_columns(
+    index: pd.DatetimeIndex, tz: ZoneInfo, hemisphere: str
+) -> Mapping[str, np.ndarray]:
     """The ``LOCAL_COLUMNS`` [T] of hours (UTC), see `hpo_lib.data.features.calendar_columns`."""
     local = index.tz_convert(tz)
     angle = 2 * np.pi * local.hour / 24
     values = (
-        local.hour, np.sin(angle), np.cos(angle), local.day_of_week, local.month, local.day_of_week >= 5,
+        local.hour,
+        np.sin(angle),
+        np.cos(angle),
+        local.day_of_week,
+        local.month,
+        local.day_of_week >= 5,
         season_of(local.month.to_numpy(), hemisphere),
-    )  # fmt: skip
+    )
     return {name: np.asarray(column) for name, column in zip(LOCAL_COLUMNS, values, strict=True)}
 
 
 def season_of(month: np.ndarray, hemisphere: str) -> np.ndarray:
-    """0 winter, 1 spring, 2 summer, 3 autumn; winter is December to February in the north, June to August in the south.
+    """0 winter, 1 spring, 2 summer, 3 autumn; winter is December to February in the north, June to
+    August in the south.
 
     Args:
         month: 1 to 12, any shape.

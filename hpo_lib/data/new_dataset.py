@@ -12,27 +12,32 @@ import pandas as pd
 from hpo_lib import paths
 from hpo_lib.data.csv_checks import numbers, read_cells, separator_of, shown
 from hpo_lib.data.features import CALENDAR_COLUMNS
-from hpo_lib.data.own_file import SEPARATORS, columns_of, own_cells
-from hpo_lib.data.raw_files import WEATHER_COLUMNS
+from hpo_lib.data.raw_files import SEPARATORS, WEATHER_COLUMNS, columns_of, own_cells
 from hpo_lib.data.spec import RawFile, load_spec
 from hpo_lib.errors import InputError
 
-_GUESSED = {"time_column": "", "value_column": "", "timezone": " # guessed: the file does not say",
-            "aggregate": " # guessed: sum, if rows are amounts"}  # fmt: skip
+_GUESSED = {
+    "time_column": "",
+    "value_column": "",
+    "timezone": " # guessed: the file does not say",
+    "aggregate": " # guessed: sum, if rows are amounts",
+}
 
 
-def write_new_dataset(file: Path, timezone: str, raw: RawFile, weather: Path | None, out: Path) -> Path:
+def write_new_dataset(
+    file: Path, timezone: str, raw: RawFile, weather: Path | None, out: Path
+) -> Path:
     """Write the TOML of the series in ``file``.
 
     Args:
-        file: CSV of a meter, see `hpo_lib.data.own_file`.
+        file: CSV of a meter, see `hpo_lib.data.raw_files`.
         timezone: IANA name of the local time, which tells country and hemisphere, too.
         raw: how the file is read, as far as the user says.
         weather: the dataset's weather file, whose columns become covariates.
         out: the TOML to write.
 
-    Raises:
-        InputError: the file cannot be read for sure, the time zone is that of no place, or the TOML is there already.
+    Raises: InputError: the file cannot be read for sure, the time zone is that of no place, or the
+        TOML is there already.
     """
     if out.exists():
         raise InputError(f"{out}: is there already; remove it, or name another file with --out")
@@ -41,7 +46,9 @@ def write_new_dataset(file: Path, timezone: str, raw: RawFile, weather: Path | N
     time, value = columns_of(cells, raw, "", shown(file))
     quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
     target = _word(file.stem if quantity in ("", "0") else quantity)
-    full, series = _readable(cells, raw, timezone, separator_of(content, SEPARATORS), target, shown(file))
+    full, series = _readable(
+        cells, raw, timezone, separator_of(content, SEPARATORS), target, shown(file)
+    )
     header = [] if weather is None else list(read_cells(weather, "weather file")[0].columns)
     there = [name for name in WEATHER_COLUMNS if name in header]
     is_plain = (time, value) == ("", "0") and full == RawFile()
@@ -73,7 +80,9 @@ max_hours = 3
 """
     text += "\n[raw] # how hpo prepare reads the file\n" if stated else ""
     for key, said in stated.items():
-        text += f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n" if said else ""
+        text += (
+            f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n" if said else ""
+        )
     with paths.atomic(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     load_spec(str(out.absolute()))
@@ -83,10 +92,13 @@ max_hours = 3
 def _readable(
     cells: pd.DataFrame, raw: RawFile, timezone: str, separator: str, target: str, file: str
 ) -> tuple[RawFile, pd.DataFrame]:
-    """The first way in which the file can be read, of those that the user leaves open, and what it says."""
-    zones, hows = ([given] if given else guesses for given, guesses in (
-        (raw.timezone, ["", timezone, "UTC"]), (raw.aggregate, ["", "mean"])
-    ))  # fmt: skip
+    """The first way in which the file can be read, of those that the user leaves open, and what it
+    says.
+    """
+    zones, hows = (
+        [given] if given else guesses
+        for given, guesses in ((raw.timezone, ["", timezone, "UTC"]), (raw.aggregate, ["", "mean"]))
+    )
     for zone, how in itertools.product(zones, hows):
         full = replace(raw, timezone=zone, aggregate=how)  # type: ignore[arg-type]
         try:
@@ -98,12 +110,19 @@ def _readable(
 
 def _place(timezone: str) -> tuple[str, str]:
     """Country and hemisphere of a time zone's place."""
-    table = importlib.resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
+    table = (
+        importlib.resources.files("tzdata")
+        .joinpath("zoneinfo", "zone.tab")
+        .read_text(encoding="utf-8")
+    )
     rows = [line.split("\t") for line in table.splitlines() if not line.startswith("#")]
     for country, place, zone, *_ in rows:
         if zone == timezone:
             return country, "south" if place.startswith("-") else "north"
-    raise InputError(f"timezone is {timezone!r}, expected that of a place, such as 'Europe/Rome'; give its IANA name")
+    raise InputError(
+        f"timezone is {timezone!r}, expected that of a place, such as 'Europe/Rome'; give its "
+        "IANA name"
+    )
 
 
 def _word(text: str) -> str:

@@ -1,11 +1,17 @@
-"""The raw inputs of ``hpo prepare``: meter series, weather and school holidays, read as strictly as engineered CSVs."""
+"""A user's own meter file as it is: any columns, separators, local time, steps of minutes.
+
+It becomes the two columns of a raw CSV, as text, with the line numbers of the file, so that all
+later checks name them.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from hpo_lib.data.csv_checks import (
+    MISSING,
     TIMESTAMP,
     YEARS,
     check_header,
@@ -19,33 +25,247 @@ from hpo_lib.data.csv_checks import (
     timestamps,
 )
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
-from hpo_lib.data.own_file import SEPARATORS, own_cells
-from hpo_lib.data.spec import DatasetSpec
+from hpo_lib.data.spec import DatasetSpec, RawFile
 from hpo_lib.errors import InputError
 
-WEATHER_COLUMNS = ("temp", "dew_point", "humidity", "clouds_all", "wind_speed", "rain_1h", "snow_1h", "pressure")
+SEPARATORS = ",;\t"
+PLAIN = ["", "0"]
+"""Header of a plain raw CSV, whose times are UTC if they have no offset."""
+_DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
+_CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+_OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+_HOUR = pd.Timedelta(hours=1)
+_LOOK = 50
+"""Rows that tell what a column holds."""
+
+
+def own_cells(
+    cells: pd.DataFrame, raw: RawFile, target: str, file: str, *, separator: str = ","
+) -> pd.DataFrame:
+    """The target of a user's file at full hours.
+
+    Args:
+        cells: every cell as text, see `csv_checks.read_cells`.
+        raw: how the file is read.
+        target: name of the target, in which the value column is looked for first.
+        file: what the file is called in an error.
+        separator: of the file; another than a comma lets a number have a decimal comma.
+
+    Returns: Text [hours, ``timestamp`` (UTC) and ``target``], in order of time; the index is the
+        line in the file.
+
+    Raises: InputError: a column is not there or cannot be told from others; a time cannot be read,
+        has no time zone, or was
+            skipped by the clock; steps are longer than an hour, or shorter and ``aggregate`` is not
+            given.
+    """
+    time, value = columns_of(cells, raw, target, file)
+    times, values = _times(cells[time], file), cells[value]
+    if times.iloc[0] > times.iloc[-1]:  # the newest first
+        times, values = times.iloc[::-1], values.iloc[::-1]
+    if separator != ",":
+        both = values.str.contains(",") & values.str.contains(".", regex=False)
+        refuse(
+            both,
+            values,
+            file,
+            ", expected one decimal sign and no separator of thousands; write it without one",
+        )
+        values = values.str.replace(",", ".", regex=False)
+    zone = raw.timezone or ("UTC" if list(cells.columns) == PLAIN else "")
+    utc = _in_utc(times, cells[time], zone, file)
+    steps = utc.diff().iloc[1:]
+    step = steps[steps > pd.Timedelta(0)].mode()
+    if len(step) and step.iloc[0] != _HOUR:
+        utc, values = _hourly(utc, values, step.iloc[0], raw.aggregate, file)
+    stamps = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
+    return pd.DataFrame({TIMESTAMP: stamps, target: values})
+
+
+def columns_of(cells: pd.DataFrame, raw: RawFile, target: str, file: str) -> tuple[str, str]:
+    """The time and the value column: those that are named, else the only ones that can be meant."""
+    header = list(cells.columns)
+    if header == PLAIN:
+        return "", "0"
+    named = [column for column in (raw.time_column, raw.value_column) if column]
+    check_header(
+        header, named, file, f"expected one of {', '.join(map(repr, header))}; fix its name"
+    )
+    known = {c: cells[c][~cells[c].isin(MISSING)].head(_LOOK) for c in dict.fromkeys(header)}
+    are_numbers = [
+        c
+        for c in known
+        if pd.to_numeric(known[c].str.replace(",", "."), errors="coerce").notna().any()
+    ]
+    times = [c for c in known if c not in are_numbers and _formats(next(iter(known[c]), ""))]
+    time = raw.time_column or _only(
+        times, "time", "a time such as '2018-04-01 00:00'", header, file
+    )
+    others = [column for column in are_numbers if column != time]
+    if not raw.value_column and target in others:
+        return time, target
+    return time, raw.value_column or _only(others, "value", "numbers", header, file)
+
+
+def _only(found: list[str], what: str, holds: str, header: list[str], file: str) -> str:
+    if len(found) == 1:
+        return found[0]
+    shown = ", ".join(map(repr, found or header))
+    problem = f"{len(found) or 'no'} columns hold {holds}" + (
+        f" ({shown})" if found else f", it has {shown}"
+    )
+    raise InputError(
+        f"{file}: {problem}, expected one; name it with --{what}-column, or {what}_column under "
+        "[raw]"
+    )
+
+
+def _formats(cell: str) -> list[str]:
+    """Formats in which a cell is a time."""
+    known = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
+    return [
+        one
+        for one in known
+        if not pd.isna(pd.to_datetime(cell, format=one, utc=True, errors="coerce"))
+    ]
+
+
+def _times(cells: pd.Series, file: str) -> pd.Series:
+    """Times as they are written: aware (UTC) if they all have an offset, else naive."""
+    has_offset = cells.str.slice(10).str.contains(_OFFSET)
+    plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
+    read = [
+        pd.to_datetime(plain, format=one, utc=True, errors="coerce")
+        for one in _formats(plain.iloc[0])
+    ]
+    whole = [times for times in read if times.notna().all()]
+    if not whole:
+        best = min(
+            read, key=lambda times: times.isna().sum(), default=pd.Series(pd.NaT, index=cells.index)
+        )
+        refuse(
+            best.isna(),
+            cells,
+            file,
+            ", expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it",
+        )
+    refuse(
+        has_offset != has_offset.iloc[0],
+        cells,
+        file,
+        f", with {'no' if has_offset.iloc[0] else 'an'} offset from UTC, unlike line "
+        f"{cells.index[0]}; write all alike",
+    )
+    times = min(whole, key=_turns)  # the order of the rows tells days and months apart
+    return times if has_offset.iloc[0] else times.dt.tz_localize(None)
+
+
+def _turns(times: pd.Series) -> int:
+    """How many steps do not go the way of most."""
+    forward = times.diff().iloc[1:] > pd.Timedelta(0)
+    return int(min(forward.sum(), (~forward).sum()))
+
+
+def _in_utc(times: pd.Series, cells: pd.Series, zone: str, file: str) -> pd.Series:
+    """Local times in UTC. Of an hour that exists twice, the first row is the first one, and a
+    single row as well.
+    """
+    if times.dt.tz is not None:
+        return times
+    if not zone:
+        raise InputError(
+            f"{file}: the times have no offset from UTC (line {cells.index[0]}: "
+            f"{cells.iloc[0]!r}), expected to be "
+            "told whose they are; give --timezone, or timezone under [raw]: UTC, a zone such as "
+            "Europe/Rome, or one "
+            "offset for the whole year, such as +01:00"
+        )
+    try:
+        utc = times.dt.tz_localize(
+            zone, ambiguous=~times.duplicated().to_numpy(), nonexistent="NaT"
+        )
+    except (KeyError, ValueError):
+        raise InputError(
+            f"timezone is {zone!r}, expected UTC, an IANA name such as Europe/Rome, or +01:00; "
+            "fix it"
+        ) from None
+    advice = "if the file keeps one offset all year, give that as --timezone, such as +01:00"
+    refuse(
+        utc.isna().reindex(cells.index), cells, file, f", which the clock of {zone} skips; {advice}"
+    )
+    in_utc: pd.Series = utc.dt.tz_convert("UTC")
+    return in_utc
+
+
+def _hourly(
+    utc: pd.Series, values: pd.Series, step: pd.Timedelta, how: str, file: str
+) -> tuple[pd.Series, pd.Series]:
+    """Full hours from shorter steps. An hour that lacks a step or a value is left empty."""
+    minutes = step / pd.Timedelta(minutes=1)
+    if step > _HOUR or _HOUR % step != pd.Timedelta(0):
+        raise InputError(
+            f"{file}: rows are {minutes:g} minutes apart, expected an hour, or a part of one"
+        )
+    if how not in ("mean", "sum"):
+        raise InputError(
+            f"{file}: rows are {minutes:g} minutes apart, expected an hour; give --aggregate "
+            "mean for a rate such as "
+            "kW or m3/h, or --aggregate sum for amounts such as kWh or m3 (or aggregate under "
+            "[raw])"
+        )
+    twice = utc.duplicated()
+    refuse(
+        twice,
+        utc.astype(str),
+        file,
+        ", which an earlier line already has, expected every time once; remove one",
+    )
+    known = numbers(values.to_frame("value"), file)["value"]
+    table = pd.DataFrame({"line": utc.index, "hour": utc.dt.floor("h"), "value": known}).groupby(
+        "hour"
+    )
+    hourly = table["value"].agg(how).where(table["value"].count() == _HOUR / step)
+    lines = table["line"].first().to_numpy()
+    text = np.where(hourly.isna(), "", hourly.map(repr).to_numpy(dtype=str))
+    return pd.Series(hourly.index, index=lines), pd.Series(text, index=lines)
+
+
+WEATHER_COLUMNS = (
+    "temp",
+    "dew_point",
+    "humidity",
+    "clouds_all",
+    "wind_speed",
+    "rain_1h",
+    "snow_1h",
+    "pressure",
+)
 WEATHER_GAP_HOURS = 3
 SCHOOL_HOLIDAY_COLUMNS = ("start_date", "end_date", "description")
 _ZERO_WHERE_EMPTY = ("rain_1h", "snow_1h")  # the bulk export writes nothing if nothing fell
 _TEMPERATURES = ("temp", "dew_point")
-_KELVIN_ABOVE = 150.0  # no place on earth has a median temperature above 150 degrees C or below 150 K
+_KELVIN_ABOVE = (
+    150.0  # no place on earth has a median temperature above 150 degrees C or below 150 K
+)
 _ZERO_CELSIUS = 273.15  # K
 
 
 def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.DatetimeIndex]:
-    """The target of a raw CSV from ``spec.start`` on, how many hours the gap rule filled, and hours in longer gaps.
+    """The target of a raw CSV from ``spec.start`` on, how many hours the gap rule filled, and hours
+    in longer gaps.
 
-    Args:
-        path: CSV of an unnamed UTC timestamp column and one value column named ``0``; or any that ``spec.raw`` makes
-            readable, see `hpo_lib.data.own_file`.
-        spec: the dataset; its start, target name, gap rule and description of the raw file are used.
+    Args: path: CSV of an unnamed UTC timestamp column and one value column named ``0``; or any that
+        ``spec.raw`` makes
+            readable, see `hpo_lib.data.raw_files`.
+        spec: the dataset; its start, target name, gap rule and description of the raw file are
+            used.
 
-    Returns:
-        Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC); the number; and the hours
-        whose value stands in for one that is missing, see :func:`hpo_lib.data.gaps.hourly_frame`.
+    Returns: Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC);
+        the number; and the hours whose value stands in for one that is missing, see
+        :func:`hpo_lib.data.gaps.hourly_frame`.
 
-    Raises:
-        InputError: the file or its columns are wrong, or its hours are (see :func:`hpo_lib.data.gaps.hourly_frame`).
+    Raises: InputError: the file or its columns are wrong, or its hours are (see
+        :func:`hpo_lib.data.gaps.hourly_frame`).
     """
     frame, n_filled, missing = hourly_frame(raw_cells(path, spec), spec, shown(path))
     return frame[spec.target], n_filled, missing
@@ -54,7 +274,9 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
 def raw_cells(path: Path, spec: DatasetSpec) -> pd.DataFrame:
     """The text [rows, ``timestamp`` and target] of a raw CSV, see `read_raw_series`."""
     cells, content = read_cells(path, "raw CSV", separators=SEPARATORS)
-    return own_cells(cells, spec.raw, spec.target, shown(path), separator=separator_of(content, SEPARATORS))
+    return own_cells(
+        cells, spec.raw, spec.target, shown(path), separator=separator_of(content, SEPARATORS)
+    )
 
 
 def read_weather(
@@ -62,33 +284,36 @@ def read_weather(
 ) -> tuple[pd.DataFrame, int]:
     """Weather of an OpenWeatherMap bulk CSV, and the number of hours in which anything was filled.
 
-    The bulk export repeats an hour for each simultaneous weather condition: the first row counts. An empty rain or snow
-    cell means 0. Temperatures are in degrees C; if the median of ``temp`` (without it, of ``dew_point``) is above 150,
-    the file is in Kelvin, and both are converted. Gaps of up to 3 h are interpolated linearly; in longer
-    ones the last value holds, as it would for somebody who forecasts there.
+    The bulk export repeats an hour for each simultaneous weather condition: the first row counts.
+    An empty rain or snow cell means 0. Temperatures are in degrees C; if the median of ``temp``
+    (without it, of ``dew_point``) is above 150, the file is in Kelvin, and both are converted. Gaps
+    of up to 3 h are interpolated linearly; in longer ones the last value holds, as it would for
+    somebody who forecasts there.
 
-    Args:
-        path: CSV with ``dt_iso`` as in ``2015-01-01 00:00:00 +0000 UTC`` and the wanted columns; others are ignored.
-        hours: hours (UTC) that the weather must cover.
-        wanted: some of ``WEATHER_COLUMNS``.
+    Args: path: CSV with ``dt_iso`` as in ``2015-01-01 00:00:00 +0000 UTC`` and the wanted columns;
+        others are ignored. hours: hours (UTC) that the weather must cover. wanted: some of
+        ``WEATHER_COLUMNS``.
 
     Returns:
         Float64 [hours, ``wanted``], index ``timestamp`` (UTC); and the number.
 
-    Raises:
-        InputError: a column is missing; a timestamp is unreadable, off the hour or out of order; a cell is no number
+    Raises: InputError: a column is missing; a timestamp is unreadable, off the hour or out of
+        order; a cell is no number
             or out of its column's range; the file starts after the hours or ends before them.
     """
     cells, file = _read_columns(path, "weather file", ("dt_iso", *wanted))
     cells = cells.loc[~cells["dt_iso"].duplicated()]
     times = timestamps(cells["dt_iso"].str.replace(r" \+0000 UTC$", "+00:00", regex=True), file)
     values = numbers(cells[list(wanted)], file)
-    zero, degrees = ([name for name in names if name in wanted] for names in (_ZERO_WHERE_EMPTY, _TEMPERATURES))
+    zero, degrees = (
+        [name for name in names if name in wanted] for names in (_ZERO_WHERE_EMPTY, _TEMPERATURES)
+    )
     values[zero] = values[zero].fillna(0.0)
     if degrees and values[degrees[0]].median() > _KELVIN_ABOVE:
         values[degrees] -= _ZERO_CELSIUS
     check_ranges(values, file)
-    # The row before the first hour and the row after the last one may be what a gap inside is filled from.
+    # The row before the first hour and the row after the last one may be what a gap inside is
+    # filled from.
     span = pd.date_range(min(times[0], hours[0]), max(times[-1], hours[-1]), freq="h")
     known = values.set_axis(times).reindex(span)
     weather = known.apply(fill_gaps, limit=WEATHER_GAP_HOURS).loc[hours].rename_axis(TIMESTAMP)
@@ -96,8 +321,10 @@ def read_weather(
         starts, lengths = runs_of_true(weather[column].isna().to_numpy())
         first, last = hours[starts[0]], hours[starts[0] + lengths[0] - 1]
         raise InputError(
-            f"{file}: column {column!r} has no value from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, "
-            f"expected one for every hour from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M}; add those "
+            f"{file}: column {column!r} has no value from {first:%Y-%m-%d %H:%M} to "
+            f"{last:%Y-%m-%d %H:%M} UTC, "
+            f"expected one for every hour from {hours[0]:%Y-%m-%d %H:%M} to "
+            f"{hours[-1]:%Y-%m-%d %H:%M}; add those "
             "hours or leave the weather file out"
         )
     return weather, int(known.loc[hours].isna().any(axis="columns").sum())
@@ -106,11 +333,11 @@ def read_weather(
 def read_school_holidays(path: Path) -> pd.DataFrame:
     """School holidays, one row per holiday.
 
-    Returns:
-        Columns ``start_date`` and ``end_date`` (naive local dates at midnight, both inclusive) and ``description``.
+    Returns: Columns ``start_date`` and ``end_date`` (naive local dates at midnight, both inclusive)
+        and ``description``.
 
-    Raises:
-        InputError: a column is missing, there is no row, a date is unreadable, or a holiday ends before it starts.
+    Raises: InputError: a column is missing, there is no row, a date is unreadable, or a holiday
+        ends before it starts.
     """
     cells, file = _read_columns(path, "school holiday file", SCHOOL_HOLIDAY_COLUMNS)
     table = cells.copy()
@@ -119,12 +346,20 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         wrong = table[column].isna() | ~table[column].dt.year.isin(YEARS)
         refuse(wrong, cells[column], file, ", expected a date such as '2019-12-21'; fix that cell")
     for line in table.index[table["end_date"] < table["start_date"]]:
-        reason = f", expected {cells.loc[line, 'start_date']!r} (start_date) or later; fix one of the two dates"
+        reason = (
+            f", expected {cells.loc[line, 'start_date']!r} (start_date) or later; fix one "
+            "of the two dates"
+        )
         refuse(table.index == line, cells["end_date"], file, reason)
     return table.reset_index(drop=True)
 
 
 def _read_columns(path: Path, what: str, columns: Sequence[str]) -> tuple[pd.DataFrame, str]:
     cells, _ = read_cells(path, what)
-    check_header(list(cells.columns), columns, shown(path), f"fix the header, which must hold {', '.join(columns)}")
+    check_header(
+        list(cells.columns),
+        columns,
+        shown(path),
+        f"fix the header, which must hold {', '.join(columns)}",
+    )
     return cells[list(columns)], shown(path)

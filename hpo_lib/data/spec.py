@@ -1,48 +1,125 @@
 """What a dataset is: one TOML file, no code.
 
-A name stands for ``datasets/<name>.toml``; any other TOML is given by its path. The file states everything that the
-rest of the library needs to know about a dataset, so nothing is ever guessed from a file name.
+A name stands for ``datasets/<name>.toml``; any other TOML is given by its path. The file states
+everything that the rest of the library needs to know about a dataset, so nothing is ever guessed
+from a file name.
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 import pandas as pd
-from pydantic import InstanceOf, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    InstanceOf,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+)
 
 from hpo_lib import paths
-from hpo_lib.data.toml_types import (
-    Columns,
-    Country,
-    Deviations,
-    Flag,
-    Hour,
-    LocalHour,
-    Memory,
-    Name,
-    Positive,
-    Share,
-    Text,
-    TimeZone,
-    Whole,
-)
+from hpo_lib.data.csv_checks import LARGEST, YEARS
 from hpo_lib.errors import InputError, choices
+
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?(Z|[+-]\d\d:\d\d)?"
+)  # pandas alone reads "now", too
+
+
+def _expected(what: str) -> WrapValidator:
+    """Say what was expected in our own words, whatever check of the type failed."""
+
+    def check(value: Any, check_type: Callable[[Any], Any]) -> Any:
+        try:
+            return check_type(value)
+        except ValueError:
+            raise ValueError(what) from None
+
+    return WrapValidator(check)
+
+
+def _hour(value: Any) -> pd.Timestamp:
+    if not isinstance(value, date) and not (isinstance(value, str) and _TIME.fullmatch(value)):
+        raise ValueError
+    stamp = pd.Timestamp(value)
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    if stamp != stamp.floor("h") or stamp.year not in YEARS:
+        raise ValueError
+    return stamp
+
+
+def _plain(value: str) -> str:
+    """A text that figures, LaTeX and paths can take: matplotlib reads what is between two $ as a
+    formula.
+    """
+    if (
+        any(ord(character) < 32 or ord(character) == 127 for character in value)
+        or value.count("$") > 1
+    ):
+        raise ValueError
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if value not in available_timezones() - {"localtime"}:  # which differs between machines
+        raise ValueError
+    return value
+
+
+String = Annotated[str, Field(strict=True, min_length=1), AfterValidator(_plain)]
+Text = Annotated[
+    String, Field(pattern=r"\S"), _expected("a non-empty text in one line, with at most one $")
+]
+Name = Annotated[Text, AfterValidator(lambda value: paths.checked_name("name", value))]
+TimeZone = Annotated[
+    String, AfterValidator(_time_zone), _expected("an IANA name such as 'Europe/Copenhagen'")
+]
+Country = Annotated[
+    String,
+    Field(pattern=r"^[A-Z]{2}(-.+)?$"),
+    _expected("a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"),
+]
+Flag = Annotated[bool, Field(strict=True), _expected("true or false")]
+Columns = Annotated[tuple[String, ...], _expected("a list of column names in quotes")]
+Hour = Annotated[
+    pd.Timestamp, PlainValidator(_hour), _expected("a full hour in UTC such as '2018-12-31 23:00'")
+]
+Whole = Annotated[int, Field(strict=True, ge=0), _expected("a whole number of at least 0")]
+Share = Annotated[
+    float, Field(strict=True, gt=0, lt=1), _expected("a share between 0 and 1, such as 0.7")
+]
+LocalHour = Annotated[int, Field(strict=True, ge=0, le=23), _expected("a local hour from 0 to 23")]
+Positive = Annotated[
+    float, Field(strict=True, gt=0, le=LARGEST), _expected(f"a number above 0, at most {LARGEST:g}")
+]
+Memory = Annotated[float, Field(strict=True, ge=0, lt=1), _expected("a number from 0 to below 1")]
+Deviations = Annotated[
+    tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]],
+    _expected("two numbers of at least 0, such as [0.7, 1.6]"),
+]
+
 
 _NO_OTHER_KEYS = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Last hour (UTC, inclusive) of training, validation and test; without ``test_end`` the test split is the rest.
+    """Last hour (UTC, inclusive) of training, validation and test; without ``test_end`` the test
+    split is the rest.
 
-    A TOML may give shares of the data's span, too: ``load_dataset`` takes them where it states no dates (both are NaT
-    until then) or dates that the data does not reach. ``origin_hour`` is the local hour of the daily forecast origins.
+    A TOML may give shares of the data's span, too: ``load_dataset`` takes them where it states no
+    dates (both are NaT until then) or dates that the data does not reach. ``origin_hour`` is the
+    local hour of the daily forecast origins.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -73,8 +150,8 @@ class GapRule:
 class DayAheadWeatherSpec:
     """What models see of the weather of the day ahead, see `hpo_lib.data.day_ahead_weather`.
 
-    ``columns`` are past covariates; ``csv`` is the archive of forecasts of the kind ``forecast``; ``errors`` are the
-    standard deviations 1 h and 24 h ahead by column of the kind ``degraded``.
+    ``columns`` are past covariates; ``csv`` is the archive of forecasts of the kind ``forecast``;
+    ``errors`` are the standard deviations 1 h and 24 h ahead by column of the kind ``degraded``.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -89,7 +166,9 @@ class DayAheadWeatherSpec:
 
 @dataclass(frozen=True)
 class TwinSpec:
-    """The simulated twin that replaces an absent CSV: its kind, its seed and the mean of its target."""
+    """The simulated twin that replaces an absent CSV: its kind, its seed and the mean of its
+    target.
+    """
 
     __pydantic_config__ = _NO_OTHER_KEYS
 
@@ -100,10 +179,11 @@ class TwinSpec:
 
 @dataclass(frozen=True)
 class RawFile:
-    """How `hpo prepare` reads a raw file that is not an unnamed UTC timestamp column and a column named ``0``.
+    """How `hpo prepare` reads a raw file that is not an unnamed UTC timestamp column and a column
+    named ``0``.
 
-    Columns by name (empty: the only one that can be meant), the time zone of times without an offset, and how steps of
-    minutes become hours.
+    Columns by name (empty: the only one that can be meant), the time zone of times without an
+    offset, and how steps of minutes become hours.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -153,8 +233,12 @@ class DatasetSpec:
 
 
 _TABLES = {
-    "splits": Splits, "gaps": GapRule, "twin": TwinSpec, "raw": RawFile, "day_ahead_weather": DayAheadWeatherSpec,
-}  # fmt: skip
+    "splits": Splits,
+    "gaps": GapRule,
+    "twin": TwinSpec,
+    "raw": RawFile,
+    "day_ahead_weather": DayAheadWeatherSpec,
+}
 _SPEC: TypeAdapter[DatasetSpec] = TypeAdapter(DatasetSpec)
 
 
@@ -164,15 +248,19 @@ def known_datasets() -> dict[str, Path]:
 
 
 def development_datasets() -> dict[str, Path]:
-    """Name -> TOML of the same series with earlier splits, on which the published records were made."""
-    return {f"{file.stem}_dev": file for file in sorted(paths.DATASETS_DIR.glob("development/*.toml"))}
+    """Name -> TOML of the same series with earlier splits, on which the published records were
+    made.
+    """
+    return {
+        f"{file.stem}_dev": file for file in sorted(paths.DATASETS_DIR.glob("development/*.toml"))
+    }
 
 
 def load_spec(dataset: str | Path) -> DatasetSpec:
     """The spec of a dataset, given by its name or by the path of a TOML file.
 
-    Raises:
-        InputError: unknown name, unreadable TOML, or a key that is missing, unknown or of the wrong type or value.
+    Raises: InputError: unknown name, unreadable TOML, or a key that is missing, unknown or of the
+        wrong type or value.
     """
     text = str(dataset)
     if text.endswith(".toml") or "/" in text:
@@ -181,7 +269,8 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
             file = paths.PROJECT_ROOT / file  # notebooks run from notebooks/ in JupyterLab
         if not os.path.isfile(file):  # False for what no path can be
             raise InputError(
-                f"dataset file {text} does not exist; give the path of a dataset TOML or a name from `hpo datasets`"
+                f"dataset file {text} does not exist; give the path of a dataset TOML or a name "
+                "from `hpo datasets`"
             )
         return _parse(file)
     known, every = known_datasets(), known_datasets() | development_datasets()
@@ -193,7 +282,8 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
     spec = _parse(every[text])
     if spec.name != text:
         raise InputError(
-            f"{every[text]}: name is {spec.name!r}, expected {text!r} (the file's own name); rename one of them"
+            f"{every[text]}: name is {spec.name!r}, expected {text!r} (the file's own name); "
+            "rename one of them"
         )
     return spec
 
@@ -206,15 +296,26 @@ def _parse(file: Path) -> DatasetSpec:
         raise InputError(f"{file}: not valid TOML, {error}; fix that line") from None
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{file}: not a UTF-8 text file ({error.reason} at byte {error.start}); save it as UTF-8"
+            f"{file}: not a UTF-8 text file ({error.reason} at byte {error.start}); save it as "
+            "UTF-8"
         ) from None
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); fix the file or its permissions") from None
+        raise InputError(
+            f"{file}: cannot be read ({error.strerror}); fix the file or its permissions"
+        ) from None
     except ValidationError as error:
-        # A misspelt key is unknown and leaves another one missing: name the unknown one, with the nearest valid name.
-        raise InputError(f"{file}: {_sentence(min(error.errors(), key=lambda e: e['type'] == 'missing'))}") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-        raise InputError(f"{file}: not readable as TOML ({str(error).partition(';')[0]}); remove that value") from None
+        # A misspelt key is unknown and leaves another one missing: name the unknown one, with the
+        # nearest valid name.
+        raise InputError(
+            f"{file}: {_sentence(min(error.errors(), key=lambda e: e['type'] == 'missing'))}"
+        ) from None
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of thousands of digits, thousands of brackets
+        raise InputError(
+            f"{file}: not readable as TOML ({str(error).partition(';')[0]}); remove that value"
+        ) from None
     wrong = _contradiction(spec)
     if wrong:
         raise InputError(f"{file}: {wrong}")
@@ -226,7 +327,9 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     match problem["type"]:
         case "missing":
             return f"key {key} is missing; add it (see datasets/README.md)"
-        case "unexpected_keyword_argument" | "is_instance_of":  # the latter is `path`, which is no key
+        case (
+            "unexpected_keyword_argument" | "is_instance_of"
+        ):  # the latter is `path`, which is no key
             table, _, name = key.rpartition(".")
             allowed = {field.name for field in fields(_TABLES.get(table, DatasetSpec))} - {"path"}
             return f"unknown key {key}; {choices(name, sorted(allowed))}"
@@ -251,34 +354,60 @@ def _contradiction(spec: DatasetSpec) -> str | None:
             absent = late_name if given == [early_name] else early_name
             return f"key splits.{absent} is missing; add it (see datasets/README.md)"
     if not splits.has_dates and (splits.train is None or splits.test_end is not None):
-        return "splits states no dates, expected train_end and val_end, or shares such as train = 0.7 and val = 0.2"
+        return (
+            "splits states no dates, expected train_end and val_end, or shares such as train "
+            "= 0.7 and val = 0.2"
+        )
     if splits.train is not None and splits.val is not None and splits.train + splits.val > 1 + 1e-9:
-        return f"splits.train and splits.val are {splits.train + splits.val:g} together, expected at most 1"
+        return (
+            f"splits.train and splits.val are {splits.train + splits.val:g} together, "
+            "expected at most 1"
+        )
     ends = [(name, getattr(splits, name)) for name in ("train_end", "val_end", "test_end")]
     for (early_name, early), (late_name, late) in pairwise(ends):
         if late is not None and late <= early:
             return (
-                f"splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after splits.{early_name} "
+                f"splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after "
+                f"splits.{early_name} "
                 f"({early:%Y-%m-%d %H:%M}); fix the split dates"
             )
     covariates = [*spec.past_covariates, *spec.future_covariates]
     roles = [spec.target, *covariates]
     twice = sorted({column for column in roles if roles.count(column) > 1})
     if twice:
-        return f"column {twice[0]!r} has two roles, expected one of target, past or future covariate"
+        return (
+            f"column {twice[0]!r} has two roles, expected one of target, past or future covariate"
+        )
     if "timestamp" in roles:
         return "column 'timestamp' has a role, expected none, it is the time axis; remove it"
     weather = spec.day_ahead_weather
     if weather.kind != "none" and not weather.columns:
-        return f'day_ahead_weather.kind is {weather.kind!r} without columns; list columns, such as "temp"'
+        return (
+            f"day_ahead_weather.kind is {weather.kind!r} without columns; list columns, such "
+            'as "temp"'
+        )
     strange = [name for name in weather.columns if name not in spec.past_covariates]
     if strange:
-        return f"day_ahead_weather.columns lists {strange[0]!r}, expected one of past_covariates; add it there"
-    if weather.kind == "degraded" and (bare := [name for name in weather.columns if name not in weather.errors]):
-        return f"day_ahead_weather.errors lacks {bare[0]!r}; add its errors 1 h and 24 h ahead, such as [0.7, 1.6]"
+        return (
+            f"day_ahead_weather.columns lists {strange[0]!r}, expected one of "
+            "past_covariates; add it there"
+        )
+    if weather.kind == "degraded" and (
+        bare := [name for name in weather.columns if name not in weather.errors]
+    ):
+        return (
+            f"day_ahead_weather.errors lacks {bare[0]!r}; add its errors 1 h and 24 h ahead, "
+            "such as [0.7, 1.6]"
+        )
     if weather.kind == "forecast" and weather.csv is None and spec.twin is None:
-        return "day_ahead_weather.csv is missing; name the archive of forecasts (see docs/day_ahead_weather.md)"
+        return (
+            "day_ahead_weather.csv is missing; name the archive of forecasts (see "
+            "docs/day_ahead_weather.md)"
+        )
     stray = sorted(set(spec.optional_covariates) - set(covariates))
     if stray:
-        return f"optional_covariates lists {stray[0]!r}, which is neither a past nor a future covariate"
+        return (
+            f"optional_covariates lists {stray[0]!r}, which is neither a past nor a future "
+            "covariate"
+        )
     return None

@@ -1,12 +1,12 @@
 """Splits and forecast origins.
 
-A forecast origin is the last hour whose target is known. The forecast made there covers the 24 hours origin + 1 h ..
-origin + 24 h and reads the 168 hours origin - 167 h .. origin. Splits that end at 23:00 UTC therefore have their daily
-origins at 23:00 UTC, and every forecast covers one UTC day. History may reach back across a split boundary; the
-forecast hours may not cross one.
+A forecast origin is the last hour whose target is known. The forecast made there covers the 24
+hours origin + 1 h .. origin + 24 h and reads the 168 hours origin - 167 h .. origin. Splits that
+end at 23:00 UTC therefore have their daily origins at 23:00 UTC, and every forecast covers one UTC
+day. History may reach back across a split boundary; the forecast hours may not cross one.
 
-All functions take a complete hourly index (no hour missing), as ``load_dataset`` returns it, so that a position is the
-number of hours since the first one.
+All functions take a complete hourly index (no hour missing), as ``load_dataset`` returns it, so
+that a position is the number of hours since the first one.
 """
 
 from dataclasses import dataclass, replace
@@ -45,15 +45,22 @@ def split_positions(index: pd.DatetimeIndex, splits: Splits) -> SplitPositions:
     """The three splits as positions in ``index``; each split includes its end hour."""
     train_end = int(index.searchsorted(splits.train_end, side="right"))
     val_end = int(index.searchsorted(splits.val_end, side="right"))
-    test_end = len(index) if splits.test_end is None else int(index.searchsorted(splits.test_end, side="right"))
+    test_end = (
+        len(index)
+        if splits.test_end is None
+        else int(index.searchsorted(splits.test_end, side="right"))
+    )
     return SplitPositions(slice(0, train_end), slice(train_end, val_end), slice(val_end, test_end))
 
 
-def daily_origins(index: pd.DatetimeIndex, first_hour: pd.Timestamp, last_hour: pd.Timestamp) -> Positions:
-    """Positions of the daily origins whose 24 forecast hours are all within ``first_hour`` .. ``last_hour``.
+def daily_origins(
+    index: pd.DatetimeIndex, first_hour: pd.Timestamp, last_hour: pd.Timestamp
+) -> Positions:
+    """Positions of the daily origins whose 24 forecast hours are all within ``first_hour`` ..
+    ``last_hour``.
 
-    The first is one hour before ``first_hour``, the others follow every 24 h. Origins with less than 168 h of history
-    in the index are left out.
+    The first is one hour before ``first_hour``, the others follow every 24 h. Origins with less
+    than 168 h of history in the index are left out.
 
     Returns:
         positions [N] in ``index``, ascending, possibly empty.
@@ -65,14 +72,19 @@ def daily_origins(index: pd.DatetimeIndex, first_hour: pd.Timestamp, last_hour: 
 
 
 def split_origins(index: pd.DatetimeIndex, splits: Splits) -> tuple[Positions, Positions]:
-    """Positions [N] of every daily origin of the validation split, and of the test split, which may have none."""
+    """Positions [N] of every daily origin of the validation split, and of the test split, which may
+    have none.
+    """
     last = index[-1] if splits.test_end is None else splits.test_end
     validation = daily_origins(index, splits.train_end + _HOUR, splits.val_end)
     return validation, daily_origins(index, splits.val_end + _HOUR, last)
 
 
-def training_origins(index: pd.DatetimeIndex, splits: Splits, *, near_hours: int = HORIZON // 2) -> Positions:
-    """Positions [N] of every hour (not only every day) whose history and forecast are within the training split.
+def training_origins(
+    index: pd.DatetimeIndex, splits: Splits, *, near_hours: int = HORIZON // 2
+) -> Positions:
+    """Positions [N] of every hour (not only every day) whose history and forecast are within the
+    training split.
 
     With fewer ``near_hours``, only hours at most that far from the hour of the daily origins.
     """
@@ -84,7 +96,9 @@ def training_origins(index: pd.DatetimeIndex, splits: Splits, *, near_hours: int
 
 
 def complete_windows(origins: Positions, missing: npt.NDArray[np.bool_]) -> Positions:
-    """Those of the origins whose 168 hours of history and 24 forecast hours hold no missing hour [T]."""
+    """Those of the origins whose 168 hours of history and 24 forecast hours hold no missing hour
+    [T].
+    """
     if not missing.any():
         return origins
     before = np.concatenate([[0], np.cumsum(missing)])  # missing hours before each position
@@ -98,12 +112,18 @@ def time_span(index: pd.DatetimeIndex) -> str:
 
 
 def settled_splits(
-    index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], plan: Splits, tz: ZoneInfo, data: str, toml: str
+    index: pd.DatetimeIndex,
+    missing: npt.NDArray[np.bool_],
+    plan: Splits,
+    tz: ZoneInfo,
+    data: str,
+    toml: str,
 ) -> tuple[Splits, str]:
     """The split dates that hold for this data, and a sentence if they are not the planned ones.
 
-    The planned dates are taken if the data fills them, otherwise shares of its span if the plan has some. Shares are
-    cut at the hour of the daily origins, by default at local midnight. All cuts are whole days (24 h) apart.
+    The planned dates are taken if the data fills them, otherwise shares of its span if the plan has
+    some. Shares are cut at the hour of the daily origins, by default at local midnight. All cuts
+    are whole days (24 h) apart.
 
     Args:
         index: complete hourly index of the data.
@@ -113,10 +133,10 @@ def settled_splits(
         data: what the data is called in an error (its file).
         toml: the dataset's TOML, where the dates are.
 
-    Raises:
-        InputError: a split ends after the data, the training split is shorter than ``MIN_TRAINING`` hours or the
-            validation split holds no forecast origin; or they do, and long gaps leave less than 30 daily origins for
-            training or none for validation. An empty test split is fine.
+    Raises: InputError: a split ends after the data, the training split is shorter than
+        ``MIN_TRAINING`` hours or the
+            validation split holds no forecast origin; or they do, and long gaps leave less than 30
+            daily origins for training or none for validation. An empty test split is fine.
     """
     splits, note, problem = plan, "", None
     if plan.has_dates:
@@ -130,9 +150,12 @@ def settled_splits(
         splits = _cut(replace(plan, test_end=None), train_end, val_end, hour, tz)
         if plan.has_dates:
             note = (
-                f"The split dates of {toml} (training to {plan.train_end:%Y-%m-%d %H:%M}, validation to "
-                f"{plan.val_end:%Y-%m-%d %H:%M}) do not fit the data, which covers {time_span(index)}. Taken instead "
-                f"are {100 * plan.train:g} % of it for training, to {splits.train_end:%Y-%m-%d %H:%M}, and "
+                f"The split dates of {toml} (training to {plan.train_end:%Y-%m-%d %H:%M}, "
+                "validation to "
+                f"{plan.val_end:%Y-%m-%d %H:%M}) do not fit the data, which covers "
+                f"{time_span(index)}. Taken instead "
+                f"are {100 * plan.train:g} % of it for training, to "
+                f"{splits.train_end:%Y-%m-%d %H:%M}, and "
                 f"{100 * plan.val:g} % for validation, to {splits.val_end:%Y-%m-%d %H:%M}."
             )
         problem = _problem(index, splits)
@@ -142,17 +165,26 @@ def settled_splits(
     return splits, note
 
 
-def _cut(plan: Splits, train_end: pd.Timestamp, val_end: pd.Timestamp, hour: int, tz: ZoneInfo) -> Splits:
+def _cut(
+    plan: Splits, train_end: pd.Timestamp, val_end: pd.Timestamp, hour: int, tz: ZoneInfo
+) -> Splits:
     """Training up to the latest such local hour, validation a number of whole days longer."""
-    back = (train_end - hours * _HOUR for hours in range(48))  # a clock that goes forward leaves an hour out
+    back = (
+        train_end - hours * _HOUR for hours in range(48)
+    )  # a clock that goes forward leaves an hour out
     train_end = next(stamp for stamp in back if stamp.tz_convert(tz).hour == hour)
-    return replace(plan, train_end=train_end, val_end=val_end - (val_end - train_end) % (HORIZON * _HOUR))
+    return replace(
+        plan, train_end=train_end, val_end=val_end - (val_end - train_end) % (HORIZON * _HOUR)
+    )
 
 
 def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
     """Why the data does not fill the splits, and a way out; None if it does."""
     covers, enough = f"the data covers {time_span(index)}", len(index) >= 60 * HORIZON
-    fix = f"{'' if enough else 'get at least 60 days of data and '}set train = 0.7 and val = 0.2 instead of dates"
+    fix = (
+        f"{'' if enough else 'get at least 60 days of data and '}set train = 0.7 and val = 0.2 "
+        "instead of dates"
+    )
     n_train = split_positions(index, splits).train.stop
     if splits.val_end > index[-1]:
         problem = f"splits.val_end is {splits.val_end:%Y-%m-%d %H:%M}, but {covers}"
@@ -161,12 +193,14 @@ def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
         fix = f'remove test_end or set test_end = "{index[-1]:%Y-%m-%d %H:%M}"'
     elif n_train < MIN_TRAINING:
         problem = (
-            f"the training split up to {splits.train_end:%Y-%m-%d %H:%M} holds {n_train} hours, expected at least "
+            f"the training split up to {splits.train_end:%Y-%m-%d %H:%M} holds {n_train} hours, "
+            "expected at least "
             f"{MIN_TRAINING}, and {covers}"
         )
     elif not len(split_origins(index, splits)[0]):
         problem = (
-            f"the validation split from {splits.train_end + _HOUR:%Y-%m-%d %H:%M} to {splits.val_end:%Y-%m-%d %H:%M} "
+            f"the validation split from {splits.train_end + _HOUR:%Y-%m-%d %H:%M} to "
+            f"{splits.val_end:%Y-%m-%d %H:%M} "
             f"holds no whole forecast of {HORIZON} hours, and {covers}"
         )
     else:
@@ -177,13 +211,19 @@ def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
 def _check_windows(
     index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], splits: Splits, data: str, toml: str
 ) -> None:
-    daily = {"training": training_origins(index, splits, near_hours=0), "validation": split_origins(index, splits)[0]}
+    daily = {
+        "training": training_origins(index, splits, near_hours=0),
+        "validation": split_origins(index, splits)[0],
+    }
     for split, least in (("training", 30), ("validation", 1)):
         left = len(complete_windows(daily[split], missing))
         if left < least:
             raise InputError(
-                f"{data}: {missing.sum()} hours are in gaps longer than the gap rule fills, and only {left} of "
-                f"{len(daily[split])} daily forecasts of the {split} split touch none of them with their {HISTORY} "
-                f"hours of history, expected at least {least}; fill some of the gaps, or move the dates under [splits] "
+                f"{data}: {missing.sum()} hours are in gaps longer than the gap rule fills, and "
+                f"only {left} of "
+                f"{len(daily[split])} daily forecasts of the {split} split touch none of them "
+                f"with their {HISTORY} "
+                f"hours of history, expected at least {least}; fill some of the gaps, or move "
+                "the dates under [splits] "
                 f"in {toml}"
             )

@@ -1,8 +1,9 @@
 """Simulated twins: data with the columns and the character of a dataset, used if its CSV is absent.
 
-A twin shows that a pipeline works; its numbers say nothing about a real network. Everything is drawn from one
-``numpy`` PCG64 stream seeded by the dataset's TOML and rounded well above floating-point noise, so a twin is the same
-on every run and machine (with the numpy version of the lock file: numpy may change its normal deviates).
+A twin shows that a pipeline works; its numbers say nothing about a real network. Everything is
+drawn from one ``numpy`` PCG64 stream seeded by the dataset's TOML and rounded well above
+floating-point noise, so a twin is the same on every run and machine (with the numpy version of the
+lock file: numpy may change its normal deviates).
 """
 
 from datetime import date, timedelta
@@ -18,7 +19,9 @@ from hpo_lib.errors import InputError
 
 FIRST_HOUR = pd.Timestamp("2018-04-01 00:00", tz="UTC")
 LAST_HOUR = pd.Timestamp("2024-12-31 23:00", tz="UTC")
-_LEAD = pd.Timedelta(days=366)  # simulated before the first hour: filters forget their start, and lags reach back
+_LEAD = pd.Timedelta(
+    days=366
+)  # simulated before the first hour: filters forget their start, and lags reach back
 _DECIMALS = 9
 
 Hours = npt.NDArray[np.float64]
@@ -28,17 +31,19 @@ Hours = npt.NDArray[np.float64]
 def simulate(spec: DatasetSpec) -> pd.DataFrame:
     """The simulated twin of a dataset, as its engineered CSV with weather would be.
 
-    Hourly demand and weather of a Danish town; the demand has mean ``spec.twin.mean_level``, in the dataset's unit.
+    Hourly demand and weather of a Danish town; the demand has mean ``spec.twin.mean_level``, in the
+    dataset's unit.
 
-    Returns:
-        Float64 [59208 hours, columns] from 2018-04-01 00:00 to 2024-12-31 23:00 UTC: the target, then past, then future
-        covariates; index ``timestamp`` (UTC).
+    Returns: Float64 [59208 hours, columns] from 2018-04-01 00:00 to 2024-12-31 23:00 UTC: the
+        target, then past, then future covariates; index ``timestamp`` (UTC).
 
     Raises:
         InputError: the dataset has no twin, or a column that no twin can have.
     """
     if spec.twin is None:
-        raise InputError(f"{spec.path}: table [twin] is missing, expected kind, seed and mean_level; add it")
+        raise InputError(
+            f"{spec.path}: table [twin] is missing, expected kind, seed and mean_level; add it"
+        )
     rng = np.random.Generator(np.random.PCG64(spec.twin.seed))
     index = pd.date_range(FIRST_HOUR - _LEAD, LAST_HOUR, freq="h", name="timestamp")
     school = school_holidays(index[0].year, LAST_HOUR.year)
@@ -47,30 +52,39 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
     demand = {"heat": _heat, "water": _water}[spec.twin.kind](weather, calendar, rng)
     demand *= spec.twin.mean_level / demand[index >= FIRST_HOUR].mean()
     target = pd.Series(demand.round(_DECIMALS), index=index, name=spec.target)
-    table = engineer(target, spec, weather, school).loc[FIRST_HOUR:].astype(np.float64).round(_DECIMALS)
+    table = (
+        engineer(target, spec, weather, school).loc[FIRST_HOUR:].astype(np.float64).round(_DECIMALS)
+    )
     wanted = (spec.target, *spec.past_covariates, *spec.future_covariates)
     absent = [column for column in wanted if column not in table.columns]
     if absent or table.index[0] != FIRST_HOUR:
         what = f"column {absent[0]!r}" if absent else "a lag of more than a year"
-        raise InputError(f"{spec.path}: a simulated twin cannot have {what}; remove it, or remove the table [twin]")
+        raise InputError(
+            f"{spec.path}: a simulated twin cannot have {what}; remove it, or remove the table "
+            "[twin]"
+        )
     return table
 
 
 def school_holidays(first_year: int, last_year: int) -> pd.DataFrame:
     """Danish school holidays by rule, Saturday to Sunday around the weeks without school.
 
-    Week 8, the week before Easter until Easter Monday, six weeks from the last Saturday of June, week 42, and 21
-    December to 2 January. Municipalities differ by some days.
+    Week 8, the week before Easter until Easter Monday, six weeks from the last Saturday of June,
+    week 42, and 21 December to 2 January. Municipalities differ by some days.
 
-    Returns:
-        Columns ``start_date``, ``end_date`` (naive dates, both inclusive) and ``description``, in order of time.
+    Returns: Columns ``start_date``, ``end_date`` (naive dates, both inclusive) and ``description``,
+        in order of time.
     """
     rows: list[tuple[date, date, str]] = []
     for year in range(first_year, last_year + 1):
-        easter = holidays.country_holidays("DK", years=year, language="en_US").get_named("Easter Sunday")[0]
+        easter = holidays.country_holidays("DK", years=year, language="en_US").get_named(
+            "Easter Sunday"
+        )[0]
         june_30 = date(year, 6, 30)
         last_saturday = june_30 - timedelta(days=(june_30.weekday() - 5) % 7)
-        winter, autumn = (date.fromisocalendar(year, week, 1) - timedelta(days=2) for week in (8, 42))
+        winter, autumn = (
+            date.fromisocalendar(year, week, 1) - timedelta(days=2) for week in (8, 42)
+        )
         rows += [
             (winter, winter + timedelta(days=8), "Winter"),
             (easter - timedelta(days=8), easter + timedelta(days=1), "Easter"),
@@ -84,20 +98,28 @@ def school_holidays(first_year: int, last_year: int) -> pd.DataFrame:
 
 def _smooth(x: Hours, memory: float) -> Hours:
     """Exponential moving average [T] with a memory of that many hours; looks back only."""
-    return np.asarray(pd.Series(x).ewm(alpha=1 - np.exp(-1 / memory), adjust=False).mean(), dtype=np.float64)
+    return np.asarray(
+        pd.Series(x).ewm(alpha=1 - np.exp(-1 / memory), adjust=False).mean(), dtype=np.float64
+    )
 
 
 def _ar1(rng: np.random.Generator, n: int, memory: float) -> Hours:
-    """AR(1) noise [n] of mean 0 and standard deviation 1, whose correlation falls to 1/e in ``memory`` hours."""
+    """AR(1) noise [n] of mean 0 and standard deviation 1, whose correlation falls to 1/e in
+    ``memory`` hours.
+    """
     phi = np.exp(-1 / memory)
-    # The moving average scales the shocks by 1 - phi, and the variance of AR(1) is that of its shocks / (1 - phi^2).
+    # The moving average scales the shocks by 1 - phi, and the variance of AR(1) is that of its
+    # shocks / (1 - phi^2).
     return np.asarray(_smooth(rng.standard_normal(n), memory) * np.sqrt(1 - phi**2) / (1 - phi))
 
 
 def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
-    """Weather [T, 8] with roughly the Danish climate: 9 degrees C on average, January 1, July 17, 750 mm a year."""
+    """Weather [T, 8] with roughly the Danish climate: 9 degrees C on average, January 1, July 17,
+    750 mm a year.
+    """
     n = len(index)
-    # Warmest in late July; the sun is highest about 11:20 UTC at 10 degrees east, the air is warmest 2 h later.
+    # Warmest in late July; the sun is highest about 11:20 UTC at 10 degrees east, the air is
+    # warmest 2 h later.
     summer = -np.cos(2 * np.pi * (index.day_of_year.to_numpy() - 24) / 365.25)
     afternoon = np.cos(2 * np.pi * (index.hour.to_numpy() - 13.5) / 24)
     low = _ar1(rng, n, 60)  # passing depressions: cloud, wind and rain come with low pressure
@@ -106,11 +128,19 @@ def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
     clear = 1 - 0.7 * clouds / 100
     temp = 8.9 + 8.0 * summer + (3.0 - 0.5 * summer) * _ar1(rng, n, 72) + 0.4 * _ar1(rng, n, 4)
     temp = (temp + (2.9 + 2.1 * summer) * clear * afternoon).round(2)
-    moist = 81 - 5 * summer - (7 + 5 * summer) * clear * afternoon + 4 * cloudiness + 5 * _ar1(rng, n, 12)
+    moist = (
+        81
+        - 5 * summer
+        - (7 + 5 * summer) * clear * afternoon
+        + 4 * cloudiness
+        + 5 * _ar1(rng, n, 12)
+    )
     humidity = np.clip(np.round(moist), 25, 100)
     wind = 4.2 * np.exp(0.22 * low + 0.33 * _ar1(rng, n, 10) - 0.12 * summer + 0.1 * afternoon)
     wet = np.maximum(0, 0.75 * cloudiness + 0.66 * _ar1(rng, n, 2) - 1.45)
-    water = np.where(wet > 0, 0.1 + 2.3 * wet * rng.standard_exponential(n), 0.0).round(2)  # mm in the hour
+    water = np.where(wet > 0, 0.1 + 2.3 * wet * rng.standard_exponential(n), 0.0).round(
+        2
+    )  # mm in the hour
     freezing = temp < 1
     return pd.DataFrame(
         {
@@ -130,7 +160,8 @@ def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
 def dew_point(temp: Hours, humidity: Hours) -> Hours:
     """Dew point in degrees C from temperature (degrees C) and relative humidity (%), [T].
 
-    Magnus formula with the constants of Sonntag (1990), as in the WMO Guide No. 8: 17.62 and 243.12 degrees C.
+    Magnus formula with the constants of Sonntag (1990), as in the WMO Guide No. 8: 17.62 and 243.12
+    degrees C.
     """
     gamma = np.log(humidity / 100) + 17.62 * temp / (243.12 + temp)
     return np.asarray(243.12 * gamma / (17.62 - gamma))
@@ -148,32 +179,54 @@ def _heat(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generato
     off, school = _days_off(calendar), calendar["is_school_holiday"].to_numpy()
     # Walls store heat for about a day, so demand follows a lagged temperature; wind cools.
     felt = 0.85 * _smooth(temp, 24) + 0.15 * temp - 0.12 * (weather["wind_speed"].to_numpy() - 4)
-    # Heating is turned off when the season is over, not on each cool day: judged by the last ten days.
+    # Heating is turned off when the season is over, not on each cool day: judged by the last ten
+    # days.
     season = 1 / (1 + np.exp((_smooth(temp, 240) - 12.7) / 0.8))
-    set_back = np.where(off, 1 + 0.06 * _bump(9, 2.5)[hour], 1 + 0.1 * _bump(6.5, 2)[hour]) - 0.1 * _bump(1, 3)[hour]
+    set_back = (
+        np.where(off, 1 + 0.06 * _bump(9, 2.5)[hour], 1 + 0.1 * _bump(6.5, 2)[hour])
+        - 0.1 * _bump(1, 3)[hour]
+    )
     space = np.maximum(0, 16 - felt) * season * set_back
     workday = 0.5 + 1.1 * _bump(7, 1.3) + 0.8 * _bump(19, 2.2) - 0.25 * _bump(2, 2)
     weekend = 0.5 + 0.8 * _bump(9.5, 2) + 0.8 * _bump(18.5, 2.5) - 0.25 * _bump(2, 2)
     hot_water = 2.3 * np.where(off, weekend[hour], workday[hour])
     level = (space + hot_water) * (1 - 0.04 * school) * (1 + 0.02 * _ar1(rng, n, 500))
-    # The spread grows with the level, less than in proportion: customers differ more when much is heated.
+    # The spread grows with the level, less than in proportion: customers differ more when much is
+    # heated.
     noise = 0.75 * _ar1(rng, n, 10) + 0.66 * rng.standard_normal(n)
     spread = (0.05 + 0.03 * level) * (1 + 0.15 * (calendar["season"].to_numpy() == 0))
     return np.asarray(np.maximum(level + spread * noise, 0.3))
 
 
 def _water(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
-    """Drinking water [T], arbitrary level: households with a morning and an evening peak, leakage and gardens."""
+    """Drinking water [T], arbitrary level: households with a morning and an evening peak, leakage
+    and gardens.
+    """
     n, hour = len(weather), calendar["hour"].to_numpy()
     off, school = _days_off(calendar), calendar["is_school_holiday"].to_numpy()
-    morning, evening = rng.uniform(0.9, 1.2), rng.uniform(0.75, 1.0)  # every district has its own habits
+    morning, evening = (
+        rng.uniform(0.9, 1.2),
+        rng.uniform(0.75, 1.0),
+    )  # every district has its own habits
     base = 0.08 + 0.45 * _bump(13, 4.5)
     workday = base + morning * _bump(7, 1.2) + evening * _bump(19, 2)
     weekend = base + 0.85 * morning * _bump(10, 2.3) + 0.85 * evening * _bump(18.5, 2.6)
-    late = base + 0.6 * morning * _bump(7.3, 1.3) + 0.35 * morning * _bump(9.5, 1.8) + evening * _bump(19, 2)
-    household = np.where(off, weekend[hour], np.where(school, late[hour], workday[hour])) * (1 - 0.06 * school)
+    late = (
+        base
+        + 0.6 * morning * _bump(7.3, 1.3)
+        + 0.35 * morning * _bump(9.5, 1.8)
+        + evening * _bump(19, 2)
+    )
+    household = np.where(off, weekend[hour], np.where(school, late[hour], workday[hour])) * (
+        1 - 0.06 * school
+    )
     dry = np.exp(-_smooth(weather["rain_1h"].to_numpy(), 48) * 20)
-    garden = 0.15 * np.maximum(0, _smooth(weather["temp"].to_numpy(), 24) - 16) * dry * _bump(20, 2)[hour]
+    garden = (
+        0.15
+        * np.maximum(0, _smooth(weather["temp"].to_numpy(), 24) - 16)
+        * dry
+        * _bump(20, 2)[hour]
+    )
     level = (household + garden) * np.exp(0.04 * _ar1(rng, n, 300))
     # Multiplicative noise: a busy hour varies more than a quiet one, and use cannot turn negative.
     noise = 0.09 * _ar1(rng, n, 5) + 0.07 * rng.standard_normal(n)
@@ -182,4 +235,6 @@ def _water(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generat
 
 
 def _days_off(calendar: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    return np.asarray((calendar["is_weekend"] == 1) | (calendar["is_public_holiday"] == 1), dtype=np.bool_)
+    return np.asarray(
+        (calendar["is_weekend"] == 1) | (calendar["is_public_holiday"] == 1), dtype=np.bool_
+    )

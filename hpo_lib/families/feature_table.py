@@ -1,7 +1,8 @@
-"""The feature table of linear models and trees: one row per forecast origin and hour ahead, direct multi-step.
+"""The feature table of linear models and trees: one row per forecast origin and hour ahead, direct
+multi-step.
 
-The information set is that of the model families: the target and the past covariates of the 168 hours up to the origin,
-and the future-known columns through the horizon.
+The information set is that of the model families: the target and the past covariates of the 168
+hours up to the origin, and the future-known columns through the horizon.
 """
 
 from dataclasses import dataclass
@@ -23,12 +24,21 @@ DAYS = HISTORY // HORIZON
 """Earlier values at the hour of day of the forecast hour within the history: 7."""
 
 LEVEL_HOURS = 24
-"""Hours of history whose mean is the level that a window is divided by. On validation 168 hours were 5 % worse in
-pinball loss for heat and within 1 % for the waters; the week's mean is a feature anyway."""
+"""Hours of history whose mean is the level that a window is divided by. On validation 168 hours
+were 5 % worse in pinball loss for heat and within 1 % for the waters; the week's mean is a feature
+anyway."""
 
 _NOT_LINEAR = {  # or constant at one hour of day
-    "step", "hour", "hour_sin", "hour_cos", "month", "season", "day_of_week", "same_hour_low", "same_hour_high",
-}  # fmt: skip
+    "step",
+    "hour",
+    "hour_sin",
+    "hour_cos",
+    "month",
+    "season",
+    "day_of_week",
+    "same_hour_low",
+    "same_hour_high",
+}
 
 _YEAR = "year_sin", "year_cos"
 
@@ -51,7 +61,9 @@ class FeatureTable:
 
     def rows(self, chosen: np.ndarray) -> "FeatureTable":
         """The table of some origins."""
-        return FeatureTable(self.features[chosen], self.names, self.level[chosen], self.target[chosen])
+        return FeatureTable(
+            self.features[chosen], self.names, self.level[chosen], self.target[chosen]
+        )
 
 
 def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
@@ -61,7 +73,8 @@ def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
 
 
 def level_floor(dataset: Dataset) -> float:
-    """The smallest level that a window is divided by: 1 % of the target's mean size over the training split.
+    """The smallest level that a window is divided by: 1 % of the target's mean size over the
+    training split.
 
     All of it if the target is ever negative there, see `smallest_level`.
     """
@@ -69,27 +82,39 @@ def level_floor(dataset: Dataset) -> float:
 
 
 def make_feature_table(
-    dataset: Dataset, windows: Windows, floor: float | None = None, *, weeks: int = 1, thermal: bool = True
+    dataset: Dataset,
+    windows: Windows,
+    floor: float | None = None,
+    *,
+    weeks: int = 1,
+    thermal: bool = True,
 ) -> FeatureTable:
     """The feature table of N windows; its target is NaN where they do not hold it.
 
-    Values in the target's unit are divided by the mean of the last `LEVEL_HOURS` hours (less 1), so that seasons of
-    different level look alike. The level itself is a feature, on a log scale.
+    Values in the target's unit are divided by the mean of the last `LEVEL_HOURS` hours (less 1), so
+    that seasons of different level look alike. The level itself is a feature, on a log scale.
 
-    ``floor`` is the smallest level that is divided by; None: `level_floor` of the dataset. With more ``weeks`` than
-    one, earlier weeks are features too: the target at the same hour of the same weekday, and the week's mean. A week
-    before the first hour of the frame counts as the one after it. ``thermal``: see `weather_inputs`.
+    ``floor`` is the smallest level that is divided by; None: `level_floor` of the dataset. With
+    more ``weeks`` than one, earlier weeks are features too: the target at the same hour of the same
+    weekday, and the week's mean. A week before the first hour of the frame counts as the one after
+    it. ``thermal``: see `weather_inputs`.
     """
     frame, origins = windows.frame, windows.positions
     y = frame[dataset.spec.target].to_numpy(dtype=float)
     history = y[origins[:, None] + np.arange(1 - HISTORY, 1)]  # [N, L]
-    level = np.maximum(history[:, -LEVEL_HOURS:].mean(axis=1), level_floor(dataset) if floor is None else floor)
+    level = np.maximum(
+        history[:, -LEVEL_HOURS:].mean(axis=1), level_floor(dataset) if floor is None else floor
+    )
     hours = origins[:, None] + np.arange(1, HORIZON + 1)  # [N, H]
     relative = history / level[:, None] - 1
-    days = relative.reshape(len(origins), DAYS, HORIZON)  # day k ends 24 * (6 - k) hours before the origin
+    days = relative.reshape(
+        len(origins), DAYS, HORIZON
+    )  # day k ends 24 * (6 - k) hours before the origin
     off = day_off(dataset, frame)
     past_off = off[hours[:, None, :] - HORIZON * np.arange(DAYS, 0, -1)[:, None]]  # [N, 7, H]
-    columns: dict[str, np.ndarray] = {"step": np.broadcast_to(np.arange(1.0, HORIZON + 1), hours.shape)}
+    columns: dict[str, np.ndarray] = {
+        "step": np.broadcast_to(np.arange(1.0, HORIZON + 1), hours.shape)
+    }
 
     def per_origin(name: str, values: np.ndarray) -> None:
         columns[name] = np.broadcast_to(values[:, None], hours.shape)
@@ -105,7 +130,9 @@ def make_feature_table(
         earlier = np.where(earlier >= HISTORY, earlier - HISTORY, earlier)
         week = np.where(week[:, :1] >= HISTORY, week - HISTORY, week)
         columns[f"same_hour_{DAYS * k}d"] = y[earlier] / level[:, None] - 1
-        columns[f"week_mean_{k}"] = np.broadcast_to((y[week].mean(axis=1) / level - 1)[:, None], hours.shape)
+        columns[f"week_mean_{k}"] = np.broadcast_to(
+            (y[week].mean(axis=1) / level - 1)[:, None], hours.shape
+        )
     columns["same_hour_mean"] = days.mean(axis=1)
     columns["same_hour_low"], columns["same_hour_high"] = days.min(axis=1), days.max(axis=1)
     columns["same_hour_spread"] = days.std(axis=1)
@@ -114,12 +141,16 @@ def make_feature_table(
     columns["same_hour_alike"] = np.where(
         n_alike > 0, (days * alike).sum(axis=1) / np.maximum(n_alike, 1), columns["same_hour_mean"]
     )
-    latest = np.take_along_axis(days, (DAYS - 1 - np.argmax(alike[:, ::-1], axis=1))[:, None], axis=1)[:, 0]
+    latest = np.take_along_axis(
+        days, (DAYS - 1 - np.argmax(alike[:, ::-1], axis=1))[:, None], axis=1
+    )[:, 0]
     columns["same_hour_latest_alike"] = np.where(n_alike > 0, latest, columns["same_hour_mean"])
     columns["off_yesterday"], columns["off_week_ago"] = past_off[:, -1], past_off[:, 0]
     columns["hour_before_1d"] = relative[:, -HORIZON - 1 : -1]
     # The hour after the origin is not known.
-    columns["hour_after_1d"] = np.concatenate([relative[:, -HORIZON + 1 :], relative[:, -1:]], axis=1)
+    columns["hour_after_1d"] = np.concatenate(
+        [relative[:, -HORIZON + 1 :], relative[:, -1:]], axis=1
+    )
     for k in (0, 1, 2, 3, 6, 12):
         per_origin(f"last_{k}", relative[:, -1 - k])
     daily = days.mean(axis=2)
@@ -139,7 +170,9 @@ def make_feature_table(
             per_origin(f"{name}_last", values[:, -1])
             per_origin(f"{name}_day_mean", values.mean(axis=1))
     ahead = weather_inputs(dataset, windows, thermal=thermal)
-    columns |= {name: ahead[:, :, i] for i, name in enumerate(input_names(dataset, thermal=thermal))}
+    columns |= {
+        name: ahead[:, :, i] for i, name in enumerate(input_names(dataset, thermal=thermal))
+    }
     return FeatureTable(
         features=np.stack(list(columns.values()), axis=2),
         names=tuple(columns),
@@ -149,7 +182,8 @@ def make_feature_table(
 
 
 def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
-    """[N, H, F] the features without those that are constant or not linear at one hour of day; weekdays as indicators.
+    """[N, H, F] the features without those that are constant or not linear at one hour of day;
+    weekdays as indicators.
 
     ``seasons`` includes the time of year.
     """
@@ -162,4 +196,6 @@ def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
     if "day_of_week" in table.names:
         weekday = table.features[:, :, table.names.index("day_of_week")]
         added += [(weekday == day).astype(float) for day in range(1, 7)]
-    return np.concatenate([table.features[:, :, kept], *(column[:, :, None] for column in added)], axis=2)
+    return np.concatenate(
+        [table.features[:, :, kept], *(column[:, :, None] for column in added)], axis=2
+    )

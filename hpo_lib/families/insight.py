@@ -1,7 +1,9 @@
-"""Insights that exist for one family only: the stacks of N-HiTS, the weights of the TFT, the periods of TimesNet.
+"""Insights that exist for one family only: the stacks of N-HiTS, the weights of the TFT, the
+periods of TimesNet.
 
-Hooks read a trained network while it forecasts. Nothing here changes a forecast. Each function takes the arguments of
-`Forecaster.predict`, and raises a TypeError if the forecaster is of another family.
+Hooks read a trained network while it forecasts. Nothing here changes a forecast. Each function
+takes the arguments of `Forecaster.predict`, and raises a TypeError if the forecaster is of another
+family.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +17,8 @@ from torch import nn
 
 from hpo_lib.data.context import Context
 from hpo_lib.data.splits import HORIZON
-from hpo_lib.families.contract import Forecaster
-from hpo_lib.families.darts_family import DartsForecaster
+from hpo_lib.families.models import Forecaster
+from hpo_lib.families.training import DartsForecaster
 from hpo_lib.families.weather_inputs import input_names
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -26,13 +28,13 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 class StackForecasts:
     """A forecast of N-HiTS as the sum of what its S stacks add, in the target's unit.
 
-    Attributes:
-        forecasts: of the whole network, of which the forecaster may keep a share, beside what came.
-        base: [N, H] where every forecast starts: the linear baseline's forecast; without one the level that the window
+    Attributes: forecasts: of the whole network, of which the forecaster may keep a share, beside
+        what came. base: [N, H] where every forecast starts: the linear baseline's forecast; without
+        one the level that the window
             was normalised by, or the mean of training.
         base_name: which of these it is.
-        stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted along Q, is the
-            forecast.
+        stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted
+            along Q, is the forecast.
         hours: hours per forecast value of each stack; hours between are interpolated.
     """
 
@@ -45,14 +47,14 @@ class StackForecasts:
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """Variable selection and attention of a TFT. Letters: V history variables, F future-known variables.
+    """Variable selection and attention of a TFT. Letters: V history variables, F future-known
+    variables.
 
-    Attributes:
-        history_names: names of the V variables.
-        history: [N, L, V] weights of the variables in each hour of history; they sum to 1 along V.
-        future_names: names of the F variables.
+    Attributes: history_names: names of the V variables. history: [N, L, V] weights of the variables
+        in each hour of history; they sum to 1 along V. future_names: names of the F variables.
         future: [N, H, F] weights of the variables in each hour ahead; they sum to 1 along F.
-        attention: [N, H, L + H] weight in each hour ahead of each hour of history and of the earlier hours ahead, mean
+        attention: [N, H, L + H] weight in each hour ahead of each hour of history and of the
+        earlier hours ahead, mean
             over the heads; sums to 1 along the last axis.
     """
 
@@ -65,7 +67,8 @@ class FusionWeights:
 
 @dataclass(frozen=True)
 class Periods:
-    """The periods by which a TimesNet of B blocks folds its K images, over windows of T = L + H hours.
+    """The periods by which a TimesNet of B blocks folds its K images, over windows of T = L + H
+    hours.
 
     Attributes:
         hours: [B, K] periods in hours, the strongest in training first.
@@ -94,14 +97,20 @@ def stack_forecasts(forecaster: Forecaster, context: Context) -> StackForecasts:
     source = trained.source(context)
     chosen = torch.from_numpy(context.positions)
     base = source.in_unit(torch.zeros(len(chosen), HORIZON, 1), chosen)
-    level = "mean of training" if trained.scaling.level is None else f"mean of the last {trained.scaling.level.hours} h"
+    level = (
+        "mean of training"
+        if trained.scaling.level is None
+        else f"mean of the last {trained.scaling.level.hours} h"
+    )
     stacks = [(source.in_unit(torch.from_numpy(part), chosen) - base).numpy() for part in parts]
     return StackForecasts(
         forecasts=forecasts.with_actual(trained.dataset.target),
         base=base[:, :, 0].numpy(),
         base_name="linear baseline" if trained.scaling.linear is not None else level,
         stacks=np.stack(stacks, axis=1),
-        hours=tuple(max(1, stack.blocks[0].n_freq_downsample // n_inputs) for stack in module.stacks),
+        hours=tuple(
+            max(1, stack.blocks[0].n_freq_downsample // n_inputs) for stack in module.stacks
+        ),
     )
 
 
@@ -113,15 +122,27 @@ def fusion_weights(forecaster: Forecaster, context: Context) -> FusionWeights:
     level = [f"level of the last {trained.scaling.level.hours} h"] if trained.scaling.level else []
     past = [dataset.spec.target, *past_columns(dataset, trained.recipe), *level]
     layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
-    # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the attention
-    _, (history, future, attention) = _watch(trained, context, layers, lambda _, output: output[1].mean(dim=2))
+    # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the
+    # attention
+    _, (history, future, attention) = _watch(
+        trained, context, layers, lambda _, output: output[1].mean(dim=2)
+    )
     calendar = future_columns(dataset, trained.scaling, trained.recipe)
-    added = (*(SAME_HOURS if trained.recipe.same_hours else ()), *((LINEAR,) if trained.recipe.linear_part else ()))
-    repeated = [f"target as {name}" for name in added]  # they hold the target itself along the history
+    added = (
+        *(SAME_HOURS if trained.recipe.same_hours else ()),
+        *((LINEAR,) if trained.recipe.linear_part else ()),
+    )
+    repeated = [
+        f"target as {name}" for name in added
+    ]  # they hold the target itself along the history
     weather = input_names(dataset, thermal=trained.recipe.thermal)
     hidden = [f"{name} (unknown)" for name in weather]  # 0 along the history
     return FusionWeights(
-        (*past, *calendar, *repeated, *hidden), history, (*calendar, *added, *weather), future, attention
+        (*past, *calendar, *repeated, *hidden),
+        history,
+        (*calendar, *added, *weather),
+        future,
+        attention,
     )
 
 
@@ -134,10 +155,14 @@ def periods(forecaster: Forecaster, context: Context) -> Periods:
     amplitude = torch.stack([block.mean_amplitude[1:] for block in blocks]).cpu()
     cycles = amplitude.topk(blocks[0].k).indices + 1
     _, spectra = _watch(
-        trained, context, blocks, lambda inputs, _: torch.fft.rfft(inputs[0].float(), dim=1).abs().mean(-1)
+        trained,
+        context,
+        blocks,
+        lambda inputs, _: torch.fft.rfft(inputs[0].float(), dim=1).abs().mean(-1),
     )
     weights = [
-        torch.from_numpy(spectrum)[:, chosen].softmax(dim=1) for spectrum, chosen in zip(spectra, cycles, strict=True)
+        torch.from_numpy(spectrum)[:, chosen].softmax(dim=1)
+        for spectrum, chosen in zip(spectra, cycles, strict=True)
     ]
     return Periods(
         hours=(length // cycles).numpy(),
@@ -153,7 +178,9 @@ def _watch(
     layers: Sequence[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
 ) -> tuple[QuantileForecasts, list[np.ndarray]]:
-    """The network's own forecasts, and ``read`` of inputs and output of each layer, one row per origin."""
+    """The network's own forecasts, and ``read`` of inputs and output of each layer, one row per
+    origin.
+    """
     seen: dict[nn.Module, list[np.ndarray]] = {layer: [] for layer in layers}
 
     def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -171,5 +198,7 @@ def _darts(forecaster: Forecaster, part: str, family: str) -> DartsForecaster:
     """The forecaster, if its network has the part that the caller reads."""
     network = getattr(forecaster, "module", forecaster)
     if not isinstance(forecaster, DartsForecaster) or not hasattr(network, part):
-        raise TypeError(f"the forecaster holds a {type(network).__name__}, expected a forecaster of {family}")
+        raise TypeError(
+            f"the forecaster holds a {type(network).__name__}, expected a forecaster of {family}"
+        )
     return forecaster

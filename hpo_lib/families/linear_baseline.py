@@ -1,8 +1,9 @@
 """The linear baseline: a linear model's forecast, whose residuals a network or trees forecast.
 
-One regression per hour ahead with the smallest mean absolute error (Koenker and Bassett, 1978, at the level 0.5), by
-iteratively reweighted least squares (Schlossmacher, 1973) with a small ridge penalty. Networks are known to gain from a
-linear part (Zhang, 2003; Zeng et al., 2023). Here it is fitted first, in a second, and then stays fixed.
+One regression per hour ahead with the smallest mean absolute error (Koenker and Bassett, 1978, at
+the level 0.5), by iteratively reweighted least squares (Schlossmacher, 1973) with a small ridge
+penalty. Networks are known to gain from a linear part (Zhang, 2003; Zeng et al., 2023). Here it is
+fitted first, in a second, and then stays fixed.
 """
 
 from collections import deque
@@ -15,20 +16,32 @@ import pandas as pd
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.feature_table import FeatureTable, level_floor, linear_features, make_feature_table
+from hpo_lib.families.feature_table import (
+    FeatureTable,
+    level_floor,
+    linear_features,
+    make_feature_table,
+)
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 VERSION = 1
-"""Part of a stored training's key. Raise it when the forecasts of equal inputs differ from before."""
+"""Part of a stored training's key. Raise it when the forecasts of equal inputs differ from before.
+"""
 
 PENALTY = 0.01
-"""Of the squared weights of standardised features. On validation 0.003 to 0.03 differ by up to 1.3 % of MAE."""
+"""Of the squared weights of standardised features. On validation 0.003 to 0.03 differ by up to 1.3
+% of MAE.
+"""
 
 ROUNDS = 7
-"""Least-squares fits. Four change the validation MAE by +0.1 % on heat, -0.1 % on centrum and +0.5 % on tommerby."""
+"""Least-squares fits. Four change the validation MAE by +0.1 % on heat, -0.1 % on centrum and +0.5
+% on tommerby.
+"""
 
 LARGEST = 3.0
-"""Standard deviations at which a feature is cut off, so that one extreme hour does not cause an extreme forecast."""
+"""Standard deviations at which a feature is cut off, so that one extreme hour does not cause an
+extreme forecast.
+"""
 
 FOLDS = 5
 """Consecutive parts of the training split, each forecast by a regression on the others."""
@@ -42,16 +55,12 @@ class LinearBaseline:
 
     ``relative`` values are divided by the recent level, less 1, as in a `FeatureTable`.
 
-    Attributes:
-        floor: the smallest level, see `hpo_lib.families.feature_table`.
-        seasons: the features include the time of year.
-        weeks: of history that the features show.
-        penalty: ridge penalty, see `PENALTY`.
-        thermal: the features include the thermal memory, see `hpo_lib.families.weather_inputs`.
-        centre, spread: [H, F] of the features.
-        weights: [H, F] for standardised features.
-        intercept: [H].
-        errors: [H, Q] quantiles of the ``relative`` residuals out of fold, less their median: the interval.
+    Attributes: floor: the smallest level, see `hpo_lib.families.feature_table`. seasons: the
+        features include the time of year. weeks: of history that the features show. penalty: ridge
+        penalty, see `PENALTY`. thermal: the features include the thermal memory, see
+        `hpo_lib.families.weather_inputs`. centre, spread: [H, F] of the features. weights: [H, F]
+        for standardised features. intercept: [H]. errors: [H, Q] quantiles of the ``relative``
+        residuals out of fold, less their median: the interval.
     """
 
     floor: float
@@ -76,20 +85,35 @@ class LinearBaseline:
         weeks: int = 1,
         thermal: bool = True,
     ) -> "LinearBaseline":
-        """From the windows of the training split that start at the given origins [N], in chronological order."""
+        """From the windows of the training split that start at the given origins [N], in
+        chronological order.
+        """
         floor = level_floor(dataset)
-        options: dict[str, Any] = {"seasons": seasons, "penalty": penalty, "weeks": weeks, "thermal": thermal}
+        options: dict[str, Any] = {
+            "seasons": seasons,
+            "penalty": penalty,
+            "weeks": weeks,
+            "thermal": thermal,
+        }
         key = (dataset.spec, dataset.past, dataset.future, dataset.sha256, floor, *options.values())
         for kept in _kept:
             if kept.key == key and kept.of(dataset.frame, origins):
                 return kept.fitted
-        table = make_feature_table(dataset, dataset.windows(origins), floor, weeks=weeks, thermal=thermal)
+        table = make_feature_table(
+            dataset, dataset.windows(origins), floor, weeks=weeks, thermal=thermal
+        )
         fitted = cls.of_table(table, floor, **options)
         out_of_fold = fitted.relative_out_of_fold(table, origins)
         errors = np.quantile(table.target - out_of_fold, QUANTILE_LEVELS, axis=0).T
         fitted = replace(fitted, errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]])
         _kept.appendleft(
-            _Kept(dataset.frame, origins.copy(), key, fitted, np.asarray((1 + out_of_fold) * table.level[:, None]))
+            _Kept(
+                dataset.frame,
+                origins.copy(),
+                key,
+                fitted,
+                np.asarray((1 + out_of_fold) * table.level[:, None]),
+            )
         )
         return fitted
 
@@ -104,19 +128,40 @@ class LinearBaseline:
         weeks: int = 1,
         thermal: bool = True,
     ) -> "LinearBaseline":
-        """From a feature table that was made with these ``floor``, ``weeks`` and ``thermal``; without an interval."""
+        """From a feature table that was made with these ``floor``, ``weeks`` and ``thermal``;
+        without an interval.
+        """
         features = linear_features(table, seasons=seasons)
         centre, spread = features.mean(axis=0), features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)
         none = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
-        unfitted = cls(floor, seasons, weeks, penalty, thermal, centre, spread, centre * 0, centre[:, 0] * 0, none)
+        unfitted = cls(
+            floor,
+            seasons,
+            weeks,
+            penalty,
+            thermal,
+            centre,
+            spread,
+            centre * 0,
+            centre[:, 0] * 0,
+            none,
+        )
         x = unfitted._standardised(features)
-        fitted = [least_absolute(x[:, step], table.target[:, step], penalty) for step in range(HORIZON)]
-        weights, intercept = np.stack([w for w, _ in fitted]), np.array([constant for _, constant in fitted])
+        fitted = [
+            least_absolute(x[:, step], table.target[:, step], penalty) for step in range(HORIZON)
+        ]
+        weights, intercept = (
+            np.stack([w for w, _ in fitted]),
+            np.array([constant for _, constant in fitted]),
+        )
         return replace(unfitted, weights=weights, intercept=intercept)
 
-    def predict(self, dataset: Dataset, windows: Windows, *, out_of_fold: bool = False) -> np.ndarray:
-        """[N, H] forecasts in the target's unit. The information set is that of `make_feature_table`.
+    def predict(
+        self, dataset: Dataset, windows: Windows, *, out_of_fold: bool = False
+    ) -> np.ndarray:
+        """[N, H] forecasts in the target's unit. The information set is that of
+        `make_feature_table`.
 
         With ``out_of_fold`` the windows are those of training, see `relative_out_of_fold`.
         """
@@ -124,27 +169,40 @@ class LinearBaseline:
             for kept in _kept:
                 if kept.fitted is self and kept.of(windows.frame, windows.positions):
                     return kept.out_of_fold
-        table = make_feature_table(dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal)
-        relative = self.relative_out_of_fold(table, windows.positions) if out_of_fold else self.relative(table)
+        table = make_feature_table(
+            dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal
+        )
+        relative = (
+            self.relative_out_of_fold(table, windows.positions)
+            if out_of_fold
+            else self.relative(table)
+        )
         return np.asarray((1 + relative) * table.level[:, None])
 
     def quantiles(self, dataset: Dataset, windows: Windows) -> np.ndarray:
-        """[N, H, Q] forecasts with an interval, in the target's unit: what the linear baseline is worth alone."""
-        table = make_feature_table(dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal)
-        return np.asarray((1 + self.relative(table)[:, :, None] + self.errors) * table.level[:, None, None])
+        """[N, H, Q] forecasts with an interval, in the target's unit: what the linear baseline is
+        worth alone.
+        """
+        table = make_feature_table(
+            dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal
+        )
+        return np.asarray(
+            (1 + self.relative(table)[:, :, None] + self.errors) * table.level[:, None, None]
+        )
 
     def relative(self, table: FeatureTable) -> np.ndarray:
         """[N, H] forecasts of the rows of a feature table."""
         x = self._standardised(linear_features(table, seasons=self.seasons))
-        # Summed row by row: the last bits of a matrix product depend on how many rows are asked for.
+        # Summed row by row: the last bits of a matrix product depend on how many rows are asked
+        # for.
         return np.asarray((x * self.weights).sum(axis=2) + self.intercept)
 
     def relative_out_of_fold(self, table: FeatureTable, origins: np.ndarray) -> np.ndarray:
         """[N, H] out-of-fold forecasts of the training origins, which are in chronological order.
 
-        A regression fits its own days better than others, and a model that learns from such small residuals gives
-        intervals that are too narrow. So each of `FOLDS` parts is forecast by a regression on the origins whose
-        windows share no hour with it (cross-fitting).
+        A regression fits its own days better than others, and a model that learns from such small
+        residuals gives intervals that are too narrow. So each of `FOLDS` parts is forecast by a
+        regression on the origins whose windows share no hour with it (cross-fitting).
         """
         expected, reach = np.empty(table.target.shape), self.weeks * HISTORY + HORIZON
         for fold in np.array_split(np.arange(len(origins)), min(FOLDS, len(origins))):
@@ -153,9 +211,13 @@ class LinearBaseline:
             rest = self
             if apart.any():
                 rest = LinearBaseline.of_table(
-                    table.rows(apart), self.floor, seasons=self.seasons, penalty=self.penalty, weeks=self.weeks,
+                    table.rows(apart),
+                    self.floor,
+                    seasons=self.seasons,
+                    penalty=self.penalty,
+                    weeks=self.weeks,
                     thermal=self.thermal,
-                )  # fmt: skip
+                )
             expected[fold] = rest.relative(table.rows(fold))
         return expected
 
@@ -165,7 +227,9 @@ class LinearBaseline:
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """What a fit depended on, and what it gave, with the out-of-fold forecasts [N, H] in the target's unit."""
+    """What a fit depended on, and what it gave, with the out-of-fold forecasts [N, H] in the
+    target's unit.
+    """
 
     frame: pd.DataFrame
     origins: np.ndarray
@@ -179,16 +243,25 @@ class _Kept:
 
 
 _kept: deque[_Kept] = deque(maxlen=4)
-"""The last fits of this process. The trials of a study share few, and a fit takes as long as a short training."""
+"""The last fits of this process. The trials of a study share few, and a fit takes as long as a
+short training.
+"""
 
 
 def covers_seasons(dataset: Dataset, years: float) -> bool:
-    """Whether the training split covers ``years``. With fewer, season and other changes cannot be told apart."""
-    return bool(dataset.positions.train.stop - dataset.positions.train.start >= years * HOURS_OF_A_YEAR)
+    """Whether the training split covers ``years``. With fewer, season and other changes cannot be
+    told apart.
+    """
+    return bool(
+        dataset.positions.train.stop - dataset.positions.train.start >= years * HOURS_OF_A_YEAR
+    )
 
 
-def least_absolute(x: np.ndarray, y: np.ndarray, penalty: float = PENALTY) -> tuple[np.ndarray, float]:
-    """Weights [F] and intercept that make the mean of ``|y - x @ weights - intercept|`` small, with a ridge penalty.
+def least_absolute(
+    x: np.ndarray, y: np.ndarray, penalty: float = PENALTY
+) -> tuple[np.ndarray, float]:
+    """Weights [F] and intercept that make the mean of ``|y - x @ weights - intercept|`` small, with
+    a ridge penalty.
 
     ``x`` [N, F] are standardised features, ``y`` is [N].
     """
@@ -199,7 +272,8 @@ def least_absolute(x: np.ndarray, y: np.ndarray, penalty: float = PENALTY) -> tu
         weighted = columns * (weight / weight.sum())[:, None]
         found = np.linalg.solve(weighted.T @ columns + ridge, weighted.T @ y)
         error = np.abs(y - columns @ found)
-        # |e| as e^2 / |e|; below half the median error as in Huber's loss, or one point would take all the weight.
+        # |e| as e^2 / |e|; below half the median error as in Huber's loss, or one point would take
+        # all the weight.
         least = max(np.median(error) / 2, 1e-12)
         weight = least / np.maximum(error, least)
     return found[:-1], float(found[-1])

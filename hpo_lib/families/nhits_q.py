@@ -6,25 +6,28 @@ from darts.models import NHiTSModel
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.utils.data.torch_datasets.utils import TorchTrainingSample
 
-from hpo_lib.families.contract import Budget, register
-from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.models import Budget, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
+from hpo_lib.families.training import DartsFamily
 
 
 class HourlyRateNHiTS(NHiTSModel):
     """darts' N-HiTS with rates in hours, and without pooling.
 
-    darts puts target and covariates of an hour side by side in one row, and pools and interpolates along that row. A
-    pool then holds the largest of a few demands and calendar values, and the coarse forecasts of the first stacks are
-    coarse in columns, not in hours. Here every stack reads every input, and the rates count whole hours: of S stacks,
-    stack i forecasts one value in 2 ** (S - 1 - i) hours.
+    darts puts target and covariates of an hour side by side in one row, and pools and interpolates
+    along that row. A pool then holds the largest of a few demands and calendar values, and the
+    coarse forecasts of the first stacks are coarse in columns, not in hours. Here every stack reads
+    every input, and the rates count whole hours: of S stacks, stack i forecasts one value in 2 **
+    (S - 1 - i) hours.
     """
 
     def _create_model(self, train_sample: TorchTrainingSample) -> PLForecastingModule:
         covariates = train_sample.past_covariates
         columns = 1 + (0 if covariates is None else covariates.shape[1])
         hours = [2**stack for stack in reversed(range(self.num_stacks))]
-        rates = [rate * columns for rate in hours[:-1]] + [1]  # darts insists on 1 last; only whole hours are read
+        rates = [rate * columns for rate in hours[:-1]] + [
+            1
+        ]  # darts insists on 1 last; only whole hours are read
         self.n_freq_downsample = tuple((rate,) * self.num_blocks for rate in rates)
         self.pooling_kernel_sizes = ((1,) * self.num_blocks,) * self.num_stacks
         module: PLForecastingModule = super()._create_model(train_sample)
@@ -32,7 +35,9 @@ class HourlyRateNHiTS(NHiTSModel):
 
 
 class NhitsQ(DartsFamily):
-    """N-HiTS takes past covariates only, so it gets the calendar of the forecast day along the history."""
+    """N-HiTS takes past covariates only, so it gets the calendar of the forecast day along the
+    history.
+    """
 
     name = "NHITS_Q"
     version = 2
@@ -50,13 +55,20 @@ class NhitsQ(DartsFamily):
     }
     # weight_decay: the library's is 0, the search space is logarithmic
     defaults: ClassVar = {
-        "num_stacks": 3, "num_blocks": 1, "num_layers": 2, "layer_widths": 512,
-        "lr": 1e-3, "dropout": 0.1, "weight_decay": 1e-7,
-    }  # fmt: skip
+        "num_stacks": 3,
+        "num_blocks": 1,
+        "num_layers": 2,
+        "layer_widths": 512,
+        "lr": 1e-3,
+        "dropout": 0.1,
+        "weight_decay": 1e-7,
+    }
     budgets: ClassVar = {
         "test": Budget(steps=20, batch_size=64, checks=2, max_work=200),
         "laptop": Budget(steps=150, batch_size=256, checks=10, max_work=1500),
-        "a100": Budget(steps=400, batch_size=256, checks=20, precision="bf16-mixed"),  # quality: docs/performance.md
+        "a100": Budget(
+            steps=400, batch_size=256, checks=20, precision="bf16-mixed"
+        ),  # quality: docs/performance.md
     }
 
 

@@ -1,11 +1,13 @@
-"""What a study draws: the family's own hyperparameters and, in the ``wide`` space, part of the recipe."""
+"""What a study draws: the family's own hyperparameters and, in the ``wide`` space, part of the
+recipe.
+"""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import STANDARD, Family, Recipe
+from hpo_lib.families.models import STANDARD, Family, Recipe
 from hpo_lib.families.search_space import (
     RECIPE_SPACE,
     WITH_TEMPERATURE,
@@ -18,12 +20,22 @@ from hpo_lib.families.search_space import (
 
 
 def recipe_space(dataset: Dataset | None = None) -> dict[str, Dimension]:
-    """The part of the recipe that is searched on a dataset, or on one without weather of the day ahead."""
-    shown = dataset is not None and dataset.weather is not None and "temp" in dataset.weather.columns
-    return {name: dimension for name, dimension in RECIPE_SPACE.items() if shown or name not in WITH_TEMPERATURE}
+    """The part of the recipe that is searched on a dataset, or on one without weather of the day
+    ahead.
+    """
+    shown = (
+        dataset is not None and dataset.weather is not None and "temp" in dataset.weather.columns
+    )
+    return {
+        name: dimension
+        for name, dimension in RECIPE_SPACE.items()
+        if shown or name not in WITH_TEMPERATURE
+    }
 
 
-def search_space(family: Family, space: str, dataset: Dataset | None = None) -> Mapping[str, Dimension]:
+def search_space(
+    family: Family, space: str, dataset: Dataset | None = None
+) -> Mapping[str, Dimension]:
     """What a study of a dataset draws, a dimension after the one that it depends on.
 
     ``plan`` holds the family's own hyperparameters alone, as in the original HPO plan.
@@ -36,7 +48,10 @@ def default_params(
 ) -> dict[str, int | float]:
     """The untuned defaults as a trial of the space: those of the family, and the recipe as it is."""
     own = {name: getattr(recipe, name) for name in recipe_space(dataset)} if space == "wide" else {}
-    return {**family.defaults, **{name: value for name, value in own.items() if is_drawn(name, own)}}
+    return {
+        **family.defaults,
+        **{name: value for name, value in own.items() if is_drawn(name, own)},
+    }
 
 
 def is_whole(params: Mapping[str, object], space: Mapping[str, Dimension]) -> bool:
@@ -49,7 +64,9 @@ KEPT = 2 / 3
 
 
 def drawn(
-    space: Mapping[str, Dimension], random: np.random.Generator, near: Mapping[str, int | float] | None = None
+    space: Mapping[str, Dimension],
+    random: np.random.Generator,
+    near: Mapping[str, int | float] | None = None,
 ) -> dict[str, int | float]:
     """A configuration drawn evenly from the space or, dimension by dimension, ``near`` another one."""
     params: dict[str, int | float] = {}

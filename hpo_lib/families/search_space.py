@@ -1,4 +1,6 @@
-"""Search spaces in words and as checks, that of the recipe, and advice to widen one if a choice is at its end."""
+"""Search spaces in words and as checks, that of the recipe, and advice to widen one if a choice is
+at its end.
+"""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +16,11 @@ class IntRange:
     high: int
 
     def contains(self, value: object) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+        return (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and self.low <= value <= self.high
+        )
 
     def __str__(self) -> str:
         return f"a whole number from {self.low} to {self.high}"
@@ -29,7 +35,11 @@ class FloatRange:
     log: bool = False
 
     def contains(self, value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and self.low <= value <= self.high
+        )
 
     def __str__(self) -> str:
         return f"a number from {self.low:g} to {self.high:g}"
@@ -73,7 +83,9 @@ WHOLE = ("level_hours", "near_hours", "season_years")
 """Choices that cannot be widened: their ends stand for none and for all."""
 
 NEAR = 0.05
-"""A number is at an end of its range if it is within this share of the range; on the log scale if it has one."""
+"""A number is at an end of its range if it is within this share of the range; on the log scale if
+it has one.
+"""
 
 
 def in_words(dimension: Dimension) -> str:
@@ -101,8 +113,9 @@ def is_drawn(name: str, params: Mapping[str, object]) -> bool:
 def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"] | None:
     """The end at which a value is; None if it is inside, or if the end cannot be widened.
 
-    A count that starts at 1, such as a number of layers, has nothing below its lower end; a range of one value has no
-    ends, nor have yes and no. The ends of choices are the smallest and the largest.
+    A count that starts at 1, such as a number of layers, has nothing below its lower end; a range
+    of one value has no ends, nor have yes and no. The ends of choices are the smallest and the
+    largest.
     """
     share = _share(value, dimension)
     if share is None:
@@ -113,23 +126,37 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
     return "lower" if share <= NEAR and not starts_at_one else None
 
 
-def boundary_advice(label: str, params: Mapping[str, float], space: Mapping[str, Dimension]) -> list[str]:
-    """A sentence for every hyperparameter that is at an end of its range; ``label`` is like ``TFT_Q on heat``."""
-    ends = {name: end_reached(params[name], space[name]) for name in sorted(set(space) & set(params) - set(WHOLE))}
+def boundary_advice(
+    label: str, params: Mapping[str, float], space: Mapping[str, Dimension]
+) -> list[str]:
+    """A sentence for every hyperparameter that is at an end of its range; ``label`` is like ``TFT_Q
+    on heat``.
+    """
+    ends = {
+        name: end_reached(params[name], space[name])
+        for name in sorted(set(space) & set(params) - set(WHOLE))
+    }
     return [
         f"{label}: {name} {params[name]:.3g} is at the {end} end of its "
-        f"{'choices' if isinstance(space[name], Choice) else 'range'} ({in_words(space[name])}); widen it and search on"
+        f"{'choices' if isinstance(space[name], Choice) else 'range'} ({in_words(space[name])}); "
+        "widen it and search on"
         for name, end in ends.items()
         if end
     ]
 
 
 def _share(value: float, dimension: Dimension) -> float | None:
-    """Position of a value between the lower end, 0, and the upper end, 1; None if both are the same."""
+    """Position of a value between the lower end, 0, and the upper end, 1; None if both are the
+    same.
+    """
     match dimension:
         case Choice(options):
             ordered = sorted(option for option in options if not isinstance(option, bool))
-            return ordered.index(value) / (len(ordered) - 1) if len(ordered) > 1 and value in ordered else None
+            return (
+                ordered.index(value) / (len(ordered) - 1)
+                if len(ordered) > 1 and value in ordered
+                else None
+            )
         case FloatRange(low, high, True):
             low, high, value = math.log(low), math.log(high), math.log(value)
         case _:

@@ -1,13 +1,15 @@
-"""The TFT of darts with two of its layers rearranged: same parameters, same names, same outputs up to rounding.
+"""The TFT of darts with two of its layers rearranged: same parameters, same names, same outputs up
+to rounding.
 
-* Variable selection. The original runs one gated residual network per variable, one after the other. Every variable is
-  one number per hour, so the first layers of its network are affine in that number and the layer norm of its skip
-  connection has a closed form. The rest becomes a few batched products over all variables. They are computed in pieces
-  that fit the cache, and computed again in the backward pass instead of being kept.
+* Variable selection. The original runs one gated residual network per variable, one after the
+  other. Every variable is one number per hour, so the first layers of its network are affine in
+  that number and the layer norm of its skip connection has a closed form. The rest becomes a few
+  batched products over all variables. They are computed in pieces that fit the cache, and computed
+  again in the backward pass instead of being kept.
 * Attention. The heads' projections run as one product each.
 
-Dropout draws its masks in another order than the original. Letters: V variables, N hours of all windows, C features of
-a prescaled variable, H hidden size.
+Dropout draws its masks in another order than the original. Letters: V variables, N hours of all
+windows, C features of a prescaled variable, H hidden size.
 """
 
 from collections.abc import Iterator
@@ -43,23 +45,39 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Columns [..., 1] by name -> [..., H] and the variables' weights [..., 1, V]."""
         with torch.autocast(next(iter(x.values())).device.type, enabled=False):
-            values = torch.cat([x[name] for name in self.input_sizes], dim=-1).to(self.flattened_grn.fc1.weight.dtype)
+            values = torch.cat([x[name] for name in self.input_sizes], dim=-1).to(
+                self.flattened_grn.fc1.weight.dtype
+            )
             prescalers = [self.prescalers[name] for name in self.input_sizes]
             slope = torch.stack([prescaler.weight[:, 0] for prescaler in prescalers])  # [V, C]
             offset = torch.stack([prescaler.bias for prescaler in prescalers])
-            weights = self._weights(values, slope, offset, None if context is None else context.to(values.dtype))
+            weights = self._weights(
+                values, slope, offset, None if context is None else context.to(values.dtype)
+            )
             rows = values.reshape(-1, self.num_inputs).T.contiguous()
-            selected = self._networks(rows, slope, offset, weights.reshape(-1, self.num_inputs).T.contiguous())
+            selected = self._networks(
+                rows, slope, offset, weights.reshape(-1, self.num_inputs).T.contiguous()
+            )
         return selected.T.reshape(*values.shape[:-1], self.hidden_size), weights.unsqueeze(-2)
 
     def _weights(
-        self, values: torch.Tensor, slope: torch.Tensor, offset: torch.Tensor, context: torch.Tensor | None
+        self,
+        values: torch.Tensor,
+        slope: torch.Tensor,
+        offset: torch.Tensor,
+        context: torch.Tensor | None,
     ) -> torch.Tensor:
-        """[..., V] -> [..., V]; prescalers and first layer, and prescalers and skip connection, as one product each."""
+        """[..., V] -> [..., V]; prescalers and first layer, and prescalers and skip connection, as
+        one product each.
+        """
         network = self.flattened_grn
         n = len(slope)
-        prescaled = torch.eye(n, dtype=slope.dtype, device=slope.device)[:, :, None] * slope  # [V, V, C]
-        affine = torch.cat([prescaled.reshape(n, -1), offset.reshape(1, -1)])  # the values' prescaling as a matrix
+        prescaled = (
+            torch.eye(n, dtype=slope.dtype, device=slope.device)[:, :, None] * slope
+        )  # [V, V, C]
+        affine = torch.cat(
+            [prescaled.reshape(n, -1), offset.reshape(1, -1)]
+        )  # the values' prescaling as a matrix
         first = F.linear(affine, network.fc1.weight)
         hidden = F.linear(values, first[:-1].T, first[-1] + network.fc1.bias)
         if context is not None:
@@ -84,14 +102,22 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
         hidden = torch.baddbmm(stacked("fc2.bias")[:, :, None], stacked("fc2.weight"), hidden)
         hidden = networks[0].gate_norm.glu.dropout(hidden)
         ones = torch.ones_like(rows)
-        gated = torch.cat([stacked("gate_norm.glu.fc.weight"), stacked("gate_norm.glu.fc.bias")[:, :, None]], dim=2)
+        gated = torch.cat(
+            [stacked("gate_norm.glu.fc.weight"), stacked("gate_norm.glu.fc.bias")[:, :, None]],
+            dim=2,
+        )
 
-        # The skip connection is x * a + b with a, b [V, H]. Its layer norm divides by the root of a parabola in x.
+        # The skip connection is x * a + b with a, b [V, H]. Its layer norm divides by the root of a
+        # parabola in x.
         line = _interpolated(torch.stack([slope, offset]), self.hidden_size)
         line = line * (2 * stacked("resample_norm.mask").sigmoid())
         a, b = line - line.mean(dim=-1, keepdim=True)
-        square, mixed, constant = ((u * v).mean(dim=-1)[:, None, None] for u, v in ((a, a), (a, b), (b, b)))
-        deviation = torch.rsqrt((square * rows + 2 * mixed) * rows + constant + networks[0].resample_norm.norm.eps)
+        square, mixed, constant = (
+            (u * v).mean(dim=-1)[:, None, None] for u, v in ((a, a), (a, b), (b, b))
+        )
+        deviation = torch.rsqrt(
+            (square * rows + 2 * mixed) * rows + constant + networks[0].resample_norm.norm.eps
+        )
         gain = stacked("resample_norm.norm.weight")
         skip = torch.stack([a * gain, b * gain, stacked("resample_norm.norm.bias")], dim=2)
 
@@ -109,10 +135,12 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
 
 
 class _WeightedNorms(torch.autograd.Function):
-    """``sum over v of weights[v] * layer_norm(glu(gated[v] @ hidden[v]) + skip[v] @ line[v])``, piece by piece.
+    """``sum over v of weights[v] * layer_norm(glu(gated[v] @ hidden[v]) + skip[v] @ line[v])``,
+    piece by piece.
 
-    hidden [V, C + 1, N], line [V, 3, N], weights [V, N], gated [V, 2H, C + 1], skip [V, H, 3], gain and bias of the
-    norm [V, H]; returns [H, N]. Hours are last in memory, so that every operation runs over long rows.
+    hidden [V, C + 1, N], line [V, 3, N], weights [V, N], gated [V, 2H, C + 1], skip [V, H, 3], gain
+    and bias of the norm [V, H]; returns [H, N]. Hours are last in memory, so that every operation
+    runs over long rows.
     """
 
     @staticmethod
@@ -135,13 +163,18 @@ class _WeightedNorms(torch.autograd.Function):
         mean = (gain @ grad)[:, None] / h  # of the gradient at the norm's output, [V, 1, N]
         grads = [torch.empty_like(t) for t in (hidden, line)]
         # Transposed: the faster order of the long product.
-        sums = [torch.zeros_like(t.mT, memory_format=torch.contiguous_format) for t in (gated, skip, gain[:, :, None])]
+        sums = [
+            torch.zeros_like(t.mT, memory_format=torch.contiguous_format)
+            for t in (gated, skip, gain[:, :, None])
+        ]
         grad_weights = bias @ grad
         for part, buffers in _pieces(gain, weights):
             grad_part = grad[:, part]
             inputs = hidden[:, :, part], line[:, :, part]
             centred, deviation = buffers.centred(*inputs, gated, skip, ctx.eps)
-            scale = deviation * weights[:, None, part]  # common to all that follows, hence applied to the inputs
+            scale = (
+                deviation * weights[:, None, part]
+            )  # common to all that follows, hence applied to the inputs
             product = torch.mul(centred, grad_part, out=buffers.summed)
             sums[2].baddbmm_(scale, product.mT)
             along = torch.bmm(gain[:, None], product).mul_(deviation)
@@ -169,7 +202,12 @@ class _Buffers:
         self.norm, self.summed = (gain.new_empty(variables, h, n) for _ in range(2))
 
     def centred(
-        self, hidden: torch.Tensor, line: torch.Tensor, gated: torch.Tensor, skip: torch.Tensor, eps: float
+        self,
+        hidden: torch.Tensor,
+        line: torch.Tensor,
+        gated: torch.Tensor,
+        skip: torch.Tensor,
+        eps: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The norm's input less its mean [V, H, n], and one over its standard deviation [V, 1, n]."""
         torch.bmm(gated, hidden, out=self.both)
@@ -183,12 +221,14 @@ class _Buffers:
 def _pieces(gain: torch.Tensor, weights: torch.Tensor) -> Iterator[tuple[slice, _Buffers]]:
     """Slices of the hours with memory to work in.
 
-    Their length is a multiple of `ALIGNMENT` if possible: the last columns of an odd length are summed in another
-    order, and a window's forecast must not depend on its place in the batch.
+    Their length is a multiple of `ALIGNMENT` if possible: the last columns of an odd length are
+    summed in another order, and a window's forecast must not depend on its place in the batch.
     """
     n = weights.shape[1]
     budget = PIECE_BYTES if gain.device.type == "cpu" else PIECE_BYTES_GPU
-    size = min(n, max(budget // (6 * gain.numel() * gain.element_size()) // ALIGNMENT, 1) * ALIGNMENT)
+    size = min(
+        n, max(budget // (6 * gain.numel() * gain.element_size()) // ALIGNMENT, 1) * ALIGNMENT
+    )
     buffers = _Buffers(gain, size)
     for start in range(0, n, size):
         if n - start < size:
@@ -208,9 +248,15 @@ class MergedHeads(_InterpretableMultiHeadAttention):
     def forward(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Queries [B, T, H], keys and values [B, S, H], mask [B, T, S] -> [B, T, H], attention [B, T, heads, S]."""
+        """Queries [B, T, H], keys and values [B, S, H], mask [B, T, S] -> [B, T, H], attention [B,
+        T, heads, S].
+        """
         queries, keys = (
-            F.linear(x, torch.cat([one.weight for one in layers]), torch.cat([one.bias for one in layers]))
+            F.linear(
+                x,
+                torch.cat([one.weight for one in layers]),
+                torch.cat([one.bias for one in layers]),
+            )
             .unflatten(-1, (self.n_head, -1))
             .transpose(1, 2)
             for x, layers in ((q, self.q_layers), (k, self.k_layers))
@@ -237,14 +283,17 @@ class RearrangedTFT(TFTModel):
 
 
 def _is_batchable(layer: _VariableSelectionNetwork) -> bool:
-    """More than one variable, each of them one number that is interpolated (not embedded or projected) to H."""
+    """More than one variable, each of them one number that is interpolated (not embedded or
+    projected) to H.
+    """
     return (
         layer.num_inputs > 1
         and all(
             name in layer.prescalers
             and layer.prescalers[name].in_features == 1
             and isinstance(
-                getattr(getattr(network, "resample_norm", None), "resample", None), _TimeDistributedInterpolation
+                getattr(getattr(network, "resample_norm", None), "resample", None),
+                _TimeDistributedInterpolation,
             )
             for name, network in layer.single_variable_grns.items()
         )

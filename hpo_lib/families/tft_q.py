@@ -1,15 +1,19 @@
-"""TFT_Q: Temporal Fusion Transformer with quantile outputs (Lim et al., 2021), the model of `darts`."""
+"""TFT_Q: Temporal Fusion Transformer with quantile outputs (Lim et al., 2021), the model of
+`darts`.
+"""
 
 from typing import ClassVar
 
-from hpo_lib.families.contract import Budget, register
-from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.models import Budget, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.families.tft_layers import RearrangedTFT
+from hpo_lib.families.training import DartsFamily
 
 
 class TftQ(DartsFamily):
-    """The TFT has an encoder for the past and a decoder for future-known columns. Both are used as they are."""
+    """The TFT has an encoder for the past and a decoder for future-known columns. Both are used as
+    they are.
+    """
 
     name = "TFT_Q"
     version = 2
@@ -24,7 +28,13 @@ class TftQ(DartsFamily):
         "lr": FloatRange(1e-5, 1e-2, log=True),
     }
     # hidden_size: the library's is 16, below the search space
-    defaults: ClassVar = {"hidden_size": 32, "lstm_layers": 1, "num_attention_heads": 4, "dropout": 0.1, "lr": 1e-3}
+    defaults: ClassVar = {
+        "hidden_size": 32,
+        "lstm_layers": 1,
+        "num_attention_heads": 4,
+        "dropout": 0.1,
+        "lr": 1e-3,
+    }
     budgets: ClassVar = {
         "test": Budget(steps=12, batch_size=16, checks=1),
         "laptop": Budget(steps=300, batch_size=64, checks=6, max_work=125),

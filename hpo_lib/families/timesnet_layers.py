@@ -1,13 +1,18 @@
-"""TimesNet of neuralforecast with three changes, none of which alters its mathematics for one window.
+"""TimesNet of neuralforecast with three changes, none of which alters its mathematics for one
+window.
 
-* past covariates enter the embedding where the original takes the history part of its future covariates;
-* the six convolutions of an Inception block, which are averaged, run as one convolution with the averaged kernel;
-* outside training, the periods come from the spectrum averaged over training instead of over the current batch, so
-  that a window's forecast does not depend on the windows beside it.
+* past covariates enter the embedding where the original takes the history part of its future
+  covariates;
+* the six convolutions of an Inception block, which are averaged, run as one convolution with the
+  averaged kernel;
+* outside training, the periods come from the spectrum averaged over training instead of over the
+  current batch, so that a window's forecast does not depend on the windows beside it.
 
 Parameters keep their names: weights of the original load into it and back.
 """
 
+import functools
+import math
 from typing import Any
 
 import torch
@@ -16,17 +21,111 @@ from neuralforecast.models.timesnet import Inception_Block_V1, TimesBlock, Times
 from torch import nn
 from torch.nn import functional as F
 
-from hpo_lib.families.spectral_conv import same_conv2d
+SPECTRAL_GAIN = 1.5
+"""Ratio of multiplications, direct over spectral, above which the spectral way is faster on a CPU.
+Below it the direct convolution's better use of caches wins."""
+
+
+def same_conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """``conv2d(x, weight, bias, padding='same')`` by the cheaper of two ways.
+
+    x [B, C, H, W], weight [O, C, 2r + 1, 2s + 1], bias [O] -> [B, O, H, W].
+    """
+    radii = weight.shape[2] // 2, weight.shape[3] // 2
+    if x.device.type == "cpu" and _multiplications_ratio(x.shape, weight.shape) > SPECTRAL_GAIN:
+        return _spectral(x, weight, radii) + bias[:, None, None]
+    return F.conv2d(x, weight, bias, padding=radii)
+
+
+def _multiplications_ratio(image: torch.Size, kernel: torch.Size) -> float:
+    """Multiplications of the direct sum over those of `_spectral`."""
+    batch, channels, height, width = image
+    outputs, _, rows, columns = kernel
+    frequencies = _grid(height, rows // 2)[0] * _grid(width, columns // 2)[1]
+    transforms = (
+        2
+        * frequencies
+        * (batch * (channels + outputs) * height * width + outputs * channels * rows * columns)
+    )
+    products = 4 * frequencies * batch * channels * outputs
+    return batch * height * width * channels * outputs * rows * columns / (transforms + products)
+
+
+def _grid(length: int, radius: int) -> tuple[int, int]:
+    """Padded length along one axis, and how many of its frequencies a real signal needs."""
+    padded = length + radius
+    padded += 1 - padded % 2  # of an odd length all but the zero frequency come in conjugate pairs
+    return padded, padded // 2 + 1
+
+
+def _spectral(x: torch.Tensor, weight: torch.Tensor, radii: tuple[int, int]) -> torch.Tensor:
+    """Pixels come first in every product, so that the batched products need no copy of the spectra."""
+    batch, channels, height, width = x.shape
+    outputs = weight.shape[0]
+    analyse, analyse_kernel, synthesise = _transforms(height, width, radii, x.dtype)
+    n = analyse.shape[0] // 2
+    pixels = x.permute(2, 3, 0, 1).reshape(height * width, batch * channels)
+    taps = weight.permute(2, 3, 1, 0).reshape(-1, channels * outputs)
+    real, imaginary = (analyse @ pixels).view(2, n, batch, channels)
+    kernel_real, kernel_imaginary = (analyse_kernel @ taps).view(2, n, channels, outputs)
+    spectrum = torch.cat(
+        [
+            torch.baddbmm(torch.bmm(real, kernel_real), imaginary, kernel_imaginary, alpha=-1),
+            torch.baddbmm(torch.bmm(real, kernel_imaginary), imaginary, kernel_real),
+        ]
+    )
+    result = synthesise @ spectrum.view(2 * n, batch * outputs)
+    return result.view(height, width, batch, outputs).permute(2, 3, 0, 1)
+
+
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(
+    False
+)  # even if made during a prediction, a training must be able to use them
+def _transforms(
+    height: int, width: int, radii: tuple[int, int], dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Matrices pixels -> spectrum, kernel -> spectrum (conjugated, so that the product correlates),
+    spectrum -> pixels.
+
+    Real parts come before imaginary parts: [2n, pixels], [2n, taps] and [pixels, 2n] for n
+    frequencies.
+    """
+    rows, _ = _grid(height, radii[0])
+    columns, column_frequencies = _grid(width, radii[1])
+    vertical = torch.arange(rows, dtype=torch.float64) / rows
+    horizontal = torch.arange(column_frequencies, dtype=torch.float64) / columns
+
+    def angles(first: int, height: int, left: int, width: int) -> torch.Tensor:
+        down = torch.arange(first, first + height, dtype=torch.float64)[:, None] * vertical
+        across = torch.arange(left, left + width, dtype=torch.float64)[:, None] * horizontal
+        return (2 * math.pi * (down[:, None, :, None] + across[None, :, None, :])).reshape(
+            height * width, -1
+        )
+
+    pixels = angles(0, height, 0, width)
+    taps = angles(-radii[0], 2 * radii[0] + 1, -radii[1], 2 * radii[1] + 1)
+    pairs = torch.where(horizontal == 0, 1, 2).double().repeat(rows) / (rows * columns)
+    analyse = torch.cat([pixels.cos(), -pixels.sin()], dim=1).T
+    analyse_kernel = torch.cat([taps.cos(), taps.sin()], dim=1).T
+    synthesise = torch.cat([pixels.cos() * pairs, -pixels.sin() * pairs], dim=1)
+    return (
+        analyse.to(dtype).contiguous(),
+        analyse_kernel.to(dtype).contiguous(),
+        synthesise.to(dtype).contiguous(),
+    )
+
 
 SPECTRUM_MOMENTUM = 0.05
 """Weight of the newest batch in the running spectrum."""
 
 
 class MergedInception(Inception_Block_V1):
-    """The mean of 'same' convolutions of sizes 1, 3, ... 2K-1 as one convolution with the mean of their kernels.
+    """The mean of 'same' convolutions of sizes 1, 3, ... 2K-1 as one convolution with the mean of
+    their kernels.
 
-    Each kernel is padded with zeros to the largest size. Rows and columns that can only touch padding are cut off,
-    which matters for the long, low images of a long period.
+    Each kernel is padded with zeros to the largest size. Rows and columns that can only touch
+    padding are cut off, which matters for the long, low images of a long period.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -37,7 +136,9 @@ class MergedInception(Inception_Block_V1):
             weight = weight + F.pad(convolution.weight, [largest - radius] * 4)
             bias = bias + convolution.bias
         rows, columns = (min(largest, size - 1) for size in x.shape[2:])
-        weight = weight[:, :, largest - rows : largest + rows + 1, largest - columns : largest + columns + 1]
+        weight = weight[
+            :, :, largest - rows : largest + rows + 1, largest - columns : largest + columns + 1
+        ]
         return same_conv2d(x, weight / self.num_kernels, bias / self.num_kernels)
 
 
@@ -78,15 +179,27 @@ class StablePeriodBlock(TimesBlock):
 
 
 class PastCovariateTimesNet(TimesNet):
-    """TimesNet for past covariates, with merged convolutions and stable periods (see the module's docstring)."""
+    """TimesNet for past covariates, with merged convolutions and stable periods (see the module's
+    docstring).
+    """
 
     EXOGENOUS_FUTR = False
     EXOGENOUS_HIST = True
 
     def __init__(
-        self, hidden_size: int, conv_hidden_size: int, top_k: int, dropout: float, num_kernels: int = 6, **kwargs: Any
+        self,
+        hidden_size: int,
+        conv_hidden_size: int,
+        top_k: int,
+        dropout: float,
+        num_kernels: int = 6,
+        **kwargs: Any,
     ) -> None:
-        sizes = {"hidden_size": hidden_size, "conv_hidden_size": conv_hidden_size, "num_kernels": num_kernels}
+        sizes = {
+            "hidden_size": hidden_size,
+            "conv_hidden_size": conv_hidden_size,
+            "num_kernels": num_kernels,
+        }
         super().__init__(top_k=top_k, dropout=dropout, **sizes, **kwargs)
         self.enc_embedding = DataEmbedding(
             c_in=self.enc_in,

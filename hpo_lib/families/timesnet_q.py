@@ -1,21 +1,25 @@
-"""TIMESNET_Q: TimesNet with quantile outputs (Wu et al., 2023), the model of `neuralforecast` in darts' wrapper."""
+"""TIMESNET_Q: TimesNet with quantile outputs (Wu et al., 2023), the model of `neuralforecast` in
+darts' wrapper.
+"""
 
 from typing import Any, ClassVar
 
 from darts.models import NeuralForecastModel
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 
-from hpo_lib.families.contract import Budget, Params, register
-from hpo_lib.families.darts_family import DartsFamily, network_params
+from hpo_lib.families.models import Budget, Params, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
+from hpo_lib.families.training import DartsFamily, network_params
 
 
 class TimesnetQ(DartsFamily):
-    """TimesNet reads covariates along its history only, so it gets the calendar of the forecast day along the history.
+    """TimesNet reads covariates along its history only, so it gets the calendar of the forecast day
+    along the history.
 
-    The darts wrapper is used rather than neuralforecast's own loop because it takes gathered windows. Past covariates
-    then simply end at the origin, and training, best weights and prediction are the same as in every family.
+    The darts wrapper is used rather than neuralforecast's own loop because it takes gathered
+    windows. Past covariates then simply end at the origin, and training, best weights and
+    prediction are the same as in every family.
     """
 
     name = "TIMESNET_Q"
@@ -30,7 +34,13 @@ class TimesnetQ(DartsFamily):
         "lr": FloatRange(1e-5, 1e-2, log=True),
         "dropout": FloatRange(0.05, 0.4),
     }
-    defaults: ClassVar = {"hidden_size": 64, "conv_hidden_size": 64, "top_k": 5, "lr": 1e-4, "dropout": 0.1}
+    defaults: ClassVar = {
+        "hidden_size": 64,
+        "conv_hidden_size": 64,
+        "top_k": 5,
+        "lr": 1e-4,
+        "dropout": 0.1,
+    }
     budgets: ClassVar = {
         "test": Budget(steps=4, batch_size=8, checks=1),
         "laptop": Budget(steps=100, batch_size=32, checks=5, max_work=450),
@@ -38,7 +48,9 @@ class TimesnetQ(DartsFamily):
     }
 
     def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        return NeuralForecastModel(model=self.network, model_kwargs=network_params(params), **common)
+        return NeuralForecastModel(
+            model=self.network, model_kwargs=network_params(params), **common
+        )
 
 
 register(TimesnetQ())

@@ -1,7 +1,9 @@
-"""What models make of the weather of the day ahead: its columns, and the thermal memory of buildings.
+"""What models make of the weather of the day ahead: its columns, and the thermal memory of
+buildings.
 
-Walls and pipes follow the temperature of hours to days, and heating is off above a threshold, so demand follows smooth
-means of temperature and the degrees below the threshold rather than the temperature of the hour.
+Walls and pipes follow the temperature of hours to days, and heating is off above a threshold, so
+demand follows smooth means of temperature and the degrees below the threshold rather than the
+temperature of the hour.
 """
 
 import numpy as np
@@ -12,7 +14,9 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 
 VERSION = 1
-"""Part of a stored training's key where there is weather. Raise it when the inputs of equal data differ from before."""
+"""Part of a stored training's key where there is weather. Raise it when the inputs of equal data
+differ from before.
+"""
 
 MEMORY_HOURS = (6, 24, 72)
 """Time constants of the exponential means of temperature."""
@@ -34,12 +38,13 @@ def input_names(dataset: Dataset, *, thermal: bool) -> tuple[str, ...]:
 
 
 def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> Inputs:
-    """[N, H, K] what is known of the weather in each hour ahead, with observations up to the origin before it.
+    """[N, H, K] what is known of the weather in each hour ahead, with observations up to the origin
+    before it.
 
-    Each column comes with its change against the same hour of the last day. With T the temperature and D the degrees by
-    which it is below the heating threshold, then follow: the exponential means of T, D of the hour and of the 24 h
-    mean, the change of D against the last day relative to the demand of that day (in units of the mean demand of
-    training), and D times wind speed.
+    Each column comes with its change against the same hour of the last day. With T the temperature
+    and D the degrees by which it is below the heating threshold, then follow: the exponential means
+    of T, D of the hour and of the 24 h mean, the change of D against the last day relative to the
+    demand of that day (in units of the mean demand of training), and D times wind speed.
     """
     weather, ahead = dataset.weather, windows.weather
     if weather is None:
@@ -55,19 +60,29 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> Inpu
         means = [exponential_mean(temp, hours)[:, -HORIZON:] for hours in MEMORY_HOURS]
         degrees = np.maximum(weather.threshold - temp, 0)
         of_mean = np.maximum(weather.threshold - means[MEMORY_HOURS.index(24)], 0)
-        demand = np.abs(windows.frame[dataset.spec.target].to_numpy(dtype=float)[history[:, -HORIZON:]].mean(axis=1))
+        demand = np.abs(
+            windows.frame[dataset.spec.target]
+            .to_numpy(dtype=float)[history[:, -HORIZON:]]
+            .mean(axis=1)
+        )
         usual = weather.usual_demand
-        change = degrees[:, -HORIZON:] - degrees[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True)
+        change = degrees[:, -HORIZON:] - degrees[:, -2 * HORIZON : -HORIZON].mean(
+            axis=1, keepdims=True
+        )
         relative = change * (usual / np.maximum(demand, 0.05 * usual))[:, None]
         thermal_columns = [*means, degrees[:, -HORIZON:], of_mean, relative]
         if "wind_speed" in weather.columns:
-            thermal_columns.append(degrees[:, -HORIZON:] * ahead[:, :, weather.columns.index("wind_speed")])
+            thermal_columns.append(
+                degrees[:, -HORIZON:] * ahead[:, :, weather.columns.index("wind_speed")]
+            )
         columns.append(np.stack(thermal_columns, axis=2))
     return np.concatenate(columns, axis=2)
 
 
 def exponential_mean(values: Inputs, hours: float) -> Inputs:
-    """[N, T] exponential mean of hourly values, with a time constant in hours, that begins with the first value."""
+    """[N, T] exponential mean of hourly values, with a time constant in hours, that begins with the
+    first value.
+    """
     from scipy.signal import lfilter  # slow to import, and not always needed
 
     share = 1 - np.exp(-1 / hours)

@@ -1,27 +1,158 @@
 """Windows for torch models: scaled once, kept as tensors, gathered by forecast origin.
 
-The information set of a forecast is decided here, in one place, for every family: history comes from
-``origin - L + 1 .. origin``, and only future-known columns are ever read beyond the origin.
+The information set of a forecast is decided here, in one place, for every family: history comes
+from ``origin - L + 1 .. origin``, and only future-known columns are ever read beyond the origin.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from darts.utils.data.torch_datasets.training_dataset import TorchTrainingDataset
 from darts.utils.data.torch_datasets.utils import TorchTrainingBatch, TorchTrainingSample
+from numpy.lib.stride_tricks import sliding_window_view
 
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.contract import Recipe
-from hpo_lib.families.scaling import Level, Scaling
+from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
+from hpo_lib.families.models import Recipe
 from hpo_lib.families.weather_inputs import weather_inputs
+from hpo_lib.scoring.calibration import smallest_level
+
+LEVEL_FLOOR = 0.05
+"""Smallest level that a window is divided by, as a share of the target's mean size over the
+training split. All of it for a target that is ever negative there, see `smallest_level`."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Normalisation of a window by its recent level, fitted on the training split.
+
+    With y the target and l the mean of its last ``hours`` values up to the origin, a model sees and
+    forecasts ``(y - l) / (max(l, floor) * spread)``: the relative deviation from the level, with
+    about unit variance.
+
+    Attributes: hours: how many hours up to the origin make the level. floor: the smallest level
+        that is divided by, in the target's unit. spread: standard deviation of the relative
+        deviation over the horizons of all training origins. log_mean: mean of log(max(l, floor) /
+        unit) over the training origins. log_std: its standard deviation. unit: mean of the level
+        over the training origins. The level is divided by it before its logarithm is taken, so
+            that the numbers do not depend on the target's unit, not even in their last bits.
+    """
+
+    hours: int
+    floor: float
+    spread: float
+    log_mean: float
+    log_std: float
+    unit: float = 1.0
+
+    @classmethod
+    def fit(cls, target: np.ndarray, hours: int) -> "Level":
+        """From the target's training values [T], NaN where missing."""
+        floor = smallest_level(target, LEVEL_FLOOR)
+        origins = np.arange(HISTORY - 1, len(target) - HORIZON)
+        level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
+        horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
+        known = ~np.isnan(level) & ~np.isnan(horizon).any(axis=1)
+        level, horizon = level[known], horizon[known]
+        divisor = np.maximum(level, floor)
+        spread = float(np.sqrt((((horizon - level[:, None]) / divisor[:, None]) ** 2).mean()))
+        unit = float(divisor.mean())
+        log = np.log(divisor / unit)
+        return cls(hours, floor, spread or 1.0, float(log.mean()), float(log.std()) or 1.0, unit)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Standardisation by column, fitted on the training split only. A constant column keeps its
+    unit.
+
+    Attributes:
+        mean, std: by column.
+        level: if given, windows of the target are also normalised by their recent level.
+        seasons: models see month and season, see `covers_seasons`.
+        linear: if given, models forecast its residuals.
+        weather: mean and standard deviation [2, K] of `weather_inputs` over the training windows.
+    """
+
+    mean: pd.Series
+    std: pd.Series
+    level: Level | None = None
+    seasons: bool = True
+    linear: LinearBaseline | None = None
+    weather: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))
+
+    @classmethod
+    def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
+        """From the training split; ``seasons``, if given, replaces the check of what the split
+        covers.
+        """
+        train = dataset.training_frame
+        std = train.std(ddof=0)
+        seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
+        origins = learnt_origins(dataset, recipe)
+        ahead = weather_inputs(dataset, dataset.windows(origins), thermal=recipe.thermal)
+        ahead_std = ahead.std(axis=(0, 1))
+        return cls(
+            mean=train.mean(),
+            std=std.where(std > 0, 1.0),
+            level=Level.fit(dataset.training_target, recipe.level_hours)
+            if recipe.level_hours
+            else None,
+            seasons=seasons,
+            linear=LinearBaseline.fit(
+                dataset,
+                origins,
+                seasons=seasons,
+                penalty=recipe.linear_penalty,
+                weeks=recipe.linear_weeks,
+                thermal=recipe.thermal,
+            )
+            if recipe.linear_part
+            else None,
+            weather=np.stack([ahead.mean(axis=(0, 1)), np.where(ahead_std > 0, ahead_std, 1.0)]),
+        )
+
+    def transform(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> torch.Tensor:
+        """[T, len(columns)] float32."""
+        names = list(columns)
+        values = (frame[names].to_numpy() - self.mean[names].to_numpy()) / self.std[
+            names
+        ].to_numpy()
+        return torch.from_numpy(values.astype(np.float32))
+
+
+MOST_ORIGINS = 15_000
+"""Of more, as with windows of all hours, evenly spaced ones are taken: the regressions on 22,000
+windows took a minute with their folds, more than most trainings, and windows an hour apart say
+nearly the same."""
+
+STRIDES = (1, 5, 7, 11, 13, 17, 19, 23)
+"""Spacings of these origins. They share no factor with 24, so that every hour of day is among them.
+"""
+
+
+def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
+    """Training origins within the recipe's ``near_hours`` of the daily forecasts' hour, in
+    chronological order.
+
+    With a linear baseline about `MOST_ORIGINS` of them at most.
+    """
+    origins = dataset.training_origins(near_hours=recipe.near_hours)
+    if not recipe.linear_part:
+        return origins
+    return origins[:: next((s for s in STRIDES if len(origins) <= s * MOST_ORIGINS), STRIDES[-1])]
+
 
 VERSION = 2
-"""Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before for equal inputs."""
+"""Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before
+for equal inputs.
+"""
 
 SAME_HOURS = ("target_24h_before", "target_168h_before", "target_mean_of_week")
 """Inputs that the recipe's ``same_hours`` adds to each hour that is forecast."""
@@ -34,25 +165,26 @@ LINEAR = "linear_forecast"
 class WindowSource:
     """A scaled series from which windows are gathered.
 
-    Attributes:
-        target: [T, 1] float32.
-        past: [T, P] float32, columns known up to the origin.
-        future: [T, F] float32, columns known through the horizon.
-        recipe: without its ``repeated_history`` and with ``calendar_as_past``, calendar columns are 0 before the last
-            24 rows, and those of ``told_once`` before the last row, which holds their mean over the forecast day. With
-            its ``same_hours`` and without ``calendar_as_past``, the columns of `SAME_HOURS` follow the future-known
-            columns; along the history they hold the target itself.
-        calendar_as_past: the model has no future input, so it gets the future-known columns along the history, 24 h
-            early: the last 24 of the L rows are then the day being forecast.
+    Attributes: target: [T, 1] float32. past: [T, P] float32, columns known up to the origin.
+        future: [T, F] float32, columns known through the horizon. recipe: without its
+        ``repeated_history`` and with ``calendar_as_past``, calendar columns are 0 before the last
+            24 rows, and those of ``told_once`` before the last row, which holds their mean over the
+            forecast day. With its ``same_hours`` and without ``calendar_as_past``, the columns of
+            `SAME_HOURS` follow the future-known columns; along the history they hold the target
+            itself.
+        calendar_as_past: the model has no future input, so it gets the future-known columns along
+            the history, 24 h early: the last 24 of the L rows are then the day being forecast.
         target_mean: what was subtracted from the target, in its unit.
         target_std: what it was divided by.
         told_once: places among the future-known columns of those that hold for a whole day.
-        level: how windows are normalised by their recent level; None: they are not. With it the past covariates get
-            one more column, the standardised logarithm of the level.
-        expected: [T, H] float32 standardised, the linear baseline's forecasts after given origins, NaN after others;
-            None: there is no linear baseline. A model forecasts the residual, and sees this forecast too: beside the
-            hours ahead or, with ``calendar_as_past``, along the last 24 hours.
-        ahead: [N, H, K] standardised `weather_inputs` of N origins, which a model sees in the same place.
+        level: how windows are normalised by their recent level; None: they are not. With it the
+            past covariates get one more column, the standardised logarithm of the level.
+        expected: [T, H] float32 standardised, the linear baseline's forecasts after given origins,
+            NaN after others; None: there is no linear baseline. A model forecasts the residual, and
+            sees this forecast too: beside the hours ahead or, with ``calendar_as_past``, along the
+            last 24 hours.
+        ahead: [N, H, K] standardised `weather_inputs` of N origins, which a model sees in the same
+            place.
         row_of_origin: [T] the row of each of these origins in ``ahead``.
     """
 
@@ -71,15 +203,21 @@ class WindowSource:
 
     @classmethod
     def build(
-        cls, dataset: Dataset, windows: Windows, scaling: Scaling, recipe: Recipe, *, calendar_as_past: bool
+        cls,
+        dataset: Dataset,
+        windows: Windows,
+        scaling: Scaling,
+        recipe: Recipe,
+        *,
+        calendar_as_past: bool,
     ) -> "WindowSource":
         frame, target = windows.frame, dataset.spec.target
         past, future = past_columns(dataset, recipe), future_columns(dataset, scaling, recipe)
         ahead, row_of_origin = None, None
         if dataset.weather is not None:
-            inputs = (weather_inputs(dataset, windows, thermal=recipe.thermal) - scaling.weather[0]) / scaling.weather[
-                1
-            ]
+            inputs = (
+                weather_inputs(dataset, windows, thermal=recipe.thermal) - scaling.weather[0]
+            ) / scaling.weather[1]
             ahead, row_of_origin = torch.from_numpy(inputs).float(), torch.full((len(frame),), -1)
             row_of_origin[torch.from_numpy(windows.positions)] = torch.arange(len(inputs))
         return cls(
@@ -98,13 +236,19 @@ class WindowSource:
 
     def to(self, device: torch.device) -> "WindowSource":
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved: dict[str, Any] = {name: x.to(device) for name, x in parts.items() if isinstance(x, torch.Tensor)}
+        moved: dict[str, Any] = {
+            name: x.to(device) for name, x in parts.items() if isinstance(x, torch.Tensor)
+        }
         return replace(self, **moved)
 
     def with_linear_forecast(self, expected: np.ndarray, origins: np.ndarray) -> "WindowSource":
-        """The source whose windows at ``origins`` [N] are residuals of ``expected`` [N, H], in the target's unit."""
+        """The source whose windows at ``origins`` [N] are residuals of ``expected`` [N, H], in the
+        target's unit.
+        """
         rows = torch.full((len(self.target), HORIZON), torch.nan)
-        rows[torch.from_numpy(origins)] = torch.from_numpy((expected - self.target_mean) / self.target_std).float()
+        rows[torch.from_numpy(origins)] = torch.from_numpy(
+            (expected - self.target_mean) / self.target_std
+        ).float()
         return replace(self, expected=rows.to(self.target.device))
 
     def gather(self, origins: torch.Tensor, *, with_target: bool) -> TorchTrainingBatch:
@@ -117,15 +261,24 @@ class WindowSource:
         offset, gain = self.window_scale(origins)
         past = self.past[history]
         if self.level is not None:
-            log = ((self._level(offset) / self.level.unit).log() - self.level.log_mean) / self.level.log_std
+            log = (
+                (self._level(offset) / self.level.unit).log() - self.level.log_mean
+            ) / self.level.log_std
             past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
         past_target = (self.target[history] - offset) * gain
-        linear = [] if self.expected is None else [(self.expected[origins][:, :, None] - offset) * gain]  # [N, H, 1]
-        weather = [] if self.ahead is None or self.row_of_origin is None else [self.ahead[self.row_of_origin[origins]]]
+        linear = (
+            [] if self.expected is None else [(self.expected[origins][:, :, None] - offset) * gain]
+        )  # [N, H, 1]
+        weather = (
+            []
+            if self.ahead is None or self.row_of_origin is None
+            else [self.ahead[self.row_of_origin[origins]]]
+        )
         before, ahead = None, None
         if self.calendar_as_past:
             along_last_day = [
-                torch.nn.functional.pad(part, (0, 0, HISTORY - HORIZON, 0)) for part in (*linear, *weather)
+                torch.nn.functional.pad(part, (0, 0, HISTORY - HORIZON, 0))
+                for part in (*linear, *weather)
             ]
             past = torch.cat([past, self._calendar_along(history), *along_last_day], dim=2)
         else:
@@ -138,13 +291,17 @@ class WindowSource:
             past_covariates=past,
             historic_future_covariates=before,
             future_covariates=ahead,
-            future_target=(self.target[horizon] - offset) * gain - sum(linear) if with_target else None,
+            future_target=(self.target[horizon] - offset) * gain - sum(linear)
+            if with_target
+            else None,
         )
 
     def _known(
         self, history: torch.Tensor, horizon: torch.Tensor, past_target: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The future-known columns along the history and along the horizon, with those of `SAME_HOURS`."""
+        """The future-known columns along the history and along the horizon, with those of
+        `SAME_HOURS`.
+        """
         before, ahead = self.future[history], self.future[horizon]
         if not self.recipe.same_hours:
             return before, ahead
@@ -164,7 +321,9 @@ class WindowSource:
         return calendar
 
     def window_scale(self, origins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Offset and gain [N, 1, 1] of each window: a model's value is ``(standardised target - offset) * gain``."""
+        """Offset and gain [N, 1, 1] of each window: a model's value is ``(standardised target -
+        offset) * gain``.
+        """
         if self.level is None:
             one = torch.ones((len(origins), 1, 1), device=self.target.device)
             return torch.zeros_like(one), one
@@ -186,7 +345,11 @@ class WindowSource:
 
 def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
     """The past covariates that a model sees, in the order of `WindowSource.past`."""
-    return dataset.past if recipe.repeated_history else tuple(n for n in dataset.past if not follows_from_target(n))
+    return (
+        dataset.past
+        if recipe.repeated_history
+        else tuple(n for n in dataset.past if not follows_from_target(n))
+    )
 
 
 def future_columns(dataset: Dataset, scaling: Scaling, recipe: Recipe) -> tuple[str, ...]:
@@ -196,7 +359,9 @@ def future_columns(dataset: Dataset, scaling: Scaling, recipe: Recipe) -> tuple[
 
 
 class TrainingWindows(TorchTrainingDataset):
-    """The training windows of a source as a darts dataset; a batch is gathered at once, not window by window."""
+    """The training windows of a source as a darts dataset; a batch is gathered at once, not window
+    by window.
+    """
 
     def __init__(self, source: WindowSource, origins: np.ndarray) -> None:
         super().__init__()
@@ -209,7 +374,9 @@ class TrainingWindows(TorchTrainingDataset):
     def __getitem__(self, index: int) -> TorchTrainingSample:
         batch = self.__getitems__([index])
         tensors = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        return TorchTrainingSample(**{name: None if t is None else t[0].numpy() for name, t in tensors.items()})
+        return TorchTrainingSample(
+            **{name: None if t is None else t[0].numpy() for name, t in tensors.items()}
+        )
 
     def __getitems__(self, indices: list[int]) -> TorchTrainingBatch:
         return self.source.gather(self.origins[torch.tensor(indices)], with_target=True)

@@ -1,4 +1,6 @@
-"""The reports of ``hpo doctor`` and ``hpo datasets``: what is there, what would fail, and how to fix it."""
+"""The reports of ``hpo doctor`` and ``hpo datasets``: what is there, what would fail, and how to
+fix it.
+"""
 
 import os
 import platform
@@ -22,7 +24,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.records.leftovers import of_study, remove, unfinished
 from hpo_lib.records.provenance import PACKAGES, data_provenance, device_name, installed_version
 from hpo_lib.records.study import StoredStudy, study_runs
-from hpo_lib.study.liveness import somebody_lives
+from hpo_lib.study.leases import somebody_lives
 
 
 @dataclass(frozen=True)
@@ -35,28 +37,42 @@ class Finding:
 
     def __str__(self) -> str:
         head = f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:14}  "
-        return head + self.text if self.is_problem else wrapped(head, self.text)  # a command to copy stays whole
+        return (
+            head + self.text if self.is_problem else wrapped(head, self.text)
+        )  # a command to copy stays whole
 
 
-SIMULATED = "means that an invented series replaces the absent CSV to try things out: no score on it is a result"
+SIMULATED = (
+    "means that an invented series replaces the absent CSV to try things out: no score "
+    "on it is a result"
+)
 """Said once, below the datasets that are."""
 
 
 def wrapped(head: str, text: str) -> str:
     """A text in lines of 100 columns beside its head; paths stay whole."""
     indent = " " * len(head)
-    return textwrap.fill(head + text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        head + text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
-    """Versions, packages, device, datasets (without names or TOMLs those of the registry), records, Slurm."""
+    """Versions, packages, device, datasets (without names or TOMLs those of the registry), records,
+    Slurm.
+    """
     found = [_dataset(name, data_dir) for name in datasets or known_datasets()]
     return [
-        Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"),
+        Finding(
+            "hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"
+        ),
         _packages(),
         Finding("device", device_name()),
         *found,
-        *([Finding("SIMULATED", SIMULATED)] * any("; SIMULATED, since" in finding.text for finding in found)),
+        *(
+            [Finding("SIMULATED", SIMULATED)]
+            * any("; SIMULATED, since" in finding.text for finding in found)
+        ),
         _writable(runs_dir),
         _slurm(),
     ]
@@ -97,10 +113,14 @@ def dataset_text(data: Dataset) -> str:
 
 
 def leftovers(runs_dir: Path) -> list[Path]:
-    """What killed processes left, and nobody uses: unfinished files, forecasts without a trial, leases, folders."""
+    """What killed processes left, and nobody uses: unfinished files, forecasts without a trial,
+    leases, folders.
+    """
     drawn = (paths.DRAFTS_DIR, paths.FIGURES_DIR, paths.TABLES_DIR, paths.CARDS_DIR)
     folders = (runs_dir, paths.BENCHMARK_DIR, paths.MODELS_DIR, *drawn)
-    found = {file for folder in folders for file in unfinished(folder)} | set(stop_requests.abandoned())
+    found = {file for folder in folders for file in unfinished(folder)} | set(
+        stop_requests.abandoned()
+    )
     for run in study_runs(runs_dir):
         with suppress(InputError):  # of a damaged study nothing is removed
             study = StoredStudy.read(run)
@@ -121,10 +141,16 @@ def _packages() -> Finding:
     try:
         requirements = requires("hpo_lib") or []
     except PackageNotFoundError:
-        text = "hpo_lib itself is not installed, so notebooks find it in the project's own folder only"
-        return Finding("packages", f"{text}; run `{pip} --no-deps -e {paths.PROJECT_ROOT}`", is_problem=True)
+        text = (
+            "hpo_lib itself is not installed, so notebooks find it in the project's own folder only"
+        )
+        return Finding(
+            "packages", f"{text}; run `{pip} --no-deps -e {paths.PROJECT_ROOT}`", is_problem=True
+        )
     needed = [text for text in requirements if "extra ==" not in text]
-    names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in needed]  # "darts[torch]<0.49,>=0.48"
+    names = [
+        re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in needed
+    ]  # "darts[torch]<0.49,>=0.48"
     missing = [name for name in names if installed_version(name) is None]
     if missing:
         what = "-r requirements.lock" if paths.IS_CHECKOUT else " ".join(missing)
@@ -141,7 +167,11 @@ def _writable(runs_dir: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Finding("records", f"{runs_dir} cannot be written ({error.strerror}); set runs_dir", is_problem=True)
+        return Finding(
+            "records",
+            f"{runs_dir} cannot be written ({error.strerror}); set runs_dir",
+            is_problem=True,
+        )
     free = shutil.disk_usage(folder).free / 2**30
     return Finding("records", f"{runs_dir}, {free:.0f} GiB free")
 

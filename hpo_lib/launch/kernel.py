@@ -22,7 +22,9 @@ class SignalProofKernel(AsyncKernelManager):
 
     async def start_kernel(self, **popen: Any) -> None:  # type: ignore[override]
         """Start it. A signal that is ignored at the start stays ignored until the program sets a handler of its own."""
-        if STOP_FILE in os.environ:  # beside it, so that it is not left in the user's folder if papermill is killed
+        if (
+            STOP_FILE in os.environ
+        ):  # beside it, so that it is not left in the user's folder if papermill is killed
             self.connection_file = str(Path(os.environ[STOP_FILE]).with_suffix(".json"))
         if os.name == "posix":
             popen["preexec_fn"] = _ignore

@@ -1,4 +1,6 @@
-"""Run the study notebook through papermill: check parameters first, name records and never overwrite them."""
+"""Run the study notebook through papermill: check parameters first, name records and never
+overwrite them.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -12,16 +14,17 @@ from hpo_lib import paths, stop_requests
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError, WriteError
-from hpo_lib.families.contract import family_names, unknown_family
+from hpo_lib.families.models import family_names, unknown_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
 from hpo_lib.records.leftovers import of_notebook, remove
 from hpo_lib.settings import Settings
-from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.leases import Liveness
 
 
 def check_study(settings: Settings) -> RunPaths:
-    """Check model, dataset and data before anything is started or submitted, and name the study's files.
+    """Check model, dataset and data before anything is started or submitted, and name the study's
+    files.
 
     Raises:
         InputError: the study itself would stop with the same error.
@@ -46,8 +49,8 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Run
     Returns:
         The files of the study.
 
-    Raises:
-        InputError, StudyError, WriteError: as the study raises them; any other error in the notebook becomes a
+    Raises: InputError, StudyError, WriteError: as the study raises them; any other error in the
+        notebook becomes a
             StudyError, and so does the death of its kernel.
     """
     run = check_study(settings)
@@ -59,31 +62,39 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Run
 
     from hpo_lib.launch.kernel import AtomicFiles, SignalProofKernel
 
+    pass
+
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
         with _alone(run), stop_requests.relaying(f"{run.study_name}.{run.worker}"):
             papermill.execute_notebook(
                 str(notebook),
-                record.replace("{", "{{").replace("}", "}}"),  # papermill fills parameters into braces
+                record.replace("{", "{{").replace(
+                    "}", "}}"
+                ),  # papermill fills parameters into braces
                 parameters=settings.parameters(),
                 cwd=str(paths.PROJECT_ROOT),
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
                 progress_bar=False,
                 kernel_manager_class=SignalProofKernel,
-                extra_arguments=["--log-level=CRITICAL"],  # its port and an interrupt do not interest the user
+                extra_arguments=[
+                    "--log-level=CRITICAL"
+                ],  # its port and an interrupt do not interest the user
             )
     except PapermillExecutionError as error:
         for kind in (InputError, StudyError, WriteError):
             if error.ename == kind.__name__:
                 raise kind(error.evalue) from None
         raise StudyError(
-            f"the notebook stopped with {error.ename}: {error.evalue}; the cell is marked in {run.notebook}"
+            f"the notebook stopped with {error.ename}: {error.evalue}; the cell is marked in "
+            f"{run.notebook}"
         ) from None
     except DeadKernelError:
         raise StudyError(
-            f"the notebook's kernel was killed, perhaps for lack of memory, and {run.notebook} is incomplete; finished "
+            f"the notebook's kernel was killed, perhaps for lack of memory, and {run.notebook} "
+            "is incomplete; finished "
             f"trials are kept, run again under job_id {settings.job_id!r} to continue"
         ) from None
     return run
@@ -91,9 +102,11 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Run
 
 @contextmanager
 def _alone(run: RunPaths) -> Iterator[None]:
-    """Move the record of an earlier attempt aside, unless somebody is writing it, and keep others from this one.
+    """Move the record of an earlier attempt aside, unless somebody is writing it, and keep others
+    from this one.
 
-    The kernel has a lease only while the study runs, so a run that starts together with this one would not see it.
+    The kernel has a lease only while the study runs, so a run that starts together with this one
+    would not see it.
 
     Raises:
         StudyError: this worker of the study runs already.
@@ -110,18 +123,27 @@ def _alone(run: RunPaths) -> Iterator[None]:
             held.enter_context(FileLock(run.notebook_lock, timeout=0))
         except Timeout:
             raise StudyError(
-                f"another process works on this study (it holds {run.notebook_lock}); wait for it, stop it, or choose "
+                f"another process works on this study (it holds {run.notebook_lock}); wait for "
+                "it, stop it, or choose "
                 "another job_id"
             ) from None
-        except (NotImplementedError, OSError):  # some file systems of clusters have no locks; leases work there, too
-            print("This file system has no locks, so do not start this study twice at once.", file=sys.stderr)
+        except (
+            NotImplementedError,
+            OSError,
+        ):  # some file systems of clusters have no locks; leases work there, too
+            print(
+                "This file system has no locks, so do not start this study twice at once.",
+                file=sys.stderr,
+            )
         with Liveness(run, str(run.worker)):
             _keep_earlier(run)
         yield
 
 
 def _keep_earlier(run: RunPaths) -> None:
-    """Rename the record of an earlier attempt to the next free attempt number, and remove what it left unfinished."""
+    """Rename the record of an earlier attempt to the next free attempt number, and remove what it
+    left unfinished.
+    """
     remove(of_notebook(run))
     if not run.notebook.exists():
         return

@@ -1,8 +1,10 @@
-"""The process inside a Slurm job: it runs the study in a child process, then decides whether to requeue the job.
+"""The process inside a Slurm job: it runs the study in a child process, then decides whether to
+requeue the job.
 
-Slurm's warning signal reaches this process alone. It passes the signal on, the study ends cleanly, and if trials are
-missing, the job goes back into the queue. It also goes back if the study's process was killed. A job that was cancelled
-or requeued by somebody else is left alone. Each task of an array is one worker of the study and decides for itself.
+Slurm's warning signal reaches this process alone. It passes the signal on, the study ends cleanly,
+and if trials are missing, the job goes back into the queue. It also goes back if the study's
+process was killed. A job that was cancelled or requeued by somebody else is left alone. Each task
+of an array is one worker of the study and decides for itself.
 """
 
 import json
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 
 from hpo_lib import stop_requests
 from hpo_lib.errors import InputError
-from hpo_lib.launch import slurm_queue
+from hpo_lib.launch import slurm
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.files import write_json
@@ -30,13 +32,12 @@ WARNED_EARLY = 90.0
 class ThisJob:
     """Which job this process runs in, and when it goes back into the queue.
 
-    Attributes:
-        slurm_id: the id for Slurm's programs, such as ``4711_2`` for a task of an array. Empty outside Slurm.
-        study_id: names the study's files: the id of the job, or of the array whose tasks share the study.
-        worker: number of the task within its array, else 1.
-        requeues: how often it went back into the queue so far.
-        signal_seconds: how long before its time limit the job is warned.
-        max_requeues: how many attempts without progress may be followed by another, be it by itself or by Slurm. An
+    Attributes: slurm_id: the id for Slurm's programs, such as ``4711_2`` for a task of an array.
+        Empty outside Slurm. study_id: names the study's files: the id of the job, or of the array
+        whose tasks share the study. worker: number of the task within its array, else 1. requeues:
+        how often it went back into the queue so far. signal_seconds: how long before its time limit
+        the job is warned. max_requeues: how many attempts without progress may be followed by
+        another, be it by itself or by Slurm. An
             attempt in which a trial ended does not count. 0: no other attempt at all.
     """
 
@@ -55,12 +56,13 @@ class ThisJob:
         task = 1
         if study_id := given("SLURM_ARRAY_JOB_ID", ""):
             task = int(given("SLURM_ARRAY_TASK_ID", ""))
-            job_id = slurm_queue.task_id(study_id, str(task))
+            job_id = slurm.task_id(study_id, str(task))
         return cls(job_id, study_id or job_id, task, requeues, signal_seconds, max_requeues)
 
 
 def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) -> int:
-    """Run ``hpo run`` with the arguments ``command``, then end or requeue the job of a study of so many ``trials``.
+    """Run ``hpo run`` with the arguments ``command``, then end or requeue the job of a study of so
+    many ``trials``.
 
     Returns:
         The exit code of the job: 0 if the study is complete or continues in the requeued job.
@@ -69,9 +71,17 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     before = sum(_ended(run))
     barren = _without_progress(run, job, before)
     count = f"{barren} of at most {job.max_requeues} without progress"
-    print(f"attempt {job.requeues + 1} ({count}) of {worker}study {run.study_name}, job {job.slurm_id}", flush=True)
-    left = slurm_queue.seconds_left(job.slurm_id) if job.slurm_id else None
-    budget = [] if left is None else ["--time-budget-hours", f"{max(left - job.signal_seconds, 1) / 3600:.4f}"]
+    print(
+        f"attempt {job.requeues + 1} ({count}) of {worker}study {run.study_name}, job "
+        f"{job.slurm_id}",
+        flush=True,
+    )
+    left = slurm.seconds_left(job.slurm_id) if job.slurm_id else None
+    budget = (
+        []
+        if left is None
+        else ["--time-budget-hours", f"{max(left - job.signal_seconds, 1) / 3600:.4f}"]
+    )
     process: subprocess.Popen[bytes] | None = None
     received: list[str] = []
 
@@ -94,7 +104,11 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         )
         if not why:
             return code
-        lacks = f"{missing} trials are missing" if missing > 0 else "all trials are there, but the record is incomplete"
+        lacks = (
+            f"{missing} trials are missing"
+            if missing > 0
+            else "all trials are there, but the record is incomplete"
+        )
         print(f"{lacks}: {why}", flush=True)
         return _requeue(job, barren, progressed=sum(ended) > before, code=code)
 
@@ -106,7 +120,9 @@ def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:
     """
     barren = 0
     if job.requeues:
-        with suppress(OSError, ValueError, KeyError, TypeError):  # without a note what was before is excused
+        with suppress(
+            OSError, ValueError, KeyError, TypeError
+        ):  # without a note what was before is excused
             noted = json.loads(run.requeues.read_text(encoding="utf-8"))
             barren = int(noted["barren"]) + (noted["ended"] >= ended)
     write_json(run.requeues, {"job": job.slurm_id, "barren": barren, "ended": ended})
@@ -115,19 +131,25 @@ def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:
 
 def _requeue(job: ThisJob, barren: int, *, progressed: bool, code: int) -> int:
     """Put the job back into the queue, or print why not."""
-    if not job.slurm_id or slurm_queue.state(job.slurm_id) != "RUNNING":
+    if not job.slurm_id or slurm.state(job.slurm_id) != "RUNNING":
         print("the job was already cancelled or requeued, so it is left alone", flush=True)
         return 1
-    left = slurm_queue.seconds_left(job.slurm_id)
+    left = slurm.seconds_left(job.slurm_id)
     at_limit = code == 0 or (left is not None and left < job.signal_seconds + WARNED_EARLY)
     if not progressed and at_limit and not code < 0:
-        print("no trial finished within the time limit, so a new attempt would not help; raise TIME in slurm/site.env")
+        print(
+            "no trial finished within the time limit, so a new attempt would not help; raise "
+            "TIME in slurm/site.env"
+        )
         return 1
     if not job.max_requeues or (not progressed and barren >= job.max_requeues):
-        print(f"requeued {barren} times without progress, which is MAX_REQUEUES; `hpo status` shows how to continue")
+        print(
+            f"requeued {barren} times without progress, which is MAX_REQUEUES; `hpo status` "
+            "shows how to continue"
+        )
         return 1
     print(f"requeue {job.requeues + 1}", flush=True)
-    slurm_queue.requeue(job.slurm_id)
+    slurm.requeue(job.slurm_id)
     return 0
 
 

@@ -1,4 +1,6 @@
-"""``hpo status``: which of the nine experiments ran, are running or are missing; studies are only read."""
+"""``hpo status``: which of the nine experiments ran, are running or are missing; studies are only
+read.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,14 +11,38 @@ from typing import Any
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import InputError
-from hpo_lib.launch.experiments import EXPERIMENTS, Experiment
-from hpo_lib.launch.slurm_queue import TEST_COMMENT, Job
+from hpo_lib.launch.slurm import TEST_COMMENT, Job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers, read_record
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
-from hpo_lib.study.liveness import somebody_lives
+from hpo_lib.study.leases import somebody_lives
 from hpo_lib.study.time_budget import seconds_per_trial
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One of the project's nine studies; those with three stars run first."""
+
+    name: str
+    priority: int
+    model: str
+    dataset: str
+
+
+# In the order in which they should run.
+EXPERIMENTS = (
+    Experiment("EXP-01", 3, "NHITS_Q", "heat"),
+    Experiment("EXP-04", 3, "TFT_Q", "heat"),
+    Experiment("EXP-07", 3, "TIMESNET_Q", "heat"),
+    Experiment("EXP-02", 2, "NHITS_Q", "water_centrum"),
+    Experiment("EXP-05", 2, "TFT_Q", "water_centrum"),
+    Experiment("EXP-08", 2, "TIMESNET_Q", "water_centrum"),
+    Experiment("EXP-03", 1, "NHITS_Q", "water_tommerby"),
+    Experiment("EXP-06", 1, "TFT_Q", "water_tommerby"),
+    Experiment("EXP-09", 1, "TIMESNET_Q", "water_tommerby"),
+)
+
 
 STATES = ("running", "done", "queued", "interrupted", "failed", "corrupt", "missing")
 """If an experiment has several studies, the table shows a study in the first of these states."""
@@ -57,18 +83,24 @@ class StudyStatus:
 
     @property
     def hours_left(self) -> float:
-        """Until the missing trials are complete, from the mean of the complete ones; NaN before the first."""
+        """Until the missing trials are complete, from the mean of the complete ones; NaN before the
+        first.
+        """
         if self.study is None or not (seconds := seconds_per_trial(self.study.trials)):
             return math.nan
         at_once = max(sum(trial.state == "running" for trial in self.study.trials), 1)
-        return (self.study.asked - self.study.finished) * sum(seconds) / len(seconds) / at_once / 3600
+        return (
+            (self.study.asked - self.study.finished) * sum(seconds) / len(seconds) / at_once / 3600
+        )
 
     def describe(self) -> str:
         """The state in a few words: ``running 7 of 50, 3.2 h left``."""
         text, study = self.state, self.study
         if study is None:
             return text
-        if self.state in ("running", "queued", "interrupted", "done") and (study.asked or study.finished):
+        if self.state in ("running", "queued", "interrupted", "done") and (
+            study.asked or study.finished
+        ):
             text += f" {study.finished} of {study.asked or '?'}"
         if self.state == "running" and math.isfinite(self.hours_left):
             text += f", {self.hours_left:.2g} h left"
@@ -96,26 +128,43 @@ class ExperimentRow:
         model, dataset = self.experiment.model, self.experiment.dataset
         text = f"slurm/submit_job.sh {model} {dataset} {trials}"
         text = text if slurm else f"hpo run --model {model} --dataset {dataset} --trials {trials}"
-        return f"{text} --job-id {study.run.job_id}" if study and self.state.startswith("interrupted") else text
+        return (
+            f"{text} --job-id {study.run.job_id}"
+            if study and self.state.startswith("interrupted")
+            else text
+        )
 
 
 def experiment_table(
     runs_dir: Path, jobs: Sequence[Job], database: str = ""
 ) -> tuple[list[ExperimentRow], list[StudyStatus]]:
-    """The table, and the studies that are not in it: tests, other datasets, corrupt ones beside one that is shown."""
+    """The table, and the studies that are not in it: tests, other datasets, corrupt ones beside one
+    that is shown.
+    """
     found = [study_status(run, jobs, database) for run in study_runs(runs_dir)]
     ours = {(experiment.model, experiment.dataset) for experiment in EXPERIMENTS}
     others = [one for one in found if one.is_test or (one.run.model, one.run.dataset) not in ours]
     counted = [one for one in found if one not in others]
     table = [_row(experiment, counted, jobs) for experiment in EXPERIMENTS]
     shown = [row.status for row in table]
-    return table, [*others, *(one for one in counted if one.state == "corrupt" and one not in shown)]
+    return table, [
+        *others,
+        *(one for one in counted if one.state == "corrupt" and one not in shown),
+    ]
 
 
-def _row(experiment: Experiment, studies: Sequence[StudyStatus], jobs: Sequence[Job]) -> ExperimentRow:
-    own = [one for one in studies if (one.run.model, one.run.dataset) == (experiment.model, experiment.dataset)]
+def _row(
+    experiment: Experiment, studies: Sequence[StudyStatus], jobs: Sequence[Job]
+) -> ExperimentRow:
+    own = [
+        one
+        for one in studies
+        if (one.run.model, one.run.dataset) == (experiment.model, experiment.dataset)
+    ]
     name = paths.job_name(experiment.model, experiment.dataset)
-    new = [job for job in jobs if job.name == name and job.comment != TEST_COMMENT and _is_active(job)]
+    new = [
+        job for job in jobs if job.name == name and job.comment != TEST_COMMENT and _is_active(job)
+    ]
     ids = list(dict.fromkeys([*(one.run.job_id for one in own), *(job.study_id for job in new)]))
     best = min(own, key=lambda one: (STATES.index(one.state), -one.changed), default=None)
     pending = [job for job in new if job.study_id not in {one.run.job_id for one in own}]
@@ -137,7 +186,9 @@ def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> Stud
         state, cause = _state(study, min(own, key=_task_rank, default=None))
     except InputError as error:
         return StudyStatus(run, "corrupt", None, str(error))
-    return StudyStatus(run, state, study, cause, _tasks(own) if state in ("running", "queued") else "")
+    return StudyStatus(
+        run, state, study, cause, _tasks(own) if state in ("running", "queued") else ""
+    )
 
 
 def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
@@ -151,7 +202,11 @@ def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
     if finished and all(trial.state == "failed" for trial in study.trials if trial.finished):
         return "failed", study.trials[-1].cause
     records = [read_record(one.notebook) for one in of_all_workers(run) if one.notebook.exists()]
-    errors = [record for record in records if record.error and "before the study stopped" not in record.error]
+    errors = [
+        record
+        for record in records
+        if record.error and "before the study stopped" not in record.error
+    ]
     if errors:
         worst = min(errors, key=lambda record: record.complete)
         return "failed" if worst.complete else "interrupted", worst.error
@@ -162,7 +217,9 @@ def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
 
 
 def _task_rank(job: Job) -> int:
-    """Rank of an array's tasks for the state of their study: running, waiting, ended badly, ended well."""
+    """Rank of an array's tasks for the state of their study: running, waiting, ended badly, ended
+    well.
+    """
     if _is_active(job):
         return 1 if job.state == "PENDING" else 0
     return 3 if job.state == "COMPLETED" else 2
@@ -177,16 +234,33 @@ def _tasks(jobs: Sequence[Job]) -> str:
 
 
 def _is_active(job: Job) -> bool:
-    return job.state in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "SIGNALING")
+    return job.state in (
+        "PENDING",
+        "RUNNING",
+        "CONFIGURING",
+        "COMPLETING",
+        "SUSPENDED",
+        "REQUEUED",
+        "SIGNALING",
+    )
 
 
-def as_rows(table: Sequence[ExperimentRow], others: Sequence[StudyStatus], *, slurm: bool) -> list[dict[str, Any]]:
-    """The experiments, then the other studies, as plain values; ``command`` is for a machine with or without Slurm."""
+def as_rows(
+    table: Sequence[ExperimentRow], others: Sequence[StudyStatus], *, slurm: bool
+) -> list[dict[str, Any]]:
+    """The experiments, then the other studies, as plain values; ``command`` is for a machine with
+    or without Slurm.
+    """
     nine = [
-        {**asdict(row.experiment), **(_facts(row.status) if row.status else {}), "state": row.state,
-         "job_ids": list(row.job_ids), "command": row.command(slurm)}
+        {
+            **asdict(row.experiment),
+            **(_facts(row.status) if row.status else {}),
+            "state": row.state,
+            "job_ids": list(row.job_ids),
+            "command": row.command(slurm),
+        }
         for row in table
-    ]  # fmt: skip
+    ]
     return nine + [_facts(one) for one in others]
 
 
@@ -194,19 +268,30 @@ def _facts(status: StudyStatus) -> dict[str, Any]:
     run, study = status.run, status.study
     mae, picp = study.scores if study else (math.nan, math.nan)
     return {
-        "model": run.model, "dataset": run.dataset, "job_id": run.job_id, "state": status.describe(),
-        "attempts": status.attempts, "mae": None if math.isnan(mae) else mae, "unit": study.unit if study else "",
-        "picp": None if math.isnan(picp) else picp, "test": status.is_test, "cause": status.cause,
+        "model": run.model,
+        "dataset": run.dataset,
+        "job_id": run.job_id,
+        "state": status.describe(),
+        "attempts": status.attempts,
+        "mae": None if math.isnan(mae) else mae,
+        "unit": study.unit if study else "",
+        "picp": None if math.isnan(picp) else picp,
+        "test": status.is_test,
+        "cause": status.cause,
         "page": str(run.report) if run.report.exists() else "",
-    }  # fmt: skip
+    }
 
 
 def table_text(rows: Sequence[Mapping[str, Any]], *, slurm: bool, extra: str = "") -> str:
-    """The rows of `as_rows` as text: a table of the experiments, and lists of what belongs to some of them only."""
+    """The rows of `as_rows` as text: a table of the experiments, and lists of what belongs to some
+    of them only.
+    """
     lines = [("", "", "model", "dataset", "state", "MAE", "PICP", "job id")]
     commands = f"To {'submit' if slurm else 'run'} what is missing"
     pages = "Pages of studies, for a browser (`hpo report JOB_ID` makes one)"
-    parts: dict[str, list[str]] = {title: [] for title in ("Notes", "Other studies", "Test studies", pages, commands)}
+    parts: dict[str, list[str]] = {
+        title: [] for title in ("Notes", "Other studies", "Test studies", pages, commands)
+    }
     for row in rows:
         mae = "-" if row.get("mae") is None else f"{row['mae']:.3g} {row['unit']}"
         picp = "-" if row.get("picp") is None else f"{row['picp']:.1f} %"
@@ -219,14 +304,30 @@ def table_text(rows: Sequence[Mapping[str, Any]], *, slurm: bool, extra: str = "
             continue
         state, _, more = row["state"].partition(", ")
         first = row.get("job_id") or "".join(row["job_ids"][:1]) or "-"
-        lines.append((row["name"], "*" * row["priority"], row["model"], row["dataset"], state, mae, picp, first))
+        lines.append(
+            (
+                row["name"],
+                "*" * row["priority"],
+                row["model"],
+                row["dataset"],
+                state,
+                mae,
+                picp,
+                first,
+            )
+        )
         also = " ".join(job_id for job_id in row["job_ids"] if job_id != first)
         attempt = f"attempt {row['attempts']}" if row.get("attempts", 0) > 1 else ""
-        if notes := "; ".join(filter(None, [more, attempt, f"also job {also}" if also else "", row.get("cause")])):
+        if notes := "; ".join(
+            filter(None, [more, attempt, f"also job {also}" if also else "", row.get("cause")])
+        ):
             parts["Notes"].append(f"{row['name']}: {notes}")
         parts[commands] += [row["command"] + extra] if row["command"] else []
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
     for title, part in parts.items():
         text += ["", f"{title}:", *(f"  {line}" for line in part)] if part else []
     return "\n".join(text)

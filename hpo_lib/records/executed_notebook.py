@@ -1,7 +1,8 @@
 """Executed notebooks as records: whether one is complete, and which error ended it.
 
-papermill leaves a notebook behind whatever happens. One whose papermill was killed has no ``end_time``; one whose
-kernel died has an ``end_time`` and no exception, but a cell that never ended. Neither is a complete record.
+papermill leaves a notebook behind whatever happens. One whose papermill was killed has no
+``end_time``; one whose kernel died has an ``end_time`` and no exception, but a cell that never
+ended. Neither is a complete record.
 """
 
 from dataclasses import dataclass, replace
@@ -16,9 +17,8 @@ from hpo_lib.records.files import read_json
 class Record:
     """How an executed notebook ended.
 
-    Attributes:
-        complete: papermill came to its end: the last cell or an error.
-        error: ``name: message`` of the error that ended it; why it cannot be read; or an empty text.
+    Attributes: complete: papermill came to its end: the last cell or an error. error: ``name:
+        message`` of the error that ended it; why it cannot be read; or an empty text.
     """
 
     complete: bool
@@ -26,7 +26,9 @@ class Record:
 
 
 def read_record(path: Path) -> Record:
-    """Read whether and how a notebook ended. A file that is no notebook was cut off while it was being written."""
+    """Read whether and how a notebook ended. A file that is no notebook was cut off while it was
+    being written.
+    """
     try:
         notebook = read_json(path, "a notebook")
         run = notebook["metadata"].get("papermill", {})
@@ -35,11 +37,18 @@ def read_record(path: Path) -> Record:
             return Record(complete=False)
         if run.get("exception"):
             return Record(complete=True, error=_error(cells))
-        # papermill calls every cell "completed" if the kernel died, so only the kernel's own count tells.
-        return Record(complete=all(cell.get("execution_count") is not None for cell in cells if cell["source"]))
+        # papermill calls every cell "completed" if the kernel died, so only the kernel's own count
+        # tells.
+        return Record(
+            complete=all(
+                cell.get("execution_count") is not None for cell in cells if cell["source"]
+            )
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = str(error).removeprefix(f"{path}: ")
-        return Record(False, f"{path}: not a readable notebook ({why}); the study can be run again beside it")
+        return Record(
+            False, f"{path}: not a readable notebook ({why}); the study can be run again beside it"
+        )
 
 
 def attempts(run: RunPaths) -> list[Path]:
@@ -53,11 +62,17 @@ def attempts(run: RunPaths) -> list[Path]:
 def of_all_workers(run: RunPaths) -> list[RunPaths]:
     """The paths of each worker that has left an executed notebook; always of worker 1."""
     names = [file.stem for file in run.folder.glob(f"{run.notebook.stem}.worker-*.ipynb")]
-    numbers = [int(name) for name in (stem.rpartition(".worker-")[2] for stem in names) if name.isdecimal()]
+    numbers = [
+        int(name) for name in (stem.rpartition(".worker-")[2] for stem in names) if name.isdecimal()
+    ]
     return [replace(run, worker=number) for number in sorted({1, *numbers})]
 
 
 def _error(cells: list[dict[str, Any]]) -> str:
     outputs = (output for cell in cells for output in cell.get("outputs", []))
     shown = next((output for output in outputs if output.get("output_type") == "error"), None)
-    return f"{shown.get('ename')}: {shown.get('evalue')}" if shown else "an error that the notebook does not show"
+    return (
+        f"{shown.get('ename')}: {shown.get('evalue')}"
+        if shown
+        else "an error that the notebook does not show"
+    )

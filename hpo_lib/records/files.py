@@ -24,19 +24,25 @@ def read_json(path: Path, what: str) -> Any:
     """
     try:
         if (size := path.stat().st_size) > MAX_JSON_BYTES:
-            raise InputError(f"{path}: has {size / 1e6:.0f} MB, expected {what} of a few at most; restore the file")
+            raise InputError(
+                f"{path}: has {size / 1e6:.0f} MB, expected {what} of a few at most; restore the "
+                "file"
+            )
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {what}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give {what}") from None
     except RecursionError:
-        raise InputError(f"{path}: is nested too deeply to be {what}; restore the file from a copy") from None
+        raise InputError(
+            f"{path}: is nested too deeply to be {what}; restore the file from a copy"
+        ) from None
     except InputError:
         raise
     except ValueError as error:
         raise InputError(
-            f"{path}: not a complete JSON file ({error}); remove it or write it again from its study"
+            f"{path}: not a complete JSON file ({error}); remove it or write it again from its "
+            "study"
         ) from None
 
 
@@ -57,15 +63,25 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_predictions(path: Path, forecasts: QuantileForecasts) -> QuantileForecasts:
-    """Store forecasts as parquet (quantiles in float32, actuals in float64), atomically, and return them as stored."""
+    """Store forecasts as parquet (quantiles in float32, actuals in float64), atomically, and return
+    them as stored.
+    """
     frame = forecasts.to_frame()
     quantiles = [name for name in frame.columns if name.startswith("q")]
-    split = dict.fromkeys(["actual", *quantiles], "BYTE_STREAM_SPLIT")  # makes the files a third smaller
+    split = dict.fromkeys(
+        ["actual", *quantiles], "BYTE_STREAM_SPLIT"
+    )  # makes the files a third smaller
     with atomic(path) as temporary:
         frame.astype({"step": "int16", **dict.fromkeys(quantiles, "float32")}).to_parquet(
-            temporary, compression="zstd", index=False, use_dictionary=["origin", "step"], column_encoding=split
+            temporary,
+            compression="zstd",
+            index=False,
+            use_dictionary=["origin", "step"],
+            column_encoding=split,
         )
-    return QuantileForecasts.from_frame(_frame(path), str(path))  # NaN is the model's fault then, not the file's
+    return QuantileForecasts.from_frame(
+        _frame(path), str(path)
+    )  # NaN is the model's fault then, not the file's
 
 
 def load_predictions(path: Path) -> QuantileForecasts:
@@ -79,14 +95,18 @@ def load_predictions(path: Path) -> QuantileForecasts:
     except InputError:
         raise
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise InputError(f"{path}: holds no forecasts ({error}); restore the file, or run the training again") from None
+        raise InputError(
+            f"{path}: holds no forecasts ({error}); restore the file, or run the training again"
+        ) from None
     wrong = (
         (found.origins.tz is None, "its origins have no time zone"),
         (0.5 not in found.levels, "it has no median"),
         (not np.isfinite(found.actual).all(), "actual values are not finite"),
     )
     if why := next((sentence for is_so, sentence in wrong if is_so), ""):
-        raise InputError(f"{path}: holds no forecasts ({why}); restore the file, or run the training again")
+        raise InputError(
+            f"{path}: holds no forecasts ({why}); restore the file, or run the training again"
+        )
     return found
 
 

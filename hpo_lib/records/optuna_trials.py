@@ -1,4 +1,6 @@
-"""optuna's trials and ours: a search space becomes distributions, a frozen trial becomes a `TrialRecord`."""
+"""optuna's trials and ours: a search space becomes distributions, a frozen trial becomes a
+`TrialRecord`.
+"""
 
 import math
 import warnings
@@ -7,7 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.storages.journal import JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
@@ -19,7 +26,9 @@ from hpo_lib.scoring.objectives import Objective, coverage_error
 
 
 class JournalLock(JournalFileOpenLock):
-    """Cuts off the half line that a killed writer leaves, which would make the whole journal unreadable."""
+    """Cuts off the half line that a killed writer leaves, which would make the whole journal
+    unreadable.
+    """
 
     def __init__(self, journal: Path) -> None:
         super().__init__(str(journal))
@@ -72,8 +81,13 @@ def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRe
     scores = attrs.get("scores", {})
     values = dict[str, float]()
     if trial.state == TrialState.COMPLETE:
-        values = {objective.name: value for objective, value in zip(objectives, trial.values, strict=True)}
-    pair = {**values, **({"mae": scores["mae"], "picp_penalty": coverage_error(scores)} if scores else {})}
+        values = {
+            objective.name: value for objective, value in zip(objectives, trial.values, strict=True)
+        }
+    pair = {
+        **values,
+        **({"mae": scores["mae"], "picp_penalty": coverage_error(scores)} if scores else {}),
+    }
     return TrialRecord(
         number=trial.number,
         state=_state(trial),
@@ -93,13 +107,18 @@ def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRe
     )
 
 
-def trial_records(study: optuna.study.Study, objectives: Sequence[Objective]) -> tuple[TrialRecord, ...]:
+def trial_records(
+    study: optuna.study.Study, objectives: Sequence[Objective]
+) -> tuple[TrialRecord, ...]:
     """All trials of a study with these objectives.
 
     Raises:
         InputError: one of them is damaged.
     """
-    found, scored = [], "identity" in study.user_attrs  # which the studies of the original HPO plan lack
+    found, scored = (
+        [],
+        "identity" in study.user_attrs,
+    )  # which the studies of the original HPO plan lack
     for trial in study.get_trials(deepcopy=False):
         try:
             found.append(trial_record(trial, objectives))
@@ -109,7 +128,8 @@ def trial_records(study: optuna.study.Study, objectives: Sequence[Objective]) ->
         except UNREADABLE as error:
             why = in_one_line(error)
             raise InputError(
-                f"study {study.study_name}: trial {trial.number} is damaged in its storage ({why}); {RESTORE}"
+                f"study {study.study_name}: trial {trial.number} is damaged in its storage "
+                f"({why}); {RESTORE}"
             ) from None
     return tuple(found)
 
@@ -127,7 +147,9 @@ def _state(trial: FrozenTrial) -> str:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Optuna announces studies and trials on stderr, and warns of what is experimental; the study reports itself."""
+    """Optuna announces studies and trials on stderr, and warns of what is experimental; the study
+    reports itself.
+    """
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

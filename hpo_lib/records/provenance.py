@@ -25,20 +25,32 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
     """Source, file, fingerprint, span and splits of the data."""
     splits, hours = dataset.spec.splits, dataset.index
     return {
-        "source": dataset.source, "path": dataset.path, "sha256": dataset.sha256, "hours_filled": dataset.n_filled,
-        "hours_missing": len(dataset.missing), "origins_left_out": dataset.origins_left_out(),
-        "first_hour": str(hours[0]), "last_hour": str(hours[-1]),
-        "train_end": str(splits.train_end), "val_end": str(splits.val_end),
+        "source": dataset.source,
+        "path": dataset.path,
+        "sha256": dataset.sha256,
+        "hours_filled": dataset.n_filled,
+        "hours_missing": len(dataset.missing),
+        "origins_left_out": dataset.origins_left_out(),
+        "first_hour": str(hours[0]),
+        "last_hour": str(hours[-1]),
+        "train_end": str(splits.train_end),
+        "val_end": str(splits.val_end),
         "test_end": None if splits.test_end is None else str(splits.test_end),
         **({"split_note": dataset.split_note} if dataset.split_note else {}),
-        **({} if dataset.weather is None else {"day_ahead_weather": asdict(dataset.spec.day_ahead_weather)}),
+        **(
+            {}
+            if dataset.weather is None
+            else {"day_ahead_weather": asdict(dataset.spec.day_ahead_weather)}
+        ),
         "unit": dataset.spec.unit,
-        "past_covariates": list(dataset.past), "future_covariates": list(dataset.future),
-    }  # fmt: skip
+        "past_covariates": list(dataset.past),
+        "future_covariates": list(dataset.future),
+    }
 
 
 def code_provenance(threads: int | None = None) -> dict[str, Any]:
-    """Version, git commit (with ``+changes`` if the tree differs from it), package versions, Python and device.
+    """Version, git commit (with ``+changes`` if the tree differs from it), package versions, Python
+    and device.
 
     ``threads`` is that of the processes that do the work, if this one does not.
     """
@@ -57,7 +69,9 @@ def git_commit() -> str | None:
         return None
     try:
         commit = _git("rev-parse", "HEAD")
-        return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+        return commit + (
+            "+changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import read_recipe
+from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.choice import pareto_front, select
 from hpo_lib.records.files import read_json
 from hpo_lib.records.schema import check_result, contradictions
-from hpo_lib.records.selection import pareto_front, select
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
@@ -38,15 +38,20 @@ def study_result(
     proof: Mapping[str, Any] | None = None,
     proof_seconds: float = 0.0,
 ) -> dict[str, Any]:
-    """The content of a best_params JSON: the keys that old readers rely on, and those of newer ones.
+    """The content of a best_params JSON: the keys that old readers rely on, and those of newer
+    ones.
 
-    ``status`` is ``complete``, ``running`` (trials or the proof are still missing) or ``stopped`` (by time budget or
-    signal). ``proof_seconds`` are those of all trainings with fresh seeds so far.
+    ``status`` is ``complete``, ``running`` (trials or the proof are still missing) or ``stopped``
+    (by time budget or signal). ``proof_seconds`` are those of all trainings with fresh seeds so
+    far.
     """
     default = default_trial(trials) if trials else None
     front = pareto_front(trials, objectives)
     counts = Counter(trial.state for trial in trials)
-    chosen, recipe = chosen_entries(front, policy, trials, default, proof), read_recipe(provenance.get("recipe", {}))
+    chosen, recipe = (
+        chosen_entries(front, policy, trials, default, proof),
+        read_recipe(provenance.get("recipe", {})),
+    )
     return {
         "schema_version": SCHEMA_VERSION,
         "model": run.model,
@@ -82,7 +87,8 @@ def chosen_entries(
     default: TrialRecord | None,
     proof: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """The JSON's entries on the choice among ``trials``, of which the policy ``proven`` may take one off the front.
+    """The JSON's entries on the choice among ``trials``, of which the policy ``proven`` may take
+    one off the front.
 
     Raises:
         StudyError: the front is empty.
@@ -123,45 +129,64 @@ def trial_entry(trial: TrialRecord) -> dict[str, Any]:
 def trial_of_json(found: Mapping[str, Any]) -> TrialRecord:
     """A trial as a best_params JSON lists it; the inverse of `trial_entry`."""
     scores = {name: found[name] for name in LISTED_SCORES if found.get(name) is not None}
-    mae, penalty = (math.nan if found.get(name) is None else found[name] for name in ("mae", "picp_penalty"))
+    mae, penalty = (
+        math.nan if found.get(name) is None else found[name] for name in ("mae", "picp_penalty")
+    )
     return TrialRecord(
-        int(found["trial"]), str(found.get("state", "complete")), found["params"], mae, penalty, scores,
+        int(found["trial"]),
+        str(found.get("state", "complete")),
+        found["params"],
+        mae,
+        penalty,
+        scores,
         shares=None if found.get("shares") is None else (found["shares"][0], found["shares"][1]),
         values=found.get("values", {}),
-    )  # fmt: skip
+    )
 
 
-def objectives_of(stated: Sequence[str | Mapping[str, Any]] | None, file: Path) -> tuple[Objective, ...]:
-    """The objectives that a JSON states, or a study's identity (their names alone); without any the former pair.
+def objectives_of(
+    stated: Sequence[str | Mapping[str, Any]] | None, file: Path
+) -> tuple[Objective, ...]:
+    """The objectives that a JSON states, or a study's identity (their names alone); without any the
+    former pair.
 
     Raises:
         InputError: this version does not know one of them.
     """
     found = []
     for one in stated or []:
-        name, own = (one, {}) if isinstance(one, str) else (one["name"], {"tolerance": one["tolerance"]})
+        name, own = (
+            (one, {}) if isinstance(one, str) else (one["name"], {"tolerance": one["tolerance"]})
+        )
         if name not in OBJECTIVES:
-            raise InputError(f"{file}: objective {name!r} is unknown to this version; update hpo_lib")
+            raise InputError(
+                f"{file}: objective {name!r} is unknown to this version; update hpo_lib"
+            )
         found.append(replace(OBJECTIVES[name], **own))
     return tuple(found) or FORMER_PAIR
 
 
 def load_result(path: Path) -> dict[str, Any]:
-    """A best_params JSON of any schema, with the keys of the newest one. Values that an old file lacks are None.
+    """A best_params JSON of any schema, with the keys of the newest one. Values that an old file
+    lacks are None.
 
-    Old files say ``best_trial`` for ``best_trial_number``, ``optuna_study_name`` for ``study_name``,
-    ``total_trials_completed`` for ``n_completed``, and only an approximate PICP; ``schema_version`` is 1 for them.
+    Old files say ``best_trial`` for ``best_trial_number``, ``optuna_study_name`` for
+    ``study_name``, ``total_trials_completed`` for ``n_completed``, and only an approximate PICP;
+    ``schema_version`` is 1 for them.
 
-    Raises:
-        InputError: the file is missing, is not a JSON object, or holds something else than a best_params JSON.
+    Raises: InputError: the file is missing, is not a JSON object, or holds something else than a
+        best_params JSON.
     """
     found = read_json(path, "a best_params JSON of a study")
     if not isinstance(found, dict):
-        raise InputError(f"{path}: holds a {type(found).__name__}, expected the JSON object of best parameters")
+        raise InputError(
+            f"{path}: holds a {type(found).__name__}, expected the JSON object of best parameters"
+        )
     schema = found.get("schema_version", 1)
     if isinstance(schema, bool) or not isinstance(schema, int) or schema > SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema_version is {schema!r}, this version reads up to {SCHEMA_VERSION}; update hpo_lib"
+            f"{path}: schema_version is {schema!r}, this version reads up to {SCHEMA_VERSION}; "
+            "update hpo_lib"
         )
     present = {_RENAMED.get(str(key), str(key)): value for key, value in found.items()}
     result = {**dict.fromkeys(_KEYS), **present, "schema_version": schema}
@@ -180,8 +205,32 @@ _RENAMED = {
 }
 
 _KEYS = (
-    "job_id", "status", "optimization_date", "n_trials", "n_completed", "n_failed", "n_pruned", "n_interrupted",
-    "n_pareto_optimal", "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "selection",
-    "chosen_trial", "proof", "validation_metrics", "default_trial", "baselines", "study_name", "storage_path",
-    "training_time_hours", "all_pareto_trials", "failures", "objectives", "provenance", "space", "best_recipe",
-)  # fmt: skip
+    "job_id",
+    "status",
+    "optimization_date",
+    "n_trials",
+    "n_completed",
+    "n_failed",
+    "n_pruned",
+    "n_interrupted",
+    "n_pareto_optimal",
+    "best_trial_number",
+    "best_mae",
+    "best_picp",
+    "best_picp_approx",
+    "selection",
+    "chosen_trial",
+    "proof",
+    "validation_metrics",
+    "default_trial",
+    "baselines",
+    "study_name",
+    "storage_path",
+    "training_time_hours",
+    "all_pareto_trials",
+    "failures",
+    "objectives",
+    "provenance",
+    "space",
+    "best_recipe",
+)

@@ -1,4 +1,6 @@
-"""What stored records may hold. Each is checked once, where it is read, so that no reader meets a surprise in it."""
+"""What stored records may hold. Each is checked once, where it is read, so that no reader meets a
+surprise in it.
+"""
 
 import reprlib
 from collections.abc import Iterator, Mapping
@@ -21,7 +23,9 @@ UNREADABLE = (
     ArithmeticError,
     RuntimeError,
 )
-"""What optuna raises, apart from its own errors and the database's, when values in a storage are damaged."""
+"""What optuna raises, apart from its own errors and the database's, when values in a storage are
+damaged.
+"""
 
 RESTORE = "restore it from a copy, or use another job_id"
 
@@ -236,16 +240,20 @@ class StudyAttributes(_Part):
 def check(schema: type[BaseModel], found: object, source: Path | str, what: str) -> None:
     """Check a record against a schema.
 
-    Raises:
-        InputError: it does not fit; the sentence names ``source``, the key, what was found and what was expected.
+    Raises: InputError: it does not fit; the sentence names ``source``, the key, what was found and
+        what was expected.
     """
     if not isinstance(found, Mapping):
-        raise InputError(f"{source}: holds a {type(found).__name__}, expected the JSON object of {what}")
+        raise InputError(
+            f"{source}: holds a {type(found).__name__}, expected the JSON object of {what}"
+        )
     try:
         schema.model_validate(found)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
+        key = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
+        ).lstrip(".")
         if problem["type"] == "missing":
             raise InputError(f"{source}: key {key!r} is missing, expected {what}") from None
         expected = (
@@ -254,7 +262,8 @@ def check(schema: type[BaseModel], found: object, source: Path | str, what: str)
             else problem["msg"].removeprefix("Input should be ")
         )
         raise InputError(
-            f"{source}: {key} is {reprlib.repr(problem['input'])}, expected {expected}; restore the file from a copy, "
+            f"{source}: {key} is {reprlib.repr(problem['input'])}, expected {expected}; restore "
+            "the file from a copy, "
             "or write it again"
         ) from None
 
@@ -266,12 +275,21 @@ def check_result(result: Mapping[str, Any], file: Path) -> None:
         InputError: a value is missing or of the wrong kind.
     """
     present = {key: value for key, value in result.items() if value is not None}
-    check(_Result if result["schema_version"] < 2 else _Result2, present, file, "a best_params JSON of a study")
+    check(
+        _Result if result["schema_version"] < 2 else _Result2,
+        present,
+        file,
+        "a best_params JSON of a study",
+    )
 
 
 def contradictions(result: Mapping[str, Any]) -> Iterator[str]:
     """What the parts of a checked best_params JSON of schema 2 say against each other."""
-    listed = [one for one in (result["default_trial"], result["chosen_trial"], *result["all_pareto_trials"]) if one]
+    listed = [
+        one
+        for one in (result["default_trial"], result["chosen_trial"], *result["all_pareto_trials"])
+        if one
+    ]
     wanted = {one["name"] for one in result["objectives"] or []}
     for one in listed:
         if one.get("state", "complete") == "complete":

@@ -1,4 +1,6 @@
-"""Where a study is stored: in a SQLite file for one worker, in a journal file or a database for several."""
+"""Where a study is stored: in a SQLite file for one worker, in a journal file or a database for
+several.
+"""
 
 import os
 import re
@@ -24,9 +26,8 @@ if TYPE_CHECKING:
 def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
     """The storage that the setting ``storage`` names.
 
-    Raises:
-        InputError: the study was begun with another storage; its file is damaged; the database cannot be reached.
-        WriteError: its file cannot be written.
+    Raises: InputError: the study was begun with another storage; its file is damaged; the database
+        cannot be reached. WriteError: its file cannot be written.
     """
     from alembic.util import CommandError
     from optuna.exceptions import OptunaError
@@ -42,21 +43,30 @@ def open_storage(kind: str, run: RunPaths) -> "BaseStorage":
             return JournalStorage(_journal(run))
         url = f"sqlite:///{run.sqlite}" if kind == "sqlite" else kind
         url = url.replace("{", "{{").replace("}", "}}")  # optuna fills its version into braces
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})  # a connection may break while a trial is trained
+        return RDBStorage(
+            url, engine_kwargs={"pool_pre_ping": True}
+        )  # a connection may break while a trial is trained
     except OSError as error:
-        raise WriteError(f"{file or run.folder}: cannot be written ({error.strerror}); {ROOM}") from None
+        raise WriteError(
+            f"{file or run.folder}: cannot be written ({error.strerror}); {ROOM}"
+        ) from None
     except ImportError as error:
         raise InputError(
-            f"storage {recorded_url(kind, run)}: needs {error.name or 'its driver'}, which is not installed; for "
+            f"storage {recorded_url(kind, run)}: needs {error.name or 'its driver'}, which is "
+            "not installed; for "
             "PostgreSQL `pip install 'hpo_lib[postgres]'`, or use --storage journal"
         ) from None
     except (CommandError, OptunaError, SQLAlchemyError, *UNREADABLE) as error:
         if file is None:
             advice = "start the database, or fix the URL or the password"
-            raise InputError(f"storage {recorded_url(kind, run)}: no answer ({in_one_line(error)}); {advice}") from None
+            raise InputError(
+                f"storage {recorded_url(kind, run)}: no answer ({in_one_line(error)}); {advice}"
+            ) from None
         if not os.access(file if file.exists() else run.folder, os.W_OK):
             raise WriteError(f"{file}: cannot be written ({in_one_line(error)}); {ROOM}") from None
-        raise InputError(f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}") from None
+        raise InputError(
+            f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
+        ) from None
 
 
 def check_storage(kind: str, run: RunPaths) -> None:
@@ -65,7 +75,8 @@ def check_storage(kind: str, run: RunPaths) -> None:
     for other, file in (("sqlite", run.sqlite), ("journal", run.journal)):
         if kind != other and file.exists():
             raise InputError(
-                f"job_id {run.job_id!r} belongs to a study with storage {other!r} ({file}), now storage is {kind!r}; "
+                f"job_id {run.job_id!r} belongs to a study with storage {other!r} ({file}), now "
+                f"storage is {kind!r}; "
                 "choose another job_id, or go back to that storage"
             )
 
@@ -75,15 +86,17 @@ def recorded_url(kind: str, run: RunPaths) -> str:
     kind = _resolved(kind, run)
     if kind == "sqlite":
         return f"sqlite:///{run.sqlite.name}"
-    return run.journal.name if kind == "journal" else re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", kind)
+    return (
+        run.journal.name if kind == "journal" else re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", kind)
+    )
 
 
 def read_study(run: RunPaths, url: str = "") -> "Study | None":
-    """The study, only to be read: nothing is written, created or locked. None if there is none (yet).
+    """The study, only to be read: nothing is written, created or locked. None if there is none
+    (yet).
 
-    Args:
-        run: its files.
-        url: of a database that the user named. One that does not answer counts as one without the study.
+    Args: run: its files. url: of a database that the user named. One that does not answer counts as
+        one without the study.
 
     Raises:
         InputError: the storage is damaged.
@@ -106,7 +119,9 @@ def read_study(run: RunPaths, url: str = "") -> "Study | None":
         try:
             waiting = {"connect_args": {"connect_timeout": 5}}
             with quiet_optuna():
-                found = load_study(study_name=run.study_name, storage=database(url, engine_kwargs=waiting))
+                found = load_study(
+                    study_name=run.study_name, storage=database(url, engine_kwargs=waiting)
+                )
                 return _in_memory(found, run.study_name)
         except (ImportError, KeyError, StorageInternalError, SQLAlchemyError):
             return None
@@ -118,7 +133,10 @@ def read_study(run: RunPaths, url: str = "") -> "Study | None":
             with closing(sqlite3.connect(address, uri=True)) as connection:
                 tables = {name for (name,) in connection.execute("select name from sqlite_master")}
                 named = "select 1 from studies where study_name = ?"
-                if "studies" not in tables or not connection.execute(named, (run.study_name,)).fetchone():
+                if (
+                    "studies" not in tables
+                    or not connection.execute(named, (run.study_name,)).fetchone()
+                ):
                     return None
             storage = database(f"sqlite:///{address}&uri=true", engine_kwargs=options)
         else:
@@ -128,16 +146,22 @@ def read_study(run: RunPaths, url: str = "") -> "Study | None":
     except InputError:
         raise
     except (sqlite3.Error, CommandError, OptunaError, SQLAlchemyError, *UNREADABLE) as error:
-        raise InputError(f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}") from None
+        raise InputError(
+            f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
+        ) from None
 
 
 def _in_memory(stored: "Study", source: Path | str) -> "Study":
-    """A copy of a study that is read at once, so that whatever is damaged in its storage is found here."""
+    """A copy of a study that is read at once, so that whatever is damaged in its storage is found
+    here.
+    """
     from optuna import create_study
     from optuna.storages import InMemoryStorage
 
     check(StudyAttributes, stored.user_attrs, source, "a study of this project")
-    copy = create_study(study_name=stored.study_name, storage=InMemoryStorage(), directions=stored.directions)
+    copy = create_study(
+        study_name=stored.study_name, storage=InMemoryStorage(), directions=stored.directions
+    )
     for name, value in stored.user_attrs.items():
         copy.set_user_attr(name, value)
     copy.add_trials(stored.get_trials(deepcopy=False))
@@ -145,7 +169,9 @@ def _in_memory(stored: "Study", source: Path | str) -> "Study":
 
 
 def _resolved(kind: str, run: RunPaths) -> str:
-    """``auto`` is the file that exists, or SQLite for a new study; for several workers `Settings` has replaced it."""
+    """``auto`` is the file that exists, or SQLite for a new study; for several workers `Settings`
+    has replaced it.
+    """
     if kind != "auto":
         return kind
     return "journal" if run.journal.exists() else "sqlite"

@@ -1,4 +1,6 @@
-"""One class that reads a stored study (JSON, storage and forecasts), and how stored studies are found."""
+"""One class that reads a stored study (JSON, storage and forecasts), and how stored studies are
+found.
+"""
 
 import math
 import re
@@ -10,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
-from hpo_lib.errors import Damage, InputError
+from hpo_lib.errors import Damage, InputError, choices
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.choice import PROVEN, pareto_front
 from hpo_lib.records.files import as_mapping, load_predictions
 from hpo_lib.records.result import load_result, objectives_of, trial_of_json
-from hpo_lib.records.selection import PROVEN, pareto_front
 from hpo_lib.records.storage import read_study
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -31,15 +33,16 @@ TELLING_TRIALS = 15
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """A study as its files have it. Storage and forecasts are read when they are first asked for, and never changed.
+    """A study as its files have it. Storage and forecasts are read when they are first asked for,
+    and never changed.
 
-    Attributes:
-        run: where its files are.
-        result: its best_params JSON with the keys of the newest schema; empty while no trial is complete.
-        file: the JSON, which old studies have in another folder.
-        database: URL of a database that the user named. It is read if the record names it too: what only a file names
+    Attributes: run: where its files are. result: its best_params JSON with the keys of the newest
+        schema; empty while no trial is complete. file: the JSON, which old studies have in another
+        folder. database: URL of a database that the user named. It is read if the record names it
+        too: what only a file names
             is never connected to.
-        brief: unless a database is named, no storage is read if the JSON is of a complete study, and not older.
+        brief: unless a database is named, no storage is read if the JSON is of a complete study,
+            and not older.
     """
 
     run: RunPaths
@@ -60,7 +63,8 @@ class StoredStudy:
 
     @classmethod
     def of_file(cls, file: Path, runs_dir: Path | None = None) -> "StoredStudy":
-        """The study of a best_params JSON of any schema; ``runs_dir`` defaults to the folder above that of the file.
+        """The study of a best_params JSON of any schema; ``runs_dir`` defaults to the folder above
+        that of the file.
 
         Raises:
             InputError: the JSON is missing or damaged.
@@ -80,7 +84,9 @@ class StoredStudy:
     @property
     def label(self) -> str:
         """One line for a list of studies."""
-        scores = f"MAE {self.result['best_mae']:.4g} {self.unit}, PICP {self.result['best_picp']:.1f} %"
+        scores = (
+            f"MAE {self.result['best_mae']:.4g} {self.unit}, PICP {self.result['best_picp']:.1f} %"
+        )
         return f"{self.model} on {self.dataset}, {self.run.job_id}: {scores}{mark_of(self.source)}"
 
     @property
@@ -128,7 +134,11 @@ class StoredStudy:
         """
         if self.brief and not self.database and self.result.get("status") == "complete":
             written = self.file.stat().st_mtime_ns
-            if all(file.stat().st_mtime_ns <= written for file in (self.run.sqlite, self.run.journal) if file.exists()):
+            if all(
+                file.stat().st_mtime_ns <= written
+                for file in (self.run.sqlite, self.run.journal)
+                if file.exists()
+            ):
                 return None
         recorded = self.result.get("storage_path") or self.database
         return read_study(self.run, self.database if recorded == self.database else "")
@@ -139,24 +149,39 @@ class StoredStudy:
 
     @property
     def storage(self) -> str:
-        """The address for optuna-dashboard: the URL of the SQLite file or the database, or the path of the journal."""
+        """The address for optuna-dashboard: the URL of the SQLite file or the database, or the path
+        of the journal.
+        """
         if self.run.sqlite.exists():
             return f"sqlite:///{self.run.sqlite}"
-        return str(self.run.journal if self.run.journal.exists() else self.result.get("storage_path") or "")
+        return str(
+            self.run.journal if self.run.journal.exists() else self.result.get("storage_path") or ""
+        )
 
     @cached_property
     def trials(self) -> tuple[TrialRecord, ...]:
-        """All trials by number; without the storage, those in the JSON: the untuned defaults, the front, the choice.
+        """All trials by number; without the storage, those in the JSON: the untuned defaults, the
+        front, the choice.
 
         Raises:
             InputError: the storage is damaged.
         """
         if self.optuna_study is not None:
-            from hpo_lib.records.optuna_trials import trial_records  # loads optuna, so only if there is a storage
+            from hpo_lib.records.optuna_trials import (
+                trial_records,  # loads optuna, so only if there is a storage
+            )
 
-            found, number = trial_records(self.optuna_study, self.objectives), self.result.get("best_trial_number")
-            if number is not None and number not in [trial.number for trial in found if trial.state == "complete"]:
-                raise InputError(f"{self.file}: best_trial_number is {number}, no complete trial of {self.storage}")
+            found, number = (
+                trial_records(self.optuna_study, self.objectives),
+                self.result.get("best_trial_number"),
+            )
+            if number is not None and number not in [
+                trial.number for trial in found if trial.state == "complete"
+            ]:
+                raise InputError(
+                    f"{self.file}: best_trial_number is {number}, no complete trial of "
+                    f"{self.storage}"
+                )
             return found
         named = [self.result.get(key) for key in ("default_trial", "chosen_trial")]
         listed = [*named, *(self.result.get("all_pareto_trials") or [])]
@@ -171,11 +196,17 @@ class StoredStudy:
         from hpo_lib.records.optuna_trials import dimension
 
         trials = self.optuna_study.get_trials(deepcopy=False)
-        return {name: dimension(found) for trial in trials for name, found in trial.distributions.items()}
+        return {
+            name: dimension(found)
+            for trial in trials
+            for name, found in trial.distributions.items()
+        }
 
     @property
     def tells_of_parameters(self) -> bool:
-        """Whether it has trials enough, at a real budget, to say anything of a single hyperparameter."""
+        """Whether it has trials enough, at a real budget, to say anything of a single
+        hyperparameter.
+        """
         return not self.is_test and len(self.complete) >= TELLING_TRIALS
 
     @property
@@ -185,7 +216,9 @@ class StoredStudy:
     @cached_property
     def viewable(self) -> list[TrialRecord]:
         """Complete trials whose forecasts are stored, by ascending MAE."""
-        stored = [trial for trial in self.complete if self.run.trial_predictions(trial.number).exists()]
+        stored = [
+            trial for trial in self.complete if self.run.trial_predictions(trial.number).exists()
+        ]
         return sorted(stored, key=lambda trial: (trial.mae, trial.picp_penalty, trial.number))
 
     @cached_property
@@ -216,11 +249,15 @@ class StoredStudy:
     @property
     def lacks_proof(self) -> bool:
         """Whether its policy asks for a proof that its record does not hold (yet)."""
-        return as_mapping(self.result.get("selection")).get("policy") == PROVEN and not self.result.get("proof")
+        return as_mapping(self.result.get("selection")).get(
+            "policy"
+        ) == PROVEN and not self.result.get("proof")
 
     @property
     def scores(self) -> tuple[float, float]:
-        """MAE and PICP in percent of the chosen trial, or of the lowest MAE so far; NaN without a complete trial."""
+        """MAE and PICP in percent of the chosen trial, or of the lowest MAE so far; NaN without a
+        complete trial.
+        """
         front, number = self.front, self.result.get("best_trial_number")
         lowest = min(front, key=lambda trial: trial.mae, default=None)
         best = next((trial for trial in self.complete if trial.number == number), lowest)
@@ -247,7 +284,11 @@ class StoredStudy:
         """The records behind a figure of this study."""
         return [
             self.file,
-            *(file for file in (self.run.sqlite, self.run.journal) if self.has_storage and file.exists()),
+            *(
+                file
+                for file in (self.run.sqlite, self.run.journal)
+                if self.has_storage and file.exists()
+            ),
         ]
 
     @property
@@ -260,21 +301,29 @@ class StoredStudy:
 
 
 def study_runs(runs_dir: Path) -> list[RunPaths]:
-    """Every study that left a storage, a notebook or a JSON below ``runs_dir``, by folder and job id."""
+    """Every study that left a storage, a notebook or a JSON below ``runs_dir``, by folder and job
+    id.
+    """
     found = set()
     for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
         names = re.fullmatch(r"(?P<model>[A-Z0-9_]+?_Q)_(?P<dataset>.+)", folder.name)
         if names is None or not folder.is_dir():
             continue
         for file in folder.iterdir():
-            own = re.fullmatch(rf"(?:best_params|study|hpo)_{re.escape(folder.name)}_({paths.NAME})\.[a-z]+", file.name)
+            own = re.fullmatch(
+                rf"(?:best_params|study|hpo)_{re.escape(folder.name)}_({paths.NAME})\.[a-z]+",
+                file.name,
+            )
             if own and ".attempt-" not in own[1]:
                 found.add((names["model"], names["dataset"], re.sub(r"\.worker-\d+$", "", own[1])))
     return [RunPaths(runs_dir, *names) for names in sorted(found)]
 
 
-def read_studies(runs_dir: Path, model: str = "", dataset: str = "") -> tuple[list[StoredStudy], list[str]]:
-    """Every study of a model and dataset with a best_params JSON of any schema, and a `Damage` per unreadable one.
+def read_studies(
+    runs_dir: Path, model: str = "", dataset: str = ""
+) -> tuple[list[StoredStudy], list[str]]:
+    """Every study of a model and dataset with a best_params JSON of any schema, and a `Damage` per
+    unreadable one.
 
     Without a model or dataset, those of all. Storages are not read yet.
     """
@@ -292,3 +341,38 @@ def read_studies(runs_dir: Path, model: str = "", dataset: str = "") -> tuple[li
 def records_folder(runs_dir: str = "") -> Path:
     """The folder of the studies' records: the given one or, for an empty text, that of the project."""
     return Path(runs_dir).expanduser() if runs_dir else paths.RUNS_DIR
+
+
+def named_study(name: str, runs_dir: str = "", database: str = "") -> StoredStudy:
+    """A study by its job id, its name, its best_params JSON, or its folder, of which the newest is
+    taken.
+
+    ``runs_dir`` and ``database`` as in `find` and `StoredStudy`.
+
+    Raises:
+        InputError: there is no such study, or there are several; its JSON is damaged.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return StoredStudy.of_file(path)
+    folder = path.resolve().parent if path.is_dir() else records_folder(runs_dir)
+    runs, stem = study_runs(folder), path.name.removeprefix("best_params_").removesuffix(".json")
+    found = [run for run in runs if stem in (run.job_id, run.study_name, run.folder.name)]
+    if not found:
+        known = choices(stem, [run.study_name for run in runs])
+        raise InputError(
+            f"{folder}: holds no study {name!r}; name a study, its job id, JSON or folder; {known}"
+        )
+    if len({run.folder for run in found}) > 1:
+        raise InputError(
+            f"study {name!r} is one of several; give one of "
+            f"{', '.join(run.study_name for run in found)}"
+        )
+    files = {
+        run: [file for file in (run.best_params, run.sqlite, run.journal) if file.exists()]
+        for run in found
+    }
+    newest = max(
+        found, key=lambda run: max((file.stat().st_mtime for file in files[run]), default=0.0)
+    )
+    return StoredStudy.read(newest, database=database)

@@ -13,13 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 class TrialRecord:
     """One trial as every reader sees it.
 
-    ``state`` is ``complete``, ``failed`` (with its cause), ``stopped`` (early, with its cause), ``interrupted`` (the
-    worker died; the trial was retried), ``running`` or ``waiting``. ``curve`` holds the scores of every check of a
-    complete or stopped training. A stopped one has no other scores, and ``stopped_at`` is its share of the steps.
-    ``shares`` of the network's residual were kept, of the median and of the width; None: all of it, unasked.
+    ``state`` is ``complete``, ``failed`` (with its cause), ``stopped`` (early, with its cause),
+    ``interrupted`` (the worker died; the trial was retried), ``running`` or ``waiting``. ``curve``
+    holds the scores of every check of a complete or stopped training. A stopped one has no other
+    scores, and ``stopped_at`` is its share of the steps. ``shares`` of the network's residual were
+    kept, of the median and of the width; None: all of it, unasked.
 
-    ``values`` are of the study's objectives by name, in their order, as computed; left out, they are those of the pair
-    ``mae`` and ``picp_penalty``, which every complete trial has whatever its study optimises.
+    ``values`` are of the study's objectives by name, in their order, as computed; left out, they
+    are those of the pair ``mae`` and ``picp_penalty``, which every complete trial has whatever its
+    study optimises.
     """
 
     __pydantic_config__: ClassVar = {"strict": True, "revalidate_instances": "always"}
@@ -51,7 +53,9 @@ class TrialRecord:
 
 
 def check_trial(trial: TrialRecord) -> None:
-    """Raise ValueError unless its values are of their types and, where it is complete, finite numbers."""
+    """Raise ValueError unless its values are of their types and, where it is complete, finite
+    numbers.
+    """
     try:
         _SCHEMA.validate_python(trial)
     except ValidationError as error:
@@ -73,7 +77,9 @@ _SCHEMA = TypeAdapter(TrialRecord)
 
 
 def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
-    """The trial of the untuned defaults: the first one, or its last retry if a worker died during it."""
+    """The trial of the untuned defaults: the first one, or its last retry if a worker died during
+    it.
+    """
     found = trials[0]
     for trial in trials:
         if trial.retry_of == found.number:

@@ -1,4 +1,6 @@
-"""``hpo verify``: every figure of a best_params JSON computed again from the stored validation predictions."""
+"""``hpo verify``: every figure of a best_params JSON computed again from the stored validation
+predictions.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +12,16 @@ from typing import Any
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
+from hpo_lib.records.choice import (
+    CHALLENGERS,
+    ReplicateMissing,
+    challengers,
+    pareto_front,
+    prove,
+    stored_replicate,
+)
 from hpo_lib.records.leftovers import predicted_trials
-from hpo_lib.records.proof import CHALLENGERS, ReplicateMissing, challengers, prove, stored_replicate
 from hpo_lib.records.result import chosen_entries, trial_entry, trial_of_json
-from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics
@@ -27,10 +35,11 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Verification:
-    """The result for one file: how many figures were computed again, and sentences under a word each.
+    """The result for one file: how many figures were computed again, and sentences under a word
+    each.
 
-    ``BROKEN`` is damaged, ``DRIFT`` differs from what is recomputed, ``LOST`` was there when the study ran and is
-    needed to recompute something; ``note`` says what else is not recomputed.
+    ``BROKEN`` is damaged, ``DRIFT`` differs from what is recomputed, ``LOST`` was there when the
+    study ran and is needed to recompute something; ``note`` says what else is not recomputed.
     """
 
     path: Path
@@ -44,16 +53,22 @@ class Verification:
         return 1 if words & {"BROKEN", "DRIFT"} else 2 if "LOST" in words else 0
 
     def __str__(self) -> str:
-        ok = [] if self.exit_code or not self.n_figures else [("ok", f"{self.n_figures} figures recomputed")]
-        return "\n".join(f"{word:6} {self.path}: {sentence}" for word, sentence in (*ok, *self.told))
+        ok = (
+            []
+            if self.exit_code or not self.n_figures
+            else [("ok", f"{self.n_figures} figures recomputed")]
+        )
+        return "\n".join(
+            f"{word:6} {self.path}: {sentence}" for word, sentence in (*ok, *self.told)
+        )
 
 
 def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verification:
-    """Compute the figures of one JSON again, front and choice from all stored predictions. Needs no training library.
+    """Compute the figures of one JSON again, front and choice from all stored predictions. Needs no
+    training library.
 
-    Args:
-        path: a best_params JSON with its predictions beside it.
-        data_dir: folder of the CSVs; empty: that of the project. MASE, the naive forecasts and the proof need the data
+    Args: path: a best_params JSON with its predictions beside it. data_dir: folder of the CSVs;
+        empty: that of the project. MASE, the naive forecasts and the proof need the data
             that the study had.
         dataset: TOML of the dataset, if the registry does not know its name.
 
@@ -72,7 +87,9 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
         if study.run.best_params.name != path.name:
             wrong = f"holds the result of {study.run.study_name}, which its name does not say"
             return Verification(path, 0, (("DRIFT", wrong),))
-        recomputed = _recomputed(study, _data(study, data_dir, dataset or study.dataset, told), told)
+        recomputed = _recomputed(
+            study, _data(study, data_dir, dataset or study.dataset, told), told
+        )
     except (InputError, StudyError) as error:
         told.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
         return Verification(path, 0, tuple(told))
@@ -85,25 +102,34 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
     return Verification(path, len(found), tuple(told))
 
 
-def _data(study: StoredStudy, data_dir: str | Path, name: str, told: list[tuple[str, str]]) -> Dataset | None:
+def _data(
+    study: StoredStudy, data_dir: str | Path, name: str, told: list[tuple[str, str]]
+) -> Dataset | None:
     """The data that the study had, or None."""
     wanted = str(study.data.get("sha256"))
     try:
-        data = load_dataset(load_spec(name), data_dir, simulated=study.source.startswith("simulated"))
+        data = load_dataset(
+            load_spec(name), data_dir, simulated=study.source.startswith("simulated")
+        )
         if data.sha256 == wanted:
             return data
         why = f"the study had data with sha256 {wanted[:12]} and {data.path} has {data.sha256[:12]}"
     except InputError as error:
         why = str(error)
-    told.append((
-        "LOST",
-        f"mase, calibrated scores, baselines and proof are not recomputed, since {why}; name the folder of that data "
-        "with --data-dir",
-    ))  # fmt: skip
+    told.append(
+        (
+            "LOST",
+            f"mase, calibrated scores, baselines and proof are not recomputed, since {why}; name "
+            "the folder of that data "
+            "with --data-dir",
+        )
+    )
     return None
 
 
-def _recomputed(study: StoredStudy, data: Dataset | None, told: list[tuple[str, str]]) -> dict[str, Any]:
+def _recomputed(
+    study: StoredStudy, data: Dataset | None, told: list[tuple[str, str]]
+) -> dict[str, Any]:
     """The part of the JSON that follows from the predictions, in the JSON's own shape."""
     result, again = study.result, dict[int, TrialRecord]()
     trials = _complete(study, told)
@@ -139,30 +165,48 @@ def _recomputed(study: StoredStudy, data: Dataset | None, told: list[tuple[str, 
 
 
 def _complete(study: StoredStudy, told: list[tuple[str, str]]) -> Sequence[TrialRecord]:
-    """The trials that front and choice come from: all complete ones, which the storage or else the predictions name."""
+    """The trials that front and choice come from: all complete ones, which the storage or else the
+    predictions name.
+    """
     result, where = study.result, "the storage has"
     listed = [result["default_trial"], result["chosen_trial"], *result["all_pareto_trials"]]
-    stated = {one["trial"]: trial_of_json(one) for one in listed if one and one.get("state", "complete") == "complete"}
+    stated = {
+        one["trial"]: trial_of_json(one)
+        for one in listed
+        if one and one.get("state", "complete") == "complete"
+    }
     found = study.complete
     if not study.has_storage:
         failed = {one["trial"] for one in result["failures"] or []}
         numbers = [number for number in predicted_trials(study.run) if number not in failed]
         found = [stated.get(number, TrialRecord(number, "complete", {})) for number in numbers]
         where = "there are predictions of"
-        told.append(("note", "the parameters of trials are not compared, since the study's storage is not there"))
+        told.append(
+            (
+                "note",
+                "the parameters of trials are not compared, since the study's storage is not there",
+            )
+        )
     if len(found) == result["n_completed"]:
         return found
-    told.append((
-        "LOST",
-        "the front and the choice from it are not recomputed, since the record counts "
-        f"{result['n_completed']} complete trials and {where} {len(found)}; restore what is missing, or run the study "
-        "again",
-    ))  # fmt: skip
+    told.append(
+        (
+            "LOST",
+            "the front and the choice from it are not recomputed, since the record counts "
+            f"{result['n_completed']} complete trials and {where} {len(found)}; restore what is "
+            "missing, or run the study "
+            "again",
+        )
+    )
     return list(stated.values())
 
 
-def _default(study: StoredStudy, again: Mapping[int, TrialRecord], told: list[tuple[str, str]]) -> TrialRecord:
-    """The trial of the untuned defaults; without the storage the first one, unless that was interrupted."""
+def _default(
+    study: StoredStudy, again: Mapping[int, TrialRecord], told: list[tuple[str, str]]
+) -> TrialRecord:
+    """The trial of the untuned defaults; without the storage the first one, unless that was
+    interrupted.
+    """
     if study.has_storage:
         return study.default
     stated = trial_of_json(study.result["default_trial"])
@@ -170,14 +214,21 @@ def _default(study: StoredStudy, again: Mapping[int, TrialRecord], told: list[tu
         return again.get(0, stated)
     if not study.result["n_interrupted"]:
         return TrialRecord(0, "failed", {})
-    told.append(("note", "which trial has the untuned defaults is not recomputed, since trials were interrupted"))
+    told.append(
+        (
+            "note",
+            "which trial has the untuned defaults is not recomputed, since trials were interrupted",
+        )
+    )
     return stated
 
 
 def _proven(
     study: StoredStudy, proof: Mapping[str, Any], trials: Sequence[TrialRecord], data: Dataset
 ) -> dict[str, Any]:
-    """The proof from the stored forecasts, with the seeds that it names; the first trial is that of the defaults."""
+    """The proof from the stored forecasts, with the seeds that it names; the first trial is that of
+    the defaults.
+    """
 
     def scored(number: int) -> DailyScores:
         return daily_scores(study.predictions(number), data.known_target)
@@ -191,7 +242,10 @@ def _scored(study: StoredStudy, trial: TrialRecord, data: Dataset | None) -> Tri
     """A trial with the scores of its stored predictions."""
     forecasts = study.predictions(trial.number)
     if data is None:  # scores after calibration need it too
-        scores = {**trial.scores, **{name: metric(forecasts) for name, metric in metrics.METRICS.items()}}
+        scores = {
+            **trial.scores,
+            **{name: metric(forecasts) for name, metric in metrics.METRICS.items()},
+        }
     else:
         scores = evaluate(forecasts, data)
     return replace(

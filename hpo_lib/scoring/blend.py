@@ -1,4 +1,6 @@
-"""Mixtures of forecasts: the weighted mean of each quantile level over several models (Vincentisation)."""
+"""Mixtures of forecasts: the weighted mean of each quantile level over several models
+(Vincentisation).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, daily_losses, diebold_mariano
 
 GREEDY_ROUNDS, MOST_MEMBERS = 10, 5
-"""Rounds of the greedy selection, and the most members that it may choose: each member is a training."""
+"""Rounds of the greedy selection, and the most members that it may choose: each member is a
+training.
+"""
 
 DAY_BLOCKS = 5
 """Consecutive parts of the days; each scores an ensemble that was selected on the others."""
@@ -22,7 +26,8 @@ DAY_BLOCKS = 5
 def blend(
     members: Sequence[QuantileForecasts], weights: Sequence[float] | np.ndarray | None = None
 ) -> QuantileForecasts:
-    """The weighted mean of the members' quantiles [N, H, Q], level by level; never crossing, as no member crosses.
+    """The weighted mean of the members' quantiles [N, H, Q], level by level; never crossing, as no
+    member crosses.
 
     ``weights`` are one per member, at least 0, with sum 1; None weighs all equally.
 
@@ -32,18 +37,27 @@ def blend(
     first = members[0]
     for other in members[1:]:
         if other.levels != first.levels or len(other.origins) != len(first.origins):
-            raise InputError("forecasts of different levels or numbers of days cannot be blended; make them again")
-        if not (other.origins == first.origins).all() or not np.allclose(other.actual, first.actual, equal_nan=True):
-            raise InputError("forecasts of different days or data cannot be blended; make them again")
+            raise InputError(
+                "forecasts of different levels or numbers of days cannot be blended; make them "
+                "again"
+            )
+        if not (other.origins == first.origins).all() or not np.allclose(
+            other.actual, first.actual, equal_nan=True
+        ):
+            raise InputError(
+                "forecasts of different days or data cannot be blended; make them again"
+            )
     values = np.average([member.values for member in members], axis=0, weights=weights)
-    return QuantileForecasts(np.maximum.accumulate(values, axis=2), first.actual, first.origins, first.levels)
+    return QuantileForecasts(
+        np.maximum.accumulate(values, axis=2), first.actual, first.origins, first.levels
+    )
 
 
 def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
     """The weights, at least 0 and with sum 1, whose blend has the lowest mean pinball loss.
 
-    An exact linear program: with u and v the parts of ``actual - blend`` above and below 0, minimise the sum of
-    ``q u + (1 - q) v``. Fit them on validation forecasts.
+    An exact linear program: with u and v the parts of ``actual - blend`` above and below 0,
+    minimise the sum of ``q u + (1 - q) v``. Fit them on validation forecasts.
     """
     levels = np.asarray(members[0].levels)
     y = np.broadcast_to(members[0].actual[:, :, None], members[0].values.shape).ravel()
@@ -54,7 +68,10 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
     eye = sparse.identity(n, format="csr")
     equal = sparse.bmat([[sparse.csr_matrix(columns), eye, -eye], [np.ones((1, m)), None, None]])
     found = linprog(
-        np.concatenate([np.zeros(m), q, 1 - q]) / n, A_eq=equal, b_eq=np.append(y / scale, 1.0), method="highs"
+        np.concatenate([np.zeros(m), q, 1 - q]) / n,
+        A_eq=equal,
+        b_eq=np.append(y / scale, 1.0),
+        method="highs",
     )
     if not found.success:
         raise ArithmeticError(f"no weights were found: {found.message}")
@@ -65,10 +82,12 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
 def greedy_weights(
     members: Sequence[QuantileForecasts], *, rounds: int = GREEDY_ROUNDS, most: int = MOST_MEMBERS
 ) -> np.ndarray:
-    """Weights of an ensemble by greedy selection with replacement (Caruana et al., 2004), by mean pinball loss.
+    """Weights of an ensemble by greedy selection with replacement (Caruana et al., 2004), by mean
+    pinball loss.
 
-    Each round adds the member, perhaps once more, whose addition gives the lowest loss of the equal mean of all that
-    were added. The weights are the shares after the round with the lowest loss. At most ``most`` members get a weight.
+    Each round adds the member, perhaps once more, whose addition gives the lowest loss of the equal
+    mean of all that were added. The weights are the shares after the round with the lowest loss. At
+    most ``most`` members get a weight.
     """
     values = [member.values for member in members]
     counts, total = np.zeros(len(members)), np.zeros_like(values[0])
@@ -88,8 +107,9 @@ def greedy_weights(
 class EnsembleVerdict:
     """Weights [M] of an ensemble, and what it is worth beside the one member that was chosen.
 
-    ``percent`` is the change of the mean pinball loss on days that did not select the ensemble, below 0: better; NaN if
-    it was not judged. Where the ensemble does not pay, the chosen member has weight 1.
+    ``percent`` is the change of the mean pinball loss on days that did not select the ensemble,
+    below 0: better; NaN if it was not judged. Where the ensemble does not pay, the chosen member
+    has weight 1.
     """
 
     weights: np.ndarray
@@ -98,24 +118,29 @@ class EnsembleVerdict:
 
 
 def judged_ensemble(members: Sequence[QuantileForecasts], chosen: int) -> EnsembleVerdict:
-    """The greedy ensemble of the members, if it is better than the ``chosen`` one by more than a standard error.
+    """The greedy ensemble of the members, if it is better than the ``chosen`` one by more than a
+    standard error.
 
-    It is judged on days that it was not selected on: each of `DAY_BLOCKS` blocks is scored with weights from the
-    others. The chosen member may have been selected on all of them, which favours it. With fewer days than
-    `MIN_COMPARED_DAYS` nothing is judged, and nothing pays.
+    It is judged on days that it was not selected on: each of `DAY_BLOCKS` blocks is scored with
+    weights from the others. The chosen member may have been selected on all of them, which favours
+    it. With fewer days than `MIN_COMPARED_DAYS` nothing is judged, and nothing pays.
     """
     alone, days = np.eye(len(members))[chosen], np.arange(len(members[0].origins))
     if len(members) < 2 or len(days) < MIN_COMPARED_DAYS:
         return EnsembleVerdict(alone, np.nan, pays=False)
     ensemble = np.empty(len(days))
     for held_out in np.array_split(days, DAY_BLOCKS):
-        weights = greedy_weights([_of_days(member, np.setdiff1d(days, held_out)) for member in members])
+        weights = greedy_weights(
+            [_of_days(member, np.setdiff1d(days, held_out)) for member in members]
+        )
         mixed = blend([_of_days(member, held_out) for member in members], weights)
         ensemble[held_out] = daily_losses(mixed)["pinball"]
     before = daily_losses(members[chosen])["pinball"]
     test, weights = diebold_mariano(ensemble, before), greedy_weights(members)
     pays = bool(test.statistic < -1 and (weights > 0).sum() > 1)
-    return EnsembleVerdict(weights if pays else alone, 100 * test.difference / float(before.mean()), pays)
+    return EnsembleVerdict(
+        weights if pays else alone, 100 * test.difference / float(before.mean()), pays
+    )
 
 
 def _of_days(f: QuantileForecasts, days: np.ndarray) -> QuantileForecasts:

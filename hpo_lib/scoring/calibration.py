@@ -1,8 +1,10 @@
-"""Conformal correction of the interval: quantile forecasts in, quantile forecasts with the nominal coverage out.
+"""Conformal correction of the interval: quantile forecasts in, quantile forecasts with the nominal
+coverage out.
 
-Conformalised quantile regression (Romano, Patterson and Candes, 2019): the score of an hour is the distance of its
-actual from the interval, negative inside. The interval's bounds move out (or in) by a quantile of the scores. Scores
-are divided by the recent level, so that hours of high and of low values share them.
+Conformalised quantile regression (Romano, Patterson and Candes, 2019): the score of an hour is the
+distance of its actual from the interval, negative inside. The interval's bounds move out (or in) by
+a quantile of the scores. Scores are divided by the recent level, so that hours of high and of low
+values share them.
 
 Calibrated forecasts are reported beside the raw ones, never instead of them.
 """
@@ -17,10 +19,12 @@ from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 
 MODES = ("none", "split", "rolling")
 ROLLING_DAYS = 28
-"""Days of scores that the rolling mode uses; the newest weighs most, and the weight falls to 0 at the end.
+"""Days of scores that the rolling mode uses; the newest weighs most, and the weight falls to 0 at
+the end.
 
-Chosen on the validation splits of the three real datasets among 14 to 60 days, see docs/methodology.md: the shortest
-window that raised no Winkler score by more than 0.5 % and kept PICP within 78 to 82."""
+Chosen on the validation splits of the three real datasets among 14 to 60 days, see
+docs/methodology.md: the shortest window that raised no Winkler score by more than 0.5 % and kept
+PICP within 78 to 82."""
 
 SCALE_HOURS = 24
 """Hours whose mean is the recent level that scores are divided by."""
@@ -32,12 +36,12 @@ _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 class Calibration:
     """How intervals are corrected.
 
-    Attributes:
-        mode: ``none``; ``split`` (one correction from all validation forecasts); ``rolling`` (at each origin one from
+    Attributes: mode: ``none``; ``split`` (one correction from all validation forecasts);
+        ``rolling`` (at each origin one from
             the days before it, the newest weighs most).
         days: window of the rolling mode, in days.
-        per_hour: one correction for each hour ahead instead of one for all; it needs a long window: 30 days of one
-            score a day cover too much.
+        per_hour: one correction for each hour ahead instead of one for all; it needs a long window:
+            30 days of one score a day cover too much.
     """
 
     mode: str = "rolling"
@@ -52,21 +56,24 @@ class Calibration:
 
 
 def calibrate(
-    forecasts: QuantileForecasts, warm_up: QuantileForecasts | None, target: pd.Series, calibration: Calibration
+    forecasts: QuantileForecasts,
+    warm_up: QuantileForecasts | None,
+    target: pd.Series,
+    calibration: Calibration,
 ) -> QuantileForecasts:
     """Correct the outer levels. The levels between them stay, so MAE does not change.
 
-    Args:
-        forecasts: [N, H, Q] to correct, with ascending origins.
-        warm_up: earlier forecasts, usually those of the validation split. The split mode uses all of them, the rolling
-            mode those that are within its window and end before an origin. None is allowed for ``none``, and for
-            ``rolling``, which then leaves the first days as they are.
-        target: hourly target in UTC, NaN where missing, for the recent levels; read up to each origin.
+    Args: forecasts: [N, H, Q] to correct, with ascending origins. warm_up: earlier forecasts,
+        usually those of the validation split. The split mode uses all of them, the rolling
+            mode those that are within its window and end before an origin. None is allowed for
+            ``none``, and for ``rolling``, which then leaves the first days as they are.
+        target: hourly target in UTC, NaN where missing, for the recent levels; read up to each
+            origin.
         calibration: mode and options.
 
-    Returns:
-        Forecasts with the same origins and actuals. A bound moves in no farther than to the next level, so quantiles
-        never cross. Forecasts of an origin without any score stay as they are.
+    Returns: Forecasts with the same origins and actuals. A bound moves in no farther than to the
+        next level, so quantiles never cross. Forecasts of an origin without any score stay as they
+        are.
 
     Raises:
         InputError: the split mode has no ``warm_up``.
@@ -74,7 +81,9 @@ def calibrate(
     if calibration.mode == "none":
         return forecasts
     if warm_up is None:
-        warm_up = QuantileForecasts(forecasts.values[:0], forecasts.actual[:0], forecasts.origins[:0], forecasts.levels)
+        warm_up = QuantileForecasts(
+            forecasts.values[:0], forecasts.actual[:0], forecasts.origins[:0], forecasts.levels
+        )
     if calibration.mode == "split" and not len(warm_up.origins):
         raise InputError("calibration split needs validation forecasts, found none")
     if not len(forecasts.origins):
@@ -82,13 +91,19 @@ def calibrate(
     levels = recent_level(target, forecasts.origins)
     warm_up_scores = interval_errors(warm_up) / recent_level(target, warm_up.origins)[:, None]
     if calibration.mode == "split":
-        margin = np.broadcast_to(_margin(warm_up_scores, calibration.per_hour), forecasts.actual.shape)
+        margin = np.broadcast_to(
+            _margin(warm_up_scores, calibration.per_hour), forecasts.actual.shape
+        )
     else:
         scores = np.concatenate([warm_up_scores, interval_errors(forecasts) / levels[:, None]])
-        known_at = pd.DatetimeIndex([*warm_up.origins, *forecasts.origins]) + forecasts.actual.shape[1] * _HOUR
+        known_at = (
+            pd.DatetimeIndex([*warm_up.origins, *forecasts.origins])
+            + forecasts.actual.shape[1] * _HOUR
+        )
         margin = np.zeros_like(forecasts.actual)
         for i, origin in enumerate(forecasts.origins):
-            # Only forecasts whose last hour is not after this origin: the day that begins here is not known yet.
+            # Only forecasts whose last hour is not after this origin: the day that begins here is
+            # not known yet.
             age = np.asarray((origin - known_at) / _DAY)
             usable = (age >= 0) & (age < calibration.days)
             if usable.any():
@@ -99,14 +114,18 @@ def calibrate(
 
 
 def interval_errors(f: QuantileForecasts) -> np.ndarray:
-    """[N, H] conformity scores ``max(lower - y, y - upper)``: outside the interval above 0, inside below it."""
+    """[N, H] conformity scores ``max(lower - y, y - upper)``: outside the interval above 0, inside
+    below it.
+    """
     return np.asarray(np.maximum(f.lower - f.actual, f.actual - f.upper))
 
 
 def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
-    """[N] mean of the last 24 hours up to each origin, at least 1 % of the mean absolute target [T] up to it.
+    """[N] mean of the last 24 hours up to each origin, at least 1 % of the mean absolute target [T]
+    up to it.
 
-    At least all of that if the target was ever negative: a level near 0 then says nothing about the size of errors.
+    At least all of that if the target was ever negative: a level near 0 then says nothing about the
+    size of errors.
 
     The target is NaN where missing, which no such 24 hours are.
 
@@ -117,11 +136,16 @@ def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
     positions = pd.DatetimeIndex(target.index).get_indexer(origins)
     if (positions < SCALE_HOURS - 1).any():
         lacking = origins[positions < SCALE_HOURS - 1][0]
-        raise InputError(f"the target has no {SCALE_HOURS} hours up to the forecast origin {lacking:%Y-%m-%d %H:%M}")
+        raise InputError(
+            f"the target has no {SCALE_HOURS} hours up to the forecast origin "
+            f"{lacking:%Y-%m-%d %H:%M}"
+        )
     mean_so_far = np.nancumsum(np.abs(y)) / np.cumsum(~np.isnan(y))
     level = y[positions[:, None] + np.arange(1 - SCALE_HOURS, 1)].mean(axis=1)
     share = np.where(np.fmin.accumulate(y)[positions] < 0, 1.0, 0.01)
-    return np.asarray(np.maximum(level, np.maximum(share * mean_so_far[positions], np.finfo(float).tiny)))
+    return np.asarray(
+        np.maximum(level, np.maximum(share * mean_so_far[positions], np.finfo(float).tiny))
+    )
 
 
 def smallest_level(target: np.ndarray, share: float) -> float:
@@ -136,13 +160,15 @@ def smallest_level(target: np.ndarray, share: float) -> float:
 def conformal_quantile(
     scores: np.ndarray, coverage: float = NOMINAL_COVERAGE / 100, weights: np.ndarray | None = None
 ) -> np.ndarray:
-    """The ceil((n + 1) coverage)-th smallest of n scores along the first axis; the largest if n is too small.
+    """The ceil((n + 1) coverage)-th smallest of n scores along the first axis; the largest if n is
+    too small.
 
-    Of exchangeable scores the next one is at most this with a probability of at least ``coverage`` and less than
-    ``coverage + 1 / (n + 1)`` (Vovk et al., 2005; Romano et al., 2019, theorem 1).
+    Of exchangeable scores the next one is at most this with a probability of at least ``coverage``
+    and less than ``coverage + 1 / (n + 1)`` (Vovk et al., 2005; Romano et al., 2019, theorem 1).
 
-    With ``weights`` [n], above 0, it is the smallest score up to which the weights sum to that share of all weights.
-    The sum includes the next score, which weighs as much as the heaviest (Barber et al., 2023, eq. 10).
+    With ``weights`` [n], above 0, it is the smallest score up to which the weights sum to that
+    share of all weights. The sum includes the next score, which weighs as much as the heaviest
+    (Barber et al., 2023, eq. 10).
     """
     weights = np.ones(len(scores)) if weights is None else weights
     needed = round(float(coverage * (weights.sum() + weights.max())), 9)
@@ -162,7 +188,8 @@ def _margin(scores: np.ndarray, per_hour: bool, weights: np.ndarray | None = Non
 
 
 def _moved(f: QuantileForecasts, margin: np.ndarray, lowest: float = -np.inf) -> QuantileForecasts:
-    """The outer levels moved out by ``margin`` [N, H], or in where it is negative, but not past an inner level.
+    """The outer levels moved out by ``margin`` [N, H], or in where it is negative, but not past an
+    inner level.
 
     The lowest one stays at ``lowest`` or above.
 

@@ -1,17 +1,52 @@
 """Walk-forward evaluation: forecasts of every daily origin -> scores."""
 
+import numpy as np
+
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
-from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.seasonal_naive import SEASONAL_LAGS, seasonal_naive
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
+
+SEASONAL_LAGS = (24, 168)
+NAIVE_VERSION = 2
+"""Part of a stored forecast's key. Raise it when `seasonal_naive` differs from before for equal
+inputs.
+"""
+
+
+def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileForecasts:
+    """`naive_ahead` at origins [N] of a dataset, beside what came."""
+    return naive_ahead(dataset, dataset.context(origins), lag).with_actual(dataset.target)
+
+
+def naive_ahead(dataset: Dataset, context: Context, lag: int) -> QuantileForecasts:
+    """The value ``lag`` hours earlier as the median, with an interval from this rule's errors on
+    the training split.
+
+    The outer levels are the median plus quantiles of the training errors, or the median itself if
+    such a quantile is on its other side. ``lag`` is at least the horizon, so that nothing after an
+    origin is needed.
+    """
+    if lag < HORIZON:
+        raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")
+    target = context.frame[dataset.spec.target].to_numpy()
+    train = dataset.training_target
+    errors = train[lag:] - train[:-lag]
+    median = target[context.positions[:, None] + np.arange(1, HORIZON + 1) - lag]
+    low, high = np.quantile(errors[~np.isnan(errors)], [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
+    offsets = np.array(
+        [min(low, 0.0), 0.0, max(high, 0.0)]
+    )  # on a steep trend all errors have one sign
+    return QuantileForecasts.of_model(median[:, :, None] + offsets, context.origins, dataset.lowest)
 
 
 def evaluate(forecasts: QuantileForecasts, dataset: Dataset) -> dict[str, float]:
     """Score forecasts [N, H, Q] with every metric. The training split sets the scale of MASE.
 
-    ``winkler_calibrated`` and ``picp_calibrated`` are scores after the rolling correction, which knows the errors of
-    these forecasts alone: the first days stay as they are.
+    ``winkler_calibrated`` and ``picp_calibrated`` are scores after the rolling correction, which
+    knows the errors of these forecasts alone: the first days stay as they are.
     """
     corrected = calibrate(forecasts, None, dataset.known_target, Calibration("rolling"))
     return {
@@ -22,6 +57,11 @@ def evaluate(forecasts: QuantileForecasts, dataset: Dataset) -> dict[str, float]
 
 
 def validation_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Scores of the seasonal-naive forecasts over every validation origin, by name (``naive_24h``, ``naive_168h``)."""
+    """Scores of the seasonal-naive forecasts over every validation origin, by name (``naive_24h``,
+    ``naive_168h``).
+    """
     origins = dataset.validation_origins
-    return {f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset) for lag in SEASONAL_LAGS}
+    return {
+        f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset)
+        for lag in SEASONAL_LAGS
+    }

@@ -1,4 +1,5 @@
-"""Quantile forecasts in the target's own unit: what every model returns, and what everything else works on.
+"""Quantile forecasts in the target's own unit: what every model returns, and what everything else
+works on.
 
 Axis letters used throughout the project:
     N  forecast origins (windows)
@@ -24,11 +25,10 @@ NOMINAL_COVERAGE = 80.0
 class QuantileForecasts:
     """Forecasts of N origins, H hours ahead, at Q levels, with the actual values.
 
-    Attributes:
-        values: [N, H, Q] float64, in the target's unit, non-decreasing along Q.
-        actual: [N, H] float64, in the target's unit; NaN where it is not known yet.
-        origins: [N] UTC, the last hour whose target was known; step h of a forecast is for ``origin + h`` hours.
-        levels: Q ascending quantile levels.
+    Attributes: values: [N, H, Q] float64, in the target's unit, non-decreasing along Q. actual: [N,
+        H] float64, in the target's unit; NaN where it is not known yet. origins: [N] UTC, the last
+        hour whose target was known; step h of a forecast is for ``origin + h`` hours. levels: Q
+        ascending quantile levels.
     """
 
     values: np.ndarray
@@ -40,7 +40,8 @@ class QuantileForecasts:
         n, h, q = self.values.shape
         if self.actual.shape != (n, h) or len(self.origins) != n or len(self.levels) != q:
             raise ValueError(
-                f"values {self.values.shape}, actual {self.actual.shape}, {len(self.origins)} origins and "
+                f"values {self.values.shape}, actual {self.actual.shape}, {len(self.origins)} "
+                "origins and "
                 f"{len(self.levels)} levels do not belong together"
             )
         if not np.isfinite(self.values).all():
@@ -53,7 +54,8 @@ class QuantileForecasts:
     def of_model(
         cls, values: np.ndarray, origins: pd.DatetimeIndex, lowest: float | None = None
     ) -> "QuantileForecasts":
-        """What a model gave [N, H, Q], raised to ``lowest`` where it is below; nobody knows the actuals yet.
+        """What a model gave [N, H, Q], raised to ``lowest`` where it is below; nobody knows the
+        actuals yet.
 
         A model may cross its quantiles; they are sorted, which never raises the pinball loss.
         """
@@ -61,7 +63,9 @@ class QuantileForecasts:
         return cls(np.sort(values, axis=2), np.full(values.shape[:2], np.nan), origins)
 
     def with_actual(self, target: pd.Series) -> "QuantileForecasts":
-        """The forecasts beside what came: ``target`` has an hourly index; hours that it lacks stay NaN."""
+        """The forecasts beside what came: ``target`` has an hourly index; hours that it lacks stay
+        NaN.
+        """
         positions = pd.DatetimeIndex(target.index).get_indexer(self.origins)[:, None]
         hours = positions + np.arange(1, self.actual.shape[1] + 1)
         known = (positions >= 0) & (hours < len(target))
@@ -82,16 +86,27 @@ class QuantileForecasts:
 
     def rows(self, chosen: np.ndarray) -> "QuantileForecasts":
         """The forecasts of some origins."""
-        return QuantileForecasts(self.values[chosen], self.actual[chosen], self.origins[chosen], self.levels)
+        return QuantileForecasts(
+            self.values[chosen], self.actual[chosen], self.origins[chosen], self.levels
+        )
 
     @classmethod
     def joined(cls, parts: Sequence["QuantileForecasts"]) -> "QuantileForecasts":
         """Forecasts one after the other, which have the same levels."""
-        values, actual = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "actual"))
-        return cls(values, actual, pd.DatetimeIndex([o for part in parts for o in part.origins]), parts[0].levels)
+        values, actual = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "actual")
+        )
+        return cls(
+            values,
+            actual,
+            pd.DatetimeIndex([o for part in parts for o in part.origins]),
+            parts[0].levels,
+        )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per origin and step: origin, step (1..H), actual, then one column per level (q10, q50, q90)."""
+        """One row per origin and step: origin, step (1..H), actual, then one column per level (q10,
+        q50, q90).
+        """
         n, h, _ = self.values.shape
         columns: dict[str, np.ndarray | pd.Index] = {
             "origin": self.origins.repeat(h),
@@ -106,14 +121,19 @@ class QuantileForecasts:
     def from_frame(cls, frame: pd.DataFrame, source: str = "predictions") -> "QuantileForecasts":
         """The inverse of `to_frame`.
 
-        Raises:
-            InputError: a column is missing or not a number, or the rows do not form complete forecasts.
+        Raises: InputError: a column is missing or not a number, or the rows do not form complete
+            forecasts.
         """
-        names = [name for name in frame.columns if name.startswith("q") and name[1:].replace(".", "").isdigit()]
+        names = [
+            name
+            for name in frame.columns
+            if name.startswith("q") and name[1:].replace(".", "").isdigit()
+        ]
         missing = [name for name in ("origin", "step", "actual") if name not in frame.columns]
         if missing or not names:
             raise InputError(
-                f"{source}: column {(missing or ['q10'])[0]!r} is missing, expected origin, step, actual, q10 ..."
+                f"{source}: column {(missing or ['q10'])[0]!r} is missing, expected origin, "
+                "step, actual, q10 ..."
             )
         ordered = frame.sort_values(["origin", "step"], kind="stable")
         of_origin = ordered.groupby("origin", dropna=False)["step"]
@@ -121,13 +141,17 @@ class QuantileForecasts:
         in_order = (of_origin.cumcount() + 1 == ordered["step"]).all()
         if sizes.nunique() != 1 or sizes.index.hasnans or not in_order:
             raise InputError(
-                f"{source}: rows do not form complete forecasts, expected for every origin the steps 1, 2 and so on, "
+                f"{source}: rows do not form complete forecasts, expected for every origin the "
+                "steps 1, 2 and so on, "
                 "each once and as many as for the others; write them again"
             )
         n, horizon = len(sizes), int(sizes.iloc[0])
         levels = tuple(sorted(round(float(name[1:]) / 100, 12) for name in names))
         return cls(
-            values=np.stack([_numbers(ordered, _column(lv), source).reshape(n, horizon) for lv in levels], axis=2),
+            values=np.stack(
+                [_numbers(ordered, _column(lv), source).reshape(n, horizon) for lv in levels],
+                axis=2,
+            ),
             actual=_numbers(ordered, "actual", source).reshape(n, horizon),
             origins=pd.DatetimeIndex(ordered["origin"].iloc[::horizon]),
             levels=levels,
@@ -146,4 +170,6 @@ def _numbers(frame: pd.DataFrame, column: str, source: str) -> np.ndarray:
     try:
         return frame[column].to_numpy(dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{source}: column {column!r} holds something that is not a number; write it again") from None
+        raise InputError(
+            f"{source}: column {column!r} holds something that is not a number; write it again"
+        ) from None

@@ -1,4 +1,5 @@
-"""Scores of quantile forecasts. Pure numpy; every score is in the target's unit unless its docstring says otherwise.
+"""Scores of quantile forecasts. Pure numpy; every score is in the target's unit unless its
+docstring says otherwise.
 
 A new metric is one function of a `QuantileForecasts` and one entry in `METRICS`.
 """
@@ -26,26 +27,33 @@ def rmse(f: QuantileForecasts) -> float:
 def mape(f: QuantileForecasts) -> float:
     """Mean absolute percentage error of the median, in percent.
 
-    The denominator is at least 1 % of the mean absolute actual, so that hours near zero cannot dominate the mean.
+    The denominator is at least 1 % of the mean absolute actual, so that hours near zero cannot
+    dominate the mean.
     """
     floor = 0.01 * np.abs(f.actual).mean()
     return float(100 * (np.abs(f.actual - f.median) / np.maximum(np.abs(f.actual), floor)).mean())
 
 
 def smape(f: QuantileForecasts) -> float:
-    """Symmetric MAPE in percent, 0 to 200: ``200 |y - m| / (|y| + |m|)``, 0 where both are 0 (Makridakis, 1993)."""
+    """Symmetric MAPE in percent, 0 to 200: ``200 |y - m| / (|y| + |m|)``, 0 where both are 0
+    (Makridakis, 1993).
+    """
     total = np.abs(f.actual) + np.abs(f.median)
     ratio = np.divide(np.abs(f.actual - f.median), total, out=np.zeros_like(total), where=total > 0)
     return float(200 * ratio.mean())
 
 
 def wape(f: QuantileForecasts) -> float:
-    """Weighted absolute percentage error in percent: total absolute error over total absolute actual."""
+    """Weighted absolute percentage error in percent: total absolute error over total absolute
+    actual.
+    """
     return float(100 * np.abs(f.actual - f.median).sum() / np.abs(f.actual).sum())
 
 
 def picp(f: QuantileForecasts) -> float:
-    """Prediction interval coverage probability, in percent: share of actuals within [lowest, highest level]."""
+    """Prediction interval coverage probability, in percent: share of actuals within [lowest,
+    highest level].
+    """
     return float(100 * covered(f).mean())
 
 
@@ -62,8 +70,8 @@ def mean_width(f: QuantileForecasts) -> float:
 def interval_scores(f: QuantileForecasts) -> np.ndarray:
     """[N, H] Winkler (interval) scores of the central interval of the outer levels.
 
-    ``(u - l) + 2/alpha (l - y)[y < l] + 2/alpha (y - u)[y > u]`` with ``alpha = level_low + 1 - level_high``
-    (Gneiting and Raftery, 2007, eq. 43).
+    ``(u - l) + 2/alpha (l - y)[y < l] + 2/alpha (y - u)[y > u]`` with ``alpha = level_low + 1 -
+    level_high`` (Gneiting and Raftery, 2007, eq. 43).
     """
     alpha = f.levels[0] + 1 - f.levels[-1]
     below = np.maximum(f.lower - f.actual, 0)
@@ -95,21 +103,32 @@ def pinball(f: QuantileForecasts) -> float:
 Metric = Callable[[QuantileForecasts], float]
 
 METRICS: dict[str, Metric] = {
-    "mae": mae, "rmse": rmse, "mape": mape, "smape": smape, "wape": wape, "picp": picp, "mean_width": mean_width,
-    "winkler": winkler, "pinball": pinball,
-}  # fmt: skip
+    "mae": mae,
+    "rmse": rmse,
+    "mape": mape,
+    "smape": smape,
+    "wape": wape,
+    "picp": picp,
+    "mean_width": mean_width,
+    "winkler": winkler,
+    "pinball": pinball,
+}
 
 
 def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_HOURS) -> float:
-    """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training (Hyndman and Koehler, 2006).
+    """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training (Hyndman
+    and Koehler, 2006).
 
-    The target of the training split [T] alone, NaN where missing, sets the scale; ``season`` is in hours.
+    The target of the training split [T] alone, NaN where missing, sets the scale; ``season`` is in
+    hours.
 
     Raises:
         ValueError: the training target is shorter than one season or repeats itself exactly.
     """
     if len(training_target) <= season:
-        raise ValueError(f"MASE needs more than {season} training hours, found {len(training_target)}")
+        raise ValueError(
+            f"MASE needs more than {season} training hours, found {len(training_target)}"
+        )
     changes = training_target[season:] - training_target[:-season]
     scale = float(np.abs(changes[~np.isnan(changes)]).mean())
     if scale == 0:
@@ -119,9 +138,15 @@ def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_H
 
 def by_step(f: QuantileForecasts) -> dict[str, list[float]]:
     """MAE and PICP (percent) per hour ahead: lists of H values."""
-    return {"mae": np.abs(f.actual - f.median).mean(axis=0).tolist(), "picp": (100 * covered(f).mean(axis=0)).tolist()}
+    return {
+        "mae": np.abs(f.actual - f.median).mean(axis=0).tolist(),
+        "picp": (100 * covered(f).mean(axis=0)).tolist(),
+    }
 
 
 def score(f: QuantileForecasts, training_target: np.ndarray) -> dict[str, float]:
     """Every metric of `METRICS` plus MASE."""
-    return {**{name: metric(f) for name, metric in METRICS.items()}, "mase": mase(f, training_target)}
+    return {
+        **{name: metric(f) for name, metric in METRICS.items()},
+        "mase": mase(f, training_target),
+    }

@@ -1,6 +1,7 @@
 """What a study can optimise: scores -> one value per objective; lower is better for all of them.
 
-A new objective is one function of the scores and one line in `OBJECTIVES`, and its name in `hpo_lib/settings.py`.
+A new objective is one function of the scores and one line in `OBJECTIVES`, and its name in
+`hpo_lib/settings.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,9 @@ from typing import Literal
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 
 COVERAGE_TOLERANCE = 5.0
-"""Percentage points around 80 % within which all coverage is equally good: a year of days cannot tell it apart."""
+"""Percentage points around 80 % within which all coverage is equally good: a year of days cannot
+tell it apart.
+"""
 
 Scores = Mapping[str, float]
 
@@ -20,12 +23,10 @@ Scores = Mapping[str, float]
 class Objective:
     """A value to minimise.
 
-    Attributes:
-        name: in records and parameters.
-        label: on axes, without the unit.
-        value: its function of the scores that `evaluate` returns.
-        unit: its own unit; empty: that of the target.
-        tolerance: values up to here are equally good. Stored values are as computed; comparisons use `excess`.
+    Attributes: name: in records and parameters. label: on axes, without the unit. value: its
+        function of the scores that `evaluate` returns. unit: its own unit; empty: that of the
+        target. tolerance: values up to here are equally good. Stored values are as computed;
+        comparisons use `excess`.
     """
 
     name: str
@@ -36,7 +37,9 @@ class Objective:
     direction: Literal["minimize"] = "minimize"
 
     def excess(self, value: float) -> float:
-        """By how much a value is above the tolerance; what fronts, hypervolume and early stopping compare."""
+        """By how much a value is above the tolerance; what fronts, hypervolume and early stopping
+        compare.
+        """
         return max(0.0, value - self.tolerance)
 
     def axis(self, target_unit: str) -> str:
@@ -66,9 +69,17 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("mae", "MAE", itemgetter("mae")),
         Objective("picp_penalty", "|PICP - 80|", coverage_error, POINTS, COVERAGE_TOLERANCE),
         Objective("winkler", "Winkler score", itemgetter("winkler")),
-        Objective("winkler_calibrated", "Winkler score after calibration", itemgetter("winkler_calibrated")),
         Objective(
-            "picp_penalty_calibrated", "|PICP - 80| after calibration", _calibrated_error, POINTS, COVERAGE_TOLERANCE
+            "winkler_calibrated",
+            "Winkler score after calibration",
+            itemgetter("winkler_calibrated"),
+        ),
+        Objective(
+            "picp_penalty_calibrated",
+            "|PICP - 80| after calibration",
+            _calibrated_error,
+            POINTS,
+            COVERAGE_TOLERANCE,
         ),
         Objective("pinball", "pinball loss", itemgetter("pinball")),
     )

@@ -1,7 +1,8 @@
-"""Whether a challenger is better than the untuned defaults: their forecasts compared over fresh seeds and days.
+"""Whether a challenger is better than the untuned defaults: their forecasts compared over fresh
+seeds and days.
 
-A day's score is half its MAE and half its interval score after the rolling correction, both as shares of the means of
-the untuned defaults, so those score 1.
+A day's score is half its MAE and half its interval score after the rolling correction, both as
+shares of the means of the untuned defaults, so those score 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,22 +20,29 @@ PROVEN_AT = 0.95
 """Probability of being better from which a challenger is proven."""
 
 CONFIDENCE = 0.9
-"""Share of the draws within an interval: a challenger is proven where that of the score lies below 0."""
+"""Share of the draws within an interval: a challenger is proven where that of the score lies below
+0.
+"""
 
 DailyScores = Mapping[str, np.ndarray]
-"""[N] per forecast origin: ``mae``, and ``winkler`` and ``picp`` (percent) after the rolling correction."""
+"""[N] per forecast origin: ``mae``, and ``winkler`` and ``picp`` (percent) after the rolling
+correction.
+"""
 
 
 def daily_scores(f: QuantileForecasts, target: pd.Series) -> DailyScores:
-    """The scores of each day; the correction begins without earlier errors, and reads the target up to each origin."""
+    """The scores of each day; the correction begins without earlier errors, and reads the target up
+    to each origin.
+    """
     return daily_losses(calibrate(f, None, target, Calibration("rolling")))
 
 
 def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: int) -> list[int]:
     """Up to ``most`` candidates to compare with the defaults over fresh seeds, the best first.
 
-    These are the best and those within one standard error of it, by a paired circular block bootstrap of the days. A
-    candidate has a lower mean score than the defaults and, after correction, the nominal coverage within the tolerance.
+    These are the best and those within one standard error of it, by a paired circular block
+    bootstrap of the days. A candidate has a lower mean score than the defaults and, after
+    correction, the nominal coverage within the tolerance.
     """
     scores = {
         number: _score(days, default)
@@ -55,8 +63,9 @@ def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: i
 class Comparison:
     """A challenger against the untuned defaults.
 
-    Each change is the mean and the bounds of its interval, in percent of the defaults' mean; below 0 is better.
-    ``probability`` is that of a lower score. ``picp_calibrated`` is the challenger's, in percent.
+    Each change is the mean and the bounds of its interval, in percent of the defaults' mean; below
+    0 is better. ``probability`` is that of a lower score. ``picp_calibrated`` is the challenger's,
+    in percent.
     """
 
     probability: float
@@ -70,18 +79,25 @@ class Comparison:
 def compare_seeds(challenger: Sequence[DailyScores], default: Sequence[DailyScores]) -> Comparison:
     """Compare trainings of two configurations, one per seed each, over the same N days.
 
-    Days are drawn in blocks as in `bootstrap_intervals`. Two seeds have only three means to draw, which makes chance
-    look like proof. So the seeds enter each draw through Student's t: with S seeds each the standard error of the
-    difference of their means is pooled over both configurations, with 2 (S - 1) degrees of freedom. With one seed each,
-    as in the test preset, nothing is known of seeds, and only the days are drawn.
+    Days are drawn in blocks as in `bootstrap_intervals`. Two seeds have only three means to draw,
+    which makes chance look like proof. So the seeds enter each draw through Student's t: with S
+    seeds each the standard error of the difference of their means is pooled over both
+    configurations, with 2 (S - 1) degrees of freedom. With one seed each, as in the test preset,
+    nothing is known of seeds, and only the days are drawn.
     """
     seeds, n = len(challenger), len(default[0]["mae"])
     drawn = drawn_days(n)
     freedom = 2 * (seeds - 1)
-    t = np.random.default_rng(1).standard_t(freedom, BOOTSTRAP_REPEATS) if freedom else np.zeros(BOOTSTRAP_REPEATS)
+    t = (
+        np.random.default_rng(1).standard_t(freedom, BOOTSTRAP_REPEATS)
+        if freedom
+        else np.zeros(BOOTSTRAP_REPEATS)
+    )
 
     def changes(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, np.ndarray]:
-        """Of daily scores [S, N] in percent of the defaults: the mean change, and that of each draw."""
+        """Of daily scores [S, N] in percent of the defaults: the mean change, and that of each
+        draw.
+        """
         spread = [np.square(side.mean(axis=1) - side.mean()).sum() for side in (ours, theirs)]
         error = np.sqrt(2 / seeds * sum(spread) / freedom) if freedom else 0.0
         daily = (ours - theirs).mean(axis=0)

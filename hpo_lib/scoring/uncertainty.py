@@ -16,12 +16,14 @@ MIN_COMPARED_DAYS = 14
 BOOTSTRAP_REPEATS = 2000
 
 BLOCK_DAYS = 7
-"""Consecutive days per bootstrap block. Errors of neighbouring days are alike (one weather, one holiday), so blocks
-of single days would give intervals that are too narrow. A week also keeps its weekend."""
+"""Consecutive days per bootstrap block. Errors of neighbouring days are alike (one weather, one
+holiday), so blocks of single days would give intervals that are too narrow. A week also keeps its
+weekend."""
 
 
 def daily_losses(f: QuantileForecasts) -> dict[str, np.ndarray]:
-    """[N] per forecast origin: mean absolute error, coverage in percent, Winkler score and pinball loss of its hours.
+    """[N] per forecast origin: mean absolute error, coverage in percent, Winkler score and pinball
+    loss of its hours.
 
     The mean over origins is the score of `metrics` with the same name.
     """
@@ -50,12 +52,14 @@ def bootstrap_intervals(
     repeats: int = BOOTSTRAP_REPEATS,
     confidence: float = 0.95,
 ) -> dict[str, Interval]:
-    """Percentile intervals of MAE, PICP, Winkler score and pinball loss from a circular block bootstrap of the days.
+    """Percentile intervals of MAE, PICP, Winkler score and pinball loss from a circular block
+    bootstrap of the days.
 
-    Blocks of ``block_days`` consecutive origins are drawn with replacement until there are N days again. The series of
-    origins is closed to a circle, so that no day is drawn more rarely than another (Politis and Romano, 1992). All
-    scores are computed on the same draws. One day per block assumes that days are independent. ``f`` has ascending
-    origins; ``confidence`` is the share of the draws within the interval.
+    Blocks of ``block_days`` consecutive origins are drawn with replacement until there are N days
+    again. The series of origins is closed to a circle, so that no day is drawn more rarely than
+    another (Politis and Romano, 1992). All scores are computed on the same draws. One day per block
+    assumes that days are independent. ``f`` has ascending origins; ``confidence`` is the share of
+    the draws within the interval.
     """
     drawn = drawn_days(len(f.origins), seed=seed, block_days=block_days, repeats=repeats)
     tail = (1 - confidence) / 2
@@ -66,7 +70,9 @@ def bootstrap_intervals(
     return intervals
 
 
-def drawn_days(n: int, *, seed: int = 0, block_days: int = BLOCK_DAYS, repeats: int = BOOTSTRAP_REPEATS) -> np.ndarray:
+def drawn_days(
+    n: int, *, seed: int = 0, block_days: int = BLOCK_DAYS, repeats: int = BOOTSTRAP_REPEATS
+) -> np.ndarray:
     """[repeats, n] positions of days, drawn as `bootstrap_intervals` says."""
     block = min(block_days, n)
     starts = np.random.default_rng(seed).integers(n, size=(repeats, math.ceil(n / block)))
@@ -75,10 +81,12 @@ def drawn_days(n: int, *, seed: int = 0, block_days: int = BLOCK_DAYS, repeats: 
 
 @dataclass(frozen=True)
 class DieboldMariano:
-    """Result of a Diebold-Mariano test over n days, with so many ``lags`` of autocovariance in the variance.
+    """Result of a Diebold-Mariano test over n days, with so many ``lags`` of autocovariance in the
+    variance.
 
-    ``difference`` is the mean daily loss of the first forecasts minus that of the second: below 0 the first are better.
-    ``statistic`` is Harvey-corrected, t-distributed with n - 1 degrees of freedom under equal accuracy.
+    ``difference`` is the mean daily loss of the first forecasts minus that of the second: below 0
+    the first are better. ``statistic`` is Harvey-corrected, t-distributed with n - 1 degrees of
+    freedom under equal accuracy.
     """
 
     difference: float
@@ -88,41 +96,58 @@ class DieboldMariano:
     n: int
 
 
-def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray, horizon: int | None = None) -> DieboldMariano:
-    """Test whether two series of losses over the same days have the same mean (Diebold and Mariano, 1995).
+def diebold_mariano(
+    losses_a: np.ndarray, losses_b: np.ndarray, horizon: int | None = None
+) -> DieboldMariano:
+    """Test whether two series of losses over the same days have the same mean (Diebold and Mariano,
+    1995).
 
-    With d the difference of the losses, n its length and h the ``horizon``: the variance of its mean is estimated from
-    autocovariances up to lag h - 1 with Bartlett weights ``1 - k / h`` (Newey and West, 1987), which cannot be
-    negative, and the statistic is multiplied by ``sqrt((n + 1 - 2 h + h (h - 1) / n) / n)`` and compared with
-    Student's t of n - 1 degrees of freedom (Harvey, Leybourne and Newbold, 1997).
+    With d the difference of the losses, n its length and h the ``horizon``: the variance of its
+    mean is estimated from autocovariances up to lag h - 1 with Bartlett weights ``1 - k / h``
+    (Newey and West, 1987), which cannot be negative, and the statistic is multiplied by ``sqrt((n +
+    1 - 2 h + h (h - 1) / n) / n)`` and compared with Student's t of n - 1 degrees of freedom
+    (Harvey, Leybourne and Newbold, 1997).
 
-    Args:
-        losses_a: [N] daily losses, see `daily_losses`.
-        losses_b: [N] daily losses of the other forecasts over the same origins.
-        horizon: days over which differences may be correlated. A day's forecast is one step of these daily losses, so
-            optimal forecasts would need 1. These are not optimal, so the default is the larger
-            ``1 + floor(4 (n / 100)^(2/9))``, the usual rule for the number of lags (Newey and West, 1994).
+    Args: losses_a: [N] daily losses, see `daily_losses`. losses_b: [N] daily losses of the other
+        forecasts over the same origins. horizon: days over which differences may be correlated. A
+        day's forecast is one step of these daily losses, so
+            optimal forecasts would need 1. These are not optimal, so the default is the larger ``1
+            + floor(4 (n / 100)^(2/9))``, the usual rule for the number of lags (Newey and West,
+            1994).
 
-    Raises:
-        ValueError: lengths differ, or there are fewer than 2 days or not more days than ``2 horizon``.
+    Raises: ValueError: lengths differ, or there are fewer than 2 days or not more days than ``2
+        horizon``.
     """
     if losses_a.shape != losses_b.shape or losses_a.ndim != 1:
-        raise ValueError(f"losses of shape {losses_a.shape} and {losses_b.shape} cannot be compared day by day")
+        raise ValueError(
+            f"losses of shape {losses_a.shape} and {losses_b.shape} cannot be compared day by day"
+        )
     n = len(losses_a)
     h = 1 + int(4 * (n / 100) ** (2 / 9)) if horizon is None else horizon
     if h < 1 or n <= max(1, 2 * h):
-        raise ValueError(f"{n} days are too few for a Diebold-Mariano test with horizon {h}, expected over {2 * h}")
+        raise ValueError(
+            f"{n} days are too few for a Diebold-Mariano test with horizon {h}, expected over "
+            f"{2 * h}"
+        )
     d = losses_a - losses_b
     difference = float(d.mean())
     centred = d - difference
     variance = float(centred @ centred) / n
     for k in range(1, h):
         variance += 2 * (1 - k / h) * float(centred[k:] @ centred[:-k]) / n
-    if variance <= 1e-24 * max(1e-300, float(np.square(losses_a).mean())):  # the two differ by a constant, or not
+    if variance <= 1e-24 * max(
+        1e-300, float(np.square(losses_a).mean())
+    ):  # the two differ by a constant, or not
         same = abs(difference) <= 1e-12 * max(1e-300, float(np.abs(losses_a).mean()))
-        return DieboldMariano(difference, 0.0 if same else math.copysign(math.inf, difference), float(same), h - 1, n)
-    corrected = difference / math.sqrt(variance / n) * math.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
-    return DieboldMariano(difference, corrected, float(2 * student_t.sf(abs(corrected), n - 1)), h - 1, n)
+        return DieboldMariano(
+            difference, 0.0 if same else math.copysign(math.inf, difference), float(same), h - 1, n
+        )
+    corrected = (
+        difference / math.sqrt(variance / n) * math.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+    )
+    return DieboldMariano(
+        difference, corrected, float(2 * student_t.sf(abs(corrected), n - 1)), h - 1, n
+    )
 
 
 def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> DieboldMariano:
@@ -133,9 +158,12 @@ def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> Di
     """
     if len(a.origins) != len(b.origins) or not (a.origins == b.origins).all():
         raise InputError(
-            f"forecasts of {len(a.origins)} and {len(b.origins)} origins are not over the same days; compare forecasts "
+            f"forecasts of {len(a.origins)} and {len(b.origins)} origins are not over the same "
+            "days; compare forecasts "
             "of one dataset and split"
         )
     if not np.allclose(a.actual, b.actual):
-        raise InputError("forecasts have different actuals on the same days; compare forecasts of the same data")
+        raise InputError(
+            "forecasts have different actuals on the same days; compare forecasts of the same data"
+        )
     return diebold_mariano(daily_losses(a)[loss], daily_losses(b)[loss])

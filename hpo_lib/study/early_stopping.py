@@ -1,8 +1,9 @@
-"""Early stopping for two objectives: a trial ends at a rung where too many others are better in both.
+"""Early stopping for two objectives: a trial ends at a rung where too many others are better in
+both.
 
-It is successive halving without waiting (ASHA, Li et al., 2020), where better means a lower MAE and a lower interval
-score at the same share of the steps. `measurements/early_stopping.py` replays recorded learning curves under this rule
-and others.
+It is successive halving without waiting (ASHA, Li et al., 2020), where better means a lower MAE and
+a lower interval score at the same share of the steps. `measurements/early_stopping.py` replays
+recorded learning curves under this rule and others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,12 @@ from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, coverage_error
 CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
 """Scores that are kept of every check of a training, beside its ``step``."""
 
-LABELS = {"mae": "MAE", "pinball": "pinball loss", "winkler": "interval score", "picp_penalty": "|PICP - 80|"}
+LABELS = {
+    "mae": "MAE",
+    "pinball": "pinball loss",
+    "winkler": "interval score",
+    "picp_penalty": "|PICP - 80|",
+}
 """What trials can be ranked by, in words."""
 
 Scores = Mapping[str, float]
@@ -25,7 +31,9 @@ Curve = Sequence[Scores]
 
 
 class StoppedEarly(Exception):
-    """Ends a training from one of its checks; holds the share of the steps done and the curve so far."""
+    """Ends a training from one of its checks; holds the share of the steps done and the curve so
+    far.
+    """
 
     def __init__(self, reason: str, share: float, curve: Curve) -> None:
         super().__init__(reason)
@@ -44,9 +52,8 @@ class Rung:
 class StoppingRule:
     """When to stop a trial early. The defaults were chosen by replay, see docs/performance.md.
 
-    Attributes:
-        rungs: by ascending share of the steps.
-        ranked_by: scores of `CURVE_METRICS`, or ``picp_penalty``; a trial beats another if none of them is higher and
+    Attributes: rungs: by ascending share of the steps. ranked_by: scores of `CURVE_METRICS`, or
+        ``picp_penalty``; a trial beats another if none of them is higher and
             one is lower.
         warm_up: complete trials that a study must hold before it stops any.
         tolerance: ``picp_penalty`` up to here, in percentage points, is equally good.
@@ -61,32 +68,41 @@ class StoppingRule:
         """The rule as a study's identity and its record hold it."""
         rungs = [{"share": rung.share, "keep": rung.keep} for rung in self.rungs]
         ranked_by = list(self.ranked_by)
-        return {"rungs": rungs, "ranked_by": ranked_by, "warm_up": self.warm_up, "tolerance": self.tolerance}
+        return {
+            "rungs": rungs,
+            "ranked_by": ranked_by,
+            "warm_up": self.warm_up,
+            "tolerance": self.tolerance,
+        }
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "StoppingRule":
         """The rule that `as_values` gave. One from before there was a tolerance has none."""
         rungs = tuple(Rung(**rung) for rung in values["rungs"])
-        return cls(rungs, tuple(values["ranked_by"]), values["warm_up"], values.get("tolerance", 0.0))
+        return cls(
+            rungs, tuple(values["ranked_by"]), values["warm_up"], values.get("tolerance", 0.0)
+        )
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
-        """The rung that the ``check``-th of ``checks`` even ones is first to reach; none at the last or if 0.2 late."""
+        """The rung that the ``check``-th of ``checks`` even ones is first to reach; none at the
+        last or if 0.2 late.
+        """
         before, share = (check - 1) / checks, check / checks
-        reached = [rung for rung in self.rungs if before < rung.share <= share < min(1, rung.share + 0.2)]
+        reached = [
+            rung for rung in self.rungs if before < rung.share <= share < min(1, rung.share + 0.2)
+        ]
         return reached[-1] if reached else None
 
     def judge(self, curve: Curve, checks: int, number: int, trials: Sequence[TrialRecord]) -> None:
         """Let the trial go on or end it, at its last check so far.
 
-        It ends if at least a share ``keep`` of all trials that reached this rung, itself included, beat it by
-        ``ranked_by``. Each trial counts with its best check (by pinball loss) up to the rung, whose weights it would
-        keep. The trial of the untuned defaults is never stopped.
+        It ends if at least a share ``keep`` of all trials that reached this rung, itself included,
+        beat it by ``ranked_by``. Each trial counts with its best check (by pinball loss) up to the
+        rung, whose weights it would keep. The trial of the untuned defaults is never stopped.
 
-        Args:
-            curve: this trial's checks so far.
-            checks: checks of a whole training.
-            number: of this trial.
-            trials: of the study, with or without this one; it is compared with the complete and stopped ones.
+        Args: curve: this trial's checks so far. checks: checks of a whole training. number: of this
+            trial. trials: of the study, with or without this one; it is compared with the complete
+            and stopped ones.
 
         Raises:
             StoppedEarly: it ends.
@@ -107,7 +123,8 @@ class StoppingRule:
         if better >= rung.keep * (len(reached) + 1):
             ranked_by = " and ".join(LABELS[name] for name in self.ranked_by)
             raise StoppedEarly(
-                f"{better} of {len(reached)} other trials were better in {ranked_by} after {check / checks:.0%} of "
+                f"{better} of {len(reached)} other trials were better in {ranked_by} after "
+                f"{check / checks:.0%} of "
                 "their steps",
                 check / checks,
                 curve,
@@ -118,11 +135,17 @@ class StoppingRule:
         return all(a <= b for a, b in values) and any(a < b for a, b in values)
 
     def _value(self, scores: Scores, name: str) -> float:
-        return max(0.0, coverage_error(scores) - self.tolerance) if name == "picp_penalty" else scores[name]
+        return (
+            max(0.0, coverage_error(scores) - self.tolerance)
+            if name == "picp_penalty"
+            else scores[name]
+        )
 
 
 def best_check(curve: Curve) -> Scores:
-    """The check with the lowest pinball loss, whose weights a training keeps; the first of equal ones."""
+    """The check with the lowest pinball loss, whose weights a training keeps; the first of equal
+    ones.
+    """
     return min(curve, key=lambda scores: scores["pinball"])
 
 

@@ -1,4 +1,6 @@
-"""The trials that a study begins with, before its sampler draws any: the defaults, a portfolio, the user's own best."""
+"""The trials that a study begins with, before its sampler draws any: the defaults, a portfolio, the
+user's own best.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ import numpy as np
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import RECIPES, STANDARD, Family
+from hpo_lib.families.models import RECIPES, STANDARD, Family
 from hpo_lib.families.portfolio import portfolio, series
 from hpo_lib.families.recipe_space import default_params, drawn, is_whole, search_space
 from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension
@@ -17,8 +19,8 @@ from hpo_lib.records.study import StoredStudy, read_studies
 from hpo_lib.settings import Settings
 
 BEGINNING = 6
-"""Trials before the sampler's first. What the portfolio leaves of them is drawn near the defaults: drawn evenly,
-hardly any is as good."""
+"""Trials before the sampler's first. What the portfolio leaves of them is drawn near the defaults:
+drawn evenly, hardly any is as good."""
 
 MOST_OWN = 3
 """Studies of the user whose best trials are tried."""
@@ -33,12 +35,14 @@ class FirstTrial:
 
 
 def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[FirstTrial]:
-    """What a new study tries first, without repeating itself; beyond the defaults only in the wide space.
+    """What a new study tries first, without repeating itself; beyond the defaults only in the wide
+    space.
 
     The portfolio and draws near the defaults make up `BEGINNING` trials.
 
-    With ``warm_start`` these include the best trials of the user's newest complete studies of this family and space on
-    other series. A study on simulated data serves simulated data alone, and one of the test preset that preset alone.
+    With ``warm_start`` these include the best trials of the user's newest complete studies of this
+    family and space on other series. A study on simulated data serves simulated data alone, and one
+    of the test preset that preset alone.
     """
     defaults = default_params(family, settings.space, RECIPES[settings.recipe], dataset)
     found = [FirstTrial(defaults, "untuned defaults")]
@@ -46,17 +50,29 @@ def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[F
         space = search_space(family, settings.space, dataset)
         for entry in portfolio(family.name, dataset.spec.name):
             found.append(
-                FirstTrial(_adapted(entry["params"], space), f"portfolio, won on {', '.join(entry['won_on'])}")
+                FirstTrial(
+                    _adapted(entry["params"], space),
+                    f"portfolio, won on {', '.join(entry['won_on'])}",
+                )
             )
         if settings.warm_start:
             found += [
-                FirstTrial(_adapted(study.result["best_params"], space), f"best of {study.run.study_name}")
+                FirstTrial(
+                    _adapted(study.result["best_params"], space), f"best of {study.run.study_name}"
+                )
                 for study in _own(settings, family, dataset)
             ]
         random = np.random.default_rng(settings.seed)
-        near = [FirstTrial(drawn(space, random, defaults), "near the defaults") for _ in range(BEGINNING - len(found))]
+        near = [
+            FirstTrial(drawn(space, random, defaults), "near the defaults")
+            for _ in range(BEGINNING - len(found))
+        ]
         found += near
-    return [trial for i, trial in enumerate(found) if trial.params not in [earlier.params for earlier in found[:i]]]
+    return [
+        trial
+        for i, trial in enumerate(found)
+        if trial.params not in [earlier.params for earlier in found[:i]]
+    ]
 
 
 def in_words(first: Sequence[FirstTrial]) -> str:
@@ -72,13 +88,19 @@ def in_words(first: Sequence[FirstTrial]) -> str:
 def _adapted(params: Mapping[str, Any], space: Mapping[str, Dimension]) -> dict[str, Any]:
     """What won on other series, for a series that has weather of the day ahead or has none."""
     standard = {name: getattr(STANDARD, name) for name in WITH_TEMPERATURE if name in space}
-    return standard | {name: value for name, value in params.items() if name in space or name not in WITH_TEMPERATURE}
+    return standard | {
+        name: value
+        for name, value in params.items()
+        if name in space or name not in WITH_TEMPERATURE
+    }
 
 
 def _own(settings: Settings, family: Family, dataset: Dataset) -> list[StoredStudy]:
     studies, _ = read_studies(settings.runs_dir, family.name)
     fitting = [study for study in studies if _fits(study, settings, family, dataset)]
-    return sorted(fitting, key=lambda study: str(study.result["optimization_date"]), reverse=True)[:MOST_OWN]
+    return sorted(fitting, key=lambda study: str(study.result["optimization_date"]), reverse=True)[
+        :MOST_OWN
+    ]
 
 
 def _fits(study: StoredStudy, settings: Settings, family: Family, dataset: Dataset) -> bool:

@@ -15,7 +15,9 @@ from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
 
 def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
-    """Pareto front, and history and parameter importance of the first objective, as HTML beside `RunPaths.plotly`."""
+    """Pareto front, and history and parameter importance of the first objective, as HTML beside
+    `RunPaths.plotly`.
+    """
     from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as optuna's figures
 
     label, run = stored.objectives[0].axis(stored.unit), stored.run
@@ -32,8 +34,13 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
     for path, draw in figures:
         with atomic(path) as temporary:
             if path == run.param_importance and len(stored.complete) < TELLING_TRIALS:
-                why = f"importance needs {TELLING_TRIALS} complete trials, there are {len(stored.complete)}{marked}."
-                temporary.write_text(f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n")
+                why = (
+                    f"importance needs {TELLING_TRIALS} complete trials, there are "
+                    f"{len(stored.complete)}{marked}."
+                )
+                temporary.write_text(
+                    f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
+                )
                 continue
             with quiet_optuna():
                 figure = draw()
@@ -42,23 +49,42 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
 
 
 def _front(stored: StoredStudy) -> Any:
-    """Every complete trial by its first two or three objectives; the front, the defaults and the choice are marked."""
+    """Every complete trial by its first two or three objectives; the front, the defaults and the
+    choice are marked.
+    """
     from plotly.graph_objects import Figure
 
     figure, objectives = Figure(layout={"title": "Pareto front"}), stored.objectives
     others = [trial for trial in stored.complete if trial not in stored.front]
     default, chosen = ([one] * (one.state == "complete") for one in (stored.default, stored.chosen))
     marks = {
-        "complete trials": (others, "circle", 6), "Pareto front": (stored.front, "circle", 9),
-        "untuned defaults": (default, "square-open", 14), "chosen": (chosen, "x", 11),
-    }  # fmt: skip
-    add, axes = (figure.add_scatter, "xy") if len(objectives) == 2 else (figure.add_scatter3d, "xyz")
+        "complete trials": (others, "circle", 6),
+        "Pareto front": (stored.front, "circle", 9),
+        "untuned defaults": (default, "square-open", 14),
+        "chosen": (chosen, "x", 11),
+    }
+    add, axes = (
+        (figure.add_scatter, "xy") if len(objectives) == 2 else (figure.add_scatter3d, "xyz")
+    )
     for name, (trials, symbol, size) in marks.items():
-        places = {axis: [t.values[o.name] for t in trials] for axis, o in zip(axes, objectives, strict=True)}
-        texts = [f"trial {t.number}<br>" + "<br>".join(f"{k} {v}" for k, v in t.params.items()) for t in trials]
-        add(**places, name=name, text=texts, mode="markers", marker={"symbol": symbol, "size": size})
-    titles = {f"{axis}axis": {"title": o.axis(stored.unit)} for axis, o in zip(axes, objectives, strict=True)}
+        places = {
+            axis: [t.values[o.name] for t in trials]
+            for axis, o in zip(axes, objectives, strict=True)
+        }
+        texts = [
+            f"trial {t.number}<br>" + "<br>".join(f"{k} {v}" for k, v in t.params.items())
+            for t in trials
+        ]
+        add(
+            **places, name=name, text=texts, mode="markers", marker={"symbol": symbol, "size": size}
+        )
+    titles = {
+        f"{axis}axis": {"title": o.axis(stored.unit)}
+        for axis, o in zip(axes, objectives, strict=True)
+    }
     figure.update_layout(titles if len(objectives) == 2 else {"scene": titles})
     if len(objectives) == 2 and objectives[1].tolerance:
-        figure.add_hrect(y0=0, y1=objectives[1].tolerance, fillcolor="grey", opacity=0.15, line_width=0)
+        figure.add_hrect(
+            y0=0, y1=objectives[1].tolerance, fillcolor="grey", opacity=0.15, line_width=0
+        )
     return figure

@@ -16,8 +16,12 @@ EVERY = 10.0
 
 
 @contextmanager
-def telling(number: int, curve: Sequence[Mapping[str, float]], say: Callable[[str], None]) -> Iterator[None]:
-    """Say now and then, until the block ends, for how long a trial has trained and what its last check found."""
+def telling(
+    number: int, curve: Sequence[Mapping[str, float]], say: Callable[[str], None]
+) -> Iterator[None]:
+    """Say now and then, until the block ends, for how long a trial has trained and what its last
+    check found.
+    """
     begun, ended = time.monotonic(), threading.Event()
 
     def work() -> None:
@@ -35,14 +39,20 @@ def telling(number: int, curve: Sequence[Mapping[str, float]], say: Callable[[st
 
 
 def in_short(record: TrialRecord, unit: str, result: Mapping[str, Any] | None) -> tuple[str, str]:
-    """How a trial ended, and what the study has found so far; ``result`` is None before the first complete trial."""
+    """How a trial ended, and what the study has found so far; ``result`` is None before the first
+    complete trial.
+    """
     if record.state == "complete":
         kept = ""
         if record.shares is not None:
-            kept = ", network kept: {:.2f} of the median, {:.2f} of the width".format(*record.shares)
+            kept = ", network kept: {:.2f} of the median, {:.2f} of the width".format(
+                *record.shares
+            )
         line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %{kept}"
     else:
-        line = f"{record.state}: {record.cause or 'its worker was presumed dead; it is tried again'}"
+        line = (
+            f"{record.state}: {record.cause or 'its worker was presumed dead; it is tried again'}"
+        )
     if result is None:
         return line, "no trial completed yet"
     front, chosen = result["n_pareto_optimal"], result["best_trial_number"]
@@ -51,7 +61,8 @@ def in_short(record: TrialRecord, unit: str, result: Mapping[str, Any] | None) -
 
 
 def show_in_terminal(line: str) -> None:
-    """Show a line on the terminal of a plain ``papermill``, which keeps to itself what a notebook prints (Linux).
+    """Show a line on the terminal of a plain ``papermill``, which keeps to itself what a notebook
+    prints (Linux).
 
     `hpo run` shows all of it, and leaves a file to stop by.
     """

@@ -18,14 +18,13 @@ from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
-from hpo_lib.families.contract import RECIPES, get_family
+from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.families.recipe_space import search_space
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.choice import PROVEN, replicate_seconds
 from hpo_lib.records.files import write_predictions
-from hpo_lib.records.proof import replicate_seconds
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.result import study_result
-from hpo_lib.records.selection import PROVEN
 from hpo_lib.records.storage import recorded_url
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
@@ -37,12 +36,11 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly
 from hpo_lib.study.first_trials import FirstTrial, first_trials, in_words
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.identity import rule_of
-from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.leases import Liveness
 from hpo_lib.study.progress import in_short, show_in_terminal, telling
 from hpo_lib.study.proof import Proof
 from hpo_lib.study.time_budget import TimeBudget
-from hpo_lib.study.trial_queue import TrialQueue
+from hpo_lib.study.trial_queue import TrialQueue, rule_of
 from hpo_lib.study.workers import fitting, run_workers
 
 ALIKE_FAILURES = 3
@@ -52,16 +50,21 @@ POLL = 2.0
 """Seconds between two looks at a study whose last trials are run by other workers."""
 
 
-def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: bool = True) -> StoredStudy:
-    """Run, resume or join a study until it holds ``settings.trials`` finished trials, and write its record after each.
+def run_study(
+    settings: Settings, dataset: Dataset | None = None, *, progress: bool = True
+) -> StoredStudy:
+    """Run, resume or join a study until it holds ``settings.trials`` finished trials, and write its
+    record after each.
 
     A ``dataset`` that has been read already is not read again, except by worker processes.
 
-    Raises:
-        InputError: wrong model, dataset or data; a job id that belongs to a study of other data or settings.
-        StudyError: this worker of the study runs already; all first trials failed alike; no trial completed.
+    Raises: InputError: wrong model, dataset or data; a job id that belongs to a study of other data
+        or settings. StudyError: this worker of the study runs already; all first trials failed
+        alike; no trial completed.
     """
-    workers, threads, sentence = fitting(settings.workers, cpu_count(), os.environ.get("OMP_NUM_THREADS", ""))
+    workers, threads, sentence = fitting(
+        settings.workers, cpu_count(), os.environ.get("OMP_NUM_THREADS", "")
+    )
     worker = _Worker(settings, dataset, str(settings.worker), threads if workers > 1 else None)
     with worker.liveness, stop_requests.listening():
         first = worker.open()
@@ -70,7 +73,10 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
         if sentence:
             print(sentence)
         if (done := worker.n_finished()) >= settings.trials:
-            print(f"The study holds {done} finished trials, so no trial is trained; ask for more with `trials`.")
+            print(
+                f"The study holds {done} finished trials, so no trial is trained; ask for more "
+                "with `trials`."
+            )
         elif workers > 1:
             worker.supervise(workers, threads, progress)
         else:
@@ -79,7 +85,9 @@ def run_study(settings: Settings, dataset: Dataset | None = None, *, progress: b
 
 
 def work(settings: Settings, name: str, spent: float = 0.0) -> None:
-    """Work on a study as one of the processes that `run_study` has started; ``spent`` seconds of its time before."""
+    """Work on a study as one of the processes that `run_study` has started; ``spent`` seconds of
+    its time before.
+    """
     worker = _Worker(settings, None, name, spent=spent)
     with worker.liveness:
         worker.open()
@@ -88,7 +96,12 @@ def work(settings: Settings, name: str, spent: float = 0.0) -> None:
 
 class _Worker:
     def __init__(
-        self, settings: Settings, dataset: Dataset | None, name: str, threads: int | None = None, spent: float = 0.0
+        self,
+        settings: Settings,
+        dataset: Dataset | None,
+        name: str,
+        threads: int | None = None,
+        spent: float = 0.0,
     ) -> None:
         self.settings = settings
         self.family = get_family(settings.model)
@@ -98,7 +111,9 @@ class _Worker:
         self.budget = self.family.budgets[settings.budget_name]
         self.recipe = RECIPES[settings.recipe]
         spec = self.dataset.spec
-        self.paths = RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
+        self.paths = RunPaths(
+            settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker
+        )
         self.liveness = Liveness(self.paths, name)
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
         space = search_space(self.family, settings.space, self.dataset)
@@ -128,10 +143,20 @@ class _Worker:
         }
         self.stop_reason = ""
         small = settings.budget_name == "test"
-        self.proof = Proof(self.paths, self.family, self.dataset, self.budget, self.recipe, settings.seed, small=small)
+        self.proof = Proof(
+            self.paths,
+            self.family,
+            self.dataset,
+            self.budget,
+            self.recipe,
+            settings.seed,
+            small=small,
+        )
 
     def open(self) -> list[FirstTrial]:
-        first = self.queue.open(self.identity, first_trials(self.settings, self.family, self.dataset))
+        first = self.queue.open(
+            self.identity, first_trials(self.settings, self.family, self.dataset)
+        )
         self.rule = rule_of(self.queue.study.user_attrs["identity"])
         self.provenance["early_stopping"] = self.rule.as_values() if self.rule else "off"
         self.provenance["first_trials"] = [trial.origin for trial in first]
@@ -146,7 +171,10 @@ class _Worker:
             while self.n_finished() < self.settings.trials and not self._must_stop():
                 trial = self.queue.claim()
                 if trial is None:
-                    time.sleep(POLL)  # the others run all that is left; if one of them dies, its trial is tried here
+                    time.sleep(
+                        POLL
+                        # the others run all that is left; if one of them dies, its trial is tried here
+                    )
                     continue
                 try:
                     record = self._one_trial(trial, bar)
@@ -158,14 +186,20 @@ class _Worker:
                 completed = any(t.state == "complete" for t in records)
                 self._report(bar, record, finished, self._write() if completed else None)
                 self._check_failures(records)
-                if shortfall := self.time_budget.shortfall(records, self.settings.trials - finished):
+                if shortfall := self.time_budget.shortfall(
+                    records, self.settings.trials - finished
+                ):
                     _say(bar, shortfall)
 
     def supervise(self, workers: int, threads: int, progress: bool) -> None:
-        """Let processes do the work, and show what they print, until the study holds all its trials or has to stop."""
+        """Let processes do the work, and show what they print, until the study holds all its trials
+        or has to stop.
+        """
         with (
             self._bar(progress) as bar,
-            closing(run_workers(self.settings, workers, threads, self.n_finished, self.time_budget)) as lines,
+            closing(
+                run_workers(self.settings, workers, threads, self.n_finished, self.time_budget)
+            ) as lines,
         ):
             for line in lines:
                 if line:
@@ -175,10 +209,17 @@ class _Worker:
                     break
         self.queue.requeue()
         if self.n_finished() < self.settings.trials and not self._must_stop():
-            raise StudyError("the worker processes were asked to end; run again under the same job_id to go on")
+            raise StudyError(
+                "the worker processes were asked to end; run again under the same job_id to go on"
+            )
 
     def _bar(self, progress: bool) -> "tqdm[Any]":
-        return tqdm(total=self.settings.trials, initial=self.n_finished(), unit="trial", disable=not progress)
+        return tqdm(
+            total=self.settings.trials,
+            initial=self.n_finished(),
+            unit="trial",
+            disable=not progress,
+        )
 
     def _one_trial(self, trial: Trial, bar: "tqdm[Any]") -> TrialRecord:
         begun, curve = time.monotonic(), list[dict[str, float]]()
@@ -191,30 +232,53 @@ class _Worker:
             except (stop_requests.StopRequested, WriteError):
                 raise
             except StoppedEarly as stop:
-                attributes = {"cause": str(stop), "stopped_at": stop.share, "curve": list(stop.curve)}
-            except Exception as error:  # whatever a library raises is this trial's cause, kept and shown; no score
-                attributes = {"cause": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+                attributes = {
+                    "cause": str(stop),
+                    "stopped_at": stop.share,
+                    "curve": list(stop.curve),
+                }
+            except (
+                Exception
+            ) as error:  # whatever a library raises is this trial's cause, kept and shown; no score
+                attributes = {
+                    "cause": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+                }
             return self.queue.end(trial, time.monotonic() - begun, values, attributes)
         except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested, WriteError) as stop:
             self.queue.interrupt(trial, stop_requests.requested() or type(stop).__name__)
             self.stop_reason = type(stop).__name__
-            if not isinstance(stop, WriteError) and any(t.state == "complete" for t in self.records()):
+            if not isinstance(stop, WriteError) and any(
+                t.state == "complete" for t in self.records()
+            ):
                 self._write()  # or it would look as if it still ran
             raise stop
 
-    def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> tuple[list[float], dict[str, Any]]:
-        """The values of the trial's objectives, and what else its record holds; its checks go into ``curve``."""
+    def _train_and_score(
+        self, trial: Trial, curve: list[dict[str, float]]
+    ) -> tuple[list[float], dict[str, Any]]:
+        """The values of the trial's objectives, and what else its record holds; its checks go into
+        ``curve``.
+        """
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
-            curve.append({"step": step, **{name: METRICS[name](forecasts) for name in CURVE_METRICS}})
+            curve.append(
+                {"step": step, **{name: METRICS[name](forecasts) for name in CURVE_METRICS}}
+            )
             if self.rule is not None:
                 self.rule.judge(curve, self.budget.checks, trial.number, self.records())
 
         forecaster = self.family.fit(
-            trial.params, self.dataset, self.budget, seed=self.settings.seed, recipe=self.recipe, on_check=on_check
+            trial.params,
+            self.dataset,
+            self.budget,
+            seed=self.settings.seed,
+            recipe=self.recipe,
+            on_check=on_check,
         )
         # Scored as stored, so that every figure can be computed again from the file alone.
-        stored = write_predictions(self.paths.trial_predictions(trial.number), forecaster.validation)
+        stored = write_predictions(
+            self.paths.trial_predictions(trial.number), forecaster.validation
+        )
         scores = evaluate(stored, self.dataset)
         for name, score in scores.items():
             if not math.isfinite(score):
@@ -230,16 +294,27 @@ class _Worker:
 
     def _check_failures(self, records: list[TrialRecord]) -> None:
         finished = [t for t in records if t.finished]
-        alike = {re.sub(r"\d+", "", t.cause) for t in finished}  # sizes, counts and steps may differ
-        if len(finished) >= ALIKE_FAILURES and all(t.state == "failed" for t in finished) and len(alike) == 1:
+        alike = {
+            re.sub(r"\d+", "", t.cause) for t in finished
+        }  # sizes, counts and steps may differ
+        if (
+            len(finished) >= ALIKE_FAILURES
+            and all(t.state == "failed" for t in finished)
+            and len(alike) == 1
+        ):
             raise StudyError(
-                f"the first {len(finished)} trials of {self.paths.study_name} all failed alike ({finished[0].cause}); "
+                f"the first {len(finished)} trials of {self.paths.study_name} all failed alike "
+                f"({finished[0].cause}); "
                 "fix that and run again under another job_id"
             )
 
     def _must_stop(self) -> bool:
         signal = stop_requests.requested()
-        self.stop_reason = f"request to stop ({signal})" if signal else self.time_budget.out_of_time(self.records())
+        self.stop_reason = (
+            f"request to stop ({signal})"
+            if signal
+            else self.time_budget.out_of_time(self.records())
+        )
         return self.stop_reason != ""
 
     def _write(self) -> dict[str, Any]:
@@ -266,10 +341,16 @@ class _Worker:
             proof_seconds=replicate_seconds(self.paths),
         )
 
-    def _report(self, bar: "tqdm[Any]", record: TrialRecord, finished: int, result: dict[str, Any] | None) -> None:
+    def _report(
+        self, bar: "tqdm[Any]", record: TrialRecord, finished: int, result: dict[str, Any] | None
+    ) -> None:
         line, summary = in_short(record, self.dataset.spec.unit, result)
         bar.set_postfix_str(summary)
-        _say(bar, f"{finished}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); {summary}")
+        _say(
+            bar,
+            f"{finished}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); "
+            f"{summary}",
+        )
 
     def finish(self) -> StoredStudy:
         """Prove the choice, and write the last record and the optuna figures."""
@@ -281,9 +362,14 @@ class _Worker:
         if self.stop_reason and not any(t.state == "complete" for t in self.records()):
             raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
         if self.stop_reason:
-            print(f"The study stopped before its end: {self.stop_reason}; run again under the same job_id to go on.")
+            print(
+                f"The study stopped before its end: {self.stop_reason}; run again under the same "
+                "job_id to go on."
+            )
         self._write()
-        stored = StoredStudy.read(self.paths, database=recorded_url(self.settings.storage, self.paths))
+        stored = StoredStudy.read(
+            self.paths, database=recorded_url(self.settings.storage, self.paths)
+        )
         write_optuna_figures(self.queue.study, stored)
         return stored
 

@@ -33,7 +33,8 @@ class TimeBudget:
         if not self.limit_hours or self.spent + expected <= self.limit_hours * 3600:
             return ""
         return (
-            f"time budget of {self.limit_hours:g} h: {self.spent / 3600:.2f} h are spent and a trial takes up to "
+            f"time budget of {self.limit_hours:g} h: {self.spent / 3600:.2f} h are spent and a "
+            "trial takes up to "
             f"{expected / 3600:.2f} h"
         )
 
@@ -47,8 +48,10 @@ class TimeBudget:
             return ""
         self._told = True
         return (
-            f"{missing} trials are missing and take about {missing * mean / 3600:.2g} h ({mean:.0f} s each), "
-            f"{left / 3600:.2g} h of the time budget are left: about {int(left / mean)} of them will finish in this run"
+            f"{missing} trials are missing and take about {missing * mean / 3600:.2g} h "
+            f"({mean:.0f} s each), "
+            f"{left / 3600:.2g} h of the time budget are left: about {int(left / mean)} of them "
+            "will finish in this run"
         )
 
 

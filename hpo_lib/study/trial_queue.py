@@ -1,7 +1,7 @@
 """The study as its workers share it: which trial is whose, what counts, and what is tried again.
 
-Exactly as many trials finish as were asked for, because one worker decides at a time, under a lease, and a running
-trial counts until its worker is known to be dead.
+Exactly as many trials finish as were asked for, because one worker decides at a time, under a
+lease, and a running trial counts until its worker is known to be dead.
 """
 
 import functools
@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar, cast
 
 import optuna
@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpo_lib import stop_requests
-from hpo_lib.errors import ROOM, StudyError, WriteError, in_one_line
+from hpo_lib.errors import ROOM, InputError, StudyError, WriteError, in_one_line
+from hpo_lib.families.models import Budget, Recipe
 from hpo_lib.families.recipe_space import is_whole
 from hpo_lib.families.search_space import Dimension, is_drawn
 from hpo_lib.paths import RunPaths
@@ -30,16 +31,83 @@ from hpo_lib.records.storage import open_storage
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.settings import Settings
+from hpo_lib.study.early_stopping import StoppingRule
 from hpo_lib.study.first_trials import FirstTrial
-from hpo_lib.study.identity import check_identity
-from hpo_lib.study.lease import Lease
-from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.leases import Lease, Liveness
+
+_SENTENCES = {
+    "of the lowest interval score and |PICP - 80| 0.3 go on at 0.125 of the steps, 0.2 go on at "
+    "0.25 of the steps, "
+    "0.1 go on at 0.5 of the steps; from 4 complete trials on": {
+        "rungs": [
+            {"share": 0.125, "keep": 0.3},
+            {"share": 0.25, "keep": 0.2},
+            {"share": 0.5, "keep": 0.1},
+        ],
+        "ranked_by": ["winkler", "picp_penalty"],
+        "warm_up": 4,
+    }
+}
+"""Early studies stored their rule of early stopping as a sentence."""
+
+
+def rule_of(identity: Mapping[str, Any]) -> StoppingRule | None:
+    """The rule of early stopping that a study was begun with; None if it stops no trial."""
+    rule = _rule(identity)
+    return StoppingRule.from_values(rule) if isinstance(rule, dict) else None
+
+
+def check_identity(begun_with: Mapping[str, Any], now: Mapping[str, Any], job_id: str) -> None:
+    """Raise InputError unless the settings that results depend on are those that the study was
+    begun with.
+
+    A field of budget or recipe that a study does not hold counts as that field's default, which is
+    therefore the value that studies had before there was the field. Of early stopping only whether
+    there is any is compared: a study goes on with its own rule, see `rule_of`. Studies without a
+    ``space`` searched that of the plan.
+    """
+    before, now = _values(begun_with), _values(now)
+    for key in {**now, **before}:
+        if before.get(key) != now.get(key):
+            raise InputError(
+                f"job_id {job_id!r} belongs to a study with {key} {before.get(key)!r}, now it is "
+                f"{now.get(key)!r}; "
+                "results of different settings are not mixed: choose another job_id, or go back "
+                f"to that {key}"
+            )
+
+
+def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
+    rule = _rule(identity)
+    values = {
+        "space": "plan",
+        **identity,
+        "early_stopping": "on" if isinstance(rule, dict) else rule,
+    }
+    for part, kind in (("budget", Budget), ("recipe", Recipe)):
+        defaults = {
+            field.name: field.default for field in fields(kind) if field.default is not MISSING
+        }
+        given = {**defaults, **values.pop(part)}
+        values |= {f"{part}.{name}": value for name, value in given.items()}
+    return values
+
+
+def _rule(identity: Mapping[str, Any]) -> Any:
+    """The values of the rule, ``off``, or a sentence that says another rule."""
+    rule = identity.get("early_stopping", "off")
+    return _SENTENCES.get(rule, rule) if isinstance(rule, str) else rule
+
 
 MAX_ATTEMPTS = 3
-"""Times that one configuration is tried when the worker dies during it; then the configuration counts as failed."""
+"""Times that one configuration is tried when the worker dies during it; then the configuration
+counts as failed.
+"""
 
 STARTUP_TRIALS = 6
-"""Finished trials, first ones included, from which the sampler learns; `measurements/samplers.py` compares samplers."""
+"""Finished trials, first ones included, from which the sampler learns; `measurements/samplers.py`
+compares samplers.
+"""
 
 OUTAGE, PAUSE = 300.0, 2.0
 """Seconds for which a database may be silent, and between two attempts to reach it."""
@@ -50,7 +118,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
     """The sampler of a study; the groups are the dimensions that are drawn together."""
     with quiet_optuna():
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True)
+        return optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True
+        )
 
 
 class LeaseLost(Exception):
@@ -70,9 +140,11 @@ class _Guarded:
 
 
 def _patient(ask: F) -> F:
-    """Make a method of `TrialQueue` ask its storage again while a database does not answer, as when it is restarted.
+    """Make a method of `TrialQueue` ask its storage again while a database does not answer, as when
+    it is restarted.
 
-    The method raises WriteError if the storage is a file, and StudyError if the database is silent for `OUTAGE`.
+    The method raises WriteError if the storage is a file, and StudyError if the database is silent
+    for `OUTAGE`.
     """
 
     @functools.wraps(ask)
@@ -82,17 +154,22 @@ def _patient(ask: F) -> F:
             try:
                 return ask(self, *arguments)
             except OSError as error:
-                raise WriteError(f"{error.filename or self.paths.folder}: {error.strerror or error}; {ROOM}") from None
+                raise WriteError(
+                    f"{error.filename or self.paths.folder}: {error.strerror or error}; {ROOM}"
+                ) from None
             except (StorageInternalError, SQLAlchemyError) as error:
                 why = in_one_line(error.__cause__ or error)
                 if "://" not in self.settings.storage:
-                    raise WriteError(f"{self.paths.sqlite}: cannot be read or written ({why}); {ROOM}") from None
+                    raise WriteError(
+                        f"{self.paths.sqlite}: cannot be read or written ({why}); {ROOM}"
+                    ) from None
                 if silent_since is None:
                     silent_since = time.monotonic()
                     print(f"The database does not answer ({why}); waiting up to {OUTAGE:.0f} s.")
                 if time.monotonic() - silent_since > OUTAGE or stop_requests.requested():
                     raise StudyError(
-                        f"the database of this study does not answer ({why}); finished trials are kept, run again "
+                        f"the database of this study does not answer ({why}); finished trials "
+                        "are kept, run again "
                         f"under job_id {self.settings.job_id!r} to go on"
                     ) from None
                 time.sleep(PAUSE)
@@ -101,7 +178,9 @@ def _patient(ask: F) -> F:
 
 
 def _decision(decide: F) -> F:
-    """Make a method of `TrialQueue` hold the lease while it decides; if the lease is lost on the way, decide again."""
+    """Make a method of `TrialQueue` hold the lease while it decides; if the lease is lost on the
+    way, decide again.
+    """
 
     @functools.wraps(decide)
     def holding(self: "TrialQueue", *arguments: Any) -> Any:
@@ -115,14 +194,13 @@ def _decision(decide: F) -> F:
 
 
 class TrialQueue:
-    """One study in its storage, as one of its workers uses it; all writes to the storage are made by its methods.
+    """One study in its storage, as one of its workers uses it; all writes to the storage are made
+    by its methods.
 
-    Args:
-        settings: of the study; ``trials`` is the number of finished trials in the end, of all workers together.
-        paths: its files.
-        liveness: of this worker, entered.
-        space: the search space, a dimension after the one that it depends on.
-        objectives: what it minimises, in the order of its values.
+    Args: settings: of the study; ``trials`` is the number of finished trials in the end, of all
+        workers together. paths: its files. liveness: of this worker, entered. space: the search
+        space, a dimension after the one that it depends on. objectives: what it minimises, in the
+        order of its values.
     """
 
     def __init__(
@@ -133,7 +211,12 @@ class TrialQueue:
         space: Mapping[str, Dimension],
         objectives: Sequence[Objective],
     ) -> None:
-        self.settings, self.paths, self.liveness, self.objectives = settings, paths, liveness, objectives
+        self.settings, self.paths, self.liveness, self.objectives = (
+            settings,
+            paths,
+            liveness,
+            objectives,
+        )
         self.space = dict(space)
         self.lease = Lease(paths.decision_lease)
 
@@ -167,7 +250,11 @@ class TrialQueue:
         self.first = begun or list(first)[:1]  # earlier studies began with the defaults alone
         if not self._requeue():
             self.study.enqueue_trial(self.first[0].params)
-        others = [file for file in self.paths.worker_leases() if file != self.paths.worker_lease(self.liveness.name)]
+        others = [
+            file
+            for file in self.paths.worker_leases()
+            if file != self.paths.worker_lease(self.liveness.name)
+        ]
         if not any(Lease(file).lives for file in others):
             remove(of_study(self.paths, self.records()))
         return self.first
@@ -179,17 +266,23 @@ class TrialQueue:
 
     @_decision
     def claim(self) -> Trial | None:
-        """The next trial for this worker, with its parameters drawn, or None while others run all that is left.
+        """The next trial for this worker, with its parameters drawn, or None while others run all
+        that is left.
 
-        The sampler is seeded from the number of configurations that were drawn before, so that no two workers draw
-        with one seed, and a single worker that is resumed goes on as it would have.
+        The sampler is seeded from the number of configurations that were drawn before, so that no
+        two workers draw with one seed, and a single worker that is resumed goes on as it would
+        have.
         """
         self.liveness.renew()
         trials = self._requeue()
-        taken = sum(self._record(trial).finished or trial.state == TrialState.RUNNING for trial in trials)
+        taken = sum(
+            self._record(trial).finished or trial.state == TrialState.RUNNING for trial in trials
+        )
         if taken >= self.settings.trials:
             return None
-        drawn = sum("retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials)
+        drawn = sum(
+            "retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials
+        )
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if drawn < len(self.first) and not waiting:
             self.study.enqueue_trial(self.first[drawn].params)
@@ -204,20 +297,33 @@ class TrialQueue:
 
     @_decision
     def end(
-        self, trial: Trial, seconds: float, values: list[float] | None, attributes: Mapping[str, Any]
+        self,
+        trial: Trial,
+        seconds: float,
+        values: list[float] | None,
+        attributes: Mapping[str, Any],
     ) -> TrialRecord:
         """Store a trial's values, or why it has none.
 
-        Without values ``attributes`` hold the ``cause``, and ``stopped_at`` where it was stopped early. If a worker
-        presumed dead still finishes its trial, the result is discarded, and its record says ``interrupted``.
+        Without values ``attributes`` hold the ``cause``, and ``stopped_at`` where it was stopped
+        early. If a worker presumed dead still finishes its trial, the result is discarded, and its
+        record says ``interrupted``.
         """
         failed = TrialState.PRUNED if "stopped_at" in attributes else TrialState.FAIL
-        self._finish(trial, failed if values is None else TrialState.COMPLETE, values, seconds=seconds, **attributes)
+        self._finish(
+            trial,
+            failed if values is None else TrialState.COMPLETE,
+            values,
+            seconds=seconds,
+            **attributes,
+        )
         return self._record(self.storage.get_trial(trial._trial_id))
 
     @_decision
     def interrupt(self, trial: Trial, asked_by: str) -> None:
-        """End a trial that somebody asked to stop; it will be tried again, however often that happens."""
+        """End a trial that somebody asked to stop; it will be tried again, however often that
+        happens.
+        """
         self._finish(trial, TrialState.FAIL, interrupted=True, asked_to_stop=asked_by)
 
     @_decision
@@ -234,7 +340,11 @@ class TrialQueue:
         return result
 
     def _finish(
-        self, trial: Trial | FrozenTrial, state: TrialState, values: list[float] | None = None, **attributes: Any
+        self,
+        trial: Trial | FrozenTrial,
+        state: TrialState,
+        values: list[float] | None = None,
+        **attributes: Any,
     ) -> None:
         """End a trial, unless another worker has done so."""
         if self.storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
@@ -254,18 +364,30 @@ class TrialQueue:
             if not self.liveness.lives(trial.user_attrs.get("worker")):
                 attributes: dict[str, Any] = {"interrupted": True}
                 if (attempt := trial.user_attrs.get("attempt", 1)) >= MAX_ATTEMPTS:
-                    cause = f"the worker died during this configuration {attempt} times, perhaps for lack of memory"
+                    cause = (
+                        f"the worker died during this configuration {attempt} times, perhaps "
+                        "for lack of memory"
+                    )
                     attributes["cause"] = cause
                 self._finish(trial, TrialState.FAIL, **attributes)
         trials = self.study.get_trials(deepcopy=False)
         retried = {trial.user_attrs.get("retry_of") for trial in trials}
         for trial in trials:
-            if "interrupted" not in trial.user_attrs or trial.number in retried or "cause" in trial.user_attrs:
+            if (
+                "interrupted" not in trial.user_attrs
+                or trial.number in retried
+                or "cause" in trial.user_attrs
+            ):
                 continue
-            # If the worker died while it drew the parameters, they are drawn again with the same seed, see `claim`.
+            # If the worker died while it drew the parameters, they are drawn again with the same
+            # seed, see `claim`.
             if self._is_drawn(trial):
-                attempt = trial.user_attrs.get("attempt", 1) + ("asked_to_stop" not in trial.user_attrs)
-                self.study.enqueue_trial(_params(trial), user_attrs={"retry_of": trial.number, "attempt": attempt})
+                attempt = trial.user_attrs.get("attempt", 1) + (
+                    "asked_to_stop" not in trial.user_attrs
+                )
+                self.study.enqueue_trial(
+                    _params(trial), user_attrs={"retry_of": trial.number, "attempt": attempt}
+                )
         return trials
 
 

@@ -1,4 +1,6 @@
-"""One worker process of a study: ``python -m hpo_lib.study.worker_process NAME SETTINGS SPENT``, see `workers`."""
+"""One worker process of a study: ``python -m hpo_lib.study.worker_process NAME SETTINGS SPENT``,
+see `workers`.
+"""
 
 import json
 import os
@@ -15,7 +17,9 @@ from hpo_lib.study.workers import EXIT_CODES, PATIENCE
 
 
 def _watch_the_lifeline() -> None:
-    while os.read(0, 1):  # of the file itself: a thread in a buffered read would block the end of the interpreter
+    while os.read(
+        0, 1
+    ):  # of the file itself: a thread in a buffered read would block the end of the interpreter
         pass
     stop_requests.request("by the process that started this one, or by its end")
     time.sleep(PATIENCE / 2)

@@ -1,7 +1,8 @@
-"""Worker processes of a study on one machine: how many fit, starting them, and restarting those that die.
+"""Worker processes of a study on one machine: how many fit, starting them, and restarting those
+that die.
 
-The standard input of a process is its lifeline: when it ends, because the parent closes it or is dead, the process
-gives its trial back and ends.
+The standard input of a process is its lifeline: when it ends, because the parent closes it or is
+dead, the process gives its trial back and ends.
 """
 
 import json
@@ -21,19 +22,25 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.time_budget import TimeBudget
 
 EXIT_CODES: dict[type[HpoError], int] = {InputError: 2, StudyError: 3, WriteError: 4}
-"""What a process ends with after an error, whose sentence is its last line. It ends with 0 if it was asked to end."""
+"""What a process ends with after an error, whose sentence is its last line. It ends with 0 if it
+was asked to end.
+"""
 
 PATIENCE = 20.0
-"""Seconds within which a process that was asked to end does so; it may finish one step of training."""
+"""Seconds within which a process that was asked to end does so; it may finish one step of training.
+"""
 
 MAX_DEATHS = 3
-"""This many deaths per worker without a finished trial in between end the study: restarting will not help."""
+"""This many deaths per worker without a finished trial in between end the study: restarting will
+not help.
+"""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def fitting(workers: int, cores: int, omp_num_threads: str = "") -> tuple[int, int, str]:
-    """Workers, and threads of each, such that no two threads share a core; a sentence where that was not asked for.
+    """Workers, and threads of each, such that no two threads share a core; a sentence where that
+    was not asked for.
 
     Two workers of two threads on two cores get through half as many trials as one worker does.
     """
@@ -51,14 +58,17 @@ def fitting(workers: int, cores: int, omp_num_threads: str = "") -> tuple[int, i
 
 
 def gpu_of(worker: int, gpus: Sequence[str]) -> dict[str, str]:
-    """The environment that gives each worker, from 1 on, one of several GPUs; all would use the first one otherwise."""
+    """The environment that gives each worker, from 1 on, one of several GPUs; all would use the
+    first one otherwise.
+    """
     return {"CUDA_VISIBLE_DEVICES": gpus[(worker - 1) % len(gpus)]} if len(gpus) > 1 else {}
 
 
 def run_workers(
     settings: Settings, workers: int, threads: int, finished: Callable[[], int], budget: TimeBudget
 ) -> Generator[str, None, None]:
-    """Let processes work on an open study; what they print, as it comes, and an empty line at least every second.
+    """Let processes work on an open study; what they print, as it comes, and an empty line at least
+    every second.
 
     Ends when all of them have ended. Close the iterator to end them earlier; none is left behind.
 
@@ -69,11 +79,13 @@ def run_workers(
         finished: counts the finished trials.
         budget: of time, which goes on for a process that starts late.
 
-    Raises:
-        InputError, StudyError, WriteError: as a process raised it; or processes die again and again.
+    Raises: InputError, StudyError, WriteError: as a process raised it; or processes die again and
+        again.
     """
     lines: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-    last = dict.fromkeys((f"{settings.worker}.{number}" for number in range(1, workers + 1)), "none")
+    last = dict.fromkeys(
+        (f"{settings.worker}.{number}" for number in range(1, workers + 1)), "none"
+    )
     deaths, before = 0, finished()
     alive: dict[str, subprocess.Popen[bytes]] = {}
     try:
@@ -97,7 +109,8 @@ def run_workers(
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 if deaths >= MAX_DEATHS * workers:
                     raise StudyError(
-                        f"the workers die without finishing a trial, {deaths} times so far, the last with {how}; "
+                        f"the workers die without finishing a trial, {deaths} times so far, the "
+                        f"last with {how}; "
                         f"its last words: {last[name]}"
                     )
                 alive[name] = _start(settings, name, threads, lines, budget.spent)
@@ -107,7 +120,11 @@ def run_workers(
 
 
 def _start(
-    settings: Settings, name: str, threads: int, lines: "queue.SimpleQueue[tuple[str, str]]", spent: float
+    settings: Settings,
+    name: str,
+    threads: int,
+    lines: "queue.SimpleQueue[tuple[str, str]]",
+    spent: float,
 ) -> "subprocess.Popen[bytes]":
     path = os.pathsep.join([str(paths.PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     words = [name, json.dumps(settings.parameters()), str(spent)]

@@ -21,7 +21,8 @@ PATIENCE = 600_000
 """Milliseconds until something is taken for stuck; nothing is measured by it."""
 
 SETTINGS = {
-    # All cells in the page at once, so that those out of sight can be looked at; else as a fresh JupyterLab.
+    # All cells in the page at once, so that those out of sight can be looked at; else as a fresh
+    # JupyterLab.
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
@@ -45,7 +46,9 @@ class Lab:
             lines[place] = f"{lines[place].split('=')[0]}= {value!r}"
         cell.source = "\n".join(lines)
         nbformat.write(notebook, self.folder / name)
-        workspace = name.removesuffix(".ipynb")  # of its own, so that no other notebook is opened beside it
+        workspace = name.removesuffix(
+            ".ipynb"
+        )  # of its own, so that no other notebook is opened beside it
         return f"{self.url}/lab/workspaces/{workspace}/tree/{name}"
 
 
@@ -58,7 +61,9 @@ def browser_program() -> str:
 
 
 @pytest.fixture(scope="session")
-def lab(browser_program: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(
+    browser_program: str, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
     settings = tmp_path_factory.mktemp("settings")
     for name, values in SETTINGS.items():
@@ -70,15 +75,27 @@ def lab(browser_program: str, root: Path, tmp_path_factory: pytest.TempPathFacto
         port = free.getsockname()[1]
     environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
     environment |= {
-        "JUPYTERLAB_SETTINGS_DIR": str(settings), "JUPYTERLAB_WORKSPACES_DIR": str(settings),
-        "JUPYTER_RUNTIME_DIR": str(settings), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root),
-    }  # fmt: skip
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(settings),
+        "JUPYTER_RUNTIME_DIR": str(settings),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(root),
+    }
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+        f"--ServerApp.root_dir={folder}",
+    ]
     log = settings / "log"
-    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=log.open("wb"))
+    server = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=log.open("wb")
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):

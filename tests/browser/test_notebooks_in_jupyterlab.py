@@ -1,4 +1,6 @@
-"""Notebooks in a real JupyterLab: open, Run All, look. Screenshots stay in ``tests/browser/screenshots``."""
+"""Notebooks in a real JupyterLab: open, Run All, look. Screenshots stay in
+``tests/browser/screenshots``.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,11 @@ import pytest
 
 from hpo_lib import paths
 from hpo_lib.cli.main import main
+from hpo_lib.figures.build import PICTURES
+from hpo_lib.figures.explorer import Explorer
+from hpo_lib.figures.explorer_data import viewable_studies
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.result import load_result
-from hpo_lib.thesis.build import PICTURES
-from hpo_lib.views.explorer import Explorer
-from hpo_lib.views.explorer_data import viewable_studies
 from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -28,7 +30,9 @@ def run_all(page: Any, address: str) -> None:
     """Open a notebook, choose *Run All Cells*, and wait until every cell has run without an error."""
     page.goto(address)
     page.locator(".jp-NotebookPanel .jp-CodeCell").first.wait_for()
-    page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_title("Kernel status: Idle")).first.wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").or_(
+        page.get_by_title("Kernel status: Idle")
+    ).first.wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(DONE)
@@ -49,7 +53,9 @@ def keep(page: Any, name: str) -> None:
 
 def pictures(page: Any) -> int:
     """How many pictures are drawn, each of which must have been decoded."""
-    sizes = page.eval_on_selector_all(".jp-OutputArea img", "found => found.map(i => i.naturalWidth * i.clientHeight)")
+    sizes = page.eval_on_selector_all(
+        ".jp-OutputArea img", "found => found.map(i => i.naturalWidth * i.clientHeight)"
+    )
     assert all(size > 10_000 for size in sizes), sizes
     return len(sizes)
 
@@ -59,23 +65,33 @@ def short(lab: Any, root: Path) -> dict[str, Any]:
     """Parameters that read simulated heat of 19 months instead of seven years."""
     text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
     for line, instead in {
-        'name = "heat"': 'name = "short"', 'start = "2015-06-15 00:00"': 'start = "2023-01-01 00:00"',
-        'val_end = "2024-03-31 23:00"': 'val_end = "2023-12-31 23:00"\ntest_end = "2024-07-31 23:00"',
-    }.items():  # fmt: skip
+        'name = "heat"': 'name = "short"',
+        'start = "2015-06-15 00:00"': 'start = "2023-01-01 00:00"',
+        'val_end = "2024-03-31 23:00"': 'val_end = "2023-12-31 23:00"\ntest_end = "2024-07-31 '
+        '23:00"',
+    }.items():
         assert line in text
         text = text.replace(line, instead)
     (lab.folder / "short.toml").write_text(text, encoding="utf-8")
     return {"dataset": str(lab.folder / "short.toml"), "simulated": True}
 
 
-@pytest.mark.parametrize(("notebook", "count"), [
-    ("hpo_template.ipynb", 4), ("nhits_q.ipynb", 6), ("tft_q.ipynb", 6), ("timesnet_q.ipynb", 6),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("notebook", "count"),
+    [
+        ("hpo_template.ipynb", 4),
+        ("nhits_q.ipynb", 6),
+        ("tft_q.ipynb", 6),
+        ("timesnet_q.ipynb", 6),
+    ],
+)
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
     notebook: str, count: int, short: dict[str, Any], lab: Any, page: Any, tmp_path: Path
 ) -> None:
     trials = 3 if notebook == "hpo_template.ipynb" else 1
-    run_all(page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs"), **short))
+    run_all(
+        page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs"), **short)
+    )
     keep(page, notebook)
     assert pictures(page) == count
     shown = page.locator(".jp-Notebook").inner_text()
@@ -89,9 +105,14 @@ RECORDS = {"runs_dir": str(SIMULATED_RUNS), "out": "out"}
 FOLDERS = {"benchmark_dir": str(SIMULATED_RECORDS / paths.BENCHMARK_DIR.name), **RECORDS}
 
 
-@pytest.mark.parametrize(("notebook", "count", "parameters"), [
-    ("data_preparation.ipynb", 1, {}), ("analysis.ipynb", 6, RECORDS), ("thesis_figures.ipynb", len(PICTURES), FOLDERS),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("notebook", "count", "parameters"),
+    [
+        ("data_preparation.ipynb", 1, {}),
+        ("analysis.ipynb", 6, RECORDS),
+        ("thesis_figures.ipynb", len(PICTURES), FOLDERS),
+    ],
+)
 def test_when_a_notebook_reads_what_is_there_in_jupyterlab_then_its_figures_are_seen(
     notebook: str, count: int, parameters: dict[str, Any], lab: Any, page: Any
 ) -> None:
@@ -103,11 +124,20 @@ def test_when_a_notebook_reads_what_is_there_in_jupyterlab_then_its_figures_are_
 TRAINING = {"test": True, "models": "NHITS_Q", "params": "default", "seeds": 1, "out": "out"}
 
 
-@pytest.mark.parametrize(("notebook", "count", "parameters"), [
-    ("leak_audit.ipynb", 1, {}), ("benchmark.ipynb", 5, TRAINING),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("notebook", "count", "parameters"),
+    [
+        ("leak_audit.ipynb", 1, {}),
+        ("benchmark.ipynb", 5, TRAINING),
+    ],
+)
 def test_when_a_notebook_trains_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
-    notebook: str, count: int, parameters: dict[str, Any], short: dict[str, Any], lab: Any, page: Any
+    notebook: str,
+    count: int,
+    parameters: dict[str, Any],
+    short: dict[str, Any],
+    lab: Any,
+    page: Any,
 ) -> None:
     run_all(page, lab.copy(notebook, **parameters, **short))
     keep(page, notebook)
@@ -131,8 +161,12 @@ def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
 
 
 @pytest.mark.parametrize("load", range(3))
-def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(load: int, lab: Any, page: Any) -> None:
-    """Three of five fresh pages once showed nothing, or a part of the figure, after the first change."""
+def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(
+    load: int, lab: Any, page: Any
+) -> None:
+    """Three of five fresh pages once showed nothing, or a part of the figure, after the first
+    change.
+    """
     run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
     studies = viewable_studies(paths.RUNS_DIR)[0]
     page.get_by_text(f"trial {studies[0].chosen.number}").first.wait_for()
@@ -142,7 +176,9 @@ def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(load: i
     assert whole > 100_000
     for study in studies[4:7]:
         page.locator(".widget-dropdown select").first.select_option(study.label)
-        page.get_by_text(f"{study.run.model} on {study.run.dataset}, trial {study.chosen.number}").first.wait_for()
+        page.get_by_text(
+            f"{study.run.model} on {study.run.dataset}, trial {study.chosen.number}"
+        ).first.wait_for()
         page.wait_for_function(f"whole => ({PAINTED})() > 0.7 * whole", arg=whole)
     if load == 0:
         keep(page, "explore_other_study")
@@ -150,7 +186,9 @@ def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(load: i
 
 def test_when_a_trial_is_clicked_then_its_forecasts_are_shown(lab: Any, page: Any) -> None:
     run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
-    explorer = Explorer(viewable_studies(paths.RUNS_DIR)[0])  # the same picture, which knows its places
+    explorer = Explorer(
+        viewable_studies(paths.RUNS_DIR)[0]
+    )  # the same picture, which knows its places
     study = explorer.study
     other = next(trial for trial in study.viewable if trial.mae > 1.02 * study.chosen.mae)
     title = f"{study.run.model} on {study.run.dataset}, trial"

@@ -1,4 +1,6 @@
-"""The documentation site in a real browser, wide and on a phone. Screenshots stay in ``tests/browser/screenshots``."""
+"""The documentation site in a real browser, wide and on a phone. Screenshots stay in
+``tests/browser/screenshots``.
+"""
 
 import functools
 import re
@@ -28,30 +30,40 @@ class Quiet(SimpleHTTPRequestHandler):
 def site(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("site") / "site"
     build(folder, root)
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
 @pytest.mark.parametrize("width", [1400, 500])
-def test_when_the_site_is_opened_then_its_front_page_fits_and_leads_on(width: int, site: str, page: Any) -> None:
+def test_when_the_site_is_opened_then_its_front_page_fits_and_leads_on(
+    width: int, site: str, page: Any
+) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_viewport_size({"width": width, "height": 1000})
     page.goto(f"{site}/index.html")
     page.locator("article h1").wait_for()
-    sizes = page.eval_on_selector_all("article img", "found => found.map(i => i.naturalWidth * i.clientHeight)")
+    sizes = page.eval_on_selector_all(
+        "article img", "found => found.map(i => i.naturalWidth * i.clientHeight)"
+    )
     assert min(sizes) > 10_000  # the browser has decoded them
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"site_{width}.png", full_page=True)
     page.locator("article a", has_text="quickstart").first.click()
     page.locator("article h1", has_text="first ten minutes").wait_for()
-    assert {url for url in asked if not url.startswith((site, "data:"))} == set()  # nothing comes from elsewhere
+    assert {
+        url for url in asked if not url.startswith((site, "data:"))
+    } == set()  # nothing comes from elsewhere
 
 
-def test_when_a_word_is_searched_then_the_site_finds_the_page_that_explains_it(site: str, page: Any) -> None:
+def test_when_a_word_is_searched_then_the_site_finds_the_page_that_explains_it(
+    site: str, page: Any
+) -> None:
     page.goto(f"{site}/index.html")
     page.get_by_role("button", name="Search").first.click()
     box = page.get_by_role("textbox").or_(page.get_by_role("combobox")).first

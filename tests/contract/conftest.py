@@ -10,9 +10,13 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 
 ORIGIN = 2200
 """A position in the test split of the tiny dataset, with a day after it and more after that day."""
-KNOWN, CALENDAR = ("water_consumption", "temp", "water_lag_24h"), ("hour_sin", "hour_cos", "is_weekend")
+KNOWN, CALENDAR = (
+    ("water_consumption", "temp", "water_lag_24h"),
+    ("hour_sin", "hour_cos", "is_weekend"),
+)
 
-# Columns, rows in which they change, and whether the forecast from ORIGIN must change (or else must not).
+# Columns, rows in which they change, and whether the forecast from ORIGIN must change (or else must
+# not).
 INFORMATION_SET = [
     (KNOWN, slice(ORIGIN + 1, None), False),
     ((*KNOWN, *CALENDAR), slice(0, ORIGIN - HISTORY + 1), False),
@@ -24,13 +28,16 @@ INFORMATION_SET = [
 def disturbed(frame: pd.DataFrame, columns: tuple[str, ...], rows: slice) -> pd.DataFrame:
     """A copy with large random numbers in some columns of some rows."""
     copy = frame.copy()
-    values = 50 + 100 * np.random.default_rng(3).random((len(range(*rows.indices(len(frame)))), len(columns)))
+    values = 50 + 100 * np.random.default_rng(3).random(
+        (len(range(*rows.indices(len(frame)))), len(columns))
+    )
     copy.iloc[rows, [frame.columns.get_loc(column) for column in columns]] = values
     return copy
 
 
 def holding_the_future(frame: pd.DataFrame, *origins: int) -> Any:
-    """Windows whose frame holds what came after the origins, as in training: no model may read that, even then.
+    """Windows whose frame holds what came after the origins, as in training: no model may read
+    that, even then.
 
     A `Context`, which real forecasts are made from, does not hold it.
     """

@@ -1,4 +1,6 @@
-"""What every baseline promises: the information set of the families, and choices made on validation alone."""
+"""What every baseline promises: the information set of the families, and choices made on validation
+alone.
+"""
 
 import dataclasses
 import subprocess
@@ -14,11 +16,11 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.errors import InputError
 from hpo_lib.families import linear_baseline
-from hpo_lib.families.contract import Forecaster
 from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline
+from hpo_lib.families.models import Forecaster
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.seasonal_naive import seasonal_naive
+from hpo_lib.scoring.evaluation import seasonal_naive
 from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
 
 
@@ -43,7 +45,9 @@ def forecast(forecaster: Forecaster, frame: pd.DataFrame, *origins: int) -> np.n
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", baseline_names())
-def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(name, tiny_dataset) -> None:
+def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(
+    name, tiny_dataset
+) -> None:
     forecaster = get_baseline(name).fit(tiny_dataset, seed=1)
     naive = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
     assert metrics.mae(forecaster.validation) < 0.8 * metrics.mae(naive)
@@ -51,7 +55,9 @@ def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(nam
     assert 50 < metrics.picp(forecaster.validation) < 98
 
 
-def test_when_a_baseline_predicts_then_actuals_and_origins_are_those_asked_for(trained, tiny_dataset) -> None:
+def test_when_a_baseline_predicts_then_actuals_and_origins_are_those_asked_for(
+    trained, tiny_dataset
+) -> None:
     naive = seasonal_naive(tiny_dataset, tiny_dataset.test_origins, 168)
     f = trained.forecasts(tiny_dataset, tiny_dataset.test_origins)
     assert f.values.shape == (15, HORIZON, 3)
@@ -60,7 +66,9 @@ def test_when_a_baseline_predicts_then_actuals_and_origins_are_those_asked_for(t
 
 
 @pytest.mark.parametrize("column", ["water_consumption", "temp"])
-def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes(column, tiny_dataset) -> None:
+def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes(
+    column, tiny_dataset
+) -> None:
     frame = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN, ORIGIN + 1))
     before = make_feature_table(tiny_dataset, tiny_dataset.windows(np.array([ORIGIN])))
     after = make_feature_table(tiny_dataset, Windows(frame, np.array([ORIGIN])))
@@ -68,17 +76,23 @@ def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes
 
 
 @pytest.mark.parametrize(("columns", "rows", "moves"), INFORMATION_SET)
-def test_when_it_forecasts_then_only_history_and_calendar_of_its_day_count(columns, rows, moves, trained, tiny_dataset):
+def test_when_it_forecasts_then_only_history_and_calendar_of_its_day_count(
+    columns, rows, moves, trained, tiny_dataset
+):
     found = forecast(trained, disturbed(tiny_dataset.frame, columns, rows), ORIGIN)
     assert (found != forecast(trained, tiny_dataset.frame, ORIGIN)).any() == moves
 
 
-def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(trained, tiny_dataset) -> None:
+def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(
+    trained, tiny_dataset
+) -> None:
     many = forecast(trained, tiny_dataset.frame, 900, ORIGIN, 1500, 333)
     assert (many[1] == forecast(trained, tiny_dataset.frame, ORIGIN)[0]).all()
 
 
-def test_when_validation_forecasts_are_kept_then_they_are_those_of_every_validation_origin(trained, tiny_dataset):
+def test_when_validation_forecasts_are_kept_then_they_are_those_of_every_validation_origin(
+    trained, tiny_dataset
+):
     again = trained.forecasts(tiny_dataset, tiny_dataset.validation_origins)
     assert (trained.validation.values == again.values).all()
     assert len(again.origins) == 15
@@ -91,27 +105,40 @@ def test_when_the_seed_is_the_same_then_so_is_the_model(baseline, trained, tiny_
     assert (other.validation.values != trained.validation.values).any() == baseline.seeded
 
 
-def test_when_test_days_change_then_no_choice_and_no_model_changes(baseline, trained, tiny_dataset) -> None:
+def test_when_test_days_change_then_no_choice_and_no_model_changes(
+    baseline, trained, tiny_dataset
+) -> None:
     frame = disturbed(tiny_dataset.frame, KNOWN, tiny_dataset.positions.test)
     again = baseline.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
     assert (again.validation.values == trained.validation.values).all()
 
 
-def test_when_the_first_training_days_change_then_a_quick_training_changes_too(baseline, trained, tiny_dataset) -> None:
-    """It learns from days of the whole split, as families do; beside them, the last days alone would look too bad."""
+def test_when_the_first_training_days_change_then_a_quick_training_changes_too(
+    baseline, trained, tiny_dataset
+) -> None:
+    """It learns from days of the whole split, as families do; beside them, the last days alone
+    would look too bad.
+    """
     frame = disturbed(tiny_dataset.frame, KNOWN, slice(0, 48))
     again = baseline.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
     assert (again.validation.values != trained.validation.values).any()
 
 
-def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them(trained, refitted, tiny_dataset):
+def test_when_validation_days_change_then_only_a_refitted_model_learns_from_them(
+    trained, refitted, tiny_dataset
+):
     """The refitted model keeps the validation forecasts of the model that had not seen these days."""
     assert (refitted.validation.values == trained.validation.values).all()
     test = tiny_dataset.test_origins
-    assert (refitted.forecasts(tiny_dataset, test).values != trained.forecasts(tiny_dataset, test).values).any()
+    assert (
+        refitted.forecasts(tiny_dataset, test).values
+        != trained.forecasts(tiny_dataset, test).values
+    ).any()
 
 
-def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(baseline, trained, tiny_dataset):
+def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(
+    baseline, trained, tiny_dataset
+):
     columns = ["water_consumption", "water_lag_24h"]
     frame = tiny_dataset.frame.copy()
     frame[columns] *= 1024
@@ -126,7 +153,9 @@ def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_la
 def test_when_training_covers_no_two_years_then_the_time_of_year_does_not_count(
     hours_of_a_year, baseline, tiny_dataset, monkeypatch
 ) -> None:
-    """Of 1680 hours to train on; with validation 2040, which may not change the columns that validation judged."""
+    """Of 1680 hours to train on; with validation 2040, which may not change the columns that
+    validation judged.
+    """
     monkeypatch.setattr(linear_baseline, "HOURS_OF_A_YEAR", hours_of_a_year)
     later = tiny_dataset.frame.set_index(tiny_dataset.index + pd.Timedelta(days=140))
     for refit in (False, True):
@@ -160,7 +189,9 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     assert feature("day_mean_0") == pytest.approx(np.full(24, level))
     assert feature("day_mean_6") == pytest.approx(np.full(24, level - 144))
     assert feature("mean_3h") == pytest.approx(np.full(24, 2998))
-    assert table.features[0, :, table.names.index("log_level")] == pytest.approx(np.full(24, np.log(level)))
+    assert table.features[0, :, table.names.index("log_level")] == pytest.approx(
+        np.full(24, np.log(level))
+    )
 
 
 @pytest.mark.parametrize(("before", "floor"), [(200.0, 2), (-200.0, 200)])
@@ -169,15 +200,26 @@ def test_when_the_last_day_is_near_zero_then_it_is_divided_by_one_percent_of_the
 ):
     target = np.where(np.arange(len(tiny_dataset.frame)) < 970, before, 0.0)
     target[1000:1680] = 200.0  # the mean size of the training split is about 200
-    dataset = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target))
-    levels = [make_feature_table(dataset, dataset.windows(np.array([999])), given).level[0] for given in (None, 7.0)]
+    dataset = dataclasses.replace(
+        tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target)
+    )
+    levels = [
+        make_feature_table(dataset, dataset.windows(np.array([999])), given).level[0]
+        for given in (None, 7.0)
+    ]
     assert levels == pytest.approx([floor * 1650 / 1680, 7])
 
 
-def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(tiny_dataset) -> None:
+def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(
+    tiny_dataset,
+) -> None:
     index = tiny_dataset.index
-    origin = int(index.get_loc(pd.Timestamp("2019-04-12 23:00", tz="UTC")))  # a Friday: Saturday is forecast
-    frame = tiny_dataset.frame.assign(water_consumption=100.0 + 10 * tiny_dataset.frame["is_weekend"])
+    origin = int(
+        index.get_loc(pd.Timestamp("2019-04-12 23:00", tz="UTC"))
+    )  # a Friday: Saturday is forecast
+    frame = tiny_dataset.frame.assign(
+        water_consumption=100.0 + 10 * tiny_dataset.frame["is_weekend"]
+    )
     table = make_feature_table(tiny_dataset, Windows(frame, np.array([origin])))
 
     def feature(name: str) -> np.ndarray:
@@ -189,7 +231,9 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
     assert feature("same_hour_mean") == pytest.approx(np.full(24, (2 * 110 + 5 * 100) / 7))
 
 
-def test_when_origins_are_taken_near_the_daily_ones_then_they_start_at_the_hours_used(tiny_dataset) -> None:
+def test_when_origins_are_taken_near_the_daily_ones_then_they_start_at_the_hours_used(
+    tiny_dataset,
+) -> None:
     daily, near = (tiny_dataset.training_origins(near_hours=hours) for hours in (0, 1))
     assert set(tiny_dataset.index[daily].hour) == {23}
     assert set(tiny_dataset.index[near].hour) == {22, 23, 0}
@@ -197,7 +241,9 @@ def test_when_origins_are_taken_near_the_daily_ones_then_they_start_at_the_hours
     assert near.max() + HORIZON < tiny_dataset.positions.train.stop
 
 
-def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_on(tiny_dataset) -> None:
+def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_on(
+    tiny_dataset,
+) -> None:
     extended = tiny_dataset.trained_through_validation()
     assert extended.positions.train.stop == tiny_dataset.positions.val.stop
     assert len(extended.validation_origins) == 0
@@ -218,7 +264,9 @@ def test_when_baselines_are_listed_then_no_library_of_theirs_is_loaded(root) -> 
         "import sys; from hpo_lib.baselines.contract import baseline_names; baseline_names();"
         "print([name for name in ('lightgbm', 'sklearn', 'torch') if name in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True
+    ).stdout
     assert shown == "[]\n"
 
 

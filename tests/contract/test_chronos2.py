@@ -1,6 +1,8 @@
-"""The zero-shot baseline: what it may see, and what it says of a folder that does not hold the model.
+"""The zero-shot baseline: what it may see, and what it says of a folder that does not hold the
+model.
 
-The network here is a real Chronos-2 of darts, but tiny and untrained, saved as the published one is.
+The network here is a real Chronos-2 of darts, but tiny and untrained, saved as the published one
+is.
 """
 
 import json
@@ -19,21 +21,29 @@ from hpo_lib.benchmark.train import Plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import Forecaster
+from hpo_lib.families.models import Forecaster
 from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
 
 SIZE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
 CHRONOS = {
-    "context_length": 256, "output_patch_size": 16, "input_patch_size": 16, "input_patch_stride": 16,
-    "quantiles": [0.05, 0.1, 0.5, 0.9, 0.95], "use_reg_token": True, "use_arcsinh": True, "max_output_patches": 4,
+    "context_length": 256,
+    "output_patch_size": 16,
+    "input_patch_size": 16,
+    "input_patch_stride": 16,
+    "quantiles": [0.05, 0.1, 0.5, 0.9, 0.95],
+    "use_reg_token": True,
+    "use_arcsinh": True,
+    "max_output_patches": 4,
     "time_encoding_scale": 256,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(3)
-    module = _Chronos2Module(**SIZE, chronos_config=CHRONOS, input_chunk_length=HISTORY, output_chunk_length=HORIZON)
+    module = _Chronos2Module(
+        **SIZE, chronos_config=CHRONOS, input_chunk_length=HISTORY, output_chunk_length=HORIZON
+    )
     found = tmp_path_factory.mktemp("chronos2")
     (found / "config.json").write_text(json.dumps({**SIZE, "chronos_config": CHRONOS}))
     save_file(module.state_dict(), found / "model.safetensors")
@@ -49,8 +59,12 @@ def forecast(model: Forecaster, frame: pd.DataFrame) -> np.ndarray:
     return model.predict(holding_the_future(frame, ORIGIN)).values
 
 
-@pytest.mark.parametrize(("columns", "rows", "moves"), [*INFORMATION_SET, (KNOWN, slice(ORIGIN, ORIGIN + 1), True)])
-def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(columns, rows, moves, model, tiny_dataset):
+@pytest.mark.parametrize(
+    ("columns", "rows", "moves"), [*INFORMATION_SET, (KNOWN, slice(ORIGIN, ORIGIN + 1), True)]
+)
+def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(
+    columns, rows, moves, model, tiny_dataset
+):
     found = forecast(model, disturbed(tiny_dataset.frame, columns, rows))
     assert (found != forecast(model, tiny_dataset.frame)).any() == moves
 
@@ -60,14 +74,26 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_datase
     frame[tiny_dataset.spec.target] *= 1000
     model = zero_shot(tiny_dataset, folder)
     larger = zero_shot(Dataset(**{**tiny_dataset.__dict__, "frame": frame}), folder)
-    assert forecast(larger, frame) == pytest.approx(1000 * forecast(model, tiny_dataset.frame), rel=1e-3)
+    assert forecast(larger, frame) == pytest.approx(
+        1000 * forecast(model, tiny_dataset.frame), rel=1e-3
+    )
 
 
-def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_replace_it(folder, tiny_dataset, tmp_path):
+def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_replace_it(
+    folder, tiny_dataset, tmp_path
+):
     plan = Plan(
-        dataset=tiny_dataset, models=(), params="default", preset="test", recipe="standard", seeds=1, refit=True,
-        runs_dir=tmp_path, out=tmp_path / "out", chronos2=folder,
-    )  # fmt: skip
+        dataset=tiny_dataset,
+        models=(),
+        params="default",
+        preset="test",
+        recipe="standard",
+        seeds=1,
+        refit=True,
+        runs_dir=tmp_path,
+        out=tmp_path / "out",
+        chronos2=folder,
+    )
     said: list[str] = []
     run_benchmark(plan, say=said.append)
     run_benchmark(plan, say=said.append)
@@ -85,13 +111,24 @@ def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_repla
     assert any("CHRONOS2" in line and "was removed" in line for line in said)
 
 
-def test_when_the_folder_does_not_hold_the_model_then_the_error_says_what_and_how_to_get_it(tmp_path) -> None:
-    with pytest.raises(InputError, match=r"config\.json: not found, .*`hf download amazon/chronos-2 --local-dir "):
+def test_when_the_folder_does_not_hold_the_model_then_the_error_says_what_and_how_to_get_it(
+    tmp_path,
+) -> None:
+    with pytest.raises(
+        InputError, match=r"config\.json: not found, .*`hf download amazon/chronos-2 --local-dir "
+    ):
         checked_folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
     (tmp_path / "config.json").write_text('{"d_model": 3}')
-    with pytest.raises(InputError, match=r"config\.json: is not the configuration of a Chronos-2 .*chronos_config"):
+    with pytest.raises(
+        InputError, match=r"config\.json: is not the configuration of a Chronos-2 .*chronos_config"
+    ):
         checked_folder(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"chronos_config": {**CHRONOS, "context_length": 100}}))
-    with pytest.raises(InputError, match=r"from 100 hours, expected one that has 0\.1, 0\.5, 0\.9 and reads 168 hours"):
+    (tmp_path / "config.json").write_text(
+        json.dumps({"chronos_config": {**CHRONOS, "context_length": 100}})
+    )
+    with pytest.raises(
+        InputError,
+        match=r"from 100 hours, expected one that has 0\.1, 0\.5, 0\.9 and reads 168 hours",
+    ):
         checked_folder(tmp_path)

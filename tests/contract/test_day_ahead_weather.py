@@ -1,4 +1,6 @@
-"""No weather that was issued or observed after the origin moves a forecast; what was issued before does."""
+"""No weather that was issued or observed after the origin moves a forecast; what was issued before
+does.
+"""
 
 import dataclasses
 
@@ -11,15 +13,17 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import RECIPES, Budget, Forecaster, family_names, get_family
 from hpo_lib.families.feature_table import make_feature_table
+from hpo_lib.families.models import RECIPES, Budget, Forecaster, family_names, get_family
 from hpo_lib.families.weather_inputs import exponential_mean, input_names, weather_inputs
 from tests.contract.conftest import ORIGIN
 from tests.contract.test_families import smallest, with_small_networks
 
 SPEC = DayAheadWeatherSpec("forecast", ("temp",))
 ISSUED = 2194
-"""Position of the last hour before ORIGIN at which a forecast was issued; the next one is 12 hours later."""
+"""Position of the last hour before ORIGIN at which a forecast was issued; the next one is 12 hours
+later.
+"""
 
 
 def archive(dataset: Dataset) -> pd.DataFrame:
@@ -27,7 +31,11 @@ def archive(dataset: Dataset) -> pd.DataFrame:
     random = np.random.default_rng(2)
     temp = dataset.frame["temp"].to_numpy()
     rows = [
-        (dataset.index[at], dataset.index[at + lead], temp[at + lead] + 0.3 * random.standard_normal())
+        (
+            dataset.index[at],
+            dataset.index[at + lead],
+            temp[at + lead] + 0.3 * random.standard_normal(),
+        )
         for at in range(ISSUED % 12, len(temp), 12)
         for lead in range(1, 49)
         if at + lead < len(temp)
@@ -36,7 +44,9 @@ def archive(dataset: Dataset) -> pd.DataFrame:
 
 
 def seeing(dataset: Dataset, table: pd.DataFrame) -> Dataset:
-    weather = day_ahead_weather(SPEC, dataset.frame, table, dataset.training_frame, dataset.spec.target)
+    weather = day_ahead_weather(
+        SPEC, dataset.frame, table, dataset.training_frame, dataset.spec.target
+    )
     return dataclasses.replace(dataset, weather=weather, sha256="with weather")
 
 
@@ -55,14 +65,18 @@ def model(request: pytest.FixtureRequest, dataset: Dataset) -> Forecaster:
     if request.param in baseline_names():
         return get_baseline(request.param).fit(dataset, seed=1, quick=True)
     family = with_small_networks(get_family(request.param))
-    return family.fit(smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=RECIPES["unshrunk"])
+    return family.fit(
+        smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=RECIPES["unshrunk"]
+    )
 
 
 def said(model: Forecaster, dataset: Dataset) -> np.ndarray:
     return model.forecasts(dataset, np.array([ORIGIN])).values
 
 
-def test_when_weather_after_the_origin_changes_then_no_forecast_moves(model, dataset, tiny_dataset, forecasts) -> None:
+def test_when_weather_after_the_origin_changes_then_no_forecast_moves(
+    model, dataset, tiny_dataset, forecasts
+) -> None:
     before = said(model, dataset)
     origin = tiny_dataset.index[ORIGIN]
     later = forecasts.assign(temp=forecasts["temp"].where(forecasts["issued"] <= origin, 99.0))
@@ -76,7 +90,9 @@ def test_when_weather_after_the_origin_changes_then_no_forecast_moves(model, dat
 def test_when_a_forecast_that_was_issued_before_changes_then_the_forecast_moves(
     model, dataset, tiny_dataset, forecasts
 ) -> None:
-    known = (forecasts["issued"] == tiny_dataset.index[ISSUED]) & (forecasts["valid"] > tiny_dataset.index[ORIGIN])
+    known = (forecasts["issued"] == tiny_dataset.index[ISSUED]) & (
+        forecasts["valid"] > tiny_dataset.index[ORIGIN]
+    )
     assert known.any()
     other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 3.0 * known))
     assert not np.array_equal(said(model, other), said(model, dataset))
@@ -99,20 +115,36 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
     from hpo_lib.families.stored_model import plain, restored
 
     family = with_small_networks(get_family(name))
-    trained = family.fit(smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=RECIPES["unshrunk"])
+    trained = family.fit(
+        smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=RECIPES["unshrunk"]
+    )
     facts, arrays = plain(trained)
     facts = json.loads(json.dumps(facts))
-    others = dataclasses.replace(dataset.weather, threshold=99.0, usual_demand=99.0)  # those of other data
-    again = restored(family, smallest(family), facts, arrays, dataclasses.replace(dataset, weather=others), "v001")
+    others = dataclasses.replace(
+        dataset.weather, threshold=99.0, usual_demand=99.0
+    )  # those of other data
+    again = restored(
+        family,
+        smallest(family),
+        facts,
+        arrays,
+        dataclasses.replace(dataset, weather=others),
+        "v001",
+    )
     assert np.array_equal(said(again, dataset), said(trained, dataset))
-    with pytest.raises(InputError, match="v001: was trained with weather of the day ahead of the kind forecast, temp"):
+    with pytest.raises(
+        InputError,
+        match="v001: was trained with weather of the day ahead of the kind forecast, temp",
+    ):
         restored(family, smallest(family), facts, arrays, tiny_dataset, "v001")
 
 
 # The inputs
 
 
-def test_when_a_temperature_rises_at_once_then_its_exponential_mean_follows_by_its_time_constant() -> None:
+def test_when_a_temperature_rises_at_once_then_its_exponential_mean_follows_by_its_time_constant() -> (
+    None
+):
     step = np.concatenate([np.zeros(1), np.full(72, 10.0)])[None]
     found = exponential_mean(step, 24)[0]
     assert found[0] == 0
@@ -120,12 +152,24 @@ def test_when_a_temperature_rises_at_once_then_its_exponential_mean_follows_by_i
     assert exponential_mean(np.full((1, 30), 4.0), 6)[0] == pytest.approx(np.full(30, 4.0))
 
 
-def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_they_are_zero(dataset) -> None:
-    weather = dataclasses.replace(dataset.weather, values=np.full_like(dataset.weather.values, 7.0), threshold=10.0)
+def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_they_are_zero(
+    dataset,
+) -> None:
+    weather = dataclasses.replace(
+        dataset.weather, values=np.full_like(dataset.weather.values, 7.0), threshold=10.0
+    )
     frame = dataset.frame.assign(temp=12.0, water_consumption=5.0)
-    seen = dataclasses.replace(dataset, frame=frame, weather=dataclasses.replace(weather, usual_demand=20.0))
+    seen = dataclasses.replace(
+        dataset, frame=frame, weather=dataclasses.replace(weather, usual_demand=20.0)
+    )
     names = input_names(seen, thermal=True)
-    found = dict(zip(names, weather_inputs(seen, seen.context(np.array([ORIGIN])), thermal=True)[0].T, strict=True))
+    found = dict(
+        zip(
+            names,
+            weather_inputs(seen, seen.context(np.array([ORIGIN])), thermal=True)[0].T,
+            strict=True,
+        )
+    )
     assert found["temp_ahead"].tolist() == [7.0] * 24
     assert found["temp_since_yesterday"].tolist() == [-5.0] * 24
     assert found["degrees_ahead"].tolist() == [3.0] * 24

@@ -1,4 +1,6 @@
-"""What every model family promises. A new family is tested as soon as its file is in ``hpo_lib/families``."""
+"""What every model family promises. A new family is tested as soon as its file is in
+``hpo_lib/families``.
+"""
 
 import copy
 import dataclasses
@@ -19,11 +21,26 @@ import pytest
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import RECIPES, STANDARD, Budget, Family, Forecaster, family_names, get_family
+from hpo_lib.families.models import (
+    RECIPES,
+    STANDARD,
+    Budget,
+    Family,
+    Forecaster,
+    family_names,
+    get_family,
+)
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
-from tests.contract.conftest import CALENDAR, INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
+from tests.contract.conftest import (
+    CALENDAR,
+    INFORMATION_SET,
+    KNOWN,
+    ORIGIN,
+    disturbed,
+    holding_the_future,
+)
 
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
 ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
@@ -56,7 +73,9 @@ def trained(family: Family, tiny_dataset: Dataset) -> Trained:
 
 
 def with_small_networks(family: Family) -> Family:
-    """The family with an eighth of each size that its networks may have: what it promises holds for any."""
+    """The family with an eighth of each size that its networks may have: what it promises holds for
+    any.
+    """
     small = copy.copy(family)
     small.search_space = {  # type: ignore[misc]  # of this copy alone
         name: Choice(tuple(max(2, int(option) // 8) for option in dimension.options))
@@ -68,7 +87,9 @@ def with_small_networks(family: Family) -> Family:
 
 
 def smallest(family: Family) -> dict[str, int | float]:
-    """The cheapest parameters of the search space; a high learning rate, so that a few steps leave a mark."""
+    """The cheapest parameters of the search space; a high learning rate, so that a few steps leave
+    a mark.
+    """
     params: dict[str, int | float] = {}
     for name, dimension in family.search_space.items():
         match dimension:
@@ -84,9 +105,13 @@ def smallest(family: Family) -> dict[str, int | float]:
 def train(family: Family, dataset: Dataset, budget: Budget = BUDGET, seed: int = SEED) -> Trained:
     checks: list[tuple[int, QuantileForecasts]] = []
     forecaster = family.fit(
-        smallest(family), dataset, budget, seed=seed, recipe=UNSHRUNK,
+        smallest(family),
+        dataset,
+        budget,
+        seed=seed,
+        recipe=UNSHRUNK,
         on_check=lambda step, forecasts: checks.append((step, forecasts)),
-    )  # fmt: skip
+    )
     return Trained(forecaster, checks)
 
 
@@ -102,7 +127,9 @@ def forecast(trained: Trained, frame: pd.DataFrame, *origins: int) -> np.ndarray
 # What a forecast is
 
 
-def test_when_a_family_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(trained, tiny_dataset):
+def test_when_a_family_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(
+    trained, tiny_dataset
+):
     origins = np.array([ORIGIN, 700])
     found = trained.forecaster.forecasts(tiny_dataset, origins)
     assert found.values.shape == (2, HORIZON, 3)
@@ -115,22 +142,31 @@ def test_when_a_family_predicts_then_shapes_levels_origins_and_actuals_are_those
     assert np.array_equal(found.actual, [target[ORIGIN + 1 : ORIGIN + 25], target[701:725]])
 
 
-def test_when_a_family_is_trained_then_it_brings_the_forecasts_of_every_validation_origin(trained, tiny_dataset):
+def test_when_a_family_is_trained_then_it_brings_the_forecasts_of_every_validation_origin(
+    trained, tiny_dataset
+):
     validation = trained.forecaster.validation
     assert validation.values.shape == (15, HORIZON, 3)
     assert list(validation.origins) == list(tiny_dataset.index[1679:2039:24])
     assert np.array_equal(validation.actual.ravel(), tiny_dataset.target.to_numpy()[1680:2040])
 
 
-def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(family, trained, tiny_dataset):
-    # 1024 is a power of two: the scaled numbers are the same to the last bit, so nothing is left to chaos in training.
-    frame = tiny_dataset.frame.assign(water_consumption=tiny_dataset.frame["water_consumption"] * 1024)
+def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(
+    family, trained, tiny_dataset
+):
+    # 1024 is a power of two: the scaled numbers are the same to the last bit, so nothing is left to
+    # chaos in training.
+    frame = tiny_dataset.frame.assign(
+        water_consumption=tiny_dataset.frame["water_consumption"] * 1024
+    )
     other = train(family, with_frame(tiny_dataset, frame))
     expected = forecast(trained, tiny_dataset.frame, ORIGIN) * 1024
     np.testing.assert_allclose(forecast(other, frame, ORIGIN), expected, rtol=1e-5)
 
 
-def test_when_a_family_forecasts_then_in_the_unit_of_the_target_and_not_in_its_scaled_form(family, tiny_dataset):
+def test_when_a_family_forecasts_then_in_the_unit_of_the_target_and_not_in_its_scaled_form(
+    family, tiny_dataset
+):
     calm = family.fit({**smallest(family), "lr": 1e-3}, tiny_dataset, BUDGET, seed=SEED)
     level = tiny_dataset.target.mean()
     found = calm.forecasts(tiny_dataset, np.array([ORIGIN])).values
@@ -141,25 +177,36 @@ def test_when_a_family_forecasts_then_in_the_unit_of_the_target_and_not_in_its_s
 
 
 @pytest.mark.parametrize(
-    ("columns", "rows", "moves"), [*INFORMATION_SET, *((names, slice(at, at + 1), True) for names, at in SEEN)]
+    ("columns", "rows", "moves"),
+    [*INFORMATION_SET, *((names, slice(at, at + 1), True) for names, at in SEEN)],
 )
-def test_when_it_forecasts_then_only_history_and_calendar_of_its_day_count(columns, rows, moves, trained, tiny_dataset):
+def test_when_it_forecasts_then_only_history_and_calendar_of_its_day_count(
+    columns, rows, moves, trained, tiny_dataset
+):
     found = forecast(trained, disturbed(tiny_dataset.frame, columns, rows), ORIGIN)
     assert (found != forecast(trained, tiny_dataset.frame, ORIGIN)).any() == moves
 
 
-def test_when_other_windows_are_asked_for_too_then_a_forecast_stays_the_same_to_the_last_bit(trained, tiny_dataset):
-    from hpo_lib.families.darts_family import PREDICT_BATCH
+def test_when_other_windows_are_asked_for_too_then_a_forecast_stays_the_same_to_the_last_bit(
+    trained, tiny_dataset
+):
+    from hpo_lib.families.training import PREDICT_BATCH
 
-    origins = np.arange(1500, 1500 + 4 * (PREDICT_BATCH + 10), 4)  # more than one pass, the last one not full
+    origins = np.arange(
+        1500, 1500 + 4 * (PREDICT_BATCH + 10), 4
+    )  # more than one pass, the last one not full
     everything = trained.forecaster.forecasts(tiny_dataset, origins).values
     permutation = np.random.default_rng(1).permutation(len(origins))
     permuted = trained.forecaster.forecasts(tiny_dataset, origins[permutation]).values
     assert np.array_equal(permuted, everything[permutation])
     chosen = np.array([3, PREDICT_BATCH + 5, 40])
-    assert np.array_equal(trained.forecaster.forecasts(tiny_dataset, origins[chosen]).values, everything[chosen])
+    assert np.array_equal(
+        trained.forecaster.forecasts(tiny_dataset, origins[chosen]).values, everything[chosen]
+    )
     for position in (0, PREDICT_BATCH + 5):
-        assert np.array_equal(forecast(trained, tiny_dataset.frame, origins[position]), everything[position][None])
+        assert np.array_equal(
+            forecast(trained, tiny_dataset.frame, origins[position]), everything[position][None]
+        )
 
 
 def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
@@ -170,17 +217,29 @@ def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_car
     facts, arrays = plain(trained.forecaster)
     np.savez(tmp_path / "model.npz", allow_pickle=False, **arrays)
     with np.load(tmp_path / "model.npz", allow_pickle=False) as found:
-        read = restored(family, smallest(family), json.loads(json.dumps(facts)), dict(found), tiny_dataset, "v001")
+        read = restored(
+            family,
+            smallest(family),
+            json.loads(json.dumps(facts)),
+            dict(found),
+            tiny_dataset,
+            "v001",
+        )
     origins = tiny_dataset.test_origins
     again, before = (f.forecasts(tiny_dataset, origins) for f in (read, trained.forecaster))
     assert any(name.startswith("network") for name in arrays)
     assert np.array_equal(again.values, before.values)
-    assert (read.best_step, read.shares) == (trained.forecaster.best_step, trained.forecaster.shares)
+    assert (read.best_step, read.shares) == (
+        trained.forecaster.best_step,
+        trained.forecaster.shares,
+    )
     hours = tiny_dataset.frame["temp"].to_numpy()[:200].tobytes()
     assert not any(hours in array.tobytes() for array in arrays.values())
 
 
-def test_when_nothing_of_a_network_is_kept_then_its_weights_are_not_stored(family, trained, tiny_dataset) -> None:
+def test_when_nothing_of_a_network_is_kept_then_its_weights_are_not_stored(
+    family, trained, tiny_dataset
+) -> None:
     from hpo_lib.families.stored_model import plain, restored
 
     alone = copy.copy(trained.forecaster)
@@ -193,17 +252,35 @@ def test_when_nothing_of_a_network_is_kept_then_its_weights_are_not_stored(famil
     assert np.array_equal(again, before)
 
 
-def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_says_so(family, trained, tiny_dataset):
+def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_says_so(
+    family, trained, tiny_dataset
+):
     from hpo_lib.families.stored_model import plain, restored
 
     facts, arrays = plain(trained.forecaster)
     recipe = {**facts["recipe"], "new_option": 1}
     frame = tiny_dataset.frame.drop(columns="temp")
     for other, dataset, sentence in (
-        ({"format": 2}, tiny_dataset, "v001: is stored in format 2, this version reads 1; train it again"),
-        ({"recipe": recipe}, tiny_dataset, "v001: its recipe and that of this version differ in the fields new_option"),
-        ({"unit": "l/s"}, tiny_dataset, "v001: was trained on the unit 'l/s', the dataset has 'm3/h'; train it again"),
-        ({}, dataclasses.replace(tiny_dataset, frame=frame), "tiny.csv: lacks temp, with which v001 was trained"),
+        (
+            {"format": 2},
+            tiny_dataset,
+            "v001: is stored in format 2, this version reads 1; train it again",
+        ),
+        (
+            {"recipe": recipe},
+            tiny_dataset,
+            "v001: its recipe and that of this version differ in the fields new_option",
+        ),
+        (
+            {"unit": "l/s"},
+            tiny_dataset,
+            "v001: was trained on the unit 'l/s', the dataset has 'm3/h'; train it again",
+        ),
+        (
+            {},
+            dataclasses.replace(tiny_dataset, frame=frame),
+            "tiny.csv: lacks temp, with which v001 was trained",
+        ),
     ):
         with pytest.raises(InputError, match=f"^{sentence}"):
             restored(family, smallest(family), {**facts, **other}, arrays, dataset, "v001")
@@ -212,17 +289,25 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
 # What a training may know and what it keeps
 
 
-def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goes_on(family, tiny_dataset) -> None:
-    """darts' TFT keeps a mask by batch size: one made while forecasting, in the check, met the next training step."""
-    from hpo_lib.families.scaling import learnt_origins
+def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goes_on(
+    family, tiny_dataset
+) -> None:
+    """darts' TFT keeps a mask by batch size: one made while forecasting, in the check, met the next
+    training step.
+    """
+    from hpo_lib.families.windows import learnt_origins
 
     windows, batch = 187, 64  # three steps a pass, the last of them with 59 windows
     assert len(learnt_origins(tiny_dataset, STANDARD)) == windows
-    budget = dataclasses.replace(BUDGET, steps=2 * math.ceil(windows / batch), batch_size=batch, checks=2)
+    budget = dataclasses.replace(
+        BUDGET, steps=2 * math.ceil(windows / batch), batch_size=batch, checks=2
+    )
     assert [step for step, _ in train(family, tiny_dataset, budget).checks] == [3, 6]
 
 
-def test_when_the_same_seed_trains_again_then_forecasts_are_the_same_to_the_last_bit(family, trained, tiny_dataset):
+def test_when_the_same_seed_trains_again_then_forecasts_are_the_same_to_the_last_bit(
+    family, trained, tiny_dataset
+):
     import torch
 
     torch.rand(3)  # numbers drawn before must not matter
@@ -237,13 +322,17 @@ def test_when_another_seed_trains_then_forecasts_differ(family, trained, tiny_da
     assert not np.array_equal(other.checks[0][1].values, trained.checks[0][1].values)
 
 
-def test_when_a_training_is_checked_then_checks_are_spread_evenly_and_the_best_one_is_kept(trained, tiny_dataset):
+def test_when_a_training_is_checked_then_checks_are_spread_evenly_and_the_best_one_is_kept(
+    trained, tiny_dataset
+):
     assert [step for step, _ in trained.checks] == [2, 4]
     assert not np.array_equal(trained.checks[0][1].values, trained.checks[1][1].values)
     assert_keeps_the_best(trained, tiny_dataset)
 
 
-def test_when_the_last_check_is_not_the_best_then_earlier_weights_are_kept(family, tiny_dataset, monkeypatch) -> None:
+def test_when_the_last_check_is_not_the_best_then_earlier_weights_are_kept(
+    family, tiny_dataset, monkeypatch
+) -> None:
     losses: dict[bytes, float] = {}
 
     def second_is_best(forecasts: QuantileForecasts) -> float:
@@ -265,34 +354,49 @@ def assert_keeps_the_best(trained: Trained, dataset: Dataset) -> None:
     assert np.array_equal(again.actual, best.actual)
 
 
-def test_when_the_work_is_bounded_then_a_large_model_gets_fewer_steps_and_its_schedule_spans_them(family, tiny_dataset):
+def test_when_the_work_is_bounded_then_a_large_model_gets_fewer_steps_and_its_schedule_spans_them(
+    family, tiny_dataset
+):
     short = train(family, tiny_dataset, Budget(steps=2, batch_size=8, checks=2))
     bounded = train(family, tiny_dataset, Budget(steps=1000, batch_size=8, checks=2, max_work=1e-6))
     assert [step for step, _ in bounded.checks] == [1, 2]
     assert np.array_equal(bounded.checks[-1][1].values, short.checks[-1][1].values)
 
 
-def test_when_everything_after_the_training_split_changes_then_the_same_weights_are_trained(family, tiny_dataset):
+def test_when_everything_after_the_training_split_changes_then_the_same_weights_are_trained(
+    family, tiny_dataset
+):
     columns = tuple(tiny_dataset.frame.columns)
     train_stop = tiny_dataset.positions.train.stop
     changed = disturbed(tiny_dataset.frame, columns, slice(train_stop, None))
     expected = train(family, tiny_dataset, ONE_CHECK)
     found = train(family, with_frame(tiny_dataset, changed), ONE_CHECK)
     origin = train_stop - HORIZON - 1
-    assert np.array_equal(forecast(found, tiny_dataset.frame, origin), forecast(expected, tiny_dataset.frame, origin))
-    assert not np.array_equal(found.forecaster.validation.values, expected.forecaster.validation.values)
+    assert np.array_equal(
+        forecast(found, tiny_dataset.frame, origin), forecast(expected, tiny_dataset.frame, origin)
+    )
+    assert not np.array_equal(
+        found.forecaster.validation.values, expected.forecaster.validation.values
+    )
 
 
-def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_sees_no_more_than_a_fit(family, tiny_dataset):
-    # The real case: other columns made another network, whose schedule was shorter than the steps that were chosen.
+def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_sees_no_more_than_a_fit(
+    family, tiny_dataset
+):
+    # The real case: other columns made another network, whose schedule was shorter than the steps
+    # that were chosen.
     hours = len(range(*tiny_dataset.positions.train.indices(len(tiny_dataset.frame))))
     recipe = dataclasses.replace(UNSHRUNK, season_years=(hours + 1) / 8760)
     fitted = family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=recipe)
-    refitted = family.refit(smallest(family), tiny_dataset, BUDGET, like=fitted, seed=SEED, recipe=recipe)
+    refitted = family.refit(
+        smallest(family), tiny_dataset, BUDGET, like=fitted, seed=SEED, recipe=recipe
+    )
     assert [one.scaling.seasons for one in (fitted, refitted)] == [False, False]  # type: ignore[attr-defined]
 
 
-def test_when_a_family_is_refitted_then_it_learns_from_validation_and_nothing_from_test(family, trained, tiny_dataset):
+def test_when_a_family_is_refitted_then_it_learns_from_validation_and_nothing_from_test(
+    family, trained, tiny_dataset
+):
     def refitted(rows: slice, steps: int = 2) -> np.ndarray:
         frame = disturbed(tiny_dataset.frame, tuple(tiny_dataset.frame.columns), rows)
         like, params = copy.copy(trained.forecaster), smallest(family)
@@ -309,7 +413,9 @@ def test_when_a_family_is_refitted_then_it_learns_from_validation_and_nothing_fr
     assert not np.array_equal(refitted(slice(0, 0), steps=3), expected)
 
 
-def test_when_the_recipe_is_plain_then_the_forecast_is_another(family, trained, tiny_dataset) -> None:
+def test_when_the_recipe_is_plain_then_the_forecast_is_another(
+    family, trained, tiny_dataset
+) -> None:
     plain = family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=RECIPES["plain"])
     assert not np.array_equal(plain.validation.values, trained.forecaster.validation.values)
 
@@ -317,11 +423,15 @@ def test_when_the_recipe_is_plain_then_the_forecast_is_another(family, trained, 
 def test_when_a_training_goes_astray_then_it_fails_and_names_the_step(family, tiny_dataset) -> None:
     frame = tiny_dataset.frame.copy()
     frame.iloc[200:1600, 0] = np.nan
-    with pytest.raises(NonFiniteForecast, match=r"^15 of 15 forecasts hold NaN or infinity after 3 training steps$"):
+    with pytest.raises(
+        NonFiniteForecast, match=r"^15 of 15 forecasts hold NaN or infinity after 3 training steps$"
+    ):
         train(family, with_frame(tiny_dataset, frame), ONE_CHECK)
 
 
-def test_when_a_forecast_is_not_a_number_then_it_is_an_error_and_no_forecast(trained, tiny_dataset) -> None:
+def test_when_a_forecast_is_not_a_number_then_it_is_an_error_and_no_forecast(
+    trained, tiny_dataset
+) -> None:
     frame = tiny_dataset.frame.copy()
     frame.iloc[ORIGIN, 0] = np.nan
     with pytest.raises(NonFiniteForecast, match=r"^1 of 2 forecasts hold NaN or infinity$"):
@@ -356,7 +466,7 @@ def restored_sigint() -> Iterator[None]:
 
 
 def test_when_a_family_has_weights_then_they_are_float32(trained) -> None:
-    from hpo_lib.families.darts_family import DartsForecaster
+    from hpo_lib.families.training import DartsForecaster
 
     if not isinstance(trained.forecaster, DartsForecaster):
         pytest.skip("not a torch family")
@@ -367,8 +477,8 @@ def test_when_a_family_has_weights_then_they_are_float32(trained) -> None:
 
 TRAIN_IN_A_NEW_PROCESS = """
 import hashlib, pickle, sys
-from hpo_lib.families.contract import get_family
-from hpo_lib.families.contract import Budget
+from hpo_lib.families.models import get_family
+from hpo_lib.families.models import Budget
 
 name, params, dataset, steps, seed = pickle.load(open(sys.argv[1], "rb"))
 forecaster = get_family(name).fit(params, dataset, Budget(steps, batch_size=8, checks=1), seed=seed)
@@ -377,14 +487,18 @@ print(hashlib.sha256(forecaster.validation.values.tobytes()).hexdigest())
 
 
 @pytest.mark.slow
-def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(family, tiny_dataset, tmp_path, root):
+def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(
+    family, tiny_dataset, tmp_path, root
+):
     order, params = tmp_path / "order.pickle", smallest(get_family(family.name))
     order.write_bytes(pickle.dumps((family.name, params, tiny_dataset, 3, SEED)))
     command = [sys.executable, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     digests = []
     for _ in range(2):
-        run = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True)
+        run = subprocess.run(
+            command, cwd=root, env=environment, check=True, capture_output=True, text=True
+        )
         digests.append(run.stdout.strip().splitlines()[-1])
     assert len(digests[0]) == 64
     assert digests[0] == digests[1]
@@ -394,20 +508,36 @@ def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(famil
 
 LOG_LR, DROPOUT = FloatRange(1e-5, 1e-2, log=True), FloatRange(0.05, 0.4)
 SEARCH_SPACES = {
-    "NHITS_Q": {"num_stacks": IntRange(2, 5), "num_blocks": IntRange(1, 3), "num_layers": IntRange(2, 4),
-        "layer_widths": Choice((256, 512, 1024)), "lr": LOG_LR, "dropout": DROPOUT,
-        "weight_decay": FloatRange(1e-7, 1e-3, log=True)},
-    "TFT_Q": {"hidden_size": Choice((32, 64, 128, 256)), "lstm_layers": IntRange(1, 3),
-        "num_attention_heads": Choice((2, 4, 8)), "dropout": DROPOUT, "lr": LOG_LR},
-    "TIMESNET_Q": {
-        "hidden_size": Choice((64, 128, 256)), "conv_hidden_size": Choice((32, 64, 128)), "top_k": IntRange(2, 5),
-        "lr": LOG_LR, "dropout": DROPOUT,
+    "NHITS_Q": {
+        "num_stacks": IntRange(2, 5),
+        "num_blocks": IntRange(1, 3),
+        "num_layers": IntRange(2, 4),
+        "layer_widths": Choice((256, 512, 1024)),
+        "lr": LOG_LR,
+        "dropout": DROPOUT,
+        "weight_decay": FloatRange(1e-7, 1e-3, log=True),
     },
-}  # fmt: skip
+    "TFT_Q": {
+        "hidden_size": Choice((32, 64, 128, 256)),
+        "lstm_layers": IntRange(1, 3),
+        "num_attention_heads": Choice((2, 4, 8)),
+        "dropout": DROPOUT,
+        "lr": LOG_LR,
+    },
+    "TIMESNET_Q": {
+        "hidden_size": Choice((64, 128, 256)),
+        "conv_hidden_size": Choice((32, 64, 128)),
+        "top_k": IntRange(2, 5),
+        "lr": LOG_LR,
+        "dropout": DROPOUT,
+    },
+}
 
 
 @pytest.mark.parametrize("name", SEARCH_SPACES)
-def test_when_a_family_of_the_original_hpo_plan_is_searched_then_its_space_is_the_plans(name) -> None:
+def test_when_a_family_of_the_original_hpo_plan_is_searched_then_its_space_is_the_plans(
+    name,
+) -> None:
     assert dict(get_family(name).search_space) == SEARCH_SPACES[name]
 
 
@@ -420,12 +550,22 @@ def test_when_a_family_is_declared_then_name_title_and_budgets_are_there(name) -
     for budget in family.budgets.values():
         assert budget.steps >= budget.checks >= 1
         assert budget.batch_size >= 1
-    assert family.budgets["test"].steps < family.budgets["laptop"].steps < family.budgets["a100"].steps
+    assert (
+        family.budgets["test"].steps < family.budgets["laptop"].steps < family.budgets["a100"].steps
+    )
 
 
-def test_when_a_budget_bounds_the_work_then_steps_times_weights_stay_below_it_but_every_check_is_made() -> None:
+def test_when_a_budget_bounds_the_work_then_steps_times_weights_stay_below_it_but_every_check_is_made() -> (
+    None
+):
     budget = Budget(steps=400, batch_size=8, checks=8, max_work=1000)
-    assert [budget.steps_for(millions * 1_000_000) for millions in (1, 2, 4, 100, 500)] == [400, 400, 250, 10, 8]
+    assert [budget.steps_for(millions * 1_000_000) for millions in (1, 2, 4, 100, 500)] == [
+        400,
+        400,
+        250,
+        10,
+        8,
+    ]
     assert Budget(steps=400, batch_size=8, checks=8).steps_for(10**12) == 400
 
 

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from hpo_lib.families.contract import RECIPES, Budget, family_names, get_family
+from hpo_lib.families.models import RECIPES, Budget, family_names, get_family
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", family_names())
-def test_when_a_family_trains_in_bf16_then_it_clips_its_gradients_and_forecasts(name, tiny_dataset) -> None:
+def test_when_a_family_trains_in_bf16_then_it_clips_its_gradients_and_forecasts(
+    name, tiny_dataset
+) -> None:
     family = get_family(name)
     budget = Budget(steps=2, batch_size=4, checks=1, precision="bf16-mixed")
     recipe = RECIPES["unshrunk"]  # all of the network counts, however little it has learnt

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.families import contract
-from hpo_lib.families.contract import Budget, Family, family_names, get_family
+from hpo_lib.families import models
+from hpo_lib.families.models import Budget, Family, family_names, get_family
 from hpo_lib.families.portfolio import FILE
 from hpo_lib.families.recipe_space import is_whole, search_space
 from hpo_lib.families.search_space import RECIPE_SPACE, Choice, FloatRange, IntRange
@@ -27,7 +27,7 @@ from hpo_lib.scoring.metrics import METRICS
 from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.conftest import refusal
 
-FAMILIES = Path(contract.__file__).parent
+FAMILIES = Path(models.__file__).parent
 ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, freq="D", tz="UTC")
 
 
@@ -46,7 +46,9 @@ def perfect(f: QuantileForecasts) -> QuantileForecasts:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_when_forecasts_are_scored_then_a_metric_is_a_finite_float_and_changes_nothing(name) -> None:
+def test_when_forecasts_are_scored_then_a_metric_is_a_finite_float_and_changes_nothing(
+    name,
+) -> None:
     for seed in range(5):
         f = random_forecasts(seed)
         before = f.values.copy(), f.actual.copy()
@@ -94,10 +96,17 @@ def test_when_an_objective_is_added_then_it_has_its_name_a_label_and_a_direction
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_when_scores_are_those_of_a_study_then_an_objective_is_finite_and_reads_nothing_else(name) -> None:
+def test_when_scores_are_those_of_a_study_then_an_objective_is_finite_and_reads_nothing_else(
+    name,
+) -> None:
     for seed in range(5):
-        scores = metrics.score(random_forecasts(seed), np.random.default_rng(seed).lognormal(size=100))
-        scores |= {"winkler_calibrated": 1.5, "picp_calibrated": 79.0}  # `evaluate` needs the dataset for them
+        scores = metrics.score(
+            random_forecasts(seed), np.random.default_rng(seed).lognormal(size=100)
+        )
+        scores |= {
+            "winkler_calibrated": 1.5,
+            "picp_calibrated": 79.0,
+        }  # `evaluate` needs the dataset for them
         assert math.isfinite(OBJECTIVES[name].value(scores))
 
 
@@ -107,7 +116,11 @@ def test_when_scores_are_those_of_a_study_then_an_objective_is_finite_and_reads_
 class Fake(Family):
     name = "FAKE_Q"
     title = "Fake"
-    search_space: ClassVar = {"depth": IntRange(1, 4), "width": Choice((256, 512)), "lr": FloatRange(1e-5, 1e-2, True)}
+    search_space: ClassVar = {
+        "depth": IntRange(1, 4),
+        "width": Choice((256, 512)),
+        "lr": FloatRange(1e-5, 1e-2, True),
+    }
     defaults: ClassVar = {"depth": 2, "width": 256, "lr": 1e-3}
     budgets: ClassVar = {"test": Budget(1, 1, 1)}
 
@@ -127,76 +140,134 @@ def test_when_a_family_has_a_file_then_the_file_declares_that_name_and_registers
     statements = [statement for statement in ast.walk(tree) if isinstance(statement, ast.Assign)]
     declared = [s.value.value for s in statements if ast.unparse(s.targets[0]) == "name"]
     assert declared == [name]
-    calls = [ast.unparse(s.value.func) for s in tree.body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
+    calls = [
+        ast.unparse(s.value.func)
+        for s in tree.body
+        if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)
+    ]
     assert calls == ["register"]
 
 
 def test_when_families_are_only_named_then_none_of_their_libraries_is_imported(root) -> None:
     script = (
-        "import sys; from hpo_lib.families.contract import family_names; family_names(); print('torch' in sys.modules)"
+        "import sys; from hpo_lib.families.models import family_names; family_names(); "
+        "print('torch' in sys.modules)"
     )
-    shown = subprocess.run([sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True
+    ).stdout
     assert shown == "False\n"
 
 
-@pytest.mark.parametrize(("name", "hint"), [
-    ("tft_q", "did you mean TFT_Q? "), ("TFT", "did you mean TFT_Q? "), ("NHITS", "did you mean NHITS_Q? "),
-    ("TIMES_NET_Q", "did you mean TIMESNET_Q? "), ("LSTM", ""), ("../base", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("tft_q", "did you mean TFT_Q? "),
+        ("TFT", "did you mean TFT_Q? "),
+        ("NHITS", "did you mean NHITS_Q? "),
+        ("TIMES_NET_Q", "did you mean TIMESNET_Q? "),
+        ("LSTM", ""),
+        ("../base", ""),
+    ],
+)
 def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(name, hint) -> None:
-    with refusal(f"model is {name!r}, which is not a model family; {hint}Allowed: {', '.join(family_names())}"):
+    with refusal(
+        f"model is {name!r}, which is not a model family; {hint}Allowed: "
+        f"{', '.join(family_names())}"
+    ):
         get_family(name)
 
 
 def test_when_two_families_have_one_name_then_the_second_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(contract, "_FAMILIES", {})
+    monkeypatch.setattr(models, "_FAMILIES", {})
     family = Fake()
-    assert contract.register(family) is family
+    assert models.register(family) is family
     with pytest.raises(ValueError, match=r"^two families are named FAKE_Q$"):
-        contract.register(Fake())
+        models.register(Fake())
 
 
 GOOD = dict(Fake.defaults)
 LINEAR = {"linear_part": True, "linear_penalty": 0.01, "linear_weeks": 2}
 ALLOWED = f"depth, width, lr, {', '.join(RECIPE_SPACE)}"
 WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
-    ({**GOOD, "dept": 2}, f"FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: {ALLOWED}"),
-    ({**GOOD, "level": 2}, f"FAKE_Q has no hyperparameter 'level'; did you mean level_hours? Allowed: {ALLOWED}"),
+    (
+        {**GOOD, "dept": 2},
+        f"FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: {ALLOWED}",
+    ),
+    (
+        {**GOOD, "level": 2},
+        f"FAKE_Q has no hyperparameter 'level'; did you mean level_hours? Allowed: {ALLOWED}",
+    ),
     ({**GOOD, "level_hours": 25}, "level_hours is 25, expected one of 0, 24, 168"),
     ({**GOOD, "calendar": 1}, "calendar is 1, expected one of True, False"),
-    ({**GOOD, **LINEAR, "linear_weeks": 5}, "linear_weeks is 5, expected a whole number from 1 to 4"),
-    *(({**GOOD, **LINEAR, **off}, "linear_penalty is given, but linear_part is not true; remove one of them")
-        for off in ({"linear_part": False}, {"linear_part": None})),
-    ({**GOOD, "linear_weeks": 2}, "linear_weeks is given, but linear_part is not true; remove one of them"),
-    ({"depth": 2, "width": 256}, "hyperparameter 'lr' of FAKE_Q is missing; add it (a number from 1e-05 to 0.01)"),
-    *(({**GOOD, "depth": bad}, f"depth is {bad!r}, expected a whole number from 1 to 4")
-        for bad in (0, 5, 2.0, 2.5, True, "2", None)),
-    *(({**GOOD, "width": bad}, f"width is {bad!r}, expected one of 256, 512") for bad in (300, True, "256", None)),
-    *(({**GOOD, "lr": bad}, f"lr is {bad!r}, expected a number from 1e-05 to 0.01")
-        for bad in (0.01001, 0.99e-5, "fast", math.nan, True, None)),
-]  # fmt: skip
+    (
+        {**GOOD, **LINEAR, "linear_weeks": 5},
+        "linear_weeks is 5, expected a whole number from 1 to 4",
+    ),
+    *(
+        (
+            {**GOOD, **LINEAR, **off},
+            "linear_penalty is given, but linear_part is not true; remove one of them",
+        )
+        for off in ({"linear_part": False}, {"linear_part": None})
+    ),
+    (
+        {**GOOD, "linear_weeks": 2},
+        "linear_weeks is given, but linear_part is not true; remove one of them",
+    ),
+    (
+        {"depth": 2, "width": 256},
+        "hyperparameter 'lr' of FAKE_Q is missing; add it (a number from 1e-05 to 0.01)",
+    ),
+    *(
+        ({**GOOD, "depth": bad}, f"depth is {bad!r}, expected a whole number from 1 to 4")
+        for bad in (0, 5, 2.0, 2.5, True, "2", None)
+    ),
+    *(
+        ({**GOOD, "width": bad}, f"width is {bad!r}, expected one of 256, 512")
+        for bad in (300, True, "256", None)
+    ),
+    *(
+        ({**GOOD, "lr": bad}, f"lr is {bad!r}, expected a number from 1e-05 to 0.01")
+        for bad in (0.01001, 0.99e-5, "fast", math.nan, True, None)
+    ),
+]
 
 
 @pytest.mark.parametrize(("params", "sentence"), WRONG_PARAMS, ids=lambda value: str(value)[:40])
-def test_when_hyperparameters_are_wrong_then_the_sentence_says_which_and_what_is_allowed(params, sentence) -> None:
+def test_when_hyperparameters_are_wrong_then_the_sentence_says_which_and_what_is_allowed(
+    params, sentence
+) -> None:
     with refusal(f"best.json: {sentence}"):
         Fake().check_params(params, "best.json")
 
 
-@pytest.mark.parametrize("params", [{"depth": d, "width": 512, "lr": lr} for d in (1, 4) for lr in (1e-5, 1e-2)])
+@pytest.mark.parametrize(
+    "params", [{"depth": d, "width": 512, "lr": lr} for d in (1, 4) for lr in (1e-5, 1e-2)]
+)
 def test_when_hyperparameters_are_on_the_bounds_then_they_are_accepted(params) -> None:
     Fake().check_params(params)
 
 
-@pytest.mark.parametrize("recipe", [
-    LINEAR, {"linear_part": False}, {"steps_factor": 0.5}, {"level_hours": 0, "near_hours": 12, "season_years": 0},
-])  # fmt: skip
-def test_when_fields_of_the_searched_recipe_are_beside_the_hyperparameters_then_they_are_accepted(recipe) -> None:
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        LINEAR,
+        {"linear_part": False},
+        {"steps_factor": 0.5},
+        {"level_hours": 0, "near_hours": 12, "season_years": 0},
+    ],
+)
+def test_when_fields_of_the_searched_recipe_are_beside_the_hyperparameters_then_they_are_accepted(
+    recipe,
+) -> None:
     Fake().check_params({**GOOD, **recipe})
 
 
 @pytest.mark.parametrize("name", family_names())
-def test_when_a_portfolio_is_shipped_then_its_entries_are_whole_configurations_of_the_wide_space(name) -> None:
+def test_when_a_portfolio_is_shipped_then_its_entries_are_whole_configurations_of_the_wide_space(
+    name,
+) -> None:
     family = get_family(name)
     for entry in json.loads(FILE.read_text(encoding="utf-8")).get(name, []):
         family.check_params(entry["params"])

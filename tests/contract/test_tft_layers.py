@@ -31,29 +31,47 @@ def layers() -> ModuleType:
 def model(cls: Any, **options: Any) -> Any:
     from darts.utils.likelihood_models.torch import QuantileRegression
 
-    common = {"hidden_size": 12, "num_attention_heads": 2, "dropout": 0.0, "random_state": 1, **options}
+    common = {
+        "hidden_size": 12,
+        "num_attention_heads": 2,
+        "dropout": 0.0,
+        "random_state": 1,
+        **options,
+    }
     return cls(L, T, likelihood=QuantileRegression([0.1, 0.5, 0.9]), **common)
 
 
 def windows(static: bool = False, batch: int = B, seed: int = 0) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     shapes = {
-        "past_target": (L, 1), "past_covariates": (L, 3), "historic_future_covariates": (L, 2),
-        "future_covariates": (T, 2), "static_covariates": (1, 2), "future_target": (T, 1),
-    }  # fmt: skip
+        "past_target": (L, 1),
+        "past_covariates": (L, 3),
+        "historic_future_covariates": (L, 2),
+        "future_covariates": (T, 2),
+        "static_covariates": (1, 2),
+        "future_target": (T, 1),
+    }
     return {
-        name: generator.normal(size=(batch, *shape)) for name, shape in shapes.items() if static or "static" not in name
+        name: generator.normal(size=(batch, *shape))
+        for name, shape in shapes.items()
+        if static or "static" not in name
     }
 
 
 def module(cls: Any, data: dict[str, np.ndarray], **options: Any) -> Any:
     from darts.utils.data.torch_datasets.utils import TorchTrainingSample
 
-    return model(cls, **options)._create_model(TorchTrainingSample(**{k: v[0] for k, v in data.items()}))
+    return model(cls, **options)._create_model(
+        TorchTrainingSample(**{k: v[0] for k, v in data.items()})
+    )
 
 
-def pair(layers: ModuleType, data: dict[str, np.ndarray], dtype: str = "float64", **options: Any) -> tuple[Any, Any]:
-    """Ours and the original with the same weights, none of which is left at its start, where many are 0 or 1."""
+def pair(
+    layers: ModuleType, data: dict[str, np.ndarray], dtype: str = "float64", **options: Any
+) -> tuple[Any, Any]:
+    """Ours and the original with the same weights, none of which is left at its start, where many
+    are 0 or 1.
+    """
     import torch
     from darts.models import TFTModel
 
@@ -73,7 +91,9 @@ def run(net: Any, data: dict[str, np.ndarray]) -> Any:
     from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingBatch
 
     dtype = next(net.parameters()).dtype
-    batch = TorchTrainingBatch(**{name: torch.from_numpy(values).to(dtype) for name, values in data.items()})
+    batch = TorchTrainingBatch(
+        **{name: torch.from_numpy(values).to(dtype) for name, values in data.items()}
+    )
     return net(batch.to_module_input(stage=ModuleStage.TRAIN)).prediction
 
 
@@ -81,7 +101,9 @@ def outputs_and_gradients(net: Any, data: dict[str, np.ndarray]) -> list[Any]:
     import torch
 
     output = run(net, data)
-    (output * torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)).sum().backward()
+    (
+        output * torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
+    ).sum().backward()
     seen = [output, net._attn_out_weights, net._encoder_sparse_weights, net._decoder_sparse_weights]
     return [*seen, *(weight.grad for weight in net.parameters())]
 
@@ -97,7 +119,9 @@ def same(mine: list[Any], theirs: list[Any], tolerance: float) -> None:
 
 @pytest.mark.parametrize("static", [False, True], ids=["", "static covariates"])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_the_original(option, static, layers):
+def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_the_original(
+    option, static, layers
+):
     data = windows(static)
     ours, theirs = pair(layers, data, **OPTIONS[option])
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
@@ -109,8 +133,12 @@ def test_when_numbers_are_float32_then_the_difference_is_rounding(layers) -> Non
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-5)
 
 
-@pytest.mark.parametrize("bytes_per_piece", [1, 10**9], ids=["pieces of 16, 16 and 3 hours", "one piece"])
-def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(bytes_per_piece, layers, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    "bytes_per_piece", [1, 10**9], ids=["pieces of 16, 16 and 3 hours", "one piece"]
+)
+def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(
+    bytes_per_piece, layers, monkeypatch
+) -> None:
     monkeypatch.setattr(layers, "PIECE_BYTES", bytes_per_piece)
     monkeypatch.setattr(layers, "ALIGNMENT", 16)
     data = windows()
@@ -118,9 +146,13 @@ def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(bytes_per_pi
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
 
 
-def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(layers) -> None:
+def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(
+    layers,
+) -> None:
     kinds = [type(layer).__name__ for layer in module(layers.RearrangedTFT, windows()).modules()]
-    assert kinds.count("BatchedVariableSelection") == 2, "of encoder and decoder; no static covariates, no third"
+    assert kinds.count("BatchedVariableSelection") == 2, (
+        "of encoder and decoder; no static covariates, no third"
+    )
     assert kinds.count("MergedHeads") == 1
 
 
@@ -130,7 +162,9 @@ def test_when_it_forecasts_then_nothing_is_dropped(layers) -> None:
     data = windows()
     ours, theirs = pair(layers, data, dropout=0.4)
     with torch.inference_mode():
-        torch.testing.assert_close(run(ours.eval(), data), run(theirs.eval(), data), rtol=1e-11, atol=1e-11)
+        torch.testing.assert_close(
+            run(ours.eval(), data), run(theirs.eval(), data), rtol=1e-11, atol=1e-11
+        )
 
 
 def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers) -> None:
@@ -159,7 +193,8 @@ def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers
         torch.manual_seed(5)
         selection = net.encoder_vsn.train()
         columns = {
-            name: torch.full((2000, L, 1), 0.3 * i, dtype=torch.float64) for i, name in enumerate(net.encoder_variables)
+            name: torch.full((2000, L, 1), 0.3 * i, dtype=torch.float64)
+            for i, name in enumerate(net.encoder_variables)
         }
         drawn = selection(columns, torch.ones(2000, 1, 12, dtype=torch.float64))[0].flatten(0, 1)
         spread.append((drawn.mean(0), drawn.std(0)))
@@ -181,7 +216,10 @@ def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_comput
     loss().backward()
     weights = [weight for weight in ours.parameters() if weight.grad is not None]
     directions = [torch.randn_like(weight) for weight in weights]
-    slope = sum((weight.grad * direction).sum() for weight, direction in zip(weights, directions, strict=True))
+    slope = sum(
+        (weight.grad * direction).sum()
+        for weight, direction in zip(weights, directions, strict=True)
+    )
     with torch.no_grad():
         values = []
         for step in (1e-6, -2e-6):
@@ -200,4 +238,6 @@ def test_when_a_training_uses_bfloat16_where_it_may_then_it_still_learns_the_sam
         output = run(ours, data)
     output.float().square().mean().backward()
     torch.testing.assert_close(output.float(), run(theirs, data), rtol=0.1, atol=0.1)
-    assert all(weight.grad.isfinite().all() for weight in ours.parameters() if weight.grad is not None)
+    assert all(
+        weight.grad.isfinite().all() for weight in ours.parameters() if weight.grad is not None
+    )

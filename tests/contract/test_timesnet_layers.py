@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 SIZES = [(8, 24), (2, 168), (96, 2), (1, 192), (192, 1), (64, 3), (27, 7)]
-BLOCK = {"input_size": 168, "h": 24, "k": 3, "hidden_size": 8, "conv_hidden_size": 4, "num_kernels": 6}
+BLOCK = {
+    "input_size": 168,
+    "h": 24,
+    "k": 3,
+    "hidden_size": 8,
+    "conv_hidden_size": 4,
+    "num_kernels": 6,
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,9 @@ def waves(*periods: float, seed: int = 0) -> Any:
     generator = torch.Generator().manual_seed(seed)
     hours = torch.arange(192.0)
     sines = torch.stack([torch.sin(2 * torch.pi * hours / period) for period in periods])
-    return sines[:, :, None].repeat(1, 1, 8) + 0.05 * torch.randn(len(periods), 192, 8, generator=generator)
+    return sines[:, :, None].repeat(1, 1, 8) + 0.05 * torch.randn(
+        len(periods), 192, 8, generator=generator
+    )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
@@ -56,11 +65,13 @@ def test_when_the_kernels_are_merged_then_outputs_and_gradients_are_those_of_the
 
     # Which way is taken depends on the size of batch and image; here each is made to take them all.
     gain = {"spectral": 0.0, "direct": float("inf")}[way]
-    monkeypatch.setattr("hpo_lib.families.spectral_conv.SPECTRAL_GAIN", gain)
+    monkeypatch.setattr("hpo_lib.families.timesnet_layers.SPECTRAL_GAIN", gain)
     torch.manual_seed(1)
     theirs = original.Inception_Block_V1(5, 4, num_kernels=6).to(getattr(torch, dtype))
     ours = layers.MergedInception(5, 4, num_kernels=6).to(getattr(torch, dtype))
-    torch.nn.init.normal_(theirs.kernels[2].bias)  # the original starts with zero biases, which would prove nothing
+    torch.nn.init.normal_(
+        theirs.kernels[2].bias
+    )  # the original starts with zero biases, which would prove nothing
     assert list(ours.state_dict()) == list(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict())
     image = torch.randn(3, 5, *size, dtype=getattr(torch, dtype))
@@ -76,19 +87,23 @@ def test_when_the_kernels_are_merged_then_outputs_and_gradients_are_those_of_the
         torch.testing.assert_close(mine, its, rtol=tolerance, atol=tolerance)
 
 
-def test_when_a_spectrum_was_first_used_to_forecast_then_it_still_serves_a_training(layers, monkeypatch) -> None:
-    """The constant matrices are made once, perhaps in inference mode, whose tensors no gradient may touch."""
+def test_when_a_spectrum_was_first_used_to_forecast_then_it_still_serves_a_training(
+    layers, monkeypatch
+) -> None:
+    """The constant matrices are made once, perhaps in inference mode, whose tensors no gradient may
+    touch.
+    """
     import torch
 
-    from hpo_lib.families import spectral_conv
+    from hpo_lib.families import timesnet_layers
 
-    monkeypatch.setattr(spectral_conv, "SPECTRAL_GAIN", 0.0)
-    spectral_conv._transforms.cache_clear()
+    monkeypatch.setattr(timesnet_layers, "SPECTRAL_GAIN", 0.0)
+    timesnet_layers._transforms.cache_clear()
     block = layers.MergedInception(16, 16, num_kernels=6)
     image = torch.randn(64, 16, 8, 24)
     with torch.inference_mode():
         block(image)
-    assert spectral_conv._transforms.cache_info().currsize == 1
+    assert timesnet_layers._transforms.cache_info().currsize == 1
     block(image).square().mean().backward()
     assert all(parameter.grad is not None for parameter in block.parameters())
 
@@ -110,7 +125,9 @@ def test_when_a_block_trains_then_it_computes_what_the_original_does(layers, ori
         torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-5)
 
 
-def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates_as_in_the_original(layers, original):
+def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates_as_in_the_original(
+    layers, original
+):
     import torch
 
     ours, theirs = period_blocks(layers, original)
@@ -125,7 +142,9 @@ def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates
         assert (theirs(together)[:1] - theirs(daily)).abs().max() > 1e-2
 
 
-def test_when_training_shows_a_daily_wave_then_only_its_period_is_used_to_forecast(layers, original, monkeypatch):
+def test_when_training_shows_a_daily_wave_then_only_its_period_is_used_to_forecast(
+    layers, original, monkeypatch
+):
     import torch
 
     ours, _ = period_blocks(layers, original)
@@ -151,7 +170,9 @@ def test_when_training_shows_a_daily_wave_then_only_its_period_is_used_to_foreca
     assert periods[0] == 24, "the periods come from training, not from the window"
 
 
-def test_when_batches_follow_then_the_spectrum_is_their_running_mean_and_forecasting_leaves_it_alone(layers, original):
+def test_when_batches_follow_then_the_spectrum_is_their_running_mean_and_forecasting_leaves_it_alone(
+    layers, original
+):
     import torch
 
     ours, _ = period_blocks(layers, original)

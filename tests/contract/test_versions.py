@@ -1,6 +1,8 @@
-"""Stored trainings are reused as long as their code has the same version, so a changed output needs a new version.
+"""Stored trainings are reused as long as their code has the same version, so a changed output needs
+a new version.
 
-``versions.json`` holds digests of the output of each part, for its present version and those of the parts below it.
+``versions.json`` holds digests of the output of each part, for its present version and those of the
+parts below it.
 """
 
 import dataclasses
@@ -18,21 +20,29 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec, GapRule
 from hpo_lib.families import feature_table, linear_baseline, weather_inputs
-from hpo_lib.families.contract import RECIPES, Budget, family_names, get_family
 from hpo_lib.families.linear_baseline import LinearBaseline
-from hpo_lib.scoring import seasonal_naive
+from hpo_lib.families.models import RECIPES, Budget, family_names, get_family
+from hpo_lib.scoring import evaluation
 from tests.contract.test_families import smallest, with_small_networks
 
 FIXTURE = Path(__file__).parent / "versions.json"
 RENEW = "HPO_UPDATE_GOLDEN=1 python -m pytest tests/contract/test_versions.py"
-BATCH = "past_target", "past_covariates", "historic_future_covariates", "future_covariates", "future_target"
+BATCH = (
+    "past_target",
+    "past_covariates",
+    "historic_future_covariates",
+    "future_covariates",
+    "future_target",
+)
 BUDGET = Budget(steps=2, batch_size=4, checks=1)
 
 Numbers = dict[str, str]
 
 
 def numbers(values: np.ndarray) -> str:
-    """Mean, mean with rising weights (so that the order counts), and standard deviation, to six digits."""
+    """Mean, mean with rising weights (so that the order counts), and standard deviation, to six
+    digits.
+    """
     flat = np.asarray(values, dtype=float).ravel()
     rising = float((flat * np.linspace(1, 2, len(flat))).mean())
     return f"{flat.mean():.6g} {rising:.6g} {flat.std():.6g}"
@@ -54,8 +64,7 @@ def of_gaps(dataset: Dataset, folder: Path) -> Numbers:
 def of_windows(dataset: Dataset, _: Path) -> Numbers:
     import torch
 
-    from hpo_lib.families.scaling import Scaling, learnt_origins
-    from hpo_lib.families.windows import WindowSource
+    from hpo_lib.families.windows import Scaling, WindowSource, learnt_origins
 
     found = {}
     for recipe in RECIPES:
@@ -63,7 +72,11 @@ def of_windows(dataset: Dataset, _: Path) -> Numbers:
         found[f"{recipe}, origins"] = numbers(learnt_origins(dataset, RECIPES[recipe]))
         for as_past in (True, False):
             source = WindowSource.build(
-                dataset, dataset.windows(origins(dataset)), scaling, RECIPES[recipe], calendar_as_past=as_past
+                dataset,
+                dataset.windows(origins(dataset)),
+                scaling,
+                RECIPES[recipe],
+                calendar_as_past=as_past,
             )
             if scaling.linear is not None:
                 expected = scaling.linear.predict(dataset, dataset.windows(origins(dataset)))
@@ -72,7 +85,9 @@ def of_windows(dataset: Dataset, _: Path) -> Numbers:
             for name in BATCH:
                 tensor = getattr(batch, name)
                 if tensor is not None:
-                    found[f"{recipe}, {'history' if as_past else 'future'}, {name}"] = numbers(tensor.numpy())
+                    found[f"{recipe}, {'history' if as_past else 'future'}, {name}"] = numbers(
+                        tensor.numpy()
+                    )
     return found
 
 
@@ -87,7 +102,9 @@ def of_linear_baseline(dataset: Dataset, _: Path) -> Numbers:
     fitted = LinearBaseline.fit(dataset, origins(dataset), seasons=False)
     return {
         "validation": numbers(fitted.predict(dataset, dataset.windows(dataset.validation_origins))),
-        "training": numbers(fitted.predict(dataset, dataset.windows(origins(dataset)), out_of_fold=True)),
+        "training": numbers(
+            fitted.predict(dataset, dataset.windows(origins(dataset)), out_of_fold=True)
+        ),
     }
 
 
@@ -104,25 +121,36 @@ def of_family(name: str) -> Callable[[Dataset, Path], Numbers]:
 
 
 def of_baseline(name: str) -> Callable[[Dataset, Path], Numbers]:
-    return lambda dataset, _: {"quick": numbers(get_baseline(name).fit(dataset, seed=1, quick=True).validation.values)}
+    return lambda dataset, _: {
+        "quick": numbers(get_baseline(name).fit(dataset, seed=1, quick=True).validation.values)
+    }
 
 
 def of_weather_inputs(dataset: Dataset, _: Path) -> Numbers:
-    """With the weather that the inputs are made of, which the fingerprint covers as a rule and not by its values."""
+    """With the weather that the inputs are made of, which the fingerprint covers as a rule and not
+    by its values.
+    """
     spec = DayAheadWeatherSpec("degraded", ("temp",), errors={"temp": (0.7, 1.6)})
-    weather = day_ahead_weather(spec, dataset.frame, None, dataset.training_frame, dataset.spec.target)
+    weather = day_ahead_weather(
+        spec, dataset.frame, None, dataset.training_frame, dataset.spec.target
+    )
     seen = dataclasses.replace(dataset, weather=weather)
     inputs = weather_inputs.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
-    return {name: numbers(inputs[:, :, i]) for i, name in enumerate(weather_inputs.input_names(seen, thermal=True))}
+    return {
+        name: numbers(inputs[:, :, i])
+        for i, name in enumerate(weather_inputs.input_names(seen, thermal=True))
+    }
 
 
 def of_naive(dataset: Dataset, _: Path) -> Numbers:
-    naive = seasonal_naive.seasonal_naive(dataset, dataset.validation_origins, 168)
+    naive = evaluation.seasonal_naive(dataset, dataset.validation_origins, 168)
     return {"168 h": numbers(naive.values)}
 
 
 def windows_version() -> int:
-    from hpo_lib.families import windows  # torch and darts take seconds, which every worker would pay at collection
+    from hpo_lib.families import (
+        windows,  # torch and darts take seconds, which every worker would pay at collection
+    )
 
     return windows.VERSION
 
@@ -133,36 +161,53 @@ PARTS: dict[str, tuple[Callable[[], int], Callable[[Dataset, Path], Numbers]]] =
     "feature_table": (lambda: feature_table.VERSION, of_feature_table),
     "linear_baseline": (lambda: linear_baseline.VERSION, of_linear_baseline),
     "weather_inputs": (lambda: weather_inputs.VERSION, of_weather_inputs),
-    "NAIVE": (lambda: seasonal_naive.NAIVE_VERSION, of_naive),
+    "NAIVE": (lambda: evaluation.NAIVE_VERSION, of_naive),
     **{name: ((lambda n=name: get_family(n).version), of_family(name)) for name in family_names()},
-    **{name: ((lambda n=name: get_baseline(n).version), of_baseline(name)) for name in baseline_names()},
+    **{
+        name: ((lambda n=name: get_baseline(n).version), of_baseline(name))
+        for name in baseline_names()
+    },
 }
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_when_the_output_of_a_part_changes_then_its_version_must_be_raised(part, tiny_dataset, tmp_path) -> None:
+def test_when_the_output_of_a_part_changes_then_its_version_must_be_raised(
+    part, tiny_dataset, tmp_path
+) -> None:
     if part in family_names():
         import torch
 
         if torch.cuda.is_available():
             pytest.skip("a GPU draws other dropout masks than a CPU")
     below = ["feature_table", "linear_baseline", *(["windows"] if part in family_names() else [])]
-    versions, output = {name: PARTS[name][0]() for name in (*below, part)}, PARTS[part][1](tiny_dataset, tmp_path)
+    versions, output = (
+        {name: PARTS[name][0]() for name in (*below, part)},
+        PARTS[part][1](tiny_dataset, tmp_path),
+    )
     versions |= {"quick": QUICK_VERSION} if part in baseline_names() else {}
     stored = json.loads(FIXTURE.read_text(encoding="utf-8")) if FIXTURE.is_file() else {}
     known = stored.get(part, {"versions": {}})
     if any(version > known["versions"].get(name, 0) for name, version in versions.items()):
         if not os.environ.get("HPO_UPDATE_GOLDEN"):
-            pytest.fail(f"{FIXTURE.name} does not know {part} with versions {versions}: renew it with `{RENEW}`")
+            pytest.fail(
+                f"{FIXTURE.name} does not know {part} with versions {versions}: renew it with "
+                f"`{RENEW}`"
+            )
         stored[part] = {"versions": versions, "output": output}
         FIXTURE.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return
     assert versions == known["versions"], "a version must never fall"
     changed = sorted(set(output) ^ set(known["output"]))
     for name in sorted(set(output) & set(known["output"])):
-        found, expected = (np.array(digests[name].split(), dtype=float) for digests in (output, known["output"]))
-        # A digest moves with the machine in its last digits, and with the code by more than 0.01 % of the spread.
+        found, expected = (
+            np.array(digests[name].split(), dtype=float) for digests in (output, known["output"])
+        )
+        # A digest moves with the machine in its last digits, and with the code by more than 0.01 %
+        # of the spread.
         if not np.allclose(found, expected, rtol=1e-5, atol=1e-4 * expected[2] + 1e-12):
             changed.append(name)
     names = ", ".join(changed[:5])
-    assert not changed, f"the output of {part} changed ({names}): raise its version, renew the fixture with `{RENEW}`"
+    assert not changed, (
+        f"the output of {part} changed ({names}): raise its version, renew the fixture with "
+        f"`{RENEW}`"
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import training_origins
-from hpo_lib.families.contract import RECIPES, Recipe
+from hpo_lib.families.models import RECIPES, Recipe
 
 ORIGINS = [167, 500]
 PLAIN = RECIPES["plain"]
@@ -33,12 +33,16 @@ def counted(tiny_dataset: Dataset) -> Dataset:
     return dataclasses.replace(tiny_dataset, frame=frame)
 
 
-def made(dataset: Dataset, recipe: Recipe = PLAIN, *, level: Any = None, as_past: bool = True) -> Any:
+def made(
+    dataset: Dataset, recipe: Recipe = PLAIN, *, level: Any = None, as_past: bool = True
+) -> Any:
     """The source of windows in the data's own numbers, unless there is a level."""
     from hpo_lib.families import windows
 
     columns = dataset.frame.columns
-    unscaled = windows.Scaling(mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level)
+    unscaled = windows.Scaling(
+        mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level
+    )
     return windows.WindowSource.build(
         dataset, dataset.windows(np.array(ORIGINS)), unscaled, recipe, calendar_as_past=as_past
     )
@@ -50,7 +54,9 @@ def gathered(source: Any, *origins: int, with_target: bool = True) -> Any:
     return source.gather(torch.tensor(origins or ORIGINS), with_target=with_target)
 
 
-def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_target_begins_after_it(counted) -> None:
+def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_target_begins_after_it(
+    counted,
+) -> None:
     batch = gathered(made(counted, as_past=False))
     assert batch.past_target.shape == (2, 168, 1)
     assert batch.past_target[0, :, 0].tolist() == list(range(168))
@@ -60,7 +66,9 @@ def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_t
     assert batch.future_target[1, [0, -1], 0].tolist() == [501, 524]
 
 
-def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_and_the_calendar_goes_on(counted):
+def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_and_the_calendar_goes_on(
+    counted,
+):
     batch = gathered(made(counted, as_past=False))
     assert batch.past_covariates.shape == (2, 168, 2)
     assert batch.past_covariates[1, -1].tolist() == [10_500, 20_500]
@@ -72,7 +80,9 @@ def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_
     assert batch.future_covariates[1, -1].tolist() == [30_524, 40_524, 50_524]
 
 
-def test_when_a_model_has_no_future_input_then_its_last_day_of_history_has_the_calendar_of_the_next_day(counted):
+def test_when_a_model_has_no_future_input_then_its_last_day_of_history_has_the_calendar_of_the_next_day(
+    counted,
+):
     batch = gathered(made(counted, as_past=True))
     assert batch.historic_future_covariates is None
     assert batch.future_covariates is None
@@ -84,52 +94,72 @@ def test_when_a_model_has_no_future_input_then_its_last_day_of_history_has_the_c
 
 
 @pytest.mark.parametrize("calendar_as_past", [True, False])
-def test_when_a_forecast_is_made_then_no_past_column_is_read_after_the_origin(counted, calendar_as_past):
+def test_when_a_forecast_is_made_then_no_past_column_is_read_after_the_origin(
+    counted, calendar_as_past
+):
     blank = counted.frame.copy()
     blank.iloc[501:, :3] = np.nan
-    batch = gathered(made(dataclasses.replace(counted, frame=blank), as_past=calendar_as_past), with_target=False)
+    batch = gathered(
+        made(dataclasses.replace(counted, frame=blank), as_past=calendar_as_past), with_target=False
+    )
     assert batch.future_target is None
-    tensors = [batch.past_target, batch.past_covariates, batch.historic_future_covariates, batch.future_covariates]
+    tensors = [
+        batch.past_target,
+        batch.past_covariates,
+        batch.historic_future_covariates,
+        batch.future_covariates,
+    ]
     assert all(tensor.isfinite().all() for tensor in tensors if tensor is not None)
 
 
-def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(windows, counted) -> None:
-    scaling = windows.Scaling.fit(counted, PLAIN)
+def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(
+    windows, counted
+) -> None:
+    windows = windows.Scaling.fit(counted, PLAIN)
     source = windows.WindowSource.build(
-        counted, counted.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=False
+        counted, counted.windows(np.array(ORIGINS)), windows, PLAIN, calendar_as_past=False
     )
     with pytest.raises(IndexError):
         gathered(source, len(counted.frame) - 24, with_target=False)
 
 
 def test_when_scaling_is_fitted_then_only_training_rows_count(windows, tiny_dataset) -> None:
-    scaling = windows.Scaling.fit(tiny_dataset, PLAIN)
+    windows = windows.Scaling.fit(tiny_dataset, PLAIN)
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
     again = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), PLAIN)
-    pd.testing.assert_series_equal(again.mean, scaling.mean)
-    pd.testing.assert_series_equal(again.std, scaling.std)
-    training = windows.Scaling.transform(scaling, tiny_dataset.frame, tuple(tiny_dataset.frame.columns))[:1680]
+    pd.testing.assert_series_equal(again.mean, windows.mean)
+    pd.testing.assert_series_equal(again.std, windows.std)
+    training = windows.Scaling.transform(
+        windows, tiny_dataset.frame, tuple(tiny_dataset.frame.columns)
+    )[:1680]
     np.testing.assert_allclose(training.mean(dim=0), 0, atol=1e-5)
     np.testing.assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
 
 
-def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_unit(windows, tiny_dataset) -> None:
+def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_unit(
+    windows, tiny_dataset
+) -> None:
     frame = tiny_dataset.frame.assign(is_weekend=1.0)
     frame.iloc[2000:, -1] = 3.0
-    scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
-    values = scaling.transform(frame, ("is_weekend",))
+    windows = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
+    values = windows.transform(frame, ("is_weekend",))
     assert str(values.dtype) == "torch.float32"
     assert values[[0, 1999, 2000], 0].tolist() == [0, 0, 2]
 
 
-def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_alone_is_the_same(windows, counted):
+def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_alone_is_the_same(
+    windows, counted
+):
     source = made(counted)
     origins = training_origins(counted.index, counted.spec.splits)
     training = windows.TrainingWindows(source, origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
     batch = training.__getitems__([1488, 0])
-    assert batch.future_target[:, -1, 0].tolist() == [1679, 191]  # the last hour of training, and the first window's
+    assert batch.future_target[:, -1, 0].tolist() == [
+        1679,
+        191,
+    ]  # the last hour of training, and the first window's
     alone = training[1488]
     assert np.array_equal(alone.past_covariates, batch.past_covariates[0])
     assert np.array_equal(alone.future_target, batch.future_target[0])
@@ -139,7 +169,9 @@ def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_a
 # Normalisation by the recent level, the linear baseline, and which origins are learnt from
 
 
-def test_when_windows_are_normalised_then_the_target_is_relative_to_the_mean_of_the_last_day(windows, counted):
+def test_when_windows_are_normalised_then_the_target_is_relative_to_the_mean_of_the_last_day(
+    windows, counted
+):
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=np.log(100.0), log_std=2.0)
     batch = gathered(made(counted, level=level))
     mean = 488.5  # of the hours 477 to 500
@@ -152,12 +184,14 @@ def test_when_windows_are_normalised_then_the_target_is_relative_to_the_mean_of_
     assert batch.past_covariates[1, -1, [0, 1, 3]].tolist() == [10_500, 20_500, 30_524]
 
 
-def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(windows, tiny_dataset) -> None:
+def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
+    windows, tiny_dataset
+) -> None:
     import torch
 
-    scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
+    windows = windows.Scaling.fit(tiny_dataset, LEVELLED)
     source = windows.WindowSource.build(
-        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=True
+        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), windows, PLAIN, calendar_as_past=True
     )
     origins = torch.tensor(ORIGINS)
     values = source.in_unit(source.gather(origins, with_target=True).future_target, origins)
@@ -165,7 +199,9 @@ def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(wind
     np.testing.assert_allclose(values[:, :, 0], expected, rtol=1e-5)
 
 
-def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(windows, counted) -> None:
+def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(
+    windows, counted
+) -> None:
     import torch
 
     level = windows.Level(hours=24, floor=1000.0, spread=0.5, log_mean=0.0, log_std=1.0)
@@ -181,36 +217,51 @@ def test_when_the_level_is_fitted_then_five_percent_of_the_mean_size_are_the_flo
     assert (signed.floor, signed.spread, signed.unit) == pytest.approx((200, 1, 200))
 
 
-def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_no_later_hour_counts(windows, tiny_dataset):
+def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_no_later_hour_counts(
+    windows, tiny_dataset
+):
     import torch
 
-    scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
+    windows = windows.Scaling.fit(tiny_dataset, LEVELLED)
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
-    assert windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), LEVELLED).level == scaling.level
+    assert (
+        windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), LEVELLED).level
+        == windows.level
+    )
     source = windows.WindowSource.build(
-        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=True
+        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), windows, PLAIN, calendar_as_past=True
     )
     origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
     batch = source.gather(origins, with_target=True)
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
     log = batch.past_covariates[:, 0, 2]
-    assert (log.mean().item(), log.std(correction=0).item()) == (pytest.approx(0, abs=1e-3), pytest.approx(1, rel=1e-3))
+    assert (log.mean().item(), log.std(correction=0).item()) == (
+        pytest.approx(0, abs=1e-3),
+        pytest.approx(1, rel=1e-3),
+    )
 
 
-def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(tiny_dataset) -> None:
-    from hpo_lib.families.scaling import learnt_origins
+def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(
+    tiny_dataset,
+) -> None:
+    from hpo_lib.families.windows import learnt_origins
 
     every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
     assert np.array_equal(learnt_origins(tiny_dataset, PLAIN), every)
     near = learnt_origins(tiny_dataset, dataclasses.replace(PLAIN, near_hours=1))
-    # Rows 0, 24, ... are midnight, daily forecasts start from 23:00; the first history ends at row 167, 23:00.
+    # Rows 0, 24, ... are midnight, daily forecasts start from 23:00; the first history ends at row
+    # 167, 23:00.
     assert near[:6].tolist() == [167, 168, 190, 191, 192, 214]
     assert set(near % 24) == {22, 23, 0}
-    assert len(near) == 63 * 3 - 2  # the last day's window would end beyond the split for 0:00, the first has no 22:00
+    assert (
+        len(near) == 63 * 3 - 2
+    )  # the last day's window would end beyond the split for 0:00, the first has no 22:00
 
 
-def test_when_there_is_a_linear_baseline_then_targets_are_its_residuals_and_its_forecast_is_an_input(windows, counted):
+def test_when_there_is_a_linear_baseline_then_targets_are_its_residuals_and_its_forecast_is_an_input(
+    windows, counted
+):
     import torch
 
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
@@ -230,26 +281,45 @@ def test_when_there_is_a_linear_baseline_then_targets_are_its_residuals_and_its_
     assert torch.equal(decoder.historic_future_covariates[:, :, -1:], decoder.past_target)
 
 
-def test_when_the_linear_baseline_has_no_forecast_of_a_window_then_its_targets_are_nan(counted) -> None:
+def test_when_the_linear_baseline_has_no_forecast_of_a_window_then_its_targets_are_nan(
+    counted,
+) -> None:
     source = made(counted).with_linear_forecast(np.ones((1, 24)), np.array([500]))
     assert gathered(source, 501).future_target.isnan().all()
 
 
-def test_when_history_is_not_repeated_then_lags_and_the_calendar_before_the_forecast_day_are_left_out(counted):
+def test_when_history_is_not_repeated_then_lags_and_the_calendar_before_the_forecast_day_are_left_out(
+    counted,
+):
     recipe = dataclasses.replace(PLAIN, repeated_history=False)
     source = made(counted, recipe)
     batch = gathered(source, with_target=False)
-    assert batch.past_covariates.shape == (2, 168, 1 + 3)  # temp, and no water_lag_24h; then the calendar
-    assert batch.past_covariates[1, [0, 143, 144, 167], 0].tolist() == [10_333, 10_476, 10_477, 10_500]
+    assert batch.past_covariates.shape == (
+        2,
+        168,
+        1 + 3,
+    )  # temp, and no water_lag_24h; then the calendar
+    assert batch.past_covariates[1, [0, 143, 144, 167], 0].tolist() == [
+        10_333,
+        10_476,
+        10_477,
+        10_500,
+    ]
     calendar = batch.past_covariates[1, :, 1:]
     assert calendar[:144].abs().max() == 0
-    assert calendar[144:, :2].tolist() == [[30_000 + hour, 40_000 + hour] for hour in range(501, 525)]
+    assert calendar[144:, :2].tolist() == [
+        [30_000 + hour, 40_000 + hour] for hour in range(501, 525)
+    ]
     assert calendar[:167, 2].abs().max() == 0
-    assert calendar[167, 2] == 50_512.5  # is_weekend is said once, as the mean of the hours 501 to 524
+    assert (
+        calendar[167, 2] == 50_512.5
+    )  # is_weekend is said once, as the mean of the hours 501 to 524
     assert source.future[477:501].abs().min() > 0  # gathering has left the source as it was
 
 
-def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the_same_hours_of_the_week_before(counted):
+def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the_same_hours_of_the_week_before(
+    counted,
+):
     source = made(counted, dataclasses.replace(PLAIN, same_hours=True), as_past=False)
     batch = gathered(source, with_target=False)
     assert batch.future_covariates.shape == (2, 24, len(counted.future) + 3)
@@ -257,36 +327,48 @@ def test_when_a_model_has_a_future_input_then_each_hour_of_the_forecast_gets_the
     assert day == list(range(477, 501))  # the hours 501 to 524 less 24
     assert week == list(range(333, 357))  # less 168
     assert mean == list(range(405, 429))  # halfway
-    assert batch.historic_future_covariates[1, :, -3:].tolist() == [[hour] * 3 for hour in range(333, 501)]
+    assert batch.historic_future_covariates[1, :, -3:].tolist() == [
+        [hour] * 3 for hour in range(333, 501)
+    ]
 
 
 @pytest.mark.parametrize(("years", "seasons"), [(0, True), (0.1, True), (1, False)])
-def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(windows, tiny_dataset, years, seasons):
+def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
+    windows, tiny_dataset, years, seasons
+):
     frame = tiny_dataset.frame.assign(month=7, season=2)
-    dataset = dataclasses.replace(tiny_dataset, frame=frame, future=("hour_sin", "month", "season", "is_weekend"))
-    scaling = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))
-    expected = ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
-    assert windows.future_columns(dataset, scaling, PLAIN) == expected
+    dataset = dataclasses.replace(
+        tiny_dataset, frame=frame, future=("hour_sin", "month", "season", "is_weekend")
+    )
+    windows = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))
+    expected = (
+        ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
+    )
+    assert windows.future_columns(dataset, windows, PLAIN) == expected
     source = windows.WindowSource.build(
-        dataset, dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=False
+        dataset, dataset.windows(np.array(ORIGINS)), windows, PLAIN, calendar_as_past=False
     )
     assert source.future.shape[1] == len(expected)
 
 
-def test_when_a_recipe_hides_the_calendar_then_a_network_sees_the_hours_alone(windows, tiny_dataset) -> None:
+def test_when_a_recipe_hides_the_calendar_then_a_network_sees_the_hours_alone(
+    windows, tiny_dataset
+) -> None:
     recipe = dataclasses.replace(PLAIN, calendar=False)
-    scaling = windows.Scaling.fit(tiny_dataset, recipe)
-    assert windows.future_columns(tiny_dataset, scaling, recipe) == ("hour_sin", "hour_cos")
+    windows = windows.Scaling.fit(tiny_dataset, recipe)
+    assert windows.future_columns(tiny_dataset, windows, recipe) == ("hour_sin", "hour_cos")
 
 
-def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_from(tiny_dataset, monkeypatch) -> None:
-    from hpo_lib.families import scaling
+def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_from(
+    tiny_dataset, monkeypatch
+) -> None:
+    from hpo_lib.families import windows
 
     recipe = dataclasses.replace(PLAIN, linear_part=True)
-    everything = scaling.learnt_origins(tiny_dataset, PLAIN)
-    assert np.array_equal(scaling.learnt_origins(tiny_dataset, recipe), everything)
-    monkeypatch.setattr(scaling, "MOST_ORIGINS", len(everything) // 6)
-    assert np.array_equal(scaling.learnt_origins(tiny_dataset, PLAIN), everything)
-    fewer = scaling.learnt_origins(tiny_dataset, recipe)
+    everything = windows.learnt_origins(tiny_dataset, PLAIN)
+    assert np.array_equal(windows.learnt_origins(tiny_dataset, recipe), everything)
+    monkeypatch.setattr(windows, "MOST_ORIGINS", len(everything) // 6)
+    assert np.array_equal(windows.learnt_origins(tiny_dataset, PLAIN), everything)
+    fewer = windows.learnt_origins(tiny_dataset, recipe)
     assert np.array_equal(fewer, everything[::7])
     assert set(fewer % 24) == set(range(24))

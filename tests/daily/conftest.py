@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.training_key import family_key
+from hpo_lib.benchmark.store import family_key
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, store
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import engineer
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.contract import RECIPES, Forecaster, get_family
+from hpo_lib.families.models import RECIPES, Forecaster, get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.files import write_json
 
@@ -35,13 +35,20 @@ fill = "linear"
 max_hours = 3
 """
 SMALL = {
-    "num_stacks": 2, "num_blocks": 1, "num_layers": 2, "layer_widths": 256, "lr": 1e-3, "dropout": 0.1,
+    "num_stacks": 2,
+    "num_blocks": 1,
+    "num_layers": 2,
+    "layer_widths": 256,
+    "lr": 1e-3,
+    "dropout": 0.1,
     "weight_decay": 1e-6,
-}  # fmt: skip
+}
 
 
 class Utility:
-    """Its files in a folder: the CSV of a hundred days up to 2019-06-08 23:00 UTC, its TOML, its models."""
+    """Its files in a folder: the CSV of a hundred days up to 2019-06-08 23:00 UTC, its TOML, its
+    models.
+    """
 
     def __init__(self, folder: Path, target: pd.Series) -> None:
         self.folder, self.toml, self.csv = folder, folder / "utility.toml", folder / "utility.csv"
@@ -71,9 +78,13 @@ class Utility:
         family, ends = get_family("NHITS_Q"), dataset.spec.splits
         key = family_key(family, SMALL, family.budgets["test"], RECIPES["unshrunk"], dataset)
         facts = {
-            "params": SMALL, "preset": "test", "key": key, "trained_until": str(ends.val_end), "relative_mae": 0.5,
+            "params": SMALL,
+            "preset": "test",
+            "key": key,
+            "trained_until": str(ends.val_end),
+            "relative_mae": 0.5,
             "provenance": {"data": {"source": "csv"}},
-        }  # fmt: skip
+        }
         version = Version(self.models, 1, facts)
         store(version, {FITTED: fitted, REFITTED: refitted})
         write_json(self.models.current, {"version": 1, "before": None})
@@ -86,12 +97,18 @@ def utility(tmp_path: Path, tiny_dataset: Dataset) -> Utility:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) -> tuple[Forecaster, Forecaster]:
-    """N-HiTS as a benchmark with --refit trains it on the utility: with the choice of weights, and refitted."""
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset
+) -> tuple[Forecaster, Forecaster]:
+    """N-HiTS as a benchmark with --refit trains it on the utility: with the choice of weights, and
+    refitted.
+    """
     dataset = Utility(tmp_path_factory.mktemp("trained"), tiny_dataset.target).dataset()
     family, recipe = get_family("NHITS_Q"), RECIPES["unshrunk"]
     fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
-    refitted = family.refit(SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe)
+    refitted = family.refit(
+        SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe
+    )
     return fitted, refitted
 
 

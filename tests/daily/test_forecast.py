@@ -1,4 +1,6 @@
-"""Tomorrow's forecast: equal to the benchmark's, blind for what comes, and plain words where something is missing."""
+"""Tomorrow's forecast: equal to the benchmark's, blind for what comes, and plain words where
+something is missing.
+"""
 
 import json
 import shutil
@@ -11,7 +13,7 @@ import pytest
 from hpo_lib.daily.day_ahead import _best, forecast_day
 from hpo_lib.daily.versions import Version
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import RECIPES, get_family
+from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.scoring.calibration import Calibration, calibrate
@@ -26,12 +28,16 @@ def day(utility, **given):
     return forecast_day(str(utility.toml), **folders, **given)
 
 
-def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that_origin(in_use, trained, tmp_path):
+def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that_origin(
+    in_use, trained, tmp_path
+):
     fitted, refitted = trained
     dataset = in_use.dataset()
     # What a benchmark stores, and what its table is made of.
     validation = write_predictions(tmp_path / "validation.parquet", fitted.validation)
-    test = write_predictions(tmp_path / "test.parquet", refitted.forecasts(dataset, dataset.test_origins))
+    test = write_predictions(
+        tmp_path / "test.parquet", refitted.forecasts(dataset, dataset.test_origins)
+    )
     expected = calibrate(test, validation, dataset.known_target, Calibration())
     assert len(expected.origins) == 15
     assert not np.array_equal(expected.values, test.values)
@@ -41,12 +47,15 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
         assert np.array_equal(found.actual[0], expected.actual[i])
 
 
-def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_same(in_use) -> None:
+def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_same(
+    in_use,
+) -> None:
     expected = in_use.forecast("--at", LAST_DAY)
     later = in_use.whole.index >= LAST_DAY
     assert later.sum() == 24
     changed = in_use.whole.copy()
-    # School holidays alone are known in advance from the data; all else after the origin must not count.
+    # School holidays alone are known in advance from the data; all else after the origin must not
+    # count.
     changed.loc[later, changed.columns != "is_school_holiday"] = 1.0
     changed.loc[later, "water_consumption"] = np.arange(24) + 100.0
     in_use.write(changed)
@@ -61,7 +70,9 @@ def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_
     assert (in_use.folder / "out.png").stat().st_size > 10_000
 
 
-def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_forecasts_it(in_use, trained) -> None:
+def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_forecasts_it(
+    in_use, trained
+) -> None:
     dataset = in_use.dataset()
     found = day(in_use, at="2019-05-24T00:00")
     position = dataset.index.get_indexer(found.forecasts.origins)
@@ -71,36 +82,55 @@ def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_f
 
 
 def test_when_school_holidays_are_not_known_then_they_stay_and_a_list_replaces_them(in_use) -> None:
-    on_holiday = in_use.whole.assign(is_school_holiday=(in_use.whole.index >= "2019-06-03").astype(int))
+    on_holiday = in_use.whole.assign(
+        is_school_holiday=(in_use.whole.index >= "2019-06-03").astype(int)
+    )
     in_use.write(on_holiday)
     stays = day(in_use)
-    assert [note for note in stays.notes if "is_school_holiday of the day ahead is not in the data and stays 1" in note]
+    assert [
+        note
+        for note in stays.notes
+        if "is_school_holiday of the day ahead is not in the data and stays 1" in note
+    ]
     listed = in_use.folder / "holidays.csv"
     for last, same in (("2019-06-30", True), ("2019-06-08", False)):
-        listed.write_text(f"start_date,end_date,description\n2019-06-03,{last},x\n", encoding="utf-8")
+        listed.write_text(
+            f"start_date,end_date,description\n2019-06-03,{last},x\n", encoding="utf-8"
+        )
         found = day(in_use, school_holidays=str(listed))
         assert not [note for note in found.notes if "is_school_holiday" in note]
         assert np.array_equal(found.forecasts.values, stays.forecasts.values) == same
 
 
-def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_and_never_invented(in_use) -> None:
+def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_and_never_invented(
+    in_use,
+) -> None:
     in_use.write(in_use.whole.assign(is_weekend=1 - in_use.whole["is_weekend"]))
     assert day(in_use, at=LAST_DAY)
-    with pytest.raises(Exception, match="column 'is_weekend' of the day ahead is not there and cannot be computed"):
+    with pytest.raises(
+        Exception, match="column 'is_weekend' of the day ahead is not there and cannot be computed"
+    ):
         day(in_use)
 
 
 def test_when_the_data_is_old_then_a_note_says_so_unless_a_day_was_asked_for(in_use) -> None:
     now = pd.Timestamp("2019-06-12 07:00", tz="UTC")
-    assert any("ends at 2019-06-08 23:00 UTC, 3 days ago" in note for note in day(in_use, now=now).notes)
+    assert any(
+        "ends at 2019-06-08 23:00 UTC, 3 days ago" in note for note in day(in_use, now=now).notes
+    )
     fresh = day(in_use, now=pd.Timestamp("2019-06-09 07:00", tz="UTC"))
     asked = day(in_use, now=now, at="2019-06-09T00:00")
     assert not [note for one in (fresh, asked) for note in one.notes if "ends at" in note]
 
 
-def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calibrated_by_that_hour(in_use) -> None:
+def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calibrated_by_that_hour(
+    in_use,
+) -> None:
     found = day(in_use, at="2019-06-08T07:00")
-    assert any("learnt from days that begin at 00:00 UTC, this one at 07:00" in note for note in found.notes)
+    assert any(
+        "learnt from days that begin at 00:00 UTC, this one at 07:00" in note
+        for note in found.notes
+    )
     assert f"{found.begin}" == "2019-06-08 07:00:00+00:00"
     assert np.isfinite(found.forecasts.actual).sum() == 17
 
@@ -111,30 +141,38 @@ def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_
         with refusal(f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'"):
             day(in_use, at=at)
     with refusal(
-        f"{file}: holds 2019-03-02 00:00 to 2019-06-08 23:00 UTC, so not the hours before 2019-06-10 00:00; add them, "
+        f"{file}: holds 2019-03-02 00:00 to 2019-06-08 23:00 UTC, so not the hours before "
+        "2019-06-10 00:00; add them, "
         "or forecast another day with --at"
     ):
         day(in_use, at="2019-06-10T02:00+02:00")
     with refusal(
-        f"{file}: a forecast needs the 168 hours before it, and only 144 hours are there; add them, or take a later day"
+        f"{file}: a forecast needs the 168 hours before it, and only 144 hours are there; add "
+        "them, or take a later day"
     ):
         day(in_use, at="2019-03-08T00:00")
     hours = in_use.whole.index
     in_use.write(in_use.whole[(hours < "2019-06-01 05:00") | (hours >= "2019-06-01 15:00")])
     with refusal(
-        f"{file}: a forecast needs the 168 hours before it, and 10 of them are missing, from 2019-06-01 05:00 to "
+        f"{file}: a forecast needs the 168 hours before it, and 10 of them are missing, from "
+        "2019-06-01 05:00 to "
         "2019-06-01 14:00 UTC; add them, or take a later day"
     ):
         day(in_use, at=LAST_DAY)
     after = day(in_use, at="2019-06-09T00:00")
-    assert any("Only 20 days before it calibrate the interval, not 28." in note for note in after.notes)
+    assert any(
+        "Only 20 days before it calibrate the interval, not 28." in note for note in after.notes
+    )
     assert len(after.figure().axes) == 1  # there is no forecast of the day before
 
 
 def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys) -> None:
     facts = json.loads(in_use.models.facts(1).read_text(encoding="utf-8"))
     for change, sentence in (
-        ({"provenance": {"data": {"source": "simulated"}}}, "NHITS_Q v001: was trained on data from simulated, here"),
+        (
+            {"provenance": {"data": {"source": "simulated"}}},
+            "NHITS_Q v001: was trained on data from simulated, here",
+        ),
         (
             {"key": {**facts["key"], "versions": {**facts["key"]["versions"], "windows": 99}}},
             "NHITS_Q v001: was trained with version 99 of windows, this code has",
@@ -157,14 +195,25 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
 
 
 @pytest.mark.parametrize("damaged", ["current", "card", "arrays", "facts"])
-def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(in_use, capsys, damaged: str) -> None:
+def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(
+    in_use, capsys, damaged: str
+) -> None:
     alone = quantiles(in_use.forecast())
     other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
     shutil.copytree(in_use.models.folder, other.folder)
     facts, arrays = other.trained(1, "refitted")
-    file = {"current": other.current, "card": other.facts(1), "facts": facts, "arrays": arrays}[damaged]
+    file = {"current": other.current, "card": other.facts(1), "facts": facts, "arrays": arrays}[
+        damaged
+    ]
     if damaged == "facts":  # a whole JSON, without the means that scale the inputs
-        write_json(file, {name: value for name, value in json.loads(file.read_text("utf-8")).items() if name != "mean"})
+        write_json(
+            file,
+            {
+                name: value
+                for name, value in json.loads(file.read_text("utf-8")).items()
+                if name != "mean"
+            },
+        )
     else:
         file.write_bytes(b"PK no more")
     capsys.readouterr()
@@ -196,13 +245,18 @@ def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can
         2: replace(exact, values=exact.values + worse),
     }
     one, two = (
-        replace(day(in_use), version=replace(Version.read(in_use.models, 1), number=number), before=said[number])
+        replace(
+            day(in_use),
+            version=replace(Version.read(in_use.models, 1), number=number),
+            before=said[number],
+        )
         for number in said
     )
     best, notes = _best([one, two])
     assert best is one
     assert notes == [
-        "Of the models in use, NHITS_Q v001 has the lowest pinball loss of the last 5 days: NHITS_Q v001 0.5, "
+        "Of the models in use, NHITS_Q v001 has the lowest pinball loss of the last 5 days: "
+        "NHITS_Q v001 0.5, "
         "NHITS_Q v002 1."
     ]
 
@@ -211,7 +265,9 @@ def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utilit
     models = utility.models.models_dir
     with refusal(f"{models}: no model of utility is in use; put one in use with `hpo retrain`"):
         day(utility)
-    with refusal(f"{models}: no model TFT_Q of utility is in use; put one in use with `hpo retrain`"):
+    with refusal(
+        f"{models}: no model TFT_Q of utility is in use; put one in use with `hpo retrain`"
+    ):
         day(utility, model="TFT_Q")
 
 
@@ -222,7 +278,9 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_and
     utility, tiny_dataset
 ) -> None:
     columns = ["temp", "water_lag_24h"]
-    text = utility.toml.read_text(encoding="utf-8").replace('["water_lag_24h"]', json.dumps(columns))
+    text = utility.toml.read_text(encoding="utf-8").replace(
+        '["water_lag_24h"]', json.dumps(columns)
+    )
     table = '\n[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather.csv"\n'
     utility.toml.write_text(text + table, encoding="utf-8")
     utility.write(utility.whole.assign(temp=tiny_dataset.frame["temp"]))
@@ -234,7 +292,9 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_and
     assert dataset.kind_of_weather == "forecast"
     family, recipe = get_family("NHITS_Q"), RECIPES["unshrunk"]
     fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
-    refitted = family.refit(SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe)
+    refitted = family.refit(
+        SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe
+    )
     utility.put_in_use(fitted, refitted, dataset)
     tomorrow = day(utility).forecasts
     assert np.isnan(tomorrow.actual).all()
@@ -242,6 +302,8 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_and
     warmer.to_csv(utility.folder / "weather.csv", index=False)
     assert not np.array_equal(day(utility).forecasts.values, tomorrow.values)
     archive[archive["issued"] < issued[-1]].to_csv(utility.folder / "weather.csv", index=False)
-    sentence = r"utility\.toml: the weather of the day after 2019-06-08 23:00 UTC was not known by then"
+    sentence = (
+        r"utility\.toml: the weather of the day after 2019-06-08 23:00 UTC was not known by then"
+    )
     with pytest.raises(InputError, match=sentence):
         day(utility)

@@ -1,4 +1,6 @@
-"""Retraining: real trainings of N-HiTS at the test budget on a hundred days, and when a model is put in use."""
+"""Retraining: real trainings of N-HiTS at the test budget on a hundred days, and when a model is
+put in use.
+"""
 
 import json
 import re
@@ -15,41 +17,60 @@ from hpo_lib.daily.versions import FITTED, REFITTED, Version, relative_mae, stor
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.daily.watch import Watched, watch
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import RECIPES, Forecaster, get_family
+from hpo_lib.families.models import RECIPES, Forecaster, get_family
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records.files import load_predictions, write_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.evaluation import seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.seasonal_naive import seasonal_naive
 from hpo_lib.settings import Settings
 from tests.conftest import essentials
 from tests.daily.conftest import SMALL, Utility, quantiles
 
 
-def study(utility: Utility, job_id: str, *, status: str = "complete", preset: str = "test", **params: float) -> Path:
+def study(
+    utility: Utility,
+    job_id: str,
+    *,
+    status: str = "complete",
+    preset: str = "test",
+    **params: float,
+) -> Path:
     """A best_params JSON of a study on older data."""
     run = RunPaths(utility.folder / "runs", "NHITS_Q", "utility", job_id)
     data = {"source": "csv", "sha256": "0" * 64}
     result = {
-        **essentials({**SMALL, **params}), "model": "NHITS_Q", "dataset": "utility", "job_id": job_id, "status": status,
+        **essentials({**SMALL, **params}),
+        "model": "NHITS_Q",
+        "dataset": "utility",
+        "job_id": job_id,
+        "status": status,
         "optimization_date": job_id,
         "provenance": {"data": data, "preset": preset, "recipe": asdict(RECIPES["standard"])},
-    }  # fmt: skip
+    }
     write_json(run.best_params, result)
     return run.best_params
 
 
 def command(utility: Utility, *words: str) -> int:
-    return utility.run("retrain", "--model", "NHITS_Q", "--runs-dir", f"{utility.folder}/runs", *words)
+    return utility.run(
+        "retrain", "--model", "NHITS_Q", "--runs-dir", f"{utility.folder}/runs", *words
+    )
 
 
-def trains(monkeypatch: pytest.MonkeyPatch, trained: tuple[Forecaster, Forecaster]) -> list[tuple[int, str]]:
-    """Gives these models to whoever trains; the seed, and the end of the data, of each training that is asked for."""
+def trains(
+    monkeypatch: pytest.MonkeyPatch, trained: tuple[Forecaster, Forecaster]
+) -> list[tuple[int, str]]:
+    """Gives these models to whoever trains; the seed, and the end of the data, of each training
+    that is asked for.
+    """
     kind, asked = type(get_family("NHITS_Q")), list[tuple[int, str]]()
 
     def gives(model: Forecaster) -> Callable[..., Forecaster]:
-        def train(_: object, params: object, data: Dataset, *rest: object, seed: int, **more: object) -> Forecaster:
+        def train(
+            _: object, params: object, data: Dataset, *rest: object, seed: int, **more: object
+        ) -> Forecaster:
             asked.append((seed, str(data.spec.splits.val_end)))
             return model
 
@@ -64,9 +85,14 @@ def number_in_use(utility: Utility) -> int:
     return int(json.loads(utility.models.current.read_text(encoding="utf-8"))["version"])
 
 
-def test_when_a_model_is_retrained_then_nothing_that_chose_it_is_compared_and_the_refit_knows_all_days(utility, capsys):
+def test_when_a_model_is_retrained_then_nothing_that_chose_it_is_compared_and_the_refit_knows_all_days(
+    utility, capsys
+):
     assert command(utility, "--test") == 2
-    assert "holds no usable study of NHITS_Q on utility; make one with `hpo run`" in capsys.readouterr().err
+    assert (
+        "holds no usable study of NHITS_Q on utility; make one with `hpo run`"
+        in capsys.readouterr().err
+    )
     study(utility, "2025-01-01", status="stopped", lr=1e-2)
     study(utility, "2024-01-01", lr=1e-3, near_hours=3, linear_part=False)  # of the wide space
     utility.write(utility.whole.iloc[:-7])  # the last day is not whole
@@ -78,7 +104,10 @@ def test_when_a_model_is_retrained_then_nothing_that_chose_it_is_compared_and_th
     ends = version.learnt_until, version.chosen_until, version.trained_until
     assert [f"{end:%m-%d %H}" for end in ends] == ["05-23 23", "05-31 23", "06-07 23"]
     held_out = load_predictions(version.paths.compared(1))
-    assert [f"{origin:%m-%d %H}" for origin in held_out.origins[[0, -1]]] == ["05-31 23", "06-06 23"]
+    assert [f"{origin:%m-%d %H}" for origin in held_out.origins[[0, -1]]] == [
+        "05-31 23",
+        "06-06 23",
+    ]
     dataset = utility.dataset()
     fitted = version.model(FITTED, dataset)
     assert (fitted.recipe.near_hours, fitted.scaling.linear) == (3, None)
@@ -86,10 +115,15 @@ def test_when_a_model_is_retrained_then_nothing_that_chose_it_is_compared_and_th
     assert np.array_equal(own.values.astype(np.float32), held_out.values)
     card = version.paths.card(1).read_text(encoding="utf-8")
     assert "| held-out days, this model | 7 |" in card
-    assert "chose its weights on days up to 2019-05-31 23:00:00+00:00 and has not seen the days of these scores" in card
+    assert (
+        "chose its weights on days up to 2019-05-31 23:00:00+00:00 and has not seen the days of "
+        "these scores" in card
+    )
 
 
-def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_of_a_study(in_use) -> None:
+def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_of_a_study(
+    in_use,
+) -> None:
     from hpo_lib.daily import retrain as module
 
     data, version = in_use.dataset(), Version.read(in_use.models, 1)
@@ -97,11 +131,19 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
     study(in_use, "2023-01-01", preset="laptop", lr=2e-3)
     found = {}
     for preset, source in (("test", "csv"), ("laptop", "csv"), ("test", "simulated")):
-        settings = Settings.create("NHITS_Q", str(in_use.toml), preset=preset, runs_dir=str(in_use.folder / "runs"))
+        settings = Settings.create(
+            "NHITS_Q", str(in_use.toml), preset=preset, runs_dir=str(in_use.folder / "runs")
+        )
         family = module.get_family("NHITS_Q")
-        before = replace(version, facts={**version.facts, "provenance": {"data": {"source": source}}})
+        before = replace(
+            version, facts={**version.facts, "provenance": {"data": {"source": source}}}
+        )
         found[preset, source] = module._parameters(settings, family, data, "", before).params["lr"]
-    assert found == {("test", "csv"): SMALL["lr"], ("laptop", "csv"): 2e-3, ("test", "simulated"): 5e-3}
+    assert found == {
+        ("test", "csv"): SMALL["lr"],
+        ("laptop", "csv"): 2e-3,
+        ("test", "simulated"): 5e-3,
+    }
 
 
 def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one_none(
@@ -110,8 +152,17 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
     """The trainings are those of the fixture; here it matters which are asked for."""
     asked = trains(monkeypatch, trained)
     compared, model = set(), Version.model
-    monkeypatch.setattr(Version, "model", lambda own, which, data: compared.add(which) or model(own, which, data))
-    words = "--test", "--recipe", "unshrunk", "--params", str(study(utility, "2025-01-01")), "--replace"
+    monkeypatch.setattr(
+        Version, "model", lambda own, which, data: compared.add(which) or model(own, which, data)
+    )
+    words = (
+        "--test",
+        "--recipe",
+        "unshrunk",
+        "--params",
+        str(study(utility, "2025-01-01")),
+        "--replace",
+    )
     for seed in ("1", "2", "1"):
         assert command(utility, *words, "--seed", seed) == 0
     assert utility.models.versions() == [1, 2]
@@ -125,7 +176,11 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
     assert utility.models.current.read_bytes() == before
     dataset = utility.dataset()
     for which, own in zip((FITTED, REFITTED), trained, strict=True):
-        stored = version_in_use(utility.models).model(which, dataset).forecasts(dataset, dataset.test_origins)
+        stored = (
+            version_in_use(utility.models)
+            .model(which, dataset)
+            .forecasts(dataset, dataset.test_origins)
+        )
         assert np.array_equal(stored.values, own.forecasts(dataset, dataset.test_origins).values)
 
 
@@ -146,7 +201,9 @@ def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained
     from hpo_lib.daily.retrain import _verdict
 
     own = trained[0].validation
-    rival = replace(own, values=own.values + np.array([-1.0, 0.0, 1.0]))  # the same median, a wider interval
+    rival = replace(
+        own, values=own.values + np.array([-1.0, 0.0, 1.0])
+    )  # the same median, a wider interval
     found = _verdict(1, own, rival)
     assert (found.pinball, found.pinball_before) == (metrics.pinball(own), metrics.pinball(rival))
     assert found.pinball < found.pinball_before
@@ -154,7 +211,9 @@ def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained
     assert _verdict(1, own.rows(np.arange(13)), rival.rows(np.arange(13))).p_value is None
 
 
-def test_when_storing_a_version_breaks_off_then_there_is_no_such_version(in_use, trained, monkeypatch) -> None:
+def test_when_storing_a_version_breaks_off_then_there_is_no_such_version(
+    in_use, trained, monkeypatch
+) -> None:
     version = Version.read(in_use.models, 1)
     monkeypatch.setattr(np, "savez", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -170,9 +229,14 @@ def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_f
     key = version.facts["key"]
     chosen_earlier = {**key, "data": {**key["data"], "val_end": "2019-05-17 23:00:00+00:00"}}
     held_out = replace(version, facts={**version.facts, "key": chosen_earlier})
-    origins = dataset.index.get_indexer(pd.date_range("2019-05-18 23:00", "2019-05-25 23:00", freq="D", tz="UTC"))
+    origins = dataset.index.get_indexer(
+        pd.date_range("2019-05-18 23:00", "2019-05-25 23:00", freq="D", tz="UTC")
+    )
     found = held_out.forecasts(dataset, origins)
-    expected = [trained[0].forecasts(dataset, origins[:6]).values, trained[1].forecasts(dataset, origins[6:]).values]
+    expected = [
+        trained[0].forecasts(dataset, origins[:6]).values,
+        trained[1].forecasts(dataset, origins[6:]).values,
+    ]
     assert np.array_equal(found.values, np.concatenate(expected).astype(np.float32))
     write_json(in_use.models.facts(1), held_out.facts)
     assert watched(in_use).days_since == 15
@@ -186,14 +250,18 @@ def test_when_a_test_split_had_an_end_then_data_with_other_ends_has_none(tiny_da
     assert len(with_ends(dataset, splits.train_end, splits.val_end).test_origins) == 15
 
 
-def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_counts(tiny_dataset) -> None:
+def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_counts(
+    tiny_dataset,
+) -> None:
     day, week = (seasonal_naive(tiny_dataset, tiny_dataset.test_origins, lag) for lag in (24, 168))
     assert metrics.mae(week) < metrics.mae(day)
     assert relative_mae(week, tiny_dataset) == 1
     assert relative_mae(day, tiny_dataset) == metrics.mae(day) / metrics.mae(week)
 
 
-def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(in_use) -> None:
+def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(
+    in_use,
+) -> None:
     from hpo_lib.daily import retrain as module
 
     version = Version.read(in_use.models, 1)
@@ -201,14 +269,23 @@ def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_car
     later = {**version.facts["key"], "data": {**data, "val_end": "2019-05-28 23:00:00+00:00"}}
     saw_more = replace(version, facts={**version.facts, "key": later})
     verdict = module.Verdict(1, 7, 0.5, 0.6, None)
-    warning = "The version before chose its weights on days up to 2019-05-28 23:00:00+00:00, some of them below."
+    warning = (
+        "The version before chose its weights on days up to 2019-05-28 23:00:00+00:00, "
+        "some of them below."
+    )
     assert warning in module._notes(version, saw_more, verdict)
-    assert not any("some of them below" in note for note in module._notes(version, version, verdict))
-    assert not any("some of them below" in note for note in module._notes(saw_more, version, verdict))
+    assert not any(
+        "some of them below" in note for note in module._notes(version, version, verdict)
+    )
+    assert not any(
+        "some of them below" in note for note in module._notes(saw_more, version, verdict)
+    )
 
 
 @pytest.mark.slow
-def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_only_when_asked(utility, capsys) -> None:
+def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_only_when_asked(
+    utility, capsys
+) -> None:
     # One long story, since each chapter needs the models of the one before.
     study(utility, "2025-01-01", lr=1e-5)
     old = "--recipe", "unshrunk", "--test"
@@ -260,10 +337,14 @@ def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_on
 
 
 @pytest.mark.slow
-def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts(in_use, capsys) -> None:
+def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts(
+    in_use, capsys
+) -> None:
     params = study(in_use, "2025-01-01", **SMALL)
     content = json.loads(params.read_text(encoding="utf-8"))
-    write_json(params, {**content, "model": "TFT_Q", "best_params": dict(get_family("TFT_Q").defaults)})
+    write_json(
+        params, {**content, "model": "TFT_Q", "best_params": dict(get_family("TFT_Q").defaults)}
+    )
     assert in_use.run("retrain", "--model", "TFT_Q", "--test", "--params", str(params)) == 0
     capsys.readouterr()
     tables = {model: quantiles(in_use.forecast("--model", model)) for model in ("NHITS_Q", "TFT_Q")}
@@ -281,24 +362,38 @@ def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts
 
 
 def watched(utility: Utility) -> Watched:
-    (found,) = watch(str(utility.toml), data_dir=str(utility.folder), models_dir=str(utility.models.models_dir))
+    (found,) = watch(
+        str(utility.toml), data_dir=str(utility.folder), models_dir=str(utility.models.models_dir)
+    )
     return found
 
 
-def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_not_learn_from(in_use, trained) -> None:
+def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_not_learn_from(
+    in_use, trained
+) -> None:
     found = watched(in_use)
     assert found.days_since == 15
     dataset = in_use.dataset()
-    before = trained[0].validation.rows(np.arange(2, 15))  # 13 days before and 15 days after the refit's last hour
+    before = trained[0].validation.rows(
+        np.arange(2, 15)
+    )  # 13 days before and 15 days after the refit's last hour
     after = trained[1].forecasts(dataset, dataset.test_origins)
-    assert found.mae == pytest.approx((13 * metrics.mae(before) + 15 * metrics.mae(after)) / 28, rel=1e-6)
-    seen = QuantileForecasts.joined([trained[0].validation, after])  # the first of them calibrate the others
+    assert found.mae == pytest.approx(
+        (13 * metrics.mae(before) + 15 * metrics.mae(after)) / 28, rel=1e-6
+    )
+    seen = QuantileForecasts.joined(
+        [trained[0].validation, after]
+    )  # the first of them calibrate the others
     calibrated = calibrate(seen, None, dataset.known_target, Calibration())
     assert found.coverage == pytest.approx(metrics.picp(calibrated.rows(np.arange(2, 30))), abs=0.2)
-    assert abs(found.coverage - metrics.picp(seen.rows(np.arange(2, 30)))) > 1, "as raw intervals cover"
+    assert abs(found.coverage - metrics.picp(seen.rows(np.arange(2, 30)))) > 1, (
+        "as raw intervals cover"
+    )
 
 
-def test_when_a_model_in_use_is_damaged_then_watch_names_it_and_scores_the_others(in_use, capsys) -> None:
+def test_when_a_model_in_use_is_damaged_then_watch_names_it_and_scores_the_others(
+    in_use, capsys
+) -> None:
     other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
     write_json(other.current, {"version": 1})
     assert in_use.run("watch") == 1
@@ -309,7 +404,9 @@ def test_when_a_model_in_use_is_damaged_then_watch_names_it_and_scores_the_other
     assert str(other.facts(1)) in capsys.readouterr().err
 
 
-def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_use, capsys) -> None:
+def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(
+    in_use, capsys
+) -> None:
     facts = {**Version.read(in_use.models, 1).facts, "relative_mae": watched(in_use).relative / 1.2}
     write_json(in_use.models.facts(1), facts)
     assert not [reason for reason in watched(in_use).due if "MAE" in reason]
@@ -321,9 +418,15 @@ def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_
     assert "MAE beside naive forecasts is 1.32 times that of then" in shown
 
 
-@pytest.mark.parametrize(("coverage", "due"), [(69.9, True), (70.0, False), (90.0, False), (90.1, True)])
-def test_when_coverage_leaves_its_range_then_a_retraining_is_due(in_use, coverage: float, due: bool) -> None:
+@pytest.mark.parametrize(
+    ("coverage", "due"), [(69.9, True), (70.0, False), (90.0, False), (90.1, True)]
+)
+def test_when_coverage_leaves_its_range_then_a_retraining_is_due(
+    in_use, coverage: float, due: bool
+) -> None:
     version = Version.read(in_use.models, 1)
-    found = Watched(version, "m3/h", 3, mae=1.0, coverage=coverage, relative=0.5, relative_before=0.5)
+    found = Watched(
+        version, "m3/h", 3, mae=1.0, coverage=coverage, relative=0.5, relative_before=0.5
+    )
     assert found.due == (["coverage is outside 70 to 90 %"] if due else [])
     assert ("a retraining is due" if due else "no retraining is due") in str(found)

@@ -34,7 +34,9 @@ max_hours = 3
 
 
 def small_frame() -> pd.DataFrame:
-    """2018-04-01 00:00 to 2018-06-29 23:00 UTC (2160 hours, lines 2 to 2161), calendar in Danish local time."""
+    """2018-04-01 00:00 to 2018-06-29 23:00 UTC (2160 hours, lines 2 to 2161), calendar in Danish
+    local time.
+    """
     index = pd.date_range("2018-04-01", periods=90 * 24, freq="h", tz="UTC", name="timestamp")
     local = index.tz_convert("Europe/Copenhagen")
     hours = np.arange(len(index), dtype=float)
@@ -96,7 +98,9 @@ class SmallDataset:
         self.write(lines)
 
     def replace(self, old: str, new: str, count: int = -1) -> None:
-        self.csv.write_text(self.csv.read_text(encoding="utf-8").replace(old, new, count), encoding="utf-8")
+        self.csv.write_text(
+            self.csv.read_text(encoding="utf-8").replace(old, new, count), encoding="utf-8"
+        )
 
 
 @pytest.fixture

@@ -35,13 +35,21 @@ def archive(folder: Path, text: str = ARCHIVE) -> pd.DataFrame:
     return read_archive(file, ("temp",))
 
 
-def made(spec: DayAheadWeatherSpec, dataset: Dataset, table: pd.DataFrame | None = None) -> np.ndarray:
-    weather = day_ahead_weather(spec, dataset.frame, table, dataset.training_frame, dataset.spec.target)
+def made(
+    spec: DayAheadWeatherSpec, dataset: Dataset, table: pd.DataFrame | None = None
+) -> np.ndarray:
+    weather = day_ahead_weather(
+        spec, dataset.frame, table, dataset.training_frame, dataset.spec.target
+    )
     return weather.at(dataset.index)
 
 
-def test_when_an_hour_was_forecast_twice_then_the_newest_forecast_issued_by_the_origin_counts(tiny_dataset, tmp_path):
-    found = made(DayAheadWeatherSpec("forecast", ("temp",)), tiny_dataset, archive(tmp_path))[:, :, 0]
+def test_when_an_hour_was_forecast_twice_then_the_newest_forecast_issued_by_the_origin_counts(
+    tiny_dataset, tmp_path
+):
+    found = made(DayAheadWeatherSpec("forecast", ("temp",)), tiny_dataset, archive(tmp_path))[
+        :, :, 0
+    ]
     # Rows are origins from 2019-03-01 00:00, columns 1 to 24 hours ahead.
     assert np.isnan(found[5]).all()  # nothing was issued yet
     assert found[6, :3].tolist() == [1.0, 2.0, 3.0]
@@ -56,36 +64,67 @@ def test_when_an_archive_is_not_in_order_or_lacks_a_value_then_the_newest_value_
     header, *rows = ARCHIVE.splitlines()
     turned = archive(tmp_path, "\n".join([header, *rows[::-1]]))
     spec = DayAheadWeatherSpec("forecast", ("temp",))
-    np.testing.assert_array_equal(made(spec, tiny_dataset, turned), made(spec, tiny_dataset, archive(tmp_path)))
+    np.testing.assert_array_equal(
+        made(spec, tiny_dataset, turned), made(spec, tiny_dataset, archive(tmp_path))
+    )
     holed = archive(tmp_path, ARCHIVE.replace("09:00,3.5", "09:00,"))
     assert made(spec, tiny_dataset, holed)[8, :2, 0].tolist() == [3.0, 4.5]
 
 
-def test_when_the_archive_has_leads_then_it_says_the_same_as_with_valid_hours(tiny_dataset, tmp_path) -> None:
+def test_when_the_archive_has_leads_then_it_says_the_same_as_with_valid_hours(
+    tiny_dataset, tmp_path
+) -> None:
     leads = "issued,lead_hours,temp\n2019-03-01 06:00,1,1\n2019-03-01 06:00,2,2\n"
     (tmp_path / "a").mkdir()
     found = archive(tmp_path / "a", leads)
     pd.testing.assert_frame_equal(found, archive(tmp_path).iloc[:2][found.columns])
 
 
-@pytest.mark.parametrize(("old", "new", "sentence"), [
-    ("temp", "tmp", "missing column 'temp'"),
-    ("07:00,1.0", "07:00,one", "line 2, column 'temp' is 'one', expected a finite number"),
-    ("2019-03-01 07:00", "tomorrow", "line 2, column 'valid' is 'tomorrow', expected a UTC time"),
-    ("2019-03-01 07:00", "2019-03-01 06:00", "line 2, column 'valid' is '2019-03-01 06:00', expected an hour after"),
-    ("2019-03-01 07:00", "2019-03-01 07:20", "line 2, column 'valid' is '2019-03-01 07:20', expected a full hour"),
-    ("2019-03-01 08:00", "2019-03-01 07:00", "line 3, column 'valid' is '2019-03-01 07:00', which this forecast"),
-    ("2019-03-01 06:00", "now", "line 2, column 'issued' is 'now', expected a UTC time"),
-    ("2019-03-01 07:00", "9999-12-31 07:00", "line 2, column 'valid' is '9999-12-31 07:00', expected a UTC time"),
-    ("2019-03-01 07:00,1.0", f"2019-03-01 07:00,{400 * '5'}", "line 2, column 'temp' is '555"),
-])  # fmt: skip
-def test_when_an_archive_is_wrong_then_the_error_names_the_cell(old, new, sentence, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("temp", "tmp", "missing column 'temp'"),
+        ("07:00,1.0", "07:00,one", "line 2, column 'temp' is 'one', expected a finite number"),
+        (
+            "2019-03-01 07:00",
+            "tomorrow",
+            "line 2, column 'valid' is 'tomorrow', expected a UTC time",
+        ),
+        (
+            "2019-03-01 07:00",
+            "2019-03-01 06:00",
+            "line 2, column 'valid' is '2019-03-01 06:00', expected an hour after",
+        ),
+        (
+            "2019-03-01 07:00",
+            "2019-03-01 07:20",
+            "line 2, column 'valid' is '2019-03-01 07:20', expected a full hour",
+        ),
+        (
+            "2019-03-01 08:00",
+            "2019-03-01 07:00",
+            "line 3, column 'valid' is '2019-03-01 07:00', which this forecast",
+        ),
+        ("2019-03-01 06:00", "now", "line 2, column 'issued' is 'now', expected a UTC time"),
+        (
+            "2019-03-01 07:00",
+            "9999-12-31 07:00",
+            "line 2, column 'valid' is '9999-12-31 07:00', expected a UTC time",
+        ),
+        ("2019-03-01 07:00,1.0", f"2019-03-01 07:00,{400 * '5'}", "line 2, column 'temp' is '555"),
+    ],
+)
+def test_when_an_archive_is_wrong_then_the_error_names_the_cell(
+    old, new, sentence, tmp_path
+) -> None:
     with pytest.raises(InputError, match=sentence):
         archive(tmp_path, ARCHIVE.replace(old, new, 1))
 
 
 @pytest.mark.parametrize("hours", ["1e11", "9000000", 400 * "5"])
-def test_when_a_lead_is_longer_than_any_forecast_then_the_error_names_the_cell(hours: str, tmp_path) -> None:
+def test_when_a_lead_is_longer_than_any_forecast_then_the_error_names_the_cell(
+    hours: str, tmp_path
+) -> None:
     with pytest.raises(InputError, match=r"line 2, column 'lead_hours' is '.*', expected "):
         archive(tmp_path, f"issued,lead_hours,temp\n2019-03-01 06:00,{hours},1\n")
 
@@ -97,8 +136,12 @@ def test_when_weather_is_observed_then_it_is_what_came(tiny_dataset) -> None:
     assert np.isnan(found[-5]).tolist() == [False] * 4 + [True] * 20
 
 
-def test_when_weather_is_degraded_then_its_errors_have_the_stated_size_and_memory(tiny_dataset) -> None:
-    spec = DayAheadWeatherSpec("degraded", ("temp",), errors={"temp": (0.7, 1.6)}, autocorrelation=0.8, seed=3)
+def test_when_weather_is_degraded_then_its_errors_have_the_stated_size_and_memory(
+    tiny_dataset,
+) -> None:
+    spec = DayAheadWeatherSpec(
+        "degraded", ("temp",), errors={"temp": (0.7, 1.6)}, autocorrelation=0.8, seed=3
+    )
     temp = tiny_dataset.frame["temp"].to_numpy()
     ahead = np.arange(len(temp) - 24)[:, None] + np.arange(1, 25)
     errors = made(spec, tiny_dataset)[:-24, :, 0] - temp[ahead]
@@ -111,7 +154,9 @@ def test_when_weather_is_degraded_then_its_errors_have_the_stated_size_and_memor
     assert np.corrcoef(errors[:-1, 0], errors[1:, 0])[0, 1] == pytest.approx(0, abs=0.06)
 
 
-def test_when_a_series_begins_later_or_has_another_seed_then_errors_are_the_same_or_others(tiny_dataset) -> None:
+def test_when_a_series_begins_later_or_has_another_seed_then_errors_are_the_same_or_others(
+    tiny_dataset,
+) -> None:
     spec = DayAheadWeatherSpec("degraded", ("temp",), errors={"temp": (1.0, 2.0)})
     late = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.iloc[500:])
     assert np.array_equal(made(spec, late)[:50], made(spec, tiny_dataset)[500:550])
@@ -119,7 +164,9 @@ def test_when_a_series_begins_later_or_has_another_seed_then_errors_are_the_same
     assert (other[:50] != made(spec, tiny_dataset)[:50]).all()
 
 
-def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found_and_only_training_counts(tiny_dataset):
+def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found_and_only_training_counts(
+    tiny_dataset,
+):
     hours = pd.date_range("2018-01-01", periods=400 * 24, freq="h", tz="UTC")
     temp = pd.Series(12 + 10 * np.sin(2 * np.pi * np.arange(len(hours)) / 8760), index=hours)
     assert heating_threshold(3 + 0.5 * (14.5 - temp).clip(lower=0), temp) == 14.5
@@ -128,16 +175,24 @@ def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found_and_o
     later.iloc[1680:] = 0.0
     changed = dataclasses.replace(tiny_dataset, frame=later)
     found = [
-        day_ahead_weather(spec, one.frame, None, one.training_frame, one.spec.target) for one in (tiny_dataset, changed)
+        day_ahead_weather(spec, one.frame, None, one.training_frame, one.spec.target)
+        for one in (tiny_dataset, changed)
     ]
-    assert (found[0].threshold, found[0].usual_demand) == (found[1].threshold, found[1].usual_demand)
+    assert (found[0].threshold, found[0].usual_demand) == (
+        found[1].threshold,
+        found[1].usual_demand,
+    )
 
 
 # In a dataset
 
 
-def test_when_days_after_training_change_then_the_threshold_of_a_dataset_stays(tiny_dataset, tmp_path) -> None:
-    spec = dataclasses.replace(tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec("observed", ("temp",)))
+def test_when_days_after_training_change_then_the_threshold_of_a_dataset_stays(
+    tiny_dataset, tmp_path
+) -> None:
+    spec = dataclasses.replace(
+        tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec("observed", ("temp",))
+    )
     found = []
     for later in (1.0, 0.2):
         frame = tiny_dataset.frame.copy()
@@ -158,29 +213,50 @@ def with_weather(name: str, **weather: Any) -> Dataset:
 def twins() -> dict[str, Dataset]:
     errors = {"temp": (0.7, 1.6), "wind_speed": (0.6, 1.2)}
     kinds = ("none", "forecast", "observed", "degraded")
-    return {kind: with_weather("heat", kind=kind, columns=tuple(errors), errors=errors) for kind in kinds}
+    return {
+        kind: with_weather("heat", kind=kind, columns=tuple(errors), errors=errors)
+        for kind in kinds
+    }
 
 
-def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_and_without_they_stay(twins) -> None:
+def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_and_without_they_stay(
+    twins,
+) -> None:
     plain = load_dataset(load_spec("heat"), simulated=True)
-    assert (twins["none"].sha256, twins["none"].source, twins["none"].weather) == (plain.sha256, "simulated", None)
+    assert (twins["none"].sha256, twins["none"].source, twins["none"].weather) == (
+        plain.sha256,
+        "simulated",
+        None,
+    )
     assert len({dataset.sha256 for dataset in twins.values()}) == 4
     assert {kind: dataset.source for kind, dataset in twins.items()} == {
-        "none": "simulated", "forecast": "simulated", "observed": "simulated, observed weather",
+        "none": "simulated",
+        "forecast": "simulated",
+        "observed": "simulated, observed weather",
         "degraded": "simulated, degraded weather",
-    }  # fmt: skip
+    }
 
 
-def test_when_a_twin_has_an_archive_then_one_forecast_serves_six_hours_and_its_errors_grow(twins) -> None:
+def test_when_a_twin_has_an_archive_then_one_forecast_serves_six_hours_and_its_errors_grow(
+    twins,
+) -> None:
     forecast, came = (twins[kind].weather for kind in ("forecast", "observed"))
     index = twins["none"].index
     of_day = index[(index.hour == 9) & (index < index[-40])]
-    errors = forecast.at(of_day)[:, :, 0] - came.at(of_day)[:, :, 0]  # issued at 06:00, 4 to 27 hours ahead
+    errors = (
+        forecast.at(of_day)[:, :, 0] - came.at(of_day)[:, :, 0]
+    )  # issued at 06:00, 4 to 27 hours ahead
     assert errors[:, 0].std() == pytest.approx(0.7 + 0.9 * 3 / 23, rel=0.05)
     assert errors[:, 20].std() == pytest.approx(1.6, rel=0.05)
-    later = forecast.at(of_day + pd.Timedelta(hours=5))[:, 0] - came.at(of_day + pd.Timedelta(hours=5))[:, 0]
+    later = (
+        forecast.at(of_day + pd.Timedelta(hours=5))[:, 0]
+        - came.at(of_day + pd.Timedelta(hours=5))[:, 0]
+    )
     assert later[:, 0] == pytest.approx(errors[:, 5])  # still the forecast of 06:00
-    newer = forecast.at(of_day + pd.Timedelta(hours=6))[:, 0] - came.at(of_day + pd.Timedelta(hours=6))[:, 0]
+    newer = (
+        forecast.at(of_day + pd.Timedelta(hours=6))[:, 0]
+        - came.at(of_day + pd.Timedelta(hours=6))[:, 0]
+    )
     assert abs(np.corrcoef(newer[:, 0], errors[:, 6])[0, 1]) < 0.1
 
 
@@ -190,50 +266,86 @@ def test_when_the_weather_of_an_origin_is_not_known_then_it_is_no_origin(twins) 
     position = int(dataset.validation_origins[3])
     hole[position, 7, 0] = np.nan
     holed = dataclasses.replace(dataset, weather=dataclasses.replace(dataset.weather, values=hole))
-    assert list(holed.validation_origins) == [p for p in dataset.validation_origins if p != position]
+    assert list(holed.validation_origins) == [
+        p for p in dataset.validation_origins if p != position
+    ]
     assert holed.origins_left_out()["validation"] == 1
 
 
-def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fingerprint(tiny_dataset, tmp_path):
-    spec = dataclasses.replace(tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec("forecast", ("temp",), "w.csv"))
+def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fingerprint(
+    tiny_dataset, tmp_path
+):
+    spec = dataclasses.replace(
+        tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec("forecast", ("temp",), "w.csv")
+    )
     tiny_dataset.frame.to_csv(tmp_path / "tiny.csv")
-    with pytest.raises(InputError, match=r"w\.csv: this archive of weather forecasts does not exist"):
+    with pytest.raises(
+        InputError, match=r"w\.csv: this archive of weather forecasts does not exist"
+    ):
         load_dataset(spec, tmp_path)
     issued = pd.date_range("2019-03-01", periods=100, freq="D", tz="UTC")
     rows = [(i, i + pd.Timedelta(hours=h), 5.0 + h) for i in issued for h in range(1, 49)]
     pd.DataFrame(rows, columns=["issued", "valid", "temp"]).to_csv(tmp_path / "w.csv", index=False)
     dataset = load_dataset(spec, tmp_path)
     assert (dataset.source, dataset.kind_of_weather) == ("csv", "forecast")
-    assert dataset.context(dataset.validation_origins[:1]).weather[0, :, 0].tolist() == list(range(29, 53))
+    assert dataset.context(dataset.validation_origins[:1]).weather[0, :, 0].tolist() == list(
+        range(29, 53)
+    )
     rows[0] = (*rows[0][:2], 6.5)
     pd.DataFrame(rows, columns=["issued", "valid", "temp"]).to_csv(tmp_path / "w.csv", index=False)
     assert load_dataset(spec, tmp_path).sha256 != dataset.sha256
 
 
-@pytest.mark.parametrize(("weather", "sentence"), [
-    ({"kind": "observed"}, "kind is 'observed' without columns"),
-    ({"kind": "observed", "columns": ["rain"]}, "lists 'rain', expected one of past_covariates"),
-    ({"kind": "degraded", "columns": ["temp"]}, "errors lacks 'temp'"),
-    ({"kind": "degraded", "columns": ["temp"], "errors": {"temp": [1]}}, "expected two numbers of at least 0"),
-    ({"kind": "perfect"}, "day_ahead_weather.kind is 'perfect', expected 'none', 'forecast', 'observed' or 'degraded'"),
-    ({"kinds": "none"}, "unknown key day_ahead_weather.kinds"),
-])  # fmt: skip
-def test_when_the_table_of_a_toml_is_wrong_then_the_error_names_the_key(weather, sentence, root, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("weather", "sentence"),
+    [
+        ({"kind": "observed"}, "kind is 'observed' without columns"),
+        (
+            {"kind": "observed", "columns": ["rain"]},
+            "lists 'rain', expected one of past_covariates",
+        ),
+        ({"kind": "degraded", "columns": ["temp"]}, "errors lacks 'temp'"),
+        (
+            {"kind": "degraded", "columns": ["temp"], "errors": {"temp": [1]}},
+            "expected two numbers of at least 0",
+        ),
+        (
+            {"kind": "perfect"},
+            "day_ahead_weather.kind is 'perfect', expected 'none', 'forecast', 'observed' or "
+            "'degraded'",
+        ),
+        ({"kinds": "none"}, "unknown key day_ahead_weather.kinds"),
+    ],
+)
+def test_when_the_table_of_a_toml_is_wrong_then_the_error_names_the_key(
+    weather, sentence, root, tmp_path
+) -> None:
     import json
 
     lines = [f"{key} = {json.dumps(value)}" for key, value in weather.items() if key != "errors"]
     lines += [f"errors = {{ temp = {weather['errors']['temp']} }}"] if "errors" in weather else []
     file = tmp_path / "mine.toml"
-    text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8").replace('name = "heat"', 'name = "mine"')
+    text = (
+        (root / "datasets" / "heat.toml")
+        .read_text(encoding="utf-8")
+        .replace('name = "heat"', 'name = "mine"')
+    )
     file.write_text("\n".join([text, "[day_ahead_weather]", *lines]), encoding="utf-8")
     with pytest.raises(InputError, match=sentence):
         load_spec(file)
 
 
-def test_when_weather_is_what_no_forecaster_has_then_its_source_carries_a_warning_and_honest_weather_none() -> None:
+def test_when_weather_is_what_no_forecaster_has_then_its_source_carries_a_warning_and_honest_weather_none() -> (
+    None
+):
     assert warnings_of(source_with("csv", "observed")) == ["OBSERVED WEATHER OF THE DAY AHEAD"]
-    assert warnings_of(source_with("simulated", "degraded")) == ["SIMULATED DATA", "OBSERVED WEATHER WITH ADDED ERRORS"]
-    assert warnings_of(source_with("csv", "forecast")) == warnings_of(source_with("csv", "none")) == []
+    assert warnings_of(source_with("simulated", "degraded")) == [
+        "SIMULATED DATA",
+        "OBSERVED WEATHER WITH ADDED ERRORS",
+    ]
+    assert (
+        warnings_of(source_with("csv", "forecast")) == warnings_of(source_with("csv", "none")) == []
+    )
 
 
 # hpo prepare
@@ -245,31 +357,50 @@ def test_when_prepare_is_given_an_archive_then_it_is_checked_and_lies_where_the_
     from hpo_lib.cli.main import main
 
     toml = tmp_path / "mine.toml"
-    text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8").replace('name = "heat"', 'name = "mine"')
+    text = (
+        (root / "datasets" / "heat.toml")
+        .read_text(encoding="utf-8")
+        .replace('name = "heat"', 'name = "mine"')
+    )
     toml.write_text(text, encoding="utf-8")
     hours = pd.date_range("2018-01-01", periods=200, freq="h", tz="UTC")
     pd.Series(2 + np.sin(np.arange(200) / 4), index=hours).to_csv(tmp_path / "raw.csv")
     (tmp_path / "archive.csv").write_text(ARCHIVE, encoding="utf-8")
     command = [
-        "prepare", "--dataset", str(toml), "--raw", str(tmp_path / "raw.csv"), "--out", str(tmp_path / "data/f.csv"),
-        "--weather-forecast", str(tmp_path / "archive.csv"),
-    ]  # fmt: skip
+        "prepare",
+        "--dataset",
+        str(toml),
+        "--raw",
+        str(tmp_path / "raw.csv"),
+        "--out",
+        str(tmp_path / "data/f.csv"),
+        "--weather-forecast",
+        str(tmp_path / "archive.csv"),
+    ]
     assert main(command) == 2
-    assert "names no archive of weather forecasts; add a table [day_ahead_weather]" in capsys.readouterr().err
+    assert (
+        "names no archive of weather forecasts; add a table [day_ahead_weather]"
+        in capsys.readouterr().err
+    )
     table = '[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "w.csv"\n'
     toml.write_text(f"{text}\n{table}", encoding="utf-8")
     assert main(command) == 0
     said = capsys.readouterr().out
     assert (
-        f"wrote {tmp_path / 'data' / 'w.csv'}: 2 weather forecasts, issued 2019-03-01 06:00 to 2019-03-01 07:30" in said
+        f"wrote {tmp_path / 'data' / 'w.csv'}: 2 weather forecasts, issued 2019-03-01 06:00 to "
+        "2019-03-01 07:30" in said
     )
     written = read_archive(tmp_path / "data" / "w.csv", ("temp",))
     pd.testing.assert_frame_equal(written, archive(tmp_path)[written.columns])
 
 
-def test_when_an_origin_is_none_of_the_weathers_own_then_its_weather_is_unknown_and_not_the_last_one() -> None:
+def test_when_an_origin_is_none_of_the_weathers_own_then_its_weather_is_unknown_and_not_the_last_one() -> (
+    None
+):
     hours = pd.date_range("2019-01-01", periods=3, freq="h", tz="UTC")
-    weather = DayAheadWeather("observed", ("temp",), hours[:2], np.arange(48.0).reshape(2, 24, 1), None, 1.0)
+    weather = DayAheadWeather(
+        "observed", ("temp",), hours[:2], np.arange(48.0).reshape(2, 24, 1), None, 1.0
+    )
     found = weather.at(hours[1:])
     assert found[0, :, 0].tolist() == list(range(24, 48))
     assert np.isnan(found[1]).all()

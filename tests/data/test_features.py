@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from hpo_lib import paths
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, engineer, prepare_features
-from hpo_lib.data.raw_files import WEATHER_COLUMNS, read_raw_series, read_school_holidays, read_weather
+from hpo_lib.data.raw_files import (
+    WEATHER_COLUMNS,
+    read_raw_series,
+    read_school_holidays,
+    read_weather,
+)
 from hpo_lib.data.spec import DatasetSpec, GapRule, load_spec
 from hpo_lib.errors import InputError, WriteError
 from tests.conftest import refusal
@@ -32,43 +37,76 @@ def series(n: int, start: str = "2019-01-01") -> pd.Series:
 
 def weather_table(index: pd.DatetimeIndex) -> pd.DataFrame:
     steps = np.arange(len(index), dtype=float)
-    return pd.DataFrame({column: steps * (i + 1) - 5 for i, column in enumerate(WEATHER_COLUMNS)}, index=index)
+    return pd.DataFrame(
+        {column: steps * (i + 1) - 5 for i, column in enumerate(WEATHER_COLUMNS)}, index=index
+    )
 
 
 # Calendar
 
 
-@pytest.mark.parametrize(("index", "expected"), [
-    # 2019-03-31: at 01:00 UTC clocks in Denmark go from 02:00 to 03:00.
-    (hours("2019-03-30 23:00", 4), {"hour": [0, 1, 3, 4], "day_of_week": [6, 6, 6, 6]}),
-    (hours("2019-10-26 23:00", 4), {"hour": [1, 2, 2, 3]}),  # 02:00 comes twice
-    # Friday 2018-08-31 22:00 UTC is Saturday 2018-09-01 00:00 in Denmark: weekend, September, autumn.
-    (hours("2018-08-31 22:00", 1), {"hour": [0], "day_of_week": [5], "month": [9], "is_weekend": [1], "season": [3]}),
-    (hours("2019-01-07 05:00", 1), {"hour": [6], "hour_sin": [1.0], "hour_cos": [pytest.approx(0, abs=1e-15)]}),
-    (hours("2019-01-07 12:00", 7, "D"),  # Monday to Sunday
-     {"day_of_week": [0, 1, 2, 3, 4, 5, 6], "is_weekend": [0, 0, 0, 0, 0, 1, 1]}),
-    (hours("2019-01-15", 12, "MS"),
-     {"month": [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1], "season": [0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0]}),
-    (hours("2019-12-24 22:00", 2), {"is_public_holiday": [0, 1]}),  # a holiday begins at local midnight
-    (hours("2019-01-01", 0), {column: [] for column in CALENDAR_COLUMNS}),
-], ids=["spring", "autumn", "local_day", "circle", "week", "year", "holiday", "no_hours"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        # 2019-03-31: at 01:00 UTC clocks in Denmark go from 02:00 to 03:00.
+        (hours("2019-03-30 23:00", 4), {"hour": [0, 1, 3, 4], "day_of_week": [6, 6, 6, 6]}),
+        (hours("2019-10-26 23:00", 4), {"hour": [1, 2, 2, 3]}),  # 02:00 comes twice
+        # Friday 2018-08-31 22:00 UTC is Saturday 2018-09-01 00:00 in Denmark: weekend, September,
+        # autumn.
+        (
+            hours("2018-08-31 22:00", 1),
+            {"hour": [0], "day_of_week": [5], "month": [9], "is_weekend": [1], "season": [3]},
+        ),
+        (
+            hours("2019-01-07 05:00", 1),
+            {"hour": [6], "hour_sin": [1.0], "hour_cos": [pytest.approx(0, abs=1e-15)]},
+        ),
+        (
+            hours("2019-01-07 12:00", 7, "D"),  # Monday to Sunday
+            {"day_of_week": [0, 1, 2, 3, 4, 5, 6], "is_weekend": [0, 0, 0, 0, 0, 1, 1]},
+        ),
+        (
+            hours("2019-01-15", 12, "MS"),
+            {
+                "month": [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1],
+                "season": [0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0],
+            },
+        ),
+        (
+            hours("2019-12-24 22:00", 2),
+            {"is_public_holiday": [0, 1]},
+        ),  # a holiday begins at local midnight
+        (hours("2019-01-01", 0), {column: [] for column in CALENDAR_COLUMNS}),
+    ],
+    ids=["spring", "autumn", "local_day", "circle", "week", "year", "holiday", "no_hours"],
+)
 def test_when_calendar_columns_are_made_then_they_follow_local_time(index, expected):
     calendar = calendar_columns(index, HEAT, None)
     assert tuple(calendar) == CALENDAR_COLUMNS
     assert {column: calendar[column].tolist() for column in expected} == expected
 
 
-@pytest.mark.parametrize(("day", "flag"), [
-    ("2019-06-10", 1),  # Whit Monday
-    ("2019-05-17", 1), ("2024-04-26", 0),  # Great Prayer Day, abolished from 2024 on
-    ("2019-12-24", 0), ("2019-12-25", 1), ("2030-12-25", 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("day", "flag"),
+    [
+        ("2019-06-10", 1),  # Whit Monday
+        ("2019-05-17", 1),
+        ("2024-04-26", 0),  # Great Prayer Day, abolished from 2024 on
+        ("2019-12-24", 0),
+        ("2019-12-25", 1),
+        ("2030-12-25", 1),
+    ],
+)
 def test_when_a_day_is_a_danish_public_holiday_then_it_is_flagged(day, flag):
-    assert calendar_columns(hours(f"{day} 12:00", 1), HEAT, None)["is_public_holiday"].tolist() == [flag]
+    assert calendar_columns(hours(f"{day} 12:00", 1), HEAT, None)["is_public_holiday"].tolist() == [
+        flag
+    ]
 
 
 def test_when_a_school_holiday_ends_then_its_last_local_day_still_counts_whole():
-    table = pd.DataFrame({"start_date": [pd.Timestamp("2019-06-29")], "end_date": [pd.Timestamp("2019-08-11")]})
+    table = pd.DataFrame(
+        {"start_date": [pd.Timestamp("2019-06-29")], "end_date": [pd.Timestamp("2019-08-11")]}
+    )
     first = calendar_columns(hours("2019-06-28 21:00", 2), HEAT, table)["is_school_holiday"]
     last = calendar_columns(hours("2019-08-11 21:00", 2), HEAT, table)["is_school_holiday"]
     assert first.tolist() == [0, 1]  # 23:00 on the day before, 00:00 on the first day, local
@@ -83,12 +121,14 @@ def test_when_another_zone_and_country_are_given_then_the_calendar_follows_them(
 
 def test_when_the_country_is_unknown_then_the_error_names_the_toml():
     with refusal(
-        f"{HEAT.path}: country is 'XX', which the holidays library does not know, expected a code that it knows, such "
+        f"{HEAT.path}: country is 'XX', which the holidays library does not know, expected a "
+        "code that it knows, such "
         "as 'DK'; fix country"
     ):
         calendar_columns(hours("2019-01-01", 1), replace(HEAT, country="XX"), None)
     with refusal(
-        f"{HEAT.path}: country is 'AU-XY', which the holidays library does not know, expected one of ACT, NSW, NT, "
+        f"{HEAT.path}: country is 'AU-XY', which the holidays library does not know, expected "
+        "one of ACT, NSW, NT, "
         "QLD, SA, TAS, VIC, WA, NSW Western after 'AU-'; fix country"
     ):
         calendar_columns(hours("2019-01-01", 1), replace(HEAT, country="AU-XY"), None)
@@ -105,9 +145,38 @@ def test_when_the_country_names_a_subdivision_then_its_own_holidays_count():
 
 def test_when_the_dataset_is_in_the_south_then_december_is_summer_and_all_else_stays():
     year = pd.date_range("2019-01-01", periods=365, freq="D", tz="UTC")
-    north, south = (calendar_columns(year, replace(HEAT, hemisphere=where), None) for where in ("north", "south"))
-    assert north["season"].groupby(north["month"]).first().tolist() == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0]
-    assert south["season"].groupby(south["month"]).first().tolist() == [2, 2, 3, 3, 3, 0, 0, 0, 1, 1, 1, 2]
+    north, south = (
+        calendar_columns(year, replace(HEAT, hemisphere=where), None)
+        for where in ("north", "south")
+    )
+    assert north["season"].groupby(north["month"]).first().tolist() == [
+        0,
+        0,
+        1,
+        1,
+        1,
+        2,
+        2,
+        2,
+        3,
+        3,
+        3,
+        0,
+    ]
+    assert south["season"].groupby(south["month"]).first().tolist() == [
+        2,
+        2,
+        3,
+        3,
+        3,
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+        2,
+    ]
     assert south.drop(columns="season").equals(north.drop(columns="season"))
 
 
@@ -115,7 +184,9 @@ def test_when_the_dataset_is_in_the_south_then_december_is_summer_and_all_else_s
 
 
 def test_when_lags_are_made_then_they_are_the_values_by_hand():
-    table = engineer(pd.Series(np.arange(100.0, 130.0), index=hours("2019-01-01", 30)), HEAT, None, None)
+    table = engineer(
+        pd.Series(np.arange(100.0, 130.0), index=hours("2019-01-01", 30)), HEAT, None, None
+    )
     assert table.index.equals(hours("2019-01-02", 6))
     # The rolling mean is that of 100 ... 123, without 124.
     assert table.iloc[0][["heat_consumption", *LAGS]].tolist() == [124, 123, 100, (100 + 123) / 2]
@@ -125,20 +196,30 @@ def test_when_lags_are_made_then_they_are_the_values_by_hand():
 
 def test_when_lag_names_hold_other_hours_then_they_are_read_from_the_name():
     spec = replace(HEAT, past_covariates=("x_lag_3h", "x_rolling_2h"))
-    table = engineer(pd.Series([1.0, 2.0, 4.0, 8.0, 16.0], index=hours("2019-01-01", 5)), spec, None, None)
+    table = engineer(
+        pd.Series([1.0, 2.0, 4.0, 8.0, 16.0], index=hours("2019-01-01", 5)), spec, None, None
+    )
     assert table["x_lag_3h"].tolist() == [1, 2]
     assert table["x_rolling_2h"].tolist() == [3, 6]
 
 
 def test_when_weather_is_given_then_its_columns_and_products_follow_the_order_of_the_spec():
-    target = series(48, "2019-01-04")  # a Friday: the rows kept begin on Saturday 2019-01-05 00:00 UTC
+    target = series(
+        48, "2019-01-04"
+    )  # a Friday: the rows kept begin on Saturday 2019-01-05 00:00 UTC
     table = engineer(target, HEAT, weather_table(target.index), None)
     assert list(table.columns) == [HEAT.target, *HEAT.past_covariates, *HEAT.future_covariates]
     row = table.loc["2019-01-05 06:00+00:00"]
     temp, wind = 30.0 - 5, 30.0 * 5 - 5
     products = ["temp", "temp_squared", "temp_wind_interaction", "temp_weekend_interaction"]
     assert row[products].tolist() == [temp, temp**2, temp * wind, temp]
-    assert engineer(series(48), HEAT, weather_table(series(48).index), None)["temp_weekend_interaction"].eq(0).all()
+    assert (
+        engineer(series(48), HEAT, weather_table(series(48).index), None)[
+            "temp_weekend_interaction"
+        ]
+        .eq(0)
+        .all()
+    )
 
 
 def test_when_no_weather_is_given_then_optional_columns_are_left_out():
@@ -147,23 +228,50 @@ def test_when_no_weather_is_given_then_optional_columns_are_left_out():
     assert not table.isna().any().any()
 
 
-HOLES = "heat_consumption: hours or values are missing, expected a number every hour; fill the gaps first"
+HOLES = (
+    "heat_consumption: hours or values are missing, expected a number every hour; fill the "
+    "gaps first"
+)
 
 
-@pytest.mark.parametrize(("target", "spec", "weather", "sentence"), [
-    (series(48), replace(HEAT, optional_covariates=()), None,
-     f"{HEAT.path}: covariate 'temp' is neither a lag, a rolling mean, a calendar column nor made without "
-     "weather; give weather that has it, fix its name or list it under optional_covariates"),
-    (series(24), HEAT, None,
-     f"heat_consumption: the series has 24 hours, expected more than 24 (the longest lag in {HEAT.path}); give "
-     "a longer series"),
-    (series(60).where(series(60).index.hour != 6), HEAT, None, HOLES),
-    (series(60).drop(series(60).index[30]), HEAT, None, HOLES),
-    (series(48).tz_localize(None), HEAT, None,
-     "heat_consumption: the index is not in UTC, expected UTC hours; convert it with tz_convert('UTC')"),
-    (series(48), HEAT, weather_table(series(48).index).drop(series(48).index[40]),
-     "weather: temp has no value at 2019-01-02 16:00 UTC, expected one for each hour of the target; add it"),
-], ids=["covariate", "too_short", "empty_hour", "missing_hour", "no_time_zone", "weather"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("target", "spec", "weather", "sentence"),
+    [
+        (
+            series(48),
+            replace(HEAT, optional_covariates=()),
+            None,
+            f"{HEAT.path}: covariate 'temp' is neither a lag, a rolling mean, a calendar column "
+            "nor made without "
+            "weather; give weather that has it, fix its name or list it under optional_covariates",
+        ),
+        (
+            series(24),
+            HEAT,
+            None,
+            "heat_consumption: the series has 24 hours, expected more than 24 (the longest lag "
+            f"in {HEAT.path}); give "
+            "a longer series",
+        ),
+        (series(60).where(series(60).index.hour != 6), HEAT, None, HOLES),
+        (series(60).drop(series(60).index[30]), HEAT, None, HOLES),
+        (
+            series(48).tz_localize(None),
+            HEAT,
+            None,
+            "heat_consumption: the index is not in UTC, expected UTC hours; convert it with "
+            "tz_convert('UTC')",
+        ),
+        (
+            series(48),
+            HEAT,
+            weather_table(series(48).index).drop(series(48).index[40]),
+            "weather: temp has no value at 2019-01-02 16:00 UTC, expected one for each hour of "
+            "the target; add it",
+        ),
+    ],
+    ids=["covariate", "too_short", "empty_hour", "missing_hour", "no_time_zone", "weather"],
+)
 def test_when_a_table_cannot_be_engineered_then_the_error_says_why(target, spec, weather, sentence):
     with refusal(sentence):
         engineer(target, spec, weather, None)
@@ -198,7 +306,8 @@ def test_when_one_hour_changes_then_its_own_row_changes_only_in_the_target(at):
     assert after["heat_lag_1h"].loc[target.index[at + 1]] == other.iloc[at]
 
 
-# Raw series; it is checked by the same functions as an engineered CSV, whose sentences are in test_broken_inputs.py
+# Raw series; it is checked by the same functions as an engineered CSV, whose sentences are in
+# test_broken_inputs.py
 
 
 def raw_lines(n: int = 60, start: str = "2019-01-01") -> list[str]:
@@ -226,7 +335,9 @@ def test_when_a_raw_file_is_right_then_every_bit_of_it_is_read(tmp_path):
     stamps = hours("2019-01-01", 60)
     lines = [",0", *(f"{s},{v!r}" for s, v in zip(stamps, values.tolist(), strict=True))]
     expected = pd.Series(values, index=stamps, name="heat_consumption")
-    pd.testing.assert_series_equal(read(tmp_path, lines), expected, check_exact=True, check_index_type=False)
+    pd.testing.assert_series_equal(
+        read(tmp_path, lines), expected, check_exact=True, check_index_type=False
+    )
 
 
 def test_when_start_is_set_then_earlier_hours_are_dropped_unchecked(tmp_path):
@@ -235,35 +346,62 @@ def test_when_start_is_set_then_earlier_hours_are_dropped_unchecked(tmp_path):
     assert read(tmp_path, lines, spec).index.equals(hours("2019-01-01 10:00", 50))
 
 
-@pytest.mark.parametrize(("lines", "sentence"), [
-    ([",0,1", "2019-01-01 00:00:00+00:00,1,1"],
-     "2 columns hold numbers ('0', '1'), expected one; name it with --value-column, or value_column under [raw]"),
-    (["0", "2019-01-01 00:00:00+00:00"],
-     "no columns hold numbers, it has '0', expected one; name it with --value-column, or value_column under [raw]"),
-    (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,1,5"),
-     "line 5 has 3 fields, expected 2 as in the header; write decimal points instead of decimal commas, and "
-     "quote text that holds a comma"),
-    ([], "this raw CSV is empty, expected a header and rows; give a filled CSV file"),
-    (["\ufeff\ufeff"], "this raw CSV is empty, expected a header and rows; give a filled CSV file"),
-    ([",0"], "this raw CSV has a header but no rows; give a filled CSV file"),
-    (changed(raw_lines(), 5, "soon,1"),
-     "line 5, column '' is 'soon', expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it"),
-    (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,abc"),
-     "line 5, column 'heat_consumption' is 'abc', expected a finite number with a decimal point, or an empty "
-     "cell where the value is missing; fix that cell"),
-    (changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,-0.5"),
-     "line 5, column 'heat_consumption' is -0.5, expected at least 0; fix that cell, leave it empty, or set "
-     "may_be_negative = true in the dataset's TOML if it is right"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (
+            [",0,1", "2019-01-01 00:00:00+00:00,1,1"],
+            "2 columns hold numbers ('0', '1'), expected one; name it with --value-column, or "
+            "value_column under [raw]",
+        ),
+        (
+            ["0", "2019-01-01 00:00:00+00:00"],
+            "no columns hold numbers, it has '0', expected one; name it with --value-column, or "
+            "value_column under [raw]",
+        ),
+        (
+            changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,1,5"),
+            "line 5 has 3 fields, expected 2 as in the header; write decimal points instead of "
+            "decimal commas, and "
+            "quote text that holds a comma",
+        ),
+        ([], "this raw CSV is empty, expected a header and rows; give a filled CSV file"),
+        (
+            ["\ufeff\ufeff"],
+            "this raw CSV is empty, expected a header and rows; give a filled CSV file",
+        ),
+        ([",0"], "this raw CSV has a header but no rows; give a filled CSV file"),
+        (
+            changed(raw_lines(), 5, "soon,1"),
+            "line 5, column '' is 'soon', expected a time such as '2018-04-01 00:00' or "
+            "'01.04.2018 00:00'; fix it",
+        ),
+        (
+            changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,abc"),
+            "line 5, column 'heat_consumption' is 'abc', expected a finite number with a decimal "
+            "point, or an empty "
+            "cell where the value is missing; fix that cell",
+        ),
+        (
+            changed(raw_lines(), 5, "2019-01-01 03:00:00+00:00,-0.5"),
+            "line 5, column 'heat_consumption' is -0.5, expected at least 0; fix that cell, "
+            "leave it empty, or set "
+            "may_be_negative = true in the dataset's TOML if it is right",
+        ),
+    ],
+)
 def test_when_a_raw_file_is_wrong_then_the_error_names_what_and_where(tmp_path, lines, sentence):
     with refusal(f"{tmp_path / 'raw.csv'}: {sentence}"):
         read(tmp_path, lines)
 
 
-@pytest.mark.parametrize(("name", "sentence"), [
-    ("none.csv", "this raw CSV does not exist; give the path of a CSV file"),
-    ("", "cannot be read (Is a directory); fix the file or its permissions"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("none.csv", "this raw CSV does not exist; give the path of a CSV file"),
+        ("", "cannot be read (Is a directory); fix the file or its permissions"),
+    ],
+)
 def test_when_a_raw_file_cannot_be_read_then_the_error_says_why(tmp_path, name, sentence):
     with refusal(f"{tmp_path / name}: {sentence}"):
         read_raw_series(tmp_path / name, HEAT)
@@ -274,7 +412,9 @@ def test_when_the_series_is_stuck_for_48_hours_then_following_the_error_fixes_it
     lines = raw_lines(120)
     for i in range(48):
         lines[i + 1] = f"{lines[i + 1].split(',')[0]},{1.5 + jitter * (i % 2)!r}"
-    with pytest.raises(InputError, match=r'is 1.5 for 48 rows in a row from line 2 on.* start = "2019-01-03 00:00"'):
+    with pytest.raises(
+        InputError, match=r'is 1.5 for 48 rows in a row from line 2 on.* start = "2019-01-03 00:00"'
+    ):
         read(tmp_path, lines)
     spec = replace(HEAT, start=pd.Timestamp("2019-01-03 00:00", tz="UTC"))
     assert len(read(tmp_path, lines, spec)) == 72
@@ -282,8 +422,12 @@ def test_when_the_series_is_stuck_for_48_hours_then_following_the_error_fixes_it
 
 @pytest.mark.parametrize("kind", ["empty cells", "missing rows"])
 def test_when_a_gap_is_as_long_as_the_rule_allows_then_it_is_filled_on_a_line(tmp_path, kind):
-    lines = changed(changed(raw_lines(), 4, "2019-01-01 02:00:00+00:00,10"), 8, "2019-01-01 06:00:00+00:00,18")
-    gap = [f"2019-01-01 0{hour}:00:00+00:00," for hour in (3, 4, 5)] if kind == "empty cells" else []
+    lines = changed(
+        changed(raw_lines(), 4, "2019-01-01 02:00:00+00:00,10"), 8, "2019-01-01 06:00:00+00:00,18"
+    )
+    gap = (
+        [f"2019-01-01 0{hour}:00:00+00:00," for hour in (3, 4, 5)] if kind == "empty cells" else []
+    )
     lines = [*lines[:4], *gap, *lines[7:]]
     filled = read(tmp_path, lines)
     assert filled.iloc[2:7].tolist() == [10, 12, 14, 16, 18]
@@ -298,9 +442,16 @@ def test_when_a_gap_is_as_long_as_the_rule_allows_then_it_is_filled_on_a_line(tm
 def weather_lines(index: pd.DatetimeIndex, kelvin: bool = False, **cells: str) -> list[str]:
     """An OpenWeatherMap bulk file; ``cells`` replace the text of whole columns."""
     zero = 273.15 if kelvin else 0
-    lines = ["dt,dt_iso,city_name,temp,visibility,dew_point,pressure,humidity,wind_speed,rain_1h,snow_1h,clouds_all"]
+    lines = [
+        "dt,dt_iso,city_name,temp,visibility,dew_point,pressure,humidity,wind_speed,rain_1h,snow_1h,clouds_all"
+    ]
     for i, stamp in enumerate(index):
-        cell = {"temp": f"{i + zero:.2f}", "dew_point": f"{zero - 2:.2f}", "rain_1h": "", "snow_1h": ""} | cells
+        cell = {
+            "temp": f"{i + zero:.2f}",
+            "dew_point": f"{zero - 2:.2f}",
+            "rain_1h": "",
+            "snow_1h": "",
+        } | cells
         lines.append(
             f"0,{stamp:%Y-%m-%d %H:%M:%S} +0000 "
             f"UTC,Town,{cell['temp']},,{cell['dew_point']},1013,80,4.5,{cell['rain_1h']},"
@@ -329,16 +480,27 @@ def test_when_the_median_temperature_is_kelvin_then_temp_and_dew_point_are_conve
     assert weather["humidity"].tolist() == [80] * 5
 
 
-@pytest.mark.parametrize(("missing", "needed", "n_filled"), [
-    (slice(4, 7), hours("2019-01-01", 40), 3),
-    (slice(4, 7), hours("2019-01-01 04:00", 20), 2),  # filled from the row before the first hour that is needed
-    (slice(4, 15), hours("2019-01-01 20:00", 10), 0),  # a long gap outside does not matter
-])  # fmt: skip
-def test_when_hours_of_weather_are_missing_then_they_are_on_a_line_and_counted(tmp_path, missing, needed, n_filled):
+@pytest.mark.parametrize(
+    ("missing", "needed", "n_filled"),
+    [
+        (slice(4, 7), hours("2019-01-01", 40), 3),
+        (
+            slice(4, 7),
+            hours("2019-01-01 04:00", 20),
+            2,
+        ),  # filled from the row before the first hour that is needed
+        (slice(4, 15), hours("2019-01-01 20:00", 10), 0),  # a long gap outside does not matter
+    ],
+)
+def test_when_hours_of_weather_are_missing_then_they_are_on_a_line_and_counted(
+    tmp_path, missing, needed, n_filled
+):
     lines = weather_lines(hours("2019-01-01", 40))
     del lines[missing]
     weather, filled = read_weather(write(tmp_path, lines), needed)
-    assert weather["temp"].tolist() == pytest.approx(list(range(needed[0].hour, needed[0].hour + len(needed))))
+    assert weather["temp"].tolist() == pytest.approx(
+        list(range(needed[0].hour, needed[0].hour + len(needed)))
+    )
     assert filled == n_filled
 
 
@@ -346,14 +508,18 @@ def test_when_hours_of_weather_are_missing_then_they_are_on_a_line_and_counted(t
     ("drop", "first", "last"),
     [(slice(1, 2), "00:00", "00:00"), (slice(9, 11), "08:00", "09:00")],
 )
-def test_when_weather_does_not_cover_the_series_then_the_error_names_what_is_missing(tmp_path, drop, first, last):
+def test_when_weather_does_not_cover_the_series_then_the_error_names_what_is_missing(
+    tmp_path, drop, first, last
+):
     index = hours("2019-01-01", 10)
     lines = weather_lines(index)
     del lines[drop]
     path = write(tmp_path, lines)
     with refusal(
-        f"{path}: column 'temp' has no value from 2019-01-01 {first} to 2019-01-01 {last} UTC, expected one for every "
-        "hour from 2019-01-01 00:00 to 2019-01-01 09:00; add those hours or leave the weather file out"
+        f"{path}: column 'temp' has no value from 2019-01-01 {first} to 2019-01-01 {last} UTC, "
+        "expected one for every "
+        "hour from 2019-01-01 00:00 to 2019-01-01 09:00; add those hours or leave the weather "
+        "file out"
     ):
         read_weather(path, index)
 
@@ -370,16 +536,23 @@ def test_when_weather_columns_are_missing_then_the_error_names_them(tmp_path):
     index = hours("2019-01-01", 3)
     path = write(tmp_path, [line.replace("humidity", "wet") for line in weather_lines(index)])
     with refusal(
-        f"{path}: missing column 'humidity'; fix the header, which must hold dt_iso, temp, dew_point, humidity, "
+        f"{path}: missing column 'humidity'; fix the header, which must hold dt_iso, temp, "
+        "dew_point, humidity, "
         "clouds_all, wind_speed, rain_1h, snow_1h, pressure"
     ):
         read_weather(path, index)
 
 
-@pytest.mark.parametrize(("column", "cell", "expected"), [
-    ("temp", "-9999", "-100 to 100 degrees C"), ("humidity", "900", "0 to 110 %"), ("rain_1h", "-1", "0 to 500 mm"),
-    ("pressure", "101325", "500 to 1100 hPa"), ("wind_speed", "9999", "0 to 150 m/s"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("column", "cell", "expected"),
+    [
+        ("temp", "-9999", "-100 to 100 degrees C"),
+        ("humidity", "900", "0 to 110 %"),
+        ("rain_1h", "-1", "0 to 500 mm"),
+        ("pressure", "101325", "500 to 1100 hPa"),
+        ("wind_speed", "9999", "0 to 150 m/s"),
+    ],
+)
 def test_when_weather_is_impossible_then_the_error_names_the_line_and_what_is_possible(
     tmp_path, column, cell, expected
 ):
@@ -389,7 +562,8 @@ def test_when_weather_is_impossible_then_the_error_names_the_line_and_what_is_po
     cells[lines[0].split(",").index(column)] = cell
     path = write(tmp_path, [*lines[:4], ",".join(cells), *lines[5:]])
     with refusal(
-        f"{path}: line 5, column {column!r} is {cell}, expected {expected}, or an empty cell where the value is missing"
+        f"{path}: line 5, column {column!r} is {cell}, expected {expected}, or an empty cell "
+        "where the value is missing"
     ):
         read_weather(path, index)
 
@@ -398,32 +572,51 @@ def test_when_weather_columns_are_empty_or_twice_or_rows_are_cut_then_the_error_
     index = hours("2019-01-01", 3)
     lines = weather_lines(index)
     path = write(tmp_path, [lines[0].replace("humidity", "temp"), *lines[1:]])
-    with refusal(f"{path}: column 'temp' appears 2 times in the header, expected once; remove or rename the others"):
+    with refusal(
+        f"{path}: column 'temp' appears 2 times in the header, expected once; remove or rename "
+        "the others"
+    ):
         read_weather(path, index)
     place = lines[0].split(",").index("temp")
-    empty = [",".join("" if i == place else cell for i, cell in enumerate(line.split(","))) for line in lines[1:]]
-    with pytest.raises(InputError, match="column 'temp' has no value from 2019-01-01 00:00 to 2019-01-01 02:00 UTC"):
+    empty = [
+        ",".join("" if i == place else cell for i, cell in enumerate(line.split(",")))
+        for line in lines[1:]
+    ]
+    with pytest.raises(
+        InputError, match="column 'temp' has no value from 2019-01-01 00:00 to 2019-01-01 02:00 UTC"
+    ):
         read_weather(write(tmp_path, [lines[0], *empty]), index)
     with pytest.raises(InputError, match="line 3 has 1 fields, expected "):
         read_weather(write(tmp_path, [*lines[:2], lines[2].split(",")[0], *lines[3:]]), index)
 
 
-THREE = replace(HEAT, past_covariates=("rain_1h", "temp_wind_interaction", "heat_lag_1h"), optional_covariates=())
+THREE = replace(
+    HEAT,
+    past_covariates=("rain_1h", "temp_wind_interaction", "heat_lag_1h"),
+    optional_covariates=(),
+)
 
 
 def test_when_the_dataset_lists_some_weather_then_the_file_may_lack_the_rest(tmp_path):
     index = hours("2019-01-01", 6)
-    lines = [f"{stamp:%Y-%m-%d %H:%M:%S} +0000 UTC,{280.15 + i},2,0.5" for i, stamp in enumerate(index)]
+    lines = [
+        f"{stamp:%Y-%m-%d %H:%M:%S} +0000 UTC,{280.15 + i},2,0.5" for i, stamp in enumerate(index)
+    ]
     weather = write(tmp_path, ["dt_iso,temp,wind_speed,rain_1h", *lines])
     raw = tmp_path / "series.csv"
     raw.write_text("\n".join(raw_lines(6)) + "\n", encoding="utf-8")
     prepare_features(THREE, raw, weather, None, tmp_path / "features.csv")
     table = pd.read_csv(tmp_path / "features.csv")
     assert table["rain_1h"].tolist() == [0.5] * 5
-    assert table["temp_wind_interaction"].tolist() == pytest.approx([16, 18, 20, 22, 24])  # Kelvin was converted
-    weather = write(tmp_path, ["dt_iso,temp,rain_1h", *(line.replace(",2,", ",") for line in lines)])
+    assert table["temp_wind_interaction"].tolist() == pytest.approx(
+        [16, 18, 20, 22, 24]
+    )  # Kelvin was converted
+    weather = write(
+        tmp_path, ["dt_iso,temp,rain_1h", *(line.replace(",2,", ",") for line in lines)]
+    )
     with refusal(
-        f"{weather}: missing column 'wind_speed'; fix the header, which must hold dt_iso, temp, wind_speed, rain_1h"
+        f"{weather}: missing column 'wind_speed'; fix the header, which must hold dt_iso, temp, "
+        "wind_speed, rain_1h"
     ):
         prepare_features(THREE, raw, weather, None, tmp_path / "features.csv")
 
@@ -433,25 +626,50 @@ def test_when_the_dataset_lists_some_weather_then_the_file_may_lack_the_rest(tmp
 
 def test_when_school_holidays_are_read_then_dates_are_local_and_whole(tmp_path):
     table = read_school_holidays(write(tmp_path, [SCHOOL, "2019-06-29,2019-08-11,Summer"]))
-    assert table.iloc[0].tolist() == [pd.Timestamp("2019-06-29"), pd.Timestamp("2019-08-11"), "Summer"]
+    assert table.iloc[0].tolist() == [
+        pd.Timestamp("2019-06-29"),
+        pd.Timestamp("2019-08-11"),
+        "Summer",
+    ]
 
 
 WINTER = "2019-02-16,2019-02-24,Winter"
 A_DATE = "expected a date such as '2019-12-21'; fix that cell"
 
 
-@pytest.mark.parametrize(("lines", "sentence"), [
-    (["start_date,description", "2019-06-29,Summer"],
-     "missing column 'end_date'; fix the header, which must hold start_date, end_date, description"),
-    ([SCHOOL, WINTER, "2019-06-29,11.8.2019,Summer"], f"line 3, column 'end_date' is '11.8.2019', {A_DATE}"),
-    ([SCHOOL, "0000-02-01,2019-03-01,Winter"], f"line 2, column 'start_date' is '0000-02-01', {A_DATE}"),
-    ([SCHOOL, "2019-02-01,9999-03-01,Winter"], f"line 2, column 'end_date' is '9999-03-01', {A_DATE}"),
-    ([SCHOOL, "2019-02-30,2019-03-01,Winter"], f"line 2, column 'start_date' is '2019-02-30', {A_DATE}"),
-    ([SCHOOL, WINTER, "2019-08-11,2019-06-29,Summer"],
-     "line 3, column 'end_date' is '2019-06-29', expected '2019-08-11' (start_date) or later; fix one of the "
-     "two dates"),
-    ([SCHOOL], "this school holiday file has a header but no rows; give a filled CSV file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (
+            ["start_date,description", "2019-06-29,Summer"],
+            "missing column 'end_date'; fix the header, which must hold start_date, end_date, "
+            "description",
+        ),
+        (
+            [SCHOOL, WINTER, "2019-06-29,11.8.2019,Summer"],
+            f"line 3, column 'end_date' is '11.8.2019', {A_DATE}",
+        ),
+        (
+            [SCHOOL, "0000-02-01,2019-03-01,Winter"],
+            f"line 2, column 'start_date' is '0000-02-01', {A_DATE}",
+        ),
+        (
+            [SCHOOL, "2019-02-01,9999-03-01,Winter"],
+            f"line 2, column 'end_date' is '9999-03-01', {A_DATE}",
+        ),
+        (
+            [SCHOOL, "2019-02-30,2019-03-01,Winter"],
+            f"line 2, column 'start_date' is '2019-02-30', {A_DATE}",
+        ),
+        (
+            [SCHOOL, WINTER, "2019-08-11,2019-06-29,Summer"],
+            "line 3, column 'end_date' is '2019-06-29', expected '2019-08-11' (start_date) or "
+            "later; fix one of the "
+            "two dates",
+        ),
+        ([SCHOOL], "this school holiday file has a header but no rows; give a filled CSV file"),
+    ],
+)
 def test_when_school_holidays_are_wrong_then_the_error_names_the_line(tmp_path, lines, sentence):
     path = write(tmp_path, lines)
     with refusal(f"{path}: {sentence}"):
@@ -487,7 +705,8 @@ def test_when_weather_is_given_to_prepare_then_nothing_is_left_out_and_fillings_
     report = prepare_features(HEAT, raw, weather, None, tmp_path / "features.csv")
     assert "left out" not in report
     assert report.splitlines()[1] == (
-        f"note: {weather}: 2 hours of weather were filled on a line, or with the last value in gaps of over 3 h."
+        f"note: {weather}: 2 hours of weather were filled on a line, or with the last value in "
+        "gaps of over 3 h."
     )
 
 
@@ -496,7 +715,8 @@ def test_when_the_list_of_school_holidays_ends_early_then_the_report_says_so(tmp
     holidays = write(tmp_path, [SCHOOL, "2018-12-21,2019-01-02,Christmas"])
     report = prepare_features(HEAT, raw, None, holidays, tmp_path / "features.csv")
     assert report.splitlines()[-1] == (
-        f"note: {holidays}: lists school holidays from 2018-12-21 to 2019-01-02, but the series runs from "
+        f"note: {holidays}: lists school holidays from 2018-12-21 to 2019-01-02, but the series "
+        "runs from "
         "2019-01-01 to 2019-01-04: is_school_holiday is 0 on all days outside the list."
     )
     complete = write(tmp_path, [SCHOOL, "2019-01-01,2019-01-02,C", "2019-01-04,2019-01-04,W"])
@@ -517,21 +737,30 @@ def test_when_the_output_is_an_input_then_nothing_is_overwritten(tmp_path):
     link = tmp_path / "link.csv"
     link.symlink_to(raw)
     for out in (raw, link):
-        with refusal(f"{out}: the output is also an input, which would be overwritten; give another --out"):
+        with refusal(
+            f"{out}: the output is also an input, which would be overwritten; give another --out"
+        ):
             prepare_features(HEAT, raw, None, None, out)
     assert raw.read_text() == before
 
 
-@pytest.mark.parametrize(("make", "out", "reason"), [
-    (Path.mkdir, "out", "not a regular file"),
-    (os.mkfifo, "out", "not a regular file"),
-    (Path.touch, "out/features.csv", "File exists"),
-])  # fmt: skip
-def test_when_the_output_cannot_be_written_then_the_error_says_why_and_no_part_is_left(tmp_path, make, out, reason):
+@pytest.mark.parametrize(
+    ("make", "out", "reason"),
+    [
+        (Path.mkdir, "out", "not a regular file"),
+        (os.mkfifo, "out", "not a regular file"),
+        (Path.touch, "out/features.csv", "File exists"),
+    ],
+)
+def test_when_the_output_cannot_be_written_then_the_error_says_why_and_no_part_is_left(
+    tmp_path, make, out, reason
+):
     raw = write(tmp_path, raw_lines())
     make(tmp_path / "out")
     before = (tmp_path / "out").stat()
-    with pytest.raises(WriteError, match=re.escape(f"{tmp_path / out}: cannot be written ({reason}); ")):
+    with pytest.raises(
+        WriteError, match=re.escape(f"{tmp_path / out}: cannot be written ({reason}); ")
+    ):
         prepare_features(HEAT, raw, None, None, tmp_path / out)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out", "raw.csv"]
     assert (tmp_path / "out").stat().st_mode == before.st_mode
@@ -548,12 +777,17 @@ def real(town: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "town"), [("heat", "nordbyen"), ("water_centrum", "centrum"), ("water_tommerby", "tommerby")]
+    ("dataset", "town"),
+    [("heat", "nordbyen"), ("water_centrum", "centrum"), ("water_tommerby", "tommerby")],
 )
-def test_when_a_real_file_is_prepared_then_every_hour_from_start_on_is_there(tmp_path, dataset, town):
+def test_when_a_real_file_is_prepared_then_every_hour_from_start_on_is_there(
+    tmp_path, dataset, town
+):
     spec = load_spec(dataset)
     assert spec.start is not None
-    report = prepare_features(spec, real(town), None, REAL / "school_holidays.csv", tmp_path / "features.csv")
+    report = prepare_features(
+        spec, real(town), None, REAL / "school_holidays.csv", tmp_path / "features.csv"
+    )
     assert [word for word in ("filled", "note") if word in report.replace(str(tmp_path), "")] == []
     table = pd.read_csv(tmp_path / "features.csv", index_col="timestamp", parse_dates=True)
     assert table.index[0] == spec.start + pd.Timedelta(days=1)
@@ -562,11 +796,19 @@ def test_when_a_real_file_is_prepared_then_every_hour_from_start_on_is_there(tmp
     assert 0.05 < table["is_school_holiday"].mean() < 0.35
 
 
-@pytest.mark.parametrize(("start", "sentence"), [
-    (None, r'from line 2 on.*set start = "2015-05-31 23:00"'),  # May 2015
-    ("2015-06-01", r'is 1.06273 for 331 rows in a row from line 747 on.*set start = "2015-06-14 19:00"'),
-])  # fmt: skip
-def test_when_the_real_heat_file_is_read_from_its_filler_on_then_the_error_leads_past_it(start, sentence):
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        (None, r'from line 2 on.*set start = "2015-05-31 23:00"'),  # May 2015
+        (
+            "2015-06-01",
+            r'is 1.06273 for 331 rows in a row from line 747 on.*set start = "2015-06-14 19:00"',
+        ),
+    ],
+)
+def test_when_the_real_heat_file_is_read_from_its_filler_on_then_the_error_leads_past_it(
+    start, sentence
+):
     spec = replace(HEAT, start=None if start is None else pd.Timestamp(start, tz="UTC"))
     with pytest.raises(InputError, match=sentence):
         read_raw_series(real("nordbyen"), spec)

@@ -1,4 +1,6 @@
-"""Gaps that are longer than the rule fills: hours that no forecast window may touch. Hours are rows of the frame."""
+"""Gaps that are longer than the rule fills: hours that no forecast window may touch. Hours are rows
+of the frame.
+"""
 
 from dataclasses import replace
 
@@ -11,11 +13,10 @@ from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, prepare_fe
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.feature_table import level_floor
+from hpo_lib.figures.study_tables import banner, data_summary
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.scoring.coverage import target_terciles
-from hpo_lib.scoring.evaluation import evaluate
-from hpo_lib.scoring.seasonal_naive import seasonal_naive
-from hpo_lib.views.study_tables import banner, data_summary
+from hpo_lib.scoring.evaluation import evaluate, seasonal_naive
 from tests.data.conftest import SmallDataset
 
 TARGET = "water_consumption"
@@ -31,7 +32,8 @@ def gappy(small: SmallDataset) -> SmallDataset:
 
 def test_when_a_gap_is_too_long_to_fill_then_origins_whose_window_touches_it_are_left_out(gappy):
     dataset = gappy.load()
-    # Every day from 1463 on, but the gap is touched from 1487 (forecasts 1488 to 1511) to 1655 (reads 1488 to 1655).
+    # Every day from 1463 on, but the gap is touched from 1487 (forecasts 1488 to 1511) to 1655
+    # (reads 1488 to 1655).
     assert dataset.validation_origins.tolist() == [1463, *range(1679, 1800, 24)]
     assert dataset.origins_left_out() == {"train": 0, "validation": 8, "test": 0}
     assert (len(dataset.missing), dataset.n_filled) == (4, 0)
@@ -40,17 +42,28 @@ def test_when_a_gap_is_too_long_to_fill_then_origins_whose_window_touches_it_are
     assert sorted(set(range(167, 1800)) - set(refitted)) == list(range(1476, 1671))
 
 
-@pytest.mark.parametrize(("gap", "origin", "complete"), [
-    ((1516, 1519), 1687, True), ((1517, 1520), 1687, False),  # reads 1520 to 1687
-    ((1712, 1715), 1687, True), ((1711, 1714), 1687, False),  # forecasts 1688 to 1711
-])  # fmt: skip
-def test_when_the_last_week_is_just_complete_then_a_forecast_starts_there(small, gap, origin, complete):
-    small.edit_toml("2018-05-31 23:00", "2018-06-01 07:00")  # daily origins at 7:00, hour 1687 one of them
+@pytest.mark.parametrize(
+    ("gap", "origin", "complete"),
+    [
+        ((1516, 1519), 1687, True),
+        ((1517, 1520), 1687, False),  # reads 1520 to 1687
+        ((1712, 1715), 1687, True),
+        ((1711, 1714), 1687, False),  # forecasts 1688 to 1711
+    ],
+)
+def test_when_the_last_week_is_just_complete_then_a_forecast_starts_there(
+    small, gap, origin, complete
+):
+    small.edit_toml(
+        "2018-05-31 23:00", "2018-06-01 07:00"
+    )  # daily origins at 7:00, hour 1687 one of them
     small.set_cell(gap[0] + 2, TARGET, "", gap[1] + 2)
     assert (origin in small.load().validation_origins) == complete
 
 
-def test_when_rows_are_missing_for_days_then_the_frame_is_complete_and_only_their_target_is_made_up(small):
+def test_when_rows_are_missing_for_days_then_the_frame_is_complete_and_only_their_target_is_made_up(
+    small,
+):
     whole = small.load()
     small.drop(500 + 2, 571 + 2)  # three days of training
     dataset = small.load()
@@ -62,7 +75,10 @@ def test_when_rows_are_missing_for_days_then_the_frame_is_complete_and_only_thei
     calendar = ["hour", "day_of_week", "is_weekend"]
     pd.testing.assert_frame_equal(dataset.frame[calendar], whole.frame[calendar])
     assert (dataset.frame["temp"].iloc[500:572] == whole.frame["temp"].iloc[499]).all()
-    assert (dataset.frame[TARGET].iloc[500:572].to_numpy() == whole.frame[TARGET].iloc[332:404].to_numpy()).all()
+    assert (
+        dataset.frame[TARGET].iloc[500:572].to_numpy()
+        == whole.frame[TARGET].iloc[332:404].to_numpy()
+    ).all()
 
 
 def test_when_hours_are_missing_then_no_scale_counts_what_stands_in_for_them(small):
@@ -75,15 +91,20 @@ def test_when_hours_are_missing_then_no_scale_counts_what_stands_in_for_them(sma
     def scales(d: Dataset) -> list[object]:
         naive = seasonal_naive(d, d.validation_origins, 24)
         frame = d.training_frame
-        return [level_floor(d), evaluate(naive, d), target_terciles(d.training_target), frame.mean().to_dict()]
+        return [
+            level_floor(d),
+            evaluate(naive, d),
+            target_terciles(d.training_target),
+            frame.mean().to_dict(),
+        ]
 
     assert scales(dataset) == scales(other)
     assert len(dataset.training_frame) == 1464 - 72
 
 
 def test_when_hours_are_missing_then_networks_are_scaled_without_them(small):
-    from hpo_lib.families.contract import STANDARD
-    from hpo_lib.families.scaling import Scaling
+    from hpo_lib.families.models import STANDARD
+    from hpo_lib.families.windows import Scaling
 
     small.set_cell(500 + 2, TARGET, "", 571 + 2)
     dataset = small.load()
@@ -98,7 +119,8 @@ def test_when_hours_are_missing_then_networks_are_scaled_without_them(small):
 def test_when_hours_are_missing_then_banner_table_and_record_say_how_many_origins_that_costs(gappy):
     dataset = gappy.load()
     assert banner(dataset).endswith(
-        "; 4 hours are in longer gaps, which leaves out daily origins (0 in train, 8 in validation, 0 in test)"
+        "; 4 hours are in longer gaps, which leaves out daily origins (0 in train, 8 in "
+        "validation, 0 in test)"
     )
     table = data_summary(dataset)
     assert table["daily origins"].tolist() == [54, 7, 14]
@@ -139,7 +161,9 @@ def test_when_the_hour_of_a_day_with_a_clock_change_is_missing_then_it_is_the_lo
     spec = replace(load_spec("heat"), start=None)
     index = pd.date_range("2019-03-30", periods=72, freq="h", tz="UTC", name="timestamp")
     calendar = calendar_columns(index, spec, None)
-    table = calendar.assign(**{spec.target: 1.0 + np.arange(72) % 24}).drop(pd.Timestamp("2019-03-31 05:00", tz="UTC"))
+    table = calendar.assign(**{spec.target: 1.0 + np.arange(72) % 24}).drop(
+        pd.Timestamp("2019-03-31 05:00", tz="UTC")
+    )
     cells = table.reset_index().astype(str)
     frame, n_filled, missing = hourly_frame(cells, spec, "a.csv")
     assert frame["hour"].iloc[29] == 7  # the day before it was 6

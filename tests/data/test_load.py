@@ -18,11 +18,23 @@ from tests.conftest import refusal
 from tests.data.conftest import small_frame
 
 
-def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles_as_the_csv_has_them(small):
+def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles_as_the_csv_has_them(
+    small,
+):
     dataset = small.load()
     written = pd.read_csv(small.csv)
-    assert list(dataset.frame) == ["water_consumption", "temp", "water_lag_1h", "hour", "day_of_week", "is_weekend"]
-    assert (dataset.past, dataset.future) == (("temp", "water_lag_1h"), ("hour", "day_of_week", "is_weekend"))
+    assert list(dataset.frame) == [
+        "water_consumption",
+        "temp",
+        "water_lag_1h",
+        "hour",
+        "day_of_week",
+        "is_weekend",
+    ]
+    assert (dataset.past, dataset.future) == (
+        ("temp", "water_lag_1h"),
+        ("hour", "day_of_week", "is_weekend"),
+    )
     assert (dataset.frame.to_numpy() == written[list(dataset.frame)].to_numpy()).all()
     assert (dataset.frame.dtypes == "float64").all()
     assert dataset.frame.index.equals(pd.date_range("2018-04-01", periods=2160, freq="h", tz="UTC"))
@@ -41,18 +53,30 @@ def test_when_the_data_ends_with_the_last_hour_of_a_split_then_it_fills_that_spl
 def test_when_an_optional_column_is_absent_and_another_is_unknown_then_the_roles_shrink(small):
     pd.read_csv(small.csv).drop(columns="temp").assign(note="n/a").to_csv(small.csv, index=False)
     dataset = small.load()
-    assert list(dataset.frame) == ["water_consumption", "water_lag_1h", "hour", "day_of_week", "is_weekend"]
+    assert list(dataset.frame) == [
+        "water_consumption",
+        "water_lag_1h",
+        "hour",
+        "day_of_week",
+        "is_weekend",
+    ]
     assert dataset.past == ("water_lag_1h",)
 
 
-@pytest.mark.parametrize("rewrite", [
-    lambda text: text.replace(b"+00:00", b""),
-    lambda text: re.sub(rb"(\d) (\d\d:00:00)\+00:00", rb"\1T\2Z", text),
-    lambda text: text.replace(b":00+00:00", b"+0000"),
-    lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") + b"\r\n\r\n",
-    lambda text: text.replace(b",", b" , "),
-    lambda text: text.replace(b",0\n", b",False\n").replace(b",1\n", b",True\n"),  # is_weekend is the last column
-], ids=["no_offset", "t_and_z", "no_seconds", "windows", "blanks", "true_and_false"])  # fmt: skip
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        lambda text: text.replace(b"+00:00", b""),
+        lambda text: re.sub(rb"(\d) (\d\d:00:00)\+00:00", rb"\1T\2Z", text),
+        lambda text: text.replace(b":00+00:00", b"+0000"),
+        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") + b"\r\n\r\n",
+        lambda text: text.replace(b",", b" , "),
+        lambda text: text.replace(b",0\n", b",False\n").replace(
+            b",1\n", b",True\n"
+        ),  # is_weekend is the last column
+    ],
+    ids=["no_offset", "t_and_z", "no_seconds", "windows", "blanks", "true_and_false"],
+)
 def test_when_the_same_data_is_written_in_another_form_then_it_loads_alike(small, rewrite):
     expected, text = small.load().frame, small.csv.read_bytes()
     small.csv.write_bytes(rewrite(text))
@@ -60,7 +84,9 @@ def test_when_the_same_data_is_written_in_another_form_then_it_loads_alike(small
     pd.testing.assert_frame_equal(small.load().frame, expected)
 
 
-def test_when_start_is_set_then_earlier_values_are_neither_used_nor_checked_but_lines_still_count_from_the_top(small):
+def test_when_start_is_set_then_earlier_values_are_neither_used_nor_checked_but_lines_still_count_from_the_top(
+    small,
+):
     small.edit_toml("\n[splits]", 'start = "2018-04-03 00:00"\n\n[splits]')
     small.set_cell(2, "water_consumption", "-1", 49)
     small.drop(3, 12)
@@ -80,11 +106,15 @@ def test_when_the_target_repeats_for_47_hours_then_it_is_no_filler(small):
 
 def test_when_cells_are_empty_then_they_are_filled_linearly_and_each_hour_counts_once(small):
     complete = small.load().frame
-    small.set_cell(35, "water_consumption", "", 37)  # hours 33, 34, 35 of the data: within one day, so a straight line
+    small.set_cell(
+        35, "water_consumption", "", 37
+    )  # hours 33, 34, 35 of the data: within one day, so a straight line
     small.set_cell(36, "temp", "nan", 38)  # 34 and 35 again, and 36
     dataset = small.load()
     assert dataset.n_filled == 4
-    assert dataset.frame["water_consumption"].to_numpy() == pytest.approx(complete["water_consumption"].to_numpy())
+    assert dataset.frame["water_consumption"].to_numpy() == pytest.approx(
+        complete["water_consumption"].to_numpy()
+    )
     # temp is 5 + hour % 7: 10 at hour 33 and 7 at hour 37, a straight line between
     assert dataset.frame["temp"].iloc[33:38].tolist() == pytest.approx([10, 9.25, 8.5, 7.75, 7])
 
@@ -92,7 +122,9 @@ def test_when_cells_are_empty_then_they_are_filled_linearly_and_each_hour_counts
 def test_when_the_gap_rule_is_none_then_a_single_missing_hour_is_an_error(small):
     small.edit_toml('"linear"', '"none"')
     small.drop(100)
-    with pytest.raises(InputError, match="gap of 1 hour after line 99, from 2018-04-05 02:00 UTC on"):
+    with pytest.raises(
+        InputError, match="gap of 1 hour after line 99, from 2018-04-05 02:00 UTC on"
+    ):
         small.load()
 
 
@@ -101,11 +133,15 @@ def complete(small) -> pd.DataFrame:
     return small.load().frame
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(line=st.integers(3, 2160))
 @example(line=23)  # Sunday 23:00 local time
 @example(line=24)  # Monday 00:00
-def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(small, complete, line):
+def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(
+    small, complete, line
+):
     text = small.csv.read_text()
     small.drop(line)
     dataset = small.load()
@@ -115,10 +151,14 @@ def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(
     assert row["water_consumption"] == pytest.approx(hole["water_consumption"].mean())
     calendar = ["hour", "day_of_week", "is_weekend"]  # never between two hours or half a weekend
     assert row[calendar].tolist() == complete[calendar].iloc[line - 2].tolist()
-    pd.testing.assert_frame_equal(dataset.frame.drop(row.name), complete.drop(row.name), check_freq=False)
+    pd.testing.assert_frame_equal(
+        dataset.frame.drop(row.name), complete.drop(row.name), check_freq=False
+    )
 
 
-def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_not_whether_it_is_a_holiday(small):
+def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_not_whether_it_is_a_holiday(
+    small,
+):
     complete = small.load().frame
     small.edit_toml("max_hours = 3", "max_hours = 30")
     small.drop(47, 73)
@@ -126,11 +166,15 @@ def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_not_wh
     pd.testing.assert_frame_equal(small.load().frame[calendar], complete[calendar])
     small.edit_toml("is_weekend", "is_holiday")
     small.replace("is_weekend", "is_holiday")
-    with pytest.raises(InputError, match=r"'is_holiday' has no value on the whole local day of 2018-04-03"):
+    with pytest.raises(
+        InputError, match=r"'is_holiday' has no value on the whole local day of 2018-04-03"
+    ):
         small.load()
 
 
-def test_when_the_csv_is_in_the_data_folder_then_it_is_taken_before_the_one_beside_the_toml(small, tmp_path):
+def test_when_the_csv_is_in_the_data_folder_then_it_is_taken_before_the_one_beside_the_toml(
+    small, tmp_path
+):
     data_dir = tmp_path / "elsewhere"
     data_dir.mkdir()
     inside = data_dir / "small.csv"
@@ -147,16 +191,24 @@ def test_when_the_csv_is_absolute_then_it_is_used_as_it_is(small, tmp_path):
     assert small.load().path == str(elsewhere)
 
 
-def test_when_the_csv_is_inside_the_project_then_records_name_it_without_the_machine(small, tmp_path, monkeypatch):
+def test_when_the_csv_is_inside_the_project_then_records_name_it_without_the_machine(
+    small, tmp_path, monkeypatch
+):
     monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
     assert small.load().path == "small.csv"
 
 
-def test_when_the_csv_is_absent_then_the_twin_is_used_from_start_on_and_says_so(tmp_path, monkeypatch):
+def test_when_the_csv_is_absent_then_the_twin_is_used_from_start_on_and_says_so(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
     spec = dataclasses.replace(load_spec("heat"), start=pd.Timestamp("2020-01-01", tz="UTC"))
     dataset = load_dataset(spec)
-    assert (dataset.source, dataset.path, dataset.n_filled) == ("simulated", "simulated twin of heat", 0)
+    assert (dataset.source, dataset.path, dataset.n_filled) == (
+        "simulated",
+        "simulated twin of heat",
+        0,
+    )
     assert (dataset.past, dataset.future) == (spec.past_covariates, spec.future_covariates)
     assert list(dataset.frame) == [spec.target, *dataset.past, *dataset.future]
     assert dataset.frame.index[0] == spec.start
@@ -168,19 +220,24 @@ def test_when_a_dataset_has_no_twin_then_an_absent_csv_is_an_error(tmp_path, mon
     make = f"`hpo prepare --dataset heat --raw RAW.csv --out {tmp_path}/{csv}`"
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
     with refusal(
-        f"datasets/heat.toml: the CSV of dataset 'heat' was not found (looked for {tmp_path}/{csv} and "
+        "datasets/heat.toml: the CSV of dataset 'heat' was not found (looked for "
+        f"{tmp_path}/{csv} and "
         f"datasets/{csv}); put it there, or make it with {make}"
     ):
         load_dataset(dataclasses.replace(load_spec("heat"), twin=None))
 
 
-def test_when_the_folder_that_was_named_lacks_the_csv_then_nothing_else_is_used_in_its_place(small, tmp_path):
+def test_when_the_folder_that_was_named_lacks_the_csv_then_nothing_else_is_used_in_its_place(
+    small, tmp_path
+):
     """Neither the file beside the TOML nor the twin."""
     folder = tmp_path / "named"
     small.edit_toml("\n[gaps]", '\n[twin]\nkind = "water"\nseed = 1\nmean_level = 1\n\n[gaps]')
     with refusal(
-        f"{small.toml}: the CSV of dataset 'small' was not found (looked for {folder}/small.csv); put it there, or "
-        f"make it with `hpo prepare --dataset {small.toml} --raw RAW.csv --out {folder}/small.csv`, or ask for "
+        f"{small.toml}: the CSV of dataset 'small' was not found (looked for "
+        f"{folder}/small.csv); put it there, or "
+        f"make it with `hpo prepare --dataset {small.toml} --raw RAW.csv --out "
+        f"{folder}/small.csv`, or ask for "
         "simulated data with --simulated"
     ):
         load_dataset(load_spec(small.toml), folder)

@@ -24,17 +24,26 @@ def prepared(file: Path, *options: str, zone: str = "Europe/Rome") -> Dataset:
     return load_dataset(load_spec(toml), data)
 
 
-def write(file: Path, header: str, times: pd.Index, values: np.ndarray, separator: str = ",") -> Path:
+def write(
+    file: Path, header: str, times: pd.Index, values: np.ndarray, separator: str = ","
+) -> Path:
     rows = [f"{time}{separator}{value}" for time, value in zip(times, values, strict=True)]
     file.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return file
 
 
-def test_when_the_file_is_a_plain_raw_csv_then_its_dataset_has_its_name_and_no_table_raw(tmp_path, capsys):
+def test_when_the_file_is_a_plain_raw_csv_then_its_dataset_has_its_name_and_no_table_raw(
+    tmp_path, capsys
+):
     file = write(tmp_path / "My meter 7.csv", ",0", HOURS, VALUES)
     dataset = prepared(file)
     spec = dataset.spec
-    assert (spec.name, spec.target, spec.unit, spec.raw) == ("my_meter_7", "my_meter_7", "units", RawFile())
+    assert (spec.name, spec.target, spec.unit, spec.raw) == (
+        "my_meter_7",
+        "my_meter_7",
+        "units",
+        RawFile(),
+    )
     assert (spec.timezone, spec.country, spec.hemisphere) == ("Europe/Rome", "IT", "north")
     assert dataset.past == ("my_meter_7_lag_1h", "my_meter_7_lag_24h", "my_meter_7_rolling_24h")
     assert dataset.target.to_numpy() == pytest.approx(VALUES[24:])
@@ -43,12 +52,18 @@ def test_when_the_file_is_a_plain_raw_csv_then_its_dataset_has_its_name_and_no_t
     assert f"hpo prepare --dataset '{file.with_suffix('.toml')}' --raw '{file}'" in report
     toml = file.with_suffix(".toml").read_text(encoding="utf-8")
     assert [line.split(" ")[0] for line in toml.splitlines() if "# guessed" in line] == [
-        "title", "unit", "country", "[splits]", "[gaps]"
-    ]  # fmt: skip
+        "title",
+        "unit",
+        "country",
+        "[splits]",
+        "[gaps]",
+    ]
 
 
 @pytest.mark.parametrize(("kept", "zone"), [("Europe/Rome", "Europe/Rome"), ("UTC", "UTC")])
-def test_when_times_have_no_offset_then_the_change_of_the_clock_tells_whose_they_are(kept, zone, tmp_path):
+def test_when_times_have_no_offset_then_the_change_of_the_clock_tells_whose_they_are(
+    kept, zone, tmp_path
+):
     times = HOURS.tz_convert(kept).strftime("%d.%m.%Y %H:%M")
     values = [f"{value:.2f}".replace(".", ",") for value in VALUES]
     file = write(tmp_path / "export.csv", "Zeit;Last [kW]", times, np.array(values), ";")
@@ -63,7 +78,12 @@ def test_when_rows_are_quarters_of_an_hour_and_some_are_negative_then_that_is_wr
     file = write(tmp_path / "net.csv", "time,net load (MW)", quarters, np.repeat(VALUES - 12, 4))
     dataset = prepared(file, zone="Australia/Melbourne")
     spec = dataset.spec
-    assert (spec.target, spec.unit, spec.may_be_negative, spec.raw.aggregate) == ("net_load", "MW", True, "mean")
+    assert (spec.target, spec.unit, spec.may_be_negative, spec.raw.aggregate) == (
+        "net_load",
+        "MW",
+        True,
+        "mean",
+    )
     assert (spec.country, spec.hemisphere) == ("AU", "south")
     assert dataset.target.to_numpy() == pytest.approx(VALUES[24:] - 12)
     assert dataset.lowest is None
@@ -72,7 +92,9 @@ def test_when_rows_are_quarters_of_an_hour_and_some_are_negative_then_that_is_wr
 def test_when_a_weather_file_is_given_then_its_columns_are_optional_covariates(tmp_path):
     file = write(tmp_path / "meter.csv", ",0", HOURS, VALUES)
     weather = tmp_path / "weather.csv"
-    weather.write_text("dt_iso,wind_speed,temp,sun\n2020-02-01 00:00:00 +0000 UTC,1,2,3\n", encoding="utf-8")
+    weather.write_text(
+        "dt_iso,wind_speed,temp,sun\n2020-02-01 00:00:00 +0000 UTC,1,2,3\n", encoding="utf-8"
+    )
     spec = prepared(file, "--weather", str(weather)).spec
     assert spec.optional_covariates == spec.past_covariates[:2] == ("temp", "wind_speed")
 
@@ -83,7 +105,10 @@ def test_when_a_toml_is_there_or_the_zone_is_of_no_place_then_nothing_is_written
     argv = ["new-dataset", str(file), "--out", str(toml), "--timezone"]
     assert main([*argv, "Rome"]) == 2
     assert not toml.exists()
-    assert "timezone is 'Rome', expected that of a place, such as 'Europe/Rome'" in capsys.readouterr().err
+    assert (
+        "timezone is 'Rome', expected that of a place, such as 'Europe/Rome'"
+        in capsys.readouterr().err
+    )
     toml.write_text("mine", encoding="utf-8")
     assert main([*argv, "Europe/Rome"]) == 2
     assert toml.read_text(encoding="utf-8") == "mine"
@@ -92,7 +117,12 @@ def test_when_a_toml_is_there_or_the_zone_is_of_no_place_then_nothing_is_written
 def test_when_a_file_cannot_be_read_then_the_last_reason_is_given(tmp_path):
     from hpo_lib.data.new_dataset import write_new_dataset
 
-    file = write(tmp_path / "meter.csv", "time,load", pd.Index(["2020-01-01 00:00", "soon"]), np.array([1, 2]))
+    file = write(
+        tmp_path / "meter.csv",
+        "time,load",
+        pd.Index(["2020-01-01 00:00", "soon"]),
+        np.array([1, 2]),
+    )
     sentence = "expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it"
     with refusal(f"{file}: line 3, column 'time' is 'soon', {sentence}"):
         write_new_dataset(file, "Europe/Rome", RawFile(), None, tmp_path / "meter.toml")

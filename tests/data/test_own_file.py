@@ -1,4 +1,6 @@
-"""A user's own file, in the forms in which utilities export theirs. Expected are always the same hours in UTC."""
+"""A user's own file, in the forms in which utilities export theirs. Expected are always the same
+hours in UTC.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +14,8 @@ from hpo_lib.data.raw_files import read_raw_series
 from hpo_lib.data.spec import DatasetSpec, RawFile, load_spec
 from tests.conftest import refusal
 
-# Both changes of the clock in Rome: from 2020-03-28 to 2020-04-02 and from 2020-10-23 to 2020-10-27.
+# Both changes of the clock in Rome: from 2020-03-28 to 2020-04-02 and from 2020-10-23 to
+# 2020-10-27.
 SPRING = pd.date_range("2020-03-28", periods=5 * 24, freq="h", tz="UTC")
 AUTUMN = pd.date_range("2020-10-23", periods=5 * 24, freq="h", tz="UTC")
 
@@ -31,9 +34,16 @@ def comma(number: float) -> str:
 
 
 def write(
-    path: Path, hours: pd.DatetimeIndex, header: str, row: Callable[[str, float], str], form: str, zone: str | None
+    path: Path,
+    hours: pd.DatetimeIndex,
+    header: str,
+    row: Callable[[str, float], str],
+    form: str,
+    zone: str | None,
 ) -> pd.Series:
-    """A file of rising values, one per hour, with local times of a zone; and what should be read from it."""
+    """A file of rising values, one per hour, with local times of a zone; and what should be read
+    from it.
+    """
     numbers = 10 + np.arange(len(hours)) / 8
     local = hours if zone is None else hours.tz_convert(zone)
     rows = [row(time.strftime(form), number) for time, number in zip(local, numbers, strict=True)]
@@ -43,38 +53,84 @@ def write(
 
 FORMS: dict[str, tuple[str, Callable[[str, float], str], str, str | None, RawFile]] = {
     "semicolons_and_decimal_commas": (
-        "Zeit;Last", lambda t, y: f"{t};{comma(y)}", "%d.%m.%Y %H:%M", "Europe/Rome", RawFile(timezone="Europe/Rome")
+        "Zeit;Last",
+        lambda t, y: f"{t};{comma(y)}",
+        "%d.%m.%Y %H:%M",
+        "Europe/Rome",
+        RawFile(timezone="Europe/Rome"),
     ),
-    "tabs": ("time\tload", lambda t, y: f"{t}\t{value(y)}", "%Y-%m-%d %H:%M", None, RawFile(timezone="UTC")),
+    "tabs": (
+        "time\tload",
+        lambda t, y: f"{t}\t{value(y)}",
+        "%Y-%m-%d %H:%M",
+        None,
+        RawFile(timezone="UTC"),
+    ),
     "american_dates": (
-        "Date,MW", lambda t, y: f"{t},{value(y)}", "%m/%d/%Y %I:%M %p", "America/New_York",
-        RawFile(timezone="America/New_York")
+        "Date,MW",
+        lambda t, y: f"{t},{value(y)}",
+        "%m/%d/%Y %I:%M %p",
+        "America/New_York",
+        RawFile(timezone="America/New_York"),
     ),
-    "days_first": ("d,y", lambda t, y: f"{t},{value(y)}", "%d/%m/%Y %H:%M", "+01:00", RawFile(timezone="+01:00")),
+    "days_first": (
+        "d,y",
+        lambda t, y: f"{t},{value(y)}",
+        "%d/%m/%Y %H:%M",
+        "+01:00",
+        RawFile(timezone="+01:00"),
+    ),
     "offsets_of_summer_and_winter": (
-        "time,load", lambda t, y: f"{t},{value(y)}", "%Y-%m-%dT%H:%M:%S%z", "Europe/Rome", RawFile()
+        "time,load",
+        lambda t, y: f"{t},{value(y)}",
+        "%Y-%m-%dT%H:%M:%S%z",
+        "Europe/Rome",
+        RawFile(),
     ),
     "other_columns_beside": (
-        "id,when,load,temp,note", lambda t, y: f"7,{t},{value(y)},{-y},ok", "%Y-%m-%d %H:%M:%S+00:00", None,
-        RawFile(value_column="load")
+        "id,when,load,temp,note",
+        lambda t, y: f"7,{t},{value(y)},{-y},ok",
+        "%Y-%m-%d %H:%M:%S+00:00",
+        None,
+        RawFile(value_column="load"),
     ),
     "the_target_by_its_name": (
-        "time,heat_consumption,temp", lambda t, y: f"{t},{value(y)},{-y}", "%Y-%m-%dT%H:%MZ", None, RawFile()
+        "time,heat_consumption,temp",
+        lambda t, y: f"{t},{value(y)},{-y}",
+        "%Y-%m-%dT%H:%MZ",
+        None,
+        RawFile(),
     ),
     "no_name_and_local_time": (
-        ",0", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%M", "Europe/Rome", RawFile(timezone="Europe/Rome")
+        ",0",
+        lambda t, y: f"{t},{value(y)}",
+        "%Y-%m-%d %H:%M",
+        "Europe/Rome",
+        RawFile(timezone="Europe/Rome"),
     ),
-    "plain_with_an_offset": (",0", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%M:%S%z", "+01:00", RawFile()),
+    "plain_with_an_offset": (
+        ",0",
+        lambda t, y: f"{t},{value(y)}",
+        "%Y-%m-%d %H:%M:%S%z",
+        "+01:00",
+        RawFile(),
+    ),
     "two_times": (
-        "from,to,load", lambda t, y: f"{t},{t},{value(y)}", "%Y-%m-%dT%H:%MZ", None, RawFile(time_column="from")
+        "from,to,load",
+        lambda t, y: f"{t},{t},{value(y)}",
+        "%Y-%m-%dT%H:%MZ",
+        None,
+        RawFile(time_column="from"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("hours", [SPRING, AUTUMN], ids=["spring", "autumn"])
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("name", FORMS)
-def test_when_a_file_has_its_own_form_then_the_hours_in_utc_are_read(name, newest_first, hours, spec, tmp_path):
+def test_when_a_file_has_its_own_form_then_the_hours_in_utc_are_read(
+    name, newest_first, hours, spec, tmp_path
+):
     header, row, form, zone, raw = FORMS[name]
     file = tmp_path / "own.csv"
     expected = write(file, hours, header, row, form, zone)
@@ -82,23 +138,33 @@ def test_when_a_file_has_its_own_form_then_the_hours_in_utc_are_read(name, newes
         lines = file.read_text(encoding="utf-8").splitlines()
         file.write_text("\n".join([lines[0], *lines[:0:-1]]), encoding="utf-8")
     series, filled, missing = read_raw_series(file, replace(spec, raw=raw))
-    pd.testing.assert_series_equal(series, expected, check_names=False, check_freq=False, check_index_type=False)
+    pd.testing.assert_series_equal(
+        series, expected, check_names=False, check_freq=False, check_index_type=False
+    )
     assert (filled, len(missing)) == (0, 0)
 
 
 @pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
-def test_when_no_number_is_above_12_then_the_order_of_the_rows_tells_days_from_months(form, spec, tmp_path) -> None:
+def test_when_no_number_is_above_12_then_the_order_of_the_rows_tells_days_from_months(
+    form, spec, tmp_path
+) -> None:
     hours = pd.DatetimeIndex([])
     for begin in ("2020-01-10", "2020-02-01"):
         hours = hours.append(pd.date_range(begin, periods=72, freq="h", tz="UTC"))
     expected = write(tmp_path / "own.csv", hours, "d,y", lambda t, y: f"{t},{value(y)}", form, None)
-    series, _, missing = read_raw_series(tmp_path / "own.csv", replace(spec, raw=RawFile(timezone="UTC")))
+    series, _, missing = read_raw_series(
+        tmp_path / "own.csv", replace(spec, raw=RawFile(timezone="UTC"))
+    )
     assert series.drop(missing).to_dict() == expected.to_dict()
 
 
-def test_when_the_hour_that_exists_twice_is_there_once_then_it_is_the_first_and_the_second_is_a_gap(spec, tmp_path):
+def test_when_the_hour_that_exists_twice_is_there_once_then_it_is_the_first_and_the_second_is_a_gap(
+    spec, tmp_path
+):
     file = tmp_path / "own.csv"
-    expected = write(file, AUTUMN, "time,load", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%M", "Europe/Rome")
+    expected = write(
+        file, AUTUMN, "time,load", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%M", "Europe/Rome"
+    )
     lines = file.read_text(encoding="utf-8").splitlines()
     lines.remove(next(line for line in reversed(lines) if line.startswith("2020-10-25 02:00")))
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -109,7 +175,9 @@ def test_when_the_hour_that_exists_twice_is_there_once_then_it_is_the_first_and_
 
 @pytest.mark.parametrize(("how", "factor"), [("mean", 1), ("sum", 4)])
 @pytest.mark.parametrize("zone", ["Europe/Rome", "Asia/Kolkata"])
-def test_when_rows_are_a_quarter_of_an_hour_apart_then_hours_are_their_means_or_sums(how, factor, zone, spec, tmp_path):
+def test_when_rows_are_a_quarter_of_an_hour_apart_then_hours_are_their_means_or_sums(
+    how, factor, zone, spec, tmp_path
+):
     quarters = pd.date_range(AUTUMN[0], periods=4 * len(AUTUMN), freq="15min")
     file = tmp_path / "own.csv"
     write(file, quarters, "time;load", lambda t, y: f"{t};{comma(y)}", "%d.%m.%Y %H:%M", zone)
@@ -133,7 +201,9 @@ def test_when_an_hour_lacks_a_step_or_a_value_then_it_is_empty(spec, tmp_path):
 
 def test_when_the_first_months_are_empty_then_the_column_is_still_found(spec, tmp_path):
     file = tmp_path / "own.csv"
-    expected = write(file, SPRING, "time,load,note", lambda t, y: f"{t},{value(y)},", "%Y-%m-%dT%H:%MZ", None)
+    expected = write(
+        file, SPRING, "time,load,note", lambda t, y: f"{t},{value(y)},", "%Y-%m-%dT%H:%MZ", None
+    )
     lines = file.read_text(encoding="utf-8").splitlines()
     lines[1:61] = [f"{line.split(',')[0]},nan," for line in lines[1:61]]
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -144,50 +214,108 @@ def test_when_the_first_months_are_empty_then_the_column_is_still_found(spec, tm
 QUARTERS = "00", "15", "30", "45"
 TWO = ["2020-01-01 00:00", "2020-01-01 01:00"]
 WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
-    "no_zone": (["time,load", f"{TWO[0]},1", f"{TWO[1]},2"], RawFile(),
-        "the times have no offset from UTC (line 2: '2020-01-01 00:00'), expected to be told whose they are; give "
-        "--timezone, or timezone under [raw]: UTC, a zone such as Europe/Rome, or one offset for the whole year, such "
-        "as +01:00"),
-    "unknown_zone": (["time,load", f"{TWO[0]},1", f"{TWO[1]},2"], RawFile(timezone="Rome"),
-        "timezone is 'Rome', expected UTC, an IANA name such as Europe/Rome, or +01:00; fix it"),
-    "skipped_hour": (["time,load", "2020-03-29 01:00,1", "2020-03-29 02:00,2"], RawFile(timezone="Europe/Rome"),
-        "line 3, column 'time' is '2020-03-29 02:00', which the clock of Europe/Rome skips; if the file keeps one "
-        "offset all year, give that as --timezone, such as +01:00"),
-    "mixed_offsets": (["time,load", f"{TWO[0]}Z,1", f"{TWO[1]},2"], RawFile(),
-        "line 3, column 'time' is '2020-01-01 01:00', with no offset from UTC, unlike line 2; write all alike"),
-    "unreadable_time": (["time,load", f"{TWO[0]},1", "yesterday,2"], RawFile(timezone="UTC"),
-        "line 3, column 'time' is 'yesterday', expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix "
-        "it"),
-    "no_time": (["day,load", "x,1", "y,2"], RawFile(),
-        "no columns hold a time such as '2018-04-01 00:00', it has 'day', 'load', expected one; name it with "
-        "--time-column, or time_column under [raw]"),
-    "two_values": (["time,a,b", f"{TWO[0]},1,2", f"{TWO[1]},2,2"], RawFile(),
-        "2 columns hold numbers ('a', 'b'), expected one; name it with --value-column, or value_column under [raw]"),
-    "misnamed_column": (["time,load", f"{TWO[0]},1", f"{TWO[1]},2"], RawFile(value_column="laod"),
-        "missing column 'laod' (nearest there: 'load'); expected one of 'time', 'load'; fix its name"),
-    "quarters": (["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "30"))], RawFile(),
-        "rows are 15 minutes apart, expected an hour; give --aggregate mean for a rate such as kW or m3/h, or "
-        "--aggregate sum for amounts such as kWh or m3 (or aggregate under [raw])"),
-    "quarter_twice": (["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "15", "30"))],
+    "no_zone": (
+        ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
+        RawFile(),
+        "the times have no offset from UTC (line 2: '2020-01-01 00:00'), expected to be told "
+        "whose they are; give "
+        "--timezone, or timezone under [raw]: UTC, a zone such as Europe/Rome, or one offset for "
+        "the whole year, such "
+        "as +01:00",
+    ),
+    "unknown_zone": (
+        ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
+        RawFile(timezone="Rome"),
+        "timezone is 'Rome', expected UTC, an IANA name such as Europe/Rome, or +01:00; fix it",
+    ),
+    "skipped_hour": (
+        ["time,load", "2020-03-29 01:00,1", "2020-03-29 02:00,2"],
+        RawFile(timezone="Europe/Rome"),
+        "line 3, column 'time' is '2020-03-29 02:00', which the clock of Europe/Rome skips; if "
+        "the file keeps one "
+        "offset all year, give that as --timezone, such as +01:00",
+    ),
+    "mixed_offsets": (
+        ["time,load", f"{TWO[0]}Z,1", f"{TWO[1]},2"],
+        RawFile(),
+        "line 3, column 'time' is '2020-01-01 01:00', with no offset from UTC, unlike line 2; "
+        "write all alike",
+    ),
+    "unreadable_time": (
+        ["time,load", f"{TWO[0]},1", "yesterday,2"],
+        RawFile(timezone="UTC"),
+        "line 3, column 'time' is 'yesterday', expected a time such as '2018-04-01 00:00' or "
+        "'01.04.2018 00:00'; fix "
+        "it",
+    ),
+    "no_time": (
+        ["day,load", "x,1", "y,2"],
+        RawFile(),
+        "no columns hold a time such as '2018-04-01 00:00', it has 'day', 'load', expected one; "
+        "name it with "
+        "--time-column, or time_column under [raw]",
+    ),
+    "two_values": (
+        ["time,a,b", f"{TWO[0]},1,2", f"{TWO[1]},2,2"],
+        RawFile(),
+        "2 columns hold numbers ('a', 'b'), expected one; name it with --value-column, or "
+        "value_column under [raw]",
+    ),
+    "misnamed_column": (
+        ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
+        RawFile(value_column="laod"),
+        "missing column 'laod' (nearest there: 'load'); expected one of 'time', 'load'; fix its "
+        "name",
+    ),
+    "quarters": (
+        ["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "30"))],
+        RawFile(),
+        "rows are 15 minutes apart, expected an hour; give --aggregate mean for a rate such as "
+        "kW or m3/h, or "
+        "--aggregate sum for amounts such as kWh or m3 (or aggregate under [raw])",
+    ),
+    "quarter_twice": (
+        ["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "15", "30"))],
         RawFile(aggregate="sum"),
-        "line 4, column 'time' is '2020-01-01 00:15:00+00:00', which an earlier line already has, expected every time "
-        "once; remove one"),
-    "negative_quarters": (["time,load", *(f"2020-01-01 0{h}:{m}Z,{1 - 2 * h}" for h in (0, 1) for m in QUARTERS)],
+        "line 4, column 'time' is '2020-01-01 00:15:00+00:00', which an earlier line already "
+        "has, expected every time "
+        "once; remove one",
+    ),
+    "negative_quarters": (
+        ["time,load", *(f"2020-01-01 0{h}:{m}Z,{1 - 2 * h}" for h in (0, 1) for m in QUARTERS)],
         RawFile(aggregate="mean"),
-        "line 6, column 'heat_consumption' is -1, expected at least 0; fix that cell, leave it empty, or set "
-        "may_be_negative = true in the dataset's TOML if it is right"),
-    "days": (["time,load", *(f"2020-01-0{day},1" for day in (1, 2, 3))], RawFile(timezone="UTC"),
-        "rows are 1440 minutes apart, expected an hour, or a part of one"),
-    "thousands": (["time;load", f"{TWO[0]};1.234,5", f"{TWO[1]};2"], RawFile(timezone="UTC"),
-        "line 2, column 'load' is '1.234,5', expected one decimal sign and no separator of thousands; write it without "
-        "one"),
-    "twice": (["time,load", f"{TWO[0]}Z,1", f"{TWO[0]}Z,2", f"{TWO[1]}Z,2"], RawFile(),
-        "line 3, column 'timestamp' is '2020-01-01 00:00:00+00:00', which line 2 already has, expected every hour "
-        "once; remove one of the rows, or give `hpo prepare` the --timezone if summer time ends there"),
-    "no_number": (["time,load", f"{TWO[0]}Z,1", f"{TWO[1]}Z,n/a"], RawFile(),
-        "line 3, column 'heat_consumption' is 'n/a', expected a finite number with a decimal point, or an empty cell "
-        "where the value is missing; fix that cell"),
-}  # fmt: skip
+        "line 6, column 'heat_consumption' is -1, expected at least 0; fix that cell, leave it "
+        "empty, or set "
+        "may_be_negative = true in the dataset's TOML if it is right",
+    ),
+    "days": (
+        ["time,load", *(f"2020-01-0{day},1" for day in (1, 2, 3))],
+        RawFile(timezone="UTC"),
+        "rows are 1440 minutes apart, expected an hour, or a part of one",
+    ),
+    "thousands": (
+        ["time;load", f"{TWO[0]};1.234,5", f"{TWO[1]};2"],
+        RawFile(timezone="UTC"),
+        "line 2, column 'load' is '1.234,5', expected one decimal sign and no separator of "
+        "thousands; write it without "
+        "one",
+    ),
+    "twice": (
+        ["time,load", f"{TWO[0]}Z,1", f"{TWO[0]}Z,2", f"{TWO[1]}Z,2"],
+        RawFile(),
+        "line 3, column 'timestamp' is '2020-01-01 00:00:00+00:00', which line 2 already has, "
+        "expected every hour "
+        "once; remove one of the rows, or give `hpo prepare` the --timezone if summer time ends "
+        "there",
+    ),
+    "no_number": (
+        ["time,load", f"{TWO[0]}Z,1", f"{TWO[1]}Z,n/a"],
+        RawFile(),
+        "line 3, column 'heat_consumption' is 'n/a', expected a finite number with a decimal "
+        "point, or an empty cell "
+        "where the value is missing; fix that cell",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", WRONG)

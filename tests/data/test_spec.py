@@ -1,4 +1,6 @@
-"""Contract of every registered dataset, and how a dataset is found; broken TOMLs are in test_broken_inputs.py."""
+"""Contract of every registered dataset, and how a dataset is found; broken TOMLs are in
+test_broken_inputs.py.
+"""
 
 from dataclasses import replace
 
@@ -27,16 +29,22 @@ def test_when_the_registry_is_listed_then_it_holds_the_three_datasets_and_not_th
 
 
 @pytest.mark.parametrize("name", ["heat", "water_centrum", "water_tommerby"])
-def test_when_the_three_datasets_are_read_then_splits_are_those_of_the_thesis_and_there_is_a_twin(name):
+def test_when_the_three_datasets_are_read_then_splits_are_those_of_the_thesis_and_there_is_a_twin(
+    name,
+):
     spec = load_spec(name)
-    train_end, val_end = (pd.Timestamp(hour, tz="UTC") for hour in ("2023-10-31 23:00", "2024-03-31 23:00"))
+    train_end, val_end = (
+        pd.Timestamp(hour, tz="UTC") for hour in ("2023-10-31 23:00", "2024-03-31 23:00")
+    )
     assert spec.splits == Splits(train_end, val_end, train=0.7, val=0.2)
     assert spec.twin is not None
     assert spec.gaps == GapRule("linear", 3)
 
 
 @pytest.mark.parametrize("file", DEVELOPMENT, ids=lambda file: file.stem)
-def test_when_a_development_dataset_is_read_then_only_name_splits_and_twin_differ_from_the_dataset(file):
+def test_when_a_development_dataset_is_read_then_only_name_splits_and_twin_differ_from_the_dataset(
+    file,
+):
     spec, base = load_spec(file), load_spec(file.stem)
     assert spec.name == f"{base.name}_dev"
     assert spec.twin is None
@@ -53,7 +61,9 @@ def test_when_a_path_is_given_then_that_toml_is_read_whatever_its_file_name(smal
     assert spec.past_covariates == ("temp", "water_lag_1h")
 
 
-def test_when_a_relative_path_is_given_from_another_folder_then_it_is_found_below_the_project(tmp_path, monkeypatch):
+def test_when_a_relative_path_is_given_from_another_folder_then_it_is_found_below_the_project(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     assert load_spec("datasets/development/heat.toml").name == "heat_dev"
 
@@ -70,7 +80,13 @@ def test_when_a_twin_is_described_then_its_numbers_are_read(small):
 
 
 @pytest.mark.parametrize(
-    "written", ['"2018-05-31 23:00"', '"2018-05-31T23:00Z"', '"2018-06-01 01:00+02:00"', "2018-05-31 23:00:00"]
+    "written",
+    [
+        '"2018-05-31 23:00"',
+        '"2018-05-31T23:00Z"',
+        '"2018-06-01 01:00+02:00"',
+        "2018-05-31 23:00:00",
+    ],
 )
 def test_when_a_time_is_written_in_any_iso_form_then_it_is_the_same_hour_in_utc(small, written):
     small.edit_toml('"2018-05-31 23:00"', written)
@@ -92,15 +108,33 @@ def test_when_splits_are_shares_then_loading_fills_in_the_dates(small):
 @pytest.mark.parametrize(
     ("splits", "sentence"),
     [
-        ("", "splits states no dates, expected train_end and val_end, or shares such as train = 0.7 and val = 0.2"),
+        (
+            "",
+            "splits states no dates, expected train_end and val_end, or shares such as train = "
+            "0.7 and val = 0.2",
+        ),
         ("train = 0.7\n", "key splits.val is missing; add it (see datasets/README.md)"),
-        ("val_end = 2018-06-15\n", "key splits.train_end is missing; add it (see datasets/README.md)"),
-        ("train = 0.9\nval = 0.2\n", "splits.train and splits.val are 1.1 together, expected at most 1"),
-        ("train = 70\nval = 0.2\n", "splits.train is 70, expected a share between 0 and 1, such as 0.7"),
-        ("train = 0.7\nval = 0.2\norigin_hour = 24\n", "splits.origin_hour is 24, expected a local hour from 0 to 23"),
+        (
+            "val_end = 2018-06-15\n",
+            "key splits.train_end is missing; add it (see datasets/README.md)",
+        ),
+        (
+            "train = 0.9\nval = 0.2\n",
+            "splits.train and splits.val are 1.1 together, expected at most 1",
+        ),
+        (
+            "train = 70\nval = 0.2\n",
+            "splits.train is 70, expected a share between 0 and 1, such as 0.7",
+        ),
+        (
+            "train = 0.7\nval = 0.2\norigin_hour = 24\n",
+            "splits.origin_hour is 24, expected a local hour from 0 to 23",
+        ),
     ],
 )
-def test_when_splits_are_neither_dates_nor_shares_then_the_error_says_what_they_are(small, splits, sentence):
+def test_when_splits_are_neither_dates_nor_shares_then_the_error_says_what_they_are(
+    small, splits, sentence
+):
     small.edit_toml(DATES, splits)
     with refusal(f"{small.toml}: {sentence}"):
         load_spec(small.toml)
@@ -109,19 +143,25 @@ def test_when_splits_are_neither_dates_nor_shares_then_the_error_says_what_they_
 def test_when_a_dataset_is_unknown_then_the_nearest_one_is_named():
     known = ", ".join(known_datasets())
     with refusal(
-        "dataset is 'water_centrun', which is not in the registry; did you mean water_centrum? Allowed: "
+        "dataset is 'water_centrun', which is not in the registry; did you mean water_centrum? "
+        "Allowed: "
         f"{known}; or give the path of a dataset TOML"
     ):
         load_spec("water_centrun")
     with refusal(
-        "dataset file no/such.toml does not exist; give the path of a dataset TOML or a name from `hpo datasets`"
+        "dataset file no/such.toml does not exist; give the path of a dataset TOML or a name "
+        "from `hpo datasets`"
     ):
         load_spec("no/such.toml")
 
 
-def test_when_a_registered_toml_has_another_name_then_one_of_them_must_be_renamed(small, monkeypatch):
+def test_when_a_registered_toml_has_another_name_then_one_of_them_must_be_renamed(
+    small, monkeypatch
+):
     monkeypatch.setattr(paths, "DATASETS_DIR", small.folder)
     small.toml.rename(small.folder / "tiny.toml")
     file = small.folder / "tiny.toml"
-    with refusal(f"{file}: name is 'small', expected 'tiny' (the file's own name); rename one of them"):
+    with refusal(
+        f"{file}: name is 'small', expected 'tiny' (the file's own name); rename one of them"
+    ):
         load_spec("tiny")

@@ -27,7 +27,9 @@ def utc(text: str) -> pd.Timestamp:
 
 
 def hours(days: int, more: int = 0) -> pd.DatetimeIndex:
-    return pd.date_range("2020-01-01", periods=24 * days + more, freq="h", tz="UTC", name="timestamp")
+    return pd.date_range(
+        "2020-01-01", periods=24 * days + more, freq="h", tz="UTC", name="timestamp"
+    )
 
 
 TEN_THREE = Splits(train_end=utc("2020-01-10 23:00"), val_end=utc("2020-01-13 23:00"))
@@ -57,9 +59,16 @@ def test_when_val_end_is_an_hour_short_of_a_day_then_that_day_has_no_origin():
 
 @pytest.mark.parametrize(
     ("index", "expected"),
-    [(hours(13), []), (hours(15), [311, 335]), (hours(15, 23), [311, 335]), (hours(15, 24), [311, 335, 359])],
+    [
+        (hours(13), []),
+        (hours(15), [311, 335]),
+        (hours(15, 23), [311, 335]),
+        (hours(15, 24), [311, 335, 359]),
+    ],
 )
-def test_when_the_data_goes_on_then_only_whole_days_after_validation_have_a_test_origin(index, expected):
+def test_when_the_data_goes_on_then_only_whole_days_after_validation_have_a_test_origin(
+    index, expected
+):
     assert split_positions(index, TEN_THREE).test == slice(312, len(index))
     assert split_origins(index, TEN_THREE)[1].tolist() == expected
 
@@ -76,20 +85,34 @@ def test_when_last_hour_is_after_the_data_then_origins_stop_with_the_data():
 
 
 def test_when_training_then_every_hour_with_whole_history_and_forecast_is_an_origin():
-    origins = training_origins(hours(15), TEN_THREE)  # positions 0..239 are training, and 215 + 24 = 239
+    origins = training_origins(
+        hours(15), TEN_THREE
+    )  # positions 0..239 are training, and 215 + 24 = 239
     assert origins.tolist() == list(range(167, 216))
 
 
 def test_when_training_is_one_hour_short_of_a_window_then_it_has_no_origin():
-    assert training_origins(hours(15), Splits(utc("2020-01-08 22:00"), utc("2020-01-12 23:00"))).tolist() == []
-    assert training_origins(hours(15), Splits(utc("2020-01-08 23:00"), utc("2020-01-12 23:00"))).tolist() == [167]
+    assert (
+        training_origins(
+            hours(15), Splits(utc("2020-01-08 22:00"), utc("2020-01-12 23:00"))
+        ).tolist()
+        == []
+    )
+    assert training_origins(
+        hours(15), Splits(utc("2020-01-08 23:00"), utc("2020-01-12 23:00"))
+    ).tolist() == [167]
 
 
 @given(first=st.integers(0, 400), length=st.integers(0, 400), total=st.integers(1, 700))
 def test_when_origins_are_drawn_for_any_range_then_their_forecasts_tile_it(first, length, total):
     index = hours(0, total)
-    first_hour, last_hour = index[0] + pd.Timedelta(hours=first), index[0] + pd.Timedelta(hours=first + length - 1)
-    expected = [o for o in range(first - 1, total, 24) if o >= 167 and o + 24 < min(first + length, total)]
+    first_hour, last_hour = (
+        index[0] + pd.Timedelta(hours=first),
+        index[0] + pd.Timedelta(hours=first + length - 1),
+    )
+    expected = [
+        o for o in range(first - 1, total, 24) if o >= 167 and o + 24 < min(first + length, total)
+    ]
     assert daily_origins(index, first_hour, last_hour).tolist() == expected
 
 
@@ -97,7 +120,9 @@ def test_when_origins_are_drawn_for_any_range_then_their_forecasts_tile_it(first
 
 
 def settled(index: pd.DatetimeIndex, plan: Splits, timezone: str = "UTC") -> tuple[Splits, str]:
-    return settled_splits(index, np.zeros(len(index), dtype=bool), plan, ZoneInfo(timezone), "my.csv", "my.toml")
+    return settled_splits(
+        index, np.zeros(len(index), dtype=bool), plan, ZoneInfo(timezone), "my.csv", "my.toml"
+    )
 
 
 SHARES = Splits(train=0.7, val=0.2)
@@ -106,11 +131,17 @@ FAR = replace(SHARES, train_end=utc("2023-10-31 23:00"), val_end=utc("2024-03-31
 
 def test_when_shares_are_given_then_the_span_is_cut_at_midnight() -> None:
     taken, note = settled(hours(100), SHARES)  # 70 days end on 2020-03-10, 90 days on 2020-03-30
-    assert (taken.train_end, taken.val_end, taken.test_end) == (utc("2020-03-10 23:00"), utc("2020-03-30 23:00"), None)
+    assert (taken.train_end, taken.val_end, taken.test_end) == (
+        utc("2020-03-10 23:00"),
+        utc("2020-03-30 23:00"),
+        None,
+    )
     assert note == ""
 
 
-def test_when_the_clock_changes_between_the_ends_then_both_are_cut_at_the_same_hour_in_utc() -> None:
+def test_when_the_clock_changes_between_the_ends_then_both_are_cut_at_the_same_hour_in_utc() -> (
+    None
+):
     taken, _ = settled(hours(100), SHARES, "Europe/Rome")  # UTC+1 until 2020-03-29
     assert (taken.train_end, taken.val_end) == (utc("2020-03-10 22:00"), utc("2020-03-30 22:00"))
 
@@ -123,8 +154,12 @@ def test_when_the_clock_changes_between_the_ends_then_both_are_cut_at_the_same_h
         ("Asia/Kolkata", 23, "2020-03-10 18:00"),  # half past: 23:30 local
     ],
 )
-def test_when_an_origin_hour_is_given_then_shares_are_cut_there_in_local_time(timezone, hour, train_end) -> None:
-    assert settled(hours(100), replace(SHARES, origin_hour=hour), timezone)[0].train_end == utc(train_end)
+def test_when_an_origin_hour_is_given_then_shares_are_cut_there_in_local_time(
+    timezone, hour, train_end
+) -> None:
+    assert settled(hours(100), replace(SHARES, origin_hour=hour), timezone)[0].train_end == utc(
+        train_end
+    )
 
 
 def test_when_an_origin_hour_is_given_then_dates_move_back_to_it_by_less_than_a_day() -> None:
@@ -146,19 +181,29 @@ def test_when_the_data_reaches_the_planned_dates_then_they_are_taken_whatever_th
 @pytest.mark.parametrize("name", ["val_end", "test_end"])
 def test_when_the_data_ends_at_the_very_hour_of_a_split_then_its_dates_are_taken(name) -> None:
     index = hours(100)
-    ends = {"val_end": index[-1]} if name == "val_end" else {"val_end": index[-25], "test_end": index[-1]}
+    ends = (
+        {"val_end": index[-1]}
+        if name == "val_end"
+        else {"val_end": index[-25], "test_end": index[-1]}
+    )
     plan = Splits(train_end=index[69 * 24 + 23], **ends)
     assert settled(index, plan) == (plan, "")
     with pytest.raises(InputError, match=rf"splits\.{name} is "):
         settled(index[:-1], plan)
 
 
-def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken_and_a_sentence_says_so() -> None:
+def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken_and_a_sentence_says_so() -> (
+    None
+):
     taken, note = settled(hours(100), FAR)
-    assert replace(taken, train=None, val=None) == Splits(utc("2020-03-10 23:00"), utc("2020-03-30 23:00"))
+    assert replace(taken, train=None, val=None) == Splits(
+        utc("2020-03-10 23:00"), utc("2020-03-30 23:00")
+    )
     assert note == (
-        "The split dates of my.toml (training to 2023-10-31 23:00, validation to 2024-03-31 23:00) do not fit the "
-        "data, which covers 2020-01-01 00:00 to 2020-04-09 23:00 UTC. Taken instead are 70 % of it for training, to "
+        "The split dates of my.toml (training to 2023-10-31 23:00, validation to 2024-03-31 "
+        "23:00) do not fit the "
+        "data, which covers 2020-01-01 00:00 to 2020-04-09 23:00 UTC. Taken instead are 70 % of "
+        "it for training, to "
         "2020-03-10 23:00, and 20 % for validation, to 2020-03-30 23:00."
     )
 
@@ -170,8 +215,10 @@ def test_when_the_data_begins_after_the_planned_training_then_shares_are_taken()
 
 def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_needed() -> None:
     with refusal(
-        "my.csv: the training split up to 2020-01-28 23:00 holds 672 hours, expected at least 912, and the data covers "
-        "2020-01-01 00:00 to 2020-02-09 23:00 UTC; get at least 60 days of data and set train = 0.7 and val = 0.2 "
+        "my.csv: the training split up to 2020-01-28 23:00 holds 672 hours, expected at least "
+        "912, and the data covers "
+        "2020-01-01 00:00 to 2020-02-09 23:00 UTC; get at least 60 days of data and set train = "
+        "0.7 and val = 0.2 "
         "instead of dates under [splits] in my.toml"
     ):
         settled(hours(40), FAR)

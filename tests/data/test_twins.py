@@ -52,7 +52,9 @@ def test_when_a_twin_is_simulated_twice_then_both_are_exactly_equal(twins):
 def test_when_a_twin_is_simulated_then_columns_and_hours_are_those_of_the_users_csv(named):
     spec, table = named
     assert list(table.columns) == [spec.target, *spec.past_covariates, *spec.future_covariates]
-    expected = pd.date_range("2018-04-01 00:00", "2024-12-31 23:00", freq="h", tz="UTC", name="timestamp")
+    expected = pd.date_range(
+        "2018-04-01 00:00", "2024-12-31 23:00", freq="h", tz="UTC", name="timestamp"
+    )
     assert (table.index == expected).all()
     assert (table.index.name, len(table)) == ("timestamp", 59208)
     assert (table.dtypes == np.float64).all()
@@ -72,13 +74,18 @@ def test_when_a_twin_is_simulated_then_its_lags_are_lags_of_its_target(named):
     y = table[spec.target]
     assert (table[f"{prefix}_lag_1h"].iloc[1:] == y.shift(1).iloc[1:]).all()
     assert (table[f"{prefix}_lag_24h"].iloc[24:] == y.shift(24).iloc[24:]).all()
-    assert table[f"{prefix}_rolling_24h"].iloc[500] == pytest.approx(y.iloc[476:500].mean(), rel=1e-6)
+    assert table[f"{prefix}_rolling_24h"].iloc[500] == pytest.approx(
+        y.iloc[476:500].mean(), rel=1e-6
+    )
 
 
 def test_when_another_seed_is_given_then_weather_and_demand_differ(twins):
     spec = load_spec("heat")
     other = simulate(replace(spec, twin=TwinSpec("heat", 99, 1.9)))
-    assert np.corrcoef(other["temp"].diff().iloc[1:], twins["heat"]["temp"].diff().iloc[1:])[0, 1] < 0.9
+    assert (
+        np.corrcoef(other["temp"].diff().iloc[1:], twins["heat"]["temp"].diff().iloc[1:])[0, 1]
+        < 0.9
+    )
     assert (other[spec.target] != twins["heat"][spec.target]).mean() > 0.99
     assert (other["hour"] == twins["heat"]["hour"]).all()
 
@@ -91,7 +98,9 @@ def test_when_the_two_waters_are_compared_then_they_are_not_one_series_rescaled(
 
 def test_when_the_level_is_changed_then_demand_scales_and_weather_stays(twins):
     other = simulate(replace(load_spec("heat"), twin=TwinSpec("heat", 11, 3.8)))
-    np.testing.assert_allclose(other["heat_consumption"], 2 * twins["heat"]["heat_consumption"], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(
+        other["heat_consumption"], 2 * twins["heat"]["heat_consumption"], rtol=0, atol=1e-8
+    )
     assert (other["temp"] == twins["heat"]["temp"]).all()
 
 
@@ -118,7 +127,12 @@ def test_when_the_climate_is_looked_at_then_it_is_danish(named):
     assert table["temp"].mean() == pytest.approx(9, abs=0.6)
     assert month[1] == pytest.approx(1, abs=1.5)
     assert month[7] == pytest.approx(17, abs=1)
-    bounds = {"temp": (-20, 36), "humidity": (25, 100), "clouds_all": (0, 100), "wind_speed": (0, 32)}
+    bounds = {
+        "temp": (-20, 36),
+        "humidity": (25, 100),
+        "clouds_all": (0, 100),
+        "wind_speed": (0, 32),
+    }
     for column, (low, high) in {**bounds, "pressure": (950, 1060)}.items():
         assert table[column].between(low, high).all(), column
     a_year = (table["rain_1h"] + table["snow_1h"]).sum() / len(table) * 8766
@@ -183,7 +197,9 @@ def test_when_winter_and_summer_are_compared_then_heat_is_higher_and_less_certai
 
 
 def hourly_noise(table: pd.DataFrame, season: int) -> float:
-    """Spread of heat around its neighbours in time, less what weather, hour and day explain of that."""
+    """Spread of heat around its neighbours in time, less what weather, hour and day explain of
+    that.
+    """
     part = table[(table["season"] == season) & table["hour"].between(10, 16)]
     bends = table[["heat_consumption", "temp", "wind_speed"]].diff().diff().loc[part.index]
     bends -= bends.groupby([part["hour"], part["is_weekend"]]).transform("mean")
@@ -227,7 +243,13 @@ def test_when_summer_time_comes_then_the_morning_peak_is_an_hour_earlier_in_utc(
 
     def peak(months: list[int]) -> int:
         days = work & table.index.month.isin(months)
-        return int(table.loc[days, "water_consumption"].groupby(table.index[days].hour).mean().loc[:12].idxmax())
+        return int(
+            table.loc[days, "water_consumption"]
+            .groupby(table.index[days].hour)
+            .mean()
+            .loc[:12]
+            .idxmax()
+        )
 
     assert peak([1, 2, 12]) == 6
     assert peak([5, 6, 9]) == 5
@@ -290,14 +312,19 @@ def test_when_a_twin_is_simulated_then_its_school_holidays_are_those_of_the_rule
 
 def test_when_a_dataset_has_no_twin_then_the_error_says_how_to_add_one():
     spec = replace(load_spec("heat"), twin=None)
-    with refusal(f"{spec.path}: table [twin] is missing, expected kind, seed and mean_level; add it"):
+    with refusal(
+        f"{spec.path}: table [twin] is missing, expected kind, seed and mean_level; add it"
+    ):
         simulate(spec)
 
 
 def test_when_a_dataset_has_a_column_that_is_not_simulated_then_the_error_names_it():
     spec = load_spec("heat")
-    past, optional = ((*columns, "visibility") for columns in (spec.past_covariates, spec.optional_covariates))
+    past, optional = (
+        (*columns, "visibility") for columns in (spec.past_covariates, spec.optional_covariates)
+    )
     with refusal(
-        f"{spec.path}: a simulated twin cannot have column 'visibility'; remove it, or remove the table [twin]"
+        f"{spec.path}: a simulated twin cannot have column 'visibility'; remove it, or remove "
+        "the table [twin]"
     ):
         simulate(replace(spec, past_covariates=past, optional_covariates=optional))

@@ -1,7 +1,8 @@
-"""Make the records of this version, which every later version must open: ``python -m tests.data_of_versions.make``.
+"""Make the records of this version, which every later version must open: ``python -m
+tests.data_of_versions.make``.
 
-Run it once per release, when the form of a record has changed. Data are the tests' own hundred days, so no series is
-stored; networks are tiny.
+Run it once per release, when the form of a record has changed. Data are the tests' own hundred
+days, so no series is stored; networks are tiny.
 """
 
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from hpo_lib import __version__
 from hpo_lib.cli.main import main
-from hpo_lib.families.contract import get_family
+from hpo_lib.families.models import get_family
 from hpo_lib.families.search_space import Choice
 from hpo_lib.paths import PROJECT_ROOT, RunPaths, benchmarks
 from hpo_lib.records.files import read_json, write_json
@@ -27,11 +28,22 @@ FAMILY, DATASET, JOB_ID = "NHITS_Q", "utility", "kept"
 
 
 def make(folder: Path, out: Path) -> None:
-    """A study with its executed notebook, a training of a benchmark, a model in use and its forecast."""
+    """A study with its executed notebook, a training of a benchmark, a model in use and its
+    forecast.
+    """
     utility = Utility(folder, tiny_dataset.__wrapped__().target)
     words = ["--model", FAMILY, "--dataset", str(utility.toml), "--data-dir", str(folder), "--test"]
     runs = RunPaths(out / "papermill_runs", FAMILY, DATASET, JOB_ID)
-    studies = ["--runs-dir", str(runs.runs_dir), "--job-id", JOB_ID, "--storage", "journal", "--trials", "3"]
+    studies = [
+        "--runs-dir",
+        str(runs.runs_dir),
+        "--job-id",
+        JOB_ID,
+        "--storage",
+        "journal",
+        "--trials",
+        "3",
+    ]
     assert main(["run", *words, *studies]) == 0
     small = folder / runs.best_params.name
     family = get_family(FAMILY)
@@ -42,7 +54,10 @@ def make(folder: Path, out: Path) -> None:
     assert main(["benchmark", *words, "--out", str(out / "benchmark_results"), "--seeds", "1"]) == 0
     assert main(["retrain", *words, "--models-dir", str(out / "models")]) == 0
     forecast = ["forecast", "--dataset", str(utility.toml), "--data-dir", str(folder)]
-    assert main([*forecast, "--models-dir", str(out / "models"), "--out", str(out / "forecast.csv")]) == 0
+    assert (
+        main([*forecast, "--models-dir", str(out / "models"), "--out", str(out / "forecast.csv")])
+        == 0
+    )
 
 
 def tidy(folder: Path, out: Path) -> None:
@@ -56,13 +71,22 @@ def tidy(folder: Path, out: Path) -> None:
     shutil.rmtree(run.workers, ignore_errors=True)
     for file in out.rglob("*"):
         if file.suffix in (".json", ".ipynb", ".journal", ".md"):
-            text = file.read_text(encoding="utf-8").replace(str(out), "out").replace(str(folder), "data")
+            text = (
+                file.read_text(encoding="utf-8")
+                .replace(str(out), "out")
+                .replace(str(folder), "data")
+            )
             text = text.replace(str(PROJECT_ROOT), "project")
-            file.write_text(re.sub(r'("image/png": )"[^"]*"', rf'\1"{PIXEL}"', text), encoding="utf-8")
+            file.write_text(
+                re.sub(r'("image/png": )"[^"]*"', rf'\1"{PIXEL}"', text), encoding="utf-8"
+            )
 
 
 def _with_params(record: dict, params: dict) -> dict:
-    chosen = [{**trial, "params": params} for trial in (record["chosen_trial"] or record["default_trial"],)]
+    chosen = [
+        {**trial, "params": params}
+        for trial in (record["chosen_trial"] or record["default_trial"],)
+    ]
     trials = [{**trial, "params": params} for trial in record["all_pareto_trials"]]
     return {**record, "best_params": params, "chosen_trial": chosen[0], "all_pareto_trials": trials}
 

@@ -1,4 +1,6 @@
-"""Studies of a fake family whose workers are forks of the test, so that hundreds of them can be killed in minutes."""
+"""Studies of a fake family whose workers are forks of the test, so that hundreds of them can be
+killed in minutes.
+"""
 
 import multiprocessing
 from collections.abc import Iterator

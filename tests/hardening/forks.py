@@ -27,22 +27,32 @@ FORK = multiprocessing.get_context("fork")
 
 def said(study: Study) -> str:
     """The last lines of all workers, for a test that fails."""
-    return "\n".join(f"{file.name}: {file.read_text()[-1500:]}" for file in study.files.runs_dir.glob("said-*"))
+    return "\n".join(
+        f"{file.name}: {file.read_text()[-1500:]}" for file in study.files.runs_dir.glob("said-*")
+    )
 
 
 def fork(
-    study: Study, trials: int, worker: int = 1, seconds: float = 0.0, before: Callable[[], None] = lambda: None
+    study: Study,
+    trials: int,
+    worker: int = 1,
+    seconds: float = 0.0,
+    before: Callable[[], None] = lambda: None,
 ) -> BaseProcess:
     """Start a worker of the fake family, which calls ``before`` first."""
 
     def run() -> None:
-        output = os.open(study.files.runs_dir / f"said-{worker}", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        output = os.open(
+            study.files.runs_dir / f"said-{worker}", os.O_CREAT | os.O_APPEND | os.O_WRONLY
+        )
         os.dup2(output, 1), os.dup2(output, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
         plotly.offline.get_plotlyjs = lambda: ""  # 5 MB
         before()
         folder = str(study.files.runs_dir)
-        fake_worker.main(str(study.toml), folder, study.storage, str(trials), str(worker), str(seconds), "1")
+        fake_worker.main(
+            str(study.toml), folder, study.storage, str(trials), str(worker), str(seconds), "1"
+        )
 
     process = FORK.Process(target=run, daemon=True)
     process.start()
@@ -60,15 +70,19 @@ def files(folder: Path) -> set[Path]:
 
 
 def assert_that_nothing_was_lost_and_nothing_is_left(study: Study, trials: int) -> None:
-    """The invariants of every study that was killed or starved, after one more run of it, which finds nothing to do.
+    """The invariants of every study that was killed or starved, after one more run of it, which
+    finds nothing to do.
 
-    Exactly so many trials; each configuration finished once, or tried once more for each of its deaths; no trial runs;
-    the record can be computed again; no lease, lock, unfinished file or orphan is left.
+    Exactly so many trials; each configuration finished once, or tried once more for each of its
+    deaths; no trial runs; the record can be computed again; no lease, lock, unfinished file or
+    orphan is left.
     """
     assert_ends(study, fork(study, trials))
     assert_complete(study, trials)
     run, found = study.files, study.trials()
-    retries = Counter(trial.user_attrs["retry_of"] for trial in found if "retry_of" in trial.user_attrs)
+    retries = Counter(
+        trial.user_attrs["retry_of"] for trial in found if "retry_of" in trial.user_attrs
+    )
     assert set(retries.values()) <= {1}, "a dead worker's trial was queued twice"
     complete = [trial.number for trial in found if trial.state == TrialState.COMPLETE]
     assert predicted_trials(run) == complete

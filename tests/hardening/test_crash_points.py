@@ -10,22 +10,31 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from tests.hardening.forks import FORK, assert_ends, assert_that_nothing_was_lost_and_nothing_is_left, fork, said
+from tests.hardening.forks import (
+    FORK,
+    assert_ends,
+    assert_that_nothing_was_lost_and_nothing_is_left,
+    fork,
+    said,
+)
 from tests.study.fakes import FakeFamily
 from tests.study.processes import PATIENCE
 
 AT_ONCE = 10
-"""Studies side by side: a worker that dies in the lock of a journal makes the next one wait for half a minute."""
+"""Studies side by side: a worker that dies in the lock of a journal makes the next one wait for
+half a minute.
+"""
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 class CrashPoints:
-    """Counts operations that change a file from the begin of a worker's first training to that of its second.
+    """Counts operations that change a file from the begin of a worker's first training to that of
+    its second.
 
-    These are files that are opened to be written, renamed, removed or synced, and commits of a database. The process is
-    killed before the one of number ``dies_at``; each is told before.
+    These are files that are opened to be written, renamed, removed or synced, and commits of a
+    database. The process is killed before the one of number ``dies_at``; each is told before.
     """
 
     def __init__(self, dies_at: int, told: Callable[[str], Any] = lambda operation: None) -> None:
@@ -49,7 +58,9 @@ class CrashPoints:
         sys.addaudithook(self.audit)
 
     def audit(self, name: str, arguments: tuple[Any, ...]) -> None:
-        if name in CHANGES or (name == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES):
+        if name in CHANGES or (
+            name == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
+        ):
             self.reach(f"{name} {os.path.basename(str(arguments[0]))}")
 
     def execute(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:

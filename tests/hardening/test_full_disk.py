@@ -1,4 +1,6 @@
-"""A disk that is full or read-only, for real: one sentence, no trial is lost, and the study ends with its trials."""
+"""A disk that is full or read-only, for real: one sentence, no trial is lost, and the study ends
+with its trials.
+"""
 
 import os
 import subprocess
@@ -65,13 +67,22 @@ def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
 def fill(disk: Path, free: int) -> Path:
     """A file that leaves so many kilobytes."""
     left = os.statvfs(disk)
-    (filler := disk / "filler").write_bytes(bytes(max(left.f_bavail * left.f_frsize - free * 1024, 0)))
+    (filler := disk / "filler").write_bytes(
+        bytes(max(left.f_bavail * left.f_frsize - free * 1024, 0))
+    )
     return filler
 
 
 def left_behind(run: RunPaths) -> list[str]:
     """Files of the study that are none of its records."""
-    kept = {run.best_params, run.pareto_front, run.mae_history, run.param_importance, run.sqlite, run.journal}
+    kept = {
+        run.best_params,
+        run.pareto_front,
+        run.mae_history,
+        run.param_importance,
+        run.sqlite,
+        run.journal,
+    }
     kept |= set(run.predictions.glob("trial_????.parquet"))
     return [str(file) for file in run.folder.rglob("*") if file.is_file() and file not in kept]
 
@@ -79,7 +90,12 @@ def left_behind(run: RunPaths) -> list[str]:
 @pytest.mark.parametrize("free", FREE)
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_when_the_disk_fills_up_in_mid_study_then_one_sentence_says_so_and_with_room_the_study_ends_with_its_trials(
-    storage: str, free: int, disk: Path, start: Callable[..., StoredStudy], family: FakeFamily, files: RunPaths
+    storage: str,
+    free: int,
+    disk: Path,
+    start: Callable[..., StoredStudy],
+    family: FakeFamily,
+    files: RunPaths,
 ) -> None:
     files = RunPaths(disk, files.model, files.dataset, files.job_id)
     family.before = lambda call: fill(disk, free) if call == 2 else None
@@ -102,7 +118,12 @@ def test_when_the_disk_fills_up_in_mid_study_then_one_sentence_says_so_and_with_
 
 @pytest.mark.parametrize("disk", [20], indirect=True)
 def test_when_records_are_read_only_then_reports_work_and_what_would_write_says_one_sentence(
-    disk: Path, read_only, start: Callable[..., StoredStudy], family: FakeFamily, tmp_path: Path, capsys
+    disk: Path,
+    read_only,
+    start: Callable[..., StoredStudy],
+    family: FakeFamily,
+    tmp_path: Path,
+    capsys,
 ) -> None:
     subprocess.run(["cp", "-r", *SIMULATED_RUNS.iterdir(), disk], check=True)
     start(trials=3, runs_dir=disk)
@@ -133,15 +154,29 @@ def test_when_records_are_read_only_then_reports_work_and_what_would_write_says_
 def test_when_the_disk_fills_up_during_hpo_run_then_it_says_one_sentence_and_with_room_it_completes(
     disk: Path, root: Path
 ) -> None:
-    words = ["run", "--model", "NHITS_Q", "--dataset", "heat", "--test", "--simulated", "--trials", "3"]
+    words = [
+        "run",
+        "--model",
+        "NHITS_Q",
+        "--dataset",
+        "heat",
+        "--test",
+        "--simulated",
+        "--trials",
+        "3",
+    ]
     words += ["--policy", "calibrated", "--job-id", "full", "--runs-dir", str(disk)]
     run = RunPaths(disk, "NHITS_Q", "heat", "full")
 
     def begin() -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "hpo_lib", *words], cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "hpo_lib", *words],
+            cwd=root,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     with begin() as process:
         until(run.trial_predictions(0).exists, "the first trial is stored", [process])

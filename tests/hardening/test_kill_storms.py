@@ -1,11 +1,18 @@
-"""Kills at any moment: a hundred `kill -9` of real processes, and a database that crashes among them."""
+"""Kills at any moment: a hundred `kill -9` of real processes, and a database that crashes among
+them.
+"""
 
 import random
 import time
 
 import pytest
 
-from tests.hardening.forks import assert_ends, assert_that_nothing_was_lost_and_nothing_is_left, fork, said
+from tests.hardening.forks import (
+    assert_ends,
+    assert_that_nothing_was_lost_and_nothing_is_left,
+    fork,
+    said,
+)
 from tests.postgres import Server
 from tests.study.processes import PATIENCE, Study
 
@@ -15,11 +22,15 @@ KILLS = 40
 
 def begun(study: Study) -> int:
     """When a training began last, by the clock of the file system."""
-    return max((file.stat().st_mtime_ns for file in study.files.runs_dir.glob("begun-*")), default=0)
+    return max(
+        (file.stat().st_mtime_ns for file in study.files.runs_dir.glob("begun-*")), default=0
+    )
 
 
 def storm(study: Study, workers: int, trials: int, restart: "Server | None" = None) -> None:
-    """Kill a worker and start it again, each time after some training has begun, at a moment that chance chooses."""
+    """Kill a worker and start it again, each time after some training has begun, at a moment that
+    chance chooses.
+    """
     dice = random.Random(17)
     alive = {number: fork(study, trials, number) for number in range(1, workers + 1)}
     before = 0
@@ -49,13 +60,17 @@ def storm(study: Study, workers: int, trials: int, restart: "Server | None" = No
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
-def test_when_workers_are_killed_forty_times_then_the_study_has_its_trials_and_nothing_is_left(kind, study_in) -> None:
+def test_when_workers_are_killed_forty_times_then_the_study_has_its_trials_and_nothing_is_left(
+    kind, study_in
+) -> None:
     study = study_in(kind)
     storm(study, workers=1 if kind == "sqlite" else 3, trials=60)
     assert_that_nothing_was_lost_and_nothing_is_left(study, 60)
 
 
-def test_when_workers_on_postgres_are_killed_and_it_is_restarted_then_the_same_holds(study_in, postgres_server) -> None:
+def test_when_workers_on_postgres_are_killed_and_it_is_restarted_then_the_same_holds(
+    study_in, postgres_server
+) -> None:
     study = study_in(postgres_server.url)
     storm(study, workers=3, trials=60, restart=postgres_server)
     assert_that_nothing_was_lost_and_nothing_is_left(study, 60)

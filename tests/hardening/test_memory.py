@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from hpo_lib.families.contract import Budget, get_family
+from hpo_lib.families.models import Budget, get_family
 from hpo_lib.families.search_space import Choice
 from hpo_lib.settings import Settings
 from hpo_lib.study import run
@@ -38,13 +38,21 @@ run.run_study(settings, progress=False)
 """
 
 
-def test_when_two_hundred_trials_run_in_one_process_then_memory_stays_as_it_was_after_twenty(root, tiny_toml, tmp_path):
+def test_when_two_hundred_trials_run_in_one_process_then_memory_stays_as_it_was_after_twenty(
+    root, tiny_toml, tmp_path
+):
     toml: Path = tiny_toml()
     run = subprocess.run(
-        [sys.executable, "-c", TRIALS, str(toml), str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=3600
+        [sys.executable, "-c", TRIALS, str(toml), str(tmp_path)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=3600,
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    resident = [int(line.split()[1]) for line in run.stdout.splitlines() if line.startswith("resident")]
+    resident = [
+        int(line.split()[1]) for line in run.stdout.splitlines() if line.startswith("resident")
+    ]
     assert len(resident) == 200
     print(f"after 20 trials {resident[19] / 1e6:.0f} MB, after 200 {resident[-1] / 1e6:.0f} MB")
     assert resident[-1] <= 1.2 * resident[19]

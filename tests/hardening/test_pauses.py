@@ -1,4 +1,6 @@
-"""A worker that is stopped for longer than every grace, in real time, and then goes on as if nothing had happened."""
+"""A worker that is stopped for longer than every grace, in real time, and then goes on as if
+nothing had happened.
+"""
 
 import os
 import signal
@@ -9,7 +11,12 @@ from optuna.study import Study as OptunaStudy
 
 from hpo_lib.records.optuna_trials import JournalLock
 from hpo_lib.study import trial_queue
-from tests.hardening.forks import assert_ends, assert_that_nothing_was_lost_and_nothing_is_left, fork, said
+from tests.hardening.forks import (
+    assert_ends,
+    assert_that_nothing_was_lost_and_nothing_is_left,
+    fork,
+    said,
+)
 from tests.study.fakes import FakeFamily
 
 TRIALS = 8
@@ -23,7 +30,9 @@ POINTS = {
 
 
 def pausing(owner: Any, name: str) -> Callable[[], None]:
-    """Make a worker stop itself the first time that it comes there after its first training has begun."""
+    """Make a worker stop itself the first time that it comes there after its first training has
+    begun.
+    """
 
     def install() -> None:
         fit, begun = FakeFamily.fit, []
@@ -46,9 +55,15 @@ def pausing(owner: Any, name: str) -> Callable[[], None]:
     return install
 
 
-def test_when_a_worker_is_paused_for_longer_than_every_grace_then_no_result_counts_twice(study_in, tmp_path) -> None:
-    """A lease is silent for 120 s before others take it, a lock of the journal for 30 s: all studies wait at once."""
-    studies = {point: study_in("journal", runs_dir=tmp_path / str(i)) for i, point in enumerate(POINTS)}
+def test_when_a_worker_is_paused_for_longer_than_every_grace_then_no_result_counts_twice(
+    study_in, tmp_path
+) -> None:
+    """A lease is silent for 120 s before others take it, a lock of the journal for 30 s: all
+    studies wait at once.
+    """
+    studies = {
+        point: study_in("journal", runs_dir=tmp_path / str(i)) for i, point in enumerate(POINTS)
+    }
     workers = {}
     for point, study in studies.items():
         study.files.runs_dir.mkdir()

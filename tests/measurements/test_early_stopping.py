@@ -6,17 +6,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo_lib.families.contract import get_family
+from hpo_lib.families.models import get_family
 from hpo_lib.families.recipe_space import is_drawn, is_whole, search_space
 from hpo_lib.paths import RUNS_DIR
 from hpo_lib.study.early_stopping import Rung, StoppingRule
-from measurements.early_stopping import Recorded, complete, cost, drawn, load_table, main, measure, replay
+from measurements.early_stopping import (
+    Recorded,
+    complete,
+    cost,
+    drawn,
+    load_table,
+    main,
+    measure,
+    replay,
+)
 from measurements.record_curves import NEAR, append, configuration, counts, record, recorded
 
 BY_MAE = StoppingRule((Rung(0.5, 0.5),), ("mae",), warm_up=1)
 
 
-def trial(number: int, maes: tuple[float, ...], factor: float = 1.0, picp: float = 80.0, winkler: float = 1.0):
+def trial(
+    number: int,
+    maes: tuple[float, ...],
+    factor: float = 1.0,
+    picp: float = 80.0,
+    winkler: float = 1.0,
+):
     curve = [
         {"step": 10 * i, "mae": mae, "picp": picp, "pinball": mae, "winkler": winkler}
         for i, mae in enumerate(maes, start=1)
@@ -24,11 +39,15 @@ def trial(number: int, maes: tuple[float, ...], factor: float = 1.0, picp: float
     return complete(number, {"steps_factor": factor}, winkler, curve)
 
 
-FOUR = Recorded("hand", [trial(0, (4, 2)), trial(1, (5, 1), 0.5), trial(2, (3, 3), 1.5), trial(3, (6, 6))])
+FOUR = Recorded(
+    "hand", [trial(0, (4, 2)), trial(1, (5, 1), 0.5), trial(2, (3, 3), 1.5), trial(3, (6, 6))]
+)
 
 
 def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_steps() -> None:
-    """The default goes on whatever it is. The others come in a random order; those behind half at 1/2 end there."""
+    """The default goes on whatever it is. The others come in a random order; those behind half at
+    1/2 end there.
+    """
     for seed in range(5):
         trials = replay(FOUR, BY_MAE, 4, seed)
         assert trials[0].state == "complete"
@@ -43,22 +62,32 @@ def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_ste
 
 
 def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost() -> None:
-    """Trial 1, the best, looks bad halfway; without it the best MAE is 2, outside of the box up to 1.25."""
+    """Trial 1, the best, looks bad halfway; without it the best MAE is 2, outside of the box up to
+    1.25.
+    """
     steps, kept, _ = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), ("mae",), warm_up=1), 4)
     assert kept.min() == 0
     assert steps.max() < 1
 
 
-def test_when_the_defaults_are_the_best_then_only_the_hypervolume_without_them_shows_what_is_lost() -> None:
+def test_when_the_defaults_are_the_best_then_only_the_hypervolume_without_them_shows_what_is_lost() -> (
+    None
+):
     """The defaults have 1. Of the others the best, 1.1, is behind the third, 1.2, halfway."""
-    study = Recorded("hand", [trial(0, (1, 1)), trial(1, (2, 1.1)), trial(2, (1.5, 1.2)), trial(3, (1.6, 1.6))])
+    study = Recorded(
+        "hand", [trial(0, (1, 1)), trial(1, (2, 1.1)), trial(2, (1.5, 1.2)), trial(3, (1.6, 1.6))]
+    )
     _, kept, challenging = measure(study, StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1), 4)
     assert (kept == 1).all()
     assert challenging[:, 0].min() == 0
 
 
-def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tell_it_apart() -> None:
-    study = Recorded("hand", [trial(0, (1,), picp=80), trial(1, (1,), picp=84.9), trial(2, (1,), picp=95)])
+def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tell_it_apart() -> (
+    None
+):
+    study = Recorded(
+        "hand", [trial(0, (1,), picp=80), trial(1, (1,), picp=84.9), trial(2, (1,), picp=95)]
+    )
     pair = ("mae", "picp_penalty")
     assert [study.hypervolume([t], pair) for t in study.trials] == [1, 1, 0.5]
     assert study.hypervolume(study.trials, pair) == 1
@@ -78,9 +107,15 @@ def test_when_more_trials_are_asked_than_were_recorded_then_some_come_twice() ->
     assert many.count(0) == 1
 
 
-def test_when_the_shipped_table_is_read_then_every_trial_is_whole_and_its_configuration_is_drawn_as_it_says() -> None:
+def test_when_the_shipped_table_is_read_then_every_trial_is_whole_and_its_configuration_is_drawn_as_it_says() -> (
+    None
+):
     studies = load_table()
-    assert {study.name.split()[0] for study in studies} == {"heat_dev", "water_centrum_dev", "water_tommerby_dev"}
+    assert {study.name.split()[0] for study in studies} == {
+        "heat_dev",
+        "water_centrum_dev",
+        "water_tommerby_dev",
+    }
     for study in studies:
         family = get_family(study.name.split()[1])
         assert {len(t.curve) for t in study.trials} == {family.budgets["laptop"].checks}
@@ -88,7 +123,9 @@ def test_when_the_shipped_table_is_read_then_every_trial_is_whole_and_its_config
             assert t.params == configuration(family, t.number)
 
 
-def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_only_what_depends_is_missing() -> None:
+def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_only_what_depends_is_missing() -> (
+    None
+):
     family = get_family("NHITS_Q")
     space = search_space(family, "wide")
     drawn_ones = [configuration(family, number) for number in range(1, 40)]
@@ -100,15 +137,22 @@ def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_only_w
     assert np.ptp(rates) > 0.7 * np.log(space["lr"].high / space["lr"].low)  # on the log scale
 
 
-def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(tiny_dataset, tmp_path: Path) -> None:
+def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
+    tiny_dataset, tmp_path: Path
+) -> None:
     table = tmp_path / "results" / "curves.csv"
-    checks = [{"step": step, "mae": 1.0, "picp": 80.0, "pinball": 0.3, "winkler": 4.0} for step in (10, 20)]
+    checks = [
+        {"step": step, "mae": 1.0, "picp": 80.0, "pinball": 0.3, "winkler": 4.0}
+        for step in (10, 20)
+    ]
     append(table, ("tiny", "NHITS_Q", 0), configuration(get_family("NHITS_Q"), 0), 3.5, checks)
     done = [key for key, _ in record([tiny_dataset], {"NHITS_Q": range(2)}, "test", table)]
     assert done == [("tiny", "NHITS_Q", 1)]
     assert recorded(table) == {("tiny", "NHITS_Q", 0), ("tiny", "NHITS_Q", 1)}
     (study,) = load_table(table)
-    assert [t.params for t in study.trials] == [configuration(get_family("NHITS_Q"), number) for number in (0, 1)]
+    assert [t.params for t in study.trials] == [
+        configuration(get_family("NHITS_Q"), number) for number in (0, 1)
+    ]
     assert study.trials[0].scores["winkler_calibrated"] == 3.5
     assert list(record([tiny_dataset], {"NHITS_Q": range(2)}, "test", table)) == []
 
@@ -117,11 +161,15 @@ def test_when_trials_are_counted_by_family_then_words_name_them() -> None:
     assert counts(["NHITS_Q=20", "TFT_Q=3"]) == {"NHITS_Q": 20, "TFT_Q": 3}
 
 
-def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them_and_all_move_at_some_time() -> None:
+def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them_and_all_move_at_some_time() -> (
+    None
+):
     family = get_family("NHITS_Q")
     defaults = configuration(family, 0)
     drawn_ones = [configuration(family, NEAR + number) for number in range(1, 61)]
-    moved = [{name for name in defaults if params.get(name) != defaults[name]} for params in drawn_ones]
+    moved = [
+        {name for name in defaults if params.get(name) != defaults[name]} for params in drawn_ones
+    ]
     assert 2 <= np.mean([len(names) for names in moved]) <= 7  # of 15
     assert set().union(*moved) == set(defaults)
     assert all(is_whole(params, search_space(family, "wide")) for params in drawn_ones)
@@ -130,7 +178,9 @@ def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them_and_all_mov
 def test_when_the_published_studies_are_replayed_then_the_rule_in_use_is_cheaper_and_stops_none_that_mattered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What mattered are the chosen trials and the challengers of the proof; docs/performance.md has the figures."""
+    """What mattered are the chosen trials and the challengers of the proof; docs/performance.md has
+    the figures.
+    """
     main(["--studies", str(RUNS_DIR)])
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     means = {name: float(mean) for name, mean, *_ in rows}

@@ -1,4 +1,6 @@
-"""The reference is a yardstick: if its evaluation or its cost were wrong, every ratio would be wrong."""
+"""The reference is a yardstick: if its evaluation or its cost were wrong, every ratio would be
+wrong.
+"""
 
 import math
 from types import ModuleType
@@ -20,7 +22,9 @@ def reference() -> ModuleType:
 
 
 class Handmade:
-    """A forecast made by hand: a fan of paths around the last known value, in the scaled series' unit."""
+    """A forecast made by hand: a fan of paths around the last known value, in the scaled series'
+    unit.
+    """
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -38,7 +42,9 @@ class Handmade:
 
 
 @pytest.mark.parametrize("samples", [None, 101])
-def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_hand(samples, reference, tiny_dataset):
+def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_hand(
+    samples, reference, tiny_dataset
+):
     from hpo_lib.scoring import metrics
 
     origins = tiny_dataset.validation_origins
@@ -50,43 +56,67 @@ def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_h
     train = target[tiny_dataset.positions.train]
     low, span = train.min(), np.ptp(train)
     last = (target[origins] - low) / span
-    scaled = last[:, None, None] + np.arange(1, 25)[None, :, None] / 100 + 0.2 * (np.array([0.1, 0.5, 0.9]) - 0.5)
+    scaled = (
+        last[:, None, None]
+        + np.arange(1, 25)[None, :, None] / 100
+        + 0.2 * (np.array([0.1, 0.5, 0.9]) - 0.5)
+    )
     expected = scaled * span + low
     actual = np.stack([target[origin + 1 : origin + 25] for origin in origins])
     np.testing.assert_allclose(found.values, expected, rtol=1e-9)
     np.testing.assert_array_equal(found.actual, actual)
     error = actual[:, :, None] - expected
     level = np.array(QUANTILE_LEVELS)
-    assert metrics.pinball(found) == pytest.approx(np.where(error > 0, level * error, (level - 1) * error).mean())
+    assert metrics.pinball(found) == pytest.approx(
+        np.where(error > 0, level * error, (level - 1) * error).mean()
+    )
     assert metrics.picp(found) == pytest.approx(
         100 * ((actual >= expected[:, :, 0]) & (actual <= expected[:, :, 2])).mean()
     )
-    # The first origin is the last training hour: its history is in the training split, nothing after it is seen.
+    # The first origin is the last training hour: its history is in the training split, nothing
+    # after it is seen.
     assert len(model.seen[0]["series"]) == tiny_dataset.positions.train.stop
     for given, origin in zip(model.seen, origins, strict=True):
         assert len(given["series"]) == len(given["past_covariates"]) == origin + 1
 
 
-def test_when_the_reference_trains_then_in_float64_for_whole_epochs_of_its_own_batches(reference, tiny_dataset) -> None:
+def test_when_the_reference_trains_then_in_float64_for_whole_epochs_of_its_own_batches(
+    reference, tiny_dataset
+) -> None:
     import torch
 
     from measurements.time_to_quality import batches
 
-    params = {"num_stacks": 2, "num_blocks": 1, "num_layers": 2, "layer_widths": 8, "dropout": 0.1, "lr": 1e-3}
+    params = {
+        "num_stacks": 2,
+        "num_blocks": 1,
+        "num_layers": 2,
+        "layer_widths": 8,
+        "dropout": 0.1,
+        "lr": 1e-3,
+    }
     clock = reference.Clock()
     model = reference.darts_model(
-        reference.REFERENCE_MODELS["NHITS_Q"], params, epochs=2, callbacks=[clock], num_sanity_val_steps=0
+        reference.REFERENCE_MODELS["NHITS_Q"],
+        params,
+        epochs=2,
+        callbacks=[clock],
+        num_sanity_val_steps=0,
     )
     reference.fit(model, reference.ScaledSeries.of(tiny_dataset))
     assert next(model.model.parameters()).dtype == torch.float64
     train, val = batches(tiny_dataset)
     assert train == math.ceil((70 * 24 - 191) / 32)
-    assert len(clock.train) == 2 * (train - 1)  # the first of an epoch has no batch before it to count from
+    assert len(clock.train) == 2 * (
+        train - 1
+    )  # the first of an epoch has no batch before it to count from
     assert len(clock.val) == 2 * (val - 1)
 
 
-def test_when_a_level_is_to_be_reached_then_the_time_ends_at_the_first_check_below_it(tiny_dataset, monkeypatch):
-    from hpo_lib.families.contract import Budget
+def test_when_a_level_is_to_be_reached_then_the_time_ends_at_the_first_check_below_it(
+    tiny_dataset, monkeypatch
+):
+    from hpo_lib.families.models import Budget
     from measurements import time_to_quality
 
     monkeypatch.setattr(time_to_quality, "BUDGETS", (Budget(steps=2, batch_size=8, checks=2),))
@@ -100,12 +130,18 @@ def test_when_the_twin_is_resized_then_windows_and_covariates_are_as_many_as_sai
     from measurements import growth
 
     whole = growth.twin()
-    small, long, wide = (growth.resized(whole, **size) for size in ({}, {"windows": 3}, {"covariates": 3}))
+    small, long, wide = (
+        growth.resized(whole, **size) for size in ({}, {"windows": 3}, {"covariates": 3})
+    )
     assert [d.positions.train.stop for d in (small, long, wide)] == [4800, 14400, 4800]
     assert [len(d.validation_origins) for d in (small, long, wide)] == [15, 45, 15]
     assert [len(d.past) + len(d.future) for d in (small, long, wide)] == [12, 12, 36]
     assert small.target.equals(wide.target)
-    assert long.target.iloc[-1000 - 45 * 24 :].iloc[:1000].equals(small.target.iloc[-1000 - 15 * 24 :].iloc[:1000])
+    assert (
+        long.target.iloc[-1000 - 45 * 24 :]
+        .iloc[:1000]
+        .equals(small.target.iloc[-1000 - 15 * 24 :].iloc[:1000])
+    )
 
 
 @pytest.mark.slow

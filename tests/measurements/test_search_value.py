@@ -1,4 +1,6 @@
-"""What the table of the search's worth claims: changes with their bounds, and what is compared with what."""
+"""What the table of the search's worth claims: changes with their bounds, and what is compared with
+what.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -7,25 +9,41 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.store import Training, store_training
+from hpo_lib.benchmark.store import Training, code_versions, store_training
 from hpo_lib.benchmark.train import Plan
-from hpo_lib.benchmark.training_key import code_versions
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.records.provenance import data_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import search_value
-from measurements.search_value import Value, changes, markdown, percent_change, rows_of, series_row, share_baselines
+from measurements.search_value import (
+    Value,
+    changes,
+    markdown,
+    percent_change,
+    rows_of,
+    series_row,
+    share_baselines,
+)
 
 TWIN = Path(__file__).resolve().parents[2] / "measurements" / "centrum_twin.toml"
 
 
 @pytest.fixture
 def value(tiny_dataset: Dataset, tmp_path: Path) -> Value:
-    """A series with stored trainings, errors of which are a multiple of the same noise: see `MULTIPLES`."""
+    """A series with stored trainings, errors of which are a multiple of the same noise: see
+    `MULTIPLES`.
+    """
     plan = Plan(
-        dataset=tiny_dataset, models=("NHITS_Q",), params="both", preset="test", recipe="standard", seeds=1, refit=True,
-        runs_dir=tmp_path / "studies", out=tmp_path / "benchmark",
-    )  # fmt: skip
+        dataset=tiny_dataset,
+        models=("NHITS_Q",),
+        params="both",
+        preset="test",
+        recipe="standard",
+        seeds=1,
+        refit=True,
+        runs_dir=tmp_path / "studies",
+        out=tmp_path / "benchmark",
+    )
     found = Value(dataclasses.replace(plan, recipe="unshrunk", params="default"), plan)
     for recipe, model, params, validation, test in MULTIPLES:
         store(found.untuned if recipe == "unshrunk" else plan, model, params, validation, test)
@@ -46,7 +64,10 @@ MULTIPLES = [
 def store(plan: Plan, model: str, params: str, validation: float, test: float) -> None:
     dataset, forecasts = plan.dataset, []
     random = np.random.default_rng(3)
-    for origins, multiple in ((dataset.validation_origins, validation), (dataset.test_origins, test)):
+    for origins, multiple in (
+        (dataset.validation_origins, validation),
+        (dataset.test_origins, test),
+    ):
         actual = np.stack([dataset.target.to_numpy()[o + 1 : o + 25] for o in origins])
         median = actual + multiple * random.standard_normal(actual.shape)
         values = median[:, :, None] + multiple * np.array([-1.3, 0.0, 1.3])
@@ -60,7 +81,9 @@ def test_when_losses_are_a_multiple_of_others_day_by_day_then_the_change_is_sure
     assert percent_change(0.9 * losses, losses) == pytest.approx((-10, -10, -10))
 
 
-def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_with_more_days() -> None:
+def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_with_more_days() -> (
+    None
+):
     random = np.random.default_rng(0)
     mean, low, high = percent_change(random.uniform(1, 3, 100), random.uniform(1, 3, 100))
     assert low < 0 < high
@@ -69,7 +92,9 @@ def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_w
     assert wide - narrow < 0.6 * (high - low)
 
 
-def test_when_rows_are_compared_then_the_search_and_the_better_defaults_are_told_apart(value) -> None:
+def test_when_rows_are_compared_then_the_search_and_the_better_defaults_are_told_apart(
+    value,
+) -> None:
     before, now = rows_of(value.untuned)["NHITS_Q", "default"], rows_of(value.standard)
     tuned = changes("tuned", now["NHITS_Q", "best"], before, value.dataset)
     assert tuned["tuned_mae"] == pytest.approx(-8, abs=0.1)
@@ -79,7 +104,9 @@ def test_when_rows_are_compared_then_the_search_and_the_better_defaults_are_told
     assert defaults["defaults_mae"] == pytest.approx(-5, abs=0.1)
 
 
-def test_when_the_strongest_baseline_is_named_then_validation_names_it_and_test_gives_the_numbers(value) -> None:
+def test_when_the_strongest_baseline_is_named_then_validation_names_it_and_test_gives_the_numbers(
+    value,
+) -> None:
     row = series_row(value)
     assert row["strongest_baseline"] == "RESIDUAL_LINEAR"
     assert row["family"] == "NHITS_Q ensemble"
@@ -100,20 +127,39 @@ def test_when_only_baselines_are_stored_then_the_series_has_a_row_without_famili
 
 def test_when_baselines_are_shared_then_they_alone_are_there_for_the_other_recipe(value) -> None:
     share_baselines(value)
-    assert {*rows_of(value.untuned)} >= {("NHITS_Q", "default"), ("LINEAR_Q", "own"), ("RESIDUAL_LINEAR", "own")}
+    assert {*rows_of(value.untuned)} >= {
+        ("NHITS_Q", "default"),
+        ("LINEAR_Q", "own"),
+        ("RESIDUAL_LINEAR", "own"),
+    }
     assert ("NHITS_Q", "best") not in rows_of(value.untuned)
 
 
 def test_when_trials_are_given_by_family_or_for_all_then_each_model_gets_its_number() -> None:
     trials_of = search_value.trials_of
-    assert [trials_of(model, ["NHITS_Q=20", "TFT_Q=8"]) for model in ("NHITS_Q", "TFT_Q", "TIMESNET_Q")] == [20, 8, 30]
+    assert [
+        trials_of(model, ["NHITS_Q=20", "TFT_Q=8"]) for model in ("NHITS_Q", "TFT_Q", "TIMESNET_Q")
+    ] == [20, 8, 30]
     assert trials_of("TFT_Q", ["12"]) == 12
     assert [trials_of(model, ["12", "TFT_Q=8"]) for model in ("NHITS_Q", "TFT_Q")] == [12, 8]
 
 
 @pytest.mark.slow
-def test_when_the_command_runs_again_then_nothing_is_trained_and_the_table_is_the_same(tmp_path, capsys) -> None:
-    words = ["--datasets", str(TWIN), "--models", "NHITS_Q", "--trials", "2", "--seeds", "1", "--preset", "test"]
+def test_when_the_command_runs_again_then_nothing_is_trained_and_the_table_is_the_same(
+    tmp_path, capsys
+) -> None:
+    words = [
+        "--datasets",
+        str(TWIN),
+        "--models",
+        "NHITS_Q",
+        "--trials",
+        "2",
+        "--seeds",
+        "1",
+        "--preset",
+        "test",
+    ]
     words += ["--out", str(tmp_path)]
     search_value.main(words)
     table = (tmp_path / "search_value.md").read_text(encoding="utf-8")

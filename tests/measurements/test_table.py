@@ -13,7 +13,8 @@ from measurements.table import Bar, Measured, failed_row, line, row
 
 
 def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_runs() -> None:
-    # Pairs 10/1, 20/4, 60/10: medians of each side would give 20/4 = 5, too, but the spread is that of the pairs.
+    # Pairs 10/1, 20/4, 60/10: medians of each side would give 20/4 = 5, too, but the spread is that
+    # of the pairs.
     found = row("work", Measured((10.0, 20.0, 60.0), (1.0, 4.0, 10.0), "s"), Bar(6))
     assert found["ratio"] == 6.0
     assert found["spread"] == [5.0, 10.0]
@@ -22,16 +23,28 @@ def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_
 
 
 def test_when_rates_are_compared_then_more_is_better() -> None:
-    found = row("work", Measured((2.0, 4.0, 5.0), (10.0, 12.0, 40.0), "1/s", higher_is_better=True), Bar(5.5))
+    found = row(
+        "work",
+        Measured((2.0, 4.0, 5.0), (10.0, 12.0, 40.0), "1/s", higher_is_better=True),
+        Bar(5.5),
+    )
     assert found["ratio"] == 5.0
     assert found["spread"] == [3.0, 8.0]
     assert found["met"] is False
 
 
 def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_hold() -> None:
-    assert row("work", Measured((), (0.3, 0.5, 0.4), "of steps"), Bar(0.4, at_least=False))["met"] is True
+    assert (
+        row("work", Measured((), (0.3, 0.5, 0.4), "of steps"), Bar(0.4, at_least=False))["met"]
+        is True
+    )
     assert row("work", Measured((), (0.41,), "of steps"), Bar(0.4, at_least=False))["met"] is False
-    assert row("work", Measured((), (0.3,), "of steps", condition=False), Bar(0.4, at_least=False))["met"] is False
+    assert (
+        row("work", Measured((), (0.3,), "of steps", condition=False), Bar(0.4, at_least=False))[
+            "met"
+        ]
+        is False
+    )
 
 
 def test_when_runs_are_not_paired_then_no_ratio_is_made_up() -> None:
@@ -56,7 +69,9 @@ def test_when_a_row_raises_then_it_is_printed_as_failed_and_the_others_go_on(cap
     assert "failed: RuntimeError: no such luck" in shown
 
 
-def test_when_the_table_is_run_then_json_and_exit_code_tell_of_the_rows(tmp_path, monkeypatch) -> None:
+def test_when_the_table_is_run_then_json_and_exit_code_tell_of_the_rows(
+    tmp_path, monkeypatch
+) -> None:
     def broken(context: run.Context) -> Measured:
         raise RuntimeError("no such luck")
 
@@ -77,7 +92,9 @@ def test_when_rows_are_named_then_each_has_a_name_of_its_own() -> None:
 
 
 def test_when_a_row_failed_then_its_line_names_the_bar_it_did_not_reach() -> None:
-    assert line(failed_row("work", ValueError("x"), Bar(0.4, at_least=False))).endswith("(bar <= 0.4)")
+    assert line(failed_row("work", ValueError("x"), Bar(0.4, at_least=False))).endswith(
+        "(bar <= 0.4)"
+    )
 
 
 def test_when_costs_grow_then_the_family_that_grows_most_counts_for_all() -> None:
@@ -96,7 +113,9 @@ def test_when_points_dominate_then_the_hypervolume_is_the_area_of_their_union() 
     assert hypervolume([]) == 0.0
     assert hypervolume([(0.5, 0.5)]) == 0.25
     # 0.5 x 0.5 and 0.2 x 0.9 overlap in 0.2 x 0.5; (0.6, 0.6) is dominated, (1.2, 0) is outside.
-    assert hypervolume([(0.8, 0.1), (0.5, 0.5), (0.6, 0.6), (1.2, 0.0)]) == pytest.approx(0.25 + 0.18 - 0.1)
+    assert hypervolume([(0.8, 0.1), (0.5, 0.5), (0.6, 0.6), (1.2, 0.0)]) == pytest.approx(
+        0.25 + 0.18 - 0.1
+    )
 
 
 def test_when_a_study_is_traced_then_failures_cost_time_and_give_no_hypervolume() -> None:

@@ -1,4 +1,6 @@
-"""A real Slurm of one node, started from the Debian packages slurmctld, slurmd, slurm-client and munge."""
+"""A real Slurm of one node, started from the Debian packages slurmctld, slurmd, slurm-client and
+munge.
+"""
 
 import os
 import random
@@ -34,7 +36,11 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("SLURM_", "SBATCH_"))
+            },
             "SLURM_CONF": str(folder / "slurm.conf"),
             "HPO_PYTHON": sys.executable,
             "OMP_NUM_THREADS": "1",
@@ -48,36 +54,59 @@ class Cluster:
             (self.folder / "dev" / f"nvidia{number}").symlink_to("/dev/null")
         control, node = free_ports(2)
         filled = {
-            "HOST": socket.gethostname().split(".")[0], "CONTROL_PORT": str(control), "NODE_PORT": str(node),
-            "FOLDER": str(self.folder), "FIRST_JOB_ID": str(random.SystemRandom().randrange(1_000_000, 9_000_000)),
-        }  # fmt: skip
+            "HOST": socket.gethostname().split(".")[0],
+            "CONTROL_PORT": str(control),
+            "NODE_PORT": str(node),
+            "FOLDER": str(self.folder),
+            "FIRST_JOB_ID": str(random.SystemRandom().randrange(1_000_000, 9_000_000)),
+        }
         template = (Path(__file__).parent / "slurm.conf.in").read_text(encoding="utf-8")
         config = re.sub(r"@(\w+)@", lambda match: filled[match[1]], template)
         (self.folder / "slurm.conf").write_text(config, encoding="utf-8")
         (self.folder / "cgroup.conf").write_text("ConstrainCores=no\n", encoding="utf-8")
-        gpus = f"AutoDetect=off\nNodeName=node1 Name=gpu Type=a100 File={self.folder}/dev/nvidia[0-7]\n"
+        gpus = (
+            "AutoDetect=off\nNodeName=node1 Name=gpu Type=a100 "
+            f"File={self.folder}/dev/nvidia[0-7]\n"
+        )
         (self.folder / "gres.conf").write_text(gpus, encoding="utf-8")
         key = self.folder / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(1024))
         self.folder.chmod(0o755)
-        munge = [f"--{name}={self.folder}/munge.{name.split('-')[0]}" for name in ("socket", "pid-file", "log-file")]
+        munge = [
+            f"--{name}={self.folder}/munge.{name.split('-')[0]}"
+            for name in ("socket", "pid-file", "log-file")
+        ]
         munge[0] = f"--socket={self.folder}/munge.sock"
-        self._spawn("munged", "--foreground", "--force", f"--key-file={key}", *munge,
-                    f"--seed-file={self.folder}/munge.seed")  # fmt: skip
+        self._spawn(
+            "munged",
+            "--foreground",
+            "--force",
+            f"--key-file={key}",
+            *munge,
+            f"--seed-file={self.folder}/munge.seed",
+        )
         wait_until(lambda: (self.folder / "munge.sock").exists(), 30, "munged opens its socket")
         self._spawn("slurmctld", "-D", "-i")
         self._spawn("slurmd", "-D", "-N", "node1")
-        wait_until(lambda: self.ask("sinfo", "-h", "-N", "-o", "%T").stdout.strip() == "idle", 60, "the node is idle")
+        wait_until(
+            lambda: self.ask("sinfo", "-h", "-N", "-o", "%T").stdout.strip() == "idle",
+            60,
+            "the node is idle",
+        )
 
     def _spawn(self, *command: str) -> None:
         log = (self.folder / f"{command[0]}.out").open("wb")
         self._daemons.append(
             subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=self.environment,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
                 start_new_session=True,
             )
-        )  # fmt: skip
+        )
 
     def stop(self) -> None:
         if len(self._daemons) == 3:
@@ -93,14 +122,20 @@ class Cluster:
                 daemon.wait()
 
     def ask(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=150)
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=150
+        )
 
     def submit(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """``slurm/submit_job.sh`` from a folder that is not the repository's."""
         return subprocess.run(
-            [str(paths.SLURM_DIR / "submit_job.sh"), *arguments], cwd=self.folder, capture_output=True, text=True,
-            env={**self.environment, **environment}, timeout=150,
-        )  # fmt: skip
+            [str(paths.SLURM_DIR / "submit_job.sh"), *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env={**self.environment, **environment},
+            timeout=150,
+        )
 
     def submitted(self, *arguments: str) -> str:
         """The id of a job that must be accepted."""
@@ -118,7 +153,9 @@ class Cluster:
     def wait(self, job_id: str) -> dict[str, str]:
         """Until the job has ended for good."""
         wait_until(
-            lambda: self.job(job_id).get("JobState") in ENDED, PATIENCE, f"job {job_id} ends: {self.job(job_id)}"
+            lambda: self.job(job_id).get("JobState") in ENDED,
+            PATIENCE,
+            f"job {job_id} ends: {self.job(job_id)}",
         )
         return self.job(job_id)
 
@@ -159,12 +196,20 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    missing = [program for program in PROGRAMS if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None]
+    missing = [
+        program
+        for program in PROGRAMS
+        if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None
+    ]
     if missing:
-        pytest.skip(f"{', '.join(missing)} not installed: apt-get install slurmctld slurmd slurm-client munge")
+        pytest.skip(
+            f"{', '.join(missing)} not installed: apt-get install slurmctld slurmd slurm-client "
+            "munge"
+        )
     if os.geteuid() != 0:
         pytest.skip("slurmd starts jobs as their users, which only root may")
-    # slurmd opens sockets in there, whose paths may be about 100 bytes long, so not in pytest's own folder.
+    # slurmd opens sockets in there, whose paths may be about 100 bytes long, so not in pytest's own
+    # folder.
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
     made = Cluster(folder)
     try:

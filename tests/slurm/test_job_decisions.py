@@ -1,4 +1,6 @@
-"""What a job decides when its study's process has ended, with stand-ins for that process and for Slurm's programs."""
+"""What a job decides when its study's process has ended, with stand-ins for that process and for
+Slurm's programs.
+"""
 
 import json
 import os
@@ -28,7 +30,10 @@ def run(tmp_path: Path) -> RunPaths:
 
 @pytest.fixture
 def decide(
-    run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    run: RunPaths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> Callable[..., tuple[int, str, bool]]:
     """The exit code of the job, its output, and whether it was requeued."""
 
@@ -39,12 +44,23 @@ def decide(
         return str(file)
 
     def outcome(
-        end: str, *, before: int = 0, after: int = 0, state: str = "RUNNING", left: str = "10:30", requeues: int = 0,
+        end: str,
+        *,
+        before: int = 0,
+        after: int = 0,
+        state: str = "RUNNING",
+        left: str = "10:30",
+        requeues: int = 0,
         **more: object,
-    ) -> tuple[int, str, bool]:  # fmt: skip
+    ) -> tuple[int, str, bool]:
         def result(finished: int) -> str:
-            counts = {f"n_{how}": int(finished > i) for i, how in enumerate(("completed", "failed", "pruned"))}
-            return json.dumps({"model": "NHITS_Q", "dataset": "heat", "best_params": {}, **counts, **more})
+            counts = {
+                f"n_{how}": int(finished > i)
+                for i, how in enumerate(("completed", "failed", "pruned"))
+            }
+            return json.dumps(
+                {"model": "NHITS_Q", "dataset": "heat", "best_params": {}, **counts, **more}
+            )
 
         run.best_params.write_text(result(before), encoding="utf-8")
         write = f"printf %s {shlex.quote(result(after))} > {shlex.quote(str(run.best_params))}"
@@ -53,7 +69,9 @@ def decide(
         program("scontrol", SCONTROL.format(log=shlex.quote(str(log)), state=state))
         program("squeue", f"#!/bin/sh\necho {left}\n")
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        code = run_job(run, [], ThisJob("4711_2", "4711", 2, requeues, 600, max_requeues=MAX_REQUEUES), 3)
+        code = run_job(
+            run, [], ThisJob("4711_2", "4711", 2, requeues, 600, max_requeues=MAX_REQUEUES), 3
+        )
         requeued = "requeue 4711_2\n" in (log.read_text(encoding="utf-8") if log.exists() else "")
         log.unlink(missing_ok=True)
         return code, capfd.readouterr().out, requeued
@@ -67,36 +85,62 @@ KILLED = "kill -9 $$"
 def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
     code, said, requeued = decide("exit 0", after=3)
     assert (code, requeued) == (0, False)
-    said_first = "attempt 1 (0 of at most 2 without progress) of worker 2 of study NHITS_Q_heat_4711, job 4711_2\n"
+    said_first = (
+        "attempt 1 (0 of at most 2 without progress) of worker 2 of study "
+        "NHITS_Q_heat_4711, job 4711_2\n"
+    )
     assert said == said_first
 
 
-def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns_and_it_failed_if_that_was_near(decide) -> None:
+def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns_and_it_failed_if_that_was_near(
+    decide,
+) -> None:
     for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
         ended, said, _ = decide('echo "$*"; exit 1', left=left)
         assert (ended, f" run --time-budget-hours {hours}\n" in said) == (code, True)
 
 
-@pytest.mark.parametrize(("end", "finished", "why"), [
-    (KILLED, 1, "2 trials are missing: its process was killed by SIGKILL"),
-    (KILLED, 0, "3 trials are missing: its process was killed by SIGKILL"),
-    (KILLED, 3, "all trials are there, but the record is incomplete: its process was killed by SIGKILL"),
-    ("exit 1", 2, "1 trials are missing: its kernel was killed"),
-    ("exit 0", 2, "1 trials are missing: its time budget is spent"),
-    ("kill -USR1 $PPID; sleep 0.3; exit 0", 2, "1 trials are missing: the study was asked to stop by SIGUSR1"),
-])  # fmt: skip
-def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued(end, finished, why, decide) -> None:
+@pytest.mark.parametrize(
+    ("end", "finished", "why"),
+    [
+        (KILLED, 1, "2 trials are missing: its process was killed by SIGKILL"),
+        (KILLED, 0, "3 trials are missing: its process was killed by SIGKILL"),
+        (
+            KILLED,
+            3,
+            "all trials are there, but the record is incomplete: its process was killed by SIGKILL",
+        ),
+        ("exit 1", 2, "1 trials are missing: its kernel was killed"),
+        ("exit 0", 2, "1 trials are missing: its time budget is spent"),
+        (
+            "kill -USR1 $PPID; sleep 0.3; exit 0",
+            2,
+            "1 trials are missing: the study was asked to stop by SIGUSR1",
+        ),
+    ],
+)
+def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued(
+    end, finished, why, decide
+) -> None:
     code, said, requeued = decide(f"trap '' USR1; {end}", after=finished)
     assert (code, requeued) == (0, True)
     assert f"{why}\nrequeue 1\n" in said
 
 
-@pytest.mark.parametrize(("given", "why"), [
-    ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
-    ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
-    ({"end": "exit 1", "before": 1, "left": "10:30"}, "no trial finished within the time limit"),
-])  # fmt: skip
-def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says_why(given, why, decide) -> None:
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
+        ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
+        (
+            {"end": "exit 1", "before": 1, "left": "10:30"},
+            "no trial finished within the time limit",
+        ),
+    ],
+)
+def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says_why(
+    given, why, decide
+) -> None:
     code, said, requeued = decide(**{"end": KILLED, "after": 1, **given})
     assert (code, requeued) == (1, False)
     assert why in said
@@ -119,7 +163,9 @@ def test_when_all_trials_are_there_but_no_proof_then_it_goes_on_as_long_as_train
 
 
 def test_when_the_job_is_warned_then_the_study_is_told(decide) -> None:
-    _, said, _ = decide("trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in 1 2 3 4; do sleep 0.2; done")
+    _, said, _ = decide(
+        "trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in 1 2 3 4; do sleep 0.2; done"
+    )
     assert "received USR1: the study is asked to stop\n".replace("USR1", "SIGUSR1") in said
     assert "told\n" in said
 
@@ -140,11 +186,16 @@ def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeu
         assert f"attempt {11 + done} (0 of at most 2 without progress)" in said
 
 
-def test_when_attempts_make_no_progress_then_they_are_counted_across_requeues_and_end_the_job(decide) -> None:
-    found = [decide(KILLED, before=1, after=1, requeues=attempt, left="5:00:00") for attempt in range(3)]
+def test_when_attempts_make_no_progress_then_they_are_counted_across_requeues_and_end_the_job(
+    decide,
+) -> None:
+    found = [
+        decide(KILLED, before=1, after=1, requeues=attempt, left="5:00:00") for attempt in range(3)
+    ]
     assert [requeued for _, _, requeued in found] == [True, True, False]
     assert "requeued 2 times without progress, which is MAX_REQUEUES" in found[2][1]
-    # In between one attempt progresses, and does not count; Slurm itself put two back that said nothing at their end.
+    # In between one attempt progresses, and does not count; Slurm itself put two back that said
+    # nothing at their end.
     assert decide(KILLED, before=1, after=1, left="5:00:00")[2]
     assert decide(KILLED, before=1, after=2, requeues=1, left="5:00:00")[2]
     assert decide(KILLED, before=2, after=2, requeues=2, left="5:00:00")[2]

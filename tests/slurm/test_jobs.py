@@ -34,14 +34,25 @@ class Study:
     """A submitted study: its job, its files, its log."""
 
     def __init__(
-        self, cluster: Cluster, runs_dir: Path, *arguments: str, workers: int = 1, storage: str = "auto"
+        self,
+        cluster: Cluster,
+        runs_dir: Path,
+        *arguments: str,
+        workers: int = 1,
+        storage: str = "auto",
     ) -> None:
         folders = ("--runs-dir", str(runs_dir), "--simulated")
         several = ("--workers", str(workers)) if workers > 1 else ()
         self.cluster, self.storage = cluster, storage
-        self.job_id = cluster.submitted(*SUBMIT, *arguments, "--test", *PLAN, *folders, "--storage", storage, *several)
+        self.job_id = cluster.submitted(
+            *SUBMIT, *arguments, "--test", *PLAN, *folders, "--storage", storage, *several
+        )
         self.files = RunPaths(runs_dir, *SUBMIT, self.job_id)
-        self.tasks = [f"{self.job_id}_{number + 1}" for number in range(workers)] if several else [self.job_id]
+        self.tasks = (
+            [f"{self.job_id}_{number + 1}" for number in range(workers)]
+            if several
+            else [self.job_id]
+        )
 
     @property
     def log(self) -> str:
@@ -49,30 +60,46 @@ class Study:
 
     def logs(self) -> list[Path]:
         name = paths.job_name(*SUBMIT)
-        return [paths.job_log(name, task, suffix) for task in self.tasks for suffix in ("log", "err")]
+        return [
+            paths.job_log(name, task, suffix) for task in self.tasks for suffix in ("log", "err")
+        ]
 
     def trials(self) -> list[FrozenTrial]:
         if "://" in self.storage:
             with quiet_optuna(), suppress(KeyError):
                 storage = open_storage(self.storage, self.files)
-                return optuna.load_study(study_name=self.files.study_name, storage=storage).get_trials(deepcopy=True)
+                return optuna.load_study(
+                    study_name=self.files.study_name, storage=storage
+                ).get_trials(deepcopy=True)
             return []
         study = read_study(self.files)
         return [] if study is None else study.get_trials(deepcopy=True)
 
     def wait_for_trial(self, number: int) -> None:
         """Until the trial runs with all its parameters."""
-        wait_until(lambda: any(t.number == number and len(t.params) == 7 for t in self.trials()), 300, self.log)
+        wait_until(
+            lambda: any(t.number == number and len(t.params) == 7 for t in self.trials()),
+            300,
+            self.log,
+        )
 
     def ended_complete(self, trials: int) -> dict[str, str]:
-        """Wait, and check what holds of every study that ended well, whatever happened to it on the way."""
+        """Wait, and check what holds of every study that ended well, whatever happened to it on the
+        way.
+        """
         job = self.cluster.wait(self.job_id)
         assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), self.log
         states = [trial.state for trial in self.trials()]
         assert states.count(TrialState.COMPLETE) == trials
-        assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL}, "a trial is left running or waiting"
+        assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL}, (
+            "a trial is left running or waiting"
+        )
         result = load_result(self.files.best_params)
-        assert (result["status"], result["n_completed"], result["n_failed"]) == ("complete", trials, 0)
+        assert (result["status"], result["n_completed"], result["n_failed"]) == (
+            "complete",
+            trials,
+            0,
+        )
         assert len(attempts(self.files)) == int(job["Restarts"]) + 1
         nbformat.validate(nbformat.read(self.files.notebook, as_version=4))
         assert read_record(self.files.notebook).complete
@@ -98,40 +125,63 @@ def study(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Study]]:
 def site(tmp_path: Path) -> Callable[..., Path]:
     def write(**keys: object) -> Path:
         file = tmp_path / "site.env"
-        file.write_text("".join(f"{key}={value}\n" for key, value in keys.items()), encoding="utf-8")
+        file.write_text(
+            "".join(f"{key}={value}\n" for key, value in keys.items()), encoding="utf-8"
+        )
         return file
 
     return write
 
 
-def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_under_its_id(study, tmp_path) -> None:
+def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_under_its_id(
+    study, tmp_path
+) -> None:
     trap = tmp_path / "runs; touch pwned; $(touch pwned) 'x' %j {x}"
     one = study("2", runs_dir=trap)
     job = one.ended_complete(2)
     assert job["JobName"] == "hpo_NHITS_Q_heat"
-    assert (job["Partition"], job["TimeLimit"], job["NumCPUs"], job["Restarts"]) == ("a100", "12:00:00", "8", "0")
+    assert (job["Partition"], job["TimeLimit"], job["NumCPUs"], job["Restarts"]) == (
+        "a100",
+        "12:00:00",
+        "8",
+        "0",
+    )
     assert "mem=64G" in job["TRES"]
     stem = f"NHITS_Q_heat_{one.job_id}"
     assert {file.name for file in one.files.folder.iterdir() if not file.name.startswith(".")} == {
-        f"best_params_{stem}.json", f"study_{stem}.db", f"hpo_{stem}.ipynb", f"predictions_{stem}",
-        f"pareto_front_{one.job_id}.html", f"mae_history_{one.job_id}.html", f"param_importance_{one.job_id}.html",
+        f"best_params_{stem}.json",
+        f"study_{stem}.db",
+        f"hpo_{stem}.ipynb",
+        f"predictions_{stem}",
+        f"pareto_front_{one.job_id}.html",
+        f"mae_history_{one.job_id}.html",
+        f"param_importance_{one.job_id}.html",
         f"report_{one.job_id}.html",
-    }  # fmt: skip
+    }
     assert f"attempt 1 (0 of at most 20 without progress) of study {stem}" in one.log
     assert not list(tmp_path.rglob("pwned")) + list(paths.PROJECT_ROOT.glob("pwned"))
 
 
-def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_the_requeued_job(study, site) -> None:
+def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_the_requeued_job(
+    study, site
+) -> None:
     one = study("2", "--site", str(site(SIGNAL_SECONDS=90, MAX_REQUEUES=9)))
     cluster, job = one.cluster, f"JobId={one.job_id}"
     one.wait_for_trial(1)
-    # Slurm looks at limits twice a minute. The kernel is suspended meanwhile, so that it is still in that trial.
+    # Slurm looks at limits twice a minute. The kernel is suspended meanwhile, so that it is still
+    # in that trial.
     (kernel,) = cluster.processes(one.job_id, "ipykernel_launcher")
     kernel.suspend()
     days_hours, minutes, _ = cluster.job(one.job_id)["RunTime"].split(":")
-    limit = cluster.ask("scontrol", "update", job, f"TimeLimit={days_hours}:{int(minutes) + 3:02}:00")
+    limit = cluster.ask(
+        "scontrol", "update", job, f"TimeLimit={days_hours}:{int(minutes) + 3:02}:00"
+    )
     assert limit.returncode == 0, limit.stderr
-    wait_until(lambda: "received SIGUSR1: the study is asked to stop" in one.log, 120, "Slurm sends its warning")
+    wait_until(
+        lambda: "received SIGUSR1: the study is asked to stop" in one.log,
+        120,
+        "Slurm sends its warning",
+    )
     kernel.resume()
     wait_until(lambda: cluster.job(one.job_id)["Restarts"] == "1", 120, one.log)
     assert cluster.ask("scontrol", "update", job, "TimeLimit=01:00:00").returncode == 0
@@ -160,7 +210,9 @@ def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(stu
 
 
 @pytest.mark.parametrize("victim", ["ipykernel_launcher", "run"])
-def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_trial_again(victim, study) -> None:
+def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_trial_again(
+    victim, study
+) -> None:
     one = study("2")
     one.wait_for_trial(1)
     (process,) = one.cluster.processes(one.job_id, victim)
@@ -173,7 +225,9 @@ def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_tr
     assert "requeue 1\n" in one.log
 
 
-def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails_and_says_so(study, site) -> None:
+def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails_and_says_so(
+    study, site
+) -> None:
     one = study("2", "--site", str(site(MAX_REQUEUES=0)))
     one.wait_for_trial(1)
     (process,) = one.cluster.processes(one.job_id, "run")
@@ -183,18 +237,24 @@ def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails
     assert "requeued 0 times without progress, which is MAX_REQUEUES" in one.log
 
 
-def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_stays_cancelled(study) -> None:
+def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_stays_cancelled(
+    study,
+) -> None:
     one = study("9")
     one.wait_for_trial(1)
     one.cluster.ask("scancel", one.job_id)
-    wait_until(lambda: read_record(one.files.notebook).complete, 180, "the record is written to its end")
+    wait_until(
+        lambda: read_record(one.files.notebook).complete, 180, "the record is written to its end"
+    )
     job = one.cluster.wait(one.job_id)
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
     assert read_record(one.files.notebook) == Record(complete=True)
     assert load_result(one.files.best_params)["status"] == "stopped"
 
 
-def assert_that_an_array_survives_the_death_of_a_worker(one: Study, trials: int, victim: str) -> None:
+def assert_that_an_array_survives_the_death_of_a_worker(
+    one: Study, trials: int, victim: str
+) -> None:
     def in_mid_trial() -> list[FrozenTrial]:
         return [t for t in one.trials() if t.state == TrialState.RUNNING and len(t.params) == 7]
 
@@ -205,13 +265,19 @@ def assert_that_an_array_survives_the_death_of_a_worker(one: Study, trials: int,
     os.kill(process.pid, signal.SIGKILL)
 
     ended = {name: one.cluster.wait(name) for name in one.tasks}
-    assert {(job["JobState"], job["ExitCode"]) for job in ended.values()} == {("COMPLETED", "0:0")}, one.log
-    assert {name: job["Restarts"] for name, job in ended.items()} == {n: str(int(n == task)) for n in one.tasks}
+    assert {(job["JobState"], job["ExitCode"]) for job in ended.values()} == {
+        ("COMPLETED", "0:0")
+    }, one.log
+    assert {name: job["Restarts"] for name, job in ended.items()} == {
+        n: str(int(n == task)) for n in one.tasks
+    }
     found = one.trials()
     assert not [t for t in found if t.state in (TrialState.RUNNING, TrialState.WAITING)]
     finished = [t for t in found if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     assert len(finished) == trials, "early stopping ends some, which count"
-    assert len({json.dumps(t.params, sort_keys=True) for t in finished}) == trials, "a configuration was tried twice"
+    assert len({json.dumps(t.params, sort_keys=True) for t in finished}) == trials, (
+        "a configuration was tried twice"
+    )
     assert found[lost.number].state == TrialState.FAIL
     (retry,) = [t for t in finished if t.user_attrs.get("retry_of") == lost.number]
     assert retry.params == lost.params
@@ -220,22 +286,28 @@ def assert_that_an_array_survives_the_death_of_a_worker(one: Study, trials: int,
     assert (result["status"], result["job_id"]) == ("complete", one.job_id)
     assert result["n_completed"] + result["n_pruned"] == trials
     workers = of_all_workers(one.files)
-    assert [read_record(worker.notebook) for worker in workers] == [Record(complete=True) for w in workers]
+    assert [read_record(worker.notebook) for worker in workers] == [
+        Record(complete=True) for w in workers
+    ]
     assert len(workers) == len(one.tasks)
     assert not read_record(workers[one.tasks.index(task)].attempt_notebook(1)).complete
 
 
-def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trials_are_completed(study) -> None:
+def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trials_are_completed(
+    study,
+) -> None:
     one = study("4", workers=3)
     assert_that_an_array_survives_the_death_of_a_worker(one, 4, "ipykernel_launcher")
     assert one.files.journal.exists()
     assert (
-        f"attempt 1 (0 of at most 20 without progress) of worker 2 of study {one.files.study_name}, job {one.job_id}_2"
-        in one.log
+        "attempt 1 (0 of at most 20 without progress) of worker 2 of study "
+        f"{one.files.study_name}, job {one.job_id}_2" in one.log
     )
 
 
-def test_when_a_worker_of_an_array_on_postgres_is_killed_then_exactly_all_trials_are_completed(study, postgres_url):
+def test_when_a_worker_of_an_array_on_postgres_is_killed_then_exactly_all_trials_are_completed(
+    study, postgres_url
+):
     one = study("4", workers=3, storage=postgres_url)
     assert_that_an_array_survives_the_death_of_a_worker(one, 4, "run")
     assert load_result(one.files.best_params)["storage_path"] == postgres_url

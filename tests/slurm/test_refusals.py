@@ -15,14 +15,26 @@ def arguments(tmp_path: Path) -> list[str]:
     return ["NHITS_Q", "heat", "--test", "--simulated", "--runs-dir", str(tmp_path / "runs")]
 
 
-@pytest.mark.parametrize(("line", "said"), [
-    ("PARTITION=nope", "Batch job submission failed: Invalid partition name specified"),
-    ("GRES=gpu:h100:1", "Batch job submission failed: Requested node configuration is not available"),
-    ("TIME=30-00:00:00",
-     "Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)"),
-    ("MEM=9999G", "Memory specification can not be satisfied"),
-    ("CPUS_PER_TASK=500", "Batch job submission failed: More processors requested than permitted"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("PARTITION=nope", "Batch job submission failed: Invalid partition name specified"),
+        (
+            "GRES=gpu:h100:1",
+            "Batch job submission failed: Requested node configuration is not available",
+        ),
+        (
+            "TIME=30-00:00:00",
+            "Batch job submission failed: Requested time limit is invalid (missing or exceeds "
+            "some limit)",
+        ),
+        ("MEM=9999G", "Memory specification can not be satisfied"),
+        (
+            "CPUS_PER_TASK=500",
+            "Batch job submission failed: More processors requested than permitted",
+        ),
+    ],
+)
 def test_when_slurm_refuses_the_job_then_its_reason_is_given_and_nothing_is_queued(
     line: str, said: str, cluster: Cluster, arguments: list[str], tmp_path: Path
 ) -> None:
@@ -39,16 +51,21 @@ def test_when_slurm_refuses_the_job_then_its_reason_is_given_and_nothing_is_queu
 
 
 def test_when_the_queue_is_full_then_submit_says_so_and_does_not_try_for_ever(cluster, arguments):
-    free = 100 - int(cluster.ask("bash", "-c", "scontrol --oneliner show jobs | grep -c JobId=").stdout or 0)
+    free = 100 - int(
+        cluster.ask("bash", "-c", "scontrol --oneliner show jobs | grep -c JobId=").stdout or 0
+    )
     jobs = f"--array=0-{free - 2}"  # Slurm keeps the last place free
-    filled = cluster.ask("sbatch", "--parsable", "--hold", jobs, "--output=/dev/null", "--wrap", "true")
+    filled = cluster.ask(
+        "sbatch", "--parsable", "--hold", jobs, "--output=/dev/null", "--wrap", "true"
+    )
     assert filled.returncode == 0, filled.stderr
     try:
         before = cluster.active()
         answer = cluster.submit(*arguments)
         assert (answer.returncode, answer.stdout) == (1, "")
         assert answer.stderr == (
-            "hpo: sbatch found no place in the queue for 30 s (Slurm temporarily unable to accept job, sleeping and "
+            "hpo: sbatch found no place in the queue for 30 s (Slurm temporarily unable to "
+            "accept job, sleeping and "
             "retrying), so nothing was submitted; wait until jobs have ended and submit again\n"
         )
         assert cluster.active() == before
@@ -56,11 +73,15 @@ def test_when_the_queue_is_full_then_submit_says_so_and_does_not_try_for_ever(cl
         cluster.ask("scancel", "--user", "root", "--state", "PENDING")
 
 
-def test_when_slurm_does_not_answer_then_submit_gives_its_words(cluster: Cluster, arguments: list[str]) -> None:
+def test_when_slurm_does_not_answer_then_submit_gives_its_words(
+    cluster: Cluster, arguments: list[str]
+) -> None:
     answer = cluster.submit(*arguments, SLURM_CONF=str(cluster.folder / "none.conf"))
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.startswith("hpo: sbatch got no answer from Slurm for 30 s (")
-    assert answer.stderr.endswith("so nothing was submitted; see whether `sinfo` answers on this machine\n")
+    assert answer.stderr.endswith(
+        "so nothing was submitted; see whether `sinfo` answers on this machine\n"
+    )
     assert "none.conf" in answer.stderr
 
 

@@ -18,9 +18,8 @@ from hpo_lib import paths
 from hpo_lib.cli import options
 from hpo_lib.cli.main import _parser, main
 from hpo_lib.errors import InputError
+from hpo_lib.launch.slurm import Site, job_script, read_site
 from hpo_lib.launch.slurm_requeue import ThisJob
-from hpo_lib.launch.slurm_site import Site, read_site
-from hpo_lib.launch.slurm_submit import job_script
 from hpo_lib.paths import RunPaths
 from hpo_lib.settings import Settings
 
@@ -30,15 +29,44 @@ SITES = sorted(GOLDEN.glob("*.env"))
 
 @pytest.mark.parametrize(
     ("site", "more", "golden"),
-    [*((site, [], site.stem) for site in SITES), (GOLDEN / "venv.env", ["--workers", "4"], "venv-array")],
+    [
+        *((site, [], site.stem) for site in SITES),
+        (GOLDEN / "venv.env", ["--workers", "4"], "venv-array"),
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_when_a_site_is_described_then_the_script_is_exactly_this(site, more, golden, tmp_path, monkeypatch, capsys):
+def test_when_a_site_is_described_then_the_script_is_exactly_this(
+    site, more, golden, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(sys, "executable", "/usr/my bin/python")
     monkeypatch.setattr(paths, "PROJECT_ROOT", Path("/my project"))
     monkeypatch.setattr(paths, "SLURM_LOGS", Path("/my project/slurm/logs"))
-    argv = ["submit", "--model", "TFT_Q", "--dataset", "water_centrum", "--trials", "30", "--dry-run", *more]
-    assert main([*argv, "--simulated", "--site", str(site), "--data-dir", str(tmp_path), "--runs-dir", "/runs"]) == 0
+    argv = [
+        "submit",
+        "--model",
+        "TFT_Q",
+        "--dataset",
+        "water_centrum",
+        "--trials",
+        "30",
+        "--dry-run",
+        *more,
+    ]
+    assert (
+        main(
+            [
+                *argv,
+                "--simulated",
+                "--site",
+                str(site),
+                "--data-dir",
+                str(tmp_path),
+                "--runs-dir",
+                "/runs",
+            ]
+        )
+        == 0
+    )
     script, errors = capsys.readouterr()
     assert errors == ""
     script = script.replace(str(tmp_path), "/data")
@@ -49,13 +77,17 @@ def test_when_a_site_is_described_then_the_script_is_exactly_this(site, more, go
 
 
 @pytest.mark.parametrize(
-    "script", sorted(GOLDEN.glob("*.sh")) + sorted(paths.SLURM_DIR.glob("*.sh")), ids=lambda s: s.name
+    "script",
+    sorted(GOLDEN.glob("*.sh")) + sorted(paths.SLURM_DIR.glob("*.sh")),
+    ids=lambda s: s.name,
 )
 def test_when_shellcheck_reads_a_script_then_it_has_no_complaint(script: Path) -> None:
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed: apt-get install shellcheck")
     # Environments of a site are not on this machine, so that they cannot be followed.
-    checked = subprocess.run(["shellcheck", "--exclude=SC1091", str(script)], capture_output=True, text=True)
+    checked = subprocess.run(
+        ["shellcheck", "--exclude=SC1091", str(script)], capture_output=True, text=True
+    )
     assert (checked.returncode, checked.stdout) == (0, "")
 
 
@@ -64,8 +96,15 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 @hypothesis_settings(deadline=None)
 @given(folder=TEXTS, url=TEXTS)
-def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder: str, url: str) -> None:
-    given = {"runs_dir": f"/{folder}", "data_dir": f"/data/{folder}", "storage": f"postgresql://h/{url}", "job_id": "x"}
+def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(
+    folder: str, url: str
+) -> None:
+    given = {
+        "runs_dir": f"/{folder}",
+        "data_dir": f"/data/{folder}",
+        "storage": f"postgresql://h/{url}",
+        "job_id": "x",
+    }
     try:
         settings = Settings.create("NHITS_Q", f"/{folder}.toml", **given)
     except InputError:
@@ -73,15 +112,21 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
     words = settings.as_words()
     head, command = job_script(settings, "heat", Site(), ["job", *words]).split(" -m hpo_lib job ")
     harmless = Settings.create("NHITS_Q", "heat", job_id="x")
-    assert job_script(harmless, "heat", Site(), []).startswith(head), "a parameter is outside the command"
+    assert job_script(harmless, "heat", Site(), []).startswith(head), (
+        "a parameter is outside the command"
+    )
     # The very shell that would run it says what it read.
-    shown = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True).stdout
+    shown = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True
+    ).stdout
     assert shown.decode().split("\0")[:-1] == words
     assert options.settings(_parser().parse_args(["run", *words, "--job-id", "x"])) == settings
 
 
 @pytest.fixture
-def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
     """What ``hpo submit`` prints as it ends with exit code 2, without having called sbatch."""
     called, program = tmp_path / "called", tmp_path / "bin" / "sbatch"
     program.parent.mkdir()
@@ -91,7 +136,9 @@ def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
     def said(*arguments: str) -> str:
         folders = ["--simulated", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]
-        assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", *folders, *arguments]) == 2
+        assert (
+            main(["submit", "--model", "NHITS_Q", "--dataset", "heat", *folders, *arguments]) == 2
+        )
         out, err = capsys.readouterr()
         assert (out, called.exists()) == ("", False)
         return err
@@ -99,43 +146,73 @@ def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return said
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    (["--model", "NHITS_Q; rm -rf x"], "hpo: model is 'NHITS_Q; rm -rf x', which is not a model family"),
-    (["--dataset", "$(touch x)"], "hpo: dataset is '$(touch x)', which is not in the registry"),
-    (["--job-id", "4711/../x"], "hpo: job_id is '4711/../x', expected 1 to 100 letters"),
-    (["--workers", "4", "--storage", "sqlite"], "hpo: storage is 'sqlite', which serves one worker, but"),
-    (["--site", "no-such.env"], "hpo: no-such.env: cannot be read (No such file or directory); name a site file"),
-], ids=lambda value: value[-1] if isinstance(value, list) else "")  # fmt: skip
-def test_when_a_parameter_is_wrong_then_submit_says_so_before_it_asks_slurm(arguments, sentence, refusal) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["--model", "NHITS_Q; rm -rf x"],
+            "hpo: model is 'NHITS_Q; rm -rf x', which is not a model family",
+        ),
+        (["--dataset", "$(touch x)"], "hpo: dataset is '$(touch x)', which is not in the registry"),
+        (["--job-id", "4711/../x"], "hpo: job_id is '4711/../x', expected 1 to 100 letters"),
+        (
+            ["--workers", "4", "--storage", "sqlite"],
+            "hpo: storage is 'sqlite', which serves one worker, but",
+        ),
+        (
+            ["--site", "no-such.env"],
+            "hpo: no-such.env: cannot be read (No such file or directory); name a site file",
+        ),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_when_a_parameter_is_wrong_then_submit_says_so_before_it_asks_slurm(
+    arguments, sentence, refusal
+) -> None:
     assert refusal(*arguments).startswith(sentence)
 
 
-def test_when_simulated_data_is_asked_for_and_there_is_no_twin_then_submit_says_so(tmp_path: Path, refusal) -> None:
-    text = (paths.DATASETS_DIR / "heat.toml").read_text(encoding="utf-8").replace('name = "heat"', 'name = "mine"')
+def test_when_simulated_data_is_asked_for_and_there_is_no_twin_then_submit_says_so(
+    tmp_path: Path, refusal
+) -> None:
+    text = (
+        (paths.DATASETS_DIR / "heat.toml")
+        .read_text(encoding="utf-8")
+        .replace('name = "heat"', 'name = "mine"')
+    )
     toml = tmp_path / "mine.toml"
     toml.write_text(text.split("[twin]")[0], encoding="utf-8")
     assert f"{toml}: table [twin] is missing" in refusal("--dataset", str(toml))
 
 
-def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_says_so(tmp_path: Path, refusal) -> None:
+def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_says_so(
+    tmp_path: Path, refusal
+) -> None:
     run = RunPaths(tmp_path, "NHITS_Q", "heat", "4711")
     run.folder.mkdir()
     run.sqlite.touch()
     assert refusal("--job-id", "4711", "--workers", "2") == (
-        f"hpo: job_id '4711' belongs to a study with storage 'sqlite' ({run.sqlite}), now storage is 'journal'; choose "
+        f"hpo: job_id '4711' belongs to a study with storage 'sqlite' ({run.sqlite}), now "
+        "storage is 'journal'; choose "
         "another job_id, or go back to that storage\n"
     )
 
 
-@pytest.mark.parametrize(("environment", "job"), [
-    ({}, ThisJob()),
-    ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, ThisJob("4711", "4711", 1, 2)),
-    (  # Slurm gives the last task of an array the array's own number, and every other one a new number
-        {"SLURM_JOB_ID": "4714", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3"},
-        ThisJob("4711_3", "4711", 3, 0),
-    ),
-])  # fmt: skip
-def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(environment, job, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("environment", "job"),
+    [
+        ({}, ThisJob()),
+        ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, ThisJob("4711", "4711", 1, 2)),
+        # Slurm gives the last task of an array the array's own number, and every other one a new number
+        (
+            {"SLURM_JOB_ID": "4714", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3"},
+            ThisJob("4711_3", "4711", 3, 0),
+        ),
+    ],
+)
+def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(
+    environment, job, monkeypatch
+) -> None:
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         monkeypatch.delenv(name)
     for name, value in environment.items():
@@ -143,33 +220,44 @@ def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(environm
     assert ThisJob.of_environment(600, 20) == job
 
 
-def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path: Path, capsys, monkeypatch) -> None:
+def test_when_there_is_no_sbatch_then_submit_says_what_to_do(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", "--simulated"]) == 1
     sentence = (
-        "hpo: sbatch is not on this machine, so nothing was submitted; log in to the cluster's login node, or use "
+        "hpo: sbatch is not on this machine, so nothing was submitted; log in to the cluster's "
+        "login node, or use "
         "`hpo run` to run the study here\n"
     )
     assert capsys.readouterr() == ("", sentence)
 
 
-@pytest.mark.parametrize(("text", "sentence"), [
-    ("PARTITON=gpu", "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?"),
-    ("PARTITION", "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?"),
-    ("MEM=1G\nMEM=2G", "line 2: MEM is given twice"),
-    ("PARTITION=a b", "line 1: PARTITION is 'a b', expected one word"),
-    ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
-    ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
-    ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a whole number"),
-    ("TIME=12:00", "line 1: TIME is '12:00', expected hours:minutes:seconds"),  # to Slurm these are minutes
-    ("TIME=9-99:99:99", "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds"),
-    ("TIME=2-24:00:00", "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds"),
-    ("MEM=lots", "line 1: MEM is 'lots', expected a number and a unit, such as 64G"),
-    ("CPUS_PER_TASK=many", "line 1: CPUS_PER_TASK is 'many', expected a whole number"),
-    ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected a whole number"),
-    ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
-])  # fmt: skip
-def test_when_a_site_file_is_wrong_then_the_line_is_named(text: str, sentence: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("PARTITON=gpu", "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?"),
+        ("PARTITION", "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?"),
+        ("MEM=1G\nMEM=2G", "line 2: MEM is given twice"),
+        ("PARTITION=a b", "line 1: PARTITION is 'a b', expected one word"),
+        ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
+        ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
+        ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a whole number"),
+        (
+            "TIME=12:00",
+            "line 1: TIME is '12:00', expected hours:minutes:seconds",
+        ),  # to Slurm these are minutes
+        ("TIME=9-99:99:99", "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds"),
+        ("TIME=2-24:00:00", "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds"),
+        ("MEM=lots", "line 1: MEM is 'lots', expected a number and a unit, such as 64G"),
+        ("CPUS_PER_TASK=many", "line 1: CPUS_PER_TASK is 'many', expected a whole number"),
+        ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected a whole number"),
+        ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
+    ],
+)
+def test_when_a_site_file_is_wrong_then_the_line_is_named(
+    text: str, sentence: str, tmp_path: Path
+) -> None:
     file = tmp_path / "site.env"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=f"^{re.escape(f'{file}: {sentence}')}"):
@@ -179,13 +267,17 @@ def test_when_a_site_file_is_wrong_then_the_line_is_named(text: str, sentence: s
 def test_when_a_site_file_is_no_text_then_the_error_names_the_byte(tmp_path: Path) -> None:
     file = tmp_path / "site.env"
     file.write_bytes(b"MEM=1G\n\xff\xfe")
-    with pytest.raises(InputError, match=f"^{re.escape(f'{file}: cannot be read (byte 7 is not UTF-8)')}"):
+    with pytest.raises(
+        InputError, match=f"^{re.escape(f'{file}: cannot be read (byte 7 is not UTF-8)')}"
+    ):
         read_site(file)
 
 
 def test_when_the_projects_own_site_file_is_read_then_it_holds_every_key_at_its_default() -> None:
     assert read_site(paths.SITE_FILE) == Site()
     keys = {
-        line.split("=")[0] for line in paths.SITE_FILE.read_text(encoding="utf-8").splitlines() if line[:1].isupper()
+        line.split("=")[0]
+        for line in paths.SITE_FILE.read_text(encoding="utf-8").splitlines()
+        if line[:1].isupper()
     }
     assert keys == {name.upper() for name in Site.model_fields}

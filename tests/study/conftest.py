@@ -41,10 +41,15 @@ def files(tmp_path: Path) -> RunPaths:
 
 @pytest.fixture
 def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable[..., StoredStudy]:
-    """Runs a study of the module's fake family under job id ``a``; in a journal, which is faster than SQLite."""
+    """Runs a study of the module's fake family under job id ``a``; in a journal, which is faster
+    than SQLite.
+    """
 
     def run(
-        trials: int = family.trials, dataset: Dataset = tiny_dataset, runs_dir: Path = tmp_path, **given: Any
+        trials: int = family.trials,
+        dataset: Dataset = tiny_dataset,
+        runs_dir: Path = tmp_path,
+        **given: Any,
     ) -> StoredStudy:
         chosen = {
             "job_id": "a",
@@ -54,19 +59,27 @@ def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable
             "storage": "journal",
             **given,
         }
-        settings = Settings.create("FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen)
+        settings = Settings.create(
+            "FAKE_Q", "tiny", trials=trials, runs_dir=str(runs_dir), **chosen
+        )
         return run_study(settings, dataset, progress=False)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def tiny_toml(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Makes a TOML of the tiny dataset, beside its CSV, with these ends of the training and validation splits."""
+def tiny_toml(
+    tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Makes a TOML of the tiny dataset, beside its CSV, with these ends of the training and
+    validation splits.
+    """
     folder = tmp_path_factory.mktemp("tiny")
     tiny_dataset.frame.to_csv(folder / "tiny.csv")
 
-    def make(name: str = "tiny", train_end: str = "2019-05-09 23:00", val_end: str = "2019-05-24 23:00") -> Path:
+    def make(
+        name: str = "tiny", train_end: str = "2019-05-09 23:00", val_end: str = "2019-05-24 23:00"
+    ) -> Path:
         file = folder / f"{name}.toml"
         file.write_text(TOML.format(train_end, val_end), encoding="utf-8")
         return file

@@ -1,10 +1,12 @@
-"""A worker with a family that sleeps instead of training: one process of a study, as a cluster starts several.
+"""A worker with a family that sleeps instead of training: one process of a study, as a cluster
+starts several.
 
-python fake_worker.py DATASET.toml RUNS_DIR STORAGE TRIALS WORKER SECONDS_PER_TRIAL BEGIN_TOGETHER [PAUSE]
+python fake_worker.py DATASET.toml RUNS_DIR STORAGE TRIALS WORKER SECONDS_PER_TRIAL BEGIN_TOGETHER
+[PAUSE]
 
-No trial ends before BEGIN_TOGETHER workers are in the middle of one, however long some of them take to start. With
-PAUSE leases are short; if it names a function of `pause_once`, the process stops itself as that is first called
-after its first trial has begun.
+No trial ends before BEGIN_TOGETHER workers are in the middle of one, however long some of them take
+to start. With PAUSE leases are short; if it names a function of `pause_once`, the process stops
+itself as that is first called after its first trial has begun.
 """
 
 import os
@@ -16,7 +18,7 @@ from pathlib import Path
 import optuna
 
 from hpo_lib.settings import Settings
-from hpo_lib.study import lease, run, trial_queue
+from hpo_lib.study import leases, run, trial_queue
 from tests.study.fakes import FakeFamily
 
 
@@ -38,7 +40,14 @@ def pause_once(name: str, family: FakeFamily) -> None:
 
 
 def main(
-    toml: str, runs_dir: str, storage: str, trials: str, worker: str, seconds: str, together: str, pause: str = ""
+    toml: str,
+    runs_dir: str,
+    storage: str,
+    trials: str,
+    worker: str,
+    seconds: str,
+    together: str,
+    pause: str = "",
 ) -> None:
     family = FakeFamily()
     begun = Path(runs_dir) / f"begun-{worker}"
@@ -51,16 +60,23 @@ def main(
 
     family.before = train
     if pause:
-        lease.DURATION = 3.0
+        leases.DURATION = 3.0
         if pause != "-":
             pause_once(pause, family)
     run.get_family = lambda name: family
     run.code_provenance = lambda threads: {}  # spares the import of torch for the device's name
     settings = Settings.create(
-        family.name, toml, trials=int(trials), job_id="a", preset="test", policy="calibrated", storage=storage,
+        family.name,
+        toml,
+        trials=int(trials),
+        job_id="a",
+        preset="test",
+        policy="calibrated",
+        storage=storage,
         worker=int(worker),
-        data_dir=str(Path(toml).parent), runs_dir=runs_dir,
-    )  # fmt: skip
+        data_dir=str(Path(toml).parent),
+        runs_dir=runs_dir,
+    )
     run.run_study(settings, progress=False)
     print("done", flush=True)
 

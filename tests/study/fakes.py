@@ -8,7 +8,7 @@ import numpy as np
 
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.contract import Budget, Family, Forecaster
+from hpo_lib.families.models import Budget, Family, Forecaster
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -23,17 +23,27 @@ class Canned(Forecaster):
         self.validation = validation
 
     def predict(self, context: Context) -> QuantileForecasts:
-        day_before = context.frame["water_consumption"].to_numpy()[context.positions[:, None] - np.arange(24)]
-        return QuantileForecasts.of_model(day_before[:, :, None] + np.array([-1, 0, 1]), context.origins)
+        day_before = context.frame["water_consumption"].to_numpy()[
+            context.positions[:, None] - np.arange(24)
+        ]
+        return QuantileForecasts.of_model(
+            day_before[:, :, None] + np.array([-1, 0, 1]), context.origins
+        )
 
 
 class FakeFamily(Family):
-    """Forecasts that follow from the parameters alone. ``before`` is called with the number of the call."""
+    """Forecasts that follow from the parameters alone. ``before`` is called with the number of the
+    call.
+    """
 
     name = "FAKE_Q"
     title = "Fake"
     version = 1
-    search_space: ClassVar = {"width": Choice((2, 4, 8)), "depth": IntRange(1, 4), "lr": FloatRange(1e-5, 1e-2, True)}
+    search_space: ClassVar = {
+        "width": Choice((2, 4, 8)),
+        "depth": IntRange(1, 4),
+        "lr": FloatRange(1e-5, 1e-2, True),
+    }
     defaults: ClassVar = DEFAULTS
     budgets: ClassVar = {"test": Budget(20, 8, 1), "laptop": Budget(50, 8, 1)}
 
@@ -48,7 +58,14 @@ class FakeFamily(Family):
         """Of the forecasts; 0 makes all trials equal."""
 
     def fit(
-        self, params: Mapping[str, Any], dataset: Dataset, budget: Budget, *, seed: int, on_check: Any = None, **_: Any
+        self,
+        params: Mapping[str, Any],
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        on_check: Any = None,
+        **_: Any,
     ) -> Forecaster:
         self.calls.append(dict(params))
         self.seeds.append(seed)

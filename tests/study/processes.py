@@ -1,4 +1,6 @@
-"""A study whose workers are real processes: to start them, wait for them, kill them, and see what they have left."""
+"""A study whose workers are real processes: to start them, wait for them, kill them, and see what
+they have left.
+"""
 
 import json
 import os
@@ -29,7 +31,9 @@ def until(happened: Callable[[], Any], what: str, processes: "list[subprocess.Po
     while not (found := happened()):
         assert time.monotonic() < give_up, f"waited in vain: {what}"
         ended = [process for process in processes if process.poll() is not None]
-        assert len(ended) < len(processes), f"all ended before: {what}\n{[p.communicate()[0] for p in ended]}"
+        assert len(ended) < len(processes), (
+            f"all ended before: {what}\n{[p.communicate()[0] for p in ended]}"
+        )
         time.sleep(0.05)
     return found
 
@@ -45,9 +49,14 @@ class Study:
     def start(self, *command: str) -> "subprocess.Popen[str]":
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.root)}
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=self.root, env=environment, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, *command],
+            cwd=self.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
         self.processes.append(process)
         return process
 
@@ -55,12 +64,16 @@ class Study:
         self, number: int, trials: int, seconds: float, together: int = 1, pause: str = ""
     ) -> "subprocess.Popen[str]":
         script, files = str(HERE / "fake_worker.py"), (self.toml, self.files.runs_dir)
-        return self.start(script, *map(str, (*files, self.storage, trials, number, seconds, together, pause)))
+        return self.start(
+            script, *map(str, (*files, self.storage, trials, number, seconds, together, pause))
+        )
 
     def trials(self) -> list[FrozenTrial]:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
-            study = optuna.load_study(study_name=self.files.study_name, storage=open_storage(self.storage, self.files))
+            study = optuna.load_study(
+                study_name=self.files.study_name, storage=open_storage(self.storage, self.files)
+            )
         except (KeyError, ImportError):
             return []
         return study.get_trials(deepcopy=False)
@@ -70,7 +83,8 @@ class Study:
         return [
             trial
             for trial in self.trials()
-            if trial.state == TrialState.RUNNING and trial.user_attrs.get("worker", {}).get("name") == worker
+            if trial.state == TrialState.RUNNING
+            and trial.user_attrs.get("worker", {}).get("name") == worker
         ]
 
     def record(self) -> dict[str, Any]:
@@ -112,7 +126,9 @@ def assert_done(*processes: "subprocess.Popen[str]") -> None:
 
 
 def assert_complete(study: Study, trials: int) -> None:
-    """Exactly so many finished trials, each configuration once, nothing left running, and a record that says so."""
+    """Exactly so many finished trials, each configuration once, nothing left running, and a record
+    that says so.
+    """
     found = study.trials()
     states = Counter(trial.state for trial in found)
     finished = [t for t in found if t.state == TrialState.COMPLETE or "cause" in t.user_attrs]

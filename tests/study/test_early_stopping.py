@@ -1,4 +1,6 @@
-"""Studies that stop trials: what the storage and the record hold, what the sampler sees, and how they are resumed."""
+"""Studies that stop trials: what the storage and the record hold, what the sampler sees, and how
+they are resumed.
+"""
 
 import json
 from collections.abc import Mapping
@@ -12,8 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.contract import Budget, Forecaster
+from hpo_lib.families.models import Budget, Forecaster
 from hpo_lib.families.search_space import FloatRange
+from hpo_lib.figures import study_tables
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.study import StoredStudy
@@ -21,14 +24,15 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
 from hpo_lib.study.run import run_study
-from hpo_lib.views import study_tables
 from tests.study.fakes import Canned, Died, FakeFamily
 
 CHECKS = 8
 
 
 class LearningFamily(FakeFamily):
-    """Its error falls at every check towards one that follows from the parameters: the nearer ``x`` to 0, the lower."""
+    """Its error falls at every check towards one that follows from the parameters: the nearer ``x``
+    to 0, the lower.
+    """
 
     search_space: ClassVar = {"x": FloatRange(-1, 1), "width": FloatRange(0.1, 2)}
     defaults: ClassVar = {"x": 0.9, "width": 1.0}
@@ -41,7 +45,14 @@ class LearningFamily(FakeFamily):
         self.steps: list[int] = []
 
     def fit(
-        self, params: Mapping[str, Any], dataset: Dataset, budget: Budget, *, seed: int, on_check: Any = None, **_: Any
+        self,
+        params: Mapping[str, Any],
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        on_check: Any = None,
+        **_: Any,
     ) -> Forecaster:
         self.calls.append(dict(params))
         self.steps.append(0)
@@ -53,7 +64,9 @@ class LearningFamily(FakeFamily):
             on_check(self.steps[-1], forecasts)
         return Canned(forecasts)
 
-    def forecasts(self, params: Mapping[str, Any], dataset: Dataset, share: float = 1.0) -> QuantileForecasts:
+    def forecasts(
+        self, params: Mapping[str, Any], dataset: Dataset, share: float = 1.0
+    ) -> QuantileForecasts:
         origins = dataset.validation_origins
         actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
         noise = np.random.default_rng(5).standard_normal(actual.shape)
@@ -73,24 +86,37 @@ def family(monkeypatch: pytest.MonkeyPatch) -> LearningFamily:
 def whole(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
     """What `start` leaves if nothing interrupts it."""
     settings = Settings.create(
-        "FAKE_Q", "tiny", trials=LearningFamily.trials, job_id="a", preset="test", space="plan", policy="calibrated",
-        storage="journal", runs_dir=str(tmp_path_factory.mktemp("whole")),
-    )  # fmt: skip
+        "FAKE_Q",
+        "tiny",
+        trials=LearningFamily.trials,
+        job_id="a",
+        preset="test",
+        space="plan",
+        policy="calibrated",
+        storage="journal",
+        runs_dir=str(tmp_path_factory.mktemp("whole")),
+    )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("hpo_lib.study.run.get_family", lambda name: LearningFamily())
         return run_study(settings, tiny_dataset, progress=False)
 
 
 def stored(files: RunPaths, storage: str = "journal") -> list[FrozenTrial]:
-    return optuna.load_study(study_name=files.study_name, storage=open_storage(storage, files)).trials
+    return optuna.load_study(
+        study_name=files.study_name, storage=open_storage(storage, files)
+    ).trials
 
 
 def outcome(run: StoredStudy) -> list[tuple[Any, ...]]:
-    return [(t.state, dict(t.params), t.stopped_at, t.mae, t.cause) for t in run.trials if t.finished]
+    return [
+        (t.state, dict(t.params), t.stopped_at, t.mae, t.cause) for t in run.trials if t.finished
+    ]
 
 
 @pytest.mark.parametrize("storage", ["journal", pytest.param("sqlite", marks=pytest.mark.slow)])
-def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_finished(storage, start, family, files):
+def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_finished(
+    storage, start, family, files
+):
     run = start(storage=storage, seed=1)
     behind = [t for t in run.trials if t.state == "stopped"]
     assert len(run.trials) == 16
@@ -103,7 +129,9 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
         assert optuna_trial.values is None
         assert t.stopped_at in (0.125, 0.375)
         assert family.steps[t.number] == t.stopped_at * 80
-        assert [check["step"] for check in t.curve] == list(range(10, family.steps[t.number] + 1, 10))
+        assert [check["step"] for check in t.curve] == list(
+            range(10, family.steps[t.number] + 1, 10)
+        )
         assert {"mae", "picp", "pinball", "winkler"} < set(t.curve[-1])
         assert "other trials were better in MAE and interval score" in t.cause
         assert np.isnan(t.mae)
@@ -121,7 +149,9 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
     assert numbers.isdisjoint(trial["trial"] for trial in record["all_pareto_trials"])
     assert numbers.isdisjoint(t.number for t in run.front)
     assert record["best_trial_number"] not in numbers
-    assert start(storage=storage, seed=1).trials == run.trials, "stopped trials are finished and are not tried again"
+    assert start(storage=storage, seed=1).trials == run.trials, (
+        "stopped trials are finished and are not tried again"
+    )
     assert len(family.calls) == 16
 
 
@@ -135,15 +165,22 @@ def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trial
     whole = family.calls.copy()
     family.calls.clear()
     start(trials=RULE.warm_up, runs_dir=tmp_path / "other")
-    assert family.calls == whole[: RULE.warm_up], "before anything is stopped, the switch changes nothing"
+    assert family.calls == whole[: RULE.warm_up], (
+        "before anything is stopped, the switch changes nothing"
+    )
 
 
-def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(start, monkeypatch):
+def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(
+    start, monkeypatch
+):
     monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.01),), ("mae",), 2))
     run = start(trials=6)
     count = sum(t.state == "stopped" for t in run.trials)
     assert count >= 1
-    assert study_tables.stopped_early(run) == f"Stopped early: {count} of 6 trials: {count} after 50% of their steps."
+    assert (
+        study_tables.stopped_early(run)
+        == f"Stopped early: {count} of 6 trials: {count} after 50% of their steps."
+    )
 
 
 def test_when_nothing_was_stopped_then_it_says_so(start) -> None:
@@ -153,14 +190,18 @@ def test_when_nothing_was_stopped_then_it_says_so(start) -> None:
 # Resuming
 
 
-def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_same(start, whole) -> None:
+def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_same(
+    start, whole
+) -> None:
     assert sum(t.state == "stopped" for t in whole.trials) >= 4
     for trials in (3, 11, 16):
         run = start(trials=trials)
     assert outcome(run) == outcome(whole)
 
 
-def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trials(start, family, whole) -> None:
+def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trials(
+    start, family, whole
+) -> None:
     def before(call: int) -> None:
         if call in (6, 12):
             raise Died
@@ -175,11 +216,15 @@ def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trial
 @pytest.mark.parametrize("first", [True, False])
 def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(first, start) -> None:
     start(trials=2, early_stopping=first)
-    with pytest.raises(InputError, match=f"a study with early_stopping '{'on' if first else 'off'}'"):
+    with pytest.raises(
+        InputError, match=f"a study with early_stopping '{'on' if first else 'off'}'"
+    ):
         start(trials=3, early_stopping=not first)
 
 
-def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_without(start, files) -> None:
+def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_without(
+    start, files
+) -> None:
     start(trials=2, early_stopping=False)
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     identity = study.user_attrs["identity"]
@@ -190,7 +235,9 @@ def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_with
     assert len(start(trials=3, early_stopping=False).trials) == 3
 
 
-def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(start, files, monkeypatch) -> None:
+def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(
+    start, files, monkeypatch
+) -> None:
     former = StoppingRule((Rung(0.375, 0.2),), ("mae",), 2, tolerance=0.0)
     with monkeypatch.context() as patched:
         patched.setattr("hpo_lib.study.run.RULE", former)
@@ -209,7 +256,9 @@ def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(s
 
 def told(values: list[tuple[float, float]], stopped: set[int], seed: int = 0) -> dict[str, Any]:
     """What TPE asks for after these values, where some trials are stopped instead of complete."""
-    study = optuna.create_study(directions=["minimize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed))
+    study = optuna.create_study(
+        directions=["minimize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed)
+    )
     space = {"x": FloatDistribution(-1, 1), "y": FloatDistribution(-1, 1)}
     rng = np.random.default_rng(3)
     for number, value in enumerate(values):
@@ -220,8 +269,12 @@ def told(values: list[tuple[float, float]], stopped: set[int], seed: int = 0) ->
     return study.ask(space).params
 
 
-def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_from_them_as_if_complete() -> None:
-    """So nothing has to be put in their place: TPE counts them among the configurations to keep away from."""
+def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_from_them_as_if_complete() -> (
+    None
+):
+    """So nothing has to be put in their place: TPE counts them among the configurations to keep
+    away from.
+    """
     front = [(1.0, 9.0), (2.0, 5.0), (3.0, 1.0)]
     behind = [(4.0 + i % 5, 9.5 + i % 3) for i in range(17)]
     complete = [told(front + behind, set(), seed) for seed in range(10)]
@@ -234,14 +287,24 @@ def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_from_t
 
 
 @pytest.mark.slow
-def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(tmp_path, tiny_dataset, monkeypatch):
+def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
+    tmp_path, tiny_dataset, monkeypatch
+):
     import torch
 
-    monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1))
+    monkeypatch.setattr(
+        "hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1)
+    )
 
     def run(trials: int, job_id: str) -> StoredStudy:
         settings = Settings.create(
-            "NHITS_Q", "tiny", trials=trials, job_id=job_id, preset="test", policy="calibrated", runs_dir=str(tmp_path)
+            "NHITS_Q",
+            "tiny",
+            trials=trials,
+            job_id=job_id,
+            preset="test",
+            policy="calibrated",
+            runs_dir=str(tmp_path),
         )
         return run_study(settings, tiny_dataset, progress=False)
 
@@ -253,11 +316,13 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
     assert all(len(t.curve) == {"stopped": 1, "complete": 2}[t.state] for t in whole.trials)
     for trials in (2, 6):
         parts = run(trials, "parts")
-    assert outcome(parts) == outcome(whole), "stopped ones leave nothing behind that changes the next"
+    assert outcome(parts) == outcome(whole), (
+        "stopped ones leave nothing behind that changes the next"
+    )
 
 
 def test_when_a_check_ends_a_training_then_its_own_exception_comes_through(tiny_dataset) -> None:
-    from hpo_lib.families.contract import get_family
+    from hpo_lib.families.models import get_family
 
     family = get_family("NHITS_Q")
 
@@ -265,4 +330,10 @@ def test_when_a_check_ends_a_training_then_its_own_exception_comes_through(tiny_
         raise StoppedEarly("behind", 0.5, [])
 
     with pytest.raises(StoppedEarly, match=r"^behind$"):
-        family.fit(family.defaults, tiny_dataset, Budget(steps=2, batch_size=8, checks=2), seed=1, on_check=on_check)
+        family.fit(
+            family.defaults,
+            tiny_dataset,
+            Budget(steps=2, batch_size=8, checks=2),
+            seed=1,
+            on_check=on_check,
+        )

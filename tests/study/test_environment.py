@@ -16,8 +16,7 @@ from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.study import trial_queue
-from hpo_lib.study.lease import Lease
-from hpo_lib.study.liveness import somebody_lives
+from hpo_lib.study.leases import Lease, somebody_lives
 from tests.postgres import Server
 from tests.study.fakes import FakeFamily
 
@@ -32,24 +31,35 @@ def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
 # Folders and files
 
 
-def test_when_a_file_is_where_a_folder_should_be_then_one_sentence_names_it(start, tmp_path) -> None:
+def test_when_a_file_is_where_a_folder_should_be_then_one_sentence_names_it(
+    start, tmp_path
+) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(WriteError, match=rf"\A{tmp_path}/file/runs/.*: cannot be written \(Not a directory\); make"):
+    with pytest.raises(
+        WriteError, match=rf"\A{tmp_path}/file/runs/.*: cannot be written \(Not a directory\); make"
+    ):
         start(runs_dir=tmp_path / "file" / "runs")
 
 
-def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(start, files, family) -> None:
+def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(
+    start, files, family
+) -> None:
     def lose(call: int) -> None:
         if call == 1:
             files.sqlite.unlink()
             files.sqlite.mkdir()
 
     family.before = lose
-    with pytest.raises(WriteError, match=rf"\A{files.sqlite}: cannot be read or written \(.*\); make room or access"):
+    with pytest.raises(
+        WriteError,
+        match=rf"\A{files.sqlite}: cannot be read or written \(.*\); make room or access",
+    ):
         start(storage="sqlite")
 
 
-def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(monkeypatch, capsys) -> None:
+def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(
+    monkeypatch, capsys
+) -> None:
     def breaks(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/records/of/a/colleague")
 
@@ -92,11 +102,20 @@ def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, mo
 # Databases
 
 
-@pytest.mark.parametrize(("url", "sentence"), [
-    ("postgresql://hpo@127.0.0.1:1/hpo", "no answer \\(.*refused.*\\); start the database, or fix the URL"),
-    ("mysql://hpo@127.0.0.1/hpo", "needs its driver, which is not installed; for PostgreSQL `pip install"),
-    ("nosql://hpo@127.0.0.1/hpo", "storage is not a database URL"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (
+            "postgresql://hpo@127.0.0.1:1/hpo",
+            "no answer \\(.*refused.*\\); start the database, or fix the URL",
+        ),
+        (
+            "mysql://hpo@127.0.0.1/hpo",
+            "needs its driver, which is not installed; for PostgreSQL `pip install",
+        ),
+        ("nosql://hpo@127.0.0.1/hpo", "storage is not a database URL"),
+    ],
+)
 def test_when_a_database_cannot_be_reached_then_one_sentence_says_why(url, sentence, start) -> None:
     with pytest.raises(InputError, match=sentence):
         start(storage=url)
@@ -104,7 +123,11 @@ def test_when_a_database_cannot_be_reached_then_one_sentence_says_why(url, sente
 
 @pytest.mark.slow
 def test_when_a_database_is_restarted_in_mid_study_then_the_study_goes_on_and_ends_with_its_trials(
-    start: Callable[..., StoredStudy], family: FakeFamily, postgres_server: Server, capsys, monkeypatch
+    start: Callable[..., StoredStudy],
+    family: FakeFamily,
+    postgres_server: Server,
+    capsys,
+    monkeypatch,
 ) -> None:
     monkeypatch.setattr(trial_queue, "PAUSE", 0.2)
 
@@ -127,7 +150,9 @@ def test_when_a_database_stays_silent_then_the_study_says_how_to_go_on(
     monkeypatch.setattr(trial_queue, "OUTAGE", 0.0)
     family.before = lambda call: postgres_server.stop() if call == 1 else None
     try:
-        with pytest.raises(StudyError, match=r"does not answer .* finished trials are kept, run again under job_id"):
+        with pytest.raises(
+            StudyError, match=r"does not answer .* finished trials are kept, run again under job_id"
+        ):
             start(storage=postgres_server.url, job_id="silent")
     finally:
         postgres_server.start()

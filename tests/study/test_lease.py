@@ -1,4 +1,6 @@
-"""Leases and the liveness that rests on them, with real processes, also as on NFS, which cannot exchange file names."""
+"""Leases and the liveness that rests on them, with real processes, also as on NFS, which cannot
+exchange file names.
+"""
 
 import importlib
 import os
@@ -24,10 +26,9 @@ from hpo_lib.families.search_space import IntRange
 from hpo_lib.paths import RunPaths
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
-from hpo_lib.study import lease
+from hpo_lib.study import leases
 from hpo_lib.study.first_trials import FirstTrial
-from hpo_lib.study.lease import Lease
-from hpo_lib.study.liveness import Liveness, somebody_lives
+from hpo_lib.study.leases import Lease, Liveness, somebody_lives
 from hpo_lib.study.trial_queue import MAX_ATTEMPTS, LeaseLost, TrialQueue, _Guarded
 
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
@@ -46,9 +47,11 @@ def run(tmp_path: Path) -> RunPaths:
 @pytest.fixture(params=["ext4", "nfs"])
 def short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
     """Leases of half a second."""
-    monkeypatch.setattr(lease, "DURATION", 0.5)
+    monkeypatch.setattr(leases, "DURATION", 0.5)
     if request.param == "nfs":
-        for found in pkgutil.walk_packages(filelock.__path__, "filelock."):  # its versions have it in different modules
+        for found in pkgutil.walk_packages(
+            filelock.__path__, "filelock."
+        ):  # its versions have it in different modules
             if "exchange_names" in vars(module := importlib.import_module(found.name)):
                 monkeypatch.setattr(module, "exchange_names", lambda source, target: False)
     return 0.5
@@ -56,9 +59,12 @@ def short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fl
 
 def process(script: str, *arguments: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)], cwd=paths.PROJECT_ROOT, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", script, *map(str, arguments)],
+        cwd=paths.PROJECT_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def first_line(process: "subprocess.Popen[str]") -> str:
@@ -110,7 +116,9 @@ print("ended", flush=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGKILL], ids=["paused", "killed"])
-def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keeps_it(number, tmp_path, short) -> None:
+def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keeps_it(
+    number, tmp_path, short
+) -> None:
     file = tmp_path / "lease"
     mine = Lease(file)
     with process(PAUSE, file) as holder, ExitStack() as whatever_happens:
@@ -131,7 +139,9 @@ def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keep
     assert not file.exists()
 
 
-def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it_is_not_the_holder(tmp_path) -> None:
+def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it_is_not_the_holder(
+    tmp_path,
+) -> None:
     one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
     with one:
         assert not other.take()
@@ -140,16 +150,22 @@ def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it
             assert (one.held, other.held) == (False, True)
 
 
-def test_when_a_lease_is_held_then_it_is_refreshed_well_within_the_silence_that_others_bear(tmp_path, monkeypatch):
-    assert max(30, 4 * lease.REFRESH) < lease.DURATION < Lease(tmp_path / "lease").patience < 600, "30 s are optuna's"
-    monkeypatch.setattr(lease, "REFRESH", 0.01)
+def test_when_a_lease_is_held_then_it_is_refreshed_well_within_the_silence_that_others_bear(
+    tmp_path, monkeypatch
+):
+    assert (
+        max(30, 4 * leases.REFRESH) < leases.DURATION < Lease(tmp_path / "lease").patience < 600
+    ), "30 s are optuna's"
+    monkeypatch.setattr(leases, "REFRESH", 0.01)
     with Lease(tmp_path / "lease") as one:
         begun = one.refreshed()
         seconds_until(lambda: one.refreshed() not in (begun, None))
         assert one.held
 
 
-def test_when_the_lease_is_lost_in_the_middle_of_a_decision_then_no_later_write_reaches_the_study(tmp_path) -> None:
+def test_when_the_lease_is_lost_in_the_middle_of_a_decision_then_no_later_write_reaches_the_study(
+    tmp_path,
+) -> None:
     storage = optuna.storages.InMemoryStorage()
     one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
     guarded = _Guarded(storage, one)
@@ -175,7 +191,7 @@ from pathlib import Path
 from hpo_lib.errors import StudyError
 from hpo_lib.paths import RunPaths
 from hpo_lib.study import lease
-from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.leases import Liveness
 lease.REFRESH = 0.1
 try:
     with Liveness(RunPaths(Path(sys.argv[1]), "TFT_Q", "heat", "1"), sys.argv[2]):
@@ -186,9 +202,12 @@ except StudyError as error:
 """
 
 
-def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_what_it_was_refused_before(run) -> None:
+def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_what_it_was_refused_before(
+    run,
+) -> None:
     sentence = (
-        f"another process works on this study (it holds {run.worker_lease('2')}); wait for it, stop it, or choose "
+        f"another process works on this study (it holds {run.worker_lease('2')}); wait for it, "
+        "stop it, or choose "
         "another job_id"
     )
     other = {**Liveness(run, "2").identity}
@@ -223,7 +242,9 @@ def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run) -> None:
         pass
 
 
-def test_when_a_worker_comes_back_then_trials_of_itself_and_of_those_it_had_started_have_no_owner(run) -> None:
+def test_when_a_worker_comes_back_then_trials_of_itself_and_of_those_it_had_started_have_no_owner(
+    run,
+) -> None:
     with Liveness(run, "1") as me, Liveness(run, "1.2") as child, Liveness(run, "11") as other:
         assert not me.lives(None)
         assert not me.lives(me.identity)
@@ -232,7 +253,9 @@ def test_when_a_worker_comes_back_then_trials_of_itself_and_of_those_it_had_star
         assert child.lives(me.identity)
 
 
-def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_while_and_may_start_again(run, short):
+def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_while_and_may_start_again(
+    run, short
+):
     far, file = {"name": "3", "machine": "elsewhere"}, run.worker_lease("3")
     with Liveness(run, "1") as me:
         file.write_text(ELSEWHERE.format(short), encoding="utf-8")
@@ -246,7 +269,9 @@ def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_whil
             assert me.lives(again.identity)
 
 
-def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_its_name_is_taken(run) -> None:
+def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_its_name_is_taken(
+    run,
+) -> None:
     with Liveness(run, "1") as me, Liveness(run, "2") as paused:
         run.worker_lease("2").unlink()
         assert not me.lives(paused.identity)
@@ -260,9 +285,14 @@ def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_i
             successor.communicate("")
 
 
-def test_when_others_look_whether_a_killed_worker_lives_while_it_starts_again_then_it_is_not_refused(run, monkeypatch):
-    monkeypatch.setattr(lease, "POLL", 0.5)
-    looks, looks_next = Lease(run.worker_lease("2")), Lease(run.worker_lease("2"))  # as `Liveness.lives` does
+def test_when_others_look_whether_a_killed_worker_lives_while_it_starts_again_then_it_is_not_refused(
+    run, monkeypatch
+):
+    monkeypatch.setattr(leases, "POLL", 0.5)
+    looks, looks_next = (
+        Lease(run.worker_lease("2")),
+        Lease(run.worker_lease("2")),
+    )  # as `Liveness.lives` does
     assert looks.take()
     began: list[bool] = []
 
@@ -283,9 +313,9 @@ def test_when_others_look_whether_a_killed_worker_lives_while_it_starts_again_th
 def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run) -> None:
     file = run.worker_lease("3")
     file.parent.mkdir(parents=True)
-    file.write_text(ELSEWHERE.format(lease.DURATION), encoding="utf-8")
+    file.write_text(ELSEWHERE.format(leases.DURATION), encoding="utf-8")
     assert somebody_lives(run)
-    os.utime(file, (time.time() - lease.DURATION,) * 2)
+    os.utime(file, (time.time() - leases.DURATION,) * 2)
     assert not somebody_lives(run)
 
 
@@ -293,7 +323,9 @@ def test_when_the_lease_is_lost_while_the_record_is_made_then_that_is_not_writte
     run, monkeypatch
 ) -> None:
     made, written = [], []
-    monkeypatch.setattr("hpo_lib.study.trial_queue.write_json", lambda _, content: written.append(content))
+    monkeypatch.setattr(
+        "hpo_lib.study.trial_queue.write_json", lambda _, content: written.append(content)
+    )
     with Liveness(run, "1") as worker:
         queue = TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]])
         queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
@@ -301,17 +333,22 @@ def test_when_the_lease_is_lost_while_the_record_is_made_then_that_is_not_writte
         def content(records: object) -> dict[str, Any]:
             made.append(records)
             if len(made) == 1:
-                run.decision_lease.unlink()  # this worker was silent, and another one took the lease
+                # this worker was silent, and another one took the lease
+                run.decision_lease.unlink()
             return {"made": len(made)}
 
         assert queue.write(content) == {"made": 2}
     assert written == [{"made": 2}]
 
 
-def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other_begins(run) -> None:
+def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other_begins(
+    run,
+) -> None:
     with ExitStack() as living:
         workers = [living.enter_context(Liveness(run, name)) for name in ("1", "2", "3")]
-        queues = [TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]]) for worker in workers]
+        queues = [
+            TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]]) for worker in workers
+        ]
         for queue in queues:
             queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
         first, second, third = (queue.claim() for queue in queues)
@@ -328,7 +365,9 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
         assert queues[0].claim() is None, "a failed trial is finished"
 
 
-def test_when_a_trial_was_asked_to_stop_often_and_then_its_worker_dies_then_it_is_still_tried_again(run) -> None:
+def test_when_a_trial_was_asked_to_stop_often_and_then_its_worker_dies_then_it_is_still_tried_again(
+    run,
+) -> None:
     def queue_of(worker: Liveness) -> TrialQueue:
         queue = TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]])
         queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])

@@ -1,4 +1,6 @@
-"""What killed processes leave: the next run of the study removes its own, `hpo doctor --clean` the rest."""
+"""What killed processes leave: the next run of the study removes its own, `hpo doctor --clean` the
+rest.
+"""
 
 import os
 import subprocess
@@ -14,7 +16,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.launch import doctor
 from hpo_lib.launch.notebook_run import _keep_earlier
 from hpo_lib.paths import RunPaths
-from hpo_lib.study.liveness import Liveness
+from hpo_lib.study.leases import Liveness
 from tests.study.fakes import FakeFamily
 
 
@@ -41,9 +43,13 @@ def leave(run: RunPaths) -> list[Path]:
     return files
 
 
-def test_when_a_study_goes_on_after_a_kill_then_it_removes_what_was_left_of_it_and_of_no_other(start, files) -> None:
+def test_when_a_study_goes_on_after_a_kill_then_it_removes_what_was_left_of_it_and_of_no_other(
+    start, files
+) -> None:
     start(trials=1)
-    other = RunPaths(files.runs_dir, files.model, files.dataset, "a.b")  # its name begins with that of the first
+    other = RunPaths(
+        files.runs_dir, files.model, files.dataset, "a.b"
+    )  # its name begins with that of the first
     left, others = leave(files), leave(other)
     start(trials=2)
     assert [file for file in left if file.exists()] == []
@@ -61,7 +67,10 @@ def test_when_another_worker_lives_then_nothing_of_the_study_is_removed(start, f
 
 def test_when_a_notebook_is_written_again_then_what_papermill_left_of_it_is_removed(files) -> None:
     mine = files.folder / f".{files.notebook.name}.a1b2c3d4.tmp.ipynb"
-    second = files.folder / f".{RunPaths(files.runs_dir, 'FAKE_Q', 'tiny', 'a', 2).notebook.name}.a1b2c3d4.tmp.ipynb"
+    second = (
+        files.folder
+        / f".{RunPaths(files.runs_dir, 'FAKE_Q', 'tiny', 'a', 2).notebook.name}.a1b2c3d4.tmp.ipynb"
+    )
     files.folder.mkdir()
     for file in (mine, second):
         file.write_bytes(b"half")
@@ -69,12 +78,20 @@ def test_when_a_notebook_is_written_again_then_what_papermill_left_of_it_is_remo
     assert (mine.exists(), second.exists()) == (False, True)
 
 
-def test_when_papermill_was_killed_then_its_next_run_removes_the_folder_of_that_run(tmp_path, monkeypatch) -> None:
+def test_when_papermill_was_killed_then_its_next_run_removes_the_folder_of_that_run(
+    tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    folders = [tmp_path / f"hpo-{name}~{pid}-abcd_123" for name, pid in
-               (("A_heat_1.1", dead.pid), ("A_heat_1.1", os.getpid()), ("A_heat_1.2", dead.pid))]  # fmt: skip
+    folders = [
+        tmp_path / f"hpo-{name}~{pid}-abcd_123"
+        for name, pid in (
+            ("A_heat_1.1", dead.pid),
+            ("A_heat_1.1", os.getpid()),
+            ("A_heat_1.2", dead.pid),
+        )
+    ]
     for folder in folders:
         folder.mkdir()
     with stop_requests.relaying("A_heat_1.1"):
@@ -88,14 +105,23 @@ def test_when_the_doctor_cleans_then_it_lists_first_and_removes_only_if_told(
     start, files, tmp_path, monkeypatch, capsys
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    for name in ("BENCHMARK_DIR", "MODELS_DIR", "DRAFTS_DIR", "FIGURES_DIR", "TABLES_DIR", "CARDS_DIR"):
+    for name in (
+        "BENCHMARK_DIR",
+        "MODELS_DIR",
+        "DRAFTS_DIR",
+        "FIGURES_DIR",
+        "TABLES_DIR",
+        "CARDS_DIR",
+    ):
         monkeypatch.setattr(paths, name, tmp_path / "none")
     start(trials=1)
     left, kept = leave(files), set(tmp_path.rglob("*"))
     words = ["doctor", "--clean", "--runs-dir", str(files.runs_dir)]
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert text.endswith("6 left by killed processes\nnothing is removed; give --yes to remove them\n")
+    assert text.endswith(
+        "6 left by killed processes\nnothing is removed; give --yes to remove them\n"
+    )
     assert all(str(file) in text and file.exists() for file in left)
     new = tmp_path / ".table.csv.a1b2c3d4.tmp.csv"
     new.write_bytes(b"half")

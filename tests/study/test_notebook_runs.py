@@ -1,4 +1,6 @@
-"""The study notebook as papermill runs it from a shell: all nine studies, and parameters that are mistyped."""
+"""The study notebook as papermill runs it from a shell: all nine studies, and parameters that are
+mistyped.
+"""
 
 import json
 import os
@@ -15,7 +17,7 @@ import pytest
 
 from hpo_lib.data.raw_files import WEATHER_COLUMNS
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result
@@ -26,37 +28,70 @@ from tests.conftest import SIMULATED_RUNS
 
 DATASETS = ("heat", "water_centrum", "water_tommerby")
 KEYS = {
-    "model", "dataset", "job_id", "optimization_date", "n_trials", "n_completed", "n_pareto_optimal",
-    "best_trial_number", "best_mae", "best_picp", "best_picp_approx", "best_params", "study_name", "storage_path",
-    "all_pareto_trials", "validation_metrics", "selection", "training_time_hours", "n_failed", "n_pruned",
-    "schema_version", "provenance",
-}  # fmt: skip
+    "model",
+    "dataset",
+    "job_id",
+    "optimization_date",
+    "n_trials",
+    "n_completed",
+    "n_pareto_optimal",
+    "best_trial_number",
+    "best_mae",
+    "best_picp",
+    "best_picp_approx",
+    "best_params",
+    "study_name",
+    "storage_path",
+    "all_pareto_trials",
+    "validation_metrics",
+    "selection",
+    "training_time_hours",
+    "n_failed",
+    "n_pruned",
+    "schema_version",
+    "provenance",
+}
 
 
 def papermill(
     root: Path, out: Path, notebook: str = "hpo_template.ipynb", /, **parameters: str
 ) -> subprocess.CompletedProcess[str]:
-    """``papermill notebooks/... out.ipynb -p ...`` from the repository's root, outside any Slurm job.
+    """``papermill notebooks/... out.ipynb -p ...`` from the repository's root, outside any Slurm
+    job.
 
     With the backend that clusters set, under which a record once held no picture.
     """
     given = [word for name, value in parameters.items() for word in ("-p", name, value)]
-    command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}", str(out), "--no-progress-bar", *given]
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        f"notebooks/{notebook}",
+        str(out),
+        "--no-progress-bar",
+        *given,
+    ]
     environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
     environment |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=900
+    )
 
 
 def outputs(notebook: nbformat.NotebookNode) -> str:
     """Everything that the record shows as text."""
-    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    shown = [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
     return "\n".join(json.dumps(output) for output in shown)
 
 
-# Each model and each dataset once with the search and the proof of today, and once the original plan's; the benchmark's
-# slow test trains all nine pairs.
-TWINS = [*((*pair, {}) for pair in zip(family_names(), DATASETS, strict=True)),
-         ("NHITS_Q", "water_centrum", {"space": "plan", "policy": "calibrated"})]  # fmt: skip
+# Each model and each dataset once with the search and the proof of today, and once the original
+# plan's; the benchmark's slow test trains all nine pairs.
+TWINS = [
+    *((*pair, {}) for pair in zip(family_names(), DATASETS, strict=True)),
+    ("NHITS_Q", "water_centrum", {"space": "plan", "policy": "calibrated"}),
+]
 
 
 @pytest.mark.slow
@@ -66,7 +101,14 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
 ) -> None:
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     run = papermill(
-        root, out, model=model, dataset=dataset, test="true", runs_dir=str(runs_dir), simulated="true", **given
+        root,
+        out,
+        model=model,
+        dataset=dataset,
+        test="true",
+        runs_dir=str(runs_dir),
+        simulated="true",
+        **given,
     )
     assert run.returncode == 0, run.stderr
 
@@ -76,7 +118,13 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     files = RunPaths(runs_dir, model, dataset, stem[1])
     assert file == files.best_params
     assert runs_dir / f"{model}_{dataset}" == files.folder
-    expected = {files.sqlite, files.pareto_front, files.mae_history, files.param_importance, files.predictions}
+    expected = {
+        files.sqlite,
+        files.pareto_front,
+        files.mae_history,
+        files.param_importance,
+        files.predictions,
+    }
     expected |= {files.report}
     assert {path.name for path in files.folder.iterdir() if not path.name.startswith(".")} == {
         path.name for path in {file, *expected}
@@ -100,17 +148,27 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     assert "*** SIMULATED DATA ***" in shown
     assert f"simulated twin of {dataset}" in shown
     assert shown.count('"image/png"') >= 4
-    assert not [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count is None]
+    assert not [
+        cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count is None
+    ]
     assert notebook.metadata.papermill.exception is None
 
 
 @pytest.mark.slow
-def test_when_papermill_is_given_other_objectives_then_the_study_its_page_and_its_record_follow_them(root, tmp_path):
+def test_when_papermill_is_given_other_objectives_then_the_study_its_page_and_its_record_follow_them(
+    root, tmp_path
+):
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     run = papermill(
-        root, out, model="NHITS_Q", dataset="heat", test="true", objectives="mae,winkler", runs_dir=str(runs_dir),
+        root,
+        out,
+        model="NHITS_Q",
+        dataset="heat",
+        test="true",
+        objectives="mae,winkler",
+        runs_dir=str(runs_dir),
         simulated="true",
-    )  # fmt: skip
+    )
     assert run.returncode == 0, run.stderr
     (file,) = runs_dir.rglob("best_params_*.json")
     study = StoredStudy.of_file(file)
@@ -123,14 +181,23 @@ def test_when_papermill_is_given_other_objectives_then_the_study_its_page_and_it
     assert shown.count('"image/png"') >= 4
 
 
-@pytest.mark.parametrize(("parameters", "sentence"), [
-    ({"modle": "TFT_Q"}, "InputError: parameter 'modle' is unknown; did you mean model? Allowed: "
-     f"{', '.join(parameter.name for parameter in PARAMETERS)}"),
-    pytest.param(
-        {"model": "TFT"}, "InputError: model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: "
-        f"{', '.join(family_names())}", marks=pytest.mark.slow,
-    ),
-], ids=["name", "value"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        (
+            {"modle": "TFT_Q"},
+            "InputError: parameter 'modle' is unknown; did you mean model? Allowed: "
+            f"{', '.join(parameter.name for parameter in PARAMETERS)}",
+        ),
+        pytest.param(
+            {"model": "TFT"},
+            "InputError: model is 'TFT', which is not a model family; did you mean TFT_Q? Allowed: "
+            f"{', '.join(family_names())}",
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["name", "value"],
+)
 def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_with_the_sentence(
     parameters, sentence, root, tmp_path
 ) -> None:
@@ -142,31 +209,58 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
 
     notebook = nbformat.read(out, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    failed = [cell for cell in code if any(output.output_type == "error" for output in cell.outputs)]
+    failed = [
+        cell for cell in code if any(output.output_type == "error" for output in cell.outputs)
+    ]
     assert len(failed) == 1
     tags = [cell.metadata.get("tags", []) for cell in code[: code.index(failed[0])]]
-    assert tags[-2:] == [["parameters"], ["injected-parameters"]], "an earlier cell than the first one after them ran"
-    assert [cell for cell in code[code.index(failed[0]) + 1 :] if cell.execution_count is not None] == []
+    assert tags[-2:] == [["parameters"], ["injected-parameters"]], (
+        "an earlier cell than the first one after them ran"
+    )
+    assert [
+        cell for cell in code[code.index(failed[0]) + 1 :] if cell.execution_count is not None
+    ] == []
 
 
 @pytest.mark.slow
-def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_the_study_chose(root, tmp_path) -> None:
-    """One family under the clusters' backend; the notebooks of all families run in ``tests/browser``."""
+def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_the_study_chose(
+    root, tmp_path
+) -> None:
+    """One family under the clusters' backend; the notebooks of all families run in
+    ``tests/browser``.
+    """
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     run = papermill(
-        root, out, "nhits_q.ipynb", test="true", trials="1", runs_dir=str(runs_dir), simulated="true", job_id="family"
+        root,
+        out,
+        "nhits_q.ipynb",
+        test="true",
+        trials="1",
+        runs_dir=str(runs_dir),
+        simulated="true",
+        job_id="family",
     )
     assert run.returncode == 0, run.stderr
     shown = outputs(nbformat.read(out, as_version=4))
     assert "Trained once more" in shown
     assert "(the same network)" in shown
     assert shown.count('"image/png"') >= 6
-    assert load_result(RunPaths(runs_dir, "NHITS_Q", "heat", "family").best_params)["n_completed"] == 1
+    assert (
+        load_result(RunPaths(runs_dir, "NHITS_Q", "heat", "family").best_params)["n_completed"] == 1
+    )
 
 
 @pytest.mark.slow
-def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anything_is_trained(root, tmp_path) -> None:
-    run = papermill(root, tmp_path / "out.ipynb", "tft_q.ipynb", model="NHITS_Q", runs_dir=str(tmp_path / "runs"))
+def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anything_is_trained(
+    root, tmp_path
+) -> None:
+    run = papermill(
+        root,
+        tmp_path / "out.ipynb",
+        "tft_q.ipynb",
+        model="NHITS_Q",
+        runs_dir=str(tmp_path / "runs"),
+    )
     assert "InputError: model is 'NHITS_Q', but this notebook shows TFT_Q" in run.stderr
     assert not (tmp_path / "runs").exists()
 
@@ -180,10 +274,18 @@ def test_when_papermill_runs_the_explorer_then_it_reads_the_records(root, tmp_pa
 
 
 @pytest.mark.slow
-def test_when_papermill_runs_the_analysis_then_it_shows_the_studies_of_a_dataset(root, tmp_path) -> None:
+def test_when_papermill_runs_the_analysis_then_it_shows_the_studies_of_a_dataset(
+    root, tmp_path
+) -> None:
     out = tmp_path / "out.ipynb"
     run = papermill(
-        root, out, "analysis.ipynb", runs_dir=str(SIMULATED_RUNS), dataset="heat", model="TFT_Q", out=str(tmp_path)
+        root,
+        out,
+        "analysis.ipynb",
+        runs_dir=str(SIMULATED_RUNS),
+        dataset="heat",
+        model="TFT_Q",
+        out=str(tmp_path),
     )
     assert run.returncode == 0, run.stderr
     shown = outputs(nbformat.read(out, as_version=4))
@@ -193,25 +295,46 @@ def test_when_papermill_runs_the_analysis_then_it_shows_the_studies_of_a_dataset
 
 
 @pytest.mark.slow
-def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(root, tmp_path) -> None:
+def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(
+    root, tmp_path
+) -> None:
     hours = pd.date_range("2018-04-01", "2024-12-31 23:00", freq="h", tz="UTC")
-    demand = 2 + np.sin(2 * np.pi * np.arange(len(hours)) / 24) + 0.1 * np.random.default_rng(1).random(len(hours))
+    demand = (
+        2
+        + np.sin(2 * np.pi * np.arange(len(hours)) / 24)
+        + 0.1 * np.random.default_rng(1).random(len(hours))
+    )
     pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")
     issued = hours[hours.hour == 0].repeat(48)
     lead = np.tile(np.arange(1, 49), len(issued) // 48)
-    pd.DataFrame({"issued": issued, "lead_hours": lead, "temp": 10.0}).to_csv(tmp_path / "archive.csv", index=False)
+    pd.DataFrame({"issued": issued, "lead_hours": lead, "temp": 10.0}).to_csv(
+        tmp_path / "archive.csv", index=False
+    )
     times = hours.strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
-    observed = pd.DataFrame({name: 1000.0 if name == "pressure" else 10.0 for name in WEATHER_COLUMNS}, index=times)
+    observed = pd.DataFrame(
+        {name: 1000.0 if name == "pressure" else 10.0 for name in WEATHER_COLUMNS}, index=times
+    )
     observed.to_csv(tmp_path / "weather.csv", index_label="dt_iso")
     toml = tmp_path / "heat.toml"
-    weather = '[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather_forecasts.csv"\n'
-    toml.write_text(f"{(root / 'datasets' / 'heat.toml').read_text(encoding='utf-8')}\n{weather}", encoding="utf-8")
+    weather = (
+        '[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = '
+        '"weather_forecasts.csv"\n'
+    )
+    toml.write_text(
+        f"{(root / 'datasets' / 'heat.toml').read_text(encoding='utf-8')}\n{weather}",
+        encoding="utf-8",
+    )
     out = tmp_path / "out.ipynb"
     run = papermill(
-        root, out, "data_preparation.ipynb", dataset=str(toml), raw=str(tmp_path / "raw.csv"),
-        weather=str(tmp_path / "weather.csv"), weather_forecast=str(tmp_path / "archive.csv"),
+        root,
+        out,
+        "data_preparation.ipynb",
+        dataset=str(toml),
+        raw=str(tmp_path / "raw.csv"),
+        weather=str(tmp_path / "weather.csv"),
+        weather_forecast=str(tmp_path / "archive.csv"),
         data_dir=str(tmp_path / "data"),
-    )  # fmt: skip
+    )
     assert run.returncode == 0, run.stderr
     shown = outputs(nbformat.read(out, as_version=4))
     features = tmp_path / "data" / load_spec("heat").csv

@@ -12,7 +12,9 @@ from hpo_lib.study import progress
 from hpo_lib.study.progress import telling
 
 
-def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_check_until_it_ends(monkeypatch) -> None:
+def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_check_until_it_ends(
+    monkeypatch,
+) -> None:
     monkeypatch.setattr(progress, "EVERY", 0.02)
     curve, said = list[dict[str, float]](), list[str]()
 
@@ -34,27 +36,50 @@ def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_chec
 
 SAY = "from hpo_lib.study.progress import show_in_terminal; show_in_terminal('1/3  trial 0')"
 PARENT = (
-    "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[2]], check=True, stderr=subprocess.DEVNULL)"
+    "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[2]], "
+    "check=True, stderr=subprocess.DEVNULL)"
 )
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows the files of the parent")
-@pytest.mark.parametrize(("name", "stop", "shown"), [
-    ("papermill", "", "\r1/3  trial 0\n"), ("papermill", "/tmp/stop", ""), ("jupyter", "", ""),
-], ids=["plain papermill", "hpo run", "JupyterLab"])  # fmt: skip
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="only Linux shows the files of the parent"
+)
+@pytest.mark.parametrize(
+    ("name", "stop", "shown"),
+    [
+        ("papermill", "", "\r1/3  trial 0\n"),
+        ("papermill", "/tmp/stop", ""),
+        ("jupyter", "", ""),
+    ],
+    ids=["plain papermill", "hpo run", "JupyterLab"],
+)
 def test_when_a_notebook_runs_under_plain_papermill_then_its_terminal_shows_the_lines_and_nobody_elses(
     name, stop, shown, root, tmp_path
 ) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(root), **({"HPO_STOP_FILE": stop} if stop else {})}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root),
+        **({"HPO_STOP_FILE": stop} if stop else {}),
+    }
     with (tmp_path / "log").open("w", encoding="utf-8") as log:
-        subprocess.run([sys.executable, "-c", PARENT, name, SAY], env=environment, stderr=log, check=True)
+        subprocess.run(
+            [sys.executable, "-c", PARENT, name, SAY], env=environment, stderr=log, check=True
+        )
     assert (tmp_path / "log").read_bytes().decode() == shown
 
 
-@pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"OMP_NUM_THREADS": "4"}, "4")], ids=["unset", "set"])
-def test_when_the_user_sets_no_number_of_threads_then_a_process_trains_with_one(given, threads, root) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | given
+@pytest.mark.parametrize(
+    ("given", "threads"), [({}, "1"), ({"OMP_NUM_THREADS": "4"}, "4")], ids=["unset", "set"]
+)
+def test_when_the_user_sets_no_number_of_threads_then_a_process_trains_with_one(
+    given, threads, root
+) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"
+    } | given
     script = "import hpo_lib, os; print(os.environ['OMP_NUM_THREADS'])"
     command = [sys.executable, "-c", script]
-    ended = subprocess.run(command, env=environment, cwd=root, check=True, capture_output=True, text=True)
+    ended = subprocess.run(
+        command, env=environment, cwd=root, check=True, capture_output=True, text=True
+    )
     assert ended.stdout == f"{threads}\n"

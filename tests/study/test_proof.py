@@ -1,4 +1,6 @@
-"""The policy ``proven`` from its trainings to its record: what is trained, kept, gone on with, chosen and verified."""
+"""The policy ``proven`` from its trainings to its record: what is trained, kept, gone on with,
+chosen and verified.
+"""
 
 import json
 import os
@@ -14,26 +16,30 @@ import pytest
 from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.contract import Forecaster
+from hpo_lib.families.models import Forecaster
+from hpo_lib.figures.study_figures import proof_figure
 from hpo_lib.launch.status import study_status
+from hpo_lib.records.choice import ReplicateMissing, stored_replicate, write_replicate
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
-from hpo_lib.records.proof import ReplicateMissing, stored_replicate, write_replicate
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.study.lease import Lease
-from hpo_lib.views.proof_figure import proof_figure
+from hpo_lib.study.leases import Lease
 from tests.study.fakes import DEFAULTS, Canned, Died, FakeFamily
 
 
 class SeededFamily(FakeFamily):
-    """Forecasts with an error that follows from parameters and seed, and with about the nominal coverage."""
+    """Forecasts with an error that follows from parameters and seed, and with about the nominal
+    coverage.
+    """
 
     error: Callable[[Mapping[str, Any], int], float] = staticmethod(
         lambda params, seed: 1.0 if params == DEFAULTS else 0.8
     )
 
-    def fit(self, params: Mapping[str, Any], dataset: Dataset, *rest: Any, seed: int, **more: Any) -> Forecaster:
+    def fit(
+        self, params: Mapping[str, Any], dataset: Dataset, *rest: Any, seed: int, **more: Any
+    ) -> Forecaster:
         super().fit(params, dataset, *rest, seed=seed, **more)
         stop_requests.check()
         origins = dataset.validation_origins
@@ -42,9 +48,13 @@ class SeededFamily(FakeFamily):
         error = self.error(params, seed)
         median = actual + error * rng.standard_normal(actual.shape)
         width = 1.28 * error
-        return Canned(QuantileForecasts(
-            np.stack([median - width, median, median + width], axis=2), actual, dataset.index[origins]
-        ))  # fmt: skip
+        return Canned(
+            QuantileForecasts(
+                np.stack([median - width, median, median + width], axis=2),
+                actual,
+                dataset.index[origins],
+            )
+        )
 
     @property
     def replicates(self) -> list[tuple[bool, int]]:
@@ -62,7 +72,9 @@ def family(monkeypatch: pytest.MonkeyPatch) -> SeededFamily:
 @pytest.fixture
 def prove(start: Callable[..., StoredStudy]) -> Callable[..., StoredStudy]:
     """Runs a study of four trials with the default policy and not the test preset."""
-    return lambda trials=4, **given: start(trials, **{"preset": "laptop", "policy": "proven", **given})
+    return lambda trials=4, **given: start(
+        trials, **{"preset": "laptop", "policy": "proven", **given}
+    )
 
 
 def at_fresh(number: int, act: Callable[[], None], family: SeededFamily) -> None:
@@ -92,8 +104,11 @@ def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_r
     proof, selection = run.result["proof"], run.result["selection"]
     assert family.replicates == [(True, 43), (True, 44), (False, 43), (False, 44)]
     assert {key: proof[key] for key in ("seeds", "days", "trainings", "cause")} == {
-        "seeds": [43, 44], "days": 15, "trainings": 4, "cause": ""
-    }  # fmt: skip
+        "seeds": [43, 44],
+        "days": 15,
+        "trainings": 4,
+        "cause": "",
+    }
     (one,) = proof["challengers"]
     assert one["proven"]
     assert one["trial"] == run.result["best_trial_number"] == selection["trial"] != 0
@@ -102,16 +117,25 @@ def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_r
         mean, low, high = one[key]
         assert low <= mean <= high < 0
         assert mean == pytest.approx(-20, abs=6)
-    assert one["score_change"][0] == pytest.approx((one["mae_change"][0] + one["winkler_calibrated_change"][0]) / 2)
+    assert one["score_change"][0] == pytest.approx(
+        (one["mae_change"][0] + one["winkler_calibrated_change"][0]) / 2
+    )
     mean, low, high = (f"{-value:.1f}" for value in one["score_change"])
     assert selection["reason"] == (
-        f"trial {one['trial']} beats the untuned defaults by {mean} % of MAE and calibrated interval score "
+        f"trial {one['trial']} beats the untuned defaults by {mean} % of MAE and calibrated "
+        "interval score "
         f"[{high}, {low}] with probability {one['probability']:.2f} over 2 fresh seeds and 15 days"
     )
     assert set(selection["alternatives"]) == {"proven", "calibrated", "lowest_mae", "knee"}
     assert run.result["status"] == "complete"
-    assert run.result["best_params"] == run.trial(one["trial"]).params == run.result["chosen_trial"]["params"]
-    seconds = [json.loads(file.read_text(encoding="utf-8"))["seconds"] for file in files.replicates()]
+    assert (
+        run.result["best_params"]
+        == run.trial(one["trial"]).params
+        == run.result["chosen_trial"]["params"]
+    )
+    seconds = [
+        json.loads(file.read_text(encoding="utf-8"))["seconds"] for file in files.replicates()
+    ]
     assert len(seconds) == 4
     total = sum(seconds) + sum(trial.seconds for trial in run.trials)
     assert run.result["training_time_hours"] == pytest.approx(total / 3600)
@@ -128,20 +152,24 @@ def test_when_trials_are_better_with_their_own_seed_only_then_the_defaults_stay_
     assert [one["proven"] for one in proof["challengers"]] == [False] * len(proof["challengers"])
     assert proof["trainings"] == len(family.replicates) == 2 + 2 * len(proof["challengers"])
     assert re.fullmatch(
-        r"no challenger was proven better than the untuned defaults: the best, trial \d, is \d\.\d % (better|worse) "
+        r"no challenger was proven better than the untuned defaults: the best, trial \d, is "
+        r"\d\.\d % (better|worse) "
         r"with probability 0\.\d\d over 2 fresh seeds and 15 days",
         run.result["selection"]["reason"],
     )
 
 
-def test_when_no_trial_is_better_with_its_own_seed_then_nothing_more_is_trained(prove, family) -> None:
+def test_when_no_trial_is_better_with_its_own_seed_then_nothing_more_is_trained(
+    prove, family
+) -> None:
     family.error = lambda params, seed: 1.0 if params == DEFAULTS else 1.3
     run = prove()
     assert family.replicates == []
     assert (run.result["best_trial_number"], run.result["status"]) == (0, "complete")
     assert run.result["proof"]["trainings"] == 0
     assert run.result["selection"]["reason"] == (
-        "the untuned defaults stay: no trial is better than the untuned defaults with the study's own seed"
+        "the untuned defaults stay: no trial is better than the untuned defaults with the "
+        "study's own seed"
     )
 
 
@@ -151,7 +179,9 @@ def test_when_the_preset_is_test_then_one_challenger_has_one_fresh_seed(prove, f
     assert family.replicates == [(True, 43), (False, 43)]
 
 
-def test_when_the_policy_is_another_then_nothing_more_is_trained_and_there_is_no_proof(prove, family) -> None:
+def test_when_the_policy_is_another_then_nothing_more_is_trained_and_there_is_no_proof(
+    prove, family
+) -> None:
     run = prove(policy="lowest_mae")
     assert (family.replicates, run.result["proof"], run.result["status"]) == ([], None, "complete")
     assert "proven" not in run.result["selection"]["alternatives"]
@@ -163,7 +193,9 @@ def test_when_the_policy_is_another_then_nothing_more_is_trained_and_there_is_no
 # What fails
 
 
-def test_when_a_challenger_fails_then_it_is_out_with_its_cause_and_the_next_one_may_win(prove, family) -> None:
+def test_when_a_challenger_fails_then_it_is_out_with_its_cause_and_the_next_one_may_win(
+    prove, family
+) -> None:
     at_fresh(3, fail(RuntimeError("no memory")), family)
     run = prove(8)
     first, second = run.result["proof"]["challengers"]
@@ -175,21 +207,32 @@ def test_when_a_challenger_fails_then_it_is_out_with_its_cause_and_the_next_one_
     assert len(family.calls) == trained, "a failure is kept as that of a trial is"
 
 
-def test_when_the_defaults_fail_with_a_fresh_seed_then_they_stay_unproven_with_the_cause(prove, family) -> None:
+def test_when_the_defaults_fail_with_a_fresh_seed_then_they_stay_unproven_with_the_cause(
+    prove, family
+) -> None:
     at_fresh(2, fail(RuntimeError("no memory")), family)
     run = prove()
     assert (run.result["best_trial_number"], run.result["status"]) == (0, "complete")
     cause = "the untuned defaults failed with a fresh seed (RuntimeError: no memory)"
-    assert run.result["proof"] == {"seeds": [43, 44], "days": 0, "challengers": [], "trainings": 2, "cause": cause}
+    assert run.result["proof"] == {
+        "seeds": [43, 44],
+        "days": 0,
+        "challengers": [],
+        "trainings": 2,
+        "cause": cause,
+    }
 
 
-def test_when_the_trial_of_the_defaults_failed_then_the_calibrated_rule_chooses_and_says_so(prove, family) -> None:
+def test_when_the_trial_of_the_defaults_failed_then_the_calibrated_rule_chooses_and_says_so(
+    prove, family
+) -> None:
     family.before = lambda call: fail(RuntimeError("no memory"))() if call == 0 else None
     run = prove()
     assert family.replicates == []
     assert run.result["best_trial_number"] == run.result["selection"]["alternatives"]["calibrated"]
     assert run.result["selection"]["reason"] == (
-        "the untuned defaults are not complete, so nothing is proven: lowest MAE with |PICP - 80| <= 5"
+        "the untuned defaults are not complete, so nothing is proven: lowest MAE with |PICP - "
+        "80| <= 5"
     )
     assert run.result["status"] == "complete"
 
@@ -205,7 +248,9 @@ def test_when_the_process_dies_during_the_proof_then_the_next_run_trains_the_res
         prove()
     half = StoredStudy.read(files)
     assert (half.result["status"], half.result["proof"], half.chosen.number) == ("running", None, 0)
-    assert half.result["selection"]["reason"] == "nothing is proven yet, so the untuned defaults stay"
+    assert (
+        half.result["selection"]["reason"] == "nothing is proven yet, so the untuned defaults stay"
+    )
     assert half.lacks_proof
     assert study_status(files, []).state == "interrupted"
     family.before = lambda call: None
@@ -216,13 +261,19 @@ def test_when_the_process_dies_during_the_proof_then_the_next_run_trains_the_res
     assert run.result["proof"] == whole.result["proof"]
 
 
-def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(prove, family, files) -> None:
+def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(
+    prove, family, files
+) -> None:
     before = prove().result["proof"]
     file = files.replicate(0, 44)[1]
     about = json.loads(file.read_text(encoding="utf-8"))
     assert about["key"]["params"] == DEFAULTS
-    assert {"seed", "budget", "recipe", "data_sha256", "train_end", "val_end", "version"} <= set(about["key"])
-    assert "thermal" not in about["key"]["recipe"]  # without weather of the day ahead it changes nothing
+    assert {"seed", "budget", "recipe", "data_sha256", "train_end", "val_end", "version"} <= set(
+        about["key"]
+    )
+    assert (
+        "thermal" not in about["key"]["recipe"]
+    )  # without weather of the day ahead it changes nothing
     about["key"]["version"] += 1
     write_json(file, about)
     del family.calls[:], family.seeds[:]
@@ -237,7 +288,7 @@ def test_when_a_replicate_is_written_anew_and_that_breaks_off_then_the_old_one_d
     forecasts = QuantileForecasts(np.zeros((1, 24, 3)), np.zeros((1, 24)), origins)
     write_replicate(files, 3, 43, forecasts, key={"version": 1}, seconds=1.0)
     assert len(stored_replicate(files, 3, 43, {"version": 1}).origins) == 1
-    monkeypatch.setattr("hpo_lib.records.proof.write_predictions", lambda *_: 1 / 0)
+    monkeypatch.setattr("hpo_lib.records.choice.write_predictions", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_replicate(files, 3, 43, forecasts, key={"version": 1}, seconds=1.0)
     with pytest.raises(ReplicateMissing):
@@ -269,9 +320,16 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
     if not during:  # it is only seen after the training
         monkeypatch.setattr(stop_requests, "check", lambda: None)
     run = prove()
-    assert (run.result["status"], run.result["proof"], run.result["best_trial_number"]) == ("stopped", None, 0)
+    assert (run.result["status"], run.result["proof"], run.result["best_trial_number"]) == (
+        "stopped",
+        None,
+        0,
+    )
     assert len(files.replicates()) == (1 if during else 2)
-    last = "The study stopped before its end: request to stop (SIGTERM); run again under the same job_id to go on."
+    last = (
+        "The study stopped before its end: request to stop (SIGTERM); run again under the "
+        "same job_id to go on."
+    )
     assert capsys.readouterr().out.splitlines()[-1] == last
     assert study_status(files, []).state == "interrupted"
     family.before = lambda call: None
@@ -279,7 +337,9 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
     assert len(family.replicates) == (5 if during else 4)
 
 
-def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_run(prove, family, monkeypatch) -> None:
+def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_run(
+    prove, family, monkeypatch
+) -> None:
     clock = SimpleNamespace(now=0.0)
 
     def before(call: int) -> None:
@@ -287,7 +347,9 @@ def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_r
 
     family.before = before
     for module in ("run", "time_budget", "proof"):
-        monkeypatch.setattr(f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
+        monkeypatch.setattr(
+            f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now)
+        )
     run = prove(time_budget_hours=5 / 6)
     assert (run.result["status"], family.replicates) == ("stopped", [(True, 43)])
     assert run.result["training_time_hours"] == pytest.approx(5 / 6)
@@ -319,7 +381,9 @@ def test_when_another_worker_trains_for_the_proof_then_this_one_waits_and_only_r
 # Verifying and showing
 
 
-def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(prove, family, files, tiny_toml) -> None:
+def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
+    prove, family, files, tiny_toml
+) -> None:
     toml = tiny_toml()
     prove(dataset=load_dataset(load_spec(str(toml)), toml.parent))
 
@@ -340,8 +404,13 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(prove, fa
     write_json(files.best_params, json.loads(right))
     file = files.replicate(number, 44)[0]
     forecasts = load_predictions(file)
-    write_predictions(file, QuantileForecasts(forecasts.values + 0.2, forecasts.actual, forecasts.origins))
-    assert "proof.challengers[0].probability" in said() or "proof.challengers[0].score_change[0]" in said()
+    write_predictions(
+        file, QuantileForecasts(forecasts.values + 0.2, forecasts.actual, forecasts.origins)
+    )
+    assert (
+        "proof.challengers[0].probability" in said()
+        or "proof.challengers[0].score_change[0]" in said()
+    )
     write_predictions(file, forecasts)
     files.replicate(number, 44)[1].unlink()
     assert f"{files.replicate(number, 44)[1]}: no such file" in said()
@@ -349,7 +418,9 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(prove, fa
     assert f"{files.replicate(0, 43)[1]}: no such file" in said()
 
 
-def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(prove, family, files) -> None:
+def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(
+    prove, family, files
+) -> None:
     family.error = lambda params, seed: 0.7 if seed == 42 and params != DEFAULTS else 1.0
     run = prove()
     assert run.chosen.number == 0
@@ -361,18 +432,26 @@ def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(pro
     assert again.scores == run.scores == (run.trial(0).mae, run.trial(0).scores["picp"])
 
 
-def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_its_verdict(prove, family) -> None:
+def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_its_verdict(
+    prove, family
+) -> None:
     proof: dict[str, Any] = prove().result["proof"]
     (axes,) = proof_figure(proof, source="csv").axes
     ((one,),) = [proof["challengers"]]
-    drawn = sorted(line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("o", "s", "D"))
+    drawn = sorted(
+        line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("o", "s", "D")
+    )
     expected = sorted(one[f"{name}_change"][0] for name in ("score", "mae", "winkler_calibrated"))
     assert drawn == pytest.approx(expected)
-    assert [text.get_text() for text in axes.texts] == [f"probability {one['probability']:.2f}: proven"]
+    assert [text.get_text() for text in axes.texts] == [
+        f"probability {one['probability']:.2f}: proven"
+    ]
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"trial {one['trial']}"]
 
 
-@pytest.mark.parametrize(("cause", "tried"), [("no trial is better", []), ("", [(3, "RuntimeError: no memory")])])
+@pytest.mark.parametrize(
+    ("cause", "tried"), [("no trial is better", []), ("", [(3, "RuntimeError: no memory")])]
+)
 def test_when_nothing_was_compared_then_the_figure_says_why(cause, tried) -> None:
     challengers = [{"trial": number, "proven": False, "cause": why} for number, why in tried]
     (axes,) = proof_figure({"challengers": challengers, "cause": cause}, source="simulated").axes

@@ -11,7 +11,7 @@ import pytest
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.contract import family_names
+from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.result import load_result
@@ -26,7 +26,9 @@ ORIGINS = {"heat": 365, "water_centrum": 122}
 def hpo(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hpo_lib", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=900
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +48,17 @@ def prepared(
     spec = load_spec(toml)
     data_dir = tmp_path_factory.mktemp("data")
     made = hpo(
-        root, "prepare", "--dataset", str(toml),
-        "--raw", str(raw / f"{RAW[request.param]}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"),
-        "--school-holidays", str(raw / "school_holidays.csv"), "--out", str(data_dir / spec.csv),
-    )  # fmt: skip
+        root,
+        "prepare",
+        "--dataset",
+        str(toml),
+        "--raw",
+        str(raw / f"{RAW[request.param]}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"),
+        "--school-holidays",
+        str(raw / "school_holidays.csv"),
+        "--out",
+        str(data_dir / spec.csv),
+    )
     assert made.returncode == 0, made.stderr
     return load_dataset(replace(spec, twin=None), data_dir)
 
@@ -62,9 +71,22 @@ def test_when_a_study_runs_on_real_data_then_it_scores_every_day_of_validation_w
     csv = Path(prepared.path)
     data_dir = csv.parents[len(Path(spec.csv).parts) - 1]
     run = hpo(
-        root, "run", "--model", model, "--dataset", str(spec.path), "--test", "--trials", "1", "--job-id", "real",
-        "--data-dir", str(data_dir), "--runs-dir", str(tmp_path),
-    )  # fmt: skip
+        root,
+        "run",
+        "--model",
+        model,
+        "--dataset",
+        str(spec.path),
+        "--test",
+        "--trials",
+        "1",
+        "--job-id",
+        "real",
+        "--data-dir",
+        str(data_dir),
+        "--runs-dir",
+        str(tmp_path),
+    )
     assert run.returncode == 0, run.stderr
     assert "SIMULATED" not in run.stdout
 

@@ -1,4 +1,6 @@
-"""A study whose process is killed or interrupted in mid-trial, as it happens on a cluster and on a laptop."""
+"""A study whose process is killed or interrupted in mid-trial, as it happens on a cluster and on a
+laptop.
+"""
 
 import os
 import signal
@@ -27,30 +29,64 @@ PATIENCE = 300
 
 
 class Study:
-    """One study of the smallest budget on the simulated heat data, run by the command in a process of its own."""
+    """One study of the smallest budget on the simulated heat data, run by the command in a process
+    of its own.
+    """
 
     def __init__(self, root: Path, runs_dir: Path, storage: str, trials: int) -> None:
         self.root, self.storage = root, storage
         self.files = RunPaths(runs_dir, "NHITS_Q", "heat", "k")
         self.command = [
-            sys.executable, "-m", "hpo_lib", "run", "--model", "NHITS_Q", "--dataset", "heat", "--test",
-            "--job-id", "k", "--runs-dir", str(runs_dir), "--simulated", "--storage", storage,
-            "--trials", str(trials), "--space", "plan", "--policy", "calibrated",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "hpo_lib",
+            "run",
+            "--model",
+            "NHITS_Q",
+            "--dataset",
+            "heat",
+            "--test",
+            "--job-id",
+            "k",
+            "--runs-dir",
+            str(runs_dir),
+            "--simulated",
+            "--storage",
+            storage,
+            "--trials",
+            str(trials),
+            "--space",
+            "plan",
+            "--policy",
+            "calibrated",
+        ]
         self.environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def run(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command, cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=PATIENCE
+            self.command,
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
 
     @contextmanager
     def begun(self) -> Iterator[subprocess.Popen[str]]:
-        """The process, once trial 1 is running with all its parameters; nothing of it is left afterwards."""
+        """The process, once trial 1 is running with all its parameters; nothing of it is left
+        afterwards.
+        """
         with subprocess.Popen(
-            self.command, cwd=self.root, env=self.environment, start_new_session=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, preexec_fn=heeding_interrupts,
-        ) as process:  # fmt: skip
+            self.command,
+            cwd=self.root,
+            env=self.environment,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=heeding_interrupts,
+        ) as process:
             family_tree: list[psutil.Process] = []
             try:
                 give_up = time.monotonic() + PATIENCE
@@ -63,11 +99,18 @@ class Study:
                 yield process
             finally:
                 for member in [*family_tree, process]:
-                    if member.is_running() if isinstance(member, psutil.Process) else member.poll() is None:
+                    if (
+                        member.is_running()
+                        if isinstance(member, psutil.Process)
+                        else member.poll() is None
+                    ):
                         member.kill()
 
     def _trial_1_runs(self) -> bool:
-        return any(t.number == 1 and t.state == TrialState.RUNNING and len(t.params) == 7 for t in self.trials())
+        return any(
+            t.number == 1 and t.state == TrialState.RUNNING and len(t.params) == 7
+            for t in self.trials()
+        )
 
     def trials(self) -> list[FrozenTrial]:
         with suppress(InputError):  # its tables are being made
@@ -77,7 +120,9 @@ class Study:
 
 
 def heeding_interrupts() -> None:
-    """A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C."""
+    """A shell that starts the tests in the background has them, and all that they start, ignore
+    Ctrl-C.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -97,7 +142,9 @@ def assert_gone(members: list[psutil.Process]) -> None:
 
 
 def assert_completed(study: Study, trials: int, before: list[FrozenTrial]) -> None:
-    """All trials are there, what was finished is untouched, and the interrupted configuration was tried again."""
+    """All trials are there, what was finished is untouched, and the interrupted configuration was
+    tried again.
+    """
     after = study.trials()
     assert before[0].state == TrialState.COMPLETE
     assert after[0] == before[0]
@@ -144,7 +191,9 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
         assert study.files.attempt_notebook(2).exists()
 
 
-def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(study_of) -> None:
+def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(
+    study_of,
+) -> None:
     study = study_of("sqlite", 5)
     with study.begun() as process:
         kernels = psutil.Process(process.pid).children(recursive=True)
@@ -152,7 +201,8 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
         said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
         assert (
-            "hpo: interrupted; finished trials are kept, `hpo run --model NHITS_Q --dataset heat --job-id k` with the "
+            "hpo: interrupted; finished trials are kept, `hpo run --model NHITS_Q --dataset heat "
+            "--job-id k` with the "
             "same options continues"
         ) in said
         assert "To exit: use" not in said
@@ -163,16 +213,25 @@ def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same
     again = study.run()
     assert again.returncode == 0, again.stderr
     after = study.trials()
-    assert {trial.state for trial in after} <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
+    assert {trial.state for trial in after} <= {
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.FAIL,
+    }
     # The rule may stop a trial early, which counts as one of the five.
     assert sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in after) == 5
     assert after[: len(kept)] == kept
 
 
-def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_written_to_its_end(study_of):
+def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_written_to_its_end(
+    study_of,
+):
     study = study_of("sqlite", 50)
     with study.begun() as process:
-        members = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        members = [
+            psutil.Process(process.pid),
+            *psutil.Process(process.pid).children(recursive=True),
+        ]
         process.terminate()
         while "asked_to_stop" not in study.trials()[-1].user_attrs:
             assert process.poll() is None, process.communicate()[0]
@@ -190,7 +249,9 @@ def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_
     assert (stopped.state, stopped.user_attrs["asked_to_stop"]) == (TrialState.FAIL, "SIGTERM")
 
 
-def test_when_only_papermill_is_killed_then_its_kernel_ends_too_and_frees_the_study(study_of) -> None:
+def test_when_only_papermill_is_killed_then_its_kernel_ends_too_and_frees_the_study(
+    study_of,
+) -> None:
     study = study_of("sqlite", 50)
     with study.begun() as process:
         kernels = psutil.Process(process.pid).children(recursive=True)

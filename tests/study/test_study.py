@@ -1,4 +1,6 @@
-"""The study's own logic, with a family that needs no training: what is asked, told, kept, retried and refused."""
+"""The study's own logic, with a family that needs no training: what is asked, told, kept, retried
+and refused.
+"""
 
 import dataclasses
 import json
@@ -20,8 +22,8 @@ import pytest
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions
-from hpo_lib.records.selection import pareto_front
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -30,10 +32,8 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from hpo_lib.study.early_stopping import RULE
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.identity import check_identity
-from hpo_lib.study.lease import Lease
-from hpo_lib.study.liveness import Liveness
-from hpo_lib.study.trial_queue import STARTUP_TRIALS
+from hpo_lib.study.leases import Lease, Liveness
+from hpo_lib.study.trial_queue import STARTUP_TRIALS, check_identity
 from tests.conftest import refusal
 from tests.study.fakes import DEFAULTS, Died, FakeFamily
 
@@ -89,15 +89,26 @@ def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_fi
     assert run.result["default_trial"]["shares"] == [0.25, 1.0]
 
 
-def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(start, files, tiny_dataset, storage):
+def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
+    start, files, tiny_dataset, storage
+):
     run = start(trials=4, storage=storage)
     record = read(files)
     assert record == run.result
     expected = {
-        "schema_version": 2, "model": "FAKE_Q", "dataset": "tiny", "job_id": "a", "status": "complete", "n_trials": 4,
-        "n_completed": 4, "n_failed": 0, "n_pruned": 0, "n_interrupted": 0, "study_name": "FAKE_Q_tiny_a",
+        "schema_version": 2,
+        "model": "FAKE_Q",
+        "dataset": "tiny",
+        "job_id": "a",
+        "status": "complete",
+        "n_trials": 4,
+        "n_completed": 4,
+        "n_failed": 0,
+        "n_pruned": 0,
+        "n_interrupted": 0,
+        "study_name": "FAKE_Q_tiny_a",
         "failures": [],
-    }  # fmt: skip
+    }
     assert {key: record[key] for key in expected} == expected
     place = {"sqlite": f"sqlite:///{files.sqlite}", "journal": str(files.journal)}
     assert run.storage == place[storage]
@@ -124,7 +135,9 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(sta
     assert provenance["packages"]["optuna"] == optuna.__version__
 
 
-def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of_the_record(start, files, tiny_dataset):
+def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of_the_record(
+    start, files, tiny_dataset
+):
     run = start(trials=4)
     record = read(files)
     for trial in run.trials:
@@ -133,7 +146,9 @@ def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of
         assert metrics.by_step(forecasts) == trial.by_step
         assert trial.mae == trial.scores["mae"]
         assert trial.picp_penalty == abs(trial.scores["picp"] - 80)
-        assert trial.values == {"mae": trial.mae, "picp_penalty": trial.picp_penalty}, "without the tolerance"
+        assert trial.values == {"mae": trial.mae, "picp_penalty": trial.picp_penalty}, (
+            "without the tolerance"
+        )
     stored = load_predictions(files.trial_predictions(record["best_trial_number"]))
     scores = {key: value for key, value in record["validation_metrics"].items() if key != "by_step"}
     assert evaluate(stored, tiny_dataset) == scores
@@ -141,7 +156,9 @@ def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of
     assert list(stored.origins) == list(tiny_dataset.index[tiny_dataset.validation_origins])
 
 
-def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_whole_at_any_moment(start, family, files):
+def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_whole_at_any_moment(
+    start, family, files
+):
     seen: list[tuple[int, str, int]] = []
     finished = threading.Event()
     broken: list[str] = []
@@ -187,7 +204,9 @@ def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_woul
 ) -> None:
     start(trials=4, storage=storage)
     assert len(family.calls) == 4
-    start(trials=9, storage=storage)  # past the sampler's random trials, so that it has to know the earlier ones
+    start(
+        trials=9, storage=storage
+    )  # past the sampler's random trials, so that it has to know the earlier ones
     in_parts = family.calls.copy()
     assert len(in_parts) == 9 > STARTUP_TRIALS + 1
     family.calls.clear()
@@ -196,7 +215,9 @@ def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_woul
     assert states(whole) == ["complete"] * 9
 
 
-def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_says_so(start, family, files, capsys):
+def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_says_so(
+    start, family, files, capsys
+):
     start(trials=3)
     before = read(files)
     capsys.readouterr()
@@ -206,7 +227,13 @@ def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_sa
     )
     assert len(family.calls) == 3
     assert states(again) == ["complete"] * 3
-    for key in ("best_params", "best_mae", "all_pareto_trials", "n_completed", "training_time_hours"):
+    for key in (
+        "best_params",
+        "best_mae",
+        "all_pareto_trials",
+        "n_completed",
+        "training_time_hours",
+    ):
         assert again.result[key] == before[key]
 
 
@@ -216,7 +243,9 @@ def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(start,
     assert len(family.calls) == 4
 
 
-def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tries_others(start, family) -> None:
+def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tries_others(
+    start, family
+) -> None:
     first, second = start(trials=2, job_id="a", seed=1), start(trials=2, job_id="b", seed=2)
     assert first.run.folder == second.run.folder
     assert first.run.best_params.exists()
@@ -225,19 +254,26 @@ def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tr
     assert family.calls[1] != family.calls[3]
 
 
-@pytest.mark.parametrize(("given", "setting", "before", "now"), [
-    ({"seed": 2}, "seed", 1, 2),
-    ({"preset": "laptop"}, "preset", "test", "laptop"),
-    ({"dataset": "f" * 64}, "data_sha256", None, "f" * 64),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "setting", "before", "now"),
+    [
+        ({"seed": 2}, "seed", 1, 2),
+        ({"preset": "laptop"}, "preset", "test", "laptop"),
+        ({"dataset": "f" * 64}, "data_sha256", None, "f" * 64),
+    ],
+)
 def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
     given, setting, before, now, start, family, tiny_dataset, storage
 ) -> None:
     start(trials=2, seed=1, storage=storage)
     if "dataset" in given:
-        given, before = {"dataset": dataclasses.replace(tiny_dataset, sha256=now)}, tiny_dataset.sha256
+        given, before = (
+            {"dataset": dataclasses.replace(tiny_dataset, sha256=now)},
+            tiny_dataset.sha256,
+        )
     with refusal(
-        f"job_id 'a' belongs to a study with {setting} {before!r}, now it is {now!r}; results of different settings "
+        f"job_id 'a' belongs to a study with {setting} {before!r}, now it is {now!r}; results of "
+        "different settings "
         f"are not mixed: choose another job_id, or go back to that {setting}"
     ):
         start(trials=3, **{"seed": 1, "storage": storage, **given})
@@ -252,14 +288,19 @@ def test_when_a_study_is_resumed_on_the_same_data_with_other_splits_then_it_is_r
     splits = tiny_dataset.spec.splits
     moved = replace(splits, **{name: getattr(splits, name) - pd.Timedelta(days=1)})
     with pytest.raises(InputError, match=f"^job_id 'a' belongs to a study with {name} "):
-        start(trials=2, dataset=replace(tiny_dataset, spec=replace(tiny_dataset.spec, splits=moved)))
+        start(
+            trials=2, dataset=replace(tiny_dataset, spec=replace(tiny_dataset.spec, splits=moved))
+        )
     assert len(family.calls) == 1
 
 
-def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(start, files, family) -> None:
+def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
+    start, files, family
+) -> None:
     start(trials=2, storage="sqlite")
     with refusal(
-        f"job_id 'a' belongs to a study with storage 'sqlite' ({files.sqlite}), now storage is 'journal'; "
+        f"job_id 'a' belongs to a study with storage 'sqlite' ({files.sqlite}), now storage is "
+        "'journal'; "
         "choose another job_id, or go back to that storage"
     ):
         start(trials=3, storage="journal")
@@ -267,18 +308,28 @@ def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(start, fi
 
 
 BEGUN_WITH: dict[str, Any] = {
-    "model": "FAKE_Q", "dataset": "tiny", "train_end": "2019-05-09 23:00:00+00:00",
-    "val_end": "2019-05-24 23:00:00+00:00", "seed": 42, "preset": "test",
+    "model": "FAKE_Q",
+    "dataset": "tiny",
+    "train_end": "2019-05-09 23:00:00+00:00",
+    "val_end": "2019-05-24 23:00:00+00:00",
+    "seed": 42,
+    "preset": "test",
     "budget": {"steps": 20, "batch_size": 8, "checks": 1, "max_work": None, "precision": "32-true"},
     "recipe": {
-        "level_hours": 24, "near_hours": 1, "repeated_history": False, "season_years": 2, "same_hours": True,
+        "level_hours": 24,
+        "near_hours": 1,
+        "repeated_history": False,
+        "season_years": 2,
+        "same_hours": True,
         "linear_part": True,
     },
     "objectives": ["mae", "picp_penalty"],
-    "early_stopping": "of the lowest interval score and |PICP - 80| 0.3 go on at 0.125 of the steps, 0.2 go on at 0.25 "
+    "early_stopping": "of the lowest interval score and |PICP - 80| 0.3 go on at 0.125 of the "
+    "steps, 0.2 go on at 0.25 "
     "of the steps, 0.1 go on at 0.5 of the steps; from 4 complete trials on",
-}  # fmt: skip
-"""What a study of the fake family held while its rule of early stopping was stored as a sentence."""
+}
+"""What a study of the fake family held while its rule of early stopping was stored as a sentence.
+"""
 
 
 @pytest.mark.parametrize(
@@ -286,7 +337,9 @@ BEGUN_WITH: dict[str, Any] = {
     [{}, {"budget": {"steps": 20, "batch_size": 8, "checks": 1}}],
     ids=["as it was", "before budgets had a bound on the work and a precision"],
 )
-def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(changes, start, files, tiny_dataset) -> None:
+def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(
+    changes, start, files, tiny_dataset
+) -> None:
     start(trials=1, early_stopping=False, recipe="unshrunk")
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     identity = {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes}
@@ -298,18 +351,34 @@ def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(changes, s
     assert states(start(trials=3, early_stopping=False, recipe="unshrunk")) == ["complete"] * 3
 
 
-@pytest.mark.parametrize(("changes", "told"), [
-    ({"train_end": "2019-05-08"}, "train_end '2019-05-08', now it is '2019-05-09 "),
-    ({"val_end": "2019-05-23"}, "val_end '2019-05-23', now it is '2019-05-24 "),
-    ({"recipe": {**BEGUN_WITH["recipe"], "near_hours": 12}}, "recipe.near_hours 12, now it is 1;"),
-    ({"recipe": {**BEGUN_WITH["recipe"], "daily_weight": 8}}, "recipe.daily_weight 8, now it is None;"),
-    ({"budget": {**BEGUN_WITH["budget"], "precision": "16"}}, "budget.precision '16', now it is '32-true';"),
-    ({"budget": {**BEGUN_WITH["budget"], "steps": 77}}, "budget.steps 77, now it is 20;"),
-    ({"early_stopping": "of the lowest mae"}, "early_stopping 'of the lowest mae', now it is 'on';"),
-    ({"early_stopping": "off"}, "early_stopping 'off', now it is 'on';"),
-    ({"space": "wide"}, "space 'wide', now it is 'plan';"),
-    ({"objectives": ["mae"]}, "objectives ['mae'], now it is ['mae', 'picp_penalty'];"),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"train_end": "2019-05-08"}, "train_end '2019-05-08', now it is '2019-05-09 "),
+        ({"val_end": "2019-05-23"}, "val_end '2019-05-23', now it is '2019-05-24 "),
+        (
+            {"recipe": {**BEGUN_WITH["recipe"], "near_hours": 12}},
+            "recipe.near_hours 12, now it is 1;",
+        ),
+        (
+            {"recipe": {**BEGUN_WITH["recipe"], "daily_weight": 8}},
+            "recipe.daily_weight 8, now it is None;",
+        ),
+        (
+            {"budget": {**BEGUN_WITH["budget"], "precision": "16"}},
+            "budget.precision '16', now it is '32-true';",
+        ),
+        ({"budget": {**BEGUN_WITH["budget"], "steps": 77}}, "budget.steps 77, now it is 20;"),
+        (
+            {"early_stopping": "of the lowest mae"},
+            "early_stopping 'of the lowest mae', now it is 'on';",
+        ),
+        ({"early_stopping": "off"}, "early_stopping 'off', now it is 'on';"),
+        ({"space": "wide"}, "space 'wide', now it is 'plan';"),
+        ({"objectives": ["mae"]}, "objectives ['mae'], now it is ['mae', 'picp_penalty'];"),
+    ],
+    ids=str,
+)
 def test_when_a_study_was_begun_with_another_value_then_the_error_names_it(changes, told) -> None:
     now = {**BEGUN_WITH, "early_stopping": RULE.as_values()}
     with pytest.raises(InputError, match=re.escape(f"job_id 'a' belongs to a study with {told}")):
@@ -319,7 +388,9 @@ def test_when_a_study_was_begun_with_another_value_then_the_error_names_it(chang
 # Objectives
 
 
-@pytest.mark.parametrize("names", ["mae,winkler", "winkler_calibrated,pinball,picp_penalty_calibrated"])
+@pytest.mark.parametrize(
+    "names", ["mae,winkler", "winkler_calibrated,pinball,picp_penalty_calibrated"]
+)
 def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figures_hold_them(
     names, start, files
 ) -> None:
@@ -330,19 +401,27 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
     for stored, trial in zip(study.trials, run.trials, strict=True):
         assert dict(zip(chosen, stored.values, strict=True)) == trial.values
         assert trial.values == {name: OBJECTIVES[name].value(trial.scores) for name in chosen}
-        assert (trial.mae, trial.picp_penalty) == (trial.scores["mae"], abs(trial.scores["picp"] - 80))
+        assert (trial.mae, trial.picp_penalty) == (
+            trial.scores["mae"],
+            abs(trial.scores["picp"] - 80),
+        )
     assert [one["name"] for one in read(files)["objectives"]] == chosen
-    assert [one["tolerance"] for one in read(files)["objectives"]] == [5 * ("penalty" in name) for name in chosen]
+    assert [one["tolerance"] for one in read(files)["objectives"]] == [
+        5 * ("penalty" in name) for name in chosen
+    ]
     front = read(files)["all_pareto_trials"]
     assert [entry["trial"] for entry in front] == [trial.number for trial in run.front]
-    assert [entry["values"][chosen[0]] for entry in front] == sorted(entry["values"][chosen[0]] for entry in front)
+    assert [entry["values"][chosen[0]] for entry in front] == sorted(
+        entry["values"][chosen[0]] for entry in front
+    )
     labels = [OBJECTIVES[name].axis("m3/h") for name in chosen]
     drawn, history, importance = (text.replace("\\u002f", "/") for text in figure_texts(files))
     assert [label for label in labels if label not in drawn] == []
     assert labels[0] in history
     assert "importance needs 15" in importance
     with refusal(
-        f"job_id 'a' belongs to a study with objectives {chosen!r}, now it is ['mae', 'pinball']; results of different "
+        f"job_id 'a' belongs to a study with objectives {chosen!r}, now it is ['mae', "
+        "'pinball']; results of different "
         "settings are not mixed: choose another job_id, or go back to that objectives"
     ):
         start(trials=7, objectives="mae,pinball")
@@ -353,14 +432,24 @@ def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_th
 ) -> None:
     drawn: list[Any] = []
     write = go.Figure.write_html
-    monkeypatch.setattr(go.Figure, "write_html", lambda figure, *a, **k: (drawn.append(figure), write(figure, *a, **k)))
+    monkeypatch.setattr(
+        go.Figure,
+        "write_html",
+        lambda figure, *a, **k: (drawn.append(figure), write(figure, *a, **k)),
+    )
     family.before = fail_with(ValueError("wide"), 1)
     run = start(trials=6, seed=18)
-    others, front, default, chosen = (sorted(zip(trace.x, trace.y, strict=True)) for trace in drawn[0].data)
+    others, front, default, chosen = (
+        sorted(zip(trace.x, trace.y, strict=True)) for trace in drawn[0].data
+    )
     assert front == sorted((trial.mae, trial.picp_penalty) for trial in run.front)
-    assert len(front) < len(pareto_front(run.trials, FORMER_PAIR)), "without the tolerance it would have more trials"
+    assert len(front) < len(pareto_front(run.trials, FORMER_PAIR)), (
+        "without the tolerance it would have more trials"
+    )
     assert len(others) + len(front) == 5
-    assert [default, chosen] == [[(trial.mae, trial.picp_penalty)] for trial in (run.default, run.chosen)]
+    assert [default, chosen] == [
+        [(trial.mae, trial.picp_penalty)] for trial in (run.default, run.chosen)
+    ]
     (band,) = drawn[0].layout.shapes
     assert (band.y0, band.y1) == (0, 5)
 
@@ -368,7 +457,9 @@ def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_th
 # Failures
 
 
-def test_when_forecasts_cannot_be_written_then_the_study_stops_and_the_trial_is_tried_again(start, family, files):
+def test_when_forecasts_cannot_be_written_then_the_study_stops_and_the_trial_is_tried_again(
+    start, family, files
+):
     """As on a full disk: the configuration is not to blame."""
 
     def block(call: int) -> None:
@@ -385,7 +476,9 @@ def test_when_forecasts_cannot_be_written_then_the_study_stops_and_the_trial_is_
     assert dict(run.trials[1].params) == dict(run.trials[0].params) == DEFAULTS
 
 
-def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_goes_on(start, family, files, storage):
+def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_goes_on(
+    start, family, files, storage
+):
     family.before = fail_with(MemoryError("tried to\n  allocate   9 GiB"), 1)
     run = start(trials=3, storage=storage)
     assert states(run) == ["complete", "failed", "complete"]
@@ -399,17 +492,23 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
     assert record["n_failed"] == 1
     assert record["failures"] == [{"trial": 1, "cause": "MemoryError: tried to allocate 9 GiB"}]
     assert 1 not in [trial["trial"] for trial in record["all_pareto_trials"]]
-    assert len(start(trials=3, storage=storage).trials) == 3, "a failed trial is finished and is not tried again"
+    assert len(start(trials=3, storage=storage).trials) == 3, (
+        "a failed trial is finished and is not tried again"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
-def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(start, family, monkeypatch) -> None:
+def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
+    start, family, monkeypatch
+) -> None:
     canned = family.forecasts
 
     def forecasts(params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
         good = canned(params, dataset)
         if len(family.calls) == 2:
-            good.values[3, 5, 1] = np.nan  # behind the check at construction, as a careless family would
+            good.values[3, 5, 1] = (
+                np.nan
+            )  # behind the check at construction, as a careless family would
         if len(family.calls) == 3:
             good.values[:, :, 2] = 1e39  # more than the float32 that is stored can hold
         return good
@@ -421,28 +520,37 @@ def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(st
     assert run.trials[2].cause == "NonFiniteForecast: 15 of 15 forecasts hold NaN or infinity"
 
 
-def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(start, family, monkeypatch) -> None:
+def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(
+    start, family, monkeypatch
+) -> None:
     honest = metrics.METRICS["mae"]
     wrong = {2: np.nan, 3: np.inf}
     monkeypatch.setitem(metrics.METRICS, "mae", lambda f: wrong.get(len(family.calls)) or honest(f))
     run = start(trials=4)
     assert states(run) == ["complete", "failed", "failed", "complete"]
-    assert [trial.cause for trial in run.trials[1:3]] == [f"ArithmeticError: score mae is {x}" for x in ("nan", "inf")]
+    assert [trial.cause for trial in run.trials[1:3]] == [
+        f"ArithmeticError: score mae is {x}" for x in ("nan", "inf")
+    ]
 
 
-def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(start, family, files, storage, capsys):
+def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
+    start, family, files, storage, capsys
+):
     def before(call: int) -> None:
         raise RuntimeError(f"tried to allocate {call + 1}.5 GiB")  # alike but for the numbers
 
     family.before = before
     with refusal(
-        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: tried to allocate 1.5 GiB); fix that and "
+        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: tried to allocate "
+        "1.5 GiB); fix that and "
         "run again under another job_id",
         StudyError,
     ):
         start(trials=50, storage=storage)
     assert len(family.calls) == 3
-    assert capsys.readouterr().out.count("failed: RuntimeError: tried to allocate") == 3  # seen as it happens
+    assert (
+        capsys.readouterr().out.count("failed: RuntimeError: tried to allocate") == 3
+    )  # seen as it happens
     assert not files.best_params.exists()
 
     family.before = lambda call: None
@@ -450,23 +558,33 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(s
     assert states(run) == ["failed"] * 3 + ["complete"] * 2
 
 
-@pytest.mark.parametrize("errors", [
-    [ValueError("one"), ValueError("two"), KeyError("one"), ValueError("one")],
-    [None, ValueError("wide"), ValueError("wide"), ValueError("wide")],
-], ids=["for different reasons", "after one that completed"])  # fmt: skip
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [ValueError("one"), ValueError("two"), KeyError("one"), ValueError("one")],
+        [None, ValueError("wide"), ValueError("wide"), ValueError("wide")],
+    ],
+    ids=["for different reasons", "after one that completed"],
+)
 def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family) -> None:
     def before(call: int) -> None:
         if call < 4 and errors[call]:
             raise errors[call]
 
     family.before = before
-    assert states(start(trials=5)) == ["failed" if error else "complete" for error in errors] + ["complete"]
+    assert states(start(trials=5)) == ["failed" if error else "complete" for error in errors] + [
+        "complete"
+    ]
 
 
-def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(start, family, files) -> None:
+def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
+    start, family, files
+) -> None:
     family.before = fail_with(ValueError("wide"))
     with refusal(
-        "no trial completed, so there is nothing to choose from; see the causes of the failed trials", StudyError
+        "no trial completed, so there is nothing to choose from; see the causes of the failed "
+        "trials",
+        StudyError,
     ):
         start(trials=2)
     assert not files.best_params.exists()
@@ -475,7 +593,9 @@ def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
 # Interruptions
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(1), Died()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "interruption", [KeyboardInterrupt(), SystemExit(1), Died()], ids=lambda e: type(e).__name__
+)
 @pytest.mark.parametrize("call", [0, 1])
 def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_configuration_is_tried_again(
     interruption, call, start, family, files, tmp_path, storage
@@ -491,7 +611,12 @@ def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_c
     expected = ["complete"] * 3
     expected.insert(call, "interrupted")
     assert states(run) == expected
-    assert run.trials[call + 1].params == run.trials[call].params == family.calls[call] == family.calls[call + 1]
+    assert (
+        run.trials[call + 1].params
+        == run.trials[call].params
+        == family.calls[call]
+        == family.calls[call + 1]
+    )
     assert read(files)["n_interrupted"] == 1
     assert read(files)["n_completed"] == 3
     assert read(files)["default_trial"]["params"] == DEFAULTS
@@ -505,19 +630,25 @@ def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_c
     assert family.calls == retried, "the interruption changed what is tried afterwards"
 
 
-def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(start, family, storage) -> None:
+def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(
+    start, family, storage
+) -> None:
     family.before = fail_with(Died(), 1, 2, 3)
     for _ in range(3):
         with pytest.raises(Died):
             start(trials=3, storage=storage)
     run = start(trials=3, storage=storage)
     assert states(run) == ["complete", "interrupted", "interrupted", "failed", "complete"]
-    assert run.trials[3].cause == ("the worker died during this configuration 3 times, perhaps for lack of memory")
+    assert run.trials[3].cause == (
+        "the worker died during this configuration 3 times, perhaps for lack of memory"
+    )
     assert family.calls[1] == family.calls[2] == family.calls[3]
     assert family.calls[4] not in family.calls[:4]
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__
+)
 def test_when_the_user_interrupts_one_configuration_five_times_and_it_dies_once_then_it_is_still_tried(
     interruption, start, family, storage
 ) -> None:
@@ -533,7 +664,9 @@ def test_when_the_user_interrupts_one_configuration_five_times_and_it_dies_once_
     assert all(call == family.calls[1] for call in family.calls[1:8])
 
 
-def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_still_tried(start, family, files, storage):
+def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_still_tried(
+    start, family, files, storage
+):
     with pytest.raises(StudyError):
         start(trials=2, storage=storage, time_budget_hours=1e-12)  # too little even for one trial
     assert family.calls == []
@@ -547,7 +680,9 @@ def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_sti
     assert read(files)["default_trial"]["mae"] == run.trials[1].mae
 
 
-def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(start, family, files, tmp_path):
+def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(
+    start, family, files, tmp_path
+):
     start(trials=1)
     study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
     study.ask().suggest_categorical("width", (2, 4, 8))
@@ -572,7 +707,9 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
 
     family.before = before
     for module in ("run", "time_budget"):
-        monkeypatch.setattr(f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
+        monkeypatch.setattr(
+            f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now)
+        )
     run = start(trials=10, time_budget_hours=0.5)
     # Three trials of ten minutes fill half an hour; a fourth would end later.
     assert states(run) == ["complete"] * 3
@@ -581,7 +718,8 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
     assert read(files)["n_trials"] == 10
     assert read(files)["training_time_hours"] == 0.5
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "The study stopped before its end: time budget of 0.5 h: 0.50 h are spent and a trial takes up to 0.17 h; run "
+        "The study stopped before its end: time budget of 0.5 h: 0.50 h are spent and a trial "
+        "takes up to 0.17 h; run "
         "again under the same job_id to go on."
     )
 
@@ -591,9 +729,15 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
     assert len(family.calls) == 10
 
 
-def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_many(start, family, files, monkeypatch):
-    monkeypatch.setattr("hpo_lib.study.run.POLL", -1)  # a worker that waits for the others gets an error
-    monkeypatch.setattr("hpo_lib.study.trial_queue.UpdateFinishedTrialError", Died)  # else it would try for ever
+def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_many(
+    start, family, files, monkeypatch
+):
+    monkeypatch.setattr(
+        "hpo_lib.study.run.POLL", -1
+    )  # a worker that waits for the others gets an error
+    monkeypatch.setattr(
+        "hpo_lib.study.trial_queue.UpdateFinishedTrialError", Died
+    )  # else it would try for ever
 
     def before(call: int) -> None:
         if call == 0:
@@ -613,14 +757,18 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
 def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(
     start, family, files, monkeypatch
 ) -> None:
-    monkeypatch.setattr("hpo_lib.study.lease.REFRESH", 0.1)
-    with Liveness(files, "1"), pytest.raises(StudyError, match="another process works on this study"):
+    monkeypatch.setattr("hpo_lib.study.leases.REFRESH", 0.1)
+    with (
+        Liveness(files, "1"),
+        pytest.raises(StudyError, match="another process works on this study"),
+    ):
         start(trials=2)
     assert family.calls == []
 
     free = []
     monkeypatch.setattr(
-        "hpo_lib.study.run.write_optuna_figures", lambda *_: free.append(Lease(files.worker_lease("1")).take())
+        "hpo_lib.study.run.write_optuna_figures",
+        lambda *_: free.append(Lease(files.worker_lease("1")).take()),
     )
     assert states(start(trials=2)) == ["complete"] * 2
     assert free == [False]
@@ -631,7 +779,8 @@ def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_i
 
 def figure_texts(files: RunPaths) -> list[str]:
     return [
-        file.read_text(encoding="utf-8") for file in (files.pareto_front, files.mae_history, files.param_importance)
+        file.read_text(encoding="utf-8")
+        for file in (files.pareto_front, files.mae_history, files.param_importance)
     ]
 
 

@@ -12,7 +12,7 @@ from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families import portfolio
-from hpo_lib.families.contract import RECIPES, STANDARD, get_family
+from hpo_lib.families.models import RECIPES, STANDARD, get_family
 from hpo_lib.families.recipe_space import default_params, is_whole, search_space
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json
@@ -39,9 +39,13 @@ def wide(start: Start) -> Start:
 
 
 @pytest.fixture
-def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: FakeFamily) -> list[dict[str, Any]]:
+def shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: FakeFamily
+) -> list[dict[str, Any]]:
     """A portfolio of the fake family: its second entry won on the tiny dataset alone."""
-    params = [{**default_params(family, "wide"), "width": width, "linear_weeks": 2} for width in (2, 4, 8)]
+    params = [
+        {**default_params(family, "wide"), "width": width, "linear_weeks": 2} for width in (2, 4, 8)
+    ]
     won_on = (["heat"], ["tiny"], ["tiny", "heat"])
     entries = [{"params": p, "won_on": names} for p, names in zip(params, won_on, strict=True)]
     monkeypatch.setattr(portfolio, "FILE", tmp_path / "portfolio.json")
@@ -49,7 +53,9 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: FakeFamily)
     return params
 
 
-def test_when_the_wide_space_is_searched_then_each_trial_has_the_dimensions_that_its_others_call_for(wide, family):
+def test_when_the_wide_space_is_searched_then_each_trial_has_the_dimensions_that_its_others_call_for(
+    wide, family
+):
     run = wide(trials=14)
     space = search_space(family, "wide")
     assert run.trials[0].params == {**DEFAULTS, **default_params(family, "wide")}
@@ -66,7 +72,10 @@ def test_when_a_study_ends_then_its_record_holds_the_space_and_the_whole_recipe_
     wide, start, family
 ):
     record = wide(trials=8).result
-    assert (record["space"], record["provenance"]["recipe"]) == ("wide", dataclasses.asdict(STANDARD))
+    assert (record["space"], record["provenance"]["recipe"]) == (
+        "wide",
+        dataclasses.asdict(STANDARD),
+    )
     recipe, network = STANDARD.updated(record["best_params"])
     assert record["best_recipe"] == dataclasses.asdict(recipe)
     assert set(network) == set(DEFAULTS)
@@ -92,7 +101,9 @@ def test_when_a_wide_study_is_resumed_or_a_worker_dies_then_it_asks_for_what_an_
     for _ in range(2):
         with pytest.raises(Died):
             wide(trials=12, storage=storage)
-    portfolio.FILE.write_text("{}", encoding="utf-8")  # a study goes on with the portfolio that it was begun with
+    portfolio.FILE.write_text(
+        "{}", encoding="utf-8"
+    )  # a study goes on with the portfolio that it was begun with
     run = wide(trials=12, storage=storage)
     assert [t.state for t in run.trials].count("interrupted") == 2
     assert family.calls[1] == family.calls[2] == shipped[0]
@@ -101,7 +112,10 @@ def test_when_a_wide_study_is_resumed_or_a_worker_dies_then_it_asks_for_what_an_
     family.calls.clear()
     family.before = lambda call: None
     portfolio.FILE.write_text(
-        json.dumps({"FAKE_Q": [{"params": p, "won_on": ["heat"]} for p in (shipped[0], shipped[2])]}), encoding="utf-8"
+        json.dumps(
+            {"FAKE_Q": [{"params": p, "won_on": ["heat"]} for p in (shipped[0], shipped[2])]}
+        ),
+        encoding="utf-8",
     )
     wide(trials=12, storage=storage, runs_dir=tmp_path / "other")
     assert family.calls == in_parts
@@ -113,7 +127,8 @@ def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_
     wide(trials=4)
     assert family.calls[:3] == [default_params(family, "wide"), shipped[0], shipped[2]]
     told = (
-        "First trials: 0 untuned defaults; 1 portfolio, won on heat; 2 portfolio, won on tiny, heat; "
+        "First trials: 0 untuned defaults; 1 portfolio, won on heat; 2 portfolio, won on tiny, "
+        "heat; "
         "3 near the defaults."
     )
     assert capsys.readouterr().out.splitlines()[0] == told
@@ -124,7 +139,9 @@ def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_
     assert all(set(call) == set(DEFAULTS) for call in family.calls[-3:])
 
 
-def test_when_the_portfolio_is_short_then_the_trials_before_the_samplers_are_near_the_defaults(wide, family) -> None:
+def test_when_the_portfolio_is_short_then_the_trials_before_the_samplers_are_near_the_defaults(
+    wide, family
+) -> None:
     """Each of the 11 dimensions keeps its default with a chance of 2/3, so about four of them move."""
     wide(trials=6)
     defaults, *others = family.calls
@@ -138,7 +155,9 @@ def test_when_models_see_tomorrows_temperature_then_thermal_memory_is_searched_a
     wide, shipped, family, tiny_dataset
 ) -> None:
     weather = DayAheadWeatherSpec("observed", ("temp",))
-    seen = day_ahead_weather(weather, tiny_dataset.frame, None, tiny_dataset.training_frame, tiny_dataset.spec.target)
+    seen = day_ahead_weather(
+        weather, tiny_dataset.frame, None, tiny_dataset.training_frame, tiny_dataset.spec.target
+    )
     wide(trials=12, dataset=dataclasses.replace(tiny_dataset, weather=seen, sha256="with weather"))
     assert family.calls[0] == {**default_params(family, "wide"), "thermal": True}
     assert family.calls[1:3] == [{**shipped[0], "thermal": True}, {**shipped[2], "thermal": True}]
@@ -164,9 +183,14 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
     best = used.result["best_params"]
     assert family.calls[-4:] == [default_params(family, "wide"), shipped[0], shipped[2], best]
     assert "; 3 best of FAKE_Q_harbour_a." in capsys.readouterr().out
-    wide(trials=6, dataset=other("harbour"), job_id="later", seed=9)  # is no longer what the study was begun with
+    wide(
+        trials=6, dataset=other("harbour"), job_id="later", seed=9
+    )  # is no longer what the study was begun with
     run = wide(trials=5, job_id="warm", warm_start=True)
-    assert run.result["provenance"]["first_trials"][3:5] == ["best of FAKE_Q_harbour_a", "near the defaults"]
+    assert run.result["provenance"]["first_trials"][3:5] == [
+        "best of FAKE_Q_harbour_a",
+        "near the defaults",
+    ]
     assert run.trials[3].params == best
 
 
@@ -174,14 +198,30 @@ def test_when_own_studies_are_many_then_the_newest_three_that_are_complete_and_r
     family, tiny_dataset, tmp_path
 ) -> None:
     made = (
-        ("old", "2026-01-01", {}), ("port", "2026-01-02", {}), ("quay", "2026-01-03", {}), ("pier", "2026-01-04", {}),
-        ("cut", "2026-01-05", {"status": "stopped"}), ("small", "2026-01-06", {"preset": "test"}),
-    )  # fmt: skip
+        ("old", "2026-01-01", {}),
+        ("port", "2026-01-02", {}),
+        ("quay", "2026-01-03", {}),
+        ("pier", "2026-01-04", {}),
+        ("cut", "2026-01-05", {"status": "stopped"}),
+        ("small", "2026-01-06", {"preset": "test"}),
+    )
     for number, (name, date, other) in enumerate(made):
         params = {**default_params(family, "wide"), "lr": 1e-4 * (number + 1)}
-        provenance = {"preset": other.get("preset", "laptop"), "data": {"source": "csv", "sha256": name}}
-        record = essentials(params) | {"model": "FAKE_Q", "dataset": name, "job_id": "a", "optimization_date": date}
-        record |= {"space": "wide", "provenance": provenance, "status": other.get("status", "complete")}
+        provenance = {
+            "preset": other.get("preset", "laptop"),
+            "data": {"source": "csv", "sha256": name},
+        }
+        record = essentials(params) | {
+            "model": "FAKE_Q",
+            "dataset": name,
+            "job_id": "a",
+            "optimization_date": date,
+        }
+        record |= {
+            "space": "wide",
+            "provenance": provenance,
+            "status": other.get("status", "complete"),
+        }
         write_json(RunPaths(tmp_path, "FAKE_Q", name, "a").best_params, record)
     given = {"job_id": "b", "preset": "laptop", "runs_dir": str(tmp_path), "warm_start": True}
     found = first_trials(Settings.create("FAKE_Q", "tiny", **given), family, tiny_dataset)
@@ -197,8 +237,12 @@ def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp
     assert run.trials[0].params == default_params(family, "wide")
     shipped = [entry["params"] for entry in portfolio.portfolio("NHITS_Q", "heat")]
     assert [dict(trial.params) for trial in run.trials[1:]][: len(shipped)] == shipped[:2]
-    plan = make_plan("heat", models=["NHITS_Q"], params="best", seeds=1, out=str(tmp_path / "out"), **given)
+    plan = make_plan(
+        "heat", models=["NHITS_Q"], params="best", seeds=1, out=str(tmp_path / "out"), **given
+    )
     assert [note for note in run_benchmark(plan) if "NHITS_Q" in note] == []
     key = json.loads(plan.paths.record("NHITS_Q", "best", 42).read_text(encoding="utf-8"))["key"]
-    assert {**key["recipe"], "thermal": True} == run.result["best_recipe"]  # which has no effect without weather
+    assert {**key["recipe"], "thermal": True} == run.result[
+        "best_recipe"
+    ]  # which has no effect without weather
     assert {**key["params"], **run.result["best_params"]} == run.result["best_params"]

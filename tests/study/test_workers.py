@@ -33,11 +33,15 @@ def assert_that_three_workers_survive_the_death_of_one(study: Study, trials: int
     assert {trial.user_attrs["worker"]["name"] for trial in found} == {"1", "2", "3"}
 
 
-def test_when_one_of_three_workers_on_a_journal_is_killed_then_the_others_complete_the_study(study_in):
+def test_when_one_of_three_workers_on_a_journal_is_killed_then_the_others_complete_the_study(
+    study_in,
+):
     assert_that_three_workers_survive_the_death_of_one(study_in("journal"), trials=12)
 
 
-def test_when_one_of_three_workers_on_postgres_is_killed_then_the_others_complete_the_study(study_in, postgres_url):
+def test_when_one_of_three_workers_on_postgres_is_killed_then_the_others_complete_the_study(
+    study_in, postgres_url
+):
     study = study_in(postgres_url)
     assert_that_three_workers_survive_the_death_of_one(study, trials=12)
     assert study.record()["storage_path"] == postgres_url
@@ -69,7 +73,11 @@ def test_when_a_worker_stops_in_the_middle_of_a_decision_or_a_training_then_the_
 ) -> None:
     study = study_in("journal")
     stops, other = study.worker(1, 8, 0.3, 2, call), study.worker(2, 8, 0.3, 2, "-")
-    until(lambda: psutil.Process(stops.pid).status() == psutil.STATUS_STOPPED, "worker 1 stops itself", [stops, other])
+    until(
+        lambda: psutil.Process(stops.pid).status() == psutil.STATUS_STOPPED,
+        "worker 1 stops itself",
+        [stops, other],
+    )
     if killed:
         kill(stops)
     assert_done(other)
@@ -106,7 +114,9 @@ print("done", flush=True)
 """
 
 
-def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_completes(study_in) -> None:
+def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_completes(
+    study_in,
+) -> None:
     study = study_in("journal", "NHITS_Q")
     parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "5")
     (victim,) = until(lambda: study.running("1.2"), "process 1.2 runs a trial", [parent])
@@ -121,10 +131,14 @@ def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_comp
     assert "asked_to_stop" not in study.trials()[victim.number].user_attrs
 
 
-def test_when_the_parent_is_killed_then_its_worker_processes_end_too_and_their_trials_are_given_back(study_in) -> None:
+def test_when_the_parent_is_killed_then_its_worker_processes_end_too_and_their_trials_are_given_back(
+    study_in,
+) -> None:
     study = study_in("journal", "NHITS_Q")
     parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "50")
-    until(lambda: study.running("1.1") and study.running("1.2"), "both processes run trials", [parent])
+    until(
+        lambda: study.running("1.1") and study.running("1.2"), "both processes run trials", [parent]
+    )
     children = psutil.Process(parent.pid).children(recursive=True)
     assert len(children) >= 2
     parent.kill()
@@ -165,11 +179,15 @@ sys.exit(any(process.exitcode for process in processes))
 """
 
 
-def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(root, tmp_path) -> None:
+def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(
+    root, tmp_path
+) -> None:
     run = RunPaths(tmp_path, "M", "d", "a")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(study_name="s", storage=open_storage("journal", run))
-    subprocess.run([sys.executable, "-c", APPEND, str(tmp_path)], cwd=root, check=True, timeout=PATIENCE)
+    subprocess.run(
+        [sys.executable, "-c", APPEND, str(tmp_path)], cwd=root, check=True, timeout=PATIENCE
+    )
     trials = study.get_trials()
     assert sorted(trial.user_attrs["by"] for trial in trials) == list(range(50))
     assert [trial.number for trial in trials] == list(range(50))

@@ -12,17 +12,21 @@ from hpo_lib import paths
 from hpo_lib.benchmark.tables import BenchmarkRow
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.search_space import FloatRange
+from hpo_lib.figures.benchmark_record import Benchmark
+from hpo_lib.figures.evidence import Evidence, gather
 from hpo_lib.paths import BenchmarkPaths, RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.thesis.benchmark_record import Benchmark
-from hpo_lib.thesis.evidence import Evidence, gather
 from tests.conftest import SIMULATED_RECORDS
 
 
-def trial(number: int, mae: float, penalty: float, state: str = "complete", **other: Any) -> TrialRecord:
-    return TrialRecord(number, state, {"lr": 0.01 * (number + 1)}, mae, penalty, {"picp": 80 - penalty}, **other)
+def trial(
+    number: int, mae: float, penalty: float, state: str = "complete", **other: Any
+) -> TrialRecord:
+    return TrialRecord(
+        number, state, {"lr": 0.01 * (number + 1)}, mae, penalty, {"picp": 80 - penalty}, **other
+    )
 
 
 TRIALS = (
@@ -35,28 +39,51 @@ TRIALS = (
 )
 
 
-def made_up_study(model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, **result: Any) -> StoredStudy:
+def made_up_study(
+    model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, **result: Any
+) -> StoredStudy:
     """Chosen is trial 4; the front is 3, 4, 1."""
     data = {
-        "source": "csv", "path": "tiny.csv", "sha256": "ab", "unit": "m3/h", "train_end": "2019-05-09 23:00:00+00:00",
-        "val_end": "2019-05-24 23:00:00+00:00", "test_end": None, "first_hour": "2019-03-01 00:00:00+00:00",
-        "last_hour": "2019-06-08 23:00:00+00:00", "hours_filled": 7, "past_covariates": ["a", "b"],
+        "source": "csv",
+        "path": "tiny.csv",
+        "sha256": "ab",
+        "unit": "m3/h",
+        "train_end": "2019-05-09 23:00:00+00:00",
+        "val_end": "2019-05-24 23:00:00+00:00",
+        "test_end": None,
+        "first_hour": "2019-03-01 00:00:00+00:00",
+        "last_hour": "2019-06-08 23:00:00+00:00",
+        "hours_filled": 7,
+        "past_covariates": ["a", "b"],
         "future_covariates": ["c"],
-    }  # fmt: skip
+    }
     found = {
-        "model": model, "dataset": "tiny", "job_id": "1", "best_trial_number": 4, "best_params": {"lr": 0.05},
-        "training_time_hours": 0.5, "n_completed": 4, "n_pruned": 1, "n_failed": 0, "status": "complete",
-        "optimization_date": "2026-01-01", "provenance": {"data": data, "preset": "laptop", "device": "cpu"},
-    } | result  # fmt: skip
+        "model": model,
+        "dataset": "tiny",
+        "job_id": "1",
+        "best_trial_number": 4,
+        "best_params": {"lr": 0.05},
+        "training_time_hours": 0.5,
+        "n_completed": 4,
+        "n_pruned": 1,
+        "n_failed": 0,
+        "status": "complete",
+        "optimization_date": "2026-01-01",
+        "provenance": {"data": data, "preset": "laptop", "device": "cpu"},
+    } | result
     run = RunPaths(Path("runs"), model, "tiny", "1")
     study = StoredStudy(run, found, run.best_params)
     vars(study).update(  # what it would read from its storage
-        has_storage=True, trials=tuple(trials), search_space={"lr": FloatRange(0.001, 1, log=True)},
-    )  # fmt: skip
+        has_storage=True,
+        trials=tuple(trials),
+        search_space={"lr": FloatRange(0.001, 1, log=True)},
+    )
     return study
 
 
-def forecasts(dataset: Dataset, origins: np.ndarray, error: float = 0.0, half_width: float = 1.0) -> QuantileForecasts:
+def forecasts(
+    dataset: Dataset, origins: np.ndarray, error: float = 0.0, half_width: float = 1.0
+) -> QuantileForecasts:
     """Forecasts whose median is too low by ``error`` in every hour."""
     hours = origins[:, None] + np.arange(1, 25)
     actual = dataset.target.to_numpy()[hours]
@@ -66,23 +93,32 @@ def forecasts(dataset: Dataset, origins: np.ndarray, error: float = 0.0, half_wi
 
 
 def row(
-    dataset: Dataset, model: str, params: str, val_error: float, test_error: float, half_width: float = 1.0
+    dataset: Dataset,
+    model: str,
+    params: str,
+    val_error: float,
+    test_error: float,
+    half_width: float = 1.0,
 ) -> BenchmarkRow:
     return BenchmarkRow(
-        model, params,
+        model,
+        params,
         validation=forecasts(dataset, dataset.validation_origins, val_error, half_width),
         test=forecasts(dataset, dataset.test_origins, test_error, half_width),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")
 def benchmark(tiny_dataset: Dataset) -> Benchmark:
     """TFT is best on validation, N-HiTS on test."""
     rows = [
-        row(tiny_dataset, "NAIVE_24H", "own", 3, 3), row(tiny_dataset, "LINEAR_Q", "own", 2, 2),
-        row(tiny_dataset, "NHITS_Q", "default", 1.5, 0.75), row(tiny_dataset, "NHITS_Q", "best", 1.0, 0.25),
-        row(tiny_dataset, "TFT_Q", "best", 0.5, 0.5), row(tiny_dataset, "BLEND", "best", 0.5, 0.4),
-    ]  # fmt: skip
+        row(tiny_dataset, "NAIVE_24H", "own", 3, 3),
+        row(tiny_dataset, "LINEAR_Q", "own", 2, 2),
+        row(tiny_dataset, "NHITS_Q", "default", 1.5, 0.75),
+        row(tiny_dataset, "NHITS_Q", "best", 1.0, 0.25),
+        row(tiny_dataset, "TFT_Q", "best", 0.5, 0.5),
+        row(tiny_dataset, "BLEND", "best", 0.5, 0.4),
+    ]
     return Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
 
 
@@ -100,4 +136,6 @@ def heat_folder() -> Path:
 @pytest.fixture(scope="session")
 def heat(heat_folder: Path) -> Evidence:
     """What is found there."""
-    return gather(heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder)
+    return gather(
+        heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder
+    )

@@ -1,4 +1,6 @@
-"""Everything from records: which records count, equal bytes twice, nothing clipped, sidecars that are true."""
+"""Everything from records: which records count, equal bytes twice, nothing clipped, sidecars that
+are true.
+"""
 
 import dataclasses
 import itertools
@@ -17,17 +19,17 @@ import pytest
 from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
+from hpo_lib.figures import style, tables
+from hpo_lib.figures.benchmark_record import warning_for
+from hpo_lib.figures.build import PICTURES, build, drawn
+from hpo_lib.figures.card import card
+from hpo_lib.figures.evidence import Evidence, gather
+from hpo_lib.figures.latex import escaped
+from hpo_lib.figures.style import warning_text
+from hpo_lib.figures.tables import TABLES
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.result import load_result
-from hpo_lib.thesis import captions, figure_style
-from hpo_lib.thesis.benchmark_record import warning_for
-from hpo_lib.thesis.build import PICTURES, build, drawn
-from hpo_lib.thesis.cards import card
-from hpo_lib.thesis.evidence import Evidence, gather
-from hpo_lib.thesis.latex import escaped
-from hpo_lib.thesis.tables import TABLES
-from hpo_lib.views.model_style import warning_text
 
 MAX_EXAMPLES_MB = 15
 
@@ -45,19 +47,50 @@ ALL = dict.fromkeys(("NHITS_Q", "TFT_Q", "TIMESNET_Q"), "published")
 LATER = {"optimization_date": "2090-01-01"}
 
 
-@pytest.mark.parametrize(("changes", "ids", "note"), [
-    (LATER, {**ALL, "NHITS_Q": "other"}, "heat_published.json: best_params_NHITS_Q_heat_other.json is newer"),
-    ({**LATER, "status": "running"}, ALL, "heat_other.json: best_params_NHITS_Q_heat_published.json is newer, more"),
-    *(({**LATER, name: "2001-01-01 00Z"}, {"NHITS_Q": "other"}, "data or splits are not those of best_params_NHITS_Q")
-        for name in ("sha256", "train_end", "val_end")),
-    ({"optimization_date": "2001-01-01", "preset": "laptop"}, {"NHITS_Q": "other"}, "or of a larger budget"),
-], ids=["newer", "unfinished", "other data", "training", "validation", "the only one with a real budget"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "ids", "note"),
+    [
+        (
+            LATER,
+            {**ALL, "NHITS_Q": "other"},
+            "heat_published.json: best_params_NHITS_Q_heat_other.json is newer",
+        ),
+        (
+            {**LATER, "status": "running"},
+            ALL,
+            "heat_other.json: best_params_NHITS_Q_heat_published.json is newer, more",
+        ),
+        *(
+            (
+                {**LATER, name: "2001-01-01 00Z"},
+                {"NHITS_Q": "other"},
+                "data or splits are not those of best_params_NHITS_Q",
+            )
+            for name in ("sha256", "train_end", "val_end")
+        ),
+        (
+            {"optimization_date": "2001-01-01", "preset": "laptop"},
+            {"NHITS_Q": "other"},
+            "or of a larger budget",
+        ),
+    ],
+    ids=[
+        "newer",
+        "unfinished",
+        "other data",
+        "training",
+        "validation",
+        "the only one with a real budget",
+    ],
+)
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_budget_and_same_data_counts(
     changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
 ) -> None:
     result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_published.json")
     provenance = result["provenance"]
-    provenance["data"] |= {name: value for name, value in changes.items() if name in provenance["data"]}
+    provenance["data"] |= {
+        name: value for name, value in changes.items() if name in provenance["data"]
+    }
     provenance["preset"] = changes.get("preset", provenance["preset"])
     file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
     write_json(file, {**result, **changes, "job_id": "other"})
@@ -71,13 +104,19 @@ def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs: P
         file.unlink()
     found = gather(runs, runs / "none", runs)
     for study in found.studies:
-        assert [t.number for t in study.front] == [t["trial"] for t in study.result["all_pareto_trials"]]
+        assert [t.number for t in study.front] == [
+            t["trial"] for t in study.result["all_pareto_trials"]
+        ]
         assert not study.has_storage
     assert PICTURES["optimisation_history"].data[0](found).empty
 
 
-def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(heat_folder, tmp_path) -> None:
-    benchmarks = Path(shutil.copytree(heat_folder / paths.BENCHMARK_DIR.name, tmp_path / "benchmarks"))
+def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(
+    heat_folder, tmp_path
+) -> None:
+    benchmarks = Path(
+        shutil.copytree(heat_folder / paths.BENCHMARK_DIR.name, tmp_path / "benchmarks")
+    )
     record = next(benchmarks.rglob("*-seed42.json"))
     content = json.loads(record.read_text(encoding="utf-8"))
     content["key"]["data"]["sha256"] = "0" * 64
@@ -98,18 +137,35 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
 ) -> None:
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
-    monkeypatch.setattr("hpo_lib.thesis.build.ThesisPaths", type("Here", (ThesisPaths,), {
-        "__init__": lambda self, *given: ThesisPaths.__init__(self, *(given or vars(published).values())),
-    }))  # fmt: skip
+    monkeypatch.setattr(
+        "hpo_lib.figures.build.ThesisPaths",
+        type(
+            "Here",
+            (ThesisPaths,),
+            {
+                "__init__": lambda self, *given: ThesisPaths.__init__(
+                    self, *(given or vars(published).values())
+                ),
+            },
+        ),
+    )
     (card_file,) = published.card("TFT_Q", "heat")
     other = published.cards / "TFT_Q_mars.md"
     card_file.parent.mkdir(parents=True)
     for file in (card_file, other):
         file.write_text("published before", encoding="utf-8")
-    words = ["figures", "--runs-dir", str(heat_folder / "papermill_runs"), "--benchmark-dir", str(tmp_path / "none")]
+    words = [
+        "figures",
+        "--runs-dir",
+        str(heat_folder / "papermill_runs"),
+        "--benchmark-dir",
+        str(tmp_path / "none"),
+    ]
     assert main(words) == 0
     assert (tmp_path / "drafts" / "model_cards" / card_file.name).is_file()
-    assert {file.read_text(encoding="utf-8") for file in published.cards.iterdir()} == {"published before"}
+    assert {file.read_text(encoding="utf-8") for file in published.cards.iterdir()} == {
+        "published before"
+    }
     assert "Replaced" not in capsys.readouterr().out
     assert main([*words, "--publish"]) == 0
     assert card_file.read_text(encoding="utf-8") != "published before"
@@ -123,17 +179,25 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
 
 def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so() -> None:
     for source, test, text in (
-        ("simulated", True, "SIMULATED DATA, TEST BUDGET"), ("simulated", False, "SIMULATED DATA"), ("csv", False, ""),
+        ("simulated", True, "SIMULATED DATA, TEST BUDGET"),
+        ("simulated", False, "SIMULATED DATA"),
+        ("csv", False, ""),
         ("csv, observed weather", False, "OBSERVED WEATHER OF THE DAY AHEAD"),
-        ("simulated, degraded weather", True, "SIMULATED DATA, OBSERVED WEATHER WITH ADDED ERRORS, TEST BUDGET"),
+        (
+            "simulated, degraded weather",
+            True,
+            "SIMULATED DATA, OBSERVED WEATHER WITH ADDED ERRORS, TEST BUDGET",
+        ),
         ("csv, forecast weather", False, ""),
-    ):  # fmt: skip
-        figure, _ = figure_style.panels(1, 1, height=1)
-        figure_style.mark(figure, warning_text([source], is_test=test))
+    ):
+        figure, _ = style.panels(1, 1, height=1)
+        style.mark(figure, warning_text([source], is_test=test))
         assert figure.get_suptitle() == text
 
 
-def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_say_so(runs, tmp_path) -> None:
+def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_say_so(
+    runs, tmp_path
+) -> None:
     note = "Taken instead are 70 % of it for training."
     for file in paths.best_params_files(runs):
         result = load_result(file)
@@ -148,7 +212,9 @@ def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_
     assert f"Splits: {note}" in card(found, found.studies[0]).replace("*", "")
 
 
-def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_snippet(heat, tmp_path) -> None:
+def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_snippet(
+    heat, tmp_path
+) -> None:
     out = ThesisPaths.below(tmp_path)
     build(dataclasses.replace(heat, benchmarks=()), out)
     pdf, _, tex = out.figure("pareto_fronts")
@@ -159,26 +225,40 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
     snippet = tex.read_text(encoding="utf-8")
     assert rf"\caption{{\textbf{{Simulated data, test budget.}} {escaped(caption)}}}" in snippet
     assert r"\includegraphics{figures/pareto_fronts}" in snippet
-    assert "Test split, daily origins: " in captions.caption("", heat, heat.benchmarks)
-    assert " 275 (2024-04-01 to 2024-12-31). Test budget, 1 seed, trained" in captions.caption(
+    assert "Test split, daily origins: " in tables.caption("", heat, heat.benchmarks)
+    assert " 275 (2024-04-01 to 2024-12-31). Test budget, 1 seed, trained" in tables.caption(
         "", heat, heat.benchmarks
     )
 
 
-def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(heat: Evidence) -> None:
+def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(
+    heat: Evidence,
+) -> None:
     study = heat.study("NHITS_Q", "heat")
     assert study is not None
     text = card(heat, study)
     frame = pd.read_parquet(study.run.trial_predictions(study.chosen.number))
     mae = (frame["actual"] - frame["q50"]).abs().mean()
     picp = 100 * frame["actual"].between(frame["q10"], frame["q90"]).mean()
-    (line,) = [line for line in text.splitlines() if line.startswith("| validation, this configuration | 152 |")]
+    (line,) = [
+        line
+        for line in text.splitlines()
+        if line.startswith("| validation, this configuration | 152 |")
+    ]
     assert f"| {mae:.3f} [" in line
     assert f"| {picp:.1f} [" in line
     assert "**SIMULATED DATA, TEST BUDGET.**" in text
     assert study.data["sha256"] in text
     assert "| test, rolling calibration | 275 |" in text
-    for heading in ("Configuration", "Data", "Scores", "Calibration", "Intended use", "Limits", "Provenance"):
+    for heading in (
+        "Configuration",
+        "Data",
+        "Scores",
+        "Calibration",
+        "Intended use",
+        "Limits",
+        "Provenance",
+    ):
         assert f"\n## {heading}\n" in text
     other = type(study)(study.run, {**study.result, "best_params": {"lr": 1.0}}, study.file)
     untested = card(heat, other)
@@ -197,11 +277,11 @@ def pictures(heat: Evidence) -> dict[str, object]:
     handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("matplotlib").addHandler(handler)
     made = {}
-    with warnings.catch_warnings(), figure_style.thesis_style():
+    with warnings.catch_warnings(), style.thesis_style():
         warnings.simplefilter("error")
         for name, picture in PICTURES.items():
             figure = picture.draw(*(make(heat) for make in picture.data))
-            figure_style.mark(figure, warning_for(heat.studies))
+            style.mark(figure, warning_for(heat.studies))
             figure.set_dpi(50)
             figure.draw_without_rendering()
             made[name] = figure
@@ -213,30 +293,52 @@ def pictures(heat: Evidence) -> dict[str, object]:
 def test_when_there_are_more_than_three_datasets_then_figures_get_pages_on_which_no_text_covers_another(
     heat_folder: Path, tmp_path: Path
 ) -> None:
-    names = ["heat", "heat_dev", "water_centrum", "water_centrum_dev", "water_tommerby", "water_tommerby_dev"]
-    result = load_result(heat_folder / paths.RUNS_DIR.name / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_published.json")
+    names = [
+        "heat",
+        "heat_dev",
+        "water_centrum",
+        "water_centrum_dev",
+        "water_tommerby",
+        "water_tommerby_dev",
+    ]
+    result = load_result(
+        heat_folder
+        / paths.RUNS_DIR.name
+        / "NHITS_Q_heat"
+        / "best_params_NHITS_Q_heat_published.json"
+    )
     for name in names:
-        write_json(paths.RunPaths(tmp_path, "NHITS_Q", name, "published").best_params, {**result, "dataset": name})
+        write_json(
+            paths.RunPaths(tmp_path, "NHITS_Q", name, "published").best_params,
+            {**result, "dataset": name},
+        )
     found = gather(tmp_path, tmp_path / "none", tmp_path)
     assert [page.datasets for page in found.pages()] == [names[:3], names[3:]]
     for page in found.pages():
         figure = drawn("pareto_fronts", page)
         assert figure is not None
-        assert [axes.get_title() for axes in figure.axes] == [page.title(name) for name in page.datasets]
+        assert [axes.get_title() for axes in figure.axes] == [
+            page.title(name) for name in page.datasets
+        ]
         boxes = [axes.get_tightbbox() for axes in figure.axes]  # of panels with their texts
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     out = ThesisPaths.below(tmp_path / "out")
     build(found, out)
     sidecars = [
-        json.loads(out.sidecar(out.figure(name)[0]).read_text("utf-8")) for name in ("pareto_fronts", "pareto_fronts_2")
+        json.loads(out.sidecar(out.figure(name)[0]).read_text("utf-8"))
+        for name in ("pareto_fronts", "pareto_fronts_2")
     ]
     assert [sorted(sidecar["data"]) for sidecar in sidecars] == [names[:3], names[3:]]
-    assert r"\includegraphics{figures/pareto_fronts_2}" in out.figure("pareto_fronts_2")[2].read_text(encoding="utf-8")
+    assert r"\includegraphics{figures/pareto_fronts_2}" in out.figure("pareto_fronts_2")[
+        2
+    ].read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
-def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(name, pictures) -> None:
+def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(
+    name, pictures
+) -> None:
     figure = pictures[name]
     width, height = figure.get_size_inches()
     assert width == pytest.approx(150 / 25.4)
@@ -248,9 +350,13 @@ def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(na
 
 
 @pytest.mark.slow
-def test_when_everything_is_made_twice_then_every_byte_is_the_same(heat_folder: Path, heat, tmp_path) -> None:
+def test_when_everything_is_made_twice_then_every_byte_is_the_same(
+    heat_folder: Path, heat, tmp_path
+) -> None:
     first, _ = build(heat, ThesisPaths.below(tmp_path / "first"))
-    again = gather(heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder)
+    again = gather(
+        heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder
+    )
     second, _ = build(again, ThesisPaths.below(tmp_path / "second"))
     assert len(first) == len(second) == 3 * len(PICTURES) + 2 * len(TABLES) + 3
     for one, other in zip(first, second, strict=True):
@@ -260,7 +366,9 @@ def test_when_everything_is_made_twice_then_every_byte_is_the_same(heat_folder: 
 
 
 @pytest.mark.slow
-def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote(heat_folder: Path, tmp_path: Path) -> None:
+def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote(
+    heat_folder: Path, tmp_path: Path
+) -> None:
     executed = tmp_path / "executed.ipynb"
     parameters = {
         "runs_dir": str(heat_folder / paths.RUNS_DIR.name),
@@ -269,12 +377,21 @@ def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote(heat_folder
         "out": str(tmp_path / "thesis"),
     }
     papermill.execute_notebook(
-        str(paths.NOTEBOOKS_DIR / "thesis_figures.ipynb"), str(executed), parameters=parameters, progress_bar=False,
+        str(paths.NOTEBOOKS_DIR / "thesis_figures.ipynb"),
+        str(executed),
+        parameters=parameters,
+        progress_bar=False,
         cwd=str(paths.PROJECT_ROOT),
-    )  # fmt: skip
-    outputs = [out for cell in nbformat.read(executed, as_version=4).cells for out in cell.get("outputs", [])]
+    )
+    outputs = [
+        out
+        for cell in nbformat.read(executed, as_version=4).cells
+        for out in cell.get("outputs", [])
+    ]
     pictures = [out for out in outputs if "image/png" in out.get("data", {})]
-    assert len(pictures) == len(list((tmp_path / "thesis" / "figures").glob("*.png"))) == len(PICTURES)
+    assert (
+        len(pictures) == len(list((tmp_path / "thesis" / "figures").glob("*.png"))) == len(PICTURES)
+    )
     assert sum("text/html" in out.get("data", {}) for out in outputs) == 6
     texts = [out.get("data", {}).get("text/markdown", "") for out in outputs]
     assert sum("# Model card" in text for text in texts) == 3

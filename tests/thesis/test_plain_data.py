@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.figures import benchmark_data, benchmark_plots, study_data, study_plots
+from hpo_lib.figures.benchmark_record import Benchmark
+from hpo_lib.figures.evidence import Evidence
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.calibration import Calibration
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
-from hpo_lib.thesis import benchmark_data, benchmark_plots, study_data, study_plots
-from hpo_lib.thesis.benchmark_record import Benchmark
-from hpo_lib.thesis.evidence import Evidence
 from tests.thesis.conftest import made_up_study, row, trial
 
 NAMES = ["dataset", "title", "unit", "model"]
@@ -26,21 +26,31 @@ def marked(frame: pd.DataFrame, column: str) -> list[int]:
 # Studies
 
 
-def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_defaults_and_choice_marked(evidence) -> None:
+def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_defaults_and_choice_marked(
+    evidence,
+) -> None:
     frame = study_data.fronts(evidence)
     assert frame["trial"].tolist() == [0, 1, 3, 4]
     assert frame[["mae", "picp_penalty"]].to_numpy().tolist() == [[4, 4], [5, 2], [2, 6], [3, 3]]
-    assert (marked(frame, "front"), marked(frame, "default"), marked(frame, "chosen")) == ([1, 3, 4], [0], [4])
-    assert frame[NAMES].drop_duplicates().to_numpy().tolist() == [["tiny", "A hundred days of water", "m3/h", "TFT_Q"]]
+    assert (marked(frame, "front"), marked(frame, "default"), marked(frame, "chosen")) == (
+        [1, 3, 4],
+        [0],
+        [4],
+    )
+    assert frame[NAMES].drop_duplicates().to_numpy().tolist() == [
+        ["tiny", "A hundred days of water", "m3/h", "TFT_Q"]
+    ]
 
 
-def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(evidence):
+def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(
+    evidence,
+):
     frame = study_data.history(evidence)
     assert frame["order"].tolist() == [1, 2, 3, 4]
     assert frame["value"].tolist() == [4, 5, 2, 3]
     assert frame["best"].tolist() == [4, 4, 2, 2]
-    # The box is 2..5 by 2..6, area 12. (4, 4) covers 1 x 2; (5, 2) and (2, 6) are on its edges; (3, 3) covers 2 x 3,
-    # which holds (4, 4).
+    # The box is 2..5 by 2..6, area 12. (4, 4) covers 1 x 2; (5, 2) and (2, 6) are on its edges; (3,
+    # 3) covers 2 x 3, which holds (4, 4).
     assert frame["hypervolume"].tolist() == pytest.approx([2 / 12, 2 / 12, 2 / 12, 6 / 12])
 
 
@@ -50,33 +60,51 @@ def test_when_all_trials_are_alike_then_the_hypervolume_is_whole() -> None:
     assert study_data.hypervolumes([], FORMER_PAIR) == []
 
 
-def test_when_coverage_is_within_its_tolerance_then_only_the_other_objective_makes_the_hypervolume() -> None:
+def test_when_coverage_is_within_its_tolerance_then_only_the_other_objective_makes_the_hypervolume() -> (
+    None
+):
     pair = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
-    good = [TrialRecord(n, "complete", {}, mae, error) for n, (mae, error) in enumerate([(4, 1), (3, 5), (2, 3)])]
+    good = [
+        TrialRecord(n, "complete", {}, mae, error)
+        for n, (mae, error) in enumerate([(4, 1), (3, 5), (2, 3)])
+    ]
     assert study_data.hypervolumes(good, pair) == [0, 0.5, 1]
     # Excesses of 4 and 0: the box is 2..4 by 0..4, and (3, 0) covers half of it.
     worse = [TrialRecord(3, "complete", {}, 2, 9), *good[:2]]
     assert study_data.hypervolumes(worse, pair) == [0, 0, 0.5]
 
 
-def test_when_there_are_three_objectives_then_the_hypervolume_is_the_volume_of_the_dominated_boxes() -> None:
+def test_when_there_are_three_objectives_then_the_hypervolume_is_the_volume_of_the_dominated_boxes() -> (
+    None
+):
     three = tuple(OBJECTIVES[name] for name in ("mae", "winkler", "pinball"))
     values = [(4, 4, 4), (0, 4, 4), (4, 0, 4), (4, 4, 0), (2, 2, 2), (1, 3, 1), (3, 1, 3)]
     trials = [
-        TrialRecord(n, "complete", {}, values=dict(zip(("mae", "winkler", "pinball"), own, strict=True)))
+        TrialRecord(
+            n, "complete", {}, values=dict(zip(("mae", "winkler", "pinball"), own, strict=True))
+        )
         for n, own in enumerate(values)
     ]
-    # Of 64: (2, 2, 2) dominates 8; (1, 3, 1) 3 x 1 x 3 = 9, of which 2 x 1 x 2 = 4 are shared; (3, 1, 3) 1 x 3 x 1 = 3,
-    # of which 1 x 2 x 1 = 2 are shared with the first and the rest with none.
-    assert study_data.hypervolumes(trials, three) == pytest.approx([0, 0, 0, 0, 8 / 64, 13 / 64, 14 / 64])
+    # Of 64: (2, 2, 2) dominates 8; (1, 3, 1) 3 x 1 x 3 = 9, of which 2 x 1 x 2 = 4 are shared; (3,
+    # 1, 3) 1 x 3 x 1 = 3, of which 1 x 2 x 1 = 2 are shared with the first and the rest with none.
+    assert study_data.hypervolumes(trials, three) == pytest.approx(
+        [0, 0, 0, 0, 8 / 64, 13 / 64, 14 / 64]
+    )
 
 
-@pytest.mark.parametrize("names", ["winkler,mae", "mae,winkler,picp_penalty", "picp_penalty,pinball"])
-def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them(names, evidence) -> None:
+@pytest.mark.parametrize(
+    "names", ["winkler,mae", "mae,winkler,picp_penalty", "picp_penalty,pinball"]
+)
+def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them(
+    names, evidence
+) -> None:
     (study,), chosen = evidence.studies, names.split(",")
     other = made_up_study(
         "NHITS_Q",
-        [dataclasses.replace(t, values=dict.fromkeys(chosen, 1.0 + t.number)) for t in study.trials],
+        [
+            dataclasses.replace(t, values=dict.fromkeys(chosen, 1.0 + t.number))
+            for t in study.trials
+        ],
         objectives=[{"name": name, "tolerance": 0} for name in chosen],
     )
     for studies in ((other,), (study, other)):
@@ -99,9 +127,13 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
         assert explored.get_supylabel().startswith(labels[0])
 
 
-def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_to_the_defaults(evidence) -> None:
+def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_to_the_defaults(
+    evidence,
+) -> None:
     frame = study_data.explored(evidence)
-    assert frame[["parameter", "value"]].to_numpy().tolist() == [["lr", 0.01 * (n + 1)] for n in (0, 1, 3, 4)]
+    assert frame[["parameter", "value"]].to_numpy().tolist() == [
+        ["lr", 0.01 * (n + 1)] for n in (0, 1, 3, 4)
+    ]
     assert frame["change"].tolist() == [0, 25, -50, -25]
     assert frame["chosen"].tolist() == [False, False, False, True]
 
@@ -109,7 +141,10 @@ def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_t
 def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
     low = [trial(0, 4, 1), trial(1, 3, 2)]
     high = [trial(0, 4, 30), trial(1, 3, 40)]
-    studies = made_up_study("NHITS_Q", low, best_trial_number=0), made_up_study("TFT_Q", high, best_trial_number=0)
+    studies = (
+        made_up_study("NHITS_Q", low, best_trial_number=0),
+        made_up_study("TFT_Q", high, best_trial_number=0),
+    )
     figure = study_plots.fronts(study_data.fronts(dataclasses.replace(evidence, studies=studies)))
     assert figure.axes[1].get_ylim()[1] > 40
     assert figure.axes[0].get_ylim()[0] == 0
@@ -142,7 +177,9 @@ def test_when_cost_is_drawn_then_all_finished_trials_count(evidence) -> None:
 # Benchmarks
 
 
-def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_chooses_the_best_family(benchmark) -> None:
+def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_chooses_the_best_family(
+    benchmark,
+) -> None:
     rows = {row.model: row.params for row in benchmark.row_per_model}
     assert rows == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
     chosen = benchmark_data.best_family(benchmark)  # on the test split N-HiTS is better
@@ -150,8 +187,11 @@ def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_choos
     assert (chosen.model, chosen.params) == ("TFT_Q", "best")
 
 
-def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(benchmark: Benchmark) -> None:
-    # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut off on Saturday.
+def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(
+    benchmark: Benchmark,
+) -> None:
+    # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut
+    # off on Saturday.
     test = benchmark.row_per_model[0].test
     assert benchmark_data.middle_week(test, (6, 7, 8)) is None
     week = benchmark_data.middle_week(test, (5, 6))
@@ -160,7 +200,9 @@ def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(ben
     assert len(test.origins[week]) == 7
 
 
-def test_when_a_week_is_drawn_then_hours_follow_their_origins(evidence: Evidence, monkeypatch) -> None:
+def test_when_a_week_is_drawn_then_hours_follow_their_origins(
+    evidence: Evidence, monkeypatch
+) -> None:
     monkeypatch.setattr(benchmark_data, "WEEK_MONTHS", {"summer": (5, 6)})
     frame = benchmark_data.weeks(evidence)
     assert len(frame) == 7 * 24
@@ -168,19 +210,28 @@ def test_when_a_week_is_drawn_then_hours_follow_their_origins(evidence: Evidence
     assert (frame["hour"].diff().dropna() == pd.Timedelta(hours=1)).all()
     assert (frame["actual"] - frame["median"]).to_numpy() == pytest.approx(0.5)
     assert (frame["upper"] - frame["lower"]).to_numpy() == pytest.approx(2.0)
-    # Rolling calibration narrows an interval that covers everything down to the error, which is all on one side.
-    assert (frame["upper_calibrated"] - frame["median"]).to_numpy()[-24:] == pytest.approx(0.5, abs=0.1)
+    # Rolling calibration narrows an interval that covers everything down to the error, which is all
+    # on one side.
+    assert (frame["upper_calibrated"] - frame["median"]).to_numpy()[-24:] == pytest.approx(
+        0.5, abs=0.1
+    )
 
 
-def test_when_a_forecast_reaches_below_zero_then_the_axis_of_demand_does_not(evidence, monkeypatch) -> None:
+def test_when_a_forecast_reaches_below_zero_then_the_axis_of_demand_does_not(
+    evidence, monkeypatch
+) -> None:
     monkeypatch.setattr(benchmark_data, "WEEK_MONTHS", {"summer": (5, 6)})
     frame = benchmark_data.weeks(evidence)
     below = frame.assign(lower=-5.0)
     assert benchmark_plots.weeks(below).axes[0].get_ylim()[0] == 0
-    assert benchmark_plots.weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5  # a target that can be negative
+    assert (
+        benchmark_plots.weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5
+    )  # a target that can be negative
 
 
-def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(evidence: Evidence) -> None:
+def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(
+    evidence: Evidence,
+) -> None:
     frame = benchmark_data.by_hour(evidence)
     assert set(frame["model"]) == {"LINEAR_Q", "NHITS_Q", "TFT_Q"}
     own = frame[frame["model"] == "NHITS_Q"]
@@ -197,20 +248,33 @@ def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, m
     assert drift["day"].iloc[-1] == pd.Timestamp("2019-06-08")
 
 
-def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_interval(evidence: Evidence) -> None:
+def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_interval(
+    evidence: Evidence,
+) -> None:
     frame = benchmark_data.baseline_vs_optimised(evidence).set_index(["model", "params"])
     assert frame.loc[("NHITS_Q", "default"), "mae"] == pytest.approx(0.75)
     assert frame.loc[("NHITS_Q", "best"), "mae"] == pytest.approx(0.25)
     assert frame["mae"].is_monotonic_increasing
     figure = benchmark_plots.baseline_vs_optimised(frame.reset_index())
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == ["N-HiTS, tuned", "Blend, tuned", "TFT, tuned", "N-HiTS, untuned", "Linear quantile", "Naive 24 h"]
-    assert [text.get_text() for text in figure.axes[0].texts] == ["3.00 \u2192"]  # beyond the other models
+    assert names == [
+        "N-HiTS, tuned",
+        "Blend, tuned",
+        "TFT, tuned",
+        "N-HiTS, untuned",
+        "Linear quantile",
+        "Naive 24 h",
+    ]
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        "3.00 \u2192"
+    ]  # beyond the other models
     assert (frame["mae_low"] <= frame["mae"] + 1e-12).all()
     assert (frame["mae"] <= frame["mae_high"] + 1e-12).all()
 
 
-def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(evidence: Evidence) -> None:
+def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(
+    evidence: Evidence,
+) -> None:
     frame = benchmark_data.significance(evidence, "mae").set_index(["row", "column"])
     assert len(frame) == 4 * 3
     assert frame.loc[("NHITS_Q", "TFT_Q"), "difference"] == pytest.approx(100 * (0.25 / 0.5 - 1))
@@ -220,11 +284,15 @@ def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_bett
 
 def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm() -> None:
     # Sorted 0.01, 0.02, 0.03, 0.2 times 4, 3, 2, 1, never falling: 0.04, 0.06, 0.06, 0.2.
-    assert benchmark_data.holm(np.array([0.03, 0.01, 0.2, 0.02])) == pytest.approx([0.06, 0.04, 0.2, 0.06])
+    assert benchmark_data.holm(np.array([0.03, 0.01, 0.2, 0.02])) == pytest.approx(
+        [0.06, 0.04, 0.2, 0.06]
+    )
     assert benchmark_data.holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
 
 
-def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibration_makes_of_them(tiny_dataset):
+def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibration_makes_of_them(
+    tiny_dataset,
+):
     rows = [row(tiny_dataset, "NHITS_Q", "best", 1.0, 1.0, half_width=0.5)]
     narrow = Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
     for table in (narrow.shown, narrow.coverage):
@@ -238,7 +306,9 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
     assert raw.shown["picp_calibrated"].tolist() == [0]
 
 
-def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(evidence: Evidence) -> None:
+def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(
+    evidence: Evidence,
+) -> None:
     frame = benchmark_data.coverage(evidence)
     assert set(frame["model"]) == {"NHITS_Q", "TFT_Q"}
     assert frame["picp"].to_numpy() == pytest.approx(100.0)
@@ -246,9 +316,20 @@ def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_fille
     assert set(reliability["model"]) == {"NHITS_Q", "TFT_Q", "LINEAR_Q"}  # and the best baseline
     axes = benchmark_plots.reliability(reliability).axes[0]
     own = reliability[reliability["model"] == "NHITS_Q"]
-    filled = {str(line.get_markerfacecolor()): line.get_ydata() for line in axes.lines if line.get_marker() == "o"}
+    filled = {
+        str(line.get_markerfacecolor()): line.get_ydata()
+        for line in axes.lines
+        if line.get_marker() == "o"
+    }
     assert list(filled["white"]) == pytest.approx(list(100 * (own["observed"] - own["level"])))
-    assert list(filled["#0072B2"]) == pytest.approx(list(100 * (own["observed_calibrated"] - own["level"])))
+    assert list(filled["#0072B2"]) == pytest.approx(
+        list(100 * (own["observed_calibrated"] - own["level"]))
+    )
     alone = dataclasses.replace(evidence, benchmarks=())
-    made = [benchmark_data.weeks, benchmark_data.reliability, benchmark_data.drift, benchmark_data.significance]
+    made = [
+        benchmark_data.weeks,
+        benchmark_data.reliability,
+        benchmark_data.drift,
+        benchmark_data.significance,
+    ]
     assert all(make(alone).empty for make in made)

@@ -1,0 +1,430 @@
+"""Training and prediction shared by the families with a darts model (its own or a wrapped
+neuralforecast model).
+
+A family names its darts model. This module trains it with Lightning on gathered windows, scores
+every validation origin at each check, keeps the best weights by validation pinball loss, and
+predicts quantiles directly.
+"""
+
+import copy
+import gc
+import logging
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from darts.utils.data.torch_datasets.utils import ModuleStage
+from darts.utils.likelihood_models.torch import QuantileRegression
+
+from hpo_lib import stop_requests
+from hpo_lib.data.context import Context, Windows
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.families.linear_baseline import covers_seasons
+from hpo_lib.families.models import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource, learnt_origins
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
+from hpo_lib.scoring.metrics import quantile_losses
+from hpo_lib.scoring.uncertainty import BLOCK_DAYS
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence what Lightning, darts and neuralforecast print per training; errors still come
+    through.
+    """
+    names = "pytorch_lightning", "lightning.fabric", "lightning_fabric", "darts"
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in names}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
+
+
+SHARES = [i / 20 for i in range(21)]
+
+CLEARLY = 0.5
+"""Standard errors by which a loss is clearly worse; docs/methodology.md compares it with 0 and 1.
+"""
+
+Shares = tuple[float, float]
+
+
+def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray:
+    """Quantiles [N, H, Q] with the ``shares`` of median and width from the network, the rest from
+    the linear baseline.
+
+    Both are sorted along Q, so the result is.
+    """
+    middle = QUANTILE_LEVELS.index(0.5)
+    of_median, of_width = shares
+    median, own = linear[:, :, [middle]], network[:, :, [middle]]
+    return np.asarray(
+        median
+        + of_median * (own - median)
+        + (1 - of_width) * (linear - median)
+        + of_width * (network - own)
+    )
+
+
+def fitted_shares(
+    network: np.ndarray, linear: np.ndarray, actual: np.ndarray, *, standard_errors: float = CLEARLY
+) -> Shares:
+    """The shares for quantiles [N, H, Q] of consecutive days with their actuals [N, H].
+
+    First that of the median, by its loss, then that of the width, by the pinball loss of all
+    quantiles.
+    """
+    middle = QUANTILE_LEVELS.index(0.5)
+
+    def daily(shares: Shares) -> np.ndarray:
+        """Losses [N, Q]."""
+        return np.asarray(
+            quantile_losses(mixed(network, linear, shares), actual, QUANTILE_LEVELS).mean(axis=1)
+        )
+
+    of_median = _fitted([daily((share, 0.0))[:, middle] for share in SHARES], standard_errors)
+    return of_median, _fitted(
+        [daily((of_median, share)).mean(axis=1) for share in SHARES], standard_errors
+    )
+
+
+def _fitted(losses: Sequence[np.ndarray], standard_errors: float) -> float:
+    """The smallest of `SHARES`, by their daily losses, that is not clearly worse than the best."""
+    best = min(losses, key=lambda loss: float(loss.mean()))
+    worse = (loss - best for loss in losses)
+    near = [bool(more.mean() <= standard_errors * _standard_error(more)) for more in worse]
+    return SHARES[near.index(True)]
+
+
+def _standard_error(daily: np.ndarray) -> float:
+    """Of the mean of daily values [N], from blocks of a week; with fewer than two weeks, from days."""
+    block = BLOCK_DAYS if len(daily) >= 2 * BLOCK_DAYS else 1
+    means = daily[: len(daily) // block * block].reshape(-1, block).mean(axis=1)
+    return float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else 0.0
+
+
+PREDICT_BATCH = 64
+"""Windows per prediction pass. Every pass is padded to it: the last bits of a matrix product depend
+on its shape, so only equal shapes make a window's forecast independent of the number of others."""
+
+
+def network_params(params: Params) -> dict[str, Any]:
+    """Hyperparameters without those of the optimiser."""
+    return {name: value for name, value in params.items() if name not in ("lr", "weight_decay")}
+
+
+class DartsFamily(Family):
+    """A family whose model is a `darts` torch model."""
+
+    darts_model: ClassVar[type[TorchForecastingModel]]
+    calendar_as_past: ClassVar[bool]
+    """Whether the model has no future input of its own, see `WindowSource`."""
+
+    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
+        """The untrained darts model. ``common`` holds the arguments that are the same for every
+        family.
+        """
+        return self.darts_model(**network_params(params), **common)
+
+    def fit(
+        self,
+        params: Params,
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        recipe: Recipe = STANDARD,
+        on_check: OnCheck | None = None,
+    ) -> "DartsForecaster":
+        recipe, network = recipe.updated(params)
+        self.check_params(network)
+        budget = budget.times(recipe.steps_factor)
+        forecaster = DartsForecaster(
+            dataset, Scaling.fit(dataset, recipe), recipe, self.calendar_as_past
+        )
+        keeper = _BestWeights(forecaster, budget, on_check)
+        self._train(
+            forecaster, network, budget, seed, budget.steps, [keeper]
+        )  # it ends earlier if the work is limited
+        if not keeper.checked:
+            raise RuntimeError("training ended before its first check")
+        forecaster.module.load_state_dict(keeper.weights)
+        return forecaster
+
+    def refit(
+        self,
+        params: Params,
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        like: Forecaster,
+        seed: int,
+        recipe: Recipe = STANDARD,
+    ) -> "DartsForecaster":
+        recipe, network = recipe.updated(params)
+        self.check_params(network)
+        whole = dataset.trained_through_validation()
+        # The columns that validation judged, even if only both splits together cover the years for
+        # a season.
+        scaling = Scaling.fit(whole, recipe, seasons=covers_seasons(dataset, recipe.season_years))
+        forecaster = DartsForecaster(whole, scaling, recipe, self.calendar_as_past)
+        forecaster.best_step, forecaster.shares = like.best_step, like.shares
+        if like.best_step:
+            self._train(
+                forecaster, network, budget.times(recipe.steps_factor), seed, like.best_step, []
+            )
+        return forecaster
+
+    def _train(
+        self,
+        forecaster: "DartsForecaster",
+        params: Params,
+        budget: Budget,
+        seed: int,
+        steps: int,
+        callbacks: list[pl.Callback],
+    ) -> None:
+        """Give the forecaster a module that is trained for ``steps`` of the budget's schedule, or
+        until a callback.
+        """
+        # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # several workers may share the GPU
+        dataset = forecaster.dataset
+        origins = learnt_origins(dataset, forecaster.recipe)
+        source = forecaster.source(dataset.windows(origins), out_of_fold=True)
+        with quiet_libraries():
+            model = self.new_model(params, budget, seed, steps, callbacks)
+            try:
+                model.fit_from_dataset(  # its batches are gathered already
+                    TrainingWindows(source, origins),
+                    dataloader_kwargs={
+                        "collate_fn": lambda batch: batch,
+                        "pin_memory": torch.cuda.is_available(),
+                    },
+                )
+            except SystemExit as ended:
+                stop_requests.check()  # of a SIGTERM, too, Lightning makes an exit
+                if isinstance(ended.__context__, KeyboardInterrupt):
+                    # Lightning would exit, of which a notebook warns
+                    raise ended.__context__ from None
+                raise
+        forecaster.module = model.model.eval()
+
+    def new_model(
+        self, params: Params, budget: Budget, seed: int, steps: int, callbacks: list[pl.Callback]
+    ) -> TorchForecastingModel:
+        """The untrained darts model with its trainer."""
+        learning_rate = float(params["lr"])
+        return self.create_model(
+            params,
+            {
+                "input_chunk_length": HISTORY,
+                "output_chunk_length": HORIZON,
+                "batch_size": budget.batch_size,
+                "n_epochs": 1_000_000,  # the budget ends the training, by steps
+                "likelihood": QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
+                "random_state": seed,
+                "optimizer_kwargs": {
+                    "lr": learning_rate,
+                    # Under mixed precision Lightning refuses to clip the gradients of a fused
+                    # optimiser.
+                    "fused": not budget.precision.endswith("-mixed"),
+                    "weight_decay": float(params.get("weight_decay", 0.0)),
+                },
+                "lr_scheduler_cls": _OneCycle,
+                "lr_scheduler_kwargs": {
+                    "max_lr": learning_rate,
+                    "budget": budget,
+                    "interval": "step",
+                },
+                "pl_trainer_kwargs": {
+                    "max_steps": steps,
+                    "precision": budget.precision,
+                    "accelerator": "auto",
+                    "devices": 1,
+                    "gradient_clip_val": 1.0,
+                    "callbacks": callbacks,
+                    "logger": False,
+                    "enable_checkpointing": False,
+                    "enable_progress_bar": False,
+                    "enable_model_summary": False,
+                },
+            },
+        )
+
+
+@dataclass(eq=False)
+class DartsForecaster(Forecaster):
+    """A trained darts module with its scaling and the columns it was trained on."""
+
+    module: PLForecastingModule = field(init=False)
+    dataset: Dataset
+    scaling: Scaling
+    recipe: Recipe
+    calendar_as_past: bool
+
+    @cached_property
+    def lowest(self) -> float | None:
+        """See `Dataset.lowest`."""
+        return self.dataset.lowest
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether it is the linear baseline alone, without a network."""
+        return self.shares is not None and not any(self.shares)
+
+    def source(self, windows: Windows, *, out_of_fold: bool = False) -> WindowSource:
+        """The source of the model's inputs in the given windows; as in `LinearBaseline.predict`."""
+        linear = self.scaling.linear
+        source = WindowSource.build(
+            self.dataset, windows, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
+        )
+        if linear is None:
+            return source
+        expected = linear.predict(self.dataset, windows, out_of_fold=out_of_fold)
+        return source.with_linear_forecast(expected, windows.positions)
+
+    def predict(self, context: Context) -> QuantileForecasts:
+        values = (
+            np.empty(0)
+            if self.keeps_nothing
+            else self.network(self.source(context), context.positions)
+        )
+        return self.kept(values, self.linear_quantiles(context), context.origins)
+
+    def kept(
+        self, network: np.ndarray, linear: np.ndarray, origins: pd.DatetimeIndex
+    ) -> QuantileForecasts:
+        """What is kept of the network's quantiles [N, H, Q], with the linear baseline's."""
+        if self.shares is not None:
+            network = linear if self.keeps_nothing else mixed(network, linear, self.shares)
+        return QuantileForecasts.of_model(network, origins, self.lowest)
+
+    def linear_quantiles(self, windows: Windows) -> np.ndarray:
+        """The linear baseline's quantiles [N, H, Q]; empty if they are not needed."""
+        linear = self.scaling.linear if self.recipe.residual_share else None
+        return np.empty(0) if linear is None else linear.quantiles(self.dataset, windows)
+
+    def network(self, source: WindowSource, origins: np.ndarray) -> np.ndarray:
+        """The network's quantiles [N, H, Q] in the target's unit, sorted; origins [N] are positions
+        in the source.
+        """
+        was_training = self.module.training
+        self.module.eval()
+        source = source.to(self.module.device)
+        padded = np.resize(origins, math.ceil(len(origins) / PREDICT_BATCH) * PREDICT_BATCH)
+        passes = []
+        with torch.no_grad():
+            for chunk in torch.from_numpy(padded).to(self.module.device).split(PREDICT_BATCH):
+                batch = source.gather(chunk, with_target=False)
+                output = self.module(batch.to_module_input(stage=ModuleStage.PREDICT))
+                passes.append(
+                    source.in_unit(output.prediction[:, :, 0, :].float(), chunk).cpu().numpy()
+                )
+        self.module.train(was_training)
+        return np.sort(np.concatenate(passes)[: len(origins)], axis=2)
+
+
+class _BestWeights(pl.Callback):
+    """Scores all validation origins at each check and keeps the weights with the lowest pinball
+    loss, in memory.
+    """
+
+    def __init__(
+        self, forecaster: DartsForecaster, budget: Budget, on_check: OnCheck | None
+    ) -> None:
+        self.forecaster, self.budget, self.on_check = forecaster, budget, on_check
+        self.context = forecaster.dataset.context(forecaster.dataset.validation_origins)
+        self.lowest = math.inf
+        self.weights: dict[str, torch.Tensor] = {}
+        self.checked = False
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, PLForecastingModule)
+        self.forecaster.module = module
+        self.steps = self.budget.steps_for(_n_weights(module.parameters()))
+        self.source = self.forecaster.source(self.context).to(module.device)
+        self.linear = self.forecaster.linear_quantiles(self.context)
+        if len(self.linear):
+            self.forecaster.shares = (0.0, 0.0)
+            nothing = self._judged(np.empty(0))
+            self.actual = nothing.actual
+            self._keep(module, 0, nothing)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        step = trainer.global_step
+        trainer.should_stop = step >= self.steps
+        stop_requests.check()
+        checks = self.budget.checks
+        if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
+            return
+        kept = self.forecaster.shares
+        try:
+            values = self.forecaster.network(self.source, self.context.positions)
+            if len(self.linear):
+                finite = bool(np.isfinite(values).all())  # if not, the forecasts below are an error
+                self.forecaster.shares = (
+                    fitted_shares(values, self.linear, self.actual) if finite else (1.0, 1.0)
+                )
+            forecasts = self._judged(values)
+        except NonFiniteForecast as error:
+            raise NonFiniteForecast(f"{error} after {step} training steps") from None
+        self.checked = True
+        if not self._keep(module, step, forecasts):
+            self.forecaster.shares = kept
+        if self.on_check is not None:
+            self.on_check(step, forecasts)
+
+    def _judged(self, values: np.ndarray) -> QuantileForecasts:
+        """What is kept of the network's quantiles, beside the actuals of the validation days."""
+        found = self.forecaster.kept(values, self.linear, self.context.origins)
+        return found.with_actual(self.forecaster.dataset.target)
+
+    def _keep(self, module: pl.LightningModule, step: int, forecasts: QuantileForecasts) -> bool:
+        """Keep these weights if none before were as good, and say whether."""
+        loss = metrics.pinball(forecasts)
+        if loss >= self.lowest:
+            return False
+        self.lowest, self.weights = loss, copy.deepcopy(module.state_dict())
+        self.forecaster.best_step, self.forecaster.validation = step, forecasts
+        return True
+
+
+class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):
+    """One cycle over the steps that the budget allows a model of this size (Smith and Topin, 2018)."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, max_lr: float, budget: Budget) -> None:
+        n_weights = _n_weights(
+            weight for group in optimizer.param_groups for weight in group["params"]
+        )
+        super().__init__(optimizer, max_lr=max_lr, total_steps=budget.steps_for(n_weights))
+
+
+def _n_weights(weights: Iterable[torch.Tensor]) -> int:
+    return sum(weight.numel() for weight in weights)

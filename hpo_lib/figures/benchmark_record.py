@@ -1,0 +1,167 @@
+"""A stored benchmark as figures, tables and cards see it: read from its files, never changed."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpo_lib.benchmark.store import SPLITS, read_training
+from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_table
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.models import family_names, read_recipe
+from hpo_lib.figures.style import readable, warning_text
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.files import as_mapping
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import Calibration
+
+CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
+
+IN_UNIT = re.compile(r"(^|_)(mae|rmse|width|winkler|pinball|actual|median|lower|upper|error)(_|$)")
+"""Columns with values in the target's unit."""
+
+PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
+"""If a figure shows one row of a model, the row with the first of these parameters that is there.
+"""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark with its rows and the tables that follow from its stored forecasts.
+
+    Scores in the target's unit are in one that can be read, see `readable`; ``correction`` is what
+    figures show beside raw forecasts.
+    """
+
+    paths: BenchmarkPaths
+    dataset: Dataset
+    rows: Sequence[BenchmarkRow]
+    correction: Calibration = CALIBRATIONS[-1]
+
+    @property
+    def name(self) -> str:
+        return self.dataset.spec.name
+
+    @property
+    def unit(self) -> str:
+        return self._readable[0]
+
+    @cached_property
+    def _readable(self) -> tuple[str, float]:
+        return readable(self.dataset.spec.unit, min(metrics.mae(row.test) for row in self.rows))
+
+    def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of values in the target's own unit in `unit`."""
+        names = [name for name in map(str, table) if IN_UNIT.search(name)]
+        return table.assign(**{name: table[name] * self._readable[1] for name in names})
+
+    @property
+    def source(self) -> str:
+        return self.dataset.source
+
+    @property
+    def is_test(self) -> bool:
+        return self.paths.setting.startswith("test-")
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Scores of every row, raw and calibrated, see `benchmark_table`."""
+        return self.in_unit(benchmark_table(self.rows, self.dataset, self.calibrations))
+
+    @property
+    def calibrations(self) -> Sequence[Calibration]:
+        return list({one.mode: one for one in (*CALIBRATIONS, self.correction)}.values())
+
+    @cached_property
+    def shown(self) -> pd.DataFrame:
+        """The rows of figures and tables by ascending MAE: raw scores, and ``_calibrated`` ones
+        after `correction`.
+        """
+        table = self.table[
+            ~(self.table["model"].str.startswith("BLEND") & (self.table["params"] == "default"))
+        ]
+        modes = {
+            mode: own.set_index(["model", "params"]) for mode, own in table.groupby("calibration")
+        }
+        corrected = {
+            f"{name}_calibrated": modes[self.correction.mode][name] for name in ("picp", "winkler")
+        }
+        return modes["none"].assign(**corrected).sort_values("mae", kind="stable").reset_index()
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """Conditional coverage of the families: ``picp`` raw, ``picp_calibrated`` after
+        `correction`.
+        """
+        raw, corrected = (
+            coverage_table(self.families, self.dataset, [c])
+            for c in (Calibration("none"), self.correction)
+        )
+        return self.in_unit(raw.assign(picp_calibrated=corrected["picp"]))
+
+    @property
+    def row_per_model(self) -> list[BenchmarkRow]:
+        """Each model with its best kind of parameters; no blends."""
+        found: dict[str, BenchmarkRow] = {}
+        for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
+            if not row.model.startswith("BLEND"):
+                found.setdefault(row.model, row)
+        return list(found.values())
+
+    @property
+    def families(self) -> list[BenchmarkRow]:
+        """`row_per_model` of the studied families."""
+        return [row for row in self.row_per_model if row.model in family_names()]
+
+    @cached_property
+    def trainings(self) -> list[Mapping[str, Any]]:
+        """The record of every training."""
+        return [read_training(file) for file in self.paths.records()]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Provenance of the data, which is the same for all trainings."""
+        return as_mapping(as_mapping(self.trainings[0].get("provenance")).get("data"))
+
+    def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
+        """The row that was trained with the parameters that a study chose."""
+        wanted = study.result["best_params"]
+        kinds = {
+            t["params"]
+            for t in self.trainings
+            if t["model"] == study.model and _trained_with(t["key"], wanted)
+        }
+        rows = [row for row in self.rows if row.model == study.model and row.params in kinds]
+        return min(rows, key=lambda row: PARAMS_ORDER.index(row.params), default=None)
+
+    @property
+    def files(self) -> list[Path]:
+        """Records, and the stored forecasts that they name."""
+        names = [
+            (training["model"], training["params"], training["seed"]) for training in self.trainings
+        ]
+        forecasts = [self.paths.forecasts(*one, split) for one in names for split in SPLITS]
+        return sorted([*(self.paths.record(*one) for one in names), *forecasts])
+
+
+def _trained_with(key: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Whether a training's key holds these parameters; fields of the recipe among them are in its
+    recipe.
+    """
+    recipe = read_recipe(key.get("recipe", {}))
+    return recipe is not None and recipe.updated(params) == (recipe, key.get("params"))
+
+
+def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
+    """The warning on a picture of these records, see `warning_text`."""
+    found = list(records)
+    return warning_text(
+        [one.source for one in found],
+        is_test=any(one.is_test for one in found),
+        other_splits=any(one.data.get("split_note") for one in found),
+    )

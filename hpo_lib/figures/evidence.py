@@ -1,0 +1,230 @@
+"""The records behind figures, tables and cards: one study per model and dataset, one benchmark per
+dataset.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hpo_lib import paths
+from hpo_lib.benchmark.store import on_simulated_data
+from hpo_lib.benchmark.tables import load_rows
+from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
+from hpo_lib.errors import Damage, InputError
+from hpo_lib.families.models import family_names
+from hpo_lib.figures.benchmark_record import Benchmark
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.study import StoredStudy, read_studies, records_folder
+
+_OF_DATA = (
+    "source",
+    "path",
+    "sha256",
+    "train_end",
+    "val_end",
+    "unit",
+    "first_hour",
+    "last_hour",
+    "hours_filled",
+    "past_covariates",
+    "future_covariates",
+)
+_OF_CODE = ("hpo_lib", "packages", "device", "preset", "seed")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The records that count, and sentences on those that were passed over and why."""
+
+    studies: tuple[StoredStudy, ...]
+    benchmarks: tuple[Benchmark, ...]
+    specs: Mapping[str, DatasetSpec]
+    notes: tuple[str, ...]
+
+    @property
+    def models(self) -> list[str]:
+        return [
+            name for name in family_names() if any(study.model == name for study in self.studies)
+        ]
+
+    @property
+    def datasets(self) -> list[str]:
+        return sorted({study.dataset for study in self.studies})
+
+    def study(self, model: str, dataset: str) -> StoredStudy | None:
+        return next((s for s in self.studies if (s.model, s.dataset) == (model, dataset)), None)
+
+    def benchmark(self, dataset: str) -> Benchmark | None:
+        return next((b for b in self.benchmarks if b.name == dataset), None)
+
+    def title(self, dataset: str) -> str:
+        return self.specs[dataset].title if dataset in self.specs else dataset
+
+    def pages(self) -> "list[Evidence]":
+        """Parts of at most three datasets: the panels of more do not fit on a page."""
+        names = sorted({*self.datasets, *(benchmark.name for benchmark in self.benchmarks)})
+        parts = [names[first : first + 3] for first in range(0, len(names), 3)]
+        studies = [
+            tuple(study for study in self.studies if study.dataset in part) for part in parts
+        ]
+        benchmarks = [tuple(one for one in self.benchmarks if one.name in part) for part in parts]
+        return [
+            replace(self, studies=s, benchmarks=b) for s, b in zip(studies, benchmarks, strict=True)
+        ]
+
+
+def find_evidence(
+    runs_dir: str = "", benchmark_dir: str = "", data_dir: str = "", datasets: Sequence[str] = ()
+) -> Evidence:
+    """The records below folders given as texts, empty for those of the project.
+
+    Raises:
+        InputError: a given folder holds no record; an unreadable TOML.
+    """
+    benchmarks = Path(benchmark_dir).expanduser() if benchmark_dir else paths.BENCHMARK_DIR
+    return gather(records_folder(runs_dir), benchmarks, data_dir, datasets)
+
+
+def gather(
+    runs_dir: Path, benchmark_dir: Path, data_dir: str | Path = "", datasets: Sequence[str] = ()
+) -> Evidence:
+    """The studies of `gather_studies`, and of each dataset the benchmark with the largest budget.
+
+    Args: runs_dir: folder of the studies' records. benchmark_dir: folder of the benchmarks.
+        data_dir: folder of the CSVs, empty for the project's; calibration and MASE of a benchmark
+        need its data. datasets: TOMLs of datasets that the registry does not know by name.
+
+    Raises:
+        InputError: there is neither a study nor a benchmark; an unreadable TOML.
+    """
+    found = gather_studies(runs_dir, datasets)
+    notes, studies = list(found.notes), list[StoredStudy]()
+    for study in found.studies:
+        if lacking := _lacking(study):
+            notes.append(
+                Damage(
+                    f"Passed over {study.file}: provenance.{lacking} is missing; restore it from "
+                    "a copy."
+                )
+            )
+        else:
+            studies.append(study)
+    benchmarks = _benchmarks(benchmark_dir, data_dir, found.specs, notes)
+    if not studies and not benchmarks:
+        none = f"{runs_dir}: holds no readable best_params JSON, and {benchmark_dir} no benchmark;"
+        raise InputError(" ".join([none, "make one with `hpo run`.", *notes]))
+    return Evidence(tuple(studies), tuple(benchmarks), found.specs, tuple(notes))
+
+
+def gather_studies(
+    runs_dir: Path, datasets: Sequence[str] = (), model: str = "", dataset: str = ""
+) -> Evidence:
+    """The studies that can be shown side by side: one per model and dataset, all of one fingerprint
+    of data.
+
+    Of each dataset that is the data of the newest study, of each model the newest complete study. A
+    study of the test preset counts only if there is no other.
+
+    Without a model or dataset, those of all; ``datasets`` are TOMLs of datasets that the registry
+    does not know.
+
+    Raises:
+        InputError: an unreadable TOML.
+    """
+    specs = {
+        spec.name: spec
+        for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
+    }
+    studies, notes = read_studies(runs_dir, model, dataset)
+    found: dict[str, list[StoredStudy]] = {}
+    for study in studies:
+        if study.result["schema_version"] < 2:
+            notes.append(
+                f"Passed over {study.file}: written before predictions and provenance were stored."
+            )
+        else:
+            found.setdefault(study.dataset, []).append(study)
+    chosen = [study for name in sorted(found) for study in _side_by_side(found[name], notes)]
+    return Evidence(tuple(chosen), (), specs, tuple(notes))
+
+
+def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredStudy]:
+    """One study per model, all of the same data."""
+    real = [study for study in studies if not study.is_test] or studies
+    chosen: dict[str, StoredStudy] = {}
+    damaged = set[Path]()
+    for study in sorted(real, key=_rank, reverse=True):
+        newest = next(iter(chosen.values()), study)
+        if _data_key(study) == _data_key(newest) and study.model not in chosen:
+            try:
+                _ = study.trials  # of those that count the storages are read now
+                chosen[study.model] = study
+            except InputError as error:
+                damaged.add(study.file)
+                notes.append(Damage(f"Passed over {error}."))
+    for study in studies if chosen else ():
+        newest = next(iter(chosen.values()))
+        shown = chosen.get(study.model, newest)
+        if study.file in damaged:
+            continue
+        if _data_key(study) != _data_key(newest):
+            notes.append(
+                f"Passed over {study.file}: its data or splits are not those of {newest.file.name}."
+            )
+        elif study is not shown:
+            notes.append(
+                f"Passed over {study.file}: {shown.file.name} is newer, more complete or of a "
+                "larger budget."
+            )
+    return [chosen[model] for model in sorted(chosen)]
+
+
+def _lacking(study: StoredStudy) -> str:
+    """What a record does not say of its data or code though sidecars, tables and cards name it;
+    empty: nothing.
+    """
+    lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
+    return next(
+        iter([*lacking, *(key for key in _OF_CODE if study.provenance.get(key) is None)]), ""
+    )
+
+
+def _rank(study: StoredStudy) -> tuple[bool, str, str]:
+    return (
+        study.result["status"] == "complete",
+        str(study.result["optimization_date"]),
+        study.file.name,
+    )
+
+
+def _data_key(study: StoredStudy) -> tuple[object, ...]:
+    return tuple(study.data.get(name) for name in ("sha256", "train_end", "val_end"))
+
+
+def _benchmarks(
+    out: Path, data_dir: str | Path, specs: Mapping[str, DatasetSpec], notes: list[str]
+) -> list[Benchmark]:
+    found: dict[str, Benchmark] = {}
+    for own in sorted(paths.benchmarks(out), key=_setting_rank):
+        if own.dataset in found:
+            notes.append(f"Passed over {own.folder}: {found[own.dataset].paths.setting} is shown.")
+        elif own.dataset not in specs:
+            notes.append(
+                f"Passed over {own.folder}: the registry does not know the dataset; name its TOML."
+            )
+        else:
+            try:
+                dataset = load_dataset(
+                    specs[own.dataset], data_dir, simulated=on_simulated_data(own)
+                )
+                found[own.dataset] = Benchmark(own, dataset, load_rows(own, dataset))
+            except InputError as error:
+                notes.append(Damage(f"Passed over a benchmark: {error}."))
+    return [found[name] for name in sorted(found)]
+
+
+def _setting_rank(own: BenchmarkPaths) -> tuple[int, str]:
+    """Larger budgets first, and refitted models before others."""
+    place = {"a100": 0, "laptop": 1, "test": 2}.get(own.setting.split("-")[0], 3)
+    return place, "" if own.setting.endswith("-refit") else own.setting

@@ -1,0 +1,199 @@
+"""What a study's notebook shows and what its page shows, an HTML file that needs no kernel and no
+other file.
+"""
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.spec import known_datasets, load_spec
+from hpo_lib.errors import InputError
+from hpo_lib.families.models import get_family
+from hpo_lib.figures import study_figures, study_tables
+from hpo_lib.figures.study_figures import proof_figure
+from hpo_lib.figures.style import marked, model_name
+from hpo_lib.paths import atomic
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.scoring.metrics import by_step
+from hpo_lib.settings import Settings
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 62rem; margin: auto }
+body { padding: 1rem } h1 { font-size: 1.6rem; margin: .5rem 0 } h2 { font-size: 1.2rem; margin: 2.2rem 0 .3rem }
+p { max-width: 46rem } img { max-width: 100%; height: auto; display: block; margin: .6rem 0 } .lead { font-size: 1.1em }
+.warning { color: #a33e00; border: 2px solid #d55e00; border-radius: 6px; padding: .5rem .8rem }
+div { overflow-x: auto } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top }
+tbody th { text-align: left; font-weight: 600; min-width: 8rem } thead th { border-bottom: 2px solid #888 }
+.texts td { text-align: left; overflow-wrap: anywhere }
+"""
+
+
+def show_data(settings: Settings) -> Dataset:
+    """Load the study's data and show where it comes from, its splits and the series.
+
+    Raises:
+        InputError: an unknown model or dataset, or wrong data.
+    """
+    spec = load_spec(settings.dataset)
+    get_family(settings.model)
+    data = load_dataset(spec, settings.data_dir, simulated=settings.simulated)
+    print(study_tables.banner(data, is_test=settings.budget_name == "test"))
+    display(study_tables.data_summary(data), study_figures.data_overview(data))
+    return data
+
+
+def show_study(study: StoredStudy) -> None:
+    """What a study found."""
+    for title, text, shows in sections(study):
+        display(Markdown(f"## {title}\n\n{text}"), *shows)
+
+
+def show_record(study: StoredStudy) -> None:
+    """Write the study's page, and show its files and its provenance."""
+    write_page(study)
+    display(
+        study_tables.unshortened(study_tables.files_table(study)),
+        Markdown("## Provenance"),
+        study_tables.unshortened(study_tables.provenance_table(study)),
+    )
+
+
+Section = tuple[str, str, list[Figure | pd.DataFrame]]
+"""A title, how to read what follows, and that: figures and tables."""
+
+
+def sections(study: StoredStudy) -> list[Section]:
+    """What a study found, from its records alone; figures are marked where the numbers mean little.
+
+    Raises:
+        InputError: the forecasts of the chosen trial are missing or damaged.
+    """
+    look, chosen, proof = (
+        {"unit": study.unit, "source": study.source},
+        study.chosen.number,
+        study.result["proof"],
+    )
+    forecasts, selection = study.predictions(chosen), study.result["selection"]
+    front = study_figures.pareto_front(study)
+    weeks = study_figures.forecast_weeks(forecasts, **look)
+    hours = study_figures.coverage_by_step(by_step(forecasts), **look)
+    proven = [proof_figure(proof, source=study.source)] if proof and proof["challengers"] else []
+    for figure in (front, weeks, hours, *proven):
+        marked(figure, study_tables.warning_of(study))
+    return [
+        (
+            "Scores on the validation split",
+            f"{len(forecasts.origins)} days, each forecast as a whole from the hour before it; "
+            "naive forecasts repeat "
+            "the day or the week before. MAE is the mean error of the median. PICP is the share "
+            "of hours inside the "
+            "80 % interval; 75 to 85 % are equally good. The Winkler score is low for narrow "
+            "intervals with few "
+            "misses, pinball loss rates all three quantiles. Calibrated scores are after the "
+            "rolling correction.",
+            [study_tables.labelled(study_tables.score_table(study), study.unit)],
+        ),
+        (
+            f"Forecasts of trial {chosen}",
+            "About one hour in five should be outside the band.",
+            [weeks],
+        ),
+        ("By hour ahead", "Coverage should be near the dashed 80 % at every hour.", [hours]),
+        (
+            "The choice" + " and its proof" * bool(proof),
+            f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
+            + bool(proof)
+            * " The defaults stay unless a challenger is better with fresh seeds, too.",
+            [*proven],
+        ),
+        (
+            "Pareto front",
+            f"{study_tables.objectives_text(study)} No trial beats a trial of the front in all "
+            "of them. The table "
+            f"shows which trial each policy would choose. {study_tables.stopped_early(study)}",
+            [front, study_tables.labelled(study_tables.front_table(study), study.unit)],
+        ),
+    ]
+
+
+def write_page(study: StoredStudy) -> Path:
+    """Write the page of a study beside its record, and return the file; equal records give equal
+    bytes.
+
+    Raises: InputError: the record is of the first schema, or the forecasts of the chosen trial are
+        missing or damaged. WriteError: the file cannot be written.
+    """
+    found = study.result
+    if not found or found["schema_version"] < 2:
+        why = "it is older than stored forecasts" if found else "no trial is complete yet"
+        raise InputError(
+            f"{study.file}: makes no page, since {why}; let `hpo run` complete a trial"
+        )
+    title = load_spec(study.dataset).title if study.dataset in known_datasets() else study.dataset
+    heading = escape(f"{model_name(study.model)} on {title}")
+    warning = study_tables.warning_of(study)
+    means = study.data.get("split_note") or "No number on this page says how good this can be."
+    counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
+    trials = ", ".join(f"{found[key]} {state}" for state, key in counts.items() if found[key])
+    state = (
+        "not complete yet" if found["status"] == "running" else found["status"]
+    )  # a killed study said so, too
+    run, hours = study.run, found["training_time_hours"]
+    spent = f"{hours:.2g} hours" if hours >= 2 else f"{60 * hours:.2g} minutes"
+    files = (
+        run.notebook,
+        study.file,
+        run.sqlite,
+        run.journal,
+        run.pareto_front,
+        run.mae_history,
+        run.param_importance,
+    )
+    links = [
+        f'<a href="{escape(file.name)}">{escape(file.name)}</a>' for file in files if file.exists()
+    ]
+    parts = [
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{heading}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{heading}</h1>",
+        f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" if warning else "",
+        f"<p class=lead>{escape(study.label)}</p>\n<p>{escape(found['optimization_date'][:10])}, "
+        f"{escape(state)}: {trials} in {spent} of training.</p>",
+        *map(_section, sections(study)),
+        f"<h2>Record</h2>\n<p>Beside this page: {', '.join(links)}. <code>hpo verify</code> "
+        "recomputes every score "
+        "from the stored forecasts.</p>",
+        _html(study_tables.provenance_table(study), "texts"),
+        "</body>\n</html>\n",
+    ]
+    with atomic(run.report) as temporary:
+        temporary.write_text("\n".join(parts), encoding="utf-8")
+    return run.report
+
+
+def _section(section: Section) -> str:
+    title, text, shows = section
+    start = f'<img alt="{escape(title)}" src="data:image/svg+xml;base64,'
+    shown = [f'{start}{_svg(one)}">' if isinstance(one, Figure) else _html(one) for one in shows]
+    return "\n".join([f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>", *shown])
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "hpo"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def _html(table: pd.DataFrame, kind: str = "numbers") -> str:
+    with pd.option_context("display.max_colwidth", None):
+        text = table.to_html(classes=kind, border=0, index_names=False)
+    return f"<div>{text}</div>"

@@ -1,0 +1,275 @@
+"""How everything drawn looks: names, colours, numbers, axes; sizes and fonts of a thesis."""
+
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from hpo_lib.data.day_ahead_weather import warnings_of
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
+
+MODELS = {
+    "NHITS_Q": ("N-HiTS", "#0072B2", "o"),
+    "TFT_Q": ("TFT", "#D55E00", "^"),
+    "TIMESNET_Q": ("TimesNet", "#009E73", "s"),
+    "LIGHTGBM_Q": ("LightGBM", "#CC79A7", "D"),
+    "LIGHTGBM_LINEAR_Q": ("Linear + LightGBM", "#882255", "d"),
+    "LINEAR_Q": ("Linear quantile", "#E69F00", "v"),
+    "RESIDUAL_LINEAR": ("Linear baseline", "#999933", "<"),
+    "CHRONOS2": ("Chronos-2", "#F0E442", "*"),
+    "NAIVE_24H": ("Naive 24 h", "#777777", "x"),
+    "NAIVE_168H": ("Naive 168 h", "#aaaaaa", "+"),
+    "BLEND": ("Blend", "#56B4E9", "P"),
+    "BLEND_ALL": ("Blend, all", "#000000", "X"),
+}
+"""Model -> name, colour and marker, in the order of legends: families, baselines, blends.
+
+The colours are colour-blind safe (Okabe and Ito, 2008); the markers tell models apart in print
+without colours.
+"""
+
+BLUE, SKY_BLUE, PINK, ACCENT = "#0072B2", "#56B4E9", "#CC79A7", "#D55E00"
+
+SMALL = 0.1
+"""Below this MAE in m3/h litres are printed."""
+
+MISSING = "\u2013"
+"""Printed where there is no number."""
+
+
+def model_name(model: str) -> str:
+    """N-HiTS for NHITS_Q."""
+    return MODELS[model][0] if model in MODELS else model
+
+
+def model_colour(model: str) -> str:
+    """The same in every figure."""
+    return MODELS[model][1] if model in MODELS else "#444444"
+
+
+def model_marker(model: str) -> str:
+    """The same in every figure."""
+    return MODELS[model][2] if model in MODELS else "."
+
+
+def in_order(models: Iterable[str]) -> list[str]:
+    """Each model once, in the order of `MODELS`, then others by name."""
+    known = list(MODELS)
+    return sorted(
+        set(models), key=lambda model: (known.index(model) if model in known else len(known), model)
+    )
+
+
+def number(value: float) -> str:
+    """A number with three significant digits and all digits before the point, or a dash.
+
+    Examples:
+        >>> [number(0.29), number(0.0044712), number(1234.5), number(87.04)]
+        ['0.290', '0.00447', '1234', '87.0']
+    """
+    if math.isnan(value):
+        return MISSING
+    return (f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}").replace("-", "\u2212")
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A score with its interval: ``0.312 [0.298, 0.327]``."""
+    return f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+def aligned(values: Iterable[float], like: Iterable[float] = ()) -> list[str]:
+    """Numbers with the same decimals, so that their points are below each other: the smallest has
+    three digits.
+
+    The smallest of ``like``, if that is given.
+
+    >>> aligned([0.1284, 1.25, float("nan")]), aligned([82.04, 100.0])
+    (['0.128', '1.250', '\u2013'], ['82.0', '100.0'])
+    """
+    values = list(values)
+    sizes = [abs(value) for value in list(like) or values if value and math.isfinite(value)]
+    digits = max(0, 2 - math.floor(math.log10(min(sizes)))) if sizes else 2
+    return [
+        MISSING if math.isnan(value) else f"{value:.{digits}f}".replace("-", "\u2212")
+        for value in values
+    ]
+
+
+def readable(unit: str, mae: float) -> tuple[str, float]:
+    """The unit in which forecasts with this MAE are read best, and the factor to it: 2.9 L/h
+    instead of 0.0029 m3/h.
+    """
+    return (
+        (unit.replace("m3", "L"), 1000.0) if unit.startswith("m3/") and mae < SMALL else (unit, 1.0)
+    )
+
+
+def unit_text(unit: str) -> str:
+    """A unit as it is printed: ``m3/h`` with a raised 3."""
+    return unit.replace("m3", "m³")
+
+
+def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
+    """What is to be warned of in data of these sources (see `Dataset`), or in a test; empty if
+    nothing.
+    """
+    of_data = dict.fromkeys(warning for source in sources for warning in warnings_of(source))
+    others = {"TEST BUDGET": is_test, "NOT THE PLANNED SPLITS": other_splits}
+    return ", ".join([*of_data, *(text for text, holds in others.items() if holds)])
+
+
+def finished(figure: Figure, source: str) -> Figure:
+    """Mark data that nobody has in time, or that are simulated; close the figure, so that Jupyter
+    shows it once.
+    """
+    plt.close(figure)
+    _show_as_picture()
+    return marked(figure, ", ".join(warnings_of(source)))
+
+
+def marked(figure: Figure, warning: str) -> Figure:
+    """The figure with a warning, instead of the one before, as a label for which the layout keeps
+    room.
+    """
+    if warning:
+        figure.supxlabel(warning, x=0.995, ha="right", fontsize=8, color=ACCENT, weight="bold")
+    return figure
+
+
+def _show_as_picture() -> None:
+    """Let a notebook show figures as pictures, whatever backend ``MPLBACKEND`` names: clusters set
+    ``Agg``.
+
+    Only its own inline backend tells IPython how; with another one a record would hold ``<Figure
+    size ...>``.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and getattr(shell, "kernel", None) is not None:
+        from IPython.core.pylabtools import select_figure_formats
+
+        select_figure_formats(shell, {"png"})
+
+
+def no_negative_demand(axes: Axes, actual: pd.Series | np.ndarray) -> None:
+    """Let the axis of a target that is never negative begin at 0 where a forecast's interval
+    reaches below.
+    """
+    if np.nanmin(actual) >= 0:
+        axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
+
+
+def date_axis(axes: Axes, least: int, most: int) -> None:
+    """Short dates as ticks, between ``least`` and ``most`` of them."""
+    locator = AutoDateLocator(minticks=least, maxticks=most)  # type: ignore[no-untyped-call]
+    axes.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+TEXT_WIDTH = 150 / 25.4
+"""Inches: the text width of an A4 thesis with margins of 30 mm."""
+
+# STIX comes with matplotlib, so every machine has it, and it goes with the Times of a thesis.
+RC: dict[Any, Any] = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "hpo_lib",
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+}
+
+GREY, INK = "#b5b5b5", "#222222"
+TARGET: dict[str, Any] = {"color": "#000000", "lw": 0.6, "ls": "--"}
+"""The line of an ideal value."""
+
+
+@contextmanager
+def thesis_style() -> Iterator[None]:
+    """The style, for drawing and for saving; afterwards matplotlib's global settings are as before."""
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a user's own matplotlibrc does not change a thesis
+        with mpl.rc_context(RC):
+            yield
+
+
+def panels(rows: int, columns: int, *, height: float, **options: Any) -> tuple[Figure, Any]:
+    """A figure of text width with a grid of axes [rows, columns]; ``height`` in inches."""
+    figure = Figure(figsize=(TEXT_WIDTH, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def by_dataset(data: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each dataset, by its name."""
+    return [own for _, own in data.groupby("dataset")]
+
+
+def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each model with its rows, in the order of legends."""
+    for model in in_order(data["model"]):
+        yield model, data[data["model"] == model]
+
+
+def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
+    """One legend for all panels, in a row of its own below them; long labels take several rows."""
+    most = 6 if sum(len(handle.get_label()) for handle in handles) < 80 else 3
+    options = {"ncols": min(len(handles), most), "handlelength": 1.8, "columnspacing": 1.2}
+    figure.legend(handles=handles, loc="outside lower center", **options)
+
+
+def model_handles(models: Iterable[str], **options: Any) -> list[Line2D]:
+    """Legend entries of models: a line with the model's marker, or as matplotlib's ``options`` say."""
+    return [
+        Line2D(
+            [],
+            [],
+            color=model_colour(model),
+            label=model_name(model),
+            **{"marker": model_marker(model), **options},
+        )
+        for model in in_order(models)
+    ]
+
+
+def coverage_line(axes: Axes, *, vertical: bool = False) -> None:
+    """The coverage that intervals should have."""
+    (axes.axvline if vertical else axes.axhline)(NOMINAL_COVERAGE, **TARGET)
+
+
+def mark(figure: Figure, text: str) -> None:
+    """Print a warning above all panels, such as that data is simulated."""
+    if text:
+        figure.suptitle(text, x=0.995, ha="right", fontsize=7, color=ACCENT, weight="bold")
+
+
+def write_inside(axes: Axes, text: str, colour: str = "#777777") -> None:
+    """A text in the middle of a panel, for example that there is no record for it."""
+    axes.text(
+        0.5, 0.5, text, ha="center", va="center", fontsize=8, color=colour, transform=axes.transAxes
+    )

@@ -1,0 +1,392 @@
+"""Slurm: what a site asks for, the queue, and submitting studies."""
+
+import dataclasses
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hpo_lib import paths
+from hpo_lib.errors import HpoError, InputError, choices
+from hpo_lib.records.storage import check_storage
+from hpo_lib.settings import Settings
+
+ANSWER_SECONDS = 30.0
+"""Seconds to wait for one of Slurm's programs. If the queue is full, sbatch itself would retry for
+minutes.
+"""
+
+
+TEST_COMMENT = "hpo-test"
+"""The Slurm comment of a job that runs with ``test``."""
+
+
+class SlurmError(HpoError):
+    """Slurm is missing, does not answer, or refuses. The command line ends with exit code 1."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job in squeue or sacct; ``state`` is Slurm's word, such as PENDING, RUNNING or TIMEOUT.
+
+    The tasks of an array are jobs of their own, with ids such as ``4711_2``.
+    """
+
+    job_id: str
+    name: str
+    state: str
+    reason: str = ""
+    comment: str = ""
+
+    @property
+    def study_id(self) -> str:
+        """The id in the file names of the study that this job, or the array of this task, started."""
+        return self.job_id.partition("_")[0]
+
+
+def task_id(array: str, task: str) -> str:
+    """The id of one task of a job array, also in the names of logs."""
+    return f"{array}_{task}"
+
+
+def submit(script: str, folder: str) -> str:
+    """Submit a script with sbatch, from within ``folder``, and return the job's id.
+
+    Raises:
+        SlurmError: sbatch is missing or refuses; then nothing was submitted.
+    """
+    try:
+        answer = _call("sbatch", "--parsable", stdin=script, folder=folder)
+    except subprocess.TimeoutExpired as error:
+        said = _said(error.stderr)
+        if "temporarily unable" in said:
+            reason = f"sbatch found no place in the queue for {ANSWER_SECONDS:.0f} s ({said})"
+            advice = "wait until jobs have ended and submit again"
+        else:
+            reason = f"sbatch got no answer from Slurm for {ANSWER_SECONDS:.0f} s ({said})"
+            advice = "see whether `sinfo` answers on this machine"
+        raise SlurmError(f"{reason}, so nothing was submitted; {advice}") from None
+    if answer.returncode:
+        raise SlurmError(
+            f"sbatch refused the job, so nothing was submitted: {_said(answer.stderr)}; check "
+            "slurm/site.env against "
+            "what `sinfo` shows"
+        )
+    match = re.match(r"(\d+)(;|$)", answer.stdout.strip())
+    if not match:
+        raise SlurmError(
+            f"sbatch answered {answer.stdout.strip()!r}, expected a job id; look for the job "
+            "with `squeue`"
+        )
+    return match[1]
+
+
+def requeue(job_id: str) -> None:
+    """Put a running job back into the queue, under the same id.
+
+    Raises:
+        SlurmError: Slurm refuses.
+    """
+    answer = _call("scontrol", "requeue", job_id)
+    if answer.returncode:
+        raise SlurmError(f"scontrol refused to requeue job {job_id}: {_said(answer.stderr)}")
+
+
+def state(job_id: str) -> str:
+    """The state of one job, such as RUNNING, or an empty text if Slurm does not know it."""
+    answer = _call("scontrol", "--oneliner", "show", "job", job_id)
+    match = re.search(r"\bJobState=(\w+)", answer.stdout)
+    return match[1] if match else ""
+
+
+def seconds_left(job_id: str) -> float | None:
+    """Seconds until the time limit of a running job, or None if there is no limit or no answer."""
+    return duration(
+        _call("squeue", "--noheader", "--jobs", job_id, "--format", "%L").stdout.strip()
+    )
+
+
+def duration(text: str) -> float | None:
+    """Seconds of a time as Slurm writes it, such as ``10:30``, ``12:00:00`` or ``2-00:00:00``, or
+    None.
+    """
+    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)", text)
+    if not match:
+        return None
+    days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def jobs() -> list[Job]:
+    """The user's jobs named ``hpo_...`` that Slurm still remembers; none without Slurm.
+
+    squeue is asked for all states: a job that is being signalled vanishes from a list that is
+    filtered by state. Older jobs come from sacct, if the site keeps accounts.
+    """
+    found: dict[str, Job] = {}
+    for command in (
+        "sacct -X -n -P --starttime now-30days --format JobID,JobName,State,Reason,Comment",
+        "squeue --me --array --noheader --states all --format %i|%j|%T|%r|%k",
+    ):
+        try:
+            answer = _call(*command.split())
+        except (SlurmError, subprocess.TimeoutExpired):
+            continue
+        for line in answer.stdout.splitlines() if not answer.returncode else []:
+            job_id, name, word, reason, comment = (line.split("|") + [""] * 5)[:5]
+            if (
+                name.startswith("hpo_") and word and "[" not in job_id
+            ):  # waiting tasks, which squeue lists one by one
+                rest = ("" if text in ("None", "(null)") else text for text in (reason, comment))
+                found[job_id] = Job(job_id, name, word.split()[0], *rest)
+    return list(found.values())
+
+
+def _call(
+    program: str, *arguments: str, stdin: str | None = None, folder: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    if shutil.which(program) is None:
+        raise SlurmError(
+            f"{program} is not on this machine, so nothing was submitted; log in to the "
+            "cluster's login node, or use "
+            "`hpo run` to run the study here"
+        )
+    return subprocess.run(
+        [program, *arguments],
+        input=stdin,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=ANSWER_SECONDS,
+    )
+
+
+def _said(text: str | bytes | None) -> str:
+    """A Slurm program's error output in one line, without the program's name."""
+    lines = (text.decode(errors="replace") if isinstance(text, bytes) else text or "").splitlines()
+    said = [re.sub(r"^\w+: (error: )?", "", line).strip() for line in lines]
+    return "; ".join(dict.fromkeys(line for line in said if line)) or "no reason given"
+
+
+# A description says in an error sentence what was expected.
+_Word = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_.:,@%+=/\[\]-]*$",
+        description="one word of letters, digits and _.:,@%+=/[]-",
+    ),
+]
+_Size = Annotated[
+    str, Field(pattern=r"(?i)^([0-9]+[KMGTP]?B?)?$", description="a number and a unit, such as 64G")
+]
+_Count = Annotated[str, Field(pattern=r"^([1-9][0-9]*)?$", description="a whole number")]
+_Time = Annotated[
+    str,
+    Field(
+        pattern=r"^([0-9]+-([01]?[0-9]|2[0-3])|[0-9]+):[0-5][0-9]:[0-5][0-9]$",
+        description="hours:minutes:seconds, such as 12:00:00, or 2-00:00:00 for two days",
+    ),
+]
+_Whole = Annotated[int, Field(ge=0, description="a whole number")]
+
+
+class Site(BaseModel):
+    """The site's settings, as the comments of ``slurm/site.env`` explain them. Empty: Slurm uses
+    its own default.
+
+    SETUP is shell code, MODULES is a list, and folders may hold blanks: the job's script quotes
+    these.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    partition: _Word = "a100"
+    gres: _Word = "gpu:a100:1"
+    cpus_per_task: _Count = "8"
+    mem: _Size = "64G"
+    time: _Time = "12:00:00"
+    account: _Word = ""
+    qos: _Word = ""
+    constraint: _Word = ""
+    exclude: _Word = ""
+    reservation: _Word = ""
+    modules: str = ""
+    conda: str = ""
+    conda_env: _Word = ""
+    venv: str = ""
+    setup: str = ""
+    signal_seconds: _Whole = 600
+    max_requeues: _Whole = 20
+
+
+def read_site(path: Path) -> Site:
+    """The site file: lines ``KEY=value``, values optionally quoted, ``#`` begins a comment line.
+
+    Raises:
+        InputError: the file is missing, or a line, key or value in it is wrong.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"
+        raise InputError(f"{path}: cannot be read ({why}); name a site file with --site") from None
+    names = [name.upper() for name in Site.model_fields]
+    given: dict[str, str] = {}
+    where: dict[str, str] = {}
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line.startswith("#"):
+            continue
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if not equals or key not in names:
+            raise InputError(
+                f"{path}: line {number} is {line!r}, expected KEY=value; {choices(key, names)}"
+            )
+        if key.lower() in given:
+            raise InputError(f"{path}: line {number}: {key} is given twice; keep one of the lines")
+        where[key.lower()] = f"{path}: line {number}: {key}"
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        elif "#" in value:
+            raise InputError(
+                f"{where[key.lower()]} is {value!r}; a comment needs a line of its own"
+            )
+        given[key.lower()] = value
+    try:
+        site = Site.model_validate(given)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise InputError(
+            f"{where[name]} is {given[name]!r}, expected {Site.model_fields[name].description}"
+        ) from None
+    if (duration(site.time) or 0) <= site.signal_seconds:
+        raise InputError(
+            f"{path}: TIME={site.time} is not longer than SIGNAL_SECONDS={site.signal_seconds}, "
+            "so that a job would be "
+            "asked to stop as it starts; raise TIME or lower SIGNAL_SECONDS"
+        )
+    return site
+
+
+SITE_OPTIONS = (
+    "partition",
+    "gres",
+    "cpus-per-task",
+    "mem",
+    "time",
+    "account",
+    "qos",
+    "constraint",
+    "exclude",
+    "reservation",
+)
+
+
+def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bool = False) -> str:
+    """Check model, dataset and data, make the job's script and submit it.
+
+    Args: settings: the study. site: the site's settings. continues: continue the study of the
+        settings' job id instead of starting one under the new job's id. dry_run: submit nothing.
+
+    Returns: A report for the user (id, logs, record, commands to watch and stop the job), or in a
+        dry run the script.
+
+    Raises:
+        InputError: the study itself would stop with the same error.
+        SlurmError: Slurm is missing or refuses.
+    """
+    from hpo_lib.launch.notebook_run import check_study, elsewhere  # papermill is slow to load
+
+    run = check_study(settings)
+    if continues:
+        check_storage(settings.storage, run)
+    settings = elsewhere(settings, run)
+    command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
+    command += [
+        "--signal-seconds",
+        str(site.signal_seconds),
+        "--max-requeues",
+        str(site.max_requeues),
+    ]
+    script = job_script(settings, run.dataset, site, command)
+    if dry_run:
+        return script
+    paths.SLURM_LOGS.mkdir(parents=True, exist_ok=True)
+    job_id = submit(script, str(paths.PROJECT_ROOT))
+    name, workers = paths.job_name(run.model, run.dataset), settings.workers
+    task, others = (
+        (task_id(job_id, "1"), f"   (and _2 to _{workers})") if workers > 1 else (job_id, "")
+    )
+    log = paths.job_log(name, task)
+    record = run if continues else dataclasses.replace(run, job_id=job_id)
+    return f"""\
+job      {job_id} ({name}{f", {workers} workers" if workers > 1 else ""})
+log      {log}{others}
+errors   {paths.job_log(name, task, "err")}{others}
+record   {record.notebook}
+watch    squeue --jobs {job_id}
+         tail -F {log}
+         hpo status
+stop     scancel {job_id}   (finished trials are kept)
+"""
+
+
+def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[str]) -> str:
+    """The batch script of one study, quoted for the shell; for several ``workers`` an array with
+    one task per worker.
+
+    Args: settings: the study. dataset: the dataset's name, for names of jobs and logs (the setting
+        may be the path of a TOML). site: the site's settings. If it names no environment, the job
+        runs with the interpreter of this process. command: arguments of ``hpo`` that run the study
+        inside the job.
+    """
+    name = paths.job_name(settings.model, dataset)
+    several = settings.workers > 1
+    job_id = task_id("%A", "%a") if several else "%j"
+    options = {
+        "job-name": name,
+        "array": f"1-{settings.workers}" if several else "",
+        "output": _below_root(paths.job_log(name, job_id)),
+        "error": _below_root(paths.job_log(name, job_id, "err")),
+        "open-mode": "append",
+        **{option: getattr(site, option.replace("-", "_")) for option in SITE_OPTIONS},
+        "signal": f"B:USR1@{site.signal_seconds}",
+        "comment": TEST_COMMENT if settings.test else "",
+    }
+    python = "python" if site.conda_env or site.venv else shlex.quote(sys.executable)
+    lines = [
+        "#!/bin/bash",
+        *[f"#SBATCH --{option}={value}" for option, value in options.items() if value],
+        "#SBATCH --requeue",
+        "",
+        "set -e",
+        f"cd {shlex.quote(str(paths.PROJECT_ROOT))}",
+        *_environment(site),
+        'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"',
+        f"exec {python} -m hpo_lib {shlex.join(command)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _environment(site: Site) -> list[str]:
+    lines = [site.setup] if site.setup else []
+    if site.modules:
+        lines += ["module purge", f"module load {shlex.join(site.modules.split())}"]
+    if site.conda_env:
+        lines += [f"source {shlex.quote(site.conda)}/bin/activate {shlex.quote(site.conda_env)}"]
+    if site.venv:
+        lines += [f"source {shlex.quote(site.venv)}/bin/activate"]
+    return lines
+
+
+def _below_root(path: Path) -> str:
+    """Relative to the folder in which sbatch is called, since blanks or % in the root would break
+    an #SBATCH line.
+    """
+    return path.relative_to(paths.PROJECT_ROOT).as_posix()

@@ -1,0 +1,1 @@
+"""Columns and models that know the future."""

@@ -1,0 +1,154 @@
+"""Whether a model knows the future: disturb what came after forecast origins and see which
+forecasts move.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.data.context import Context
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions
+from hpo_lib.families.models import RECIPES, Budget, Family, Forecaster, family_names, get_family
+from hpo_lib.families.search_space import Choice
+from hpo_lib.leaks.columns import Finding
+
+BUDGET = Budget(steps=10, batch_size=16, checks=1)
+"""Of a family: what a network reads does not depend on how long it has learnt."""
+
+Training = Callable[[Dataset], Forecaster]
+
+ORIGINS = 5
+"""Forecast origins that are disturbed, evenly over validation and test."""
+
+
+def audit_model(
+    dataset: Dataset, model: str, recipe: str = "standard", *, seed: int = 1
+) -> list[Finding]:
+    """Findings on a family or baseline of the registry, which is trained twice at a small budget.
+
+    With the recipe ``standard`` a network that has learnt little is held back altogether. So all of
+    it counts here.
+
+    Raises:
+        InputError: no model has that name.
+    """
+
+    def train(data: Dataset) -> Forecaster:
+        if model in baseline_names():
+            return get_baseline(model).fit(data, seed=seed, quick=True)
+        family = get_family(model)
+        whole_network = replace(RECIPES[recipe], residual_share=False)
+        return family.fit(_smallest(family), data, BUDGET, seed=seed, recipe=whole_network)
+
+    return audit_training(dataset, model, train)
+
+
+def model_names() -> tuple[str, ...]:
+    """Every model that can be audited by its name."""
+    return (*family_names(), *baseline_names())
+
+
+def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding]:
+    """Findings on a model that ``train`` trains on a dataset. It may use the training and
+    validation splits only.
+    """
+    known, days = (dataset.spec.target, *dataset.past), _origins(dataset)
+    forecaster = train(dataset)
+    forecasts = {origin: _forecast(forecaster, dataset, [origin]) for origin in days}
+
+    def moves(columns: Sequence[str], first: int, last: int | None, origin: int) -> bool:
+        """Whether the forecast moves if columns change from ``first`` to ``last`` hours after its
+        origin.
+        """
+        rows = slice(origin + first, None if last is None else origin + last + 1)
+        other = replace(dataset, frame=disturbed(dataset.frame, columns, rows))
+        return bool((_forecast(forecaster, other, [origin]) != forecasts[origin]).any())
+
+    found = []
+    moving = [origin for origin in days if moves(known, 1, None, origin)]
+    for column in known if moving else ():
+        if moves([column], 1, None, moving[0]):
+            found.append(Finding(name, "leak", _MOVES.format(len(moving), len(days), column)))
+    found = found or _trained_without_test(dataset, name, train, forecaster)
+    if found:
+        return found
+    seen = [column for column in known if moves([column], 1 - HISTORY, 0, days[0])]
+    seen += [column for column in dataset.future if moves([column], 1, HORIZON, days[0])]
+    fine = f"nothing after the origin moves any of {len(days)} forecasts"
+    fine += ", and no test day moves a training" if len(dataset.test_origins) else ""
+    return [Finding(name, "fine", f"{fine}; it reads {', '.join(seen) or 'nothing at all'}")]
+
+
+_MOVES = (
+    "{} of {} forecasts move when {!r} changes after their origin: the model reads the future; "
+    "let it read past "
+    "covariates and the target up to the origin only"
+)
+
+
+def _trained_without_test(
+    dataset: Dataset, name: str, train: Training, forecaster: Forecaster
+) -> list[Finding]:
+    """Train again with another test split: neither validation forecasts nor that of the first test
+    day may change.
+    """
+    test = dataset.test_origins
+    if not len(test):
+        return []
+    known = (dataset.spec.target, *dataset.past)
+    other = replace(dataset, frame=disturbed(dataset.frame, known, slice(int(test[0]) + 1, None)))
+    again = train(other)
+    same = (again.validation.values == forecaster.validation.values).all()
+    same &= (_forecast(again, other, test[:1]) == _forecast(forecaster, dataset, test[:1])).all()
+    if same:
+        return []
+    return [
+        Finding(
+            name,
+            "leak",
+            "its forecasts change when only the test split changes before training: it learns, "
+            "scales or chooses with "
+            "test days; fit everything on the training split and choose on validation",
+        )
+    ]
+
+
+def disturbed(
+    frame: pd.DataFrame, columns: Sequence[str], rows: slice, seed: int = 3
+) -> pd.DataFrame:
+    """A copy with large random numbers in some columns of some rows."""
+    copy, names = frame.copy(), list(columns)
+    random = np.random.default_rng(seed).random((len(range(*rows.indices(len(frame)))), len(names)))
+    size = frame[names].abs().max().to_numpy() + 1
+    copy.loc[frame.index[rows], names] = size * (1 + 10 * random)
+    return copy
+
+
+def _forecast(
+    forecaster: Forecaster, dataset: Dataset, origins: Sequence[int] | Positions
+) -> np.ndarray:
+    """[N, H, Q] from windows that hold what came after the origins, which a real `Context` does
+    not.
+    """
+    holding_the_future = dataset.windows(np.asarray(origins, dtype=np.int64))
+    return forecaster.predict(cast(Context, holding_the_future)).values
+
+
+def _smallest(family: Family) -> dict[str, int | float]:
+    """The cheapest parameters of a search space: what a network reads does not depend on its size."""
+    return {
+        name: min(dimension.options) if isinstance(dimension, Choice) else dimension.low
+        for name, dimension in family.search_space.items()
+    }
+
+
+def _origins(dataset: Dataset) -> list[int]:
+    every = np.concatenate([dataset.validation_origins, dataset.test_origins])
+    return sorted(
+        {int(every[i]) for i in np.linspace(0, len(every) - 1, ORIGINS).round().astype(int)}
+    )

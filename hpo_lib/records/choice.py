@@ -1,0 +1,351 @@
+"""The choice among the trials of a study: Pareto front, policies, and the proof of a challenger."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from operator import le
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpo_lib.errors import InputError, StudyError, choices
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
+from hpo_lib.records.schema import ReplicateRecord, check
+from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
+from hpo_lib.scoring.proof import DailyScores, compare_seeds, covers, daily_scores, leaders
+from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS
+
+FRESH_SEEDS, CHALLENGERS = 2, 2
+"""Fresh seeds of each configuration, and the most trials that challenge the defaults; the test
+preset has one each.
+"""
+
+Replicate = Callable[[int, int], QuantileForecasts]
+"""Trial and seed -> forecasts as stored; raises `ReplicateFailed`, or `ReplicateMissing` if it has
+not been trained.
+"""
+
+
+class ReplicateFailed(Exception):
+    """A training with a fresh seed ended with an error, which is the message."""
+
+
+class ReplicateMissing(Exception):
+    """It has not been trained, or for something else."""
+
+
+def challengers(
+    trials: Sequence[TrialRecord], scored: Callable[[int], DailyScores], most: int
+) -> tuple[list[int], str]:
+    """Numbers of the trials that may be better than the untuned defaults, the best first, or none
+    and why.
+
+    ``scored`` gives the daily scores of a trial by its number.
+    """
+    default = default_trial(trials)
+    if default.state != "complete":
+        return (
+            [],
+            f"the untuned defaults (trial {default.number}) did not complete, so nothing is "
+            "compared with them",
+        )
+    days = {t.number: scored(t.number) for t in trials if t.state == "complete"}
+    own = days.pop(default.number)
+    if len(own["mae"]) < MIN_COMPARED_DAYS:
+        return (
+            [],
+            f"validation has {len(own['mae'])} days, and fewer than {MIN_COMPARED_DAYS} prove "
+            "nothing",
+        )
+    found = leaders(days, own, most)
+    return (
+        found,
+        "" if found else "no trial is better than the untuned defaults with the study's own seed",
+    )
+
+
+def prove(
+    default: int,
+    challenging: Sequence[int],
+    cause: str,
+    seeds: Sequence[int],
+    replicate: Replicate,
+    target: pd.Series,
+) -> dict[str, Any]:
+    """Compare the challengers with the defaults over fresh seeds, one after the other until one is
+    proven.
+
+    Args:
+        default: number of the trial of the untuned defaults.
+        challenging: numbers of the challengers, the best first.
+        cause: why there are none.
+        seeds: fresh ones.
+        replicate: gives the forecasts of a trial trained with a seed.
+        target: hourly target, for the correction of the intervals.
+
+    Returns: The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause``
+        (why nothing was compared).
+    """
+    proof: dict[str, Any] = {
+        "seeds": list(seeds),
+        "days": 0,
+        "challengers": [],
+        "trainings": 0,
+        "cause": cause,
+    }
+
+    def trained(number: int) -> list[DailyScores]:
+        found = []
+        for seed in seeds:
+            proof["trainings"] += 1
+            found.append(daily_scores(replicate(number, seed), target))
+        return found
+
+    if not challenging:
+        return proof
+    try:
+        ours = trained(default)
+    except ReplicateFailed as failure:
+        return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
+    proof["days"] = len(ours[0]["mae"])
+    for number in challenging:
+        try:
+            compared = asdict(compare_seeds(trained(number), ours))
+            entry = {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in compared.items()
+            }
+            proof["challengers"].append({"trial": number, **entry, "cause": ""})
+        except ReplicateFailed as failure:
+            proof["challengers"].append({"trial": number, "proven": False, "cause": str(failure)})
+        if proof["challengers"][-1]["proven"]:
+            break
+    return proof
+
+
+def stored_replicate(
+    run: RunPaths, trial: int, seed: int, key: Mapping[str, Any] | None = None
+) -> QuantileForecasts:
+    """Forecasts of a trial's configuration trained with another seed; only if ``key`` made them,
+    where it is given.
+
+    Raises:
+        ReplicateFailed: that training failed.
+        ReplicateMissing: there is none.
+    """
+    forecasts, about = run.replicate(trial, seed)
+    found = _about(about)
+    if not found or (key is not None and found["key"] != json.loads(json.dumps(key))):
+        raise ReplicateMissing(
+            f"{about}: no such file; expected what made a replicate of trial {trial}"
+        )
+    if found["cause"]:
+        raise ReplicateFailed(found["cause"])
+    if not forecasts.exists():
+        raise ReplicateMissing(
+            f"{forecasts}: no such file; expected forecasts of trial {trial} with seed {seed}"
+        )
+    return load_predictions(forecasts)
+
+
+def write_replicate(
+    run: RunPaths,
+    trial: int,
+    seed: int,
+    found: QuantileForecasts | str,
+    *,
+    key: Mapping[str, Any],
+    seconds: float,
+) -> None:
+    """Store a replicate's forecasts, or why it failed; what made it is written last."""
+    forecasts, about = run.replicate(trial, seed)
+    about.unlink(missing_ok=True)
+    if isinstance(found, QuantileForecasts):
+        write_predictions(forecasts, found)
+    cause = found if isinstance(found, str) else ""
+    write_json(about, {"key": dict(key), "cause": cause, "seconds": seconds})
+
+
+def replicate_seconds(run: RunPaths) -> float:
+    """What all trainings with fresh seeds took."""
+    return float(sum(_about(file).get("seconds", 0.0) for file in run.replicates()))
+
+
+def _about(file: Path) -> dict[str, Any]:
+    """What made a replicate; empty if it is absent or damaged, so that it is trained again."""
+    what = "what made a replicate"
+    try:
+        found = read_json(file, what)
+        check(ReplicateRecord, found, file, what)
+        return dict(found)
+    except InputError:
+        return {}
+
+
+def chosen_of(proof: Mapping[str, Any], default: int) -> tuple[int, str]:
+    """The trial that a proof chooses, and why, in one sentence."""
+    tried = proof["challengers"]
+    if proof["cause"]:
+        return default, f"the untuned defaults stay: {proof['cause']}"
+    over = (
+        f"over {len(proof['seeds'])} fresh seed{'s' * (len(proof['seeds']) > 1)} and "
+        f"{proof['days']} days"
+    )
+    for one in tried:
+        if one["proven"]:
+            mean, low, high = one["score_change"]
+            return one["trial"], (
+                f"trial {one['trial']} beats the untuned defaults by {-mean:.1f} % of MAE and "
+                "calibrated interval "
+                f"score [{-high:.1f}, {-low:.1f}] with probability {one['probability']:.2f} {over}"
+            )
+    compared = [one for one in tried if not one["cause"]]
+    if not compared:
+        first = tried[0]
+        return (
+            default,
+            f"the untuned defaults stay: trial {first['trial']} failed with a fresh seed "
+            f"({first['cause']})",
+        )
+    best = min(compared, key=lambda one: one["score_change"][0])
+    change, covered = best["score_change"][0], best["picp_calibrated"]
+    return default, (
+        "no challenger was proven better than the untuned defaults: the best, trial "
+        f"{best['trial']}, is "
+        f"{abs(change):.1f} % {'better' if change <= 0 else 'worse'} with probability "
+        f"{best['probability']:.2f} {over}"
+        + ("" if covers(covered) else f", and its calibrated interval covers {covered:.0f} %")
+    )
+
+
+NEARLY_NEAREST = 2.5
+"""If no trial is within the tolerance: points by which the choice may be farther from 80 % than the
+nearest trial. One year of data cannot resolve coverage more finely."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen trial, the policy and its reason, and the choice of every policy that needs no
+    proof.
+    """
+
+    policy: str
+    trial: int
+    reason: str
+    alternatives: Mapping[str, int]
+
+
+def pareto_front(
+    trials: Sequence[TrialRecord], objectives: Sequence[Objective]
+) -> list[TrialRecord]:
+    """Complete trials that no other complete trial beats, by ascending value of the first
+    objective.
+
+    One beats another if it is at least as good in every objective and better in one, beyond their
+    tolerances. Trials that are equal are all kept, as in optuna's ``best_trials``.
+    """
+    done = [t for t in trials if t.state == "complete"]
+    excess = [tuple(o.excess(t.values[o.name]) for o in objectives) for t in done]
+    found = set(excess)
+    beaten = {
+        own for own in found if any(other != own and all(map(le, other, own)) for other in found)
+    }
+    front = [trial for trial, own in zip(done, excess, strict=True) if own not in beaten]
+    return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
+
+
+def _calibrated(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
+    front = sorted(front, key=lambda t: t.mae)
+    near = [t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
+    if near:
+        return near[0], f"lowest MAE with |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
+    nearest = min(front, key=lambda t: t.picp_penalty)
+    chosen = next(t for t in front if t.picp_penalty <= nearest.picp_penalty + NEARLY_NEAREST)
+    what = (
+        "the one"
+        if chosen is nearest
+        else f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
+    )
+    return (
+        chosen,
+        f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}, so {what} nearest to 80 % coverage",
+    )
+
+
+def _lowest_mae(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
+    return min(front, key=lambda t: t.mae), "lowest MAE, whatever its coverage"
+
+
+def _knee(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
+    """The point with the lowest sum of its objectives, each scaled to 0..1 over the front.
+
+    Of two objectives that is the point farthest below the straight line between the ends of the
+    front.
+    """
+    ends = [
+        (min(column), max(column))
+        for column in zip(*(t.values.values() for t in front), strict=True)
+    ]
+    if all(low == high for low, high in ends):
+        return front[0], "the front has one point"
+
+    def scaled_sum(t: TrialRecord) -> float:
+        scaled = zip(t.values.values(), ends, strict=True)
+        return sum(((value - low) / ((high - low) or 1.0) for value, (low, high) in scaled), 0.0)
+
+    return min(front, key=scaled_sum), "farthest from the line between the ends of the front"
+
+
+POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}
+"""Those that choose from the front."""
+
+PROVEN = "proven"
+"""The policy that keeps the untuned defaults unless a trial is proven better, see
+`hpo_lib.records.choice`.
+"""
+
+
+def select(
+    front: Sequence[TrialRecord],
+    policy: str,
+    *,
+    default: TrialRecord | None = None,
+    proof: Mapping[str, Any] | None = None,
+) -> Selection:
+    """Choose a trial: one of a Pareto front (ascending MAE), or by the proof, whose choice may be
+    off the front.
+
+    Without a proof, or if the untuned ``default`` failed, ``proven`` has something to say anyway:
+    the defaults stay, or the choice is that of ``calibrated``.
+
+    Raises:
+        InputError: unknown policy.
+        StudyError: the front is empty, because no trial completed.
+    """
+    if policy not in (PROVEN, *POLICIES):
+        raise InputError(f"policy is {policy!r}; {choices(policy, (PROVEN, *POLICIES))}")
+    if not front:
+        raise StudyError(
+            "no trial completed, so there is nothing to choose from; see the causes of the "
+            "failed trials"
+        )
+    found = {name: rule(front) for name, rule in POLICIES.items()}
+    alternatives = {name: trial.number for name, (trial, _) in found.items()}
+    if policy != PROVEN:
+        trial, reason = found[policy]
+        return Selection(policy, trial.number, reason, alternatives)
+    if default is None or default.state != "complete":
+        trial, reason = found["calibrated"]
+        number, reason = (
+            trial.number,
+            f"the untuned defaults are not complete, so nothing is proven: {reason}",
+        )
+    elif proof is None:
+        number, reason = default.number, "nothing is proven yet, so the untuned defaults stay"
+    else:
+        number, reason = chosen_of(proof, default.number)
+    return Selection(policy, number, reason, {PROVEN: number, **alternatives})

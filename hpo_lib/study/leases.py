@@ -1,0 +1,193 @@
+"""Leases: who decides now, and which workers live."""
+
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from filelock import SoftFileLease, Timeout
+from filelock._identity import (
+    owner_is_stale,  # what filelock itself asks before it takes a lease over
+)
+
+from hpo_lib.errors import ROOM, StudyError, WriteError
+from hpo_lib.paths import RunPaths
+
+DURATION = 120.0
+"""Seconds without a refresh after which a lease may be taken from its holder. Longer than the 30 s
+after which optuna breaks the lock of its journal: a lease must outlive every lock that is taken
+under it."""
+
+REFRESH = 5.0
+"""Seconds between two refreshes."""
+
+POLL = 0.02
+"""Seconds between two attempts to take a lease."""
+
+
+class Lease:
+    """A file that says which process holds it; it works between machines that share a folder.
+
+    filelock takes over the lease of a dead or silent holder by exchanging two file names in one
+    step. NFS and Lustre refuse that, and there such a lease would be held for ever. `take`
+    therefore removes the file of a holder that it has seen silent for longer still. Two contenders
+    that do so at once may both take the lease; only one of them is named in the file then, and
+    `held` tells the other. The clocks of different machines are never compared.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._lease = SoftFileLease(
+            file, lease_duration=DURATION, heartbeat_interval=min(REFRESH, DURATION / 4)
+        )
+        self.patience = 1.5 * DURATION
+        self._seen: tuple[str, int] | None = None
+        self._since = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether this process is the holder now; to be asked before each write, since it may have
+        been paused.
+        """
+        owner = self._lease.owner
+        return owner is not None and owner.token == self._lease.token
+
+    def take(self) -> bool:
+        """Take the lease if it is free or its holder is dead or silent; never waits.
+
+        Raises:
+            WriteError: the folder cannot be written.
+        """
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(Timeout):
+                self._lease.acquire(blocking=False)
+                return True
+        except OSError as error:
+            raise WriteError(
+                f"{self.file}: cannot be written ({error.strerror or error}); {ROOM}"
+            ) from None
+        if (refreshed := self.refreshed()) != self._seen:
+            self._seen, self._since = refreshed, time.monotonic()
+        elif time.monotonic() - self._since > self.patience:
+            self._lease.break_lock()
+        return False
+
+    @property
+    def lives(self) -> bool:
+        """Whether its holder seems to live, for those who only look: nothing is taken, written or
+        removed.
+
+        A holder on another machine lives if it refreshed the lease recently by this machine's
+        clock.
+        """
+        owner, refreshed = self._lease.owner, self.refreshed()
+        if owner is None or refreshed is None or time.time() - refreshed[1] / 1e9 >= DURATION:
+            return False
+        return not owner_is_stale(owner.pid, owner.hostname, owner.start)
+
+    def refreshed(self) -> tuple[str, int] | None:
+        """Its holder's token and when it was refreshed, by the clock of the file system; None where
+        nobody holds it.
+        """
+        try:
+            status = self.file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        owner = self._lease.owner
+        return (owner.token if owner else None) or "", status.st_mtime_ns
+
+    def release(self) -> None:
+        """Give it up; a lease that another process has taken meanwhile stays theirs."""
+        self._lease.release()
+
+    def __enter__(self) -> "Lease":
+        while not self.take():
+            time.sleep(POLL)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Liveness:
+    """Tells the other workers of a study that this one lives, and tells this one which of the
+    others live.
+
+    Args: run: the study's files. name: of the worker within the study, ``1`` or, for a process that
+        worker 1 has started, ``1.2``.
+    """
+
+    def __init__(self, run: RunPaths, name: str) -> None:
+        self._run, self.name = run, name
+        self.identity = {
+            "name": name,
+            "machine": platform.node(),
+        }  # what a trial keeps of its worker
+        self._lease = Lease(run.worker_lease(name))
+        self._others: dict[str, Lease] = {}
+
+    def __enter__(self) -> "Liveness":
+        seen = self._lease.refreshed()
+        if not self._lease.take():
+            wait = f"waiting up to {self._lease.patience:.0f} s to see whether it still runs"
+            print(
+                f"Worker {self.name} of this study has not ended in order; {wait}", file=sys.stderr
+            )
+        while not self._lease.held and not self._lease.take():
+            time.sleep(POLL)
+            before, seen = seen, self._lease.refreshed()
+            # A new holder may be a worker that looks whether this one lives; only this one
+            # refreshes what it holds.
+            if before and seen and before[0] == seen[0] and before != seen:
+                raise StudyError(
+                    f"another process works on this study (it holds {self._lease.file}); wait "
+                    "for it, stop it, or "
+                    "choose another job_id"
+                )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lease.release()
+
+    def renew(self) -> None:
+        """Live again after a pause in which the others took this worker for dead.
+
+        Raises:
+            StudyError: another process has become this worker meanwhile.
+        """
+        if not self._lease.held:
+            self._lease.release()
+            self.__enter__()
+
+    def lives(self, worker: Mapping[str, str] | None) -> bool:
+        """Whether the worker of a running trial lives.
+
+        Trials left by this worker's earlier run, or by its child processes, have no owner.
+        """
+        if worker is None or f"{worker['name']}.".startswith(f"{self.name}."):
+            return False
+        other = self._others.setdefault(
+            worker["name"], Lease(self._run.worker_lease(worker["name"]))
+        )
+        dead = other.take()
+        if dead:
+            other.release()
+        return not dead
+
+
+def somebody_lives(run: RunPaths) -> bool:
+    """Whether any worker of a study lives; for those who do not work on it and may not write there.
+
+    It may be wrong where the clocks of machines disagree by minutes. Workers among themselves do
+    not rely on it.
+    """
+    return any(Lease(file).lives for file in run.worker_leases())
