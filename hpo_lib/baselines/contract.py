@@ -108,10 +108,10 @@ def learnt_origins(dataset: Dataset, hours: int, *, quick: bool) -> Positions:
 
 
 _BASELINES = {
-    "LINEAR_Q": ("linear_quantile", "LinearQuantile"),
-    "LIGHTGBM_Q": ("lightgbm_quantile", "LightgbmQuantile"),
-    "LIGHTGBM_LINEAR_Q": ("lightgbm_quantile", "LightgbmLinearQuantile"),
-    "RESIDUAL_LINEAR": ("residual_linear", "ResidualLinear"),
+    "LINEAR_Q": ("linear", "LinearQuantile"),
+    "LIGHTGBM_Q": ("lightgbm", "LightgbmQuantile"),
+    "LIGHTGBM_LINEAR_Q": ("lightgbm", "LightgbmLinearQuantile"),
+    "RESIDUAL_LINEAR": ("linear", "ResidualLinear"),
 }
 """Name -> module and class."""
 

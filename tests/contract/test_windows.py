@@ -115,23 +115,23 @@ def test_when_a_forecast_is_made_then_no_past_column_is_read_after_the_origin(
 def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(
     windows, counted
 ) -> None:
-    windows = windows.Scaling.fit(counted, PLAIN)
+    scaling = windows.Scaling.fit(counted, PLAIN)
     source = windows.WindowSource.build(
-        counted, counted.windows(np.array(ORIGINS)), windows, PLAIN, calendar_as_past=False
+        counted, counted.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=False
     )
     with pytest.raises(IndexError):
         gathered(source, len(counted.frame) - 24, with_target=False)
 
 
 def test_when_scaling_is_fitted_then_only_training_rows_count(windows, tiny_dataset) -> None:
-    windows = windows.Scaling.fit(tiny_dataset, PLAIN)
+    scaling = windows.Scaling.fit(tiny_dataset, PLAIN)
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
     again = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), PLAIN)
-    pd.testing.assert_series_equal(again.mean, windows.mean)
-    pd.testing.assert_series_equal(again.std, windows.std)
+    pd.testing.assert_series_equal(again.mean, scaling.mean)
+    pd.testing.assert_series_equal(again.std, scaling.std)
     training = windows.Scaling.transform(
-        windows, tiny_dataset.frame, tuple(tiny_dataset.frame.columns)
+        scaling, tiny_dataset.frame, tuple(tiny_dataset.frame.columns)
     )[:1680]
     np.testing.assert_allclose(training.mean(dim=0), 0, atol=1e-5)
     np.testing.assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
@@ -142,8 +142,8 @@ def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_
 ) -> None:
     frame = tiny_dataset.frame.assign(is_weekend=1.0)
     frame.iloc[2000:, -1] = 3.0
-    windows = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
-    values = windows.transform(frame, ("is_weekend",))
+    scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
+    values = scaling.transform(frame, ("is_weekend",))
     assert str(values.dtype) == "torch.float32"
     assert values[[0, 1999, 2000], 0].tolist() == [0, 0, 2]
 
@@ -189,9 +189,9 @@ def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
 ) -> None:
     import torch
 
-    windows = windows.Scaling.fit(tiny_dataset, LEVELLED)
+    scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
     source = windows.WindowSource.build(
-        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), windows, PLAIN, calendar_as_past=True
+        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=True
     )
     origins = torch.tensor(ORIGINS)
     values = source.in_unit(source.gather(origins, with_target=True).future_target, origins)
@@ -222,15 +222,15 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_no_la
 ):
     import torch
 
-    windows = windows.Scaling.fit(tiny_dataset, LEVELLED)
+    scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
     changed = tiny_dataset.frame.copy()
     changed.iloc[1680:] = 1e6
     assert (
         windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), LEVELLED).level
-        == windows.level
+        == scaling.level
     )
     source = windows.WindowSource.build(
-        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), windows, PLAIN, calendar_as_past=True
+        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=True
     )
     origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
     batch = source.gather(origins, with_target=True)
@@ -340,13 +340,13 @@ def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
     dataset = dataclasses.replace(
         tiny_dataset, frame=frame, future=("hour_sin", "month", "season", "is_weekend")
     )
-    windows = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))
+    scaling = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))
     expected = (
         ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
     )
-    assert windows.future_columns(dataset, windows, PLAIN) == expected
+    assert windows.future_columns(dataset, scaling, PLAIN) == expected
     source = windows.WindowSource.build(
-        dataset, dataset.windows(np.array(ORIGINS)), windows, PLAIN, calendar_as_past=False
+        dataset, dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=False
     )
     assert source.future.shape[1] == len(expected)
 
@@ -355,8 +355,8 @@ def test_when_a_recipe_hides_the_calendar_then_a_network_sees_the_hours_alone(
     windows, tiny_dataset
 ) -> None:
     recipe = dataclasses.replace(PLAIN, calendar=False)
-    windows = windows.Scaling.fit(tiny_dataset, recipe)
-    assert windows.future_columns(tiny_dataset, windows, recipe) == ("hour_sin", "hour_cos")
+    scaling = windows.Scaling.fit(tiny_dataset, recipe)
+    assert windows.future_columns(tiny_dataset, scaling, recipe) == ("hour_sin", "hour_cos")
 
 
 def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_from(

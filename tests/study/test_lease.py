@@ -105,9 +105,9 @@ def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path) -> None:
 PAUSE = """
 import os, signal, sys
 from pathlib import Path
-from hpo_lib.study import lease
-lease.DURATION = 0.5
-with lease.Lease(Path(sys.argv[1])) as held:
+from hpo_lib.study import leases
+leases.DURATION = 0.5
+with leases.Lease(Path(sys.argv[1])) as held:
     print(held.held, flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
     print(held.held, flush=True)
@@ -190,9 +190,9 @@ import sys
 from pathlib import Path
 from hpo_lib.errors import StudyError
 from hpo_lib.paths import RunPaths
-from hpo_lib.study import lease
+from hpo_lib.study import leases
 from hpo_lib.study.leases import Liveness
-lease.REFRESH = 0.1
+leases.REFRESH = 0.1
 try:
     with Liveness(RunPaths(Path(sys.argv[1]), "TFT_Q", "heat", "1"), sys.argv[2]):
         print("lives", flush=True)
