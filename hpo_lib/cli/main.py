@@ -18,10 +18,13 @@ from typing import NoReturn
 from hpo_lib import __version__, paths
 from hpo_lib.cli import audit, daily, options, results
 from hpo_lib.errors import ROOM, HpoError, InputError, choices
+from hpo_lib.settings import train_with_one_thread
+from hpo_lib.stop_requests import LIFELINE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
+    train_with_one_thread()
     arguments, unknown = _parser().parse_known_args(argv)
     if unknown:
         arguments.parser.error(_unknown(unknown[0], arguments.parser))
@@ -167,14 +170,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "dataset", nargs="*", help="name or TOML of a dataset (default: all of the registry)"
     )
-    command.add_argument(
-        "--clean",
-        action="store_true",
-        help="list what killed processes left, and remove it if told",
-    )
-    command.add_argument(
-        "--yes", action="store_true", help="with --clean: remove it without asking"
-    )
     command = add(
         "submit",
         _submit,
@@ -228,9 +223,8 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         run = run_notebook(settings)
     except KeyboardInterrupt:
-        logging.getLogger("asyncio").setLevel(
-            logging.CRITICAL
-        )  # nbclient's own task ends with the same interrupt
+        # nbclient's own task ends with the same interrupt.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         again = (
             f"`hpo run --model {settings.model} --dataset {settings.dataset} --job-id "
             f"{settings.job_id}`"
@@ -240,6 +234,8 @@ def _run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    if LIFELINE in os.environ:  # the process that started this worker shows the result
+        return 0
     study = StoredStudy.read(run)
     if study.result:  # the record of a stopped worker may come first
         print(study_tables.short_scores(study))
@@ -310,25 +306,9 @@ def _new_dataset(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
-    if arguments.clean:
-        return _clean(arguments)
     findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
     print("\n".join(map(str, findings)))
     return 1 if any(finding.is_problem for finding in findings) else 0
-
-
-def _clean(arguments: argparse.Namespace) -> int:
-    from hpo_lib.launch.doctor import clean, leftovers
-
-    found = leftovers(_runs_dir(arguments))
-    print("\n".join([*map(str, found), f"{len(found)} left by killed processes"]))
-    asked = bool(found) and not arguments.yes and sys.stdin.isatty()
-    if found and (arguments.yes or (asked and input("Remove them? [y/N] ").strip().lower() == "y")):
-        clean(found)
-        print("removed")
-    elif found and not asked:
-        print("nothing is removed; give --yes to remove them")
-    return 0
 
 
 def _submit(arguments: argparse.Namespace) -> int:

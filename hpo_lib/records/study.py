@@ -18,7 +18,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import PROVEN, pareto_front
 from hpo_lib.records.files import as_mapping, load_predictions
 from hpo_lib.records.result import load_result, objectives_of, trial_of_json
-from hpo_lib.records.storage import read_study
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import Objective
@@ -141,7 +141,7 @@ class StoredStudy:
             ):
                 return None
         recorded = self.result.get("storage_path") or self.database
-        return read_study(self.run, self.database if recorded == self.database else "")
+        return Storage(self.run, self.database if recorded == self.database else "").read()
 
     @cached_property
     def has_storage(self) -> bool:

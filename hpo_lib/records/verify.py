@@ -20,7 +20,6 @@ from hpo_lib.records.choice import (
     prove,
     stored_replicate,
 )
-from hpo_lib.records.leftovers import predicted_trials
 from hpo_lib.records.result import chosen_entries, trial_entry, trial_of_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
@@ -178,7 +177,7 @@ def _complete(study: StoredStudy, told: list[tuple[str, str]]) -> Sequence[Trial
     found = study.complete
     if not study.has_storage:
         failed = {one["trial"] for one in result["failures"] or []}
-        numbers = [number for number in predicted_trials(study.run) if number not in failed]
+        numbers = [number for number in study.run.predicted_trials() if number not in failed]
         found = [stated.get(number, TrialRecord(number, "complete", {})) for number in numbers]
         where = "there are predictions of"
         told.append(

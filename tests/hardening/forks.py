@@ -12,9 +12,9 @@ from pathlib import Path
 import optuna.importance._fanova
 import optuna.visualization.matplotlib
 import plotly.offline
+from hpo_lib.records.leftovers import predicted_trials
 from optuna.trial import TrialState
 
-from hpo_lib.records.leftovers import predicted_trials
 from hpo_lib.records.verify import verify
 from tests.study import fake_worker
 from tests.study.processes import PATIENCE, Study, assert_complete

@@ -18,7 +18,7 @@ from hpo_lib.families.models import Budget, Forecaster
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.figures import study_tables
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import open_storage
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
@@ -103,7 +103,7 @@ def whole(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> St
 
 def stored(files: RunPaths, storage: str = "journal") -> list[FrozenTrial]:
     return optuna.load_study(
-        study_name=files.study_name, storage=open_storage(storage, files)
+        study_name=files.study_name, storage=Storage(files, storage).open()
     ).trials
 
 
@@ -226,7 +226,7 @@ def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_with
     start, files
 ) -> None:
     start(trials=2, early_stopping=False)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
+    study = optuna.load_study(study_name=files.study_name, storage=Storage(files, "journal").open())
     identity = study.user_attrs["identity"]
     del identity["early_stopping"]
     study.set_user_attr("identity", identity)
@@ -242,7 +242,7 @@ def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(
     with monkeypatch.context() as patched:
         patched.setattr("hpo_lib.study.run.RULE", former)
         start(trials=8)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
+    study = optuna.load_study(study_name=files.study_name, storage=Storage(files, "journal").open())
     identity = study.user_attrs["identity"]
     del identity["early_stopping"]["tolerance"]  # as from before there was one
     study.set_user_attr("identity", identity)

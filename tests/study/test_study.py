@@ -24,7 +24,7 @@ from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions
-from hpo_lib.records.storage import open_storage
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
@@ -341,7 +341,7 @@ def test_when_a_study_was_begun_by_an_earlier_version_then_it_goes_on(
     changes, start, files, tiny_dataset
 ) -> None:
     start(trials=1, early_stopping=False, recipe="unshrunk")
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
+    study = optuna.load_study(study_name=files.study_name, storage=Storage(files, "journal").open())
     identity = {**BEGUN_WITH, "data_sha256": tiny_dataset.sha256, **changes}
     study.set_user_attr("identity", identity)
     run = start(trials=2, recipe="unshrunk")
@@ -396,7 +396,7 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
 ) -> None:
     chosen = names.split(",")
     run = start(trials=6, objectives=names)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
+    study = optuna.load_study(study_name=files.study_name, storage=Storage(files, "journal").open())
     assert study.metric_names == chosen
     for stored, trial in zip(study.trials, run.trials, strict=True):
         assert dict(zip(chosen, stored.values, strict=True)) == trial.values
@@ -670,7 +670,7 @@ def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_sti
     with pytest.raises(StudyError):
         start(trials=2, storage=storage, time_budget_hours=1e-12)  # too little even for one trial
     assert family.calls == []
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage(storage, files))
+    study = optuna.load_study(study_name=files.study_name, storage=Storage(files, storage).open())
     study.ask()  # a worker that dies at once
 
     run = start(trials=2, storage=storage)
@@ -684,7 +684,7 @@ def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(
     start, family, files, tmp_path
 ):
     start(trials=1)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
+    study = optuna.load_study(study_name=files.study_name, storage=Storage(files, "journal").open())
     study.ask().suggest_categorical("width", (2, 4, 8))
     run = start(trials=3)
     assert states(run) == ["complete", "interrupted", "complete", "complete"]
@@ -827,7 +827,7 @@ def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well
     start, files, tiny_dataset, monkeypatch
 ) -> None:
     start(trials=2)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
+    study = optuna.load_study(study_name=files.study_name, storage=Storage(files, "journal").open())
     rename, others = os.replace, [replace(files, worker=2)]
 
     def rename_late(file: Path, target: Path) -> None:
