@@ -15,8 +15,8 @@ from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.families.models import family_names, unknown_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
+from hpo_lib.records.leases import Liveness
 from hpo_lib.settings import Settings
-from hpo_lib.study.leases import Liveness
 from hpo_lib.study.workers import KERNEL_KILLED, run_workers
 
 

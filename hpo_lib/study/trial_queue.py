@@ -23,12 +23,12 @@ from hpo_lib.errors import ROOM, InputError, StudyError, WriteError, in_one_line
 from hpo_lib.families.recipe_space import is_whole
 from hpo_lib.families.search_space import Dimension, is_drawn
 from hpo_lib.records.files import write_json
+from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.optuna_trials import distribution, quiet_optuna, trial_record
 from hpo_lib.records.storage import Storage
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.study.first_trials import FirstTrial
-from hpo_lib.study.leases import Lease, Liveness
 
 
 def check_identity(begun_with: Mapping[str, Any], now: Mapping[str, Any], job_id: str) -> None:
