@@ -278,7 +278,8 @@ class TrialQueue:
             for name, value in attributes.items():
                 self.storage.set_trial_user_attr(trial._trial_id, name, value)
             if state != TrialState.COMPLETE:
-                self.run.trial_predictions(trial.number).unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.run.trial_predictions(trial.number).unlink()
             self.storage.set_trial_state_values(trial._trial_id, state, values)
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:

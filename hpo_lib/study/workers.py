@@ -30,6 +30,9 @@ PATIENCE = 60.0
 record.
 """
 
+SILENCE = 1.0
+"""Seconds without a line after which it is seen to workers that have ended."""
+
 MAX_DEATHS = 3
 """So many deaths per worker without a finished training in between end the study: restarting will
 not help.
@@ -116,7 +119,7 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
                 alive[number] = start(number)
             while alive and not stop_requests.requested():
                 ended = [number for number, process in alive.items() if process.poll() is not None]
-                if show_line(1.0):  # the last words of those that have ended, too
+                if show_line(SILENCE):  # the last words of those that have ended, too
                     continue
                 for number in ended:
                     code = alive.pop(number).returncode
