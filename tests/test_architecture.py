@@ -121,7 +121,7 @@ MAX_LINES, MAX_FILES = 450, 128
 MAX_TOKENS = {"hpo_lib": 140_000, "tests": 189_000, "measurements": 28_000}
 """Names, operators, numbers and strings, so that comments and layout are free. It may only fall."""
 
-MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 18, 12, 100
+MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 19, 12, 100
 """Of the house: `hpo_lib` and, as one more room, `measurements/`. An arrow leads from a room to one
 that it imports.
 """
