@@ -1,4 +1,4 @@
-"""``hpo verify``: a best_params JSON made again from the stored validation predictions, compared."""
+"""``hpo verify``: a best_params JSON made again from the stored predictions, and compared."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
