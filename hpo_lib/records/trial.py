@@ -1,5 +1,6 @@
 """A trial as every reader sees it."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,10 +97,14 @@ def check_trial(
         _SCHEMA.validate_python(trial)
     except ValidationError as error:
         raise ValueError(sentence(error)) from None
-    pair = {"mae": trial.mae, "picp_penalty": trial.picp_penalty}
-    numbers = {**dict.fromkeys(scores, math.nan), **pair, **trial.scores}
-    numbers |= {**dict.fromkeys(objectives, math.nan), **trial.values}
-    for name, value in numbers.items() if trial.state == "complete" else ():
+    if trial.state != "complete":
+        return
+    numbers = (
+        {"mae": trial.mae, "picp_penalty": trial.picp_penalty},
+        {**dict.fromkeys(scores, math.nan), **trial.scores},
+        {**dict.fromkeys(objectives, math.nan), **trial.values},
+    )
+    for name, value in itertools.chain.from_iterable(part.items() for part in numbers):
         if not math.isfinite(value):
             raise ValueError(f"it is complete, but has no {name}")
 
