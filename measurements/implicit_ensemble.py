@@ -28,7 +28,8 @@ from torch import nn
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import RECIPES
-from hpo_lib.families.nhits_q import HourlyRateNHiTS, NhitsQ
+from hpo_lib.families.nhits_layers import HourlyRateNHiTS
+from hpo_lib.families.nhits_q import NhitsQ
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -105,7 +106,8 @@ def trained(
     """Validation forecasts of a training."""
     family = NhitsQ()
     if members > 1:
-        family.darts_model = type("Members", (ImplicitNHiTS,), {"members": members})  # type: ignore[misc]
+        model = type("Members", (ImplicitNHiTS,), {"members": members})
+        family.darts_model = lambda network, common: model(**network, **common)  # type: ignore[method-assign]
     budget = replace(family.budgets["laptop"], batch_size=batch)
     found = family.fit(
         family.defaults, dataset, budget, seed=seed, recipe=RECIPES[recipe]

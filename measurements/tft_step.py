@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from darts.models import TFTModel
@@ -32,7 +33,8 @@ REPEATS = 5
 class StockTftQ(TftQ):
     """The family with darts' own model; not registered."""
 
-    darts_model = TFTModel
+    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> TFTModel:
+        return TFTModel(**network, **common)
 
 
 def tft_step(
