@@ -73,7 +73,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "families",
         "records",
         "benchmark",
-        "launch",
     },
     "daily": {
         "errors",
@@ -258,7 +257,7 @@ def test_when_everything_but_study_and_families_is_imported_then_no_training_lib
     None
 ):
     searching = {"hpo_lib.records.optuna_trials", "hpo_lib.launch.kernel"}
-    searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")} - {"hpo_lib.study.leases"}
+    searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")}
     light = [
         m
         for m in MODULES

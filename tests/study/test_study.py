@@ -24,6 +24,7 @@ from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions
+from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -32,7 +33,6 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from hpo_lib.study.early_stopping import RULE
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.leases import Lease, Liveness
 from hpo_lib.study.trial_queue import STARTUP_TRIALS, check_identity
 from tests.conftest import refusal
 from tests.study.fakes import DEFAULTS, Died, FakeFamily
@@ -757,7 +757,7 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
 def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(
     start, family, files, monkeypatch
 ) -> None:
-    monkeypatch.setattr("hpo_lib.study.leases.REFRESH", 0.1)
+    monkeypatch.setattr("hpo_lib.records.leases.REFRESH", 0.1)
     with (
         Liveness(files, "1"),
         pytest.raises(StudyError, match="another process works on this study"),
