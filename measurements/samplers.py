@@ -24,8 +24,6 @@ import optuna
 from sklearn.ensemble import RandomForestRegressor
 
 from hpo_lib.families.models import Family, get_family
-from hpo_lib.families.portfolio import portfolio
-from hpo_lib.families.recipe_space import default_params, search_space
 from hpo_lib.families.search_space import Dimension, FloatRange, is_drawn
 from hpo_lib.records.optuna_trials import distribution
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
@@ -74,7 +72,7 @@ class Surrogate:
 
     def __init__(self, recorded: Recorded, family: Family) -> None:
         wide = "wide" if "linear_part" in recorded.trials[0].params else "plan"
-        self.space, self.defaults = search_space(family, wide), default_params(family, wide)
+        self.space, self.defaults = family.searched(wide), family.untuned(wide)
         x = np.array([self.features(t.params) for t in recorded.trials])
         scores = [
             {**t.scores, "excess": max(0.0, t.picp_penalty - COVERAGE_TOLERANCE)}
@@ -168,13 +166,11 @@ def main() -> None:
     tables = load_table(arguments.table)
     surrogates = []
     for one in tables:
-        dataset, name = one.name.split()
+        _, name = one.name.split()
         family = get_family(name)
         surrogate = Surrogate(one, family)
         won = [
-            entry["params"]
-            for entry in portfolio(name, dataset)
-            if set(surrogate.space) >= set(entry["params"])
+            params for params in family.portfolio.values() if set(surrogate.space) >= set(params)
         ]
         first = [surrogate.defaults, *won]
         surrogates.append((surrogate, first))

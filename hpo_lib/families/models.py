@@ -16,7 +16,13 @@ from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.search_space import ONLY_WITH, RECIPE_SPACE, Dimension, is_drawn
+from hpo_lib.families.search_space import (
+    ONLY_WITH,
+    RECIPE_SPACE,
+    Dimension,
+    is_drawn,
+    recipe_space,
+)
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 Params = Mapping[str, int | float]
@@ -229,6 +235,8 @@ class Family(Model, ABC):
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial
     0 of a study.
     """
+    portfolio: ClassVar[Mapping[str, Params]] = {}
+    """Series on which they won -> configurations of the wide space, which a study tries next."""
     budgets: ClassVar[Mapping[str, Budget]]
     """Preset name -> budget."""
 
@@ -262,6 +270,22 @@ class Family(Model, ABC):
         ``like`` was returned by `fit`; its ``best_step`` and ``shares`` are taken over. The
         forecaster has no ``validation``: nothing is held out.
         """
+
+    def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
+        """What a study of a dataset draws, a dimension after the one that it depends on.
+
+        ``plan`` holds the family's own hyperparameters alone, as in the original HPO plan.
+        """
+        return {**self.search_space, **(recipe_space(dataset) if space == "wide" else {})}
+
+    def untuned(
+        self, space: str, recipe: Recipe = STANDARD, dataset: Dataset | None = None
+    ) -> dict[str, int | float]:
+        """The defaults as a trial of the space: those of the family, and the recipe as it is."""
+        names = recipe_space(dataset) if space == "wide" else {}
+        fields = {name: getattr(recipe, name) for name in names}
+        drawn = {name: value for name, value in fields.items() if is_drawn(name, fields)}
+        return {**self.defaults, **drawn}
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
         """Raise InputError unless ``params`` holds all names of the search space, with values

@@ -36,6 +36,25 @@ class NhitsQ(DartsFamily):
         "dropout": 0.1,
         "weight_decay": 1e-7,
     }
+    portfolio: ClassVar = {
+        "water_centrum, water_tommerby": {
+            "num_stacks": 3,
+            "num_blocks": 1,
+            "num_layers": 2,
+            "layer_widths": 512,
+            "lr": 0.0022217469193239556,
+            "dropout": 0.1,
+            "weight_decay": 1.2615636178657275e-05,
+            "level_hours": 24,
+            "near_hours": 1,
+            "season_years": 2,
+            "calendar": True,
+            "steps_factor": 1.0,
+            "linear_part": True,
+            "linear_penalty": 0.13175657638656071,
+            "linear_weeks": 2,
+        }
+    }
     budgets: ClassVar = {
         "test": Budget(steps=20, batch_size=64, checks=2, max_work=200),
         "laptop": Budget(steps=150, batch_size=256, checks=10, max_work=1500),
