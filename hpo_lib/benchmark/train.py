@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.baselines import chronos2
-from hpo_lib.baselines.contract import QUICK_VERSION, baseline_names, get_baseline
-from hpo_lib.baselines.untrained import SeasonalNaive
+from hpo_lib.baselines.contract import QUICK_VERSION, SeasonalNaive, baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
 from hpo_lib.benchmark.store import (
