@@ -113,7 +113,7 @@ HEAVY: dict[str, set[str]] = {
     "papermill": {"launch"},
     "matplotlib": {"figures"},
     "lightgbm": {"baselines"},
-    "sklearn": {"baselines"},
+    "sklearn": {"baselines", "leaks"},
 }
 
 MAX_LINES, MAX_FILES = 450, 127
