@@ -65,6 +65,8 @@ class _Data(Part):
 
 
 class Provenance(Part):
+    """Where a result comes from, as `hpo_lib.records.provenance` states it."""
+
     data: _Data | None = None
     preset: str | None = None
     recipe: dict[str, Any] | None = None
