@@ -71,7 +71,7 @@ class _Failure(Part):
 
 class _Scores(Part, extra="allow"):
     __pydantic_extra__: dict[str, float | None]
-    by_step: dict[str, list[float]] = {}
+    by_step: dict[str, list[float]] | None = None
 
 
 class _OldRecord(Part):
