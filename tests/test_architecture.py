@@ -114,7 +114,7 @@ HEAVY: dict[str, set[str]] = {
     "papermill": {"launch"},
     "matplotlib": {"figures"},
     "lightgbm": {"baselines"},
-    "sklearn": {"baselines"},
+    "sklearn": {"baselines", "leaks"},
 }
 
 MAX_LINES, MAX_FILES = 450, 128
