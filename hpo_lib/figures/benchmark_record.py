@@ -1,6 +1,5 @@
 """A stored benchmark as figures, tables and cards see it: read from its files, never changed."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ import pandas as pd
 from hpo_lib.benchmark.store import SPLITS, read_training
 from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_table
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import family_names, read_recipe
+from hpo_lib.families.models import described, family_names, model_names, read_recipe
 from hpo_lib.figures.style import readable, warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.files import as_mapping
@@ -21,9 +20,6 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration
 
 CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
-
-IN_UNIT = re.compile(r"(^|_)(mae|rmse|width|winkler|pinball|actual|median|lower|upper|error)(_|$)")
-"""Columns with values in the target's unit."""
 
 PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
@@ -57,7 +53,7 @@ class Benchmark:
 
     def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of values in the target's own unit in `unit`."""
-        names = [name for name in map(str, table) if IN_UNIT.search(name)]
+        names = [name for name in map(str, table) if metrics.in_target_unit(name)]
         return table.assign(**{name: table[name] * self._readable[1] for name in names})
 
     @property
@@ -83,7 +79,7 @@ class Benchmark:
         after `correction`.
         """
         table = self.table[
-            ~(self.table["model"].str.startswith("BLEND") & (self.table["params"] == "default"))
+            ~(self.table["model"].isin(model_names("blend")) & (self.table["params"] == "default"))
         ]
         modes = {
             mode: own.set_index(["model", "params"]) for mode, own in table.groupby("calibration")
@@ -109,7 +105,7 @@ class Benchmark:
         """Each model with its best kind of parameters; no blends."""
         found: dict[str, BenchmarkRow] = {}
         for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
-            if not row.model.startswith("BLEND"):
+            if described(row.model).kind != "blend":
                 found.setdefault(row.model, row)
         return list(found.values())
 

@@ -11,9 +11,7 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import STANDARD, Family, Recipe
-from hpo_lib.families.portfolio import portfolio, series
-from hpo_lib.families.recipe_space import default_params, drawn, is_whole, search_space
-from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension
+from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension, draw, is_whole
 from hpo_lib.records.study import StoredStudy, read_studies
 
 BEGINNING = 6
@@ -45,19 +43,16 @@ def first_trials(
     In the space of the plan these are the defaults alone. In the wide one the portfolio, the best
     trials of the studies ``others`` and draws near the defaults make up `BEGINNING` trials.
     """
-    defaults = default_params(family, space, recipe, dataset)
+    defaults = family.untuned(space, recipe, dataset)
     trials = [FirstTrial(defaults, "untuned defaults")]
     if space == "wide":
-        dimensions = search_space(family, space, dataset)
-        won = [
-            (entry["params"], f"portfolio, won on {', '.join(entry['won_on'])}")
-            for entry in portfolio(family.name, dataset.spec.name)
-        ]
+        dimensions = family.searched(space, dataset)
+        won = [(params, f"portfolio, won on {on}") for on, params in family.portfolio.items()]
         won += [(s.result["best_params"], f"best of {s.run.study_name}") for s in others]
         trials += [FirstTrial(_adapted(params, dimensions), origin) for params, origin in won]
         random = np.random.default_rng(seed)
         trials += [
-            FirstTrial(drawn(dimensions, random, defaults), "near the defaults")
+            FirstTrial(draw(dimensions, random, defaults), "near the defaults")
             for _ in range(BEGINNING - len(trials))
         ]
     tried = [trial.params for trial in trials]
@@ -92,7 +87,7 @@ def best_of_others(
     A study on simulated data serves simulated data alone, and one of the test preset that preset
     alone.
     """
-    space = search_space(family, "wide", dataset)
+    space = family.searched("wide", dataset)
 
     def fits(study: StoredStudy) -> bool:
         try:
@@ -103,7 +98,7 @@ def best_of_others(
             study.result["status"] == "complete"
             and study.result["space"] == "wide"
             and is_whole(_adapted(study.result["best_params"], space), space)
-            and series(study.dataset) != series(dataset.spec.name)
+            and _series(study.dataset) != _series(dataset.spec.name)
             and study.data.get("sha256") != dataset.sha256
             and (not study.is_simulated or dataset.is_simulated)
             and (not study.is_test or budget_name == "test")
@@ -114,3 +109,8 @@ def best_of_others(
     return sorted(fitting, key=lambda study: str(study.result["optimization_date"]), reverse=True)[
         :MOST_STUDIES
     ]
+
+
+def _series(dataset: str) -> str:
+    """Of a dataset: ``heat_dev`` has other splits than ``heat``, but the same hours."""
+    return dataset.removesuffix("_dev")

@@ -16,7 +16,6 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
-from hpo_lib.families.recipe_space import search_space
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import PROVEN, replicate_seconds
 from hpo_lib.records.files import write_predictions
@@ -105,7 +104,7 @@ class _Worker:
         self.queue = TrialQueue(
             self.storage,
             self.liveness,
-            search_space(self.family, settings.space, self.dataset),
+            self.family.searched(settings.space, self.dataset),
             self.objectives,
             settings.trials,
             settings.seed,

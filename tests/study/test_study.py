@@ -485,7 +485,8 @@ def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_sc
 ) -> None:
     honest = metrics.METRICS["mae"]
     wrong = {2: np.nan, 3: np.inf}
-    monkeypatch.setitem(metrics.METRICS, "mae", lambda f: wrong.get(len(family.calls)) or honest(f))
+    broken = replace(honest, function=lambda f: wrong.get(len(family.calls)) or honest(f))
+    monkeypatch.setitem(metrics.METRICS, "mae", broken)
     run = start(trials=4)
     assert states(run) == ["complete", "failed", "failed", "complete"]
     assert [trial.cause for trial in run.trials[1:3]] == [
