@@ -48,7 +48,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.data.spec import load_spec
     from hpo_lib.figures.leak_figure import price_table
-    from hpo_lib.figures.study_tables import banner
+    from hpo_lib.figures.data import banner
     from hpo_lib.leaks.audit import audit, in_words, n_leaks
     from hpo_lib.leaks.prices import price_list
 

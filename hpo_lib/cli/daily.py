@@ -96,7 +96,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
 
 def _forecast(arguments: argparse.Namespace) -> int:
     from hpo_lib.daily.day_ahead import forecast_day
-    from hpo_lib.figures.study_tables import banner
+    from hpo_lib.figures.data import banner
 
     names = "dataset", "model", "at", "school_holidays", "data_dir", "simulated", "models_dir"
     day = forecast_day(**{name: getattr(arguments, name) for name in names})

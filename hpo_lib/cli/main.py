@@ -260,7 +260,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=2))
         return 0
     if arguments.dataset:
-        from hpo_lib.figures.study_figures import data_overview
+        from hpo_lib.figures.data import data_overview
     else:
         print("\n".join(dataset_lines(arguments.data_dir)))
     for name in arguments.dataset:
