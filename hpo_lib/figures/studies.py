@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -62,8 +63,9 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
 def _of_each_study(
     table_of: Callable[[pd.DataFrame, StoredStudy], pd.DataFrame],
 ) -> Callable[[Evidence], pd.DataFrame]:
-    """One table of all studies, made of the trials of each. A row names its study by ``dataset``,
-    ``title``, ``unit``, ``model`` and ``objectives``, joined by commas; values are in ``unit``.
+    """One table of all studies, made of the trials of each, with values in ``unit``.
+
+    Rows name their study: ``dataset``, ``title``, ``model`` and ``objectives``, joined by commas.
     """
 
     @wraps(table_of)
@@ -128,9 +130,7 @@ def hypervolumes(excesses: np.ndarray) -> list[float]:
 
 
 def _dominated(gains: np.ndarray) -> float:
-    """The volume that points [N, K] above 0 dominate: slices along the last axis, each one axis
-    less.
-    """
+    """The volume that points [N, K] above 0 dominate, by slices along the last axis."""
     if gains.shape[1] == 0:
         return 1.0
     gains = gains[np.argsort(-gains[:, -1], kind="stable")]
@@ -287,9 +287,7 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
 
 
 def draw_history(data: pd.DataFrame) -> Figure:
-    """The first objective, its lowest so far and each trial's, and hypervolume, over each study's
-    complete trials.
-    """
+    """The first objective of each complete trial and its lowest so far, and hypervolume."""
     datasets = style.by_dataset(data)
     figure, grid = style.panels(2, len(datasets), height=3.9, sharex=True)
     points: dict[str, Any] = {"ls": "", "ms": 2.5, "alpha": 0.5}
@@ -326,7 +324,7 @@ COLUMNS, FEW_VALUES = 4, 5
 
 
 def draw_explored(data: pd.DataFrame, model: str) -> Figure:
-    """The first objective over every hyperparameter of a model, in percent of the untuned defaults.
+    """The first objective over every hyperparameter, in percent of that of the untuned defaults.
 
     Trials that are far worse are beyond the panels.
     """
@@ -343,22 +341,18 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
         for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
             colour, marker = looks[title]
             look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"marker": marker, "ms": 3}
-            axes.plot(
-                group["place"], group["change"], ls="", color=colour, alpha=0.7, mew=0.5, **look
-            )
+            look |= {"ls": "", "color": colour, "alpha": 0.7, "mew": 0.5}
+            axes.plot(group["place"], group["change"], **look)
         axes.set_xlabel(str(parameter).replace("_", " "), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
     low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
     grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     goal = _label(_objectives(data)[0])
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
-    handles = [
-        Line2D([], [], ls="", color=colour, marker=marker, label=title)
-        for title, (colour, marker) in looks.items()
-        if title in set(data["title"])
-    ]
-    handles.append(Line2D([], [], marker="*", ms=6, label="chosen", **RING))
-    style.legend_below(figure, handles)
+    titles = [title for title in looks if title in set(data["title"])]
+    looks_of = [(*looks[title], title) for title in titles]
+    handles = [Line2D([], [], ls="", c=c, marker=m, label=label) for c, m, label in looks_of]
+    style.legend_below(figure, [*handles, Line2D([], [], marker="*", ms=6, label="chosen", **RING)])
     return figure
 
 
@@ -381,31 +375,26 @@ def _places(axes: Axes, values: pd.Series) -> pd.Series:
 
 
 def draw_cost(data: pd.DataFrame) -> Figure:
-    """Seconds of every trial (each a dot, the bar is their median), and hours (minutes below 2) of
-    the whole study.
-    """
-    models, datasets = in_order(data["model"]), style.by_dataset(data)
+    """Seconds of every trial with their median, and hours (minutes below 2) of the whole study."""
+    models = in_order(data["model"])
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
+    data = data.assign(
+        title=data["title"].str.replace(", ", ",\n"), duration=factor * data["hours"]
+    )
     figure, ((left, right),) = style.panels(1, 2, height=2.6)
-    for j, of_dataset in enumerate(datasets):
-        for model, trials in style.by_model(of_dataset):
-            colour, seconds = model_colour(model), trials["seconds"]
-            place = j + 0.24 * (models.index(model) - (len(models) - 1) / 2)
-            places = [place] * len(trials)
-            left.plot(places, seconds, model_marker(model), color=colour, ms=3, alpha=0.6)
-            left.hlines(seconds.median(), place - 0.09, place + 0.09, color=INK, lw=1.2)
-            right.bar(place, trials["hours"].iloc[0] * factor, 0.2, color=colour)
-    titles = [trials["title"].iloc[0].replace(", ", ",\n") for trials in datasets]
-    for axes in (left, right):
-        axes.set_xticks(range(len(datasets)), titles)
-        axes.set_xlim(-0.5, len(datasets) - 0.5)
-        axes.grid(axis="x", visible=False)
-    left.set(yscale="log", ylabel="seconds per trial")
+    look: dict[str, Any] = {"data": data, "x": "title", "hue": "model", "hue_order": models}
+    look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
+    seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
+    sns.stripplot(**seconds, jitter=False, size=3, alpha=0.6)
+    seconds["palette"] = dict.fromkeys(models, INK)
+    sns.pointplot(**seconds, estimator="median", errorbar=None, ls="", marker="_", markersize=9)
+    sns.barplot(**look, y="duration", errorbar=None, saturation=1, ax=right)
+    left.set(xlabel="", yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    right.set(ylabel=f"{unit} of training per study")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
+    right.set(xlabel="", ylabel=f"{unit} of training per study")
     median = Line2D([], [], color=INK, lw=1.2, label="median")
-    style.legend_below(figure, [*style.model_handles(models), median])
+    style.legend_below(figure, [*style.model_handles(models, ls="", marker="o"), median])
     return figure
 
 
