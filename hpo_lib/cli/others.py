@@ -144,7 +144,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
         options.print_json([dataset_facts(name, arguments.data_dir) for name in names])
         return 0
     if arguments.dataset:
-        from hpo_lib.figures.study_figures import data_overview
+        from hpo_lib.figures.data import data_overview
     else:
         print("\n".join(dataset_lines(arguments.data_dir)))
     for name in arguments.dataset:
@@ -195,7 +195,7 @@ def _new_dataset(arguments: argparse.Namespace) -> int:
 
 def _audit(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
-    from hpo_lib.figures.study_tables import banner
+    from hpo_lib.figures.data import banner
     from hpo_lib.leaks.audit import audit, in_words, n_leaks
 
     spec = _spec(arguments)
@@ -232,7 +232,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
 
 def _forecast(arguments: argparse.Namespace) -> int:
     from hpo_lib.daily.day_ahead import forecast_day
-    from hpo_lib.figures.study_tables import banner
+    from hpo_lib.figures.data import banner
 
     day = options.call(forecast_day, arguments)
     print(banner(day.dataset))

@@ -245,7 +245,7 @@ def _figures(arguments: argparse.Namespace) -> int:
 def _benchmark(arguments: argparse.Namespace) -> int:
     from hpo_lib.benchmark.tables import main_columns, make_tables, write_tables
     from hpo_lib.benchmark.train import make_plan, run_benchmark
-    from hpo_lib.figures.study_tables import banner
+    from hpo_lib.figures.data import banner
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
 
     # A wrong mode stops here, before the trainings.
