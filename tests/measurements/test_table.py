@@ -97,9 +97,9 @@ def test_when_the_benchmark_runs_at_tiny_sizes_then_no_row_fails_and_networks_ar
     out = tmp_path / "latest.json"
     words = ["--quick", "--repeats", "1", "--out", str(out), "--only", *names]
     assert run.main(words) == 0, out.read_text(encoding="utf-8")
-    for row in json.loads(out.read_text(encoding="utf-8"))["rows"]:
-        assert row["ratio"] > 0
-        assert "evaluation" not in name or row["details"]["network_passes"] > 0
+    for found in json.loads(out.read_text(encoding="utf-8"))["rows"]:
+        assert found["ratio"] > 0
+        assert "evaluation" not in name or found["details"]["network_passes"] > 0
 
 
 def test_when_rows_are_named_then_each_has_a_name_of_its_own() -> None:
