@@ -105,7 +105,7 @@ def _add_parameter(parser: Any, parameter: Parameter) -> None:
         parser.add_argument(option, type=parameter.kind, default=default, help=text)
 
 
-def raw_file(arguments: argparse.Namespace) -> dict[str, str]:
+def raw_file(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of `RAW_FILE` that were given."""
     names = (words.split()[0][2:].replace("-", "_") for words, *_ in RAW_FILE)
     return {name: value for name in names if (value := getattr(arguments, name))}
