@@ -54,24 +54,18 @@ def wrapped(head: str, text: str) -> str:
 
 
 def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
-    """Versions, packages, device, datasets (without names or TOMLs those of the registry), records,
-    Slurm.
-    """
-    found = [_dataset(name, data_dir) for name in datasets or known_datasets()]
-    return [
-        Finding(
-            "hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"
-        ),
+    """Versions, packages, device, datasets (without names those of the registry), records, Slurm."""
+    of_datasets = [_dataset(name, data_dir) for name in datasets or known_datasets()]
+    python = platform.python_version()
+    findings = [
+        Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {python}"),
         _packages(),
         Finding("device", device_name()),
-        *found,
-        *(
-            [Finding("SIMULATED", SIMULATED)]
-            * any("; SIMULATED, since" in finding.text for finding in found)
-        ),
-        _writable(runs_dir),
-        _slurm(),
+        *of_datasets,
     ]
+    if any("; SIMULATED, since" in finding.text for finding in of_datasets):
+        findings.append(Finding("SIMULATED", SIMULATED))
+    return [*findings, _writable(runs_dir), _slurm()]
 
 
 def dataset_lines(data_dir: str) -> list[str]:
