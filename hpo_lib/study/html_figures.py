@@ -15,28 +15,26 @@ from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
 
 def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
-    """Pareto front, and history and parameter importance of the first objective, as HTML beside
-    `RunPaths.plotly`.
-    """
+    """Write the Pareto front, and history and importance of the first objective, as HTML."""
     from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as optuna's figures
 
     label, run = stored.objectives[0].axis(stored.unit), stored.run
     first: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": label}
-    figures: list[tuple[Path, Callable[[], Any]]] = [
-        (run.pareto_front, lambda: _front(stored)),
-        (run.mae_history, partial(visualization.plot_optimization_history, study, **first)),
-        (run.param_importance, partial(visualization.plot_param_importances, study, **first)),
-    ]
+    figures: dict[Path, Callable[[], Any]] = {
+        run.pareto_front: lambda: _front(stored),
+        run.mae_history: partial(visualization.plot_optimization_history, study, **first),
+        run.param_importance: partial(visualization.plot_param_importances, study, **first),
+    }
     if not run.plotly.is_file() or run.plotly.stat().st_size != len(get_plotlyjs().encode()):
         with atomic(run.plotly) as temporary:
             temporary.write_text(get_plotlyjs(), encoding="utf-8")
-    marked = mark_of(stored.source) + ", test budget" * stored.is_test
-    for path, draw in figures:
+    mark = mark_of(stored.source) + (", test budget" if stored.is_test else "")
+    for path, draw in figures.items():
         with atomic(path) as temporary:
             if path == run.param_importance and len(stored.complete) < TELLING_TRIALS:
                 why = (
                     f"importance needs {TELLING_TRIALS} complete trials, there are "
-                    f"{len(stored.complete)}{marked}."
+                    f"{len(stored.complete)}{mark}."
                 )
                 temporary.write_text(
                     f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
@@ -44,47 +42,37 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
                 continue
             with quiet_optuna():
                 figure = draw()
-            figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
+            figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{mark}")
             figure.write_html(temporary, include_plotlyjs=f"../{run.plotly.name}")
 
 
 def _front(stored: StoredStudy) -> Any:
-    """Every complete trial by its first two or three objectives; the front, the defaults and the
-    choice are marked.
-    """
+    """Complete trials by two or three objectives; front, defaults and choice are marked."""
     from plotly.graph_objects import Figure
 
-    figure, objectives = Figure(layout={"title": "Pareto front"}), stored.objectives
-    others = [trial for trial in stored.complete if trial not in stored.front]
-    default, chosen = ([one] * (one.state == "complete") for one in (stored.default, stored.chosen))
-    marks = {
-        "complete trials": (others, "circle", 6),
-        "Pareto front": (stored.front, "circle", 9),
-        "untuned defaults": (default, "square-open", 14),
-        "chosen": (chosen, "x", 11),
-    }
-    add, axes = (
-        (figure.add_scatter, "xy") if len(objectives) == 2 else (figure.add_scatter3d, "xyz")
-    )
-    for name, (trials, symbol, size) in marks.items():
-        places = {
-            axis: [t.values[o.name] for t in trials]
-            for axis, o in zip(axes, objectives, strict=True)
-        }
-        texts = [
-            f"trial {t.number}<br>" + "<br>".join(f"{k} {v}" for k, v in t.params.items())
-            for t in trials
+    figure = Figure(layout={"title": "Pareto front"})
+    objectives = dict(zip("xyz", stored.objectives, strict=False))
+    flat = "z" not in objectives
+    add = figure.add_scatter if flat else figure.add_scatter3d
+    for name, trials, symbol, size in (
+        ("complete trials", [t for t in stored.complete if t not in stored.front], "circle", 6),
+        ("Pareto front", stored.front, "circle", 9),
+        ("untuned defaults", [stored.default], "square-open", 14),
+        ("chosen", [stored.chosen], "x", 11),
+    ):
+        complete = [trial for trial in trials if trial.state == "complete"]
+        lines = [
+            [f"trial {t.number}", *(f"{k} {v}" for k, v in t.params.items())] for t in complete
         ]
         add(
-            **places, name=name, text=texts, mode="markers", marker={"symbol": symbol, "size": size}
+            **{axis: [t.values[o.name] for t in complete] for axis, o in objectives.items()},
+            name=name,
+            text=["<br>".join(line) for line in lines],
+            mode="markers",
+            marker={"symbol": symbol, "size": size},
         )
-    titles = {
-        f"{axis}axis": {"title": o.axis(stored.unit)}
-        for axis, o in zip(axes, objectives, strict=True)
-    }
-    figure.update_layout(titles if len(objectives) == 2 else {"scene": titles})
-    if len(objectives) == 2 and objectives[1].tolerance:
-        figure.add_hrect(
-            y0=0, y1=objectives[1].tolerance, fillcolor="grey", opacity=0.15, line_width=0
-        )
+    titles = {f"{axis}axis": {"title": o.axis(stored.unit)} for axis, o in objectives.items()}
+    figure.update_layout(titles if flat else {"scene": titles})
+    if flat and (tolerance := stored.objectives[1].tolerance):
+        figure.add_hrect(y0=0, y1=tolerance, fillcolor="grey", opacity=0.15, line_width=0)
     return figure
