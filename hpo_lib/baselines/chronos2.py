@@ -18,9 +18,6 @@ from hpo_lib.families.models import Forecaster, Recipe
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 NAME = "CHRONOS2"
-VERSION = 1
-"""As `Baseline.version`."""
-
 RECIPE = Recipe(
     level_hours=0,
     near_hours=12,

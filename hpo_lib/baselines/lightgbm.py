@@ -74,7 +74,6 @@ class LightgbmQuantile(Baseline):
     """Early stopping on validation chooses the rounds of each level."""
 
     name = "LIGHTGBM_Q"
-    version = 2
     title = "LightGBM"
     seeded = True
     settings: ClassVar[Mapping[str, Any]] = {

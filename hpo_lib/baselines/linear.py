@@ -79,7 +79,6 @@ class LinearQuantile(Baseline):
     """The penalty is chosen on validation."""
 
     name = "LINEAR_Q"
-    version = 2
     title = "Linear quantile regression"
     seeded = False
     settings: ClassVar = {"penalties": list(PENALTIES)}
@@ -128,7 +127,6 @@ class ResidualLinear(Baseline):
     """
 
     name = "RESIDUAL_LINEAR"
-    version = 1
     title = "Linear baseline alone"
     seeded = False
     settings: ClassVar = {"near_hours": STANDARD.near_hours, "penalty": STANDARD.linear_penalty}

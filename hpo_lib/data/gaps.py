@@ -33,10 +33,6 @@ from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 
-VERSION = 2
-"""Part of a stored training's key on data with gaps, since a fingerprint is of the unfilled file.
-Raise it when filling changes."""
-
 
 def hourly_frame(
     cells: pd.DataFrame, spec: DatasetSpec, file: str

@@ -199,10 +199,6 @@ class Family(ABC):
     """A model family: search space, untuned defaults, budgets, and training."""
 
     name: ClassVar[str]
-    version: ClassVar[int]
-    """Part of a stored training's key. Raise it when the same call gives other forecasts than
-    before.
-    """
     title: ClassVar[str]
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]

@@ -40,7 +40,6 @@ class NhitsQ(DartsFamily):
     """
 
     name = "NHITS_Q"
-    version = 2
     title = "N-HiTS"
     darts_model = HourlyRateNHiTS
     calendar_as_past = True

@@ -16,7 +16,6 @@ class TftQ(DartsFamily):
     """
 
     name = "TFT_Q"
-    version = 2
     title = "TFT"
     darts_model = RearrangedTFT
     calendar_as_past = False

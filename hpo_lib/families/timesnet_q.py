@@ -23,7 +23,6 @@ class TimesnetQ(DartsFamily):
     """
 
     name = "TIMESNET_Q"
-    version = 2
     title = "TimesNet"
     calendar_as_past = True
     network: ClassVar = PastCovariateTimesNet

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib import paths
-from hpo_lib.benchmark.store import on_simulated_data
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
@@ -16,6 +15,7 @@ from hpo_lib.families.models import family_names
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, read_studies, records_folder
+from hpo_lib.records.trainings import on_simulated_data
 
 _OF_DATA = (
     "source",

@@ -181,17 +181,23 @@ class _Result2(_Result):
 
 class _Key(_Part):
     data: dict[str, Any]
-    versions: dict[str, int] = {}
+    version: int
 
 
 class TrainingRecord(_Part):
+    """The record of one training: of a benchmark, of a proof, or of a model in use."""
+
+    key: _Key
+    seconds: float
+    cause: str = ""
+
+
+class BenchmarkRecord(TrainingRecord):
     """The record of one training of a benchmark."""
 
     model: _Name
     params: Literal["best", "file", "ensemble", "default", "own"]
     seed: int
-    key: _Key
-    seconds: float
     remark: str | None = None
     provenance: _Provenance = _Provenance()
 
@@ -203,7 +209,7 @@ class _Ends(_Part):
 
 class _CardKey(_Part):
     data: _Ends
-    versions: dict[str, int]
+    version: int
 
 
 class ModelFacts(_Part):
@@ -215,14 +221,6 @@ class ModelFacts(_Part):
     trained_until: _Time
     relative_mae: float
     provenance: _Provenance
-
-
-class ReplicateRecord(_Part):
-    """What made a replicate of a trial."""
-
-    key: dict[str, Any]
-    cause: str
-    seconds: float
 
 
 class _Identity(_Part):

@@ -14,15 +14,14 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.records.choice import (
     CHALLENGERS,
-    ReplicateMissing,
     challengers,
     pareto_front,
     prove,
-    stored_replicate,
 )
 from hpo_lib.records.leftovers import predicted_trials
 from hpo_lib.records.result import chosen_entries, trial_entry, trial_of_json
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import TrainingMissing, replicate
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
@@ -147,7 +146,7 @@ def _recomputed(
         others = [trial for trial in again.values() if trial.number != default.number]
         try:
             proof = _proven(study, proof, [untuned, *others], data)
-        except ReplicateMissing as missing:
+        except TrainingMissing as missing:
             told.append(("LOST", str(missing)))
             return {}
     trials = list(again.values())
@@ -234,8 +233,14 @@ def _proven(
         return daily_scores(study.predictions(number), data.known_target)
 
     numbers, cause = challengers(trials, scored, 1 if study.is_test else CHALLENGERS)
-    replicate = partial(stored_replicate, study.run)
-    return prove(trials[0].number, numbers, cause, proof["seeds"], replicate, data.known_target)
+    return prove(
+        trials[0].number,
+        numbers,
+        cause,
+        proof["seeds"],
+        partial(replicate, study.run),
+        data.known_target,
+    )
 
 
 def _scored(study: StoredStudy, trial: TrialRecord, data: Dataset | None) -> TrialRecord:

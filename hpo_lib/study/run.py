@@ -21,12 +21,13 @@ from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.families.recipe_space import search_space
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import PROVEN, replicate_seconds
+from hpo_lib.records.choice import PROVEN
 from hpo_lib.records.files import write_predictions
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import recorded_url
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import MODEL_VERSION, replicate_seconds
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -129,7 +130,7 @@ class _Worker:
             "space": settings.space,
             "early_stopping": RULE.as_values() if settings.early_stopping else "off",
         }
-        code = {**code_provenance(threads), "family_version": self.family.version}
+        code = {**code_provenance(threads), "family_version": MODEL_VERSION}
         self.provenance = {**code, "data": data_provenance(self.dataset), **setup}
         self.baselines = validation_baselines(self.dataset)
         self.identity = {
