@@ -11,11 +11,11 @@ from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import CHALLENGERS, FRESH_SEEDS, challengers, prove
 from hpo_lib.records.files import load_predictions
+from hpo_lib.records.leases import POLL, Lease
 from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.proof import daily_scores
-from hpo_lib.study.leases import POLL, Lease
 
 
 class Proof:

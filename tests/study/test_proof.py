@@ -20,11 +20,11 @@ from hpo_lib.families.models import Forecaster
 from hpo_lib.figures.study_figures import proof_figure
 from hpo_lib.launch.status import study_status
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.leases import Lease
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate, store
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.study.leases import Lease
 from tests.study.fakes import DEFAULTS, Canned, Died, FakeFamily
 
 
