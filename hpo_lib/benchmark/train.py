@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hpo_lib.baselines import chronos2
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
-from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.models import RECIPES, Family, Forecaster, Params, family_names, get_family
+from hpo_lib.families.models import (
+    RECIPES,
+    Family,
+    Forecaster,
+    Params,
+    family_names,
+    get_family,
+    registered,
+)
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.trainings import (
@@ -32,8 +39,6 @@ from hpo_lib.records.trainings import (
     training_key,
 )
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import SEASONAL_LAGS, naive_ahead
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default", "ensemble")
@@ -275,10 +280,10 @@ def _trained_alone(plan: Plan, family: Family, params: Params, seed: int) -> For
 
 def _baselines(plan: Plan) -> Iterator[_Task]:
     dataset = plan.dataset
-    for lag in SEASONAL_LAGS:
-        key = training_key(dataset, refit=False)
-        naive = partial(_SeasonalNaive, dataset, lag)
-        yield _Task(f"NAIVE_{lag}H", "own", FIRST_SEED, key, naive)
+    for naive in registered().values():
+        if isinstance(naive, SeasonalNaive):
+            key = training_key(dataset, refit=False)
+            yield _Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
     for baseline in map(get_baseline, baseline_names()):
         how = {"refit": plan.refit, "quick": plan.is_test}
         key = training_key(dataset, settings=baseline.settings, **how)
@@ -288,15 +293,4 @@ def _baselines(plan: Plan) -> Iterator[_Task]:
     if plan.chronos2 is not None:
         key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)
-        yield _Task(chronos2.NAME, "own", FIRST_SEED, key, zero_shot)
-
-
-class _SeasonalNaive(Forecaster):
-    best_step = 0
-
-    def __init__(self, dataset: Dataset, lag: int) -> None:
-        self.dataset, self.lag = dataset, lag
-        self.validation = self.forecasts(dataset, dataset.validation_origins)
-
-    def predict(self, context: Context) -> QuantileForecasts:
-        return naive_ahead(self.dataset, context, self.lag)
+        yield _Task(chronos2.CHRONOS2.name, "own", FIRST_SEED, key, zero_shot)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
-from hpo_lib.families.models import family_names
+from hpo_lib.families.models import described
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.scoring import metrics
@@ -64,7 +64,7 @@ def _compared(benchmark: Benchmark) -> list[BenchmarkRow]:
     others = [
         row
         for row in benchmark.row_per_model
-        if row.model not in family_names() and "NAIVE" not in row.model
+        if described(row.model).kind not in ("family", "naive")
     ]
     return [
         *benchmark.families,

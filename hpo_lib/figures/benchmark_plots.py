@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hpo_lib.families.models import family_names
+from hpo_lib.families.models import family_names, model_names
 from hpo_lib.figures import style
 from hpo_lib.figures.benchmark_data import SIGNIFICANCE
 from hpo_lib.figures.style import (
@@ -210,7 +210,7 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         width_ratios=(3, 2),
     )
     for (left, right), own in zip(grid, datasets, strict=True):
-        near = 1.1 * own["mae_high"][~own["model"].str.startswith("NAIVE")].max()
+        near = 1.1 * own["mae_high"][~own["model"].isin(model_names("naive"))].max()
         for place, row in enumerate(own.to_dict("records")):
             colour, marker = model_colour(row["model"]), model_marker(row["model"])
             for axes, score in ((left, "mae"), (right, "picp")):
