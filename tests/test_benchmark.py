@@ -167,7 +167,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
         forecasts["test"].unlink()
     run_benchmark(plan, say=said.append)
     assert [line.split(":")[0] for line in said if "stored" not in line and "note" not in line] == [
-        "[5/8] LIGHTGBM_Q own seed 43"
+        "[4/8] LIGHTGBM_Q own seed 43"
     ]
     assert len(load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]) == 2
 
@@ -238,7 +238,7 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
     for seed in (42, 43):
         plan.paths.training("LIGHTGBM_Q", "own", seed).record.unlink()
     run_benchmark(plan, say=said.append)
-    assert said[4] == "[5/8] LIGHTGBM_Q own seed 43: the same training as best"
+    assert said[3] == "[4/8] LIGHTGBM_Q own seed 43: the same training as best"
     again = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
     assert [t.record["params"] for t in again] == ["own", "own"]
     assert again[0].test.values == pytest.approx(
