@@ -14,10 +14,10 @@ from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import make_feature_table
-from hpo_lib.families.models import RECIPES, Budget, Forecaster, family_names, get_family
+from hpo_lib.families.models import Budget, Forecaster, family_names, get_family
 from hpo_lib.families.weather_inputs import exponential_mean, input_names, weather_inputs
 from tests.contract.conftest import ORIGIN
-from tests.contract.test_families import smallest, with_small_networks
+from tests.contract.test_families import UNSHRUNK, smallest, with_small_networks
 
 SPEC = DayAheadWeatherSpec("forecast", ("temp",))
 ISSUED = 2194
@@ -65,9 +65,7 @@ def model(request: pytest.FixtureRequest, dataset: Dataset) -> Forecaster:
     if request.param in baseline_names():
         return get_baseline(request.param).fit(dataset, seed=1, quick=True)
     family = with_small_networks(get_family(request.param))
-    return family.fit(
-        smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=RECIPES["unshrunk"]
-    )
+    return family.fit(smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=UNSHRUNK)
 
 
 def said(model: Forecaster, dataset: Dataset) -> np.ndarray:
@@ -115,9 +113,7 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
     from hpo_lib.families.stored_model import plain, restored
 
     family = with_small_networks(get_family(name))
-    trained = family.fit(
-        smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=RECIPES["unshrunk"]
-    )
+    trained = family.fit(smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=UNSHRUNK)
     facts, arrays = plain(trained)
     facts = json.loads(json.dumps(facts))
     others = dataclasses.replace(

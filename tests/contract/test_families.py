@@ -45,7 +45,8 @@ from tests.contract.conftest import (
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
 ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
 SEED = 5
-UNSHRUNK = RECIPES["unshrunk"]  # all of the network counts, however little it has learnt
+# All of the network counts, however little it has learnt.
+UNSHRUNK = dataclasses.replace(STANDARD, residual_share=False)
 # Families see each of these columns, at the origin and at both ends of the forecast day.
 SEEN = [
     *(((column,), ORIGIN) for column in ("water_consumption", "temp")),

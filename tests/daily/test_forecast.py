@@ -13,12 +13,12 @@ import pytest
 from hpo_lib.daily.day_ahead import _best, forecast_day
 from hpo_lib.daily.versions import Version
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, get_family
+from hpo_lib.families.models import get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from tests.conftest import refusal
-from tests.daily.conftest import SMALL, quantiles
+from tests.daily.conftest import SMALL, UNSHRUNK, quantiles
 
 LAST_DAY = "2019-06-08T00:00"
 
@@ -290,7 +290,7 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_and
     archive.to_csv(utility.folder / "weather.csv", index=False)
     dataset = utility.dataset()
     assert dataset.kind_of_weather == "forecast"
-    family, recipe = get_family("NHITS_Q"), RECIPES["unshrunk"]
+    family, recipe = get_family("NHITS_Q"), UNSHRUNK
     fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
     refitted = family.refit(
         SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe
