@@ -309,11 +309,11 @@ def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_on
     assert utility.models.versions() == [1, 2, 3]
 
     # When asked, it is: without another training.
-    files = utility.models.trained(3, REFITTED)
-    written = [file.stat().st_mtime_ns for file in files]
+    file = utility.models.trained(3, REFITTED)
+    written = file.stat().st_mtime_ns
     assert command(utility, *old, "--params", str(bad), "--replace") == 0
     assert number_in_use(utility) == 3
-    assert [file.stat().st_mtime_ns for file in files] == written
+    assert file.stat().st_mtime_ns == written
     assert json.loads(utility.models.current.read_text(encoding="utf-8"))["before"] == 2
 
     # Nothing new: nothing happens, with the parameters of the version in use.
