@@ -1,34 +1,39 @@
-"""The figures of benchmarks, drawn from the plain data of `benchmark_data`."""
+"""The figures of benchmarks: the plain data behind each, one tidy table, and how it is drawn.
 
-from collections.abc import Hashable, Mapping
+Every table begins with ``dataset``, ``title`` and ``unit``, and is of the test split.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
 from matplotlib.dates import DateFormatter, DayLocator
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
 from hpo_lib.families.models import family_names
 from hpo_lib.figures import style
-from hpo_lib.figures.benchmark_data import SIGNIFICANCE
-from hpo_lib.figures.style import (
-    INK,
-    TARGET,
-    date_axis,
-    in_order,
-    model_colour,
-    model_marker,
-    model_name,
-    no_negative_demand,
-    number,
-    unit_text,
-)
+from hpo_lib.figures.benchmark_record import Benchmark
+from hpo_lib.figures.evidence import Evidence
+from hpo_lib.figures.style import INK, TARGET, in_order, model_colour, model_marker, model_name
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
+"""In the northern hemisphere."""
+SIGNIFICANCE = 0.05
+DRIFT_DAYS = 28
+
+SCORES = ("mae", "picp", "winkler")
 
 ACTUAL: dict[str, Any] = {"color": "#000000", "lw": 0.7}
 CALIBRATED: dict[str, Any] = {"lw": 0.6, "ls": (0, (2, 1))}
@@ -39,19 +44,95 @@ RAW_AND_CALIBRATED = [
 PARAMS = {"best": "tuned", "file": "file", "ensemble": "ensemble", "default": "untuned", "own": ""}
 
 
-def weeks(data: pd.DataFrame) -> Figure:
-    """Forecasts of two weeks with their interval, beside the actual values; a row per dataset."""
-    datasets, seasons = (
-        style.by_dataset(data),
-        [s for s in ("winter", "summer") if s in set(data["season"])],
-    )
+def _of_each_benchmark(
+    tables_of: Callable[[Benchmark], Iterator[pd.DataFrame]],
+) -> Callable[[Evidence], pd.DataFrame]:
+    """One table of all benchmarks, which names their dataset first; empty without any row."""
+
+    @wraps(tables_of)
+    def table(evidence: Evidence) -> pd.DataFrame:
+        tables = []
+        for benchmark in evidence.benchmarks:
+            title = benchmark.dataset.spec.title
+            names = {"dataset": benchmark.name, "title": title, "unit": benchmark.unit}
+            tables += [
+                pd.DataFrame(names, rows.index).join(rows)
+                for rows in tables_of(benchmark)
+                if len(rows)
+            ]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    return table
+
+
+def validation_loss(row: BenchmarkRow) -> float:
+    """The loss by which models are picked: the test split chooses nothing."""
+    return metrics.pinball(row.validation)
+
+
+def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
+    known = {*family_names(), *(row.model for row in benchmark.rows if "NAIVE" in row.model)}
+    trained = [row for row in benchmark.row_per_model if row.model not in known]
+    return [*benchmark.families, *sorted(trained, key=validation_loss)[:1]]
+
+
+# Two weeks
+
+
+def middle_week(f: QuantileForecasts, months: Sequence[int]) -> np.ndarray:
+    """Positions of the forecasts of the middle whole week in these months; empty without one.
+
+    Weeks are from Monday to Sunday, UTC.
+    """
+    days = (f.origins + pd.Timedelta(hours=1)).tz_localize(None)
+    weeks = pd.Series(days.to_period("W"))
+    days_inside = weeks[np.isin(days.month, months)].value_counts()
+    whole = sorted(days_inside.index[days_inside == 7])
+    return np.flatnonzero(weeks == whole[len(whole) // 2]) if whole else np.array([], dtype=int)
+
+
+@_of_each_benchmark
+def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """A winter and a summer week of the family that validation prefers.
+
+    ``target`` in words, ``season``, ``hour`` in UTC, ``actual``, ``median``; ``lower`` and
+    ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
+    """
+    row = min(benchmark.families, key=validation_loss, default=None)
+    if row is None:
+        return
+    spec, known = benchmark.dataset.spec, benchmark.dataset.known_target
+    corrected = calibrate(row.test, row.validation, known, benchmark.correction)
+    months_later = 0 if spec.hemisphere == "north" else 6
+    for season, months in WEEK_MONTHS.items():
+        week = middle_week(row.test, [1 + (month - 1 + months_later) % 12 for month in months])
+        if len(week):
+            raw, calibrated = (f.rows(week).to_frame() for f in (row.test, corrected))
+            hours = {
+                "model": row.model,
+                "target": spec.target_words,
+                "season": season,
+                "hour": raw["origin"] + pd.to_timedelta(raw["step"], unit="h"),
+                "actual": raw["actual"],
+                "median": raw["q50"],
+                "lower": raw["q10"],
+                "upper": raw["q90"],
+                "lower_calibrated": calibrated["q10"],
+                "upper_calibrated": calibrated["q90"],
+            }
+            yield benchmark.in_unit(pd.DataFrame(hours))
+
+
+def draw_weeks(data: pd.DataFrame) -> Figure:
+    """Forecasts of two weeks with their interval and the actual values; a row per dataset."""
+    datasets = style.by_dataset(data)
+    seasons = [season for season in ("winter", "summer") if season in set(data["season"])]
     figure, grid = style.panels(len(datasets), len(seasons), height=0.7 + 1.6 * len(datasets))
-    for row, of_dataset in zip(grid, datasets, strict=True):
-        for axes, season in zip(row, seasons, strict=True):
-            _week(axes, of_dataset[of_dataset["season"] == season], season)
-        if row[0].axison:
-            first = of_dataset.iloc[0]
-            row[0].set_ylabel(f"{first['target']} ({unit_text(first['unit'])})")
+    for panels, rows in zip(grid, datasets, strict=True):
+        for axes, season in zip(panels, seasons, strict=True):
+            _draw_week(axes, rows[rows["season"] == season], season)
+        if panels[0].axison:
+            panels[0].set_ylabel(f"{rows['target'].iloc[0]} ({style.unit_of(rows)})")
     figure.align_ylabels(grid[:, 0])
     for axes in grid[-1]:
         axes.set_xlabel("day (UTC)")
@@ -65,142 +146,211 @@ def weeks(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _week(axes: Axes, own: pd.DataFrame, season: str) -> None:
-    if own.empty:
+def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
+    if rows.empty:
         axes.set_axis_off()
         style.write_inside(axes, f"no whole {season} week in the test split")
         return
-    first, hours = own.iloc[0], own["hour"].dt.tz_localize(None)
+    first, hours = rows.iloc[0], rows["hour"].dt.tz_localize(None)
     colour = model_colour(first["model"])
-    axes.fill_between(hours, own["lower"], own["upper"], color=colour, alpha=0.3, lw=0)
-    for bound in ("lower_calibrated", "upper_calibrated"):
-        axes.plot(hours, own[bound], color=colour, **CALIBRATED)
-    axes.plot(hours, own["median"], color=colour, lw=1.0)
-    axes.plot(hours, own["actual"], **ACTUAL)
+    axes.fill_between(hours, rows["lower"], rows["upper"], color=colour, alpha=0.3, lw=0)
+    axes.plot(hours, rows[["lower_calibrated", "upper_calibrated"]], color=colour, **CALIBRATED)
+    axes.plot(hours, rows["median"], color=colour, lw=1.0)
+    axes.plot(hours, rows["actual"], **ACTUAL)
     axes.xaxis.set(major_locator=DayLocator(), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
     # Ticks that do not depend on the panel's height: the layout changes it after it has measured
     # their labels.
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.set(xlim=(hours.iloc[0], hours.iloc[-1]))
-    no_negative_demand(axes, own["actual"])
-    axes.set_title(
-        f"{first['title']}, {model_name(first['model'])}\n{season} week from "
-        f"{hours.iloc[0]:%-d %B %Y}"
-    )
+    style.no_negative_demand(axes, rows["actual"])
+    whose = f"{first['title']}, {model_name(first['model'])}"
+    axes.set_title(f"{whose}\n{season} week from {hours.iloc[0]:%-d %B %Y}")
 
 
-def reliability(data: pd.DataFrame) -> Figure:
-    """Observed share of actuals at or below each level less the level; raw hollow, calibrated
-    filled.
+# Raw and calibrated coverage
+
+
+@_of_each_benchmark
+def reliability(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """Share of actuals at or below each ``level``, both 0 to 1, of the models of `by_hour`.
+
+    ``observed`` is raw, ``observed_calibrated`` corrected.
     """
-    datasets, models = style.by_dataset(data), in_order(data["model"])
-    levels = sorted(set(data["level"]))
-    figure, grid = style.panels(1, len(datasets), height=2.5, sharey=True)
-    for axes, of_dataset in zip(grid[0], datasets, strict=True):
+    raw, corrected = (
+        reliability_table(_families_and_best_baseline(benchmark), benchmark.dataset, [calibration])
+        for calibration in (Calibration("none"), benchmark.correction)
+    )
+    yield raw.assign(observed_calibrated=corrected["observed"])
+
+
+def draw_reliability(data: pd.DataFrame) -> Figure:
+    """Observed share of actuals at or below each level less the level."""
+    models, levels = in_order(data["model"]), sorted(set(data["level"]))
+    figure, columns = style.dataset_columns(data, 1, height=2.5, sharey=True)
+    for (axes,), of_dataset in columns:
         axes.axhline(0, **TARGET)
-        for model, own in style.by_model(of_dataset):
-            places = own["level"].map(levels.index) + 0.16 * (
-                models.index(model) - (len(models) - 1) / 2
-            )
-            _both(
-                axes,
-                places,
-                100 * (own["observed"] - own["level"]),
-                100 * (own["observed_calibrated"] - own["level"]),
-                model,
-            )
-        axes.set(
-            title=of_dataset["title"].iloc[0],
-            xlabel="quantile level",
-            xlim=(-0.6, len(levels) - 0.4),
-        )
+        for model, rows in style.by_model(of_dataset):
+            places = rows["level"].map(levels.index) + _beside(models, model, 0.16)
+            excess = 100 * rows[["observed", "observed_calibrated"]].sub(rows["level"], axis=0)
+            _draw_both(axes, places, excess, model)
+        axes.set(xlabel="quantile level", xlim=(-0.6, len(levels) - 0.4))
         axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
         axes.grid(axis="x", visible=False)
-    grid[0, 0].set_ylabel("observed share less level in pp")
+    figure.axes[0].set_ylabel("observed share less level in pp")
     style.legend_below(figure, [*style.model_handles(models, ls=""), *RAW_AND_CALIBRATED])
     return figure
 
 
-def _both(
-    axes: Axes, x: Any, raw: Any, calibrated: Any, model: str, *, upright: bool = True
+def _beside(models: list[str], model: str, step: float) -> float:
+    """How far from the middle a model is drawn, so that all models are side by side."""
+    return step * (models.index(model) - (len(models) - 1) / 2)
+
+
+def _draw_both(
+    axes: Axes, places: Any, values: pd.DataFrame, model: str, *, upright: bool = True
 ) -> None:
-    """Raw values as hollow markers joined to the calibrated ones, filled, along y or, if not
-    ``upright``, along x.
+    """Raw values (first column), hollow, joined to the calibrated ones (second column), filled.
+
+    ``places`` are along x or, if not ``upright``, along y.
     """
-    colour, marker = model_colour(model), model_marker(model)
-    for place, before, after in zip(x, raw, calibrated, strict=True):
-        ends = [place, place], [before, after]
-        axes.plot(*(ends if upright else ends[::-1]), color=colour, lw=0.6, alpha=0.7)
-    for values, fill in ((raw, "white"), (calibrated, colour)):
-        axes.plot(
-            *((x, values) if upright else (values, x)),
-            marker,
-            color=colour,
-            mfc=fill,
-            ms=3.5,
-            ls="",
-        )
+    colour, joined = model_colour(model), axes.vlines if upright else axes.hlines
+    joined(places, *values.to_numpy().T, color=colour, lw=0.6, alpha=0.7)
+    for name, fill in zip(values, ("white", colour), strict=True):
+        ends = (places, values[name]) if upright else (values[name], places)
+        axes.plot(*ends, model_marker(model), color=colour, mfc=fill, ms=3.5, ls="")
 
 
-def by_hour(data: pd.DataFrame) -> Figure:
-    """MAE and PICP per hour ahead, families and the best baseline (dashed); a column per dataset."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(2, len(datasets), height=3.6, sharex=True)
-    for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
-        for model, own in style.by_model(of_dataset):
-            for axes, score in ((top, "mae"), (bottom, "picp")):
-                axes.plot(own["ahead"], own[score], color=model_colour(model), **_line(model))
-        first = of_dataset.iloc[0]
-        top.set(title=first["title"], ylim=(0, None), ylabel=f"MAE in {unit_text(first['unit'])}")
+@_of_each_benchmark
+def coverage(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """PICP of the families in percent, see `conditional_coverage`."""
+    if benchmark.families:
+        yield benchmark.coverage
+
+
+GROUPS: dict[str, tuple[str, Sequence[str], int, int]] = {
+    "hour": ("local hour", [f"{hour:02d}" for hour in range(24)], 6, 2),
+    "weekday": ("weekday", WEEKDAY_NAMES, 1, 2),
+    "season": ("season", SEASON_NAMES, 1, 3),
+    "level": ("forecast", ("low", "middle", "high"), 1, 6),
+}
+"""Grouping of the coverage -> its axis, groups, step from tick to tick, and letters of a tick."""
+
+
+def draw_coverage(data: pd.DataFrame) -> Figure:
+    """PICP by hour (calibrated, raw dotted), weekday, season and level; a row per dataset."""
+    datasets, models = style.by_dataset(data), in_order(data["model"])
+    figure, grid = style.panels(
+        len(datasets),
+        len(GROUPS),
+        height=0.7 + 1.45 * len(datasets),
+        sharey=True,
+        sharex="col",
+        width_ratios=(1.5, 1.2, 0.8, 0.7),
+    )
+    for panels, of_dataset in zip(grid, datasets, strict=True):
+        for axes, (by, (label, groups, step, letters)) in zip(panels, GROUPS.items(), strict=True):
+            for model, rows in style.by_model(of_dataset[of_dataset["by"] == by]):
+                picps = rows.set_index("group")[["picp", "picp_calibrated"]].reindex([*groups])
+                if by == "hour":
+                    look = {"color": model_colour(model), "lw": 0.8}
+                    axes.plot(picps["picp"].to_numpy(), ls=":", **look)
+                    axes.plot(picps["picp_calibrated"].to_numpy(), **look)
+                else:
+                    places = np.arange(len(groups)) + _beside(models, model, 0.2)
+                    _draw_both(axes, places, picps, model)
+            style.coverage_line(axes)
+            ticks = [group[:letters] for group in groups[::step]]
+            axes.set_xticks(range(0, len(groups), step), ticks)
+            if axes in grid[-1]:
+                axes.set_xlabel(label)
+        panels[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
+    grid[0, 0].set_ylim(_picp_limits(data[["picp", "picp_calibrated"]]))
+    style.legend_below(figure, [*style.model_handles(models), *RAW_AND_CALIBRATED])
+    return figure
+
+
+def _picp_limits(values: pd.Series | pd.DataFrame) -> tuple[float, float]:
+    """Coverage from 50 % or, if a value is lower, from the ten below it."""
+    return min(50.0, 10 * np.floor(np.nanmin(values) / 10)), 101
+
+
+# Scores
+
+
+@_of_each_benchmark
+def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """``mae`` and ``picp`` (percent) per hour ``ahead``, of the families and the best baseline."""
+    for row in _families_and_best_baseline(benchmark):
+        scores = metrics.by_step(row.test)
+        ahead = np.arange(1, len(scores["mae"]) + 1)
+        yield benchmark.in_unit(pd.DataFrame({"model": row.model, "ahead": ahead, **scores}))
+
+
+def draw_by_hour(data: pd.DataFrame) -> Figure:
+    """MAE and PICP per hour ahead, baselines dashed; a column per dataset."""
+    figure, columns = style.dataset_columns(data, 2, height=3.6, sharex=True)
+    for (top, bottom), rows in columns:
+        _draw_lines(top, rows, "ahead", "mae")
+        _draw_lines(bottom, rows, "ahead", "picp")
         style.coverage_line(bottom)
+        top.set(ylim=(0, None), ylabel=f"MAE in {style.unit_of(rows)}")
         bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
-    grid[1, 0].set_ylabel("PICP in %")
+    columns[0][0][1].set_ylabel("PICP in %")
     style.legend_below(
-        figure,
-        [
-            handle
-            for model in in_order(data["model"])
-            for handle in style.model_handles([model], marker="", **_line(model))
-        ],
+        figure, [Line2D([], [], **_line(model)) for model in in_order(data["model"])]
     )
     return figure
 
 
+def _draw_lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
+    for model, rows in style.by_model(data):
+        axes.plot(rows[x], rows[y], **_line(model))
+
+
 def _line(model: str) -> dict[str, Any]:
     """Families as a line, a baseline dashed."""
-    return {"lw": 1.1} if model in family_names() else {"lw": 0.9, "ls": (0, (4, 2))}
+    look = {"lw": 1.1} if model in family_names() else {"lw": 0.9, "ls": (0, (4, 2))}
+    return {"color": model_colour(model), "label": model_name(model), **look}
 
 
-def _picp_limits(values: pd.Series) -> tuple[float, float]:
-    """Coverage from 50 % or, if a value is lower, from the ten below it."""
-    return min(50.0, 10 * np.floor(values.min() / 10)), 101
+@_of_each_benchmark
+def drift(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """Mean error, actual less median, of the 28 days up to each ``day``, in the target's unit."""
+    for row in benchmark.families:
+        daily = pd.Series((row.test.actual - row.test.median).mean(axis=1))
+        day = (row.test.origins + pd.Timedelta(hours=1)).tz_localize(None)
+        errors = {"model": row.model, "day": day, "error": daily.rolling(DRIFT_DAYS).mean()}
+        yield benchmark.in_unit(pd.DataFrame(errors).dropna())
 
 
-def drift(data: pd.DataFrame) -> Figure:
+def draw_drift(data: pd.DataFrame) -> Figure:
     """How the mean error over four weeks moves through the test split; a panel per dataset."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(1, len(datasets), height=2.2)
-    for axes, of_dataset in zip(grid[0], datasets, strict=True):
-        for model, own in style.by_model(of_dataset):
-            axes.plot(own["day"], own["error"], color=model_colour(model), **_line(model))
-        first = of_dataset.iloc[0]
+    figure, columns = style.dataset_columns(data, 1, height=2.2)
+    for (axes,), rows in columns:
+        _draw_lines(axes, rows, "day", "error")
         axes.axhline(0, **TARGET)
-        axes.set(
-            title=first["title"],
-            ylabel=f"mean error in {unit_text(first['unit'])}",
-            xlabel="end of the 28 days",
-        )
-        date_axis(axes, 2, 4)
+        axes.set(ylabel=f"mean error in {style.unit_of(rows)}", xlabel="end of the 28 days")
+        style.date_axis(axes, 2, 4)
     style.legend_below(figure, style.model_handles(data["model"], marker=""))
     return figure
 
 
-def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
-    """MAE and PICP of every row with bootstrap intervals, the lowest MAE on top; a row of panels
-    per dataset.
+@_of_each_benchmark
+def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """Raw test scores with 95 % bootstrap bounds by ascending MAE, and the calibrated PICP.
+
+    A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline (``own``). Ensembles
+    are in the table.
     """
+    bounds = [column for name in SCORES for column in (name, f"{name}_low", f"{name}_high")]
+    rows = benchmark.shown[benchmark.shown["params"] != "ensemble"]
+    yield rows[["model", "params", *bounds, "picp_calibrated"]]
+
+
+def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
+    """MAE and PICP of every row with intervals, the lowest MAE on top; two panels per dataset."""
     datasets = style.by_dataset(data)
-    counts = [len(own) for own in datasets]
+    counts = [len(rows) for rows in datasets]
     figure, grid = style.panels(
         len(datasets),
         2,
@@ -209,61 +359,73 @@ def baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         height_ratios=counts,
         width_ratios=(3, 2),
     )
-    for (left, right), own in zip(grid, datasets, strict=True):
-        near = 1.1 * own["mae_high"][~own["model"].str.startswith("NAIVE")].max()
-        for place, row in enumerate(own.to_dict("records")):
-            colour, marker = model_colour(row["model"]), model_marker(row["model"])
-            for axes, score in ((left, "mae"), (right, "picp")):
-                if score == "mae" and row["mae"] > near:
-                    _beyond(axes, place, row["mae"], colour)
-                    continue
-                axes.plot(
-                    [row[f"{score}_low"], row[f"{score}_high"]], [place] * 2, color=colour, lw=0.9
-                )
-            if row["mae"] <= near:
-                left.plot(row["mae"], place, marker, color=colour, ms=4)
-            _both(
-                right, [place], [row["picp"]], [row["picp_calibrated"]], row["model"], upright=False
-            )
-        left.set_yticks(range(len(own)), [_row_name(row) for row in own.to_dict("records")])
-        left.set(
-            ylim=(len(own) - 0.4, -0.6),
-            xlabel=f"MAE in {unit_text(own['unit'].iloc[0])}",
-            xlim=(None, near),
-        )
+    for (left, right), rows in zip(grid, datasets, strict=True):
+        limit = 1.1 * rows["mae_high"][~rows["model"].str.startswith("NAIVE")].max()
+        for place, (_, row) in enumerate(rows.iterrows()):
+            colour = model_colour(row["model"])
+            if row["mae"] > limit:
+                beyond = f"{style.number(row['mae'])} →"
+                at_edge = {"xycoords": left.get_yaxis_transform(), "ha": "right", "va": "center"}
+                left.annotate(beyond, (1, place), fontsize=7, color=colour, **at_edge)
+            else:
+                left.hlines(place, row["mae_low"], row["mae_high"], color=colour, lw=0.9)
+                left.plot(row["mae"], place, model_marker(row["model"]), color=colour, ms=4)
+            right.hlines(place, row["picp_low"], row["picp_high"], color=colour, lw=0.9)
+            picps = row[["picp", "picp_calibrated"]].astype(float).to_frame().T
+            _draw_both(right, [place], picps, row["model"], upright=False)
+        left.set_yticks(range(len(rows)), rows[["model", "params"]].agg(_row_name, axis=1))
+        left.set(xlabel=f"MAE in {style.unit_of(rows)}", xlim=(None, limit))
+        left.set_ylim(len(rows) - 0.4, -0.6)
+        left.set_title(rows["title"].iloc[0], loc="left")
         style.coverage_line(right, vertical=True)
-        right.set(xlabel="PICP in %", xlim=_picp_limits(own["picp_low"]))
-        left.set_title(own["title"].iloc[0], loc="left")
+        right.set(xlabel="PICP in %", xlim=_picp_limits(rows["picp_low"]))
     interval = Line2D([], [], color=INK, label="95 % bootstrap interval")
     style.legend_below(figure, [interval, *RAW_AND_CALIBRATED])
     return figure
 
 
-def _row_name(row: Mapping[Hashable, Any]) -> str:
+def _row_name(row: pd.Series) -> str:
     return ", ".join(filter(None, (model_name(row["model"]), PARAMS[row["params"]])))
 
 
-def _beyond(axes: Axes, place: float, value: float, colour: str) -> None:
-    """A value beyond the panel: an arrow at its edge, and the number."""
-    axes.annotate(
-        f"{number(value)} \u2192",
-        (1, place),
-        xycoords=("axes fraction", "data"),
-        ha="right",
-        va="center",
-        fontsize=7,
-        color=colour,
-    )
+# Significance
 
 
-def significance(data: pd.DataFrame) -> Figure:
+@_of_each_benchmark
+def significance(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """Every ordered pair of models: ``row``, ``column``, ``difference`` in percent, ``p_holm``.
+
+    The difference of pinball loss is below 0 where the row is better. p-values are those of
+    Diebold-Mariano tests, corrected for the number of pairs of the dataset after Holm (1979).
+    """
+    models = benchmark.row_per_model
+    pairs = comparison_table(models).query("loss == 'pinball'")
+    losses = {f"{row.model} {row.params}": metrics.pinball(row.test) for row in models}
+    p_holm = holm(pairs["p_value"].to_numpy())
+    for row, column in (("first", "second"), ("second", "first")):
+        difference = 100 * (pairs[row].map(losses) / pairs[column].map(losses) - 1)
+        names = {"row": pairs[row].str.split().str[0], "column": pairs[column].str.split().str[0]}
+        yield pd.DataFrame({**names, "difference": difference, "p_holm": p_holm})
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """p-values corrected for their number by the step-down rule of Holm (1979), in their order."""
+    order = np.argsort(p_values, kind="stable")
+    n = len(p_values)
+    stepped = np.maximum.accumulate(np.minimum(1.0, p_values[order] * (n - np.arange(n))))
+    corrected = np.empty(n)
+    corrected[order] = stepped
+    return corrected
+
+
+def draw_significance(data: pd.DataFrame) -> Figure:
     """Difference of pinball loss in percent of every two models; bold where it is significant."""
     datasets = style.by_dataset(data)
-    rows = -(-len(datasets) // 2)
-    figure, grid = style.panels(rows, 2, height=0.6 + 2.75 * rows)
+    n_rows = -(-len(datasets) // 2)
+    figure, grid = style.panels(n_rows, 2, height=0.6 + 2.75 * n_rows)
     panels = list(grid.ravel())
-    for axes, own in zip(panels, datasets, strict=False):
-        _matrix(axes, own)
+    for axes, rows in zip(panels, datasets, strict=False):
+        _draw_matrix(axes, rows)
     for axes in panels[len(datasets) :]:
         axes.set_axis_off()
     lines = [
@@ -280,88 +442,23 @@ def significance(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _matrix(axes: Axes, own: pd.DataFrame) -> None:
-    models = list(own.groupby("row")["difference"].mean().sort_values(kind="stable").index)
+def _draw_matrix(axes: Axes, rows: pd.DataFrame) -> None:
+    models = rows.groupby("row")["difference"].mean().sort_values(kind="stable").index
     differences, p_values = (
-        own.pivot(index="row", columns="column", values=key)
-        .reindex(index=models, columns=models)
-        .to_numpy()
+        rows.pivot(index="row", columns="column", values=key).reindex(index=models, columns=models)
         for key in ("difference", "p_holm")
     )
-    axes.imshow(differences, cmap="RdBu_r", norm=TwoSlopeNorm(0, -50, 50), aspect="auto")
-    for i, j in zip(*np.nonzero(~np.eye(len(models), dtype=bool)), strict=True):
-        value = round(float(differences[i, j]))
-        axes.text(
-            j,
-            i,
-            f"{value:+d}".replace("-", "\u2212") if value else "0",
-            ha="center",
-            va="center",
-            fontsize=7,
-            weight="bold" if p_values[i, j] < SIGNIFICANCE else "normal",
-            color="white" if abs(value) > 32 else "black",
-        )
-    labels = [model_name(model) for model in models]
-    axes.set_xticks(range(len(models)), labels, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(models)), labels)
+    percents = differences.round().map("{:+.0f}".format, na_action="ignore").fillna("")
+    texts = percents.replace({"^[+-]0$": "0", "-": "\u2212"}, regex=True)
+    names = [model_name(model) for model in models]
+    looks = {"cmap": "RdBu_r", "vmin": -50, "vmax": 50, "cbar": False, "annot_kws": {"size": 7}}
+    sns.heatmap(
+        differences, annot=texts, fmt="", xticklabels=names, yticklabels=names, ax=axes, **looks
+    )
+    # No text is on the diagonal.
+    for text, p_value in zip(axes.texts, p_values.stack().dropna(), strict=True):
+        text.set_fontweight("bold" if p_value < SIGNIFICANCE else "normal")
+    axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0)
     axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.set_title(own["title"].iloc[0])
-
-
-GROUPS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
-    "hour": ("local hour", tuple(f"{hour:02d}" for hour in range(24)), ()),
-    "weekday": ("weekday", WEEKDAY_NAMES, tuple(day[:2] for day in WEEKDAY_NAMES)),
-    "season": ("season", SEASON_NAMES, tuple(season[:3] for season in SEASON_NAMES)),
-    "level": ("forecast", ("low", "middle", "high"), ("low", "mid", "high")),
-}
-"""Grouping of the coverage -> label of the axis, groups in order, and their ticks (hours: every
-sixth).
-"""
-
-
-def coverage(data: pd.DataFrame) -> Figure:
-    """PICP by local hour (calibrated, raw dotted), weekday, season and level of the forecast; a row
-    per dataset.
-    """
-    datasets, models = style.by_dataset(data), in_order(data["model"])
-    figure, grid = style.panels(
-        len(datasets),
-        len(GROUPS),
-        height=0.7 + 1.45 * len(datasets),
-        sharey=True,
-        sharex="col",
-        width_ratios=(1.5, 1.2, 0.8, 0.7),
-    )
-    for row, of_dataset in zip(grid, datasets, strict=True):
-        for axes, (by, (_, groups, ticks)) in zip(row, GROUPS.items(), strict=True):
-            for k, model in enumerate(models):
-                own = of_dataset[(of_dataset["by"] == by) & (of_dataset["model"] == model)]
-                raw, calibrated = (
-                    own.set_index("group")[name].reindex(groups)
-                    for name in ("picp", "picp_calibrated")
-                )
-                if by == "hour":
-                    axes.plot(range(24), raw, color=model_colour(model), lw=0.7, ls=":")
-                    axes.plot(range(24), calibrated, color=model_colour(model), lw=0.9)
-                else:
-                    _both(
-                        axes,
-                        np.arange(len(groups)) + 0.2 * (k - (len(models) - 1) / 2),
-                        raw,
-                        calibrated,
-                        model,
-                    )
-            style.coverage_line(axes)
-            if by == "hour":
-                axes.set_xticks(range(0, 24, 6), groups[::6])
-            else:
-                axes.set_xticks(range(len(groups)), ticks)
-                axes.set_xlim(-0.6, len(groups) - 0.4)
-        row[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
-    grid[0, 0].set_ylim(_picp_limits(pd.concat([data["picp"], data["picp_calibrated"]])))
-    for axes, (label, _, _) in zip(grid[-1], GROUPS.values(), strict=True):
-        axes.set_xlabel(label)
-    style.legend_below(figure, [*style.model_handles(models), *RAW_AND_CALIBRATED])
-    return figure
+    axes.set(xlabel="", ylabel="", title=rows["title"].iloc[0])
