@@ -52,6 +52,28 @@ def checked_name(what: str, value: str) -> str:
     return value
 
 
+def shown(path: Path) -> str:
+    """A path for messages and records: relative to the project if it is inside, else as given."""
+    return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
+
+
+def read_text(path: Path, kind: str) -> str:
+    """The text of a file in UTF-8; ``kind`` is what a wrong one should be saved as."""
+    try:
+        content = path.read_bytes()
+        return content.decode()
+    except OSError as error:
+        raise InputError(
+            f"{shown(path)}: cannot be read ({error.strerror}); fix the file or its permissions"
+        ) from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{shown(path)}: not a UTF-8 text file (byte 0x{content[error.start]:02x} in line "
+            f"{line}); save it as {kind} in UTF-8"
+        ) from None
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that is renamed to it if the block ends well, and is removed

@@ -8,18 +8,29 @@ follow from these.
 import ast
 import datetime as dt
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from math import inf
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 
 from hpo_lib import paths
+from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import InputError, choices
 
-POLICIES = ("proven", "calibrated", "lowest_mae", "knee")
-PRESETS = ("auto", "test", "laptop", "a100")
-RECIPES = ("standard", "unshrunk", "plain")
+Policy = Literal["proven", "calibrated", "lowest_mae", "knee"]
+Preset = Literal["auto", "test", "laptop", "a100"]
+RecipeName = Literal["standard", "unshrunk", "plain"]
+Space = Literal["wide", "plan"]
+POLICIES, PRESETS, RECIPES, SPACES = map(get_args, (Policy, Preset, RecipeName, Space))
 OBJECTIVES = (
     "mae",
     "picp_penalty",
@@ -28,92 +39,96 @@ OBJECTIVES = (
     "picp_penalty_calibrated",
     "pinball",
 )
-SPACES = ("wide", "plan")
+NAMES_OF_OBJECTIVES = (
+    "two or three different names joined by commas, such as mae,picp_penalty. Allowed: "
+    f"{', '.join(OBJECTIVES)}"
+)
 STORAGES = ("auto", "sqlite", "journal")
 DEFAULT_TRIALS, TEST_TRIALS = 50, 3
-MAX_SEED = (
-    4_000_000_000  # libraries take 32 bits, and the fresh seeds of a proof follow that of the study
-)
-
-Check = Callable[[str, Any], Any]
-"""Takes a parameter's name and raw value and returns the checked value. papermill makes a number of
-``-p x 12``.
-"""
+MAX_SEED = 4_000_000_000
+"""Libraries take 32 bits, and the fresh seeds of a proof follow that of the study."""
 
 
-def _check(expected: str, convert: Callable[[Any], Any]) -> Check:
-    """A check by a function that returns the checked value, or None for a wrong one."""
-
-    def check(name: str, value: Any) -> Any:
-        found = convert(value)
-        if found is None:
-            raise InputError(f"parameter {name} is {value!r}, expected {expected}")
-        return found
-
-    return check
-
-
-def _at_least(least: int, most: float = inf) -> Check:
-    expected = f"a whole number of at least {least}" + (
-        f" and at most {most}" if most < inf else ""
-    )
-    return _check(expected, lambda raw: raw if type(raw) is int and least <= raw <= most else None)
-
-
-def _one_of(allowed: Sequence[str]) -> Check:
-    def check(name: str, value: Any) -> Any:
-        if value not in allowed:
-            raise InputError(f"parameter {name} is {value!r}; {choices(value, allowed)}")
-        return value
-
-    return check
-
-
-def _objectives(name: str, value: Any) -> str:
-    """Two or three different names of `OBJECTIVES`, joined by commas."""
-    names = [part.strip() for part in value.split(",")] if isinstance(value, str) else []
+def _objectives(value: str) -> str:
+    names = [part.strip() for part in value.split(",")]
     for part in names:
         if part and part not in OBJECTIVES:
             raise InputError(
-                f"parameter {name} is {value!r}, which names {part!r}; {choices(part, OBJECTIVES)}"
+                f"parameter objectives is {value!r}, which names {part!r}; "
+                f"{choices(part, OBJECTIVES)}"
             )
     if len(names) not in (2, 3) or "" in names or len(set(names)) < len(names):
-        raise InputError(
-            f"parameter {name} is {value!r}, expected two or three different names joined by "
-            "commas, such as "
-            f"mae,picp_penalty. Allowed: {', '.join(OBJECTIVES)}"
-        )
+        raise ValueError(NAMES_OF_OBJECTIVES)
     return ",".join(names)
 
 
-_folder = _check(
-    "a text", lambda raw: str(raw) if isinstance(raw, str | Path) and "\0" not in str(raw) else None
-)
-_text = _check(
-    "a text",
-    lambda raw: str(raw) if isinstance(raw, str | Path) and raw and "\0" not in str(raw) else None,
-)
-_identifier = _check(
-    "a text; with papermill pass it as `-r job_id ...`, which keeps it as typed",
-    lambda raw: "" if raw is None else str(raw) if type(raw) in (int, str) else None,
-)
-_flag = _check(  # `papermill -p test true` passes the text 'true'
-    "true or false",
-    lambda raw: (
-        {"true": True, "false": False}.get(str(raw).lower())
-        if isinstance(raw, bool | str)
-        else None
-    ),
-)
-_hours = _check(
-    "a number of hours, 0 for no limit",
-    lambda raw: float(raw) if type(raw) in (int, float) and 0 <= raw < inf else None,
-)
+def _identifier(value: object) -> str:
+    if value is not None and type(value) not in (int, str):
+        raise ValueError
+    return str(value or "")
 
 
-def _stated(default: Any, check: Check, explanation: str) -> Any:
+def _text(value: object) -> str:
+    if not isinstance(value, str | Path) or "\0" in str(value):
+        raise ValueError
+    return str(value)
+
+
+def _folder(value: object) -> Path | None:
+    return Path(text).expanduser().absolute() if (text := _text(value)) else None
+
+
+def _storage(value: str) -> str:
+    scheme, is_url, _ = value.partition("://")
+    if value not in STORAGES and not is_url:
+        raise InputError(
+            f"storage is {value!r}; {choices(value, STORAGES)}, or a database URL such as "
+            "postgresql://user@host/db"
+        )
+    if is_url and _holds_password(value):
+        raise InputError(
+            f"storage is a {scheme} URL with a password, which would be written into the record; "
+            "leave it out of the URL and give it in the environment variable PGPASSWORD or in "
+            "~/.pgpass"
+        )
+    return value
+
+
+Text = Annotated[str, Field(min_length=1), BeforeValidator(_text), expected("a text")]
+Whole = Annotated[int, Field(strict=True, ge=0), expected("a whole number of at least 0")]
+Number = Annotated[int, Field(strict=True, ge=1), expected("a whole number of at least 1")]
+Seed = Annotated[
+    int,
+    Field(strict=True, ge=0, le=MAX_SEED),
+    expected(f"a whole number of at least 0 and at most {MAX_SEED}"),
+]
+Flag = Annotated[  # `papermill -p test true` passes the text 'true'
+    bool,
+    Field(strict=True),
+    BeforeValidator(lambda value: {"true": True, "false": False}.get(str(value).lower(), value)),
+    expected("true or false"),
+]
+Hours = Annotated[
+    float,
+    Field(strict=True, ge=0, allow_inf_nan=False),
+    expected("a number of hours, 0 for no limit"),
+]
+JobId = Annotated[
+    str,
+    PlainValidator(_identifier),
+    expected("a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"),
+    AfterValidator(lambda value: paths.checked_name("job_id", value or default_job_id())),
+]
+Objectives = Annotated[
+    str, Field(strict=True), expected(NAMES_OF_OBJECTIVES), AfterValidator(_objectives)
+]
+
+
+def _stated(default: Any, explanation: str) -> Any:
     """A field and the statement of its parameter; the default None means that it must be given."""
-    return field(metadata={"default": default, "check": check, "explanation": explanation})
+    return field(
+        default=MISSING if default is None else default, metadata={"description": explanation}
+    )
 
 
 @dataclass(frozen=True)
@@ -125,77 +140,60 @@ class Settings:
     none, and ``storage`` is ``auto`` for a single worker only.
     """
 
-    model: str = _stated(None, _text, "NHITS_Q, TFT_Q or TIMESNET_Q")
-    dataset: str = _stated(
-        None, _text, "a name from `hpo datasets`, such as heat, or the path of a dataset TOML"
+    model: Text = _stated(None, "NHITS_Q, TFT_Q or TIMESNET_Q")
+    dataset: Text = _stated(
+        None, "a name from `hpo datasets`, such as heat, or the path of a dataset TOML"
     )
-    trials: int = _stated(
+    trials: Whole = _stated(
         0,
-        _at_least(0),
         f"finished trials that the study ends with; 0: {DEFAULT_TRIALS}, or {TEST_TRIALS} with "
         "test",
     )
-    job_id: str = _stated(
-        "",
-        _identifier,
-        "names the files, and the same id continues a study; empty: Slurm job id or local time",
+    job_id: JobId = _stated(
+        "", "names the files, and the same id continues a study; empty: Slurm job id or local time"
     )
-    seed: int = _stated(42, _at_least(0, MAX_SEED), "of the sampler and of every training")
-    test: bool = _stated(
-        False, _flag, "few trials and the smallest budget, to see that everything works"
+    seed: Seed = _stated(42, "of the sampler and of every training")
+    test: Flag = _stated(False, "few trials and the smallest budget, to see that everything works")
+    preset: Preset = _stated(
+        "auto", f"training budget: {', '.join(PRESETS)}; auto: a100 if there is a GPU, else laptop"
     )
-    preset: str = _stated(
-        "auto",
-        _one_of(PRESETS),
-        f"training budget: {', '.join(PRESETS)}; auto: a100 if there is a GPU, else laptop",
-    )
-    recipe: str = _stated(
+    recipe: RecipeName = _stated(
         "standard",
-        _one_of(RECIPES),
         f"how windows are made: {', '.join(RECIPES)}; plain: as in the original HPO plan",
     )
-    objectives: str = _stated(
-        "mae,picp_penalty",
-        _objectives,
-        "two or three names of what to minimise; all names: docs/methodology.md",
+    objectives: Objectives = _stated(
+        "mae,picp_penalty", "two or three names of what to minimise; all names: docs/methodology.md"
     )
-    space: str = _stated(
-        "wide",
-        _one_of(SPACES),
-        f"what is searched: {', '.join(SPACES)}; plan: the recipe stays as it is",
+    space: Space = _stated(
+        "wide", f"what is searched: {', '.join(SPACES)}; plan: the recipe stays as it is"
     )
-    warm_start: bool = _stated(
-        False, _flag, "also begin with the best of your own studies on other data (wide space)"
+    warm_start: Flag = _stated(
+        False, "also begin with the best of your own studies on other data (wide space)"
     )
-    time_budget_hours: float = _stated(
-        0.0, _hours, "no trial starts that would probably end later; 0: no limit"
+    time_budget_hours: Hours = _stated(
+        0.0, "no trial starts that would probably end later; 0: no limit"
     )
-    early_stopping: bool = _stated(
-        True, _flag, "end trials that fall behind the others before their budget is spent"
+    early_stopping: Flag = _stated(
+        True, "end trials that fall behind the others before their budget is spent"
     )
-    storage: str = _stated(
+    storage: Annotated[Text, AfterValidator(_storage)] = _stated(
         "auto",
-        _text,
         f"{', '.join(STORAGES)} or a database URL; auto: as before, or journal for several workers",
     )
-    workers: int = _stated(
-        1, _at_least(1), "workers that share the trials: processes here, tasks of an array in Slurm"
+    workers: Number = _stated(
+        1, "workers that share the trials: processes here, tasks of an array in Slurm"
     )
-    worker: int = _stated(
-        1, _at_least(1), "number of this worker, if several are started under one job id"
+    worker: Number = _stated(1, "number of this worker, if several are started under one job id")
+    policy: Policy = _stated(
+        "proven", f"choice of a trial: {', '.join(POLICIES)}; the last three from the front"
     )
-    policy: str = _stated(
-        "proven",
-        _one_of(POLICIES),
-        f"choice of a trial: {', '.join(POLICIES)}; the last three from the front",
+    data_dir: Annotated[Path | None, PlainValidator(_folder), expected("a text")] = _stated(
+        "", "folder of the CSVs; empty: data/ of the project"
     )
-    data_dir: Path | None = _stated("", _folder, "folder of the CSVs; empty: data/ of the project")
-    simulated: bool = _stated(
-        False, _flag, "use the dataset's simulated twin, even if its CSV is there"
-    )
-    runs_dir: Path = _stated(
-        "", _folder, "folder of the records; empty: papermill_runs/ of the project"
-    )
+    simulated: Flag = _stated(False, "use the dataset's simulated twin, even if its CSV is there")
+    runs_dir: Annotated[
+        Path, PlainValidator(lambda value: _folder(value) or paths.RUNS_DIR), expected("a text")
+    ] = _stated("", "folder of the records; empty: papermill_runs/ of the project")
 
     @classmethod
     def create(cls, model: str, dataset: str, **given: Any) -> "Settings":
@@ -205,22 +203,25 @@ class Settings:
             InputError: an unknown name, or a value of the wrong type or out of range.
         """
         _reject_unknown(given, [parameter.name for parameter in PARAMETERS])
-        given |= {"model": model, "dataset": dataset}
-        value = {p.name: p.check(p.name, given.get(p.name, p.default)) for p in PARAMETERS}
-        value["trials"] = value["trials"] or (TEST_TRIALS if value["test"] else DEFAULT_TRIALS)
-        value["job_id"] = paths.checked_name("job_id", value["job_id"] or default_job_id())
-        if value["test"] and value["preset"] not in ("auto", "test"):
+        stated = {parameter.name: parameter.default for parameter in PARAMETERS}
+        try:
+            checked = _CHECKED.validate_python(
+                {**stated, **given, "model": model, "dataset": dataset}
+            )
+        except ValidationError as error:
+            called = {name: f"parameter {name}" for name in stated}
+            raise InputError(sentence(error, called=called)) from None
+        if checked.test and checked.preset not in ("auto", "test"):
             raise InputError(
-                f"preset is {value['preset']!r}, but test has a budget of its own; leave one of "
+                f"preset is {checked.preset!r}, but test has a budget of its own; leave one of "
                 "them out"
             )
-        value["preset"] = "test" if value["test"] else value["preset"]
-        value["storage"] = _checked_storage(value["storage"], value["workers"], value["worker"])
-        value["data_dir"] = (
-            Path(value["data_dir"]).expanduser().absolute() if value["data_dir"] else None
+        return replace(
+            checked,
+            trials=checked.trials or (TEST_TRIALS if checked.test else DEFAULT_TRIALS),
+            preset="test" if checked.test else checked.preset,
+            storage=_shared_storage(checked.storage, checked.workers, checked.worker),
         )
-        value["runs_dir"] = Path(value["runs_dir"] or paths.RUNS_DIR).expanduser().absolute()
-        return cls(**value)
 
     @classmethod
     def from_notebook(cls, shell: Any, only: str = "") -> "Settings":
@@ -234,15 +235,15 @@ class Settings:
             another model than ``only``.
         """
         check_injected_parameters(shell)
+        given = {}
         for parameter in PARAMETERS:
             if parameter.name not in shell.user_ns:
                 raise InputError(
                     f"parameter {parameter.name!r} is missing from the parameters cell; add it "
                     "as in hpo_template.ipynb"
                 )
-        settings = cls.create(
-            **{parameter.name: shell.user_ns[parameter.name] for parameter in PARAMETERS}
-        )
+            given[parameter.name] = shell.user_ns[parameter.name]
+        settings = cls.create(**given)
         if only and settings.model != only:
             raise InputError(
                 f"model is {settings.model!r}, but this notebook shows {only}; run "
@@ -271,19 +272,13 @@ class Settings:
         """The command line that gives these settings again, without `PER_PROCESS`."""
         words = []
         for parameter in PARAMETERS:
-            value, default = getattr(self, parameter.name), parameter.default
-            if (
-                parameter.name in PER_PROCESS
-                or value is None
-                or (parameter.kind is bool and value is default)
-            ):
+            value, option = getattr(self, parameter.name), parameter.name.replace("_", "-")
+            if parameter.name in PER_PROCESS or value is None:
                 continue
-            option = parameter.name.replace("_", "-")
-            words += (
-                [f"--{'' if value else 'no-'}{option}"]
-                if parameter.kind is bool
-                else [f"--{option}", str(value)]
-            )
+            if parameter.kind is not bool:
+                words += [f"--{option}", str(value)]
+            elif value is not parameter.default:
+                words.append(f"--{'' if value else 'no-'}{option}")
         return words
 
 
@@ -294,19 +289,27 @@ PER_PROCESS = ("job_id", "time_budget_hours", "workers", "worker")
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a study as a user gives it; ``kind`` is str, int, float or bool."""
+    """One parameter of a study as a user gives it."""
 
     name: str
-    kind: type
     default: Any
-    check: Check
     explanation: str
+
+    @property
+    def kind(self) -> type:
+        """Str, int, float or bool."""
+        return str if self.default is None else type(self.default)
 
 
 PARAMETERS = tuple(
-    Parameter(stated.name, str if stated.name in FOLDERS else stated.type, **stated.metadata)  # type: ignore[arg-type]
+    Parameter(
+        stated.name,
+        None if stated.default is MISSING else stated.default,
+        stated.metadata["description"],
+    )
     for stated in fields(Settings)
 )
+_CHECKED = TypeAdapter(Settings)
 
 
 def default_job_id() -> str:
@@ -367,27 +370,17 @@ def _holds_password(url: str) -> bool:
     )
 
 
-def _checked_storage(value: str, workers: int, worker: int) -> str:
-    if value not in STORAGES and "://" not in value:
-        raise InputError(
-            f"storage is {value!r}; {choices(value, STORAGES)}, or a database URL such as "
-            "postgresql://user@host/db"
-        )
-    if "://" in value and _holds_password(value):
-        raise InputError(
-            f"storage is a {value.partition('://')[0]} URL with a password, which would be "
-            "written into the record; "
-            "leave it out of the URL and give it in the environment variable PGPASSWORD or in "
-            "~/.pgpass"
-        )
+def _shared_storage(storage: str, workers: int, worker: int) -> str:
+    """The storage with ``auto`` resolved for several workers, which one file of SQLite cannot
+    serve.
+    """
     if (workers, worker) == (1, 1):
-        return value
-    if value.startswith("sqlite"):
+        return storage
+    if storage.startswith("sqlite"):
         several = f"workers is {workers}" if workers > 1 else f"worker is {worker}"
         raise InputError(
-            f"storage is {value!r}, which serves one worker, but {several}; expected journal (a "
-            "file on a file system "
-            "that the workers share) or a PostgreSQL URL: leave storage at auto, or ask for one "
-            "worker"
+            f"storage is {storage!r}, which serves one worker, but {several}; expected journal (a "
+            "file on a file system that the workers share) or a PostgreSQL URL: leave storage at "
+            "auto, or ask for one worker"
         )
-    return "journal" if value == "auto" else value
+    return "journal" if storage == "auto" else storage

@@ -7,13 +7,14 @@ without weather.
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
@@ -100,98 +101,69 @@ def costs(name: str, dataset: Dataset, windows: int, budget: Budget) -> dict[str
 
 
 def growth(
-    repeats: int, sizes: dict[str, tuple[int, ...]] | None = None, **smaller: Any
-) -> dict[str, Any]:
-    """Seconds by axis, family, part and size, each a list of ``repeats`` values; repeats run
+    repeats: int,
+    sizes: Mapping[str, Sequence[int]] = SIZES,
+    budgets: Mapping[str, Budget] = BUDGETS,
+) -> pd.DataFrame:
+    """``seconds`` by ``axis``, ``family``, ``size``, ``repeat`` and ``part``; each repeat runs
     through all sizes.
     """
-    sizes = sizes or SIZES
-    whole = twin()
-    budgets: dict[str, Budget] = smaller.get("budgets", BUDGETS)
-    found: dict[str, Any] = {
-        axis: {
-            name: {part: {str(size): [] for size in sizes[axis]} for part in PARTS}
-            for name in budgets
-        }
-        for axis in sizes
-    }
-    for repeat in range(repeats):
-        for name, budget in budgets.items():
-            for axis in sizes:
-                for size in sizes[axis]:
-                    dataset = resized(whole, **{axis: size})
-                    seconds = costs(name, dataset, size if axis == "windows" else 1, budget)
-                    if repeat == 0:  # the first run of a family also imports and compiles
-                        seconds = costs(name, dataset, size if axis == "windows" else 1, budget)
-                    for part, value in seconds.items():
-                        found[axis][name][part][str(size)].append(value)
-    return found
+    whole, rows = twin(), []
+    for repeat in range(-1, repeats):  # the first one also imports and compiles
+        for family, budget in budgets.items():
+            for axis, size in ((name, size) for name in sizes for size in sizes[name]):
+                dataset = resized(whole, **{axis: size})
+                seconds = costs(family, dataset, size if axis == "windows" else 1, budget)
+                rows += [(axis, family, size, repeat, *part) for part in seconds.items()]
+    table = pd.DataFrame(rows, columns=["axis", "family", "size", "repeat", "part", "seconds"])
+    return table[table["repeat"] >= 0]
 
 
-def grown(found: dict[str, Any], axis: str) -> Measured:
+def grown(table: pd.DataFrame, axis: str) -> Measured:
     """Growth of a trial's cost from the smallest to the largest size, for the family where it grows
     most.
     """
-    families = found[axis]
-    factors = {
-        name: {part: _factors(by_size) for part, by_size in parts.items()}
-        for name, parts in families.items()
-    }
-    worst = max(factors, key=lambda name: statistics.median(factors[name]["trial"]))
-    medians = {
-        name: {part: round(statistics.median(values), 2) for part, values in parts.items()}
-        for name, parts in factors.items()
-    }
+    rows = table[table["axis"] == axis]
+    seconds = rows.pivot_table("seconds", ["family", "part", "repeat"], "size")
+    factors = seconds[seconds.columns.max()] / seconds[seconds.columns.min()]
+    medians = factors.groupby(["family", "part"]).median().unstack()
     note = "; ".join(
-        f"{name} trial {parts['trial']}, step {parts['step']}, evaluation {parts['evaluation']}"
-        for name, parts in medians.items()
+        f"{family} trial {row['trial']:.2f}, step {row['step']:.2f}, "
+        f"evaluation {row['evaluation']:.2f}"
+        for family, row in medians.iterrows()
     )
-    return Measured(
-        (), tuple(factors[worst]["trial"]), unit="x cost", note=note, details={"factors": medians}
-    )
+    details = {"factors": medians.to_dict("index"), "seconds": rows.to_dict("records")}
+    trial = factors.loc[medians["trial"].idxmax(), "trial"]
+    return Measured((), tuple(trial), unit="x cost", note=note, details=details)
 
 
-def _factors(by_size: dict[str, list[float]]) -> list[float]:
-    smallest, greatest = min(by_size, key=int), max(by_size, key=int)
-    return [
-        large / small for small, large in zip(by_size[smallest], by_size[greatest], strict=True)
-    ]
-
-
-def plot(found: dict[str, Any], stem: Path) -> None:
+def plot(table: pd.DataFrame, stem: Path) -> None:
     """Cost relative to the smallest size against size, beside the straight line of linear growth;
     PNG and PDF.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(
-        len(found), len(PARTS), figsize=(12, 3 * len(found)), squeeze=False, sharey="row"
+    curve = ["axis", "family", "part"]
+    medians = table.groupby([*curve, "size"], as_index=False)["seconds"].median()
+    medians["cost"] = medians["seconds"] / medians.groupby(curve)["seconds"].transform("first")
+    grid = sns.relplot(
+        medians.replace({"part": PARTS}),
+        x="size",
+        y="cost",
+        row="axis",
+        col="part",
+        hue="family",
+        col_order=PARTS.values(),
+        kind="line",
+        marker="o",
+        height=3,
+        facet_kws={"sharex": "row", "sharey": "row"},
     )
-    for row, (axis, families) in zip(axes, found.items(), strict=True):
-        for panel, part in zip(row, PARTS, strict=True):
-            greatest = 1
-            for name in families:
-                by_size = families[name][part]
-                sizes = [int(size) for size in by_size]
-                seconds = [statistics.median(values) for values in by_size.values()]
-                panel.plot(sizes, [value / seconds[0] for value in seconds], marker="o", label=name)
-                greatest = max(greatest, *sizes)
-            panel.plot([1, greatest], [1, greatest], color="grey", linestyle="--", label="linear")
-            panel.set(xlabel=f"times as many {axis}", title=PARTS[part])
-        row[0].set_ylabel("times the cost")
-    axes[0][0].legend(frameon=False)
-    figure.suptitle("Cost of a trial against its size (simulated data)")
-    figure.tight_layout()
-    for suffix in (".png", ".pdf"):
-        figure.savefig(
-            stem.with_suffix(suffix),
-            dpi=150,
-            metadata={"CreationDate": None} if suffix == ".pdf" else None,
-        )
-    plt.close(figure)
+    for axes in grid.axes.flat:
+        axes.axline((1, 1), slope=1, color="grey", linestyle="--")
+    grid.set_titles("{col_name}, by {row_name}")
+    grid.set_axis_labels("times as many", "times the cost")
+    grid.figure.suptitle("Cost of a trial against its size (simulated data)", y=1.02)
+    grid.savefig(stem.with_suffix(".png"), dpi=150)
+    grid.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -17,7 +17,7 @@ from scipy.signal import butter, filtfilt, savgol_filter
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.leaks.columns import audit_columns
-from hpo_lib.leaks.prices import seasonal_parts, wavelet_parts
+from measurements.leak_prices import seasonal_parts, wavelet_parts
 
 
 def planted(series: pd.Series) -> dict[str, np.ndarray | pd.Series]:

@@ -11,16 +11,18 @@ result, not a failure.
 
 import argparse
 import datetime as dt
-import functools
-import importlib
 import os
 import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
@@ -44,18 +46,18 @@ class Context:
     results: Path
     quick: bool
 
-    @functools.cached_property
-    def growth(self) -> dict[str, Any]:
+    @cached_property
+    def growth(self) -> pd.DataFrame:
         """Costs by size, measured once for both rows and drawn."""
         from measurements import growth
 
         if self.quick:
-            sizes = {"windows": (1, 2), "covariates": (1, 2)}
-            found = growth.growth(1, sizes, budgets={"NHITS_Q": growth.BUDGETS["NHITS_Q"]})
+            budgets = {"NHITS_Q": growth.BUDGETS["NHITS_Q"]}
+            table = growth.growth(1, {"windows": (1, 2), "covariates": (1, 2)}, budgets)
         else:
-            found = growth.growth(self.repeats)
-        growth.plot(found, self.results / "growth")
-        return found
+            table = growth.growth(self.repeats)
+        growth.plot(table, self.results / "growth")
+        return table
 
 
 @dataclass(frozen=True)
@@ -71,42 +73,37 @@ class Row:
 
 
 def _time_to_quality(context: Context) -> Measured:
-    from measurements import time_to_quality
+    from measurements.time_to_quality import time_to_quality
 
-    return time_to_quality.time_to_quality(context.dataset, context.repeats, quick=context.quick)
+    return time_to_quality(context.dataset, context.repeats, quick=context.quick)
 
 
 def _timesnet_step(context: Context) -> Measured:
     from measurements.steps import timesnet_step
 
-    if context.quick:
-        return timesnet_step(context.dataset, context.repeats, batch_size=2)
-    return timesnet_step(context.dataset, context.repeats)
+    return timesnet_step(context.dataset, context.repeats, 2 if context.quick else 32)
 
 
-def _tft_step(hidden_size: int) -> Callable[[Context], Measured]:
-    def measure(context: Context) -> Measured:
-        tft = importlib.import_module("measurements.tft_step")
-        params = {**tft.TftQ.defaults, "hidden_size": hidden_size}
-        theirs, ours = tft.tft_step(
-            context.dataset, batch_size=4 if context.quick else 32, params=params
-        )
-        return Measured(tuple(theirs), tuple(ours), unit="s", note="stock darts model in float64")
+def _tft_step(context: Context, hidden_size: int) -> Measured:
+    from measurements.steps import tft_step
 
-    return measure
+    return tft_step(context.dataset, context.repeats, 4 if context.quick else 32, hidden_size)
+
+
+def _evaluation(context: Context, name: str, windows: int) -> Measured:
+    from measurements.steps import evaluation
+
+    return evaluation(name, context.dataset, context.repeats, 2 if context.quick else windows)
 
 
 def _early_stopping(context: Context) -> Measured:
     """Share of the steps that the rule spends on recorded curves in studies of 20, per seed, mean
     over the studies.
     """
-    stopping = importlib.import_module("measurements.early_stopping")
-    studies = stopping.load_table()
-    measured = {study.name: stopping.measure(study, stopping.RULE, 20) for study in studies}
-    steps = [
-        sum(shares) / len(studies)
-        for shares in zip(*(spent for spent, *_ in measured.values()), strict=True)
-    ]
+    from measurements.early_stopping import RULE, load_table, measure
+
+    measured = {study.name: measure(study, RULE, 20) for study in load_table()}
+    steps = np.mean([spent for spent, *_ in measured.values()], axis=0)
     kept = min(float(volumes.mean(axis=0).min()) for _, volumes, _ in measured.values())
     return Measured(
         (),
@@ -114,7 +111,7 @@ def _early_stopping(context: Context) -> Measured:
         unit="of steps",
         condition=kept >= LEAST_HYPERVOLUME,
         note=f"at least {100 * kept:.1f} % of each hypervolume, {len(steps)} seeds, "
-        f"{len(studies)} recorded studies",
+        f"{len(measured)} recorded studies",
         details={
             name: {"steps": s.tolist(), "hypervolume": v.tolist()}
             for name, (s, v, _) in measured.items()
@@ -123,64 +120,49 @@ def _early_stopping(context: Context) -> Measured:
 
 
 def _two_workers(context: Context) -> Measured:
-    throughput = importlib.import_module("measurements.throughput")
-    sizes: dict[str, Any] = {"trials": 2, "repeats": 1, "preset": "test"} if context.quick else {}
-    one, two = throughput.two_workers(context.dataset, context.data_dir, **sizes)
-    return Measured(tuple(one), tuple(two), unit="trials/h", higher_is_better=True)
+    from measurements.throughput import two_workers
+
+    if context.quick:
+        return two_workers(context.dataset, context.data_dir, 1, trials=2, preset="test")
+    return two_workers(context.dataset, context.data_dir, context.repeats)
 
 
 def _overhead(context: Context) -> Measured:
-    throughput = importlib.import_module("measurements.throughput")
-    return Measured(
-        (), tuple(throughput.overhead_per_trial(context.dataset, context.data_dir)), unit="s"
-    )
+    from measurements.throughput import overhead
+
+    return overhead(context.dataset, 4) if context.quick else overhead(context.dataset)
 
 
-def _evaluation(name: str, windows: int) -> Callable[[Context], Measured]:
-    def measure(context: Context) -> Measured:
-        from measurements.evaluation_rate import evaluation_rate
+def _growth(context: Context, axis: str) -> Measured:
+    from measurements.growth import grown
 
-        return evaluation_rate(
-            name, context.dataset, context.repeats, 2 if context.quick else windows
-        )
-
-    return measure
-
-
-def _growth(axis: str) -> Callable[[Context], Measured]:
-    def measure(context: Context) -> Measured:
-        from measurements import growth
-
-        measured = growth.grown(context.growth, axis)
-        return Measured(
-            (),
-            measured.ours,
-            measured.unit,
-            note=measured.note,
-            details={**measured.details, **context.growth[axis]},
-        )
-
-    return measure
-
-
-def _repeatability(context: Context) -> Measured:
-    from measurements.repeatability import repeatability
-
-    return repeatability(str(context.dataset.spec.path), context.data_dir, context.threads)
+    return grown(context.growth, axis)
 
 
 ROWS: tuple[Row, ...] = (
     Row("time_to_quality", "NHITS_Q: time to the reference's pinball", Bar(15), _time_to_quality),
     Row("timesnet_step", "TIMESNET_Q: training step, batch 32", Bar(8), _timesnet_step),
-    Row("tft_step", "TFT_Q: training step, hidden size 64", Bar(4.5), _tft_step(64)),
-    Row("tft_step_32", "TFT_Q: training step, hidden size 32", Bar(4.5), _tft_step(32)),
-    Row("nhits_evaluation", "NHITS_Q: windows evaluated", Bar(100), _evaluation("NHITS_Q", 15)),
-    Row("tft_evaluation", "TFT_Q: windows evaluated", Bar(80), _evaluation("TFT_Q", 5)),
-    Row(
-        "timesnet_evaluation",
-        "TIMESNET_Q: windows evaluated",
-        Bar(10),
-        _evaluation("TIMESNET_Q", 5),
+    *(
+        Row(
+            name,
+            f"TFT_Q: training step, hidden size {size}",
+            Bar(4.5),
+            partial(_tft_step, hidden_size=size),
+        )
+        for name, size in (("tft_step", 64), ("tft_step_32", 32))
+    ),
+    *(
+        Row(
+            f"{family.lower()}_evaluation",
+            f"{family}_Q: windows evaluated",
+            bar,
+            partial(_evaluation, name=f"{family}_Q", windows=windows),
+        )
+        for family, bar, windows in (
+            ("NHITS", Bar(100), 15),
+            ("TFT", Bar(80), 5),
+            ("TIMESNET", Bar(10), 5),
+        )
     ),
     Row(
         "early_stopping",
@@ -190,18 +172,14 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("two_workers", "two workers against one", Bar(1.4), _two_workers),
     Row("overhead", "overhead of a trial", Bar(1, at_least=False), _overhead),
-    Row("repeatability", "same seed, same predictions, two processes", Bar(1), _repeatability),
-    Row(
-        "growth_windows",
-        "10x windows: cost of a trial",
-        Bar(10, at_least=False),
-        _growth("windows"),
-    ),
-    Row(
-        "growth_covariates",
-        "3x covariates: cost of a trial",
-        Bar(3, at_least=False),
-        _growth("covariates"),
+    *(
+        Row(
+            f"growth_{axis}",
+            f"{factor}x {axis}: cost of a trial",
+            Bar(factor, at_least=False),
+            partial(_growth, axis=axis),
+        )
+        for factor, axis in ((10, "windows"), (3, "covariates"))
     ),
 )
 

@@ -3,6 +3,7 @@ the bar.
 """
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,12 @@ class Measured:
     condition: bool = True
     note: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_pairs(cls, pairs: Sequence[tuple[float, float]], unit: str, **more: Any) -> "Measured":
+        """From [R] pairs of the reference and of ours."""
+        theirs, ours = zip(*pairs, strict=True)
+        return cls(theirs, ours, unit, **more)
 
     @property
     def ratios(self) -> tuple[float, ...]:

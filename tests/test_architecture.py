@@ -23,15 +23,16 @@ PACKAGE = ROOT / "hpo_lib"
 MAY_IMPORT: dict[str, set[str]] = {
     "hpo_lib": set(),
     "errors": set(),
+    "checked": {"errors"},
     "paths": {"errors"},
-    "settings": {"errors", "paths"},
+    "settings": {"errors", "checked", "paths"},
     "stop_requests": {"paths"},
-    "data": {"errors", "paths"},
+    "data": {"errors", "checked", "paths"},
     "scoring": {"errors", "data"},
     "families": {"errors", "stop_requests", "data", "scoring"},
     "baselines": {"errors", "data", "scoring", "families"},
     "leaks": {"errors", "data", "scoring", "families", "baselines"},
-    "records": {"hpo_lib", "errors", "paths", "data", "scoring", "families"},
+    "records": {"hpo_lib", "errors", "checked", "paths", "data", "scoring", "families"},
     "study": {
         "errors",
         "paths",
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": {
         "hpo_lib",
         "errors",
+        "checked",
         "paths",
         "settings",
         "stop_requests",
@@ -73,7 +75,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "families",
         "records",
         "benchmark",
-        "launch",
     },
     "daily": {
         "errors",
@@ -113,14 +114,14 @@ HEAVY: dict[str, set[str]] = {
     "papermill": {"launch"},
     "matplotlib": {"figures"},
     "lightgbm": {"baselines"},
-    "sklearn": {"baselines"},
+    "sklearn": {"baselines", "leaks"},
 }
 
-MAX_LINES, MAX_FILES = 450, 127
+MAX_LINES, MAX_FILES = 450, 128
 MAX_TOKENS = {"hpo_lib": 140_000, "tests": 189_000, "measurements": 28_000}
 """Names, operators, numbers and strings, so that comments and layout are free. It may only fall."""
 
-MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 18, 12, 100
+MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 19, 12, 100
 """Of the house: `hpo_lib` and, as one more room, `measurements/`. An arrow leads from a room to one
 that it imports.
 """
@@ -258,7 +259,7 @@ def test_when_everything_but_study_and_families_is_imported_then_no_training_lib
     None
 ):
     searching = {"hpo_lib.records.optuna_trials", "hpo_lib.launch.kernel"}
-    searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")} - {"hpo_lib.study.leases"}
+    searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")}
     light = [
         m
         for m in MODULES

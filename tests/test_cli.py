@@ -20,7 +20,7 @@ from hpo_lib.cli.main import _parser, main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.paths import RunPaths
-from hpo_lib.study.leases import Liveness
+from hpo_lib.records.leases import Liveness
 from tests.data.conftest import TOML
 
 COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)

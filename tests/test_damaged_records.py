@@ -365,7 +365,7 @@ TRAINING = {"model": "TFT_Q", "params": "best", "seed": 42, "key": {"data": {}},
 @pytest.mark.parametrize(
     ("place", "value", "sentence"),
     [
-        (("params",), "tuned", "params is 'tuned', expected 'best'"),
+        (("params",), "tuned", "params is 'tuned'; Allowed: best"),
         (("seed",), "42", "seed is '42', expected a valid integer"),
         (("key",), {}, "key 'key.data' is missing"),
         (("provenance",), {"data": {"train_end": 7}}, "provenance.data.train_end is 7, expected"),

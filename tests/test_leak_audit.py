@@ -4,6 +4,7 @@ package do.
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,17 @@ from hpo_lib.data.features import prepare_features, rebuilt_features
 from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.models import Forecaster
-from hpo_lib.figures.leak_figure import price_figure, price_table
 from hpo_lib.leaks.columns import Finding, audit_columns
 from hpo_lib.leaks.models import audit_model, audit_training, model_names
-from hpo_lib.leaks.prices import price_list, seasonal_parts, wavelet_parts
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from measurements import leak_prices
+from measurements.leak_prices import (
+    price_figure,
+    price_list,
+    price_table,
+    seasonal_parts,
+    wavelet_parts,
+)
 
 DAYS = 300
 TOML = """\
@@ -357,36 +364,12 @@ def test_when_a_model_of_the_package_is_audited_then_it_reads_history_and_calend
     assert {"water_consumption", "temp", "is_weekend"} <= set(reads)
 
 
-# Prices
+# What leaks promise, which is measured outside of the package
 
 
 @pytest.fixture(scope="module")
 def prices(bikes: Bikes) -> pd.DataFrame:
     return price_list(load_dataset(bikes.spec, bikes.folder)).set_index("leak")
-
-
-def test_when_leaks_are_shown_then_table_and_figure_say_how_much_less_or_more_they_promise() -> (
-    None
-):
-    rows = {"leak": ["a", "b", "c"], "clean twin": ["x", "y", "z"]}
-    errors = {
-        "honest": 0.1,
-        "honest_low": 0.09,
-        "honest_high": 0.11,
-        "promised": 0.1,
-        "promised_low": 0.09,
-    }
-    less = {"less_error": [49.0, -44.7, -2e-5], "less_error_low": -50.0, "less_error_high": 52.36}
-    prices = pd.DataFrame({**rows, **less}).assign(**errors, promised_high=0.11)
-    shown = price_table(prices)
-    assert shown["honest"][0] == "0.100 [0.0900, 0.110]"
-    assert shown["% less error"].tolist() == [
-        "49.0 [-50.0, 52.4]",
-        "-44.7 [-50.0, 52.4]",
-        "0.0 [-50.0, 52.4]",
-    ]
-    texts = price_figure(prices, "kWh/h", source="csv").axes[0].texts
-    assert [text.get_text() for text in texts] == ["49 % less", "45 % more", "0 % less"]
 
 
 def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_intervals(
@@ -400,38 +383,30 @@ def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_
         100 * (1 - prices["promised"] / prices["honest"])
     )
     assert set(prices["days"]) == {len(pd.date_range("2011-09-18", "2011-10-27"))}
+    ten_days = prices.loc["10 validation days"]
+    honest_width = ten_days["honest_high"] - ten_days["honest_low"]
+    assert ten_days["promised_high"] - ten_days["promised_low"] > honest_width
 
 
-def test_when_the_whole_series_is_decomposed_then_the_error_is_halved_and_its_clean_twin_gains_nothing(
-    prices,
-) -> None:
+def test_when_leaks_help_then_they_promise_less_error_than_their_twins(prices) -> None:
     plain = prices.loc["scaler fitted on the whole series", "honest"]
     for name in ("seasonal decomposition", "wavelets"):
         row = prices.loc[f"{name} of the whole series"]
         assert row["honest"] == pytest.approx(plain, rel=0.1)
         assert row["less_error_low"] > 25
-
-
-def test_when_a_series_wanders_then_shuffled_windows_promise_far_too_much(tiny_dataset) -> None:
-    wandering = np.random.default_rng(0).standard_normal(len(tiny_dataset.frame)).cumsum()
-    frame = tiny_dataset.frame.assign(water_consumption=wandering)
-    found = price_list(dataclasses.replace(tiny_dataset, frame=frame)).set_index("leak")
-    assert found.loc["shuffled validation", "less_error_low"] > 20
-
-
-def test_when_weather_is_seen_or_test_chooses_then_more_is_promised(prices) -> None:
     assert prices.loc["observed weather of the day ahead", "less_error"] > 0
     assert prices.loc["best of 50 configurations on test", "less_error"] >= 0
 
 
-def test_when_ten_days_validate_then_their_promise_may_be_far_off(prices) -> None:
-    row = prices.loc["10 validation days"]
-    assert row["promised_high"] - row["promised_low"] > row["honest_high"] - row["honest_low"]
-
-
-def test_when_there_is_no_weather_then_its_leak_is_not_priced(tiny_dataset) -> None:
-    without = dataclasses.replace(tiny_dataset, past=("water_lag_24h",))
-    assert "observed weather of the day ahead" not in set(price_list(without)["leak"])
+def test_when_a_series_wanders_then_shuffled_windows_promise_far_too_much_and_no_weather_no_price(
+    tiny_dataset,
+) -> None:
+    wandering = np.random.default_rng(0).standard_normal(len(tiny_dataset.frame)).cumsum()
+    frame = tiny_dataset.frame.assign(water_consumption=wandering)
+    other = dataclasses.replace(tiny_dataset, frame=frame, past=("water_lag_24h",))
+    rows = price_list(other).set_index("leak")
+    assert rows.loc["shuffled validation", "less_error_low"] > 20
+    assert "observed weather of the day ahead" not in rows.index
 
 
 def test_when_a_series_is_decomposed_then_its_parts_add_up_and_windows_need_nothing_else() -> None:
@@ -444,6 +419,32 @@ def test_when_a_series_is_decomposed_then_its_parts_add_up_and_windows_need_noth
     trend, season, _ = seasonal_parts(straight)
     assert trend[12:-12] == pytest.approx(straight[12:-12])
     assert season[:24] == pytest.approx(season[24:48])
+
+
+def test_when_the_command_runs_then_table_and_figure_say_how_much_less_or_more_is_promised(
+    tiny_dataset, monkeypatch, tmp_path, capsys
+) -> None:
+    rows = {"leak": ["a", "b", "c"], "clean twin": ["x", "y", "z"], "days": 15}
+    rows |= {"honest": 0.1, "honest_low": 0.09, "honest_high": 0.11}
+    rows |= {"promised": 0.1, "promised_low": 0.09, "promised_high": 0.11}
+    rows |= {"less_error": [49.0, -44.7, -2e-5], "less_error_low": -50.0, "less_error_high": 52.36}
+    prices = pd.DataFrame(rows)
+    table = price_table(prices)
+    assert table["honest"][0] == "0.100 [0.0900, 0.110]"
+    assert table["% less error"].tolist() == [
+        "49.0 [-50.0, 52.4]",
+        "-44.7 [-50.0, 52.4]",
+        "0.0 [-50.0, 52.4]",
+    ]
+    texts = price_figure(prices, "kWh/h", source="csv").axes[0].texts
+    assert [text.get_text() for text in texts] == ["49 % less", "45 % more", "0 % less"]
+    monkeypatch.setattr(leak_prices, "load_spec", lambda name: name)
+    monkeypatch.setattr(leak_prices, "load_dataset", lambda spec, data_dir: tiny_dataset)
+    monkeypatch.setattr(leak_prices, "price_list", lambda dataset: prices)
+    monkeypatch.setattr(sys, "argv", ["leak_prices", "tiny.toml", "--figures", str(tmp_path)])
+    leak_prices.main()
+    assert capsys.readouterr().out.startswith("tiny (csv), 15 days, MAE in m3/h\n")
+    assert (tmp_path / "leak_prices_tiny.png").exists()
 
 
 # The command
@@ -476,24 +477,6 @@ def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(
     assert (found["dataset"], found["source"], found["leaks"]) == ("bikes", "csv", 1)
     (leak,) = [finding for finding in found["findings"] if finding["kind"] == "leak"]
     assert leak["subject"] == "column 'made'"
-
-
-def test_when_prices_are_asked_for_then_a_table_or_json_is_printed(
-    bikes, capsys, prices, monkeypatch
-) -> None:
-    def of_these_data(dataset: Dataset) -> pd.DataFrame:
-        assert dataset.sha256 == load_dataset(bikes.spec, bikes.folder).sha256
-        return prices.reset_index()
-
-    monkeypatch.setattr("hpo_lib.leaks.prices.price_list", of_these_data)
-    assert run(bikes, "--prices") == 0
-    out = capsys.readouterr().out
-    assert "seasonal decomposition of the whole series" in out
-    assert "users/h" in out
-    assert run(bikes, "--prices", "--json") == 0
-    rows = json.loads(capsys.readouterr().out)["prices"]
-    assert [row["leak"] for row in rows] == list(prices.index)
-    assert rows[0]["honest"] == pytest.approx(prices["honest"].iloc[0])
 
 
 @pytest.mark.parametrize(

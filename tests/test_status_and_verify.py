@@ -31,6 +31,7 @@ from hpo_lib.launch.status import EXPERIMENTS
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.leases import Liveness
 from hpo_lib.records.optuna_trials import trial_record
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.result import chosen_entries, study_result, trial_entry
@@ -39,7 +40,6 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
-from hpo_lib.study.leases import Liveness
 
 
 @pytest.fixture(scope="module")
@@ -344,10 +344,15 @@ def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attemp
     assert (row.status.cause, row.status.attempts) == ("StudyError: no space left on device", 2)
 
 
-def test_when_a_study_was_killed_then_the_tables_say_interrupted_as_the_status_does(
-    nine: Path,
+def test_when_a_study_was_killed_then_the_tables_say_interrupted_without_asking_slurm(
+    nine: Path, monkeypatch
 ) -> None:
     """Its record still says that it runs, since a killed process writes nothing."""
+    asked = nine / "asked"
+    for program in ("squeue", "sacct"):
+        (file := nine / program).write_text(f"#!/bin/sh\ntouch {asked}\n", encoding="utf-8")
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(nine), prepend=os.pathsep)
     with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
         table = load_studies(nine).table.set_index("job_id")["status"]
     assert {job_id: table[job_id] for job_id in ("100", "101", "102")} == {
@@ -355,6 +360,7 @@ def test_when_a_study_was_killed_then_the_tables_say_interrupted_as_the_status_d
         "101": "running",
         "102": "interrupted",
     }
+    assert not asked.exists()
     page = write_page(StoredStudy.read(RunPaths(nine, "TIMESNET_Q", "heat", "102"))).read_text(
         encoding="utf-8"
     )

@@ -1,4 +1,4 @@
-"""The command ``audit``: which columns and models know the future, and what common leaks promise."""
+"""The command ``audit``: which columns and models know the future."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ def add_to(add: options.Add) -> None:
     command = add(
         "audit",
         _audit,
-        "Find columns and models that know the future, or price common leaks.",
+        "Find columns and models that know the future.",
         "hpo audit --dataset heat --models LINEAR_Q",
         "dataset",
         "recipe",
@@ -36,53 +36,32 @@ def add_to(add: options.Add) -> None:
     option(
         "--school-holidays", type=Path, help="with --raw: CSV with start_date,end_date,description"
     )
-    option(
-        "--prices",
-        action="store_true",
-        help="only price common leaks on this dataset, each beside its clean twin",
-    )
     options.add_json(option)
 
 
 def _audit(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.data.spec import load_spec
-    from hpo_lib.figures.leak_figure import price_table
     from hpo_lib.figures.study_tables import banner
     from hpo_lib.leaks.audit import audit, in_words, n_leaks
-    from hpo_lib.leaks.prices import price_list
 
     spec = load_spec(arguments.dataset)
     spec = replace(spec, raw=replace(spec.raw, **options.raw_file(arguments)))
     dataset = load_dataset(spec, arguments.data_dir, simulated=arguments.simulated)
     print(banner(dataset), file=sys.stderr if arguments.json else sys.stdout)
-    about = {
-        "dataset": spec.name,
-        "source": dataset.source,
-        "sha256": dataset.sha256,
-        "unit": spec.unit,
-    }
-    if arguments.prices:
-        prices = price_list(dataset)
-        if arguments.json:
-            print(json.dumps({**about, "prices": prices.to_dict("records")}, indent=2))
-        else:
-            print(
-                f"MAE in {spec.unit} over {prices['days'].iloc[0]} days; brackets: 95 % "
-                "intervals from blocks of days"
-            )
-            print(price_table(prices).to_string(index=False))
-        return 0
     names = ("models", "recipe", "raw", "weather", "school_holidays")
     given = {name: getattr(arguments, name) for name in names}
-    found = audit(dataset, **given, say=lambda line: print(line, file=sys.stderr))
+    findings = audit(dataset, **given, say=lambda line: print(line, file=sys.stderr))
     if arguments.json:
-        print(
-            json.dumps(
-                {**about, "leaks": n_leaks(found), "findings": [asdict(one) for one in found]},
-                indent=2,
-            )
-        )
+        content = {
+            "dataset": spec.name,
+            "source": dataset.source,
+            "sha256": dataset.sha256,
+            "unit": spec.unit,
+            "leaks": n_leaks(findings),
+            "findings": [asdict(finding) for finding in findings],
+        }
+        print(json.dumps(content, indent=2))
     else:
-        print("\n".join(in_words(found)))
-    return 1 if n_leaks(found) else 0
+        print("\n".join(in_words(findings)))
+    return 1 if n_leaks(findings) else 0

@@ -19,6 +19,7 @@ import pandas as pd
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError
+from hpo_lib.paths import shown
 
 TIMESTAMP = "timestamp"
 CONSTANT_HOURS = 48
@@ -62,19 +63,8 @@ _TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(?:Z|[+-]\d\
 """What a timestamp is; pandas alone reads "now", too."""
 
 
-def shown(path: Path) -> str:
-    """A path for messages and records: relative to the project if it is inside, else as given."""
-    return (
-        str(path.relative_to(paths.PROJECT_ROOT))
-        if path.is_relative_to(paths.PROJECT_ROOT)
-        else str(path)
-    )
-
-
 def separator_of(content: bytes, allowed: str) -> str:
-    """The character of ``allowed`` that is most often in the first line of a file; the first one
-    without any.
-    """
+    """The character of ``allowed`` that is most often in a file's first line, else the first one."""
     line = content.split(b"\n", 1)[0]
     return max(allowed, key=lambda separator: line.count(separator.encode()))
 
@@ -96,23 +86,10 @@ def read_cells(
             another number of fields than the header, or a cell that goes on in the next line.
     """
     file = shown(path)
-    try:
-        content = path.read_bytes()
-        text = content.decode().lstrip("\ufeff").rstrip()
-    except FileNotFoundError:
-        raise InputError(
-            f"{file}: this {what} does not exist; give the path of a CSV file"
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"{file}: cannot be read ({error.strerror}); fix the file or its permissions"
-        ) from None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{file}: not a UTF-8 text file (byte 0x{content[error.start]:02x} in line {line}); "
-            "save it as CSV in UTF-8"
-        ) from None
+    if not path.exists():
+        raise InputError(f"{file}: this {what} does not exist; give the path of a CSV file")
+    content = paths.read_text(path, "CSV")
+    text = content.lstrip("\ufeff").rstrip()
     if not text:
         raise InputError(f"{file}: this {what} is empty, expected a header and rows; {advice}")
     if "\x00" in text:
@@ -124,7 +101,7 @@ def read_cells(
         raise InputError(
             f"{file}: line 1 is blank, expected the header; remove blank lines at the start"
         )
-    separator = separator_of(content, separators)
+    separator = separator_of(text.encode(), separators)
     as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False}
     try:  # the header is read as a row, because pandas renames a column that is there twice
         cells = pd.read_csv(io.StringIO(text), header=None, sep=separator, **as_text)
@@ -143,7 +120,7 @@ def read_cells(
         raise InputError(f"{file}: this {what} has a header but no rows; {advice}")
     cells.index += 1
     rows: pd.DataFrame = cells.iloc[1:].set_axis(header, axis="columns")
-    return rows, content
+    return rows, content.encode()
 
 
 def _check_rows(text: str, separator: str, file: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from hpo_lib import paths
 from hpo_lib.data.context import Context, Windows
-from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_cells, shown
+from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_cells
 from hpo_lib.data.day_ahead_weather import (
     DayAheadWeather,
     day_ahead_weather,
@@ -31,6 +32,7 @@ from hpo_lib.data.splits import (
     training_origins,
 )
 from hpo_lib.errors import InputError
+from hpo_lib.paths import shown
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,20 @@ class Dataset:
         """
         return "none" if self.weather is None else self.weather.kind
 
-    @property
+    @cached_property
     def is_missing(self) -> npt.NDArray[np.bool_]:
         """[T] whether an hour of the frame is one of ``missing``."""
         return np.asarray(self.index.isin(self.missing))
 
-    @property
+    @cached_property
     def known_target(self) -> pd.Series:
         """The target with NaN in the hours that are missing: for whatever is not a window."""
         return self.target.mask(self.is_missing) if len(self.missing) else self.target
 
-    @property
+    @cached_property
     def training_target(self) -> npt.NDArray[np.float64]:
         """[T] the known target of the training split, with NaN where it is missing."""
-        return np.asarray(self.known_target.to_numpy()[self.positions.train])
+        return self.known_target.to_numpy()[self.positions.train]
 
     @property
     def training_frame(self) -> pd.DataFrame:
@@ -108,19 +110,19 @@ class Dataset:
         train = self.frame.iloc[self.positions.train]
         return train.loc[~train.index.isin(self.missing)] if len(self.missing) else train
 
-    @property
+    @cached_property
     def positions(self) -> SplitPositions:
         """The splits as positions in the frame."""
         return split_positions(self.index, self.spec.splits)
 
-    @property
+    @cached_property
     def validation_origins(self) -> Positions:
         """Positions [N] of every daily forecast origin of the validation split whose window is
         complete.
         """
         return self.complete(split_origins(self.index, self.spec.splits)[0])
 
-    @property
+    @cached_property
     def test_origins(self) -> Positions:
         """The same of the test split; empty if the data ends before it."""
         return self.complete(split_origins(self.index, self.spec.splits)[1])
@@ -136,18 +138,16 @@ class Dataset:
         """Those of the origins [N] whose window holds no missing hour and whose weather of the day
         ahead is known.
         """
-        found = complete_windows(origins, self.is_missing)
-        known: Positions = found[self.weather_is_known(found)]
+        whole = complete_windows(origins, self.is_missing)
+        known: Positions = whole[self.weather_is_known(whole)]
         return known
 
     def weather_is_known(self, origins: Positions) -> npt.NDArray[np.bool_]:
         """[N] whether models have the weather of the day ahead that they see at each origin."""
         ahead = self._ahead(origins)
-        return np.asarray(
-            np.isfinite(ahead).all(axis=(1, 2))
-            if ahead is not None
-            else np.full(len(origins), True)
-        )
+        if ahead is None:
+            return np.full(len(origins), True)
+        return np.asarray(np.isfinite(ahead).all(axis=(1, 2)))
 
     @property
     def known_until(self) -> dict[str, str]:

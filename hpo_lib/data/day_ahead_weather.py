@@ -16,10 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import check_header, numbers, read_cells, refuse, shown, utc_times
+from hpo_lib.data.csv_checks import check_header, numbers, read_cells, refuse, utc_times
 from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec
 from hpo_lib.data.splits import HORIZON, time_span
 from hpo_lib.errors import InputError
+from hpo_lib.paths import shown
 
 ISSUED, VALID, LEAD = "issued", "valid", "lead_hours"
 """Columns of an archive: when a forecast was issued, and for which hour, or how many hours later

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import TIMESTAMP, read_cells, shown, timestamps
+from hpo_lib.data.csv_checks import TIMESTAMP, read_cells, timestamps
 from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
 from hpo_lib.data.raw_files import (
     WEATHER_COLUMNS,
@@ -23,6 +23,7 @@ from hpo_lib.data.raw_files import (
 from hpo_lib.data.spec import DatasetSpec, RawFile
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
+from hpo_lib.paths import shown
 
 CALENDAR_COLUMNS = (*LOCAL_COLUMNS, "is_public_holiday", "is_school_holiday")
 DAY_COLUMNS = (

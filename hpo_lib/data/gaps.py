@@ -25,13 +25,13 @@ from hpo_lib.data.csv_checks import (
     check_target,
     numbers,
     runs_of_true,
-    shown,
     timestamps,
 )
 from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
+from hpo_lib.paths import shown
 
 VERSION = 2
 """Part of a stored training's key on data with gaps, since a fingerprint is of the unfilled file.

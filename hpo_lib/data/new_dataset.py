@@ -10,11 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import numbers, read_cells, separator_of, shown
+from hpo_lib.data.csv_checks import numbers, read_cells, separator_of
 from hpo_lib.data.features import CALENDAR_COLUMNS
 from hpo_lib.data.raw_files import SEPARATORS, WEATHER_COLUMNS, columns_of, own_cells
 from hpo_lib.data.spec import RawFile, load_spec
 from hpo_lib.errors import InputError
+from hpo_lib.paths import shown
 
 _GUESSED = {
     "time_column": "",

@@ -21,12 +21,12 @@ from hpo_lib.data.csv_checks import (
     refuse,
     runs_of_true,
     separator_of,
-    shown,
     timestamps,
 )
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
 from hpo_lib.data.spec import DatasetSpec, RawFile
 from hpo_lib.errors import InputError
+from hpo_lib.paths import shown
 
 SEPARATORS = ",;\t"
 PLAIN = ["", "0"]

@@ -8,7 +8,7 @@ from a file name.
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from itertools import pairwise
@@ -24,28 +24,16 @@ from pydantic import (
     PlainValidator,
     TypeAdapter,
     ValidationError,
-    WrapValidator,
 )
 
 from hpo_lib import paths
+from hpo_lib.checked import expected, sentence
 from hpo_lib.data.csv_checks import LARGEST, YEARS
 from hpo_lib.errors import InputError, choices
 
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?(Z|[+-]\d\d:\d\d)?"
 )  # pandas alone reads "now", too
-
-
-def _expected(what: str) -> WrapValidator:
-    """Say what was expected in our own words, whatever check of the type failed."""
-
-    def check(value: Any, check_type: Callable[[Any], Any]) -> Any:
-        try:
-            return check_type(value)
-        except ValueError:
-            raise ValueError(what) from None
-
-    return WrapValidator(check)
 
 
 def _hour(value: Any) -> pd.Timestamp:
@@ -78,34 +66,34 @@ def _time_zone(value: str) -> str:
 
 String = Annotated[str, Field(strict=True, min_length=1), AfterValidator(_plain)]
 Text = Annotated[
-    String, Field(pattern=r"\S"), _expected("a non-empty text in one line, with at most one $")
+    String, Field(pattern=r"\S"), expected("a non-empty text in one line, with at most one $")
 ]
 Name = Annotated[Text, AfterValidator(lambda value: paths.checked_name("name", value))]
 TimeZone = Annotated[
-    String, AfterValidator(_time_zone), _expected("an IANA name such as 'Europe/Copenhagen'")
+    String, AfterValidator(_time_zone), expected("an IANA name such as 'Europe/Copenhagen'")
 ]
 Country = Annotated[
     String,
     Field(pattern=r"^[A-Z]{2}(-.+)?$"),
-    _expected("a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"),
+    expected("a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"),
 ]
-Flag = Annotated[bool, Field(strict=True), _expected("true or false")]
-Columns = Annotated[tuple[String, ...], _expected("a list of column names in quotes")]
+Flag = Annotated[bool, Field(strict=True), expected("true or false")]
+Columns = Annotated[tuple[String, ...], expected("a list of column names in quotes")]
 Hour = Annotated[
-    pd.Timestamp, PlainValidator(_hour), _expected("a full hour in UTC such as '2018-12-31 23:00'")
+    pd.Timestamp, PlainValidator(_hour), expected("a full hour in UTC such as '2018-12-31 23:00'")
 ]
-Whole = Annotated[int, Field(strict=True, ge=0), _expected("a whole number of at least 0")]
+Whole = Annotated[int, Field(strict=True, ge=0), expected("a whole number of at least 0")]
 Share = Annotated[
-    float, Field(strict=True, gt=0, lt=1), _expected("a share between 0 and 1, such as 0.7")
+    float, Field(strict=True, gt=0, lt=1), expected("a share between 0 and 1, such as 0.7")
 ]
-LocalHour = Annotated[int, Field(strict=True, ge=0, le=23), _expected("a local hour from 0 to 23")]
+LocalHour = Annotated[int, Field(strict=True, ge=0, le=23), expected("a local hour from 0 to 23")]
 Positive = Annotated[
-    float, Field(strict=True, gt=0, le=LARGEST), _expected(f"a number above 0, at most {LARGEST:g}")
+    float, Field(strict=True, gt=0, le=LARGEST), expected(f"a number above 0, at most {LARGEST:g}")
 ]
-Memory = Annotated[float, Field(strict=True, ge=0, lt=1), _expected("a number from 0 to below 1")]
+Memory = Annotated[float, Field(strict=True, ge=0, lt=1), expected("a number from 0 to below 1")]
 Deviations = Annotated[
     tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]],
-    _expected("two numbers of at least 0, such as [0.7, 1.6]"),
+    expected("two numbers of at least 0, such as [0.7, 1.6]"),
 ]
 
 
@@ -233,12 +221,14 @@ class DatasetSpec:
 
 
 _TABLES = {
+    "": DatasetSpec,
     "splits": Splits,
     "gaps": GapRule,
     "twin": TwinSpec,
     "raw": RawFile,
     "day_ahead_weather": DayAheadWeatherSpec,
 }
+_KEYS = {name: {key.name for key in fields(table)} - {"path"} for name, table in _TABLES.items()}
 _SPEC: TypeAdapter[DatasetSpec] = TypeAdapter(DatasetSpec)
 
 
@@ -289,60 +279,21 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
 
 
 def _parse(file: Path) -> DatasetSpec:
+    text = paths.read_text(file, "TOML")
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-        spec = _SPEC.validate_python({"path": file} | table)
+        spec = _SPEC.validate_python({"path": file} | tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file}: not valid TOML, {error}; fix that line") from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{file}: not a UTF-8 text file ({error.reason} at byte {error.start}); save it as "
-            "UTF-8"
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"{file}: cannot be read ({error.strerror}); fix the file or its permissions"
-        ) from None
     except ValidationError as error:
-        # A misspelt key is unknown and leaves another one missing: name the unknown one, with the
-        # nearest valid name.
-        raise InputError(
-            f"{file}: {_sentence(min(error.errors(), key=lambda e: e['type'] == 'missing'))}"
-        ) from None
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # a number of thousands of digits, thousands of brackets
+        wrong = sentence(error, missing="; add it (see datasets/README.md)", known=_KEYS)
+        raise InputError(f"{file}: {wrong}") from None
+    except (ValueError, RecursionError) as error:  # thousands of digits or brackets
         raise InputError(
             f"{file}: not readable as TOML ({str(error).partition(';')[0]}); remove that value"
         ) from None
-    wrong = _contradiction(spec)
-    if wrong:
-        raise InputError(f"{file}: {wrong}")
+    if contradiction := _contradiction(spec):
+        raise InputError(f"{file}: {contradiction}")
     return spec
-
-
-def _sentence(problem: Mapping[str, Any]) -> str:
-    key = ".".join(map(str, problem["loc"]))
-    match problem["type"]:
-        case "missing":
-            return f"key {key} is missing; add it (see datasets/README.md)"
-        case (
-            "unexpected_keyword_argument" | "is_instance_of"
-        ):  # the latter is `path`, which is no key
-            table, _, name = key.rpartition(".")
-            allowed = {field.name for field in fields(_TABLES.get(table, DatasetSpec))} - {"path"}
-            return f"unknown key {key}; {choices(name, sorted(allowed))}"
-        case "literal_error":
-            expected = problem["ctx"]["expected"]
-        case "dataclass_type":
-            expected = f"a table [{key}]"
-        case _:
-            expected = problem["ctx"]["error"]
-            if isinstance(expected, InputError):
-                return str(expected)
-    found = repr(problem["input"])
-    return f"{key} is {found if len(found) < 100 else f'{found[:100]} ...'}, expected {expected}"
 
 
 def _contradiction(spec: DatasetSpec) -> str | None:
@@ -352,7 +303,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
         given = [name for name in (early_name, late_name) if not pd.isna(getattr(splits, name))]
         if len(given) == 1:
             absent = late_name if given == [early_name] else early_name
-            return f"key splits.{absent} is missing; add it (see datasets/README.md)"
+            return f"key 'splits.{absent}' is missing; add it (see datasets/README.md)"
     if not splits.has_dates and (splits.train is None or splits.test_end is not None):
         return (
             "splits states no dates, expected train_end and val_end, or shares such as train "

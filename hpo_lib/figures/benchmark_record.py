@@ -1,6 +1,5 @@
 """A stored benchmark as figures, tables and cards see it: read from its files, never changed."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +20,6 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration
 
 CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
-
-IN_UNIT = re.compile(r"(^|_)(mae|rmse|width|winkler|pinball|actual|median|lower|upper|error)(_|$)")
-"""Columns with values in the target's unit."""
 
 PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
@@ -57,7 +53,7 @@ class Benchmark:
 
     def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of values in the target's own unit in `unit`."""
-        names = [name for name in map(str, table) if IN_UNIT.search(name)]
+        names = [name for name in map(str, table) if metrics.in_target_unit(name)]
         return table.assign(**{name: table[name] * self._readable[1] for name in names})
 
     @property

@@ -13,8 +13,6 @@ from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.latex import Section, Table, best_bold
 from hpo_lib.figures.style import MISSING, aligned, model_name, number, readable, unit_text
-from hpo_lib.launch.slurm import jobs
-from hpo_lib.launch.status import study_status
 from hpo_lib.paths import atomic, consolidated
 from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy, read_studies
@@ -112,7 +110,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
     finished: complete, failed (``causes`` says why) or stopped early. ``mae_default`` and ``mae``
     are of the untuned defaults and of the chosen trial; ``improvement`` is by how many percent the
     second is lower. All scores are of the validation split. The ``status`` of an incomplete study
-    is that of `hpo status`, since its JSON cannot know whether it still runs.
+    is `StoredStudy.state`, since its JSON cannot know whether it still runs.
     """
     found, status = study.result, str(study.result["status"] or "unknown")
     default, scores = as_mapping(found["default_trial"]), as_mapping(found["validation_metrics"])
@@ -130,9 +128,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "unit": study.unit or "unknown",
         "job_id": study.run.job_id,
         "date": str(found["optimization_date"] or ""),
-        "status": status
-        if status in ("complete", "unknown")
-        else study_status(study.run, jobs()).state,
+        "status": status if status in ("complete", "unknown") else study.state()[0],
         "source": study.source,
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
         **{name: str(study.provenance.get(name, "unknown")) for name in ("preset", "recipe")},

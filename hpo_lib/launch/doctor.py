@@ -21,10 +21,10 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
+from hpo_lib.records.leases import somebody_lives
 from hpo_lib.records.leftovers import of_study, remove, unfinished
 from hpo_lib.records.provenance import PACKAGES, data_provenance, device_name, installed_version
 from hpo_lib.records.study import StoredStudy, study_runs
-from hpo_lib.study.leases import somebody_lives
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.families.models import family_names, unknown_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
+from hpo_lib.records.leases import Liveness
 from hpo_lib.records.leftovers import of_notebook, remove
 from hpo_lib.settings import Settings
-from hpo_lib.study.leases import Liveness
 
 
 def check_study(settings: Settings) -> RunPaths:

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo_lib import paths
+from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import HpoError, InputError, choices
 from hpo_lib.records.storage import check_storage
 from hpo_lib.settings import Settings
@@ -175,26 +176,23 @@ def _said(text: str | bytes | None) -> str:
     return "; ".join(dict.fromkeys(line for line in said if line)) or "no reason given"
 
 
-# A description says in an error sentence what was expected.
 _Word = Annotated[
     str,
-    Field(
-        pattern=r"^[A-Za-z0-9_.:,@%+=/\[\]-]*$",
-        description="one word of letters, digits and _.:,@%+=/[]-",
-    ),
+    Field(pattern=r"^[A-Za-z0-9_.:,@%+=/\[\]-]*$"),
+    expected("one word of letters, digits and _.:,@%+=/[]-"),
 ]
 _Size = Annotated[
-    str, Field(pattern=r"(?i)^([0-9]+[KMGTP]?B?)?$", description="a number and a unit, such as 64G")
+    str,
+    Field(pattern=r"(?i)^([0-9]+[KMGTP]?B?)?$"),
+    expected("a number and a unit, such as 64G"),
 ]
-_Count = Annotated[str, Field(pattern=r"^([1-9][0-9]*)?$", description="a whole number")]
+_Count = Annotated[str, Field(pattern=r"^([1-9][0-9]*)?$"), expected("a whole number")]
 _Time = Annotated[
     str,
-    Field(
-        pattern=r"^([0-9]+-([01]?[0-9]|2[0-3])|[0-9]+):[0-5][0-9]:[0-5][0-9]$",
-        description="hours:minutes:seconds, such as 12:00:00, or 2-00:00:00 for two days",
-    ),
+    Field(pattern=r"^([0-9]+-([01]?[0-9]|2[0-3])|[0-9]+):[0-5][0-9]:[0-5][0-9]$"),
+    expected("hours:minutes:seconds, such as 12:00:00, or 2-00:00:00 for two days"),
 ]
-_Whole = Annotated[int, Field(ge=0, description="a whole number")]
+_Whole = Annotated[int, Field(ge=0), expected("a whole number")]
 
 
 class Site(BaseModel):
@@ -261,10 +259,7 @@ def read_site(path: Path) -> Site:
     try:
         site = Site.model_validate(given)
     except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        raise InputError(
-            f"{where[name]} is {given[name]!r}, expected {Site.model_fields[name].description}"
-        ) from None
+        raise InputError(sentence(error, called=where)) from None
     if (duration(site.time) or 0) <= site.signal_seconds:
         raise InputError(
             f"{path}: TIME={site.time} is not longer than SIGNAL_SECONDS={site.signal_seconds}, "

@@ -13,10 +13,9 @@ from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import InputError
 from hpo_lib.launch.slurm import TEST_COMMENT, Job
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import attempts, of_all_workers, read_record
+from hpo_lib.records.executed_notebook import attempts, of_all_workers
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
-from hpo_lib.study.leases import somebody_lives
 from hpo_lib.study.time_budget import seconds_per_trial
 
 
@@ -181,39 +180,29 @@ def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> Stud
     """The state of one study; ``database`` as in `StoredStudy`."""
     try:
         study = StoredStudy.read(run, database=database, brief=True)
-        _ = study.scores  # now, so that whatever is damaged is found here
-        own = [job for job in jobs if job.study_id == run.job_id]
-        state, cause = _state(study, min(own, key=_task_rank, default=None))
     except InputError as error:
         return StudyStatus(run, "corrupt", None, str(error))
-    return StudyStatus(
-        run, state, study, cause, _tasks(own) if state in ("running", "queued") else ""
-    )
+    own = [job for job in jobs if job.study_id == run.job_id]
+    state, cause = _state(study, min(own, key=_task_rank, default=None))
+    if state == "corrupt":
+        return StudyStatus(run, state, None, cause)
+    tasks = _tasks(own) if state in ("running", "queued") else ""
+    return StudyStatus(run, state, study, cause, tasks)
 
 
 def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
-    run, finished = study.run, study.finished
-    if somebody_lives(run) or (job and _is_active(job) and job.state != "PENDING"):
-        return "running", ""
-    if finished >= study.asked > 0 and not study.lacks_proof:
-        return "done", ""
-    if job and _is_active(job):
-        return "queued", job.reason
-    if finished and all(trial.state == "failed" for trial in study.trials if trial.finished):
-        return "failed", study.trials[-1].cause
-    records = [read_record(one.notebook) for one in of_all_workers(run) if one.notebook.exists()]
-    errors = [
-        record
-        for record in records
-        if record.error and "before the study stopped" not in record.error
-    ]
-    if errors:
-        worst = min(errors, key=lambda record: record.complete)
-        return "failed" if worst.complete else "interrupted", worst.error
-    ended = f"Slurm says {job.state}" if job and job.state != "COMPLETED" else ""
-    if not all(record.complete for record in records):
-        return "interrupted", ended or "its process was killed"
-    return "interrupted", ended or "it was asked to stop, or its time was up"
+    """The state by the study's files and, where they leave it open, by its job."""
+    state, cause = study.state()
+    if job is None or state == "corrupt":
+        return state, cause
+    if _is_active(job):
+        if job.state != "PENDING":
+            return "running", ""
+        if state not in ("running", "done"):
+            return "queued", job.reason
+    elif state == "interrupted" and job.state != "COMPLETED":
+        return state, f"Slurm says {job.state}"
+    return state, cause
 
 
 def _task_rank(job: Job) -> int:

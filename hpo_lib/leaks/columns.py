@@ -17,12 +17,14 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, engineer
 from hpo_lib.data.raw_files import WEATHER_COLUMNS
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions, complete_windows
-from hpo_lib.leaks.ridge import Ridge, windows
 
 MOST_OTHER = 0.01
 """Share of hours in which a clean column may differ from the recomputed one: clocks and gaps have
@@ -277,6 +279,13 @@ class _Explained:
         )
 
 
+def windows(values: np.ndarray, origins: Positions, first: int, last: int) -> np.ndarray:
+    """[N, K] the values at the hours ``first`` to ``last`` after each origin, 0 being the origin
+    itself.
+    """
+    return np.asarray(values[origins[:, None] + np.arange(first, last + 1)])
+
+
 def _history(
     dataset: Dataset, trusted: Mapping[str, np.ndarray], series: str, origins: Positions
 ) -> np.ndarray:
@@ -304,13 +313,18 @@ def _shares(
         np.zeros(HORIZON),
     )
     for fit, held in _halves(origins):
-        rest = both - Ridge.fit(base[fit], both[fit], PENALTY).predict(base)
+        rest = both - _ridge(base[fit], both[fit]).predict(base)
         open_, own = rest[:, :HORIZON], rest[:, HORIZON:]
         left += np.square(open_[held]).sum(axis=0)
-        still_left += np.square(
-            open_[held] - Ridge.fit(own[fit], open_[fit], PENALTY).predict(own[held])
-        ).sum(axis=0)
+        still_left += np.square(open_[held] - _ridge(own[fit], open_[fit]).predict(own[held])).sum(
+            axis=0
+        )
     return np.asarray(1 - still_left / np.maximum(left, 1e-300))
+
+
+def _ridge(x: np.ndarray, y: np.ndarray) -> Pipeline:
+    """Fitted to inputs [N, F], which it scales, and outputs [N, K] or [N]."""
+    return make_pipeline(StandardScaler(), Ridge(PENALTY)).fit(x, y)
 
 
 def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> float:
@@ -318,16 +332,14 @@ def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> floa
     explains.
     """
     origins = origins[(origins >= HISTORY + HORIZON) & (origins < len(series) - HISTORY)]
-    change = (column[origins] - column[origins - HORIZON])[:, None]
+    change = column[origins] - column[origins - HORIZON]
     around = windows(series, origins, -HISTORY, HISTORY) - windows(
         series, origins - HORIZON, -HISTORY, HISTORY
     )
     left = total = 0.0
     for fit, held in _halves(origins):
         left += float(
-            np.square(
-                change[held] - Ridge.fit(around[fit], change[fit], PENALTY).predict(around[held])
-            ).sum()
+            np.square(change[held] - _ridge(around[fit], change[fit]).predict(around[held])).sum()
         )
         total += float(np.square(change[held] - change[held].mean()).sum())
     return 1 - left / total if total > 0 else 0.0

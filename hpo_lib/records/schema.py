@@ -2,7 +2,6 @@
 surprise in it.
 """
 
-import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import InputError
 from hpo_lib.paths import NAME
 
@@ -38,7 +38,7 @@ def _is_time(value: str) -> str:
 
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
 _Name = Annotated[str, Field(pattern=f"^{NAME}$")]
-_Time = Annotated[str, AfterValidator(_is_time)]
+_Time = Annotated[str, AfterValidator(_is_time), expected("a time with its zone")]
 _Params = dict[str, bool | int | float | str | None]
 _Three = Annotated[list[float], Field(min_length=3, max_length=3)]
 
@@ -250,21 +250,9 @@ def check(schema: type[BaseModel], found: object, source: Path | str, what: str)
     try:
         schema.model_validate(found)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
-        ).lstrip(".")
-        if problem["type"] == "missing":
-            raise InputError(f"{source}: key {key!r} is missing, expected {what}") from None
-        expected = (
-            "a time with its zone"
-            if problem["type"] == "value_error"
-            else problem["msg"].removeprefix("Input should be ")
-        )
+        wrong = sentence(error, missing=f", expected {what}")
         raise InputError(
-            f"{source}: {key} is {reprlib.repr(problem['input'])}, expected {expected}; restore "
-            "the file from a copy, "
-            "or write it again"
+            f"{source}: {wrong}; restore the file from a copy, or write it again"
         ) from None
 
 

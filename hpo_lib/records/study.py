@@ -16,7 +16,9 @@ from hpo_lib.errors import Damage, InputError, choices
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import PROVEN, pareto_front
+from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.files import as_mapping, load_predictions
+from hpo_lib.records.leases import somebody_lives
 from hpo_lib.records.result import load_result, objectives_of, trial_of_json
 from hpo_lib.records.storage import read_study
 from hpo_lib.records.trial import TrialRecord, default_trial
@@ -264,6 +266,36 @@ class StoredStudy:
         if best is not None:
             return best.mae, best.scores.get("picp", math.nan)
         return self.result.get("best_mae") or math.nan, self.result.get("best_picp") or math.nan
+
+    def state(self) -> tuple[str, str]:
+        """``running``, ``done``, ``failed``, ``interrupted`` or ``corrupt``, and why, by its files.
+
+        What Slurm knows of its jobs is added by `hpo_lib.launch.status`.
+        """
+        try:
+            _ = self.scores  # now, so that whatever is damaged is found here
+        except InputError as error:
+            return "corrupt", str(error)
+        if somebody_lives(self.run):
+            return "running", ""
+        if self.finished >= self.asked > 0 and not self.lacks_proof:
+            return "done", ""
+        ended = [trial for trial in self.trials if trial.finished]
+        if ended and all(trial.state == "failed" for trial in ended):
+            return "failed", ended[-1].cause
+        workers = of_all_workers(self.run)
+        records = [read_record(one.notebook) for one in workers if one.notebook.exists()]
+        errors = [
+            record
+            for record in records
+            if record.error and "before the study stopped" not in record.error
+        ]
+        if errors:
+            worst = min(errors, key=lambda record: record.complete)
+            return "failed" if worst.complete else "interrupted", worst.error
+        if all(record.complete for record in records):
+            return "interrupted", "it was asked to stop, or its time was up"
+        return "interrupted", "its process was killed"
 
     def trial(self, number: int) -> TrialRecord:
         return next(trial for trial in self.trials if trial.number == number)

@@ -1,12 +1,13 @@
 """A trial as every reader sees it."""
 
 import math
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
+
+from hpo_lib.checked import sentence
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,7 @@ def check_trial(trial: TrialRecord) -> None:
     try:
         _SCHEMA.validate_python(trial)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ValueError(f"{where} is {reprlib.repr(problem['input'])}: {problem['msg']}") from None
+        raise ValueError(sentence(error)) from None
     if trial.state == "complete":
         for name, value in {
             "mae": trial.mae,

@@ -130,10 +130,8 @@ def judged_ensemble(members: Sequence[QuantileForecasts], chosen: int) -> Ensemb
         return EnsembleVerdict(alone, np.nan, pays=False)
     ensemble = np.empty(len(days))
     for held_out in np.array_split(days, DAY_BLOCKS):
-        weights = greedy_weights(
-            [_of_days(member, np.setdiff1d(days, held_out)) for member in members]
-        )
-        mixed = blend([_of_days(member, held_out) for member in members], weights)
+        weights = greedy_weights([member.rows(np.setdiff1d(days, held_out)) for member in members])
+        mixed = blend([member.rows(held_out) for member in members], weights)
         ensemble[held_out] = daily_losses(mixed)["pinball"]
     before = daily_losses(members[chosen])["pinball"]
     test, weights = diebold_mariano(ensemble, before), greedy_weights(members)
@@ -141,10 +139,6 @@ def judged_ensemble(members: Sequence[QuantileForecasts], chosen: int) -> Ensemb
     return EnsembleVerdict(
         weights if pays else alone, 100 * test.difference / float(before.mean()), pays
     )
-
-
-def _of_days(f: QuantileForecasts, days: np.ndarray) -> QuantileForecasts:
-    return QuantileForecasts(f.values[days], f.actual[days], f.origins[days], f.levels)
 
 
 def _pinball(like: QuantileForecasts, values: np.ndarray) -> float:

@@ -46,7 +46,7 @@ def conditional_coverage(
         {
             "picp": 100.0 * metrics.covered(f).ravel(),
             "mean_width": (f.upper - f.lower).ravel(),
-            "mae": np.abs(f.actual - f.median).ravel(),
+            "mae": metrics.absolute_errors(f).ravel(),
         }
     )
     groups: Mapping[str, tuple[np.ndarray, tuple[str, ...]]] = {

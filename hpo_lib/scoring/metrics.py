@@ -1,10 +1,12 @@
-"""Scores of quantile forecasts. Pure numpy; every score is in the target's unit unless its
-docstring says otherwise.
+"""Scores of quantile forecasts, in pure numpy.
 
-A new metric is one function of a `QuantileForecasts` and one entry in `METRICS`.
+A new metric is one function of a `QuantileForecasts` and one entry in `METRICS`, which states its
+unit: tables, figures and comparisons follow from it.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,9 +16,14 @@ MASE_HOURS = 24
 """Season of the naive forecast that MASE compares with."""
 
 
+def absolute_errors(f: QuantileForecasts) -> np.ndarray:
+    """[N, H] absolute errors of the median."""
+    return np.asarray(np.abs(f.actual - f.median))
+
+
 def mae(f: QuantileForecasts) -> float:
     """Mean absolute error of the median."""
-    return float(np.abs(f.actual - f.median).mean())
+    return float(absolute_errors(f).mean())
 
 
 def rmse(f: QuantileForecasts) -> float:
@@ -31,7 +38,7 @@ def mape(f: QuantileForecasts) -> float:
     dominate the mean.
     """
     floor = 0.01 * np.abs(f.actual).mean()
-    return float(100 * (np.abs(f.actual - f.median) / np.maximum(np.abs(f.actual), floor)).mean())
+    return float(100 * (absolute_errors(f) / np.maximum(np.abs(f.actual), floor)).mean())
 
 
 def smape(f: QuantileForecasts) -> float:
@@ -39,7 +46,7 @@ def smape(f: QuantileForecasts) -> float:
     (Makridakis, 1993).
     """
     total = np.abs(f.actual) + np.abs(f.median)
-    ratio = np.divide(np.abs(f.actual - f.median), total, out=np.zeros_like(total), where=total > 0)
+    ratio = np.divide(absolute_errors(f), total, out=np.zeros_like(total), where=total > 0)
     return float(200 * ratio.mean())
 
 
@@ -47,7 +54,7 @@ def wape(f: QuantileForecasts) -> float:
     """Weighted absolute percentage error in percent: total absolute error over total absolute
     actual.
     """
-    return float(100 * np.abs(f.actual - f.median).sum() / np.abs(f.actual).sum())
+    return float(100 * absolute_errors(f).sum() / np.abs(f.actual).sum())
 
 
 def picp(f: QuantileForecasts) -> float:
@@ -100,19 +107,54 @@ def pinball(f: QuantileForecasts) -> float:
     return float(pinball_losses(f).mean())
 
 
-Metric = Callable[[QuantileForecasts], float]
+@dataclass(frozen=True)
+class Metric:
+    """All that is known of a metric.
+
+    Attributes:
+        function: forecasts -> score.
+        unit: ``target`` (its unit) or ``%``.
+        best: the lowest score, or the one nearest to the nominal coverage.
+        losses: [N, H] or [N, H, Q] of single hours, whose mean (in percent: 100 times it) is the
+            score; None if it is no such mean.
+    """
+
+    function: Callable[[QuantileForecasts], float]
+    unit: Literal["target", "%"] = "target"
+    best: Literal["lowest", "nominal"] = "lowest"
+    losses: Callable[[QuantileForecasts], np.ndarray] | None = None
+
+    def __call__(self, f: QuantileForecasts) -> float:
+        return self.function(f)
+
+    def mean(self, f: QuantileForecasts, over: str) -> np.ndarray:
+        """The score of each day [N] over its ``hours``, or of each hour ahead [H] over ``days``."""
+        assert self.losses is not None
+        losses = self.losses(f)
+        axes = tuple(range(1, losses.ndim)) if over == "hours" else 0
+        return np.asarray((100 if self.unit == "%" else 1) * losses.mean(axis=axes))
+
 
 METRICS: dict[str, Metric] = {
-    "mae": mae,
-    "rmse": rmse,
-    "mape": mape,
-    "smape": smape,
-    "wape": wape,
-    "picp": picp,
-    "mean_width": mean_width,
-    "winkler": winkler,
-    "pinball": pinball,
+    "mae": Metric(mae, losses=absolute_errors),
+    "rmse": Metric(rmse),
+    "mape": Metric(mape, "%"),
+    "smape": Metric(smape, "%"),
+    "wape": Metric(wape, "%"),
+    "picp": Metric(picp, "%", "nominal", covered),
+    "mean_width": Metric(mean_width),
+    "winkler": Metric(winkler, losses=interval_scores),
+    "pinball": Metric(pinball, losses=pinball_losses),
 }
+
+FORECAST_COLUMNS = ("actual", "median", "lower", "upper", "error")
+"""Columns of tables of forecasts, in the target's unit."""
+
+
+def in_target_unit(column: str) -> bool:
+    """Whether a table's column is in the target's unit: ``mae``, ``val_mae``, ``winkler_low``."""
+    of_target = [name for name, metric in METRICS.items() if metric.unit == "target"]
+    return any(f"_{name}_" in f"_{column}_" for name in (*of_target, *FORECAST_COLUMNS))
 
 
 def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_HOURS) -> float:
@@ -138,10 +180,7 @@ def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_H
 
 def by_step(f: QuantileForecasts) -> dict[str, list[float]]:
     """MAE and PICP (percent) per hour ahead: lists of H values."""
-    return {
-        "mae": np.abs(f.actual - f.median).mean(axis=0).tolist(),
-        "picp": (100 * covered(f).mean(axis=0)).tolist(),
-    }
+    return {name: METRICS[name].mean(f, "days").tolist() for name in ("mae", "picp")}
 
 
 def score(f: QuantileForecasts, training_target: np.ndarray) -> dict[str, float]:

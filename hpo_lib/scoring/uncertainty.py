@@ -22,16 +22,11 @@ weekend."""
 
 
 def daily_losses(f: QuantileForecasts) -> dict[str, np.ndarray]:
-    """[N] per forecast origin: mean absolute error, coverage in percent, Winkler score and pinball
-    loss of its hours.
-
-    The mean over origins is the score of `metrics` with the same name.
-    """
+    """[N] per forecast origin the mean of each metric that is one of single hours, by its name."""
     return {
-        "mae": np.abs(f.actual - f.median).mean(axis=1),
-        "picp": 100 * metrics.covered(f).mean(axis=1),
-        "winkler": metrics.interval_scores(f).mean(axis=1),
-        "pinball": metrics.pinball_losses(f).mean(axis=(1, 2)),
+        name: metric.mean(f, "hours")
+        for name, metric in metrics.METRICS.items()
+        if metric.losses is not None
     }
 
 

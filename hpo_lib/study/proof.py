@@ -22,10 +22,10 @@ from hpo_lib.records.choice import (
     write_replicate,
 )
 from hpo_lib.records.files import load_predictions
+from hpo_lib.records.leases import POLL, Lease
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.proof import daily_scores
-from hpo_lib.study.leases import POLL, Lease
 
 
 class Proof:

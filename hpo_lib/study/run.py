@@ -23,6 +23,7 @@ from hpo_lib.families.recipe_space import search_space
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import PROVEN, replicate_seconds
 from hpo_lib.records.files import write_predictions
+from hpo_lib.records.leases import Liveness
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import recorded_url
@@ -36,7 +37,6 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly
 from hpo_lib.study.first_trials import FirstTrial, first_trials, in_words
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.leases import Liveness
 from hpo_lib.study.progress import in_short, show_in_terminal, telling
 from hpo_lib.study.proof import Proof
 from hpo_lib.study.time_budget import TimeBudget

@@ -25,6 +25,7 @@ from hpo_lib.families.recipe_space import is_whole
 from hpo_lib.families.search_space import Dimension, is_drawn
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json
+from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.leftovers import of_study, remove
 from hpo_lib.records.optuna_trials import distribution, quiet_optuna, trial_record
 from hpo_lib.records.storage import open_storage
@@ -33,7 +34,6 @@ from hpo_lib.scoring.objectives import Objective
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import StoppingRule
 from hpo_lib.study.first_trials import FirstTrial
-from hpo_lib.study.leases import Lease, Liveness
 
 _SENTENCES = {
     "of the lowest interval score and |PICP - 80| 0.3 go on at 0.125 of the steps, 0.2 go on at "

@@ -63,7 +63,7 @@ def test_when_forecasts_are_scored_then_a_metric_is_a_finite_float_and_changes_n
 def test_when_a_forecast_is_perfect_then_no_other_scores_better(name) -> None:
     best = METRICS[name](perfect(random_forecasts(0)))
     scores = [METRICS[name](random_forecasts(seed)) for seed in range(20)]
-    if name == "picp":
+    if METRICS[name].best == "nominal":
         assert best == 100 > max(scores)
     else:
         assert best == 0 < min(scores)
@@ -78,10 +78,30 @@ def test_when_origins_come_in_another_order_then_a_metric_is_the_same(name) -> N
 
 @pytest.mark.parametrize("name", METRICS)
 def test_when_a_metric_is_added_then_it_is_a_documented_function_of_its_own_name(name) -> None:
-    metric = METRICS[name]
+    metric = METRICS[name].function
     assert inspect.getdoc(metric)
     assert getattr(metrics, name) is metric
     assert list(inspect.signature(metric).parameters) == ["f"]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_when_the_targets_unit_changes_then_a_metric_scales_with_it_if_it_says_so(name) -> None:
+    f, metric = random_forecasts(3), METRICS[name]
+    in_litres = QuantileForecasts(1000 * f.values, 1000 * f.actual, f.origins)
+    factor = 1000 if metric.unit == "target" else 1
+    assert metric(in_litres) == pytest.approx(factor * metric(f))
+    for column in (name, f"val_{name}", f"{name}_low", f"seed_{name}_sd"):
+        assert metrics.in_target_unit(column) == (metric.unit == "target")
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_when_a_metric_is_a_mean_of_hours_then_its_days_and_hours_ahead_average_to_it(name) -> None:
+    f, metric = random_forecasts(4), METRICS[name]
+    if metric.losses is not None:
+        days, hours_ahead = metric.mean(f, "hours"), metric.mean(f, "days")
+        assert (len(days), len(hours_ahead)) == (30, 24)
+        assert days.mean() == pytest.approx(metric(f))
+        assert hours_ahead.mean() == pytest.approx(metric(f))
 
 
 # Objectives

@@ -310,12 +310,12 @@ TOMLS: list[tuple[str, str, str]] = [
         "not valid TOML, Expected ']' at the end of a table declaration (at line 13, column 8); "
         "fix that line",
     ),
-    ('unit = "m3/h"\n', "", "key unit is missing; add it (see datasets/README.md)"),
-    ("max_hours = 3", "", "key gaps.max_hours is missing; add it (see datasets/README.md)"),
+    ('unit = "m3/h"\n', "", "key 'unit' is missing; add it (see datasets/README.md)"),
+    ("max_hours = 3", "", "key 'gaps.max_hours' is missing; add it (see datasets/README.md)"),
     (
         'fill = "linear"\nmax_hours = 3\n',
         "",
-        "key gaps.fill is missing; add it (see datasets/README.md)",
+        "key 'gaps.fill' is missing; add it (see datasets/README.md)",
     ),
     (
         "optional_covariates",
@@ -341,7 +341,7 @@ TOMLS: list[tuple[str, str, str]] = [
         "1",
         "past_covariates is ['temp', 1], expected a list of column names in quotes",
     ),
-    ('frequency = "h"', 'frequency = "15min"', "frequency is '15min', expected 'h'"),
+    ('frequency = "h"', 'frequency = "15min"', "frequency is '15min'; Allowed: h"),
     (
         "Europe/Copenhagen",
         "Europe/Kobenhavn",
@@ -352,7 +352,7 @@ TOMLS: list[tuple[str, str, str]] = [
     (
         'country = "DK"',
         'country = "DK"\nhemisphere = "southern"',
-        "hemisphere is 'southern', expected 'north' or 'south'",
+        "hemisphere is 'southern'; did you mean south? Allowed: north, south",
     ),
     (
         'country = "DK"',
@@ -420,7 +420,7 @@ TOMLS: list[tuple[str, str, str]] = [
         "dates",
     ),
     ("[splits]", "splits = 1\n[more]", "splits is 1, expected a table [splits]"),
-    ('"linear"', '"spline"', "gaps.fill is 'spline', expected 'none' or 'linear'"),
+    ('"linear"', '"spline"', "gaps.fill is 'spline'; did you mean linear? Allowed: none, linear"),
     (
         "max_hours = 3",
         "max_hours = nan",
@@ -484,7 +484,7 @@ def test_when_a_toml_is_not_utf_8_then_the_byte_is_named(small):
     assert_sentence(
         small,
         "small.toml",
-        "not a UTF-8 text file (invalid continuation byte at byte 10); save it as UTF-8",
+        "not a UTF-8 text file (byte 0xe6 in line 1); save it as TOML in UTF-8",
     )
 
 

@@ -262,3 +262,9 @@ def test_when_one_value_name_or_hour_changes_then_the_fingerprint_changes_but_no
     hour = frame.set_axis(frame.index + pd.Timedelta(hours=1))
     assert fingerprint_frame(same) == fingerprint_frame(frame)
     assert len({fingerprint_frame(each) for each in (frame, value, column, hour)}) == 4
+
+
+def test_when_positions_are_asked_for_twice_then_they_are_computed_once(small):
+    dataset = small.load()
+    for name in ("positions", "is_missing", "validation_origins", "test_origins"):
+        assert getattr(dataset, name) is getattr(dataset, name)

@@ -113,10 +113,10 @@ def test_when_splits_are_shares_then_loading_fills_in_the_dates(small):
             "splits states no dates, expected train_end and val_end, or shares such as train = "
             "0.7 and val = 0.2",
         ),
-        ("train = 0.7\n", "key splits.val is missing; add it (see datasets/README.md)"),
+        ("train = 0.7\n", "key 'splits.val' is missing; add it (see datasets/README.md)"),
         (
             "val_end = 2018-06-15\n",
-            "key splits.train_end is missing; add it (see datasets/README.md)",
+            "key 'splits.train_end' is missing; add it (see datasets/README.md)",
         ),
         (
             "train = 0.9\nval = 0.2\n",

@@ -120,7 +120,8 @@ def test_when_the_shipped_table_is_read_then_every_trial_is_whole_and_its_config
         family = get_family(study.name.split()[1])
         assert {len(t.curve) for t in study.trials} == {family.budgets["laptop"].checks}
         for t in study.trials:
-            assert t.params == configuration(family, t.number)
+            params = configuration(family, t.number)
+            assert t.params == pytest.approx(params, rel=1e-12)  # the last digit is the processor's
 
 
 def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_only_what_depends_is_missing() -> (

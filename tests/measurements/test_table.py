@@ -2,13 +2,14 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from hpo_lib.records.trial import TrialRecord
 from measurements import run
 from measurements.early_stopping import hypervolume
 from measurements.gpu import time_to_hypervolume, trace
-from measurements.growth import grown
+from measurements.growth import PARTS, grown
 from measurements.table import Bar, Measured, failed_row, line, row
 
 
@@ -98,15 +99,21 @@ def test_when_a_row_failed_then_its_line_names_the_bar_it_did_not_reach() -> Non
 
 
 def test_when_costs_grow_then_the_family_that_grows_most_counts_for_all() -> None:
-    by_part = {"preparation": [1.0], "step": [1.0], "evaluation": [1.0]}
-    tame = {part: {"1": values, "10": values} for part, values in by_part.items()}
-    found = {
-        "windows": {
-            "A": {**tame, "trial": {"1": [1.0, 2.0, 1.0], "3": [9.0] * 3, "10": [4.0, 6.0, 5.0]}},
-            "B": {**tame, "trial": {"1": [1.0, 1.0, 1.0], "3": [9.0] * 3, "10": [2.0, 2.0, 3.0]}},
-        }
+    trials = {
+        "A": {1: [1.0, 2.0, 1.0], 3: [9.0] * 3, 10: [4.0, 6.0, 5.0]},
+        "B": {1: [1.0, 1.0, 1.0], 3: [9.0] * 3, 10: [2.0, 2.0, 3.0]},
     }
-    assert grown(found, "windows").ours == (4.0, 3.0, 5.0)
+    rows = [
+        ("windows", family, size, repeat, part, seconds[repeat] if part == "trial" else 1.0)
+        for family, by_size in trials.items()
+        for size, seconds in by_size.items()
+        for repeat in range(3)
+        for part in PARTS
+    ]
+    table = pd.DataFrame(rows, columns=["axis", "family", "size", "repeat", "part", "seconds"])
+    measured = grown(table, "windows")
+    assert measured.ours == (4.0, 3.0, 5.0)
+    assert measured.note.startswith("A trial 4.00, step 1.00, evaluation 1.00; B trial 2.00")
 
 
 def test_when_points_dominate_then_the_hypervolume_is_the_area_of_their_union() -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import optuna
 
+from hpo_lib.records import leases
 from hpo_lib.settings import Settings
-from hpo_lib.study import leases, run, trial_queue
+from hpo_lib.study import run, trial_queue
 from tests.study.fakes import FakeFamily
 
 

@@ -14,9 +14,9 @@ from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.leases import Lease, somebody_lives
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.study import trial_queue
-from hpo_lib.study.leases import Lease, somebody_lives
 from tests.postgres import Server
 from tests.study.fakes import FakeFamily
 

@@ -24,11 +24,11 @@ from hpo_lib import paths
 from hpo_lib.errors import StudyError
 from hpo_lib.families.search_space import IntRange
 from hpo_lib.paths import RunPaths
+from hpo_lib.records import leases
+from hpo_lib.records.leases import Lease, Liveness, somebody_lives
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
-from hpo_lib.study import leases
 from hpo_lib.study.first_trials import FirstTrial
-from hpo_lib.study.leases import Lease, Liveness, somebody_lives
 from hpo_lib.study.trial_queue import MAX_ATTEMPTS, LeaseLost, TrialQueue, _Guarded
 
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
@@ -105,7 +105,7 @@ def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path) -> None:
 PAUSE = """
 import os, signal, sys
 from pathlib import Path
-from hpo_lib.study import leases
+from hpo_lib.records import leases
 leases.DURATION = 0.5
 with leases.Lease(Path(sys.argv[1])) as held:
     print(held.held, flush=True)
@@ -190,8 +190,8 @@ import sys
 from pathlib import Path
 from hpo_lib.errors import StudyError
 from hpo_lib.paths import RunPaths
-from hpo_lib.study import leases
-from hpo_lib.study.leases import Liveness
+from hpo_lib.records import leases
+from hpo_lib.records.leases import Liveness
 leases.REFRESH = 0.1
 try:
     with Liveness(RunPaths(Path(sys.argv[1]), "TFT_Q", "heat", "1"), sys.argv[2]):

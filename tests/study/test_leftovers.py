@@ -16,7 +16,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.launch import doctor
 from hpo_lib.launch.notebook_run import _keep_earlier
 from hpo_lib.paths import RunPaths
-from hpo_lib.study.leases import Liveness
+from hpo_lib.records.leases import Liveness
 from tests.study.fakes import FakeFamily
 
 

@@ -21,10 +21,10 @@ from hpo_lib.figures.study_figures import proof_figure
 from hpo_lib.launch.status import study_status
 from hpo_lib.records.choice import ReplicateMissing, stored_replicate, write_replicate
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.leases import Lease
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.study.leases import Lease
 from tests.study.fakes import DEFAULTS, Canned, Died, FakeFamily
 
 

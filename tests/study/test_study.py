@@ -24,6 +24,7 @@ from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions
+from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.storage import open_storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -32,7 +33,6 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from hpo_lib.study.early_stopping import RULE
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.leases import Lease, Liveness
 from hpo_lib.study.trial_queue import STARTUP_TRIALS, check_identity
 from tests.conftest import refusal
 from tests.study.fakes import DEFAULTS, Died, FakeFamily
@@ -525,7 +525,8 @@ def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_sc
 ) -> None:
     honest = metrics.METRICS["mae"]
     wrong = {2: np.nan, 3: np.inf}
-    monkeypatch.setitem(metrics.METRICS, "mae", lambda f: wrong.get(len(family.calls)) or honest(f))
+    broken = replace(honest, function=lambda f: wrong.get(len(family.calls)) or honest(f))
+    monkeypatch.setitem(metrics.METRICS, "mae", broken)
     run = start(trials=4)
     assert states(run) == ["complete", "failed", "failed", "complete"]
     assert [trial.cause for trial in run.trials[1:3]] == [
@@ -757,7 +758,7 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
 def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(
     start, family, files, monkeypatch
 ) -> None:
-    monkeypatch.setattr("hpo_lib.study.leases.REFRESH", 0.1)
+    monkeypatch.setattr("hpo_lib.records.leases.REFRESH", 0.1)
     with (
         Liveness(files, "1"),
         pytest.raises(StudyError, match="another process works on this study"),
