@@ -13,7 +13,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hpo_lib import __version__, paths
-from hpo_lib.data.csv_checks import shown
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.figures import benchmarks, study_data, study_plots, style
 from hpo_lib.figures.benchmark_record import warning_for
@@ -255,7 +254,7 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
         "caption": shows,
         "marked": warning_for(records),
         "records": {
-            shown(file.resolve()): hashlib.sha256(file.read_bytes()).hexdigest()
+            paths.shown(file): hashlib.sha256(file.read_bytes()).hexdigest()
             for record in records
             for file in record.files
         },
