@@ -10,7 +10,7 @@ dimension then keeps with a chance of 2/3. Drawn evenly, hardly any is as good a
 a portfolio needs those that are. Each is one training with seed 42, which reads training and
 validation alone. The table grows by one training at a time: after an interruption the same command
 goes on. A training that fails is left out, and is tried again then. `measurements.early_stopping`
-replays the table, `measurements.portfolio` chooses from it.
+replays the table.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import Family, get_family
-from hpo_lib.families.recipe_space import default_params, drawn, search_space
+from hpo_lib.families.search_space import draw
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS
@@ -50,12 +50,12 @@ def configuration(family: Family, number: int) -> dict[str, Any]:
     alone.
     """
     if number == 0:
-        return default_params(family, "wide")
+        return family.untuned("wide")
     random = np.random.default_rng([number, sum(map(ord, family.name))])
-    return drawn(
-        search_space(family, "wide"),
+    return draw(
+        family.searched("wide"),
         random,
-        default_params(family, "wide") if number > NEAR else None,
+        family.untuned("wide") if number > NEAR else None,
     )
 
 

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from darts.models import TFTModel
+from darts.models import NeuralForecastModel, TFTModel
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingBatch
 from darts.utils.likelihood_models.torch import QuantileRegression
@@ -16,11 +16,11 @@ from torch import nn
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, Params, get_family
 from hpo_lib.families.tft_q import TftQ
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 from hpo_lib.families.timesnet_q import TimesnetQ
-from hpo_lib.families.training import DartsFamily
 from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
@@ -45,13 +45,15 @@ class StockTimesNet(PastCovariateTimesNet):
 class StockTimesnetQ(TimesnetQ):
     """The family with the stock model; not registered."""
 
-    network: ClassVar = StockTimesNet
+    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> Any:
+        return NeuralForecastModel(model=StockTimesNet, model_kwargs=network, **common)
 
 
 class StockTftQ(TftQ):
     """The family with darts' own model; not registered."""
 
-    darts_model = TFTModel
+    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> TFTModel:
+        return TFTModel(**network, **common)
 
 
 def darts_family(name: str) -> DartsFamily:

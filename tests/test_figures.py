@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import DayAheadWeather, source_with
 from hpo_lib.data.spec import DayAheadWeatherSpec
+from hpo_lib.families.models import registered
 from hpo_lib.figures import study_figures, study_tables, style
 from hpo_lib.figures.style import MISSING, number
 from hpo_lib.paths import RunPaths
@@ -159,8 +160,8 @@ def test_when_a_study_has_other_objectives_then_the_front_has_their_axes_and_nam
 
 
 def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another() -> None:
-    colours = {style.model_colour(model) for model in style.MODELS}
-    assert len(colours) == len(style.MODELS)
+    colours = {style.model_colour(model) for model in registered()}
+    assert len(colours) == len(registered())
     assert front_figure(model="NEW_Q").axes[0].lines[0].get_color() not in colours
 
 

@@ -16,7 +16,6 @@ from hpo_lib.benchmark.store import family_key
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Forecaster, Recipe
-from hpo_lib.families.recipe_space import default_params
 from hpo_lib.families.search_space import FloatRange, IntRange
 from tests.conftest import essentials
 
@@ -287,7 +286,7 @@ def test_when_fields_of_the_recipe_are_among_the_params_then_the_key_is_that_of_
         return family_key(FAMILY, params, FAMILY.budgets["laptop"], recipe, tiny_dataset)
 
     defaults = dict(FAMILY.defaults)
-    assert key(default_params(FAMILY, "wide")) == key(defaults)
+    assert key(FAMILY.untuned("wide")) == key(defaults)
     without = {**defaults, "linear_part": False}
     assert key(without) == key(defaults, replace(STANDARD, linear_part=False)) != key(defaults)
 

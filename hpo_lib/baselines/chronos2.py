@@ -14,10 +14,9 @@ from pathlib import Path
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import Forecaster, Recipe
+from hpo_lib.families.models import Forecaster, Model, Recipe, register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
-NAME = "CHRONOS2"
 VERSION = 1
 """As `Baseline.version`."""
 
@@ -99,3 +98,13 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
     forecaster.best_step = 0
     forecaster.validation = forecaster.forecasts(dataset, dataset.validation_origins)
     return forecaster
+
+
+class Chronos2(Model):
+    """A pretrained model, which a benchmark includes if its folder is named."""
+
+    name, title, kind = "CHRONOS2", "Chronos-2", "pretrained"
+    colour, marker = "#F0E442", "*"
+
+
+CHRONOS2 = register(Chronos2())

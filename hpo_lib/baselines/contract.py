@@ -1,6 +1,5 @@
-"""What a baseline promises, the registry of baselines, and forecasts from feature tables."""
+"""What a baseline promises, forecasts from feature tables, and models that learn nothing."""
 
-import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,19 +14,19 @@ from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.feature_table import FeatureTable, make_feature_table
 from hpo_lib.families.linear_baseline import covers_seasons
-from hpo_lib.families.models import STANDARD, Forecaster
+from hpo_lib.families.models import STANDARD, Forecaster, Model, model_names, register, registered
+from hpo_lib.scoring.evaluation import naive_ahead
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
-class Baseline(ABC):
+class Baseline(Model, ABC):
     """A model that the families are compared with. It has no study: it tunes itself on validation."""
 
-    name: ClassVar[str]
+    kind = "baseline"
     version: ClassVar[int]
     """Part of a stored training's key. Raise it when the same call gives other forecasts than
     before.
     """
-    title: ClassVar[str]
     seeded: ClassVar[bool]
     """Whether another seed gives another model."""
     settings: ClassVar[Mapping[str, Any]]
@@ -107,28 +106,65 @@ def learnt_origins(dataset: Dataset, hours: int, *, quick: bool) -> Positions:
     return near[:: math.ceil(len(near) / 100)] if quick else near
 
 
-_BASELINES = {
-    "LINEAR_Q": ("linear", "LinearQuantile"),
-    "LIGHTGBM_Q": ("lightgbm", "LightgbmQuantile"),
-    "LIGHTGBM_LINEAR_Q": ("lightgbm", "LightgbmLinearQuantile"),
-    "RESIDUAL_LINEAR": ("linear", "ResidualLinear"),
-}
-"""Name -> module and class."""
-
-
 def baseline_names() -> tuple[str, ...]:
-    """Names of all baselines; no baseline's library is imported."""
-    return tuple(_BASELINES)
+    """Names of all baselines that are trained."""
+    return model_names("baseline")
 
 
 def get_baseline(name: str) -> Baseline:
-    """The baseline of that name. Its libraries are imported now and not before.
+    """The baseline of that name.
 
     Raises:
         InputError: no such baseline.
     """
-    if name not in _BASELINES:
-        raise InputError(f"model is {name!r}, which is not a baseline; {choices(name, _BASELINES)}")
-    module, kind = _BASELINES[name]
-    baseline: Baseline = getattr(importlib.import_module(f"hpo_lib.baselines.{module}"), kind)()
+    baseline = registered().get(name)
+    if not isinstance(baseline, Baseline):
+        raise InputError(
+            f"model is {name!r}, which is not a baseline; {choices(name, baseline_names())}"
+        )
     return baseline
+
+
+class SeasonalNaive(Model):
+    """The hours of one season before, with an interval from the errors that this has made."""
+
+    kind = "naive"
+
+    def __init__(self, lag: int, colour: str, marker: str) -> None:
+        self.lag, self.name, self.title = lag, f"NAIVE_{lag}H", f"Naive {lag} h"
+        self.colour, self.marker = colour, marker
+
+    def fit(self, dataset: Dataset) -> Forecaster:
+        """A forecaster of this dataset, with forecasts of its validation origins."""
+        return _NaiveForecaster(dataset, self.lag)
+
+
+class _NaiveForecaster(Forecaster):
+    best_step = 0
+
+    def __init__(self, dataset: Dataset, lag: int) -> None:
+        self.dataset, self.lag = dataset, lag
+        self.validation = self.forecasts(dataset, dataset.validation_origins)
+
+    def predict(self, context: Context) -> QuantileForecasts:
+        return naive_ahead(self.dataset, context, self.lag)
+
+
+class Blend(Model):
+    """The weighted mean of the families' quantiles, made from a benchmark's rows."""
+
+    name, title, kind = "BLEND", "Blend", "blend"
+    colour, marker = "#56B4E9", "P"
+
+
+class BlendAll(Blend):
+    """The same with the trained baselines."""
+
+    name, title = "BLEND_ALL", "Blend, all"
+    colour, marker = "#000000", "X"
+
+
+register(SeasonalNaive(24, "#777777", "x"))
+register(SeasonalNaive(168, "#aaaaaa", "+"))
+register(Blend())
+register(BlendAll())

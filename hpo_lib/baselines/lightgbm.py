@@ -7,9 +7,8 @@ lists the comparisons.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import lightgbm
 import numpy as np
 
 from hpo_lib.baselines.contract import (
@@ -22,7 +21,12 @@ from hpo_lib.baselines.contract import (
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline
+from hpo_lib.families.models import register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+    from lightgbm import Dataset as LightgbmDataset
 
 PARAMS: dict[str, Any] = {
     "num_leaves": 15,
@@ -50,7 +54,7 @@ class LightgbmForecaster(TableForecaster):
         dataset: Dataset,
         seasons: bool,
         linear: LinearBaseline | None,
-        boosters: list[lightgbm.Booster],
+        boosters: list["Booster"],
         rounds: list[int],
     ) -> None:
         super().__init__(dataset, seasons)
@@ -76,6 +80,7 @@ class LightgbmQuantile(Baseline):
     name = "LIGHTGBM_Q"
     version = 2
     title = "LightGBM"
+    colour, marker = "#CC79A7", "D"
     seeded = True
     settings: ClassVar[Mapping[str, Any]] = {
         **PARAMS,
@@ -86,6 +91,8 @@ class LightgbmQuantile(Baseline):
     def train(
         self, dataset: Dataset, seed: int, quick: bool, chosen: LightgbmForecaster | None = None
     ) -> LightgbmForecaster:
+        import lightgbm  # slow to import
+
         origins = learnt_origins(dataset, NEAR_HOURS, quick=quick)
         table = make_feature_table(dataset, dataset.windows(origins))
         linear, expected, seasons = None, None, shows_seasons(dataset, chosen)
@@ -95,7 +102,7 @@ class LightgbmQuantile(Baseline):
         train = _data(table, seasons, expected)
         most = QUICK_ROUNDS if quick else MAX_ROUNDS
         rounds = [most] * len(QUANTILE_LEVELS) if chosen is None else chosen.rounds
-        valid: list[lightgbm.Dataset] = []
+        valid: list[LightgbmDataset] = []
         callbacks: list[Callable[..., Any]] = []
         if chosen is None:
             validation = make_feature_table(dataset, dataset.windows(dataset.validation_origins))
@@ -124,6 +131,7 @@ class LightgbmLinearQuantile(LightgbmQuantile):
 
     name = "LIGHTGBM_LINEAR_Q"
     title = "Linear + LightGBM"
+    colour, marker = "#882255", "d"
     settings: ClassVar[Mapping[str, Any]] = {**LightgbmQuantile.settings, "linear_part": True}
 
 
@@ -143,11 +151,13 @@ def _data(
     table: FeatureTable,
     seasons: bool,
     expected: np.ndarray | None,
-    like: lightgbm.Dataset | None = None,
-) -> lightgbm.Dataset:
+    like: "LightgbmDataset | None" = None,
+) -> "LightgbmDataset":
     """The trees' training data or, with ``like``, their validation data, whose loss is in the
     target's unit.
     """
+    import lightgbm
+
     rows, names = _rows(table, seasons, expected)
     return lightgbm.Dataset(
         rows,
@@ -158,3 +168,7 @@ def _data(
         free_raw_data=False,
         params={"verbose": -1},
     )
+
+
+register(LightgbmQuantile())
+register(LightgbmLinearQuantile())

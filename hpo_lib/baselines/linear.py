@@ -9,14 +9,13 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.linear_model import QuantileRegressor
 
 from hpo_lib.baselines.contract import Baseline, TableForecaster, learnt_origins, shows_seasons
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.families.feature_table import FeatureTable, linear_features, make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline
-from hpo_lib.families.models import STANDARD
+from hpo_lib.families.models import STANDARD, register
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
@@ -47,6 +46,8 @@ class LinearForecaster(TableForecaster):
         seasons: bool,
         steps: Iterable[int] = range(HORIZON),
     ) -> None:
+        from sklearn.linear_model import QuantileRegressor  # slow to import
+
         super().__init__(dataset, seasons)
         self.penalty = penalty
         table = make_feature_table(dataset, dataset.windows(origins))
@@ -80,7 +81,8 @@ class LinearQuantile(Baseline):
 
     name = "LINEAR_Q"
     version = 2
-    title = "Linear quantile regression"
+    title = "Linear quantile"
+    colour, marker = "#E69F00", "v"
     seeded = False
     settings: ClassVar = {"penalties": list(PENALTIES)}
 
@@ -129,7 +131,8 @@ class ResidualLinear(Baseline):
 
     name = "RESIDUAL_LINEAR"
     version = 1
-    title = "Linear baseline alone"
+    title = "Linear baseline"
+    colour, marker = "#999933", "<"
     seeded = False
     settings: ClassVar = {"near_hours": STANDARD.near_hours, "penalty": STANDARD.linear_penalty}
 
@@ -144,3 +147,7 @@ class ResidualLinear(Baseline):
             penalty=STANDARD.linear_penalty,
         )
         return ResidualLinearForecaster(dataset, linear)
+
+
+register(LinearQuantile())
+register(ResidualLinear())

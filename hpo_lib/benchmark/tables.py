@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpo_lib.benchmark.store import Training, load_trainings
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import family_names
+from hpo_lib.families.models import described, family_names
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
@@ -66,7 +66,7 @@ def load_rows(
     rows = [_row(trainings) for trainings in load_trainings(paths, dataset).values()]
     families = [row for row in rows if row.model in family_names()]
     baselines = [row for row in rows if row.model not in family_names()]
-    trained = [row for row in baselines if not row.model.startswith("NAIVE")]
+    trained = [row for row in baselines if described(row.model).kind != "naive"]
     blends = []
     for params in sorted({row.params for row in families}):
         members = [row for row in families if row.params == params]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.baselines import chronos2
-from hpo_lib.baselines.contract import QUICK_VERSION, baseline_names, get_baseline
+from hpo_lib.baselines.contract import QUICK_VERSION, SeasonalNaive, baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
 from hpo_lib.benchmark.store import (
@@ -26,16 +26,22 @@ from hpo_lib.benchmark.store import (
     store_training,
     stored_twin,
 )
-from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.models import RECIPES, Family, Forecaster, Params, family_names, get_family
+from hpo_lib.families.models import (
+    RECIPES,
+    Family,
+    Forecaster,
+    Params,
+    family_names,
+    get_family,
+    registered,
+)
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import NAIVE_VERSION, SEASONAL_LAGS, naive_ahead
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.evaluation import NAIVE_VERSION
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default", "ensemble")
@@ -266,9 +272,10 @@ def _trained_alone(plan: Plan, family: Family, params: Params, seed: int) -> For
 
 def _baselines(plan: Plan) -> Iterator[_Task]:
     dataset, data = plan.dataset, data_key(plan.dataset)
-    for lag in SEASONAL_LAGS:
-        key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION, dataset)}
-        yield (f"NAIVE_{lag}H", "own", FIRST_SEED), key, partial(_SeasonalNaive, dataset, lag), ""
+    for naive in registered().values():
+        if isinstance(naive, SeasonalNaive):
+            key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION, dataset)}
+            yield (naive.name, "own", FIRST_SEED), key, partial(naive.fit, dataset), ""
     for baseline in map(get_baseline, baseline_names()):
         key = {"settings": dict(baseline.settings), "refit": plan.refit, "data": data}
         key["quick"] = plan.is_test and QUICK_VERSION
@@ -280,19 +287,8 @@ def _baselines(plan: Plan) -> Iterator[_Task]:
         key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
         key["versions"] = code_versions(chronos2.VERSION, dataset, windows=True)
         yield (
-            (chronos2.NAME, "own", FIRST_SEED),
+            (chronos2.CHRONOS2.name, "own", FIRST_SEED),
             key,
             partial(chronos2.zero_shot, dataset, plan.chronos2),
             "",
         )
-
-
-class _SeasonalNaive(Forecaster):
-    best_step = 0
-
-    def __init__(self, dataset: Dataset, lag: int) -> None:
-        self.dataset, self.lag = dataset, lag
-        self.validation = self.forecasts(dataset, dataset.validation_origins)
-
-    def predict(self, context: Context) -> QuantileForecasts:
-        return naive_ahead(self.dataset, context, self.lag)

@@ -1,21 +1,28 @@
-"""What a model family promises, and the registry of families.
+"""The registry of models, and what a model family promises.
 
-A family is one file in this folder. It defines a subclass of `Family` and registers one instance
-with `register`.
+A model is one file in this folder (families, ``*_q.py``) or in `hpo_lib.baselines`, which registers
+an instance with `register`. The file imports no library of its model before that is fitted.
 """
 
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.search_space import ONLY_WITH, RECIPE_SPACE, Dimension, is_drawn
+from hpo_lib.families.search_space import (
+    ONLY_WITH,
+    RECIPE_SPACE,
+    Dimension,
+    is_drawn,
+    recipe_space,
+)
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 Params = Mapping[str, int | float]
@@ -195,20 +202,41 @@ class Forecaster(ABC):
         return self.predict(dataset.context(origins)).with_actual(dataset.target)
 
 
-class Family(ABC):
+KINDS = "family", "baseline", "pretrained", "naive", "blend"
+"""Of models, in the order of legends and tables."""
+
+
+class Model:
+    """What figures and tables know of a model.
+
+    The colours are colour-blind safe (Okabe and Ito, 2008); the markers, which are matplotlib's,
+    tell models apart in print without colours.
+    """
+
+    name: str
+    title: str
+    """As it is printed."""
+    colour: str = "#444444"
+    marker: str = "."
+    kind: ClassVar[str] = ""
+    """One of `KINDS`; empty for a model that a record names and the registry does not know."""
+
+
+class Family(Model, ABC):
     """A model family: search space, untuned defaults, budgets, and training."""
 
-    name: ClassVar[str]
+    kind = "family"
     version: ClassVar[int]
     """Part of a stored training's key. Raise it when the same call gives other forecasts than
     before.
     """
-    title: ClassVar[str]
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial
     0 of a study.
     """
+    portfolio: ClassVar[Mapping[str, Params]] = {}
+    """Series on which they won -> configurations of the wide space, which a study tries next."""
     budgets: ClassVar[Mapping[str, Budget]]
     """Preset name -> budget."""
 
@@ -243,6 +271,22 @@ class Family(ABC):
         forecaster has no ``validation``: nothing is held out.
         """
 
+    def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
+        """What a study of a dataset draws, a dimension after the one that it depends on.
+
+        ``plan`` holds the family's own hyperparameters alone, as in the original HPO plan.
+        """
+        return {**self.search_space, **(recipe_space(dataset) if space == "wide" else {})}
+
+    def untuned(
+        self, space: str, recipe: Recipe = STANDARD, dataset: Dataset | None = None
+    ) -> dict[str, int | float]:
+        """The defaults as a trial of the space: those of the family, and the recipe as it is."""
+        names = recipe_space(dataset) if space == "wide" else {}
+        fields = {name: getattr(recipe, name) for name in names}
+        drawn = {name: value for name, value in fields.items() if is_drawn(name, fields)}
+        return {**self.defaults, **drawn}
+
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
         """Raise InputError unless ``params`` holds all names of the search space, with values
         inside it.
@@ -271,37 +315,55 @@ class Family(ABC):
                 raise InputError(f"{source}: {name} is {params[name]!r}, expected {dimension}")
 
 
-_FAMILIES: dict[str, Family] = {}
+_MODELS: dict[str, Model] = {}
+M = TypeVar("M", bound=Model)
 
 
-def register(family: Family) -> Family:
-    """Add a family to the registry. A name that is taken is an error."""
-    if family.name in _FAMILIES:
-        raise ValueError(f"two families are named {family.name}")
-    _FAMILIES[family.name] = family
-    return family
+def register(model: M) -> M:
+    """Add a model to the registry. A name that is taken is an error."""
+    if model.name in _MODELS:
+        raise ValueError(f"two models are named {model.name}")
+    _MODELS[model.name] = model
+    return model
+
+
+@cache
+def registered() -> Mapping[str, Model]:
+    """Every model by its name: by `KINDS`, then by the name of its file."""
+    for folder, pattern in (("families", "*_q.py"), ("baselines", "*.py")):
+        for file in sorted((Path(__file__).parents[1] / folder).glob(pattern)):
+            importlib.import_module(f"hpo_lib.{folder}.{file.stem}")
+    return dict(sorted(_MODELS.items(), key=lambda entry: KINDS.index(entry[1].kind)))
+
+
+def model_names(kind: str) -> tuple[str, ...]:
+    """Names of all models of one of `KINDS`."""
+    return tuple(name for name, model in registered().items() if model.kind == kind)
+
+
+def described(name: str) -> Model:
+    """The model of that name or, of a name that only a record knows, one without a kind."""
+    if name in registered():
+        return registered()[name]
+    unknown = Model()
+    unknown.name = unknown.title = name
+    return unknown
 
 
 def family_names() -> tuple[str, ...]:
-    """Names of all families, read from the files in this folder: no family's library is imported."""
-    return tuple(sorted(file.stem.upper() for file in Path(__file__).parent.glob("*_q.py")))
+    """Names of all families."""
+    return model_names("family")
 
 
 def get_family(name: str) -> Family:
-    """The family of that name. Its libraries are imported now and not before.
+    """The family of that name.
 
     Raises:
         InputError: no such family; the message names the nearest one.
     """
-    if name not in family_names():
-        raise unknown_family(name)
-    if name not in _FAMILIES:
-        importlib.import_module(f"hpo_lib.families.{name.lower()}")
-    return _FAMILIES[name]
-
-
-def unknown_family(name: str) -> InputError:
-    """The error for a name that no family has."""
-    return InputError(
-        f"model is {name!r}, which is not a model family; {choices(name, family_names())}"
-    )
+    family = registered().get(name)
+    if not isinstance(family, Family):
+        raise InputError(
+            f"model is {name!r}, which is not a model family; {choices(name, family_names())}"
+        )
+    return family

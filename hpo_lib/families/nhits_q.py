@@ -1,37 +1,10 @@
 """NHITS_Q: N-HiTS with quantile outputs (Challu et al., 2023), the model of `darts`."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from darts.models import NHiTSModel
-from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
-from darts.utils.data.torch_datasets.utils import TorchTrainingSample
-
+from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.models import Budget, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
-from hpo_lib.families.training import DartsFamily
-
-
-class HourlyRateNHiTS(NHiTSModel):
-    """darts' N-HiTS with rates in hours, and without pooling.
-
-    darts puts target and covariates of an hour side by side in one row, and pools and interpolates
-    along that row. A pool then holds the largest of a few demands and calendar values, and the
-    coarse forecasts of the first stacks are coarse in columns, not in hours. Here every stack reads
-    every input, and the rates count whole hours: of S stacks, stack i forecasts one value in 2 **
-    (S - 1 - i) hours.
-    """
-
-    def _create_model(self, train_sample: TorchTrainingSample) -> PLForecastingModule:
-        covariates = train_sample.past_covariates
-        columns = 1 + (0 if covariates is None else covariates.shape[1])
-        hours = [2**stack for stack in reversed(range(self.num_stacks))]
-        rates = [rate * columns for rate in hours[:-1]] + [
-            1
-        ]  # darts insists on 1 last; only whole hours are read
-        self.n_freq_downsample = tuple((rate,) * self.num_blocks for rate in rates)
-        self.pooling_kernel_sizes = ((1,) * self.num_blocks,) * self.num_stacks
-        module: PLForecastingModule = super()._create_model(train_sample)
-        return module
 
 
 class NhitsQ(DartsFamily):
@@ -42,7 +15,7 @@ class NhitsQ(DartsFamily):
     name = "NHITS_Q"
     version = 2
     title = "N-HiTS"
-    darts_model = HourlyRateNHiTS
+    colour, marker = "#0072B2", "o"
     calendar_as_past = True
     search_space: ClassVar = {
         "num_stacks": IntRange(2, 5),
@@ -63,6 +36,25 @@ class NhitsQ(DartsFamily):
         "dropout": 0.1,
         "weight_decay": 1e-7,
     }
+    portfolio: ClassVar = {
+        "water_centrum, water_tommerby": {
+            "num_stacks": 3,
+            "num_blocks": 1,
+            "num_layers": 2,
+            "layer_widths": 512,
+            "lr": 0.0022217469193239556,
+            "dropout": 0.1,
+            "weight_decay": 1.2615636178657275e-05,
+            "level_hours": 24,
+            "near_hours": 1,
+            "season_years": 2,
+            "calendar": True,
+            "steps_factor": 1.0,
+            "linear_part": True,
+            "linear_penalty": 0.13175657638656071,
+            "linear_weeks": 2,
+        }
+    }
     budgets: ClassVar = {
         "test": Budget(steps=20, batch_size=64, checks=2, max_work=200),
         "laptop": Budget(steps=150, batch_size=256, checks=10, max_work=1500),
@@ -70,6 +62,11 @@ class NhitsQ(DartsFamily):
             steps=400, batch_size=256, checks=20, precision="bf16-mixed"
         ),  # quality: docs/performance.md
     }
+
+    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> Any:
+        from hpo_lib.families.nhits_layers import HourlyRateNHiTS
+
+        return HourlyRateNHiTS(**network, **common)
 
 
 register(NhitsQ())

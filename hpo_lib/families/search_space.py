@@ -1,11 +1,13 @@
-"""Search spaces in words and as checks, that of the recipe, and advice to widen one if a choice is
-at its end.
-"""
+"""Search spaces: checks, words, draws, that of the recipe, and advice to widen one."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+
+from hpo_lib.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,18 @@ ONLY_WITH: Mapping[str, str] = {"linear_penalty": "linear_part", "linear_weeks":
 WHOLE = ("level_hours", "near_hours", "season_years")
 """Choices that cannot be widened: their ends stand for none and for all."""
 
-NEAR = 0.05
-"""A number is at an end of its range if it is within this share of the range; on the log scale if
-it has one.
-"""
+END_SHARE = 0.05
+"""A number this near to an end is at it, as a share of the range; on the log scale if it has one."""
+
+DEFAULT_CHANCE = 2 / 3
+"""Chance that a dimension keeps its default in a draw near the defaults."""
+
+
+def recipe_space(dataset: Dataset | None = None) -> dict[str, Dimension]:
+    """The part of the recipe that is searched on a dataset, or on one without weather."""
+    weather = None if dataset is None else dataset.weather
+    unseen = () if weather is not None and "temp" in weather.columns else WITH_TEMPERATURE
+    return {name: dimension for name, dimension in RECIPE_SPACE.items() if name not in unseen}
 
 
 def in_words(dimension: Dimension) -> str:
@@ -110,6 +120,36 @@ def is_drawn(name: str, params: Mapping[str, object]) -> bool:
     return name not in ONLY_WITH or bool(params.get(ONLY_WITH[name]))
 
 
+def is_whole(params: Mapping[str, object], space: Mapping[str, Dimension]) -> bool:
+    """Whether ``params`` have a value for every dimension that is drawn, and for no other."""
+    return set(params) == {name for name in space if is_drawn(name, params)}
+
+
+def draw(
+    space: Mapping[str, Dimension],
+    random: np.random.Generator,
+    near: Mapping[str, int | float] | None = None,
+) -> dict[str, int | float]:
+    """A configuration drawn evenly from the space or, dimension by dimension, ``near`` another."""
+    params: dict[str, int | float] = {}
+    for name, dimension in space.items():
+        if not is_drawn(name, params):
+            continue
+        if near is not None and name in near and random.random() < DEFAULT_CHANCE:
+            params[name] = near[name]
+            continue
+        match dimension:
+            case Choice(options):
+                params[name] = options[int(random.integers(len(options)))]
+            case FloatRange(low, high, True):
+                params[name] = float(np.exp(random.uniform(np.log(low), np.log(high))))
+            case FloatRange(low, high):
+                params[name] = float(random.uniform(low, high))
+            case IntRange(low, high):
+                params[name] = int(random.integers(low, high + 1))
+    return params
+
+
 def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"] | None:
     """The end at which a value is; None if it is inside, or if the end cannot be widened.
 
@@ -120,10 +160,10 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
     share = _share(value, dimension)
     if share is None:
         return None
-    if share >= 1 - NEAR:
+    if share >= 1 - END_SHARE:
         return "upper"
     starts_at_one = isinstance(dimension, IntRange) and dimension.low <= 1
-    return "lower" if share <= NEAR and not starts_at_one else None
+    return "lower" if share <= END_SHARE and not starts_at_one else None
 
 
 def boundary_advice(

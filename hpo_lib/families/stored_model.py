@@ -19,9 +19,10 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import DayAheadWeather
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
+from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.linear_baseline import LinearBaseline
 from hpo_lib.families.models import Family, Forecaster, Params, Recipe
-from hpo_lib.families.training import DartsFamily, DartsForecaster, quiet_libraries
+from hpo_lib.families.training import DartsForecaster, new_model, quiet_libraries
 from hpo_lib.families.windows import Level, Scaling, TrainingWindows, WindowSource
 
 FORMAT = 1
@@ -144,7 +145,7 @@ def _untrained(
         source = source.with_linear_forecast(np.ones((1, HORIZON)), origin)
     network = forecaster.recipe.updated(params)[1]
     with quiet_libraries():
-        model = family.new_model(network, family.budgets["test"], seed=0, steps=1, callbacks=[])
+        model = new_model(family.create_model, network, family.budgets["test"], 0, 1, [])
         model.train_sample, model.output_dim = TrainingWindows(source, origin)[0], 1
         module: PLForecastingModule = model._init_model()
     return module.eval()

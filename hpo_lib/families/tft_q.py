@@ -2,12 +2,11 @@
 `darts`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.models import Budget, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
-from hpo_lib.families.tft_layers import RearrangedTFT
-from hpo_lib.families.training import DartsFamily
 
 
 class TftQ(DartsFamily):
@@ -18,7 +17,7 @@ class TftQ(DartsFamily):
     name = "TFT_Q"
     version = 2
     title = "TFT"
-    darts_model = RearrangedTFT
+    colour, marker = "#D55E00", "^"
     calendar_as_past = False
     search_space: ClassVar = {
         "hidden_size": Choice((32, 64, 128, 256)),
@@ -40,6 +39,11 @@ class TftQ(DartsFamily):
         "laptop": Budget(steps=300, batch_size=64, checks=6, max_work=125),
         "a100": Budget(steps=1000, batch_size=64, checks=20),
     }
+
+    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> Any:
+        from hpo_lib.families.tft_layers import RearrangedTFT
+
+        return RearrangedTFT(**network, **common)
 
 
 register(TftQ())

@@ -4,13 +4,9 @@ darts' wrapper.
 
 from typing import Any, ClassVar
 
-from darts.models import NeuralForecastModel
-from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
-
-from hpo_lib.families.models import Budget, Params, register
+from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.models import Budget, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
-from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
-from hpo_lib.families.training import DartsFamily, network_params
 
 
 class TimesnetQ(DartsFamily):
@@ -25,8 +21,8 @@ class TimesnetQ(DartsFamily):
     name = "TIMESNET_Q"
     version = 2
     title = "TimesNet"
+    colour, marker = "#009E73", "s"
     calendar_as_past = True
-    network: ClassVar = PastCovariateTimesNet
     search_space: ClassVar = {
         "hidden_size": Choice((64, 128, 256)),
         "conv_hidden_size": Choice((32, 64, 128)),
@@ -47,10 +43,12 @@ class TimesnetQ(DartsFamily):
         "a100": Budget(steps=600, batch_size=32, checks=20),
     }
 
-    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        return NeuralForecastModel(
-            model=self.network, model_kwargs=network_params(params), **common
-        )
+    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> Any:
+        from darts.models import NeuralForecastModel
+
+        from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
+
+        return NeuralForecastModel(model=PastCovariateTimesNet, model_kwargs=network, **common)
 
 
 register(TimesnetQ())

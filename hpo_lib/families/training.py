@@ -11,11 +11,11 @@ import gc
 import logging
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,8 +30,7 @@ from hpo_lib import stop_requests
 from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.linear_baseline import covers_seasons
-from hpo_lib.families.models import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.models import Budget, Forecaster, OnCheck, Params, Recipe
 from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource, learnt_origins
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
@@ -125,151 +124,93 @@ PREDICT_BATCH = 64
 on its shape, so only equal shapes make a window's forecast independent of the number of others."""
 
 
-def network_params(params: Params) -> dict[str, Any]:
-    """Hyperparameters without those of the optimiser."""
-    return {name: value for name, value in params.items() if name not in ("lr", "weight_decay")}
+CreateModel = Callable[[Params, dict[str, Any]], TorchForecastingModel]
+"""`DartsFamily.create_model`."""
 
 
-class DartsFamily(Family):
-    """A family whose model is a `darts` torch model."""
-
-    darts_model: ClassVar[type[TorchForecastingModel]]
-    calendar_as_past: ClassVar[bool]
-    """Whether the model has no future input of its own, see `WindowSource`."""
-
-    def create_model(self, params: Params, common: dict[str, Any]) -> TorchForecastingModel:
-        """The untrained darts model. ``common`` holds the arguments that are the same for every
-        family.
-        """
-        return self.darts_model(**network_params(params), **common)
-
-    def fit(
-        self,
-        params: Params,
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        seed: int,
-        recipe: Recipe = STANDARD,
-        on_check: OnCheck | None = None,
-    ) -> "DartsForecaster":
-        recipe, network = recipe.updated(params)
-        self.check_params(network)
-        budget = budget.times(recipe.steps_factor)
-        forecaster = DartsForecaster(
-            dataset, Scaling.fit(dataset, recipe), recipe, self.calendar_as_past
-        )
-        keeper = _BestWeights(forecaster, budget, on_check)
-        self._train(
-            forecaster, network, budget, seed, budget.steps, [keeper]
-        )  # it ends earlier if the work is limited
-        if not keeper.checked:
-            raise RuntimeError("training ended before its first check")
-        forecaster.module.load_state_dict(keeper.weights)
-        return forecaster
-
-    def refit(
-        self,
-        params: Params,
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        like: Forecaster,
-        seed: int,
-        recipe: Recipe = STANDARD,
-    ) -> "DartsForecaster":
-        recipe, network = recipe.updated(params)
-        self.check_params(network)
-        whole = dataset.trained_through_validation()
-        # The columns that validation judged, even if only both splits together cover the years for
-        # a season.
-        scaling = Scaling.fit(whole, recipe, seasons=covers_seasons(dataset, recipe.season_years))
-        forecaster = DartsForecaster(whole, scaling, recipe, self.calendar_as_past)
-        forecaster.best_step, forecaster.shares = like.best_step, like.shares
-        if like.best_step:
-            self._train(
-                forecaster, network, budget.times(recipe.steps_factor), seed, like.best_step, []
+def train(
+    forecaster: "DartsForecaster",
+    create_model: CreateModel,
+    params: Params,
+    budget: Budget,
+    seed: int,
+    steps: int,
+    callbacks: list[pl.Callback],
+) -> None:
+    """Give the forecaster a module that is trained for ``steps`` of the budget's schedule, or until
+    a callback.
+    """
+    # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # several workers may share the GPU
+    dataset = forecaster.dataset
+    origins = learnt_origins(dataset, forecaster.recipe)
+    source = forecaster.source(dataset.windows(origins), out_of_fold=True)
+    with quiet_libraries():
+        model = new_model(create_model, params, budget, seed, steps, callbacks)
+        try:
+            model.fit_from_dataset(  # its batches are gathered already
+                TrainingWindows(source, origins),
+                dataloader_kwargs={
+                    "collate_fn": lambda batch: batch,
+                    "pin_memory": torch.cuda.is_available(),
+                },
             )
-        return forecaster
+        except SystemExit as ended:
+            stop_requests.check()  # of a SIGTERM, too, Lightning makes an exit
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                # Lightning would exit, of which a notebook warns
+                raise ended.__context__ from None
+            raise
+    forecaster.module = model.model.eval()
 
-    def _train(
-        self,
-        forecaster: "DartsForecaster",
-        params: Params,
-        budget: Budget,
-        seed: int,
-        steps: int,
-        callbacks: list[pl.Callback],
-    ) -> None:
-        """Give the forecaster a module that is trained for ``steps`` of the budget's schedule, or
-        until a callback.
-        """
-        # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()  # several workers may share the GPU
-        dataset = forecaster.dataset
-        origins = learnt_origins(dataset, forecaster.recipe)
-        source = forecaster.source(dataset.windows(origins), out_of_fold=True)
-        with quiet_libraries():
-            model = self.new_model(params, budget, seed, steps, callbacks)
-            try:
-                model.fit_from_dataset(  # its batches are gathered already
-                    TrainingWindows(source, origins),
-                    dataloader_kwargs={
-                        "collate_fn": lambda batch: batch,
-                        "pin_memory": torch.cuda.is_available(),
-                    },
-                )
-            except SystemExit as ended:
-                stop_requests.check()  # of a SIGTERM, too, Lightning makes an exit
-                if isinstance(ended.__context__, KeyboardInterrupt):
-                    # Lightning would exit, of which a notebook warns
-                    raise ended.__context__ from None
-                raise
-        forecaster.module = model.model.eval()
 
-    def new_model(
-        self, params: Params, budget: Budget, seed: int, steps: int, callbacks: list[pl.Callback]
-    ) -> TorchForecastingModel:
-        """The untrained darts model with its trainer."""
-        learning_rate = float(params["lr"])
-        return self.create_model(
-            params,
-            {
-                "input_chunk_length": HISTORY,
-                "output_chunk_length": HORIZON,
-                "batch_size": budget.batch_size,
-                "n_epochs": 1_000_000,  # the budget ends the training, by steps
-                "likelihood": QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
-                "random_state": seed,
-                "optimizer_kwargs": {
-                    "lr": learning_rate,
-                    # Under mixed precision Lightning refuses to clip the gradients of a fused
-                    # optimiser.
-                    "fused": not budget.precision.endswith("-mixed"),
-                    "weight_decay": float(params.get("weight_decay", 0.0)),
-                },
-                "lr_scheduler_cls": _OneCycle,
-                "lr_scheduler_kwargs": {
-                    "max_lr": learning_rate,
-                    "budget": budget,
-                    "interval": "step",
-                },
-                "pl_trainer_kwargs": {
-                    "max_steps": steps,
-                    "precision": budget.precision,
-                    "accelerator": "auto",
-                    "devices": 1,
-                    "gradient_clip_val": 1.0,
-                    "callbacks": callbacks,
-                    "logger": False,
-                    "enable_checkpointing": False,
-                    "enable_progress_bar": False,
-                    "enable_model_summary": False,
-                },
+def new_model(
+    create_model: CreateModel,
+    params: Params,
+    budget: Budget,
+    seed: int,
+    steps: int,
+    callbacks: list[pl.Callback],
+) -> TorchForecastingModel:
+    """The untrained darts model with its trainer."""
+    learning_rate = float(params["lr"])
+    return create_model(
+        params,
+        {
+            "input_chunk_length": HISTORY,
+            "output_chunk_length": HORIZON,
+            "batch_size": budget.batch_size,
+            "n_epochs": 1_000_000,  # the budget ends the training, by steps
+            "likelihood": QuantileRegression(quantiles=list(QUANTILE_LEVELS)),
+            "random_state": seed,
+            "optimizer_kwargs": {
+                "lr": learning_rate,
+                # Under mixed precision Lightning refuses to clip gradients of a fused optimiser.
+                "fused": not budget.precision.endswith("-mixed"),
+                "weight_decay": float(params.get("weight_decay", 0.0)),
             },
-        )
+            "lr_scheduler_cls": _OneCycle,
+            "lr_scheduler_kwargs": {
+                "max_lr": learning_rate,
+                "budget": budget,
+                "interval": "step",
+            },
+            "pl_trainer_kwargs": {
+                "max_steps": steps,
+                "precision": budget.precision,
+                "accelerator": "auto",
+                "devices": 1,
+                "gradient_clip_val": 1.0,
+                "callbacks": callbacks,
+                "logger": False,
+                "enable_checkpointing": False,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+            },
+        },
+    )
 
 
 @dataclass(eq=False)
@@ -344,7 +285,7 @@ class DartsForecaster(Forecaster):
         return np.sort(np.concatenate(passes)[: len(origins)], axis=2)
 
 
-class _BestWeights(pl.Callback):
+class BestWeights(pl.Callback):
     """Scores all validation origins at each check and keeps the weights with the lowest pinball
     loss, in memory.
     """

@@ -11,7 +11,7 @@ import pandas as pd
 from hpo_lib.benchmark.store import SPLITS, read_training
 from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_table
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import family_names, read_recipe
+from hpo_lib.families.models import described, family_names, model_names, read_recipe
 from hpo_lib.figures.style import readable, warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.files import as_mapping
@@ -79,7 +79,7 @@ class Benchmark:
         after `correction`.
         """
         table = self.table[
-            ~(self.table["model"].str.startswith("BLEND") & (self.table["params"] == "default"))
+            ~(self.table["model"].isin(model_names("blend")) & (self.table["params"] == "default"))
         ]
         modes = {
             mode: own.set_index(["model", "params"]) for mode, own in table.groupby("calibration")
@@ -105,7 +105,7 @@ class Benchmark:
         """Each model with its best kind of parameters; no blends."""
         found: dict[str, BenchmarkRow] = {}
         for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
-            if not row.model.startswith("BLEND"):
+            if described(row.model).kind != "blend":
                 found.setdefault(row.model, row)
         return list(found.values())
 

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
-from hpo_lib.families.models import family_names
+from hpo_lib.families.models import described, family_names, model_names
 from hpo_lib.figures import style
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
@@ -71,8 +71,8 @@ def validation_loss(row: BenchmarkRow) -> float:
 
 
 def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
-    known = {*family_names(), *(row.model for row in benchmark.rows if "NAIVE" in row.model)}
-    trained = [row for row in benchmark.row_per_model if row.model not in known]
+    models = benchmark.row_per_model
+    trained = [row for row in models if described(row.model).kind not in ("family", "naive")]
     return [*benchmark.families, *sorted(trained, key=validation_loss)[:1]]
 
 
@@ -360,7 +360,7 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         width_ratios=(3, 2),
     )
     for (left, right), rows in zip(grid, datasets, strict=True):
-        limit = 1.1 * rows["mae_high"][~rows["model"].str.startswith("NAIVE")].max()
+        limit = 1.1 * rows["mae_high"][~rows["model"].isin(model_names("naive"))].max()
         for place, (_, row) in enumerate(rows.iterrows()):
             colour = model_colour(row["model"])
             if row["mae"] > limit:

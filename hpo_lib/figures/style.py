@@ -16,27 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hpo_lib.data.day_ahead_weather import warnings_of
+from hpo_lib.families.models import described, registered
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
-
-MODELS = {
-    "NHITS_Q": ("N-HiTS", "#0072B2", "o"),
-    "TFT_Q": ("TFT", "#D55E00", "^"),
-    "TIMESNET_Q": ("TimesNet", "#009E73", "s"),
-    "LIGHTGBM_Q": ("LightGBM", "#CC79A7", "D"),
-    "LIGHTGBM_LINEAR_Q": ("Linear + LightGBM", "#882255", "d"),
-    "LINEAR_Q": ("Linear quantile", "#E69F00", "v"),
-    "RESIDUAL_LINEAR": ("Linear baseline", "#999933", "<"),
-    "CHRONOS2": ("Chronos-2", "#F0E442", "*"),
-    "NAIVE_24H": ("Naive 24 h", "#777777", "x"),
-    "NAIVE_168H": ("Naive 168 h", "#aaaaaa", "+"),
-    "BLEND": ("Blend", "#56B4E9", "P"),
-    "BLEND_ALL": ("Blend, all", "#000000", "X"),
-}
-"""Model -> name, colour and marker, in the order of legends: families, baselines, blends.
-
-The colours are colour-blind safe (Okabe and Ito, 2008); the markers tell models apart in print
-without colours.
-"""
 
 BLUE, SKY_BLUE, PINK, ACCENT = "#0072B2", "#56B4E9", "#CC79A7", "#D55E00"
 
@@ -49,25 +30,24 @@ MISSING = "\u2013"
 
 def model_name(model: str) -> str:
     """N-HiTS for NHITS_Q."""
-    return MODELS[model][0] if model in MODELS else model
+    return described(model).title
 
 
 def model_colour(model: str) -> str:
     """The same in every figure."""
-    return MODELS[model][1] if model in MODELS else "#444444"
+    return described(model).colour
 
 
 def model_marker(model: str) -> str:
     """The same in every figure."""
-    return MODELS[model][2] if model in MODELS else "."
+    return described(model).marker
 
 
 def in_order(models: Iterable[str]) -> list[str]:
-    """Each model once, in the order of `MODELS`, then others by name."""
-    known = list(MODELS)
-    return sorted(
-        set(models), key=lambda model: (known.index(model) if model in known else len(known), model)
-    )
+    """Each model once, in the order of the registry, then others by name."""
+    given = set(models)
+    known = [model for model in registered() if model in given]
+    return known + sorted(given - set(known))
 
 
 def number(value: float) -> str:

@@ -14,7 +14,7 @@ from hpo_lib import paths, stop_requests
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError, WriteError
-from hpo_lib.families.models import family_names, unknown_family
+from hpo_lib.families.models import get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
 from hpo_lib.records.leases import Liveness
@@ -29,8 +29,7 @@ def check_study(settings: Settings) -> RunPaths:
     Raises:
         InputError: the study itself would stop with the same error.
     """
-    if settings.model not in family_names():
-        raise unknown_family(settings.model)
+    get_family(settings.model)
     spec = load_spec(settings.dataset)
     load_dataset(spec, settings.data_dir, simulated=settings.simulated)
     return RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)

@@ -11,6 +11,7 @@ from typing import Any
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import InputError
+from hpo_lib.families.models import family_names
 from hpo_lib.launch.slurm import TEST_COMMENT, Job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers
@@ -29,19 +30,16 @@ class Experiment:
     dataset: str
 
 
-# In the order in which they should run.
-EXPERIMENTS = (
-    Experiment("EXP-01", 3, "NHITS_Q", "heat"),
-    Experiment("EXP-04", 3, "TFT_Q", "heat"),
-    Experiment("EXP-07", 3, "TIMESNET_Q", "heat"),
-    Experiment("EXP-02", 2, "NHITS_Q", "water_centrum"),
-    Experiment("EXP-05", 2, "TFT_Q", "water_centrum"),
-    Experiment("EXP-08", 2, "TIMESNET_Q", "water_centrum"),
-    Experiment("EXP-03", 1, "NHITS_Q", "water_tommerby"),
-    Experiment("EXP-06", 1, "TFT_Q", "water_tommerby"),
-    Experiment("EXP-09", 1, "TIMESNET_Q", "water_tommerby"),
-)
+DATASETS = "heat", "water_centrum", "water_tommerby"
+"""In the order in which their studies should run."""
 
+
+EXPERIMENTS = tuple(
+    Experiment(f"EXP-{len(DATASETS) * m + d + 1:02d}", len(DATASETS) - d, model, dataset)
+    for d, dataset in enumerate(DATASETS)
+    for m, model in enumerate(family_names())
+)
+"""A study of each family on each of these datasets, in the order in which they should run."""
 
 STATES = ("running", "done", "queued", "interrupted", "failed", "corrupt", "missing")
 """If an experiment has several studies, the table shows a study in the first of these states."""

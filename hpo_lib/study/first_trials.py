@@ -12,9 +12,7 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import RECIPES, STANDARD, Family
-from hpo_lib.families.portfolio import portfolio, series
-from hpo_lib.families.recipe_space import default_params, drawn, is_whole, search_space
-from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension
+from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension, draw, is_whole
 from hpo_lib.records.study import StoredStudy, read_studies
 from hpo_lib.settings import Settings
 
@@ -44,17 +42,14 @@ def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[F
     family and space on other series. A study on simulated data serves simulated data alone, and one
     of the test preset that preset alone.
     """
-    defaults = default_params(family, settings.space, RECIPES[settings.recipe], dataset)
+    defaults = family.untuned(settings.space, RECIPES[settings.recipe], dataset)
     found = [FirstTrial(defaults, "untuned defaults")]
     if settings.space == "wide":
-        space = search_space(family, settings.space, dataset)
-        for entry in portfolio(family.name, dataset.spec.name):
-            found.append(
-                FirstTrial(
-                    _adapted(entry["params"], space),
-                    f"portfolio, won on {', '.join(entry['won_on'])}",
-                )
-            )
+        space = family.searched(settings.space, dataset)
+        found += [
+            FirstTrial(_adapted(params, space), f"portfolio, won on {series}")
+            for series, params in family.portfolio.items()
+        ]
         if settings.warm_start:
             found += [
                 FirstTrial(
@@ -64,7 +59,7 @@ def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[F
             ]
         random = np.random.default_rng(settings.seed)
         near = [
-            FirstTrial(drawn(space, random, defaults), "near the defaults")
+            FirstTrial(draw(space, random, defaults), "near the defaults")
             for _ in range(BEGINNING - len(found))
         ]
         found += near
@@ -104,7 +99,7 @@ def _own(settings: Settings, family: Family, dataset: Dataset) -> list[StoredStu
 
 
 def _fits(study: StoredStudy, settings: Settings, family: Family, dataset: Dataset) -> bool:
-    params, space = study.result["best_params"], search_space(family, settings.space, dataset)
+    params, space = study.result["best_params"], family.searched(settings.space, dataset)
     try:
         family.check_params(params)
     except InputError:
@@ -113,8 +108,13 @@ def _fits(study: StoredStudy, settings: Settings, family: Family, dataset: Datas
         study.result["status"] == "complete"
         and study.result["space"] == settings.space
         and is_whole(_adapted(params, space), space)
-        and series(study.dataset) != series(dataset.spec.name)
+        and _series(study.dataset) != _series(dataset.spec.name)
         and study.data.get("sha256") != dataset.sha256
         and (not study.is_simulated or dataset.is_simulated)
         and (not study.is_test or settings.preset == "test")
     )
+
+
+def _series(dataset: str) -> str:
+    """Of a dataset: ``heat_dev`` has other splits than ``heat``, but the same hours."""
+    return dataset.removesuffix("_dev")

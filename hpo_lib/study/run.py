@@ -19,7 +19,6 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
-from hpo_lib.families.recipe_space import search_space
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import PROVEN, replicate_seconds
 from hpo_lib.records.files import write_predictions
@@ -116,7 +115,7 @@ class _Worker:
         )
         self.liveness = Liveness(self.paths, name)
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
-        space = search_space(self.family, settings.space, self.dataset)
+        space = self.family.searched(settings.space, self.dataset)
         self.queue = TrialQueue(settings, self.paths, self.liveness, space, self.objectives)
         self.records = self.queue.records
         self.time_budget = TimeBudget(settings.time_budget_hours, spent)

@@ -21,8 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hpo_lib import stop_requests
 from hpo_lib.errors import ROOM, InputError, StudyError, WriteError, in_one_line
 from hpo_lib.families.models import Budget, Recipe
-from hpo_lib.families.recipe_space import is_whole
-from hpo_lib.families.search_space import Dimension, is_drawn
+from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.leases import Lease, Liveness

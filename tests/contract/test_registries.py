@@ -3,13 +3,10 @@
 Families themselves are under contract in test_families.py. Nothing here imports darts or torch.
 """
 
-import ast
 import inspect
-import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,17 +14,21 @@ import pandas as pd
 import pytest
 
 from hpo_lib.families import models
-from hpo_lib.families.models import Budget, Family, family_names, get_family
-from hpo_lib.families.portfolio import FILE
-from hpo_lib.families.recipe_space import is_whole, search_space
-from hpo_lib.families.search_space import RECIPE_SPACE, Choice, FloatRange, IntRange
+from hpo_lib.families.models import (
+    Budget,
+    Family,
+    described,
+    family_names,
+    get_family,
+    registered,
+)
+from hpo_lib.families.search_space import RECIPE_SPACE, Choice, FloatRange, IntRange, is_whole
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS
 from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.conftest import refusal
 
-FAMILIES = Path(models.__file__).parent
 ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, freq="D", tz="UTC")
 
 
@@ -156,27 +157,44 @@ def test_when_families_are_listed_then_the_three_of_the_thesis_are_there() -> No
 
 @pytest.mark.parametrize("name", family_names())
 def test_when_a_family_has_a_file_then_the_file_declares_that_name_and_registers_it(name) -> None:
-    tree = ast.parse((FAMILIES / f"{name.lower()}.py").read_text(encoding="utf-8"))
-    statements = [statement for statement in ast.walk(tree) if isinstance(statement, ast.Assign)]
-    declared = [s.value.value for s in statements if ast.unparse(s.targets[0]) == "name"]
-    assert declared == [name]
-    calls = [
-        ast.unparse(s.value.func)
-        for s in tree.body
-        if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)
-    ]
-    assert calls == ["register"]
+    assert type(get_family(name)).__module__ == f"hpo_lib.families.{name.lower()}"
 
 
-def test_when_families_are_only_named_then_none_of_their_libraries_is_imported(root) -> None:
+def test_when_models_are_only_described_then_none_of_their_libraries_is_imported(root) -> None:
+    heavy = {"torch", "darts", "neuralforecast", "lightgbm", "sklearn"}
     script = (
-        "import sys; from hpo_lib.families.models import family_names; family_names(); "
-        "print('torch' in sys.modules)"
+        "import sys; from hpo_lib.families.models import registered; registered(); "
+        f"print({heavy} & set(sys.modules))"
     )
     shown = subprocess.run(
         [sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True
     ).stdout
-    assert shown == "False\n"
+    assert shown == "set()\n"
+
+
+def test_when_models_are_listed_then_in_the_order_of_legends_and_no_two_look_alike() -> None:
+    assert list(registered()) == [
+        "NHITS_Q",
+        "TFT_Q",
+        "TIMESNET_Q",
+        "LIGHTGBM_Q",
+        "LIGHTGBM_LINEAR_Q",
+        "LINEAR_Q",
+        "RESIDUAL_LINEAR",
+        "CHRONOS2",
+        "NAIVE_24H",
+        "NAIVE_168H",
+        "BLEND",
+        "BLEND_ALL",
+    ]
+    for look in ("title", "colour", "marker"):
+        assert len({getattr(model, look) for model in registered().values()}) == len(registered())
+
+
+def test_when_a_record_names_an_unknown_model_then_it_is_drawn_under_its_own_name() -> None:
+    model = described("NEW_Q")
+    assert (model.name, model.title, model.kind) == ("NEW_Q", "NEW_Q", "")
+    assert model.colour not in {known.colour for known in registered().values()}
 
 
 @pytest.mark.parametrize(
@@ -198,11 +216,11 @@ def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(na
         get_family(name)
 
 
-def test_when_two_families_have_one_name_then_the_second_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(models, "_FAMILIES", {})
+def test_when_two_models_have_one_name_then_the_second_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(models, "_MODELS", {})
     family = Fake()
     assert models.register(family) is family
-    with pytest.raises(ValueError, match=r"^two families are named FAKE_Q$"):
+    with pytest.raises(ValueError, match=r"^two models are named FAKE_Q$"):
         models.register(Fake())
 
 
@@ -289,7 +307,7 @@ def test_when_a_portfolio_is_shipped_then_its_entries_are_whole_configurations_o
     name,
 ) -> None:
     family = get_family(name)
-    for entry in json.loads(FILE.read_text(encoding="utf-8")).get(name, []):
-        family.check_params(entry["params"])
-        assert is_whole(entry["params"], search_space(family, "wide"))
-        assert entry["won_on"]
+    for series, params in family.portfolio.items():
+        family.check_params(params)
+        assert is_whole(params, family.searched("wide"))
+        assert "," in series, "what won on one series alone says nothing of others"

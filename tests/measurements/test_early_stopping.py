@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hpo_lib.families.models import get_family
-from hpo_lib.families.recipe_space import is_drawn, is_whole, search_space
+from hpo_lib.families.search_space import is_drawn, is_whole
 from hpo_lib.paths import RUNS_DIR
 from hpo_lib.study.early_stopping import Rung, StoppingRule
 from measurements.early_stopping import (
@@ -128,7 +128,7 @@ def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_only_w
     None
 ):
     family = get_family("NHITS_Q")
-    space = search_space(family, "wide")
+    space = family.searched("wide")
     drawn_ones = [configuration(family, number) for number in range(1, 40)]
     for params in drawn_ones:
         assert all(space[name].contains(value) for name, value in params.items())
@@ -173,7 +173,7 @@ def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them_and_all_mov
     ]
     assert 2 <= np.mean([len(names) for names in moved]) <= 7  # of 15
     assert set().union(*moved) == set(defaults)
-    assert all(is_whole(params, search_space(family, "wide")) for params in drawn_ones)
+    assert all(is_whole(params, family.searched("wide")) for params in drawn_ones)
 
 
 def test_when_the_published_studies_are_replayed_then_the_rule_in_use_is_cheaper_and_stops_none_that_mattered(
