@@ -29,17 +29,16 @@ from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.launch.status import EXPERIMENTS
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.optuna_trials import trial_record
 from hpo_lib.records.provenance import data_provenance
-from hpo_lib.records.result import chosen_entries, study_result, trial_entry
+from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import open_storage, recorded_url
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
-from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
+from hpo_lib.scoring.objectives import OBJECTIVES, Objective
 
 
 @pytest.fixture(scope="module")
@@ -573,38 +572,6 @@ def test_when_the_file_itself_is_missing_then_the_command_was_given_a_wrong_name
 ) -> None:
     sentence = f"hpo: {tmp_path}/none.json: no such file; expected a best_params JSON of a study\n"
     assert run_verify(tmp_path / "none.json") == (2, "", sentence)
-
-
-def test_when_a_file_is_from_before_objectives_were_a_parameter_then_it_still_verifies(
-    run, run_verify
-) -> None:
-    """Such files had no tolerance and no calibrated scores; the choices are of the front without a
-    tolerance.
-    """
-    record = json.loads(run.best_params.read_text(encoding="utf-8"))
-    trials = [
-        trial_record(t, FORMER_PAIR)
-        for t in optuna.load_study(
-            study_name=run.study_name, storage=open_storage("sqlite", run)
-        ).trials
-    ]
-    front = pareto_front(trials, FORMER_PAIR)
-    record |= chosen_entries(front, "calibrated", front, None, None) | {
-        "all_pareto_trials": [trial_entry(t) for t in front]
-    }
-    del record["objectives"], record["chosen_trial"], record["proof"]
-    for entry in (record["default_trial"], *record["all_pareto_trials"]):
-        for later in ("values", "picp_calibrated", "winkler_calibrated"):
-            del entry[later]
-    for scores in (record["validation_metrics"], *record["baselines"].values()):
-        del scores["picp_calibrated"], scores["winkler_calibrated"]
-    write_json(run.best_params, record)
-    assert re.fullmatch(r"ok .* \d+ figures recomputed\n", run_verify(run.best_params)[1])
-    true, wrong = changed(run, ("all_pareto_trials", 1, "winkler"), lambda value: value + 1)
-    assert (
-        f"all_pareto_trials[1].winkler is {wrong!r}, recomputed {true!r}"
-        in run_verify(run.best_params)[1]
-    )
 
 
 def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_one(

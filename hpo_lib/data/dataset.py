@@ -12,7 +12,7 @@ import pandas as pd
 
 from hpo_lib import paths
 from hpo_lib.data.context import Context, Windows
-from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_cells
+from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_csv
 from hpo_lib.data.day_ahead_weather import (
     DayAheadWeather,
     day_ahead_weather,
@@ -310,7 +310,7 @@ def _simulated(spec: DatasetSpec) -> Dataset:
 
 def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     file = shown(path)
-    cells, content = read_cells(path, "engineered CSV", "make it with `hpo prepare`")
+    cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
     header = list(cells.columns)
     if header == ["", "0"]:
         raise InputError(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import check_header, numbers, read_cells, refuse, utc_times
+from hpo_lib.data.csv_checks import check_header, numbers, read_csv, refuse, utc_times
 from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec
 from hpo_lib.data.splits import HORIZON, time_span
 from hpo_lib.errors import InputError
@@ -163,7 +163,7 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         one, comes before its
             forecast was issued, or is there twice in one forecast.
     """
-    cells, _ = read_cells(path, "archive of weather forecasts")
+    cells = read_csv(path, "archive of weather forecasts").cells
     file, advice = shown(path), "see docs/day_ahead_weather.md for the format"
     when = VALID if VALID in cells.columns else LEAD
     check_header(list(cells.columns), [ISSUED, when, *columns], file, advice)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import TIMESTAMP, read_cells, timestamps
+from hpo_lib.data.csv_checks import TIMESTAMP, read_csv, timestamps
 from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
 from hpo_lib.data.raw_files import (
     WEATHER_COLUMNS,
@@ -327,7 +327,7 @@ def rebuilt_features(
     given = series.index[~series[spec.target].str.lower().isin(["", "nan"])]
     parts = {raw: series.loc[: given.max()].set_axis(["", "0"], axis="columns")}
     if weather is not None:
-        cells, _ = read_cells(weather, "weather file")
+        cells = read_csv(weather, "weather file").cells
         parts[weather] = cells.loc[cells["dt_iso"] <= f"{end:%Y-%m-%d %H:%M:%S} +0000 UTC"]
     with TemporaryDirectory() as folder:
         cut = {file: Path(folder, str(i), file.name) for i, file in enumerate(parts)}

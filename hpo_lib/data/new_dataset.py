@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import numbers, read_cells, separator_of
+from hpo_lib.data.csv_checks import Csv, numbers, read_csv
 from hpo_lib.data.features import CALENDAR_COLUMNS
 from hpo_lib.data.raw_files import SEPARATORS, WEATHER_COLUMNS, columns_of, own_cells
 from hpo_lib.data.spec import RawFile, load_spec
@@ -43,14 +43,12 @@ def write_new_dataset(
     if out.exists():
         raise InputError(f"{out}: is there already; remove it, or name another file with --out")
     country, hemisphere = _place(timezone)
-    cells, content = read_cells(file, "file of a meter", separators=SEPARATORS)
-    time, value = columns_of(cells, raw, "", shown(file))
+    table = read_csv(file, "file of a meter", separators=SEPARATORS)
+    time, value = columns_of(table.cells, raw, "", shown(file))
     quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
     target = _word(file.stem if quantity in ("", "0") else quantity)
-    full, series = _readable(
-        cells, raw, timezone, separator_of(content, SEPARATORS), target, shown(file)
-    )
-    header = [] if weather is None else list(read_cells(weather, "weather file")[0].columns)
+    full, series = _readable(table, raw, timezone, target, shown(file))
+    header = [] if weather is None else list(read_csv(weather, "weather file").cells.columns)
     there = [name for name in WEATHER_COLUMNS if name in header]
     is_plain = (time, value) == ("", "0") and full == RawFile()
     stated = {} if is_plain else asdict(replace(full, time_column=time, value_column=value))
@@ -91,7 +89,7 @@ max_hours = 3
 
 
 def _readable(
-    cells: pd.DataFrame, raw: RawFile, timezone: str, separator: str, target: str, file: str
+    table: Csv, raw: RawFile, timezone: str, target: str, file: str
 ) -> tuple[RawFile, pd.DataFrame]:
     """The first way in which the file can be read, of those that the user leaves open, and what it
     says.
@@ -103,7 +101,7 @@ def _readable(
     for zone, how in itertools.product(zones, hows):
         full = replace(raw, timezone=zone, aggregate=how)  # type: ignore[arg-type]
         try:
-            return full, own_cells(cells, full, target, file, separator=separator)
+            return full, own_cells(table, full, target, file)
         except InputError as error:
             problem = error
     raise problem

@@ -13,14 +13,15 @@ import pandas as pd
 from hpo_lib.data.csv_checks import (
     MISSING,
     TIMESTAMP,
+    WEATHER_RANGES,
     YEARS,
+    Csv,
     check_header,
     check_ranges,
     numbers,
-    read_cells,
+    read_csv,
     refuse,
     runs_of_true,
-    separator_of,
     timestamps,
 )
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
@@ -39,38 +40,29 @@ _LOOK = 50
 """Rows that tell what a column holds."""
 
 
-def own_cells(
-    cells: pd.DataFrame, raw: RawFile, target: str, file: str, *, separator: str = ","
-) -> pd.DataFrame:
+def own_cells(table: Csv, raw: RawFile, target: str, file: str) -> pd.DataFrame:
     """The target of a user's file at full hours.
 
     Args:
-        cells: every cell as text, see `csv_checks.read_cells`.
+        table: the user's file; in one that is not separated by commas a number may have a decimal
+            comma.
         raw: how the file is read.
         target: name of the target, in which the value column is looked for first.
         file: what the file is called in an error.
-        separator: of the file; another than a comma lets a number have a decimal comma.
 
-    Returns: Text [hours, ``timestamp`` (UTC) and ``target``], in order of time; the index is the
-        line in the file.
-
-    Raises: InputError: a column is not there or cannot be told from others; a time cannot be read,
-        has no time zone, or was
-            skipped by the clock; steps are longer than an hour, or shorter and ``aggregate`` is not
-            given.
+    Returns:
+        Text [hours, ``timestamp`` (UTC) and ``target``], in order of time; the index is the line in
+        the file.
     """
+    cells = table.cells
     time, value = columns_of(cells, raw, target, file)
     times, values = _times(cells[time], file), cells[value]
     if times.iloc[0] > times.iloc[-1]:  # the newest first
         times, values = times.iloc[::-1], values.iloc[::-1]
-    if separator != ",":
+    if table.separator != ",":
         both = values.str.contains(",") & values.str.contains(".", regex=False)
-        refuse(
-            both,
-            values,
-            file,
-            ", expected one decimal sign and no separator of thousands; write it without one",
-        )
+        advice = "one decimal sign and no separator of thousands; write it without one"
+        refuse(both, values, file, f", expected {advice}")
         values = values.str.replace(",", ".", regex=False)
     zone = raw.timezone or ("UTC" if list(cells.columns) == PLAIN else "")
     utc = _in_utc(times, cells[time], zone, file)
@@ -88,18 +80,21 @@ def columns_of(cells: pd.DataFrame, raw: RawFile, target: str, file: str) -> tup
     if header == PLAIN:
         return "", "0"
     named = [column for column in (raw.time_column, raw.value_column) if column]
-    check_header(
-        header, named, file, f"expected one of {', '.join(map(repr, header))}; fix its name"
-    )
-    known = {c: cells[c][~cells[c].isin(MISSING)].head(_LOOK) for c in dict.fromkeys(header)}
+    advice = f"expected one of {', '.join(map(repr, header))}; fix its name"
+    check_header(header, named, file, advice)
+    known = {column: cells[column][~cells[column].isin(MISSING)].head(_LOOK) for column in header}
     are_numbers = [
-        c
-        for c in known
-        if pd.to_numeric(known[c].str.replace(",", "."), errors="coerce").notna().any()
+        column
+        for column, texts in known.items()
+        if pd.to_numeric(texts.str.replace(",", "."), errors="coerce").notna().any()
     ]
-    times = [c for c in known if c not in are_numbers and _formats(next(iter(known[c]), ""))]
+    are_times = [
+        column
+        for column, texts in known.items()
+        if column not in are_numbers and _formats(next(iter(texts), ""))
+    ]
     time = raw.time_column or _only(
-        times, "time", "a time such as '2018-04-01 00:00'", header, file
+        are_times, "time", "a time such as '2018-04-01 00:00'", header, file
     )
     others = [column for column in are_numbers if column != time]
     if not raw.value_column and target in others:
@@ -107,13 +102,12 @@ def columns_of(cells: pd.DataFrame, raw: RawFile, target: str, file: str) -> tup
     return time, raw.value_column or _only(others, "value", "numbers", header, file)
 
 
-def _only(found: list[str], what: str, holds: str, header: list[str], file: str) -> str:
-    if len(found) == 1:
-        return found[0]
-    shown = ", ".join(map(repr, found or header))
-    problem = f"{len(found) or 'no'} columns hold {holds}" + (
-        f" ({shown})" if found else f", it has {shown}"
-    )
+def _only(columns: list[str], what: str, holds: str, header: list[str], file: str) -> str:
+    if len(columns) == 1:
+        return columns[0]
+    names = ", ".join(map(repr, columns or header))
+    problem = f"{len(columns) or 'no'} columns hold {holds}"
+    problem += f" ({names})" if columns else f", it has {names}"
     raise InputError(
         f"{file}: {problem}, expected one; name it with --{what}-column, or {what}_column under "
         "[raw]"
@@ -134,29 +128,18 @@ def _times(cells: pd.Series, file: str) -> pd.Series:
     """Times as they are written: aware (UTC) if they all have an offset, else naive."""
     has_offset = cells.str.slice(10).str.contains(_OFFSET)
     plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
-    read = [
+    readings = [
         pd.to_datetime(plain, format=one, utc=True, errors="coerce")
-        for one in _formats(plain.iloc[0])
+        for one in _formats(plain.iloc[0]) or ["ISO8601"]
     ]
-    whole = [times for times in read if times.notna().all()]
-    if not whole:
-        best = min(
-            read, key=lambda times: times.isna().sum(), default=pd.Series(pd.NaT, index=cells.index)
-        )
-        refuse(
-            best.isna(),
-            cells,
-            file,
-            ", expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it",
-        )
-    refuse(
-        has_offset != has_offset.iloc[0],
-        cells,
-        file,
-        f", with {'no' if has_offset.iloc[0] else 'an'} offset from UTC, unlike line "
-        f"{cells.index[0]}; write all alike",
-    )
-    times = min(whole, key=_turns)  # the order of the rows tells days and months apart
+    unread = min(readings, key=lambda times: times.isna().sum()).isna()
+    example = "a time such as '2018-04-01 00:00' or '01.04.2018 00:00'"
+    refuse(unread, cells, file, f", expected {example}; fix it")
+    how = "no" if has_offset.iloc[0] else "an"
+    advice = f"with {how} offset from UTC, unlike line {cells.index[0]}; write all alike"
+    refuse(has_offset != has_offset.iloc[0], cells, file, f", {advice}")
+    # The order of the rows tells days and months apart.
+    times = min((times for times in readings if times.notna().all()), key=_turns)
     return times if has_offset.iloc[0] else times.dt.tz_localize(None)
 
 
@@ -174,11 +157,9 @@ def _in_utc(times: pd.Series, cells: pd.Series, zone: str, file: str) -> pd.Seri
         return times
     if not zone:
         raise InputError(
-            f"{file}: the times have no offset from UTC (line {cells.index[0]}: "
-            f"{cells.iloc[0]!r}), expected to be "
-            "told whose they are; give --timezone, or timezone under [raw]: UTC, a zone such as "
-            "Europe/Rome, or one "
-            "offset for the whole year, such as +01:00"
+            f"{file}: timestamps have no time zone (line {cells.index[0]}: {cells.iloc[0]!r}); "
+            "pass --timezone UTC, Europe/Rome or, for one offset all year, +01:00 (or timezone "
+            "under [raw])"
         )
     try:
         utc = times.dt.tz_localize(
@@ -190,9 +171,8 @@ def _in_utc(times: pd.Series, cells: pd.Series, zone: str, file: str) -> pd.Seri
             "fix it"
         ) from None
     advice = "if the file keeps one offset all year, give that as --timezone, such as +01:00"
-    refuse(
-        utc.isna().reindex(cells.index), cells, file, f", which the clock of {zone} skips; {advice}"
-    )
+    skipped = utc.isna().reindex(cells.index)
+    refuse(skipped, cells, file, f", which the clock of {zone} skips; {advice}")
     in_utc: pd.Series = utc.dt.tz_convert("UTC")
     return in_utc
 
@@ -201,45 +181,26 @@ def _hourly(
     utc: pd.Series, values: pd.Series, step: pd.Timedelta, how: str, file: str
 ) -> tuple[pd.Series, pd.Series]:
     """Full hours from shorter steps. An hour that lacks a step or a value is left empty."""
-    minutes = step / pd.Timedelta(minutes=1)
+    apart = f"{file}: rows are {step / pd.Timedelta(minutes=1):g} minutes apart, expected an hour"
     if step > _HOUR or _HOUR % step != pd.Timedelta(0):
-        raise InputError(
-            f"{file}: rows are {minutes:g} minutes apart, expected an hour, or a part of one"
-        )
+        raise InputError(f"{apart}, or a part of one")
     if how not in ("mean", "sum"):
         raise InputError(
-            f"{file}: rows are {minutes:g} minutes apart, expected an hour; give --aggregate "
-            "mean for a rate such as "
-            "kW or m3/h, or --aggregate sum for amounts such as kWh or m3 (or aggregate under "
-            "[raw])"
+            f"{apart}; give --aggregate mean for a rate such as kW or m3/h, or --aggregate sum for "
+            "amounts such as kWh or m3 (or aggregate under [raw])"
         )
-    twice = utc.duplicated()
-    refuse(
-        twice,
-        utc.astype(str),
-        file,
-        ", which an earlier line already has, expected every time once; remove one",
-    )
+    advice = "which an earlier line already has, expected every time once; remove one"
+    refuse(utc.duplicated(), utc.astype(str), file, f", {advice}")
     known = numbers(values.to_frame("value"), file)["value"]
-    table = pd.DataFrame({"line": utc.index, "hour": utc.dt.floor("h"), "value": known}).groupby(
-        "hour"
-    )
-    hourly = table["value"].agg(how).where(table["value"].count() == _HOUR / step)
-    lines = table["line"].first().to_numpy()
+    table = pd.DataFrame({"line": utc.index, "hour": utc.dt.floor("h"), "value": known})
+    hours = table.groupby("hour")
+    hourly = hours["value"].agg(how).where(hours["value"].count() == _HOUR / step)
+    lines = hours["line"].first().to_numpy()
     text = np.where(hourly.isna(), "", hourly.map(repr).to_numpy(dtype=str))
     return pd.Series(hourly.index, index=lines), pd.Series(text, index=lines)
 
 
-WEATHER_COLUMNS = (
-    "temp",
-    "dew_point",
-    "humidity",
-    "clouds_all",
-    "wind_speed",
-    "rain_1h",
-    "snow_1h",
-    "pressure",
-)
+WEATHER_COLUMNS = tuple(WEATHER_RANGES)
 WEATHER_GAP_HOURS = 3
 SCHOOL_HOLIDAY_COLUMNS = ("start_date", "end_date", "description")
 _ZERO_WHERE_EMPTY = ("rain_1h", "snow_1h")  # the bulk export writes nothing if nothing fell
@@ -273,10 +234,8 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
 
 def raw_cells(path: Path, spec: DatasetSpec) -> pd.DataFrame:
     """The text [rows, ``timestamp`` and target] of a raw CSV, see `read_raw_series`."""
-    cells, content = read_cells(path, "raw CSV", separators=SEPARATORS)
-    return own_cells(
-        cells, spec.raw, spec.target, shown(path), separator=separator_of(content, SEPARATORS)
-    )
+    table = read_csv(path, "raw CSV", separators=SEPARATORS)
+    return own_cells(table, spec.raw, spec.target, shown(path))
 
 
 def read_weather(
@@ -333,11 +292,9 @@ def read_weather(
 def read_school_holidays(path: Path) -> pd.DataFrame:
     """School holidays, one row per holiday.
 
-    Returns: Columns ``start_date`` and ``end_date`` (naive local dates at midnight, both inclusive)
-        and ``description``.
-
-    Raises: InputError: a column is missing, there is no row, a date is unreadable, or a holiday
-        ends before it starts.
+    Returns:
+        Columns ``start_date`` and ``end_date`` (naive local dates at midnight, both inclusive) and
+        ``description``.
     """
     cells, file = _read_columns(path, "school holiday file", SCHOOL_HOLIDAY_COLUMNS)
     table = cells.copy()
@@ -345,21 +302,13 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         table[column] = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
         wrong = table[column].isna() | ~table[column].dt.year.isin(YEARS)
         refuse(wrong, cells[column], file, ", expected a date such as '2019-12-21'; fix that cell")
-    for line in table.index[table["end_date"] < table["start_date"]]:
-        reason = (
-            f", expected {cells.loc[line, 'start_date']!r} (start_date) or later; fix one "
-            "of the two dates"
-        )
-        refuse(table.index == line, cells["end_date"], file, reason)
+    advice = ", expected the start_date of that line or later; fix one of the two dates"
+    refuse(table["end_date"] < table["start_date"], cells["end_date"], file, advice)
     return table.reset_index(drop=True)
 
 
 def _read_columns(path: Path, what: str, columns: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    cells, _ = read_cells(path, what)
-    check_header(
-        list(cells.columns),
-        columns,
-        shown(path),
-        f"fix the header, which must hold {', '.join(columns)}",
-    )
-    return cells[list(columns)], shown(path)
+    cells, file = read_csv(path, what).cells, shown(path)
+    advice = f"fix the header, which must hold {', '.join(columns)}"
+    check_header(list(cells.columns), columns, file, advice)
+    return cells[list(columns)], file

@@ -77,34 +77,44 @@ def dimension(distribution: BaseDistribution) -> Dimension:
 
 def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRecord:
     """A trial of the storage of a study with these objectives as every reader sees it."""
-    attrs = trial.user_attrs
-    scores = attrs.get("scores", {})
-    values = dict[str, float]()
+    attributes, values = trial.user_attrs, dict[str, float]()
     if trial.state == TrialState.COMPLETE:
-        values = {
-            objective.name: value for objective, value in zip(objectives, trial.values, strict=True)
-        }
-    pair = {
-        **values,
-        **({"mae": scores["mae"], "picp_penalty": coverage_error(scores)} if scores else {}),
-    }
+        names = (objective.name for objective in objectives)
+        values = dict(zip(names, trial.values, strict=True))
+    scores = attributes.get("scores", {})  # which studies of the original HPO plan lack
+    pair = {**values, **({**scores, "picp_penalty": coverage_error(scores)} if scores else {})}
+    state = _STATES[trial.state]
+    if trial.state == TrialState.FAIL and "cause" not in attributes:
+        state = "interrupted"
     return TrialRecord(
-        number=trial.number,
-        state=_state(trial),
-        params=trial.params,
-        mae=pair.get("mae", math.nan),
-        picp_penalty=pair.get("picp_penalty", math.nan),
+        trial.number,
+        state,
+        trial.params,
+        pair.get("mae", math.nan),
+        pair.get("picp_penalty", math.nan),
+        scores,
         values=values,
-        scores=scores,
-        by_step=attrs.get("by_step", {}),
-        cause=attrs.get("cause", ""),
-        seconds=attrs.get("seconds", 0.0),
-        best_step=attrs.get("best_step", 0),
-        shares=None if attrs.get("shares") is None else (attrs["shares"][0], attrs["shares"][1]),
-        retry_of=attrs.get("retry_of"),
-        curve=attrs.get("curve", ()),
-        stopped_at=attrs.get("stopped_at"),
+        **{name: attributes[name] for name in _ATTRIBUTES if name in attributes},
     )
+
+
+_STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.FAIL: "failed",
+    TrialState.PRUNED: "stopped",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+_ATTRIBUTES = (
+    "by_step",
+    "cause",
+    "seconds",
+    "best_step",
+    "shares",
+    "retry_of",
+    "curve",
+    "stopped_at",
+)
 
 
 def trial_records(
@@ -115,34 +125,19 @@ def trial_records(
     Raises:
         InputError: one of them is damaged.
     """
-    found, scored = (
-        [],
-        "identity" in study.user_attrs,
-    )  # which the studies of the original HPO plan lack
-    for trial in study.get_trials(deepcopy=False):
+    scored = ("picp",) if "identity" in study.user_attrs else ()  # not in those of the HPO plan
+    trials = []
+    for frozen in study.get_trials(deepcopy=False):
         try:
-            found.append(trial_record(trial, objectives))
-            check_trial(found[-1])
-            if scored and found[-1].state == "complete" and "picp" not in found[-1].scores:
-                raise ValueError("it is complete without a PICP")
+            trial = trial_record(frozen, objectives)
+            check_trial(trial, scored)
         except UNREADABLE as error:
-            why = in_one_line(error)
             raise InputError(
-                f"study {study.study_name}: trial {trial.number} is damaged in its storage "
-                f"({why}); {RESTORE}"
+                f"study {study.study_name}: trial {frozen.number} is damaged in its storage "
+                f"({in_one_line(error)}); {RESTORE}"
             ) from None
-    return tuple(found)
-
-
-def _state(trial: FrozenTrial) -> str:
-    if trial.state == TrialState.FAIL:
-        return "failed" if "cause" in trial.user_attrs else "interrupted"
-    return {
-        TrialState.COMPLETE: "complete",
-        TrialState.PRUNED: "stopped",
-        TrialState.RUNNING: "running",
-        TrialState.WAITING: "waiting",
-    }[trial.state]
+        trials.append(trial)
+    return tuple(trials)
 
 
 @contextmanager

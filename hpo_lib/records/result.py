@@ -1,26 +1,136 @@
-"""The best_params JSON of a study: its newest schema is written, every schema is read.
+"""The best_params JSON of a study: today's is written, that of the original HPO plan is read, too.
 
 Nothing here imports optuna: `hpo_lib.records.optuna_trials` turns its trials into `TrialRecord`s.
 """
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import pareto_front, select
 from hpo_lib.records.files import read_json
-from hpo_lib.records.schema import check_result, contradictions
-from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.schema import Count, Name, Params, Part, Provenance, check
+from hpo_lib.records.trial import TrialRecord, check_trial, default_trial
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
 SCHEMA_VERSION = 2
-"""1 is the schema of the original HPO plan (both of its variants), which had no version key."""
+"""1 is that of the original HPO plan (both of its variants), which had no version key."""
+
+
+class _Trial(Part):
+    """What else it holds is checked as a `TrialRecord`."""
+
+    trial: Count
+    params: Params
+
+
+class _Selection(Part):
+    policy: str
+    trial: Count
+    reason: str
+    alternatives: dict[str, Count]
+
+
+_Change = Annotated[list[float], Field(min_length=3, max_length=3)] | None
+
+
+class _Challenger(Part):
+    trial: Count
+    proven: bool
+    cause: str
+    probability: float | None = None
+    score_change: _Change = None
+    mae_change: _Change = None
+    winkler_calibrated_change: _Change = None
+    picp_calibrated: float | None = None
+
+
+class _Proof(Part):
+    seeds: list[int]
+    days: Count
+    challengers: list[_Challenger]
+    cause: str
+
+
+class _Objective(Part):
+    name: str
+    tolerance: float
+
+
+class _Failure(Part):
+    trial: Count
+    cause: str
+
+
+class _Scores(Part, extra="allow"):
+    __pydantic_extra__: dict[str, float | None]
+    by_step: dict[str, list[float]] | None = None
+
+
+class _OldRecord(Part):
+    """The JSON of the original HPO plan; each variant lacked some of these keys."""
+
+    model: Name
+    dataset: Name
+    best_params: Params
+    job_id: Name | None = None
+    optimization_date: str | None = None
+    n_trials: Count | None = None
+    n_completed: Count | None = None
+    n_pruned: Count | None = None
+    n_pareto_optimal: Count | None = None
+    best_trial_number: Count | None = None
+    best_mae: float | None = None
+    best_picp_approx: float | None = None
+    all_pareto_trials: list[_Trial] | None = None
+    validation_metrics: _Scores | None = None
+    study_name: str | None = None
+    storage_path: str | None = None
+    training_time_hours: float | None = None
+
+
+class _Record(Part):
+    """The JSON as `study_result` makes it."""
+
+    schema_version: int
+    model: Name
+    dataset: Name
+    best_params: Params
+    job_id: Name
+    status: str
+    optimization_date: str
+    n_trials: Count
+    n_completed: Count
+    n_failed: Count
+    n_pruned: Count
+    n_interrupted: Count
+    space: str | None
+    n_pareto_optimal: Count
+    best_trial_number: Count
+    best_mae: float
+    best_picp: float
+    best_picp_approx: float
+    selection: _Selection
+    chosen_trial: _Trial
+    validation_metrics: _Scores
+    proof: _Proof | None
+    best_recipe: dict[str, Any] | None
+    default_trial: _Trial
+    baselines: dict[str, dict[str, float]]
+    study_name: str
+    storage_path: str
+    training_time_hours: float
+    all_pareto_trials: Annotated[list[_Trial], Field(min_length=1)]
+    failures: list[_Failure]
+    objectives: list[_Objective]
+    provenance: Provenance
 
 
 def study_result(
@@ -38,20 +148,21 @@ def study_result(
     proof: Mapping[str, Any] | None = None,
     proof_seconds: float = 0.0,
 ) -> dict[str, Any]:
-    """The content of a best_params JSON: the keys that old readers rely on, and those of newer
-    ones.
+    """The content of a best_params JSON.
 
     ``status`` is ``complete``, ``running`` (trials or the proof are still missing) or ``stopped``
     (by time budget or signal). ``proof_seconds`` are those of all trainings with fresh seeds so
     far.
+
+    Raises:
+        StudyError: no trial is complete.
     """
     default = default_trial(trials) if trials else None
     front = pareto_front(trials, objectives)
     counts = Counter(trial.state for trial in trials)
-    chosen, recipe = (
-        chosen_entries(front, policy, trials, default, proof),
-        read_recipe(provenance.get("recipe", {})),
-    )
+    selection = select(front, policy, default=default, proof=proof)
+    chosen = next(trial for trial in trials if trial.number == selection.trial)
+    recipe = read_recipe(provenance.get("recipe", {}))
     return {
         "schema_version": SCHEMA_VERSION,
         "model": run.model,
@@ -65,37 +176,6 @@ def study_result(
         "n_pruned": counts["stopped"],
         "n_interrupted": counts["interrupted"],
         "space": provenance.get("space"),
-        **chosen,
-        "proof": proof,
-        "best_recipe": asdict(recipe.updated(chosen["best_params"])[0]) if recipe else None,
-        "default_trial": None if default is None else trial_entry(default),
-        "baselines": {name: dict(scores) for name, scores in baselines.items()},
-        "study_name": run.study_name,
-        "storage_path": storage_path,
-        "training_time_hours": (sum(t.seconds for t in trials) + proof_seconds) / 3600,
-        "all_pareto_trials": [trial_entry(t) for t in front],
-        "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
-        "objectives": [{"name": o.name, "tolerance": o.tolerance} for o in objectives],
-        "provenance": dict(provenance),
-    }
-
-
-def chosen_entries(
-    front: Sequence[TrialRecord],
-    policy: str,
-    trials: Sequence[TrialRecord],
-    default: TrialRecord | None,
-    proof: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """The JSON's entries on the choice among ``trials``, of which the policy ``proven`` may take
-    one off the front.
-
-    Raises:
-        StudyError: the front is empty.
-    """
-    selection = select(front, policy, default=default, proof=proof)
-    chosen = next(t for t in trials if t.number == selection.trial)
-    return {
         "n_pareto_optimal": len(front),
         "best_trial_number": chosen.number,
         "best_mae": chosen.mae,
@@ -103,98 +183,80 @@ def chosen_entries(
         "best_picp_approx": chosen.scores["picp"],
         "best_params": dict(chosen.params),
         "selection": asdict(selection),
-        "chosen_trial": trial_entry(chosen),
+        "chosen_trial": chosen.to_json(),
         "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
+        "proof": proof,
+        "best_recipe": asdict(recipe.updated(chosen.params)[0]) if recipe else None,
+        "default_trial": default and default.to_json(),
+        "baselines": {name: dict(scores) for name, scores in baselines.items()},
+        "study_name": run.study_name,
+        "storage_path": storage_path,
+        "training_time_hours": (sum(t.seconds for t in trials) + proof_seconds) / 3600,
+        "all_pareto_trials": [trial.to_json() for trial in front],
+        "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
+        "objectives": [{"name": o.name, "tolerance": o.tolerance} for o in objectives],
+        "provenance": dict(provenance),
     }
-
-
-LISTED_SCORES = ("picp", "pinball", "winkler", "picp_calibrated", "winkler_calibrated")
-"""Scores of each trial in the JSON, beside MAE: all that an objective is a function of."""
-
-
-def trial_entry(trial: TrialRecord) -> dict[str, Any]:
-    """A trial's entry in the JSON."""
-    return {
-        "trial": trial.number,
-        "state": trial.state,
-        "mae": trial.mae if trial.state == "complete" else None,
-        "picp_penalty": trial.picp_penalty if trial.state == "complete" else None,
-        **{name: trial.scores.get(name) for name in LISTED_SCORES},
-        "values": dict(trial.values),
-        "shares": None if trial.shares is None else list(trial.shares),
-        "params": dict(trial.params),
-    }
-
-
-def trial_of_json(found: Mapping[str, Any]) -> TrialRecord:
-    """A trial as a best_params JSON lists it; the inverse of `trial_entry`."""
-    scores = {name: found[name] for name in LISTED_SCORES if found.get(name) is not None}
-    mae, penalty = (
-        math.nan if found.get(name) is None else found[name] for name in ("mae", "picp_penalty")
-    )
-    return TrialRecord(
-        int(found["trial"]),
-        str(found.get("state", "complete")),
-        found["params"],
-        mae,
-        penalty,
-        scores,
-        shares=None if found.get("shares") is None else (found["shares"][0], found["shares"][1]),
-        values=found.get("values", {}),
-    )
 
 
 def objectives_of(
-    stated: Sequence[str | Mapping[str, Any]] | None, file: Path
+    entries: Sequence[Mapping[str, Any]] | None, source: Path
 ) -> tuple[Objective, ...]:
-    """The objectives that a JSON states, or a study's identity (their names alone); without any the
-    former pair.
+    """The objectives that a record states, by name and tolerance; those of the HPO plan if none.
 
     Raises:
         InputError: this version does not know one of them.
     """
-    found = []
-    for one in stated or []:
-        name, own = (
-            (one, {}) if isinstance(one, str) else (one["name"], {"tolerance": one["tolerance"]})
-        )
-        if name not in OBJECTIVES:
+    for entry in entries or ():
+        if entry["name"] not in OBJECTIVES:
             raise InputError(
-                f"{file}: objective {name!r} is unknown to this version; update hpo_lib"
+                f"{source}: objective {entry['name']!r} is unknown to this version; update hpo_lib"
             )
-        found.append(replace(OBJECTIVES[name], **own))
-    return tuple(found) or FORMER_PAIR
+    stated = [(OBJECTIVES[entry["name"]], entry) for entry in entries or ()]
+    return (
+        FORMER_PAIR
+        if not stated
+        else tuple(
+            replace(objective, tolerance=entry.get("tolerance", objective.tolerance))
+            for objective, entry in stated
+        )
+    )
 
 
 def load_result(path: Path) -> dict[str, Any]:
-    """A best_params JSON of any schema, with the keys of the newest one. Values that an old file
-    lacks are None.
+    """A best_params JSON, checked, with today's keys. Values that an old file lacks are None.
 
     Old files say ``best_trial`` for ``best_trial_number``, ``optuna_study_name`` for
-    ``study_name``, ``total_trials_completed`` for ``n_completed``, and only an approximate PICP;
-    ``schema_version`` is 1 for them.
+    ``study_name``, ``total_trials_completed`` for ``n_completed``, ``pruned_trials`` for
+    ``n_pruned``, and only an approximate PICP; ``schema_version`` is 1 for them.
 
-    Raises: InputError: the file is missing, is not a JSON object, or holds something else than a
-        best_params JSON.
+    Raises:
+        InputError: the file is missing, is not a JSON object, or holds something else than a
+            best_params JSON.
     """
-    found = read_json(path, "a best_params JSON of a study")
-    if not isinstance(found, dict):
+    what = "a best_params JSON of a study"
+    record = read_json(path, what)
+    if not isinstance(record, dict):
         raise InputError(
-            f"{path}: holds a {type(found).__name__}, expected the JSON object of best parameters"
+            f"{path}: holds a {type(record).__name__}, expected the JSON object of best parameters"
         )
-    schema = found.get("schema_version", 1)
+    schema = record.get("schema_version", 1)
     if isinstance(schema, bool) or not isinstance(schema, int) or schema > SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema_version is {schema!r}, this version reads up to {SCHEMA_VERSION}; "
             "update hpo_lib"
         )
-    present = {_RENAMED.get(str(key), str(key)): value for key, value in found.items()}
-    result = {**dict.fromkeys(_KEYS), **present, "schema_version": schema}
-    check_result(result, path)
-    objectives_of(result["objectives"], path)
-    if wrong := next(contradictions(result), "") if schema > 1 else "":
+    if schema < SCHEMA_VERSION:
+        record = {_RENAMED.get(key, key): value for key, value in record.items()}
+        check(_OldRecord, record, path, what)
+        known = {key: record.get(key) for key in _OldRecord.model_fields}
+        record = {**dict.fromkeys(_Record.model_fields), **known, "schema_version": schema}
+    else:
+        check(_Record, record, path, what)
+    objectives = objectives_of(record["objectives"], path)
+    if wrong := next(_contradictions(record, [objective.name for objective in objectives]), ""):
         raise InputError(f"{path}: {wrong}; restore the file from a copy, or write it again")
-    return result
+    return record
 
 
 _RENAMED = {
@@ -204,33 +266,28 @@ _RENAMED = {
     "pruned_trials": "n_pruned",
 }
 
-_KEYS = (
-    "job_id",
-    "status",
-    "optimization_date",
-    "n_trials",
-    "n_completed",
-    "n_failed",
-    "n_pruned",
-    "n_interrupted",
-    "n_pareto_optimal",
-    "best_trial_number",
-    "best_mae",
-    "best_picp",
-    "best_picp_approx",
-    "selection",
-    "chosen_trial",
-    "proof",
-    "validation_metrics",
-    "default_trial",
-    "baselines",
-    "study_name",
-    "storage_path",
-    "training_time_hours",
-    "all_pareto_trials",
-    "failures",
-    "objectives",
-    "provenance",
-    "space",
-    "best_recipe",
-)
+
+def listed_trials(record: Mapping[str, Any]) -> list[TrialRecord]:
+    """The trials that a best_params JSON lists, some twice: untuned defaults, choice and front."""
+    named = [record.get("default_trial"), record.get("chosen_trial")]
+    entries = [*named, *(record.get("all_pareto_trials") or ())]
+    return [TrialRecord.from_json(entry) for entry in entries if entry]
+
+
+def _contradictions(record: Mapping[str, Any], objectives: Sequence[str]) -> Iterator[str]:
+    """What the parts of a checked JSON say against each other."""
+    trials = listed_trials(record)
+    is_old = record["schema_version"] < SCHEMA_VERSION
+    for trial in trials:
+        try:
+            check_trial(trial, () if is_old else ("picp",), objectives)
+        except ValueError as error:
+            yield f"trial {trial.number}: {error}"
+    if is_old:
+        return
+    for challenger in record["proof"]["challengers"] if record["proof"] else ():
+        lacking = sorted(set(_Challenger.model_fields) - set(challenger))
+        if lacking and not challenger["cause"]:
+            yield f"proof names trial {challenger['trial']} without its {lacking[0]}"
+    if (number := record["best_trial_number"]) not in [trial.number for trial in trials]:
+        yield f"best_trial_number is {number}, which is none of its trials"

@@ -17,9 +17,9 @@ from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import PROVEN, pareto_front
 from hpo_lib.records.executed_notebook import of_all_workers, read_record
-from hpo_lib.records.files import as_mapping, load_predictions
+from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import somebody_lives
-from hpo_lib.records.result import load_result, objectives_of, trial_of_json
+from hpo_lib.records.result import listed_trials, load_result, objectives_of
 from hpo_lib.records.storage import read_study
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -94,11 +94,11 @@ class StoredStudy:
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Data, code, packages and device; empty in files of schema 1."""
-        return as_mapping(self.result.get("provenance"))
+        return self.result.get("provenance") or {}
 
     @property
     def data(self) -> Mapping[str, Any]:
-        return as_mapping(self.provenance.get("data"))
+        return self.provenance.get("data") or {}
 
     @property
     def unit(self) -> str:
@@ -124,8 +124,10 @@ class StoredStudy:
         Raises:
             InputError: an objective that this version does not know.
         """
-        stated = self.result.get("objectives") if self.result else self._identity.get("objectives")
-        return objectives_of(stated, self.file)
+        if self.result:
+            return objectives_of(self.result["objectives"], self.file)
+        names = self._identity.get("objectives") or ()
+        return objectives_of([{"name": name} for name in names], self.file)
 
     @cached_property
     def optuna_study(self) -> "optuna.study.Study | None":
@@ -168,27 +170,19 @@ class StoredStudy:
         Raises:
             InputError: the storage is damaged.
         """
-        if self.optuna_study is not None:
-            from hpo_lib.records.optuna_trials import (
-                trial_records,  # loads optuna, so only if there is a storage
-            )
+        if self.optuna_study is None:
+            trials = {trial.number: trial for trial in listed_trials(self.result)}
+            return tuple(trials[number] for number in sorted(trials))
+        from hpo_lib.records.optuna_trials import trial_records  # loads optuna
 
-            found, number = (
-                trial_records(self.optuna_study, self.objectives),
-                self.result.get("best_trial_number"),
+        stored = trial_records(self.optuna_study, self.objectives)
+        number = self.result.get("best_trial_number")
+        complete = [trial.number for trial in stored if trial.state == "complete"]
+        if number is not None and number not in complete:
+            raise InputError(
+                f"{self.file}: best_trial_number is {number}, no complete trial of {self.storage}"
             )
-            if number is not None and number not in [
-                trial.number for trial in found if trial.state == "complete"
-            ]:
-                raise InputError(
-                    f"{self.file}: best_trial_number is {number}, no complete trial of "
-                    f"{self.storage}"
-                )
-            return found
-        named = [self.result.get(key) for key in ("default_trial", "chosen_trial")]
-        listed = [*named, *(self.result.get("all_pareto_trials") or [])]
-        by_number = {trial["trial"]: trial for trial in listed if trial}
-        return tuple(trial_of_json(by_number[number]) for number in sorted(by_number))
+        return stored
 
     @cached_property
     def search_space(self) -> Mapping[str, Dimension]:
@@ -198,11 +192,8 @@ class StoredStudy:
         from hpo_lib.records.optuna_trials import dimension
 
         trials = self.optuna_study.get_trials(deepcopy=False)
-        return {
-            name: dimension(found)
-            for trial in trials
-            for name, found in trial.distributions.items()
-        }
+        distributions = {name: one for trial in trials for name, one in trial.distributions.items()}
+        return {name: dimension(one) for name, one in distributions.items()}
 
     @property
     def tells_of_parameters(self) -> bool:
@@ -251,9 +242,8 @@ class StoredStudy:
     @property
     def lacks_proof(self) -> bool:
         """Whether its policy asks for a proof that its record does not hold (yet)."""
-        return as_mapping(self.result.get("selection")).get(
-            "policy"
-        ) == PROVEN and not self.result.get("proof")
+        selection = self.result.get("selection") or {}
+        return selection.get("policy") == PROVEN and not self.result["proof"]
 
     @property
     def scores(self) -> tuple[float, float]:
@@ -314,18 +304,12 @@ class StoredStudy:
     @property
     def files(self) -> list[Path]:
         """The records behind a figure of this study."""
-        return [
-            self.file,
-            *(
-                file
-                for file in (self.run.sqlite, self.run.journal)
-                if self.has_storage and file.exists()
-            ),
-        ]
+        storages = (self.run.sqlite, self.run.journal) if self.has_storage else ()
+        return [self.file, *(file for file in storages if file.exists())]
 
     @property
     def _identity(self) -> Mapping[str, Any]:
-        return as_mapping(self._attributes.get("identity"))
+        return self._attributes.get("identity") or {}
 
     @property
     def _attributes(self) -> Mapping[str, Any]:

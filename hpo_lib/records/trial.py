@@ -1,11 +1,12 @@
 """A trial as every reader sees it."""
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from hpo_lib.checked import sentence
 
@@ -37,7 +38,7 @@ class TrialRecord:
     cause: str = ""
     seconds: float = 0.0
     best_step: int = 0
-    shares: tuple[float, float] | None = None
+    shares: Annotated[Sequence[float], Field(min_length=2, max_length=2)] | None = None
     retry_of: int | None = None
     curve: Sequence[Mapping[str, float]] = ()
     stopped_at: float | None = None
@@ -52,24 +53,60 @@ class TrialRecord:
         """Whether it counts towards the requested number of trials."""
         return self.state in ("complete", "failed", "stopped")
 
+    def to_json(self) -> dict[str, Any]:
+        """Its entry in a best_params JSON."""
+        pair = {"mae": self.mae, "picp_penalty": self.picp_penalty}
+        return {
+            "trial": self.number,
+            "state": self.state,
+            **(pair if self.state == "complete" else dict.fromkeys(pair)),
+            **{name: self.scores.get(name) for name in LISTED_SCORES},
+            "values": dict(self.values),
+            "shares": None if self.shares is None else list(self.shares),
+            "params": dict(self.params),
+        }
 
-def check_trial(trial: TrialRecord) -> None:
-    """Raise ValueError unless its values are of their types and, where it is complete, finite
-    numbers.
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> "TrialRecord":
+        """The inverse of `to_json`; a score that the entry lacks is NaN."""
+        known = {name: value for name, value in entry.items() if value is not None}
+        return cls(
+            known["trial"],
+            known.get("state", "complete"),
+            known["params"],
+            known.get("mae", math.nan),
+            known.get("picp_penalty", math.nan),
+            {name: known[name] for name in LISTED_SCORES if name in known},
+            shares=known.get("shares"),
+            values=known.get("values", {}),
+        )
+
+
+LISTED_SCORES = ("picp", "pinball", "winkler", "picp_calibrated", "winkler_calibrated")
+"""Scores of each trial in the JSON, beside MAE: all that an objective is a function of."""
+
+
+def check_trial(
+    trial: TrialRecord, scores: Iterable[str] = (), objectives: Iterable[str] = ()
+) -> None:
+    """Raise ValueError unless a trial's values are of their types.
+
+    All scores and values of a complete one have to be finite numbers, those named included.
     """
     try:
         _SCHEMA.validate_python(trial)
     except ValidationError as error:
         raise ValueError(sentence(error)) from None
-    if trial.state == "complete":
-        for name, value in {
-            "mae": trial.mae,
-            "picp_penalty": trial.picp_penalty,
-            **trial.values,
-            **trial.scores,
-        }.items():
-            if not math.isfinite(value):
-                raise ValueError(f"{name} is {value}")
+    if trial.state != "complete":
+        return
+    numbers = (
+        {"mae": trial.mae, "picp_penalty": trial.picp_penalty},
+        {**dict.fromkeys(scores, math.nan), **trial.scores},
+        {**dict.fromkeys(objectives, math.nan), **trial.values},
+    )
+    for name, value in itertools.chain.from_iterable(part.items() for part in numbers):
+        if not math.isfinite(value):
+            raise ValueError(f"it is complete, but has no {name}")
 
 
 _SCHEMA = TypeAdapter(TrialRecord)
@@ -79,8 +116,8 @@ def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
     """The trial of the untuned defaults: the first one, or its last retry if a worker died during
     it.
     """
-    found = trials[0]
+    default = trials[0]
     for trial in trials:
-        if trial.retry_of == found.number:
-            found = trial
-    return found
+        if trial.retry_of == default.number:
+            default = trial
+    return default

@@ -1,6 +1,4 @@
-"""``hpo verify``: every figure of a best_params JSON computed again from the stored validation
-predictions.
-"""
+"""``hpo verify``: a best_params JSON made again from the stored predictions, and compared."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +14,13 @@ from hpo_lib.records.choice import (
     CHALLENGERS,
     ReplicateMissing,
     challengers,
-    pareto_front,
     prove,
     stored_replicate,
 )
 from hpo_lib.records.leftovers import predicted_trials
-from hpo_lib.records.result import chosen_entries, trial_entry, trial_of_json
+from hpo_lib.records.result import SCHEMA_VERSION, listed_trials, study_result
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
@@ -32,11 +29,29 @@ from hpo_lib.scoring.proof import DailyScores, daily_scores
 TOLERANCE = 1e-9
 """Relative; sums of the same numbers may differ in their last digits between machines."""
 
+RECOMPUTED = (
+    "n_pareto_optimal",
+    "best_trial_number",
+    "best_mae",
+    "best_picp",
+    "best_picp_approx",
+    "best_params",
+    "best_recipe",
+    "selection",
+    "chosen_trial",
+    "validation_metrics",
+    "default_trial",
+    "all_pareto_trials",
+)
+"""Keys of the JSON that follow from predictions; ``baselines`` and ``proof`` need the data, too."""
+
+Messages = list[tuple[str, str]]
+"""As in `Verification`."""
+
 
 @dataclass(frozen=True)
 class Verification:
-    """The result for one file: how many figures were computed again, and sentences under a word
-    each.
+    """The result for one file: how many figures were computed again, and sentences after a word.
 
     ``BROKEN`` is damaged, ``DRIFT`` differs from what is recomputed, ``LOST`` was there when the
     study ran and is needed to recompute something; ``note`` says what else is not recomputed.
@@ -53,23 +68,19 @@ class Verification:
         return 1 if words & {"BROKEN", "DRIFT"} else 2 if "LOST" in words else 0
 
     def __str__(self) -> str:
-        ok = (
-            []
-            if self.exit_code or not self.n_figures
-            else [("ok", f"{self.n_figures} figures recomputed")]
-        )
-        return "\n".join(
-            f"{word:6} {self.path}: {sentence}" for word, sentence in (*ok, *self.told)
-        )
+        fine = self.n_figures and not self.exit_code
+        ok = [("ok", f"{self.n_figures} figures recomputed")] if fine else []
+        lines = (f"{word:6} {self.path}: {sentence}" for word, sentence in (*ok, *self.told))
+        return "\n".join(lines)
 
 
 def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verification:
-    """Compute the figures of one JSON again, front and choice from all stored predictions. Needs no
-    training library.
+    """Make one JSON again from all stored predictions, and compare. Needs no training library.
 
-    Args: path: a best_params JSON with its predictions beside it. data_dir: folder of the CSVs;
-        empty: that of the project. MASE, the naive forecasts and the proof need the data
-            that the study had.
+    Args:
+        path: a best_params JSON with its predictions beside it.
+        data_dir: folder of the CSVs; empty: that of the project. MASE, the naive forecasts and the
+            proof need the data that the study had.
         dataset: TOML of the dataset, if the registry does not know its name.
 
     Raises:
@@ -77,175 +88,140 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; expected a best_params JSON of a study")
-    told: list[tuple[str, str]] = []
-    recomputed: dict[str, Any] = {}
+    messages = Messages()
+    figures: dict[str, object] = {}
     try:
         study = StoredStudy.of_file(path)
-        if study.result["schema_version"] < 2:
+        if study.result["schema_version"] < SCHEMA_VERSION:
             old = "written before predictions were stored, so nothing can be recomputed"
             return Verification(path, 0, (("none", old),))
         if study.run.best_params.name != path.name:
             wrong = f"holds the result of {study.run.study_name}, which its name does not say"
             return Verification(path, 0, (("DRIFT", wrong),))
-        recomputed = _recomputed(
-            study, _data(study, data_dir, dataset or study.dataset, told), told
-        )
+        data = _data(study, data_dir, dataset or study.dataset, messages)
+        figures = dict(_figures("", _recomputed(study, data, messages)))
+        stored = dict(_figures("", study.result))
+        for key, value in figures.items():
+            if not _equal(stored.get(key), value):
+                drift = f"{key} is {stored.get(key)!r}, recomputed {value!r}"
+                messages.append(("DRIFT", drift))
     except (InputError, StudyError) as error:
-        told.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
-        return Verification(path, 0, tuple(told))
-    found, stored = dict(_figures("", recomputed)), dict(_figures("", study.result))
-    if study.result["objectives"] is None:  # an old file lacks the figures that came later
-        found = {key: value for key, value in found.items() if key in stored}
-    for key, value in found.items():
-        if not _equal(stored.get(key), value):
-            told.append(("DRIFT", f"{key} is {stored.get(key)!r}, recomputed {value!r}"))
-    return Verification(path, len(found), tuple(told))
+        messages.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
+    return Verification(path, len(figures), tuple(messages))
 
 
 def _data(
-    study: StoredStudy, data_dir: str | Path, name: str, told: list[tuple[str, str]]
+    study: StoredStudy, data_dir: str | Path, name: str, messages: Messages
 ) -> Dataset | None:
     """The data that the study had, or None."""
-    wanted = str(study.data.get("sha256"))
+    sha256 = str(study.data.get("sha256"))
     try:
-        data = load_dataset(
-            load_spec(name), data_dir, simulated=study.source.startswith("simulated")
-        )
-        if data.sha256 == wanted:
+        data = load_dataset(load_spec(name), data_dir, simulated=study.is_simulated)
+        if data.sha256 == sha256:
             return data
-        why = f"the study had data with sha256 {wanted[:12]} and {data.path} has {data.sha256[:12]}"
+        why = f"the study had data with sha256 {sha256[:12]} and {data.path} has {data.sha256[:12]}"
     except InputError as error:
         why = str(error)
-    told.append(
-        (
-            "LOST",
-            f"mase, calibrated scores, baselines and proof are not recomputed, since {why}; name "
-            "the folder of that data "
-            "with --data-dir",
-        )
+    lost = (
+        f"mase, calibrated scores, baselines and proof are not recomputed, since {why}; name the "
+        "folder of that data with --data-dir"
     )
+    messages.append(("LOST", lost))
     return None
 
 
-def _recomputed(
-    study: StoredStudy, data: Dataset | None, told: list[tuple[str, str]]
-) -> dict[str, Any]:
-    """The part of the JSON that follows from the predictions, in the JSON's own shape."""
-    result, again = study.result, dict[int, TrialRecord]()
-    trials = _complete(study, told)
-    for trial in trials:
-        if (file := study.run.trial_predictions(trial.number)).exists():
-            again[trial.number] = _scored(study, trial, data)
-        else:
-            told.append(("LOST", f"{file}: no such file; expected stored predictions of a trial"))
-    if len(again) < len(trials):
-        return {}  # what a lost trial was worth is not known, so neither is the front
-    default = _default(study, again, told)
-    untuned = again.get(default.number, default)
-    proof = result["proof"]
-    if proof and data is not None:
-        others = [trial for trial in again.values() if trial.number != default.number]
-        try:
-            proof = _proven(study, proof, [untuned, *others], data)
-        except ReplicateMissing as missing:
-            told.append(("LOST", str(missing)))
+def _recomputed(study: StoredStudy, data: Dataset | None, messages: Messages) -> dict[str, Any]:
+    """The part of the JSON that follows from what is there, in the JSON's own shape."""
+    stored, trials = study.result, list[TrialRecord]()
+    for trial in _trials(study, messages):
+        file = study.run.trial_predictions(trial.number)
+        if trial.state != "complete":
+            trials.append(trial)
+        elif file.exists():
+            trials.append(_scored(study, trial, data))
+        else:  # what it was worth is not known, so neither is the front
+            lost = f"{file}: no such file; expected stored predictions of a trial"
+            messages.append(("LOST", lost))
             return {}
-    trials = list(again.values())
-    front = pareto_front(trials, study.objectives)
-    recomputed = chosen_entries(front, result["selection"]["policy"], trials, untuned, proof)
-    for prose in ("policy", "reason"):
-        del recomputed["selection"][prose]
-    recomputed["all_pareto_trials"] = [trial_entry(trial) for trial in front]
-    recomputed["default_trial"] = trial_entry(untuned)
-    if proof:
-        recomputed["proof"] = proof
+    baselines, proof, keys = stored["baselines"], stored["proof"], set(RECOMPUTED)
     if data is not None:
-        recomputed["baselines"] = validation_baselines(data)
-    return recomputed
+        baselines, keys = validation_baselines(data), keys | {"baselines", "proof"}
+        try:
+            proof = proof and _proven(study, proof["seeds"], trials, data)
+        except ReplicateMissing as missing:
+            messages.append(("LOST", str(missing)))
+            return {}
+    again = study_result(
+        study.run,
+        storage_path=stored["storage_path"],
+        status=stored["status"],
+        trials_asked=stored["n_trials"],
+        policy=stored["selection"]["policy"],
+        objectives=study.objectives,
+        trials=trials,
+        optimization_date=stored["optimization_date"],
+        baselines=baselines,
+        provenance=stored["provenance"],
+        proof=proof,
+    )
+    del again["selection"]["reason"]  # prose with rounded numbers
+    return {key: value for key, value in again.items() if key in keys}
 
 
-def _complete(study: StoredStudy, told: list[tuple[str, str]]) -> Sequence[TrialRecord]:
-    """The trials that front and choice come from: all complete ones, which the storage or else the
-    predictions name.
+def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
+    """The trials that front and choice come from, the untuned defaults first.
+
+    Without the storage the predictions say which are complete. If some are not there, those that
+    the record lists.
     """
-    result, where = study.result, "the storage has"
-    listed = [result["default_trial"], result["chosen_trial"], *result["all_pareto_trials"]]
-    stated = {
-        one["trial"]: trial_of_json(one)
-        for one in listed
-        if one and one.get("state", "complete") == "complete"
-    }
-    found = study.complete
+    record = study.result
+    listed = {trial.number: trial for trial in listed_trials(record)}
+    trials, where = list(study.trials), "the storage has"
     if not study.has_storage:
-        failed = {one["trial"] for one in result["failures"] or []}
+        failed = {failure["trial"] for failure in record["failures"]}
         numbers = [number for number in predicted_trials(study.run) if number not in failed]
-        found = [stated.get(number, TrialRecord(number, "complete", {})) for number in numbers]
-        where = "there are predictions of"
-        told.append(
-            (
-                "note",
-                "the parameters of trials are not compared, since the study's storage is not there",
-            )
-        )
-    if len(found) == result["n_completed"]:
-        return found
-    told.append(
-        (
-            "LOST",
-            "the front and the choice from it are not recomputed, since the record counts "
-            f"{result['n_completed']} complete trials and {where} {len(found)}; restore what is "
-            "missing, or run the study "
-            "again",
-        )
+        where, lost = "there are predictions of", "the study's storage is not there"
+        messages.append(("note", f"the parameters of trials are not compared, since {lost}"))
+        default = 0
+        if 0 not in numbers and record["n_interrupted"] and 0 not in listed:
+            default = record["default_trial"]["trial"]  # a retry
+            unknown = "which trial has the untuned defaults is not recomputed"
+            messages.append(("note", f"{unknown}, since trials were interrupted"))
+        complete = {n: listed.get(n, TrialRecord(n, "complete", {})) for n in numbers}
+        untuned = listed.get(default, TrialRecord(default, "failed", {}))
+        trials = list({default: untuned, **complete}.values())
+    n_complete = sum(trial.state == "complete" for trial in trials)
+    if n_complete == record["n_completed"]:
+        return trials
+    lost = (
+        "the front and the choice from it are not recomputed, since the record counts "
+        f"{record['n_completed']} complete trials and {where} {n_complete}; restore what is "
+        "missing, or run the study again"
     )
-    return list(stated.values())
-
-
-def _default(
-    study: StoredStudy, again: Mapping[int, TrialRecord], told: list[tuple[str, str]]
-) -> TrialRecord:
-    """The trial of the untuned defaults; without the storage the first one, unless that was
-    interrupted.
-    """
-    if study.has_storage:
-        return study.default
-    stated = trial_of_json(study.result["default_trial"])
-    if 0 in again or stated.number == 0:
-        return again.get(0, stated)
-    if not study.result["n_interrupted"]:
-        return TrialRecord(0, "failed", {})
-    told.append(
-        (
-            "note",
-            "which trial has the untuned defaults is not recomputed, since trials were interrupted",
-        )
-    )
-    return stated
+    messages.append(("LOST", lost))
+    return list(listed.values())
 
 
 def _proven(
-    study: StoredStudy, proof: Mapping[str, Any], trials: Sequence[TrialRecord], data: Dataset
+    study: StoredStudy, seeds: Sequence[int], trials: Sequence[TrialRecord], data: Dataset
 ) -> dict[str, Any]:
-    """The proof from the stored forecasts, with the seeds that it names; the first trial is that of
-    the defaults.
-    """
+    """The proof from the stored forecasts, with the seeds that it names."""
 
     def scored(number: int) -> DailyScores:
         return daily_scores(study.predictions(number), data.known_target)
 
     numbers, cause = challengers(trials, scored, 1 if study.is_test else CHALLENGERS)
     replicate = partial(stored_replicate, study.run)
-    return prove(trials[0].number, numbers, cause, proof["seeds"], replicate, data.known_target)
+    default = default_trial(trials).number
+    return prove(default, numbers, cause, seeds, replicate, data.known_target)
 
 
 def _scored(study: StoredStudy, trial: TrialRecord, data: Dataset | None) -> TrialRecord:
-    """A trial with the scores of its stored predictions."""
+    """A trial with the scores of its stored predictions; without data those that need none."""
     forecasts = study.predictions(trial.number)
-    if data is None:  # scores after calibration need it too
-        scores = {
-            **trial.scores,
-            **{name: metric(forecasts) for name, metric in metrics.METRICS.items()},
-        }
+    if data is None:
+        again = {name: metric(forecasts) for name, metric in metrics.METRICS.items()}
+        scores = {**trial.scores, **again}
     else:
         scores = evaluate(forecasts, data)
     return replace(

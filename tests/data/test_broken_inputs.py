@@ -159,7 +159,13 @@ RANGES: list[tuple[int, int, str, str, str]] = [
     ),
     (2, 2161, "temp", "1,23", f"line 2 has 8 fields, expected 7 as in the header; {FIELDS}"),
     (7, 7, "temp", "1,23", f"line 7 has 8 fields, expected 7 as in the header; {FIELDS}"),
-    (7, 7, "temp", '"5', "line 7 opens a quote that is never closed; close or remove it"),
+    (
+        7,
+        7,
+        "temp",
+        '"5',
+        "line 7 has a cell that goes on in the next line; close its quote, or write it in one line",
+    ),
 ]
 
 FILES: dict[str, tuple[Callable, str]] = {
@@ -221,7 +227,7 @@ FILES: dict[str, tuple[Callable, str]] = {
     ),
     "cell_of_two_lines": (
         lambda d: d.replace("2018-04-01 07:00:00+00:00", '"2018-04-01 07:00:00+00:00\n"'),
-        "line 9 has a cell that goes on in the next line; write it in one line",
+        "line 9 has a cell that goes on in the next line; close its quote, or write it in one line",
     ),
     "blank_line_inside": (
         lambda d: d.write([*d.lines()[:9], "", *d.lines()[9:]]),

@@ -311,8 +311,8 @@ def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fin
         ),
         (
             {"kind": "perfect"},
-            "day_ahead_weather.kind is 'perfect', expected 'none', 'forecast', 'observed' or "
-            "'degraded'",
+            "day_ahead_weather.kind is 'perfect'; did you mean forecast? Allowed: none, forecast, "
+            "observed, degraded",
         ),
         ({"kinds": "none"}, "unknown key day_ahead_weather.kinds"),
     ],

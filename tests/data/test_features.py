@@ -663,9 +663,8 @@ A_DATE = "expected a date such as '2019-12-21'; fix that cell"
         ),
         (
             [SCHOOL, WINTER, "2019-08-11,2019-06-29,Summer"],
-            "line 3, column 'end_date' is '2019-06-29', expected '2019-08-11' (start_date) or "
-            "later; fix one of the "
-            "two dates",
+            "line 3, column 'end_date' is '2019-06-29', expected the start_date of that line or "
+            "later; fix one of the two dates",
         ),
         ([SCHOOL], "this school holiday file has a header but no rows; give a filled CSV file"),
     ],

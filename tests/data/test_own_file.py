@@ -217,11 +217,8 @@ WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
     "no_zone": (
         ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
         RawFile(),
-        "the times have no offset from UTC (line 2: '2020-01-01 00:00'), expected to be told "
-        "whose they are; give "
-        "--timezone, or timezone under [raw]: UTC, a zone such as Europe/Rome, or one offset for "
-        "the whole year, such "
-        "as +01:00",
+        "timestamps have no time zone (line 2: '2020-01-01 00:00'); pass --timezone UTC, "
+        "Europe/Rome or, for one offset all year, +01:00 (or timezone under [raw])",
     ),
     "unknown_zone": (
         ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
