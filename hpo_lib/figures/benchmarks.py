@@ -30,10 +30,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
 """In the northern hemisphere."""
-SIGNIFICANCE = 0.05
-DRIFT_DAYS = 28
-
-SCORES = ("mae", "picp", "winkler")
+SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
 
 ACTUAL: dict[str, Any] = {"color": "#000000", "lw": 0.7}
 CALIBRATED: dict[str, Any] = {"lw": 0.6, "ls": (0, (2, 1))}
@@ -55,11 +52,8 @@ def _of_each_benchmark(
         for benchmark in evidence.benchmarks:
             title = benchmark.dataset.spec.title
             names = {"dataset": benchmark.name, "title": title, "unit": benchmark.unit}
-            tables += [
-                pd.DataFrame(names, rows.index).join(rows)
-                for rows in tables_of(benchmark)
-                if len(rows)
-            ]
+            filled = [rows for rows in tables_of(benchmark) if len(rows)]
+            tables += [pd.DataFrame(names, rows.index).join(rows) for rows in filled]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
     return table
@@ -108,19 +102,15 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
         week = middle_week(row.test, [1 + (month - 1 + months_later) % 12 for month in months])
         if len(week):
             raw, calibrated = (f.rows(week).to_frame() for f in (row.test, corrected))
-            hours = {
-                "model": row.model,
-                "target": spec.target_words,
-                "season": season,
-                "hour": raw["origin"] + pd.to_timedelta(raw["step"], unit="h"),
-                "actual": raw["actual"],
-                "median": raw["q50"],
-                "lower": raw["q10"],
-                "upper": raw["q90"],
-                "lower_calibrated": calibrated["q10"],
-                "upper_calibrated": calibrated["q90"],
-            }
-            yield benchmark.in_unit(pd.DataFrame(hours))
+            hours = raw.rename(columns={"q10": "lower", "q50": "median", "q90": "upper"}).assign(
+                model=row.model,
+                target=spec.target_words,
+                season=season,
+                hour=raw["origin"] + pd.to_timedelta(raw["step"], unit="h"),
+                lower_calibrated=calibrated["q10"],
+                upper_calibrated=calibrated["q90"],
+            )
+            yield benchmark.in_unit(hours)
 
 
 def draw_weeks(data: pd.DataFrame) -> Figure:
@@ -158,8 +148,7 @@ def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
     axes.plot(hours, rows["median"], color=colour, lw=1.0)
     axes.plot(hours, rows["actual"], **ACTUAL)
     axes.xaxis.set(major_locator=DayLocator(), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
-    # Ticks that do not depend on the panel's height: the layout changes it after it has measured
-    # their labels.
+    # Ticks must not depend on the panel's height, which the layout changes after measuring them.
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.set(xlim=(hours.iloc[0], hours.iloc[-1]))
     style.no_negative_demand(axes, rows["actual"])
@@ -261,8 +250,7 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
             style.coverage_line(axes)
             ticks = [group[:letters] for group in groups[::step]]
             axes.set_xticks(range(0, len(groups), step), ticks)
-            if axes in grid[-1]:
-                axes.set_xlabel(label)
+            axes.set_xlabel(label if axes in grid[-1] else "")
         panels[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
     grid[0, 0].set_ylim(_picp_limits(data[["picp", "picp_calibrated"]]))
     style.legend_below(figure, [*style.model_handles(models), *RAW_AND_CALIBRATED])
@@ -342,7 +330,9 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline (``own``). Ensembles
     are in the table.
     """
-    bounds = [column for name in SCORES for column in (name, f"{name}_low", f"{name}_high")]
+    bounds = [
+        column for name in ("mae", "picp") for column in (name, f"{name}_low", f"{name}_high")
+    ]
     rows = benchmark.shown[benchmark.shown["params"] != "ensemble"]
     yield rows[["model", "params", *bounds, "picp_calibrated"]]
 
@@ -411,11 +401,15 @@ def significance(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 def holm(p_values: np.ndarray) -> np.ndarray:
     """p-values corrected for their number by the step-down rule of Holm (1979), in their order."""
     order = np.argsort(p_values, kind="stable")
-    n = len(p_values)
-    stepped = np.maximum.accumulate(np.minimum(1.0, p_values[order] * (n - np.arange(n))))
-    corrected = np.empty(n)
-    corrected[order] = stepped
-    return corrected
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    return np.maximum.accumulate(np.minimum(1.0, steps))[np.argsort(order)]
+
+
+HOW_TO_READ = """Pinball loss of the row's model relative to the
+column's, in %; blue: the row is better.
+Bold: p < 0.05 in a Diebold-Mariano test over the
+days of the test split, after Holm's correction for
+all pairs of the dataset. Colours end at ±50 %."""
 
 
 def draw_significance(data: pd.DataFrame) -> Figure:
@@ -428,17 +422,10 @@ def draw_significance(data: pd.DataFrame) -> Figure:
         _draw_matrix(axes, rows)
     for axes in panels[len(datasets) :]:
         axes.set_axis_off()
-    lines = [
-        "Pinball loss of the row's model relative to the",
-        "column's, in %; blue: the row is better.",
-        "Bold: p < 0.05 in a Diebold-Mariano test over the",
-        "days of the test split, after Holm's correction for",
-        "all pairs of the dataset. Colours end at ±50 %.",
-    ]
     if len(panels) > len(datasets):
-        style.write_inside(panels[-1], "\n".join(lines), "black")
+        style.write_inside(panels[-1], HOW_TO_READ, "black")
     else:
-        figure.supxlabel(f"{' '.join(lines[:2])}\n{' '.join(lines[2:])}", fontsize=8)
+        figure.supxlabel(HOW_TO_READ, fontsize=8)
     return figure
 
 
@@ -452,9 +439,8 @@ def _draw_matrix(axes: Axes, rows: pd.DataFrame) -> None:
     texts = percents.replace({"^[+-]0$": "0", "-": "\u2212"}, regex=True)
     names = [model_name(model) for model in models]
     looks = {"cmap": "RdBu_r", "vmin": -50, "vmax": 50, "cbar": False, "annot_kws": {"size": 7}}
-    sns.heatmap(
-        differences, annot=texts, fmt="", xticklabels=names, yticklabels=names, ax=axes, **looks
-    )
+    looks |= {"xticklabels": names, "yticklabels": names}
+    sns.heatmap(differences, annot=texts, fmt="", ax=axes, **looks)
     # No text is on the diagonal.
     for text, p_value in zip(axes.texts, p_values.stack().dropna(), strict=True):
         text.set_fontweight("bold" if p_value < SIGNIFICANCE else "normal")

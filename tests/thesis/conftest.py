@@ -61,6 +61,7 @@ def made_up_study(
         "model": model,
         "dataset": "tiny",
         "job_id": "1",
+        "objectives": None,
         "best_trial_number": 4,
         "best_params": {"lr": 0.05},
         "training_time_hours": 0.5,
