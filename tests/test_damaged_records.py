@@ -21,9 +21,9 @@ from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
 from hpo_lib.figures.evidence import find_evidence
-from hpo_lib.figures.explorer_data import trial_counts, trial_facts
+from hpo_lib.figures.explorer import trial_counts, trial_facts
+from hpo_lib.figures.studies import cost, fronts, history
 from hpo_lib.figures.studies_table import improvement_report, load_studies, summary
-from hpo_lib.figures.study_data import cost, fronts, history
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
