@@ -3,6 +3,7 @@ given numbers.
 """
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import RECIPES, Budget, Forecaster, get_family
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, Forecaster, Recipe, get_family
 from hpo_lib.figures import families
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.contract.test_families import with_small_networks
+from tests.contract.test_families import UNSHRUNK, with_small_networks
+
+PLAIN = RECIPES["plain"]
 
 BUDGET = Budget(steps=4, batch_size=8, checks=1)
 SMALL = {
@@ -31,13 +34,15 @@ def insight() -> Any:
     return insight
 
 
-def trained(name: str, dataset: Dataset, recipe: str = "standard") -> Forecaster:
+def trained(name: str, dataset: Dataset, recipe: Recipe = STANDARD) -> Forecaster:
     family = with_small_networks(get_family(name))
     params = {**family.defaults, **SMALL[name]}
-    return family.fit(params, dataset, BUDGET, seed=3, recipe=RECIPES[recipe])
+    return family.fit(params, dataset, BUDGET, seed=3, recipe=recipe)
 
 
-@pytest.mark.parametrize("recipe", ["standard", "unshrunk", "plain"])
+@pytest.mark.parametrize(
+    "recipe", [STANDARD, UNSHRUNK, PLAIN], ids=["standard", "unshrunk", "plain"]
+)
 def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
     recipe, insight, tiny_dataset
 ) -> None:
@@ -46,7 +51,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     assert found.stacks.shape == (len(origins), 3, 24, 3)
     total = found.base[:, :, None] + found.stacks.sum(axis=1)
     np.testing.assert_allclose(np.sort(total, axis=2), found.forecasts.values, atol=1e-5)
-    if recipe != "standard":  # which keeps a share
+    if recipe is not STANDARD:  # which keeps a share
         whole = forecaster.forecasts(tiny_dataset, origins).values
         assert np.array_equal(np.maximum(found.forecasts.values, 0), whole)
     actual = forecaster.forecasts(tiny_dataset, origins).with_actual(tiny_dataset.target).actual
@@ -54,8 +59,8 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     assert np.isfinite(actual).all()
     assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert found.hours == (4, 2, 1)
-    assert found.base_name == ("mean of training" if recipe == "plain" else "linear baseline")
-    if recipe != "plain":
+    assert found.base_name == ("mean of training" if recipe is PLAIN else "linear baseline")
+    if recipe is not PLAIN:
         expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.windows(origins))  # type: ignore[attr-defined]
     else:
         expected = np.full(
@@ -160,7 +165,7 @@ def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_media
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
     found = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
-    figure = families.stack_decomposition(found, [0, 2], unit="kWh/h", source="csv")
+    figure = families.draw_stacks(found, [0, 2], unit="kWh/h")
     panels = np.array(figure.axes).reshape(3, 2)
     for column, n in enumerate((0, 2)):
         line = {line.get_label(): line.get_ydata() for line in panels[0, column].lines}[
@@ -170,7 +175,7 @@ def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_media
         for stack in range(2):
             heights = [bar.get_height() for bar in panels[stack + 1, column].patches]
             assert heights == stacks[n, stack, :, 1].tolist()
-    sizes = families.stack_sizes(found, unit="kWh/h", source="csv").axes[0].lines
+    sizes = families.draw_stack_sizes(found, unit="kWh/h").axes[0].lines
     np.testing.assert_allclose(sizes[1].get_ydata(), np.abs(stacks[:, 1, :, 1]).mean(axis=0))
 
 
@@ -185,7 +190,7 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
         np.full((4, 24, 2), 0.5),
         np.full((4, 24, 192), 1 / 192),
     )
-    left, right = families.variable_selection(found, source="csv").axes
+    left, right = families.draw_variables(found).axes
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[:2] == ["v19", "v18"]
     assert names[-1] == "8 others together"
@@ -199,15 +204,14 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight) -> No
     weights = np.zeros((2, 24, 192))
     weights[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
     found = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), weights)
-    upper, lower, _ = families.attention(found, source="csv").axes
+    upper, lower, _ = families.draw_attention(found).axes
     top = [
         tuple(point) for point in upper.collections[0].get_paths()[0].vertices if point[1] == 100
     ]
     assert {x for x, _ in top} == {-23.5, -22.5}
-    mesh = lower.collections[0]
-    seen = mesh.get_array().reshape(24, 192)
-    assert (seen[:, 144] == 100).all()
-    assert mesh.get_coordinates()[0, 144, 0] == -23.5
+    (image,) = lower.images
+    assert (image.get_array()[:, 144] == 100).all()
+    assert image.get_extent() == [-167.5, 24.5, 0.5, 24.5]
 
 
 def test_when_a_window_is_folded_then_rows_are_periods_and_the_rest_of_the_last_is_empty() -> None:
@@ -222,14 +226,12 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
     amplitude[0, [7, 35, 36]] = [9, 5, 4]
     weights = np.tile([0.6, 0.3, 0.1], (3, 1, 1))
     found = insight.Periods(np.array([[24, 5, 5]]), amplitude, weights, 192)
-    left, right = families.dominant_periods(found, source="csv").axes
+    left, right = families.draw_periods(found).axes
     assert left.get_title() == "block 1: folds by 5, 24 h"
     nothing = replace(found, amplitude=np.zeros((1, 96)))  # as after no step of training
-    assert "untrained" in families.dominant_periods(nothing, source="csv").axes[0].get_title()
+    assert "untrained" in families.draw_periods(nothing).axes[0].get_title()
     assert [bar.get_height() for bar in right.patches] == pytest.approx([60, 30, 10])
-    figure = families.folded_window(
-        found, np.arange(168.0), forecasts(), 1, unit="kWh/h", source="csv"
-    )
+    figure = families.draw_folded_window(found, np.arange(168.0), forecasts(), 1, unit="kWh/h")
     shown = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in shown] == ["period 24 h", "period 5 h"]
     assert shown[0].images[0].get_array().shape == (8, 24)
@@ -237,10 +239,12 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
 
 @pytest.mark.parametrize("source", ["simulated", "csv"])
 def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
-    source, insight
+    source, insight, tiny_dataset, monkeypatch
 ) -> None:
     found = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
-    figure = families.dominant_periods(found, source=source)
-    assert ("SIMULATED DATA" in [text.get_text() for text in figure.texts]) == (
-        source == "simulated"
+    monkeypatch.setattr(insight, "periods", lambda *_: found)
+    figures = families.periods(
+        SimpleNamespace(validation=forecasts(15)), replace(tiny_dataset, source=source)
     )
+    mark = "SIMULATED DATA" if source == "simulated" else ""
+    assert [figure.get_supxlabel() for figure in figures] == [mark, mark]

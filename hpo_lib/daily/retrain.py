@@ -253,7 +253,7 @@ def _write_card(
         for lag in SEASONAL_LAGS
     }
     card, compared = paths.training(number)
-    models = [file.name for which in (FITTED, REFITTED) for file in paths.trained(number, which)]
+    models = [paths.trained(number, which).name for which in (FITTED, REFITTED)]
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,

@@ -2,7 +2,6 @@
 forecasts.
 """
 
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from hpo_lib.errors import Damage, InputError, in_one_line
 from hpo_lib.families.models import Forecaster, family_names, get_family
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
-from hpo_lib.records.files import read_json, write_json
+from hpo_lib.records.files import read_json
 from hpo_lib.records.schema import ModelFacts, check
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
@@ -73,12 +72,9 @@ class Version:
         Raises:
             InputError: it cannot be read, or does not fit the dataset or this version of the code.
         """
-        from hpo_lib.families.stored_model import restored  # needs torch
+        from hpo_lib.families import stored_model  # needs torch
 
-        family, (facts, arrays) = (
-            get_family(self.paths.model),
-            self.paths.trained(self.number, which),
-        )
+        family, file = get_family(self.paths.model), self.paths.trained(self.number, which)
         source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["version"]
         if source != dataset.source:
             raise InputError(
@@ -92,25 +88,21 @@ class Version:
                 f"{trainings.MODEL_VERSION}; train it again with `hpo retrain`"
             )
         try:
-            described = read_json(facts, "a stored model")
-            with np.load(arrays, allow_pickle=False) as found:
-                weights = dict(found)
-            return restored(family, self.facts["params"], described, weights, dataset, str(self))
+            return stored_model.load(file, family, self.facts["params"], dataset, str(self))
         except InputError:
             raise
         except (
             OSError,
             EOFError,
+            AttributeError,
             KeyError,
             RuntimeError,
             TypeError,
             ValueError,
-            zipfile.BadZipFile,
         ) as error:
             raise InputError(
-                f"{arrays}: cannot be read or does not fit {facts.name} ({in_one_line(error)}); "
-                "restore its folder, or "
-                f"remove {self.paths.current} to start again"
+                f"{file}: cannot be read ({in_one_line(error)}); restore its folder, or remove "
+                f"{self.paths.current} to start again"
             ) from None
 
     def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
@@ -187,14 +179,11 @@ def store(
     version: Version, models: Mapping[str, Forecaster], **forecasts: QuantileForecasts
 ) -> None:
     """Write the models, then forecasts and the card for programs, which makes it complete."""
-    from hpo_lib.families.stored_model import plain
+    from hpo_lib.families import stored_model
 
     for which, forecaster in models.items():
-        facts_file, arrays_file = version.paths.trained(version.number, which)
-        facts, arrays = plain(forecaster)
-        with atomic(arrays_file) as temporary:
-            np.savez(temporary, **arrays)  # type: ignore[arg-type]
-        write_json(facts_file, facts)
+        with atomic(version.paths.trained(version.number, which)) as temporary:
+            stored_model.save(forecaster, temporary)
     trainings.store(version.paths.training(version.number), version.facts, **forecasts)
 
 

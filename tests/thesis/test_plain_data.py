@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.figures import benchmark_data, benchmark_plots, study_data, study_plots
+from hpo_lib.figures import benchmarks, studies
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.calibration import Calibration
-from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
+from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.thesis.conftest import made_up_study, row, trial
 
 NAMES = ["dataset", "title", "unit", "model"]
@@ -29,7 +28,7 @@ def marked(frame: pd.DataFrame, column: str) -> list[int]:
 def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_defaults_and_choice_marked(
     evidence,
 ) -> None:
-    frame = study_data.fronts(evidence)
+    frame = studies.fronts(evidence)
     assert frame["trial"].tolist() == [0, 1, 3, 4]
     assert frame[["mae", "picp_penalty"]].to_numpy().tolist() == [[4, 4], [5, 2], [2, 6], [3, 3]]
     assert (marked(frame, "front"), marked(frame, "default"), marked(frame, "chosen")) == (
@@ -45,7 +44,7 @@ def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_default
 def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(
     evidence,
 ):
-    frame = study_data.history(evidence)
+    frame = studies.history(evidence)
     assert frame["order"].tolist() == [1, 2, 3, 4]
     assert frame["value"].tolist() == [4, 5, 2, 3]
     assert frame["best"].tolist() == [4, 4, 2, 2]
@@ -55,39 +54,31 @@ def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_
 
 
 def test_when_all_trials_are_alike_then_the_hypervolume_is_whole() -> None:
-    alike = [TrialRecord(n, "complete", {}, 1.0, 2.0) for n in range(2)]
-    assert study_data.hypervolumes(alike, FORMER_PAIR) == [1.0, 1.0]
-    assert study_data.hypervolumes([], FORMER_PAIR) == []
+    assert studies.hypervolumes(np.array([[1.0, 2.0], [1.0, 2.0]])) == [1.0, 1.0]
+    assert studies.hypervolumes(np.array([])) == []
 
 
 def test_when_coverage_is_within_its_tolerance_then_only_the_other_objective_makes_the_hypervolume() -> (
     None
 ):
     pair = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
-    good = [
-        TrialRecord(n, "complete", {}, mae, error)
-        for n, (mae, error) in enumerate([(4, 1), (3, 5), (2, 3)])
-    ]
-    assert study_data.hypervolumes(good, pair) == [0, 0.5, 1]
+
+    def hypervolumes(*trials: tuple[float, float]) -> list[float]:
+        excesses = [[o.excess(v) for o, v in zip(pair, trial, strict=True)] for trial in trials]
+        return studies.hypervolumes(np.array(excesses))
+
+    assert hypervolumes((4, 1), (3, 5), (2, 3)) == [0, 0.5, 1]
     # Excesses of 4 and 0: the box is 2..4 by 0..4, and (3, 0) covers half of it.
-    worse = [TrialRecord(3, "complete", {}, 2, 9), *good[:2]]
-    assert study_data.hypervolumes(worse, pair) == [0, 0, 0.5]
+    assert hypervolumes((2, 9), (4, 1), (3, 5)) == [0, 0, 0.5]
 
 
 def test_when_there_are_three_objectives_then_the_hypervolume_is_the_volume_of_the_dominated_boxes() -> (
     None
 ):
-    three = tuple(OBJECTIVES[name] for name in ("mae", "winkler", "pinball"))
     values = [(4, 4, 4), (0, 4, 4), (4, 0, 4), (4, 4, 0), (2, 2, 2), (1, 3, 1), (3, 1, 3)]
-    trials = [
-        TrialRecord(
-            n, "complete", {}, values=dict(zip(("mae", "winkler", "pinball"), own, strict=True))
-        )
-        for n, own in enumerate(values)
-    ]
     # Of 64: (2, 2, 2) dominates 8; (1, 3, 1) 3 x 1 x 3 = 9, of which 2 x 1 x 2 = 4 are shared; (3,
     # 1, 3) 1 x 3 x 1 = 3, of which 1 x 2 x 1 = 2 are shared with the first and the rest with none.
-    assert study_data.hypervolumes(trials, three) == pytest.approx(
+    assert studies.hypervolumes(np.array(values)) == pytest.approx(
         [0, 0, 0, 0, 8 / 64, 13 / 64, 14 / 64]
     )
 
@@ -107,30 +98,30 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
         ],
         objectives=[{"name": name, "tolerance": 0} for name in chosen],
     )
-    for studies in ((other,), (study, other)):
-        own = dataclasses.replace(evidence, studies=studies)
-        fronts = study_data.fronts(own)
+    for compared in ((other,), (study, other)):
+        own = dataclasses.replace(evidence, studies=compared)
+        fronts = studies.fronts(own)
         assert fronts[fronts["model"] == "NHITS_Q"][chosen].to_numpy().tolist() == [
             [n] * len(chosen) for n in (1, 2, 4, 5)
         ]
         assert marked(fronts[fronts["model"] == "NHITS_Q"], "front") == [0]
         labels = [OBJECTIVES[name].label.replace(" - ", " \u2212 ") for name in chosen]
-        axes = study_plots.fronts(fronts).axes[0]  # N-HiTS comes first
-        if len(studies) > 1:
+        axes = studies.draw_fronts(fronts).axes[0]  # N-HiTS comes first
+        if len(compared) > 1:
             assert axes.get_xlabel().startswith(labels[0])
         assert labels[1] in axes.get_ylabel()
         assert ("is not drawn" in axes.get_ylabel()) == (len(chosen) == 3)
         assert len(axes.patches) == sum("penalty" in name for name in chosen[:2])
-        history = study_plots.history(study_data.history(own))
+        history = studies.draw_history(studies.history(own))
         assert labels[0] in history.axes[0].get_ylabel()
-        explored = study_plots.explored(study_data.explored(own), "NHITS_Q")
+        explored = studies.draw_explored(studies.explored(own), "NHITS_Q")
         assert explored.get_supylabel().startswith(labels[0])
 
 
 def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_to_the_defaults(
     evidence,
 ) -> None:
-    frame = study_data.explored(evidence)
+    frame = studies.explored(evidence)
     assert frame[["parameter", "value"]].to_numpy().tolist() == [
         ["lr", 0.01 * (n + 1)] for n in (0, 1, 3, 4)
     ]
@@ -141,11 +132,11 @@ def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_t
 def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
     low = [trial(0, 4, 1), trial(1, 3, 2)]
     high = [trial(0, 4, 30), trial(1, 3, 40)]
-    studies = (
+    both = (
         made_up_study("NHITS_Q", low, best_trial_number=0),
         made_up_study("TFT_Q", high, best_trial_number=0),
     )
-    figure = study_plots.fronts(study_data.fronts(dataclasses.replace(evidence, studies=studies)))
+    figure = studies.draw_fronts(studies.fronts(dataclasses.replace(evidence, studies=both)))
     assert figure.axes[1].get_ylim()[1] > 40
     assert figure.axes[0].get_ylim()[0] == 0
 
@@ -153,7 +144,7 @@ def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
 def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence) -> None:
     few = [trial(0, 0.004, 4), trial(1, 0.003, 6)]
     own = dataclasses.replace(evidence, studies=(made_up_study("TFT_Q", few, best_trial_number=1),))
-    fronts, history = study_data.fronts(own), study_data.history(own)
+    fronts, history = studies.fronts(own), studies.history(own)
     assert set(fronts["unit"]) == {"L/h"}
     assert fronts["mae"].tolist() == pytest.approx([4, 3])
     assert fronts["picp_penalty"].tolist() == [4, 6]  # percentage points stay
@@ -161,14 +152,14 @@ def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence) -> N
 
 
 def test_when_a_study_is_short_then_minutes_are_drawn_and_its_hardware_is_named(evidence) -> None:
-    figure = study_plots.cost(study_data.cost(evidence))
+    figure = studies.draw_cost(studies.cost(evidence))
     assert figure.axes[1].get_ylabel() == "minutes of training per study"
     assert figure.axes[1].patches[0].get_height() == 30
     assert figure.axes[0].get_title("left") == "on cpu"
 
 
 def test_when_cost_is_drawn_then_all_finished_trials_count(evidence) -> None:
-    frame = study_data.cost(evidence)
+    frame = studies.cost(evidence)
     assert frame["seconds"].tolist() == [10, 20, 3, 30, 40]
     assert frame["state"].tolist() == ["complete", "complete", "stopped", "complete", "complete"]
     assert set(frame["hours"]) == {0.5}
@@ -182,9 +173,8 @@ def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_choos
 ) -> None:
     rows = {row.model: row.params for row in benchmark.row_per_model}
     assert rows == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
-    chosen = benchmark_data.best_family(benchmark)  # on the test split N-HiTS is better
-    assert chosen is not None
-    assert (chosen.model, chosen.params) == ("TFT_Q", "best")
+    chosen = min(benchmark.families, key=benchmarks.validation_loss)
+    assert (chosen.model, chosen.params) == ("TFT_Q", "best")  # on the test split N-HiTS is better
 
 
 def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(
@@ -193,9 +183,8 @@ def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(
     # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut
     # off on Saturday.
     test = benchmark.row_per_model[0].test
-    assert benchmark_data.middle_week(test, (6, 7, 8)) is None
-    week = benchmark_data.middle_week(test, (5, 6))
-    assert week is not None
+    assert len(benchmarks.middle_week(test, (6, 7, 8))) == 0
+    week = benchmarks.middle_week(test, (5, 6))
     assert str(test.origins[week][0]) == "2019-05-26 23:00:00+00:00"
     assert len(test.origins[week]) == 7
 
@@ -203,8 +192,8 @@ def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(
 def test_when_a_week_is_drawn_then_hours_follow_their_origins(
     evidence: Evidence, monkeypatch
 ) -> None:
-    monkeypatch.setattr(benchmark_data, "WEEK_MONTHS", {"summer": (5, 6)})
-    frame = benchmark_data.weeks(evidence)
+    monkeypatch.setattr(benchmarks, "WEEK_MONTHS", {"summer": (5, 6)})
+    frame = benchmarks.weeks(evidence)
     assert len(frame) == 7 * 24
     assert str(frame["hour"].iloc[0]) == "2019-05-27 00:00:00+00:00"
     assert (frame["hour"].diff().dropna() == pd.Timedelta(hours=1)).all()
@@ -220,19 +209,19 @@ def test_when_a_week_is_drawn_then_hours_follow_their_origins(
 def test_when_a_forecast_reaches_below_zero_then_the_axis_of_demand_does_not(
     evidence, monkeypatch
 ) -> None:
-    monkeypatch.setattr(benchmark_data, "WEEK_MONTHS", {"summer": (5, 6)})
-    frame = benchmark_data.weeks(evidence)
+    monkeypatch.setattr(benchmarks, "WEEK_MONTHS", {"summer": (5, 6)})
+    frame = benchmarks.weeks(evidence)
     below = frame.assign(lower=-5.0)
-    assert benchmark_plots.weeks(below).axes[0].get_ylim()[0] == 0
+    assert benchmarks.draw_weeks(below).axes[0].get_ylim()[0] == 0
     assert (
-        benchmark_plots.weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5
+        benchmarks.draw_weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5
     )  # a target that can be negative
 
 
 def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(
     evidence: Evidence,
 ) -> None:
-    frame = benchmark_data.by_hour(evidence)
+    frame = benchmarks.by_hour(evidence)
     assert set(frame["model"]) == {"LINEAR_Q", "NHITS_Q", "TFT_Q"}
     own = frame[frame["model"] == "NHITS_Q"]
     assert own["ahead"].tolist() == list(range(1, 25))
@@ -241,8 +230,8 @@ def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(
 
 
 def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, monkeypatch) -> None:
-    monkeypatch.setattr(benchmark_data, "DRIFT_DAYS", 10)
-    drift = benchmark_data.drift(evidence).query("model == 'TFT_Q'")
+    monkeypatch.setattr(benchmarks, "DRIFT_DAYS", 10)
+    drift = benchmarks.drift(evidence).query("model == 'TFT_Q'")
     assert len(drift) == 15 - 9
     assert drift["error"].to_numpy() == pytest.approx(0.5)
     assert drift["day"].iloc[-1] == pd.Timestamp("2019-06-08")
@@ -251,11 +240,11 @@ def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, m
 def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_interval(
     evidence: Evidence,
 ) -> None:
-    frame = benchmark_data.baseline_vs_optimised(evidence).set_index(["model", "params"])
+    frame = benchmarks.baseline_vs_optimised(evidence).set_index(["model", "params"])
     assert frame.loc[("NHITS_Q", "default"), "mae"] == pytest.approx(0.75)
     assert frame.loc[("NHITS_Q", "best"), "mae"] == pytest.approx(0.25)
     assert frame["mae"].is_monotonic_increasing
-    figure = benchmark_plots.baseline_vs_optimised(frame.reset_index())
+    figure = benchmarks.draw_baseline_vs_optimised(frame.reset_index())
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == [
         "N-HiTS, tuned",
@@ -275,30 +264,32 @@ def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_int
 def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(
     evidence: Evidence,
 ) -> None:
-    frame = benchmark_data.significance(evidence, "mae").set_index(["row", "column"])
+    frame = benchmarks.significance(evidence).set_index(["row", "column"])
     assert len(frame) == 4 * 3
-    assert frame.loc[("NHITS_Q", "TFT_Q"), "difference"] == pytest.approx(100 * (0.25 / 0.5 - 1))
-    assert frame.loc[("TFT_Q", "NHITS_Q"), "difference"] == pytest.approx(100 * (0.5 / 0.25 - 1))
+    # An error e within half a width of 1 costs 0.1 (1 + e) + 0.5 e + 0.1 (1 - e) = 0.2 + 0.5 e.
+    ratio = (0.2 + 0.5 * 0.25) / (0.2 + 0.5 * 0.5)
+    assert frame.loc[("NHITS_Q", "TFT_Q"), "difference"] == pytest.approx(100 * (ratio - 1))
+    assert frame.loc[("TFT_Q", "NHITS_Q"), "difference"] == pytest.approx(100 * (1 / ratio - 1))
     assert frame.loc[("NHITS_Q", "TFT_Q"), "p_holm"] == frame.loc[("TFT_Q", "NHITS_Q"), "p_holm"]
 
 
 def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm() -> None:
     # Sorted 0.01, 0.02, 0.03, 0.2 times 4, 3, 2, 1, never falling: 0.04, 0.06, 0.06, 0.2.
-    assert benchmark_data.holm(np.array([0.03, 0.01, 0.2, 0.02])) == pytest.approx(
+    assert benchmarks.holm(np.array([0.03, 0.01, 0.2, 0.02])) == pytest.approx(
         [0.06, 0.04, 0.2, 0.06]
     )
-    assert benchmark_data.holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
+    assert benchmarks.holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
 
 
 def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibration_makes_of_them(
-    tiny_dataset,
+    tiny_dataset, evidence
 ):
     rows = [row(tiny_dataset, "NHITS_Q", "best", 1.0, 1.0, half_width=0.5)]
     narrow = Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
     for table in (narrow.shown, narrow.coverage):
         assert table["picp"].max() == 0
         assert table["picp_calibrated"].mean() > 50
-    (reliability,) = benchmark_data.reliability.__wrapped__(narrow)  # type: ignore[attr-defined]
+    reliability = benchmarks.reliability(dataclasses.replace(evidence, benchmarks=(narrow,)))
     assert reliability["observed"].tolist() == [0, 0, 0]
     assert reliability["observed_calibrated"].tolist()[:2] == [0, 0]
     assert reliability["observed_calibrated"].tolist()[2] > 0.5
@@ -309,12 +300,12 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
 def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(
     evidence: Evidence,
 ) -> None:
-    frame = benchmark_data.coverage(evidence)
+    frame = benchmarks.coverage(evidence)
     assert set(frame["model"]) == {"NHITS_Q", "TFT_Q"}
     assert frame["picp"].to_numpy() == pytest.approx(100.0)
-    reliability = benchmark_data.reliability(evidence)
+    reliability = benchmarks.reliability(evidence)
     assert set(reliability["model"]) == {"NHITS_Q", "TFT_Q", "LINEAR_Q"}  # and the best baseline
-    axes = benchmark_plots.reliability(reliability).axes[0]
+    axes = benchmarks.draw_reliability(reliability).axes[0]
     own = reliability[reliability["model"] == "NHITS_Q"]
     filled = {
         str(line.get_markerfacecolor()): line.get_ydata()
@@ -327,9 +318,9 @@ def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_fille
     )
     alone = dataclasses.replace(evidence, benchmarks=())
     made = [
-        benchmark_data.weeks,
-        benchmark_data.reliability,
-        benchmark_data.drift,
-        benchmark_data.significance,
+        benchmarks.weeks,
+        benchmarks.reliability,
+        benchmarks.drift,
+        benchmarks.significance,
     ]
     assert all(make(alone).empty for make in made)
