@@ -21,9 +21,9 @@ from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
 from hpo_lib.figures.evidence import gather
-from hpo_lib.figures.explorer_data import trial_counts, trial_facts
+from hpo_lib.figures.explorer import trial_counts, trial_facts
+from hpo_lib.figures.studies import cost, fronts, history
 from hpo_lib.figures.studies_table import improvement_report, load_studies, summary
-from hpo_lib.figures.study_data import cost, fronts, history
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
@@ -250,15 +250,15 @@ def test_when_a_journal_has_a_foreign_line_then_the_study_is_corrupt_and_named(
 ) -> None:
     import optuna
 
-    from hpo_lib.records.storage import open_storage
+    from hpo_lib.records.storage import Storage
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    optuna.create_study(study_name=run.study_name, storage=open_storage("journal", run)).ask()
+    optuna.create_study(study_name=run.study_name, storage=Storage(run, "journal").open()).ask()
     first, *others = run.journal.read_bytes().splitlines(keepends=True)
     run.journal.write_bytes(b"".join([first, line.encode(), b"\n", *others]))
     assert status.study_status(run, []).cause.startswith(f"{run.journal}: not a readable study (")
     with pytest.raises(InputError, match=rf"\A{re.escape(str(run.journal))}: not a readable study"):
-        open_storage("journal", run)
+        Storage(run, "journal").open()
 
 
 # Forecasts

@@ -13,9 +13,14 @@ from matplotlib.backend_bases import MouseEvent
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError
-from hpo_lib.figures import explorer_data
-from hpo_lib.figures.explorer import Explorer
-from hpo_lib.figures.explorer_data import find_studies, trial_counts, trial_facts, viewable_studies
+from hpo_lib.figures import forecasts as tables
+from hpo_lib.figures.explorer import (
+    Explorer,
+    find_studies,
+    trial_counts,
+    trial_facts,
+    viewable_studies,
+)
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -131,7 +136,7 @@ def test_when_no_folder_is_named_then_the_studies_of_the_project_are_shown_or_wh
 
 
 def test_when_days_are_cut_out_then_forecasts_follow_each_other_hour_by_hour() -> None:
-    table = explorer_data.days(forecasts(), first=1, count=2)
+    table = tables.hours_of_days(forecasts(), first=1, count=2)
     assert table["actual"].tolist() == [3, 4, 5, 6]
     assert table["median"].tolist() == [3, 2, 4, 5]
     assert list(table.index) == list(
@@ -144,12 +149,12 @@ def test_when_days_are_cut_out_then_forecasts_follow_each_other_hour_by_hour() -
 
 def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_hand() -> None:
     # Residuals by day: 0.5 and -0.5; 0 and 2; 1 and 1. The interval reaches 0.6 to either side.
-    daily = explorer_data.daily_errors(forecasts())
+    daily = tables.daily_errors(forecasts())
     assert daily["mae"].tolist() == [0.5, 1.0, 1.0]
     assert daily["picp"].tolist() == [100, 50, 0]
     assert daily.index[0] == pd.Timestamp("2024-01-02 00:00", tz="UTC")
-    hourly = explorer_data.by_hour(forecasts())
-    assert hourly["q50"].tolist() == [0.5, 1.0]
+    hourly = tables.by_hour(forecasts())
+    assert hourly["median"].tolist() == [0.5, 1.0]
     assert hourly["picp"].tolist() == pytest.approx([200 / 3, 100 / 3])
 
 
@@ -170,9 +175,7 @@ def test_when_the_explorer_opens_then_the_chosen_trial_of_the_first_study_is_sho
     explorer, studies
 ) -> None:
     assert explorer.trial_box.value == 4
-    assert explorer.figure.axes[0].lines[0].get_xdata().tolist() == [
-        t.mae for t in studies[0].front
-    ]
+    assert drawn(explorer, 0, "Pareto front").tolist() == [t.picp_penalty for t in studies[0].front]
     assert "trial 4" in explorer.text.value
     assert explorer.figure.axes[DAYS].get_title(loc="left") == "Forecasts of trial 4, UTC"
     assert np.array_equal(
@@ -191,10 +194,10 @@ def test_when_a_trial_is_clicked_then_every_view_changes_to_it(number, explorer,
     assert f"trial {number}" in explorer.text.value
     assert np.array_equal(drawn(explorer, DAYS, "actual"), stored.actual[:7].ravel())
     assert np.array_equal(drawn(explorer, DAYS, "median"), stored.median[:7].ravel())
-    bars = [bar.get_height() for bar in explorer.figure.axes[COVERAGE].patches]
-    assert bars == explorer_data.by_hour(stored)["picp"].tolist()
+    picp = explorer.figure.axes[COVERAGE].lines[0].get_ydata()
+    assert picp.tolist() == tables.by_hour(stored)["picp"].tolist()
     daily = explorer.panels.errors.collections[0].get_offsets()[:, 1]
-    assert daily.tolist() == explorer_data.daily_errors(stored)["mae"].tolist()
+    assert daily.tolist() == tables.daily_errors(stored)["mae"].tolist()
 
 
 def test_when_forecasts_behind_a_clicked_trial_are_damaged_then_their_file_is_named_and_others_are_shown(
@@ -241,7 +244,7 @@ def test_when_a_day_is_clicked_then_the_forecasts_begin_there_and_the_empty_fron
     box = explorer.panels.front.bbox
     click(explorer, box.x1 - 40, box.y1 - 40)
     assert explorer.trial_box.value == 4
-    x, y = explorer.panels.errors.transData.transform((explorer.panels.error_points[20], 0))
+    x, y = explorer.panels.errors.transData.transform((explorer.panels.days[20], 0))
     click(explorer, x + 2, y + 30)
     assert explorer.first.value == 20
     assert np.array_equal(

@@ -4,7 +4,6 @@ import dataclasses
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,17 +12,17 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import DayAheadWeather, source_with
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families.models import registered
-from hpo_lib.figures import study_figures, study_tables, style
+from hpo_lib.figures import forecasts as forecast_figures
+from hpo_lib.figures import studies, study_tables, style
+from hpo_lib.figures.data import banner, data_overview, data_summary
 from hpo_lib.figures.style import MISSING, number
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
@@ -62,42 +61,28 @@ def front_figure(
     objectives: Sequence[Objective] = PAIR,
     trials: Any = TRIALS,
 ) -> Figure:
-    complete = [t for t in trials if t.state == "complete"]
-    study = SimpleNamespace(
-        trials=trials,
-        complete=complete,
-        front=pareto_front(trials, objectives),
-        objectives=objectives,
-        model=model,
-        default=trials[0],
-        chosen=next(t for t in trials if t.number == 3),
-        unit="kWh/h",
-        source=source,
-    )
-    return study_figures.pareto_front(study)
+    provenance = {"data": {"unit": "kWh/h", "source": source}}
+    stated = [{"name": o.name, "tolerance": o.tolerance} for o in objectives]
+    result = {"best_trial_number": 3, "provenance": provenance, "objectives": stated}
+    study = StoredStudy(RunPaths(Path(), model, "heat", "4711"), result, Path())
+    vars(study)["trials"] = trials  # what it would read from its storage
+    return studies.front_figure(study)
 
 
 def days_figure(source: str = "csv") -> Figure:
-    return study_figures.forecast_days(
+    return forecast_figures.forecast_days(
         forecasts(), [1, 4], unit="kWh/h", source=source, title="TFT on heat"
     )
 
 
-def step_figure(source: str = "csv") -> Figure:
-    by_step = {"mae": [0.1, 0.2, 0.4], "picp": [90.0, 80.0, 70.0]}
-    return study_figures.coverage_by_step(by_step, unit="kWh/h", source=source)
-
-
-@pytest.mark.parametrize("name", ["data", "front", "days", "steps"])
+@pytest.mark.parametrize("name", ["data", "days"])
 def test_when_a_figure_is_drawn_then_its_unit_and_mark_are_on_it_and_it_is_closed_but_can_be_saved(
     name, tiny_dataset
 ):
     def data_figure(source: str) -> Figure:
-        return study_figures.data_overview(dataclasses.replace(tiny_dataset, source=source))
+        return data_overview(dataclasses.replace(tiny_dataset, source=source))
 
-    draw = {"data": data_figure, "front": front_figure, "days": days_figure, "steps": step_figure}[
-        name
-    ]
+    draw = data_figure if name == "data" else days_figure
     simulated, real = draw("simulated"), draw("csv")
     assert [text.get_text() for text in simulated.texts].count(MARK) == 1
     assert MARK not in [text.get_text() for text in real.texts]
@@ -117,21 +102,16 @@ def test_when_the_front_is_drawn_then_its_line_complete_trials_defaults_and_choi
     None
 ):
     (axes,) = front_figure().axes
-    line = axes.lines[0]
-    assert line.get_label() == "Pareto front"
-    assert line.get_xydata().tolist() == [[0.1, 30], [0.2, 4]]  # 4 and 2 points are equally good
-    assert line.get_drawstyle() == "steps-post"
-    assert to_rgba(line.get_color()) == to_rgba(style.model_colour("TFT_Q"))
-    points = {
-        drawn.get_label(): np.asarray(drawn.get_offsets()).tolist() for drawn in axes.collections
+    assert {line.get_label(): line.get_xydata().tolist() for line in axes.lines} == {
+        "trial": [[0.5, 20], [0.1, 30], [0.2, 4], [0.3, 2]],
+        "Pareto front": [[0.1, 30], [0.2, 4]],  # 4 and 2 points are equally good
+        "untuned defaults": [[0.5, 20]],
+        "chosen": [[0.2, 4]],
     }
-    assert points == {
-        "complete trials": [[0.5, 20], [0.1, 30], [0.2, 4], [0.3, 2]],
-        "untuned defaults (trial 0)": [[0.5, 20]],
-        "chosen (trial 3)": [[0.2, 4]],
-    }
+    front = axes.lines[1]
+    assert (front.get_drawstyle(), front.get_color()) == ("steps-post", style.model_colour("TFT_Q"))
     assert (axes.get_xlabel(), axes.get_ylim()[0]) == ("MAE in kWh/h", 0)
-    assert (axes.get_ylabel(), axes.get_title()) == ("|PICP - 80| in percentage points", "")
+    assert (axes.get_ylabel(), axes.texts[0].get_text()) == ("|PICP \u2212 80| in pp", "")
     (band,) = axes.patches  # where coverage is equally good
     assert (band.get_y(), band.get_height()) == (0, 5)
 
@@ -150,9 +130,9 @@ def test_when_a_study_has_other_objectives_then_the_front_has_their_axes_and_nam
     ]
     (axes,) = front_figure(objectives=three, trials=trials).axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Winkler score in kWh/h", "MAE in kWh/h")
-    assert axes.get_title() == " (pinball loss is not drawn)"
-    assert axes.lines[0].get_xydata().tolist() == [[1, 0.4], [2, 0.3]]
-    assert axes.lines[0].get_linestyle() == "None"
+    assert axes.texts[0].get_text() == "(pinball loss is not drawn)"
+    assert axes.lines[1].get_xydata().tolist() == [[1, 0.4], [2, 0.3]]
+    assert axes.lines[1].get_linestyle() == "None"
     assert len(axes.patches) == 0
     (axes,) = front_figure(objectives=(PAIR[1], PAIR[0])).axes
     (band,) = axes.patches
@@ -162,7 +142,7 @@ def test_when_a_study_has_other_objectives_then_the_front_has_their_axes_and_nam
 def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another() -> None:
     colours = {style.model_colour(model) for model in registered()}
     assert len(colours) == len(registered())
-    assert front_figure(model="NEW_Q").axes[0].lines[0].get_color() not in colours
+    assert front_figure(model="NEW_Q").axes[0].lines[1].get_color() not in colours
 
 
 # Forecasts
@@ -187,9 +167,10 @@ def test_when_days_are_drawn_then_each_row_shows_its_own_origin() -> None:
 def test_when_scores_per_hour_ahead_are_drawn_then_coverage_is_on_its_full_scale_beside_its_target() -> (
     None
 ):
-    left, right = step_figure().axes
-    assert left.lines[0].get_xydata().tolist() == [[1, 0.1], [2, 0.2], [3, 0.4]]
-    assert right.lines[0].get_xydata().tolist() == [[1, 90], [2, 80], [3, 70]]
+    left, right = forecast_figures.by_hour_figure(forecasts(), unit="kWh/h").axes
+    assert left.get_ylabel() == "MAE in kWh/h"
+    assert left.lines[0].get_xydata().tolist() == [[hour, 1] for hour in range(1, 25)]
+    assert right.lines[0].get_xydata().tolist() == [[hour, 100] for hour in range(1, 25)]
     assert list(right.lines[1].get_ydata()) == [80, 80]
     assert right.get_ylim() == (0, 100)
 
@@ -198,7 +179,7 @@ def test_when_scores_per_hour_ahead_are_drawn_then_coverage_is_on_its_full_scale
 def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apart(
     n: int, count: int
 ) -> None:
-    chosen = study_figures.spread_origins(n, count)
+    chosen = forecast_figures.spread_origins(n, count)
     assert len(chosen) == min(n, count)
     assert 0 <= min(chosen) <= max(chosen) < n
     steps = np.diff(chosen)
@@ -212,7 +193,7 @@ def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apar
 def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(
     tiny_dataset: Dataset,
 ) -> None:
-    left, right = study_figures.data_overview(tiny_dataset).axes
+    left, right = data_overview(tiny_dataset).axes
     labels = ["train (1680 h)", "validation (360 h)", "test (360 h)"]
     assert [line.get_label() for line in left.lines] == labels
     assert [len(line.get_xdata()) for line in left.lines] == [70, 15, 15]
@@ -220,9 +201,7 @@ def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(
     assert np.concatenate([line.get_ydata() for line in left.lines]) == pytest.approx(daily)
     assert [line.get_label() for line in right.lines] == ["workdays", "weekends"]
     without_test = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.iloc[:2040])
-    assert [
-        line.get_label() for line in study_figures.data_overview(without_test).axes[0].lines
-    ] == labels[:2]
+    assert [line.get_label() for line in data_overview(without_test).axes[0].lines] == labels[:2]
 
 
 def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(
@@ -235,7 +214,7 @@ def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(
     dataset = dataclasses.replace(
         tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target)
     )
-    workdays, weekends = study_figures.data_overview(dataset).axes[1].lines
+    workdays, weekends = data_overview(dataset).axes[1].lines
     assert list(workdays.get_xdata()) == list(workdays.get_ydata()) == list(range(24))
     assert [y - 100 for y in weekends.get_ydata()] == list(range(24))
 
@@ -245,7 +224,7 @@ def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_without_
 ):
     index = pd.date_range("2015-06-16", periods=39_840, freq="h", tz="UTC", name="timestamp")
     frame = tiny_dataset.frame.iloc[np.arange(len(index)) % len(tiny_dataset.frame)].set_axis(index)
-    study_figures.data_overview(dataclasses.replace(tiny_dataset, frame=frame)).canvas.draw()
+    data_overview(dataclasses.replace(tiny_dataset, frame=frame)).canvas.draw()
     assert [str(warning.message) for warning in recwarn if "Locator" in str(warning.message)] == []
 
 
@@ -276,15 +255,15 @@ def test_when_data_is_simulated_then_the_banner_says_so_first_and_else_it_names_
     tiny_dataset,
 ) -> None:
     twin = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
-    assert study_tables.banner(twin) == (
+    assert banner(twin) == (
         "*** SIMULATED DATA *** This run uses the simulated twin of tiny instead of tiny.csv. No "
         "number below says "
         "anything about real demand. To use real data, put the CSV into data/ or set data_dir to "
         "its folder."
     )
-    assert study_tables.banner(tiny_dataset) == f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
+    assert banner(tiny_dataset) == f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
     filled = dataclasses.replace(tiny_dataset, n_filled=7)
-    assert study_tables.banner(filled).endswith("; 7 missing hours were filled")
+    assert banner(filled).endswith("; 7 missing hours were filled")
 
 
 def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_say_so(
@@ -300,8 +279,8 @@ def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_s
         seen = dataclasses.replace(
             tiny_dataset, spec=spec, weather=weather, source=source_with("csv", kind)
         )
-        assert study_tables.banner(seen).startswith(f"*** {mark} ***" if mark else "Data: tiny.csv")
-        assert study_tables.banner(seen).endswith(f"; weather of the day ahead: {kind}")
+        assert banner(seen).startswith(f"*** {mark} ***" if mark else "Data: tiny.csv")
+        assert banner(seen).endswith(f"; weather of the day ahead: {kind}")
         figure = style.finished(plt.figure(), seen.source)
         assert figure.get_supxlabel() == mark
         assert data_provenance(seen)["day_ahead_weather"]["kind"] == kind
@@ -311,9 +290,7 @@ def test_when_other_splits_than_planned_were_taken_then_banner_and_provenance_sa
     tiny_dataset,
 ) -> None:
     other = dataclasses.replace(tiny_dataset, split_note="Taken instead are 70 %.")
-    assert study_tables.banner(other).endswith(
-        "\n*** NOT THE PLANNED SPLITS *** Taken instead are 70 %."
-    )
+    assert banner(other).endswith("\n*** NOT THE PLANNED SPLITS *** Taken instead are 70 %.")
     assert data_provenance(other)["split_note"] == "Taken instead are 70 %."
     assert "split_note" not in data_provenance(tiny_dataset)
 
@@ -321,7 +298,7 @@ def test_when_other_splits_than_planned_were_taken_then_banner_and_provenance_sa
 def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(
     tiny_dataset: Dataset,
 ) -> None:
-    table = study_tables.data_summary(tiny_dataset)
+    table = data_summary(tiny_dataset)
     assert table["from"].tolist() == ["2019-03-01 00:00", "2019-05-10 00:00", "2019-05-25 00:00"]
     assert table["to"].tolist() == ["2019-05-09 23:00", "2019-05-24 23:00", "2019-06-08 23:00"]
     assert table["hours"].tolist() == [1680, 360, 360]

@@ -3,6 +3,7 @@ given numbers.
 """
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,7 @@ def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_media
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
     found = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
-    figure = families.stack_decomposition(found, [0, 2], unit="kWh/h", source="csv")
+    figure = families.draw_stacks(found, [0, 2], unit="kWh/h")
     panels = np.array(figure.axes).reshape(3, 2)
     for column, n in enumerate((0, 2)):
         line = {line.get_label(): line.get_ydata() for line in panels[0, column].lines}[
@@ -170,7 +171,7 @@ def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_media
         for stack in range(2):
             heights = [bar.get_height() for bar in panels[stack + 1, column].patches]
             assert heights == stacks[n, stack, :, 1].tolist()
-    sizes = families.stack_sizes(found, unit="kWh/h", source="csv").axes[0].lines
+    sizes = families.draw_stack_sizes(found, unit="kWh/h").axes[0].lines
     np.testing.assert_allclose(sizes[1].get_ydata(), np.abs(stacks[:, 1, :, 1]).mean(axis=0))
 
 
@@ -185,7 +186,7 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
         np.full((4, 24, 2), 0.5),
         np.full((4, 24, 192), 1 / 192),
     )
-    left, right = families.variable_selection(found, source="csv").axes
+    left, right = families.draw_variables(found).axes
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[:2] == ["v19", "v18"]
     assert names[-1] == "8 others together"
@@ -199,15 +200,14 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight) -> No
     weights = np.zeros((2, 24, 192))
     weights[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
     found = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), weights)
-    upper, lower, _ = families.attention(found, source="csv").axes
+    upper, lower, _ = families.draw_attention(found).axes
     top = [
         tuple(point) for point in upper.collections[0].get_paths()[0].vertices if point[1] == 100
     ]
     assert {x for x, _ in top} == {-23.5, -22.5}
-    mesh = lower.collections[0]
-    seen = mesh.get_array().reshape(24, 192)
-    assert (seen[:, 144] == 100).all()
-    assert mesh.get_coordinates()[0, 144, 0] == -23.5
+    (image,) = lower.images
+    assert (image.get_array()[:, 144] == 100).all()
+    assert image.get_extent() == [-167.5, 24.5, 0.5, 24.5]
 
 
 def test_when_a_window_is_folded_then_rows_are_periods_and_the_rest_of_the_last_is_empty() -> None:
@@ -222,14 +222,12 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
     amplitude[0, [7, 35, 36]] = [9, 5, 4]
     weights = np.tile([0.6, 0.3, 0.1], (3, 1, 1))
     found = insight.Periods(np.array([[24, 5, 5]]), amplitude, weights, 192)
-    left, right = families.dominant_periods(found, source="csv").axes
+    left, right = families.draw_periods(found).axes
     assert left.get_title() == "block 1: folds by 5, 24 h"
     nothing = replace(found, amplitude=np.zeros((1, 96)))  # as after no step of training
-    assert "untrained" in families.dominant_periods(nothing, source="csv").axes[0].get_title()
+    assert "untrained" in families.draw_periods(nothing).axes[0].get_title()
     assert [bar.get_height() for bar in right.patches] == pytest.approx([60, 30, 10])
-    figure = families.folded_window(
-        found, np.arange(168.0), forecasts(), 1, unit="kWh/h", source="csv"
-    )
+    figure = families.draw_folded_window(found, np.arange(168.0), forecasts(), 1, unit="kWh/h")
     shown = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in shown] == ["period 24 h", "period 5 h"]
     assert shown[0].images[0].get_array().shape == (8, 24)
@@ -237,10 +235,12 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
 
 @pytest.mark.parametrize("source", ["simulated", "csv"])
 def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
-    source, insight
+    source, insight, tiny_dataset, monkeypatch
 ) -> None:
     found = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
-    figure = families.dominant_periods(found, source=source)
-    assert ("SIMULATED DATA" in [text.get_text() for text in figure.texts]) == (
-        source == "simulated"
+    monkeypatch.setattr(insight, "periods", lambda *_: found)
+    figures = families.periods(
+        SimpleNamespace(validation=forecasts(15)), replace(tiny_dataset, source=source)
     )
+    mark = "SIMULATED DATA" if source == "simulated" else ""
+    assert [figure.get_supxlabel() for figure in figures] == [mark, mark]

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.cli.main import main
-from hpo_lib.figures import study_figures
+from hpo_lib.figures import forecasts as forecast_figures
 from hpo_lib.figures.study_page import sections, write_page
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json, write_predictions
@@ -163,7 +163,7 @@ def test_when_weeks_are_drawn_then_they_are_the_easiest_the_middle_and_the_harde
     None
 ):
     errors = np.repeat([0.3, 0.1, 0.2, 0.9, 0.4], 7)
-    figure = study_figures.forecast_weeks(forecasts(errors), unit="m3/h", source="csv")
+    figure = forecast_figures.forecast_weeks(forecasts(errors), unit="m3/h")
     assert [axes.get_title().partition(" from")[0] for axes in figure.axes] == [
         "middle week,",
         "easiest week,",
@@ -178,9 +178,7 @@ def test_when_weeks_are_drawn_then_they_are_the_easiest_the_middle_and_the_harde
 def test_when_there_are_few_days_then_there_are_as_many_whole_weeks_as_they_hold_or_one_that_is_not(
     count, weeks
 ):
-    figure = study_figures.forecast_weeks(
-        forecasts(np.linspace(0, 1, count)), unit="m3/h", source="csv"
-    )
+    figure = forecast_figures.forecast_weeks(forecasts(np.linspace(0, 1, count)), unit="m3/h")
     assert len(figure.axes) == weeks
 
 

@@ -13,7 +13,7 @@ from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.search_space import boundary_advice
-from hpo_lib.figures import study_data, study_plots, style
+from hpo_lib.figures import studies, style
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.build import drawn, finished
 from hpo_lib.figures.evidence import Evidence, gather_studies
@@ -49,13 +49,13 @@ class Analysis:
         """Per model with a study in its storage: the first objective over each hyperparameter that
         its trials vary.
         """
-        trials = study_data.explored(self.evidence)
+        trials = studies.explored(self.evidence)
         if len(trials):
             trials = trials[
                 trials.groupby(["model", "parameter"])["value"].transform("nunique") > 1
             ]
         for model, _ in style.by_model(trials) if len(trials) else ():
-            yield _image(finished(study_plots.explored, [trials, model], self.evidence.studies))
+            yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
     def boundaries(self) -> list[str]:
         """Advice on every chosen value at an end of its search space, of studies with trials

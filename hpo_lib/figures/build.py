@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib import __version__, paths
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.figures import benchmark_data, benchmark_plots, study_data, study_plots, style
+from hpo_lib.figures import benchmark_data, benchmark_plots, studies, style
 from hpo_lib.figures.benchmark_record import Benchmark, warning_for
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import Evidence, find_evidence
@@ -48,22 +48,22 @@ PICTURES: Mapping[str, Picture] = {
         "Pareto fronts of the studies: each point is a complete trial, lower left is better. "
         "Within the grey band all "
         "coverage counts as equally good.",
-        study_plots.fronts,
-        [study_data.fronts],
+        studies.draw_fronts,
+        [studies.fronts],
     ),
     "optimisation_history": Picture(
         "studies",
         "Optimisation history: the first objective of each complete trial with the lowest so "
         "far, and the share of the "
         "box of all objectives that the trials so far dominate (hypervolume).",
-        study_plots.history,
-        [study_data.history],
+        studies.draw_history,
+        [studies.history],
     ),
     "cost": Picture(
         "studies",
         "Training time of every trial and of the whole studies.",
-        study_plots.cost,
-        [study_data.cost],
+        studies.draw_cost,
+        [studies.cost],
     ),
     "forecast_weeks": Picture(
         "benchmarks",

@@ -1,60 +1,122 @@
 """The widgets of `notebooks/explore.ipynb`: click a point of the Pareto front and see the forecasts
-of that trial.
+of that trial. They show stored studies and need neither the series nor a model.
 """
 
-import html
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from ipympl.backend_nbagg import Canvas, FigureManager
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import Event, MouseEvent
 from matplotlib.figure import Figure
 
 from hpo_lib.errors import InputError
-from hpo_lib.figures import explorer_data
-from hpo_lib.figures.explorer_data import trial_counts, trial_facts
-from hpo_lib.figures.study_figures import draw_forecast, draw_front, not_drawn, places
+from hpo_lib.families.search_space import value_in_words
+from hpo_lib.figures import forecasts
+from hpo_lib.figures.studies import RING, draw_study_front, trials_of
 from hpo_lib.figures.study_tables import warning_of
-from hpo_lib.figures.style import ACCENT, BLUE, PINK, SKY_BLUE, date_axis, model_colour
-from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trial import TrialRecord
-from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
+from hpo_lib.figures.style import ACCENT, SCREEN, date_axis, hours_axis
+from hpo_lib.records.study import StoredStudy, read_studies, records_folder, study_runs
+from hpo_lib.scoring import metrics
 
 SIZE = (9.4, 9.6)
 """Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
 
 
+REACH = 20
+"""Pixels between the mouse and the trial that it means, at most."""
+
+
+def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
+    """The studies of `viewable_studies` below a folder, empty for that of the project."""
+    folder = records_folder(runs_dir)
+    studies, notes = viewable_studies(folder)
+    if not studies:
+        raise InputError(
+            f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo "
+            "run`, or set runs_dir"
+        )
+    return studies, notes
+
+
+def viewable_studies(folder: Path) -> tuple[list[StoredStudy], list[str]]:
+    """Every study below a folder whose chosen trial has stored forecasts, and a sentence for each
+    other one.
+    """
+    viewable = []
+    studies, notes = read_studies(folder)
+    for study in studies:
+        if study.result["schema_version"] < 2:
+            notes.append(f"{study.file}: written before forecasts were stored")
+        elif not study.run.trial_predictions(int(study.result["best_trial_number"])).exists():
+            notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
+        else:
+            viewable.append(study)
+    runs = [run for run in study_runs(folder) if not run.best_params.exists()]
+    return viewable, [*notes, *(f"{run.study_name}: no trial completed yet" for run in runs)]
+
+
+def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
+    """A trial's role, scores and hyperparameters, as texts."""
+    trial, predictions = study.trial(number), study.predictions(number)
+    roles = ["chosen"] if trial == study.chosen else []
+    roles += ["untuned defaults"] if trial == study.default else []
+    roles.append("on the front" if trial in study.front else "beaten by others")
+    policies = study.result["selection"]["alternatives"].items()
+    roles += [f"choice of {policy}" for policy, chosen in policies if chosen == number]
+    others = [objective for objective in study.objectives if objective.name != "mae"]
+    return {
+        "role": ", ".join(roles),
+        f"MAE in {study.unit}": f"{metrics.mae(predictions):.5g}",
+        "PICP in %": f"{metrics.picp(predictions):.1f}",
+        f"mean width in {study.unit}": f"{metrics.mean_width(predictions):.4g}",
+        f"Winkler score in {study.unit}": f"{metrics.winkler(predictions):.4g}",
+        **{other.axis(study.unit): f"{trial.values[other.name]:.4g}" for other in others},
+        **{name: value_in_words(value, 4) for name, value in trial.params.items()},
+    }
+
+
+def trial_counts(study: StoredStudy) -> str:
+    """The number of trials in each state, in one line."""
+    counts = Counter(trial.state for trial in study.trials).most_common()
+    line = ", ".join(f"{count} {state}" for state, count in counts)
+    if study.has_storage:
+        return line
+    return f"{line}; the storage is not among the files, so these are the trials in the JSON"
+
+
 @dataclass(frozen=True)
 class Panels:
-    """The panels that can be clicked, and the points in them in data coordinates."""
+    """The panels that can be clicked, and what is at which place in them."""
 
     front: Axes
-    front_points: dict[int, tuple[float, float]]
-    """Trial -> its place."""
+    trials: pd.DataFrame
+    """[trials, 2] places in data coordinates, by the trial's number."""
     errors: Axes
-    error_points: np.ndarray
-    """[N] places of the days along the horizontal axis."""
+    days: np.ndarray
+    """[N] places of the days along the horizontal axis, in data coordinates."""
 
-    def trial_at(self, x: float, y: float, reach: float = 20) -> int | None:
-        """The trial nearest to a place in pixels, or None if none is within reach."""
-        numbers = list(self.front_points)
-        places = self.front.transData.transform([self.front_points[number] for number in numbers])
-        distances = np.hypot(*(places - (x, y)).T)
-        return numbers[int(distances.argmin())] if distances.min() <= reach else None
+    def trial_at(self, event: MouseEvent) -> int | None:
+        """The trial nearest to the mouse, or None if none is within reach."""
+        places = self.front.transData.transform(self.trials)
+        distances = np.hypot(*(places - (event.x, event.y)).T)
+        return int(self.trials.index[distances.argmin()]) if distances.min() <= REACH else None
 
-    def day_at(self, x: float) -> int:
-        """The position of the day nearest to a horizontal place in pixels."""
-        places = self.errors.transData.transform(
-            np.column_stack([self.error_points, np.zeros(len(self.error_points))])
-        )
-        return int(np.abs(places[:, 0] - x).argmin())
+    def day_at(self, event: MouseEvent) -> int:
+        """The position of the day nearest to the mouse."""
+        return int(np.abs(self.days - event.xdata).argmin())
 
 
+@mpl.rc_context(SCREEN)
 def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int) -> Panels:
     """Draw everything again: trial ``number`` of a study, and ``count`` of its forecasts from
     position ``first`` on.
@@ -75,111 +137,55 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
     front, days = figure.add_subplot(upper[:, 0]), figure.add_subplot(grid[1])
     residuals, coverage = figure.add_subplot(upper[0, 1]), figure.add_subplot(upper[1, 1])
     errors = figure.add_subplot(grid[2])
-    forecasts = study.predictions(number)
-    points = _front(front, study, study.trial(number))
-    hourly = explorer_data.by_hour(forecasts)
-    residuals.fill_between(
-        hourly.index, hourly["q10"], hourly["q90"], color=SKY_BLUE, alpha=0.4, lw=0
-    )
-    residuals.plot(hourly.index, hourly["q50"], color=BLUE)
+    predictions = study.predictions(number)
+    trials = trials_of(study).set_index("trial")
+    trials = trials.loc[[trial.number for trial in study.viewable]]
+    points = trials[[objective.name for objective in study.objectives[:2]]]
+    draw_study_front(front, study, trials)
+    below = {**RING, "mec": ACCENT, "mew": 1.6}
+    front.plot(*points.loc[number], marker="o", ms=16, label="shown below", **below)
+    front.margins(0.08)
+    front.autoscale_view()  # now, and not when it is drawn, since clicks are looked up in it
+    front.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
+    front.set_title("Pareto front: click a trial", loc="left")
+
+    hourly = forecasts.by_hour(predictions)
+    forecasts.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
-    _title(residuals, "Residuals by hour ahead: median, 10 to 90 %", study.unit)
-    coverage.bar(hourly.index, hourly["picp"], color=SKY_BLUE)
-    coverage.axhline(NOMINAL_COVERAGE, color="#000000", lw=0.8, ls="--")
-    coverage.set_ylim(0, 100)
-    coverage.set_xlabel("hours ahead", fontsize=9)
-    _title(coverage, "Coverage by hour ahead", "PICP in %")
-    for axes in (residuals, coverage):
-        axes.set(xlim=(0.4, len(hourly) + 0.6), xticks=range(3, len(hourly) + 1, 3))
-    shown = explorer_data.days(forecasts, first, count)
-    draw_forecast(days, shown, ms=3)
-    days.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
-    _title(days, f"Forecasts of trial {number}, UTC", study.unit)
-    daily = explorer_data.daily_errors(forecasts)
-    errors.axvspan(shown.index[0], shown.index[-1], color="#000000", alpha=0.08, lw=0)
-    drawn = errors.scatter(
+    hours_axis(residuals, len(hourly))
+    residuals.set(xlabel="", ylabel=study.unit)
+    residuals.set_title("Residuals by hour ahead: median, 10 to 90 %", loc="left")
+    forecasts.draw_coverage(coverage, hourly)
+    coverage.set_title("Coverage by hour ahead", loc="left")
+
+    hours = forecasts.hours_of_days(predictions, first, count)
+    forecasts.draw_forecast(days, hours, ms=3)
+    days.set_ylabel(study.unit)
+    days.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
+    days.set_title(f"Forecasts of trial {number}, UTC", loc="left")
+    daily = forecasts.daily_errors(predictions)
+    errors.axvspan(hours.index[0], hours.index[-1], color="#000000", alpha=0.08, lw=0)
+    dots = errors.scatter(
         daily.index, daily["mae"], c=daily["picp"], cmap="cividis", vmin=0, vmax=100, s=22
     )
-    bar = figure.colorbar(drawn, ax=errors, pad=0.01, aspect=12)
-    bar.set_label("hours inside, %", fontsize=9)
-    errors.set_ylim(0, 1.1 * daily["mae"].max())
-    _title(errors, "All days: click one to go there", f"MAE of the day, {study.unit}")
+    figure.colorbar(dots, ax=errors, pad=0.01, aspect=12, label="hours inside, %")
+    errors.set(ylim=(0, 1.1 * daily["mae"].max()), ylabel=f"MAE of the day, {study.unit}")
+    errors.set_title("All days: click one to go there", loc="left")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
-    if warning := warning_of(study):
-        for axes, height, side in (
-            (front, 1.02, "bottom"),
-            (days, 0.97, "top"),
-        ):  # where no point can be below it
-            axes.text(
-                0.99,
-                height,
-                warning,
-                transform=axes.transAxes,
-                ha="right",
-                va=side,
-                fontsize=8,
-                color=ACCENT,
-                weight="bold",
-            )
-    return Panels(front, points, errors, np.asarray(drawn.get_offsets())[:, 0])
-
-
-def _front(axes: Axes, study: StoredStudy, chosen: TrialRecord) -> dict[int, tuple[float, float]]:
-    front = [trial for trial in study.front if trial in study.viewable]
-    others = [trial for trial in study.viewable if trial not in front]
-    objectives = study.objectives
-    axes.scatter(*places(others, objectives), s=24, color="#bbbbbb", label="other trials")
-    draw_front(axes, front, objectives, colour=model_colour(study.model), unit=study.unit, ms=7)
-    default = study.default
-    rings = [
-        ([t for t in study.viewable if t == default], "s", "#000000", 110, "untuned defaults"),
-        ([study.chosen], "*", PINK, 190, "chosen"),
-        ([chosen], "o", ACCENT, 260, "shown below"),
-    ]
-    for trials, marker, edge, size, label in rings:
-        axes.scatter(
-            *places(trials, objectives),
-            s=size,
-            marker=marker,
-            facecolors="none",
-            edgecolors=edge,
-            linewidths=1.6,
-            zorder=3,
-            label=label,
-            clip_on=False,
+    for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # above all points
+        axes.text(
+            0.99,
+            height,
+            warning_of(study),
+            transform=axes.transAxes,
+            ha="right",
+            va=side,
+            fontsize=8,
+            color=ACCENT,
+            weight="bold",
         )
-    axes.xaxis.label.set_fontsize(9)
-    axes.margins(0.08)
-    axes.legend(
-        fontsize=8,
-        frameon=False,
-        ncols=3,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.125),
-        columnspacing=1,
-    )
-    axes.text(
-        0.5,
-        0.99,
-        not_drawn(objectives),
-        transform=axes.transAxes,
-        ha="center",
-        va="top",
-        fontsize=8,
-    )
-    _title(axes, "Pareto front: click a trial", axes.get_ylabel())
-    drawn = zip(study.viewable, *places(study.viewable, objectives), strict=True)
-    return {trial.number: (x, y) for trial, x, y in drawn}
-
-
-def _title(axes: Axes, title: str, ylabel: str) -> None:
-    axes.set_title(title, fontsize=10, loc="left")
-    axes.set_ylabel(ylabel, fontsize=9)
-    axes.tick_params(labelsize=8)
-
-
-HALF = "450px"
+    return Panels(front, points, errors, np.asarray(dots.get_offsets())[:, 0])
 
 
 class LockedCanvas(Canvas):  # type: ignore[misc]  # ipympl has no types
@@ -205,27 +211,17 @@ class Explorer:
         self.studies = studies
         self.study = studies[0]
         self.panels: Panels | None = None
-        self.study_box = widgets.Dropdown(
-            description="Study",
-            options=[(study.label, i) for i, study in enumerate(studies)],
-            value=0,
-            layout={"width": f"{SIZE[0] * 100:g}px"},
-        )
-        self.trial_box = widgets.Dropdown(description="Trial", layout={"width": HALF})
-        self.count = widgets.Dropdown(
-            description="Days", options=[1, 3, 7, 14, 28], value=7, layout={"width": "170px"}
-        )
-        self.first = widgets.IntSlider(
-            description="First day",
-            min=0,
-            max=0,
-            readout=False,
-            continuous_update=False,
-            layout={"width": HALF},
-        )
+        whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
+        labels = [(study.label, i) for i, study in enumerate(studies)]
+        self.study_box = widgets.Dropdown(description="Study", options=labels, layout=whole)
+        self.trial_box = widgets.Dropdown(description="Trial", layout=half)
+        days = {"options": [1, 3, 7, 14, 28], "value": 7}
+        self.count = widgets.Dropdown(description="Days", layout=short, **days)
+        moves = {"max": 0, "readout": False, "continuous_update": False}
+        self.first = widgets.IntSlider(description="First day", layout=half, **moves)
         self.when = widgets.Label()
-        self.text = widgets.HTML(layout={"width": HALF})
-        self.notes = widgets.HTML("<br>".join(html.escape(note) for note in notes))
+        self.text = widgets.HTML(layout=half)
+        self.notes = widgets.HTML("<br>".join(escape(note) for note in notes))
         self.figure = Figure(figsize=SIZE, dpi=100)
         self.canvas = LockedCanvas(self.figure)
         FigureManager(self.canvas, 0)
@@ -234,9 +230,8 @@ class Explorer:
         self.canvas.toolbar_position = "right"
         self.canvas.mpl_connect("button_press_event", self._clicked)
         self.study_box.observe(lambda change: self.show_study(change["new"]), names="value")
-        self.trial_box.observe(lambda _: self._show(), names="value")
-        self.first.observe(lambda _: self._show(), names="value")
-        self.count.observe(lambda _: self._show(), names="value")
+        for box in (self.trial_box, self.first, self.count):
+            box.observe(lambda _: self._show(), names="value")
         self.show_study(0)
 
     def widget(self) -> widgets.VBox:
@@ -250,15 +245,18 @@ class Explorer:
         """Show a study with its chosen trial; if it cannot be read, say so and keep what is shown."""
         study = self.studies[position]
         try:
-            shown = study.viewable
+            trials = study.viewable
         except InputError as error:
             self._say(error)
             return
         self.study = study
-        labels = [
-            (f"{t.number}: MAE {t.mae:.4g}, PICP {t.scores['picp']:.1f} %", t.number) for t in shown
+        self.trial_box.options = [
+            (
+                f"{trial.number}: MAE {trial.mae:.4g}, PICP {trial.scores['picp']:.1f} %",
+                trial.number,
+            )
+            for trial in trials
         ]
-        self.trial_box.options = labels
         self.trial_box.value = study.chosen.number
         # no change is observed if the trial has the same number as in the study before
         self._show()
@@ -279,7 +277,7 @@ class Explorer:
                 self._say(error)
 
     def _say(self, error: InputError) -> None:
-        self.text.value = f"<b>{html.escape(str(error))}</b>"
+        self.text.value = f"<b>{escape(str(error))}</b>"
 
     def _draw(self) -> None:
         study, number = self.study, self.trial_box.value
@@ -293,15 +291,15 @@ class Explorer:
         self.canvas.draw_idle()
         origins = study.predictions(number).origins[self.first.value :][: self.count.value]
         self.when.value = f"after {origins[0]:%a %Y-%m-%d %H:%M} UTC"
-        rows = "".join(
-            "<tr><td style='padding-right: "
-            f"1em'>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
-            for name, value in trial_facts(study, number).items()
-        )
+        facts = trial_facts(study, number).items()
+        rows = [
+            f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts
+        ]
+        title = escape(f"{study.model} on {study.dataset}, trial {number}")
+        counts = escape(trial_counts(study))
         self.text.value = (
-            f"<div style='line-height: 1.5'><b>{html.escape(study.model)} on "
-            f"{html.escape(study.dataset)}, "
-            f"trial {number}</b><br>{html.escape(trial_counts(study))}<table>{rows}</table></div>"
+            f"<div style='line-height: 1.5'><b>{title}</b><br>{counts}<table cellpadding=0 "
+            f"cellspacing=8>{''.join(rows)}</table></div>"
         )
 
     def _clicked(self, event: Event) -> None:
@@ -309,8 +307,7 @@ class Explorer:
         if self.panels is None or self.canvas.toolbar.mode:  # zooming or panning
             return
         if event.inaxes is self.panels.front:
-            number = self.panels.trial_at(event.x, event.y)
-            if number is not None:
+            if (number := self.panels.trial_at(event)) is not None:
                 self.show_trial(number)
         elif event.inaxes is self.panels.errors:
-            self.show_day(self.panels.day_at(event.x))
+            self.show_day(self.panels.day_at(event))

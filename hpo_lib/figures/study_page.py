@@ -1,9 +1,10 @@
-"""What a study's notebook shows and what its page shows, an HTML file that needs no kernel and no
-other file.
+"""What a study's notebook shows of it, and its page: an HTML file that needs no kernel and no other
+file.
 """
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import get_family
-from hpo_lib.figures import study_figures, study_tables
-from hpo_lib.figures.study_figures import proof_figure
+from hpo_lib.figures import study_tables
+from hpo_lib.figures.data import banner, data_overview, data_summary
+from hpo_lib.figures.forecasts import by_hour_figure, forecast_weeks
+from hpo_lib.figures.studies import front_figure, proof_figure
 from hpo_lib.figures.style import marked, model_name
 from hpo_lib.paths import atomic
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.scoring.metrics import by_step
 from hpo_lib.settings import Settings
 
 _STYLE = """
@@ -37,69 +39,57 @@ tbody th { text-align: left; font-weight: 600; min-width: 8rem } thead th { bord
 
 
 def show_data(settings: Settings) -> Dataset:
-    """Load the study's data and show where it comes from, its splits and the series.
-
-    Raises:
-        InputError: an unknown model or dataset, or wrong data.
-    """
+    """Load the study's data and show where it comes from, its splits and the series."""
     spec = load_spec(settings.dataset)
     get_family(settings.model)
     data = load_dataset(spec, settings.data_dir, simulated=settings.simulated)
-    print(study_tables.banner(data, is_test=settings.budget_name == "test"))
-    display(study_tables.data_summary(data), study_figures.data_overview(data))
+    print(banner(data, is_test=settings.budget_name == "test"))
+    display(data_summary(data), data_overview(data))
     return data
 
 
 def show_study(study: StoredStudy) -> None:
     """What a study found."""
-    for title, text, shows in sections(study):
-        display(Markdown(f"## {title}\n\n{text}"), *shows)
+    for title, text, contents in sections(study):
+        display(Markdown(f"## {title}\n\n{text}"), *contents)
 
 
 def show_record(study: StoredStudy) -> None:
     """Write the study's page, and show its files and its provenance."""
     write_page(study)
-    display(
-        study_tables.unshortened(study_tables.files_table(study)),
-        Markdown("## Provenance"),
-        study_tables.unshortened(study_tables.provenance_table(study)),
-    )
+    files, provenance = study_tables.files_table(study), study_tables.provenance_table(study)
+    display(study_tables.unshortened(files), Markdown("## Provenance"))
+    display(study_tables.unshortened(provenance))
 
 
-Section = tuple[str, str, list[Figure | pd.DataFrame]]
+Section = tuple[str, str, Sequence[Figure | pd.DataFrame]]
 """A title, how to read what follows, and that: figures and tables."""
 
 
 def sections(study: StoredStudy) -> list[Section]:
     """What a study found, from its records alone; figures are marked where the numbers mean little.
 
-    Raises:
-        InputError: the forecasts of the chosen trial are missing or damaged.
+    Raises InputError if the forecasts of the chosen trial are missing or damaged.
     """
-    look, chosen, proof = (
-        {"unit": study.unit, "source": study.source},
-        study.chosen.number,
-        study.result["proof"],
-    )
+    unit, chosen, proof = study.unit, study.chosen.number, study.result["proof"]
     forecasts, selection = study.predictions(chosen), study.result["selection"]
-    front = study_figures.pareto_front(study)
-    weeks = study_figures.forecast_weeks(forecasts, **look)
-    hours = study_figures.coverage_by_step(by_step(forecasts), **look)
-    proven = [proof_figure(proof, source=study.source)] if proof and proof["challengers"] else []
+    front = front_figure(study)
+    weeks, hours = forecast_weeks(forecasts, unit=unit), by_hour_figure(forecasts, unit=unit)
+    proven = [proof_figure(proof)] if proof and proof["challengers"] else []
     for figure in (front, weeks, hours, *proven):
         marked(figure, study_tables.warning_of(study))
+    reason = f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
+    if proof:
+        reason += " The defaults stay unless a challenger is better with fresh seeds, too."
     return [
         (
             "Scores on the validation split",
             f"{len(forecasts.origins)} days, each forecast as a whole from the hour before it; "
-            "naive forecasts repeat "
-            "the day or the week before. MAE is the mean error of the median. PICP is the share "
-            "of hours inside the "
-            "80 % interval; 75 to 85 % are equally good. The Winkler score is low for narrow "
-            "intervals with few "
-            "misses, pinball loss rates all three quantiles. Calibrated scores are after the "
-            "rolling correction.",
-            [study_tables.labelled(study_tables.score_table(study), study.unit)],
+            "naive forecasts repeat the day or the week before. MAE is the mean error of the "
+            "median. PICP is the share of hours inside the 80 % interval; 75 to 85 % are equally "
+            "good. The Winkler score is low for narrow intervals with few misses, pinball loss "
+            "rates all three quantiles. Calibrated scores are after the rolling correction.",
+            [study_tables.labelled(study_tables.score_table(study), unit)],
         ),
         (
             f"Forecasts of trial {chosen}",
@@ -107,19 +97,13 @@ def sections(study: StoredStudy) -> list[Section]:
             [weeks],
         ),
         ("By hour ahead", "Coverage should be near the dashed 80 % at every hour.", [hours]),
-        (
-            "The choice" + " and its proof" * bool(proof),
-            f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
-            + bool(proof)
-            * " The defaults stay unless a challenger is better with fresh seeds, too.",
-            [*proven],
-        ),
+        ("The choice and its proof" if proof else "The choice", reason, proven),
         (
             "Pareto front",
-            f"{study_tables.objectives_text(study)} No trial beats a trial of the front in all "
-            "of them. The table "
-            f"shows which trial each policy would choose. {study_tables.stopped_early(study)}",
-            [front, study_tables.labelled(study_tables.front_table(study), study.unit)],
+            f"{study_tables.objectives_text(study)} No trial beats a trial of the front in all of "
+            "them. The table shows which trial each policy would choose. "
+            f"{study_tables.stopped_early(study)}",
+            [front, study_tables.labelled(study_tables.front_table(study), unit)],
         ),
     ]
 
@@ -128,12 +112,15 @@ def write_page(study: StoredStudy) -> Path:
     """Write the page of a study beside its record, and return the file; equal records give equal
     bytes.
 
-    Raises: InputError: the record is of the first schema, or the forecasts of the chosen trial are
-        missing or damaged. WriteError: the file cannot be written.
+    nbconvert's pages are not used: each would hold 280 kB of JupyterLab's style, scripts of other
+    servers, and pictures without a text for those who cannot see them.
+
+    Raises InputError if the record is of the first schema, or the forecasts of the chosen trial are
+    missing or damaged.
     """
-    found = study.result
-    if not found or found["schema_version"] < 2:
-        why = "it is older than stored forecasts" if found else "no trial is complete yet"
+    result, run = study.result, study.run
+    if not result or result["schema_version"] < 2:
+        why = "it is older than stored forecasts" if result else "no trial is complete yet"
         raise InputError(
             f"{study.file}: makes no page, since {why}; let `hpo run` complete a trial"
         )
@@ -142,36 +129,33 @@ def write_page(study: StoredStudy) -> Path:
     warning = study_tables.warning_of(study)
     means = study.data.get("split_note") or "No number on this page says how good this can be."
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
-    trials = ", ".join(f"{found[key]} {state}" for state, key in counts.items() if found[key])
-    state = (
-        "not complete yet" if found["status"] == "running" else found["status"]
-    )  # a killed study said so, too
-    run, hours = study.run, found["training_time_hours"]
+    trials = ", ".join(f"{result[key]} {state}" for state, key in counts.items() if result[key])
+    # a killed study says that it is running, too
+    state = "not complete yet" if result["status"] == "running" else result["status"]
+    hours = result["training_time_hours"]
     spent = f"{hours:.2g} hours" if hours >= 2 else f"{60 * hours:.2g} minutes"
-    files = (
-        run.notebook,
-        study.file,
-        run.sqlite,
-        run.journal,
-        run.pareto_front,
-        run.mae_history,
-        run.param_importance,
-    )
-    links = [
-        f'<a href="{escape(file.name)}">{escape(file.name)}</a>' for file in files if file.exists()
-    ]
+    files = [run.notebook, study.file, run.sqlite, run.journal]
+    files += [run.pareto_front, run.mae_history, run.param_importance]
+    names = [escape(file.name) for file in files if file.exists()]
+    links = ", ".join(f'<a href="{name}">{name}</a>' for name in names)
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{heading}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{heading}</h1>",
         f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" if warning else "",
-        f"<p class=lead>{escape(study.label)}</p>\n<p>{escape(found['optimization_date'][:10])}, "
+        f"<p class=lead>{escape(study.label)}</p>\n<p>{escape(result['optimization_date'][:10])}, "
         f"{escape(state)}: {trials} in {spent} of training.</p>",
-        *map(_section, sections(study)),
-        f"<h2>Record</h2>\n<p>Beside this page: {', '.join(links)}. <code>hpo verify</code> "
-        "recomputes every score "
-        "from the stored forecasts.</p>",
-        _html(study_tables.provenance_table(study), "texts"),
+    ]
+    for title, text, contents in sections(study):
+        parts.append(f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>")
+        parts += [
+            _picture(content, title) if isinstance(content, Figure) else _table(content)
+            for content in contents
+        ]
+    parts += [
+        f"<h2>Record</h2>\n<p>Beside this page: {links}. <code>hpo verify</code> recomputes every "
+        "score from the stored forecasts.</p>",
+        _table(study_tables.provenance_table(study), "texts"),
         "</body>\n</html>\n",
     ]
     with atomic(run.report) as temporary:
@@ -179,21 +163,14 @@ def write_page(study: StoredStudy) -> Path:
     return run.report
 
 
-def _section(section: Section) -> str:
-    title, text, shows = section
-    start = f'<img alt="{escape(title)}" src="data:image/svg+xml;base64,'
-    shown = [f'{start}{_svg(one)}">' if isinstance(one, Figure) else _html(one) for one in shows]
-    return "\n".join([f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>", *shown])
-
-
-def _svg(figure: Figure) -> str:
+def _picture(figure: Figure, name: str) -> str:
     stream = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "hpo"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    return base64.b64encode(stream.getvalue()).decode()
+    picture = base64.b64encode(stream.getvalue()).decode()
+    return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{picture}">'
 
 
-def _html(table: pd.DataFrame, kind: str = "numbers") -> str:
+def _table(table: pd.DataFrame, kind: str = "numbers") -> str:
     with pd.option_context("display.max_colwidth", None):
-        text = table.to_html(classes=kind, border=0, index_names=False)
-    return f"<div>{text}</div>"
+        return f"<div>{table.to_html(classes=kind, border=0, index_names=False)}</div>"

@@ -2,9 +2,10 @@
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -108,6 +109,36 @@ def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = 
     return ", ".join([*of_data, *(text for text, holds in others.items() if holds)])
 
 
+SCREEN: dict[Any, Any] = {
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "figure.titlesize": 10,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+
+_P = ParamSpec("_P")
+
+
+def on_screen(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Let a drawer's figures look as notebooks and pages show them."""
+
+    @wraps(draw)
+    def drawn(*args: _P.args, **options: _P.kwargs) -> Figure:
+        _show_as_picture()
+        with mpl.rc_context(SCREEN):
+            return draw(*args, **options)
+
+    return drawn
+
+
+def marked_by_source(figure: Figure, source: str) -> Figure:
+    """The figure, marked if its data are simulated or nobody has them in time."""
+    return marked(figure, ", ".join(warnings_of(source)))
+
+
 def finished(figure: Figure, source: str) -> Figure:
     """Mark data that nobody has in time, or that are simulated; close the figure, so that Jupyter
     shows it once.
@@ -146,6 +177,11 @@ def no_negative_demand(axes: Axes, actual: pd.Series | np.ndarray) -> None:
     """
     if np.nanmin(actual) >= 0:
         axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
+
+
+def hours_axis(axes: Axes, horizon: int, step: int = 3) -> None:
+    """The hours ahead, with a tick every few of them."""
+    axes.set(xlabel="hours ahead", xlim=(0.5, horizon + 0.5), xticks=range(step, horizon + 1, step))
 
 
 def date_axis(axes: Axes, least: int, most: int) -> None:
@@ -199,9 +235,11 @@ def thesis_style() -> Iterator[None]:
             yield
 
 
-def panels(rows: int, columns: int, *, height: float, **options: Any) -> tuple[Figure, Any]:
-    """A figure of text width with a grid of axes [rows, columns]; ``height`` in inches."""
-    figure = Figure(figsize=(TEXT_WIDTH, height), layout="constrained")
+def panels(
+    rows: int, columns: int, *, height: float, width: float = TEXT_WIDTH, **options: Any
+) -> tuple[Figure, Any]:
+    """A figure with a grid of axes [rows, columns]; sizes in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 

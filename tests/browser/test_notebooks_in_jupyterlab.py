@@ -10,8 +10,7 @@ import pytest
 from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.figures.build import PICTURES
-from hpo_lib.figures.explorer import Explorer
-from hpo_lib.figures.explorer_data import viewable_studies
+from hpo_lib.figures.explorer import Explorer, viewable_studies
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.result import load_result
 from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS

@@ -13,7 +13,7 @@ from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, prepare_fe
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.feature_table import level_floor
-from hpo_lib.figures.study_tables import banner, data_summary
+from hpo_lib.figures.data import banner, data_summary
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.scoring.coverage import target_terciles
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive

@@ -17,7 +17,7 @@ from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import Forecaster
-from hpo_lib.figures.study_figures import proof_figure
+from hpo_lib.figures.studies import proof_figure
 from hpo_lib.launch.status import study_status
 from hpo_lib.records.choice import ReplicateMissing, stored_replicate, write_replicate
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
@@ -436,7 +436,7 @@ def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_it
     prove, family
 ) -> None:
     proof: dict[str, Any] = prove().result["proof"]
-    (axes,) = proof_figure(proof, source="csv").axes
+    (axes,) = proof_figure(proof).axes
     ((one,),) = [proof["challengers"]]
     drawn = sorted(
         line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("o", "s", "D")
@@ -454,6 +454,6 @@ def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_it
 )
 def test_when_nothing_was_compared_then_the_figure_says_why(cause, tried) -> None:
     challengers = [{"trial": number, "proven": False, "cause": why} for number, why in tried]
-    (axes,) = proof_figure({"challengers": challengers, "cause": cause}, source="simulated").axes
+    (axes,) = proof_figure({"challengers": challengers, "cause": cause}).axes
     (text,) = [text.get_text() for text in axes.texts]
     assert text == f"Nothing was compared: {cause or 'trial 3: RuntimeError: no memory'}."

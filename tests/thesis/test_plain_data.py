@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.figures import benchmark_data, benchmark_plots, study_data, study_plots
+from hpo_lib.figures import benchmark_data, benchmark_plots, studies
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.calibration import Calibration
-from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
+from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.thesis.conftest import made_up_study, row, trial
 
 NAMES = ["dataset", "title", "unit", "model"]
@@ -29,7 +28,7 @@ def marked(frame: pd.DataFrame, column: str) -> list[int]:
 def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_defaults_and_choice_marked(
     evidence,
 ) -> None:
-    frame = study_data.fronts(evidence)
+    frame = studies.fronts(evidence)
     assert frame["trial"].tolist() == [0, 1, 3, 4]
     assert frame[["mae", "picp_penalty"]].to_numpy().tolist() == [[4, 4], [5, 2], [2, 6], [3, 3]]
     assert (marked(frame, "front"), marked(frame, "default"), marked(frame, "chosen")) == (
@@ -45,7 +44,7 @@ def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_default
 def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(
     evidence,
 ):
-    frame = study_data.history(evidence)
+    frame = studies.history(evidence)
     assert frame["order"].tolist() == [1, 2, 3, 4]
     assert frame["value"].tolist() == [4, 5, 2, 3]
     assert frame["best"].tolist() == [4, 4, 2, 2]
@@ -55,39 +54,31 @@ def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_
 
 
 def test_when_all_trials_are_alike_then_the_hypervolume_is_whole() -> None:
-    alike = [TrialRecord(n, "complete", {}, 1.0, 2.0) for n in range(2)]
-    assert study_data.hypervolumes(alike, FORMER_PAIR) == [1.0, 1.0]
-    assert study_data.hypervolumes([], FORMER_PAIR) == []
+    assert studies.hypervolumes(np.array([[1.0, 2.0], [1.0, 2.0]])) == [1.0, 1.0]
+    assert studies.hypervolumes(np.array([])) == []
 
 
 def test_when_coverage_is_within_its_tolerance_then_only_the_other_objective_makes_the_hypervolume() -> (
     None
 ):
     pair = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
-    good = [
-        TrialRecord(n, "complete", {}, mae, error)
-        for n, (mae, error) in enumerate([(4, 1), (3, 5), (2, 3)])
-    ]
-    assert study_data.hypervolumes(good, pair) == [0, 0.5, 1]
+
+    def hypervolumes(*trials: tuple[float, float]) -> list[float]:
+        excesses = [[o.excess(v) for o, v in zip(pair, trial, strict=True)] for trial in trials]
+        return studies.hypervolumes(np.array(excesses))
+
+    assert hypervolumes((4, 1), (3, 5), (2, 3)) == [0, 0.5, 1]
     # Excesses of 4 and 0: the box is 2..4 by 0..4, and (3, 0) covers half of it.
-    worse = [TrialRecord(3, "complete", {}, 2, 9), *good[:2]]
-    assert study_data.hypervolumes(worse, pair) == [0, 0, 0.5]
+    assert hypervolumes((2, 9), (4, 1), (3, 5)) == [0, 0, 0.5]
 
 
 def test_when_there_are_three_objectives_then_the_hypervolume_is_the_volume_of_the_dominated_boxes() -> (
     None
 ):
-    three = tuple(OBJECTIVES[name] for name in ("mae", "winkler", "pinball"))
     values = [(4, 4, 4), (0, 4, 4), (4, 0, 4), (4, 4, 0), (2, 2, 2), (1, 3, 1), (3, 1, 3)]
-    trials = [
-        TrialRecord(
-            n, "complete", {}, values=dict(zip(("mae", "winkler", "pinball"), own, strict=True))
-        )
-        for n, own in enumerate(values)
-    ]
     # Of 64: (2, 2, 2) dominates 8; (1, 3, 1) 3 x 1 x 3 = 9, of which 2 x 1 x 2 = 4 are shared; (3,
     # 1, 3) 1 x 3 x 1 = 3, of which 1 x 2 x 1 = 2 are shared with the first and the rest with none.
-    assert study_data.hypervolumes(trials, three) == pytest.approx(
+    assert studies.hypervolumes(np.array(values)) == pytest.approx(
         [0, 0, 0, 0, 8 / 64, 13 / 64, 14 / 64]
     )
 
@@ -107,30 +98,30 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
         ],
         objectives=[{"name": name, "tolerance": 0} for name in chosen],
     )
-    for studies in ((other,), (study, other)):
-        own = dataclasses.replace(evidence, studies=studies)
-        fronts = study_data.fronts(own)
+    for compared in ((other,), (study, other)):
+        own = dataclasses.replace(evidence, studies=compared)
+        fronts = studies.fronts(own)
         assert fronts[fronts["model"] == "NHITS_Q"][chosen].to_numpy().tolist() == [
             [n] * len(chosen) for n in (1, 2, 4, 5)
         ]
         assert marked(fronts[fronts["model"] == "NHITS_Q"], "front") == [0]
         labels = [OBJECTIVES[name].label.replace(" - ", " \u2212 ") for name in chosen]
-        axes = study_plots.fronts(fronts).axes[0]  # N-HiTS comes first
-        if len(studies) > 1:
+        axes = studies.draw_fronts(fronts).axes[0]  # N-HiTS comes first
+        if len(compared) > 1:
             assert axes.get_xlabel().startswith(labels[0])
         assert labels[1] in axes.get_ylabel()
         assert ("is not drawn" in axes.get_ylabel()) == (len(chosen) == 3)
         assert len(axes.patches) == sum("penalty" in name for name in chosen[:2])
-        history = study_plots.history(study_data.history(own))
+        history = studies.draw_history(studies.history(own))
         assert labels[0] in history.axes[0].get_ylabel()
-        explored = study_plots.explored(study_data.explored(own), "NHITS_Q")
+        explored = studies.draw_explored(studies.explored(own), "NHITS_Q")
         assert explored.get_supylabel().startswith(labels[0])
 
 
 def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_to_the_defaults(
     evidence,
 ) -> None:
-    frame = study_data.explored(evidence)
+    frame = studies.explored(evidence)
     assert frame[["parameter", "value"]].to_numpy().tolist() == [
         ["lr", 0.01 * (n + 1)] for n in (0, 1, 3, 4)
     ]
@@ -141,11 +132,11 @@ def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_t
 def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
     low = [trial(0, 4, 1), trial(1, 3, 2)]
     high = [trial(0, 4, 30), trial(1, 3, 40)]
-    studies = (
+    both = (
         made_up_study("NHITS_Q", low, best_trial_number=0),
         made_up_study("TFT_Q", high, best_trial_number=0),
     )
-    figure = study_plots.fronts(study_data.fronts(dataclasses.replace(evidence, studies=studies)))
+    figure = studies.draw_fronts(studies.fronts(dataclasses.replace(evidence, studies=both)))
     assert figure.axes[1].get_ylim()[1] > 40
     assert figure.axes[0].get_ylim()[0] == 0
 
@@ -153,7 +144,7 @@ def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
 def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence) -> None:
     few = [trial(0, 0.004, 4), trial(1, 0.003, 6)]
     own = dataclasses.replace(evidence, studies=(made_up_study("TFT_Q", few, best_trial_number=1),))
-    fronts, history = study_data.fronts(own), study_data.history(own)
+    fronts, history = studies.fronts(own), studies.history(own)
     assert set(fronts["unit"]) == {"L/h"}
     assert fronts["mae"].tolist() == pytest.approx([4, 3])
     assert fronts["picp_penalty"].tolist() == [4, 6]  # percentage points stay
@@ -161,14 +152,14 @@ def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence) -> N
 
 
 def test_when_a_study_is_short_then_minutes_are_drawn_and_its_hardware_is_named(evidence) -> None:
-    figure = study_plots.cost(study_data.cost(evidence))
+    figure = studies.draw_cost(studies.cost(evidence))
     assert figure.axes[1].get_ylabel() == "minutes of training per study"
     assert figure.axes[1].patches[0].get_height() == 30
     assert figure.axes[0].get_title("left") == "on cpu"
 
 
 def test_when_cost_is_drawn_then_all_finished_trials_count(evidence) -> None:
-    frame = study_data.cost(evidence)
+    frame = studies.cost(evidence)
     assert frame["seconds"].tolist() == [10, 20, 3, 30, 40]
     assert frame["state"].tolist() == ["complete", "complete", "stopped", "complete", "complete"]
     assert set(frame["hours"]) == {0.5}

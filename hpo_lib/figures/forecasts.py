@@ -1,0 +1,143 @@
+"""Forecasts as tidy tables of hours and of days, and the figures that are drawn from them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hpo_lib.figures import style
+from hpo_lib.figures.style import BLUE, SKY_BLUE, date_axis, hours_axis, number
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.uncertainty import daily_losses
+
+BAND = ("lower", "median", "upper")
+COLUMNS = (*BAND, "actual")
+
+
+def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.DataFrame:
+    """Hours of ``count`` consecutive forecasts from position ``first`` on: lower, median, upper,
+    actual by UTC hour.
+    """
+    part = slice(first, first + count)
+    ahead = pd.to_timedelta(np.arange(1, forecasts.actual.shape[1] + 1), unit="h")
+    hours = pd.DatetimeIndex(np.concatenate([origin + ahead for origin in forecasts.origins[part]]))
+    values = {name: getattr(forecasts, name)[part].ravel() for name in COLUMNS}
+    return pd.DataFrame(values, index=hours)
+
+
+def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
+    """Per origin: MAE in the target's unit and PICP in % of its hours; indexed by the first hour of
+    the forecast.
+    """
+    losses = daily_losses(forecasts)
+    hours = forecasts.origins + pd.Timedelta(hours=1)
+    return pd.DataFrame({name: losses[name] for name in ("mae", "picp")}, index=hours)
+
+
+def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:
+    """Per hour ahead (1..H): ``lower``, ``median`` and ``upper``, the quantiles 0.1, 0.5 and 0.9 of
+    the residual, actual less median, ``mae``, both in the target's unit, and ``picp`` in %.
+    """
+    residuals = np.quantile(forecasts.actual - forecasts.median, (0.1, 0.5, 0.9), axis=0)
+    hours = pd.RangeIndex(1, residuals.shape[1] + 1, name="hours ahead")
+    scores = pd.DataFrame(metrics.by_step(forecasts), index=hours)
+    return scores.assign(**dict(zip(BAND, residuals, strict=True)))
+
+
+def spread_origins(n_origins: int, count: int) -> list[int]:
+    """``count`` positions spread evenly over the forecasts, so that several seasons are seen."""
+    count = min(count, n_origins)
+    return [int((i + 0.5) * n_origins / count) for i in range(count)]
+
+
+def draw_band(axes: Axes, table: pd.DataFrame) -> None:
+    """Interval and median over the index of a table with columns `BAND`."""
+    axes.fill_between(
+        table.index,
+        table["lower"],
+        table["upper"],
+        color=SKY_BLUE,
+        alpha=0.4,
+        lw=0,
+        label="80 % interval",
+    )
+    axes.plot(table["median"], color=BLUE, label="median")
+
+
+def draw_forecast(axes: Axes, table: pd.DataFrame, *, ms: float) -> None:
+    """Interval, median and actual values, with markers of size ``ms``, over the index of a table
+    with columns `COLUMNS`.
+    """
+    draw_band(axes, table)
+    axes.plot(table["actual"], color="#000000", lw=1, marker=".", ms=ms, label="actual")
+
+
+def draw_coverage(axes: Axes, hourly: pd.DataFrame) -> None:
+    """PICP over the hours ahead of `by_hour`, on its full scale beside its target."""
+    axes.plot(hourly["picp"], marker=".")
+    style.coverage_line(axes)
+    hours_axis(axes, len(hourly))
+    axes.set(ylabel="PICP in %", ylim=(0, 100))
+
+
+@style.on_screen
+def forecast_days(
+    forecasts: QuantileForecasts, origins: Sequence[int], *, unit: str, source: str, title: str
+) -> Figure:
+    """Forecasts of a few origins (positions in ``forecasts``) with their interval, beside the
+    actual values.
+    """
+    figure, rows = style.panels(len(origins), 1, height=1.9 * len(origins), width=8)
+    horizon = forecasts.actual.shape[1]
+    for axes, n in zip(rows[:, 0], origins, strict=True):
+        table = hours_of_days(forecasts, n, 1).set_axis(range(1, horizon + 1))
+        draw_forecast(axes, table, ms=4)
+        hours_axis(axes, horizon)
+        axes.set(xlabel="", ylabel=unit)
+        axes.set_title(f"origin {forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
+    rows[0, 0].legend(ncols=3)
+    rows[-1, 0].set_xlabel("hours ahead")
+    figure.suptitle(title)
+    return style.marked_by_source(figure, source)
+
+
+@style.on_screen
+def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
+    """The weeks with the least, the middle and the largest error, in order of time; a gap where a
+    day is missing.
+    """
+    errors = daily_errors(forecasts)["mae"]
+    weeks = {
+        first: errors.iloc[first : first + 7].mean()
+        for first in range(0, max(len(errors) - 6, 1), 7)
+    }
+    by_error = sorted(weeks, key=weeks.__getitem__)
+    names = {
+        by_error[-1]: "hardest",
+        by_error[len(by_error) // 2]: "middle",
+        by_error[0]: "easiest",
+    }
+    figure, rows = style.panels(len(names), 1, height=2.2 * len(names), width=8)
+    for axes, first in zip(rows[:, 0], sorted(names), strict=True):
+        draw_forecast(axes, hours_of_days(forecasts, first, 7).asfreq("h"), ms=0)
+        begin = f"{names[first]} week, from {errors.index[first]:%A %Y-%m-%d}"
+        axes.set(ylabel=unit, title=f"{begin}: MAE {number(weeks[first])} {unit}")
+        date_axis(axes, 3, 8)
+    rows[0, 0].legend(ncols=3)
+    rows[-1, 0].set_xlabel("UTC")
+    return figure
+
+
+@style.on_screen
+def by_hour_figure(forecasts: QuantileForecasts, *, unit: str) -> Figure:
+    """MAE and PICP per hour ahead."""
+    figure, ((left, right),) = style.panels(1, 2, height=2.6, width=8)
+    hourly = by_hour(forecasts)
+    left.plot(hourly["mae"], marker=".")
+    hours_axis(left, len(hourly))
+    left.set(ylabel=f"MAE in {unit}", ylim=(0, None))
+    draw_coverage(right, hourly)
+    return figure

@@ -1,0 +1,446 @@
+"""The trials of studies as one tidy table, and every figure that is drawn from it.
+
+The thesis, a study's notebook and page, and the explorer draw with the same functions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from hpo_lib.families.search_space import value_in_words
+from hpo_lib.figures import style
+from hpo_lib.figures.evidence import Evidence
+from hpo_lib.figures.style import (
+    ACCENT,
+    BLUE,
+    INK,
+    PINK,
+    SKY_BLUE,
+    in_order,
+    model_colour,
+    model_marker,
+    model_name,
+    readable,
+    unit_text,
+)
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, POINTS, Objective
+
+RING: dict[str, Any] = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
+
+
+def trials_of(study: StoredStudy) -> pd.DataFrame:
+    """Every trial of a study as a row: ``trial`` (its number), ``state``, ``seconds``, ``params``,
+    its objectives by name as they are stored, and the marks ``finished``, ``front``, ``default``
+    and ``chosen``.
+    """
+    return pd.DataFrame(
+        {
+            "trial": trial.number,
+            "state": trial.state,
+            "seconds": trial.seconds,
+            "params": trial.params,
+            **trial.values,
+            "finished": trial.finished,
+            "front": trial in study.front,
+            "default": trial == study.default,
+            "chosen": trial == study.chosen,
+        }
+        for trial in study.trials
+    )
+
+
+def _of_each_study(
+    table_of: Callable[[pd.DataFrame, StoredStudy], pd.DataFrame],
+) -> Callable[[Evidence], pd.DataFrame]:
+    """One table of all studies, made of the trials of each, with values in ``unit``.
+
+    Rows name their study: ``dataset``, ``title``, ``model`` and ``objectives``, joined by commas.
+    """
+
+    @wraps(table_of)
+    def table(evidence: Evidence) -> pd.DataFrame:
+        tables = []
+        for study in evidence.studies:
+            unit, factor = readable(study.unit, study.chosen.mae)
+            trials = trials_of(study)
+            trials[[o.name for o in study.objectives if not o.unit]] *= factor
+            names = {"dataset": study.dataset, "title": evidence.title(study.dataset)}
+            names |= {"unit": unit, "model": study.model}
+            names |= {"objectives": ",".join(objective.name for objective in study.objectives)}
+            tables.append(table_of(trials, study).assign(**names))
+        filled = [table for table in tables if len(table)]
+        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+    return table
+
+
+def _complete(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials[trials["state"] == "complete"]
+
+
+@_of_each_study
+def fronts(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
+    """Every complete trial."""
+    return _complete(trials)
+
+
+@_of_each_study
+def history(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
+    """Every complete trial in its order: ``order`` from 1, its first objective as ``value``, and
+    ``best`` and ``hypervolume`` up to it.
+
+    Only of studies with their storage: a JSON alone lists defaults and front, which is no history.
+    """
+    complete = _complete(trials if study.has_storage else trials.head(0))
+    values = complete[study.objectives[0].name]
+    stored = [
+        [o.excess(trial.values[o.name]) for o in study.objectives] for trial in study.complete
+    ]
+    volumes = hypervolumes(np.array(stored[: len(complete)]))
+    order = range(1, len(complete) + 1)
+    return complete.assign(order=order, value=values, best=values.cummin(), hypervolume=volumes)
+
+
+def hypervolumes(excesses: np.ndarray) -> list[float]:
+    """Share of the box between the best and the worst value of all objectives that the trials so
+    far dominate, for every trial of [trials, objectives].
+
+    The hypervolume indicator (Zitzler and Thiele, 1998) of the values above the tolerances, with
+    the worst ones among all trials as reference point, over the volume of the box, so that 1 would
+    be one trial that is best in all. An objective in which all trials are equal does not count; 1
+    throughout if there is no other.
+    """
+    if not len(excesses):
+        return []
+    low, high = excesses.min(axis=0), excesses.max(axis=0)
+    differs = high > low
+    scaled = (high - excesses)[:, differs] / (high - low)[differs]
+    return [_dominated(scaled[: i + 1]) for i in range(len(scaled))]
+
+
+def _dominated(gains: np.ndarray) -> float:
+    """The volume that points [N, K] above 0 dominate, by slices along the last axis."""
+    if gains.shape[1] == 0:
+        return 1.0
+    gains = gains[np.argsort(-gains[:, -1], kind="stable")]
+    depths = gains[:, -1] - np.append(gains[1:, -1], 0.0)
+    return float(
+        sum(depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth > 0)
+    )
+
+
+@_of_each_study
+def explored(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
+    """Every ``parameter`` with its ``value`` in each complete trial.
+
+    ``change`` is by how many percent the trial's first objective is above that of the untuned
+    defaults. Only of studies with their storage, whose defaults have a value above 0.
+    """
+    values = trials[study.objectives[0].name]
+    before = float(values[trials["default"]].iloc[0])
+    telling = study.has_storage and before > 0
+    trials = _complete(trials.assign(change=100 * (values / before - 1)) if telling else trials[:0])
+    rows = trials.assign(parameter=trials["params"].map(sorted)).explode("parameter")
+    drawn = [params[name] for params, name in zip(rows["params"], rows["parameter"], strict=True)]
+    return rows.assign(value=drawn)
+
+
+@_of_each_study
+def cost(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
+    """Every finished trial, with ``hours`` and ``device`` of its whole study."""
+    return trials[trials["finished"] & (trials["seconds"] > 0)].assign(
+        hours=float(study.result["training_time_hours"]), device=study.provenance.get("device")
+    )
+
+
+# The figures
+
+
+def _objectives(data: pd.DataFrame) -> list[Objective]:
+    """Those of the studies in a table, in the order of the first study that has them."""
+    names = ",".join(data["objectives"].unique()).split(",")
+    return [OBJECTIVES[name] for name in dict.fromkeys(names)]
+
+
+def _label(objective: Objective) -> str:
+    return objective.label.replace(" - ", " \u2212 ")
+
+
+def _axis(objective: Objective, unit: str) -> str:
+    return f"{_label(objective)} in {'pp' if objective.unit == POINTS else unit_text(unit)}"
+
+
+def draw_front(
+    axes: Axes,
+    trials: pd.DataFrame,
+    objectives: Sequence[Objective],
+    colour: str,
+    *,
+    size: float = 1.0,
+) -> None:
+    """Complete trials by their first two objectives, with markers of this relative ``size``.
+
+    The front, which is joined if there are no other objectives, the untuned defaults and the choice
+    are marked, and the tolerance of coverage is grey.
+    """
+    x, y = (objective.name for objective in objectives[:2])
+    spans: list[Any] = [axes.axvspan, axes.axhspan]
+    for objective, span in zip(objectives, spans, strict=False):
+        if objective.is_coverage:
+            label = f"PICP {NOMINAL_COVERAGE:g} % ± {COVERAGE_TOLERANCE:g} pp"
+            span(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.06, lw=0, label=label)
+    axes.plot(trials[x], trials[y], "o", color=style.GREY, ms=3 * size, label="trial")
+    front = trials[trials["front"]].sort_values([x, y])
+    line = "o-" if len(objectives) == 2 else "o"
+    axes.plot(
+        front[x],
+        front[y],
+        line,
+        label="Pareto front",
+        color=colour,
+        drawstyle="steps-post",
+        ms=3.5 * size,
+    )
+    marks = ("default", "untuned defaults", "s", 7), ("chosen", "chosen", "*", 10)
+    for column, label, marker, points in marks:
+        marked = trials[trials[column]]
+        axes.plot(marked[x], marked[y], label=label, marker=marker, ms=points * size, **RING)
+
+
+def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> None:
+    """`draw_front` of one study on a screen, with labels in its own unit."""
+    x, y = study.objectives[:2]
+    draw_front(axes, trials, study.objectives, model_colour(study.model), size=1.6)
+    axes.set(xlabel=_axis(x, study.unit), ylabel=_axis(y, study.unit))
+    if x.is_coverage:
+        axes.set_xlim(0, None)
+    if y.is_coverage:
+        axes.set_ylim(0, None)
+    axes.text(
+        0.5, 0.99, not_drawn(study.objectives), transform=axes.transAxes, ha="center", va="top"
+    )
+
+
+def not_drawn(objectives: Sequence[Objective]) -> str:
+    """Names a third objective, which a figure of the first two leaves out; empty without one."""
+    return "".join(f"({_label(objective)} is not drawn)" for objective in objectives[2:])
+
+
+@style.on_screen
+def front_figure(study: StoredStudy) -> Figure:
+    """The Pareto front of one study."""
+    figure, ((axes,),) = style.panels(1, 1, height=3.6, width=5.5)
+    draw_study_front(axes, study, _complete(trials_of(study)))
+    axes.legend()
+    return figure
+
+
+def draw_fronts(data: pd.DataFrame) -> Figure:
+    """The first two objectives of every complete trial, a panel per model and dataset."""
+    models, datasets = in_order(data["model"]), style.by_dataset(data)
+    alike = data["objectives"].nunique() == 1
+    figure, grid = style.panels(
+        len(models),
+        len(datasets),
+        height=0.75 + 1.55 * len(models),
+        sharex="col" if alike else False,
+        sharey=alike and _objectives(data)[1].is_coverage,
+    )
+    for column, of_dataset in zip(grid.T, datasets, strict=True):
+        unit = of_dataset["unit"].iloc[0]
+        for axes, model in zip(column, models, strict=True):
+            trials = of_dataset[of_dataset["model"] == model]
+            objectives = _objectives(data if alike or trials.empty else trials)
+            first, second = objectives[:2]
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            if trials.empty:
+                style.write_inside(axes, "no study")
+            else:
+                draw_front(axes, trials, objectives, model_colour(model))
+            if axes in grid[-1] or not alike:
+                axes.set_xlabel(_axis(first, unit))
+            texts = [model_name(model)] if axes in grid[:, 0] else []
+            if axes in grid[:, 0] or not (alike and second.is_coverage):
+                texts += [_axis(second, unit), not_drawn(objectives)]
+            axes.set_ylabel("\n".join(filter(None, texts)))
+        column[0].set_title(of_dataset["title"].iloc[0])
+    for axes in grid.ravel():  # once all is drawn: panels share their axes
+        if axes.get_ylim()[0] < 0:
+            axes.set_ylim(0, None)
+    key = Figure().subplots()
+    by_coverage = sorted(_objectives(data), key=lambda objective: not objective.is_coverage)
+    draw_front(key, data.head(0), by_coverage[:2], INK)
+    handles, labels = key.get_legend_handles_labels()
+    style.legend_below(figure, list(dict(zip(labels, handles, strict=True)).values()))
+    return figure
+
+
+def draw_history(data: pd.DataFrame) -> Figure:
+    """The first objective of each complete trial and its lowest so far, and hypervolume."""
+    datasets = style.by_dataset(data)
+    figure, grid = style.panels(2, len(datasets), height=3.9, sharex=True)
+    points: dict[str, Any] = {"ls": "", "ms": 2.5, "alpha": 0.5}
+    for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
+        for model, trials in style.by_model(of_dataset):
+            colour, order = model_colour(model), trials["order"]
+            top.plot(order, trials["value"], model_marker(model), color=colour, **points)
+            top.step(order, trials["best"], where="post", color=colour)
+            bottom.step(order, trials["hypervolume"], where="post", color=colour)
+        first = of_dataset.iloc[0]
+        firsts = dict.fromkeys(names.split(",")[0] for names in of_dataset["objectives"])
+        labels = [_axis(OBJECTIVES[name], first["unit"]) for name in firsts]
+        top.set(title=first["title"], ylabel="\n".join(labels))
+        bottom.set(xlabel="complete trials", ylim=(0, 1.02))
+        bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    grid[1, 0].set_ylabel("hypervolume, share of box")
+    lines = [
+        Line2D([], [], color=INK, label="best so far"),
+        Line2D([], [], marker="o", color=INK, label="each trial", **points),
+    ]
+    style.legend_below(figure, [*style.model_handles(data["model"], ms=3), *lines])
+    return figure
+
+
+DATASET_LOOKS = (
+    (BLUE, "o"),
+    (ACCENT, "^"),
+    (PINK, "s"),
+    (SKY_BLUE, "D"),
+    ("#009E73", "v"),
+    (INK, "P"),
+)
+COLUMNS, FEW_VALUES = 4, 5
+
+
+def draw_explored(data: pd.DataFrame, model: str) -> Figure:
+    """The first objective over every hyperparameter, in percent of that of the untuned defaults.
+
+    Trials that are far worse are beyond the panels.
+    """
+    looks = dict(zip(data.sort_values("dataset")["title"].unique(), cycle(DATASET_LOOKS)))
+    data = data[data["model"] == model]
+    count = data["parameter"].nunique()
+    rows = -(-count // COLUMNS)
+    figure, grid = style.panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
+    for axes in grid.ravel()[count:]:
+        axes.set_axis_off()
+    for axes, (parameter, trials) in zip(grid.ravel(), data.groupby("parameter"), strict=False):
+        axes.axhline(0, **style.TARGET)
+        placed = trials.assign(place=_places(axes, trials["value"]))
+        for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
+            colour, marker = looks[title]
+            look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"marker": marker, "ms": 3}
+            look |= {"ls": "", "color": colour, "alpha": 0.7, "mew": 0.5}
+            axes.plot(group["place"], group["change"], **look)
+        axes.set_xlabel(str(parameter).replace("_", " "), labelpad=1)
+    grid[0, 0].set_title(model_name(model), loc="left")
+    low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
+    grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    goal = _label(_objectives(data)[0])
+    figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
+    titles = [title for title in looks if title in set(data["title"])]
+    looks_of = [(*looks[title], title) for title in titles]
+    handles = [Line2D([], [], ls="", c=c, marker=m, label=label) for c, m, label in looks_of]
+    style.legend_below(figure, [*handles, Line2D([], [], marker="*", ms=6, label="chosen", **RING)])
+    return figure
+
+
+def _places(axes: Axes, values: pd.Series) -> pd.Series:
+    """Where values are drawn: a few in equal steps, many on their scale, which is logarithmic if
+    they span much.
+    """
+    distinct = sorted(set(values))
+    ticks = [value_in_words(value) for value in distinct]
+    if len(distinct) <= FEW_VALUES and all(len(tick) <= FEW_VALUES for tick in ticks):
+        axes.set_xticks(range(len(ticks)), ticks)
+        axes.set_xlim(-0.5, len(ticks) - 0.5)
+        return values.map(distinct.index)
+    if 0 < 30 * distinct[0] < distinct[-1]:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    return values
+
+
+def draw_cost(data: pd.DataFrame) -> Figure:
+    """Seconds of every trial with their median, and hours (minutes below 2) of the whole study."""
+    models = in_order(data["model"])
+    unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
+    data = data.assign(
+        title=data["title"].str.replace(", ", ",\n"), duration=factor * data["hours"]
+    )
+    figure, ((left, right),) = style.panels(1, 2, height=2.6)
+    look: dict[str, Any] = {"data": data, "x": "title", "hue": "model", "hue_order": models}
+    look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
+    seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
+    sns.stripplot(**seconds, jitter=False, size=3, alpha=0.6)
+    seconds["palette"] = dict.fromkeys(models, INK)
+    sns.pointplot(**seconds, estimator="median", errorbar=None, ls="", marker="_", markersize=9)
+    sns.barplot(**look, y="duration", errorbar=None, saturation=1, ax=right)
+    left.set(xlabel="", yscale="log", ylabel="seconds per trial")
+    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
+    right.set(xlabel="", ylabel=f"{unit} of training per study")
+    median = Line2D([], [], color=INK, lw=1.2, label="median")
+    style.legend_below(figure, [*style.model_handles(models, ls="", marker="o"), median])
+    return figure
+
+
+CHANGES = {
+    "score_change": ("both", "#000000", "o"),
+    "mae_change": ("MAE", BLUE, "s"),
+    "winkler_calibrated_change": ("calibrated interval score", ACCENT, "D"),
+}
+
+
+@style.on_screen
+def proof_figure(proof: Mapping[str, Any]) -> Figure:
+    """What each challenger changes of the untuned defaults' scores, in percent with 90 % intervals,
+    over fresh seeds.
+
+    The probability of a lower score is beside it; if nothing was compared, the figure says why.
+    """
+    challengers = proof["challengers"]
+    compared = [one for one in challengers if not one["cause"]]
+    figure, ((axes,),) = style.panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
+    if not compared:
+        axes.set_axis_off()
+        causes = [f"trial {one['trial']}: {one['cause']}" for one in challengers]
+        why = "; ".join(filter(None, [proof["cause"], *causes]))
+        axes.text(0.5, 0.5, f"Nothing was compared: {why}.", ha="center", wrap=True)
+        return figure
+    axes.axvline(0, color=PINK, lw=1.5, label="untuned defaults")
+    rows = np.arange(len(compared))
+    for place, (key, (label, colour, marker)) in enumerate(CHANGES.items()):
+        mean, low, high = np.transpose([one[key] for one in compared])
+        axes.errorbar(
+            mean,
+            rows + 0.22 * (place - 1),
+            xerr=[mean - low, high - mean],
+            fmt=marker,
+            ms=5,
+            lw=1.5,
+            color=colour,
+            label=label,
+        )
+    for row, one in enumerate(compared):
+        verdict = "proven" if one["proven"] else "not proven"
+        beside = f"probability {one['probability']:.2f}: {verdict}"
+        axes.text(1.01, row, beside, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.set_yticks(rows, [f"trial {one['trial']}" for one in compared])
+    axes.set_ylim(len(compared) - 0.5, -0.5)
+    axes.set_xlabel("change of the score in %, with 90 % interval; left of the line is better")
+    axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
