@@ -20,7 +20,7 @@ from hpo_lib.benchmark.store import read_training
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
-from hpo_lib.figures.evidence import gather
+from hpo_lib.figures.evidence import find_evidence
 from hpo_lib.figures.explorer import trial_counts, trial_facts
 from hpo_lib.figures.studies import cost, fronts, history
 from hpo_lib.figures.studies_table import improvement_report, load_studies, summary
@@ -167,7 +167,7 @@ def report(run: RunPaths) -> None:
     found = load_studies(run.runs_dir)
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"
-    evidence = gather(run.runs_dir, none, none)
+    evidence = find_evidence(run.runs_dir, none, none)
     for make in (fronts, history, cost, *(make for make, _ in TABLES.values())):
         make(evidence)
     for study in evidence.studies:
@@ -226,7 +226,7 @@ def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_
         _ = StoredStudy.read(run).trials
     report(run)
     assert status.study_status(run, []).state == "corrupt"
-    evidence = gather(run.runs_dir, tmp_path / "none", tmp_path / "none")
+    evidence = find_evidence(run.runs_dir, tmp_path / "none", tmp_path / "none")
     assert [study.model for study in evidence.studies] == ["TFT_Q"]
     assert any(run.study_name in note for note in evidence.notes)
 
