@@ -205,6 +205,12 @@ class RunPaths:
         """Validation predictions of one trial: origin, step, actual, q10, q50, q90."""
         return self.predictions / f"trial_{trial:04d}.parquet"
 
+    def predicted_trials(self) -> list[int]:
+        """The trials whose validation predictions are stored."""
+        files = self.predictions.glob("trial_*.parquet")
+        numbers = [file.stem.removeprefix("trial_") for file in files]
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
     def replicate(self, trial: int, seed: int) -> tuple[Path, Path]:
         """Validation predictions of a trial's configuration trained with another seed, and a JSON
         of what made them.
@@ -333,9 +339,9 @@ class ModelPaths:
     def version(self, number: int) -> Path:
         return self.folder / f"v{number:03d}"
 
-    def trained(self, number: int, which: str) -> tuple[Path, Path]:
-        """Its model as it was ``fitted`` or ``refitted``: facts and arrays."""
-        return self.version(number) / f"{which}.json", self.version(number) / f"{which}.npz"
+    def trained(self, number: int, which: str) -> Path:
+        """Its model as it was ``fitted`` or ``refitted``."""
+        return self.version(number) / f"{which}.pt"
 
     def compared(self, number: int) -> Path:
         """Forecasts of the fitted model on the days of its comparison."""

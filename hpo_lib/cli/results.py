@@ -4,111 +4,78 @@ import argparse
 import json
 import sys
 import webbrowser
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.cli import options
-from hpo_lib.errors import Damage, InputError
+from hpo_lib.errors import InputError
 
 
-def add_to(add: options.Add) -> None:
+def add_commands(add: options.Add) -> None:
     """Add the commands to a parser."""
-    study = "job id, name, best_params JSON or folder of a study"
-    option = add(
-        "report",
+    study = ("study", str, "job id, name, best_params JSON or folder of a study")
+    drafts = f"(default: {paths.DRAFTS_DIR.name}/ of the project)"
+    add(
         _report,
         "Write a study as one HTML page: forecasts, front, choice and proof, provenance.",
         "hpo report winter --open",
         "runs_dir",
-    ).add_argument
-    option("study", help=study)
-    option("--open", action="store_true", help="show it in the browser")
-    option = add(
-        "dashboard",
+        study,
+        ("--open", False, "show it in the browser"),
+    )
+    add(
         _dashboard,
         "Serve a study's trials with optuna-dashboard, also while it runs; Ctrl-C ends it.",
         "hpo dashboard winter",
         "runs_dir",
-    ).add_argument
-    option("study", help=study)
-    option("--port", type=int, default=8080, help="of this machine (default: 8080)")
-    options.add_database(option)
-
-    command = add(
-        "verify",
+        study,
+        ("--port", 8080, "of this machine (default: 8080)"),
+        options.DATABASE,
+    )
+    add(
         _verify,
         "Recompute the figures of best_params JSONs from the stored predictions.",
         "hpo verify --data-dir data",
         *options.FOLDERS,
+        ("file...", Path, "best_params JSON (default: all in the folder of records)"),
+        ("--dataset", "", "dataset TOML, if the registry does not know the dataset"),
+        options.JSON,
     )
-    command.add_argument(
-        "file",
-        nargs="*",
-        type=Path,
-        help="best_params JSON (default: all in the folder of records)",
-    )
-    command.add_argument(
-        "--dataset", default="", help="dataset TOML, if the registry does not know the dataset"
-    )
-    options.add_json(command.add_argument)
-    option = add(
-        "analyze",
+    add(
         _analyze,
         "What the studies found and cost, and whether it is better than the untuned defaults.",
         "hpo analyze --dataset heat",
         "runs_dir",
-    ).add_argument
-    option("--model", default="", help="studies of this model only")
-    option(
-        "--dataset",
-        default="",
-        help="studies of this dataset only, by its name or the path of its TOML",
+        ("--model", "", "studies of this model only"),
+        ("--dataset", "", "studies of this dataset only, by its name or the path of its TOML"),
+        options.JSON,
     )
-    options.add_json(option)
-
-    option = add(
-        "consolidate",
+    add(
         _consolidate,
         "Write all studies into one table, as parquet and CSV.",
         "hpo consolidate --out my_tables",
         "runs_dir",
-    ).add_argument
-    _add_out(option, "folder", paths.DRAFTS_DIR)
-
-    command = add(
-        "figures",
+        ("--out", "", f"folder {drafts}"),
+    )
+    add(
         _figures,
         "Draw every thesis figure, table and model card from the records; nothing is trained.",
         "hpo figures --runs-dir papermill_runs --out thesis",
         *options.FOLDERS,
+        (
+            "--benchmark-dir",
+            "",
+            f"folder of the benchmarks (default: {paths.BENCHMARK_DIR.name}/)",
+        ),
+        ("--dataset TOML", (), "datasets that the registry does not know by name"),
+        [
+            ("--out", "", f"folder for figures/, thesis_tables/ and model_cards/ {drafts}"),
+            ("--publish", False, "replace the tracked ones of the project, and name them"),
+        ],
     )
-    option = command.add_argument
-    option(
-        "--benchmark-dir",
-        default="",
-        help=f"folder of the benchmarks (default: {paths.BENCHMARK_DIR.name}/)",
-    )
-    option(
-        "--dataset",
-        nargs="+",
-        default=(),
-        metavar="TOML",
-        help="datasets that the registry does not know by name",
-    )
-    where = command.add_mutually_exclusive_group()
-    _add_out(
-        where.add_argument, "folder for figures/, thesis_tables/ and model_cards/", paths.DRAFTS_DIR
-    )
-    where.add_argument(
-        "--publish",
-        action="store_true",
-        help="replace the tracked ones of the project, and name them",
-    )
-
-    option = add(
-        "benchmark",
+    add(
         _benchmark,
         "Train with chosen parameters, score every day of the test split, beside baselines.",
         "hpo benchmark --dataset heat --models NHITS_Q TFT_Q --params both --seeds 3",
@@ -118,66 +85,38 @@ def add_to(add: options.Add) -> None:
         "recipe",
         "simulated",
         *options.FOLDERS,
-    ).add_argument
-    option(
-        "--models",
-        "--model",
-        nargs="+",
-        default=(),
-        metavar="MODEL",
-        help="families (default: all)",
+        ("--models --model MODEL", (), "families (default: all)"),
+        (
+            "--params",
+            "both",
+            "best (of the studies), default, both side by side, ensemble (of each study's "
+            "trials), or a best_params JSON",
+        ),
+        ("--seeds", 3, "trainings per row, whose quantiles are averaged (default: 3)"),
+        ("--refit", False, "train again on training and validation split together"),
+        (
+            "--calibration",
+            "rolling",
+            "none, split or rolling, beside raw forecasts (default: rolling)",
+        ),
+        ("--calibration-days", 0, "window of the rolling mode (default: 28)"),
+        ("--per-hour", False, "calibrate each hour ahead by itself"),
+        ("--blend equal|weighted", "equal", "weights: equal, or fitted on validation"),
+        ("--chronos2 DIR", "", "folder of a pretrained Chronos-2: one more baseline"),
+        (
+            "--out",
+            "",
+            "folder for forecasts and tables "
+            f"(default: {paths.BENCHMARK_DIR.name}/ of the project)",
+        ),
     )
-    option(
-        "--params",
-        default="both",
-        help="best (of the studies), default, both side by side, ensemble (of each study's "
-        "trials), or a "
-        "best_params JSON",
-    )
-    option(
-        "--seeds",
-        type=int,
-        default=3,
-        help="trainings per row, whose quantiles are averaged (default: 3)",
-    )
-    option(
-        "--refit", action="store_true", help="train again on training and validation split together"
-    )
-    option(
-        "--calibration",
-        default="rolling",
-        help="none, split or rolling, beside raw forecasts (default: rolling)",
-    )
-    option(
-        "--calibration-days", type=int, default=0, help="window of the rolling mode (default: 28)"
-    )
-    option("--per-hour", action="store_true", help="calibrate each hour ahead by itself")
-    option(
-        "--blend",
-        choices=("equal", "weighted"),
-        default="equal",
-        help="weights: equal, or fitted on validation",
-    )
-    option(
-        "--chronos2",
-        default="",
-        metavar="DIR",
-        help="folder of a pretrained Chronos-2: one more baseline",
-    )
-    _add_out(option, "folder for forecasts and tables", paths.BENCHMARK_DIR)
 
 
-def _add_out(option: Callable[..., object], text: str, default: Path) -> None:
-    option("--out", default="", help=f"{text} (default: {default.name}/ of the project)")
-
-
-def _print_all(lines: Iterable[object], before: str = "") -> int:
-    """Print lines, or notes after a word; the exit code is 1 if one of them is on a damaged record."""
-    damaged = 0
+def _print_all(lines: Sequence[object], before: str = "") -> int:
+    """Print lines, or notes after a word; returns the exit code of notes."""
     for line in lines:
         print(f"{before}{line}")
-        damaged |= isinstance(line, Damage)
-    return damaged
+    return options.damaged(lines)
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -222,14 +161,12 @@ def _verify(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"
         )
-    found = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
-    print(
-        json.dumps(list(map(asdict, found)), indent=2, default=str)
-        if arguments.json
-        else "\n".join(map(str, found))
-    )
-    codes = {verification.exit_code for verification in found}
-    return min(codes - {0}, default=0)
+    verifications = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
+    if arguments.json:
+        options.print_json([asdict(verification) for verification in verifications])
+    else:
+        _print_all(verifications)
+    return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
@@ -237,68 +174,52 @@ def _analyze(arguments: argparse.Namespace) -> int:
     from hpo_lib.figures.studies_table import SHOWN, SUMMARIES, improvement_report, summary
     from hpo_lib.launch.doctor import wrapped
 
-    found = analyse(arguments.runs_dir, arguments.model, arguments.dataset)
-    studies, summaries = (
-        found.studies.table,
-        [summary(found.studies, by).reset_index() for by in SUMMARIES],
-    )
+    analysis = options.call(analyse, arguments)
+    studies, evidence = analysis.studies, analysis.evidence
+    tables = {"studies": studies.table}
+    tables |= {f"by_{by}": summary(studies, by).reset_index() for by in SUMMARIES}
     if arguments.json:
-        tables = zip(
-            ("studies", *(f"by_{by}" for by in SUMMARIES)), (studies, *summaries), strict=True
-        )
-        content = {name: json.loads(table.to_json(orient="records")) for name, table in tables}
-        content |= {"criteria": improvement_report(found.studies), "boundaries": found.boundaries()}
-        print(
-            json.dumps(
-                {**content, "notes": [*found.studies.notes, *found.evidence.notes]}, indent=2
-            )
-        )
-        return int(
-            any(isinstance(note, Damage) for note in (*found.studies.notes, *found.evidence.notes))
-        )
-    damaged = _print_all(found.studies.notes, "note: ")
+        notes = [*studies.notes, *evidence.notes]
+        content: dict[str, object] = {
+            name: json.loads(table.to_json(orient="records")) for name, table in tables.items()
+        }
+        content |= {"criteria": improvement_report(studies), "boundaries": analysis.boundaries()}
+        options.print_json({**content, "notes": notes})
+        return options.damaged(notes)
+    damaged = _print_all(studies.notes, "note: ")
+    table, by_model, by_dataset = tables.values()
     usual = [
         name
         for name, value in (("status", "complete"), ("source", "csv"))
-        if (studies[name] == value).all()
+        if (table[name] == value).all()
     ]
-    wide = [
-        "studies",
-        "data",
-        "until",
-        "failed %",
-        "stopped %",
-        "hours",
-        "s per trial",
-    ]  # too many for 100 columns
+    # too many for 100 columns
+    wide = ["studies", "data", "until", "failed %", "stopped %", "hours", "s per trial"]
     short = {
         "mae_default": "default",
         "improvement": "gain %",
         "median improvement": "gain %",
         "picp": "picp %",
     }
-    for title, table in {
-        "Studies (complete trials; mae of default and of choice, in the unit)": studies[SHOWN].drop(
-            columns=usual
-        ),
-        "By model (median gain)": summaries[0].drop(columns=["studies", "hours"]),
-        "By dataset": summaries[1].drop(columns=wide),
+    of_studies = "Studies (complete trials; mae of default and of choice, in the unit)"
+    for title, part in {
+        of_studies: table[SHOWN].drop(columns=usual),
+        "By model (median gain)": by_model.drop(columns=["studies", "hours"]),
+        "By dataset": by_dataset.drop(columns=wide),
     }.items():
-        text = table.rename(columns=short).to_string(
-            index=False, na_rep="-", float_format="{:.3g}".format
-        )
-        print(f"{title}:\n{text}")
+        part = part.rename(columns=short)
+        print(f"{title}:\n{part.to_string(index=False, na_rep='-', float_format='{:.3g}'.format)}")
     print(
         "Validation scores: MAE 5 % or more below the defaults, PICP 75 to 85, for two models of "
         "a dataset:"
     )
-    _print_all(wrapped("  ", line) for line in improvement_report(found.studies))
+    _print_all([wrapped("  ", line) for line in improvement_report(studies)])
     print(
         "Chosen values at an end of their search space, of the newest study of each model and "
         "dataset:"
     )
-    _print_all(found.boundaries(), "  ")
-    return _print_all(found.evidence.notes, "  note: ") or damaged
+    _print_all(analysis.boundaries(), "  ")
+    return _print_all(evidence.notes, "  note: ") or damaged
 
 
 def _consolidate(arguments: argparse.Namespace) -> int:
@@ -314,14 +235,7 @@ def _consolidate(arguments: argparse.Namespace) -> int:
 def _figures(arguments: argparse.Namespace) -> int:
     from hpo_lib.figures.build import make_all
 
-    written, notes = make_all(
-        runs_dir=arguments.runs_dir,
-        benchmark_dir=arguments.benchmark_dir,
-        data_dir=arguments.data_dir,
-        datasets=arguments.dataset,
-        out=arguments.out,
-        publish=arguments.publish,
-    )
+    written, notes = options.call(make_all, arguments, datasets=arguments.dataset)
     damaged = _print_all(notes, "note: ")
     for folder in sorted({file.parent for file in written}, key=str):
         print(f"{folder}: {sum(file.parent == folder for file in written)} files")
@@ -338,22 +252,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     calibration = Calibration(
         arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour
     )
-    names = (
-        "dataset",
-        "models",
-        "params",
-        "preset",
-        "recipe",
-        "test",
-        "seeds",
-        "refit",
-        "data_dir",
-        "simulated",
-        "runs_dir",
-        "out",
-        "chronos2",
-    )
-    plan = make_plan(**{name: getattr(arguments, name) for name in names})
+    plan = options.call(make_plan, arguments, **options.parameters(arguments))
     print(banner(plan.dataset, is_test=plan.is_test))
     try:
         run_benchmark(plan)

@@ -10,21 +10,17 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
-from hpo_lib import __version__, paths, stop_requests
+from hpo_lib import __version__, paths
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
-from hpo_lib.records.leases import somebody_lives
-from hpo_lib.records.leftovers import of_study, remove, unfinished
 from hpo_lib.records.provenance import PACKAGES, data_provenance, device_name, installed_version
-from hpo_lib.records.study import StoredStudy, study_runs
 
 
 @dataclass(frozen=True)
@@ -58,24 +54,18 @@ def wrapped(head: str, text: str) -> str:
 
 
 def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
-    """Versions, packages, device, datasets (without names or TOMLs those of the registry), records,
-    Slurm.
-    """
-    found = [_dataset(name, data_dir) for name in datasets or known_datasets()]
-    return [
-        Finding(
-            "hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {platform.python_version()}"
-        ),
+    """Versions, packages, device, datasets (without names those of the registry), records, Slurm."""
+    of_datasets = [_dataset(name, data_dir) for name in datasets or known_datasets()]
+    python = platform.python_version()
+    findings = [
+        Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {python}"),
         _packages(),
         Finding("device", device_name()),
-        *found,
-        *(
-            [Finding("SIMULATED", SIMULATED)]
-            * any("; SIMULATED, since" in finding.text for finding in found)
-        ),
-        _writable(runs_dir),
-        _slurm(),
+        *of_datasets,
     ]
+    if any("; SIMULATED, since" in finding.text for finding in of_datasets):
+        findings.append(Finding("SIMULATED", SIMULATED))
+    return [*findings, _writable(runs_dir), _slurm()]
 
 
 def dataset_lines(data_dir: str) -> list[str]:
@@ -110,30 +100,6 @@ def dataset_text(data: Dataset) -> str:
     gaps += "" if data.weather is None else f", weather of the day ahead: {data.kind_of_weather}"
     note = f". {data.split_note}" if data.split_note else ""
     return f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}{note}"
-
-
-def leftovers(runs_dir: Path) -> list[Path]:
-    """What killed processes left, and nobody uses: unfinished files, forecasts without a trial,
-    leases, folders.
-    """
-    drawn = (paths.DRAFTS_DIR, paths.FIGURES_DIR, paths.TABLES_DIR, paths.CARDS_DIR)
-    folders = (runs_dir, paths.BENCHMARK_DIR, paths.MODELS_DIR, *drawn)
-    found = {file for folder in folders for file in unfinished(folder)} | set(
-        stop_requests.abandoned()
-    )
-    for run in study_runs(runs_dir):
-        with suppress(InputError):  # of a damaged study nothing is removed
-            study = StoredStudy.read(run)
-            if study.has_storage and not somebody_lives(run):
-                found |= {*of_study(run, study.trials), *run.worker_leases()}
-    return sorted(found)
-
-
-def clean(found: Sequence[Path]) -> None:
-    """Remove what `leftovers` found."""
-    remove(file for file in found if not file.is_dir())
-    for folder in found:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _packages() -> Finding:

@@ -87,6 +87,21 @@ def test_when_the_table_is_run_then_json_and_exit_code_tell_of_the_rows(
     assert run.main(["--out", str(out)]) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [r.name for r in run.ROWS if r.name != "growth_covariates"])
+def test_when_the_benchmark_runs_at_tiny_sizes_then_no_row_fails_and_networks_are_evaluated(
+    name, tmp_path
+) -> None:
+    """Both rows of growth are measured at once."""
+    names = ("growth_windows", "growth_covariates") if name == "growth_windows" else (name,)
+    out = tmp_path / "latest.json"
+    words = ["--quick", "--repeats", "1", "--out", str(out), "--only", *names]
+    assert run.main(words) == 0, out.read_text(encoding="utf-8")
+    for found in json.loads(out.read_text(encoding="utf-8"))["rows"]:
+        assert found["ratio"] > 0
+        assert "evaluation" not in name or found["details"]["network_passes"] > 0
+
+
 def test_when_rows_are_named_then_each_has_a_name_of_its_own() -> None:
     names = [r.name for r in run.ROWS]
     assert len(names) == len(set(names))
