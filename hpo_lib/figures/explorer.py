@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -14,7 +13,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from ipympl.backend_nbagg import Canvas, FigureManager
-from matplotlib.axes import Axes
 from matplotlib.backend_bases import Event, MouseEvent
 from matplotlib.figure import Figure
 
