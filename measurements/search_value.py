@@ -33,7 +33,7 @@ import pandas as pd
 from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import family_names
+from hpo_lib.families.models import RECIPES, STANDARD, family_names
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -43,6 +43,9 @@ from hpo_lib.scoring.uncertainty import daily_losses, drawn_days
 from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
 from measurements.early_stopping import cost as trainings
+
+RECIPES["unshrunk"] = replace(STANDARD, residual_share=False)
+"""The standard before networks could be held back."""
 
 JOB_ID = "value"
 CONFIDENCE = 0.9
@@ -61,11 +64,8 @@ class Value:
     @classmethod
     def of(cls, dataset: str, out: Path, **given: Any) -> "Value":
         folders = {"runs_dir": str(out / "studies"), "out": str(out / "benchmark"), "refit": True}
-        plans = [
-            make_plan(dataset, recipe=recipe, params=params, **folders, **given)
-            for recipe, params in (("unshrunk", "default"), ("standard", "both"))
-        ]
-        return cls(*plans)
+        standard = make_plan(dataset, params="both", **folders, **given)
+        return cls(replace(standard, recipe="unshrunk", params="default"), standard)
 
     @property
     def dataset(self) -> Dataset:
