@@ -4,10 +4,4 @@ Importing this package is cheap on purpose: torch, darts, neuralforecast and opt
 study runs.
 """
 
-import os
-
 __version__ = "0.1.0"
-
-# Before torch reads it: threads that wait for each other take twice the processor time for the same
-# trials.
-os.environ.setdefault("OMP_NUM_THREADS", "1")

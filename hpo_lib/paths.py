@@ -205,6 +205,12 @@ class RunPaths:
         """Validation predictions of one trial: origin, step, actual, q10, q50, q90."""
         return self.predictions / f"trial_{trial:04d}.parquet"
 
+    def predicted_trials(self) -> list[int]:
+        """The trials whose validation predictions are stored."""
+        files = self.predictions.glob("trial_*.parquet")
+        numbers = [file.stem.removeprefix("trial_") for file in files]
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
     def replicate(self, trial: int, seed: int) -> tuple[Path, Path]:
         """Validation predictions of a trial's configuration trained with another seed, and a JSON
         of what made them.

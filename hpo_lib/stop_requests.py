@@ -6,8 +6,6 @@ request, which a file carries.
 """
 
 import os
-import re
-import shutil
 import signal
 import tempfile
 import threading
@@ -18,14 +16,15 @@ from pathlib import Path
 from hpo_lib import paths
 
 STOP_FILE = "HPO_STOP_FILE"
-"""Environment variable with the file that papermill writes when it is asked to stop, for its kernel
-to read.
+"""Environment variable with the file in which papermill hands a request to stop to its kernel."""
+
+LIFELINE = "HPO_LIFELINE"
+"""Environment variable of a process that another one has started: the end of its standard input,
+which the other one holds, is a request to stop.
 """
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
-"""What a cluster sends before it ends a job. Ctrl-C (SIGINT) stays an interrupt of the notebook's
-cell.
-"""
+"""What a cluster sends before it ends a job. Ctrl-C (SIGINT) interrupts the notebook's cell."""
 
 _asked: list[str] = []
 
@@ -64,45 +63,36 @@ def listening() -> Iterator[None]:
         yield
 
 
-def abandoned(name: str = "") -> list[Path]:
-    """The folders of `relaying` for this ``name``, or for all, whose process was killed."""
-    found = []
-    for folder in Path(tempfile.gettempdir()).glob("hpo-*~*"):
-        own = re.fullmatch(r"hpo-(.*)~(\d{1,9})-.{8}", folder.name)
-        if own and name in ("", own[1]):
-            try:
-                os.kill(int(own[2]), 0)
-            except ProcessLookupError:
-                found.append(folder)
-            except PermissionError:  # it lives, and is another user's
-                continue
-    return sorted(found)
-
-
 @contextmanager
-def relaying(name: str = "") -> Iterator[None]:
-    """While papermill runs, a signal asks the study in its kernel to stop instead of ending
-    papermill.
+def relaying() -> Iterator[None]:
+    """While papermill runs, a signal asks the study in its kernel to stop, not papermill to end.
 
-    The kernel's connection file is in the same temporary folder, which names the run and this
-    process.
+    The kernel's connection file is in the same temporary folder.
     """
-    for left in abandoned(name) if name else ():
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"hpo-{name}~{os.getpid()}-") as folder:
+    with tempfile.TemporaryDirectory(prefix="hpo-") as folder:
         file = paths.stop_file(Path(folder))
         os.environ[STOP_FILE] = str(file)
         try:
             with handling(lambda name: _write(file, name)):
+                if LIFELINE in os.environ:
+                    threading.Thread(target=_watch_lifeline, daemon=True).start()
                 yield
         finally:
             del os.environ[STOP_FILE]
 
 
+def _watch_lifeline() -> None:
+    # Of the file itself: a thread in a buffered read would block the end of the interpreter.
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 @contextmanager
 def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
-    """Call ``on_signal`` with the name of each signal; in the main thread only, since Python allows
-    it nowhere else.
+    """Call ``on_signal`` with the name of each signal.
+
+    In the main thread only: Python allows it nowhere else.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -119,7 +109,6 @@ def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
 
 
 def _write(file: Path, name: str) -> None:
-    with paths.atomic(
-        file
-    ) as temporary:  # of its own: the handler of a second signal may run in the middle of this
+    # Each with a temporary file: the handler of a second signal may run in the middle of this.
+    with paths.atomic(file) as temporary:
         temporary.write_text(name, encoding="utf-8")

@@ -92,6 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "paths",
         "settings",
+        "stop_requests",
         "data",
         "scoring",
         "records",

@@ -20,7 +20,7 @@ from hpo_lib.benchmark.store import read_training
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
-from hpo_lib.figures.evidence import gather
+from hpo_lib.figures.evidence import find_evidence
 from hpo_lib.figures.explorer import trial_counts, trial_facts
 from hpo_lib.figures.studies import cost, fronts, history
 from hpo_lib.figures.studies_table import improvement_report, load_studies, summary
@@ -167,7 +167,7 @@ def report(run: RunPaths) -> None:
     found = load_studies(run.runs_dir)
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"
-    evidence = gather(run.runs_dir, none, none)
+    evidence = find_evidence(run.runs_dir, none, none)
     for make in (fronts, history, cost, *(make for make, _ in TABLES.values())):
         make(evidence)
     for study in evidence.studies:
@@ -226,7 +226,7 @@ def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_
         _ = StoredStudy.read(run).trials
     report(run)
     assert status.study_status(run, []).state == "corrupt"
-    evidence = gather(run.runs_dir, tmp_path / "none", tmp_path / "none")
+    evidence = find_evidence(run.runs_dir, tmp_path / "none", tmp_path / "none")
     assert [study.model for study in evidence.studies] == ["TFT_Q"]
     assert any(run.study_name in note for note in evidence.notes)
 
@@ -250,15 +250,15 @@ def test_when_a_journal_has_a_foreign_line_then_the_study_is_corrupt_and_named(
 ) -> None:
     import optuna
 
-    from hpo_lib.records.storage import open_storage
+    from hpo_lib.records.storage import Storage
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    optuna.create_study(study_name=run.study_name, storage=open_storage("journal", run)).ask()
+    optuna.create_study(study_name=run.study_name, storage=Storage(run, "journal").open()).ask()
     first, *others = run.journal.read_bytes().splitlines(keepends=True)
     run.journal.write_bytes(b"".join([first, line.encode(), b"\n", *others]))
     assert status.study_status(run, []).cause.startswith(f"{run.journal}: not a readable study (")
     with pytest.raises(InputError, match=rf"\A{re.escape(str(run.journal))}: not a readable study"):
-        open_storage("journal", run)
+        Storage(run, "journal").open()
 
 
 # Forecasts

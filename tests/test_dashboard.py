@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import open_storage
+from hpo_lib.records.storage import Storage
 
 
 @pytest.mark.slow
@@ -22,7 +22,7 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     study = optuna.create_study(
         study_name=run.study_name,
-        storage=open_storage(kind, run),
+        storage=Storage(run, kind).open(),
         directions=["minimize", "minimize"],
     )
     study.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 1.0), n_trials=2)

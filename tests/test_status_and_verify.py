@@ -34,7 +34,7 @@ from hpo_lib.records.leases import Liveness
 from hpo_lib.records.optuna_trials import trial_record
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.result import study_result
-from hpo_lib.records.storage import open_storage, recorded_url
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
@@ -77,7 +77,7 @@ class Maker:
         run = RunPaths(self.runs_dir, model, dataset, job_id)
         study = optuna.create_study(
             study_name=run.study_name,
-            storage=open_storage("sqlite", run),
+            storage=Storage(run, "sqlite").open(),
             directions=["minimize"] * len(objectives),
         )
         preset = "test" if test else "laptop"
@@ -91,7 +91,7 @@ class Maker:
         if n_complete:
             result = study_result(
                 run,
-                storage_path=recorded_url("sqlite", run),
+                storage_path=Storage(run, "sqlite").recorded,
                 status="complete" if n_complete >= asked else "running",
                 trials_asked=asked,
                 policy="calibrated",
@@ -284,7 +284,7 @@ def test_when_every_trial_failed_and_no_notebook_says_so_then_the_study_failed_w
     asked to stop.
     """
     run = Maker(tmp_path, twin)("NHITS_Q", "a", 0)
-    study = optuna.load_study(study_name=run.study_name, storage=open_storage("sqlite", run))
+    study = optuna.load_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())
     study.add_trial(
         create_trial(state=TrialState.FAIL, user_attrs={"cause": "RuntimeError: no memory"})
     )

@@ -8,7 +8,7 @@ import pytest
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import open_storage, read_study, recorded_url
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 
 
@@ -20,12 +20,12 @@ def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_fou
 
     run = RunPaths(tmp_path / "new", "TFT_Q", "heat", "4711")
     file = {"sqlite": run.sqlite, "journal": run.journal}[kind]
-    optuna.create_study(storage=open_storage(kind, run), study_name="s").add_trial(
+    optuna.create_study(storage=Storage(run, kind).open(), study_name="s").add_trial(
         optuna.trial.create_trial(value=1.5)
     )
     assert file.is_file()
     assert [f for f in run.folder.iterdir() if f.suffix in (".db", ".journal")] == [file]
-    assert optuna.load_study(storage=open_storage(kind, run), study_name="s").best_value == 1.5
+    assert optuna.load_study(storage=Storage(run, kind).open(), study_name="s").best_value == 1.5
 
 
 def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewhere(
@@ -35,7 +35,7 @@ def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewh
     import optuna
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    storage = open_storage("journal", run)
+    storage = Storage(run, "journal").open()
     optuna.create_study(storage=storage, study_name="s").add_trial(
         optuna.trial.create_trial(value=1.5)
     )
@@ -44,15 +44,17 @@ def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewh
     with run.journal.open("ab") as stream:
         stream.write(b'{"half a li')
     optuna.load_study(storage=again, study_name="s").add_trial(optuna.trial.create_trial(value=0.5))
-    assert optuna.load_study(storage=open_storage("journal", run), study_name="s").best_value == 0.5
+    assert (
+        optuna.load_study(storage=Storage(run, "journal").open(), study_name="s").best_value == 0.5
+    )
 
 
 def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    assert recorded_url("sqlite", run) == "sqlite:///study_TFT_Q_heat_4711.db"
-    assert recorded_url("journal", run) == "study_TFT_Q_heat_4711.journal"
-    assert recorded_url("postgresql://user@host/db", run) == "postgresql://user@host/db"
-    open_storage("sqlite", run)
+    assert Storage(run, "sqlite").recorded == "sqlite:///study_TFT_Q_heat_4711.db"
+    assert Storage(run, "journal").recorded == "study_TFT_Q_heat_4711.journal"
+    assert Storage(run, "postgresql://user@host/db").recorded == "postgresql://user@host/db"
+    Storage(run, "sqlite").open()
     assert (
         StoredStudy.read(run).storage == f"sqlite:///{tmp_path}/TFT_Q_heat/study_TFT_Q_heat_4711.db"
     )
@@ -63,7 +65,7 @@ def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folde
 
     run = RunPaths(tmp_path / "runs", "TFT_Q", "heat", "4711")
     optuna.create_study(
-        storage=open_storage(f"sqlite:///{tmp_path}/elsewhere.db", run), study_name="s"
+        storage=Storage(run, f"sqlite:///{tmp_path}/elsewhere.db").open(), study_name="s"
     )
     assert (tmp_path / "elsewhere.db").is_file()
     assert not run.sqlite.exists()
@@ -73,17 +75,17 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
     tmp_path,
 ) -> None:
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    assert recorded_url("auto", run) == recorded_url("sqlite", run)
-    open_storage("auto", run)
+    assert Storage(run, "auto").recorded == Storage(run, "sqlite").recorded
+    Storage(run, "auto").open()
     assert run.sqlite.exists()
     with pytest.raises(InputError, match="belongs to a study with storage 'sqlite'"):
-        open_storage("journal", run)
+        Storage(run, "journal").open()
 
     other = RunPaths(tmp_path, "TFT_Q", "heat", "4712")
-    open_storage("journal", other)
-    assert recorded_url("auto", other) == other.journal.name
+    Storage(other, "journal").open()
+    assert Storage(other, "auto").recorded == other.journal.name
     assert StoredStudy.read(other).storage == str(other.journal)
-    open_storage("auto", other)
+    Storage(other, "auto").open()
     assert not other.sqlite.exists()
 
 
@@ -93,7 +95,7 @@ def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes
     import optuna
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    study = optuna.create_study(storage=open_storage("journal", run), study_name="s")
+    study = optuna.create_study(storage=Storage(run, "journal").open(), study_name="s")
     study.add_trial(optuna.trial.create_trial(value=1.5))
     whole = run.journal.read_bytes()
     with run.journal.open("ab") as journal:
@@ -101,7 +103,7 @@ def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes
     study.add_trial(optuna.trial.create_trial(value=0.5))
     assert run.journal.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in run.journal.read_text(encoding="utf-8").splitlines())
-    again = optuna.load_study(storage=open_storage("journal", run), study_name="s")
+    again = optuna.load_study(storage=Storage(run, "journal").open(), study_name="s")
     assert [trial.value for trial in again.trials] == [1.5, 0.5]
 
 
@@ -111,10 +113,10 @@ def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_li
     import optuna
 
     run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", "TFT_Q", "heat", "1")
-    study = optuna.create_study(study_name=run.study_name, storage=open_storage("sqlite", run))
+    study = optuna.create_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())
     study.tell(study.ask(), 1.0)
     assert run.sqlite.exists()
-    found = read_study(run)
+    found = Storage(run).read()
     assert found is not None
     assert [trial.value for trial in found.trials] == [1.0]
 
@@ -125,7 +127,7 @@ def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(
     import optuna
 
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    study = optuna.create_study(storage=open_storage("journal", run), study_name="s")
+    study = optuna.create_study(storage=Storage(run, "journal").open(), study_name="s")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: Path(f"{run.journal}.lock").unlink())
         study.add_trial(optuna.trial.create_trial(value=1.5))

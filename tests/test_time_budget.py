@@ -71,12 +71,3 @@ def test_when_a_recent_trial_was_longer_than_what_is_left_then_no_other_is_begun
         "it did not complete"
     )
     assert TimeBudget(0.0).out_of_time(trials(10_000)) == ""
-
-
-def test_when_a_process_replaces_another_then_the_time_that_was_spent_before_it_counts(
-    clock,
-) -> None:
-    budget = TimeBudget(limit_hours=1.0, spent=1800)
-    assert budget.out_of_time(trials(1800)) == ""
-    clock.now += 1
-    assert budget.out_of_time(trials(1800)).startswith("time budget of 1 h: 0.50 h are spent")

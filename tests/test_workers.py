@@ -1,21 +1,30 @@
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+"""How workers are started and started again; with processes that end at once."""
+
+import io
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from hpo_lib.errors import InputError, StudyError, WriteError
+from hpo_lib.errors import HpoError
+from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import visible_gpus
-from hpo_lib.study.workers import fitting, gpu_of, run_workers
+from hpo_lib.settings import Settings
+from hpo_lib.study import workers
+from hpo_lib.study.workers import KERNEL_KILLED, fitting, gpu_of, run_workers
 
 
 @pytest.mark.parametrize(
-    ("workers", "cores", "threads", "expected"),
+    ("asked", "cores", "threads", "expected"),
     [
-        (1, 2, "", (1, 2, "")),
+        (1, 2, "", (1, 1, "")),
         (2, 2, "", (2, 1, "")),
-        (2, 8, "", (2, 4, "")),
-        (3, 8, "2,1", (3, 2, "")),
+        (2, 8, "", (2, 1, "")),
+        (2, 8, "4", (2, 4, "")),
+        (3, 8, "2,1", (3, 1, "")),
         (3, 8, "1", (3, 1, "")),
         (
             2,
@@ -28,81 +37,105 @@ from hpo_lib.study.workers import fitting, gpu_of, run_workers
     ],
 )
 def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(
-    workers, cores, threads, expected
+    asked, cores, threads, expected
 ) -> None:
-    assert fitting(workers, cores, threads) == expected
+    assert fitting(asked, cores, threads) == expected
     fit, each, _ = expected
     assert fit * each <= cores
 
 
+Outcome = tuple[int, str]
+"""The exit code of a worker, and its last line."""
+
+KILLED = (1, f"hpo: {KERNEL_KILLED}, perhaps for lack of memory")
+
+
 @pytest.fixture
-def starts_until_the_end(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """How many processes are started for two workers, if they end at once with these codes, until
-    an error or the end.
+def run_two(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[list[list[str]], list[str]]]:
+    """The words that two workers are started with, and the lines, if they end at once like this.
 
     A trial is finished after every so many starts.
     """
 
-    def run(
-        codes: Sequence[int], starts_per_trial: int = 99, error: type[Exception] = StudyError
-    ) -> int:
-        started: list[int] = []
-        budget = SimpleNamespace(spent=0.0)
+    def run(outcomes: Sequence[Outcome], starts_per_trial: int = 99, **parameters: Any) -> Any:
+        started, lines = list[list[str]](), list[str]()
 
-        def start(*given: object) -> SimpleNamespace:
-            assert given[-1] == budget.spent, (
-                "a process that replaces another has a time budget of its own"
-            )
-            budget.spent += 60
-            started.append(code := codes[len(started)])
+        def start(words: list[str], environment: Mapping[str, str]) -> SimpleNamespace:
+            code, line = outcomes[len(started)]
+            started.append(words)
             return SimpleNamespace(
-                stdin=None,
+                stdin=io.BytesIO(),
+                stdout=io.BytesIO(f"trial 0 trains: 1 s\r{line}\n".encode()),
                 returncode=code,
                 poll=lambda: code,
                 wait=lambda *_: code,
                 kill=lambda: None,
             )
 
-        monkeypatch.setattr("hpo_lib.study.workers._start", start)
-        silent = SimpleNamespace(get=lambda timeout: {}["no line"])
+        monkeypatch.setattr(workers, "_start", start)
+        monkeypatch.setattr(workers, "cpu_count", lambda: 2)
+        monkeypatch.setattr(workers, "SILENCE", 0.05)
         monkeypatch.setattr(
-            "hpo_lib.study.workers.queue",
-            SimpleNamespace(SimpleQueue=lambda: silent, Empty=KeyError),
+            workers, "ended_trainings", lambda *_: (len(started) // starts_per_trial, 0)
         )
-        with suppress(error):
-            list(
-                run_workers(
-                    SimpleNamespace(worker=1),
-                    2,
-                    1,
-                    lambda: len(started) // starts_per_trial,
-                    budget,
-                )
-            )
-        return len(started)
+        settings = Settings.create("NHITS_Q", "heat", job_id="a", workers=2, **parameters)
+        paths = RunPaths(tmp_path, "NHITS_Q", "heat", "a")
+        try:
+            run_workers(settings, paths, lines.append)
+        except HpoError as error:
+            lines.append(f"{type(error).__name__}: {error}")
+        return started, lines
 
     return run
 
 
-@pytest.mark.parametrize(("code", "error"), [(2, InputError), (3, StudyError), (4, WriteError)])
-def test_when_a_process_ends_with_an_error_of_ours_then_it_is_raised_and_none_is_started_again(
-    code, error, starts_until_the_end
+def test_when_workers_end_in_order_then_each_was_one_hpo_run_and_their_lines_are_shown(
+    run_two,
 ) -> None:
-    assert starts_until_the_end([code, code], error=error) == 2
+    started, lines = run_two([(0, "one"), (0, "two")], worker=3, time_budget_hours=1.0)
+    assert sorted(lines) == ["[3] one", "[4] two"]
+    for number, words in zip("34", started, strict=True):
+        options = dict(itertools.pairwise(words))
+        assert (options["--worker"], options["--job-id"], options["--storage"]) == (
+            number,
+            "a",
+            "journal",
+        )
+        assert 0.99 < float(options["--time-budget-hours"]) <= 1.0
+        assert "--workers" not in words
+
+
+@pytest.mark.parametrize(("code", "error"), [(1, "StudyError"), (2, "InputError")])
+def test_when_a_worker_ends_with_an_error_of_ours_then_it_is_raised_and_none_is_started_again(
+    code, error, run_two
+) -> None:
+    started, lines = run_two([(code, "hpo: fix that"), (code, "hpo: fix that")])
+    assert len(started) == 2
+    assert lines[-1] == f"{error}: fix that"
+
+
+DIED = "worker 1 died (signal 9); it is started again, and so is its trial"
 
 
 @pytest.mark.parametrize(
-    ("codes", "starts_per_trial", "starts"),
+    ("outcomes", "starts_per_trial", "starts"),
     [
-        ([-9] * 9, 99, 7),
-        ([0, *[-9] * 5, 0], 99, 7),  # one was asked to end, which is no death
-        ([*[-9] * 9, 0, 0], 4, 11),  # trials were finished in between
+        ([(-9, "x")] * 9, 99, 7),
+        ([KILLED] * 9, 99, 7),
+        ([(0, "x"), *[(-9, "x")] * 5, (0, "x")], 99, 7),  # one ended in order, which is no death
+        ([*[(-9, "x")] * 9, (0, "x"), (0, "x")], 4, 11),  # trials were finished in between
     ],
 )
 def test_when_two_workers_die_six_times_without_a_trial_then_it_is_over(
-    codes, starts_per_trial, starts, starts_until_the_end
+    outcomes, starts_per_trial, starts, run_two
 ) -> None:
-    assert starts_until_the_end(codes, starts_per_trial) == starts
+    started, lines = run_two(outcomes, starts_per_trial)
+    assert len(started) == starts
+    assert (DIED in lines) == (outcomes[0][0] == -9)
+    over = "StudyError: the workers die without finishing a trial, 6 times so far, the last with"
+    assert lines[-1].startswith(over) == (outcomes[-1][0] != 0)
 
 
 def test_when_there_are_several_gpus_then_workers_take_turns_on_them_and_else_nothing_is_set(

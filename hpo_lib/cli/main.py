@@ -17,10 +17,13 @@ from typing import NoReturn
 from hpo_lib import __version__, paths
 from hpo_lib.cli import options, others, results
 from hpo_lib.errors import ROOM, HpoError, InputError, choices
+from hpo_lib.settings import train_with_one_thread
+from hpo_lib.stop_requests import LIFELINE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
+    train_with_one_thread()
     arguments, unknown = _parser().parse_known_args(argv)
     if unknown:
         arguments.parser.error(_unknown(unknown[0], arguments.parser))
@@ -153,9 +156,8 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         run = run_notebook(settings)
     except KeyboardInterrupt:
-        logging.getLogger("asyncio").setLevel(
-            logging.CRITICAL
-        )  # nbclient's own task ends with the same interrupt
+        # nbclient's own task ends with the same interrupt.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         again = (
             f"`hpo run --model {settings.model} --dataset {settings.dataset} --job-id "
             f"{settings.job_id}`"
@@ -165,6 +167,8 @@ def _run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    if LIFELINE in os.environ:  # the process that started this worker shows the result
+        return 0
     study = StoredStudy.read(run)
     if study.result:  # the record of a stopped worker may come first
         print(study_tables.short_scores(study))

@@ -146,7 +146,7 @@ def included(file: str, caption: str, label: str, warning: str = "") -> str:
 
 
 def _caption(text: str, warning: str) -> str:
-    mark = rf"\textbf{{{escaped(warning)}.}} " if warning else ""
+    mark = rf"\textbf{{{escaped(warning.capitalize())}.}} " if warning else ""
     return rf"\caption{{{mark}{escaped(text)}}}"
 
 

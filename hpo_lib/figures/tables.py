@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from hpo_lib.families.search_space import in_words, value_in_words
-from hpo_lib.figures.benchmark_plots import PARAMS
 from hpo_lib.figures.benchmark_record import Benchmark
+from hpo_lib.figures.benchmarks import PARAMS
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.latex import Section, Table, best_bold
 from hpo_lib.figures.style import MISSING, aligned, model_name, number, unit_text

@@ -1,7 +1,8 @@
-"""Two additions to papermill that keep records complete: a kernel that survives signals, and an atomic writer.
+"""Two additions to papermill that keep records complete.
 
-A cluster that ends a job signals every process of it, some more than once. While the study trains, it handles these
-signals; before and after that, when the notebook loads data or draws figures, they would kill the kernel.
+A kernel that survives signals: a cluster that ends a job signals every process of it, some more
+than once. While the study trains, it handles these signals; before and after that, when the
+notebook loads data or draws figures, they would kill the kernel. And a writer of whole files.
 """
 
 import os
@@ -18,13 +19,12 @@ from hpo_lib.stop_requests import SIGNALS, STOP_FILE
 
 
 class SignalProofKernel(AsyncKernelManager):
-    """Starts a kernel that ignores signals; papermill passes requests to stop by file, see `stop_requests.relaying`."""
+    """Starts a kernel that ignores signals; requests to stop come as a file, see `stop_requests`."""
 
     async def start_kernel(self, **popen: Any) -> None:  # type: ignore[override]
-        """Start it. A signal that is ignored at the start stays ignored until the program sets a handler of its own."""
-        if (
-            STOP_FILE in os.environ
-        ):  # beside it, so that it is not left in the user's folder if papermill is killed
+        """Start it. A signal ignored at the start stays ignored until the program handles it."""
+        # The connection file is beside it, not in the user's folder, if papermill is killed.
+        if STOP_FILE in os.environ:
             self.connection_file = str(Path(os.environ[STOP_FILE]).with_suffix(".json"))
         if os.name == "posix":
             popen["preexec_fn"] = _ignore
@@ -40,7 +40,7 @@ class AtomicFiles(LocalHandler):  # type: ignore[misc]
     """Writes the growing record so that a reader never sees half of it."""
 
     def write(self, buf: str, path: str) -> None:
-        """Write the notebook ``buf`` to the absolute ``path``; its links open the documents from there."""
+        """Write the notebook ``buf`` to the absolute ``path``; its links open the documents."""
         docs = quote(os.path.relpath(DOCS_DIR, Path(path).parent))
         with atomic(Path(path)) as temporary:
             super().write(buf.replace("](../docs/", f"]({docs}/"), str(temporary))

@@ -1,6 +1,4 @@
-"""Run the study notebook through papermill: check parameters first, name records and never
-overwrite them.
-"""
+"""Run the study notebook through papermill; records are named and never overwritten."""
 
 import sys
 from collections.abc import Iterator
@@ -18,8 +16,8 @@ from hpo_lib.families.models import get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
 from hpo_lib.records.leases import Liveness
-from hpo_lib.records.leftovers import of_notebook, remove
 from hpo_lib.settings import Settings
+from hpo_lib.study.workers import KERNEL_KILLED, run_workers
 
 
 def check_study(settings: Settings) -> RunPaths:
@@ -36,7 +34,7 @@ def check_study(settings: Settings) -> RunPaths:
 
 
 def elsewhere(settings: Settings, run: RunPaths) -> Settings:
-    """The settings for a process in another folder: a dataset's TOML is given by its absolute path."""
+    """The settings for a process in another folder: the path of a dataset's TOML is absolute."""
     if settings.dataset == run.dataset:
         return settings
     return replace(settings, dataset=str(load_spec(settings.dataset).path.resolve()))
@@ -45,14 +43,19 @@ def elsewhere(settings: Settings, run: RunPaths) -> Settings:
 def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> RunPaths:
     """Execute the study notebook as the record; the record of an earlier attempt is kept beside it.
 
+    Several workers execute it once each.
+
     Returns:
         The files of the study.
 
-    Raises: InputError, StudyError, WriteError: as the study raises them; any other error in the
-        notebook becomes a
-            StudyError, and so does the death of its kernel.
+    Raises:
+        InputError, StudyError, WriteError: as the study raises them. Any other error in the
+            notebook becomes a StudyError, and so does the death of its kernel.
     """
     run = check_study(settings)
+    if settings.workers > 1:
+        run_workers(settings, run, print)
+        return run
     settings = elsewhere(settings, run)
     import papermill  # slow, and not needed for settings that are wrong
     from nbclient.exceptions import DeadKernelError
@@ -61,26 +64,22 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Run
 
     from hpo_lib.launch.kernel import AtomicFiles, SignalProofKernel
 
-    pass
-
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
-        with _alone(run), stop_requests.relaying(f"{run.study_name}.{run.worker}"):
+        with _alone(run), stop_requests.relaying():
             papermill.execute_notebook(
                 str(notebook),
-                record.replace("{", "{{").replace(
-                    "}", "}}"
-                ),  # papermill fills parameters into braces
+                # papermill fills parameters into braces
+                record.replace("{", "{{").replace("}", "}}"),
                 parameters=settings.parameters(),
                 cwd=str(paths.PROJECT_ROOT),
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
                 progress_bar=False,
                 kernel_manager_class=SignalProofKernel,
-                extra_arguments=[
-                    "--log-level=CRITICAL"
-                ],  # its port and an interrupt do not interest the user
+                # The kernel's port and an interrupt do not interest the user.
+                extra_arguments=["--log-level=CRITICAL"],
             )
     except PapermillExecutionError as error:
         for kind in (InputError, StudyError, WriteError):
@@ -92,17 +91,15 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Run
         ) from None
     except DeadKernelError:
         raise StudyError(
-            f"the notebook's kernel was killed, perhaps for lack of memory, and {run.notebook} "
-            "is incomplete; finished "
-            f"trials are kept, run again under job_id {settings.job_id!r} to continue"
+            f"{KERNEL_KILLED}, perhaps for lack of memory, and {run.notebook} is incomplete; "
+            f"finished trials are kept, run again under job_id {settings.job_id!r} to continue"
         ) from None
     return run
 
 
 @contextmanager
 def _alone(run: RunPaths) -> Iterator[None]:
-    """Move the record of an earlier attempt aside, unless somebody is writing it, and keep others
-    from this one.
+    """Move the record of an earlier attempt aside, and keep other processes from this one.
 
     The kernel has a lease only while the study runs, so a run that starts together with this one
     would not see it.
@@ -117,19 +114,16 @@ def _alone(run: RunPaths) -> Iterator[None]:
         raise WriteError(
             f"{run.workers}: cannot be made ({error.strerror}); give another runs_dir, or access"
         ) from None
-    with ExitStack() as held:
+    with ExitStack() as locked:
         try:
-            held.enter_context(FileLock(run.notebook_lock, timeout=0))
+            locked.enter_context(FileLock(run.notebook_lock, timeout=0))
         except Timeout:
             raise StudyError(
                 f"another process works on this study (it holds {run.notebook_lock}); wait for "
-                "it, stop it, or choose "
-                "another job_id"
+                "it, stop it, or choose another job_id"
             ) from None
-        except (
-            NotImplementedError,
-            OSError,
-        ):  # some file systems of clusters have no locks; leases work there, too
+        # Some file systems of clusters have no locks; leases work there, too.
+        except (NotImplementedError, OSError):
             print(
                 "This file system has no locks, so do not start this study twice at once.",
                 file=sys.stderr,
@@ -140,13 +134,10 @@ def _alone(run: RunPaths) -> Iterator[None]:
 
 
 def _keep_earlier(run: RunPaths) -> None:
-    """Rename the record of an earlier attempt to the next free attempt number, and remove what it
-    left unfinished.
-    """
-    remove(of_notebook(run))
+    """Rename the record of an earlier attempt to the next free attempt number."""
     if not run.notebook.exists():
         return
-    kept = run.attempt_notebook(len(attempts(run)))
-    run.notebook.rename(kept)
-    if not read_record(kept).complete:
-        print(f"The previous attempt was cut off; its incomplete record is kept as {kept}")
+    earlier = run.attempt_notebook(len(attempts(run)))
+    run.notebook.rename(earlier)
+    if not read_record(earlier).complete:
+        print(f"The previous attempt was cut off; its incomplete record is kept as {earlier}")

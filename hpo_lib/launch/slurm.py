@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hpo_lib import paths
 from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import HpoError, InputError, choices
-from hpo_lib.records.storage import check_storage
+from hpo_lib.records.storage import Storage
 from hpo_lib.settings import Settings
 
 ANSWER_SECONDS = 30.0
@@ -300,7 +300,7 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
 
     run = check_study(settings)
     if continues:
-        check_storage(settings.storage, run)
+        Storage(run, settings.storage).check()
     settings = elsewhere(settings, run)
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
     command += [

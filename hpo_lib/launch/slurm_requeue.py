@@ -1,5 +1,4 @@
-"""The process inside a Slurm job: it runs the study in a child process, then decides whether to
-requeue the job.
+"""The process inside a Slurm job: it runs the study, then decides whether to requeue the job.
 
 Slurm's warning signal reaches this process alone. It passes the signal on, the study ends cleanly,
 and if trials are missing, the job goes back into the queue. It also goes back if the study's
@@ -23,6 +22,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.study.workers import ended_trainings
 
 WARNED_EARLY = 90.0
 """Slurm may send its warning up to this many seconds early."""
@@ -32,13 +32,17 @@ WARNED_EARLY = 90.0
 class ThisJob:
     """Which job this process runs in, and when it goes back into the queue.
 
-    Attributes: slurm_id: the id for Slurm's programs, such as ``4711_2`` for a task of an array.
-        Empty outside Slurm. study_id: names the study's files: the id of the job, or of the array
-        whose tasks share the study. worker: number of the task within its array, else 1. requeues:
-        how often it went back into the queue so far. signal_seconds: how long before its time limit
-        the job is warned. max_requeues: how many attempts without progress may be followed by
-        another, be it by itself or by Slurm. An
-            attempt in which a trial ended does not count. 0: no other attempt at all.
+    Attributes:
+        slurm_id: the id for Slurm's programs, such as ``4711_2`` for a task of an array. Empty
+            outside Slurm.
+        study_id: names the study's files: the id of the job, or of the array whose tasks share
+            the study.
+        worker: number of the task within its array, else 1.
+        requeues: how often it went back into the queue so far.
+        signal_seconds: how long before its time limit the job is warned.
+        max_requeues: how many attempts without progress may be followed by another, be it by
+            itself or by Slurm. An attempt in which a trial ended does not count. 0: no other
+            attempt at all.
     """
 
     slurm_id: str = ""
@@ -51,24 +55,25 @@ class ThisJob:
     @classmethod
     def of_environment(cls, signal_seconds: int, max_requeues: int) -> "ThisJob":
         """Read from Slurm's environment variables."""
-        given = os.environ.get
-        job_id, requeues = given("SLURM_JOB_ID", ""), int(given("SLURM_RESTART_COUNT", "0"))
-        task = 1
-        if study_id := given("SLURM_ARRAY_JOB_ID", ""):
-            task = int(given("SLURM_ARRAY_TASK_ID", ""))
+        environment = os.environ.get
+        job_id, task = environment("SLURM_JOB_ID", ""), 1
+        requeues = int(environment("SLURM_RESTART_COUNT", "0"))
+        if study_id := environment("SLURM_ARRAY_JOB_ID", ""):
+            task = int(environment("SLURM_ARRAY_TASK_ID", ""))
             job_id = slurm.task_id(study_id, str(task))
         return cls(job_id, study_id or job_id, task, requeues, signal_seconds, max_requeues)
 
 
 def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) -> int:
-    """Run ``hpo run`` with the arguments ``command``, then end or requeue the job of a study of so
-    many ``trials``.
+    """Run ``hpo run`` with the arguments ``command``, then end or requeue the job.
+
+    The study ends with so many ``trials``.
 
     Returns:
         The exit code of the job: 0 if the study is complete or continues in the requeued job.
     """
     worker = f"worker {job.worker} of " if job.slurm_id != job.study_id else ""
-    before = sum(_ended(run))
+    before = sum(ended_trainings(run))
     barren = _without_progress(run, job, before)
     count = f"{barren} of at most {job.max_requeues} without progress"
     print(
@@ -77,11 +82,9 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         flush=True,
     )
     left = slurm.seconds_left(job.slurm_id) if job.slurm_id else None
-    budget = (
-        []
-        if left is None
-        else ["--time-budget-hours", f"{max(left - job.signal_seconds, 1) / 3600:.4f}"]
-    )
+    budget = []
+    if left is not None:
+        budget = ["--time-budget-hours", f"{max(left - job.signal_seconds, 1) / 3600:.4f}"]
     process: subprocess.Popen[bytes] | None = None
     received: list[str] = []
 
@@ -95,14 +98,11 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     with stop_requests.handling(pass_on):  # to the end: a late warning must not kill the job
         process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
-        ended = _ended(run)
+        ended = ended_trainings(run)
         missing = trials - ended[0]
-        why = (
-            ""
-            if code == 2 or (code == 0 and missing <= 0 and not _lacks_proof(run))
-            else _why_requeue(run, code, received)
-        )
-        if not why:
+        if code == 2 or (code == 0 and missing <= 0 and not _lacks_proof(run)):
+            return code
+        if not (why := _why_requeue(run, code, received)):
             return code
         lacks = (
             f"{missing} trials are missing"
@@ -120,9 +120,8 @@ def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:
     """
     barren = 0
     if job.requeues:
-        with suppress(
-            OSError, ValueError, KeyError, TypeError
-        ):  # without a note what was before is excused
+        # Without a note what was before is excused.
+        with suppress(OSError, ValueError, KeyError, TypeError):
             noted = json.loads(run.requeues.read_text(encoding="utf-8"))
             barren = int(noted["barren"]) + (noted["ended"] >= ended)
     write_json(run.requeues, {"job": job.slurm_id, "barren": barren, "ended": ended})
@@ -163,14 +162,6 @@ def _why_requeue(run: RunPaths, code: int, received: Sequence[str]) -> str:
         return "its time budget is spent"
     record = read_record(run.notebook)
     return "" if record.complete and record.error else "its kernel was killed"
-
-
-def _ended(run: RunPaths) -> tuple[int, int]:
-    """Finished trials, and trainings with fresh seeds."""
-    try:
-        return StoredStudy.read(run).finished, len(run.replicates())
-    except InputError:
-        return 0, 0
 
 
 def _lacks_proof(run: RunPaths) -> bool:

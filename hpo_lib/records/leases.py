@@ -1,17 +1,15 @@
 """Leases: who decides now, and which workers live."""
 
 import platform
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
-from filelock import SoftFileLease, Timeout
-from filelock._identity import (
-    owner_is_stale,  # what filelock itself asks before it takes a lease over
-)
+from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from hpo_lib.errors import ROOM, StudyError, WriteError
 from hpo_lib.paths import RunPaths
@@ -63,16 +61,19 @@ class Lease:
         """
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(Timeout):
+            # Another version of this project may have leases of another duration.
+            with suppress(Timeout, LeaseSettingsMismatch):
                 self._lease.acquire(blocking=False)
                 return True
         except OSError as error:
             raise WriteError(
                 f"{self.file}: cannot be written ({error.strerror or error}); {ROOM}"
             ) from None
+        # The clock before the file: a pause of this process between the two is no silence.
+        silent = time.monotonic() - self._since > self.patience
         if (refreshed := self.refreshed()) != self._seen:
             self._seen, self._since = refreshed, time.monotonic()
-        elif time.monotonic() - self._since > self.patience:
+        elif silent:
             self._lease.break_lock()
         return False
 
@@ -81,13 +82,18 @@ class Lease:
         """Whether its holder seems to live, for those who only look: nothing is taken, written or
         removed.
 
-        A holder on another machine lives if it refreshed the lease recently by this machine's
-        clock.
+        It has to have refreshed the lease recently by this machine's clock. Whether its process is
+        dead, filelock says: it takes over a copy of the lease then.
         """
-        owner, refreshed = self._lease.owner, self.refreshed()
-        if owner is None or refreshed is None or time.time() - refreshed[1] / 1e9 >= DURATION:
+        refreshed = self.refreshed()
+        if not refreshed or not refreshed[0] or time.time() - refreshed[1] / 1e9 >= DURATION:
             return False
-        return not owner_is_stale(owner.pid, owner.hostname, owner.start)
+        with tempfile.TemporaryDirectory() as folder, suppress(FileNotFoundError):
+            copy = Lease(Path(shutil.copy2(self.file, folder)))
+            if not copy.take():
+                return True
+            copy.release()
+        return False
 
     def refreshed(self) -> tuple[str, int] | None:
         """Its holder's token and when it was refreshed, by the clock of the file system; None where
@@ -109,12 +115,7 @@ class Lease:
             time.sleep(POLL)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.release()
 
 
@@ -122,16 +123,13 @@ class Liveness:
     """Tells the other workers of a study that this one lives, and tells this one which of the
     others live.
 
-    Args: run: the study's files. name: of the worker within the study, ``1`` or, for a process that
-        worker 1 has started, ``1.2``.
+    Args: run: the study's files. name: number of the worker within the study, as a text.
     """
 
     def __init__(self, run: RunPaths, name: str) -> None:
         self._run, self.name = run, name
-        self.identity = {
-            "name": name,
-            "machine": platform.node(),
-        }  # what a trial keeps of its worker
+        # What a trial keeps of its worker.
+        self.identity = {"name": name, "machine": platform.node()}
         self._lease = Lease(run.worker_lease(name))
         self._others: dict[str, Lease] = {}
 
@@ -150,8 +148,7 @@ class Liveness:
             if before and seen and before[0] == seen[0] and before != seen:
                 raise StudyError(
                     f"another process works on this study (it holds {self._lease.file}); wait "
-                    "for it, stop it, or "
-                    "choose another job_id"
+                    "for it, stop it, or choose another job_id"
                 )
         return self
 
@@ -171,17 +168,16 @@ class Liveness:
     def lives(self, worker: Mapping[str, str] | None) -> bool:
         """Whether the worker of a running trial lives.
 
-        Trials left by this worker's earlier run, or by its child processes, have no owner.
+        Trials left by this worker's earlier run have no owner.
         """
-        if worker is None or f"{worker['name']}.".startswith(f"{self.name}."):
+        if worker is None or worker["name"] == self.name:
             return False
-        other = self._others.setdefault(
-            worker["name"], Lease(self._run.worker_lease(worker["name"]))
-        )
-        dead = other.take()
-        if dead:
-            other.release()
-        return not dead
+        name = worker["name"]
+        other = self._others.setdefault(name, Lease(self._run.worker_lease(name)))
+        if not other.take():
+            return True
+        other.release()
+        return False
 
 
 def somebody_lives(run: RunPaths) -> bool:

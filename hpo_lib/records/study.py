@@ -20,7 +20,7 @@ from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import somebody_lives
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
-from hpo_lib.records.storage import read_study
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import Objective
@@ -145,7 +145,7 @@ class StoredStudy:
             ):
                 return None
         recorded = self.result.get("storage_path") or self.database
-        return read_study(self.run, self.database if recorded == self.database else "")
+        return Storage(self.run, self.database if recorded == self.database else "").read()
 
     @cached_property
     def has_storage(self) -> bool:

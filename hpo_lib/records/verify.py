@@ -17,7 +17,6 @@ from hpo_lib.records.choice import (
     prove,
     stored_replicate,
 )
-from hpo_lib.records.leftovers import predicted_trials
 from hpo_lib.records.result import SCHEMA_VERSION, listed_trials, study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord, default_trial
@@ -179,7 +178,7 @@ def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
     trials, where = list(study.trials), "the storage has"
     if not study.has_storage:
         failed = {failure["trial"] for failure in record["failures"]}
-        numbers = [number for number in predicted_trials(study.run) if number not in failed]
+        numbers = [number for number in study.run.predicted_trials() if number not in failed]
         where, lost = "there are predictions of", "the study's storage is not there"
         messages.append(("note", f"the parameters of trials are not compared, since {lost}"))
         default = 0

@@ -1,5 +1,4 @@
-"""Early stopping for two objectives: a trial ends at a rung where too many others are better in
-both.
+"""Early stopping: a trial ends at a rung where too many others are better in both scores.
 
 It is successive halving without waiting (ASHA, Li et al., 2020), where better means a lower MAE and
 a lower interval score at the same share of the steps. `measurements/early_stopping.py` replays
@@ -9,6 +8,8 @@ recorded learning curves under this rule and others.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, coverage_error
@@ -31,9 +32,7 @@ Curve = Sequence[Scores]
 
 
 class StoppedEarly(Exception):
-    """Ends a training from one of its checks; holds the share of the steps done and the curve so
-    far.
-    """
+    """Ends a training from one of its checks; holds the share of the steps and the curve so far."""
 
     def __init__(self, reason: str, share: float, curve: Curve) -> None:
         super().__init__(reason)
@@ -52,9 +51,10 @@ class Rung:
 class StoppingRule:
     """When to stop a trial early. The defaults were chosen by replay, see docs/performance.md.
 
-    Attributes: rungs: by ascending share of the steps. ranked_by: scores of `CURVE_METRICS`, or
-        ``picp_penalty``; a trial beats another if none of them is higher and
-            one is lower.
+    Attributes:
+        rungs: by ascending share of the steps.
+        ranked_by: scores of `CURVE_METRICS`, or ``picp_penalty``; a trial beats another if none of
+            them is higher and one is lower.
         warm_up: complete trials that a study must hold before it stops any.
         tolerance: ``picp_penalty`` up to here, in percentage points, is equally good.
     """
@@ -66,26 +66,18 @@ class StoppingRule:
 
     def as_values(self) -> dict[str, Any]:
         """The rule as a study's identity and its record hold it."""
-        rungs = [{"share": rung.share, "keep": rung.keep} for rung in self.rungs]
-        ranked_by = list(self.ranked_by)
-        return {
-            "rungs": rungs,
-            "ranked_by": ranked_by,
-            "warm_up": self.warm_up,
-            "tolerance": self.tolerance,
-        }
+        values: dict[str, Any] = _RULES.dump_python(self, mode="json")
+        return values
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "StoppingRule":
-        """The rule that `as_values` gave. One from before there was a tolerance has none."""
-        rungs = tuple(Rung(**rung) for rung in values["rungs"])
-        return cls(
-            rungs, tuple(values["ranked_by"]), values["warm_up"], values.get("tolerance", 0.0)
-        )
+        """The rule that `as_values` gave."""
+        return _RULES.validate_python(values)
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
-        """The rung that the ``check``-th of ``checks`` even ones is first to reach; none at the
-        last or if 0.2 late.
+        """The rung that the ``check``-th of ``checks`` even ones is the first to reach.
+
+        None at the last check, and if the rung lies 0.2 of the steps back or more.
         """
         before, share = (check - 1) / checks, check / checks
         reached = [
@@ -118,34 +110,32 @@ class StoppingRule:
             for t in trials
             if t.number != number and t.state in ("complete", "stopped") and len(t.curve) >= check
         ]
-        own = best_check(curve)
-        better = sum(self._beats(other, own) for other in reached)
+        best = best_check(curve)
+        better = sum(self._beats(other, best) for other in reached)
         if better >= rung.keep * (len(reached) + 1):
             ranked_by = " and ".join(LABELS[name] for name in self.ranked_by)
             raise StoppedEarly(
                 f"{better} of {len(reached)} other trials were better in {ranked_by} after "
-                f"{check / checks:.0%} of "
-                "their steps",
+                f"{check / checks:.0%} of their steps",
                 check / checks,
                 curve,
             )
 
-    def _beats(self, other: Scores, own: Scores) -> bool:
-        values = [(self._value(other, name), self._value(own, name)) for name in self.ranked_by]
+    def _beats(self, other: Scores, scores: Scores) -> bool:
+        values = [(self._value(other, name), self._value(scores, name)) for name in self.ranked_by]
         return all(a <= b for a, b in values) and any(a < b for a, b in values)
 
     def _value(self, scores: Scores, name: str) -> float:
-        return (
-            max(0.0, coverage_error(scores) - self.tolerance)
-            if name == "picp_penalty"
-            else scores[name]
-        )
+        if name == "picp_penalty":
+            return max(0.0, coverage_error(scores) - self.tolerance)
+        return scores[name]
+
+
+_RULES = TypeAdapter(StoppingRule)
 
 
 def best_check(curve: Curve) -> Scores:
-    """The check with the lowest pinball loss, whose weights a training keeps; the first of equal
-    ones.
-    """
+    """The first check with the lowest pinball loss, whose weights a training keeps."""
     return min(curve, key=lambda scores: scores["pinball"])
 
 

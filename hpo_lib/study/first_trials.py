@@ -1,26 +1,24 @@
-"""The trials that a study begins with, before its sampler draws any: the defaults, a portfolio, the
-user's own best.
-"""
+"""The trials before the sampler's first: the defaults, a portfolio, the user's own best."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, STANDARD, Family
+from hpo_lib.families.models import STANDARD, Family, Recipe
 from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension, draw, is_whole
 from hpo_lib.records.study import StoredStudy, read_studies
-from hpo_lib.settings import Settings
 
 BEGINNING = 6
 """Trials before the sampler's first. What the portfolio leaves of them is drawn near the defaults:
 drawn evenly, hardly any is as good."""
 
-MOST_OWN = 3
+MOST_STUDIES = 3
 """Studies of the user whose best trials are tried."""
 
 
@@ -32,46 +30,37 @@ class FirstTrial:
     origin: str
 
 
-def first_trials(settings: Settings, family: Family, dataset: Dataset) -> list[FirstTrial]:
-    """What a new study tries first, without repeating itself; beyond the defaults only in the wide
-    space.
+def first_trials(
+    family: Family,
+    space: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    others: Sequence[StoredStudy] = (),
+) -> list[FirstTrial]:
+    """What a new study tries first, without repeating itself.
 
-    The portfolio and draws near the defaults make up `BEGINNING` trials.
-
-    With ``warm_start`` these include the best trials of the user's newest complete studies of this
-    family and space on other series. A study on simulated data serves simulated data alone, and one
-    of the test preset that preset alone.
+    In the space of the plan these are the defaults alone. In the wide one the portfolio, the best
+    trials of the studies ``others`` and draws near the defaults make up `BEGINNING` trials.
     """
-    defaults = family.untuned(settings.space, RECIPES[settings.recipe], dataset)
-    found = [FirstTrial(defaults, "untuned defaults")]
-    if settings.space == "wide":
-        space = family.searched(settings.space, dataset)
-        found += [
-            FirstTrial(_adapted(params, space), f"portfolio, won on {series}")
-            for series, params in family.portfolio.items()
+    defaults = family.untuned(space, recipe, dataset)
+    trials = [FirstTrial(defaults, "untuned defaults")]
+    if space == "wide":
+        dimensions = family.searched(space, dataset)
+        won = [(params, f"portfolio, won on {on}") for on, params in family.portfolio.items()]
+        won += [(s.result["best_params"], f"best of {s.run.study_name}") for s in others]
+        trials += [FirstTrial(_adapted(params, dimensions), origin) for params, origin in won]
+        random = np.random.default_rng(seed)
+        trials += [
+            FirstTrial(draw(dimensions, random, defaults), "near the defaults")
+            for _ in range(BEGINNING - len(trials))
         ]
-        if settings.warm_start:
-            found += [
-                FirstTrial(
-                    _adapted(study.result["best_params"], space), f"best of {study.run.study_name}"
-                )
-                for study in _own(settings, family, dataset)
-            ]
-        random = np.random.default_rng(settings.seed)
-        near = [
-            FirstTrial(draw(space, random, defaults), "near the defaults")
-            for _ in range(BEGINNING - len(found))
-        ]
-        found += near
-    return [
-        trial
-        for i, trial in enumerate(found)
-        if trial.params not in [earlier.params for earlier in found[:i]]
-    ]
+    tried = [trial.params for trial in trials]
+    return [trial for i, trial in enumerate(trials) if trial.params not in tried[:i]]
 
 
-def in_words(first: Sequence[FirstTrial]) -> str:
-    """One line for the user, such as "First trials: 0 untuned defaults; 1 to 5 near the defaults."."""
+def origins(first: Sequence[FirstTrial]) -> str:
+    """One line such as "First trials: 0 untuned defaults; 1 to 5 near the defaults."."""
     parts, start = [], 0
     for origin, same in groupby(trial.origin for trial in first):
         end = start + len(list(same)) - 1
@@ -90,29 +79,36 @@ def _adapted(params: Mapping[str, Any], space: Mapping[str, Dimension]) -> dict[
     }
 
 
-def _own(settings: Settings, family: Family, dataset: Dataset) -> list[StoredStudy]:
-    studies, _ = read_studies(settings.runs_dir, family.name)
-    fitting = [study for study in studies if _fits(study, settings, family, dataset)]
+def best_of_others(
+    family: Family, runs_dir: Path, dataset: Dataset, budget_name: str
+) -> list[StoredStudy]:
+    """The user's newest complete studies of a family in the wide space on other series.
+
+    A study on simulated data serves simulated data alone, and one of the test preset that preset
+    alone.
+    """
+    space = family.searched("wide", dataset)
+
+    def fits(study: StoredStudy) -> bool:
+        try:
+            family.check_params(study.result["best_params"])
+        except InputError:
+            return False
+        return (
+            study.result["status"] == "complete"
+            and study.result["space"] == "wide"
+            and is_whole(_adapted(study.result["best_params"], space), space)
+            and _series(study.dataset) != _series(dataset.spec.name)
+            and study.data.get("sha256") != dataset.sha256
+            and (not study.is_simulated or dataset.is_simulated)
+            and (not study.is_test or budget_name == "test")
+        )
+
+    studies, _ = read_studies(runs_dir, family.name)
+    fitting = filter(fits, studies)
     return sorted(fitting, key=lambda study: str(study.result["optimization_date"]), reverse=True)[
-        :MOST_OWN
+        :MOST_STUDIES
     ]
-
-
-def _fits(study: StoredStudy, settings: Settings, family: Family, dataset: Dataset) -> bool:
-    params, space = study.result["best_params"], family.searched(settings.space, dataset)
-    try:
-        family.check_params(params)
-    except InputError:
-        return False
-    return (
-        study.result["status"] == "complete"
-        and study.result["space"] == settings.space
-        and is_whole(_adapted(params, space), space)
-        and _series(study.dataset) != _series(dataset.spec.name)
-        and study.data.get("sha256") != dataset.sha256
-        and (not study.is_simulated or dataset.is_simulated)
-        and (not study.is_test or settings.preset == "test")
-    )
 
 
 def _series(dataset: str) -> str:

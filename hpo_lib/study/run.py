@@ -1,16 +1,13 @@
-"""The study: create, resume or join it, then claim, train, score and store one trial after another."""
+"""The study: create, resume or join it, then train, score and store one trial after another."""
 
 import datetime as dt
 import math
-import os
 import re
 import time
-from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from joblib import cpu_count
 from optuna.trial import Trial
 from tqdm.auto import tqdm
 
@@ -25,7 +22,7 @@ from hpo_lib.records.files import write_predictions
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.result import study_result
-from hpo_lib.records.storage import recorded_url
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
@@ -33,14 +30,14 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
-from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly
-from hpo_lib.study.first_trials import FirstTrial, first_trials, in_words
+from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly, StoppingRule
+from hpo_lib.study.first_trials import FirstTrial, best_of_others, first_trials, origins
 from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.progress import in_short, show_in_terminal, telling
 from hpo_lib.study.proof import Proof
 from hpo_lib.study.time_budget import TimeBudget
-from hpo_lib.study.trial_queue import TrialQueue, rule_of
-from hpo_lib.study.workers import fitting, run_workers
+from hpo_lib.study.trial_queue import TrialQueue
+from hpo_lib.study.workers import run_workers
 
 ALIKE_FAILURES = 3
 """This many failures with one cause, before any trial completed, end the study."""
@@ -52,56 +49,44 @@ POLL = 2.0
 def run_study(
     settings: Settings, dataset: Dataset | None = None, *, progress: bool = True
 ) -> StoredStudy:
-    """Run, resume or join a study until it holds ``settings.trials`` finished trials, and write its
-    record after each.
+    """Run, resume or join a study until it holds ``settings.trials`` finished trials.
 
-    A ``dataset`` that has been read already is not read again, except by worker processes.
+    Its record is written after each. A ``dataset`` that has been read already is not read again,
+    except by several workers.
 
-    Raises: InputError: wrong model, dataset or data; a job id that belongs to a study of other data
-        or settings. StudyError: this worker of the study runs already; all first trials failed
-        alike; no trial completed.
+    Raises:
+        InputError: wrong model, dataset or data; a job id that belongs to a study of other data or
+            settings.
+        StudyError: this worker of the study runs already; all first trials failed alike; no trial
+            completed.
     """
-    workers, threads, sentence = fitting(
-        settings.workers, cpu_count(), os.environ.get("OMP_NUM_THREADS", "")
-    )
-    worker = _Worker(settings, dataset, str(settings.worker), threads if workers > 1 else None)
+    if settings.workers > 1:
+        run = study_files(settings)
+        run_workers(settings, run, _show)
+        return StoredStudy.read(run, database=Storage(run, settings.storage).recorded)
+    worker = _Worker(settings, dataset)
     with worker.liveness, stop_requests.listening():
-        first = worker.open()
-        if len(first) > 1 and not worker.n_finished():
-            print(in_words(first[: settings.trials]))
-        if sentence:
-            print(sentence)
-        if (done := worker.n_finished()) >= settings.trials:
+        first, finished = worker.open(), worker.n_finished()
+        if len(first) > 1 and not finished:
+            print(origins(first[: settings.trials]))
+        if finished >= settings.trials:
             print(
-                f"The study holds {done} finished trials, so no trial is trained; ask for more "
-                "with `trials`."
+                f"The study holds {finished} finished trials, so no trial is trained; ask for "
+                "more with `trials`."
             )
-        elif workers > 1:
-            worker.supervise(workers, threads, progress)
         else:
             worker.run(progress)
         return worker.finish()
 
 
-def work(settings: Settings, name: str, spent: float = 0.0) -> None:
-    """Work on a study as one of the processes that `run_study` has started; ``spent`` seconds of
-    its time before.
-    """
-    worker = _Worker(settings, None, name, spent=spent)
-    with worker.liveness:
-        worker.open()
-        worker.run(progress=False)
+def study_files(settings: Settings) -> RunPaths:
+    """Where the study keeps its files."""
+    dataset = load_spec(settings.dataset).name
+    return RunPaths(settings.runs_dir, settings.model, dataset, settings.job_id, settings.worker)
 
 
 class _Worker:
-    def __init__(
-        self,
-        settings: Settings,
-        dataset: Dataset | None,
-        name: str,
-        threads: int | None = None,
-        spent: float = 0.0,
-    ) -> None:
+    def __init__(self, settings: Settings, dataset: Dataset | None) -> None:
         self.settings = settings
         self.family = get_family(settings.model)
         self.dataset = dataset or load_dataset(
@@ -113,12 +98,19 @@ class _Worker:
         self.paths = RunPaths(
             settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker
         )
-        self.liveness = Liveness(self.paths, name)
+        self.storage = Storage(self.paths, settings.storage)
+        self.liveness = Liveness(self.paths, str(settings.worker))
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
-        space = self.family.searched(settings.space, self.dataset)
-        self.queue = TrialQueue(settings, self.paths, self.liveness, space, self.objectives)
+        self.queue = TrialQueue(
+            self.storage,
+            self.liveness,
+            self.family.searched(settings.space, self.dataset),
+            self.objectives,
+            settings.trials,
+            settings.seed,
+        )
         self.records = self.queue.records
-        self.time_budget = TimeBudget(settings.time_budget_hours, spent)
+        self.time_budget = TimeBudget(settings.time_budget_hours)
         self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         setup = {
             "seed": settings.seed,
@@ -128,8 +120,12 @@ class _Worker:
             "space": settings.space,
             "early_stopping": RULE.as_values() if settings.early_stopping else "off",
         }
-        code = {**code_provenance(threads), "family_version": self.family.version}
-        self.provenance = {**code, "data": data_provenance(self.dataset), **setup}
+        self.provenance = {
+            **code_provenance(),
+            "family_version": self.family.version,
+            "data": data_provenance(self.dataset),
+            **setup,
+        }
         self.baselines = validation_baselines(self.dataset)
         self.identity = {
             "model": settings.model,
@@ -141,7 +137,6 @@ class _Worker:
             **setup,
         }
         self.stop_reason = ""
-        small = settings.budget_name == "test"
         self.proof = Proof(
             self.paths,
             self.family,
@@ -149,15 +144,24 @@ class _Worker:
             self.budget,
             self.recipe,
             settings.seed,
-            small=small,
+            small=settings.budget_name == "test",
         )
 
     def open(self) -> list[FirstTrial]:
-        first = self.queue.open(
-            self.identity, first_trials(self.settings, self.family, self.dataset)
+        """Create the study or continue it; its first trials."""
+        settings = self.settings
+        others = []
+        if settings.warm_start:
+            others = best_of_others(
+                self.family, settings.runs_dir, self.dataset, settings.budget_name
+            )
+        first = first_trials(
+            self.family, settings.space, self.dataset, self.recipe, settings.seed, others
         )
-        self.rule = rule_of(self.queue.study.user_attrs["identity"])
-        self.provenance["early_stopping"] = self.rule.as_values() if self.rule else "off"
+        first = self.queue.open(self.identity, first)
+        rule = self.queue.study.user_attrs["identity"]["early_stopping"]
+        self.rule = None if rule == "off" else StoppingRule.from_values(rule)
+        self.provenance["early_stopping"] = rule
         self.provenance["first_trials"] = [trial.origin for trial in first]
         return first
 
@@ -170,10 +174,8 @@ class _Worker:
             while self.n_finished() < self.settings.trials and not self._must_stop():
                 trial = self.queue.claim()
                 if trial is None:
-                    time.sleep(
-                        POLL
-                        # the others run all that is left; if one of them dies, its trial is tried here
-                    )
+                    # The others run all that is left; if one dies, its trial is tried here.
+                    time.sleep(POLL)
                     continue
                 try:
                     record = self._one_trial(trial, bar)
@@ -185,32 +187,9 @@ class _Worker:
                 completed = any(t.state == "complete" for t in records)
                 self._report(bar, record, finished, self._write() if completed else None)
                 self._check_failures(records)
-                if shortfall := self.time_budget.shortfall(
-                    records, self.settings.trials - finished
-                ):
+                missing = self.settings.trials - finished
+                if shortfall := self.time_budget.shortfall(records, missing):
                     _say(bar, shortfall)
-
-    def supervise(self, workers: int, threads: int, progress: bool) -> None:
-        """Let processes do the work, and show what they print, until the study holds all its trials
-        or has to stop.
-        """
-        with (
-            self._bar(progress) as bar,
-            closing(
-                run_workers(self.settings, workers, threads, self.n_finished, self.time_budget)
-            ) as lines,
-        ):
-            for line in lines:
-                if line:
-                    _say(bar, line)
-                bar.update(self.n_finished() - bar.n)
-                if stop_requests.requested():
-                    break
-        self.queue.requeue()
-        if self.n_finished() < self.settings.trials and not self._must_stop():
-            raise StudyError(
-                "the worker processes were asked to end; run again under the same job_id to go on"
-            )
 
     def _bar(self, progress: bool) -> "tqdm[Any]":
         return tqdm(
@@ -236,12 +215,10 @@ class _Worker:
                     "stopped_at": stop.share,
                     "curve": list(stop.curve),
                 }
-            except (
-                Exception
-            ) as error:  # whatever a library raises is this trial's cause, kept and shown; no score
-                attributes = {
-                    "cause": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-                }
+            # Whatever a library raises is this trial's cause, kept and shown; no score.
+            except Exception as error:
+                why = " ".join(str(error).split())[:500]
+                attributes = {"cause": f"{type(error).__name__}: {why}"}
             return self.queue.end(trial, time.monotonic() - begun, values, attributes)
         except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested, WriteError) as stop:
             self.queue.interrupt(trial, stop_requests.requested() or type(stop).__name__)
@@ -255,16 +232,16 @@ class _Worker:
     def _train_and_score(
         self, trial: Trial, curve: list[dict[str, float]]
     ) -> tuple[list[float], dict[str, Any]]:
-        """The values of the trial's objectives, and what else its record holds; its checks go into
-        ``curve``.
-        """
+        """The values of its objectives and what else its record holds; checks go to ``curve``."""
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
             curve.append(
                 {"step": step, **{name: METRICS[name](forecasts) for name in CURVE_METRICS}}
             )
-            if self.rule is not None:
-                self.rule.judge(curve, self.budget.checks, trial.number, self.records())
+            checks = self.budget.checks
+            # The others are read from the storage, so only where they are compared with.
+            if self.rule is not None and self.rule.rung_at(len(curve), checks):
+                self.rule.judge(curve, checks, trial.number, self.records())
 
         forecaster = self.family.fit(
             trial.params,
@@ -293,9 +270,8 @@ class _Worker:
 
     def _check_failures(self, records: list[TrialRecord]) -> None:
         finished = [t for t in records if t.finished]
-        alike = {
-            re.sub(r"\d+", "", t.cause) for t in finished
-        }  # sizes, counts and steps may differ
+        # Sizes, counts and steps may differ.
+        alike = {re.sub(r"\d+", "", t.cause) for t in finished}
         if (
             len(finished) >= ALIKE_FAILURES
             and all(t.state == "failed" for t in finished)
@@ -303,8 +279,7 @@ class _Worker:
         ):
             raise StudyError(
                 f"the first {len(finished)} trials of {self.paths.study_name} all failed alike "
-                f"({finished[0].cause}); "
-                "fix that and run again under another job_id"
+                f"({finished[0].cause}); fix that and run again under another job_id"
             )
 
     def _must_stop(self) -> bool:
@@ -327,7 +302,7 @@ class _Worker:
         status = "complete" if done else ("stopped" if self.stop_reason else "running")
         return study_result(
             self.paths,
-            storage_path=recorded_url(self.settings.storage, self.paths),
+            storage_path=self.storage.recorded,
             status=status,
             trials_asked=self.settings.trials,
             policy=self.settings.policy,
@@ -366,13 +341,16 @@ class _Worker:
                 "job_id to go on."
             )
         self._write()
-        stored = StoredStudy.read(
-            self.paths, database=recorded_url(self.settings.storage, self.paths)
-        )
+        stored = StoredStudy.read(self.paths, database=self.storage.recorded)
         write_optuna_figures(self.queue.study, stored)
         return stored
 
 
 def _say(bar: "tqdm[Any]", line: str) -> None:
     bar.write(line)
+    show_in_terminal(line)
+
+
+def _show(line: str) -> None:
+    print(line)
     show_in_terminal(line)

@@ -14,13 +14,12 @@ class TimeBudget:
 
     Args:
         limit_hours: 0 for no limit.
-        spent: seconds of it that were spent before, by the process that started this one.
     """
 
-    def __init__(self, limit_hours: float, spent: float = 0.0) -> None:
+    def __init__(self, limit_hours: float) -> None:
         self.limit_hours = limit_hours
-        self._started = time.monotonic() - spent
-        self._told = False
+        self._started = time.monotonic()
+        self._warned = False
 
     @property
     def spent(self) -> float:
@@ -41,12 +40,12 @@ class TimeBudget:
     def shortfall(self, trials: Sequence[TrialRecord], missing: int) -> str:
         """A sentence, once, if ``missing`` trials will probably not fit into what is left."""
         seconds = [t.seconds for t in trials if t.state in ("complete", "stopped")]
-        if self._told or not self.limit_hours or not seconds:
+        if self._warned or not self.limit_hours or not seconds:
             return ""
         mean, left = sum(seconds) / len(seconds), max(self.limit_hours * 3600 - self.spent, 0.0)
         if missing * mean <= left:
             return ""
-        self._told = True
+        self._warned = True
         return (
             f"{missing} trials are missing and take about {missing * mean / 3600:.2g} h "
             f"({mean:.0f} s each), "

@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 import optuna
@@ -20,82 +20,36 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hpo_lib import stop_requests
 from hpo_lib.errors import ROOM, InputError, StudyError, WriteError, in_one_line
-from hpo_lib.families.models import Budget, Recipe
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
-from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.leases import Lease, Liveness
-from hpo_lib.records.leftovers import of_study, remove
 from hpo_lib.records.optuna_trials import distribution, quiet_optuna, trial_record
-from hpo_lib.records.storage import open_storage
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
-from hpo_lib.settings import Settings
-from hpo_lib.study.early_stopping import StoppingRule
 from hpo_lib.study.first_trials import FirstTrial
-
-_SENTENCES = {
-    "of the lowest interval score and |PICP - 80| 0.3 go on at 0.125 of the steps, 0.2 go on at "
-    "0.25 of the steps, "
-    "0.1 go on at 0.5 of the steps; from 4 complete trials on": {
-        "rungs": [
-            {"share": 0.125, "keep": 0.3},
-            {"share": 0.25, "keep": 0.2},
-            {"share": 0.5, "keep": 0.1},
-        ],
-        "ranked_by": ["winkler", "picp_penalty"],
-        "warm_up": 4,
-    }
-}
-"""Early studies stored their rule of early stopping as a sentence."""
-
-
-def rule_of(identity: Mapping[str, Any]) -> StoppingRule | None:
-    """The rule of early stopping that a study was begun with; None if it stops no trial."""
-    rule = _rule(identity)
-    return StoppingRule.from_values(rule) if isinstance(rule, dict) else None
 
 
 def check_identity(begun_with: Mapping[str, Any], now: Mapping[str, Any], job_id: str) -> None:
-    """Raise InputError unless the settings that results depend on are those that the study was
-    begun with.
+    """Raise InputError unless the study was begun with the same settings that results depend on.
 
-    A field of budget or recipe that a study does not hold counts as that field's default, which is
-    therefore the value that studies had before there was the field. Of early stopping only whether
-    there is any is compared: a study goes on with its own rule, see `rule_of`. Studies without a
-    ``space`` searched that of the plan.
+    Of early stopping only whether there is any is compared: a study goes on with its own rule.
     """
     before, now = _values(begun_with), _values(now)
     for key in {**now, **before}:
         if before.get(key) != now.get(key):
             raise InputError(
                 f"job_id {job_id!r} belongs to a study with {key} {before.get(key)!r}, now it is "
-                f"{now.get(key)!r}; "
-                "results of different settings are not mixed: choose another job_id, or go back "
-                f"to that {key}"
+                f"{now.get(key)!r}; results of different settings are not mixed: choose another "
+                f"job_id, or go back to that {key}"
             )
 
 
 def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
-    rule = _rule(identity)
-    values = {
-        "space": "plan",
-        **identity,
-        "early_stopping": "on" if isinstance(rule, dict) else rule,
-    }
-    for part, kind in (("budget", Budget), ("recipe", Recipe)):
-        defaults = {
-            field.name: field.default for field in fields(kind) if field.default is not MISSING
-        }
-        given = {**defaults, **values.pop(part)}
-        values |= {f"{part}.{name}": value for name, value in given.items()}
+    values = {**identity, "early_stopping": "off" if identity["early_stopping"] == "off" else "on"}
+    for part in ("budget", "recipe"):
+        values |= {f"{part}.{name}": value for name, value in values.pop(part).items()}
     return values
-
-
-def _rule(identity: Mapping[str, Any]) -> Any:
-    """The values of the rule, ``off``, or a sentence that says another rule."""
-    rule = identity.get("early_stopping", "off")
-    return _SENTENCES.get(rule, rule) if isinstance(rule, str) else rule
 
 
 MAX_ATTEMPTS = 3
@@ -139,8 +93,7 @@ class _Guarded:
 
 
 def _patient(ask: F) -> F:
-    """Make a method of `TrialQueue` ask its storage again while a database does not answer, as when
-    it is restarted.
+    """Make a method of `TrialQueue` ask its storage again while a database does not answer.
 
     The method raises WriteError if the storage is a file, and StudyError if the database is silent
     for `OUTAGE`.
@@ -154,22 +107,19 @@ def _patient(ask: F) -> F:
                 return ask(self, *arguments)
             except OSError as error:
                 raise WriteError(
-                    f"{error.filename or self.paths.folder}: {error.strerror or error}; {ROOM}"
+                    f"{error.filename or self.run.folder}: {error.strerror or error}; {ROOM}"
                 ) from None
             except (StorageInternalError, SQLAlchemyError) as error:
                 why = in_one_line(error.__cause__ or error)
-                if "://" not in self.settings.storage:
-                    raise WriteError(
-                        f"{self.paths.sqlite}: cannot be read or written ({why}); {ROOM}"
-                    ) from None
+                if file := self.stored.file:
+                    raise WriteError(f"{file}: cannot be read or written ({why}); {ROOM}") from None
                 if silent_since is None:
                     silent_since = time.monotonic()
                     print(f"The database does not answer ({why}); waiting up to {OUTAGE:.0f} s.")
                 if time.monotonic() - silent_since > OUTAGE or stop_requests.requested():
                     raise StudyError(
                         f"the database of this study does not answer ({why}); finished trials "
-                        "are kept, run again "
-                        f"under job_id {self.settings.job_id!r} to go on"
+                        f"are kept, run again under job_id {self.run.job_id!r} to go on"
                     ) from None
                 time.sleep(PAUSE)
 
@@ -177,9 +127,7 @@ def _patient(ask: F) -> F:
 
 
 def _decision(decide: F) -> F:
-    """Make a method of `TrialQueue` hold the lease while it decides; if the lease is lost on the
-    way, decide again.
-    """
+    """Make a method of `TrialQueue` hold the lease while it decides, or decide again."""
 
     @functools.wraps(decide)
     def holding(self: "TrialQueue", *arguments: Any) -> Any:
@@ -193,31 +141,30 @@ def _decision(decide: F) -> F:
 
 
 class TrialQueue:
-    """One study in its storage, as one of its workers uses it; all writes to the storage are made
-    by its methods.
+    """One study in its storage, as one of its workers uses it; only it writes to the storage.
 
-    Args: settings: of the study; ``trials`` is the number of finished trials in the end, of all
-        workers together. paths: its files. liveness: of this worker, entered. space: the search
-        space, a dimension after the one that it depends on. objectives: what it minimises, in the
-        order of its values.
+    Args:
+        stored: where the study is.
+        liveness: of this worker, entered.
+        space: the search space, a dimension after the one that it depends on.
+        objectives: what the study minimises, in the order of its values.
+        trials: finished trials in the end, of all workers together.
+        seed: of the sampler.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        paths: RunPaths,
+        stored: Storage,
         liveness: Liveness,
         space: Mapping[str, Dimension],
         objectives: Sequence[Objective],
+        trials: int,
+        seed: int,
     ) -> None:
-        self.settings, self.paths, self.liveness, self.objectives = (
-            settings,
-            paths,
-            liveness,
-            objectives,
-        )
-        self.space = dict(space)
-        self.lease = Lease(paths.decision_lease)
+        self.stored, self.run, self.liveness = stored, stored.run, liveness
+        self.space, self.objectives = dict(space), objectives
+        self.trials, self.seed = trials, seed
+        self.lease = Lease(self.run.decision_lease)
 
     @_decision
     def open(self, identity: Mapping[str, Any], first: Sequence[FirstTrial]) -> list[FirstTrial]:
@@ -229,10 +176,10 @@ class TrialQueue:
         Raises:
             InputError: the study was begun with other data or settings.
         """
-        storage = optuna.storages.get_storage(open_storage(self.settings.storage, self.paths))
+        storage = optuna.storages.get_storage(self.stored.open())
         self.storage = cast(BaseStorage, _Guarded(storage, self.lease))
         self.study = optuna.create_study(
-            study_name=self.paths.study_name,
+            study_name=self.run.study_name,
             storage=self.storage,
             directions=[objective.direction for objective in self.objectives],
             load_if_exists=True,
@@ -243,19 +190,11 @@ class TrialQueue:
             self.study.set_user_attr("first_trials", [asdict(trial) for trial in first])
             self.study.set_user_attr("identity", dict(identity))
         else:
-            check_identity(begun_with, identity, self.settings.job_id)
-        self.study.set_user_attr("trials_asked", self.settings.trials)
-        begun = [FirstTrial(**trial) for trial in self.study.user_attrs.get("first_trials", [])]
-        self.first = begun or list(first)[:1]  # earlier studies began with the defaults alone
+            check_identity(begun_with, identity, self.run.job_id)
+        self.study.set_user_attr("trials_asked", self.trials)
+        self.first = [FirstTrial(**trial) for trial in self.study.user_attrs["first_trials"]]
         if not self._requeue():
             self.study.enqueue_trial(self.first[0].params)
-        others = [
-            file
-            for file in self.paths.worker_leases()
-            if file != self.paths.worker_lease(self.liveness.name)
-        ]
-        if not any(Lease(file).lives for file in others):
-            remove(of_study(self.paths, self.records()))
         return self.first
 
     @_patient
@@ -265,8 +204,7 @@ class TrialQueue:
 
     @_decision
     def claim(self) -> Trial | None:
-        """The next trial for this worker, with its parameters drawn, or None while others run all
-        that is left.
+        """The next trial, with its parameters drawn; None while others run all that is left.
 
         The sampler is seeded from the number of configurations that were drawn before, so that no
         two workers draw with one seed, and a single worker that is resumed goes on as it would
@@ -277,7 +215,7 @@ class TrialQueue:
         taken = sum(
             self._record(trial).finished or trial.state == TrialState.RUNNING for trial in trials
         )
-        if taken >= self.settings.trials:
+        if taken >= self.trials:
             return None
         drawn = sum(
             "retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials
@@ -285,7 +223,7 @@ class TrialQueue:
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if drawn < len(self.first) and not waiting:
             self.study.enqueue_trial(self.first[drawn].params)
-        digest = hashlib.sha256(f"{self.settings.seed}/{drawn}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}/{drawn}".encode()).digest()
         self.study.sampler = make_sampler(int.from_bytes(digest[:4], "big"))
         trial = self.study.ask()
         for name, dimension in self.space.items():
@@ -308,34 +246,23 @@ class TrialQueue:
         early. If a worker presumed dead still finishes its trial, the result is discarded, and its
         record says ``interrupted``.
         """
-        failed = TrialState.PRUNED if "stopped_at" in attributes else TrialState.FAIL
-        self._finish(
-            trial,
-            failed if values is None else TrialState.COMPLETE,
-            values,
-            seconds=seconds,
-            **attributes,
-        )
+        state = TrialState.PRUNED if "stopped_at" in attributes else TrialState.FAIL
+        if values is not None:
+            state = TrialState.COMPLETE
+        self._finish(trial, state, values, seconds=seconds, **attributes)
         return self._record(self.storage.get_trial(trial._trial_id))
 
     @_decision
     def interrupt(self, trial: Trial, asked_by: str) -> None:
-        """End a trial that somebody asked to stop; it will be tried again, however often that
-        happens.
-        """
+        """End a trial that somebody asked to stop; it is tried again however often that is."""
         self._finish(trial, TrialState.FAIL, interrupted=True, asked_to_stop=asked_by)
-
-    @_decision
-    def requeue(self) -> None:
-        """Mark the trials of dead workers and queue them to be tried again."""
-        self._requeue()
 
     @_decision
     def write(self, content: Callable[[list[TrialRecord]], dict[str, Any]]) -> dict[str, Any]:
         """Write the study's JSON; a later writer writes what an earlier one did and more."""
         result = content(self.records())
         if self.lease.held:
-            write_json(self.paths.best_params, result)
+            write_json(self.run.best_params, result)
         return result
 
     def _finish(
@@ -345,10 +272,13 @@ class TrialQueue:
         values: list[float] | None = None,
         **attributes: Any,
     ) -> None:
-        """End a trial, unless another worker has done so."""
+        """End a trial, unless another worker has done so; only complete ones keep forecasts."""
         if self.storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
             for name, value in attributes.items():
                 self.storage.set_trial_user_attr(trial._trial_id, name, value)
+            if state != TrialState.COMPLETE:
+                with suppress(OSError):
+                    self.run.trial_predictions(trial.number).unlink()
             self.storage.set_trial_state_values(trial._trial_id, state, values)
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
@@ -358,35 +288,28 @@ class TrialQueue:
         return is_whole(_params(trial), self.space)
 
     def _requeue(self) -> list[FrozenTrial]:
-        """All trials, after those that dead workers ran are marked; some more may have been queued."""
+        """All trials, after marking those of dead workers; some more may have been queued."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not self.liveness.lives(trial.user_attrs.get("worker")):
                 attributes: dict[str, Any] = {"interrupted": True}
                 if (attempt := trial.user_attrs.get("attempt", 1)) >= MAX_ATTEMPTS:
-                    cause = (
+                    attributes["cause"] = (
                         f"the worker died during this configuration {attempt} times, perhaps "
                         "for lack of memory"
                     )
-                    attributes["cause"] = cause
                 self._finish(trial, TrialState.FAIL, **attributes)
         trials = self.study.get_trials(deepcopy=False)
         retried = {trial.user_attrs.get("retry_of") for trial in trials}
         for trial in trials:
-            if (
-                "interrupted" not in trial.user_attrs
-                or trial.number in retried
-                or "cause" in trial.user_attrs
-            ):
+            attrs = trial.user_attrs
+            if "interrupted" not in attrs or "cause" in attrs or trial.number in retried:
                 continue
             # If the worker died while it drew the parameters, they are drawn again with the same
             # seed, see `claim`.
             if self._is_drawn(trial):
-                attempt = trial.user_attrs.get("attempt", 1) + (
-                    "asked_to_stop" not in trial.user_attrs
-                )
-                self.study.enqueue_trial(
-                    _params(trial), user_attrs={"retry_of": trial.number, "attempt": attempt}
-                )
+                attempt = attrs.get("attempt", 1) + ("asked_to_stop" not in attrs)
+                again = {"retry_of": trial.number, "attempt": attempt}
+                self.study.enqueue_trial(_params(trial), user_attrs=again)
         return trials
 
 

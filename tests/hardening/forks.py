@@ -14,7 +14,6 @@ import optuna.visualization.matplotlib
 import plotly.offline
 from optuna.trial import TrialState
 
-from hpo_lib.records.leftovers import predicted_trials
 from hpo_lib.records.verify import verify
 from tests.study import fake_worker
 from tests.study.processes import PATIENCE, Study, assert_complete
@@ -85,7 +84,7 @@ def assert_that_nothing_was_lost_and_nothing_is_left(study: Study, trials: int) 
     )
     assert set(retries.values()) <= {1}, "a dead worker's trial was queued twice"
     complete = [trial.number for trial in found if trial.state == TrialState.COMPLETE]
-    assert predicted_trials(run) == complete
+    assert run.predicted_trials() == complete
     told = verify(run.best_params, study.toml.parent, str(study.toml))
     assert told.exit_code == 0, told
     assert {word for word, _ in told.told} <= ({"note"} if "://" in study.storage else set()), told

@@ -18,7 +18,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import Record, attempts, of_all_workers, read_record
 from hpo_lib.records.optuna_trials import quiet_optuna
 from hpo_lib.records.result import load_result
-from hpo_lib.records.storage import open_storage, read_study
+from hpo_lib.records.storage import Storage
 from tests.slurm.conftest import Cluster, wait_until
 
 pytestmark = pytest.mark.slow
@@ -67,12 +67,12 @@ class Study:
     def trials(self) -> list[FrozenTrial]:
         if "://" in self.storage:
             with quiet_optuna(), suppress(KeyError):
-                storage = open_storage(self.storage, self.files)
+                storage = Storage(self.files, self.storage).open()
                 return optuna.load_study(
                     study_name=self.files.study_name, storage=storage
                 ).get_trials(deepcopy=True)
             return []
-        study = read_study(self.files)
+        study = Storage(self.files).read()
         return [] if study is None else study.get_trials(deepcopy=True)
 
     def wait_for_trial(self, number: int) -> None:

@@ -18,7 +18,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import open_storage
+from hpo_lib.records.storage import Storage
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 300.0
@@ -72,7 +72,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
             study = optuna.load_study(
-                study_name=self.files.study_name, storage=open_storage(self.storage, self.files)
+                study_name=self.files.study_name, storage=Storage(self.files, self.storage).open()
             )
         except (KeyError, ImportError):
             return []

@@ -18,12 +18,13 @@ from hpo_lib.families.models import Budget, Forecaster
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.figures import study_tables
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import open_storage
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
 from hpo_lib.study.run import run_study
+from hpo_lib.study.trial_queue import TrialQueue
 from tests.study.fakes import Canned, Died, FakeFamily
 
 CHECKS = 8
@@ -103,7 +104,7 @@ def whole(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> St
 
 def stored(files: RunPaths, storage: str = "journal") -> list[FrozenTrial]:
     return optuna.load_study(
-        study_name=files.study_name, storage=open_storage(storage, files)
+        study_name=files.study_name, storage=Storage(files, storage).open()
     ).trials
 
 
@@ -222,33 +223,42 @@ def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(first
         start(trials=3, early_stopping=not first)
 
 
-def test_when_a_study_began_before_there_was_early_stopping_then_it_goes_on_without(
-    start, files
-) -> None:
-    start(trials=2, early_stopping=False)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
-    identity = study.user_attrs["identity"]
-    del identity["early_stopping"]
-    study.set_user_attr("identity", identity)
-    with pytest.raises(InputError, match="belongs to a study with early_stopping 'off'"):
-        start(trials=3)
-    assert len(start(trials=3, early_stopping=False).trials) == 3
-
-
 def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(
-    start, files, monkeypatch
+    start, monkeypatch
 ) -> None:
     former = StoppingRule((Rung(0.375, 0.2),), ("mae",), 2, tolerance=0.0)
     with monkeypatch.context() as patched:
         patched.setattr("hpo_lib.study.run.RULE", former)
         start(trials=8)
-    study = optuna.load_study(study_name=files.study_name, storage=open_storage("journal", files))
-    identity = study.user_attrs["identity"]
-    del identity["early_stopping"]["tolerance"]  # as from before there was one
-    study.set_user_attr("identity", identity)
     run = start()
     assert {t.stopped_at for t in run.trials[8:]} == {None, 0.375}
     assert run.provenance["early_stopping"] == former.as_values()
+
+
+def test_when_a_training_is_checked_then_the_storage_is_read_at_the_rungs_alone(
+    start, family, monkeypatch
+) -> None:
+    """To read it takes longer with every trial."""
+    reads = [0]
+    records = TrialQueue.records
+
+    def counted(queue: TrialQueue) -> Any:
+        reads[0] += 1
+        return records(queue)
+
+    monkeypatch.setattr(TrialQueue, "records", counted)
+    before = [0]
+    family.before = lambda call: before.__setitem__(0, reads[0])
+    fit, read = family.fit, []
+
+    def fit_and_count(*arguments: Any, **named: Any) -> Forecaster:
+        forecaster = fit(*arguments, **named)
+        read.append(reads[0] - before[0])
+        return forecaster
+
+    monkeypatch.setattr(family, "fit", fit_and_count)
+    start(trials=1)
+    assert read == [len(RULE.rungs)]
 
 
 # The sampler

@@ -1,6 +1,5 @@
 """Errors of the environment: one sentence each, and a study that goes on where it can."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -8,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from filelock._identity import host_name
 
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError, StudyError, WriteError
@@ -73,22 +71,31 @@ def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(
 # Reading what others write
 
 
+HOLD = """
+import sys
+from pathlib import Path
+from hpo_lib.records.leases import Lease
+lease = Lease(Path(sys.argv[1]))
+print(lease.take(), flush=True)
+sys.stdin.read()
+"""
+
+
 def test_when_only_the_lease_of_a_dead_worker_is_left_then_status_changes_nothing(files) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (file := files.worker_lease("1")).parent.mkdir(parents=True)
-    record = "filelock/2\npid={}\nhost={}\nmode=lease\ntoken=0123\nduration=120.0\n"
-    for pid, lives in ((dead.pid, False), (os.getpid(), True)):
-        file.write_text(record.format(pid, host_name()), encoding="utf-8")
-        before = file.stat()
-        assert somebody_lives(files) == lives
-        assert study_status(files, []).state == ("running" if lives else "interrupted")
-        after = file.stat()
-        assert (after.st_ino, after.st_mtime_ns, [file]) == (
-            before.st_ino,
-            before.st_mtime_ns,
-            [*file.parent.iterdir()],
-        )
+    file = files.worker_lease("1")
+    command = [sys.executable, "-c", HOLD, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"True\n"
+        assert somebody_lives(files)
+        assert study_status(files, []).state == "running"
+        holder.kill()
+    before = file.stat()
+    assert not somebody_lives(files)
+    assert study_status(files, []).state == "interrupted"
+    after = file.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert [*file.parent.iterdir()] == [file]
 
 
 def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, monkeypatch) -> None:

@@ -1,6 +1,4 @@
-"""Leases and the liveness that rests on them, with real processes, also as on NFS, which cannot
-exchange file names.
-"""
+"""Leases and the liveness that rests on them, also as on NFS, which cannot exchange names."""
 
 import importlib
 import os
@@ -13,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import filelock
@@ -26,17 +25,23 @@ from hpo_lib.families.search_space import IntRange
 from hpo_lib.paths import RunPaths
 from hpo_lib.records import leases
 from hpo_lib.records.leases import Lease, Liveness, somebody_lives
+from hpo_lib.records.storage import Storage
 from hpo_lib.scoring.objectives import OBJECTIVES
-from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import FirstTrial
 from hpo_lib.study.trial_queue import MAX_ATTEMPTS, LeaseLost, TrialQueue, _Guarded
 
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
 
 
-SETTINGS = Settings.create("NHITS_Q", "heat", trials=2, storage="journal", job_id="1")
-IDENTITY: dict[str, Any] = {"budget": {}, "recipe": {}}
+IDENTITY: dict[str, Any] = {"budget": {}, "recipe": {}, "early_stopping": "off"}
 SPACE = {"width": IntRange(1, 9)}
+
+
+def queue_of(run: RunPaths, worker: Liveness) -> TrialQueue:
+    """The queue of a study of two trials."""
+    queue = TrialQueue(Storage(run, "journal"), worker, SPACE, [OBJECTIVES["mae"]], 2, 42)
+    queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
+    return queue
 
 
 @pytest.fixture
@@ -150,6 +155,39 @@ def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it
             assert (one.held, other.held) == (False, True)
 
 
+def test_when_the_looker_is_paused_in_the_middle_of_a_look_then_a_refreshed_lease_is_not_broken(
+    tmp_path, monkeypatch
+) -> None:
+    clock = SimpleNamespace(now=time.monotonic())
+    faked = SimpleNamespace(monotonic=lambda: clock.now, sleep=time.sleep, time=time.time)
+    monkeypatch.setattr(leases, "time", faked)
+    look = Lease.refreshed
+    with Lease(tmp_path / "lease") as one:
+        other = Lease(tmp_path / "lease")
+        assert not other.take()
+
+        def paused(lease: Lease) -> Any:
+            seen = look(lease)
+            clock.now += lease.patience + 1
+            return seen
+
+        monkeypatch.setattr(Lease, "refreshed", paused)
+        assert not other.take()
+        assert one.held
+
+
+def test_when_a_lease_has_the_duration_of_another_version_then_it_is_held_until_it_is_silent(
+    tmp_path, monkeypatch
+) -> None:
+    file = tmp_path / "lease"
+    file.write_text(ELSEWHERE.format(7.0), encoding="utf-8")
+    lease = Lease(file)
+    assert not lease.take()
+    lease.patience = 0.0
+    assert not lease.take()
+    assert lease.take()
+
+
 def test_when_a_lease_is_held_then_it_is_refreshed_well_within_the_silence_that_others_bear(
     tmp_path, monkeypatch
 ):
@@ -242,15 +280,11 @@ def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run) -> None:
         pass
 
 
-def test_when_a_worker_comes_back_then_trials_of_itself_and_of_those_it_had_started_have_no_owner(
-    run,
-) -> None:
-    with Liveness(run, "1") as me, Liveness(run, "1.2") as child, Liveness(run, "11") as other:
+def test_when_a_worker_comes_back_then_trials_of_itself_have_no_owner(run) -> None:
+    with Liveness(run, "1") as me, Liveness(run, "11") as other:
         assert not me.lives(None)
         assert not me.lives(me.identity)
-        assert not me.lives(child.identity)
         assert me.lives(other.identity)
-        assert child.lives(me.identity)
 
 
 def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_while_and_may_start_again(
@@ -327,8 +361,7 @@ def test_when_the_lease_is_lost_while_the_record_is_made_then_that_is_not_writte
         "hpo_lib.study.trial_queue.write_json", lambda _, content: written.append(content)
     )
     with Liveness(run, "1") as worker:
-        queue = TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]])
-        queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
+        queue = queue_of(run, worker)
 
         def content(records: object) -> dict[str, Any]:
             made.append(records)
@@ -346,11 +379,7 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
 ) -> None:
     with ExitStack() as living:
         workers = [living.enter_context(Liveness(run, name)) for name in ("1", "2", "3")]
-        queues = [
-            TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]]) for worker in workers
-        ]
-        for queue in queues:
-            queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
+        queues = [queue_of(run, worker) for worker in workers]
         first, second, third = (queue.claim() for queue in queues)
         assert third is None
         assert first is not None
@@ -368,16 +397,11 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
 def test_when_a_trial_was_asked_to_stop_often_and_then_its_worker_dies_then_it_is_still_tried_again(
     run,
 ) -> None:
-    def queue_of(worker: Liveness) -> TrialQueue:
-        queue = TrialQueue(SETTINGS, run, worker, SPACE, [OBJECTIVES["mae"]])
-        queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
-        return queue
-
     with Liveness(run, "1") as worker:
-        queue = queue_of(worker)
+        queue = queue_of(run, worker)
         for _ in range(MAX_ATTEMPTS):
             queue.interrupt(queue.claim(), "somebody")
         last = queue.claim()
     with Liveness(run, "2") as worker:
-        again = queue_of(worker).claim()
+        again = queue_of(run, worker).claim()
     assert again.user_attrs["retry_of"] == last.number, "being asked to stop is no death"

@@ -69,17 +69,32 @@ def test_when_a_notebook_runs_under_plain_papermill_then_its_terminal_shows_the_
 
 
 @pytest.mark.parametrize(
-    ("given", "threads"), [({}, "1"), ({"OMP_NUM_THREADS": "4"}, "4")], ids=["unset", "set"]
+    ("script", "asked", "threads"),
+    [
+        ("import hpo_lib", "", None),
+        ("from hpo_lib.cli.main import main; main(['datasets', '--json', 'heat'])", "", "1"),
+        ("from hpo_lib.cli.main import main; main(['datasets', '--json', 'heat'])", "4", "4"),
+        (
+            "import types; from hpo_lib.settings import check_injected_parameters as check; "
+            "check(types.SimpleNamespace(user_ns={}))",
+            "",
+            "1",
+        ),
+    ],
+    ids=["import", "command", "command with threads", "notebook"],
 )
-def test_when_the_user_sets_no_number_of_threads_then_a_process_trains_with_one(
-    given, threads, root
+def test_when_a_process_is_ours_then_it_trains_with_one_thread_and_an_import_sets_nothing(
+    script, asked, threads, root
 ) -> None:
-    environment = {
-        name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"
-    } | given
-    script = "import hpo_lib, os; print(os.environ['OMP_NUM_THREADS'])"
-    command = [sys.executable, "-c", script]
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    if asked:
+        environment["OMP_NUM_THREADS"] = asked
+    command = [
+        sys.executable,
+        "-c",
+        f"{script}; import os; print(os.environ.get('OMP_NUM_THREADS'))",
+    ]
     ended = subprocess.run(
         command, env=environment, cwd=root, check=True, capture_output=True, text=True
     )
-    assert ended.stdout == f"{threads}\n"
+    assert ended.stdout.splitlines()[-1] == str(threads)

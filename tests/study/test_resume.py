@@ -20,7 +20,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import Record, read_record
 from hpo_lib.records.result import load_result
-from hpo_lib.records.storage import read_study
+from hpo_lib.records.storage import Storage
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +114,7 @@ class Study:
 
     def trials(self) -> list[FrozenTrial]:
         with suppress(InputError):  # its tables are being made
-            if study := read_study(self.files):
+            if study := Storage(self.files).read():
                 return study.get_trials(deepcopy=True)
         return []
 

@@ -16,7 +16,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
-from hpo_lib.study.first_trials import first_trials
+from hpo_lib.study.first_trials import best_of_others
 from hpo_lib.study.run import run_study
 from tests.conftest import essentials
 from tests.study.fakes import DEFAULTS, Died, FakeFamily
@@ -206,10 +206,9 @@ def test_when_own_studies_are_many_then_the_newest_three_that_are_complete_and_r
             "status": other.get("status", "complete"),
         }
         write_json(RunPaths(tmp_path, "FAKE_Q", name, "a").best_params, record)
-    given = {"job_id": "b", "preset": "laptop", "runs_dir": str(tmp_path), "warm_start": True}
-    found = first_trials(Settings.create("FAKE_Q", "tiny", **given), family, tiny_dataset)
-    own = [trial.origin for trial in found if trial.origin.startswith("best of")]
-    assert own == [f"best of FAKE_Q_{name}_a" for name in ("pier", "quay", "port")]
+    studies = best_of_others(family, tmp_path, tiny_dataset, "laptop")
+    assert [study.dataset for study in studies] == ["pier", "quay", "port"]
+    assert best_of_others(family, tmp_path, tiny_dataset, "test")[0].dataset == "small"
 
 
 @pytest.mark.slow

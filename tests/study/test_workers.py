@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import open_storage, read_study
+from hpo_lib.records.storage import Storage
 from tests.study.processes import PATIENCE, Study, assert_complete, assert_done, kill, until
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def test_when_one_of_three_workers_on_postgres_is_killed_then_the_others_complet
     assert stored is not None
     assert stored.finished == 12, "the JSON alone was read, not the database"
     elsewhere = postgres_url.replace(postgres_url.split(":")[2], "1/hpo")
-    assert read_study(study.files, elsewhere) is None
+    assert Storage(study.files, elsewhere).read() is None
 
 
 def test_when_the_last_worker_waits_then_it_takes_over_the_trial_of_one_that_dies(study_in) -> None:
@@ -157,13 +157,13 @@ import multiprocessing, sys, optuna
 from pathlib import Path
 from hpo_lib.paths import RunPaths
 from hpo_lib.launch.status import study_status
-from hpo_lib.records.storage import open_storage, read_study
+from hpo_lib.records.storage import Storage
 from tests.study.processes import PATIENCE, Study, assert_complete, assert_done, kill, until
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 def append(number):
-    storage = open_storage("journal", RunPaths(Path(sys.argv[1]), "M", "d", "a"))
+    storage = Storage(RunPaths(Path(sys.argv[1]), "M", "d", "a"), "journal").open()
     study = optuna.load_study(study_name="s", storage=storage)
     trial = study.ask()
     trial.set_user_attr("by", number)
@@ -184,7 +184,7 @@ def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(
 ) -> None:
     run = RunPaths(tmp_path, "M", "d", "a")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(study_name="s", storage=open_storage("journal", run))
+    study = optuna.create_study(study_name="s", storage=Storage(run, "journal").open())
     subprocess.run(
         [sys.executable, "-c", APPEND, str(tmp_path)], cwd=root, check=True, timeout=PATIENCE
     )
