@@ -120,9 +120,9 @@ def draw(rows: pd.DataFrame, out: Path) -> None:
     for name, panel in grid.axes_dict.items():
         source = str(rows.loc[rows["dataset"] == name, "source"].iloc[0])
         panel.set_title(", ".join([name, *warnings_of(source)]))
-    grid.set_axis_labels(
-        "error of the temperature forecast 24 h ahead, K (0: observed, an upper bound)",
-        "test MAE against no weather, %",
+    grid.set_axis_labels("", "test MAE against no weather, %")
+    grid.figure.supxlabel(
+        "error of the temperature forecast 24 h ahead, K (0: observed, an upper bound)", y=-0.02
     )
     grid.savefig(out, dpi=130)
 
