@@ -339,9 +339,9 @@ class ModelPaths:
     def version(self, number: int) -> Path:
         return self.folder / f"v{number:03d}"
 
-    def trained(self, number: int, which: str) -> tuple[Path, Path]:
-        """Its model as it was ``fitted`` or ``refitted``: facts and arrays."""
-        return self.version(number) / f"{which}.json", self.version(number) / f"{which}.npz"
+    def trained(self, number: int, which: str) -> Path:
+        """Its model as it was ``fitted`` or ``refitted``."""
+        return self.version(number) / f"{which}.pt"
 
     def compared(self, number: int) -> Path:
         """Forecasts of the fitted model on the days of its comparison."""

@@ -28,7 +28,7 @@ from hpo_lib.errors import InputError, choices
 
 Policy = Literal["proven", "calibrated", "lowest_mae", "knee"]
 Preset = Literal["auto", "test", "laptop", "a100"]
-RecipeName = Literal["standard", "unshrunk", "plain"]
+RecipeName = Literal["standard", "plain"]
 Space = Literal["wide", "plan"]
 POLICIES, PRESETS, RECIPES, SPACES = map(get_args, (Policy, Preset, RecipeName, Space))
 OBJECTIVES = (

@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.spec import development_datasets
-from hpo_lib.families.models import RECIPES, STANDARD, Recipe, family_names
+from hpo_lib.families.models import RECIPES, STANDARD, family_names
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -49,7 +49,7 @@ JOB_ID = "value"
 UNSHRUNK = "unshrunk"
 """The standard recipe before networks could be held back; the library has none of that name."""
 
-cast(dict[str, Recipe], RECIPES)[UNSHRUNK] = replace(STANDARD, residual_share=False)
+RECIPES[UNSHRUNK] = replace(STANDARD, residual_share=False)
 CONFIDENCE = 0.9
 """Share of the draws within an interval."""
 
@@ -66,7 +66,7 @@ class Value:
     @classmethod
     def of(cls, dataset: str, out: Path, **given: Any) -> "Value":
         folders = {"runs_dir": str(out / "studies"), "out": str(out / "benchmark"), "refit": True}
-        standard = make_plan(dataset, recipe="standard", params="both", **folders, **given)
+        standard = make_plan(dataset, params="both", **folders, **given)
         return cls(replace(standard, recipe=UNSHRUNK, params="default"), standard)
 
     @property

@@ -27,7 +27,7 @@ ISSUED, VALID, LEAD = "issued", "valid", "lead_hours"
 that is.
 """
 
-LONGEST = 10_000
+LONGEST_LEAD = 10_000
 """Hours; no weather forecast reaches further."""
 
 TWIN_ISSUES, TWIN_DELAY = 6, 3
@@ -99,17 +99,15 @@ def day_ahead_weather(
     """
     columns, hours = list(spec.columns), pd.DatetimeIndex(weather.index)
     came = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
-    match spec.kind:
-        case "observed":
-            values = came
-        case "degraded":
-            values = came + _errors(
-                _draws(hours, HORIZON, spec), [spec.errors[name] for name in columns], spec
-            )
-        case _ if archive is not None:
-            values = _newest(archive, hours, columns)
-        case _:
-            values = came + _twin_errors(hours, spec)
+    if spec.kind == "degraded":
+        deviations = [spec.errors[name] for name in columns]
+        values = came + _errors(_draws(hours, HORIZON, spec), deviations, spec)
+    elif spec.kind == "observed":
+        values = came
+    elif archive is not None:
+        values = _newest(archive, hours, columns)
+    else:
+        values = came + _twin_errors(hours, spec)
     threshold = heating_threshold(training[target], training["temp"]) if "temp" in columns else None
     return DayAheadWeather(
         spec.kind, spec.columns, hours, values, threshold, float(training[target].abs().mean())
@@ -172,31 +170,19 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         valid = utc_times(cells[VALID], file)
     else:
         leads = numbers(cells[[LEAD]], file)[LEAD]
-        wrong = ~(leads.abs() <= LONGEST) | (leads % 1 != 0)
-        refuse(
-            wrong,
-            cells[LEAD],
-            file,
-            f", expected a whole number of hours, at most {LONGEST}; fix that cell",
-        )
+        wrong = ~(leads.abs() <= LONGEST_LEAD) | (leads % 1 != 0)
+        what = f"a whole number of hours, at most {LONGEST_LEAD}"
+        refuse(wrong, cells[LEAD], file, f", expected {what}; fix that cell")
         valid = issued + pd.to_timedelta(leads, unit="h")
-    refuse(valid != valid.dt.floor("h"), cells[when], file, ", expected a full hour; fix that cell")
-    refuse(
-        valid <= issued,
-        cells[when],
-        file,
-        f", expected an hour after {ISSUED}; fix one of the two cells",
-    )
     table = numbers(cells[list(columns)], file).assign(**{ISSUED: issued, VALID: valid})
-    refuse(
-        table.duplicated([ISSUED, VALID]),
-        cells[when],
-        file,
-        ", which this forecast has twice; remove one row",
-    )
-    return table.dropna(subset=list(columns)).sort_values(
-        [ISSUED, VALID], kind="stable", ignore_index=True
-    )
+    for wrong, reason in (
+        (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
+        (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),
+        (table.duplicated([ISSUED, VALID]), "which this forecast has twice; remove one row"),
+    ):
+        refuse(wrong, cells[when], file, f", {reason}")
+    known = table.dropna(subset=list(columns))
+    return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
 
 
 def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:
@@ -209,21 +195,21 @@ def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:
     Raises: InputError: the dataset's TOML names no archive, the archive is wrong, or it is its own
         output.
     """
-    asked = spec.day_ahead_weather
-    if not asked.columns or asked.csv is None:
+    weather = spec.day_ahead_weather
+    if not weather.columns or weather.csv is None:
         raise InputError(
             f"{shown(spec.path)}: names no archive of weather forecasts; add a table "
             "[day_ahead_weather] with kind = "
             '"forecast", columns = ["temp"] and csv = "weather_forecasts.csv"'
         )
-    out = csv.parent / asked.csv
+    out = csv.parent / weather.csv
     if out.resolve() == file.resolve():
         raise InputError(
             f"{file}: the archive is also its own output; give the archive from another folder"
         )
-    table = read_archive(file, asked.columns)
+    table = read_archive(file, weather.columns)
     with paths.atomic(out) as temporary:
-        table[[ISSUED, VALID, *asked.columns]].to_csv(temporary, index=False)
+        table[[ISSUED, VALID, *weather.columns]].to_csv(temporary, index=False)
     issues = table[ISSUED].drop_duplicates()
     return (
         f"wrote {out}: {len(issues)} weather forecasts, issued "
@@ -240,15 +226,13 @@ def _hours_ahead(values: Values) -> Values:
 
 def _newest(archive: pd.DataFrame, hours: pd.DatetimeIndex, columns: list[str]) -> Values:
     """[T, H, W] of each hour ahead the newest forecast that had been issued by the origin."""
-    found = np.empty((len(hours), HORIZON, len(columns)))
-    right = archive.astype({ISSUED: "datetime64[ns, UTC]", VALID: "datetime64[ns, UTC]"})
-    at = pd.DatetimeIndex(hours).as_unit("ns")
-    for step in range(HORIZON):
-        asked = pd.DataFrame({"origin": at, VALID: at + pd.Timedelta(hours=step + 1)})
-        found[:, step] = pd.merge_asof(asked, right, left_on="origin", right_on=ISSUED, by=VALID)[
-            columns
-        ].to_numpy()
-    return found
+    right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
+    at, steps = pd.DatetimeIndex(hours).as_unit("ns"), []
+    for step in range(1, HORIZON + 1):
+        ahead = pd.DataFrame({"origin": at, VALID: at + pd.Timedelta(hours=step)})
+        newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
+        steps.append(newest[columns].to_numpy(dtype=np.float64))
+    return np.stack(steps, axis=1)
 
 
 def _draws(hours: pd.DatetimeIndex, steps: int, spec: DayAheadWeatherSpec) -> Values:
@@ -297,9 +281,6 @@ def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
     issued = hours - pd.to_timedelta(age, unit="h")
     runs, run_of = np.unique(issued, return_inverse=True)
     steps = TWIN_DELAY + TWIN_ISSUES + HORIZON
-    draws, errors = (
-        _draws(pd.DatetimeIndex(runs), steps, spec),
-        [TWIN_ERRORS[name] for name in spec.columns],
-    )
-    of_run = _errors(draws, errors, spec)
+    draws = _draws(pd.DatetimeIndex(runs), steps, spec)
+    of_run = _errors(draws, [TWIN_ERRORS[name] for name in spec.columns], spec)
     return of_run[run_of[:, None], age[:, None] + np.arange(HORIZON)]

@@ -123,7 +123,7 @@ class Recipe:
         return replace(self, **{name: params[name] for name in own}), rest
 
 
-RECIPES: Mapping[str, Recipe] = {
+RECIPES = {
     "standard": Recipe(
         level_hours=24,
         near_hours=1,
@@ -132,14 +132,6 @@ RECIPES: Mapping[str, Recipe] = {
         same_hours=True,
         linear_part=True,
         residual_share=True,
-    ),
-    "unshrunk": Recipe(
-        level_hours=24,
-        near_hours=1,
-        repeated_history=False,
-        season_years=2,
-        same_hours=True,
-        linear_part=True,
     ),
     "plain": Recipe(
         level_hours=0,
@@ -150,9 +142,7 @@ RECIPES: Mapping[str, Recipe] = {
         linear_part=False,
     ),
 }
-"""``plain`` is the setting of the original HPO plan, ``unshrunk`` the standard before networks
-could be held back.
-"""
+"""``plain`` is the setting of the original HPO plan."""
 
 STANDARD = RECIPES["standard"]
 

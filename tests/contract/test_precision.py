@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hpo_lib.families.models import RECIPES, Budget, family_names, get_family
+from hpo_lib.families.models import Budget, family_names, get_family
+from tests.contract.test_families import UNSHRUNK
 
 
 @pytest.mark.slow
@@ -13,7 +14,7 @@ def test_when_a_family_trains_in_bf16_then_it_clips_its_gradients_and_forecasts(
 ) -> None:
     family = get_family(name)
     budget = Budget(steps=2, batch_size=4, checks=1, precision="bf16-mixed")
-    recipe = RECIPES["unshrunk"]  # all of the network counts, however little it has learnt
+    recipe = UNSHRUNK
     mixed = family.fit(family.defaults, tiny_dataset, budget, seed=1, recipe=recipe)
     assert mixed.best_step == 2
     whole = Budget(steps=2, batch_size=4, checks=1)

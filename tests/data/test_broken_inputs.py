@@ -308,8 +308,45 @@ KEYS = (
 )
 TWIN = '\n[twin]\nkind = "heat"\nseed = 1\nmean_level = {}\n\n[gaps]'
 
+WEATHER = "\n[day_ahead_weather]\n{}\n\n[gaps]"
+
 # A wrong TOML: text in it, its replacement, sentence
 TOMLS: list[tuple[str, str, str]] = [
+    *(
+        ("\n[gaps]", WEATHER.format(lines), sentence)
+        for lines, sentence in (
+            (
+                'kind = "observed"',
+                "day_ahead_weather.kind is 'observed' without columns; list columns, such as "
+                '"temp"',
+            ),
+            (
+                'kind = "observed"\ncolumns = ["rain"]',
+                "day_ahead_weather.columns lists 'rain', expected one of past_covariates; add it "
+                "there",
+            ),
+            (
+                'kind = "degraded"\ncolumns = ["temp"]',
+                "day_ahead_weather.errors lacks 'temp'; add its errors 1 h and 24 h ahead, such "
+                "as [0.7, 1.6]",
+            ),
+            (
+                'kind = "degraded"\ncolumns = ["temp"]\nerrors = { temp = [1] }',
+                "day_ahead_weather.errors.temp is [1], expected two numbers of at least 0, such "
+                "as [0.7, 1.6]",
+            ),
+            (
+                'kind = "perfect"',
+                "day_ahead_weather.kind is 'perfect'; did you mean forecast? Allowed: none, "
+                "forecast, observed, degraded",
+            ),
+            (
+                'kinds = "none"',
+                "unknown key day_ahead_weather.kinds; did you mean kind? Allowed: "
+                "autocorrelation, columns, csv, errors, kind, seed",
+            ),
+        )
+    ),
     (
         "[splits]",
         "[splits",
