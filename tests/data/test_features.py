@@ -122,15 +122,13 @@ def test_when_another_zone_and_country_are_given_then_the_calendar_follows_them(
 
 def test_when_the_country_is_unknown_then_the_error_names_the_toml():
     with refusal(
-        f"{HEAT.path}: country is 'XX', which the holidays library does not know, expected a "
-        "code that it knows, such "
-        "as 'DK'; fix country"
+        f"{HEAT.path}: country is 'XX', which the holidays library does not know, expected a code "
+        "that it knows, such as 'DK'; fix country"
     ):
         calendar_columns(hours("2019-01-01", 1), replace(HEAT, country="XX"), None)
     with refusal(
-        f"{HEAT.path}: country is 'AU-XY', which the holidays library does not know, expected "
-        "one of ACT, NSW, NT, "
-        "QLD, SA, TAS, VIC, WA, NSW Western after 'AU-'; fix country"
+        f"{HEAT.path}: country is 'AU-XY', which the holidays library does not know, expected one "
+        "of ACT, NSW, NT, QLD, SA, TAS, VIC, WA, NSW Western after 'AU-'; fix country"
     ):
         calendar_columns(hours("2019-01-01", 1), replace(HEAT, country="AU-XY"), None)
 
@@ -366,8 +364,7 @@ def weather_lines(index: pd.DatetimeIndex, kelvin: bool = False, **cells: str) -
         } | cells
         lines.append(
             f"0,{stamp:%Y-%m-%d %H:%M:%S} +0000 "
-            f"UTC,Town,{cell['temp']},,{cell['dew_point']},1013,80,4.5,{cell['rain_1h']},"
-            f"{cell['snow_1h']},75"
+            f"UTC,Town,{cell['temp']},,{cell['dew_point']},1013,80,4.5,{cell['rain_1h']},{cell['snow_1h']},75"
         )
     return lines
 
@@ -611,8 +608,7 @@ def test_when_the_list_of_school_holidays_ends_early_then_the_report_says_so(tmp
     report = prepare_features(HEAT, raw, None, holidays, tmp_path / "features.csv")
     assert report.splitlines()[-1] == (
         f"note: {holidays}: lists school holidays from 2018-12-21 to 2019-01-02, but the series "
-        "runs from "
-        "2019-01-01 to 2019-01-04: is_school_holiday is 0 on all days outside the list."
+        "runs from 2019-01-01 to 2019-01-04: is_school_holiday is 0 on all days outside the list."
     )
     complete = write(tmp_path, [SCHOOL, "2019-01-01,2019-01-02,C", "2019-01-04,2019-01-04,W"])
     assert "note: " not in prepare_features(HEAT, raw, None, complete, tmp_path / "features.csv")
