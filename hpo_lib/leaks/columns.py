@@ -174,7 +174,7 @@ class _Audit:
         future than it does.
         """
         is_rebuilt = bool(self.rebuilt) and name in self.rebuilt[-1]
-        target, *weather = self.trusted
+        target, *weather = map(str, self.trusted)
         if not is_rebuilt and name in weather:
             weather.remove(name)
         if name in WEATHER_COLUMNS and weather:
