@@ -189,7 +189,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
         "it was made on other data (sha256 is None",
     ),
     "unfinished": ({"status": "stopped"}, "its study is not complete"),
-    "without a status": ({"status": None}, "key 'status' is missing"),
+    "without a status": ({"status": None}, "status is None"),
     "of the other recipe": (
         {"provenance": {"recipe": asdict(RECIPES["plain"])}},
         "the recipe of its study is plain, here it is standard",
@@ -212,7 +212,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
         {"best_params": {**TUNED, "width": 70}},
         "width is 70, expected a whole number",
     ),
-    "without parameters": ({"best_params": None}, "key 'best_params' is missing"),
+    "without parameters": ({"best_params": None}, "best_params is None"),
 }
 
 

@@ -257,7 +257,7 @@ def _write_card(
         f"held-out days, naive {lag} h": seasonal_naive(dataset, positions, lag)
         for lag in SEASONAL_LAGS
     }
-    models = [file.name for which in (FITTED, REFITTED) for file in paths.trained(number, which)]
+    models = [paths.trained(number, which).name for which in (FITTED, REFITTED)]
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,

@@ -2,7 +2,6 @@
 forecasts.
 """
 
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,12 +85,9 @@ class Version:
         Raises:
             InputError: it cannot be read, or does not fit the dataset or this version of the code.
         """
-        from hpo_lib.families.stored_model import restored  # needs torch
+        from hpo_lib.families import stored_model  # needs torch
 
-        family, (facts, arrays) = (
-            get_family(self.paths.model),
-            self.paths.trained(self.number, which),
-        )
+        family, file = get_family(self.paths.model), self.paths.trained(self.number, which)
         source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["versions"]
         if source != dataset.source:
             raise InputError(
@@ -107,25 +103,21 @@ class Version:
                     "it again with `hpo retrain`"
                 )
         try:
-            described = read_json(facts, "a stored model")
-            with np.load(arrays, allow_pickle=False) as found:
-                weights = dict(found)
-            return restored(family, self.facts["params"], described, weights, dataset, str(self))
+            return stored_model.load(file, family, self.facts["params"], dataset, str(self))
         except InputError:
             raise
         except (
             OSError,
             EOFError,
+            AttributeError,
             KeyError,
             RuntimeError,
             TypeError,
             ValueError,
-            zipfile.BadZipFile,
         ) as error:
             raise InputError(
-                f"{arrays}: cannot be read or does not fit {facts.name} ({in_one_line(error)}); "
-                "restore its folder, or "
-                f"remove {self.paths.current} to start again"
+                f"{file}: cannot be read ({in_one_line(error)}); restore its folder, or remove "
+                f"{self.paths.current} to start again"
             ) from None
 
     def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
@@ -200,16 +192,11 @@ def each_in_use(
 
 def store(version: Version, models: Mapping[str, Forecaster]) -> None:
     """Write the models, and last the card for programs, which makes the version complete."""
-    from hpo_lib.families.stored_model import plain
+    from hpo_lib.families import stored_model
 
     for which, forecaster in models.items():
-        (facts_file, arrays_file), (facts, arrays) = (
-            version.paths.trained(version.number, which),
-            plain(forecaster),
-        )
-        with atomic(arrays_file) as temporary:
-            np.savez(temporary, **arrays)  # type: ignore[arg-type]
-        write_json(facts_file, facts)
+        with atomic(version.paths.trained(version.number, which)) as temporary:
+            stored_model.save(forecaster, temporary)
     write_json(version.paths.facts(version.number), version.facts)
 
 

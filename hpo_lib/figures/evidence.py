@@ -13,7 +13,7 @@ from hpo_lib.errors import Damage, InputError
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.style import in_order
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.study import StoredStudy, read_studies, records_folder
+from hpo_lib.records.study import StoredStudy, newest_first, read_studies, records_folder
 
 _OF_DATA = (
     "source",
@@ -151,7 +151,7 @@ def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredSt
     real = [study for study in studies if not study.is_test] or studies
     chosen: dict[str, StoredStudy] = {}
     damaged = set[Path]()
-    for study in sorted(real, key=_rank, reverse=True):
+    for study in newest_first(real):
         newest = next(iter(chosen.values()), study)
         if _data_key(study) == _data_key(newest) and study.model not in chosen:
             try:
@@ -182,14 +182,6 @@ def _lacking(study: StoredStudy) -> str:
     lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
     lacking += [key for key in _OF_CODE if study.provenance.get(key) is None]
     return next(iter(lacking), "")
-
-
-def _rank(study: StoredStudy) -> tuple[bool, str, str]:
-    return (
-        study.result["status"] == "complete",
-        str(study.result["optimization_date"]),
-        study.file.name,
-    )
 
 
 def _data_key(study: StoredStudy) -> tuple[object, ...]:

@@ -1,11 +1,9 @@
-"""Interactive figures of a study, drawn by optuna, as HTML files that share one copy of plotly."""
+"""Interactive figures of a study as HTML files that share one copy of plotly."""
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import optuna
+import pandas as pd
 from optuna import visualization
 
 from hpo_lib.data.day_ahead_weather import mark_of
@@ -13,78 +11,78 @@ from hpo_lib.paths import atomic
 from hpo_lib.records.optuna_trials import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
+MARKS = {
+    "complete trials": ("circle", 6),
+    "Pareto front": ("circle", 9),
+    "untuned defaults": ("square-open", 14),
+    "chosen": ("x", 11),
+}
+"""Name -> symbol and size in pixels."""
+
 
 def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
-    """Pareto front, and history and parameter importance of the first objective, as HTML beside
-    `RunPaths.plotly`.
-    """
-    from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as optuna's figures
+    """Pareto front, and history and parameter importance of the first objective, as HTML.
 
-    label, run = stored.objectives[0].axis(stored.unit), stored.run
-    first: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": label}
-    figures: list[tuple[Path, Callable[[], Any]]] = [
-        (run.pareto_front, lambda: _front(stored)),
-        (run.mae_history, partial(visualization.plot_optimization_history, study, **first)),
-        (run.param_importance, partial(visualization.plot_param_importances, study, **first)),
-    ]
-    if not run.plotly.is_file() or run.plotly.stat().st_size != len(get_plotlyjs().encode()):
+    They are beside `RunPaths.plotly`.
+    """
+    from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as its figures
+
+    run, script = stored.run, get_plotlyjs()
+    if not run.plotly.is_file() or run.plotly.stat().st_size != len(script.encode()):
         with atomic(run.plotly) as temporary:
-            temporary.write_text(get_plotlyjs(), encoding="utf-8")
+            temporary.write_text(script, encoding="utf-8")
     marked = mark_of(stored.source) + ", test budget" * stored.is_test
-    for path, draw in figures:
+    first: dict[str, Any] = {
+        "target": lambda trial: trial.values[0],
+        "target_name": stored.objectives[0].axis(stored.unit),
+    }
+    complete = len(stored.complete)
+    with quiet_optuna():
+        figures = {
+            run.pareto_front: _front(stored),
+            run.mae_history: visualization.plot_optimization_history(study, **first),
+        }
+        if complete >= TELLING_TRIALS:
+            importance = visualization.plot_param_importances(study, **first)
+            figures[run.param_importance] = importance
+    for path, figure in figures.items():
+        figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
         with atomic(path) as temporary:
-            if path == run.param_importance and len(stored.complete) < TELLING_TRIALS:
-                why = (
-                    f"importance needs {TELLING_TRIALS} complete trials, there are "
-                    f"{len(stored.complete)}{marked}."
-                )
-                temporary.write_text(
-                    f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
-                )
-                continue
-            with quiet_optuna():
-                figure = draw()
-            figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
             figure.write_html(temporary, include_plotlyjs=f"../{run.plotly.name}")
+    if complete < TELLING_TRIALS:
+        why = f"importance needs {TELLING_TRIALS} complete trials, there are {complete}{marked}."
+        text = f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
+        with atomic(run.param_importance) as temporary:
+            temporary.write_text(text)
 
 
 def _front(stored: StoredStudy) -> Any:
-    """Every complete trial by its first two or three objectives; the front, the defaults and the
-    choice are marked.
+    """Every complete trial by its first two or three objectives; front, defaults and choice are
+    marked.
     """
-    from plotly.graph_objects import Figure
+    import plotly.express as px
 
-    figure, objectives = Figure(layout={"title": "Pareto front"}), stored.objectives
-    others = [trial for trial in stored.complete if trial not in stored.front]
-    default, chosen = ([one] * (one.state == "complete") for one in (stored.default, stored.chosen))
-    marks = {
-        "complete trials": (others, "circle", 6),
-        "Pareto front": (stored.front, "circle", 9),
-        "untuned defaults": (default, "square-open", 14),
-        "chosen": (chosen, "x", 11),
+    trials = {
+        "complete trials": [trial for trial in stored.complete if trial not in stored.front],
+        "Pareto front": stored.front,
+        "untuned defaults": [stored.default],
+        "chosen": [stored.chosen],
     }
-    add, axes = (
-        (figure.add_scatter, "xy") if len(objectives) == 2 else (figure.add_scatter3d, "xyz")
+    axes = [objective.axis(stored.unit) for objective in stored.objectives]
+    table = pd.DataFrame(
+        {"mark": mark, "trial": trial.number, **trial.params}
+        | dict(zip(axes, trial.values.values(), strict=True))
+        for mark, marked in trials.items()
+        for trial in marked
+        if trial.state == "complete"
     )
-    for name, (trials, symbol, size) in marks.items():
-        places = {
-            axis: [t.values[o.name] for t in trials]
-            for axis, o in zip(axes, objectives, strict=True)
-        }
-        texts = [
-            f"trial {t.number}<br>" + "<br>".join(f"{k} {v}" for k, v in t.params.items())
-            for t in trials
-        ]
-        add(
-            **places, name=name, text=texts, mode="markers", marker={"symbol": symbol, "size": size}
-        )
-    titles = {
-        f"{axis}axis": {"title": o.axis(stored.unit)}
-        for axis, o in zip(axes, objectives, strict=True)
-    }
-    figure.update_layout(titles if len(objectives) == 2 else {"scene": titles})
-    if len(objectives) == 2 and objectives[1].tolerance:
-        figure.add_hrect(
-            y0=0, y1=objectives[1].tolerance, fillcolor="grey", opacity=0.15, line_width=0
-        )
+    draw = px.scatter if len(axes) == 2 else px.scatter_3d
+    others = [name for name in table if name not in ("mark", *axes)]
+    places = dict(zip("xyz", axes, strict=False))
+    figure = draw(table, **places, color="mark", hover_data=others, title="Pareto front")
+    for name, (symbol, size) in MARKS.items():
+        figure.update_traces(marker={"symbol": symbol, "size": size}, selector={"name": name})
+    tolerance = stored.objectives[1].tolerance
+    if len(axes) == 2 and tolerance:
+        figure.add_hrect(y0=0, y1=tolerance, fillcolor="grey", opacity=0.15, line_width=0)
     return figure

@@ -155,14 +155,7 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
     monkeypatch.setattr(
         Version, "model", lambda own, which, data: compared.add(which) or model(own, which, data)
     )
-    words = (
-        "--test",
-        "--recipe",
-        "unshrunk",
-        "--params",
-        str(study(utility, "2025-01-01")),
-        "--replace",
-    )
+    words = "--test", "--params", str(study(utility, "2025-01-01")), "--replace"
     for seed in ("1", "2", "1"):
         assert command(utility, *words, "--seed", seed) == 0
     assert utility.models.versions() == [1, 2]
@@ -191,7 +184,7 @@ def test_when_a_new_version_is_worse_than_the_one_in_use_then_that_stays(
     trains(monkeypatch, trained)
     verdict = Verdict(1, 7, pinball, 0.6, None)
     monkeypatch.setattr("hpo_lib.daily.retrain._verdict", lambda *_: verdict)
-    words = "--test", "--recipe", "unshrunk", "--params", str(study(utility, "2025-01-01"))
+    words = "--test", "--params", str(study(utility, "2025-01-01"))
     assert command(utility, *words, "--seed", "1") == 0
     assert command(utility, *words, "--seed", "2") == code
     assert (number_in_use(utility), utility.models.versions()) == (used, [1, 2])
@@ -288,7 +281,7 @@ def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_on
 ) -> None:
     # One long story, since each chapter needs the models of the one before.
     study(utility, "2025-01-01", lr=1e-5)
-    old = "--recipe", "unshrunk", "--test"
+    old = "--recipe", "plain", "--test"
     utility.write(utility.whole.iloc[: -10 * 24])
     assert command(utility, *old, "--params", str(study(utility, "2025-02-01", lr=1e-5))) == 0
     assert Version.read(utility.models, 1).facts["comparison"] is None
@@ -316,11 +309,11 @@ def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_on
     assert utility.models.versions() == [1, 2, 3]
 
     # When asked, it is: without another training.
-    files = utility.models.trained(3, REFITTED)
-    written = [file.stat().st_mtime_ns for file in files]
+    file = utility.models.trained(3, REFITTED)
+    written = file.stat().st_mtime_ns
     assert command(utility, *old, "--params", str(bad), "--replace") == 0
     assert number_in_use(utility) == 3
-    assert [file.stat().st_mtime_ns for file in files] == written
+    assert file.stat().st_mtime_ns == written
     assert json.loads(utility.models.current.read_text(encoding="utf-8"))["before"] == 2
 
     # Nothing new: nothing happens, with the parameters of the version in use.

@@ -85,7 +85,7 @@ def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_fi
     for call in family.calls:
         family.check_params(call)
     assert {trial.best_step for trial in run.trials} == {7}
-    assert {trial.shares for trial in run.trials} == {(0.25, 1.0)}
+    assert [list(trial.shares) for trial in run.trials] == [[0.25, 1.0]] * len(run.trials)
     assert run.result["default_trial"]["shares"] == [0.25, 1.0]
 
 
