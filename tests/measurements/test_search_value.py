@@ -15,6 +15,7 @@ from hpo_lib.records.trainings import Training, training_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import search_value
 from measurements.search_value import (
+    UNSHRUNK,
     Value,
     changes,
     markdown,
@@ -43,14 +44,14 @@ def value(tiny_dataset: Dataset, tmp_path: Path) -> Value:
         runs_dir=tmp_path / "studies",
         out=tmp_path / "benchmark",
     )
-    found = Value(dataclasses.replace(plan, recipe="unshrunk", params="default"), plan)
+    found = Value(dataclasses.replace(plan, recipe=UNSHRUNK, params="default"), plan)
     for recipe, model, params, validation, test in MULTIPLES:
-        store(found.untuned if recipe == "unshrunk" else plan, model, params, validation, test)
+        store(found.untuned if recipe == UNSHRUNK else plan, model, params, validation, test)
     return found
 
 
 MULTIPLES = [
-    ("unshrunk", "NHITS_Q", "default", 1.0, 1.0),
+    (UNSHRUNK, "NHITS_Q", "default", 1.0, 1.0),
     ("standard", "NHITS_Q", "default", 0.95, 0.95),
     ("standard", "NHITS_Q", "best", 0.9, 0.92),
     ("standard", "NHITS_Q", "ensemble", 0.8, 0.91),
