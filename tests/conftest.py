@@ -74,36 +74,20 @@ def refusal(sentence: str, error: type[Exception] = InputError) -> pytest.Raises
 
 
 def essentials(params: dict[str, object]) -> dict[str, object]:
-    """What every best_params JSON of schema 2 has, for a study of one trial with these
-    hyperparameters.
-    """
-    trial = {
-        "trial": 0,
-        "state": "complete",
-        "mae": 0.2,
-        "picp_penalty": 1.0,
-        "picp": 81.0,
-        "params": params,
-    }
-    return {
-        "schema_version": 2,
-        "status": "complete",
-        "n_completed": 1,
-        "best_trial_number": 0,
-        "best_mae": 0.2,
-        "best_picp": 81.0,
-        "best_params": params,
-        "training_time_hours": 1.0,
-        "default_trial": trial,
-        "all_pareto_trials": [trial],
-        "provenance": {},
-        "selection": {
-            "policy": "calibrated",
-            "trial": 0,
-            "reason": "the only one",
-            "alternatives": {},
-        },
-    }
+    """A best_params JSON of a study of one trial with these hyperparameters."""
+    trial = TrialRecord(0, "complete", params, 0.2, 1.0, {"mae": 0.2, "picp": 81.0})
+    return study_result(
+        RunPaths(Path(), "NHITS_Q", "heat", "one"),
+        storage_path="",
+        status="complete",
+        trials_asked=1,
+        policy="calibrated",
+        objectives=FORMER_PAIR,
+        trials=[trial],
+        optimization_date="",
+        baselines={},
+        provenance={},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -212,8 +196,8 @@ def _store_study(run: RunPaths, source: str, *, with_storage: bool) -> None:
         objectives=FORMER_PAIR,
         trials=trials,
         optimization_date="2026-01-16",
-        baselines={},
-        provenance={"data": data},
+        baselines={"naive_24h": dict(trials[0].scores)},
+        provenance={"data": data, "early_stopping": "off", "preset": "laptop"},
     )
     write_json(run.best_params, result)
     if not with_storage:

@@ -18,9 +18,8 @@ ID = (
 )
 FIELDS = (
     "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, space, "
-    "warm_start, "
-    "time_budget_hours, "
-    "early_stopping, storage, workers, worker, policy, data_dir, simulated, runs_dir"
+    "warm_start, time_budget_hours, early_stopping, storage, workers, worker, policy, data_dir, "
+    "simulated, runs_dir"
 )
 STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
@@ -38,14 +37,12 @@ SEED = "expected a whole number of at least 0 and at most 4000000000"
 HOURS = "expected a number of hours, 0 for no limit"
 
 PASSWORD = (
-    "with a password, which would be written into the record; leave it out of the URL and give "
-    "it in the environment "
-    "variable PGPASSWORD or in ~/.pgpass"
+    "with a password, which would be written into the record; leave it out of the URL and give it "
+    "in the environment variable PGPASSWORD or in ~/.pgpass"
 )
 ONE_WORKER = (
-    "expected journal (a file on a file system that the workers share) or a PostgreSQL URL: "
-    "leave storage at auto, or "
-    "ask for one worker"
+    "expected journal (a file on a file system that the workers share) or a PostgreSQL URL: leave "
+    "storage at auto, or ask for one worker"
 )
 
 

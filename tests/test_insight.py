@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import RECIPES, Budget, Forecaster, get_family
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, Forecaster, Recipe, get_family
 from hpo_lib.figures import families
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.contract.test_families import with_small_networks
+from tests.contract.test_families import UNSHRUNK, with_small_networks
+
+PLAIN = RECIPES["plain"]
 
 BUDGET = Budget(steps=4, batch_size=8, checks=1)
 SMALL = {
@@ -32,13 +34,15 @@ def insight() -> Any:
     return insight
 
 
-def trained(name: str, dataset: Dataset, recipe: str = "standard") -> Forecaster:
+def trained(name: str, dataset: Dataset, recipe: Recipe = STANDARD) -> Forecaster:
     family = with_small_networks(get_family(name))
     params = {**family.defaults, **SMALL[name]}
-    return family.fit(params, dataset, BUDGET, seed=3, recipe=RECIPES[recipe])
+    return family.fit(params, dataset, BUDGET, seed=3, recipe=recipe)
 
 
-@pytest.mark.parametrize("recipe", ["standard", "unshrunk", "plain"])
+@pytest.mark.parametrize(
+    "recipe", [STANDARD, UNSHRUNK, PLAIN], ids=["standard", "unshrunk", "plain"]
+)
 def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
     recipe, insight, tiny_dataset
 ) -> None:
@@ -47,7 +51,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     assert found.stacks.shape == (len(origins), 3, 24, 3)
     total = found.base[:, :, None] + found.stacks.sum(axis=1)
     np.testing.assert_allclose(np.sort(total, axis=2), found.forecasts.values, atol=1e-5)
-    if recipe != "standard":  # which keeps a share
+    if recipe is not STANDARD:  # which keeps a share
         whole = forecaster.forecasts(tiny_dataset, origins).values
         assert np.array_equal(np.maximum(found.forecasts.values, 0), whole)
     actual = forecaster.forecasts(tiny_dataset, origins).with_actual(tiny_dataset.target).actual
@@ -55,8 +59,8 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     assert np.isfinite(actual).all()
     assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert found.hours == (4, 2, 1)
-    assert found.base_name == ("mean of training" if recipe == "plain" else "linear baseline")
-    if recipe != "plain":
+    assert found.base_name == ("mean of training" if recipe is PLAIN else "linear baseline")
+    if recipe is not PLAIN:
         expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.windows(origins))  # type: ignore[attr-defined]
     else:
         expected = np.full(

@@ -157,11 +157,9 @@ def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_s
     training = np.arange(30.0) ** 1.5
     before = metrics.score(f, training)
     after = metrics.score(forecasts(f.values * factor, f.actual * factor), training * factor)
-    unitless = {"mape", "smape", "wape", "picp", "mase"}
     for name, value in before.items():
-        assert after[name] == pytest.approx(
-            value if name in unitless else factor * value, rel=1e-9, abs=1e-12
-        ), name
+        expected = factor * value if metrics.in_target_unit(name) else value
+        assert after[name] == pytest.approx(expected, rel=1e-9, abs=1e-12), name
 
 
 @settings(max_examples=50, deadline=None)

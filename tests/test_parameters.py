@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import pytest
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.benchmark.store import family_key
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Forecaster, Recipe
 from hpo_lib.families.search_space import FloatRange, IntRange
+from hpo_lib.records.trainings import family_key
 from tests.conftest import essentials
 
 
@@ -25,7 +25,6 @@ class ToyFamily(Family):
 
     name = "TOY_Q"
     title = "Toy"
-    version = 1
     search_space: ClassVar = {"width": IntRange(1, 9), "lr": FloatRange(1e-4, 1e-1, log=True)}
     defaults: ClassVar = {"width": 4, "lr": 1e-3}
     budgets: ClassVar = {"laptop": Budget(steps=1, batch_size=1, checks=1)}
@@ -189,7 +188,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
         "it was made on other data (sha256 is None",
     ),
     "unfinished": ({"status": "stopped"}, "its study is not complete"),
-    "without a status": ({"status": None}, "key 'status' is missing"),
+    "without a status": ({"status": None}, "status is None"),
     "of the other recipe": (
         {"provenance": {"recipe": asdict(RECIPES["plain"])}},
         "the recipe of its study is plain, here it is standard",
@@ -212,7 +211,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
         {"best_params": {**TUNED, "width": 70}},
         "width is 70, expected a whole number",
     ),
-    "without parameters": ({"best_params": None}, "key 'best_params' is missing"),
+    "without parameters": ({"best_params": None}, "best_params is None"),
 }
 
 

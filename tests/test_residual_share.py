@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpo_lib.families.models import RECIPES, STANDARD, Budget, family_names, get_family
+from hpo_lib.families.models import STANDARD, Budget, family_names, get_family
 from hpo_lib.families.training import fitted_shares, mixed
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.contract.test_families import smallest, with_small_networks
+from tests.contract.test_families import UNSHRUNK, smallest, with_small_networks
 
 BUDGET = Budget(steps=2, batch_size=8, checks=1)
 LINEAR = np.array([[[8.0, 10.0, 14.0]]])
@@ -120,7 +120,7 @@ def test_when_the_target_was_never_negative_then_no_forecast_is(tiny_dataset) ->
     ).clip(lower=0)
     dataset = dataclasses.replace(tiny_dataset, frame=frame)
     family = get_family("NHITS_Q")
-    for recipe in (STANDARD, RECIPES["unshrunk"]):
+    for recipe in (STANDARD, UNSHRUNK):
         fitted = family.fit(smallest(family), dataset, BUDGET, seed=1, recipe=recipe)
         assert fitted.validation.values.min() == 0
     below = dataclasses.replace(

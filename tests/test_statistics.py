@@ -9,7 +9,6 @@ import statsmodels.api as sm
 from scipy import stats
 
 from hpo_lib.errors import InputError
-from hpo_lib.scoring import metrics
 from hpo_lib.scoring.coverage import conditional_coverage, reliability, target_terciles
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import bootstrap_intervals, compare, daily_losses, diebold_mariano
@@ -32,17 +31,6 @@ def forecasts(
 
 def noise(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, 24))
-
-
-# Daily losses
-
-
-@pytest.mark.parametrize("name", ["mae", "picp", "winkler", "pinball"])
-def test_when_losses_of_days_are_averaged_then_the_score_comes_out(name) -> None:
-    f = forecasts(noise(20))
-    losses = daily_losses(f)[name]
-    assert losses.shape == (20,)
-    assert losses.mean() == pytest.approx(metrics.METRICS[name](f))
 
 
 # Bootstrap

@@ -5,16 +5,14 @@ passed over.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import RECIPES, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
-from hpo_lib.records.files import as_mapping
 from hpo_lib.records.provenance import data_key
-from hpo_lib.records.result import load_result
+from hpo_lib.records.study import StoredStudy, newest_first
 
 UNUSABLE, DOUBTFUL, USABLE = 2, 1, 0
 """How much a finding about a file matters: the file is refused; is used only if the user names it;
@@ -76,14 +74,14 @@ class Lookup:
                 another budget or recipe or is on simulated data, and what an old file lacks, become
                 notes.
         """
-        study = load_result(file)
+        study = StoredStudy.of_file(file)
         for matters, finding in self._findings(study):
             if matters == UNUSABLE:
                 name = self.dataset.spec.name
                 raise InputError(
                     f"{file}: {finding}; give a best_params file of {self.family.name} on {name}"
                 )
-        return self._used(file, study)
+        return self._used(study)
 
     def best(self, runs_dir: Path) -> FoundParameters:
         """The parameters that the studies in a folder found, in this order.
@@ -98,25 +96,20 @@ class Lookup:
         used, with a note. A study of the ``test`` preset serves that preset alone, and one on
         simulated data serves simulated data alone.
         """
-        usable: list[tuple[bool, str, str, Path, dict[str, Any]]] = []
-        notes: list[str] = []
+        usable, notes = list[StoredStudy](), list[str]()
         for file in best_params_files(runs_dir, self.family.name, self.dataset.spec.name):
             try:
-                study = load_result(file)
+                study = StoredStudy.of_file(file, runs_dir)
             except InputError as error:
                 notes.append(f"Passed over {error}.")
                 continue
-            problem = next(
-                (finding for matters, finding in self._findings(study) if matters != USABLE), None
-            )
-            if problem:
+            findings = (finding for matters, finding in self._findings(study) if matters != USABLE)
+            if problem := next(findings, None):
                 notes.append(f"Passed over {file}: {problem}.")
             else:
-                date = str(study["optimization_date"] or "")
-                usable.append((study["schema_version"] > 1, date, file.name, file, study))
+                usable.append(study)
         if usable:
-            *_, file, study = max(usable, key=lambda found: found[:3])
-            return self._used(file, study, notes)
+            return self._used(newest_first(usable)[0], notes)
         notes.append(
             f"No usable study of {self.family.name} on {self.dataset.spec.name} was found in "
             f"{runs_dir}: there are "
@@ -124,29 +117,24 @@ class Lookup:
         )
         return replace(self.defaults, notes=tuple(notes))
 
-    def _used(
-        self, file: Path, study: dict[str, Any], notes: Sequence[str] = ()
-    ) -> FoundParameters:
-        findings = sorted(self._findings(study), key=lambda found: found[0], reverse=True)
-        used = [f"{file} is used, but {finding}." for _, finding in findings]
-        return FoundParameters(dict(study["best_params"]), str(file), (*notes, *used))
+    def _used(self, study: StoredStudy, notes: Sequence[str] = ()) -> FoundParameters:
+        findings = sorted(self._findings(study), key=lambda finding: finding[0], reverse=True)
+        used = [f"{study.file} is used, but {finding}." for _, finding in findings]
+        params = dict(study.result["best_params"])
+        return FoundParameters(params, str(study.file), (*notes, *used))
 
-    def _findings(self, study: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""
-        is_old, name = study["schema_version"] == 1, self.dataset.spec.name
-        provenance = as_mapping(study["provenance"])
-        data, preset, recipe = (
-            as_mapping(provenance.get("data")),
-            provenance.get("preset"),
-            provenance.get("recipe"),
-        )
+        is_old, name = study.result["schema_version"] == 1, self.dataset.spec.name
+        data, preset = study.data, study.provenance.get("preset")
+        recipe = study.provenance.get("recipe")
         own = data_key(self.dataset)
-        if study["model"] != self.family.name:
-            yield UNUSABLE, f"model is {study['model']!r}, expected {self.family.name!r}"
-        if study["dataset"] != name:
+        if study.model != self.family.name:
+            yield UNUSABLE, f"model is {study.model!r}, expected {self.family.name!r}"
+        if study.dataset != name:
             yield (
                 UNUSABLE if self.same_data else DOUBTFUL,
-                f"dataset is {study['dataset']!r}, expected {name!r}",
+                f"dataset is {study.dataset!r}, expected {name!r}",
             )
         elif not is_old and (
             other := next((key for key in STUDIED if data.get(key) != own[key]), None)
@@ -154,7 +142,7 @@ class Lookup:
             found = f"{other} is {_short(data.get(other))}, here it is {_short(own[other])}"
             yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({found})"
         try:
-            self.family.check_params(study["best_params"], "best_params")
+            self.family.check_params(study.result["best_params"], "best_params")
         except InputError as error:
             yield UNUSABLE, str(error).removeprefix("best_params: ")
         if is_old:
@@ -167,27 +155,19 @@ class Lookup:
             )
             yield USABLE, lacks
             return
-        if study["status"] != "complete":
-            yield DOUBTFUL, "its study is not complete"
-        searched_from = read_recipe(
-            as_mapping(recipe)
-        )  # what a wide study found is in its best_params
+        test, simulated = self.preset == "test", self.dataset.is_simulated
+        for doubt in study.doubts(test=test, simulated=simulated):
+            yield DOUBTFUL, doubt
+        searched_from = read_recipe(recipe or {})  # what a wide study found is in its best_params
         if searched_from != RECIPES[self.recipe]:
             names = (name for name, known in RECIPES.items() if known == searched_from)
-            given = next(names, f"an unknown one ({recipe})")
-            yield DOUBTFUL, f"the recipe of its study is {given}, here it is {self.recipe}"
-        source = str(data.get("source"))
-        if source.startswith("simulated") and not self.dataset.is_simulated:
-            yield DOUBTFUL, "its study was made on simulated data, here they are real"
-        elif warnings_of(source)[-1:] != warnings_of(self.dataset.source)[-1:]:
-            yield (
-                DOUBTFUL,
-                f"its study was made on data from {source}, here they are from "
-                f"{self.dataset.source}",
-            )
-        if preset == "test" and self.preset != "test":
-            yield DOUBTFUL, "its study has the test preset, which only shows that everything works"
-        elif preset != self.preset:
+            stated = next(names, f"an unknown one ({recipe})")
+            yield DOUBTFUL, f"the recipe of its study is {stated}, here it is {self.recipe}"
+        weather, here = warnings_of(study.source)[-1:], warnings_of(self.dataset.source)[-1:]
+        if (simulated or not study.is_simulated) and weather != here:
+            made = f"its study was made on data from {study.source}"
+            yield DOUBTFUL, f"{made}, here they are from {self.dataset.source}"
+        if preset not in ("test", self.preset):
             yield USABLE, f"it was tuned with the {preset} budget, here it is {self.preset}"
 
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from hpo_lib import __version__, paths
 from hpo_lib.cli import options, others, results
-from hpo_lib.errors import ROOM, HpoError, InputError, choices
+from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices
 from hpo_lib.settings import train_with_one_thread
 from hpo_lib.stop_requests import LIFELINE
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # of a file, a folder or a network that nothing before has put into a sentence of its own
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"hpo: {where}{error.strerror or error}; {ROOM}", file=sys.stderr)
+        print(f"hpo: {where}{error.strerror or error}; {MAKE_ROOM}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("hpo: interrupted", file=sys.stderr)

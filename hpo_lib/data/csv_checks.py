@@ -233,7 +233,7 @@ def _numbers(cells: pd.Series, file: str) -> pd.Series:
 def check_target(
     values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_be_negative: bool
 ) -> None:
-    """Check that the target is not stuck, has no absurd spikes, and is not negative if it cannot be.
+    """Check that the target is not stuck, not absurdly large, and not negative if it cannot be.
 
     Stuck are 48 and more equal values in a row (to one part in 1e9).
     """

@@ -1,5 +1,4 @@
-"""The weather of the day ahead as it was known at each forecast origin: forecast, observed, or
-observed with errors.
+"""The weather of the day ahead: forecast, observed, or observed with errors.
 
 ``forecast`` is what somebody would have had: of each hour the newest forecast that had been issued
 by the origin. ``observed`` is what nobody has, an upper bound. ``degraded`` adds errors of a stated
@@ -27,7 +26,7 @@ ISSUED, VALID, LEAD = "issued", "valid", "lead_hours"
 that is.
 """
 
-LONGEST = 10_000
+LONGEST_LEAD = 10_000
 """Hours; no weather forecast reaches further."""
 
 TWIN_ISSUES, TWIN_DELAY = 6, 3
@@ -92,24 +91,25 @@ def day_ahead_weather(
 ) -> DayAheadWeather:
     """What a dataset's models see of the day ahead.
 
-    Args: spec: the dataset's table [day_ahead_weather]. weather: observed, hourly, [T, columns].
+    Args:
+        spec: the dataset's table [day_ahead_weather].
+        weather: observed, hourly, [T, columns].
         archive: of forecasts, as `read_archive` gives it; None: that of a simulated twin, for the
-        kind ``forecast``. training: the hours of the training split, for the threshold. target:
-        name of the target in ``training``.
+            kind ``forecast``.
+        training: the hours of the training split, for the threshold.
+        target: name of the target in ``training``.
     """
     columns, hours = list(spec.columns), pd.DatetimeIndex(weather.index)
     came = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
-    match spec.kind:
-        case "observed":
-            values = came
-        case "degraded":
-            values = came + _errors(
-                _draws(hours, HORIZON, spec), [spec.errors[name] for name in columns], spec
-            )
-        case _ if archive is not None:
-            values = _newest(archive, hours, columns)
-        case _:
-            values = came + _twin_errors(hours, spec)
+    if spec.kind == "degraded":
+        deviations = [spec.errors[name] for name in columns]
+        values = came + _errors(_draws(hours, HORIZON, spec), deviations, spec)
+    elif spec.kind == "observed":
+        values = came
+    elif archive is not None:
+        values = _newest(archive, hours, columns)
+    else:
+        values = came + _twin_errors(hours, spec)
     threshold = heating_threshold(training[target], training["temp"]) if "temp" in columns else None
     return DayAheadWeather(
         spec.kind, spec.columns, hours, values, threshold, float(training[target].abs().mean())
@@ -117,8 +117,9 @@ def day_ahead_weather(
 
 
 def heating_threshold(target: pd.Series, temperature: pd.Series) -> float:
-    """Temperature in degrees C below which the target rises: the kink of the best fit to daily
-    means, least squares.
+    """Temperature (degrees C) below which the target rises: the kink of the best fit.
+
+    Least squares, of daily means.
     """
     days = (
         pd.DataFrame({"y": target, "t": temperature})
@@ -135,7 +136,7 @@ def heating_threshold(target: pd.Series, temperature: pd.Series) -> float:
 
 
 def source_with(source: str, kind: str) -> str:
-    """What a result's data comes from, in a word or two: it tells results that must not be mixed."""
+    """What a result's data comes from: results of different sources must not be mixed."""
     return f"{source}, {kind} weather" if kind in MARKS else source
 
 
@@ -153,15 +154,12 @@ def mark_of(source: str) -> str:
 
 
 def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """An archive of weather forecasts: ``issued``, ``valid`` (UTC) and the columns, sorted by time
-    of issue.
+    """An archive of weather forecasts: ``issued``, ``valid`` (UTC) and columns, by time of issue.
 
-    Args: path: CSV with ``issued`` and, as ``valid`` or as ``lead_hours`` after it, the full hour
-        that a row is for. columns: the weather columns that are wanted; others are ignored.
-
-    Raises: InputError: a column is missing, a cell is no time or no number, an hour is not a full
-        one, comes before its
-            forecast was issued, or is there twice in one forecast.
+    Args:
+        path: CSV with ``issued`` and, as ``valid`` or as ``lead_hours`` after it, the full hour
+            that a row is for.
+        columns: the weather columns that are wanted; others are ignored.
     """
     cells = read_csv(path, "archive of weather forecasts").cells
     file, advice = shown(path), "see docs/day_ahead_weather.md for the format"
@@ -172,58 +170,42 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         valid = utc_times(cells[VALID], file)
     else:
         leads = numbers(cells[[LEAD]], file)[LEAD]
-        wrong = ~(leads.abs() <= LONGEST) | (leads % 1 != 0)
-        refuse(
-            wrong,
-            cells[LEAD],
-            file,
-            f", expected a whole number of hours, at most {LONGEST}; fix that cell",
-        )
+        wrong = ~(leads.abs() <= LONGEST_LEAD) | (leads % 1 != 0)
+        what = f"a whole number of hours, at most {LONGEST_LEAD}"
+        refuse(wrong, cells[LEAD], file, f", expected {what}; fix that cell")
         valid = issued + pd.to_timedelta(leads, unit="h")
-    refuse(valid != valid.dt.floor("h"), cells[when], file, ", expected a full hour; fix that cell")
-    refuse(
-        valid <= issued,
-        cells[when],
-        file,
-        f", expected an hour after {ISSUED}; fix one of the two cells",
-    )
     table = numbers(cells[list(columns)], file).assign(**{ISSUED: issued, VALID: valid})
-    refuse(
-        table.duplicated([ISSUED, VALID]),
-        cells[when],
-        file,
-        ", which this forecast has twice; remove one row",
-    )
-    return table.dropna(subset=list(columns)).sort_values(
-        [ISSUED, VALID], kind="stable", ignore_index=True
-    )
+    for wrong, reason in (
+        (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
+        (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),
+        (table.duplicated([ISSUED, VALID]), "which this forecast has twice; remove one row"),
+    ):
+        refuse(wrong, cells[when], file, f", {reason}")
+    known = table.dropna(subset=list(columns))
+    return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
 
 
 def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:
-    """Check an archive of forecasts and write it beside the dataset's engineered CSV, as its TOML
-    names it.
+    """Check an archive of forecasts and write it beside the dataset's engineered CSV.
 
     Returns:
         A report in words.
-
-    Raises: InputError: the dataset's TOML names no archive, the archive is wrong, or it is its own
-        output.
     """
-    asked = spec.day_ahead_weather
-    if not asked.columns or asked.csv is None:
+    weather = spec.day_ahead_weather
+    if not weather.columns or weather.csv is None:
         raise InputError(
             f"{shown(spec.path)}: names no archive of weather forecasts; add a table "
             "[day_ahead_weather] with kind = "
             '"forecast", columns = ["temp"] and csv = "weather_forecasts.csv"'
         )
-    out = csv.parent / asked.csv
+    out = csv.parent / weather.csv
     if out.resolve() == file.resolve():
         raise InputError(
             f"{file}: the archive is also its own output; give the archive from another folder"
         )
-    table = read_archive(file, asked.columns)
+    table = read_archive(file, weather.columns)
     with paths.atomic(out) as temporary:
-        table[[ISSUED, VALID, *asked.columns]].to_csv(temporary, index=False)
+        table[[ISSUED, VALID, *weather.columns]].to_csv(temporary, index=False)
     issues = table[ISSUED].drop_duplicates()
     return (
         f"wrote {out}: {len(issues)} weather forecasts, issued "
@@ -240,15 +222,13 @@ def _hours_ahead(values: Values) -> Values:
 
 def _newest(archive: pd.DataFrame, hours: pd.DatetimeIndex, columns: list[str]) -> Values:
     """[T, H, W] of each hour ahead the newest forecast that had been issued by the origin."""
-    found = np.empty((len(hours), HORIZON, len(columns)))
-    right = archive.astype({ISSUED: "datetime64[ns, UTC]", VALID: "datetime64[ns, UTC]"})
-    at = pd.DatetimeIndex(hours).as_unit("ns")
-    for step in range(HORIZON):
-        asked = pd.DataFrame({"origin": at, VALID: at + pd.Timedelta(hours=step + 1)})
-        found[:, step] = pd.merge_asof(asked, right, left_on="origin", right_on=ISSUED, by=VALID)[
-            columns
-        ].to_numpy()
-    return found
+    right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
+    at, steps = pd.DatetimeIndex(hours).as_unit("ns"), []
+    for step in range(1, HORIZON + 1):
+        ahead = pd.DataFrame({"origin": at, VALID: at + pd.Timedelta(hours=step)})
+        newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
+        steps.append(newest[columns].to_numpy(dtype=np.float64))
+    return np.stack(steps, axis=1)
 
 
 def _draws(hours: pd.DatetimeIndex, steps: int, spec: DayAheadWeatherSpec) -> Values:
@@ -265,10 +245,10 @@ def _draws(hours: pd.DatetimeIndex, steps: int, spec: DayAheadWeatherSpec) -> Va
 def _errors(
     draws: Values, deviations: list[tuple[float, float]], spec: DayAheadWeatherSpec
 ) -> Values:
-    """[T, steps, W] normal errors of forecasts: AR(1) along the steps, growing on a line from 1 h
-    to 24 h ahead.
+    """[T, steps, W] normal errors of forecasts: AR(1) along the steps.
 
-    Errors of different origins and columns are independent.
+    They grow on a line from 1 h to 24 h ahead. Errors of different origins and columns are
+    independent.
     """
     from scipy.signal import lfilter  # slow to import, and not always needed
 
@@ -281,12 +261,7 @@ def _errors(
 
 
 def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
-    """[T, H, W] errors of the newest forecast that could be used at each origin: those of one
-    forecast belong together.
-
-    Raises:
-        InputError: a column whose errors are not known.
-    """
+    """[T, H, W] errors of the newest forecast at each origin; those of one forecast correlate."""
     for name in spec.columns:
         if name not in TWIN_ERRORS:
             raise InputError(
@@ -297,9 +272,6 @@ def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
     issued = hours - pd.to_timedelta(age, unit="h")
     runs, run_of = np.unique(issued, return_inverse=True)
     steps = TWIN_DELAY + TWIN_ISSUES + HORIZON
-    draws, errors = (
-        _draws(pd.DatetimeIndex(runs), steps, spec),
-        [TWIN_ERRORS[name] for name in spec.columns],
-    )
-    of_run = _errors(draws, errors, spec)
+    draws = _draws(pd.DatetimeIndex(runs), steps, spec)
+    of_run = _errors(draws, [TWIN_ERRORS[name] for name in spec.columns], spec)
     return of_run[run_of[:, None], age[:, None] + np.arange(HORIZON)]

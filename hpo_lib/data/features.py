@@ -48,16 +48,12 @@ _FROM_TARGET = re.compile(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h")
 def calendar_columns(
     index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """The ``CALENDAR_COLUMNS`` of any hours (UTC), future ones too, in the dataset's local time
-    with daylight saving.
+    """The ``CALENDAR_COLUMNS`` of any hours (UTC) in the dataset's local time, future ones too.
 
     ``hour`` is 0-23, ``hour_sin`` and ``hour_cos`` are on the 24 h circle, ``day_of_week`` 0 is
     Monday, ``season`` is 0 winter (in the north Dec-Feb), 1 spring, 2 summer, 3 autumn; flags are 0
     or 1. ``school_holidays`` lists ``start_date`` and ``end_date``, local dates, both inclusive;
     None gives zeros.
-
-    Raises:
-        InputError: no public holidays are known for the dataset's country.
     """
     dates = local_dates(index, spec.tz)
     columns = {
@@ -90,14 +86,10 @@ def engineer(
         weather: weather columns for at least the hours of ``target``, or None.
         school_holidays: as for :func:`calendar_columns`.
 
-    Returns: T minus the longest lag rows; the target, then past, then future covariates; index
+    Returns:
+        T minus the longest lag rows; the target, then past, then future covariates; index
         ``timestamp`` (UTC).
-
-    Raises: InputError: the target or the weather has a gap, the target is too short for its lags,
-        or a covariate that is
-            not optional cannot be made.
     """
-    _check_hourly(target, spec)
     index = pd.DatetimeIndex(target.index, name="timestamp")
     y = target.to_numpy(dtype=np.float64)
     look_back = {
@@ -107,23 +99,16 @@ def engineer(
     if len(y) <= longest:
         raise InputError(
             f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the "
-            "longest lag in "
-            f"{spec.path}); give a longer series"
+            f"longest lag in {spec.path}); give a longer series"
         )
     calendar = calendar_columns(index, spec, school_holidays)
-    sources = (
-        {}
-        if weather is None
-        else _weather_columns(weather, index, calendar["is_weekend"].to_numpy())
-    )
-    sources |= {name: calendar[name].to_numpy() for name in CALENDAR_COLUMNS}
+    sources = {name: calendar[name].to_numpy() for name in CALENDAR_COLUMNS}
+    if weather is not None:
+        sources |= _weather_columns(weather.loc[index], sources["is_weekend"])
     for name, match in look_back.items():
         hours = int(match["hours"])
-        sources[name] = (
-            pd.Series(y).shift(hours).to_numpy()
-            if match["kind"] == "lag"
-            else _rolling_mean(y, hours)
-        )
+        is_lag = match["kind"] == "lag"
+        sources[name] = pd.Series(y).shift(hours).to_numpy() if is_lag else _rolling_mean(y, hours)
     columns = {spec.target: y}
     for name in (*spec.past_covariates, *spec.future_covariates):
         if name in sources:
@@ -131,10 +116,8 @@ def engineer(
         elif name not in spec.optional_covariates:
             raise InputError(
                 f"{spec.path}: covariate {name!r} is neither a lag, a rolling mean, a calendar "
-                "column nor "
-                f"{'made without weather' if weather is None else 'in the weather'}; give "
-                "weather that has it, fix its "
-                "name or list it under optional_covariates"
+                f"column nor {'made without weather' if weather is None else 'in the weather'}; "
+                "give weather that has it, fix its name or list it under optional_covariates"
             )
     return pd.DataFrame(columns, index=index).iloc[longest:]
 
@@ -142,21 +125,15 @@ def engineer(
 def prepare_features(
     spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
 ) -> str:
-    """Make the engineered CSV of a dataset from raw files, whole or not at all; the function behind
-    ``hpo prepare``.
+    """Make the engineered CSV of a dataset from raw files, whole or not at all.
 
     Returns:
         A report in words: what was written, filled and left out, one line each.
-
-    Raises: InputError: an input is wrong (see `hpo_lib.data.raw_files`), or ``out`` is one of the
-        inputs or not writable.
     """
-    for given in (raw, weather, school_holidays):
-        if given is not None and out.resolve() == given.resolve():
-            raise InputError(
-                f"{out}: the output is also an input, which would be overwritten; give another "
-                "--out"
-            )
+    if out.resolve() in [path.resolve() for path in (raw, weather, school_holidays) if path]:
+        raise InputError(
+            f"{out}: the output is also an input, which would be overwritten; give another --out"
+        )
     target, filled_hours, missing = read_raw_series(raw, spec)
     index = pd.DatetimeIndex(target.index)
     weather_table, weather_filled = (
@@ -166,33 +143,23 @@ def prepare_features(
     table = engineer(target, spec, weather_table, holiday_table)
     table.loc[table.index.isin(missing), spec.target] = np.nan
     table = table.loc[table[spec.target].first_valid_index() :]
+    with paths.atomic(out) as part:
+        table.to_csv(part, index_label=TIMESTAMP, date_format="%Y-%m-%d %H:%M:%S+00:00")
     empty = int(table[spec.target].isna().sum())
-    _write_csv(table, out)
-    left_out = [
-        name
-        for name in (*spec.past_covariates, *spec.future_covariates)
-        if name not in table.columns
-    ]
+    wanted = (*spec.past_covariates, *spec.future_covariates)
+    left_out = [name for name in wanted if name not in table.columns]
     holiday_note = _holiday_note(index, spec, holiday_table, school_holidays)
-    lines = [f"wrote {out}: {len(table)} hours, {time_span(pd.DatetimeIndex(table.index))}"]
-    lines += (
-        [f"filled {filled_hours} missing hours by the gap rule of the dataset"]
-        if filled_hours
-        else []
-    )
-    longer = f"gaps of over {spec.gaps.max_hours} h"
-    lines += (
-        [f"left {empty} hours empty, in {longer}: no forecast window touches them"] if empty else []
-    )
-    lines += [f"left out, for lack of a weather file: {', '.join(left_out)}"] if left_out else []
-    how = f"on a line, or with the last value in gaps of over {WEATHER_GAP_HOURS} h"
-    lines += (
-        [f"note: {weather}: {weather_filled} hours of weather were filled {how}."]
-        if weather_filled
-        else []
-    )
-    lines += [f"note: {holiday_note}"] if holiday_note else []
-    return "\n".join(lines)
+    report = {
+        f"wrote {out}: {len(table)} hours, {time_span(pd.DatetimeIndex(table.index))}": True,
+        f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
+        f"left {empty} hours empty, in gaps of over {spec.gaps.max_hours} h: no forecast window "
+        "touches them": empty,
+        f"left out, for lack of a weather file: {', '.join(left_out)}": left_out,
+        f"note: {weather}: {weather_filled} hours of weather were filled on a line, or with the "
+        f"last value in gaps of over {WEATHER_GAP_HOURS} h.": weather_filled,
+        f"note: {holiday_note}": holiday_note,
+    }
+    return "\n".join(line for line, applies in report.items() if applies)
 
 
 def _holiday_note(
@@ -208,30 +175,9 @@ def _holiday_note(
         return ""
     return (
         f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series "
-        "runs from "
-        f"{local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all days "
-        "outside the list."
+        f"runs from {local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all "
+        "days outside the list."
     )
-
-
-def _write_csv(table: pd.DataFrame, out: Path) -> None:
-    with paths.atomic(out) as part:
-        table.to_csv(part, index_label="timestamp", date_format="%Y-%m-%d %H:%M:%S+00:00")
-
-
-def _check_hourly(target: pd.Series, spec: DatasetSpec) -> None:
-    index = target.index
-    if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC":
-        raise InputError(
-            f"{spec.target}: the index is not in UTC, expected UTC hours; convert it with "
-            "tz_convert('UTC')"
-        )
-    steady = (np.diff(index) == np.timedelta64(1, "h")).all()
-    if not steady or not np.isfinite(target.to_numpy(dtype=np.float64)).all():
-        raise InputError(
-            f"{spec.target}: hours or values are missing, expected a number every hour; fill the "
-            "gaps first"
-        )
 
 
 def follows_from_target(column: str) -> bool:
@@ -253,18 +199,8 @@ def _rolling_mean(y: np.ndarray, hours: int) -> np.ndarray:
     return np.concatenate([np.full(hours, np.nan), means])
 
 
-def _weather_columns(
-    weather: pd.DataFrame, index: pd.DatetimeIndex, is_weekend: np.ndarray
-) -> dict[str, np.ndarray]:
-    aligned = weather.reindex(index)
-    for column in aligned.columns[aligned.isna().any()]:
-        hour = aligned.index[aligned[column].isna()][0]
-        raise InputError(
-            f"weather: {column} has no value at {hour:%Y-%m-%d %H:%M} UTC, expected one for each "
-            "hour of the target; "
-            "add it"
-        )
-    columns = {str(name): aligned[name].to_numpy(dtype=np.float64) for name in aligned.columns}
+def _weather_columns(weather: pd.DataFrame, is_weekend: np.ndarray) -> dict[str, np.ndarray]:
+    columns = {str(name): weather[name].to_numpy(dtype=np.float64) for name in weather.columns}
     if "temp" in columns:
         columns["temp_squared"] = columns["temp"] ** 2
         columns["temp_weekend_interaction"] = columns["temp"] * is_weekend
@@ -289,9 +225,8 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
             else "a code that it knows, such as 'DK'"
         )
         raise InputError(
-            f"{spec.path}: country is {spec.country!r}, which the holidays library does not "
-            f"know, expected {expected}; "
-            "fix country"
+            f"{spec.path}: country is {spec.country!r}, which the holidays library does not know, "
+            f"expected {expected}; fix country"
         ) from None
     return pd.DatetimeIndex(list(days))
 
@@ -299,10 +234,8 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
 def _school_days(table: pd.DataFrame | None) -> pd.DatetimeIndex:
     if table is None or table.empty:
         return pd.DatetimeIndex([])
-    days = [
-        pd.date_range(start, end)
-        for start, end in zip(table["start_date"], table["end_date"], strict=True)
-    ]
+    holidays = zip(table["start_date"], table["end_date"], strict=True)
+    days = [pd.date_range(start, end) for start, end in holidays]
     return pd.DatetimeIndex(days[0].append(days[1:]))
 
 
@@ -313,19 +246,16 @@ def rebuilt_features(
     weather: Path | None = None,
     school_holidays: Path | None = None,
 ) -> pd.DataFrame:
-    """The engineered CSV that ``hpo prepare`` makes if the raw data ends at ``end``, or at the last
-    value before it.
+    """The engineered CSV that ``hpo prepare`` makes of the raw data up to ``end``.
 
-    Returns: The dataset's columns, as far as they can be made, by hour (UTC); NaN where the target
-        has none.
-
-    Raises:
-        InputError: a file is wrong, or holds too little before ``end``, see `prepare_features`.
+    Returns:
+        The dataset's columns, as far as they can be made, by hour (UTC); NaN where the target has
+        none.
     """
     series = raw_cells(raw, spec)
     series = series.loc[timestamps(series[TIMESTAMP], shown(raw)) <= end]
-    given = series.index[~series[spec.target].str.lower().isin(["", "nan"])]
-    parts = {raw: series.loc[: given.max()].set_axis(["", "0"], axis="columns")}
+    known = series.index[~series[spec.target].str.lower().isin(["", "nan"])]
+    parts = {raw: series.loc[: known.max()].set_axis(["", "0"], axis="columns")}
     if weather is not None:
         cells = read_csv(weather, "weather file").cells
         parts[weather] = cells.loc[cells["dt_iso"] <= f"{end:%Y-%m-%d %H:%M:%S} +0000 UTC"]

@@ -1,5 +1,4 @@
-"""From the cells of a CSV to a complete hourly frame: short gaps are filled, long ones of the
-target are remembered.
+"""A complete hourly frame: short gaps are filled, long ones of the target are remembered.
 
 A gap is an hour without a row or an empty cell, in the target or in a covariate. Under ``fill =
 "none"`` any gap is an error. Under ``fill = "linear"`` columns are filled, each in its own way:
@@ -33,30 +32,23 @@ from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 from hpo_lib.paths import shown
 
-VERSION = 2
-"""Part of a stored training's key on data with gaps, since a fingerprint is of the unfilled file.
-Raise it when filling changes."""
-
 
 def hourly_frame(
     cells: pd.DataFrame, spec: DatasetSpec, file: str
 ) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
-    """The hours from ``spec.start`` on, complete and checked; how many were filled; and those that
-    are missing.
+    """The hours from ``spec.start`` on, complete and checked, and what was filled or is missing.
 
-    Args: cells: text [rows, ``timestamp`` and columns], the target among them; the index is the
-        line number in the file. spec: the dataset; its start, target, gap rule and time zone are
-        used. file: what the data is called in an error.
+    Args:
+        cells: text [rows, ``timestamp`` and columns], the target among them; the index is the line
+            number in the file.
+        spec: the dataset; its start, target, gap rule and time zone are used.
+        file: what the data is called in an error.
 
-    Returns: Float64 [hours, columns], index ``timestamp`` (UTC), without NaN; the number of hours
-        in which anything was filled, apart from those that are missing; and these: the hours of the
-        target in gaps of over ``max_hours``.
-
-    Raises: InputError: a timestamp anywhere in the file is unreadable, not UTC, off the hour,
-        repeated or out of order; or,
-            from ``spec.start`` on, there is no row, a cell that is no number, a target that is
-            negative or stuck, a column out of its range, or a gap at either end or that is not
-            filled.
+    Returns:
+        Float64 [hours, columns], index ``timestamp`` (UTC), without NaN; the number of hours in
+        which anything was
+        filled, apart from those that are missing; and these: the hours of the target in gaps of
+        over ``max_hours``.
     """
     times = timestamps(cells[TIMESTAMP], file)
     keep = (
@@ -88,9 +80,8 @@ def _complete(
         length = (times[before + 1] - times[before]) // pd.Timedelta(hours=1) - 1
         raise InputError(
             f"{file}: gap of {_hours(length)} after line {values.index[before]}, from "
-            f"{hours[hours > times[before]][0]:%Y-%m-%d %H:%M} UTC on, and the dataset has no "
-            "gap rule; add these rows "
-            f"or {_RULE}"
+            f"{hours[hours > times[before]][0]:%Y-%m-%d %H:%M} UTC on, and the dataset has no gap "
+            f"rule; add these rows or {_RULE}"
         )
     line_of = pd.Series(values.index, index=times).reindex(hours).ffill().astype("int64")
     for column in frame.columns[gaps.any()]:
@@ -107,9 +98,8 @@ def _complete(
         if (unknown & ~missing).any():
             day = hours[unknown & ~missing][0].tz_convert(spec.tz)
             raise InputError(
-                f"{file}: column {column!r} has no value on the whole local day of "
-                f"{day:%Y-%m-%d}, expected one to "
-                "fill the others from; add the rows of that day"
+                f"{file}: column {column!r} has no value on the whole local day of {day:%Y-%m-%d}, "
+                "expected one to fill the others from; add the rows of that day"
             )
         frame[column] = frame[column].ffill()
     return frame, int((gaps.any(axis=1) & ~missing).sum()), hours[missing]
@@ -127,16 +117,12 @@ def _filled(values: pd.Series, spec: DatasetSpec) -> pd.Series:
 
 
 def fill_gaps(values: pd.Series, limit: int) -> pd.Series:
-    """Gaps of at most ``limit`` hours on a straight line, the last value in longer ones; gaps at
-    either end stay.
-    """
+    """Gaps of at most ``limit`` hours on a line, the last value in longer ones; not at the ends."""
     return fill_short_gaps(values, limit).ffill(limit_area="inside")
 
 
 def fill_short_gaps(values: pd.Series, limit: int) -> pd.Series:
-    """Gaps of at most ``limit`` hours filled on a straight line; others, and those at either end,
-    stay as they are.
-    """
+    """Gaps of at most ``limit`` hours on a line; others, and those at the ends, stay."""
     gap = values.isna()
     length = gap.groupby((~gap).cumsum()).transform("sum")
     return values.interpolate("linear", limit_area="inside").where(~gap | (length <= limit))
@@ -154,9 +140,8 @@ def _check_cells(gap: pd.Series, line_of: pd.Series, file: str, *, fills: bool) 
         )
     elif starts[-1] + lengths[-1] == len(gap):
         problem = (
-            f"for the last {_hours(lengths[-1])}, from line {line_of.iloc[starts[-1]]} on, with "
-            "no later value to fill "
-            "from; remove these rows or fill these cells"
+            f"for the last {_hours(lengths[-1])}, from line {line_of.iloc[starts[-1]]} on, with no "
+            "later value to fill from; remove these rows or fill these cells"
         )
     elif not fills:
         problem = (

@@ -36,9 +36,6 @@ def write_new_dataset(
         raw: how the file is read, as far as the user says.
         weather: the dataset's weather file, whose columns become covariates.
         out: the TOML to write.
-
-    Raises: InputError: the file cannot be read for sure, the time zone is that of no place, or the
-        TOML is there already.
     """
     if out.exists():
         raise InputError(f"{out}: is there already; remove it, or name another file with --out")
@@ -64,7 +61,7 @@ frequency = "h"
 timezone = {_toml(timezone)}
 country = {_toml(country)} # guessed from timezone; a region has holidays of its own: {country}-...
 hemisphere = {_toml(hemisphere)} # of timezone
-{"may_be_negative = true # guessed: some values are below 0" if negative else "may_be_negative = false"}
+may_be_negative = {"true # guessed: some values are below 0" if negative else "false"}
 past_covariates = {_toml([*there, *lags])}
 future_covariates = {_toml([name for name in CALENDAR_COLUMNS if name != "is_school_holiday"])}
 optional_covariates = {_toml(there)}
@@ -91,9 +88,7 @@ max_hours = 3
 def _readable(
     table: Csv, raw: RawFile, timezone: str, target: str, file: str
 ) -> tuple[RawFile, pd.DataFrame]:
-    """The first way in which the file can be read, of those that the user leaves open, and what it
-    says.
-    """
+    """The first way, of those that the user leaves open, to read the file; and what it says."""
     zones, hows = (
         [given] if given else guesses
         for given, guesses in ((raw.timezone, ["", timezone, "UTC"]), (raw.aggregate, ["", "mean"]))

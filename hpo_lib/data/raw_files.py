@@ -150,9 +150,7 @@ def _turns(times: pd.Series) -> int:
 
 
 def _in_utc(times: pd.Series, cells: pd.Series, zone: str, file: str) -> pd.Series:
-    """Local times in UTC. Of an hour that exists twice, the first row is the first one, and a
-    single row as well.
-    """
+    """Local times in UTC; of an hour that exists twice, the first or only row is the first one."""
     if times.dt.tz is not None:
         return times
     if not zone:
@@ -212,21 +210,18 @@ _ZERO_CELSIUS = 273.15  # K
 
 
 def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.DatetimeIndex]:
-    """The target of a raw CSV from ``spec.start`` on, how many hours the gap rule filled, and hours
-    in longer gaps.
+    """The target of a raw CSV from ``spec.start`` on, and what was filled or is missing.
 
-    Args: path: CSV of an unnamed UTC timestamp column and one value column named ``0``; or any that
-        ``spec.raw`` makes
-            readable, see `hpo_lib.data.raw_files`.
+    Args:
+        path: CSV of an unnamed UTC timestamp column and one value column named ``0``; or any that
+            ``spec.raw`` makes readable.
         spec: the dataset; its start, target name, gap rule and description of the raw file are
             used.
 
-    Returns: Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC);
-        the number; and the hours whose value stands in for one that is missing, see
+    Returns:
+        Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC); the
+        number of filled hours; and the hours whose value stands in for one that is missing, see
         :func:`hpo_lib.data.gaps.hourly_frame`.
-
-    Raises: InputError: the file or its columns are wrong, or its hours are (see
-        :func:`hpo_lib.data.gaps.hourly_frame`).
     """
     frame, n_filled, missing = hourly_frame(raw_cells(path, spec), spec, shown(path))
     return frame[spec.target], n_filled, missing
@@ -249,16 +244,14 @@ def read_weather(
     of up to 3 h are interpolated linearly; in longer ones the last value holds, as it would for
     somebody who forecasts there.
 
-    Args: path: CSV with ``dt_iso`` as in ``2015-01-01 00:00:00 +0000 UTC`` and the wanted columns;
-        others are ignored. hours: hours (UTC) that the weather must cover. wanted: some of
-        ``WEATHER_COLUMNS``.
+    Args:
+        path: CSV with ``dt_iso`` as in ``2015-01-01 00:00:00 +0000 UTC`` and the wanted columns;
+            others are ignored.
+        hours: hours (UTC) that the weather must cover.
+        wanted: some of ``WEATHER_COLUMNS``.
 
     Returns:
         Float64 [hours, ``wanted``], index ``timestamp`` (UTC); and the number.
-
-    Raises: InputError: a column is missing; a timestamp is unreadable, off the hour or out of
-        order; a cell is no number
-            or out of its column's range; the file starts after the hours or ends before them.
     """
     cells, file = _read_columns(path, "weather file", ("dt_iso", *wanted))
     cells = cells.loc[~cells["dt_iso"].duplicated()]
@@ -281,10 +274,9 @@ def read_weather(
         first, last = hours[starts[0]], hours[starts[0] + lengths[0] - 1]
         raise InputError(
             f"{file}: column {column!r} has no value from {first:%Y-%m-%d %H:%M} to "
-            f"{last:%Y-%m-%d %H:%M} UTC, "
-            f"expected one for every hour from {hours[0]:%Y-%m-%d %H:%M} to "
-            f"{hours[-1]:%Y-%m-%d %H:%M}; add those "
-            "hours or leave the weather file out"
+            f"{last:%Y-%m-%d %H:%M} UTC, expected one for every hour from "
+            f"{hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M}; add those hours or leave "
+            "the weather file out"
         )
     return weather, int(known.loc[hours].isna().any(axis="columns").sum())
 

@@ -47,9 +47,7 @@ def _hour(value: Any) -> pd.Timestamp:
 
 
 def _plain(value: str) -> str:
-    """A text that figures, LaTeX and paths can take: matplotlib reads what is between two $ as a
-    formula.
-    """
+    """A text for figures, LaTeX and paths: matplotlib reads what is between two $ as a formula."""
     if (
         any(ord(character) < 32 or ord(character) == 127 for character in value)
         or value.count("$") > 1
@@ -102,12 +100,11 @@ _NO_OTHER_KEYS = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class Splits:
-    """Last hour (UTC, inclusive) of training, validation and test; without ``test_end`` the test
-    split is the rest.
+    """Last hour (UTC, inclusive) of training, validation and test.
 
-    A TOML may give shares of the data's span, too: ``load_dataset`` takes them where it states no
-    dates (both are NaT until then) or dates that the data does not reach. ``origin_hour`` is the
-    local hour of the daily forecast origins.
+    Without ``test_end`` the test split is the rest. A TOML may give shares of the data's span, too:
+    ``load_dataset`` takes them where it states no dates (both are NaT until then) or dates that the
+    data does not reach. ``origin_hour`` is the local hour of the daily forecast origins.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -154,9 +151,7 @@ class DayAheadWeatherSpec:
 
 @dataclass(frozen=True)
 class TwinSpec:
-    """The simulated twin that replaces an absent CSV: its kind, its seed and the mean of its
-    target.
-    """
+    """The simulated twin that replaces an absent CSV: kind, seed and mean of its target."""
 
     __pydantic_config__ = _NO_OTHER_KEYS
 
@@ -167,11 +162,11 @@ class TwinSpec:
 
 @dataclass(frozen=True)
 class RawFile:
-    """How `hpo prepare` reads a raw file that is not an unnamed UTC timestamp column and a column
-    named ``0``.
+    """How `hpo prepare` reads a raw file.
 
-    Columns by name (empty: the only one that can be meant), the time zone of times without an
-    offset, and how steps of minutes become hours.
+    As it is, it reads an unnamed UTC timestamp column and a column named ``0``. Columns by name
+    (empty: the only one that can be meant), the time zone of times without an offset, and how steps
+    of minutes become hours.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -238,20 +233,14 @@ def known_datasets() -> dict[str, Path]:
 
 
 def development_datasets() -> dict[str, Path]:
-    """Name -> TOML of the same series with earlier splits, on which the published records were
-    made.
-    """
+    """Name -> TOML of the same series with the earlier splits of the published records."""
     return {
         f"{file.stem}_dev": file for file in sorted(paths.DATASETS_DIR.glob("development/*.toml"))
     }
 
 
 def load_spec(dataset: str | Path) -> DatasetSpec:
-    """The spec of a dataset, given by its name or by the path of a TOML file.
-
-    Raises: InputError: unknown name, unreadable TOML, or a key that is missing, unknown or of the
-        wrong type or value.
-    """
+    """The spec of a dataset, given by its name or by the path of a TOML file."""
     text = str(dataset)
     if text.endswith(".toml") or "/" in text:
         file = Path(text)
@@ -319,8 +308,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
         if late is not None and late <= early:
             return (
                 f"splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after "
-                f"splits.{early_name} "
-                f"({early:%Y-%m-%d %H:%M}); fix the split dates"
+                f"splits.{early_name} ({early:%Y-%m-%d %H:%M}); fix the split dates"
             )
     covariates = [*spec.past_covariates, *spec.future_covariates]
     roles = [spec.target, *covariates]

@@ -1,12 +1,10 @@
-"""Everything for the thesis in one go: figures, tables and cards, each with a sidecar that names
-its records.
-"""
+"""All figures, tables and cards of the thesis, each with a sidecar that names its records."""
 
 import hashlib
 import io
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,10 @@ from matplotlib.figure import Figure
 
 from hpo_lib import __version__, paths
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.figures import benchmark_data, benchmark_plots, studies, style
-from hpo_lib.figures.benchmark_record import Benchmark, warning_for
+from hpo_lib.figures import benchmarks, studies, style
+from hpo_lib.figures.benchmark_record import warning_for
 from hpo_lib.figures.card import card
-from hpo_lib.figures.evidence import Evidence, find_evidence
+from hpo_lib.figures.evidence import Evidence, Record, Records, dataset_of, find_evidence
 from hpo_lib.figures.latex import booktabs, included
 from hpo_lib.figures.tables import TABLES, caption
 from hpo_lib.paths import ThesisPaths
@@ -32,14 +30,12 @@ NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: from which records, its caption without the data, how it is drawn, and its plain
-    data.
-    """
+    """A figure: from which records, its caption without the data, its drawer and plain data."""
 
     records: str
     shows: str
     draw: Callable[..., Figure]
-    data: Sequence[Callable[[Evidence], pd.DataFrame]]
+    data: Callable[[Evidence], pd.DataFrame]
 
 
 PICTURES: Mapping[str, Picture] = {
@@ -49,7 +45,7 @@ PICTURES: Mapping[str, Picture] = {
         "Within the grey band all "
         "coverage counts as equally good.",
         studies.draw_fronts,
-        [studies.fronts],
+        studies.fronts,
     ),
     "optimisation_history": Picture(
         "studies",
@@ -57,64 +53,64 @@ PICTURES: Mapping[str, Picture] = {
         "far, and the share of the "
         "box of all objectives that the trials so far dominate (hypervolume).",
         studies.draw_history,
-        [studies.history],
+        studies.history,
     ),
     "cost": Picture(
         "studies",
         "Training time of every trial and of the whole studies.",
         studies.draw_cost,
-        [studies.cost],
+        studies.cost,
     ),
     "forecast_weeks": Picture(
         "benchmarks",
         "Forecasts of a winter and a summer week, issued daily at midnight UTC, by the model "
         "with the lowest pinball "
         "loss on validation.",
-        benchmark_plots.weeks,
-        [benchmark_data.weeks],
+        benchmarks.draw_weeks,
+        benchmarks.weeks,
     ),
     "reliability": Picture(
         "benchmarks",
         "Reliability: share of actual values at or below each quantile less its level, in "
         "percentage points; at 0 a "
         "quantile holds.",
-        benchmark_plots.reliability,
-        [benchmark_data.reliability],
+        benchmarks.draw_reliability,
+        benchmarks.reliability,
     ),
     "by_hour_ahead": Picture(
         "benchmarks",
         "MAE and raw PICP by hour ahead, of the families and the best baseline (dashed).",
-        benchmark_plots.by_hour,
-        [benchmark_data.by_hour],
+        benchmarks.draw_by_hour,
+        benchmarks.by_hour,
     ),
     "drift": Picture(
         "benchmarks",
         "Mean error, actual less median, of the last 28 days: above 0 forecasts are too low.",
-        benchmark_plots.drift,
-        [benchmark_data.drift],
+        benchmarks.draw_drift,
+        benchmarks.drift,
     ),
     "baseline_vs_optimised": Picture(
         "benchmarks",
         "Untuned and tuned models beside baselines, by ascending MAE. All rows share their days, "
         "so models can differ "
         "although their intervals overlap; an arrow marks an MAE beyond the panel.",
-        benchmark_plots.baseline_vs_optimised,
-        [benchmark_data.baseline_vs_optimised],
+        benchmarks.draw_baseline_vs_optimised,
+        benchmarks.baseline_vs_optimised,
     ),
     "significance": Picture(
         "benchmarks",
         "Pinball loss of the row's model relative to the column's, in %: below 0 the row is "
         "better. Bold: p < 0.05 in "
         "a Diebold-Mariano test over days, after Holm's correction for all pairs of the dataset.",
-        benchmark_plots.significance,
-        [benchmark_data.significance],
+        benchmarks.draw_significance,
+        benchmarks.significance,
     ),
     "conditional_coverage": Picture(
         "benchmarks",
         "Coverage by local hour (raw dotted), weekday, season and level of the forecast; 80 % is "
         "asked for.",
-        benchmark_plots.coverage,
-        [benchmark_data.coverage],
+        benchmarks.draw_coverage,
+        benchmarks.coverage,
     ),
 }
 """Name of the files -> figure."""
@@ -133,99 +129,98 @@ def make_all(
 
     They go below ``out``, by default a folder that git ignores. With ``publish`` they take the
     places of the tracked ones instead, and a sentence names each of those that they replace.
-
-    Raises:
-        InputError: as `find_evidence` raises it.
     """
     evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
     if not publish:
-        return build(
-            evidence, ThesisPaths.below(Path(out).expanduser() if out else paths.DRAFTS_DIR)
-        )
+        return build(evidence, ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser()))
     published = ThesisPaths()
     folders = (published.figures, published.tables, published.cards)
-    before = {
-        file: file.read_bytes() for folder in folders for file in folder.glob("*") if file.is_file()
-    }
+    files = sorted(file for folder in folders for file in folder.glob("*") if file.is_file())
+    before = {file: file.read_bytes() for file in files}
     written, notes = build(evidence, published)
-    new = {file for one in written for file in (one, published.sidecar(one))}
-    replaced = [
-        f"Replaced {file}."
-        for file in sorted(new & set(before))
-        if file.read_bytes() != before[file]
-    ]
-    kept = [
-        f"{file} is older: there are no records for it now." for file in sorted(set(before) - new)
-    ]
-    return written, [*notes, *replaced, *kept]
+    new = {*written, *map(published.sidecar, written)}
+    for file, content in before.items():
+        if file not in new:
+            notes.append(f"{file} is older: there are no records for it now.")
+        elif file.read_bytes() != content:
+            notes.append(f"Replaced {file}.")
+    return written, notes
+
+
+Made = tuple[Mapping[Path, bytes], str, Records]
+"""Files with their contents, what they show, and the records behind them."""
 
 
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
-    """Write every figure, table and card for which there are records; figures of many datasets get
-    further pages.
+    """Write every figure, table and card for which there are records.
 
-    Equal records give equal bytes (with the pinned matplotlib).
+    Figures of many datasets get further pages. Equal records give equal bytes (with the pinned
+    matplotlib).
 
     Returns:
         The files without their sidecars, and sentences on what could not be made.
     """
-    written: list[Path] = []
-    notes = list(evidence.notes)
-    for (name, picture), (number, page) in itertools.product(
+    written, notes = list[Path](), list(evidence.notes)
+    for made in chain(_figures(evidence, out), _tables(evidence, out), _cards(evidence, out)):
+        if isinstance(made, str):
+            notes.append(made)
+        else:
+            written += _write(*made)
+    return written, notes
+
+
+def _figures(evidence: Evidence, out: ThesisPaths) -> Iterator[Made | str]:
+    for (name, picture), (number, page) in product(
         PICTURES.items(), enumerate(evidence.pages(), 1)
     ):
         file = name if number == 1 else f"{name}_{number}"
-        if figure := drawn(name, page):
-            pdf, png, tex = out.figure(file)
-            told = caption(picture.shows, page, records := _records(page, picture.records))
-            snippet = included(
-                f"{pdf.parent.name}/{file}", told, file, warning_for(records).capitalize()
-            )
-            contents = {
-                pdf: _as_file(figure, ".pdf"),
-                png: _as_file(figure, ".png"),
-                tex: snippet.encode(),
-            }
-            written += _write(contents, told, records)
-        else:
-            notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
+        figure, records = drawn(name, page), page.records(picture.records)
+        if figure is None:
+            yield f"No figure {file}: there are no readable {picture.records} for it."
+            continue
+        pdf, png, tex = out.figure(file)
+        text = caption(picture.shows, page, records)
+        snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
+        images = {pdf: _as_file(figure, ".pdf"), png: _as_file(figure, ".png")}
+        yield {**images, tex: snippet.encode()}, text, records
+
+
+def _tables(evidence: Evidence, out: ThesisPaths) -> Iterator[Made | str]:
     for name, (make, kind) in TABLES.items():
-        table, records = make(evidence), _records(evidence, kind)
+        table, records = make(evidence), evidence.records(kind)
         if table.frame.empty:
-            notes.append(f"No table {name}: there are no readable {kind} for it.")
+            yield f"No table {name}: there are no readable {kind} for it."
             continue
         table = replace(table, caption=caption(table.caption, evidence, records))
-        texts = (
-            booktabs(table, name, warning_for(records).capitalize()),
-            table.frame.to_csv(index=False),
-        )
-        contents = {file: text.encode() for file, text in zip(out.table(name), texts, strict=True)}
-        written += _write(contents, table.caption, records)
+        tex, csv = out.table(name)
+        latex = booktabs(table, name, warning_for(records))
+        contents = {tex: latex.encode(), csv: table.frame.to_csv(index=False).encode()}
+        yield contents, table.caption, records
+
+
+def _cards(evidence: Evidence, out: ThesisPaths) -> Iterator[Made | str]:
     for study in evidence.studies:
         try:
             text = card(evidence, study)
         except InputError as error:
-            notes.append(Damage(f"No card of {study.model} on {study.dataset}: {error}."))
+            yield Damage(f"No card of {study.model} on {study.dataset}: {error}.")
             continue
+        (file,) = out.card(study.model, study.dataset)
         benchmark = evidence.benchmark(study.dataset)
-        contents = {file: text.encode() for file in out.card(study.model, study.dataset)}
         shows = f"Model card of {study.model} on {study.dataset}"
-        written += _write(contents, shows, [study, *([benchmark] if benchmark else [])])
-    return written, notes
+        yield {file: text.encode()}, shows, [study, *([benchmark] if benchmark else [])]
 
 
 def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
     picture = PICTURES[name]
-    data = [make(evidence) for make in picture.data]
-    if any(table.empty for table in data):
+    data = picture.data(evidence)
+    if data.empty:
         return None
-    return finished(picture.draw, data, _records(evidence, picture.records))
+    return finished(picture.draw, [data], evidence.records(picture.records))
 
 
-def finished(
-    draw: Callable[..., Figure], data: Sequence[Any], records: Sequence[StoredStudy | Benchmark]
-) -> Figure:
+def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Records) -> Figure:
     """A figure in the style of the thesis, laid out and marked."""
     with style.thesis_style():
         figure = draw(*data)
@@ -233,10 +228,6 @@ def finished(
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is done, and is the same for all files
     return figure
-
-
-def _records(evidence: Evidence, kind: str) -> Sequence[StoredStudy | Benchmark]:
-    return evidence.studies if kind == "studies" else evidence.benchmarks
 
 
 def _as_file(figure: Figure, suffix: str) -> bytes:
@@ -248,79 +239,51 @@ def _as_file(figure: Figure, suffix: str) -> bytes:
     return stream.getvalue()
 
 
-def _write(
-    contents: Mapping[Path, bytes], told: str, records: Sequence[StoredStudy | Benchmark]
-) -> list[Path]:
-    """Write files, those that are the same already excepted, and what they were made from beside
-    them.
-    """
+DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end", "split_note")
+
+
+def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list[Path]:
+    """Write the files that are new or differ, and beside them what they were made from."""
     for file, content in contents.items():
         if not file.is_file() or file.read_bytes() != content:
             with paths.atomic(file) as temporary:
                 temporary.write_bytes(content)
     files = list(contents)
-    code = {
-        "hpo_lib": __version__,
-        "sha256": _code(),
-        "matplotlib": mpl.__version__,
-        "records": _commits(records),
-    }
     sidecar: dict[str, Any] = {
         "files": [file.name for file in files],
-        "caption": told,
+        "caption": shows,
         "marked": warning_for(records),
         "records": {
-            _project_path(file): _sha256(file) for record in records for file in record.files
+            paths.shown(file): hashlib.sha256(file.read_bytes()).hexdigest()
+            for record in records
+            for file in record.files
         },
         "data": {
-            _dataset(record): {key: record.data.get(key) for key in DATA_KEYS} for record in records
+            dataset_of(record): {key: record.data.get(key) for key in DATA_KEYS}
+            for record in records
         },
-        "code": code,
+        "code": {
+            "hpo_lib": __version__,
+            "sha256": _code(),
+            "matplotlib": mpl.__version__,
+            "records": sorted(set(chain(*map(_commits, records)))),
+        },
     }
     write_json(ThesisPaths.sidecar(files[0]), sidecar)
     return files
 
 
-DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end", "split_note")
-
-
-def _dataset(record: StoredStudy | Benchmark) -> str:
-    return record.dataset if isinstance(record, StoredStudy) else record.name
-
-
-def _commits(records: Sequence[StoredStudy | Benchmark]) -> list[str]:
-    """The commits of the code that made the records."""
-    made = [
-        [record.result] if isinstance(record, StoredStudy) else record.trainings
-        for record in records
-    ]
-    return sorted(
-        {str(as_mapping(one.get("provenance")).get("git_commit")) for one in itertools.chain(*made)}
-    )
+def _commits(record: Record) -> list[str]:
+    """The commits of the code that made a record."""
+    made = [record.result] if isinstance(record, StoredStudy) else record.trainings
+    return [str(as_mapping(part.get("provenance")).get("git_commit")) for part in made]
 
 
 def _code() -> str:
-    """Fingerprint of all code behind a figure: the rooms that this one imports, directly or through
-    others.
-    """
+    """Fingerprint of all code that a figure, table or card depends on."""
     package = Path(__file__).parent.parent
-    files = [
-        file
-        for file in package.rglob("*.py")
-        if file.relative_to(package).parts[0] not in NOT_BEHIND_FIGURES
-    ]
     digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.read_bytes())
+    for file in sorted(package.rglob("*.py")):
+        if file.relative_to(package).parts[0] not in NOT_BEHIND_FIGURES:
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _project_path(file: Path) -> str:
-    """A path within the project as it is the same on every machine."""
-    absolute = file.resolve()
-    inside = absolute.is_relative_to(paths.PROJECT_ROOT)
-    return absolute.relative_to(paths.PROJECT_ROOT).as_posix() if inside else file.as_posix()

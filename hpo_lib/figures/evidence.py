@@ -1,21 +1,19 @@
-"""The records behind figures, tables and cards: one study per model and dataset, one benchmark per
-dataset.
-"""
+"""The records behind figures, tables and cards: one study per model, one benchmark per dataset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib import paths
-from hpo_lib.benchmark.store import on_simulated_data
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.families.models import family_names
 from hpo_lib.figures.benchmark_record import Benchmark
+from hpo_lib.figures.style import in_order
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.study import StoredStudy, read_studies, records_folder
+from hpo_lib.records.study import StoredStudy, newest_first, read_studies, records_folder
+from hpo_lib.records.trainings import on_simulated_data
 
 _OF_DATA = (
     "source",
@@ -33,6 +31,15 @@ _OF_DATA = (
 _OF_CODE = ("hpo_lib", "packages", "device", "preset", "seed")
 
 
+Record = StoredStudy | Benchmark
+Records = Sequence[Record]
+
+
+def dataset_of(record: Record) -> str:
+    """The name of the dataset that a record is of."""
+    return record.dataset if isinstance(record, StoredStudy) else record.name
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The records that count, and sentences on those that were passed over and why."""
@@ -42,18 +49,20 @@ class Evidence:
     specs: Mapping[str, DatasetSpec]
     notes: tuple[str, ...]
 
-    @property
-    def models(self) -> list[str]:
-        return [
-            name for name in family_names() if any(study.model == name for study in self.studies)
-        ]
+    def records(self, kind: str) -> Records:
+        """The ``studies`` or the ``benchmarks``."""
+        return self.studies if kind == "studies" else self.benchmarks
 
     @property
     def datasets(self) -> list[str]:
         return sorted({study.dataset for study in self.studies})
 
-    def study(self, model: str, dataset: str) -> StoredStudy | None:
-        return next((s for s in self.studies if (s.model, s.dataset) == (model, dataset)), None)
+    def by_model(self) -> list[tuple[str, list[StoredStudy]]]:
+        """Each studied family with its studies, by dataset."""
+        return [
+            (model, [study for study in self.studies if study.model == model])
+            for model in in_order(study.model for study in self.studies)
+        ]
 
     def benchmark(self, dataset: str) -> Benchmark | None:
         return next((b for b in self.benchmarks if b.name == dataset), None)
@@ -64,64 +73,52 @@ class Evidence:
     def pages(self) -> "list[Evidence]":
         """Parts of at most three datasets: the panels of more do not fit on a page."""
         names = sorted({*self.datasets, *(benchmark.name for benchmark in self.benchmarks)})
-        parts = [names[first : first + 3] for first in range(0, len(names), 3)]
-        studies = [
-            tuple(study for study in self.studies if study.dataset in part) for part in parts
-        ]
-        benchmarks = [tuple(one for one in self.benchmarks if one.name in part) for part in parts]
-        return [
-            replace(self, studies=s, benchmarks=b) for s, b in zip(studies, benchmarks, strict=True)
-        ]
+        return [self._of(names[first : first + 3]) for first in range(0, len(names), 3)]
+
+    def _of(self, datasets: Sequence[str]) -> "Evidence":
+        studies = tuple(study for study in self.studies if study.dataset in datasets)
+        benchmarks = tuple(one for one in self.benchmarks if one.name in datasets)
+        return replace(self, studies=studies, benchmarks=benchmarks)
 
 
 def find_evidence(
-    runs_dir: str = "", benchmark_dir: str = "", data_dir: str = "", datasets: Sequence[str] = ()
-) -> Evidence:
-    """The records below folders given as texts, empty for those of the project.
-
-    Raises:
-        InputError: a given folder holds no record; an unreadable TOML.
-    """
-    benchmarks = Path(benchmark_dir).expanduser() if benchmark_dir else paths.BENCHMARK_DIR
-    return gather(records_folder(runs_dir), benchmarks, data_dir, datasets)
-
-
-def gather(
-    runs_dir: Path, benchmark_dir: Path, data_dir: str | Path = "", datasets: Sequence[str] = ()
+    runs_dir: str | Path = "",
+    benchmark_dir: str | Path = "",
+    data_dir: str | Path = "",
+    datasets: Sequence[str] = (),
 ) -> Evidence:
     """The studies of `gather_studies`, and of each dataset the benchmark with the largest budget.
 
-    Args: runs_dir: folder of the studies' records. benchmark_dir: folder of the benchmarks.
-        data_dir: folder of the CSVs, empty for the project's; calibration and MASE of a benchmark
-        need its data. datasets: TOMLs of datasets that the registry does not know by name.
+    Args:
+        runs_dir: folder of the studies' records; empty, as for the other folders: the project's.
+        benchmark_dir: folder of the benchmarks.
+        data_dir: folder of the CSVs, which calibration and MASE of a benchmark need.
+        datasets: TOMLs of datasets that the registry does not know by name.
 
     Raises:
         InputError: there is neither a study nor a benchmark; an unreadable TOML.
     """
-    found = gather_studies(runs_dir, datasets)
-    notes, studies = list(found.notes), list[StoredStudy]()
-    for study in found.studies:
-        if lacking := _lacking(study):
-            notes.append(
-                Damage(
-                    f"Passed over {study.file}: provenance.{lacking} is missing; restore it from "
-                    "a copy."
-                )
-            )
-        else:
-            studies.append(study)
-    benchmarks = _benchmarks(benchmark_dir, data_dir, found.specs, notes)
+    runs = records_folder(str(runs_dir))
+    benchmark_results = Path(benchmark_dir or paths.BENCHMARK_DIR).expanduser()
+    gathered = gather_studies(runs, datasets)
+    notes = list(gathered.notes)
+    lacking = {study.file: key for study in gathered.studies if (key := _lacking(study))}
+    notes += [
+        Damage(f"Passed over {file}: provenance.{key} is missing; restore it from a copy.")
+        for file, key in lacking.items()
+    ]
+    studies = tuple(study for study in gathered.studies if study.file not in lacking)
+    benchmarks = _benchmarks(benchmark_results, data_dir, gathered.specs, notes)
     if not studies and not benchmarks:
-        none = f"{runs_dir}: holds no readable best_params JSON, and {benchmark_dir} no benchmark;"
+        none = f"{runs}: holds no readable best_params JSON, and {benchmark_results} no benchmark;"
         raise InputError(" ".join([none, "make one with `hpo run`.", *notes]))
-    return Evidence(tuple(studies), tuple(benchmarks), found.specs, tuple(notes))
+    return Evidence(studies, benchmarks, gathered.specs, tuple(notes))
 
 
 def gather_studies(
     runs_dir: Path, datasets: Sequence[str] = (), model: str = "", dataset: str = ""
 ) -> Evidence:
-    """The studies that can be shown side by side: one per model and dataset, all of one fingerprint
-    of data.
+    """The studies that can be shown side by side: one per model and dataset, all of the same data.
 
     Of each dataset that is the data of the newest study, of each model the newest complete study. A
     study of the test preset counts only if there is no other.
@@ -154,7 +151,7 @@ def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredSt
     real = [study for study in studies if not study.is_test] or studies
     chosen: dict[str, StoredStudy] = {}
     damaged = set[Path]()
-    for study in sorted(real, key=_rank, reverse=True):
+    for study in newest_first(real):
         newest = next(iter(chosen.values()), study)
         if _data_key(study) == _data_key(newest) and study.model not in chosen:
             try:
@@ -181,21 +178,10 @@ def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredSt
 
 
 def _lacking(study: StoredStudy) -> str:
-    """What a record does not say of its data or code though sidecars, tables and cards name it;
-    empty: nothing.
-    """
+    """What a record lacks of what sidecars, tables and cards name; empty: nothing."""
     lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
-    return next(
-        iter([*lacking, *(key for key in _OF_CODE if study.provenance.get(key) is None)]), ""
-    )
-
-
-def _rank(study: StoredStudy) -> tuple[bool, str, str]:
-    return (
-        study.result["status"] == "complete",
-        str(study.result["optimization_date"]),
-        study.file.name,
-    )
+    lacking += [key for key in _OF_CODE if study.provenance.get(key) is None]
+    return next(iter(lacking), "")
 
 
 def _data_key(study: StoredStudy) -> tuple[object, ...]:
@@ -204,27 +190,31 @@ def _data_key(study: StoredStudy) -> tuple[object, ...]:
 
 def _benchmarks(
     out: Path, data_dir: str | Path, specs: Mapping[str, DatasetSpec], notes: list[str]
-) -> list[Benchmark]:
-    found: dict[str, Benchmark] = {}
-    for own in sorted(paths.benchmarks(out), key=_setting_rank):
-        if own.dataset in found:
-            notes.append(f"Passed over {own.folder}: {found[own.dataset].paths.setting} is shown.")
-        elif own.dataset not in specs:
-            notes.append(
-                f"Passed over {own.folder}: the registry does not know the dataset; name its TOML."
-            )
+) -> tuple[Benchmark, ...]:
+    by_dataset: dict[str, Benchmark] = {}
+    for stored in sorted(paths.benchmarks(out), key=_setting_rank):
+        name, reason = stored.dataset, ""
+        if name in by_dataset:
+            reason = f"{by_dataset[name].paths.setting} is shown"
+        elif name not in specs:
+            reason = "the registry does not know the dataset; name its TOML"
         else:
             try:
-                dataset = load_dataset(
-                    specs[own.dataset], data_dir, simulated=on_simulated_data(own)
-                )
-                found[own.dataset] = Benchmark(own, dataset, load_rows(own, dataset))
+                dataset = load_dataset(specs[name], data_dir, simulated=on_simulated_data(stored))
+                by_dataset[name] = Benchmark(stored, dataset, load_rows(stored, dataset))
             except InputError as error:
                 notes.append(Damage(f"Passed over a benchmark: {error}."))
-    return [found[name] for name in sorted(found)]
+        if reason:
+            notes.append(f"Passed over {stored.folder}: {reason}.")
+    return tuple(by_dataset[name] for name in sorted(by_dataset))
 
 
-def _setting_rank(own: BenchmarkPaths) -> tuple[int, str]:
+def _setting_rank(benchmark: BenchmarkPaths) -> tuple[int, str]:
     """Larger budgets first, and refitted models before others."""
-    place = {"a100": 0, "laptop": 1, "test": 2}.get(own.setting.split("-")[0], 3)
-    return place, "" if own.setting.endswith("-refit") else own.setting
+    budget = benchmark.setting.split("-")[0]
+    place = PRESETS.index(budget) if budget in PRESETS else len(PRESETS)
+    return place, "" if benchmark.setting.endswith("-refit") else benchmark.setting
+
+
+PRESETS = ("a100", "laptop", "test")
+"""Budgets, the largest first."""

@@ -5,9 +5,7 @@ of that trial. They show stored studies and need neither the series nor a model.
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -15,7 +13,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from ipympl.backend_nbagg import Canvas, FigureManager
-from matplotlib.axes import Axes
 from matplotlib.backend_bases import Event, MouseEvent
 from matplotlib.figure import Figure
 
@@ -32,26 +29,18 @@ SIZE = (9.4, 9.6)
 """Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
 
 
+FRONT, DAYS, RESIDUALS, COVERAGE, ERRORS = range(5)
+"""Panels, in the order in which they are drawn."""
+
 REACH = 20
 """Pixels between the mouse and the trial that it means, at most."""
 
 
 def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
-    """The studies of `viewable_studies` below a folder, empty for that of the project."""
-    folder = records_folder(runs_dir)
-    studies, notes = viewable_studies(folder)
-    if not studies:
-        raise InputError(
-            f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo "
-            "run`, or set runs_dir"
-        )
-    return studies, notes
-
-
-def viewable_studies(folder: Path) -> tuple[list[StoredStudy], list[str]]:
     """Every study below a folder whose chosen trial has stored forecasts, and a sentence for each
-    other one.
+    other one; an empty text is the folder of the project.
     """
+    folder = records_folder(runs_dir)
     viewable = []
     studies, notes = read_studies(folder)
     for study in studies:
@@ -61,6 +50,11 @@ def viewable_studies(folder: Path) -> tuple[list[StoredStudy], list[str]]:
             notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
         else:
             viewable.append(study)
+    if not viewable:
+        raise InputError(
+            f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo "
+            "run`, or set runs_dir"
+        )
     runs = [run for run in study_runs(folder) if not run.best_params.exists()]
     return viewable, [*notes, *(f"{run.study_name}: no trial completed yet" for run in runs)]
 
@@ -94,32 +88,17 @@ def trial_counts(study: StoredStudy) -> str:
     return f"{line}; the storage is not among the files, so these are the trials in the JSON"
 
 
-@dataclass(frozen=True)
-class Panels:
-    """The panels that can be clicked, and what is at which place in them."""
-
-    front: Axes
-    trials: pd.DataFrame
-    """[trials, 2] places in data coordinates, by the trial's number."""
-    errors: Axes
-    days: np.ndarray
-    """[N] places of the days along the horizontal axis, in data coordinates."""
-
-    def trial_at(self, event: MouseEvent) -> int | None:
-        """The trial nearest to the mouse, or None if none is within reach."""
-        places = self.front.transData.transform(self.trials)
-        distances = np.hypot(*(places - (event.x, event.y)).T)
-        return int(self.trials.index[distances.argmin()]) if distances.min() <= REACH else None
-
-    def day_at(self, event: MouseEvent) -> int:
-        """The position of the day nearest to the mouse."""
-        return int(np.abs(self.days - event.xdata).argmin())
-
-
 @mpl.rc_context(SCREEN)
-def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int) -> Panels:
+def draw(
+    figure: Figure, study: StoredStudy, number: int, first: int, count: int
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Draw everything again: trial ``number`` of a study, and ``count`` of its forecasts from
     position ``first`` on.
+
+    Returns:
+        What can be clicked, in data coordinates: the trials of the panel `FRONT` by their numbers,
+        and the places of the days along
+        the panel `ERRORS`.
     """
     figure.clear()
     # Fixed places, so that nothing jumps from one trial to the next.
@@ -134,9 +113,8 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
         height_ratios=(2.2, 1.3, 1.1),
     )
     upper = grid[0].subgridspec(2, 2, hspace=0.55, wspace=0.18)
-    front, days = figure.add_subplot(upper[:, 0]), figure.add_subplot(grid[1])
-    residuals, coverage = figure.add_subplot(upper[0, 1]), figure.add_subplot(upper[1, 1])
-    errors = figure.add_subplot(grid[2])
+    places = upper[:, 0], grid[1], upper[0, 1], upper[1, 1], grid[2]
+    front, days, residuals, coverage, errors = map(figure.add_subplot, places)
     predictions = study.predictions(number)
     trials = trials_of(study).set_index("trial")
     trials = trials.loc[[trial.number for trial in study.viewable]]
@@ -185,7 +163,7 @@ def draw(figure: Figure, study: StoredStudy, number: int, first: int, count: int
             color=ACCENT,
             weight="bold",
         )
-    return Panels(front, points, errors, np.asarray(dots.get_offsets())[:, 0])
+    return points, np.asarray(dots.get_offsets())[:, 0]
 
 
 class LockedCanvas(Canvas):  # type: ignore[misc]  # ipympl has no types
@@ -210,7 +188,6 @@ class Explorer:
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
         self.studies = studies
         self.study = studies[0]
-        self.panels: Panels | None = None
         whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
         labels = [(study.label, i) for i, study in enumerate(studies)]
         self.study_box = widgets.Dropdown(description="Study", options=labels, layout=whole)
@@ -283,14 +260,15 @@ class Explorer:
         study, number = self.study, self.trial_box.value
         if number not in [trial.number for trial in study.viewable]:
             return
-        last = max(len(study.predictions(number).origins) - self.count.value, 0)
+        origins = study.predictions(number).origins
+        last = max(len(origins) - self.count.value, 0)
         if self.first.value > last:
             self.first.value = last  # which calls this method again
         self.first.max = last
-        self.panels = draw(self.figure, study, number, self.first.value, self.count.value)
+        first, count = self.first.value, self.count.value
+        self.trials, self.days = draw(self.figure, study, number, first, count)
         self.canvas.draw_idle()
-        origins = study.predictions(number).origins[self.first.value :][: self.count.value]
-        self.when.value = f"after {origins[0]:%a %Y-%m-%d %H:%M} UTC"
+        self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"
         facts = trial_facts(study, number).items()
         rows = [
             f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts
@@ -304,10 +282,13 @@ class Explorer:
 
     def _clicked(self, event: Event) -> None:
         assert isinstance(event, MouseEvent)
-        if self.panels is None or self.canvas.toolbar.mode:  # zooming or panning
+        if event.inaxes is None or event.xdata is None or self.canvas.toolbar.mode:  # zooming
             return
-        if event.inaxes is self.panels.front:
-            if (number := self.panels.trial_at(event)) is not None:
-                self.show_trial(number)
-        elif event.inaxes is self.panels.errors:
-            self.show_day(self.panels.day_at(event))
+        panel = self.figure.axes.index(event.inaxes)
+        if panel == ERRORS:
+            self.show_day(int(np.abs(self.days - event.xdata).argmin()))
+        elif panel == FRONT:
+            places = event.inaxes.transData.transform(self.trials)
+            distances = np.hypot(*(places - (event.x, event.y)).T)
+            if distances.min() <= REACH:
+                self.show_trial(int(self.trials.index[distances.argmin()]))

@@ -113,13 +113,11 @@ def draw_stack_sizes(parts: "StackForecasts", *, unit: str) -> Figure:
     """
     figure, ((axes,),) = style.panels(1, 1, height=2.8, width=6)
     sizes = np.abs(_medians(parts)).mean(axis=0)
-    horizon = sizes.shape[1]
-    looks = zip(sizes, parts.hours, cycle(STACK_COLOURS), strict=False)
-    for s, (size, rate, colour) in enumerate(looks, 1):
-        every = f"every {rate} hours" if rate > 1 else "every hour"
-        label = f"stack {s} (a value {every})"
-        axes.plot(range(1, horizon + 1), size, ".-", color=colour, label=label)
-    hours_axis(axes, horizon)
+    every = [f"every {rate} hours" if rate > 1 else "every hour" for rate in parts.hours]
+    names = [f"stack {s} (a value {rate})" for s, rate in enumerate(every, 1)]
+    table = pd.DataFrame(sizes.T, range(1, sizes.shape[1] + 1), names)
+    table.plot(ax=axes, style=".-", color=STACK_COLOURS, legend=False)
+    hours_axis(axes, len(table))
     axes.set(ylabel=f"mean size in {unit}", ylim=(0, None))
     figure.legend(loc="outside upper center", ncols=3)
     return figure

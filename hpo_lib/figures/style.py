@@ -100,6 +100,11 @@ def unit_text(unit: str) -> str:
     return unit.replace("m3", "m³")
 
 
+def unit_of(data: pd.DataFrame) -> str:
+    """The unit of a table's rows, as it is printed."""
+    return unit_text(data["unit"].iloc[0])
+
+
 def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
     """What is to be warned of in data of these sources (see `Dataset`), or in a test; empty if
     nothing.
@@ -241,6 +246,17 @@ def panels(
     """A figure with a grid of axes [rows, columns]; sizes in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def dataset_columns(
+    data: pd.DataFrame, rows: int, **options: Any
+) -> tuple[Figure, list[tuple[Any, pd.DataFrame]]]:
+    """A figure of `panels`, and for each dataset a column of them, titled, with its rows."""
+    datasets = by_dataset(data)
+    figure, grid = panels(rows, len(datasets), **options)
+    for axes, of_dataset in zip(grid[0], datasets, strict=True):
+        axes.set_title(of_dataset["title"].iloc[0])
+    return figure, list(zip(grid.T, datasets, strict=True))
 
 
 def by_dataset(data: pd.DataFrame) -> list[pd.DataFrame]:

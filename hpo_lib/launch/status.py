@@ -15,7 +15,7 @@ from hpo_lib.families.models import family_names
 from hpo_lib.launch.slurm import TEST_COMMENT, Job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers
-from hpo_lib.records.study import StoredStudy, study_runs
+from hpo_lib.records.study import StoredStudy, last_written, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
 from hpo_lib.study.time_budget import seconds_per_trial
 
@@ -71,12 +71,6 @@ class StudyStatus:
     def attempts(self) -> int:
         """Of the worker with the most attempts."""
         return max(len(attempts(one)) for one in of_all_workers(self.run))
-
-    @property
-    def changed(self) -> float:
-        """When one of its files was last written."""
-        files = (self.run.best_params, self.run.sqlite, self.run.journal, self.run.notebook)
-        return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
 
     @property
     def hours_left(self) -> float:
@@ -163,7 +157,7 @@ def _row(
         job for job in jobs if job.name == name and job.comment != TEST_COMMENT and _is_active(job)
     ]
     ids = list(dict.fromkeys([*(one.run.job_id for one in own), *(job.study_id for job in new)]))
-    best = min(own, key=lambda one: (STATES.index(one.state), -one.changed), default=None)
+    best = min(own, key=lambda one: (STATES.index(one.state), -last_written(one.run)), default=None)
     pending = [job for job in new if job.study_id not in {one.run.job_id for one in own}]
     if pending and (best is None or best.state not in ("running", "done", "queued")):
         first = min(pending, key=_task_rank)

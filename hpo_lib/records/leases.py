@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
-from hpo_lib.errors import ROOM, StudyError, WriteError
+from hpo_lib.errors import MAKE_ROOM, StudyError, WriteError
 from hpo_lib.paths import RunPaths
 
 DURATION = 120.0
@@ -65,7 +65,7 @@ class Lease:
                 return True
         except OSError as error:
             raise WriteError(
-                f"{self.file}: cannot be written ({error.strerror or error}); {ROOM}"
+                f"{self.file}: cannot be written ({error.strerror or error}); {MAKE_ROOM}"
             ) from None
         # The clock before the file: a pause of this process between the two is no silence.
         silent = time.monotonic() - self._since > self.patience

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpo_lib.errors import ROOM, InputError, WriteError, in_one_line
+from hpo_lib.errors import MAKE_ROOM, InputError, WriteError, in_one_line
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.schema import RESTORE, UNREADABLE, StudyAttributes, check
 
@@ -92,7 +92,7 @@ class Storage:
             return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
         except OSError as error:
             raise WriteError(
-                f"{file or folder}: cannot be written ({error.strerror}); {ROOM}"
+                f"{file or folder}: cannot be written ({error.strerror}); {MAKE_ROOM}"
             ) from None
         except ImportError as error:
             raise InputError(
@@ -108,7 +108,7 @@ class Storage:
                     "URL or the password"
                 ) from None
             if not os.access(file if file.exists() else folder, os.W_OK):
-                raise WriteError(f"{file}: cannot be written ({why}); {ROOM}") from None
+                raise WriteError(f"{file}: cannot be written ({why}); {MAKE_ROOM}") from None
             raise InputError(f"{file}: not a readable study ({why}); {RESTORE}") from None
 
     def read(self) -> "Study | None":

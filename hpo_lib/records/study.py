@@ -4,7 +4,7 @@ found.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -116,6 +116,23 @@ class StoredStudy:
     def is_test(self) -> bool:
         """Whether the study had the test budget, which only tests that everything works."""
         return (self.provenance.get("preset") or self._identity.get("preset")) == "test"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether its record says so; a record of the original HPO plan does not."""
+        return bool(self.result.get("status") == "complete")
+
+    def doubts(self, *, test: bool, simulated: bool) -> Iterator[str]:
+        """Why its choice does not count for the test preset (or another), for twins (or real data).
+
+        A study of the test preset counts for that preset alone, one on simulated data for those.
+        """
+        if not self.is_complete:
+            yield "its study is not complete"
+        if self.is_simulated and not simulated:
+            yield "its study was made on simulated data, here they are real"
+        if self.is_test and not test:
+            yield "its study has the test preset, which only shows that everything works"
 
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
@@ -354,6 +371,26 @@ def read_studies(
     return found, notes
 
 
+def newest_first(studies: Iterable[StoredStudy]) -> list[StoredStudy]:
+    """Studies with a record, the one that counts first.
+
+    Complete ones come before others, today's records before those of the original HPO plan, and
+    then the newest.
+    """
+
+    def rank(study: StoredStudy) -> tuple[bool, int, str, str]:
+        date = str(study.result["optimization_date"] or "")
+        return study.is_complete, study.result["schema_version"], date, study.file.name
+
+    return sorted(studies, key=rank, reverse=True)
+
+
+def last_written(run: RunPaths) -> float:
+    """When one of a study's files was last written, for those without a record, too."""
+    files = (run.best_params, run.sqlite, run.journal, run.notebook)
+    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+
+
 def records_folder(runs_dir: str = "") -> Path:
     """The folder of the studies' records: the given one or, for an empty text, that of the project."""
     return Path(runs_dir).expanduser() if runs_dir else paths.RUNS_DIR
@@ -373,22 +410,13 @@ def named_study(name: str, runs_dir: str = "", database: str = "") -> StoredStud
         return StoredStudy.of_file(path)
     folder = path.resolve().parent if path.is_dir() else records_folder(runs_dir)
     runs, stem = study_runs(folder), path.name.removeprefix("best_params_").removesuffix(".json")
-    found = [run for run in runs if stem in (run.job_id, run.study_name, run.folder.name)]
-    if not found:
+    named = [run for run in runs if stem in (run.job_id, run.study_name, run.folder.name)]
+    if not named:
         known = choices(stem, [run.study_name for run in runs])
         raise InputError(
             f"{folder}: holds no study {name!r}; name a study, its job id, JSON or folder; {known}"
         )
-    if len({run.folder for run in found}) > 1:
-        raise InputError(
-            f"study {name!r} is one of several; give one of "
-            f"{', '.join(run.study_name for run in found)}"
-        )
-    files = {
-        run: [file for file in (run.best_params, run.sqlite, run.journal) if file.exists()]
-        for run in found
-    }
-    newest = max(
-        found, key=lambda run: max((file.stat().st_mtime for file in files[run]), default=0.0)
-    )
-    return StoredStudy.read(newest, database=database)
+    if len({run.folder for run in named}) > 1:
+        names = ", ".join(run.study_name for run in named)
+        raise InputError(f"study {name!r} is one of several; give one of {names}")
+    return StoredStudy.read(max(named, key=last_written), database=database)

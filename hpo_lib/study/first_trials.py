@@ -12,7 +12,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import STANDARD, Family, Recipe
 from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension, draw, is_whole
-from hpo_lib.records.study import StoredStudy, read_studies
+from hpo_lib.records.study import StoredStudy, newest_first, read_studies
 
 BEGINNING = 6
 """Trials before the sampler's first. What the portfolio leaves of them is drawn near the defaults:
@@ -82,11 +82,7 @@ def _adapted(params: Mapping[str, Any], space: Mapping[str, Dimension]) -> dict[
 def best_of_others(
     family: Family, runs_dir: Path, dataset: Dataset, budget_name: str
 ) -> list[StoredStudy]:
-    """The user's newest complete studies of a family in the wide space on other series.
-
-    A study on simulated data serves simulated data alone, and one of the test preset that preset
-    alone.
-    """
+    """The user's newest studies of a family in the wide space on other series, see `doubts`."""
     space = family.searched("wide", dataset)
 
     def fits(study: StoredStudy) -> bool:
@@ -95,20 +91,15 @@ def best_of_others(
         except InputError:
             return False
         return (
-            study.result["status"] == "complete"
-            and study.result["space"] == "wide"
+            study.result["space"] == "wide"
             and is_whole(_adapted(study.result["best_params"], space), space)
             and _series(study.dataset) != _series(dataset.spec.name)
             and study.data.get("sha256") != dataset.sha256
-            and (not study.is_simulated or dataset.is_simulated)
-            and (not study.is_test or budget_name == "test")
+            and not any(study.doubts(test=budget_name == "test", simulated=dataset.is_simulated))
         )
 
     studies, _ = read_studies(runs_dir, family.name)
-    fitting = filter(fits, studies)
-    return sorted(fitting, key=lambda study: str(study.result["optimization_date"]), reverse=True)[
-        :MOST_STUDIES
-    ]
+    return newest_first(filter(fits, studies))[:MOST_STUDIES]
 
 
 def _series(dataset: str) -> str:

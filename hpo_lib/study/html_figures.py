@@ -1,11 +1,9 @@
-"""Interactive figures of a study, drawn by optuna, as HTML files that share one copy of plotly."""
+"""Interactive figures of a study as HTML files that share one copy of plotly."""
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import optuna
+import pandas as pd
 from optuna import visualization
 
 from hpo_lib.data.day_ahead_weather import mark_of
@@ -13,66 +11,76 @@ from hpo_lib.paths import atomic
 from hpo_lib.records.optuna_trials import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
+MARKS = {
+    "complete trials": ("circle", 6),
+    "Pareto front": ("circle", 9),
+    "untuned defaults": ("square-open", 14),
+    "chosen": ("x", 11),
+}
+"""Name -> symbol and size in pixels."""
+
 
 def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
-    """Write the Pareto front, and history and importance of the first objective, as HTML."""
-    from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as optuna's figures
+    """Pareto front, and history and parameter importance of the first objective, as HTML.
 
-    label, run = stored.objectives[0].axis(stored.unit), stored.run
-    first: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": label}
-    figures: dict[Path, Callable[[], Any]] = {
-        run.pareto_front: lambda: _front(stored),
-        run.mae_history: partial(visualization.plot_optimization_history, study, **first),
-        run.param_importance: partial(visualization.plot_param_importances, study, **first),
-    }
-    if not run.plotly.is_file() or run.plotly.stat().st_size != len(get_plotlyjs().encode()):
+    They are beside `RunPaths.plotly`.
+    """
+    from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as its figures
+
+    run, script = stored.run, get_plotlyjs()
+    if not run.plotly.is_file() or run.plotly.stat().st_size != len(script.encode()):
         with atomic(run.plotly) as temporary:
-            temporary.write_text(get_plotlyjs(), encoding="utf-8")
-    mark = mark_of(stored.source) + (", test budget" if stored.is_test else "")
-    for path, draw in figures.items():
+            temporary.write_text(script, encoding="utf-8")
+    marked = mark_of(stored.source) + ", test budget" * stored.is_test
+    first: dict[str, Any] = {
+        "target": lambda trial: trial.values[0],
+        "target_name": stored.objectives[0].axis(stored.unit),
+    }
+    complete = len(stored.complete)
+    with quiet_optuna():
+        figures = {
+            run.pareto_front: _front(stored),
+            run.mae_history: visualization.plot_optimization_history(study, **first),
+        }
+        if complete >= TELLING_TRIALS:
+            importance = visualization.plot_param_importances(study, **first)
+            figures[run.param_importance] = importance
+    for path, figure in figures.items():
+        figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
         with atomic(path) as temporary:
-            if path == run.param_importance and len(stored.complete) < TELLING_TRIALS:
-                why = (
-                    f"importance needs {TELLING_TRIALS} complete trials, there are "
-                    f"{len(stored.complete)}{mark}."
-                )
-                temporary.write_text(
-                    f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
-                )
-                continue
-            with quiet_optuna():
-                figure = draw()
-            figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{mark}")
             figure.write_html(temporary, include_plotlyjs=f"../{run.plotly.name}")
+    if complete < TELLING_TRIALS:
+        why = f"importance needs {TELLING_TRIALS} complete trials, there are {complete}{marked}."
+        text = f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
+        with atomic(run.param_importance) as temporary:
+            temporary.write_text(text)
 
 
 def _front(stored: StoredStudy) -> Any:
     """Complete trials by two or three objectives; front, defaults and choice are marked."""
-    from plotly.graph_objects import Figure
+    import plotly.express as px
 
-    figure = Figure(layout={"title": "Pareto front"})
-    objectives = dict(zip("xyz", stored.objectives, strict=False))
-    flat = "z" not in objectives
-    add = figure.add_scatter if flat else figure.add_scatter3d
-    for name, trials, symbol, size in (
-        ("complete trials", [t for t in stored.complete if t not in stored.front], "circle", 6),
-        ("Pareto front", stored.front, "circle", 9),
-        ("untuned defaults", [stored.default], "square-open", 14),
-        ("chosen", [stored.chosen], "x", 11),
-    ):
-        complete = [trial for trial in trials if trial.state == "complete"]
-        lines = [
-            [f"trial {t.number}", *(f"{k} {v}" for k, v in t.params.items())] for t in complete
-        ]
-        add(
-            **{axis: [t.values[o.name] for t in complete] for axis, o in objectives.items()},
-            name=name,
-            text=["<br>".join(line) for line in lines],
-            mode="markers",
-            marker={"symbol": symbol, "size": size},
-        )
-    titles = {f"{axis}axis": {"title": o.axis(stored.unit)} for axis, o in objectives.items()}
-    figure.update_layout(titles if flat else {"scene": titles})
-    if flat and (tolerance := stored.objectives[1].tolerance):
+    trials = {
+        "complete trials": [trial for trial in stored.complete if trial not in stored.front],
+        "Pareto front": stored.front,
+        "untuned defaults": [stored.default],
+        "chosen": [stored.chosen],
+    }
+    axes = [objective.axis(stored.unit) for objective in stored.objectives]
+    table = pd.DataFrame(
+        {"mark": mark, "trial": trial.number, **trial.params}
+        | dict(zip(axes, trial.values.values(), strict=True))
+        for mark, marked in trials.items()
+        for trial in marked
+        if trial.state == "complete"
+    )
+    draw = px.scatter if len(axes) == 2 else px.scatter_3d
+    others = [name for name in table if name not in ("mark", *axes)]
+    places = dict(zip("xyz", axes, strict=False))
+    figure = draw(table, **places, color="mark", hover_data=others, title="Pareto front")
+    for name, (symbol, size) in MARKS.items():
+        figure.update_traces(marker={"symbol": symbol, "size": size}, selector={"name": name})
+    tolerance = stored.objectives[1].tolerance
+    if len(axes) == 2 and tolerance:
         figure.add_hrect(y0=0, y1=tolerance, fillcolor="grey", opacity=0.15, line_width=0)
     return figure

@@ -10,7 +10,7 @@ import pytest
 from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.figures.build import PICTURES
-from hpo_lib.figures.explorer import Explorer, viewable_studies
+from hpo_lib.figures.explorer import FRONT, Explorer, find_studies
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.result import load_result
 from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
@@ -167,7 +167,7 @@ def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(
     change.
     """
     run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
-    studies = viewable_studies(paths.RUNS_DIR)[0]
+    studies = find_studies()[0]
     page.get_by_text(f"trial {studies[0].chosen.number}").first.wait_for()
     page.wait_for_function(DRAWN)
     page.wait_for_timeout(1000)
@@ -185,9 +185,7 @@ def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(
 
 def test_when_a_trial_is_clicked_then_its_forecasts_are_shown(lab: Any, page: Any) -> None:
     run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
-    explorer = Explorer(
-        viewable_studies(paths.RUNS_DIR)[0]
-    )  # the same picture, which knows its places
+    explorer = Explorer(find_studies()[0])  # the same picture, which knows its places
     study = explorer.study
     other = next(trial for trial in study.viewable if trial.mae > 1.02 * study.chosen.mae)
     title = f"{study.run.model} on {study.run.dataset}, trial"
@@ -198,7 +196,7 @@ def test_when_a_trial_is_clicked_then_its_forecasts_are_shown(lab: Any, page: An
     canvas.scroll_into_view_if_needed()
     before = page.evaluate(PIXELS)
 
-    x, y = explorer.panels.front.transData.transform((other.mae, other.picp_penalty))
+    x, y = explorer.figure.axes[FRONT].transData.transform((other.mae, other.picp_penalty))
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + x, box["y"] + explorer.figure.bbox.height - y)
     page.get_by_text(f"{title} {other.number}").first.wait_for()

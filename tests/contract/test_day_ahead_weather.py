@@ -14,10 +14,10 @@ from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import make_feature_table
-from hpo_lib.families.models import RECIPES, Budget, Forecaster, family_names, get_family
+from hpo_lib.families.models import Budget, Forecaster, family_names, get_family
 from hpo_lib.families.weather_inputs import exponential_mean, input_names, weather_inputs
 from tests.contract.conftest import ORIGIN
-from tests.contract.test_families import smallest, with_small_networks
+from tests.contract.test_families import UNSHRUNK, smallest, with_small_networks
 
 SPEC = DayAheadWeatherSpec("forecast", ("temp",))
 ISSUED = 2194
@@ -65,9 +65,7 @@ def model(request: pytest.FixtureRequest, dataset: Dataset) -> Forecaster:
     if request.param in baseline_names():
         return get_baseline(request.param).fit(dataset, seed=1, quick=True)
     family = with_small_networks(get_family(request.param))
-    return family.fit(
-        smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=RECIPES["unshrunk"]
-    )
+    return family.fit(smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=UNSHRUNK)
 
 
 def said(model: Forecaster, dataset: Dataset) -> np.ndarray:
@@ -108,35 +106,22 @@ def test_when_a_newer_forecast_was_issued_by_the_origin_then_an_older_one_of_the
 
 @pytest.mark.parametrize("name", family_names())
 def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_kind_alone(
-    name, dataset, tiny_dataset
+    name, dataset, tiny_dataset, tmp_path
 ) -> None:
-    import json
+    from hpo_lib.families.stored_model import load, save
 
-    from hpo_lib.families.stored_model import plain, restored
-
-    family = with_small_networks(get_family(name))
-    trained = family.fit(
-        smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=RECIPES["unshrunk"]
-    )
-    facts, arrays = plain(trained)
-    facts = json.loads(json.dumps(facts))
-    others = dataclasses.replace(
-        dataset.weather, threshold=99.0, usual_demand=99.0
-    )  # those of other data
-    again = restored(
-        family,
-        smallest(family),
-        facts,
-        arrays,
-        dataclasses.replace(dataset, weather=others),
-        "v001",
-    )
+    family, file = with_small_networks(get_family(name)), tmp_path / "model.pt"
+    trained = family.fit(smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=UNSHRUNK)
+    save(trained, file)
+    of_other_data = dataclasses.replace(dataset.weather, threshold=99.0, usual_demand=99.0)
+    other = dataclasses.replace(dataset, weather=of_other_data)
+    again = load(file, family, smallest(family), other, "v001")
     assert np.array_equal(said(again, dataset), said(trained, dataset))
     with pytest.raises(
         InputError,
         match="v001: was trained with weather of the day ahead of the kind forecast, temp",
     ):
-        restored(family, smallest(family), facts, arrays, tiny_dataset, "v001")
+        load(file, family, smallest(family), tiny_dataset, "v001")
 
 
 # The inputs

@@ -4,7 +4,6 @@
 
 import copy
 import dataclasses
-import json
 import math
 import os
 import pickle
@@ -45,7 +44,8 @@ from tests.contract.conftest import (
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
 ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
 SEED = 5
-UNSHRUNK = RECIPES["unshrunk"]  # all of the network counts, however little it has learnt
+# All of the network counts, however little it has learnt.
+UNSHRUNK = dataclasses.replace(STANDARD, residual_share=False)
 # Families see each of these columns, at the origin and at both ends of the forecast day.
 SEEN = [
     *(((column,), ORIGIN) for column in ("water_consumption", "temp")),
@@ -212,59 +212,40 @@ def test_when_other_windows_are_asked_for_too_then_a_forecast_stays_the_same_to_
 def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
     family, trained, tiny_dataset, tmp_path
 ) -> None:
-    from hpo_lib.families.stored_model import plain, restored
+    from hpo_lib.families.stored_model import load, save
 
-    facts, arrays = plain(trained.forecaster)
-    np.savez(tmp_path / "model.npz", allow_pickle=False, **arrays)
-    with np.load(tmp_path / "model.npz", allow_pickle=False) as found:
-        read = restored(
-            family,
-            smallest(family),
-            json.loads(json.dumps(facts)),
-            dict(found),
-            tiny_dataset,
-            "v001",
-        )
-    origins = tiny_dataset.test_origins
-    again, before = (f.forecasts(tiny_dataset, origins) for f in (read, trained.forecaster))
-    assert any(name.startswith("network") for name in arrays)
-    assert np.array_equal(again.values, before.values)
-    assert (read.best_step, read.shares) == (
-        trained.forecaster.best_step,
-        trained.forecaster.shares,
-    )
-    hours = tiny_dataset.frame["temp"].to_numpy()[:200].tobytes()
-    assert not any(hours in array.tobytes() for array in arrays.values())
-
-
-def test_when_nothing_of_a_network_is_kept_then_its_weights_are_not_stored(
-    family, trained, tiny_dataset
-) -> None:
-    from hpo_lib.families.stored_model import plain, restored
-
-    alone = copy.copy(trained.forecaster)
+    file, origins = tmp_path / "model.pt", tiny_dataset.test_origins
+    alone = copy.copy(trained.forecaster)  # the linear baseline, without anything of the network
     alone.recipe, alone.shares = STANDARD, (0.0, 0.0)  # type: ignore[attr-defined]
-    facts, arrays = plain(alone)
-    assert {name.split(".")[0] for name in arrays} == {"linear"}
-    read = restored(family, smallest(family), facts, arrays, tiny_dataset, "v001")
-    origins = tiny_dataset.test_origins
-    again, before = (f.forecasts(tiny_dataset, origins).values for f in (read, alone))
-    assert np.array_equal(again, before)
+    sizes = []
+    for forecaster in (trained.forecaster, alone):
+        save(forecaster, file)
+        read = load(file, family, smallest(family), tiny_dataset, "v001")
+        again, before = (f.forecasts(tiny_dataset, origins) for f in (read, forecaster))
+        assert np.array_equal(again.values, before.values)
+        assert (read.best_step, read.shares) == (forecaster.best_step, forecaster.shares)
+        assert tiny_dataset.frame["temp"].to_numpy()[:200].tobytes() not in file.read_bytes()
+        sizes.append(file.stat().st_size)
+    assert sizes[1] < sizes[0], "weights of which nothing is kept are not stored"
 
 
 def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_says_so(
-    family, trained, tiny_dataset
+    family, trained, tiny_dataset, tmp_path
 ):
-    from hpo_lib.families.stored_model import plain, restored
+    import torch
 
-    facts, arrays = plain(trained.forecaster)
-    recipe = {**facts["recipe"], "new_option": 1}
-    frame = tiny_dataset.frame.drop(columns="temp")
+    from hpo_lib.families.stored_model import load, save
+
+    file = tmp_path / "model.pt"
+    save(trained.forecaster, file)
+    stored = torch.load(file, weights_only=True)
+    recipe = {**stored["recipe"], "new_option": 1}
+    without = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.drop(columns="temp"))
     for other, dataset, sentence in (
         (
-            {"format": 2},
+            {"format": 1},
             tiny_dataset,
-            "v001: is stored in format 2, this version reads 1; train it again",
+            "v001: is stored in format 1, this version reads 2; train it again",
         ),
         (
             {"recipe": recipe},
@@ -276,14 +257,11 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
             tiny_dataset,
             "v001: was trained on the unit 'l/s', the dataset has 'm3/h'; train it again",
         ),
-        (
-            {},
-            dataclasses.replace(tiny_dataset, frame=frame),
-            "tiny.csv: lacks temp, with which v001 was trained",
-        ),
+        ({}, without, "tiny.csv: lacks temp, with which v001 was trained"),
     ):
+        torch.save({**stored, **other}, file)
         with pytest.raises(InputError, match=f"^{sentence}"):
-            restored(family, smallest(family), {**facts, **other}, arrays, dataset, "v001")
+            load(file, family, smallest(family), dataset, "v001")
 
 
 # What a training may know and what it keeps

@@ -1,20 +1,21 @@
 """A utility whose CSV grows day by day, with the commands of every day."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.store import family_key
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, store
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import engineer
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.models import RECIPES, Forecaster, get_family
+from hpo_lib.families.models import STANDARD, Forecaster, get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.files import write_json
+from hpo_lib.records.trainings import family_key
 
 TOML = """
 name = "utility"
@@ -34,6 +35,9 @@ val_end = "2019-05-24 23:00"
 fill = "linear"
 max_hours = 3
 """
+UNSHRUNK = dataclasses.replace(STANDARD, residual_share=False)
+"""All of the network counts, however little it has learnt."""
+
 SMALL = {
     "num_stacks": 2,
     "num_blocks": 1,
@@ -76,7 +80,7 @@ class Utility:
     def put_in_use(self, fitted: Forecaster, refitted: Forecaster, dataset: Dataset) -> Version:
         """As `hpo retrain` stores them, of models that were trained on the dataset's own splits."""
         family, ends = get_family("NHITS_Q"), dataset.spec.splits
-        key = family_key(family, SMALL, family.budgets["test"], RECIPES["unshrunk"], dataset)
+        key = family_key(family, SMALL, family.budgets["test"], UNSHRUNK, dataset)
         facts = {
             "params": SMALL,
             "preset": "test",
@@ -104,7 +108,7 @@ def trained(
     refitted.
     """
     dataset = Utility(tmp_path_factory.mktemp("trained"), tiny_dataset.target).dataset()
-    family, recipe = get_family("NHITS_Q"), RECIPES["unshrunk"]
+    family, recipe = get_family("NHITS_Q"), UNSHRUNK
     fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
     refitted = family.refit(
         SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe

@@ -5,6 +5,8 @@ something is missing.
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,12 @@ import pytest
 from hpo_lib.daily.day_ahead import _best, forecast_day
 from hpo_lib.daily.versions import Version
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, get_family
+from hpo_lib.families.models import get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from tests.conftest import refusal
-from tests.daily.conftest import SMALL, quantiles
+from tests.daily.conftest import SMALL, UNSHRUNK, quantiles
 
 LAST_DAY = "2019-06-08T00:00"
 
@@ -167,53 +169,62 @@ def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_
 
 
 def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys) -> None:
-    facts = json.loads(in_use.models.facts(1).read_text(encoding="utf-8"))
+    facts = json.loads(in_use.models.training(1).record.read_text(encoding="utf-8"))
     for change, sentence in (
         (
             {"provenance": {"data": {"source": "simulated"}}},
             "NHITS_Q v001: was trained on data from simulated, here",
         ),
         (
-            {"key": {**facts["key"], "versions": {**facts["key"]["versions"], "windows": 99}}},
-            "NHITS_Q v001: was trained with version 99 of windows, this code has",
+            {"key": {**facts["key"], "version": 99}},
+            "NHITS_Q v001: was trained by version 99 of the models, this code has",
         ),
     ):
-        write_json(in_use.models.facts(1), {**facts, **change})
+        write_json(in_use.models.training(1).record, {**facts, **change})
         assert in_use.run("forecast") == 2
         assert sentence in capsys.readouterr().err
-    write_json(in_use.models.facts(1), {"version": 1, "key": {}})
+    write_json(in_use.models.training(1).record, facts)
+    file = in_use.models.trained(1, "refitted")
+    file.write_bytes(b"no model")
     assert in_use.run("forecast") == 2
-    assert "was stored by an earlier version of this project" in capsys.readouterr().err
-    write_json(in_use.models.facts(1), facts)
-    _, arrays = in_use.models.trained(1, "refitted")
-    arrays.write_bytes(b"no arrays")
-    assert in_use.run("forecast") == 2
-    assert "refitted.npz: cannot be read" in capsys.readouterr().err
+    assert "refitted.pt: cannot be read" in capsys.readouterr().err
     in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
     assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
     assert "was trained on the unit 'm3/h', the dataset has 'l/s'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("damaged", ["current", "card", "arrays", "facts"])
+def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, capsys) -> None:
+    import torch
+
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return Path.touch, (in_use.folder / "ran",)
+
+    file = in_use.models.trained(1, "refitted")
+    torch.save({**torch.load(file, weights_only=True), "network": Hostile()}, file)
+    assert in_use.run("forecast") == 2
+    sentence = (
+        "cannot be read (it is no stored model, or holds more than numbers and text); restore"
+    )
+    assert f"{file}: {sentence}" in capsys.readouterr().err
+    assert not (in_use.folder / "ran").exists()
+
+
+@pytest.mark.parametrize("damaged", ["current", "card", "model", "scaling"])
 def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(
     in_use, capsys, damaged: str
 ) -> None:
     alone = quantiles(in_use.forecast())
     other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
     shutil.copytree(in_use.models.folder, other.folder)
-    facts, arrays = other.trained(1, "refitted")
-    file = {"current": other.current, "card": other.facts(1), "facts": facts, "arrays": arrays}[
-        damaged
-    ]
-    if damaged == "facts":  # a whole JSON, without the means that scale the inputs
-        write_json(
-            file,
-            {
-                name: value
-                for name, value in json.loads(file.read_text("utf-8")).items()
-                if name != "mean"
-            },
-        )
+    files = {"current": other.current, "card": other.training(1).record}
+    file = files.get(damaged, other.trained(1, "refitted"))
+    if damaged == "scaling":  # a whole file, without the means that scale the inputs
+        import torch
+
+        stored = torch.load(file, weights_only=True)
+        del stored["scaling"]["mean"]
+        torch.save(stored, file)
     else:
         file.write_bytes(b"PK no more")
     capsys.readouterr()
@@ -290,7 +301,7 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_and
     archive.to_csv(utility.folder / "weather.csv", index=False)
     dataset = utility.dataset()
     assert dataset.kind_of_weather == "forecast"
-    family, recipe = get_family("NHITS_Q"), RECIPES["unshrunk"]
+    family, recipe = get_family("NHITS_Q"), UNSHRUNK
     fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
     refitted = family.refit(
         SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe

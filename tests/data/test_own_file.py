@@ -228,9 +228,8 @@ WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
     "skipped_hour": (
         ["time,load", "2020-03-29 01:00,1", "2020-03-29 02:00,2"],
         RawFile(timezone="Europe/Rome"),
-        "line 3, column 'time' is '2020-03-29 02:00', which the clock of Europe/Rome skips; if "
-        "the file keeps one "
-        "offset all year, give that as --timezone, such as +01:00",
+        "line 3, column 'time' is '2020-03-29 02:00', which the clock of Europe/Rome skips; if the "
+        "file keeps one offset all year, give that as --timezone, such as +01:00",
     ),
     "mixed_offsets": (
         ["time,load", f"{TWO[0]}Z,1", f"{TWO[1]},2"],
@@ -242,15 +241,13 @@ WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
         ["time,load", f"{TWO[0]},1", "yesterday,2"],
         RawFile(timezone="UTC"),
         "line 3, column 'time' is 'yesterday', expected a time such as '2018-04-01 00:00' or "
-        "'01.04.2018 00:00'; fix "
-        "it",
+        "'01.04.2018 00:00'; fix it",
     ),
     "no_time": (
         ["day,load", "x,1", "y,2"],
         RawFile(),
         "no columns hold a time such as '2018-04-01 00:00', it has 'day', 'load', expected one; "
-        "name it with "
-        "--time-column, or time_column under [raw]",
+        "name it with --time-column, or time_column under [raw]",
     ),
     "two_values": (
         ["time,a,b", f"{TWO[0]},1,2", f"{TWO[1]},2,2"],
@@ -267,23 +264,20 @@ WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
     "quarters": (
         ["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "30"))],
         RawFile(),
-        "rows are 15 minutes apart, expected an hour; give --aggregate mean for a rate such as "
-        "kW or m3/h, or "
-        "--aggregate sum for amounts such as kWh or m3 (or aggregate under [raw])",
+        "rows are 15 minutes apart, expected an hour; give --aggregate mean for a rate such as kW "
+        "or m3/h, or --aggregate sum for amounts such as kWh or m3 (or aggregate under [raw])",
     ),
     "quarter_twice": (
         ["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "15", "30"))],
         RawFile(aggregate="sum"),
-        "line 4, column 'time' is '2020-01-01 00:15:00+00:00', which an earlier line already "
-        "has, expected every time "
-        "once; remove one",
+        "line 4, column 'time' is '2020-01-01 00:15:00+00:00', which an earlier line already has, "
+        "expected every time once; remove one",
     ),
     "negative_quarters": (
         ["time,load", *(f"2020-01-01 0{h}:{m}Z,{1 - 2 * h}" for h in (0, 1) for m in QUARTERS)],
         RawFile(aggregate="mean"),
         "line 6, column 'heat_consumption' is -1, expected at least 0; fix that cell, leave it "
-        "empty, or set "
-        "may_be_negative = true in the dataset's TOML if it is right",
+        "empty, or set may_be_negative = true in the dataset's TOML if it is right",
     ),
     "days": (
         ["time,load", *(f"2020-01-0{day},1" for day in (1, 2, 3))],
@@ -294,23 +288,20 @@ WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
         ["time;load", f"{TWO[0]};1.234,5", f"{TWO[1]};2"],
         RawFile(timezone="UTC"),
         "line 2, column 'load' is '1.234,5', expected one decimal sign and no separator of "
-        "thousands; write it without "
-        "one",
+        "thousands; write it without one",
     ),
     "twice": (
         ["time,load", f"{TWO[0]}Z,1", f"{TWO[0]}Z,2", f"{TWO[1]}Z,2"],
         RawFile(),
         "line 3, column 'timestamp' is '2020-01-01 00:00:00+00:00', which line 2 already has, "
-        "expected every hour "
-        "once; remove one of the rows, or give `hpo prepare` the --timezone if summer time ends "
-        "there",
+        "expected every hour once; remove one of the rows, or give `hpo prepare` the --timezone if "
+        "summer time ends there",
     ),
     "no_number": (
         ["time,load", f"{TWO[0]}Z,1", f"{TWO[1]}Z,n/a"],
         RawFile(),
         "line 3, column 'heat_consumption' is 'n/a', expected a finite number with a decimal "
-        "point, or an empty cell "
-        "where the value is missing; fix that cell",
+        "point, or an empty cell where the value is missing; fix that cell",
     ),
 }
 

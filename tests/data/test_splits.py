@@ -200,11 +200,10 @@ def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken_an
         utc("2020-03-10 23:00"), utc("2020-03-30 23:00")
     )
     assert note == (
-        "The split dates of my.toml (training to 2023-10-31 23:00, validation to 2024-03-31 "
-        "23:00) do not fit the "
-        "data, which covers 2020-01-01 00:00 to 2020-04-09 23:00 UTC. Taken instead are 70 % of "
-        "it for training, to "
-        "2020-03-10 23:00, and 20 % for validation, to 2020-03-30 23:00."
+        "The split dates of my.toml (training to 2023-10-31 23:00, validation to 2024-03-31 23:00) "
+        "do not fit the data, which covers 2020-01-01 00:00 to 2020-04-09 23:00 UTC. Taken instead "
+        "are 70 % of it for training, to 2020-03-10 23:00, and 20 % for validation, to 2020-03-30 "
+        "23:00."
     )
 
 
@@ -215,10 +214,8 @@ def test_when_the_data_begins_after_the_planned_training_then_shares_are_taken()
 
 def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_needed() -> None:
     with refusal(
-        "my.csv: the training split up to 2020-01-28 23:00 holds 672 hours, expected at least "
-        "912, and the data covers "
-        "2020-01-01 00:00 to 2020-02-09 23:00 UTC; get at least 60 days of data and set train = "
-        "0.7 and val = 0.2 "
-        "instead of dates under [splits] in my.toml"
+        "my.csv: the training split up to 2020-01-28 23:00 holds 672 hours, expected at least 912, "
+        "and the data covers 2020-01-01 00:00 to 2020-02-09 23:00 UTC; get at least 60 days of "
+        "data and set train = 0.7 and val = 0.2 instead of dates under [splits] in my.toml"
     ):
         settled(hours(40), FAR)

@@ -26,6 +26,7 @@ from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -34,7 +35,7 @@ from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.trial_queue import STARTUP_TRIALS
 from tests.conftest import refusal
 from tests.study.conftest import opened
-from tests.study.fakes import DEFAULTS, Died, FakeFamily
+from tests.study.fakes import DEFAULTS, Died
 
 
 @pytest.fixture(params=["sqlite", "journal"])
@@ -77,7 +78,7 @@ def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_fi
     for call in family.calls:
         family.check_params(call)
     assert {trial.best_step for trial in run.trials} == {7}
-    assert {trial.shares for trial in run.trials} == {(0.25, 1.0)}
+    assert [list(trial.shares) for trial in run.trials] == [[0.25, 1.0]] * len(run.trials)
     assert run.result["default_trial"]["shares"] == [0.25, 1.0]
 
 
@@ -121,7 +122,7 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
     provenance = record["provenance"]
     assert provenance["seed"] == 42
     assert provenance["preset"] == "test"
-    assert provenance["family_version"] == FakeFamily.version
+    assert provenance["family_version"] == MODEL_VERSION
     assert provenance["data"]["sha256"] == tiny_dataset.sha256
     assert provenance["data"]["source"] == "csv"
     assert provenance["packages"]["optuna"] == optuna.__version__

@@ -13,7 +13,7 @@ from hpo_lib.benchmark.tables import BenchmarkRow
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.figures.benchmark_record import Benchmark
-from hpo_lib.figures.evidence import Evidence, gather
+from hpo_lib.figures.evidence import Evidence, find_evidence
 from hpo_lib.paths import BenchmarkPaths, RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
@@ -61,6 +61,7 @@ def made_up_study(
         "model": model,
         "dataset": "tiny",
         "job_id": "1",
+        "objectives": None,
         "best_trial_number": 4,
         "best_params": {"lr": 0.05},
         "training_time_hours": 0.5,
@@ -136,6 +137,6 @@ def heat_folder() -> Path:
 @pytest.fixture(scope="session")
 def heat(heat_folder: Path) -> Evidence:
     """What is found there."""
-    return gather(
+    return find_evidence(
         heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder
     )

@@ -23,7 +23,7 @@ from hpo_lib.figures import style, tables
 from hpo_lib.figures.benchmark_record import warning_for
 from hpo_lib.figures.build import PICTURES, build, drawn
 from hpo_lib.figures.card import card
-from hpo_lib.figures.evidence import Evidence, gather
+from hpo_lib.figures.evidence import Evidence, find_evidence
 from hpo_lib.figures.latex import escaped
 from hpo_lib.figures.style import warning_text
 from hpo_lib.figures.tables import TABLES
@@ -94,7 +94,7 @@ def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_bu
     provenance["preset"] = changes.get("preset", provenance["preset"])
     file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
     write_json(file, {**result, **changes, "job_id": "other"})
-    found = gather(runs, runs / "none", runs)
+    found = find_evidence(runs, runs / "none", runs)
     assert {study.model: study.run.job_id for study in found.studies} == ids
     assert note in " ".join(found.notes)
 
@@ -102,13 +102,13 @@ def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_bu
 def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs: Path) -> None:
     for file in runs.rglob("study_*"):
         file.unlink()
-    found = gather(runs, runs / "none", runs)
+    found = find_evidence(runs, runs / "none", runs)
     for study in found.studies:
         assert [t.number for t in study.front] == [
             t["trial"] for t in study.result["all_pareto_trials"]
         ]
         assert not study.has_storage
-    assert PICTURES["optimisation_history"].data[0](found).empty
+    assert PICTURES["optimisation_history"].data(found).empty
 
 
 def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(
@@ -121,14 +121,14 @@ def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reaso
     content = json.loads(record.read_text(encoding="utf-8"))
     content["key"]["data"]["sha256"] = "0" * 64
     record.write_text(json.dumps(content), encoding="utf-8")
-    found = gather(heat_folder / paths.RUNS_DIR.name, benchmarks, heat_folder)
+    found = find_evidence(heat_folder / paths.RUNS_DIR.name, benchmarks, heat_folder)
     assert found.benchmarks == ()
     assert any("was made on other data" in note for note in found.notes)
 
 
 def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path) -> None:
     with pytest.raises(InputError, match="holds no readable best_params JSON"):
-        gather(tmp_path, tmp_path, tmp_path)
+        find_evidence(tmp_path, tmp_path, tmp_path)
     assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
 
 
@@ -203,7 +203,7 @@ def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_
         result = load_result(file)
         result["provenance"]["data"]["split_note"] = note
         write_json(file, result)
-    found = gather(runs, runs / "none", runs)
+    found = find_evidence(runs, runs / "none", runs)
     out = ThesisPaths.below(tmp_path / "out")
     build(dataclasses.replace(found, studies=found.studies[:1]), out)
     sidecar = json.loads(out.sidecar(out.figure("cost")[0]).read_text(encoding="utf-8"))
@@ -234,8 +234,7 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(
     heat: Evidence,
 ) -> None:
-    study = heat.study("NHITS_Q", "heat")
-    assert study is not None
+    (study,) = (study for study in heat.studies if study.model == "NHITS_Q")
     text = card(heat, study)
     frame = pd.read_parquet(study.run.trial_predictions(study.chosen.number))
     mae = (frame["actual"] - frame["q50"]).abs().mean()
@@ -280,7 +279,7 @@ def pictures(heat: Evidence) -> dict[str, object]:
     with warnings.catch_warnings(), style.thesis_style():
         warnings.simplefilter("error")
         for name, picture in PICTURES.items():
-            figure = picture.draw(*(make(heat) for make in picture.data))
+            figure = picture.draw(picture.data(heat))
             style.mark(figure, warning_for(heat.studies))
             figure.set_dpi(50)
             figure.draw_without_rendering()
@@ -312,7 +311,7 @@ def test_when_there_are_more_than_three_datasets_then_figures_get_pages_on_which
             paths.RunPaths(tmp_path, "NHITS_Q", name, "published").best_params,
             {**result, "dataset": name},
         )
-    found = gather(tmp_path, tmp_path / "none", tmp_path)
+    found = find_evidence(tmp_path, tmp_path / "none", tmp_path)
     assert [page.datasets for page in found.pages()] == [names[:3], names[3:]]
     for page in found.pages():
         figure = drawn("pareto_fronts", page)
@@ -354,7 +353,7 @@ def test_when_everything_is_made_twice_then_every_byte_is_the_same(
     heat_folder: Path, heat, tmp_path
 ) -> None:
     first, _ = build(heat, ThesisPaths.below(tmp_path / "first"))
-    again = gather(
+    again = find_evidence(
         heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder
     )
     second, _ = build(again, ThesisPaths.below(tmp_path / "second"))

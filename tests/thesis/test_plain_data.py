@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.figures import benchmark_data, benchmark_plots, studies
+from hpo_lib.figures import benchmarks, studies
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.paths import BenchmarkPaths
@@ -173,9 +173,8 @@ def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_choos
 ) -> None:
     rows = {row.model: row.params for row in benchmark.row_per_model}
     assert rows == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
-    chosen = benchmark_data.best_family(benchmark)  # on the test split N-HiTS is better
-    assert chosen is not None
-    assert (chosen.model, chosen.params) == ("TFT_Q", "best")
+    chosen = min(benchmark.families, key=benchmarks.validation_loss)
+    assert (chosen.model, chosen.params) == ("TFT_Q", "best")  # on the test split N-HiTS is better
 
 
 def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(
@@ -184,9 +183,8 @@ def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(
     # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut
     # off on Saturday.
     test = benchmark.row_per_model[0].test
-    assert benchmark_data.middle_week(test, (6, 7, 8)) is None
-    week = benchmark_data.middle_week(test, (5, 6))
-    assert week is not None
+    assert len(benchmarks.middle_week(test, (6, 7, 8))) == 0
+    week = benchmarks.middle_week(test, (5, 6))
     assert str(test.origins[week][0]) == "2019-05-26 23:00:00+00:00"
     assert len(test.origins[week]) == 7
 
@@ -194,8 +192,8 @@ def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(
 def test_when_a_week_is_drawn_then_hours_follow_their_origins(
     evidence: Evidence, monkeypatch
 ) -> None:
-    monkeypatch.setattr(benchmark_data, "WEEK_MONTHS", {"summer": (5, 6)})
-    frame = benchmark_data.weeks(evidence)
+    monkeypatch.setattr(benchmarks, "WEEK_MONTHS", {"summer": (5, 6)})
+    frame = benchmarks.weeks(evidence)
     assert len(frame) == 7 * 24
     assert str(frame["hour"].iloc[0]) == "2019-05-27 00:00:00+00:00"
     assert (frame["hour"].diff().dropna() == pd.Timedelta(hours=1)).all()
@@ -211,19 +209,19 @@ def test_when_a_week_is_drawn_then_hours_follow_their_origins(
 def test_when_a_forecast_reaches_below_zero_then_the_axis_of_demand_does_not(
     evidence, monkeypatch
 ) -> None:
-    monkeypatch.setattr(benchmark_data, "WEEK_MONTHS", {"summer": (5, 6)})
-    frame = benchmark_data.weeks(evidence)
+    monkeypatch.setattr(benchmarks, "WEEK_MONTHS", {"summer": (5, 6)})
+    frame = benchmarks.weeks(evidence)
     below = frame.assign(lower=-5.0)
-    assert benchmark_plots.weeks(below).axes[0].get_ylim()[0] == 0
+    assert benchmarks.draw_weeks(below).axes[0].get_ylim()[0] == 0
     assert (
-        benchmark_plots.weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5
+        benchmarks.draw_weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5
     )  # a target that can be negative
 
 
 def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(
     evidence: Evidence,
 ) -> None:
-    frame = benchmark_data.by_hour(evidence)
+    frame = benchmarks.by_hour(evidence)
     assert set(frame["model"]) == {"LINEAR_Q", "NHITS_Q", "TFT_Q"}
     own = frame[frame["model"] == "NHITS_Q"]
     assert own["ahead"].tolist() == list(range(1, 25))
@@ -232,8 +230,8 @@ def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(
 
 
 def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, monkeypatch) -> None:
-    monkeypatch.setattr(benchmark_data, "DRIFT_DAYS", 10)
-    drift = benchmark_data.drift(evidence).query("model == 'TFT_Q'")
+    monkeypatch.setattr(benchmarks, "DRIFT_DAYS", 10)
+    drift = benchmarks.drift(evidence).query("model == 'TFT_Q'")
     assert len(drift) == 15 - 9
     assert drift["error"].to_numpy() == pytest.approx(0.5)
     assert drift["day"].iloc[-1] == pd.Timestamp("2019-06-08")
@@ -242,11 +240,11 @@ def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, m
 def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_interval(
     evidence: Evidence,
 ) -> None:
-    frame = benchmark_data.baseline_vs_optimised(evidence).set_index(["model", "params"])
+    frame = benchmarks.baseline_vs_optimised(evidence).set_index(["model", "params"])
     assert frame.loc[("NHITS_Q", "default"), "mae"] == pytest.approx(0.75)
     assert frame.loc[("NHITS_Q", "best"), "mae"] == pytest.approx(0.25)
     assert frame["mae"].is_monotonic_increasing
-    figure = benchmark_plots.baseline_vs_optimised(frame.reset_index())
+    figure = benchmarks.draw_baseline_vs_optimised(frame.reset_index())
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == [
         "N-HiTS, tuned",
@@ -266,30 +264,32 @@ def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_int
 def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(
     evidence: Evidence,
 ) -> None:
-    frame = benchmark_data.significance(evidence, "mae").set_index(["row", "column"])
+    frame = benchmarks.significance(evidence).set_index(["row", "column"])
     assert len(frame) == 4 * 3
-    assert frame.loc[("NHITS_Q", "TFT_Q"), "difference"] == pytest.approx(100 * (0.25 / 0.5 - 1))
-    assert frame.loc[("TFT_Q", "NHITS_Q"), "difference"] == pytest.approx(100 * (0.5 / 0.25 - 1))
+    # An error e within half a width of 1 costs 0.1 (1 + e) + 0.5 e + 0.1 (1 - e) = 0.2 + 0.5 e.
+    ratio = (0.2 + 0.5 * 0.25) / (0.2 + 0.5 * 0.5)
+    assert frame.loc[("NHITS_Q", "TFT_Q"), "difference"] == pytest.approx(100 * (ratio - 1))
+    assert frame.loc[("TFT_Q", "NHITS_Q"), "difference"] == pytest.approx(100 * (1 / ratio - 1))
     assert frame.loc[("NHITS_Q", "TFT_Q"), "p_holm"] == frame.loc[("TFT_Q", "NHITS_Q"), "p_holm"]
 
 
 def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm() -> None:
     # Sorted 0.01, 0.02, 0.03, 0.2 times 4, 3, 2, 1, never falling: 0.04, 0.06, 0.06, 0.2.
-    assert benchmark_data.holm(np.array([0.03, 0.01, 0.2, 0.02])) == pytest.approx(
+    assert benchmarks.holm(np.array([0.03, 0.01, 0.2, 0.02])) == pytest.approx(
         [0.06, 0.04, 0.2, 0.06]
     )
-    assert benchmark_data.holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
+    assert benchmarks.holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
 
 
 def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibration_makes_of_them(
-    tiny_dataset,
+    tiny_dataset, evidence
 ):
     rows = [row(tiny_dataset, "NHITS_Q", "best", 1.0, 1.0, half_width=0.5)]
     narrow = Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
     for table in (narrow.shown, narrow.coverage):
         assert table["picp"].max() == 0
         assert table["picp_calibrated"].mean() > 50
-    (reliability,) = benchmark_data.reliability.__wrapped__(narrow)  # type: ignore[attr-defined]
+    reliability = benchmarks.reliability(dataclasses.replace(evidence, benchmarks=(narrow,)))
     assert reliability["observed"].tolist() == [0, 0, 0]
     assert reliability["observed_calibrated"].tolist()[:2] == [0, 0]
     assert reliability["observed_calibrated"].tolist()[2] > 0.5
@@ -300,12 +300,12 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
 def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(
     evidence: Evidence,
 ) -> None:
-    frame = benchmark_data.coverage(evidence)
+    frame = benchmarks.coverage(evidence)
     assert set(frame["model"]) == {"NHITS_Q", "TFT_Q"}
     assert frame["picp"].to_numpy() == pytest.approx(100.0)
-    reliability = benchmark_data.reliability(evidence)
+    reliability = benchmarks.reliability(evidence)
     assert set(reliability["model"]) == {"NHITS_Q", "TFT_Q", "LINEAR_Q"}  # and the best baseline
-    axes = benchmark_plots.reliability(reliability).axes[0]
+    axes = benchmarks.draw_reliability(reliability).axes[0]
     own = reliability[reliability["model"] == "NHITS_Q"]
     filled = {
         str(line.get_markerfacecolor()): line.get_ydata()
@@ -318,9 +318,9 @@ def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_fille
     )
     alone = dataclasses.replace(evidence, benchmarks=())
     made = [
-        benchmark_data.weeks,
-        benchmark_data.reliability,
-        benchmark_data.drift,
-        benchmark_data.significance,
+        benchmarks.weeks,
+        benchmarks.reliability,
+        benchmarks.drift,
+        benchmarks.significance,
     ]
     assert all(make(alone).empty for make in made)

@@ -1,0 +1,447 @@
+"""The figures of benchmarks: the plain data behind each, one tidy table, and how it is drawn.
+
+Every table begins with ``dataset``, ``title`` and ``unit``, and is of the test split.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.dates import DateFormatter, DayLocator
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
+from hpo_lib.families.models import described, family_names, model_names
+from hpo_lib.figures import forecasts, style
+from hpo_lib.figures.benchmark_record import Benchmark
+from hpo_lib.figures.evidence import Evidence
+from hpo_lib.figures.style import (
+    BLUE,
+    INK,
+    TARGET,
+    in_order,
+    model_colour,
+    model_marker,
+    model_name,
+)
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
+"""In the northern hemisphere."""
+SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
+
+RAW_AND_CALIBRATED = [
+    Line2D([], [], color=INK, ls="", marker="o", ms=3.5, mfc="white", label="raw"),
+    Line2D([], [], color=INK, ls="", marker="o", ms=3.5, label="calibrated"),
+]
+PARAMS = {"best": "tuned", "file": "file", "ensemble": "ensemble", "default": "untuned", "own": ""}
+
+
+def _of_each_benchmark(
+    tables_of: Callable[[Benchmark], Iterator[pd.DataFrame]],
+) -> Callable[[Evidence], pd.DataFrame]:
+    """One table of all benchmarks, which names their dataset first; empty without any row."""
+
+    @wraps(tables_of)
+    def table(evidence: Evidence) -> pd.DataFrame:
+        tables = []
+        for benchmark in evidence.benchmarks:
+            title = benchmark.dataset.spec.title
+            names = {"dataset": benchmark.name, "title": title, "unit": benchmark.unit}
+            filled = [rows for rows in tables_of(benchmark) if len(rows)]
+            tables += [pd.DataFrame(names, rows.index).join(rows) for rows in filled]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    return table
+
+
+def validation_loss(row: BenchmarkRow) -> float:
+    """The loss by which models are picked: the test split chooses nothing."""
+    return metrics.pinball(row.validation)
+
+
+def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
+    models = benchmark.row_per_model
+    trained = [row for row in models if described(row.model).kind not in ("family", "naive")]
+    return [*benchmark.families, *sorted(trained, key=validation_loss)[:1]]
+
+
+# Two weeks
+
+
+def middle_week(f: QuantileForecasts, months: Sequence[int]) -> np.ndarray:
+    """Positions of the forecasts of the middle whole week in these months; empty without one.
+
+    Weeks are from Monday to Sunday, UTC.
+    """
+    days = (f.origins + pd.Timedelta(hours=1)).tz_localize(None)
+    weeks = pd.Series(days.to_period("W"))
+    days_inside = weeks[np.isin(days.month, months)].value_counts()
+    whole = sorted(days_inside.index[days_inside == 7])
+    return np.flatnonzero(weeks == whole[len(whole) // 2]) if whole else np.array([], dtype=int)
+
+
+@_of_each_benchmark
+def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """A winter and a summer week of the family that validation prefers.
+
+    ``target`` in words, ``season``, ``hour`` in UTC, ``actual``, ``median``; ``lower`` and
+    ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
+    """
+    row = min(benchmark.families, key=validation_loss, default=None)
+    if row is None:
+        return
+    spec, known = benchmark.dataset.spec, benchmark.dataset.known_target
+    corrected = calibrate(row.test, row.validation, known, benchmark.correction)
+    months_later = 0 if spec.hemisphere == "north" else 6
+    for season, months in WEEK_MONTHS.items():
+        week = middle_week(row.test, [1 + (month - 1 + months_later) % 12 for month in months])
+        if len(week):
+            raw, calibrated = (f.rows(week).to_frame() for f in (row.test, corrected))
+            hours = raw.rename(columns={"q10": "lower", "q50": "median", "q90": "upper"}).assign(
+                model=row.model,
+                target=spec.target_words,
+                season=season,
+                hour=raw["origin"] + pd.to_timedelta(raw["step"], unit="h"),
+                lower_calibrated=calibrated["q10"],
+                upper_calibrated=calibrated["q90"],
+            )
+            yield benchmark.in_unit(hours)
+
+
+def draw_weeks(data: pd.DataFrame) -> Figure:
+    """Forecasts of two weeks with their interval and the actual values; a row per dataset."""
+    datasets = style.by_dataset(data)
+    seasons = [season for season in ("winter", "summer") if season in set(data["season"])]
+    figure, grid = style.panels(len(datasets), len(seasons), height=0.7 + 1.6 * len(datasets))
+    for panels, rows in zip(grid, datasets, strict=True):
+        for axes, season in zip(panels, seasons, strict=True):
+            _draw_week(axes, rows[rows["season"] == season], season)
+        if panels[0].axison:
+            panels[0].set_ylabel(f"{rows['target'].iloc[0]} ({style.unit_of(rows)})")
+    figure.align_ylabels(grid[:, 0])
+    for axes in grid[-1]:
+        axes.set_xlabel("day (UTC)")
+    drawn = next(axes for axes in grid.ravel() if axes.axison)
+    style.legend_below(figure, drawn.get_legend_handles_labels()[0])
+    return figure
+
+
+def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
+    if rows.empty:
+        axes.set_axis_off()
+        style.write_inside(axes, f"no whole {season} week in the test split")
+        return
+    week = rows.set_index(rows["hour"].dt.tz_localize(None))
+    forecasts.draw_forecast(axes, week, ms=0)
+    for bound, label in (("lower", "calibrated"), ("upper", "_")):
+        axes.plot(week[f"{bound}_calibrated"], color=BLUE, lw=0.6, ls=(0, (2, 1)), label=label)
+    axes.xaxis.set(major_locator=DayLocator(), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
+    # Ticks must not depend on the panel's height, which the layout changes after measuring them.
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.set(xlim=(week.index[0], week.index[-1]))
+    style.no_negative_demand(axes, week["actual"])
+    whose = f"{week['title'].iloc[0]}, {model_name(week['model'].iloc[0])}"
+    axes.set_title(f"{whose}\n{season} week from {week.index[0]:%-d %B %Y}")
+
+
+# Raw and calibrated coverage
+
+
+@_of_each_benchmark
+def reliability(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """Share of actuals at or below each ``level``, both 0 to 1, of the models of `by_hour`.
+
+    ``observed`` is raw, ``observed_calibrated`` corrected.
+    """
+    raw, corrected = (
+        reliability_table(_families_and_best_baseline(benchmark), benchmark.dataset, [calibration])
+        for calibration in (Calibration("none"), benchmark.correction)
+    )
+    yield raw.assign(observed_calibrated=corrected["observed"])
+
+
+def draw_reliability(data: pd.DataFrame) -> Figure:
+    """Observed share of actuals at or below each level less the level."""
+    models, levels = in_order(data["model"]), sorted(set(data["level"]))
+    figure, columns = style.dataset_columns(data, 1, height=2.5, sharey=True)
+    for (axes,), of_dataset in columns:
+        axes.axhline(0, **TARGET)
+        for model, rows in style.by_model(of_dataset):
+            places = rows["level"].map(levels.index) + _beside(models, model, 0.16)
+            excess = 100 * rows[["observed", "observed_calibrated"]].sub(rows["level"], axis=0)
+            _draw_both(axes, places, excess, model)
+        axes.set(xlabel="quantile level", xlim=(-0.6, len(levels) - 0.4))
+        axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
+        axes.grid(axis="x", visible=False)
+    figure.axes[0].set_ylabel("observed share less level in pp")
+    style.legend_below(figure, [*style.model_handles(models, ls=""), *RAW_AND_CALIBRATED])
+    return figure
+
+
+def _beside(models: list[str], model: str, step: float) -> float:
+    """How far from the middle a model is drawn, so that all models are side by side."""
+    return step * (models.index(model) - (len(models) - 1) / 2)
+
+
+def _draw_both(
+    axes: Axes, places: Any, values: pd.DataFrame, model: str, *, upright: bool = True
+) -> None:
+    """Raw values (first column), hollow, joined to the calibrated ones (second column), filled.
+
+    ``places`` are along x or, if not ``upright``, along y.
+    """
+    colour, joined = model_colour(model), axes.vlines if upright else axes.hlines
+    joined(places, *values.to_numpy().T, color=colour, lw=0.6, alpha=0.7)
+    for name, fill in zip(values, ("white", colour), strict=True):
+        ends = (places, values[name]) if upright else (values[name], places)
+        axes.plot(*ends, model_marker(model), color=colour, mfc=fill, ms=3.5, ls="")
+
+
+@_of_each_benchmark
+def coverage(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """PICP of the families in percent, see `conditional_coverage`."""
+    if benchmark.families:
+        yield benchmark.coverage
+
+
+GROUPS: dict[str, tuple[str, Sequence[str], int, int]] = {
+    "hour": ("local hour", [f"{hour:02d}" for hour in range(24)], 6, 2),
+    "weekday": ("weekday", WEEKDAY_NAMES, 1, 2),
+    "season": ("season", SEASON_NAMES, 1, 3),
+    "level": ("forecast", ("low", "middle", "high"), 1, 6),
+}
+"""Grouping of the coverage -> its axis, groups, step from tick to tick, and letters of a tick."""
+
+
+def draw_coverage(data: pd.DataFrame) -> Figure:
+    """PICP by hour (calibrated, raw dotted), weekday, season and level; a row per dataset."""
+    datasets, models = style.by_dataset(data), in_order(data["model"])
+    figure, grid = style.panels(
+        len(datasets),
+        len(GROUPS),
+        height=0.7 + 1.45 * len(datasets),
+        sharey=True,
+        sharex="col",
+        width_ratios=(1.5, 1.2, 0.8, 0.7),
+    )
+    for panels, of_dataset in zip(grid, datasets, strict=True):
+        for axes, (by, (label, groups, step, letters)) in zip(panels, GROUPS.items(), strict=True):
+            for model, rows in style.by_model(of_dataset[of_dataset["by"] == by]):
+                picps = rows.set_index("group")[["picp", "picp_calibrated"]].reindex([*groups])
+                if by == "hour":
+                    look = {"color": model_colour(model), "lw": 0.8}
+                    axes.plot(picps["picp"].to_numpy(), ls=":", **look)
+                    axes.plot(picps["picp_calibrated"].to_numpy(), **look)
+                else:
+                    places = np.arange(len(groups)) + _beside(models, model, 0.2)
+                    _draw_both(axes, places, picps, model)
+            style.coverage_line(axes)
+            ticks = [group[:letters] for group in groups[::step]]
+            axes.set_xticks(range(0, len(groups), step), ticks)
+            axes.set_xlabel(label if axes in grid[-1] else "")
+        panels[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
+    grid[0, 0].set_ylim(_picp_limits(data[["picp", "picp_calibrated"]]))
+    style.legend_below(figure, [*style.model_handles(models), *RAW_AND_CALIBRATED])
+    return figure
+
+
+def _picp_limits(values: pd.Series | pd.DataFrame) -> tuple[float, float]:
+    """Coverage from 50 % or, if a value is lower, from the ten below it."""
+    return min(50.0, 10 * np.floor(np.nanmin(values) / 10)), 101
+
+
+# Scores
+
+
+@_of_each_benchmark
+def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """``mae`` and ``picp`` (percent) per hour ``ahead``, of the families and the best baseline."""
+    for row in _families_and_best_baseline(benchmark):
+        hourly = forecasts.by_hour(row.test)[["mae", "picp"]].reset_index(names="ahead")
+        yield benchmark.in_unit(hourly.assign(model=row.model))
+
+
+def draw_by_hour(data: pd.DataFrame) -> Figure:
+    """MAE and PICP per hour ahead, baselines dashed; a column per dataset."""
+    figure, columns = style.dataset_columns(data, 2, height=3.6, sharex=True)
+    for (top, bottom), rows in columns:
+        _draw_lines(top, rows, "ahead", "mae")
+        _draw_lines(bottom, rows, "ahead", "picp")
+        style.coverage_line(bottom)
+        top.set(ylim=(0, None), ylabel=f"MAE in {style.unit_of(rows)}")
+        bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
+    columns[0][0][1].set_ylabel("PICP in %")
+    style.legend_below(
+        figure, [Line2D([], [], **_line(model)) for model in in_order(data["model"])]
+    )
+    return figure
+
+
+def _draw_lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
+    for model, rows in style.by_model(data):
+        axes.plot(rows[x], rows[y], **_line(model))
+
+
+def _line(model: str) -> dict[str, Any]:
+    """Families as a line, a baseline dashed."""
+    look = {"lw": 1.1} if model in family_names() else {"lw": 0.9, "ls": (0, (4, 2))}
+    return {"color": model_colour(model), "label": model_name(model), **look}
+
+
+@_of_each_benchmark
+def drift(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """Mean error, actual less median, of the 28 days up to each ``day``, in the target's unit."""
+    for row in benchmark.families:
+        daily = pd.Series((row.test.actual - row.test.median).mean(axis=1))
+        day = (row.test.origins + pd.Timedelta(hours=1)).tz_localize(None)
+        errors = {"model": row.model, "day": day, "error": daily.rolling(DRIFT_DAYS).mean()}
+        yield benchmark.in_unit(pd.DataFrame(errors).dropna())
+
+
+def draw_drift(data: pd.DataFrame) -> Figure:
+    """How the mean error over four weeks moves through the test split; a panel per dataset."""
+    figure, columns = style.dataset_columns(data, 1, height=2.2)
+    for (axes,), rows in columns:
+        _draw_lines(axes, rows, "day", "error")
+        axes.axhline(0, **TARGET)
+        axes.set(ylabel=f"mean error in {style.unit_of(rows)}", xlabel="end of the 28 days")
+        style.date_axis(axes, 2, 4)
+    style.legend_below(figure, style.model_handles(data["model"], marker=""))
+    return figure
+
+
+@_of_each_benchmark
+def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """Raw test scores with 95 % bootstrap bounds by ascending MAE, and the calibrated PICP.
+
+    A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline (``own``). Ensembles
+    are in the table.
+    """
+    bounds = [
+        column for name in ("mae", "picp") for column in (name, f"{name}_low", f"{name}_high")
+    ]
+    rows = benchmark.shown[benchmark.shown["params"] != "ensemble"]
+    yield rows[["model", "params", *bounds, "picp_calibrated"]]
+
+
+def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
+    """MAE and PICP of every row with intervals, the lowest MAE on top; two panels per dataset."""
+    datasets = style.by_dataset(data)
+    counts = [len(rows) for rows in datasets]
+    figure, grid = style.panels(
+        len(datasets),
+        2,
+        height=min(0.5 + 0.55 * len(datasets) + 0.16 * sum(counts), 7.8),
+        sharey="row",
+        height_ratios=counts,
+        width_ratios=(3, 2),
+    )
+    for (left, right), rows in zip(grid, datasets, strict=True):
+        limit = 1.1 * rows["mae_high"][~rows["model"].isin(model_names("naive"))].max()
+        for place, (_, row) in enumerate(rows.iterrows()):
+            colour = model_colour(row["model"])
+            if row["mae"] > limit:
+                beyond = f"{style.number(row['mae'])} →"
+                at_edge = {"xycoords": left.get_yaxis_transform(), "ha": "right", "va": "center"}
+                left.annotate(beyond, (1, place), fontsize=7, color=colour, **at_edge)
+            else:
+                left.hlines(place, row["mae_low"], row["mae_high"], color=colour, lw=0.9)
+                left.plot(row["mae"], place, model_marker(row["model"]), color=colour, ms=4)
+            right.hlines(place, row["picp_low"], row["picp_high"], color=colour, lw=0.9)
+            picps = row[["picp", "picp_calibrated"]].astype(float).to_frame().T
+            _draw_both(right, [place], picps, row["model"], upright=False)
+        left.set_yticks(range(len(rows)), rows[["model", "params"]].agg(_row_name, axis=1))
+        left.set(xlabel=f"MAE in {style.unit_of(rows)}", xlim=(None, limit))
+        left.set_ylim(len(rows) - 0.4, -0.6)
+        left.set_title(rows["title"].iloc[0], loc="left")
+        style.coverage_line(right, vertical=True)
+        right.set(xlabel="PICP in %", xlim=_picp_limits(rows["picp_low"]))
+    interval = Line2D([], [], color=INK, label="95 % bootstrap interval")
+    style.legend_below(figure, [interval, *RAW_AND_CALIBRATED])
+    return figure
+
+
+def _row_name(row: pd.Series) -> str:
+    return ", ".join(filter(None, (model_name(row["model"]), PARAMS[row["params"]])))
+
+
+# Significance
+
+
+@_of_each_benchmark
+def significance(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """Every ordered pair of models: ``row``, ``column``, ``difference`` in percent, ``p_holm``.
+
+    The difference of pinball loss is below 0 where the row is better. p-values are those of
+    Diebold-Mariano tests, corrected for the number of pairs of the dataset after Holm (1979).
+    """
+    models = benchmark.row_per_model
+    pairs = comparison_table(models).query("loss == 'pinball'")
+    losses = {f"{row.model} {row.params}": metrics.pinball(row.test) for row in models}
+    p_holm = holm(pairs["p_value"].to_numpy())
+    for row, column in (("first", "second"), ("second", "first")):
+        difference = 100 * (pairs[row].map(losses) / pairs[column].map(losses) - 1)
+        names = {"row": pairs[row].str.split().str[0], "column": pairs[column].str.split().str[0]}
+        yield pd.DataFrame({**names, "difference": difference, "p_holm": p_holm})
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """p-values corrected for their number by the step-down rule of Holm (1979), in their order."""
+    order = np.argsort(p_values, kind="stable")
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    return np.maximum.accumulate(np.minimum(1.0, steps))[np.argsort(order)]
+
+
+HOW_TO_READ = """Pinball loss of the row's model relative to the
+column's, in %; blue: the row is better.
+Bold: p < 0.05 in a Diebold-Mariano test over the
+days of the test split, after Holm's correction for
+all pairs of the dataset. Colours end at ±50 %."""
+
+
+def draw_significance(data: pd.DataFrame) -> Figure:
+    """Difference of pinball loss in percent of every two models; bold where it is significant."""
+    datasets = style.by_dataset(data)
+    n_rows = -(-len(datasets) // 2)
+    figure, grid = style.panels(n_rows, 2, height=0.6 + 2.75 * n_rows)
+    panels = list(grid.ravel())
+    for axes, rows in zip(panels, datasets, strict=False):
+        _draw_matrix(axes, rows)
+    for axes in panels[len(datasets) :]:
+        axes.set_axis_off()
+    if len(panels) > len(datasets):
+        style.write_inside(panels[-1], HOW_TO_READ, "black")
+    else:
+        figure.supxlabel(HOW_TO_READ, fontsize=8)
+    return figure
+
+
+def _draw_matrix(axes: Axes, rows: pd.DataFrame) -> None:
+    models = rows.groupby("row")["difference"].mean().sort_values(kind="stable").index
+    differences, p_values = (
+        rows.pivot(index="row", columns="column", values=key).reindex(index=models, columns=models)
+        for key in ("difference", "p_holm")
+    )
+    percents = differences.round().map("{:+.0f}".format, na_action="ignore").fillna("")
+    texts = percents.replace({"^[+-]0$": "0", "-": "\u2212"}, regex=True)
+    names = [model_name(model) for model in models]
+    looks = {"cmap": "RdBu_r", "vmin": -50, "vmax": 50, "cbar": False, "annot_kws": {"size": 7}}
+    looks |= {"xticklabels": names, "yticklabels": names}
+    sns.heatmap(differences, annot=texts, fmt="", ax=axes, **looks)
+    # No text is on the diagonal.
+    for text, p_value in zip(axes.texts, p_values.stack().dropna(), strict=True):
+        text.set_fontweight("bold" if p_value < SIGNIFICANCE else "normal")
+    axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.set(xlabel="", ylabel="", title=rows["title"].iloc[0])
