@@ -313,5 +313,5 @@ def test_when_a_file_cannot_be_read_for_sure_then_the_error_says_what_to_give(na
     lines, raw, sentence = WRONG[name]
     file = tmp_path / "own.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with refusal(sentence if name == "unknown_zone" else f"{file}: {sentence}"):
+    with refusal(f"{file}: {sentence}"):
         read_raw_series(file, replace(spec, raw=raw))
