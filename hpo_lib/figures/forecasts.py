@@ -1,6 +1,6 @@
 """Forecasts as tidy tables of hours and of days, and the figures that are drawn from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -84,51 +84,36 @@ def draw_coverage(axes: Axes, hourly: pd.DataFrame) -> None:
 
 
 @style.on_screen
-def forecast_days(
-    forecasts: QuantileForecasts, origins: Sequence[int], *, unit: str, source: str, title: str
+def forecast_rows(
+    tables: Mapping[str, pd.DataFrame], *, unit: str, xlabel: str, ms: float = 0.0
 ) -> Figure:
-    """Forecasts of a few origins (positions in ``forecasts``) with their interval, beside the
-    actual values.
-    """
-    figure, rows = style.panels(len(origins), 1, height=1.9 * len(origins), width=8)
-    horizon = forecasts.actual.shape[1]
-    for axes, n in zip(rows[:, 0], origins, strict=True):
-        table = hours_of_days(forecasts, n, 1).set_axis(range(1, horizon + 1))
-        draw_forecast(axes, table, ms=4)
-        hours_axis(axes, horizon)
-        axes.set(xlabel="", ylabel=unit)
-        axes.set_title(f"origin {forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
+    """Forecasts with their interval, beside the actual values: a row per table, by its title."""
+    figure, rows = style.panels(len(tables), 1, height=2.2 * len(tables), width=8)
+    for axes, (title, table) in zip(rows[:, 0], tables.items(), strict=True):
+        draw_forecast(axes, table, ms=ms)
+        axes.set(ylabel=unit, title=title)
+        date_axis(axes, 3, 8)
     rows[0, 0].legend(ncols=3)
-    rows[-1, 0].set_xlabel("hours ahead")
-    figure.suptitle(title)
-    return style.marked_by_source(figure, source)
+    rows[-1, 0].set_xlabel(xlabel)
+    return figure
 
 
-@style.on_screen
 def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     """The weeks with the least, the middle and the largest error, in order of time; a gap where a
     day is missing.
     """
     errors = daily_errors(forecasts)["mae"]
-    weeks = {
-        first: errors.iloc[first : first + 7].mean()
-        for first in range(0, max(len(errors) - 6, 1), 7)
-    }
-    by_error = sorted(weeks, key=weeks.__getitem__)
-    names = {
-        by_error[-1]: "hardest",
-        by_error[len(by_error) // 2]: "middle",
-        by_error[0]: "easiest",
-    }
-    figure, rows = style.panels(len(names), 1, height=2.2 * len(names), width=8)
-    for axes, first in zip(rows[:, 0], sorted(names), strict=True):
-        draw_forecast(axes, hours_of_days(forecasts, first, 7).asfreq("h"), ms=0)
+    begins = range(0, max(len(errors) - 6, 1), 7)
+    means = {first: errors.iloc[first : first + 7].mean() for first in begins}
+    ranked = sorted(means, key=means.__getitem__)
+    middle = ranked[len(ranked) // 2]
+    names = {ranked[-1]: "hardest", middle: "middle", ranked[0]: "easiest"}
+    tables = {}
+    for first in sorted(names):
         begin = f"{names[first]} week, from {errors.index[first]:%A %Y-%m-%d}"
-        axes.set(ylabel=unit, title=f"{begin}: MAE {number(weeks[first])} {unit}")
-        date_axis(axes, 3, 8)
-    rows[0, 0].legend(ncols=3)
-    rows[-1, 0].set_xlabel("UTC")
-    return figure
+        title = f"{begin}: MAE {number(means[first])} {unit}"
+        tables[title] = hours_of_days(forecasts, first, 7).asfreq("h")
+    return forecast_rows(tables, unit=unit, xlabel="UTC")
 
 
 @style.on_screen
