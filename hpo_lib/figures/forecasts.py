@@ -18,8 +18,9 @@ COLUMNS = (*BAND, "actual")
 
 
 def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.DataFrame:
-    """Hours of ``count`` consecutive forecasts from position ``first`` on: lower, median, upper,
-    actual by UTC hour.
+    """The hours of ``count`` consecutive forecasts from position ``first`` on.
+
+    Columns are those of `COLUMNS`, the index is the UTC hour.
     """
     part = slice(first, first + count)
     ahead = pd.to_timedelta(np.arange(1, forecasts.actual.shape[1] + 1), unit="h")
@@ -29,17 +30,17 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
 
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
-    """Per origin: MAE in the target's unit and PICP in % of its hours; indexed by the first hour of
-    the forecast.
-    """
+    """MAE in the target's unit and PICP in % of each forecast, by its first hour."""
     losses = daily_losses(forecasts)
     hours = forecasts.origins + pd.Timedelta(hours=1)
     return pd.DataFrame({name: losses[name] for name in ("mae", "picp")}, index=hours)
 
 
 def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:
-    """Per hour ahead (1..H): ``lower``, ``median`` and ``upper``, the quantiles 0.1, 0.5 and 0.9 of
-    the residual, actual less median, ``mae``, both in the target's unit, and ``picp`` in %.
+    """Residuals (actual less median) and scores per hour ahead (1..H).
+
+    ``lower``, ``median`` and ``upper`` are the quantiles 0.1, 0.5 and 0.9 of the residual; they and
+    ``mae`` are in the target's unit, ``picp`` in %.
     """
     residuals = np.quantile(forecasts.actual - forecasts.median, (0.1, 0.5, 0.9), axis=0)
     hours = pd.RangeIndex(1, residuals.shape[1] + 1, name="hours ahead")
@@ -68,9 +69,7 @@ def draw_band(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def draw_forecast(axes: Axes, table: pd.DataFrame, *, ms: float) -> None:
-    """Interval, median and actual values, with markers of size ``ms``, over the index of a table
-    with columns `COLUMNS`.
-    """
+    """Interval, median and actual values over the index of a table with columns `COLUMNS`."""
     draw_band(axes, table)
     axes.plot(table["actual"], color="#000000", lw=1, marker=".", ms=ms, label="actual")
 
@@ -99,8 +98,9 @@ def forecast_rows(
 
 
 def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
-    """The weeks with the least, the middle and the largest error, in order of time; a gap where a
-    day is missing.
+    """The weeks with the least, the middle and the largest error, in order of time.
+
+    There is a gap where a day is missing.
     """
     errors = daily_errors(forecasts)["mae"]
     begins = range(0, max(len(errors) - 6, 1), 7)
