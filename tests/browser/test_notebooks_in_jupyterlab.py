@@ -21,7 +21,8 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 DONE = """() => {
     const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
     const failed = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
-    return failed !== null || (prompts.length > 0 && prompts.every(p => /^\\[\\d+\\]:$/.test(p.textContent)));
+    const ran = prompts.length > 0 && prompts.every(p => /^\\[\\d+\\]:$/.test(p.textContent));
+    return failed !== null || ran;
 }"""
 
 
