@@ -5,9 +5,7 @@ from collections.abc import Iterable
 
 
 class HpoError(Exception):
-    """Something that the user can fix. The message is one sentence that says what, where and how to
-    fix it.
-    """
+    """Something that the user can fix: one sentence says what, where and how to fix it."""
 
     def _render_traceback_(self) -> list[str]:
         """Jupyter shows the sentence instead of a traceback: it says all that a user needs."""
@@ -23,19 +21,15 @@ class StudyError(HpoError, RuntimeError):
 
 
 class WriteError(HpoError):
-    """A file of ours cannot be written, perhaps because the disk is full. The command line ends
-    with exit code 1.
-    """
+    """A file of ours cannot be written. The command line ends with exit code 1."""
 
 
-ROOM = "make room or access, and run again"
+MAKE_ROOM = "make room or access, and run again"
 """What helps where something cannot be written."""
 
 
 class Damage(str):
-    """A sentence on a record that is passed over because it cannot be read; reports end with exit
-    code 1 then.
-    """
+    """A sentence on a record that cannot be read; reports end with exit code 1 then."""
 
 
 def choices(found: object, allowed: Iterable[object]) -> str:

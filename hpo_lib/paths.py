@@ -1,4 +1,4 @@
-"""Every file and folder name of the project, and the one way to write a file: whole or not at all."""
+"""Every file and folder name of the project, and how files are read and written."""
 
 import os
 import re
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from hpo_lib.errors import InputError, WriteError
+from hpo_lib.errors import MAKE_ROOM, InputError, WriteError
 
 _ROOT = Path(__file__).resolve().parent.parent
 IS_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
@@ -36,14 +37,11 @@ NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
 def checked_name(what: str, value: str) -> str:
-    """``value`` if it can be part of a file name and of a shell word, and marks no file of our own;
-    else InputError.
-    """
+    """``value`` if it can be part of a file name and of a shell word; else InputError."""
     if not re.fullmatch(NAME, value):
         raise InputError(
             f"{what} is {value!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting "
-            "with a letter or digit "
-            f"(it becomes part of file names); choose another {what}"
+            f"with a letter or digit (it becomes part of file names); choose another {what}"
         )
     if own := re.search(r"\.(attempt|worker)-\d+", value):
         raise InputError(
@@ -57,6 +55,16 @@ def shown(path: Path) -> str:
     return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
 
 
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Let the sentence on a wrong input begin with the file that it is in."""
+    try:
+        yield
+    except InputError as error:
+        name, text = f"{shown(path)}: ", str(error)
+        raise InputError(text if text.startswith(name) else name + text) from None
+
+
 def read_text(path: Path, kind: str) -> str:
     """The text of a file in UTF-8; ``kind`` is what a wrong one should be saved as."""
     try:
@@ -64,26 +72,26 @@ def read_text(path: Path, kind: str) -> str:
         return content.decode()
     except OSError as error:
         raise InputError(
-            f"{shown(path)}: cannot be read ({error.strerror}); fix the file or its permissions"
+            f"cannot be read ({error.strerror}); fix the file or its permissions"
         ) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{shown(path)}: not a UTF-8 text file (byte 0x{content[error.start]:02x} in line "
-            f"{line}); save it as {kind} in UTF-8"
+            f"not a UTF-8 text file (byte 0x{content[error.start]:02x} in line {line}); save it as "
+            f"{kind} in UTF-8"
         ) from None
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that is renamed to it if the block ends well, and is removed
-    otherwise.
+    """A temporary path beside ``path``: renamed to it if the block ends well, else removed.
 
     No reader ever sees half a file. File and folder are synced first, so after a power cut a file
     is whole or absent. Missing folders are made.
 
-    Raises: WriteError: the disk is full, a folder cannot be made, or the path is no regular file,
-        such as a device.
+    Raises:
+        WriteError: the disk is full, a folder cannot be made, or the path is no regular file, such
+            as a device.
     """
     if path.exists() and not path.is_file():
         raise WriteError(f"{path}: cannot be written (not a regular file); give another path")
@@ -101,9 +109,7 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         why = error.strerror or " ".join(str(error).split())
-        raise WriteError(
-            f"{path}: cannot be written ({why}); make room or access, and run again"
-        ) from None
+        raise WriteError(f"{path}: cannot be written ({why}); {MAKE_ROOM}") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -125,9 +131,7 @@ def job_name(model: str, dataset: str) -> str:
 
 
 def job_log(name: str, job_id: str, suffix: str = "log") -> Path:
-    """Where a Slurm job writes its output (``log``) and its errors (``err``); ``%j`` is replaced by
-    the job id.
-    """
+    """Where a Slurm job writes its output (``log``) and errors (``err``); ``%j`` is its id."""
     return SLURM_LOGS / f"{name}_{job_id}.{suffix}"
 
 
@@ -137,15 +141,23 @@ def stop_file(folder: Path) -> Path:
 
 
 class _File:
-    """A file or folder in the ``folder`` of its owner, by its name; ``{0.study_name}`` is the
-    owner's study name.
-    """
+    """A file in the ``folder`` of its owner; ``{0.study_name}`` is the owner's study name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __get__(self, owner: "RunPaths | BenchmarkPaths | ModelPaths", _: type) -> Path:
         return owner.folder / self.name.format(owner)
+
+
+class TrainingFiles(NamedTuple):
+    """Of one stored training: its record, written last, and its forecasts by their name.
+
+    Forecasts have the columns origin, step, actual, q10, q50, q90.
+    """
+
+    record: Path
+    forecasts: dict[str, Path]
 
 
 @dataclass(frozen=True)
@@ -211,15 +223,14 @@ class RunPaths:
         numbers = [file.stem.removeprefix("trial_") for file in files]
         return sorted(int(number) for number in numbers if number.isdecimal())
 
-    def replicate(self, trial: int, seed: int) -> tuple[Path, Path]:
-        """Validation predictions of a trial's configuration trained with another seed, and a JSON
-        of what made them.
-        """
+    def replicate(self, trial: int, seed: int) -> TrainingFiles:
+        """A trial's configuration trained with another seed."""
         stem = f"replicate_{trial:04d}_seed_{seed}"
-        return self.predictions / f"{stem}.parquet", self.predictions / f"{stem}.json"
+        forecasts = {"validation": self.predictions / f"{stem}.parquet"}
+        return TrainingFiles(self.predictions / f"{stem}.json", forecasts)
 
     def replicates(self) -> list[Path]:
-        """The JSONs of all replicates."""
+        """The records of all replicates."""
         return sorted(self.predictions.glob("replicate_*.json"))
 
     def attempt_notebook(self, attempt: int) -> Path:
@@ -228,9 +239,7 @@ class RunPaths:
 
 
 def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> list[Path]:
-    """Every best_params JSON of a model and dataset, by name: in their folder, and in that of old
-    studies.
-    """
+    """Every best_params JSON of a model and dataset, by name; old ones lie in ``runs_dir``."""
     folder, name = f"{model}_{dataset or '*'}", f"best_params_{model}_{dataset}*.json"
     return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
@@ -240,11 +249,13 @@ def consolidated(out: Path) -> tuple[Path, Path]:
     return out / "studies.parquet", out / "studies.csv"
 
 
+SPLITS = ("validation", "test")
+"""What a training of a benchmark forecasts."""
+
+
 @dataclass(frozen=True)
 class BenchmarkPaths:
-    """Where a benchmark keeps its files: ``OUT/{DATASET}/{SETTING}/...``; a folder holds trainings
-    of one setting.
-    """
+    """Where a benchmark of one setting keeps its files: ``OUT/{DATASET}/{SETTING}/...``."""
 
     out: Path
     dataset: str
@@ -258,16 +269,13 @@ class BenchmarkPaths:
     def folder(self) -> Path:
         return self.out / self.dataset / self.setting
 
-    def record(self, model: str, params: str, seed: int) -> Path:
-        """The record of one training; written last, so a training with a record is complete."""
-        return self.runs / f"{model}-{params}-seed{seed}.json"
+    def training(self, model: str, params: str, seed: int) -> TrainingFiles:
+        stem = f"{model}-{params}-seed{seed}"
+        forecasts = {split: self.runs / f"{stem}-{split}.parquet" for split in SPLITS}
+        return TrainingFiles(self.runs / f"{stem}.json", forecasts)
 
     def records(self, model: str = "*", params: str = "*") -> list[Path]:
         return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
-
-    def forecasts(self, model: str, params: str, seed: int, split: str) -> Path:
-        """Forecasts of one training: origin, step, actual, q10, q50, q90."""
-        return self.runs / f"{model}-{params}-seed{seed}-{split}.parquet"
 
     def table(self, name: str) -> Path:
         """A table that is computed from the stored forecasts."""
@@ -282,9 +290,7 @@ def benchmarks(out: Path) -> list[BenchmarkPaths]:
 
 @dataclass(frozen=True)
 class ThesisPaths:
-    """Where figures, tables and model cards are written, each with a sidecar on its records: the
-    published ones.
-    """
+    """Where figures, tables and model cards are written, each with a sidecar on its records."""
 
     figures: Path = FIGURES_DIR
     tables: Path = TABLES_DIR
@@ -315,9 +321,7 @@ class ThesisPaths:
 
 @dataclass(frozen=True)
 class ModelPaths:
-    """Where the trained models of a family and a dataset are kept, each version in a folder:
-    ``v001``, ``v002``.
-    """
+    """Where the trained models of a family and a dataset are kept: ``v001``, ``v002``."""
 
     models_dir: Path
     model: str
@@ -343,13 +347,10 @@ class ModelPaths:
         """Its model as it was ``fitted`` or ``refitted``."""
         return self.version(number) / f"{which}.pt"
 
-    def compared(self, number: int) -> Path:
-        """Forecasts of the fitted model on the days of its comparison."""
-        return self.version(number) / "compared.parquet"
-
-    def facts(self, number: int) -> Path:
-        """Its card for programs; written last."""
-        return self.version(number) / "card.json"
+    def training(self, number: int) -> TrainingFiles:
+        """Its card for programs, and forecasts of the fitted model on the days of its comparison."""
+        forecasts = {"compared": self.version(number) / "compared.parquet"}
+        return TrainingFiles(self.version(number) / "card.json", forecasts)
 
     def card(self, number: int) -> Path:
         """Its card for people."""

@@ -1,5 +1,4 @@
-"""The settings of one study. Each parameter is stated once, in the metadata of its field of
-`Settings`.
+"""The settings of one study; each parameter is stated once, as a field of `Settings`.
 
 Checks, defaults, options of the command line, the check of the notebooks and ``docs/parameters.md``
 follow from these.
@@ -197,11 +196,7 @@ class Settings:
 
     @classmethod
     def create(cls, model: str, dataset: str, **given: Any) -> "Settings":
-        """Settings with defaults filled in.
-
-        Raises:
-            InputError: an unknown name, or a value of the wrong type or out of range.
-        """
+        """Settings with defaults filled in."""
         _reject_unknown(given, [parameter.name for parameter in PARAMETERS])
         stated = {parameter.name: parameter.default for parameter in PARAMETERS}
         try:
@@ -230,9 +225,6 @@ class Settings:
         Args:
             shell: the value of ``get_ipython()``.
             only: the one model that a notebook is about; empty: any.
-
-        Raises: InputError: a parameter is unknown, missing, of the wrong type or out of range;
-            another model than ``only``.
         """
         check_injected_parameters(shell)
         given = {}
@@ -247,8 +239,7 @@ class Settings:
         if only and settings.model != only:
             raise InputError(
                 f"model is {settings.model!r}, but this notebook shows {only}; run "
-                f"{paths.HPO_NOTEBOOK.name} or the "
-                "notebook of that model"
+                f"{paths.HPO_NOTEBOOK.name} or the notebook of that model"
             )
         return settings
 
@@ -261,8 +252,12 @@ class Settings:
 
         return "a100" if torch.cuda.is_available() else "laptop"
 
+    def files(self, dataset: str) -> paths.RunPaths:
+        """Where the study keeps its files, for a dataset of this name."""
+        return paths.RunPaths(self.runs_dir, self.model, dataset, self.job_id, self.worker)
+
     def parameters(self) -> dict[str, Any]:
-        """The settings as notebook parameters: plain values that papermill can write into a cell."""
+        """The settings as notebook parameters: plain values that papermill can write."""
         return {
             name: str(value or "") if name in FOLDERS else value
             for name, value in asdict(self).items()
@@ -329,12 +324,9 @@ def train_with_one_thread() -> None:
 def check_injected_parameters(shell: Any) -> None:
     """Check what papermill injected, which only warns of an unknown name; for a notebook's kernel.
 
-    Args: shell: the value of ``get_ipython()``, whose ``In`` holds the cells run so far. papermill
-        injects its cell below
-            the parameters cell and begins it with ``# Parameters``.
-
-    Raises:
-        InputError: a parameter is unknown.
+    Args:
+        shell: the value of ``get_ipython()``, whose ``In`` holds the cells run so far. papermill
+            injects its cell below the parameters cell and begins it with ``# Parameters``.
     """
     train_with_one_thread()
     known: list[str] = []
@@ -370,9 +362,8 @@ def _holds_password(url: str) -> bool:
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise InputError(
-            "storage is not a database URL (it begins with "
-            f"{url.partition('://')[0] + '://'!r}); expected one such as "
-            "postgresql://user@host/db"
+            f"storage is not a database URL (it begins with {url.partition('://')[0] + '://'!r}); "
+            "expected one such as postgresql://user@host/db"
         ) from None
     return parsed.password is not None or any(
         "pass" in name.lower() for name in parsed.query if name != "passfile"
@@ -380,9 +371,7 @@ def _holds_password(url: str) -> bool:
 
 
 def _shared_storage(storage: str, workers: int, worker: int) -> str:
-    """The storage with ``auto`` resolved for several workers, which one file of SQLite cannot
-    serve.
-    """
+    """The storage with ``auto`` resolved; one file of SQLite cannot serve several workers."""
     if (workers, worker) == (1, 1):
         return storage
     if storage.startswith("sqlite"):

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.store import read_training
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
@@ -32,6 +31,8 @@ from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.files import load_predictions, read_json, write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import read_training
+from tests.conftest import refusal
 
 CODE = {
     "hpo_lib": "1",
@@ -122,6 +123,50 @@ def test_when_a_value_is_of_the_wrong_kind_then_file_key_and_expectation_are_nam
     change(run.best_params, place, value)
     with pytest.raises(InputError, match=rf"\A{re.escape(f'{run.best_params}: {sentence}')}"):
         load_result(run.best_params)
+
+
+WHOLE = '"model": "TFT_Q", "dataset": "heat", "best_params": {}'
+CUT_OFF = (
+    "not a complete JSON file (Expecting value: {}); remove it or write it again from its study"
+)
+MISSING = "key {!r} is missing, expected a best_params JSON of a study; restore the file from a "
+MISSING += "copy, or write it again"
+VERSION = (
+    "schema_version is {}, expected a valid integer; restore the file from a copy, or write it "
+)
+VERSION += "again"
+NO_RECORD = {
+    '{"model": "TFT_Q", "dataset": ': CUT_OFF.format("line 1 column 31 (char 30)"),
+    "": CUT_OFF.format("line 1 column 1 (char 0)"),
+    "[1, 2]": "holds a list, expected the JSON object of a best_params JSON of a study",
+    "null": "holds a NoneType, expected the JSON object of a best_params JSON of a study",
+    '{"name": "x"}': MISSING.format("model"),
+    '{"model": "TFT_Q"}': MISSING.format("dataset"),
+    '{"model": "TFT_Q", "dataset": "heat"}': MISSING.format("best_params"),
+    f'{{{WHOLE}, "schema_version": 3}}': "schema_version is 3, this version reads up to 2; "
+    "update hpo_lib",
+    f'{{{WHOLE}, "schema_version": "new"}}': VERSION.format("'new'"),
+    f'{{{WHOLE}, "schema_version": null}}': VERSION.format(None),
+}
+
+
+@pytest.mark.parametrize("content", NO_RECORD)
+def test_when_a_file_is_no_record_then_one_sentence_says_how(tmp_path, content) -> None:
+    file = tmp_path / "best_params.json"
+    file.write_text(content, encoding="utf-8")
+    with refusal(f"{file}: {NO_RECORD[content]}"):
+        load_result(file)
+
+
+def test_when_a_record_is_no_text_absent_or_a_folder_then_the_sentence_says_so(tmp_path) -> None:
+    (file := tmp_path / "best_params.json").write_bytes(b"\xff\xfe\x00{")
+    with pytest.raises(InputError, match=rf"\A{re.escape(str(file))}: not a complete JSON file"):
+        load_result(file)
+    with refusal(f"{tmp_path}/absent: no such file; expected a best_params JSON of a study"):
+        load_result(tmp_path / "absent")
+    folder = "cannot be read (Is a directory); give a best_params JSON of a study"
+    with refusal(f"{tmp_path}: {folder}"):
+        load_result(tmp_path)
 
 
 def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(
@@ -287,6 +332,11 @@ FORECASTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
         "column 'q50' holds something that is not a number",
     ),
     "no rows": (lambda frame: frame.iloc[:0], "rows do not form complete forecasts"),
+    "no last row": (lambda frame: frame.iloc[:-1], "rows do not form complete forecasts"),
+    "no step": (
+        lambda frame: frame.drop(columns="step"),
+        "column 'step' is missing, expected origin, step, actual, q10 ...",
+    ),
 }
 
 
@@ -296,6 +346,16 @@ def test_when_stored_forecasts_are_damaged_then_file_and_reason_are_named(kind, 
     file = run.trial_predictions(4)
     damage(pd.read_parquet(file)).to_parquet(file)
     with pytest.raises(InputError, match=rf"\A{re.escape(str(file))}: .*{re.escape(sentence)}"):
+        load_predictions(file)
+
+
+def test_when_stored_forecasts_are_absent_or_no_parquet_then_the_sentence_says_so(tmp_path) -> None:
+    file = tmp_path / "trial_0000.parquet"
+    with refusal(f"{file}: no such file; expected stored predictions of a trial"):
+        load_predictions(file)
+    file.write_text("origin,step\n", encoding="utf-8")
+    start = re.escape(f"{file}: not a readable parquet file (")
+    with pytest.raises(InputError, match=rf"\A{start}(?s:.*)\); write it again\Z"):
         load_predictions(file)
 
 
@@ -356,7 +416,13 @@ def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other
 
 # Trainings of a benchmark
 
-TRAINING = {"model": "TFT_Q", "params": "best", "seed": 42, "key": {"data": {}}, "seconds": 1.0}
+TRAINING = {
+    "model": "TFT_Q",
+    "params": "best",
+    "seed": 42,
+    "key": {"data": {}, "version": 1},
+    "seconds": 1.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -384,7 +450,7 @@ def test_when_the_record_of_a_training_is_damaged_then_file_and_key_are_named(
 FACTS = {
     "key": {
         "data": {"train_end": "2019-05-23 23:00:00+00:00", "val_end": "2019-05-31 23:00:00+00:00"},
-        "versions": {},
+        "version": 1,
     },
     "params": {"lr": 0.001},
     "preset": "test",
@@ -411,13 +477,15 @@ def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_name
     place, value, sentence, tmp_path
 ):
     models = ModelPaths(tmp_path, "TFT_Q", "heat")
-    write_json(models.facts(1), FACTS)
+    write_json(models.training(1).record, FACTS)
     write_json(models.current, {"version": 1})
     found = in_use(models)
     assert found is not None
     assert found.facts == FACTS
-    change(models.facts(1), place, value)
-    with pytest.raises(InputError, match=rf"\A{re.escape(f'{models.facts(1)}: {sentence}')}"):
+    change(models.training(1).record, place, value)
+    with pytest.raises(
+        InputError, match=rf"\A{re.escape(f'{models.training(1).record}: {sentence}')}"
+    ):
         in_use(models)
 
 

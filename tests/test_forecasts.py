@@ -106,9 +106,8 @@ def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(
 
 COLUMN = "runs/t.parquet: column {!r} is missing, expected origin, step, actual, q10 ..."
 ROWS = (
-    "runs/t.parquet: rows do not form complete forecasts, expected for every origin the steps 1, "
-    "2 and so on, "
-    "each once and as many as for the others; write them again"
+    "runs/t.parquet: rows do not form complete forecasts, expected for every origin the steps 1, 2 "
+    "and so on, each once and as many as for the others; write them again"
 )
 BROKEN = {
     "no origin": (lambda t: t.drop(columns="origin"), COLUMN.format("origin")),

@@ -135,9 +135,8 @@ def test_when_a_name_is_safe_in_files_and_shells_then_it_is_kept(name: str) -> N
 )
 def test_when_a_name_is_not_safe_then_the_error_says_what_is(name: str) -> None:
     with refusal(
-        f"job_id is {name!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with "
-        "a letter or digit "
-        "(it becomes part of file names); choose another job_id"
+        f"job_id is {name!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a "
+        "letter or digit (it becomes part of file names); choose another job_id"
     ):
         checked_name("job_id", name)
 

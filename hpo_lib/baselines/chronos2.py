@@ -1,10 +1,9 @@
-"""CHRONOS2: the zero-shot foundation model Chronos-2 (Ansari et al., 2025) of `darts`, from weights
-on disk.
+"""CHRONOS2: the zero-shot foundation model Chronos-2 of `darts`, from weights on disk.
 
-Nothing is trained or chosen. The pretrained network reads the same window as the other models (the
-target and the past covariates of the 168 hours up to the origin, and the future-known columns
-through the horizon) and gives quantiles. Nothing is downloaded, because compute nodes often have no
-network.
+Ansari et al., 2025. Nothing is trained or chosen. The pretrained network reads the same window as
+the other models (the target and the past covariates of the 168 hours up to the origin, and the
+future-known columns through the horizon) and gives quantiles. Nothing is downloaded, because
+compute nodes often have no network.
 """
 
 import hashlib
@@ -16,9 +15,6 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import Forecaster, Model, Recipe, register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
-
-VERSION = 1
-"""As `Baseline.version`."""
 
 RECIPE = Recipe(
     level_hours=0,
@@ -34,12 +30,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def checked_folder(folder: Path) -> str:
-    """The sha256 of the weights in a folder of the pretrained model: part of a stored forecast's
-    key.
-
-    Raises:
-        InputError: a file is missing, or the configuration is not one of a Chronos-2.
-    """
+    """The sha256 of the weights in the folder of a Chronos-2: part of a stored forecast's key."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(
@@ -65,12 +56,7 @@ def checked_folder(folder: Path) -> str:
 
 
 def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
-    """The pretrained model as a forecaster of this dataset, with forecasts of its validation
-    origins.
-
-    Raises:
-        InputError: the folder does not hold the model.
-    """
+    """The pretrained model as a forecaster of a dataset, with forecasts of its validation split."""
     checked_folder(folder)
     from darts.models import Chronos2Model
     from darts.utils.likelihood_models.torch import QuantileRegression

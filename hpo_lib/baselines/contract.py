@@ -20,13 +20,9 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
 class Baseline(Model, ABC):
-    """A model that the families are compared with. It has no study: it tunes itself on validation."""
+    """A model to compare the families with. It has no study: it tunes itself on validation."""
 
     kind = "baseline"
-    version: ClassVar[int]
-    """Part of a stored training's key. Raise it when the same call gives other forecasts than
-    before.
-    """
     seeded: ClassVar[bool]
     """Whether another seed gives another model."""
     settings: ClassVar[Mapping[str, Any]]
@@ -35,12 +31,14 @@ class Baseline(Model, ABC):
     def fit(
         self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False
     ) -> "TableForecaster":
-        """Train on the training split, with every choice made by pinball loss on the validation
-        split.
+        """Train on the training split, with every choice made by pinball loss on validation.
 
-        Args: dataset: the dataset. seed: equal seeds give equal models. refit: train again on
-            training and validation split together, with the same choices. The forecaster's
-                ``validation`` still comes from the first training, which has not seen these days.
+        Args:
+            dataset: the dataset.
+            seed: equal seeds give equal models.
+            refit: train again on training and validation split together, with the same choices. The
+                forecaster's ``validation`` still comes from the first training, which has not seen
+                these days.
             quick: learn little, from a part of the origins of the same days, to see that everything
                 works.
         """
@@ -56,9 +54,7 @@ class Baseline(Model, ABC):
     def train(
         self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None
     ) -> "TableForecaster":
-        """Train on the training split, with the choices of the forecaster ``chosen``; without one,
-        choose.
-        """
+        """Train on the training split, with the choices of ``chosen`` or else with own ones."""
 
 
 class TableForecaster(Forecaster):
@@ -83,25 +79,16 @@ class TableForecaster(Forecaster):
 
 
 def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:
-    """Whether a forecaster sees the time of year: as ``chosen``, or by the rule of the families'
-    standard recipe.
-    """
+    """Whether a forecaster sees the time of year: as ``chosen``, or by the standard recipe."""
     return covers_seasons(dataset, STANDARD.season_years) if chosen is None else chosen.seasons
 
 
 OF_THE_YEAR = (*SEASON_COLUMNS, "year_sin", "year_cos")
 """Columns of a feature table that tell the time of year."""
 
-QUICK_VERSION = 3
-"""Part of a quick training's key. Raise it when a quick training differs from before and others do
-not.
-"""
-
 
 def learnt_origins(dataset: Dataset, hours: int, *, quick: bool) -> Positions:
-    """Training origins within ``hours`` of a daily one; if quick, at most 100, spread evenly over
-    the same days.
-    """
+    """Training origins within ``hours`` of a daily one; if quick, about 100, spread evenly."""
     near = dataset.training_origins(near_hours=hours)
     return near[:: math.ceil(len(near) / 100)] if quick else near
 

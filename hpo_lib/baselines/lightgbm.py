@@ -1,6 +1,6 @@
-"""LIGHTGBM_Q: gradient-boosted trees (Ke et al., 2017) with the pinball loss, one model per level,
-the step a feature.
+"""LIGHTGBM_Q: gradient-boosted trees with the pinball loss, one model per quantile level.
 
+Ke et al., 2017. The hour ahead is a feature, so one model serves all 24.
 The settings were chosen by validation pinball loss on the development splits of the real datasets,
 one change at a time and with one seed, so differences of a percent mean little. docs/methodology.md
 lists the comparisons.
@@ -78,7 +78,6 @@ class LightgbmQuantile(Baseline):
     """Early stopping on validation chooses the rounds of each level."""
 
     name = "LIGHTGBM_Q"
-    version = 2
     title = "LightGBM"
     colour, marker = "#CC79A7", "D"
     seeded = True
@@ -138,8 +137,9 @@ class LightgbmLinearQuantile(LightgbmQuantile):
 def _rows(
     table: FeatureTable, seasons: bool, expected: np.ndarray | None
 ) -> tuple[np.ndarray, list[str]]:
-    """[N H, F] the features that the trees see with, if given, the linear baseline's forecasts [N,
-    H]; their names.
+    """[N H, F] the features that the trees see, and their names.
+
+    The linear baseline's forecasts [N, H] are one of them, if given.
     """
     shown = [i for i, name in enumerate(table.names) if seasons or name not in OF_THE_YEAR]
     added = {} if expected is None else {"linear": expected[:, :, None]}
@@ -153,8 +153,9 @@ def _data(
     expected: np.ndarray | None,
     like: "LightgbmDataset | None" = None,
 ) -> "LightgbmDataset":
-    """The trees' training data or, with ``like``, their validation data, whose loss is in the
-    target's unit.
+    """The trees' training data or, with ``like``, their validation data.
+
+    The loss of the latter is in the target's unit.
     """
     import lightgbm
 

@@ -1,8 +1,7 @@
-"""RESIDUAL_LINEAR: the linear baseline of the families alone, with the interval of its out-of-fold
-residuals.
+"""LINEAR_Q, a linear quantile regression, and RESIDUAL_LINEAR, the families' linear baseline alone.
 
-It is step 0 of every network that forecasts residuals: a network that is not better has earned
-nothing.
+The latter, with the interval of its out-of-fold residuals, is step 0 of every network that
+forecasts residuals: a network that is not better has earned nothing.
 """
 
 from collections.abc import Iterable
@@ -80,7 +79,6 @@ class LinearQuantile(Baseline):
     """The penalty is chosen on validation."""
 
     name = "LINEAR_Q"
-    version = 2
     title = "Linear quantile"
     colour, marker = "#E69F00", "v"
     seeded = False
@@ -125,12 +123,9 @@ class ResidualLinearForecaster(TableForecaster):
 
 
 class ResidualLinear(Baseline):
-    """Nothing is chosen on validation: penalty and origins are those of the families' standard
-    recipe.
-    """
+    """Nothing is chosen on validation: penalty and origins are those of the standard recipe."""
 
     name = "RESIDUAL_LINEAR"
-    version = 1
     title = "Linear baseline"
     colour, marker = "#999933", "<"
     seeded = False

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from hpo_lib import __version__, paths
 from hpo_lib.cli import options, others, results
-from hpo_lib.errors import ROOM, HpoError, InputError, choices
+from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices
 from hpo_lib.settings import train_with_one_thread
 from hpo_lib.stop_requests import LIFELINE
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # of a file, a folder or a network that nothing before has put into a sentence of its own
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"hpo: {where}{error.strerror or error}; {ROOM}", file=sys.stderr)
+        print(f"hpo: {where}{error.strerror or error}; {MAKE_ROOM}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("hpo: interrupted", file=sys.stderr)
@@ -204,7 +204,7 @@ def _job(arguments: argparse.Namespace) -> int:
         arguments, worker=job.worker, job_id=arguments.job_id or job.study_id
     )
     dataset = load_spec(settings.dataset).name
-    run = paths.RunPaths(settings.runs_dir, settings.model, dataset, settings.job_id, job.worker)
+    run = settings.files(dataset)
     command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
     return run_job(run, command, job, settings.trials)
 

@@ -1,6 +1,4 @@
-"""What a model may know when it forecasts: the windows of forecast origins, with and without what
-came after them.
-"""
+"""What a model may know when it forecasts, and what it may learn from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,8 +15,7 @@ MOST_WEEKS = 4
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """N forecast origins in an hourly frame, which may hold what came after them: models learn from
-    it.
+    """N forecast origins in an hourly frame that may hold what came after: models learn from it.
 
     Attributes:
         frame: [T, columns], the target, past and future-known covariates.
@@ -58,9 +55,7 @@ class Context(Windows):
         known_until: Mapping[str, str],
         weather: npt.NDArray[np.float64] | None = None,
     ) -> "Context":
-        """The context of the origins at ``positions`` [N] of a complete hourly frame, which is
-        copied.
-        """
+        """The context of the origins at ``positions`` [N] of a complete hourly frame: a copy."""
         columns = list(known_until)
         length = MOST_WEEKS * HISTORY + HORIZON
         rows = np.asarray(positions)[:, None] + np.arange(1 + HORIZON - length, 1 + HORIZON)

@@ -32,26 +32,30 @@ from hpo_lib.data.splits import (
     training_origins,
 )
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
+from hpo_lib.paths import about, shown
 
 
 @dataclass(frozen=True)
 class Dataset:
     """One dataset, checked and ready to use.
 
-    Attributes: spec: the dataset as its TOML describes it. frame: float64 [hours, columns] on a
-        complete hourly UTC index named ``timestamp``: the target in the spec's
-            unit, then the past, then the future covariates.
+    Attributes:
+        spec: the dataset as its TOML describes it.
+        frame: float64 [hours, columns] on a complete hourly UTC index named ``timestamp``: the
+            target in the spec's unit, then the past, then the future covariates.
         past: past covariates in ``frame``.
         future: future-known covariates in ``frame``.
         source: ``csv`` or ``simulated``; with ``, observed weather`` or ``, degraded weather``
             where models see that.
         path: the CSV that was read, relative to the project if it is inside; or ``simulated twin of
-        <name>``. sha256: fingerprint; equal fingerprints mean the same data. n_filled: hours in
-        which the gap rule filled something. split_note: a sentence if the splits are not those that
-        the TOML plans; ``spec.splits`` holds the taken dates. missing: hours of the target in gaps
-        that are longer than the gap rule fills. The frame holds a value there, but
-            no forecast origin has them in its window, and no scale is fitted on them.
+            <name>``.
+        sha256: fingerprint; equal fingerprints mean the same data.
+        n_filled: hours in which the gap rule filled something.
+        split_note: a sentence if the splits are not those that the TOML plans; ``spec.splits``
+            holds the taken dates.
+        missing: hours of the target in gaps that are longer than the gap rule fills. The frame
+            holds a value there, but no forecast origin has them in its window, and no scale is
+            fitted on them.
         weather: of the day ahead, if models see it. An origin where it is not known is no forecast
             origin.
     """
@@ -84,9 +88,7 @@ class Dataset:
 
     @property
     def kind_of_weather(self) -> str:
-        """What models see of the weather of the day ahead: ``none``, ``forecast``, ``observed`` or
-        ``degraded``.
-        """
+        """The kind of weather of the day ahead: none, forecast, observed or degraded."""
         return "none" if self.weather is None else self.weather.kind
 
     @cached_property
@@ -117,9 +119,7 @@ class Dataset:
 
     @cached_property
     def validation_origins(self) -> Positions:
-        """Positions [N] of every daily forecast origin of the validation split whose window is
-        complete.
-        """
+        """Positions [N] of the daily origins of validation whose window is complete."""
         return self.complete(split_origins(self.index, self.spec.splits)[0])
 
     @cached_property
@@ -135,9 +135,7 @@ class Dataset:
         return self.complete(training_origins(self.index, self.spec.splits, near_hours=near_hours))
 
     def complete(self, origins: Positions) -> Positions:
-        """Those of the origins [N] whose window holds no missing hour and whose weather of the day
-        ahead is known.
-        """
+        """The origins [N] without a missing hour in their window and with known weather ahead."""
         whole = complete_windows(origins, self.is_missing)
         known: Positions = whole[self.weather_is_known(whole)]
         return known
@@ -151,9 +149,7 @@ class Dataset:
 
     @property
     def known_until(self) -> dict[str, str]:
-        """Column -> until when it is known: ``origin`` or ``always``. The weather of the day ahead
-        is no column.
-        """
+        """Column -> until when it is known: ``origin`` or ``always``; without weather ahead."""
         up_to_origin = {name: "origin" for name in (self.spec.target, *self.past)}
         return up_to_origin | {name: "always" for name in self.future}
 
@@ -169,9 +165,7 @@ class Dataset:
         return None if self.weather is None else self.weather.at(self.index[origins])
 
     def origins_left_out(self) -> dict[str, int]:
-        """Daily origins of each split whose window touches a missing hour, or whose weather is not
-        known.
-        """
+        """How many daily origins each split loses to missing hours or unknown weather."""
         whole = replace(self, missing=self.missing[:0], weather=None)
         return {
             "train": len(whole.training_origins(near_hours=0))
@@ -182,16 +176,12 @@ class Dataset:
 
     @property
     def lowest(self) -> float | None:
-        """0 if no forecast should be below 0: the target may not, and never is in the training
-        split; else None.
-        """
+        """0 if the target may not be and never was below 0 in training; else None."""
         never_negative = self.target.to_numpy()[self.positions.train].min() >= 0
         return 0.0 if never_negative and not self.spec.may_be_negative else None
 
     def trained_through_validation(self) -> "Dataset":
-        """The same data with validation counted as training, for the last training with chosen
-        parameters.
-        """
+        """The same data with validation counted as training, for the last training."""
         splits = replace(self.spec.splits, train_end=self.spec.splits.val_end)
         return replace(self, spec=replace(self.spec, splits=splits))
 
@@ -204,14 +194,12 @@ def load_dataset(
     Columns that the spec does not name are ignored, and so are rows before ``spec.start``, apart
     from their timestamps.
 
-    Args: spec: the dataset. An absolute ``spec.csv`` is used as it is. data_dir: the folder that
-        holds a relative ``spec.csv``. Without one it is looked for below the project's
-            ``data/``, then beside the TOML, and if it is absent, the simulated twin is used if the
-            spec has one.
+    Args:
+        spec: the dataset. An absolute ``spec.csv`` is used as it is.
+        data_dir: the folder that holds a relative ``spec.csv``. Without one it is looked for below
+            the project's ``data/``, then beside the TOML, and if it is absent, the simulated twin
+            is used if the spec has one.
         simulated: use the twin, whatever is there.
-
-    Raises: InputError: the CSV is absent or wrong (see ``csv_checks`` and ``gaps``), or does not
-        fill the splits.
     """
     folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
@@ -276,9 +264,7 @@ def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
 
 
 def fingerprint_frame(frame: pd.DataFrame) -> str:
-    """SHA-256 of a frame's column names, hours and values, whatever the machine's byte order and
-    the time unit.
-    """
+    """SHA-256 of a frame's column names, hours and values, the same on every machine."""
     digest = hashlib.sha256("\n".join(map(str, frame.columns)).encode())
     digest.update(pd.DatetimeIndex(frame.index).as_unit("ns").asi8.astype("<i8").tobytes())
     digest.update(np.ascontiguousarray(frame.to_numpy(), dtype="<f8").tobytes())
@@ -291,9 +277,8 @@ def _absent(spec: DatasetSpec, places: list[Path]) -> InputError:
     simulate = "" if spec.twin is None else ", or ask for simulated data with --simulated"
     return InputError(
         f"{shown(spec.path)}: the CSV of dataset {spec.name!r} was not found (looked for "
-        f"{looked}); put it there, or "
-        f"make it with `hpo prepare --dataset {dataset} --raw RAW.csv --out "
-        f"{shown(places[0])}`{simulate}"
+        f"{looked}); put it there, or make it with `hpo prepare --dataset {dataset} --raw RAW.csv "
+        f"--out {shown(places[0])}`{simulate}"
     )
 
 
@@ -309,26 +294,27 @@ def _simulated(spec: DatasetSpec) -> Dataset:
 
 
 def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
-    file = shown(path)
-    cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
-    header = list(cells.columns)
-    if header == ["", "0"]:
-        raise InputError(
-            f"{file}: this is a raw CSV (columns '' and '0'), expected engineered features; run "
-            "`hpo prepare` on it"
+    with about(path):
+        cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
+        header = list(cells.columns)
+        if header == ["", "0"]:
+            raise InputError(
+                "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo "
+                "prepare` on it"
+            )
+        covariates = (*spec.past_covariates, *spec.future_covariates)
+        required = [column for column in covariates if column not in spec.optional_covariates]
+        advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
+        check_header(header, [TIMESTAMP, spec.target, *required], advice)
+        past, future = (
+            tuple(column for column in role if column in header)
+            for role in (spec.past_covariates, spec.future_covariates)
         )
-    covariates = (*spec.past_covariates, *spec.future_covariates)
-    required = [column for column in covariates if column not in spec.optional_covariates]
-    advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
-    check_header(header, [TIMESTAMP, spec.target, *required], file, advice)
-    past, future = (
-        tuple(column for column in role if column in header)
-        for role in (spec.past_covariates, spec.future_covariates)
-    )
-    frame, n_filled, missing = hourly_frame(
-        cells[[TIMESTAMP, spec.target, *past, *future]], spec, file
-    )
+        columns = [TIMESTAMP, spec.target, *past, *future]
+        frame, n_filled, missing = hourly_frame(cells[columns], spec)
     digest = hashlib.sha256(content)
     if len(missing):  # equal files are other data under a rule that fills more
         digest.update(missing.as_unit("ns").asi8.astype("<i8").tobytes())
-    return Dataset(spec, frame, past, future, "csv", file, digest.hexdigest(), n_filled, missing)
+    return Dataset(
+        spec, frame, past, future, "csv", shown(path), digest.hexdigest(), n_filled, missing
+    )

@@ -1,5 +1,4 @@
-"""The weather of the day ahead as it was known at each forecast origin: forecast, observed, or
-observed with errors.
+"""The weather of the day ahead: forecast, observed, or observed with errors.
 
 ``forecast`` is what somebody would have had: of each hour the newest forecast that had been issued
 by the origin. ``observed`` is what nobody has, an upper bound. ``degraded`` adds errors of a stated
@@ -20,7 +19,7 @@ from hpo_lib.data.csv_checks import check_header, numbers, read_csv, refuse, utc
 from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec
 from hpo_lib.data.splits import HORIZON, time_span
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
+from hpo_lib.paths import about, shown
 
 ISSUED, VALID, LEAD = "issued", "valid", "lead_hours"
 """Columns of an archive: when a forecast was issued, and for which hour, or how many hours later
@@ -92,10 +91,13 @@ def day_ahead_weather(
 ) -> DayAheadWeather:
     """What a dataset's models see of the day ahead.
 
-    Args: spec: the dataset's table [day_ahead_weather]. weather: observed, hourly, [T, columns].
+    Args:
+        spec: the dataset's table [day_ahead_weather].
+        weather: observed, hourly, [T, columns].
         archive: of forecasts, as `read_archive` gives it; None: that of a simulated twin, for the
-        kind ``forecast``. training: the hours of the training split, for the threshold. target:
-        name of the target in ``training``.
+            kind ``forecast``.
+        training: the hours of the training split, for the threshold.
+        target: name of the target in ``training``.
     """
     columns, hours = list(spec.columns), pd.DatetimeIndex(weather.index)
     came = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
@@ -115,8 +117,9 @@ def day_ahead_weather(
 
 
 def heating_threshold(target: pd.Series, temperature: pd.Series) -> float:
-    """Temperature in degrees C below which the target rises: the kink of the best fit to daily
-    means, least squares.
+    """Temperature (degrees C) below which the target rises: the kink of the best fit.
+
+    Least squares, of daily means.
     """
     days = (
         pd.DataFrame({"y": target, "t": temperature})
@@ -133,7 +136,7 @@ def heating_threshold(target: pd.Series, temperature: pd.Series) -> float:
 
 
 def source_with(source: str, kind: str) -> str:
-    """What a result's data comes from, in a word or two: it tells results that must not be mixed."""
+    """What a result's data comes from: results of different sources must not be mixed."""
     return f"{source}, {kind} weather" if kind in MARKS else source
 
 
@@ -151,49 +154,43 @@ def mark_of(source: str) -> str:
 
 
 def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """An archive of weather forecasts: ``issued``, ``valid`` (UTC) and the columns, sorted by time
-    of issue.
+    """An archive of weather forecasts: ``issued``, ``valid`` (UTC) and columns, by time of issue.
 
-    Args: path: CSV with ``issued`` and, as ``valid`` or as ``lead_hours`` after it, the full hour
-        that a row is for. columns: the weather columns that are wanted; others are ignored.
-
-    Raises: InputError: a column is missing, a cell is no time or no number, an hour is not a full
-        one, comes before its
-            forecast was issued, or is there twice in one forecast.
+    Args:
+        path: CSV with ``issued`` and, as ``valid`` or as ``lead_hours`` after it, the full hour
+            that a row is for.
+        columns: the weather columns that are wanted; others are ignored.
     """
-    cells = read_csv(path, "archive of weather forecasts").cells
-    file, advice = shown(path), "see docs/day_ahead_weather.md for the format"
-    when = VALID if VALID in cells.columns else LEAD
-    check_header(list(cells.columns), [ISSUED, when, *columns], file, advice)
-    issued = utc_times(cells[ISSUED], file)
-    if when == VALID:
-        valid = utc_times(cells[VALID], file)
-    else:
-        leads = numbers(cells[[LEAD]], file)[LEAD]
-        wrong = ~(leads.abs() <= LONGEST_LEAD) | (leads % 1 != 0)
-        what = f"a whole number of hours, at most {LONGEST_LEAD}"
-        refuse(wrong, cells[LEAD], file, f", expected {what}; fix that cell")
-        valid = issued + pd.to_timedelta(leads, unit="h")
-    table = numbers(cells[list(columns)], file).assign(**{ISSUED: issued, VALID: valid})
-    for wrong, reason in (
-        (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
-        (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),
-        (table.duplicated([ISSUED, VALID]), "which this forecast has twice; remove one row"),
-    ):
-        refuse(wrong, cells[when], file, f", {reason}")
-    known = table.dropna(subset=list(columns))
-    return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
+    with about(path):
+        cells = read_csv(path, "archive of weather forecasts").cells
+        advice = "see docs/day_ahead_weather.md for the format"
+        when = VALID if VALID in cells.columns else LEAD
+        check_header(list(cells.columns), [ISSUED, when, *columns], advice)
+        issued = utc_times(cells[ISSUED])
+        if when == VALID:
+            valid = utc_times(cells[VALID])
+        else:
+            leads = numbers(cells[[LEAD]])[LEAD]
+            wrong = ~(leads.abs() <= LONGEST_LEAD) | (leads % 1 != 0)
+            what = f"a whole number of hours, at most {LONGEST_LEAD}"
+            refuse(wrong, cells[LEAD], f", expected {what}; fix that cell")
+            valid = issued + pd.to_timedelta(leads, unit="h")
+        table = numbers(cells[list(columns)]).assign(**{ISSUED: issued, VALID: valid})
+        for wrong, reason in (
+            (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
+            (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),
+            (table.duplicated([ISSUED, VALID]), "which this forecast has twice; remove one row"),
+        ):
+            refuse(wrong, cells[when], f", {reason}")
+        known = table.dropna(subset=list(columns))
+        return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
 
 
 def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:
-    """Check an archive of forecasts and write it beside the dataset's engineered CSV, as its TOML
-    names it.
+    """Check an archive of forecasts and write it beside the dataset's engineered CSV.
 
     Returns:
         A report in words.
-
-    Raises: InputError: the dataset's TOML names no archive, the archive is wrong, or it is its own
-        output.
     """
     weather = spec.day_ahead_weather
     if not weather.columns or weather.csv is None:
@@ -249,10 +246,10 @@ def _draws(hours: pd.DatetimeIndex, steps: int, spec: DayAheadWeatherSpec) -> Va
 def _errors(
     draws: Values, deviations: list[tuple[float, float]], spec: DayAheadWeatherSpec
 ) -> Values:
-    """[T, steps, W] normal errors of forecasts: AR(1) along the steps, growing on a line from 1 h
-    to 24 h ahead.
+    """[T, steps, W] normal errors of forecasts: AR(1) along the steps.
 
-    Errors of different origins and columns are independent.
+    They grow on a line from 1 h to 24 h ahead. Errors of different origins and columns are
+    independent.
     """
     from scipy.signal import lfilter  # slow to import, and not always needed
 
@@ -265,12 +262,7 @@ def _errors(
 
 
 def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
-    """[T, H, W] errors of the newest forecast that could be used at each origin: those of one
-    forecast belong together.
-
-    Raises:
-        InputError: a column whose errors are not known.
-    """
+    """[T, H, W] errors of the newest forecast at each origin; those of one forecast correlate."""
     for name in spec.columns:
         if name not in TWIN_ERRORS:
             raise InputError(

@@ -23,7 +23,6 @@ from hpo_lib.data.raw_files import (
 from hpo_lib.data.spec import DatasetSpec, RawFile
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
 
 CALENDAR_COLUMNS = (*LOCAL_COLUMNS, "is_public_holiday", "is_school_holiday")
 DAY_COLUMNS = (
@@ -48,16 +47,12 @@ _FROM_TARGET = re.compile(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h")
 def calendar_columns(
     index: pd.DatetimeIndex, spec: DatasetSpec, school_holidays: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """The ``CALENDAR_COLUMNS`` of any hours (UTC), future ones too, in the dataset's local time
-    with daylight saving.
+    """The ``CALENDAR_COLUMNS`` of any hours (UTC) in the dataset's local time, future ones too.
 
     ``hour`` is 0-23, ``hour_sin`` and ``hour_cos`` are on the 24 h circle, ``day_of_week`` 0 is
     Monday, ``season`` is 0 winter (in the north Dec-Feb), 1 spring, 2 summer, 3 autumn; flags are 0
     or 1. ``school_holidays`` lists ``start_date`` and ``end_date``, local dates, both inclusive;
     None gives zeros.
-
-    Raises:
-        InputError: no public holidays are known for the dataset's country.
     """
     dates = local_dates(index, spec.tz)
     columns = {
@@ -90,12 +85,9 @@ def engineer(
         weather: weather columns for at least the hours of ``target``, or None.
         school_holidays: as for :func:`calendar_columns`.
 
-    Returns: T minus the longest lag rows; the target, then past, then future covariates; index
+    Returns:
+        T minus the longest lag rows; the target, then past, then future covariates; index
         ``timestamp`` (UTC).
-
-    Raises:
-        InputError: the target is too short for its lags, or a covariate that is not optional cannot
-            be made.
     """
     index = pd.DatetimeIndex(target.index, name="timestamp")
     y = target.to_numpy(dtype=np.float64)
@@ -132,14 +124,10 @@ def engineer(
 def prepare_features(
     spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
 ) -> str:
-    """Make the engineered CSV of a dataset from raw files, whole or not at all; the function behind
-    ``hpo prepare``.
+    """Make the engineered CSV of a dataset from raw files, whole or not at all.
 
     Returns:
         A report in words: what was written, filled and left out, one line each.
-
-    Raises: InputError: an input is wrong (see `hpo_lib.data.raw_files`), or ``out`` is one of the
-        inputs or not writable.
     """
     if out.resolve() in [path.resolve() for path in (raw, weather, school_holidays) if path]:
         raise InputError(
@@ -186,9 +174,8 @@ def _holiday_note(
         return ""
     return (
         f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series "
-        "runs from "
-        f"{local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all days "
-        "outside the list."
+        f"runs from {local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all "
+        "days outside the list."
     )
 
 
@@ -237,9 +224,8 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
             else "a code that it knows, such as 'DK'"
         )
         raise InputError(
-            f"{spec.path}: country is {spec.country!r}, which the holidays library does not "
-            f"know, expected {expected}; "
-            "fix country"
+            f"{spec.path}: country is {spec.country!r}, which the holidays library does not know, "
+            f"expected {expected}; fix country"
         ) from None
     return pd.DatetimeIndex(list(days))
 
@@ -259,21 +245,19 @@ def rebuilt_features(
     weather: Path | None = None,
     school_holidays: Path | None = None,
 ) -> pd.DataFrame:
-    """The engineered CSV that ``hpo prepare`` makes if the raw data ends at ``end``, or at the last
-    value before it.
+    """The engineered CSV that ``hpo prepare`` makes of the raw data up to ``end``.
 
-    Returns: The dataset's columns, as far as they can be made, by hour (UTC); NaN where the target
-        has none.
-
-    Raises:
-        InputError: a file is wrong, or holds too little before ``end``, see `prepare_features`.
+    Returns:
+        The dataset's columns, as far as they can be made, by hour (UTC); NaN where the target has
+        none.
     """
     series = raw_cells(raw, spec)
-    series = series.loc[timestamps(series[TIMESTAMP], shown(raw)) <= end]
+    series = series.loc[timestamps(series[TIMESTAMP]) <= end]
     known = series.index[~series[spec.target].str.lower().isin(["", "nan"])]
     parts = {raw: series.loc[: known.max()].set_axis(["", "0"], axis="columns")}
     if weather is not None:
-        cells = read_csv(weather, "weather file").cells
+        with paths.about(weather):
+            cells = read_csv(weather, "weather file").cells
         parts[weather] = cells.loc[cells["dt_iso"] <= f"{end:%Y-%m-%d %H:%M:%S} +0000 UTC"]
     with TemporaryDirectory() as folder:
         cut = {file: Path(folder, str(i), file.name) for i, file in enumerate(parts)}

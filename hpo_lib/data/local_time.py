@@ -1,6 +1,4 @@
-"""What follows from the time of an hour alone: calendar columns in a dataset's local time, daylight
-saving included.
-"""
+"""Calendar columns in a dataset's local time, daylight saving included."""
 
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
@@ -30,12 +28,9 @@ def local_columns(
 
 
 def season_of(month: np.ndarray, hemisphere: str) -> np.ndarray:
-    """0 winter, 1 spring, 2 summer, 3 autumn; winter is December to February in the north, June to
-    August in the south.
+    """0 winter, 1 spring, 2 summer, 3 autumn of months 1 to 12.
 
-    Args:
-        month: 1 to 12, any shape.
-        hemisphere: ``north`` or ``south``.
+    Winter is December to February in the north, June to August in the south.
     """
     return np.asarray((month + (6 if hemisphere == "south" else 0)) % 12 // 3)
 

@@ -47,9 +47,7 @@ def _hour(value: Any) -> pd.Timestamp:
 
 
 def _plain(value: str) -> str:
-    """A text that figures, LaTeX and paths can take: matplotlib reads what is between two $ as a
-    formula.
-    """
+    """A text for figures, LaTeX and paths: matplotlib reads what is between two $ as a formula."""
     if (
         any(ord(character) < 32 or ord(character) == 127 for character in value)
         or value.count("$") > 1
@@ -102,12 +100,11 @@ _NO_OTHER_KEYS = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class Splits:
-    """Last hour (UTC, inclusive) of training, validation and test; without ``test_end`` the test
-    split is the rest.
+    """Last hour (UTC, inclusive) of training, validation and test.
 
-    A TOML may give shares of the data's span, too: ``load_dataset`` takes them where it states no
-    dates (both are NaT until then) or dates that the data does not reach. ``origin_hour`` is the
-    local hour of the daily forecast origins.
+    Without ``test_end`` the test split is the rest. A TOML may give shares of the data's span, too:
+    ``load_dataset`` takes them where it states no dates (both are NaT until then) or dates that the
+    data does not reach. ``origin_hour`` is the local hour of the daily forecast origins.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -154,9 +151,7 @@ class DayAheadWeatherSpec:
 
 @dataclass(frozen=True)
 class TwinSpec:
-    """The simulated twin that replaces an absent CSV: its kind, its seed and the mean of its
-    target.
-    """
+    """The simulated twin that replaces an absent CSV: kind, seed and mean of its target."""
 
     __pydantic_config__ = _NO_OTHER_KEYS
 
@@ -167,11 +162,11 @@ class TwinSpec:
 
 @dataclass(frozen=True)
 class RawFile:
-    """How `hpo prepare` reads a raw file that is not an unnamed UTC timestamp column and a column
-    named ``0``.
+    """How `hpo prepare` reads a raw file.
 
-    Columns by name (empty: the only one that can be meant), the time zone of times without an
-    offset, and how steps of minutes become hours.
+    As it is, it reads an unnamed UTC timestamp column and a column named ``0``. Columns by name
+    (empty: the only one that can be meant), the time zone of times without an offset, and how steps
+    of minutes become hours.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -238,20 +233,14 @@ def known_datasets() -> dict[str, Path]:
 
 
 def development_datasets() -> dict[str, Path]:
-    """Name -> TOML of the same series with earlier splits, on which the published records were
-    made.
-    """
+    """Name -> TOML of the same series with the earlier splits of the published records."""
     return {
         f"{file.stem}_dev": file for file in sorted(paths.DATASETS_DIR.glob("development/*.toml"))
     }
 
 
 def load_spec(dataset: str | Path) -> DatasetSpec:
-    """The spec of a dataset, given by its name or by the path of a TOML file.
-
-    Raises: InputError: unknown name, unreadable TOML, or a key that is missing, unknown or of the
-        wrong type or value.
-    """
+    """The spec of a dataset, given by its name or by the path of a TOML file."""
     text = str(dataset)
     if text.endswith(".toml") or "/" in text:
         file = Path(text)
@@ -279,20 +268,23 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
 
 
 def _parse(file: Path) -> DatasetSpec:
-    text = paths.read_text(file, "TOML")
-    try:
-        spec = _SPEC.validate_python({"path": file} | tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file}: not valid TOML, {error}; fix that line") from None
-    except ValidationError as error:
-        wrong = sentence(error, missing="; add it (see datasets/README.md)", known=_KEYS)
-        raise InputError(f"{file}: {wrong}") from None
-    except (ValueError, RecursionError) as error:  # thousands of digits or brackets
-        raise InputError(
-            f"{file}: not readable as TOML ({str(error).partition(';')[0]}); remove that value"
-        ) from None
-    if contradiction := _contradiction(spec):
-        raise InputError(f"{file}: {contradiction}")
+    with paths.about(file):
+        try:
+            table = tomllib.loads(paths.read_text(file, "TOML"))
+            spec = _SPEC.validate_python({"path": file} | table)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"not valid TOML, {error}; fix that line") from None
+        except ValidationError as error:
+            missing = "; add it (see datasets/README.md)"
+            raise InputError(sentence(error, missing=missing, known=_KEYS)) from None
+        except InputError:
+            raise
+        except (ValueError, RecursionError) as error:  # thousands of digits or brackets
+            raise InputError(
+                f"not readable as TOML ({str(error).partition(';')[0]}); remove that value"
+            ) from None
+        if contradiction := _contradiction(spec):
+            raise InputError(contradiction)
     return spec
 
 
@@ -319,8 +311,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
         if late is not None and late <= early:
             return (
                 f"splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after "
-                f"splits.{early_name} "
-                f"({early:%Y-%m-%d %H:%M}); fix the split dates"
+                f"splits.{early_name} ({early:%Y-%m-%d %H:%M}); fix the split dates"
             )
     covariates = [*spec.past_covariates, *spec.future_covariates]
     roles = [spec.target, *covariates]

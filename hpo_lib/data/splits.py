@@ -56,8 +56,7 @@ def split_positions(index: pd.DatetimeIndex, splits: Splits) -> SplitPositions:
 def daily_origins(
     index: pd.DatetimeIndex, first_hour: pd.Timestamp, last_hour: pd.Timestamp
 ) -> Positions:
-    """Positions of the daily origins whose 24 forecast hours are all within ``first_hour`` ..
-    ``last_hour``.
+    """Positions of the daily origins that forecast ``first_hour`` to ``last_hour`` at most.
 
     The first is one hour before ``first_hour``, the others follow every 24 h. Origins with less
     than 168 h of history in the index are left out.
@@ -72,9 +71,7 @@ def daily_origins(
 
 
 def split_origins(index: pd.DatetimeIndex, splits: Splits) -> tuple[Positions, Positions]:
-    """Positions [N] of every daily origin of the validation split, and of the test split, which may
-    have none.
-    """
+    """Positions [N] of every daily origin of validation, and of test, which may have none."""
     last = index[-1] if splits.test_end is None else splits.test_end
     validation = daily_origins(index, splits.train_end + _HOUR, splits.val_end)
     return validation, daily_origins(index, splits.val_end + _HOUR, last)
@@ -83,8 +80,7 @@ def split_origins(index: pd.DatetimeIndex, splits: Splits) -> tuple[Positions, P
 def training_origins(
     index: pd.DatetimeIndex, splits: Splits, *, near_hours: int = HORIZON // 2
 ) -> Positions:
-    """Positions [N] of every hour (not only every day) whose history and forecast are within the
-    training split.
+    """Positions [N] of every hour whose history and forecast are within the training split.
 
     With fewer ``near_hours``, only hours at most that far from the hour of the daily origins.
     """
@@ -96,9 +92,7 @@ def training_origins(
 
 
 def complete_windows(origins: Positions, missing: npt.NDArray[np.bool_]) -> Positions:
-    """Those of the origins whose 168 hours of history and 24 forecast hours hold no missing hour
-    [T].
-    """
+    """The origins without an hour of ``missing`` [T] in their history or forecast hours."""
     if not missing.any():
         return origins
     before = np.concatenate([[0], np.cumsum(missing)])  # missing hours before each position
@@ -132,11 +126,6 @@ def settled_splits(
         tz: the dataset's local time.
         data: what the data is called in an error (its file).
         toml: the dataset's TOML, where the dates are.
-
-    Raises: InputError: a split ends after the data, the training split is shorter than
-        ``MIN_TRAINING`` hours or the
-            validation split holds no forecast origin; or they do, and long gaps leave less than 30
-            daily origins for training or none for validation. An empty test split is fine.
     """
     splits, note, problem = plan, "", None
     if plan.has_dates:
@@ -151,12 +140,10 @@ def settled_splits(
         if plan.has_dates:
             note = (
                 f"The split dates of {toml} (training to {plan.train_end:%Y-%m-%d %H:%M}, "
-                "validation to "
-                f"{plan.val_end:%Y-%m-%d %H:%M}) do not fit the data, which covers "
-                f"{time_span(index)}. Taken instead "
-                f"are {100 * plan.train:g} % of it for training, to "
-                f"{splits.train_end:%Y-%m-%d %H:%M}, and "
-                f"{100 * plan.val:g} % for validation, to {splits.val_end:%Y-%m-%d %H:%M}."
+                f"validation to {plan.val_end:%Y-%m-%d %H:%M}) do not fit the data, which covers "
+                f"{time_span(index)}. Taken instead are {100 * plan.train:g} % of it for training, "
+                f"to {splits.train_end:%Y-%m-%d %H:%M}, and {100 * plan.val:g} % for validation, "
+                f"to {splits.val_end:%Y-%m-%d %H:%M}."
             )
         problem = _problem(index, splits)
     if problem:
@@ -194,8 +181,7 @@ def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
     elif n_train < MIN_TRAINING:
         problem = (
             f"the training split up to {splits.train_end:%Y-%m-%d %H:%M} holds {n_train} hours, "
-            "expected at least "
-            f"{MIN_TRAINING}, and {covers}"
+            f"expected at least {MIN_TRAINING}, and {covers}"
         )
     elif not len(split_origins(index, splits)[0]):
         problem = (
@@ -220,10 +206,7 @@ def _check_windows(
         if left < least:
             raise InputError(
                 f"{data}: {missing.sum()} hours are in gaps longer than the gap rule fills, and "
-                f"only {left} of "
-                f"{len(daily[split])} daily forecasts of the {split} split touch none of them "
-                f"with their {HISTORY} "
-                f"hours of history, expected at least {least}; fill some of the gaps, or move "
-                "the dates under [splits] "
-                f"in {toml}"
+                f"only {left} of {len(daily[split])} daily forecasts of the {split} split touch "
+                f"none of them with their {HISTORY} hours of history, expected at least {least}; "
+                f"fill some of the gaps, or move the dates under [splits] in {toml}"
             )

@@ -34,11 +34,10 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
     Hourly demand and weather of a Danish town; the demand has mean ``spec.twin.mean_level``, in the
     dataset's unit.
 
-    Returns: Float64 [59208 hours, columns] from 2018-04-01 00:00 to 2024-12-31 23:00 UTC: the
-        target, then past, then future covariates; index ``timestamp`` (UTC).
-
-    Raises:
-        InputError: the dataset has no twin, or a column that no twin can have.
+    Returns:
+        Float64 [59208 hours, columns] from 2018-04-01 00:00 to 2024-12-31 23:00 UTC: the target,
+        then past, then future
+        covariates; index ``timestamp`` (UTC).
     """
     if spec.twin is None:
         raise InputError(
@@ -72,8 +71,9 @@ def school_holidays(first_year: int, last_year: int) -> pd.DataFrame:
     Week 8, the week before Easter until Easter Monday, six weeks from the last Saturday of June,
     week 42, and 21 December to 2 January. Municipalities differ by some days.
 
-    Returns: Columns ``start_date``, ``end_date`` (naive dates, both inclusive) and ``description``,
-        in order of time.
+    Returns:
+        Columns ``start_date``, ``end_date`` (naive dates, both inclusive) and ``description``, in
+        order of time.
     """
     rows: list[tuple[date, date, str]] = []
     for year in range(first_year, last_year + 1):
@@ -104,9 +104,7 @@ def _smooth(x: Hours, memory: float) -> Hours:
 
 
 def _ar1(rng: np.random.Generator, n: int, memory: float) -> Hours:
-    """AR(1) noise [n] of mean 0 and standard deviation 1, whose correlation falls to 1/e in
-    ``memory`` hours.
-    """
+    """AR(1) noise [n], standard normal, whose correlation falls to 1/e in ``memory`` hours."""
     phi = np.exp(-1 / memory)
     # The moving average scales the shocks by 1 - phi, and the variance of AR(1) is that of its
     # shocks / (1 - phi^2).
@@ -114,9 +112,7 @@ def _ar1(rng: np.random.Generator, n: int, memory: float) -> Hours:
 
 
 def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
-    """Weather [T, 8] with roughly the Danish climate: 9 degrees C on average, January 1, July 17,
-    750 mm a year.
-    """
+    """Weather [T, 8] of about Denmark: 9 degrees C on average, 1 in January, 17 in July, 750 mm."""
     n = len(index)
     # Warmest in late July; the sun is highest about 11:20 UTC at 10 degrees east, the air is
     # warmest 2 h later.
@@ -174,7 +170,7 @@ def _bump(centre: float, width: float) -> Hours:
 
 
 def _heat(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
-    """District heat [T], arbitrary level: space heating below 16 degrees C outdoors plus hot water."""
+    """District heat [T], arbitrary level: heating below 16 degrees C outdoors plus hot water."""
     n, hour, temp = len(weather), calendar["hour"].to_numpy(), weather["temp"].to_numpy()
     off, school = _days_off(calendar), calendar["is_school_holiday"].to_numpy()
     # Walls store heat for about a day, so demand follows a lagged temperature; wind cools.
@@ -199,9 +195,7 @@ def _heat(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generato
 
 
 def _water(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
-    """Drinking water [T], arbitrary level: households with a morning and an evening peak, leakage
-    and gardens.
-    """
+    """Drinking water [T], arbitrary level: households with two peaks, leakage and gardens."""
     n, hour = len(weather), calendar["hour"].to_numpy()
     off, school = _days_off(calendar), calendar["is_school_holiday"].to_numpy()
     morning, evening = (

@@ -24,8 +24,9 @@ class DartsFamily(Family):
     def darts_model(
         self, network: dict[str, Any], common: dict[str, Any]
     ) -> "TorchForecastingModel":
-        """The untrained model, from hyperparameters without the optimiser's and from the arguments
-        that all families share.
+        """The untrained model; ``common`` holds the arguments that all families share.
+
+        ``network`` holds the hyperparameters without those of the optimiser.
         """
 
     def create_model(self, params: Params, common: dict[str, Any]) -> "TorchForecastingModel":

@@ -1,5 +1,4 @@
-"""The feature table of linear models and trees: one row per forecast origin and hour ahead, direct
-multi-step.
+"""The feature table of linear models and trees: one row per forecast origin and hour ahead.
 
 The information set is that of the model families: the target and the past covariates of the 168
 hours up to the origin, and the future-known columns through the horizon.
@@ -16,9 +15,6 @@ from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.weather_inputs import input_names, weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
-
-VERSION = 1
-"""Part of a stored training's key. Raise it when the table of equal inputs differs from before."""
 
 DAYS = HISTORY // HORIZON
 """Earlier values at the hour of day of the forecast hour within the history: 7."""
@@ -73,8 +69,7 @@ def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
 
 
 def level_floor(dataset: Dataset) -> float:
-    """The smallest level that a window is divided by: 1 % of the target's mean size over the
-    training split.
+    """The smallest level that a window is divided by: 1 % of the target's mean size in training.
 
     All of it if the target is ever negative there, see `smallest_level`.
     """
@@ -182,10 +177,9 @@ def make_feature_table(
 
 
 def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
-    """[N, H, F] the features without those that are constant or not linear at one hour of day;
-    weekdays as indicators.
+    """[N, H, F] the features that vary and act linearly at one hour of day.
 
-    ``seasons`` includes the time of year.
+    Weekdays become indicators; ``seasons`` includes the time of year.
     """
     left_out = _NOT_LINEAR | (set() if seasons else set(_YEAR))
     kept = [i for i, name in enumerate(table.names) if name not in left_out]

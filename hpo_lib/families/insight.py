@@ -1,5 +1,4 @@
-"""Insights that exist for one family only: the stacks of N-HiTS, the weights of the TFT, the
-periods of TimesNet.
+"""Insights into one family each: stacks of N-HiTS, weights of the TFT, periods of TimesNet.
 
 Hooks read a trained network while it forecasts. Nothing here changes a forecast. Each function
 takes the arguments of `Forecaster.predict`, and raises a TypeError if the forecaster is of another
@@ -47,15 +46,15 @@ class StackForecasts:
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """Variable selection and attention of a TFT. Letters: V history variables, F future-known
-    variables.
+    """Variable selection and attention of a TFT, with V history and F future-known variables.
 
-    Attributes: history_names: names of the V variables. history: [N, L, V] weights of the variables
-        in each hour of history; they sum to 1 along V. future_names: names of the F variables.
-        future: [N, H, F] weights of the variables in each hour ahead; they sum to 1 along F.
+    Attributes:
+        history_names: names of the V variables.
+        history: [N, L, V] their weights in each hour of history; they sum to 1 along V.
+        future_names: names of the F variables.
+        future: [N, H, F] their weights in each hour ahead; they sum to 1 along F.
         attention: [N, H, L + H] weight in each hour ahead of each hour of history and of the
-        earlier hours ahead, mean
-            over the heads; sums to 1 along the last axis.
+            earlier hours ahead, mean over the heads; sums to 1 along the last axis.
     """
 
     history_names: tuple[str, ...]
@@ -67,8 +66,7 @@ class FusionWeights:
 
 @dataclass(frozen=True)
 class Periods:
-    """The periods by which a TimesNet of B blocks folds its K images, over windows of T = L + H
-    hours.
+    """The periods by which B blocks of a TimesNet fold windows of T = L + H hours to K images.
 
     Attributes:
         hours: [B, K] periods in hours, the strongest in training first.
@@ -178,9 +176,7 @@ def _watch(
     layers: Sequence[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
 ) -> tuple[QuantileForecasts, list[np.ndarray]]:
-    """The network's own forecasts, and ``read`` of inputs and output of each layer, one row per
-    origin.
-    """
+    """The network's forecasts, and ``read`` of each layer's inputs and output, a row per origin."""
     seen: dict[nn.Module, list[np.ndarray]] = {layer: [] for layer in layers}
 
     def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:

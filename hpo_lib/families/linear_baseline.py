@@ -24,10 +24,6 @@ from hpo_lib.families.feature_table import (
 )
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
-VERSION = 1
-"""Part of a stored training's key. Raise it when the forecasts of equal inputs differ from before.
-"""
-
 PENALTY = 0.01
 """Of the squared weights of standardised features. On validation 0.003 to 0.03 differ by up to 1.3
 % of MAE.
@@ -85,9 +81,7 @@ class LinearBaseline:
         weeks: int = 1,
         thermal: bool = True,
     ) -> "LinearBaseline":
-        """From the windows of the training split that start at the given origins [N], in
-        chronological order.
-        """
+        """From the training windows that start at the given origins [N], in ascending order."""
         floor = level_floor(dataset)
         options: dict[str, Any] = {
             "seasons": seasons,
@@ -128,9 +122,7 @@ class LinearBaseline:
         weeks: int = 1,
         thermal: bool = True,
     ) -> "LinearBaseline":
-        """From a feature table that was made with these ``floor``, ``weeks`` and ``thermal``;
-        without an interval.
-        """
+        """From a feature table made with these options, without an interval."""
         features = linear_features(table, seasons=seasons)
         centre, spread = features.mean(axis=0), features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)
@@ -160,8 +152,7 @@ class LinearBaseline:
     def predict(
         self, dataset: Dataset, windows: Windows, *, out_of_fold: bool = False
     ) -> np.ndarray:
-        """[N, H] forecasts in the target's unit. The information set is that of
-        `make_feature_table`.
+        """[N, H] forecasts in the target's unit, from what `make_feature_table` reads.
 
         With ``out_of_fold`` the windows are those of training, see `relative_out_of_fold`.
         """
@@ -180,9 +171,7 @@ class LinearBaseline:
         return np.asarray((1 + relative) * table.level[:, None])
 
     def quantiles(self, dataset: Dataset, windows: Windows) -> np.ndarray:
-        """[N, H, Q] forecasts with an interval, in the target's unit: what the linear baseline is
-        worth alone.
-        """
+        """[N, H, Q] forecasts with an interval, in the target's unit, of the baseline alone."""
         table = make_feature_table(
             dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal
         )
@@ -227,9 +216,7 @@ class LinearBaseline:
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """What a fit depended on, and what it gave, with the out-of-fold forecasts [N, H] in the
-    target's unit.
-    """
+    """What a fit depended on, and what it gave, with out-of-fold forecasts [N, H] in the unit."""
 
     frame: pd.DataFrame
     origins: np.ndarray
@@ -249,9 +236,7 @@ short training.
 
 
 def covers_seasons(dataset: Dataset, years: float) -> bool:
-    """Whether the training split covers ``years``. With fewer, season and other changes cannot be
-    told apart.
-    """
+    """Whether training covers ``years``: with fewer, season and other changes look the same."""
     return bool(
         dataset.positions.train.stop - dataset.positions.train.start >= years * HOURS_OF_A_YEAR
     )
@@ -260,8 +245,7 @@ def covers_seasons(dataset: Dataset, years: float) -> bool:
 def least_absolute(
     x: np.ndarray, y: np.ndarray, penalty: float = PENALTY
 ) -> tuple[np.ndarray, float]:
-    """Weights [F] and intercept that make the mean of ``|y - x @ weights - intercept|`` small, with
-    a ridge penalty.
+    """Weights [F] and intercept with a small mean of ``|y - x @ weights - intercept|`` and penalty.
 
     ``x`` [N, F] are standardised features, ``y`` is [N].
     """

@@ -39,7 +39,7 @@ class Budget:
         A larger model gets fewer steps, so that no trial
             takes a hundred times as long as another. Unlike a limit in seconds it is the same on
             every machine.
-        precision: Lightning's name of the number format used in training.
+        precision: Lightning's name of the number format of trainings on a GPU.
     """
 
     steps: int
@@ -115,9 +115,7 @@ class Recipe:
         return fields
 
     def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", dict[str, Any]]:
-        """The recipe with the fields that ``params`` name, and the other params: those of the
-        network.
-        """
+        """The recipe with the fields that ``params`` name, and the params of the network."""
         own = {field.name for field in fields(self)} & set(params)
         rest = {name: value for name, value in params.items() if name not in own}
         return replace(self, **{name: params[name] for name in own}), rest
@@ -148,9 +146,7 @@ STANDARD = RECIPES["standard"]
 
 
 def read_recipe(stored: Mapping[str, Any]) -> Recipe | None:
-    """A recipe as a record holds it, also one from before a field was there; None if it has fields
-    that are gone.
-    """
+    """A recipe as a record holds it, maybe before a field was there; None if fields are gone."""
     try:
         return Recipe(**stored)
     except TypeError:
@@ -179,16 +175,13 @@ class Forecaster(ABC):
 
     @abstractmethod
     def predict(self, context: Context) -> QuantileForecasts:
-        """Quantile forecasts [N, H, Q] in the target's unit, without quantile crossing and without
-        actuals.
+        """Quantile forecasts [N, H, Q] in the target's unit, sorted and without actuals.
 
         A window's forecast does not depend on the other windows of the context.
         """
 
     def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
-        """What it would have said at origins [N] of a dataset, beside what came: the one place
-        where both meet.
-        """
+        """Forecasts at origins [N] of a dataset beside what came: the one place where both meet."""
         return self.predict(dataset.context(origins)).with_actual(dataset.target)
 
 
@@ -216,10 +209,6 @@ class Family(Model, ABC):
     """A model family: search space, untuned defaults, budgets, and training."""
 
     kind = "family"
-    version: ClassVar[int]
-    """Part of a stored training's key. Raise it when the same call gives other forecasts than
-    before.
-    """
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial
@@ -241,7 +230,7 @@ class Family(Model, ABC):
         recipe: Recipe = STANDARD,
         on_check: OnCheck | None = None,
     ) -> Forecaster:
-        """Train on the training split and keep the weights with the lowest validation pinball loss."""
+        """Train on the training split; keep the weights with the lowest validation pinball loss."""
 
     @abstractmethod
     def refit(
@@ -254,8 +243,7 @@ class Family(Model, ABC):
         seed: int,
         recipe: Recipe = STANDARD,
     ) -> Forecaster:
-        """Train on the training and validation splits, for as many steps of the budget's schedule
-        as validation chose.
+        """Train on both splits, for as many steps of the budget's schedule as validation chose.
 
         ``like`` was returned by `fit`; its ``best_step`` and ``shares`` are taken over. The
         forecaster has no ``validation``: nothing is held out.
@@ -278,8 +266,7 @@ class Family(Model, ABC):
         return {**self.defaults, **drawn}
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
-        """Raise InputError unless ``params`` holds all names of the search space, with values
-        inside it.
+        """Refuse ``params`` unless they have all names of the search space, with values inside it.
 
         Fields of the recipe that the wide space searches may be among them, with values inside
         that.

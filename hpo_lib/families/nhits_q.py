@@ -8,12 +8,9 @@ from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
 class NhitsQ(DartsFamily):
-    """N-HiTS takes past covariates only, so it gets the calendar of the forecast day along the
-    history.
-    """
+    """N-HiTS takes past covariates only: it gets the forecast day's calendar along the history."""
 
     name = "NHITS_Q"
-    version = 2
     title = "N-HiTS"
     colour, marker = "#0072B2", "o"
     calendar_as_past = True

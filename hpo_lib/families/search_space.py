@@ -85,7 +85,7 @@ WHOLE = ("level_hours", "near_hours", "season_years")
 """Choices that cannot be widened: their ends stand for none and for all."""
 
 END_SHARE = 0.05
-"""A number this near to an end is at it, as a share of the range; on the log scale if it has one."""
+"""Share of a range, or of its logarithms, within which a number is at the range's end."""
 
 DEFAULT_CHANCE = 2 / 3
 """Chance that a dimension keeps its default in a draw near the defaults."""
@@ -169,9 +169,7 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
 def boundary_advice(
     label: str, params: Mapping[str, float], space: Mapping[str, Dimension]
 ) -> list[str]:
-    """A sentence for every hyperparameter that is at an end of its range; ``label`` is like ``TFT_Q
-    on heat``.
-    """
+    """A sentence for every hyperparameter at an end of its range; ``label``: ``TFT_Q on heat``."""
     ends = {
         name: end_reached(params[name], space[name])
         for name in sorted(set(space) & set(params) - set(WHOLE))
@@ -186,9 +184,7 @@ def boundary_advice(
 
 
 def _share(value: float, dimension: Dimension) -> float | None:
-    """Position of a value between the lower end, 0, and the upper end, 1; None if both are the
-    same.
-    """
+    """Position of a value between the lower end, 0, and the upper, 1; None if both are the same."""
     match dimension:
         case Choice(options):
             ordered = sorted(option for option in options if not isinstance(option, bool))

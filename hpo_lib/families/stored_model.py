@@ -1,4 +1,4 @@
-"""A trained model as a file of tensors and plain values, and back: reading it runs nothing of it."""
+"""A trained model as a file of tensors and plain values: reading it runs nothing of it."""
 
 import pickle
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ OF_WEATHER = "kind", "columns", "threshold", "usual_demand"
 
 
 def save(forecaster: Forecaster, file: Path) -> None:
-    """Store all that `load` needs, apart from family and parameters, without the training's data."""
+    """Store all that `load` needs but family and parameters, without the training's data."""
     assert isinstance(forecaster, DartsForecaster), "only families on darts can be stored"
     dataset, weather = forecaster.dataset, forecaster.dataset.weather
     stored = {

@@ -1,5 +1,4 @@
-"""The TFT of darts with two of its layers rearranged: same parameters, same names, same outputs up
-to rounding.
+"""The TFT of darts with two layers rearranged: same parameters, same outputs up to rounding.
 
 * Variable selection. The original runs one gated residual network per variable, one after the
   other. Every variable is one number per hour, so the first layers of its network are affine in
@@ -67,8 +66,9 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
         offset: torch.Tensor,
         context: torch.Tensor | None,
     ) -> torch.Tensor:
-        """[..., V] -> [..., V]; prescalers and first layer, and prescalers and skip connection, as
-        one product each.
+        """[..., V] -> [..., V] the variables' weights.
+
+        Prescalers and first layer are one product, prescalers and skip connection another.
         """
         network = self.flattened_grn
         n = len(slope)
@@ -135,8 +135,7 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
 
 
 class _WeightedNorms(torch.autograd.Function):
-    """``sum over v of weights[v] * layer_norm(glu(gated[v] @ hidden[v]) + skip[v] @ line[v])``,
-    piece by piece.
+    """``sum over v of weights[v] * layer_norm(glu(gated[v] @ hidden[v]) + skip[v] @ line[v])``.
 
     hidden [V, C + 1, N], line [V, 3, N], weights [V, N], gated [V, 2H, C + 1], skip [V, H, 3], gain
     and bias of the norm [V, H]; returns [H, N]. Hours are last in memory, so that every operation
@@ -209,7 +208,7 @@ class _Buffers:
         skip: torch.Tensor,
         eps: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The norm's input less its mean [V, H, n], and one over its standard deviation [V, 1, n]."""
+        """The norm's input less its mean [V, H, n], and one over its deviation [V, 1, n]."""
         torch.bmm(gated, hidden, out=self.both)
         value, gate = self.units
         total = torch.bmm(skip, line, out=self.norm).addcmul_(value, gate.sigmoid_())
@@ -248,8 +247,9 @@ class MergedHeads(_InterpretableMultiHeadAttention):
     def forward(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Queries [B, T, H], keys and values [B, S, H], mask [B, T, S] -> [B, T, H], attention [B,
-        T, heads, S].
+        """Queries [B, T, H], keys and values [B, S, H], mask [B, T, S] -> [B, T, H] and attention.
+
+        The attention is [B, T, heads, S].
         """
         queries, keys = (
             F.linear(
@@ -283,9 +283,7 @@ class RearrangedTFT(TFTModel):
 
 
 def _is_batchable(layer: _VariableSelectionNetwork) -> bool:
-    """More than one variable, each of them one number that is interpolated (not embedded or
-    projected) to H.
-    """
+    """More than one variable, each one number that is interpolated to H, not embedded."""
     return (
         layer.num_inputs > 1
         and all(

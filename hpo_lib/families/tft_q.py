@@ -1,6 +1,4 @@
-"""TFT_Q: Temporal Fusion Transformer with quantile outputs (Lim et al., 2021), the model of
-`darts`.
-"""
+"""TFT_Q: Temporal Fusion Transformer with quantile outputs (Lim et al., 2021), of `darts`."""
 
 from typing import Any, ClassVar
 
@@ -10,12 +8,9 @@ from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
 class TftQ(DartsFamily):
-    """The TFT has an encoder for the past and a decoder for future-known columns. Both are used as
-    they are.
-    """
+    """The TFT has an encoder for the past and a decoder for future-known columns, used as such."""
 
     name = "TFT_Q"
-    version = 2
     title = "TFT"
     colour, marker = "#D55E00", "^"
     calendar_as_past = False

@@ -1,5 +1,4 @@
-"""TimesNet of neuralforecast with three changes, none of which alters its mathematics for one
-window.
+"""TimesNet of neuralforecast with three changes that keep its mathematics for one window.
 
 * past covariates enter the embedding where the original takes the history part of its future
   covariates;
@@ -59,7 +58,7 @@ def _grid(length: int, radius: int) -> tuple[int, int]:
 
 
 def _spectral(x: torch.Tensor, weight: torch.Tensor, radii: tuple[int, int]) -> torch.Tensor:
-    """Pixels come first in every product, so that the batched products need no copy of the spectra."""
+    """Pixels come first in every product: the batched products need no copy of the spectra."""
     batch, channels, height, width = x.shape
     outputs = weight.shape[0]
     analyse, analyse_kernel, synthesise = _transforms(height, width, radii, x.dtype)
@@ -85,11 +84,10 @@ def _spectral(x: torch.Tensor, weight: torch.Tensor, radii: tuple[int, int]) -> 
 def _transforms(
     height: int, width: int, radii: tuple[int, int], dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Matrices pixels -> spectrum, kernel -> spectrum (conjugated, so that the product correlates),
-    spectrum -> pixels.
+    """Matrices pixels -> spectrum, kernel -> spectrum, spectrum -> pixels.
 
-    Real parts come before imaginary parts: [2n, pixels], [2n, taps] and [pixels, 2n] for n
-    frequencies.
+    The kernel's is conjugated, so that the product correlates. Real parts come before imaginary
+    parts: [2n, pixels], [2n, taps] and [pixels, 2n] for n frequencies.
     """
     rows, _ = _grid(height, radii[0])
     columns, column_frequencies = _grid(width, radii[1])
@@ -121,8 +119,7 @@ SPECTRUM_MOMENTUM = 0.05
 
 
 class MergedInception(Inception_Block_V1):
-    """The mean of 'same' convolutions of sizes 1, 3, ... 2K-1 as one convolution with the mean of
-    their kernels.
+    """The mean of 'same' convolutions of sizes 1, 3, ... 2K-1 as one with their mean kernel.
 
     Each kernel is padded with zeros to the largest size. Rows and columns that can only touch
     padding are cut off, which matters for the long, low images of a long period.
@@ -179,9 +176,7 @@ class StablePeriodBlock(TimesBlock):
 
 
 class PastCovariateTimesNet(TimesNet):
-    """TimesNet for past covariates, with merged convolutions and stable periods (see the module's
-    docstring).
-    """
+    """TimesNet for past covariates, with merged convolutions and stable periods (see above)."""
 
     EXOGENOUS_FUTR = False
     EXOGENOUS_HIST = True

@@ -1,6 +1,4 @@
-"""TIMESNET_Q: TimesNet with quantile outputs (Wu et al., 2023), the model of `neuralforecast` in
-darts' wrapper.
-"""
+"""TIMESNET_Q: TimesNet of `neuralforecast` with quantile outputs (Wu et al., 2023)."""
 
 from typing import Any, ClassVar
 
@@ -10,8 +8,7 @@ from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
 class TimesnetQ(DartsFamily):
-    """TimesNet reads covariates along its history only, so it gets the calendar of the forecast day
-    along the history.
+    """TimesNet reads covariates along its history only: the forecast day's calendar comes there.
 
     The darts wrapper is used rather than neuralforecast's own loop because it takes gathered
     windows. Past covariates then simply end at the origin, and training, best weights and
@@ -19,7 +16,6 @@ class TimesnetQ(DartsFamily):
     """
 
     name = "TIMESNET_Q"
-    version = 2
     title = "TimesNet"
     colour, marker = "#009E73", "s"
     calendar_as_past = True

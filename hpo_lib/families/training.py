@@ -1,7 +1,6 @@
-"""Training and prediction shared by the families with a darts model (its own or a wrapped
-neuralforecast model).
+"""Training and prediction shared by the families with a darts model.
 
-A family names its darts model. This module trains it with Lightning on gathered windows, scores
+A family makes its darts model. This module trains it with Lightning on gathered windows, scores
 every validation origin at each check, keeps the best weights by validation pinball loss, and
 predicts quantiles directly.
 """
@@ -40,9 +39,7 @@ from hpo_lib.scoring.uncertainty import BLOCK_DAYS
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence what Lightning, darts and neuralforecast print per training; errors still come
-    through.
-    """
+    """Silence what Lightning, darts and neuralforecast print; errors still come through."""
     names = "pytorch_lightning", "lightning.fabric", "lightning_fabric", "darts"
     levels = {logging.getLogger(name): logging.getLogger(name).level for name in names}
     for logger in levels:
@@ -66,8 +63,7 @@ Shares = tuple[float, float]
 
 
 def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray:
-    """Quantiles [N, H, Q] with the ``shares`` of median and width from the network, the rest from
-    the linear baseline.
+    """Quantiles [N, H, Q] with the network's ``shares`` of median and width, the rest linear.
 
     Both are sorted along Q, so the result is.
     """
@@ -113,7 +109,7 @@ def _fitted(losses: Sequence[np.ndarray], standard_errors: float) -> float:
 
 
 def _standard_error(daily: np.ndarray) -> float:
-    """Of the mean of daily values [N], from blocks of a week; with fewer than two weeks, from days."""
+    """Of the mean of daily values [N], from blocks of a week, or of a day below two weeks."""
     block = BLOCK_DAYS if len(daily) >= 2 * BLOCK_DAYS else 1
     means = daily[: len(daily) // block * block].reshape(-1, block).mean(axis=1)
     return float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else 0.0
@@ -137,9 +133,7 @@ def train(
     steps: int,
     callbacks: list[pl.Callback],
 ) -> None:
-    """Give the forecaster a module that is trained for ``steps`` of the budget's schedule, or until
-    a callback.
-    """
+    """Give the forecaster a module trained for ``steps`` of the schedule, or until a callback."""
     # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
     gc.collect()
     if torch.cuda.is_available():
@@ -174,7 +168,11 @@ def new_model(
     steps: int,
     callbacks: list[pl.Callback],
 ) -> TorchForecastingModel:
-    """The untrained darts model with its trainer."""
+    """The untrained darts model with its trainer.
+
+    Mixed precision is for GPUs: many CPUs cannot compute an LSTM in bf16.
+    """
+    precision = budget.precision if torch.cuda.is_available() else "32-true"
     learning_rate = float(params["lr"])
     return create_model(
         params,
@@ -188,7 +186,7 @@ def new_model(
             "optimizer_kwargs": {
                 "lr": learning_rate,
                 # Under mixed precision Lightning refuses to clip gradients of a fused optimiser.
-                "fused": not budget.precision.endswith("-mixed"),
+                "fused": not precision.endswith("-mixed"),
                 "weight_decay": float(params.get("weight_decay", 0.0)),
             },
             "lr_scheduler_cls": _OneCycle,
@@ -199,7 +197,7 @@ def new_model(
             },
             "pl_trainer_kwargs": {
                 "max_steps": steps,
-                "precision": budget.precision,
+                "precision": precision,
                 "accelerator": "auto",
                 "devices": 1,
                 "gradient_clip_val": 1.0,
@@ -266,8 +264,9 @@ class DartsForecaster(Forecaster):
         return np.empty(0) if linear is None else linear.quantiles(self.dataset, windows)
 
     def network(self, source: WindowSource, origins: np.ndarray) -> np.ndarray:
-        """The network's quantiles [N, H, Q] in the target's unit, sorted; origins [N] are positions
-        in the source.
+        """The network's quantiles [N, H, Q] in the target's unit, sorted.
+
+        Origins [N] are positions in the source.
         """
         was_training = self.module.training
         self.module.eval()
@@ -286,9 +285,7 @@ class DartsForecaster(Forecaster):
 
 
 class BestWeights(pl.Callback):
-    """Scores all validation origins at each check and keeps the weights with the lowest pinball
-    loss, in memory.
-    """
+    """Scores all validation origins at each check, and keeps the weights of the best in memory."""
 
     def __init__(
         self, forecaster: DartsForecaster, budget: Budget, on_check: OnCheck | None
@@ -358,7 +355,7 @@ class BestWeights(pl.Callback):
 
 
 class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):
-    """One cycle over the steps that the budget allows a model of this size (Smith and Topin, 2018)."""
+    """One cycle over the steps that the budget allows this model (Smith and Topin, 2018)."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, max_lr: float, budget: Budget) -> None:
         n_weights = _n_weights(

@@ -1,5 +1,4 @@
-"""What models make of the weather of the day ahead: its columns, and the thermal memory of
-buildings.
+"""What models make of the weather of the day ahead, with the thermal memory of buildings.
 
 Walls and pipes follow the temperature of hours to days, and heating is off above a threshold, so
 demand follows smooth means of temperature and the degrees below the threshold rather than the
@@ -12,11 +11,6 @@ import numpy.typing as npt
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-
-VERSION = 1
-"""Part of a stored training's key where there is weather. Raise it when the inputs of equal data
-differ from before.
-"""
 
 MEMORY_HOURS = (6, 24, 72)
 """Time constants of the exponential means of temperature."""
@@ -38,9 +32,9 @@ def input_names(dataset: Dataset, *, thermal: bool) -> tuple[str, ...]:
 
 
 def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> Inputs:
-    """[N, H, K] what is known of the weather in each hour ahead, with observations up to the origin
-    before it.
+    """[N, H, K] what is known of the weather in each hour ahead.
 
+    Before the first of these hours come the observations up to the origin.
     Each column comes with its change against the same hour of the last day. With T the temperature
     and D the degrees by which it is below the heating threshold, then follow: the exponential means
     of T, D of the hour and of the 24 h mean, the change of D against the last day relative to the
@@ -80,9 +74,7 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> Inpu
 
 
 def exponential_mean(values: Inputs, hours: float) -> Inputs:
-    """[N, T] exponential mean of hourly values, with a time constant in hours, that begins with the
-    first value.
-    """
+    """[N, T] exponential mean of hourly values from the first on, of time constant ``hours``."""
     from scipy.signal import lfilter  # slow to import, and not always needed
 
     share = 1 - np.exp(-1 / hours)

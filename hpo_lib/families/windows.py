@@ -69,8 +69,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Standardisation by column, fitted on the training split only. A constant column keeps its
-    unit.
+    """Standardisation by column, fitted on the training split; a constant one keeps its unit.
 
     Attributes:
         mean, std: by column.
@@ -89,9 +88,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
-        """From the training split; ``seasons``, if given, replaces the check of what the split
-        covers.
-        """
+        """From the training split; ``seasons`` replaces the check of what the split covers."""
         train = dataset.training_frame
         std = train.std(ddof=0)
         seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
@@ -138,8 +135,7 @@ STRIDES = (1, 5, 7, 11, 13, 17, 19, 23)
 
 
 def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
-    """Training origins within the recipe's ``near_hours`` of the daily forecasts' hour, in
-    chronological order.
+    """Training origins within the recipe's ``near_hours`` of the daily ones, in ascending order.
 
     With a linear baseline about `MOST_ORIGINS` of them at most.
     """
@@ -148,11 +144,6 @@ def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
         return origins
     return origins[:: next((s for s in STRIDES if len(origins) <= s * MOST_ORIGINS), STRIDES[-1])]
 
-
-VERSION = 2
-"""Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before
-for equal inputs.
-"""
 
 SAME_HOURS = ("target_24h_before", "target_168h_before", "target_mean_of_week")
 """Inputs that the recipe's ``same_hours`` adds to each hour that is forecast."""
@@ -242,8 +233,9 @@ class WindowSource:
         return replace(self, **moved)
 
     def with_linear_forecast(self, expected: np.ndarray, origins: np.ndarray) -> "WindowSource":
-        """The source whose windows at ``origins`` [N] are residuals of ``expected`` [N, H], in the
-        target's unit.
+        """The source whose windows at ``origins`` [N] are residuals of ``expected`` [N, H].
+
+        The latter is in the target's unit.
         """
         rows = torch.full((len(self.target), HORIZON), torch.nan)
         rows[torch.from_numpy(origins)] = torch.from_numpy(
@@ -299,9 +291,7 @@ class WindowSource:
     def _known(
         self, history: torch.Tensor, horizon: torch.Tensor, past_target: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The future-known columns along the history and along the horizon, with those of
-        `SAME_HOURS`.
-        """
+        """The future-known columns along history and horizon, with those of `SAME_HOURS`."""
         before, ahead = self.future[history], self.future[horizon]
         if not self.recipe.same_hours:
             return before, ahead
@@ -321,8 +311,9 @@ class WindowSource:
         return calendar
 
     def window_scale(self, origins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Offset and gain [N, 1, 1] of each window: a model's value is ``(standardised target -
-        offset) * gain``.
+        """Offset and gain [N, 1, 1] of each window.
+
+        A model's value is ``(standardised target - offset) * gain``.
         """
         if self.level is None:
             one = torch.ones((len(origins), 1, 1), device=self.target.device)
@@ -359,9 +350,7 @@ def future_columns(dataset: Dataset, scaling: Scaling, recipe: Recipe) -> tuple[
 
 
 class TrainingWindows(TorchTrainingDataset):
-    """The training windows of a source as a darts dataset; a batch is gathered at once, not window
-    by window.
-    """
+    """The training windows of a source as a darts dataset, which gathers a batch at once."""
 
     def __init__(self, source: WindowSource, origins: np.ndarray) -> None:
         super().__init__()

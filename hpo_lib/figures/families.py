@@ -135,6 +135,7 @@ def draw_variables(weights: "FusionWeights") -> Figure:
             errorbar=("pi", 80),
             color=model_colour("TFT_Q"),
             width=0.7,
+            saturation=1,
             err_kws={"color": "#000000", "linewidth": 1.2},
             ax=axes,
         )

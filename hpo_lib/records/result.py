@@ -74,6 +74,10 @@ class _Scores(Part, extra="allow"):
     by_step: dict[str, list[float]] | None = None
 
 
+class _Versioned(Part):
+    schema_version: int = 1
+
+
 class _OldRecord(Part):
     """The JSON of the original HPO plan; each variant lacked some of these keys."""
 
@@ -99,7 +103,7 @@ class _OldRecord(Part):
 class _Record(Part):
     """The JSON as `study_result` makes it."""
 
-    schema_version: int
+    schema_version: Count
     model: Name
     dataset: Name
     best_params: Params
@@ -235,15 +239,11 @@ def load_result(path: Path) -> dict[str, Any]:
             best_params JSON.
     """
     what = "a best_params JSON of a study"
-    record = read_json(path, what)
-    if not isinstance(record, dict):
+    record: dict[str, Any] = read_json(path, what)
+    check(_Versioned, record, path, what)
+    if (schema := record.get("schema_version", 1)) > SCHEMA_VERSION:
         raise InputError(
-            f"{path}: holds a {type(record).__name__}, expected the JSON object of best parameters"
-        )
-    schema = record.get("schema_version", 1)
-    if isinstance(schema, bool) or not isinstance(schema, int) or schema > SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: schema_version is {schema!r}, this version reads up to {SCHEMA_VERSION}; "
+            f"{path}: schema_version is {schema}, this version reads up to {SCHEMA_VERSION}; "
             "update hpo_lib"
         )
     if schema < SCHEMA_VERSION:

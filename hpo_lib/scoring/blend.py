@@ -1,6 +1,4 @@
-"""Mixtures of forecasts: the weighted mean of each quantile level over several models
-(Vincentisation).
-"""
+"""Mixtures of forecasts: weighted means of each quantile level (Vincentisation)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,13 +24,9 @@ DAY_BLOCKS = 5
 def blend(
     members: Sequence[QuantileForecasts], weights: Sequence[float] | np.ndarray | None = None
 ) -> QuantileForecasts:
-    """The weighted mean of the members' quantiles [N, H, Q], level by level; never crossing, as no
-    member crosses.
+    """The weighted mean of the members' quantiles [N, H, Q], level by level.
 
     ``weights`` are one per member, at least 0, with sum 1; None weighs all equally.
-
-    Raises:
-        InputError: members differ in origins, actuals or levels.
     """
     first = members[0]
     for other in members[1:]:
@@ -82,12 +76,11 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
 def greedy_weights(
     members: Sequence[QuantileForecasts], *, rounds: int = GREEDY_ROUNDS, most: int = MOST_MEMBERS
 ) -> np.ndarray:
-    """Weights of an ensemble by greedy selection with replacement (Caruana et al., 2004), by mean
-    pinball loss.
+    """Weights of an ensemble by greedy selection with replacement (Caruana et al., 2004).
 
-    Each round adds the member, perhaps once more, whose addition gives the lowest loss of the equal
-    mean of all that were added. The weights are the shares after the round with the lowest loss. At
-    most ``most`` members get a weight.
+    Losses are mean pinball losses. Each round adds the member, perhaps once more, whose addition
+    gives the lowest loss of the equal mean of all that were added. The weights are the shares after
+    the round with the lowest loss. At most ``most`` members get a weight.
     """
     values = [member.values for member in members]
     counts, total = np.zeros(len(members)), np.zeros_like(values[0])
@@ -118,8 +111,7 @@ class EnsembleVerdict:
 
 
 def judged_ensemble(members: Sequence[QuantileForecasts], chosen: int) -> EnsembleVerdict:
-    """The greedy ensemble of the members, if it is better than the ``chosen`` one by more than a
-    standard error.
+    """The greedy ensemble, if it beats the ``chosen`` member by more than a standard error.
 
     It is judged on days that it was not selected on: each of `DAY_BLOCKS` blocks is scored with
     weights from the others. The chosen member may have been selected on all of them, which favours

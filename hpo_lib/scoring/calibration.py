@@ -1,5 +1,4 @@
-"""Conformal correction of the interval: quantile forecasts in, quantile forecasts with the nominal
-coverage out.
+"""Conformal correction of the interval to the nominal coverage.
 
 Conformalised quantile regression (Romano, Patterson and Candes, 2019): the score of an hour is the
 distance of its actual from the interval, negative inside. The interval's bounds move out (or in) by
@@ -36,9 +35,9 @@ _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 class Calibration:
     """How intervals are corrected.
 
-    Attributes: mode: ``none``; ``split`` (one correction from all validation forecasts);
-        ``rolling`` (at each origin one from
-            the days before it, the newest weighs most).
+    Attributes:
+        mode: ``none``; ``split`` (one correction from all validation forecasts); ``rolling`` (at
+            each origin one from the days before it, the newest weighs most).
         days: window of the rolling mode, in days.
         per_hour: one correction for each hour ahead instead of one for all; it needs a long window:
             30 days of one score a day cover too much.
@@ -63,20 +62,20 @@ def calibrate(
 ) -> QuantileForecasts:
     """Correct the outer levels. The levels between them stay, so MAE does not change.
 
-    Args: forecasts: [N, H, Q] to correct, with ascending origins. warm_up: earlier forecasts,
-        usually those of the validation split. The split mode uses all of them, the rolling
-            mode those that are within its window and end before an origin. None is allowed for
-            ``none``, and for ``rolling``, which then leaves the first days as they are.
+    Args:
+        forecasts: [N, H, Q] to correct, with ascending origins.
+        warm_up: earlier forecasts, usually those of the validation split. The split mode uses all
+            of them, the rolling mode those that are within its window and end before an origin.
+            None is allowed for ``none``, and for ``rolling``, which then leaves the first days as
+            they are.
         target: hourly target in UTC, NaN where missing, for the recent levels; read up to each
             origin.
         calibration: mode and options.
 
-    Returns: Forecasts with the same origins and actuals. A bound moves in no farther than to the
-        next level, so quantiles never cross. Forecasts of an origin without any score stay as they
-        are.
-
-    Raises:
-        InputError: the split mode has no ``warm_up``.
+    Returns:
+        Forecasts with the same origins and actuals. A bound moves in no farther than to the next
+        level, so quantiles
+        never cross. Forecasts of an origin without any score stay as they are.
     """
     if calibration.mode == "none":
         return forecasts
@@ -114,23 +113,17 @@ def calibrate(
 
 
 def interval_errors(f: QuantileForecasts) -> np.ndarray:
-    """[N, H] conformity scores ``max(lower - y, y - upper)``: outside the interval above 0, inside
-    below it.
-    """
+    """[N, H] conformity scores ``max(lower - y, y - upper)``: above 0 outside the interval."""
     return np.asarray(np.maximum(f.lower - f.actual, f.actual - f.upper))
 
 
 def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
-    """[N] mean of the last 24 hours up to each origin, at least 1 % of the mean absolute target [T]
-    up to it.
+    """[N] mean of the last 24 hours up to each origin.
 
-    At least all of that if the target was ever negative: a level near 0 then says nothing about the
-    size of errors.
+    It is at least 1 % of the mean absolute target [T] up to the origin, and at least all of that if
+    the target was ever negative: a level near 0 then says nothing about the size of errors.
 
     The target is NaN where missing, which no such 24 hours are.
-
-    Raises:
-        InputError: an origin has fewer than 24 hours of target up to it.
     """
     y = target.to_numpy(dtype=float)
     positions = pd.DatetimeIndex(target.index).get_indexer(origins)
@@ -160,11 +153,11 @@ def smallest_level(target: np.ndarray, share: float) -> float:
 def conformal_quantile(
     scores: np.ndarray, coverage: float = NOMINAL_COVERAGE / 100, weights: np.ndarray | None = None
 ) -> np.ndarray:
-    """The ceil((n + 1) coverage)-th smallest of n scores along the first axis; the largest if n is
-    too small.
+    """The ceil((n + 1) coverage)-th smallest of n scores along the first axis.
 
-    Of exchangeable scores the next one is at most this with a probability of at least ``coverage``
-    and less than ``coverage + 1 / (n + 1)`` (Vovk et al., 2005; Romano et al., 2019, theorem 1).
+    If n is too small, it is the largest. Of exchangeable scores the next one is at most this with a
+    probability of at least ``coverage`` and less than ``coverage + 1 / (n + 1)`` (Vovk et al.,
+    2005; Romano et al., 2019, theorem 1).
 
     With ``weights`` [n], above 0, it is the smallest score up to which the weights sum to that
     share of all weights. The sum includes the next score, which weighs as much as the heaviest
@@ -188,12 +181,10 @@ def _margin(scores: np.ndarray, per_hour: bool, weights: np.ndarray | None = Non
 
 
 def _moved(f: QuantileForecasts, margin: np.ndarray, lowest: float = -np.inf) -> QuantileForecasts:
-    """The outer levels moved out by ``margin`` [N, H], or in where it is negative, but not past an
-    inner level.
+    """The outer levels moved out by ``margin`` [N, H], or in where it is negative.
 
-    The lowest one stays at ``lowest`` or above.
-
-    Without an inner level: not past the middle of the interval.
+    Not past an inner level, or without one the middle of the interval. The lowest level stays at
+    ``lowest`` or above.
     """
     inner = f.values[:, :, 1:-1] if len(f.levels) > 2 else f.values.mean(axis=2, keepdims=True)
     values = f.values.copy()

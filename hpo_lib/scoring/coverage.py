@@ -11,9 +11,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
 def target_terciles(training_target: np.ndarray) -> tuple[float, float]:
-    """The bounds between low, middle and high values of the target: terciles of the training
-    split's known hours.
-    """
+    """The bounds of low, middle and high values: terciles of the training split's known hours."""
     low, high = np.quantile(training_target[~np.isnan(training_target)], [1 / 3, 2 / 3])
     return float(low), float(high)
 
@@ -27,16 +25,19 @@ def conditional_coverage(
 ) -> pd.DataFrame:
     """Coverage and width of the interval by local hour, weekday, season and level of the forecast.
 
-    Args: f: forecasts [N, H, Q]. terciles: bounds between levels, see `target_terciles`. The median
-        forecast sets the level, because it is
-            known in advance: grouped by actuals, even intervals of a good forecast cover less at
-            both ends.
+    Args:
+        f: forecasts [N, H, Q].
+        terciles: bounds between levels, see `target_terciles`. The median forecast sets the level,
+            because it is known in advance: grouped by actuals, even intervals of a good forecast
+            cover less at both ends.
         timezone: IANA name of the dataset's local time.
         hemisphere: ``north`` or ``south``, which sets the seasons.
 
-    Returns: One row per group: ``by`` (hour, weekday, season, level), ``group``, ``hours`` counted,
-        ``picp`` in percent, ``mean_width`` and ``mae`` in the target's unit. There is no row for a
-        group without an hour.
+    Returns:
+        One row per group: ``by`` (hour, weekday, season, level), ``group``, ``hours`` counted,
+        ``picp`` in percent,
+        ``mean_width`` and ``mae`` in the target's unit. There is no row for a group without an
+        hour.
     """
     steps = np.tile(np.arange(1, f.actual.shape[1] + 1), len(f.origins))
     local = (f.origins.repeat(f.actual.shape[1]) + pd.to_timedelta(steps, unit="h")).tz_convert(
@@ -70,8 +71,6 @@ def conditional_coverage(
 
 
 def reliability(f: QuantileForecasts) -> pd.DataFrame:
-    """Share of actuals at or below each level: one row per level, ``level`` and ``observed`` (both
-    0 to 1).
-    """
+    """Share of actuals at or below each level: rows of ``level`` and ``observed``, both 0 to 1."""
     observed = [(f.actual <= f.values[:, :, i]).mean() for i in range(len(f.levels))]
     return pd.DataFrame({"level": f.levels, "observed": observed})

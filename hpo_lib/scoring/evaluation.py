@@ -10,10 +10,6 @@ from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
 SEASONAL_LAGS = (24, 168)
-NAIVE_VERSION = 2
-"""Part of a stored forecast's key. Raise it when `seasonal_naive` differs from before for equal
-inputs.
-"""
 
 
 def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileForecasts:
@@ -22,8 +18,7 @@ def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileF
 
 
 def naive_ahead(dataset: Dataset, context: Context, lag: int) -> QuantileForecasts:
-    """The value ``lag`` hours earlier as the median, with an interval from this rule's errors on
-    the training split.
+    """The value ``lag`` hours earlier, with an interval from this rule's errors in training.
 
     The outer levels are the median plus quantiles of the training errors, or the median itself if
     such a quantile is on its other side. ``lag`` is at least the horizon, so that nothing after an
@@ -57,9 +52,7 @@ def evaluate(forecasts: QuantileForecasts, dataset: Dataset) -> dict[str, float]
 
 
 def validation_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Scores of the seasonal-naive forecasts over every validation origin, by name (``naive_24h``,
-    ``naive_168h``).
-    """
+    """Scores of the seasonal-naive forecasts of validation: ``naive_24h``, ``naive_168h``."""
     origins = dataset.validation_origins
     return {
         f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset)

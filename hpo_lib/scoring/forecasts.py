@@ -1,5 +1,4 @@
-"""Quantile forecasts in the target's own unit: what every model returns, and what everything else
-works on.
+"""Quantile forecasts in the target's own unit: what every model returns.
 
 Axis letters used throughout the project:
     N  forecast origins (windows)
@@ -25,10 +24,12 @@ NOMINAL_COVERAGE = 80.0
 class QuantileForecasts:
     """Forecasts of N origins, H hours ahead, at Q levels, with the actual values.
 
-    Attributes: values: [N, H, Q] float64, in the target's unit, non-decreasing along Q. actual: [N,
-        H] float64, in the target's unit; NaN where it is not known yet. origins: [N] UTC, the last
-        hour whose target was known; step h of a forecast is for ``origin + h`` hours. levels: Q
-        ascending quantile levels.
+    Attributes:
+        values: [N, H, Q] float64, in the target's unit, non-decreasing along Q.
+        actual: [N, H] float64, in the target's unit; NaN where it is not known yet.
+        origins: [N] UTC, the last hour whose target was known; step h of a forecast is for ``origin
+            + h`` hours.
+        levels: Q ascending quantile levels.
     """
 
     values: np.ndarray
@@ -41,8 +42,7 @@ class QuantileForecasts:
         if self.actual.shape != (n, h) or len(self.origins) != n or len(self.levels) != q:
             raise ValueError(
                 f"values {self.values.shape}, actual {self.actual.shape}, {len(self.origins)} "
-                "origins and "
-                f"{len(self.levels)} levels do not belong together"
+                f"origins and {len(self.levels)} levels do not belong together"
             )
         if not np.isfinite(self.values).all():
             bad = int((~np.isfinite(self.values)).any(axis=(1, 2)).sum())
@@ -54,18 +54,16 @@ class QuantileForecasts:
     def of_model(
         cls, values: np.ndarray, origins: pd.DatetimeIndex, lowest: float | None = None
     ) -> "QuantileForecasts":
-        """What a model gave [N, H, Q], raised to ``lowest`` where it is below; nobody knows the
-        actuals yet.
+        """What a model gave [N, H, Q], raised to ``lowest`` where it is below.
 
-        A model may cross its quantiles; they are sorted, which never raises the pinball loss.
+        Nobody knows the actuals yet. A model may cross its quantiles; they are sorted, which never
+        raises the pinball loss.
         """
         values = values if lowest is None else np.maximum(values, lowest)
         return cls(np.sort(values, axis=2), np.full(values.shape[:2], np.nan), origins)
 
     def with_actual(self, target: pd.Series) -> "QuantileForecasts":
-        """The forecasts beside what came: ``target`` has an hourly index; hours that it lacks stay
-        NaN.
-        """
+        """The forecasts beside what came; hours that the hourly ``target`` lacks stay NaN."""
         positions = pd.DatetimeIndex(target.index).get_indexer(self.origins)[:, None]
         hours = positions + np.arange(1, self.actual.shape[1] + 1)
         known = (positions >= 0) & (hours < len(target))
@@ -104,9 +102,7 @@ class QuantileForecasts:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per origin and step: origin, step (1..H), actual, then one column per level (q10,
-        q50, q90).
-        """
+        """One row per origin and step: origin, step (1..H), actual, q10, q50, q90."""
         n, h, _ = self.values.shape
         columns: dict[str, np.ndarray | pd.Index] = {
             "origin": self.origins.repeat(h),
@@ -119,11 +115,7 @@ class QuantileForecasts:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, source: str = "predictions") -> "QuantileForecasts":
-        """The inverse of `to_frame`.
-
-        Raises: InputError: a column is missing or not a number, or the rows do not form complete
-            forecasts.
-        """
+        """The inverse of `to_frame`."""
         names = [
             name
             for name in frame.columns
@@ -142,8 +134,7 @@ class QuantileForecasts:
         if sizes.nunique() != 1 or sizes.index.hasnans or not in_order:
             raise InputError(
                 f"{source}: rows do not form complete forecasts, expected for every origin the "
-                "steps 1, 2 and so on, "
-                "each once and as many as for the others; write them again"
+                "steps 1, 2 and so on, each once and as many as for the others; write them again"
             )
         n, horizon = len(sizes), int(sizes.iloc[0])
         levels = tuple(sorted(round(float(name[1:]) / 100, 12) for name in names))

@@ -42,8 +42,9 @@ def mape(f: QuantileForecasts) -> float:
 
 
 def smape(f: QuantileForecasts) -> float:
-    """Symmetric MAPE in percent, 0 to 200: ``200 |y - m| / (|y| + |m|)``, 0 where both are 0
-    (Makridakis, 1993).
+    """Symmetric MAPE in percent, 0 to 200 (Makridakis, 1993).
+
+    ``200 |y - m| / (|y| + |m|)``, 0 where both are 0.
     """
     total = np.abs(f.actual) + np.abs(f.median)
     ratio = np.divide(absolute_errors(f), total, out=np.zeros_like(total), where=total > 0)
@@ -51,16 +52,12 @@ def smape(f: QuantileForecasts) -> float:
 
 
 def wape(f: QuantileForecasts) -> float:
-    """Weighted absolute percentage error in percent: total absolute error over total absolute
-    actual.
-    """
+    """Weighted absolute percentage error: total absolute error over total absolute actual."""
     return float(100 * absolute_errors(f).sum() / np.abs(f.actual).sum())
 
 
 def picp(f: QuantileForecasts) -> float:
-    """Prediction interval coverage probability, in percent: share of actuals within [lowest,
-    highest level].
-    """
+    """Prediction interval coverage probability, in percent: actuals within the interval."""
     return float(100 * covered(f).mean())
 
 
@@ -158,11 +155,10 @@ def in_target_unit(column: str) -> bool:
 
 
 def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_HOURS) -> float:
-    """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training (Hyndman
-    and Koehler, 2006).
+    """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training.
 
-    The target of the training split [T] alone, NaN where missing, sets the scale; ``season`` is in
-    hours.
+    See Hyndman and Koehler (2006). The target of the training split [T] alone, NaN where missing,
+    sets the scale; ``season`` is in hours.
 
     Raises:
         ValueError: the training target is shorter than one season or repeats itself exactly.

@@ -23,10 +23,13 @@ Scores = Mapping[str, float]
 class Objective:
     """A value to minimise.
 
-    Attributes: name: in records and parameters. label: on axes, without the unit. value: its
-        function of the scores that `evaluate` returns. unit: its own unit; empty: that of the
-        target. tolerance: values up to here are equally good. Stored values are as computed;
-        comparisons use `excess`.
+    Attributes:
+        name: in records and parameters.
+        label: on axes, without the unit.
+        value: its function of the scores that `evaluate` returns.
+        unit: its own unit; empty: that of the target.
+        tolerance: values up to here are equally good. Stored values are as computed; comparisons
+            use `excess`.
     """
 
     name: str
@@ -37,9 +40,7 @@ class Objective:
     direction: Literal["minimize"] = "minimize"
 
     def excess(self, value: float) -> float:
-        """By how much a value is above the tolerance; what fronts, hypervolume and early stopping
-        compare.
-        """
+        """By how much a value is above the tolerance; fronts and early stopping compare it."""
         return max(0.0, value - self.tolerance)
 
     def axis(self, target_unit: str) -> str:

@@ -1,5 +1,4 @@
-"""Whether a challenger is better than the untuned defaults: their forecasts compared over fresh
-seeds and days.
+"""Whether a challenger is better than the untuned defaults, over fresh seeds and days.
 
 A day's score is half its MAE and half its interval score after the rolling correction, both as
 shares of the means of the untuned defaults, so those score 1.
@@ -31,9 +30,7 @@ correction.
 
 
 def daily_scores(f: QuantileForecasts, target: pd.Series) -> DailyScores:
-    """The scores of each day; the correction begins without earlier errors, and reads the target up
-    to each origin.
-    """
+    """The scores of each day; the correction begins without earlier errors."""
     return daily_losses(calibrate(f, None, target, Calibration("rolling")))
 
 
@@ -95,9 +92,7 @@ def compare_seeds(challenger: Sequence[DailyScores], default: Sequence[DailyScor
     )
 
     def changes(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, np.ndarray]:
-        """Of daily scores [S, N] in percent of the defaults: the mean change, and that of each
-        draw.
-        """
+        """Of daily scores [S, N] in percent: the mean change, and that of each draw."""
         spread = [np.square(side.mean(axis=1) - side.mean()).sum() for side in (ours, theirs)]
         error = np.sqrt(2 / seeds * sum(spread) / freedom) if freedom else 0.0
         daily = (ours - theirs).mean(axis=0)

@@ -47,8 +47,7 @@ def bootstrap_intervals(
     repeats: int = BOOTSTRAP_REPEATS,
     confidence: float = 0.95,
 ) -> dict[str, Interval]:
-    """Percentile intervals of MAE, PICP, Winkler score and pinball loss from a circular block
-    bootstrap of the days.
+    """Percentile intervals of the metrics of `daily_losses` by a block bootstrap of the days.
 
     Blocks of ``block_days`` consecutive origins are drawn with replacement until there are N days
     again. The series of origins is closed to a circle, so that no day is drawn more rarely than
@@ -76,8 +75,7 @@ def drawn_days(
 
 @dataclass(frozen=True)
 class DieboldMariano:
-    """Result of a Diebold-Mariano test over n days, with so many ``lags`` of autocovariance in the
-    variance.
+    """Result of a Diebold-Mariano test over n days, with ``lags`` of autocovariance.
 
     ``difference`` is the mean daily loss of the first forecasts minus that of the second: below 0
     the first are better. ``statistic`` is Harvey-corrected, t-distributed with n - 1 degrees of
@@ -94,8 +92,7 @@ class DieboldMariano:
 def diebold_mariano(
     losses_a: np.ndarray, losses_b: np.ndarray, horizon: int | None = None
 ) -> DieboldMariano:
-    """Test whether two series of losses over the same days have the same mean (Diebold and Mariano,
-    1995).
+    """Test whether two series of daily losses have the same mean (Diebold and Mariano, 1995).
 
     With d the difference of the losses, n its length and h the ``horizon``: the variance of its
     mean is estimated from autocovariances up to lag h - 1 with Bartlett weights ``1 - k / h``
@@ -103,15 +100,17 @@ def diebold_mariano(
     1 - 2 h + h (h - 1) / n) / n)`` and compared with Student's t of n - 1 degrees of freedom
     (Harvey, Leybourne and Newbold, 1997).
 
-    Args: losses_a: [N] daily losses, see `daily_losses`. losses_b: [N] daily losses of the other
-        forecasts over the same origins. horizon: days over which differences may be correlated. A
-        day's forecast is one step of these daily losses, so
-            optimal forecasts would need 1. These are not optimal, so the default is the larger ``1
-            + floor(4 (n / 100)^(2/9))``, the usual rule for the number of lags (Newey and West,
-            1994).
+    Args:
+        losses_a: [N] daily losses, see `daily_losses`.
+        losses_b: [N] daily losses of the other forecasts over the same origins.
+        horizon: days over which differences may be correlated. A day's forecast is one step of
+            these daily losses, so optimal forecasts would need 1. These are not optimal, so the
+            default is the larger ``1 + floor(4 (n / 100)^(2/9))``, the usual rule for the number of
+            lags (Newey and West, 1994).
 
-    Raises: ValueError: lengths differ, or there are fewer than 2 days or not more days than ``2
-        horizon``.
+    Raises:
+        ValueError: lengths differ, or there are fewer than 2 days or not more days than ``2
+            horizon``.
     """
     if losses_a.shape != losses_b.shape or losses_a.ndim != 1:
         raise ValueError(
@@ -146,16 +145,11 @@ def diebold_mariano(
 
 
 def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> DieboldMariano:
-    """Diebold-Mariano test of two sets of forecasts over the same origins.
-
-    Raises:
-        InputError: the origins or the actuals differ, so the comparison would be unfair.
-    """
+    """Diebold-Mariano test of two sets of forecasts over the same origins."""
     if len(a.origins) != len(b.origins) or not (a.origins == b.origins).all():
         raise InputError(
             f"forecasts of {len(a.origins)} and {len(b.origins)} origins are not over the same "
-            "days; compare forecasts "
-            "of one dataset and split"
+            "days; compare forecasts of one dataset and split"
         )
     if not np.allclose(a.actual, b.actual):
         raise InputError(

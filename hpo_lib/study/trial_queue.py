@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpo_lib import stop_requests
-from hpo_lib.errors import ROOM, InputError, StudyError, WriteError, in_one_line
+from hpo_lib.errors import MAKE_ROOM, InputError, StudyError, WriteError, in_one_line
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.records.files import write_json
 from hpo_lib.records.leases import Lease, Liveness
@@ -107,12 +107,14 @@ def _patient(ask: F) -> F:
                 return ask(self, *arguments)
             except OSError as error:
                 raise WriteError(
-                    f"{error.filename or self.run.folder}: {error.strerror or error}; {ROOM}"
+                    f"{error.filename or self.run.folder}: {error.strerror or error}; {MAKE_ROOM}"
                 ) from None
             except (StorageInternalError, SQLAlchemyError) as error:
                 why = in_one_line(error.__cause__ or error)
                 if file := self.stored.file:
-                    raise WriteError(f"{file}: cannot be read or written ({why}); {ROOM}") from None
+                    raise WriteError(
+                        f"{file}: cannot be read or written ({why}); {MAKE_ROOM}"
+                    ) from None
                 if silent_since is None:
                     silent_since = time.monotonic()
                     print(f"The database does not answer ({why}); waiting up to {OUTAGE:.0f} s.")
@@ -273,13 +275,14 @@ class TrialQueue:
         **attributes: Any,
     ) -> None:
         """End a trial, unless another worker has done so; only complete ones keep forecasts."""
-        if self.storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
+        number = trial._trial_id
+        if self.storage.get_trial(number).state == TrialState.RUNNING:
             for name, value in attributes.items():
-                self.storage.set_trial_user_attr(trial._trial_id, name, value)
-            if state != TrialState.COMPLETE:
-                with suppress(OSError):
-                    self.run.trial_predictions(trial.number).unlink()
-            self.storage.set_trial_state_values(trial._trial_id, state, values)
+                self.storage.set_trial_user_attr(number, name, value)
+            self.storage.set_trial_state_values(number, state, values)
+        if self.storage.get_trial(number).state != TrialState.COMPLETE:
+            with suppress(OSError):
+                self.run.trial_predictions(trial.number).unlink()
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         return trial_record(trial, self.objectives)

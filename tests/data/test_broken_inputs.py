@@ -25,8 +25,7 @@ MOVE = "fill some of the gaps, or move the dates under [splits] in {path}/small.
 STUCK = "expected a series that varies"
 NEGATIVE = (
     ", expected at least 0; fix that cell, leave it empty, or set may_be_negative = true in the "
-    "dataset's TOML if it "
-    "is right"
+    "dataset's TOML if it is right"
 )
 COVERS = "the data covers 2018-04-01 00:00 to 2018-06-29 23:00 UTC"
 DATES = "set train = 0.7 and val = 0.2 instead of dates under [splits] in {path}/small.toml"
@@ -54,8 +53,7 @@ CELLS: list[tuple[int, str, str, str]] = [
         "timestamp",
         "2018-04-01 06:00:00+00:00",
         ", which line 8 already has, expected every hour once; remove one of the rows, or give "
-        "`hpo prepare` the "
-        "--timezone if summer time ends there",
+        "`hpo prepare` the --timezone if summer time ends there",
     ),
     (12, "water_consumption", '"1.234,5"', A_NUMBER),
     (12, "temp", "n/a", A_NUMBER),
@@ -101,9 +99,8 @@ RANGES: list[tuple[int, int, str, str, str]] = [
         2161,
         "water_consumption",
         "",
-        "column 'water_consumption' is empty for the last 1 hour, from line 2161 on, with no "
-        "later value to fill from; "
-        "remove these rows or fill these cells",
+        "column 'water_consumption' is empty for the last 1 hour, from line 2161 on, with no later "
+        "value to fill from; remove these rows or fill these cells",
     ),
     (
         2,
@@ -147,8 +144,7 @@ RANGES: list[tuple[int, int, str, str, str]] = [
         "water_consumption",
         "1.5",
         "column 'water_consumption' is 1.5 for 61 rows in a row from line 2101 on to the end of "
-        "the file, "
-        f"{STUCK}; remove these rows",
+        f"the file, {STUCK}; remove these rows",
     ),
     (
         2,
@@ -222,8 +218,7 @@ FILES: dict[str, tuple[Callable, str]] = {
     "row_of_too_few_fields": (
         lambda d: d.write([*d.lines()[:8], d.lines()[8].rsplit(",", 1)[0], *d.lines()[9:]]),
         "line 9 has 6 fields, expected 7 as in the header; add what is missing, with nothing "
-        "between the commas of a "
-        "missing value",
+        "between the commas of a missing value",
     ),
     "cell_of_two_lines": (
         lambda d: d.replace("2018-04-01 07:00:00+00:00", '"2018-04-01 07:00:00+00:00\n"'),
@@ -245,14 +240,12 @@ FILES: dict[str, tuple[Callable, str]] = {
     "timestamps_unsorted": (
         lambda d: d.write([*d.lines()[:4], d.lines()[5], d.lines()[4], *d.lines()[6:]]),
         "line 6, column 'timestamp' is '2018-04-01 03:00:00+00:00', which is before the line "
-        "above; sort the rows by "
-        "timestamp",
+        "above; sort the rows by timestamp",
     ),
     "rows_missing_without_a_rule": (
         lambda d: (d.edit_toml('"linear"', '"none"'), d.drop(50, 53)),
         "gap of 4 hours after line 49, from 2018-04-03 00:00 UTC on, and the dataset has no gap "
-        "rule; add these rows "
-        f"or {RULE}",
+        f"rule; add these rows or {RULE}",
     ),
     "cells_empty_without_a_rule": (
         lambda d: (
@@ -260,14 +253,12 @@ FILES: dict[str, tuple[Callable, str]] = {
             d.set_cell(100, "temp", "NaN", 101),
         ),
         "column 'temp' is empty for 2 hours from line 100 on (2018-04-05 02:00 UTC), and the "
-        "dataset has no gap rule; "
-        f"fill these cells or {RULE}",
+        f"dataset has no gap rule; fill these cells or {RULE}",
     ),
     "start_after_the_data": (
         lambda d: d.edit_toml("\n[splits]", 'start = "2020-01-01"\n\n[splits]'),
         "covers 2018-04-01 00:00 to 2018-06-29 23:00 UTC, expected hours from start (2020-01-01 "
-        "00:00) on; fix start "
-        "in {path}/small.toml or give a file that goes on longer",
+        "00:00) on; fix start in {path}/small.toml or give a file that goes on longer",
     ),
     "val_end_after_the_data": (
         lambda d: d.edit_toml("2018-06-15 23:00", "2018-12-31 23:00"),
@@ -285,16 +276,14 @@ FILES: dict[str, tuple[Callable, str]] = {
     ),
     "validation_too_short": (
         lambda d: d.edit_toml("2018-06-15 23:00", "2018-06-01 22:00"),
-        "the validation split from 2018-06-01 00:00 to 2018-06-01 22:00 holds no whole forecast "
-        "of 24 hours, and "
-        f"{COVERS}; {DATES}",
+        "the validation split from 2018-06-01 00:00 to 2018-06-01 22:00 holds no whole forecast of "
+        f"24 hours, and {COVERS}; {DATES}",
     ),
     "data_too_short": (
         lambda d: d.drop(1000, 2161),
         "splits.val_end is 2018-06-15 23:00, but the data covers 2018-04-01 00:00 to 2018-05-12 "
-        "13:00 UTC; get at "
-        "least 60 days of data and set train = 0.7 and val = 0.2 instead of dates under [splits] "
-        "in {path}/small.toml",
+        "13:00 UTC; get at least 60 days of data and set train = 0.7 and val = 0.2 instead of "
+        "dates under [splits] in {path}/small.toml",
     ),
 }
 
@@ -418,9 +407,8 @@ TOMLS: list[tuple[str, str, str]] = [
     (
         'name = "small"',
         'name = "a/b"',
-        "name is 'a/b', expected 1 to 100 letters, digits, '_', '.' or '-', starting with a "
-        "letter or digit (it "
-        "becomes part of file names); choose another name",
+        "name is 'a/b', expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter "
+        "or digit (it becomes part of file names); choose another name",
     ),
     (
         '["hour",',
@@ -446,8 +434,7 @@ TOMLS: list[tuple[str, str, str]] = [
         "max_hours = 3",
         "max_hours = " + 5000 * "9",
         "not readable as TOML (Exceeds the limit (4300 digits) for integer string conversion: "
-        "value has 5000 digits); "
-        "remove that value",
+        "value has 5000 digits); remove that value",
     ),
     (
         '["temp"]',
@@ -459,8 +446,7 @@ TOMLS: list[tuple[str, str, str]] = [
         "2018-06-15 23:00",
         "2018-05-15 23:00",
         "splits.val_end is 2018-05-15 23:00, expected a time after splits.train_end (2018-05-31 "
-        "23:00); fix the split "
-        "dates",
+        "23:00); fix the split dates",
     ),
     ("[splits]", "splits = 1\n[more]", "splits is 1, expected a table [splits]"),
     ('"linear"', '"spline"', "gaps.fill is 'spline'; did you mean linear? Allowed: none, linear"),

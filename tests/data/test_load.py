@@ -220,9 +220,8 @@ def test_when_a_dataset_has_no_twin_then_an_absent_csv_is_an_error(tmp_path, mon
     make = f"`hpo prepare --dataset heat --raw RAW.csv --out {tmp_path}/{csv}`"
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
     with refusal(
-        "datasets/heat.toml: the CSV of dataset 'heat' was not found (looked for "
-        f"{tmp_path}/{csv} and "
-        f"datasets/{csv}); put it there, or make it with {make}"
+        f"datasets/heat.toml: the CSV of dataset 'heat' was not found (looked for {tmp_path}/{csv} "
+        f"and datasets/{csv}); put it there, or make it with {make}"
     ):
         load_dataset(dataclasses.replace(load_spec("heat"), twin=None))
 
@@ -234,11 +233,9 @@ def test_when_the_folder_that_was_named_lacks_the_csv_then_nothing_else_is_used_
     folder = tmp_path / "named"
     small.edit_toml("\n[gaps]", '\n[twin]\nkind = "water"\nseed = 1\nmean_level = 1\n\n[gaps]')
     with refusal(
-        f"{small.toml}: the CSV of dataset 'small' was not found (looked for "
-        f"{folder}/small.csv); put it there, or "
-        f"make it with `hpo prepare --dataset {small.toml} --raw RAW.csv --out "
-        f"{folder}/small.csv`, or ask for "
-        "simulated data with --simulated"
+        f"{small.toml}: the CSV of dataset 'small' was not found (looked for {folder}/small.csv); "
+        f"put it there, or make it with `hpo prepare --dataset {small.toml} --raw RAW.csv --out "
+        f"{folder}/small.csv`, or ask for simulated data with --simulated"
     ):
         load_dataset(load_spec(small.toml), folder)
 

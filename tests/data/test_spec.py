@@ -144,8 +144,7 @@ def test_when_a_dataset_is_unknown_then_the_nearest_one_is_named():
     known = ", ".join(known_datasets())
     with refusal(
         "dataset is 'water_centrun', which is not in the registry; did you mean water_centrum? "
-        "Allowed: "
-        f"{known}; or give the path of a dataset TOML"
+        f"Allowed: {known}; or give the path of a dataset TOML"
     ):
         load_spec("water_centrun")
     with refusal(
