@@ -123,30 +123,6 @@ def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_
     assert error(part.predict(dataset, dataset.windows(origins)), origins) < 0.7 * on_new_days
 
 
-def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(
-    part, tiny_dataset
-) -> None:
-    many = part.predict(tiny_dataset, tiny_dataset.windows(np.array([900, 2200, 333])))
-    assert np.array_equal(
-        many[1], part.predict(tiny_dataset, tiny_dataset.windows(np.array([2200])))[0]
-    )
-
-
-def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahead_and_nothing_else(
-    part, tiny_dataset
-):
-    origin = np.array([2200])
-    expected = part.predict(tiny_dataset, tiny_dataset.windows(origin))
-    hidden = tiny_dataset.frame.copy()
-    hidden.iloc[2201:, :3] = np.nan  # target and past covariates
-    hidden.iloc[2201 + HORIZON :] = np.nan
-    hidden.iloc[: 2201 - HISTORY] = np.nan
-    assert np.array_equal(part.predict(tiny_dataset, Windows(hidden, origin)), expected)
-    weekend = tiny_dataset.frame.copy()
-    weekend.iloc[2201 : 2201 + HORIZON, 5] = 1 - weekend.iloc[2201, 5]
-    assert (part.predict(tiny_dataset, Windows(weekend, origin)) != expected).any()
-
-
 def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(
     part, tiny_dataset
 ) -> None:
@@ -216,21 +192,6 @@ def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(
     for apart, fold in zip(seen[::2], seen[1::2], strict=True):
         gap = np.abs(origins[apart][:, None] - origins[fold]).min()
         assert gap > 2 * HISTORY + HORIZON
-
-
-def test_when_its_interval_is_made_then_from_errors_out_of_fold_by_hour_ahead(
-    part, origins, tiny_dataset
-) -> None:
-    table = feature_table.make_feature_table(
-        tiny_dataset, tiny_dataset.windows(origins), part.floor
-    )
-    residuals = table.target - part.relative_out_of_fold(table, origins)
-    low, middle, high = np.quantile(residuals[:, 5], (0.1, 0.5, 0.9))
-    found = part.quantiles(tiny_dataset, tiny_dataset.windows(origins[:2]))
-    median = part.predict(tiny_dataset, tiny_dataset.windows(origins[:2]))
-    np.testing.assert_allclose(found[:, :, 1], median)
-    np.testing.assert_allclose(found[:, 5, 0], median[:, 5] + (low - middle) * table.level[:2])
-    np.testing.assert_allclose(found[:, 5, 2], median[:, 5] + (high - middle) * table.level[:2])
 
 
 def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed_and_other_data_are_fitted_anew(

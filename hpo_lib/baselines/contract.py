@@ -27,8 +27,6 @@ class Baseline(Model, ABC):
     """Part of a stored training's key. Raise it when the same call gives other forecasts than
     before.
     """
-    seeded: ClassVar[bool]
-    """Whether another seed gives another model."""
     settings: ClassVar[Mapping[str, Any]]
     """Part of a stored training's key: all fixed choices of the model."""
 

@@ -82,7 +82,6 @@ class LinearQuantile(Baseline):
     version = 2
     title = "Linear quantile"
     colour, marker = "#E69F00", "v"
-    seeded = False
     settings: ClassVar = {"penalties": list(PENALTIES)}
 
     def train(
@@ -130,7 +129,6 @@ class ResidualLinear(Baseline):
     version = 1
     title = "Linear baseline"
     colour, marker = "#999933", "<"
-    seeded = False
     settings: ClassVar = {"near_hours": STANDARD.near_hours, "penalty": STANDARD.linear_penalty}
 
     def train(
