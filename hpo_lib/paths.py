@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hpo_lib.errors import MAKE_ROOM, InputError, WriteError
 
@@ -139,6 +140,16 @@ class _File:
         return owner.folder / self.name.format(owner)
 
 
+class TrainingFiles(NamedTuple):
+    """Of one stored training: its record, written last, and its forecasts by their name.
+
+    Forecasts have the columns origin, step, actual, q10, q50, q90.
+    """
+
+    record: Path
+    forecasts: dict[str, Path]
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """Where one study keeps its files: ``papermill_runs/{MODEL}_{DATASET}/...``."""
@@ -202,13 +213,14 @@ class RunPaths:
         numbers = [file.stem.removeprefix("trial_") for file in files]
         return sorted(int(number) for number in numbers if number.isdecimal())
 
-    def replicate(self, trial: int, seed: int) -> tuple[Path, Path]:
-        """Validation predictions of a trial trained with another seed, and their JSON."""
+    def replicate(self, trial: int, seed: int) -> TrainingFiles:
+        """A trial's configuration trained with another seed."""
         stem = f"replicate_{trial:04d}_seed_{seed}"
-        return self.predictions / f"{stem}.parquet", self.predictions / f"{stem}.json"
+        forecasts = {"validation": self.predictions / f"{stem}.parquet"}
+        return TrainingFiles(self.predictions / f"{stem}.json", forecasts)
 
     def replicates(self) -> list[Path]:
-        """The JSONs of all replicates."""
+        """The records of all replicates."""
         return sorted(self.predictions.glob("replicate_*.json"))
 
     def attempt_notebook(self, attempt: int) -> Path:
@@ -227,6 +239,10 @@ def consolidated(out: Path) -> tuple[Path, Path]:
     return out / "studies.parquet", out / "studies.csv"
 
 
+SPLITS = ("validation", "test")
+"""What a training of a benchmark forecasts."""
+
+
 @dataclass(frozen=True)
 class BenchmarkPaths:
     """Where a benchmark of one setting keeps its files: ``OUT/{DATASET}/{SETTING}/...``."""
@@ -243,16 +259,13 @@ class BenchmarkPaths:
     def folder(self) -> Path:
         return self.out / self.dataset / self.setting
 
-    def record(self, model: str, params: str, seed: int) -> Path:
-        """The record of one training; written last, so a training with a record is complete."""
-        return self.runs / f"{model}-{params}-seed{seed}.json"
+    def training(self, model: str, params: str, seed: int) -> TrainingFiles:
+        stem = f"{model}-{params}-seed{seed}"
+        forecasts = {split: self.runs / f"{stem}-{split}.parquet" for split in SPLITS}
+        return TrainingFiles(self.runs / f"{stem}.json", forecasts)
 
     def records(self, model: str = "*", params: str = "*") -> list[Path]:
         return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
-
-    def forecasts(self, model: str, params: str, seed: int, split: str) -> Path:
-        """Forecasts of one training: origin, step, actual, q10, q50, q90."""
-        return self.runs / f"{model}-{params}-seed{seed}-{split}.parquet"
 
     def table(self, name: str) -> Path:
         """A table that is computed from the stored forecasts."""
@@ -324,13 +337,10 @@ class ModelPaths:
         """Its model as it was ``fitted`` or ``refitted``."""
         return self.version(number) / f"{which}.pt"
 
-    def compared(self, number: int) -> Path:
-        """Forecasts of the fitted model on the days of its comparison."""
-        return self.version(number) / "compared.parquet"
-
-    def facts(self, number: int) -> Path:
-        """Its card for programs; written last."""
-        return self.version(number) / "card.json"
+    def training(self, number: int) -> TrainingFiles:
+        """Its card for programs, and forecasts of the fitted model on the days of its comparison."""
+        forecasts = {"compared": self.version(number) / "compared.parquet"}
+        return TrainingFiles(self.version(number) / "card.json", forecasts)
 
     def card(self, number: int) -> Path:
         """Its card for people."""

@@ -8,7 +8,6 @@ split is read.
     datasets/development/heat.toml
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from hpo_lib.families.models import STANDARD, Family, Forecaster, Params, Recipe
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from measurements.arguments import DATA_DIR, DATASETS, PRESET, parsed
 
 FIRST_SEED = 42
 
@@ -31,21 +31,15 @@ Forecasts = list[QuantileForecasts]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    arguments = parsed(
+        __doc__,
+        DATASETS,
+        DATA_DIR,
+        PRESET,
+        ("--model", "NHITS_Q", "family"),
+        ("--seeds", 3, "trainings of each row"),
+        ("--runs-dir", Path("papermill_runs"), "studies whose parameters to use"),
     )
-    parser.add_argument("datasets", nargs="+", help="names or TOML files")
-    parser.add_argument("--model", default="NHITS_Q")
-    parser.add_argument("--preset", default="laptop")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--data-dir", type=Path, default=Path("data"))
-    parser.add_argument(
-        "--runs-dir",
-        type=Path,
-        default=Path("papermill_runs"),
-        help="studies whose parameters to use",
-    )
-    arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(
         "| dataset | option | MAE | change | PICP | pinball | change "

@@ -4,7 +4,6 @@ python -m measurements.accuracy_tables          # print them
 python -m measurements.accuracy_tables --write  # put them into the page
 """
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from hpo_lib.data.spec import development_datasets, load_spec
 from hpo_lib.families.models import family_names
 from hpo_lib.figures.style import model_name
 from hpo_lib.paths import BENCHMARK_DIR, PROJECT_ROOT
+from measurements.arguments import parsed
 
 PAGE = PROJECT_ROOT / "docs" / "accuracy.md"
 ROWS = (
@@ -75,11 +75,7 @@ def with_tables(page: str) -> str:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", action="store_true")
-    if parser.parse_args(given).write:
+    if parsed(__doc__, ("--write", False, "put them into the page"), given=given).write:
         PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         print("\n\n".join(markdown(dataset) for dataset in development_datasets()))

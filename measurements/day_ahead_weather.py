@@ -11,15 +11,12 @@ scores are of the test split, which chooses nothing. A row is one training; the 
 has, so an interrupted command goes on. ``--figure`` draws the table.
 """
 
-import argparse
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 
 from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.data.dataset import Dataset, load_dataset
@@ -28,6 +25,7 @@ from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec, load_spec
 from hpo_lib.families.models import Forecaster, family_names, get_family
 from hpo_lib.figures.style import model_colour, model_marker, model_name
 from hpo_lib.scoring import metrics
+from measurements.arguments import DATA_DIR, DATASETS, PRESET, parsed
 from measurements.record_curves import add_rows
 
 TABLE = Path(__file__).parent / "results" / "day_ahead_weather.csv"
@@ -67,13 +65,10 @@ def record(
     spec: DatasetSpec, models: Sequence[str], given: dict[str, object], preset: str, table: Path
 ) -> None:
     """Add the rows that the table lacks."""
-    known = set()
+    known: set[tuple[str, ...]] = set()
     if table.exists():
-        with table.open(encoding="utf-8", newline="") as stream:
-            known = {
-                (row["dataset"], row["model"], row["kind"], row["factor"])
-                for row in csv.DictReader(stream)
-            }
+        keys = pd.read_csv(table, dtype=str)[["dataset", "model", "kind", "factor"]]
+        known = set(keys.itertuples(index=False, name=None))
     for kind, factor, described in kinds(spec):
         left = [model for model in models if (spec.name, model, kind, f"{factor:g}") not in known]
         dataset = load_dataset(described, **given) if left else None  # type: ignore[arg-type]
@@ -97,75 +92,61 @@ def record(
 
 
 def changes(table: Path) -> pd.DataFrame:
-    """MAE in percent of the same model's without weather: a row per dataset and model, a column per
-    kind and factor.
-    """
+    """The rows with ``change``: MAE in percent of the same model's without weather."""
     rows = pd.read_csv(table)
-    rows["what"] = rows["kind"] + rows["factor"].map(
-        lambda factor: f" {factor:g}" if factor else ""
-    )
-    wide = rows.pivot_table(index=["dataset", "model"], columns="what", values="mae", sort=False)
-    return wide.div(wide["none"], axis=0).sub(1).mul(100)
+    alone = rows[rows["kind"] == "none"].set_index(["dataset", "model"])["mae"]
+    compared = rows.join(alone, on=["dataset", "model"], rsuffix="_alone")
+    return rows.assign(change=100 * (rows["mae"] / compared["mae_alone"] - 1))
 
 
-def draw(table: Path, out: Path) -> None:
-    """MAE against the error of the temperature forecast 24 h ahead, relative to no weather, a panel
-    per dataset.
-    """
-    rows = pd.read_csv(table)
-    names = list(dict.fromkeys(rows["dataset"]))
-    figure, axes = plt.subplots(
-        1, len(names), figsize=(4.2 * len(names), 3.4), sharey=True, squeeze=False
+def draw(rows: pd.DataFrame, out: Path) -> None:
+    """Change of the MAE against the error of the temperature forecast, a panel per dataset."""
+    seen = rows[rows["kind"] != "none"]
+    named = {model: model_name(model) for model in seen["model"].unique()}
+    grid = sns.relplot(
+        seen.assign(error=seen["factor"] * ERRORS["temp"][1], model=seen["model"].map(named)),
+        x="error",
+        y="change",
+        col="dataset",
+        hue="model",
+        style="model",
+        palette={name: model_colour(model) for model, name in named.items()},
+        markers={name: model_marker(model) for model, name in named.items()},
+        dashes=False,
+        kind="line",
+        height=3.4,
     )
-    for panel, name in zip(axes[0], names, strict=True):
-        of_dataset = rows[rows["dataset"] == name]
-        for model in dict.fromkeys(of_dataset["model"]):
-            own = of_dataset[of_dataset["model"] == model]
-            base = float(own.loc[own["kind"] == "none", "mae"].iloc[0])
-            seen = own[own["kind"] != "none"].sort_values("factor")
-            panel.plot(
-                seen["factor"] * ERRORS["temp"][1],
-                100 * (seen["mae"] / base - 1),
-                label=model_name(model),
-                color=model_colour(model),
-                marker=model_marker(model),
-                ms=4,
-                lw=1,
-            )
-        panel.axhline(0, color="#000000", lw=0.8, ls="--")
-        source = str(of_dataset["source"].iloc[0])
-        panel.set_title(", ".join([name, *warnings_of(source)]), fontsize=10, loc="left")
-    axes[0][0].set_ylabel("test MAE against no weather, %", fontsize=9)
-    axes[0][-1].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.supxlabel(
-        "error of the temperature forecast 24 h ahead, K (0: observed, an upper bound)", fontsize=9
+    grid.refline(y=0, color="#000000")
+    for name, panel in grid.axes_dict.items():
+        source = str(rows.loc[rows["dataset"] == name, "source"].iloc[0])
+        panel.set_title(", ".join([name, *warnings_of(source)]))
+    grid.set_axis_labels("", "test MAE against no weather, %")
+    grid.figure.supxlabel(
+        "error of the temperature forecast 24 h ahead, K (0: observed, an upper bound)", y=-0.02
     )
-    figure.tight_layout()
-    figure.savefig(out, dpi=130)
+    grid.savefig(out, dpi=130)
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    models = (*baseline_names(), *family_names())
+    arguments = parsed(
+        __doc__,
+        DATASETS,
+        PRESET,
+        ("--models --model MODEL", models, "families and baselines (default: all)"),
+        [DATA_DIR, ("--simulated", False, "the simulated twins of the datasets")],
+        ("--table", TABLE, "CSV that is continued"),
+        ("--figure", False, "draw the table"),
+        given=given,
     )
-    parser.add_argument("datasets", nargs="*", help="names or TOML files")
-    parser.add_argument("--models", nargs="+", default=[*baseline_names(), *family_names()])
-    parser.add_argument("--preset", default="laptop")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--data-dir", type=Path)
-    where.add_argument(
-        "--simulated", action="store_true", help="the simulated twins of the datasets"
-    )
-    parser.add_argument("--table", type=Path, default=TABLE)
-    parser.add_argument("--figure", action="store_true", help="draw the table")
-    arguments = parser.parse_args(given)
     for name in arguments.datasets:
         folder = {"data_dir": arguments.data_dir, "simulated": arguments.simulated}
         record(load_spec(name), arguments.models, folder, arguments.preset, arguments.table)
     if arguments.figure:
-        matplotlib.use("Agg")
-        draw(arguments.table, FIGURE)
-        print(changes(arguments.table).round(1).to_string())
+        rows = changes(arguments.table)
+        draw(rows, FIGURE)
+        columns = {"index": ["dataset", "model"], "columns": ["kind", "factor"]}
+        print(rows.pivot(values="change", **columns).round(1).to_string())
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ Columns: highest mean share of the steps; lowest mean share of any pair's hyperv
 of any order; and the lowest means without the untuned defaults, for each pair of `PAIRS`.
 """
 
-import argparse
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.records.trial import TrialRecord
@@ -40,6 +39,7 @@ from hpo_lib.study.early_stopping import (
     StoppingRule,
     best_check,
 )
+from measurements.arguments import parsed
 from measurements.record_curves import TABLE, Curve
 
 SEEDS = range(20)
@@ -102,23 +102,14 @@ def hypervolume(points: Sequence[tuple[float, float]]) -> float:
 
 def load_table(path: Path = TABLE) -> list[Recorded]:
     """The recorded trials, one `Recorded` per dataset and family."""
-    curves: dict[
-        tuple[str, str], dict[int, tuple[dict[str, Any], float, list[dict[str, float]]]]
-    ] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            study = curves.setdefault((row["dataset"], row["family"]), {})
-            first = json.loads(row["params"]), float(row.get("winkler_calibrated", "nan")), []
-            *_, curve = study.setdefault(int(row["trial"]), first)
-            curve.append(
-                {"step": int(row["step"]), **{name: float(row[name]) for name in CURVE_METRICS}}
-            )
-    return [
-        Recorded(
-            " ".join(key), [complete(number, *trial) for number, trial in sorted(study.items())]
-        )
-        for key, study in sorted(curves.items())
-    ]
+    rows = pd.read_csv(path, float_precision="round_trip")
+    studies: dict[str, list[TrialRecord]] = {}
+    for (dataset, family, number), checks in rows.groupby(["dataset", "family", "trial"]):
+        params, calibrated = json.loads(checks["params"].iloc[0]), checks["winkler_calibrated"]
+        curve = checks[["step", *CURVE_METRICS]].to_dict("records")
+        trial = complete(int(number), params, float(calibrated.iloc[0]), curve)
+        studies.setdefault(f"{dataset} {family}", []).append(trial)
+    return [Recorded(name, trials) for name, trials in studies.items()]
 
 
 def complete(
@@ -336,29 +327,23 @@ def print_table(
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    arguments = parsed(
+        __doc__,
+        ("--table", TABLE, "CSV of recorded curves"),
+        ("--sizes N", SIZES, "trials of a study"),
+        ("--by-study", False, "the rule in use, for each recorded study"),
+        ("--studies DIR", Path, "a folder of studies to replay instead"),
+        given=given,
     )
-    parser.add_argument("--table", type=Path, default=TABLE)
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="trials of a study"
-    )
-    parser.add_argument(
-        "--by-study", action="store_true", help="the rule in use, for each recorded study"
-    )
-    parser.add_argument(
-        "--studies", type=Path, metavar="DIR", help="a folder of studies to replay instead"
-    )
-    arguments = parser.parse_args(given)
     if arguments.studies:
         print_studies(arguments.studies, alternatives())
         return
-    studies = load_table(arguments.table)
+    studies, sizes = load_table(arguments.table), list(map(int, arguments.sizes))
     if not arguments.by_study:
-        print_table(studies, arguments.sizes, alternatives())
+        print_table(studies, sizes, alternatives())
     for study in studies if arguments.by_study else ():
         print(f"\n{study.name}, {len(study.trials)} recorded trials\n")
-        print_table([study], arguments.sizes, {"in use": RULE})
+        print_table([study], sizes, {"in use": RULE})
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ is a perfect forecast, 0 is no better than the naive one. Without a GPU it runs 
 `--preset test` shows in a minute or two that it works.
 """
 
-import argparse
-import datetime as dt
 import sys
 import tempfile
 import time
@@ -22,15 +20,15 @@ import torch
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.models import family_names, get_family
-from hpo_lib.records.files import write_json
-from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.families.models import get_family
+from hpo_lib.records.provenance import device_name
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.evaluation import validation_baselines
 from hpo_lib.settings import PRESETS, Settings
 from hpo_lib.study.run import run_study
+from measurements.arguments import DATA_DIR, FAMILIES, parsed
 from measurements.early_stopping import hypervolume
-from measurements.run import RESULTS, TWIN, machine
+from measurements.run import RESULTS, TWIN, machine, write_rows
 
 PENALTY_SCALE = 20.0
 SHARE = 0.95
@@ -92,26 +90,19 @@ def measure(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measurements.gpu",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    given = parsed(
+        __doc__,
+        ("--dataset", str(TWIN), "name or TOML; default: the simulated twin of centrum"),
+        DATA_DIR,
+        (f"--preset {'|'.join(PRESETS)}", "auto", "a100 with CUDA, else laptop"),
+        FAMILIES,
+        ("--trials", 20, "of each study"),
+        ("--seed", 1, "of each study"),
+        ("--out", RESULTS / "gpu.json", "JSON to write"),
+        given=arguments,
     )
-    parser.add_argument(
-        "--dataset", default=str(TWIN), help="name or TOML; default: the simulated twin of centrum"
-    )
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument(
-        "--preset", choices=PRESETS, default="auto", help="a100 with CUDA, else laptop"
-    )
-    parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--models", nargs="+", choices=family_names(), default=family_names())
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
-    given = parser.parse_args(arguments)
     dataset = load_dataset(load_spec(given.dataset), given.data_dir)
-    provenance = code_provenance()
-    print(f"{dataset.path} ({dataset.source}) on {provenance['device']}")
+    print(f"{dataset.path} ({dataset.source}) on {device_name()}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for model in given.models:
@@ -124,17 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{found['failed']} failed",
                 flush=True,
             )
-    write_json(
-        given.out,
-        {
-            "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "rows": rows,
-            "machine": machine(torch.get_num_threads()),
-            "data": data_provenance(dataset),
-            **provenance,
-        },
-    )
-    print(f"written: {given.out}")
+    write_rows(given.out, rows, machine(torch.get_num_threads()), dataset)
     return 0
 
 

@@ -7,7 +7,6 @@ whose penalty is chosen on validation. Shuffled validation needs a model that re
 is the mean of the nearest windows. docs/leaks.md has the tables.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.figures.style import ACCENT, BLUE, finished, unit_text, with_interval
 from hpo_lib.leaks.columns import windows
 from hpo_lib.scoring.uncertainty import drawn_days
+from measurements.arguments import DATA_DIR, DATASETS, parsed
 
 PENALTIES = 10.0 ** np.arange(-1, 4)
 NEAR_HOURS = 1
@@ -272,9 +272,7 @@ def price_table(prices: pd.DataFrame) -> pd.DataFrame:
 
 
 def price_figure(prices: pd.DataFrame, unit: str, *, source: str) -> Figure:
-    """Honest and promised error of each leak with 95 % intervals, and beside them how much less is
-    promised.
-    """
+    """Honest and promised error of each leak with 95 % intervals, and how much less that is."""
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.6 * len(prices)), layout="constrained")
     rows = np.arange(len(prices))
     for name, label, colour, marker, above in (
@@ -283,15 +281,15 @@ def price_figure(prices: pd.DataFrame, unit: str, *, source: str) -> Figure:
     ):
         axes.hlines(rows + above, prices[f"{name}_low"], prices[f"{name}_high"], colour, lw=1.5)
         axes.plot(prices[name], rows + above, marker, color=colour, ms=6, label=label)
-    for row, less in enumerate(prices["less_error"].round()):
-        share = f"{abs(less):.0f} % {'more' if less < 0 else 'less'}"
-        place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8}
-        axes.annotate(share, (1.01, row), **place)
+    shares = [
+        f"{abs(less):.0f} % {'more' if less < 0 else 'less'}"
+        for less in prices["less_error"].round()
+    ]
     axes.set(
         xlabel=f"MAE in {unit_text(unit)}, with 95 % interval",
         xlim=(0, None),
         yticks=rows,
-        yticklabels=prices["leak"],
+        yticklabels=prices["leak"] + ": " + shares,
         ylim=(len(prices) - 0.5, -0.5),
     )
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
@@ -300,11 +298,9 @@ def price_figure(prices: pd.DataFrame, unit: str, *, source: str) -> Figure:
 
 def main() -> None:
     """Print a table per dataset, and draw it where a folder is given."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, help="folder of the CSVs")
-    parser.add_argument("--figures", type=Path, help="folder for a PNG of each dataset")
-    parser.add_argument("datasets", nargs="+", metavar="TOML")
-    arguments = parser.parse_args()
+    arguments = parsed(
+        __doc__, DATASETS, DATA_DIR, ("--figures", Path, "folder for a PNG of each dataset")
+    )
     for name in arguments.datasets:
         dataset = load_dataset(load_spec(name), arguments.data_dir)
         spec, prices = dataset.spec, price_list(dataset)

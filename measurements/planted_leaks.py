@@ -4,10 +4,8 @@ for one.
 python -m measurements.planted_leaks --data-dir DATA TOML ...
 """
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +15,7 @@ from scipy.signal import butter, filtfilt, savgol_filter
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.leaks.columns import audit_columns
+from measurements.arguments import DATA_DIR, DATASETS, parsed
 from measurements.leak_prices import seasonal_parts, wavelet_parts
 
 
@@ -76,10 +75,7 @@ def flagged(dataset: Dataset, columns: Mapping[str, np.ndarray | pd.Series]) -> 
 
 def main() -> None:
     """Print a row per dataset."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, help="folder of the CSVs")
-    parser.add_argument("datasets", nargs="+", metavar="TOML")
-    arguments = parser.parse_args()
+    arguments = parsed(__doc__, DATASETS, DATA_DIR)
     for name in arguments.datasets:
         dataset = load_dataset(load_spec(name), arguments.data_dir)
         series = [dataset.spec.target, *(column for column in ("temp",) if column in dataset.past)]

@@ -29,8 +29,8 @@ import nbformat
 from PIL import Image
 
 from hpo_lib.data.spec import development_datasets, load_spec
-from hpo_lib.families.models import family_names
 from hpo_lib.paths import BENCHMARK_DIR, NOTEBOOKS_DIR, PROJECT_ROOT, RUNS_DIR
+from measurements.arguments import FAMILIES, STUDIES, parsed
 from measurements.search_value import trials_of
 
 JOB_ID = "published"
@@ -40,28 +40,17 @@ COLOURS = 64
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    arguments = parsed(
+        __doc__,
+        ("--datasets TOML", development_datasets(), "names or TOML files"),
+        FAMILIES,
+        *STUDIES,
+        ("--data-dir", "", "folder of the CSVs"),
+        ("--simulated", False, "the simulated twins of the datasets"),
+        ("--test", False, "the smallest budget instead of that of a laptop"),
+        ("--out", PROJECT_ROOT, "folder of the published records"),
+        given=given,
     )
-    parser.add_argument(
-        "--datasets", nargs="+", default=list(development_datasets()), help="names or TOML files"
-    )
-    parser.add_argument("--models", nargs="+", choices=family_names(), default=list(family_names()))
-    parser.add_argument(
-        "--trials", nargs="+", default=["30"], metavar="N", help="of every study, or FAMILY=N ..."
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=2, help="final trainings whose quantiles are averaged"
-    )
-    parser.add_argument("--data-dir", default="")
-    parser.add_argument("--simulated", action="store_true")
-    parser.add_argument(
-        "--test", action="store_true", help="the smallest budget instead of that of a laptop"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=PROJECT_ROOT, help="folder of the published records"
-    )
-    arguments = parser.parse_args(given)
     build = BUILD / ("simulated" if arguments.simulated else "real")
     for dataset in arguments.datasets:
         make(dataset, build, arguments)

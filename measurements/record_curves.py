@@ -13,7 +13,6 @@ goes on. A training that fails is left out, and is tried again then. `measuremen
 replays the table.
 """
 
-import argparse
 import csv
 import json
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
@@ -31,6 +31,7 @@ from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS
 from hpo_lib.study.early_stopping import CURVE_METRICS
+from measurements.arguments import DATA_DIR, DATASETS, PRESET, parsed
 
 TABLE = Path(__file__).parent / "results" / "wide_curves.csv"
 COLUMNS = ("dataset", "family", "trial", "params", "winkler_calibrated", "step", *CURVE_METRICS)
@@ -63,10 +64,8 @@ def recorded(table: Path) -> set[tuple[str, str, int]]:
     """The trials that a table holds."""
     if not table.exists():
         return set()
-    with table.open(encoding="utf-8", newline="") as stream:
-        return {
-            (row["dataset"], row["family"], int(row["trial"])) for row in csv.DictReader(stream)
-        }
+    keys = pd.read_csv(table)[["dataset", "family", "trial"]]
+    return set(keys.itertuples(index=False, name=None))
 
 
 def append(
@@ -139,18 +138,16 @@ def counts(words: Sequence[str]) -> dict[str, int]:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    arguments = parsed(
+        __doc__,
+        DATASETS,
+        DATA_DIR,
+        PRESET,
+        ("--trials FAMILY=N", (), "with the defaults"),
+        ("--near FAMILY=N", (), "near the defaults"),
+        ("--table", TABLE, "CSV that is continued"),
+        given=given,
     )
-    parser.add_argument("datasets", nargs="+", help="names or TOML files")
-    parser.add_argument(
-        "--trials", nargs="+", default=[], metavar="FAMILY=N", help="with the defaults"
-    )
-    parser.add_argument("--near", nargs="+", default=[], metavar="FAMILY=N")
-    parser.add_argument("--preset", default="laptop")
-    parser.add_argument("--data-dir", type=Path, default=Path("data"))
-    parser.add_argument("--table", type=Path, default=TABLE)
-    arguments = parser.parse_args(given)
     datasets = [load_dataset(load_spec(name), arguments.data_dir) for name in arguments.datasets]
     trials = {name: list(range(count)) for name, count in counts(arguments.trials).items()}
     for name, count in counts(arguments.near).items():

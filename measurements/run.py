@@ -9,7 +9,6 @@ ratios between machines, not seconds. Exit code 1 if a row failed; a bar that is
 result, not a failure.
 """
 
-import argparse
 import datetime as dt
 import os
 import platform
@@ -28,6 +27,7 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
+from measurements.arguments import DATA_DIR, parsed
 from measurements.table import HEADER, Bar, Measured, failed_row, line, row
 
 RESULTS = Path(__file__).parent / "results"
@@ -215,33 +215,36 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
+def write_rows(
+    out: Path, rows: Sequence[Any], where: dict[str, Any], dataset: Dataset, **more: Any
+) -> None:
+    """Write measured rows with what they were measured on."""
+    content = {
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        **more,
+        "rows": rows,
+        "machine": where,
+        "data": data_provenance(dataset),
+        **code_provenance(),
+    }
+    write_json(out, content)
+    print(f"\nwritten: {out}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measurements.run",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    names = tuple(each.name for each in ROWS)
+    given = parsed(
+        __doc__,
+        ("--dataset", str(TWIN), "name or TOML; default: the simulated twin of centrum"),
+        DATA_DIR,
+        ("--threads", 1, "of torch (default: 1)"),
+        ("--repeats", 3, "interleaved runs of each row (default: 3)"),
+        (f"--only {'|'.join(names)}", names, "some rows only"),
+        ("--out", RESULTS / "latest.json", "JSON to write"),
+        ("--full-reference", False, "train the reference's 15 epochs, keep its level"),
+        ("--quick", False, "tiny sizes, which show that every row runs; no figures"),
+        given=arguments,
     )
-    parser.add_argument(
-        "--dataset", default=str(TWIN), help="name or TOML; default: the simulated twin of centrum"
-    )
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3, help="interleaved runs of each row")
-    parser.add_argument(
-        "--only", nargs="+", choices=[r.name for r in ROWS], metavar="NAME", help="some rows only"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS / "latest.json")
-    parser.add_argument(
-        "--full-reference",
-        action="store_true",
-        help="train the reference's 15 epochs, keep its level",
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="tiny sizes, which show that every row runs; no figures",
-    )
-    given = parser.parse_args(arguments)
     import torch
 
     torch.set_num_threads(given.threads)
@@ -269,20 +272,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dataset, data_dir, given.threads, given.repeats, given.out.parent, given.quick
     )
     context.results.mkdir(parents=True, exist_ok=True)
-    found = measured_rows([r for r in ROWS if given.only is None or r.name in given.only], context)
-    write_json(
-        given.out,
-        {
-            "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "quick": given.quick,
-            "repeats": given.repeats,
-            "rows": found,
-            "machine": where,
-            "data": data_provenance(dataset),
-            **code_provenance(),
-        },
-    )
-    print(f"\nwritten: {given.out}")
+    found = measured_rows([r for r in ROWS if r.name in given.only], context)
+    write_rows(given.out, found, where, dataset, quick=given.quick, repeats=given.repeats)
     return int(any("error" in one for one in found))
 
 

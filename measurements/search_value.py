@@ -19,7 +19,6 @@ The tables are ``DIR/search_value.md`` and ``DIR/search_value_{families,series}.
 compared with what is chosen on validation; the test split gives the numbers alone.
 """
 
-import argparse
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ import pandas as pd
 from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.spec import development_datasets
 from hpo_lib.families.models import RECIPES, STANDARD, family_names
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.study import StoredStudy
@@ -42,12 +42,14 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_losses, drawn_days
 from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
+from measurements.arguments import FAMILIES, PRESET, STUDIES, parsed
 from measurements.early_stopping import cost as trainings
 
-RECIPES["unshrunk"] = replace(STANDARD, residual_share=False)
-"""The standard before networks could be held back."""
-
 JOB_ID = "value"
+UNSHRUNK = "unshrunk"
+"""The standard recipe before networks could be held back; the library has none of that name."""
+
+RECIPES[UNSHRUNK] = replace(STANDARD, residual_share=False)
 CONFIDENCE = 0.9
 """Share of the draws within an interval."""
 
@@ -65,7 +67,7 @@ class Value:
     def of(cls, dataset: str, out: Path, **given: Any) -> "Value":
         folders = {"runs_dir": str(out / "studies"), "out": str(out / "benchmark"), "refit": True}
         standard = make_plan(dataset, params="both", **folders, **given)
-        return cls(replace(standard, recipe="unshrunk", params="default"), standard)
+        return cls(replace(standard, recipe=UNSHRUNK, params="default"), standard)
 
     @property
     def dataset(self) -> Dataset:
@@ -73,33 +75,20 @@ class Value:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    arguments = parsed(
+        __doc__,
+        ("--datasets TOML", development_datasets(), "names or TOML files"),
+        FAMILIES,
+        *STUDIES,
+        PRESET,
+        ("--data-dir", "", "folder of the CSVs"),
+        ("--out", ..., "folder of studies, trainings and tables"),
+        ("--table-only", False, "train nothing, make the tables of what is stored"),
+        given=given,
     )
-    parser.add_argument("--datasets", nargs="+", required=True, help="names or TOML files")
-    parser.add_argument("--models", nargs="+", choices=family_names(), default=list(family_names()))
-    parser.add_argument(
-        "--trials",
-        nargs="+",
-        default=["30"],
-        metavar="N",
-        help="of every study, or FAMILY=N ... (others have 30)",
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=2, help="final trainings whose quantiles are averaged"
-    )
-    parser.add_argument("--preset", default="laptop")
-    parser.add_argument("--data-dir", default="")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--table-only", action="store_true", help="train nothing, make the tables of what is stored"
-    )
-    arguments = parser.parse_args(given)
+    out = Path(arguments.out)
     common = {"seeds": arguments.seeds, "preset": arguments.preset, "data_dir": arguments.data_dir}
-    values = [
-        Value.of(name, arguments.out, models=arguments.models, **common)
-        for name in arguments.datasets
-    ]
+    values = [Value.of(name, out, models=arguments.models, **common) for name in arguments.datasets]
     for value in values if not arguments.table_only else ():
         for model in arguments.models:
             study(value, model, trials_of(model, arguments.trials), arguments.data_dir)
@@ -107,10 +96,10 @@ def main(given: Sequence[str] | None = None) -> None:
     families = pd.DataFrame([row for value in values for row in family_rows(value)])
     series = pd.DataFrame([series_row(value) for value in values])
     for name, table in (("families", families), ("series", series)):
-        with atomic(arguments.out / f"search_value_{name}.csv") as temporary:
+        with atomic(out / f"search_value_{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
     text = "\n".join(markdown(families, series)) + "\n"
-    with atomic(arguments.out / "search_value.md") as temporary:
+    with atomic(out / "search_value.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(text)
 

@@ -436,8 +436,8 @@ def test_when_the_command_runs_then_table_and_figure_say_how_much_less_or_more_i
         "-44.7 [-50.0, 52.4]",
         "0.0 [-50.0, 52.4]",
     ]
-    texts = price_figure(prices, "kWh/h", source="csv").axes[0].texts
-    assert [text.get_text() for text in texts] == ["49 % less", "45 % more", "0 % less"]
+    texts = price_figure(prices, "kWh/h", source="csv").axes[0].get_yticklabels()
+    assert [text.get_text() for text in texts] == ["a: 49 % less", "b: 45 % more", "c: 0 % less"]
     monkeypatch.setattr(leak_prices, "load_spec", lambda name: name)
     monkeypatch.setattr(leak_prices, "load_dataset", lambda spec, data_dir: tiny_dataset)
     monkeypatch.setattr(leak_prices, "price_list", lambda dataset: prices)

@@ -196,7 +196,7 @@ def _new_dataset(arguments: argparse.Namespace) -> int:
 def _audit(arguments: argparse.Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.figures.data import banner
-    from hpo_lib.leaks.audit import audit, in_words, n_leaks
+    from hpo_lib.leaks.audit import audit, n_leaks, report_lines
 
     spec = _spec(arguments)
     dataset = load_dataset(spec, arguments.data_dir, simulated=arguments.simulated)
@@ -215,7 +215,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         }
         options.print_json(content)
     else:
-        print("\n".join(in_words(findings)))
+        print("\n".join(report_lines(findings)))
     return 1 if n_leaks(findings) else 0
 
 

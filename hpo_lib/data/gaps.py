@@ -32,10 +32,6 @@ from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 from hpo_lib.paths import shown
 
-VERSION = 2
-"""Part of a stored training's key on data with gaps, since a fingerprint is of the unfilled file.
-Raise it when filling changes."""
-
 
 def hourly_frame(
     cells: pd.DataFrame, spec: DatasetSpec, file: str

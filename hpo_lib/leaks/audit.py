@@ -26,25 +26,22 @@ def audit(
 ) -> list[Finding]:
     """Findings on each column and on each model, in this order.
 
-    Args: dataset: the dataset; its spec says how ``raw`` is read. models: families and baselines by
-        name, or ``none``; empty: all. recipe: of the families. raw: CSV of the meter. Columns are
-        then compared with features rebuilt from raw data that ends with training,
-            with validation and with the feature file.
+    Args:
+        dataset: its spec says how ``raw`` is read.
+        models: families and baselines by name, or ``none``; empty: all.
+        recipe: of the families.
+        raw: CSV of the meter. Columns are then compared with features rebuilt from raw data that
+            ends with training, with validation and with the feature file.
         weather: as for `hpo prepare`, with ``raw``.
-        school_holidays: the same.
+        school_holidays: likewise.
         say: is called with a line before each training.
-
-    Raises:
-        InputError: an unknown name, a wrong file, or weather or holidays without raw data.
     """
-    wanted = [model for model in models or model_names() if model != NO_MODEL]
-    named = [
-        *(("model", model, (*model_names(), NO_MODEL)) for model in wanted),
-        ("recipe", recipe, tuple(RECIPES)),
-    ]
-    for what, name, allowed in named:
-        if name not in allowed:
-            raise InputError(f"{what} is {name!r}; {choices(name, allowed)}")
+    allowed = (*model_names(), NO_MODEL)
+    for model in models:
+        if model not in allowed:
+            raise InputError(f"model is {model!r}; {choices(model, allowed)}")
+    if recipe not in RECIPES:
+        raise InputError(f"recipe is {recipe!r}; {choices(recipe, RECIPES)}")
     if raw is None and (weather or school_holidays):
         raise InputError(
             "weather and school holidays are compared with raw data, which is not given; give "
@@ -56,37 +53,36 @@ def audit(
         rebuilt = [
             rebuilt_features(dataset.spec, end, raw, weather, school_holidays) for end in ends
         ]
-    found = audit_columns(dataset, rebuilt)
+    findings = audit_columns(dataset, rebuilt)
     if dataset.kind_of_weather in MARKS:
         seen = (
             f"models see {MARKS[dataset.kind_of_weather].lower()}, which no forecaster has; "
             "results carry that mark"
         )
-        found.append(Finding("weather of the day ahead", "note", seen))
-    for model in wanted:
+        findings.append(Finding("weather of the day ahead", "note", seen))
+    for model in models or model_names():
+        if model == NO_MODEL:
+            continue
         say(f"training {model} twice at a small budget ...")
-        found += audit_model(dataset, model, recipe)
-    return found
+        findings += audit_model(dataset, model, recipe)
+    return findings
 
 
-def in_words(findings: Sequence[Finding]) -> list[str]:
-    """One line per finding, leaks first; what is said of several subjects alike is said once. The
-    last line counts.
+def report_lines(findings: Sequence[Finding]) -> list[str]:
+    """One line per finding, leaks first; what is said of several subjects alike is said once.
+
+    The last line counts.
     """
-    by_sentence: dict[tuple[str, str], list[str]] = {}
-    for finding in sorted(
-        findings, key=lambda finding: ("leak", "note", "fine").index(finding.kind)
-    ):
-        by_sentence.setdefault((finding.kind, finding.sentence), []).append(finding.subject)
-    lines = [
-        f"{kind.upper() if kind == 'leak' else kind}: {', '.join(subjects)}: {sentence}"
-        for (kind, sentence), subjects in by_sentence.items()
-    ]
-    leaks, subjects = n_leaks(findings), {finding.subject for finding in findings}
-    columns, models = (
-        sum(name.startswith("column ") for name in subjects),
-        len(subjects & set(model_names())),
-    )
+    subjects: dict[tuple[str, str], list[str]] = {}
+    for kind in ("leak", "note", "fine"):
+        for finding in findings:
+            if finding.kind == kind:
+                key = (kind.upper() if kind == "leak" else kind, finding.sentence)
+                subjects.setdefault(key, []).append(finding.subject)
+    lines = [f"{kind}: {', '.join(names)}: {said}" for (kind, said), names in subjects.items()]
+    leaks, names = n_leaks(findings), {finding.subject for finding in findings}
+    columns = sum(name.startswith("column ") for name in names)
+    models = len(names.intersection(model_names()))
     counted = f"{columns} columns and {models} model{'' if models == 1 else 's'}"
     return [*lines, f"{leaks or 'no'} leak{'' if leaks == 1 else 's'} found in {counted}"]
 

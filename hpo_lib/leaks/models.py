@@ -1,6 +1,4 @@
-"""Whether a model knows the future: disturb what came after forecast origins and see which
-forecasts move.
-"""
+"""Whether a model knows the future: which forecasts move if what came after is disturbed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -54,17 +52,16 @@ def model_names() -> tuple[str, ...]:
 
 
 def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding]:
-    """Findings on a model that ``train`` trains on a dataset. It may use the training and
-    validation splits only.
+    """Findings on a model that ``train`` trains on a dataset.
+
+    It may use the training and validation splits only.
     """
     known, days = (dataset.spec.target, *dataset.past), _origins(dataset)
     forecaster = train(dataset)
     forecasts = {origin: _forecast(forecaster, dataset, [origin]) for origin in days}
 
     def moves(columns: Sequence[str], first: int, last: int | None, origin: int) -> bool:
-        """Whether the forecast moves if columns change from ``first`` to ``last`` hours after its
-        origin.
-        """
+        """Whether the forecast moves if columns change ``first`` to ``last`` hours after it."""
         rows = slice(origin + first, None if last is None else origin + last + 1)
         other = replace(dataset, frame=disturbed(dataset.frame, columns, rows))
         return bool((_forecast(forecaster, other, [origin]) != forecasts[origin]).any())
@@ -94,8 +91,9 @@ _MOVES = (
 def _trained_without_test(
     dataset: Dataset, name: str, train: Training, forecaster: Forecaster
 ) -> list[Finding]:
-    """Train again with another test split: neither validation forecasts nor that of the first test
-    day may change.
+    """Train again with another test split.
+
+    Neither validation forecasts nor that of the first test day may change.
     """
     test = dataset.test_origins
     if not len(test):
@@ -132,15 +130,13 @@ def disturbed(
 def _forecast(
     forecaster: Forecaster, dataset: Dataset, origins: Sequence[int] | Positions
 ) -> np.ndarray:
-    """[N, H, Q] from windows that hold what came after the origins, which a real `Context` does
-    not.
-    """
+    """[N, H, Q] from windows that hold what came after the origins, unlike a real `Context`."""
     holding_the_future = dataset.windows(np.asarray(origins, dtype=np.int64))
     return forecaster.predict(cast(Context, holding_the_future)).values
 
 
 def _smallest(family: Family) -> dict[str, int | float]:
-    """The cheapest parameters of a search space: what a network reads does not depend on its size."""
+    """The cheapest parameters: what a network reads does not depend on its size."""
     return {
         name: min(dimension.options) if isinstance(dimension, Choice) else dimension.low
         for name, dimension in family.search_space.items()

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.store import Training, code_versions, store_training
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.provenance import data_key
+from hpo_lib.records.trainings import Training, training_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import search_value
 from measurements.search_value import (
+    UNSHRUNK,
     Value,
     changes,
     markdown,
@@ -44,14 +44,14 @@ def value(tiny_dataset: Dataset, tmp_path: Path) -> Value:
         runs_dir=tmp_path / "studies",
         out=tmp_path / "benchmark",
     )
-    found = Value(dataclasses.replace(plan, recipe="unshrunk", params="default"), plan)
+    found = Value(dataclasses.replace(plan, recipe=UNSHRUNK, params="default"), plan)
     for recipe, model, params, validation, test in MULTIPLES:
-        store(found.untuned if recipe == "unshrunk" else plan, model, params, validation, test)
+        store(found.untuned if recipe == UNSHRUNK else plan, model, params, validation, test)
     return found
 
 
 MULTIPLES = [
-    ("unshrunk", "NHITS_Q", "default", 1.0, 1.0),
+    (UNSHRUNK, "NHITS_Q", "default", 1.0, 1.0),
     ("standard", "NHITS_Q", "default", 0.95, 0.95),
     ("standard", "NHITS_Q", "best", 0.9, 0.92),
     ("standard", "NHITS_Q", "ensemble", 0.8, 0.91),
@@ -72,8 +72,9 @@ def store(plan: Plan, model: str, params: str, validation: float, test: float) -
         median = actual + multiple * random.standard_normal(actual.shape)
         values = median[:, :, None] + multiple * np.array([-1.3, 0.0, 1.3])
         forecasts.append(QuantileForecasts(values, actual, dataset.index[origins]))
-    key = {"refit": True, "data": data_key(dataset), "versions": code_versions(1, dataset)}
-    store_training(plan.paths, Training(model, params, 42, key, *forecasts, {"seconds": 1.0}))
+    record = {"model": model, "params": params, "seed": 42, "seconds": 1.0}
+    record["key"] = training_key(dataset, refit=True)
+    Training(record, *forecasts).store(plan.paths)
 
 
 def test_when_losses_are_a_multiple_of_others_day_by_day_then_the_change_is_sure() -> None:
