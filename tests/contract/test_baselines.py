@@ -15,7 +15,7 @@ from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.errors import InputError
 from hpo_lib.families import linear_baseline
 from hpo_lib.families.feature_table import make_feature_table
-from hpo_lib.families.linear_baseline import LinearBaseline
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import Forecaster
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import seasonal_naive
@@ -189,7 +189,7 @@ def test_when_the_linear_baseline_stands_alone_then_its_levels_are_those_of_its_
     fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset, refit=refit)
     learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
     origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
-    linear = LinearBaseline.fit(learnt, origins, seasons=False)
+    linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))
     table = make_feature_table(learnt, learnt.windows(origins))
     residuals = table.target - linear.relative_out_of_fold(table, origins)
     test, frame = tiny_dataset.test_origins, tiny_dataset.frame
