@@ -55,6 +55,16 @@ def shown(path: Path) -> str:
     return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
 
 
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Let the sentence on a wrong input begin with the file that it is in."""
+    try:
+        yield
+    except InputError as error:
+        name, text = f"{shown(path)}: ", str(error)
+        raise InputError(text if text.startswith(name) else name + text) from None
+
+
 def read_text(path: Path, kind: str) -> str:
     """The text of a file in UTF-8; ``kind`` is what a wrong one should be saved as."""
     try:
@@ -62,13 +72,13 @@ def read_text(path: Path, kind: str) -> str:
         return content.decode()
     except OSError as error:
         raise InputError(
-            f"{shown(path)}: cannot be read ({error.strerror}); fix the file or its permissions"
+            f"cannot be read ({error.strerror}); fix the file or its permissions"
         ) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{shown(path)}: not a UTF-8 text file (byte 0x{content[error.start]:02x} in line "
-            f"{line}); save it as {kind} in UTF-8"
+            f"not a UTF-8 text file (byte 0x{content[error.start]:02x} in line {line}); save it as "
+            f"{kind} in UTF-8"
         ) from None
 
 
