@@ -78,7 +78,6 @@ class LightgbmQuantile(Baseline):
     """Early stopping on validation chooses the rounds of each level."""
 
     name = "LIGHTGBM_Q"
-    version = 2
     title = "LightGBM"
     colour, marker = "#CC79A7", "D"
     seeded = True

@@ -79,7 +79,6 @@ class LinearQuantile(Baseline):
     """The penalty is chosen on validation."""
 
     name = "LINEAR_Q"
-    version = 2
     title = "Linear quantile"
     colour, marker = "#E69F00", "v"
     seeded = False
@@ -127,7 +126,6 @@ class ResidualLinear(Baseline):
     """Nothing is chosen on validation: penalty and origins are those of the standard recipe."""
 
     name = "RESIDUAL_LINEAR"
-    version = 1
     title = "Linear baseline"
     colour, marker = "#999933", "<"
     seeded = False

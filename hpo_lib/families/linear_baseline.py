@@ -24,10 +24,6 @@ from hpo_lib.families.feature_table import (
 )
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
-VERSION = 1
-"""Part of a stored training's key. Raise it when the forecasts of equal inputs differ from before.
-"""
-
 PENALTY = 0.01
 """Of the squared weights of standardised features. On validation 0.003 to 0.03 differ by up to 1.3
 % of MAE.

@@ -209,10 +209,6 @@ class Family(Model, ABC):
     """A model family: search space, untuned defaults, budgets, and training."""
 
     kind = "family"
-    version: ClassVar[int]
-    """Part of a stored training's key. Raise it when the same call gives other forecasts than
-    before.
-    """
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial

@@ -145,11 +145,6 @@ def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
     return origins[:: next((s for s in STRIDES if len(origins) <= s * MOST_ORIGINS), STRIDES[-1])]
 
 
-VERSION = 2
-"""Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before
-for equal inputs.
-"""
-
 SAME_HOURS = ("target_24h_before", "target_168h_before", "target_mean_of_week")
 """Inputs that the recipe's ``same_hours`` adds to each hour that is forecast."""
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from hpo_lib.benchmark.store import SPLITS, read_training
 from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_table
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import described, family_names, model_names, read_recipe
@@ -16,6 +15,7 @@ from hpo_lib.figures.style import readable, warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import read_training
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration
 
@@ -138,11 +138,11 @@ class Benchmark:
     @property
     def files(self) -> list[Path]:
         """Records, and the stored forecasts that they name."""
-        names = [
-            (training["model"], training["params"], training["seed"]) for training in self.trainings
+        stored = [
+            self.paths.training(training["model"], training["params"], training["seed"])
+            for training in self.trainings
         ]
-        forecasts = [self.paths.forecasts(*one, split) for one in names for split in SPLITS]
-        return sorted([*(self.paths.record(*one) for one in names), *forecasts])
+        return sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
 
 
 def _trained_with(key: Mapping[str, Any], params: Mapping[str, Any]) -> bool:

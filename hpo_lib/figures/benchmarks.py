@@ -14,15 +14,22 @@ from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter, DayLocator
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
 from hpo_lib.families.models import described, family_names, model_names
-from hpo_lib.figures import style
+from hpo_lib.figures import forecasts, style
 from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import INK, TARGET, in_order, model_colour, model_marker, model_name
+from hpo_lib.figures.style import (
+    BLUE,
+    INK,
+    TARGET,
+    in_order,
+    model_colour,
+    model_marker,
+    model_name,
+)
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
@@ -32,8 +39,6 @@ WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
 """In the northern hemisphere."""
 SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
 
-ACTUAL: dict[str, Any] = {"color": "#000000", "lw": 0.7}
-CALIBRATED: dict[str, Any] = {"lw": 0.6, "ls": (0, (2, 1))}
 RAW_AND_CALIBRATED = [
     Line2D([], [], color=INK, ls="", marker="o", ms=3.5, mfc="white", label="raw"),
     Line2D([], [], color=INK, ls="", marker="o", ms=3.5, label="calibrated"),
@@ -126,13 +131,8 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
     figure.align_ylabels(grid[:, 0])
     for axes in grid[-1]:
         axes.set_xlabel("day (UTC)")
-    handles = [
-        Line2D([], [], label="actual", **ACTUAL),
-        Line2D([], [], color="#555555", lw=1.0, label="median forecast"),
-        Patch(color="#555555", alpha=0.3, lw=0, label="80 % interval, raw"),
-        Line2D([], [], color="#555555", label="calibrated", **CALIBRATED),
-    ]
-    style.legend_below(figure, handles)
+    drawn = next(axes for axes in grid.ravel() if axes.axison)
+    style.legend_below(figure, drawn.get_legend_handles_labels()[0])
     return figure
 
 
@@ -141,19 +141,17 @@ def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
         axes.set_axis_off()
         style.write_inside(axes, f"no whole {season} week in the test split")
         return
-    first, hours = rows.iloc[0], rows["hour"].dt.tz_localize(None)
-    colour = model_colour(first["model"])
-    axes.fill_between(hours, rows["lower"], rows["upper"], color=colour, alpha=0.3, lw=0)
-    axes.plot(hours, rows[["lower_calibrated", "upper_calibrated"]], color=colour, **CALIBRATED)
-    axes.plot(hours, rows["median"], color=colour, lw=1.0)
-    axes.plot(hours, rows["actual"], **ACTUAL)
+    week = rows.set_index(rows["hour"].dt.tz_localize(None))
+    forecasts.draw_forecast(axes, week, ms=0)
+    for bound, label in (("lower", "calibrated"), ("upper", "_")):
+        axes.plot(week[f"{bound}_calibrated"], color=BLUE, lw=0.6, ls=(0, (2, 1)), label=label)
     axes.xaxis.set(major_locator=DayLocator(), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
     # Ticks must not depend on the panel's height, which the layout changes after measuring them.
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.set(xlim=(hours.iloc[0], hours.iloc[-1]))
-    style.no_negative_demand(axes, rows["actual"])
-    whose = f"{first['title']}, {model_name(first['model'])}"
-    axes.set_title(f"{whose}\n{season} week from {hours.iloc[0]:%-d %B %Y}")
+    axes.set(xlim=(week.index[0], week.index[-1]))
+    style.no_negative_demand(axes, week["actual"])
+    whose = f"{week['title'].iloc[0]}, {model_name(week['model'].iloc[0])}"
+    axes.set_title(f"{whose}\n{season} week from {week.index[0]:%-d %B %Y}")
 
 
 # Raw and calibrated coverage
@@ -269,9 +267,8 @@ def _picp_limits(values: pd.Series | pd.DataFrame) -> tuple[float, float]:
 def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """``mae`` and ``picp`` (percent) per hour ``ahead``, of the families and the best baseline."""
     for row in _families_and_best_baseline(benchmark):
-        scores = metrics.by_step(row.test)
-        ahead = np.arange(1, len(scores["mae"]) + 1)
-        yield benchmark.in_unit(pd.DataFrame({"model": row.model, "ahead": ahead, **scores}))
+        hourly = forecasts.by_hour(row.test)[["mae", "picp"]].reset_index(names="ahead")
+        yield benchmark.in_unit(hourly.assign(model=row.model))
 
 
 def draw_by_hour(data: pd.DataFrame) -> Figure:

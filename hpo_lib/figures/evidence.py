@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib import paths
-from hpo_lib.benchmark.store import on_simulated_data
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.families.models import family_names
 from hpo_lib.figures.benchmark_record import Benchmark
+from hpo_lib.figures.style import in_order
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies, records_folder
+from hpo_lib.records.trainings import on_simulated_data
 
 _OF_DATA = (
     "source",
@@ -54,16 +54,15 @@ class Evidence:
         return self.studies if kind == "studies" else self.benchmarks
 
     @property
-    def models(self) -> list[str]:
-        studied = {study.model for study in self.studies}
-        return [name for name in family_names() if name in studied]
-
-    @property
     def datasets(self) -> list[str]:
         return sorted({study.dataset for study in self.studies})
 
-    def study(self, model: str, dataset: str) -> StoredStudy | None:
-        return next((s for s in self.studies if (s.model, s.dataset) == (model, dataset)), None)
+    def by_model(self) -> list[tuple[str, list[StoredStudy]]]:
+        """Each studied family with its studies, by dataset."""
+        return [
+            (model, [study for study in self.studies if study.model == model])
+            for model in in_order(study.model for study in self.studies)
+        ]
 
     def benchmark(self, dataset: str) -> Benchmark | None:
         return next((b for b in self.benchmarks if b.name == dataset), None)

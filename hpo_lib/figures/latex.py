@@ -1,7 +1,7 @@
 """Tables of text cells: as LaTeX with booktabs, and as HTML for notebooks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -39,74 +39,68 @@ MOST_LETTERS = 95
 MOST_ROWS = 45
 """Of a table that fits on a page in `\\footnotesize`, with its caption."""
 
+Columns = Sequence[tuple[str, Iterable[str]]]
+"""Name -> cells of each column; several columns may have the same name."""
+
 
 class Bold(str):
     """A cell in bold, which the best of a column is."""
 
 
-def best_bold(cells: Sequence[str], values: Sequence[float]) -> list[str]:
-    """A column of cells whose lowest value, and all that are printed like it, are bold; NaN counts
-    as the highest.
-    """
-    lowest = cells[min(range(len(cells)), key=lambda i: (math.isnan(values[i]), values[i]))]
-    return [Bold(cell) if cell.split(" [")[0] == lowest.split(" [")[0] else cell for cell in cells]
+def best_bold(cells: Sequence[str], values: Iterable[float]) -> list[str]:
+    """A column of cells whose lowest value, and all that are printed like it, are bold."""
+    lowest = min(zip(values, cells, strict=True), key=lambda pair: (math.isnan(pair[0]), pair[0]))
+    best = _without_interval(lowest[1])
+    return [Bold(cell) if _without_interval(cell) == best else cell for cell in cells]
 
 
-@dataclass(frozen=True)
-class Section:
-    """Rows of a table, such as those of one dataset, below a line with their title unless that is
-    empty.
-    """
-
-    title: str
-    rows: Sequence[Sequence[str]]
+def _without_interval(cell: str) -> str:
+    return cell.split(" [")[0]
 
 
 @dataclass(frozen=True)
 class Table:
     """A table, all of whose texts are plain ones.
 
-    Attributes: frame: its numbers with full precision, for a CSV. header: one name per column.
-        sections: the rows that LaTeX prints. caption: of the table. align: one letter per column,
-        ``l`` or ``r``. groups: names above the header, each with the number of columns that it
-        spans; an empty name is left out.
+    Attributes:
+        frame: its numbers with full precision, for a CSV.
+        sections: the columns that are printed; rows of one section, such as those of one dataset,
+            are below a line with its title unless that is empty.
+        caption: of the table.
+        align: one letter per column, ``l`` or ``r``.
+        groups: names above the header, each with the number of columns that it spans; an empty
+            name is left out.
     """
 
     frame: pd.DataFrame
-    header: Sequence[str]
-    sections: Sequence[Section]
+    sections: Sequence[tuple[str, Columns]]
     caption: str
     align: str
     groups: Sequence[tuple[str, int]] = ()
 
+    @property
+    def header(self) -> list[str]:
+        return [name for name, _ in self.sections[0][1]]
+
+    @property
+    def rows(self) -> list[tuple[str, list[tuple[str, ...]]]]:
+        """The title of each section, and its rows of cells."""
+        return [
+            (title, list(zip(*(cells for _, cells in columns), strict=True)))
+            for title, columns in self.sections
+        ]
+
 
 def booktabs(table: Table, label: str, warning: str = "") -> str:
-    """A table environment of text width, labelled ``tab:`` and ``label``, with a warning in bold
-    before its caption.
+    """A table environment of text width, labelled ``tab:`` and ``label``.
 
-    Raises:
-        ValueError: a row has another number of cells than the header.
+    A warning is in bold before the caption.
     """
-    header, align = table.header, table.align
-    lines = []
-    for i, section in enumerate(table.sections):
-        if i:
-            lines.append(r"\addlinespace")
-        if section.title:
-            lines.append(
-                rf"\multicolumn{{{len(header)}}}{{@{{}}l}}{{\textit{{{escaped(section.title)}}}}} \\"
-            )
-        for row in section.rows:
-            if len(row) != len(header) or len(align) != len(header):
-                raise ValueError(
-                    f"table {label}: {len(row)} cells and {len(align)} columns under "
-                    f"{len(header)} names"
-                )
-            cells = [
-                rf"\textbf{{{escaped(cell)}}}" if isinstance(cell, Bold) else escaped(cell)
-                for cell in row
-            ]
-            lines.append(" & ".join(cells) + r" \\")
+    blocks = []
+    for title, rows in table.rows:
+        span = rf"\multicolumn{{{len(table.align)}}}{{@{{}}l}}"
+        lines = [rf"{span}{{\textit{{{escaped(title)}}}}} \\"] if title else []
+        blocks.append("\n".join([*lines, *map(_line, rows)]))
     return "\n".join(
         [
             r"% Needs \usepackage{booktabs}.",
@@ -114,12 +108,12 @@ def booktabs(table: Table, label: str, warning: str = "") -> str:
             rf"\centering{_size(table)}\setlength{{\tabcolsep}}{{3.5pt}}",
             _caption(table.caption, warning),
             rf"\label{{tab:{label}}}",
-            rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
+            rf"\begin{{tabular}}{{@{{}}{table.align}@{{}}}}",
             r"\toprule",
             *_groups(table.groups),
-            " & ".join(escaped(cell) for cell in header) + r" \\",
+            _line(table.header),
             r"\midrule",
-            *lines,
+            "\n\\addlinespace\n".join(blocks),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
@@ -128,10 +122,34 @@ def booktabs(table: Table, label: str, warning: str = "") -> str:
     )
 
 
+def _line(cells: Sequence[str]) -> str:
+    texts = (
+        rf"\textbf{{{escaped(cell)}}}" if isinstance(cell, Bold) else escaped(cell)
+        for cell in cells
+    )
+    return " & ".join(texts) + r" \\"
+
+
+def _groups(groups: Sequence[tuple[str, int]]) -> list[str]:
+    cells, rules, column = [], "", 1
+    for title, span in groups:
+        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escaped(title)}}}")
+        if title:
+            rules += rf"\cmidrule(lr){{{column}-{column + span - 1}}}"
+        column += span
+    return [" & ".join(cells) + r" \\", rules] if groups else []
+
+
+def _size(table: Table) -> str:
+    """The largest size of type in which the table fits, by its letters and rows."""
+    lines = [table.header, *(row for _, rows in table.rows for row in rows)]
+    letters = sum(max(map(len, column)) for column in zip(*lines, strict=True))
+    fits = letters <= MOST_LETTERS and len(lines) <= MOST_ROWS
+    return r"\footnotesize" if fits else r"\scriptsize"
+
+
 def included(file: str, caption: str, label: str, warning: str = "") -> str:
-    """A figure environment that includes a file, labelled ``fig:`` and ``label``, see `booktabs`
-    for the warning.
-    """
+    """A figure environment that includes a file, labelled ``fig:`` and ``label``."""
     return "\n".join(
         [
             r"% Needs \usepackage{graphicx}.",
@@ -152,54 +170,26 @@ def _caption(text: str, warning: str) -> str:
 
 def html(table: Table) -> str:
     """The table for a notebook, with its caption on top."""
-    sides = [
-        f"text-align: {'left' if letter == 'l' else 'right'}; white-space: nowrap"
-        for letter in table.align
-    ]
-    lines = [f'<table><caption style="text-align: left">{escape(table.caption)}</caption>']
+    sides = ["left" if letter == "l" else "right" for letter in table.align]
+    lines = [f'<caption style="text-align: left">{escape(table.caption)}</caption>']
     if table.groups:
-        spans = "".join(
-            f'<th colspan="{n}" style="text-align: center">{escape(name)}</th>'
-            for name, n in table.groups
-        )
-        lines.append(f"<tr>{spans}</tr>")
-    heads = zip(table.header, sides, strict=True)
-    lines.append(
-        "<tr>"
-        + "".join(f'<th style="{side}">{escape(name)}</th>' for name, side in heads)
-        + "</tr>"
-    )
-    for section in table.sections:
-        if section.title:
-            span = (
-                f'<th colspan="{len(sides)}" style="text-align: left">{escape(section.title)}</th>'
-            )
-            lines.append(f"<tr>{span}</tr>")
-        for row in section.rows:
-            cells = (
-                f"<b>{escape(cell)}</b>" if isinstance(cell, Bold) else escape(cell) for cell in row
-            )
-            marked = (
-                f'<td style="{side}">{cell}</td>' for cell, side in zip(cells, sides, strict=True)
-            )
-            lines.append(f"<tr>{''.join(marked)}</tr>")
-    return "\n".join([*lines, "</table>"])
+        lines.append(_html_row([_html_span(name, span, "center") for name, span in table.groups]))
+    lines.append(_html_row(map(_html_cell, table.header, sides)))
+    for title, rows in table.rows:
+        if title:
+            lines.append(_html_row([_html_span(title, len(sides), "left")]))
+        lines += [_html_row(map(_html_cell, row, sides)) for row in rows]
+    return "\n".join(["<table>", *lines, "</table>"])
 
 
-def _size(table: Table) -> str:
-    """The largest size of type in which the rows fit into a line of text, by their letters, and on
-    a page.
-    """
-    rows = [table.header, *(row for section in table.sections for row in section.rows)]
-    letters = sum(max(map(len, column)) for column in zip(*rows, strict=True))
-    fits = letters <= MOST_LETTERS and len(rows) <= MOST_ROWS
-    return r"\footnotesize" if fits else r"\scriptsize"
+def _html_row(cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(cells)}</tr>"
 
 
-def _groups(groups: Sequence[tuple[str, int]]) -> list[str]:
-    cells, rules, column = [], [], 1
-    for title, span in groups:
-        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escaped(title)}}}")
-        rules += [rf"\cmidrule(lr){{{column}-{column + span - 1}}}"] if title else []
-        column += span
-    return [" & ".join(cells) + r" \\", "".join(rules)] if groups else []
+def _html_span(text: str, columns: int, side: str) -> str:
+    return f'<th colspan="{columns}" style="text-align: {side}">{escape(text)}</th>'
+
+
+def _html_cell(text: str, side: str) -> str:
+    content = f"<b>{escape(text)}</b>" if isinstance(text, Bold) else escape(text)
+    return f'<td style="text-align: {side}; white-space: nowrap">{content}</td>'

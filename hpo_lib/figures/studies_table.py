@@ -11,7 +11,7 @@ import pandas as pd
 
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.figures.latex import Section, Table, best_bold
+from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.style import MISSING, aligned, model_name, number, readable, unit_text
 from hpo_lib.paths import atomic, consolidated
 from hpo_lib.records.files import as_mapping
@@ -45,8 +45,7 @@ SUMMARIES = {
     "model": ["model", "source", "preset"],
     "dataset": ["dataset", "source", "sha256", "train_end", "val_end", "preset"],
 }
-"""Kind of summary -> what the studies of one row have in common: data and budgets are never mixed.
-"""
+"""Kind of summary -> what the studies of a row share: data and budgets are never mixed."""
 
 SCORES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "pinball")
 
@@ -87,19 +86,12 @@ def load_studies(runs_dir: Path) -> Studies:
     Raises:
         InputError: none can be read.
     """
-    found, notes = read_studies(runs_dir)
-    if not found:
-        raise InputError(
-            " ".join(
-                [
-                    f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`.",
-                    *notes,
-                ]
-            )
-        )
-    table = pd.DataFrame(map(study_row, found)).sort_values(
-        ["dataset", "model", "date", "file"], ignore_index=True
-    )
+    studies, notes = read_studies(runs_dir)
+    if not studies:
+        none = f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`."
+        raise InputError(" ".join([none, *notes]))
+    order = ["dataset", "model", "date", "file"]
+    table = pd.DataFrame(map(study_row, studies)).sort_values(order, ignore_index=True)
     return Studies(table, tuple(notes))
 
 
@@ -112,22 +104,18 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
     second is lower. All scores are of the validation split. The ``status`` of an incomplete study
     is `StoredStudy.state`, since its JSON cannot know whether it still runs.
     """
-    found, status = study.result, str(study.result["status"] or "unknown")
-    default, scores = as_mapping(found["default_trial"]), as_mapping(found["validation_metrics"])
-    mae, mae_default = _number(found["best_mae"]), _number(default.get("mae"))
-    trials, failed, stopped = (
-        _number(found[key]) for key in ("n_completed", "n_failed", "n_pruned")
-    )
-    finished = trials + failed + stopped
-    causes = Counter(
-        str(as_mapping(failure).get("cause", "")) for failure in found["failures"] or []
-    )
+    result, status = study.result, str(study.result["status"] or "unknown")
+    default, scores = as_mapping(result["default_trial"]), as_mapping(result["validation_metrics"])
+    mae, mae_default = _number(result["best_mae"]), _number(default.get("mae"))
+    counts = [_number(result[key]) for key in ("n_completed", "n_failed", "n_pruned")]
+    trials, failed, stopped = counts
+    causes = Counter(str(failure.get("cause", "")) for failure in result["failures"] or [])
     return {
         "dataset": study.dataset,
         "model": study.model,
         "unit": study.unit or "unknown",
         "job_id": study.run.job_id,
-        "date": str(found["optimization_date"] or ""),
+        "date": str(result["optimization_date"] or ""),
         "status": status if status in ("complete", "unknown") else study.state()[0],
         "source": study.source,
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
@@ -136,19 +124,19 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "trials": trials,
         "failed": failed,
         "stopped": stopped,
-        "failed_percent": _percent(failed, finished),
-        "stopped_percent": _percent(stopped, finished),
-        "front": _number(found["n_pareto_optimal"]),
-        "hours": _number(found["training_time_hours"]),
+        "failed_percent": _percent(failed, sum(counts)),
+        "stopped_percent": _percent(stopped, sum(counts)),
+        "front": _number(result["n_pareto_optimal"]),
+        "hours": _number(result["training_time_hours"]),
         "mae_default": mae_default,
         "mae": mae,
         "improvement": 100 * (1 - mae / mae_default) if mae_default > 0 else math.nan,
         "picp_default": _number(default.get("picp")),
-        "picp": _number(found["best_picp"]),
+        "picp": _number(result["best_picp"]),
         **{name: _number(scores.get(name)) for name in SCORES},
-        "schema": int(found["schema_version"]),
+        "schema": int(result["schema_version"]),
         "params": ", ".join(
-            f"{name} {value_in_words(v)}" for name, v in as_mapping(found["best_params"]).items()
+            f"{name} {value_in_words(v)}" for name, v in as_mapping(result["best_params"]).items()
         ),
         "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
         "file": str(study.file),
@@ -156,39 +144,38 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
 
 
 def table_of(studies: Studies) -> Table:
-    """What each study found and cost, for a notebook: the lowest MAE of a dataset on top and in
-    bold.
-    """
+    """What each study found and cost, for a notebook: per dataset, the lowest MAE on top, bold."""
     sections = []
-    for (dataset, source, _), group in studies.table.groupby(
-        ["dataset", "source", "sha256"], sort=True
-    ):
-        own = group.sort_values("mae", kind="stable")
-        unit, factor = readable(own["unit"].iloc[0], own["mae"].min())
-        maes = aligned(factor * own[["mae_default", "mae"]].to_numpy().T.ravel())
-        columns = [
-            [model_name(model) for model in own["model"]],
-            own["job_id"],
-            own["preset"],
-            *(
-                [f"{n:.0f}".replace("nan", MISSING) for n in own[name]]
-                for name in ("trials", "stopped", "failed")
-            ),
-            [number(60 * hours) for hours in own["hours"]],
-            maes[: len(own)],
-            best_bold(maes[len(own) :], own["mae"].tolist()),
-            *(aligned(own[name]) for name in ("improvement", "picp")),
+    for (dataset, source, _), group in studies.table.groupby(["dataset", "source", "sha256"]):
+        rows = group.sort_values("mae", kind="stable")
+        unit, factor = readable(rows["unit"].iloc[0], rows["mae"].min())
+        maes = factor * rows[["mae_default", "mae"]]
+        default, chosen = (aligned(maes[name], like=maes.to_numpy().ravel()) for name in maes)
+        columns: Columns = [
+            ("Model", rows["model"].map(model_name)),
+            ("Job", rows["job_id"]),
+            ("Budget", rows["preset"]),
+            *((name, _counts(rows[key])) for name, key in COUNTS.items()),
+            ("Minutes", (60 * rows["hours"]).map(number)),
+            ("untuned", default),
+            ("chosen", best_bold(chosen, rows["mae"])),
+            ("Gain %", aligned(rows["improvement"])),
+            ("PICP %", aligned(rows["picp"])),
         ]
-        title = f"{dataset} ({unit_text(unit)}, data: {source})"
-        sections.append(Section(title, list(zip(*columns, strict=True))))
-    trials, scores = ("complete", "stopped", "failed"), ("untuned", "chosen", "Gain %", "PICP %")
-    header = ("Model", "Job", "Budget", *trials, "Minutes", *scores)
+        sections.append((f"{dataset} ({unit_text(unit)}, data: {source})", columns))
     groups = (("", 3), ("Trials", 3), ("", 1), ("MAE", 2), ("", 2))
     caption = (
         "Scores of the validation split. Gain: by how much the MAE is below that of the "
         "untuned defaults."
     )
-    return Table(studies.table, header, sections, caption, "lllrrrrrrrr", groups)
+    return Table(studies.table, sections, caption, "lllrrrrrrrr", groups)
+
+
+COUNTS = {"complete": "trials", "stopped": "stopped", "failed": "failed"}
+
+
+def _counts(numbers: pd.Series) -> list[str]:
+    return [MISSING if math.isnan(number) else f"{number:.0f}" for number in numbers]
 
 
 def summary(studies: Studies, by: str) -> pd.DataFrame:
@@ -200,42 +187,38 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
     fingerprint, ``until`` the last day of the validation split, and ``best`` the model with the
     lowest MAE of those with a PICP in that range, or of all if none has one.
     """
-    rows = []
-    for _, group in studies.table.groupby(SUMMARIES[by], sort=True):
-        first = group.iloc[0]
-        known = group.dropna(subset=["trials", "failed", "stopped"])
-        timed = known.dropna(subset=["hours"])
-        finished, counted = (
-            float(part[["trials", "failed", "stopped"]].to_numpy().sum()) for part in (known, timed)
-        )
-        row = {
-            by: first[by],
-            "source": first["source"],
-            **(
-                {"data": first["sha256"][:12], "until": first["val_end"][:10]}
-                if by == "dataset"
-                else {}
-            ),
-            "preset": first["preset"],
-            "studies": len(group),
-            "trials": group["trials"].sum(min_count=1),
-            "failed %": _percent(known["failed"].sum(), finished),
-            "stopped %": _percent(known["stopped"].sum(), finished),
-            "hours": group["hours"].sum(min_count=1),
-            "s per trial": 3600 * timed["hours"].sum() / counted if counted else math.nan,
-            "median improvement": group["improvement"].median(),
-            "improved": int((group["improvement"] >= IMPROVEMENT_PERCENT).sum()),
-            "covered": int(group["picp"].between(*PICP_RANGE).sum()),
+    keys, counts = SUMMARIES[by], list(COUNTS.values())
+    table = studies.table.assign(
+        finished=studies.table[counts].sum(axis=1),
+        improved=studies.table["improvement"] >= IMPROVEMENT_PERCENT,
+        covered=studies.table["picp"].between(*PICP_RANGE),
+    )
+    groups, known = table.groupby(keys), table.dropna(subset=counts)
+    sums, known_sums, timed_sums = (
+        rows.groupby(keys).sum(numeric_only=True, min_count=1)
+        for rows in (table, known, known.dropna(subset=["hours"]))
+    )
+    rows = pd.DataFrame(
+        {
+            "studies": groups.size(),
+            "trials": sums["trials"],
+            "failed %": 100 * known_sums["failed"] / known_sums["finished"],
+            "stopped %": 100 * known_sums["stopped"] / known_sums["finished"],
+            "hours": sums["hours"],
+            "s per trial": 3600 * timed_sums["hours"] / timed_sums["finished"],
+            "median improvement": groups["improvement"].median(),
+            "improved": sums["improved"],
+            "covered": sums["covered"],
         }
-        if by == "dataset":
-            best = (
-                group.assign(outside=~group["picp"].between(*PICP_RANGE))
-                .sort_values(["outside", "mae"])
-                .iloc[0]
-            )
-            row |= {"best": best["model"], "its mae": best["mae"], "its picp": best["picp"]}
-        rows.append(row)
-    return pd.DataFrame(rows).set_index(by)
+    )
+    if by == "model":
+        return rows.reset_index(["source", "preset"])
+    by_score = table.sort_values(["covered", "mae"], ascending=[False, True])
+    best = by_score.groupby(keys).head(1).set_index(keys)[["model", "mae", "picp"]]
+    rows = rows.join(best.set_axis(["best", "its mae", "its picp"], axis=1)).reset_index()
+    rows.insert(2, "data", rows.pop("sha256").str[:12])
+    rows.insert(3, "until", rows.pop("val_end").str[:10])
+    return rows.drop(columns="train_end").set_index("dataset")
 
 
 def improvement_report(studies: Studies) -> list[str]:
@@ -250,23 +233,18 @@ def improvement_report(studies: Studies) -> list[str]:
         (table["status"] == "complete") & (table["preset"] != "test") & (table["schema"] > 1)
     ]
     lines = []
-    for _, group in counted.groupby(["dataset", "source", "sha256", "train_end", "val_end"]):
-        dataset, source, sha256 = (
-            str(group[name].iloc[0]) for name in ("dataset", "source", "sha256")
-        )
+    same_data = ["dataset", "source", "sha256", "train_end", "val_end"]
+    for (dataset, source, sha256, *_), group in counted.groupby(same_data):
         newest = group.sort_values("date").groupby("model").tail(1)
-        better = newest[
-            (newest["improvement"] >= IMPROVEMENT_PERCENT) & newest["picp"].between(*PICP_RANGE)
-        ]
-        verdict = "reached" if len(better) >= SUCCESSES else "not reached"
+        improved = newest["improvement"] >= IMPROVEMENT_PERCENT
+        successes = (improved & newest["picp"].between(*PICP_RANGE)).sum()
+        verdict = "reached" if successes >= SUCCESSES else "not reached"
         each = ", ".join(
             f"{row.model} {row.improvement:+.1f} % at PICP {row.picp:.1f}"
             for row in newest.itertuples()
         )
-        lines.append(
-            f"{dataset} ({source} {sha256[:12]}): {verdict}, {len(better)} of {len(newest)} "
-            f"models: {each}"
-        )
+        whose = f"{dataset} ({source} {str(sha256)[:12]})"
+        lines.append(f"{whose}: {verdict}, {successes} of {len(newest)} models: {each}")
     return lines or ["no complete study beyond the test preset, so nothing to compare"]
 
 
@@ -275,10 +253,8 @@ def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
     files = consolidated(out)
     for file in files:
         with atomic(file) as temporary:
-            if file.suffix == ".csv":
-                studies.table.to_csv(temporary, index=False)
-            else:
-                studies.table.to_parquet(temporary, index=False)
+            write = studies.table.to_csv if file.suffix == ".csv" else studies.table.to_parquet
+            write(temporary, index=False)
     return files
 
 

@@ -1,18 +1,14 @@
 """The choice among the trials of a study: Pareto front, policies, and the proof of a challenger."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import le
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hpo_lib.errors import InputError, StudyError, choices
-from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
-from hpo_lib.records.schema import ReplicateRecord, check
+from hpo_lib.records.trainings import TrainingFailed
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
@@ -25,17 +21,7 @@ preset has one each.
 """
 
 Replicate = Callable[[int, int], QuantileForecasts]
-"""Trial and seed -> forecasts as stored; raises `ReplicateFailed`, or `ReplicateMissing` if it has
-not been trained.
-"""
-
-
-class ReplicateFailed(Exception):
-    """A training with a fresh seed ended with an error, which is the message."""
-
-
-class ReplicateMissing(Exception):
-    """It has not been trained, or for something else."""
+"""Trial and seed -> forecasts as stored; may raise `TrainingFailed` and `TrainingMissing`."""
 
 
 def challengers(
@@ -109,7 +95,7 @@ def prove(
         return proof
     try:
         ours = trained(default)
-    except ReplicateFailed as failure:
+    except TrainingFailed as failure:
         return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
     proof["days"] = len(ours[0]["mae"])
     for number in challenging:
@@ -120,70 +106,11 @@ def prove(
                 for key, value in compared.items()
             }
             proof["challengers"].append({"trial": number, **entry, "cause": ""})
-        except ReplicateFailed as failure:
+        except TrainingFailed as failure:
             proof["challengers"].append({"trial": number, "proven": False, "cause": str(failure)})
         if proof["challengers"][-1]["proven"]:
             break
     return proof
-
-
-def stored_replicate(
-    run: RunPaths, trial: int, seed: int, key: Mapping[str, Any] | None = None
-) -> QuantileForecasts:
-    """Forecasts of a trial's configuration trained with another seed; only if ``key`` made them,
-    where it is given.
-
-    Raises:
-        ReplicateFailed: that training failed.
-        ReplicateMissing: there is none.
-    """
-    forecasts, about = run.replicate(trial, seed)
-    found = _about(about)
-    if not found or (key is not None and found["key"] != json.loads(json.dumps(key))):
-        raise ReplicateMissing(
-            f"{about}: no such file; expected what made a replicate of trial {trial}"
-        )
-    if found["cause"]:
-        raise ReplicateFailed(found["cause"])
-    if not forecasts.exists():
-        raise ReplicateMissing(
-            f"{forecasts}: no such file; expected forecasts of trial {trial} with seed {seed}"
-        )
-    return load_predictions(forecasts)
-
-
-def write_replicate(
-    run: RunPaths,
-    trial: int,
-    seed: int,
-    found: QuantileForecasts | str,
-    *,
-    key: Mapping[str, Any],
-    seconds: float,
-) -> None:
-    """Store a replicate's forecasts, or why it failed; what made it is written last."""
-    forecasts, about = run.replicate(trial, seed)
-    about.unlink(missing_ok=True)
-    if isinstance(found, QuantileForecasts):
-        write_predictions(forecasts, found)
-    cause = found if isinstance(found, str) else ""
-    write_json(about, {"key": dict(key), "cause": cause, "seconds": seconds})
-
-
-def replicate_seconds(run: RunPaths) -> float:
-    """What all trainings with fresh seeds took."""
-    return float(sum(_about(file).get("seconds", 0.0) for file in run.replicates()))
-
-
-def _about(file: Path) -> dict[str, Any]:
-    """What made a replicate; empty if it is absent or damaged, so that it is trained again."""
-    what = "what made a replicate"
-    try:
-        found = read_json(file, what)
-        check(ReplicateRecord, found, file, what)
-        return dict(found)
-    except InputError:
-        return {}
 
 
 def chosen_of(proof: Mapping[str, Any], default: int) -> tuple[int, str]:

@@ -77,17 +77,23 @@ class Provenance(Part):
 
 class _Key(Part):
     data: dict[str, Any]
-    versions: dict[str, int] = {}
+    version: int
 
 
 class TrainingRecord(Part):
+    """The record of one training: of a benchmark, of a proof, or of a model in use."""
+
+    key: _Key
+    seconds: float
+    cause: str = ""
+
+
+class BenchmarkRecord(TrainingRecord):
     """The record of one training of a benchmark."""
 
     model: Name
     params: Literal["best", "file", "ensemble", "default", "own"]
     seed: int
-    key: _Key
-    seconds: float
     remark: str | None = None
     provenance: Provenance = Provenance()
 
@@ -99,7 +105,7 @@ class _Ends(Part):
 
 class _CardKey(Part):
     data: _Ends
-    versions: dict[str, int]
+    version: int
 
 
 class ModelFacts(Part):
@@ -111,14 +117,6 @@ class ModelFacts(Part):
     trained_until: _Time
     relative_mae: float
     provenance: Provenance
-
-
-class ReplicateRecord(Part):
-    """What made a replicate of a trial."""
-
-    key: dict[str, Any]
-    cause: str
-    seconds: float
 
 
 class _Identity(Part):

@@ -154,7 +154,7 @@ def test_when_all_trials_are_there_but_no_proof_then_it_goes_on_as_long_as_train
 ) -> None:
     lacks = "all trials are there, but the record is incomplete: its time budget is spent\n"
     run.predictions.mkdir()
-    one_more = f"touch {shlex.quote(str(run.replicate(0, 43)[1]))}; exit 0"
+    one_more = f"touch {shlex.quote(str(run.replicate(0, 43).record))}; exit 0"
     code, said, requeued = decide(one_more, before=3, after=3, **UNPROVEN)
     assert (code, requeued, f"{lacks}requeue 1\n" in said) == (0, True, True)
     code, said, requeued = decide(one_more, before=3, after=3, requeues=1, **UNPROVEN)

@@ -27,6 +27,7 @@ from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -129,7 +130,7 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
     provenance = record["provenance"]
     assert provenance["seed"] == 42
     assert provenance["preset"] == "test"
-    assert provenance["family_version"] == FakeFamily.version
+    assert provenance["family_version"] == MODEL_VERSION
     assert provenance["data"]["sha256"] == tiny_dataset.sha256
     assert provenance["data"]["source"] == "csv"
     assert provenance["packages"]["optuna"] == optuna.__version__

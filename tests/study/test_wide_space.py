@@ -223,7 +223,9 @@ def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp
         "heat", models=["NHITS_Q"], params="best", seeds=1, out=str(tmp_path / "out"), **given
     )
     assert [note for note in run_benchmark(plan) if "NHITS_Q" in note] == []
-    key = json.loads(plan.paths.record("NHITS_Q", "best", 42).read_text(encoding="utf-8"))["key"]
+    key = json.loads(plan.paths.training("NHITS_Q", "best", 42).record.read_text(encoding="utf-8"))[
+        "key"
+    ]
     assert {**key["recipe"], "thermal": True} == run.result[
         "best_recipe"
     ]  # which has no effect without weather
