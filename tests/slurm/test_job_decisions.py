@@ -13,6 +13,7 @@ import pytest
 
 from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
+from tests.conftest import essentials
 
 MAX_REQUEUES = 2
 SCONTROL = """#!/bin/sh
@@ -54,13 +55,9 @@ def decide(
         **more: object,
     ) -> tuple[int, str, bool]:
         def result(finished: int) -> str:
-            counts = {
-                f"n_{how}": int(finished > i)
-                for i, how in enumerate(("completed", "failed", "pruned"))
-            }
-            return json.dumps(
-                {"model": "NHITS_Q", "dataset": "heat", "best_params": {}, **counts, **more}
-            )
+            names = ("n_completed", "n_failed", "n_pruned")
+            counts = {name: int(finished > i) for i, name in enumerate(names)}
+            return json.dumps({**essentials({}), **counts, **more})
 
         run.best_params.write_text(result(before), encoding="utf-8")
         write = f"printf %s {shlex.quote(result(after))} > {shlex.quote(str(run.best_params))}"
