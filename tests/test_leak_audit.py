@@ -430,7 +430,7 @@ def test_when_the_command_runs_then_table_and_figure_say_how_much_less_or_more_i
         of_name = {name: values, f"{name}_low": 0.09, f"{name}_high": 52.36}
         prices = prices.assign(**of_name)
     table = price_table(prices)
-    assert table["honest"][0] == "0.1 [0.09, 52.36]"
+    assert table["honest"][0] == "0.100 [0.0900, 52.4]"
     texts = table["% less error"].tolist()
     assert texts == ["49.0 [0.1, 52.4]", "-44.7 [0.1, 52.4]", "0.0 [0.1, 52.4]"]
     texts = price_figure(prices, "kWh/h", source="csv").axes[0].get_yticklabels()

@@ -29,11 +29,11 @@ from hpo_lib.figures.style import (
     model_colour,
     model_marker,
     model_name,
-    readable,
     unit_text,
 )
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
+from hpo_lib.scoring.metrics import readable_unit
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, POINTS, Objective
 
 RING: dict[str, Any] = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
@@ -72,7 +72,7 @@ def _of_each_study(
     def table(evidence: Evidence) -> pd.DataFrame:
         tables = []
         for study in evidence.studies:
-            unit, factor = readable(study.unit, study.chosen.mae)
+            unit, factor = readable_unit(study.unit, study.chosen.mae)
             trials = trials_of(study)
             trials[[o.name for o in study.objectives if not o.unit]] *= factor
             names = {"dataset": study.dataset, "title": evidence.title(study.dataset)}

@@ -5,8 +5,8 @@ from itertools import chain
 
 import pandas as pd
 
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.families.search_space import in_words, value_in_words
-from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.benchmarks import PARAMS
 from hpo_lib.figures.evidence import Evidence, Records
 from hpo_lib.figures.latex import Columns, Table, best_bold

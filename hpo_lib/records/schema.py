@@ -1,5 +1,6 @@
-"""What stored records may hold. Each is checked once, where it is read, so that no reader meets a
-surprise in it.
+"""What stored records may hold.
+
+Each is checked once, where it is read, so that no reader meets a surprise in it.
 """
 
 from collections.abc import Mapping

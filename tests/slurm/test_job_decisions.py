@@ -55,8 +55,10 @@ def decide(
         **more: object,
     ) -> tuple[int, str, bool]:
         def result(finished: int) -> str:
-            names = ("n_completed", "n_failed", "n_pruned")
-            counts = {name: int(finished > i) for i, name in enumerate(names)}
+            counts = {
+                f"n_{how}": int(finished > i)
+                for i, how in enumerate(("completed", "failed", "pruned"))
+            }
             return json.dumps({**essentials({}), **counts, **more})
 
         run.best_params.write_text(result(before), encoding="utf-8")
