@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hpo_lib.errors import MAKE_ROOM, InputError, WriteError
 
@@ -54,6 +55,16 @@ def shown(path: Path) -> str:
     return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
 
 
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Let the sentence on a wrong input begin with the file that it is in."""
+    try:
+        yield
+    except InputError as error:
+        name, text = f"{shown(path)}: ", str(error)
+        raise InputError(text if text.startswith(name) else name + text) from None
+
+
 def read_text(path: Path, kind: str) -> str:
     """The text of a file in UTF-8; ``kind`` is what a wrong one should be saved as."""
     try:
@@ -61,13 +72,13 @@ def read_text(path: Path, kind: str) -> str:
         return content.decode()
     except OSError as error:
         raise InputError(
-            f"{shown(path)}: cannot be read ({error.strerror}); fix the file or its permissions"
+            f"cannot be read ({error.strerror}); fix the file or its permissions"
         ) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{shown(path)}: not a UTF-8 text file (byte 0x{content[error.start]:02x} in line "
-            f"{line}); save it as {kind} in UTF-8"
+            f"not a UTF-8 text file (byte 0x{content[error.start]:02x} in line {line}); save it as "
+            f"{kind} in UTF-8"
         ) from None
 
 
@@ -139,6 +150,16 @@ class _File:
         return owner.folder / self.name.format(owner)
 
 
+class TrainingFiles(NamedTuple):
+    """Of one stored training: its record, written last, and its forecasts by their name.
+
+    Forecasts have the columns origin, step, actual, q10, q50, q90.
+    """
+
+    record: Path
+    forecasts: dict[str, Path]
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """Where one study keeps its files: ``papermill_runs/{MODEL}_{DATASET}/...``."""
@@ -202,13 +223,14 @@ class RunPaths:
         numbers = [file.stem.removeprefix("trial_") for file in files]
         return sorted(int(number) for number in numbers if number.isdecimal())
 
-    def replicate(self, trial: int, seed: int) -> tuple[Path, Path]:
-        """Validation predictions of a trial trained with another seed, and their JSON."""
+    def replicate(self, trial: int, seed: int) -> TrainingFiles:
+        """A trial's configuration trained with another seed."""
         stem = f"replicate_{trial:04d}_seed_{seed}"
-        return self.predictions / f"{stem}.parquet", self.predictions / f"{stem}.json"
+        forecasts = {"validation": self.predictions / f"{stem}.parquet"}
+        return TrainingFiles(self.predictions / f"{stem}.json", forecasts)
 
     def replicates(self) -> list[Path]:
-        """The JSONs of all replicates."""
+        """The records of all replicates."""
         return sorted(self.predictions.glob("replicate_*.json"))
 
     def attempt_notebook(self, attempt: int) -> Path:
@@ -227,6 +249,10 @@ def consolidated(out: Path) -> tuple[Path, Path]:
     return out / "studies.parquet", out / "studies.csv"
 
 
+SPLITS = ("validation", "test")
+"""What a training of a benchmark forecasts."""
+
+
 @dataclass(frozen=True)
 class BenchmarkPaths:
     """Where a benchmark of one setting keeps its files: ``OUT/{DATASET}/{SETTING}/...``."""
@@ -243,16 +269,13 @@ class BenchmarkPaths:
     def folder(self) -> Path:
         return self.out / self.dataset / self.setting
 
-    def record(self, model: str, params: str, seed: int) -> Path:
-        """The record of one training; written last, so a training with a record is complete."""
-        return self.runs / f"{model}-{params}-seed{seed}.json"
+    def training(self, model: str, params: str, seed: int) -> TrainingFiles:
+        stem = f"{model}-{params}-seed{seed}"
+        forecasts = {split: self.runs / f"{stem}-{split}.parquet" for split in SPLITS}
+        return TrainingFiles(self.runs / f"{stem}.json", forecasts)
 
     def records(self, model: str = "*", params: str = "*") -> list[Path]:
         return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
-
-    def forecasts(self, model: str, params: str, seed: int, split: str) -> Path:
-        """Forecasts of one training: origin, step, actual, q10, q50, q90."""
-        return self.runs / f"{model}-{params}-seed{seed}-{split}.parquet"
 
     def table(self, name: str) -> Path:
         """A table that is computed from the stored forecasts."""
@@ -324,13 +347,10 @@ class ModelPaths:
         """Its model as it was ``fitted`` or ``refitted``."""
         return self.version(number) / f"{which}.pt"
 
-    def compared(self, number: int) -> Path:
-        """Forecasts of the fitted model on the days of its comparison."""
-        return self.version(number) / "compared.parquet"
-
-    def facts(self, number: int) -> Path:
-        """Its card for programs; written last."""
-        return self.version(number) / "card.json"
+    def training(self, number: int) -> TrainingFiles:
+        """Its card for programs, and forecasts of the fitted model on the days of its comparison."""
+        forecasts = {"compared": self.version(number) / "compared.parquet"}
+        return TrainingFiles(self.version(number) / "card.json", forecasts)
 
     def card(self, number: int) -> Path:
         """Its card for people."""

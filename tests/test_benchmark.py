@@ -15,25 +15,13 @@ import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import get_baseline
-from hpo_lib.benchmark.store import (
-    Training,
-    code_versions,
-    drop_others,
-    is_stored,
-    load_trainings,
-    same_key,
-    store_training,
-    stored_twin,
-)
 from hpo_lib.benchmark.tables import comparison_table, load_rows, make_tables, write_tables
-from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
+from hpo_lib.benchmark.train import Plan, _drop_others, _Task, _twin, make_plan, run_benchmark
 from hpo_lib.cli.main import main
-from hpo_lib.data import gaps
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families import feature_table, linear_baseline
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.provenance import data_key
+from hpo_lib.records.trainings import MODEL_VERSION, Training, load_trainings, training_key
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -77,8 +65,10 @@ def copied(finished: Plan, out: Path) -> Plan:
     return plan
 
 
-def stored_frame(paths: BenchmarkPaths, *names: object) -> pd.DataFrame:
-    return pd.read_parquet(paths.forecasts(*names))  # type: ignore[arg-type]
+def stored_frame(
+    paths: BenchmarkPaths, model: str, params: str, seed: int, split: str
+) -> pd.DataFrame:
+    return pd.read_parquet(paths.training(model, params, seed).forecasts[split])
 
 
 # Trainings
@@ -88,7 +78,7 @@ def test_when_a_benchmark_has_run_then_every_training_has_a_record_and_forecasts
     finished,
 ) -> None:
     seeds = {
-        row: [t.seed for t in found]
+        row: [t.record["seed"] for t in found]
         for row, found in load_trainings(finished.paths, finished.dataset).items()
     }
     assert seeds == {row: [42, 43] if row[0] in TREES else [42] for row in OWN}
@@ -114,14 +104,12 @@ def test_when_it_runs_again_then_nothing_is_trained(finished, tmp_path) -> None:
     assert {file.name: file.stat().st_mtime_ns for file in plan.paths.runs.iterdir()} == before
 
 
-@pytest.mark.parametrize("changed", ["settings", "version"])
-def test_when_the_code_of_a_baseline_has_changed_then_it_alone_is_retrained(
-    changed, finished, tmp_path, monkeypatch
+def test_when_the_settings_of_a_baseline_have_changed_then_it_alone_is_retrained(
+    finished, tmp_path, monkeypatch
 ):
     plan, said = copied(finished, tmp_path), []
     baseline = get_baseline("LIGHTGBM_LINEAR_Q")
-    value = {**baseline.settings, "num_leaves": 7} if changed == "settings" else 99
-    monkeypatch.setattr(type(baseline), changed, value)
+    monkeypatch.setattr(type(baseline), "settings", {**baseline.settings, "num_leaves": 7})
     notes = run_benchmark(plan, say=said.append)
     assert notes == [
         f"LIGHTGBM_LINEAR_Q-own-seed{seed}.json was made with other parameters, budget or code "
@@ -130,36 +118,6 @@ def test_when_the_code_of_a_baseline_has_changed_then_it_alone_is_retrained(
     ]
     trained = [line.split("]")[1].split(":")[0] for line in said if "validation MAE" in line]
     assert trained == [" LIGHTGBM_LINEAR_Q own seed 42", " LIGHTGBM_LINEAR_Q own seed 43"]
-
-
-def test_when_stored_keys_are_older_than_versions_then_they_count_as_version_1(
-    finished, tmp_path, monkeypatch
-) -> None:
-    plan, said = copied(finished, tmp_path), []
-    for file in plan.paths.records():
-        record = json.loads(file.read_text(encoding="utf-8"))
-        versions = record["key"].pop("versions")
-        record["key"]["versions"] = {
-            name: version for name, version in versions.items() if version != 1
-        }
-        file.write_text(json.dumps(record), encoding="utf-8")
-    run_benchmark(plan, say=said.append)
-    assert all(line.endswith(": stored") for line in said)
-    monkeypatch.setattr(feature_table, "VERSION", 2)
-    assert not any(
-        same_key(training.key, {**training.key, "versions": code_versions(1, plan.dataset)})
-        for found in load_trainings(plan.paths, plan.dataset).values()
-        for training in found
-    )
-
-
-def test_when_data_has_gaps_then_how_they_are_filled_is_part_of_the_key(tiny_dataset) -> None:
-    missing = dataclasses.replace(tiny_dataset, missing=tiny_dataset.index[:4])
-    versions = [
-        code_versions(1, d)["gaps"]
-        for d in (tiny_dataset, dataclasses.replace(tiny_dataset, n_filled=1), missing)
-    ]
-    assert versions == [1, gaps.VERSION, gaps.VERSION]
 
 
 def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same_forecasts(
@@ -191,7 +149,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
     finished, tmp_path, lost, monkeypatch
 ) -> None:
     plan, said = copied(finished, tmp_path), []
-    record = plan.paths.record("LIGHTGBM_Q", "own", 43)
+    record, forecasts = plan.paths.training("LIGHTGBM_Q", "own", 43)
     if lost == "half a record":
         record.write_text(record.read_text(encoding="utf-8")[:40], encoding="utf-8")
         with pytest.raises(
@@ -201,17 +159,15 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
     elif lost == "record":
         record.unlink()
     elif lost == "while it was written anew":
-        monkeypatch.setattr("hpo_lib.benchmark.store.write_predictions", lambda *_: 1 / 0)
+        monkeypatch.setattr("hpo_lib.records.trainings.write_predictions", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            store_training(
-                plan.paths, load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"][1]
-            )
+            load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"][1].store(plan.paths)
         monkeypatch.undo()
     else:
-        plan.paths.forecasts("LIGHTGBM_Q", "own", 43, "test").unlink()
+        forecasts["test"].unlink()
     run_benchmark(plan, say=said.append)
     assert [line.split(":")[0] for line in said if "stored" not in line and "note" not in line] == [
-        "[5/8] LIGHTGBM_Q own seed 43"
+        "[4/8] LIGHTGBM_Q own seed 43"
     ]
     assert len(load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]) == 2
 
@@ -221,7 +177,7 @@ def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(
     name, finished, tmp_path
 ) -> None:
     plan = copied(finished, tmp_path)
-    file = plan.paths.record("LIGHTGBM_LINEAR_Q", "own", 42)
+    file = plan.paths.training("LIGHTGBM_LINEAR_Q", "own", 42).record
     record = json.loads(file.read_text(encoding="utf-8"))
     record["key"]["data"][name] = "0" * 64
     file.write_text(json.dumps(record), encoding="utf-8")
@@ -249,9 +205,8 @@ def training(
         QuantileForecasts(f.values + shift, f.actual, f.origins)
         for f in (found.validation, found.test)
     )
-    versions = {"linear_baseline": linear_baseline.VERSION, **key.pop("versions", {})}  # type: ignore[dict-item]
-    whole = {"data": data_key(plan.dataset), **key, "versions": versions}
-    return Training(model, params, seed, whole, validation, test, {"seconds": 1.0})
+    record = {"model": model, "params": params, "seed": seed, "seconds": 1.0}
+    return Training({**record, "key": training_key(plan.dataset, **key)}, validation, test)
 
 
 def test_when_a_row_gets_other_parameters_then_its_old_trainings_are_removed_and_no_others(
@@ -259,12 +214,11 @@ def test_when_a_row_gets_other_parameters_then_its_old_trainings_are_removed_and
 ) -> None:
     plan = copied(finished, tmp_path)
     for seed in (42, 43):
-        store_training(plan.paths, training(plan, "NHITS_Q", "best", seed, width=1))
-    store_training(plan.paths, training(plan, "NHITS_Q", "default", 42, width=1))
-    new = training(plan, "NHITS_Q", "best", 42, width=2)
-    assert not is_stored(plan.paths, "NHITS_Q", "best", 42, new.key)
-    removed = drop_others(plan.paths, "NHITS_Q", "best", new.key)
-    assert [file.name for file in removed] == [
+        training(plan, "NHITS_Q", "best", seed, width=1).store(plan.paths)
+    training(plan, "NHITS_Q", "default", 42, width=1).store(plan.paths)
+    plan.paths.training("NHITS_Q", "best", 43).record.write_text("{}", encoding="utf-8")
+    task = _Task("NHITS_Q", "best", 42, training_key(plan.dataset, width=2), lambda: 1 / 0)
+    assert [file.name for file in _drop_others(plan, task)] == [
         "NHITS_Q-best-seed42.json",
         "NHITS_Q-best-seed43.json",
     ]
@@ -279,13 +233,14 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
     plan, said = copied(finished, tmp_path), []
     own = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
     marked = QuantileForecasts(own[1].test.values + 1000, own[1].test.actual, own[1].test.origins)
-    store_training(plan.paths, dataclasses.replace(own[1], params="best", test=marked))
+    twin = {**own[1].record, "params": "best"}
+    dataclasses.replace(own[1], record=twin, test=marked).store(plan.paths)
     for seed in (42, 43):
-        plan.paths.record("LIGHTGBM_Q", "own", seed).unlink()
+        plan.paths.training("LIGHTGBM_Q", "own", seed).record.unlink()
     run_benchmark(plan, say=said.append)
-    assert said[4] == "[5/8] LIGHTGBM_Q own seed 43: the same training as best"
+    assert said[3] == "[4/8] LIGHTGBM_Q own seed 43: the same training as best"
     again = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
-    assert [t.params for t in again] == ["own", "own"]
+    assert [t.record["params"] for t in again] == ["own", "own"]
     assert again[0].test.values == pytest.approx(
         own[0].test.values, abs=0
     )  # of another seed: trained
@@ -297,32 +252,32 @@ def test_when_a_twin_of_each_seed_is_stored_then_the_one_of_this_seed_is_taken_o
 ) -> None:
     plan = copied(finished, tmp_path)
     for seed in (42, 43):
-        store_training(plan.paths, training(plan, "NHITS_Q", "best", seed))
+        training(plan, "NHITS_Q", "best", seed).store(plan.paths)
+    key = training_key(plan.dataset)
     twins = [
-        stored_twin(plan.paths, "NHITS_Q", seed, training(plan, "", "", seed).key)
-        for seed in (42, 43, 44)
+        _twin(plan, _Task("NHITS_Q", "default", seed, key, lambda: 1 / 0)) for seed in (42, 43, 44)
     ]
-    assert [twin and twin.seed for twin in twins] == [42, 43, None]
+    assert [twin and twin.record["seed"] for twin in twins] == [42, 43, None]
 
 
 def test_when_trainings_are_of_different_code_then_they_do_not_come_into_one_table(
     finished, tmp_path
 ) -> None:
     plan = copied(finished, tmp_path)
-    trained = [
-        training(plan, model, "best", 42, budget={}, versions=versions)
-        for model, versions in (("NHITS_Q", {"model": 1}), ("TFT_Q", {"model": 5, "windows": 2}))
-    ]
-    for found in trained:
-        store_training(plan.paths, found)
+    for model in ("NHITS_Q", "TFT_Q"):
+        training(plan, model, "best", 42).store(plan.paths)
+    file = plan.paths.training("TFT_Q", "best", 42).record
+    record = json.loads(file.read_text(encoding="utf-8"))
+    record["key"]["version"] += 1
+    file.write_text(json.dumps(record), encoding="utf-8")
     sentence = (
-        r"TFT_Q-best-seed42\.json: was trained with version 2 of windows, "
-        r"NHITS_Q-best-seed42\.json with version 1"
+        rf"TFT_Q-best-seed42\.json: was trained by version {MODEL_VERSION + 1} of the models, "
+        rf"LIGHTGBM_LINEAR_Q-own-seed42\.json by version {MODEL_VERSION}; run `hpo benchmark` again"
     )
     with pytest.raises(InputError, match=sentence):
         load_trainings(plan.paths, plan.dataset)
-    plan.paths.record("NHITS_Q", "best", 42).unlink()
-    assert ("TFT_Q", "best") in load_trainings(plan.paths, plan.dataset)
+    file.unlink()
+    assert ("NHITS_Q", "best") in load_trainings(plan.paths, plan.dataset)
 
 
 def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path) -> None:
@@ -423,9 +378,9 @@ def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished,
 
 def test_when_families_are_there_then_blends_of_them_and_of_all_follow(finished, tmp_path) -> None:
     plan = copied(finished, tmp_path)
-    store_training(plan.paths, training(plan, "NHITS_Q", "default", 42, shift=0.5))
-    store_training(plan.paths, training(plan, "TFT_Q", "default", 42, shift=-0.1))
-    store_training(plan.paths, training(plan, "TFT_Q", "best", 42, shift=0.1))
+    training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
+    training(plan, "TFT_Q", "default", 42, shift=-0.1).store(plan.paths)
+    training(plan, "TFT_Q", "best", 42, shift=0.1).store(plan.paths)
     rows = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset)}
     assert list(rows)[-3:] == [
         ("BLEND_ALL", "best"),

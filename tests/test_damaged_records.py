@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.store import read_training
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
@@ -32,6 +31,7 @@ from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.files import load_predictions, read_json, write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import read_training
 from tests.conftest import refusal
 
 CODE = {
@@ -416,7 +416,13 @@ def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other
 
 # Trainings of a benchmark
 
-TRAINING = {"model": "TFT_Q", "params": "best", "seed": 42, "key": {"data": {}}, "seconds": 1.0}
+TRAINING = {
+    "model": "TFT_Q",
+    "params": "best",
+    "seed": 42,
+    "key": {"data": {}, "version": 1},
+    "seconds": 1.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -444,7 +450,7 @@ def test_when_the_record_of_a_training_is_damaged_then_file_and_key_are_named(
 FACTS = {
     "key": {
         "data": {"train_end": "2019-05-23 23:00:00+00:00", "val_end": "2019-05-31 23:00:00+00:00"},
-        "versions": {},
+        "version": 1,
     },
     "params": {"lr": 0.001},
     "preset": "test",
@@ -471,13 +477,15 @@ def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_name
     place, value, sentence, tmp_path
 ):
     models = ModelPaths(tmp_path, "TFT_Q", "heat")
-    write_json(models.facts(1), FACTS)
+    write_json(models.training(1).record, FACTS)
     write_json(models.current, {"version": 1})
     found = in_use(models)
     assert found is not None
     assert found.facts == FACTS
-    change(models.facts(1), place, value)
-    with pytest.raises(InputError, match=rf"\A{re.escape(f'{models.facts(1)}: {sentence}')}"):
+    change(models.training(1).record, place, value)
+    with pytest.raises(
+        InputError, match=rf"\A{re.escape(f'{models.training(1).record}: {sentence}')}"
+    ):
         in_use(models)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo_lib.benchmark.store import load_trainings
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.benchmark.train import Plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
@@ -18,6 +17,7 @@ from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_predictions
 from hpo_lib.records.provenance import data_provenance
+from hpo_lib.records.trainings import load_trainings
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.evaluation import seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -92,13 +92,14 @@ def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(
     (note,) = run_benchmark(asked, say=said.append)
     assert note.startswith(f"{file}: trials ")
     (stored,) = load_trainings(asked.paths, tiny_dataset)["NHITS_Q", "ensemble"]
-    members = [(weight, params["lr"]) for weight, params in stored.key["members"]]
+    members = [(weight, params["lr"]) for weight, params in stored.record["key"]["members"]]
     assert sorted(lr for _, lr in members) == [2e-3, 5e-3]
     assert sum(weight for weight, _ in members) == pytest.approx(1)
     if not refit:
         budget = FAMILY.budgets["test"]
         fitted = [
-            FAMILY.fit(params, tiny_dataset, budget, seed=42) for _, params in stored.key["members"]
+            FAMILY.fit(params, tiny_dataset, budget, seed=42)
+            for _, params in stored.record["key"]["members"]
         ]
         tests = [one.forecasts(tiny_dataset, tiny_dataset.test_origins) for one in fitted]
         weights = [weight for weight, _ in members]
@@ -151,4 +152,4 @@ def test_when_there_is_nothing_to_select_from_then_it_is_said(
     (note,) = run_benchmark(asked, say=lambda _: None)
     assert sentence in note
     (stored,) = load_trainings(asked.paths, tiny_dataset)["NHITS_Q", label]
-    assert stored.key["params"]["lr"] == (1e-3 if without is None else 2e-3)
+    assert stored.record["key"]["params"]["lr"] == (1e-3 if without is None else 2e-3)

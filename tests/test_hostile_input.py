@@ -346,15 +346,7 @@ def check_reader(reader: Reader, folder: Path, edits: list[Edit]) -> None:
         assert len(refusal) < 2000
 
 
-def with_examples(number: int, function: Callable[..., None]) -> Callable[..., None]:
-    quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return settings(max_examples=number, deadline=None, suppress_health_check=quiet)(
-        given(edits=EDITS)(function)
-    )
-
-
-def _tamper(reader: Reader, tmp_path: Path, edits: list[Edit]) -> None:
-    check_reader(reader, tmp_path, edits)
+OFTEN = pytest.param(MANY, marks=pytest.mark.hardening)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
@@ -366,17 +358,19 @@ def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(
     reader.check(file, reader.read(file))
 
 
+@pytest.mark.parametrize("times", [FEW, OFTEN])
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_when_a_file_was_tampered_with_then_it_is_read_as_it_stands_or_refused_by_name(
-    reader, tmp_path
+    reader, times, tmp_path
 ) -> None:
-    with_examples(FEW, _tamper)(reader, tmp_path)
+    slow = [HealthCheck.too_slow]
 
+    @settings(max_examples=times, deadline=None, suppress_health_check=slow)
+    @given(edits=EDITS)
+    def tamper(edits: list[Edit]) -> None:
+        check_reader(reader, tmp_path, edits)
 
-@pytest.mark.hardening
-@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
-def test_when_a_file_is_tampered_with_many_times_then_the_same_holds(reader, tmp_path) -> None:
-    with_examples(MANY, _tamper)(reader, tmp_path)
+    tamper()
 
 
 VALUES = (
@@ -412,14 +406,6 @@ def check_settings(given_parameters: dict[str, Any]) -> None:
     assert Settings.create(**found.parameters()) == found
 
 
-@settings(max_examples=50, deadline=None)
-@given(PARAMETERS_GIVEN)
-def test_when_parameters_are_anything_then_they_are_kept_or_one_is_named(given_parameters) -> None:
-    check_settings(given_parameters)
-
-
-@pytest.mark.hardening
-@settings(max_examples=MANY, deadline=None)
-@given(PARAMETERS_GIVEN)
-def test_when_parameters_are_anything_many_times_then_the_same_holds(given_parameters) -> None:
-    check_settings(given_parameters)
+@pytest.mark.parametrize("times", [50, OFTEN])
+def test_when_parameters_are_anything_then_they_are_kept_or_one_is_named(times) -> None:
+    settings(max_examples=times, deadline=None)(given(PARAMETERS_GIVEN)(check_settings))()

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import pytest
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.benchmark.store import family_key
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Forecaster, Recipe
 from hpo_lib.families.search_space import FloatRange, IntRange
+from hpo_lib.records.trainings import family_key
 from tests.conftest import essentials
 
 
@@ -25,7 +25,6 @@ class ToyFamily(Family):
 
     name = "TOY_Q"
     title = "Toy"
-    version = 1
     search_space: ClassVar = {"width": IntRange(1, 9), "lr": FloatRange(1e-4, 1e-1, log=True)}
     defaults: ClassVar = {"width": 4, "lr": 1e-3}
     budgets: ClassVar = {"laptop": Budget(steps=1, batch_size=1, checks=1)}

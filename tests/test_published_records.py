@@ -11,16 +11,14 @@ from pathlib import Path
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.baselines.contract import get_baseline
-from hpo_lib.benchmark.store import read_training
 from hpo_lib.data.spec import development_datasets, load_spec
-from hpo_lib.families import feature_table, linear_baseline, windows
 from hpo_lib.families.models import RECIPES, family_names, get_family
 from hpo_lib.figures.build import PICTURES
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.paths import RunPaths, benchmarks
 from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import MODEL_VERSION, read_training
 from measurements import accuracy_tables
 
 MAX_MB = 30
@@ -35,11 +33,6 @@ SIDECARS = sorted(
     for folder in (paths.FIGURES_DIR, paths.TABLES_DIR, paths.CARDS_DIR)
     for file in folder.glob("*.json")
 )
-PRESENT = {
-    "feature_table": feature_table.VERSION,
-    "linear_baseline": linear_baseline.VERSION,
-    "windows": windows.VERSION,
-}
 
 
 def without_thermal(recipe: dict[str, object]) -> dict[str, object]:
@@ -62,7 +55,7 @@ def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_c
     assert without_thermal(made["recipe"]) == without_thermal(
         dataclasses.asdict(RECIPES["standard"])
     )
-    assert made["family_version"] == family.version
+    assert made["family_version"] == MODEL_VERSION
     assert study.default is not None
     assert family.defaults.items() <= study.default.params.items()
     assert study.has_storage
@@ -81,18 +74,13 @@ def test_when_a_benchmark_is_published_then_tuned_untuned_and_baselines_are_of_t
         training = read_training(file)
         key, model = training["key"], training["model"]
         assert training["provenance"]["data"]["source"] == "csv"
-        assert {name: key["versions"][name] for name in PRESENT if name in key["versions"]} == {
-            name: version for name, version in PRESENT.items() if name in key["versions"]
-        }
+        assert key["version"] == MODEL_VERSION
         if model in family_names():
             family = get_family(model)
-            assert key["versions"]["model"] == family.version
             assert key["budget"] == dataclasses.asdict(family.budgets["laptop"])
             if training["params"] == "default":
                 assert key["recipe"] == without_thermal(dataclasses.asdict(RECIPES["standard"]))
                 assert key["params"] == dict(family.defaults)
-        elif not model.startswith("NAIVE"):
-            assert key["versions"]["model"] == get_baseline(model).version
         rows.add((model, training["params"]))
     assert rows >= {(model, params) for model in family_names() for params in ("default", "best")}
     assert {"NAIVE_24H", "NAIVE_168H", "LINEAR_Q", "LIGHTGBM_Q"} <= {model for model, _ in rows}

@@ -28,7 +28,6 @@ from hpo_lib.settings import (
     POLICIES,
     PRESETS,
     RECIPES,
-    SPACES,
     STORAGES,
     Settings,
     check_injected_parameters,
@@ -169,23 +168,6 @@ def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settin
         document.write_text(head + options.parameters_table(), encoding="utf-8")
     else:
         assert f"| parameter |{table}" == options.parameters_table()
-
-
-@pytest.mark.parametrize(
-    ("name", "allowed"),
-    [
-        ("preset", PRESETS),
-        ("recipe", RECIPES),
-        ("space", SPACES),
-        ("policy", POLICIES),
-        ("storage", STORAGES),
-    ],
-)
-def test_when_a_parameter_has_choices_then_its_explanation_names_them_all(
-    name: str, allowed: tuple[str, ...]
-) -> None:
-    explanation = PARAMETERS[NAMES.index(name)].explanation
-    assert [choice for choice in allowed if choice not in explanation] == []
 
 
 def test_when_settings_are_made_then_they_cannot_be_changed() -> None:

@@ -16,9 +16,6 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.models import Forecaster, Model, Recipe, register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
-VERSION = 1
-"""As `Baseline.version`."""
-
 RECIPE = Recipe(
     level_hours=0,
     near_hours=12,

@@ -23,12 +23,6 @@ class Baseline(Model, ABC):
     """A model to compare the families with. It has no study: it tunes itself on validation."""
 
     kind = "baseline"
-    version: ClassVar[int]
-    """Part of a stored training's key. Raise it when the same call gives other forecasts than
-    before.
-    """
-    seeded: ClassVar[bool]
-    """Whether another seed gives another model."""
     settings: ClassVar[Mapping[str, Any]]
     """Part of a stored training's key: all fixed choices of the model."""
 
@@ -89,11 +83,6 @@ def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:
 
 OF_THE_YEAR = (*SEASON_COLUMNS, "year_sin", "year_cos")
 """Columns of a feature table that tell the time of year."""
-
-QUICK_VERSION = 3
-"""Part of a quick training's key. Raise it when a quick training differs from before and others do
-not.
-"""
 
 
 def learnt_origins(dataset: Dataset, hours: int, *, quick: bool) -> Positions:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hpo_lib.benchmark.store import Training, load_trainings
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import described, family_names
 from hpo_lib.paths import BenchmarkPaths, atomic
+from hpo_lib.records.trainings import Training, load_trainings
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
 from hpo_lib.scoring.calibration import Calibration, calibrate
@@ -78,16 +78,16 @@ def load_rows(
 
 
 def _row(trainings: Sequence[Training]) -> BenchmarkRow:
-    first = trainings[0]
+    record = trainings[0].record
     seconds = float(np.mean([training.record["seconds"] for training in trainings]))
-    notes = ["refitted on training and validation"] if first.key.get("refit") else []
-    if first.record.get("remark"):
-        notes.append(first.record["remark"])
-    if members := first.key.get("members"):
+    notes = ["refitted on training and validation"] if record["key"].get("refit") else []
+    if record.get("remark"):
+        notes.append(record["remark"])
+    if members := record["key"].get("members"):
         notes.append(f"{len(members)} trainings a seed, {seconds:.0f} s together")
     return BenchmarkRow(
-        first.model,
-        first.params,
+        record["model"],
+        record["params"],
         validation=blend([training.validation for training in trainings]),
         test=blend([training.test for training in trainings]),
         seeds=[training.test for training in trainings],

@@ -10,22 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpo_lib.baselines import chronos2
-from hpo_lib.baselines.contract import QUICK_VERSION, SeasonalNaive, baseline_names, get_baseline
+from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
-from hpo_lib.benchmark.store import (
-    Training,
-    check_same_data,
-    code_versions,
-    drop_others,
-    family_key,
-    is_stored,
-    store_training,
-    stored_twin,
-)
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
@@ -39,9 +29,16 @@ from hpo_lib.families.models import (
     registered,
 )
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
-from hpo_lib.records.provenance import code_provenance, data_key, data_provenance
+from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.trainings import (
+    Training,
+    check_same_data,
+    family_key,
+    is_stored,
+    training_key,
+    whole_records,
+)
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import NAIVE_VERSION
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default", "ensemble")
@@ -148,10 +145,15 @@ def make_plan(
     )
 
 
-_Task = tuple[tuple[str, str, int], dict[str, Any], Callable[[], Forecaster], str]
-"""One training to be done: its names (model, params, seed), its key, the call that does it, and a
-remark.
-"""
+class _Task(NamedTuple):
+    """One training to be done: its row and seed, its key, a remark, and the call that does it."""
+
+    model: str
+    params: str
+    seed: int
+    key: dict[str, Any]
+    train: Callable[[], Forecaster]
+    remark: str = ""
 
 
 def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
@@ -170,49 +172,58 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     tasks = [*_baselines(plan), *_families(plan, notes)]
     for note in notes:
         say(f"note: {note}")
-    origin = {
-        "provenance": {
-            **code_provenance(),
-            "data": data_provenance(plan.dataset),
-            "preset": plan.preset,
-        }
-    }
-    for i, (names, key, train, remark) in enumerate(tasks, start=1):
-        model, params, seed = names
+    data = data_provenance(plan.dataset)
+    provenance = {**code_provenance(), "data": data, "preset": plan.preset}
+    for i, task in enumerate(tasks, start=1):
+        model, params, seed, key, train, remark = task
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
-        if is_stored(plan.paths, *names, key):
+        if is_stored(plan.paths.training(model, params, seed), key):
             say(f"{where}: stored")
             continue
-        for file in drop_others(plan.paths, model, params, key):
+        for file in _drop_others(plan, task):
             notes.append(
                 f"{file.name} was made with other parameters, budget or code and was removed."
             )
             say(f"note: {notes[-1]}")
-        twin = stored_twin(plan.paths, model, seed, key)
-        if twin is not None:
-            store_training(
-                plan.paths, replace(twin, params=params, record={**twin.record, "remark": remark})
-            )
-            say(f"{where}: the same training as {twin.params}")
+        names = {"model": model, "params": params, "seed": seed, "remark": remark}
+        if twin := _twin(plan, task):
+            replace(twin, record={**twin.record, **names}).store(plan.paths)
+            say(f"{where}: the same training as {twin.record['params']}")
             continue
         begun = time.monotonic()
         fitted = train()
-        validation, test = (
-            fitted.validation,
-            fitted.forecasts(plan.dataset, plan.dataset.test_origins),
-        )
-        record = {
-            "best_step": fitted.best_step,
-            "seconds": time.monotonic() - begun,
-            "remark": remark,
-            **origin,
-        }
-        store_training(plan.paths, Training(*names, key, validation, test, record))
+        validation = fitted.validation
+        test = fitted.forecasts(plan.dataset, plan.dataset.test_origins)
+        seconds = time.monotonic() - begun
+        record = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
+        record |= {**names, "provenance": provenance}
+        Training(record, validation, test).store(plan.paths)
         scores = (
             f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
         )
-        say(f"{where}: {scores}, {record['seconds']:.0f} s")
+        say(f"{where}: {scores}, {seconds:.0f} s")
     return notes
+
+
+def _drop_others(plan: Plan, task: _Task) -> list[Path]:
+    """Remove the records of a task's row that are damaged or have another key, of any seed.
+
+    A row is one configuration.
+    """
+    files = plan.paths.records(task.model, task.params)
+    stale = [file for file in files if [r["key"] for r in whole_records([file])] != [task.key]]
+    for file in stale:
+        file.unlink()
+    return stale
+
+
+def _twin(plan: Plan, task: _Task) -> Training | None:
+    """The same training under another label, if there is one: a study may have chosen the defaults."""
+    for record in whole_records(plan.paths.records(task.model)):
+        files = plan.paths.training(task.model, record["params"], task.seed)
+        if record["seed"] == task.seed and is_stored(files, task.key):
+            return Training.load(plan.paths, record)
+    return None
 
 
 def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
@@ -222,16 +233,13 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
         for label, found in _rows(plan, family).items():
             notes += found.notes
             alone = {} if found.members else found.params
-            key = {**family_key(family, alone, budget, recipe, plan.dataset), "refit": plan.refit}
-            if found.members:
-                key["members"] = [[weight, dict(params)] for weight, params in found.members]
+            members = {"members": found.members} if found.members else {}
+            key = family_key(
+                family, alone, budget, recipe, plan.dataset, refit=plan.refit, **members
+            )
             for seed in plan.all_seeds:
-                yield (
-                    (family.name, label, seed),
-                    key,
-                    partial(_trained, plan, family, found, seed),
-                    found.remark,
-                )
+                train = partial(_trained, plan, family, found, seed)
+                yield _Task(family.name, label, seed, key, train, found.remark)
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
@@ -252,43 +260,37 @@ def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
 
 
 def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> Forecaster:
+    how: dict[str, Any] = {"seed": seed, "recipe": RECIPES[plan.recipe]}
+
+    def alone(params: Params) -> Forecaster:
+        where = plan.dataset, family.budgets[plan.preset]
+        fitted = family.fit(params, *where, **how)
+        if not plan.refit:
+            return fitted
+        refitted = family.refit(params, *where, like=fitted, **how)
+        refitted.validation = fitted.validation
+        return refitted
+
     if not found.members:
-        return _trained_alone(plan, family, found.params, seed)
-    weights = [weight for weight, _ in found.members]
+        return alone(found.params)
     return Ensemble(
-        [_trained_alone(plan, family, params, seed) for _, params in found.members], weights
+        [alone(params) for _, params in found.members], [weight for weight, _ in found.members]
     )
 
 
-def _trained_alone(plan: Plan, family: Family, params: Params, seed: int) -> Forecaster:
-    dataset, budget, recipe = plan.dataset, family.budgets[plan.preset], RECIPES[plan.recipe]
-    fitted = family.fit(params, dataset, budget, seed=seed, recipe=recipe)
-    if not plan.refit:
-        return fitted
-    refitted = family.refit(params, dataset, budget, like=fitted, seed=seed, recipe=recipe)
-    refitted.validation = fitted.validation
-    return refitted
-
-
 def _baselines(plan: Plan) -> Iterator[_Task]:
-    dataset, data = plan.dataset, data_key(plan.dataset)
+    dataset = plan.dataset
     for naive in registered().values():
         if isinstance(naive, SeasonalNaive):
-            key = {"refit": False, "data": data, "versions": code_versions(NAIVE_VERSION, dataset)}
-            yield (naive.name, "own", FIRST_SEED), key, partial(naive.fit, dataset), ""
+            key = training_key(dataset, refit=False)
+            yield _Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
     for baseline in map(get_baseline, baseline_names()):
-        key = {"settings": dict(baseline.settings), "refit": plan.refit, "data": data}
-        key["quick"] = plan.is_test and QUICK_VERSION
-        key["versions"] = code_versions(baseline.version, dataset)
+        how = {"refit": plan.refit, "quick": plan.is_test}
+        key = training_key(dataset, settings=baseline.settings, **how)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
-            train = partial(baseline.fit, dataset, seed=seed, refit=plan.refit, quick=plan.is_test)
-            yield (baseline.name, "own", seed), key, train, ""
+            train = partial(baseline.fit, dataset, seed=seed, **how)
+            yield _Task(baseline.name, "own", seed, key, train)
     if plan.chronos2 is not None:
-        key = {"refit": False, "weights": chronos2.checked_folder(plan.chronos2), "data": data}
-        key["versions"] = code_versions(chronos2.VERSION, dataset, windows=True)
-        yield (
-            (chronos2.CHRONOS2.name, "own", FIRST_SEED),
-            key,
-            partial(chronos2.zero_shot, dataset, plan.chronos2),
-            "",
-        )
+        key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
+        zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)
+        yield _Task(chronos2.CHRONOS2.name, "own", FIRST_SEED, key, zero_shot)

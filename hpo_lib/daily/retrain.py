@@ -12,17 +12,16 @@ from pathlib import Path
 import pandas as pd
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.benchmark.store import family_key, same_key
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, in_use, relative_mae, store, with_ends
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import RECIPES, Family, get_family
 from hpo_lib.figures.card import render_card
-from hpo_lib.figures.style import warning_text
 from hpo_lib.paths import ModelPaths, atomic
-from hpo_lib.records.files import write_json, write_predictions
+from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.trainings import family_key
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -101,13 +100,9 @@ def retrain(
     budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
     fitting, whole = _fitting_and_whole(dataset)
     end = str(whole.spec.splits.val_end)
-    key = {
-        **family_key(family, chosen, budget, recipe, fitting),
-        "seed": settings.seed,
-        "trained_until": end,
-    }
+    key = family_key(family, chosen, budget, recipe, fitting, seed=settings.seed, trained_until=end)
     stored = (Version.read(paths, number) for number in paths.versions())
-    version = next((one for one in stored if same_key(one.facts["key"], key)), None)
+    version = next((one for one in stored if one.facts["key"] == key), None)
     models = {}
     if version is None:
         number = max(paths.versions(), default=0) + 1
@@ -151,7 +146,7 @@ def retrain(
         if before is not None and rival is not None:
             forecasts[f"held-out days, v{before.number:03d} before it"] = rival
         _write_card(version, dataset, origin, forecasts, _notes(version, before, verdict))
-        store(version, models)
+        store(version, models, compared=own)
     if (
         before is not None
         and verdict is not None
@@ -251,24 +246,22 @@ def _write_card(
 ) -> None:
     paths, number, facts = version.paths, version.number, version.facts
     own = next(iter(forecasts.values()))
-    write_predictions(paths.compared(number), own)
     positions = dataset.index.get_indexer(own.origins)
     naive = {
         f"held-out days, naive {lag} h": seasonal_naive(dataset, positions, lag)
         for lag in SEASONAL_LAGS
     }
+    card, compared = paths.training(number)
     models = [paths.trained(number, which).name for which in (FITTED, REFITTED)]
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,
-        warning=warning_text([dataset.source], is_test=origin["Budget"] == "test"),
         params=facts["params"],
         origin={"Version": f"v{number:03d}", **origin, "Best step": facts["best_step"]},
-        data=facts["provenance"]["data"],
+        provenance=facts["provenance"],
         forecasts={**forecasts, **naive},
         notes=notes,
-        files=[*models, paths.compared(number).name, paths.facts(number).name],
-        code=facts["provenance"],
+        files=[*models, *(file.name for file in (*compared.values(), card))],
     )
     with atomic(paths.card(number)) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from hpo_lib.benchmark.store import code_versions
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import Damage, InputError, in_one_line
 from hpo_lib.families.models import Forecaster, family_names, get_family
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
-from hpo_lib.records.files import read_json, write_json
+from hpo_lib.records import trainings
+from hpo_lib.records.files import read_json
 from hpo_lib.records.schema import ModelFacts, check
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
@@ -43,23 +43,10 @@ class Version:
 
     @classmethod
     def read(cls, paths: ModelPaths, number: int) -> "Version":
-        file = paths.facts(number)
-        what = "the card of a trained model"
-        found: dict[str, Any] = read_json(file, what)
-        if isinstance(found, dict) and not {
-            "key",
-            "params",
-            "preset",
-            "trained_until",
-            "relative_mae",
-        } <= set(found):
-            raise InputError(
-                f"{file}: was stored by an earlier version of this project, which used pickles; "
-                f"move {paths.folder} "
-                "away and train again with `hpo retrain`"
-            )
-        check(ModelFacts, found, file, what)
-        return cls(paths, number, found)
+        file, what = paths.training(number).record, "the card of a trained model"
+        facts: dict[str, Any] = read_json(file, what)
+        check(ModelFacts, facts, file, what)
+        return cls(paths, number, facts)
 
     def __str__(self) -> str:
         return f"{self.paths.model} v{self.number:03d}"
@@ -88,20 +75,18 @@ class Version:
         from hpo_lib.families import stored_model  # needs torch
 
         family, file = get_family(self.paths.model), self.paths.trained(self.number, which)
-        source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["versions"]
+        source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["version"]
         if source != dataset.source:
             raise InputError(
                 f"{self}: was trained on data from {source}, here they are from {dataset.source} "
                 f"({dataset.path}); "
                 "train it again with `hpo retrain`"
             )
-        for part, version in code_versions(family.version, dataset, windows=True).items():
-            if part != "gaps" and stored.get(part, 1) != version:
-                raise InputError(
-                    f"{self}: was trained with version {stored.get(part, 1)} of {part}, this "
-                    f"code has {version}; train "
-                    "it again with `hpo retrain`"
-                )
+        if stored != trainings.MODEL_VERSION:
+            raise InputError(
+                f"{self}: was trained by version {stored} of the models, this code has "
+                f"{trainings.MODEL_VERSION}; train it again with `hpo retrain`"
+            )
         try:
             return stored_model.load(file, family, self.facts["params"], dataset, str(self))
         except InputError:
@@ -190,14 +175,16 @@ def each_in_use(
     return found, [Damage(f"Passed over {error}.") for error in errors]
 
 
-def store(version: Version, models: Mapping[str, Forecaster]) -> None:
-    """Write the models, and last the card for programs, which makes the version complete."""
+def store(
+    version: Version, models: Mapping[str, Forecaster], **forecasts: QuantileForecasts
+) -> None:
+    """Write the models, then forecasts and the card for programs, which makes it complete."""
     from hpo_lib.families import stored_model
 
     for which, forecaster in models.items():
         with atomic(version.paths.trained(version.number, which)) as temporary:
             stored_model.save(forecaster, temporary)
-    write_json(version.paths.facts(version.number), version.facts)
+    trainings.store(version.paths.training(version.number), version.facts, **forecasts)
 
 
 def with_ends(dataset: Dataset, train_end: pd.Timestamp, val_end: pd.Timestamp) -> Dataset:

@@ -19,7 +19,6 @@ import pandas as pd
 
 from hpo_lib import paths
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
 
 TIMESTAMP = "timestamp"
 CONSTANT_HOURS = 48
@@ -86,38 +85,33 @@ def read_csv(
         separators: characters that may separate its columns; the most frequent one in the header
             does.
     """
-    file = shown(path)
     if not path.exists():
-        raise InputError(f"{file}: this {what} does not exist; give the path of a CSV file")
+        raise InputError(f"this {what} does not exist; give the path of a CSV file")
     content = paths.read_text(path, "CSV")
     text = content.lstrip("\ufeff").rstrip()
     if not text:
-        raise InputError(f"{file}: this {what} is empty, expected a header and rows; {advice}")
+        raise InputError(f"this {what} is empty, expected a header and rows; {advice}")
     if "\x00" in text:
         line = text.count("\n", 0, text.index("\x00")) + 1
-        raise InputError(
-            f"{file}: not a text file (NUL byte in line {line}); save it as CSV in UTF-8"
-        )
+        raise InputError(f"not a text file (NUL byte in line {line}); save it as CSV in UTF-8")
     first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     if not first.strip():
-        raise InputError(
-            f"{file}: line 1 is blank, expected the header; remove blank lines at the start"
-        )
+        raise InputError("line 1 is blank, expected the header; remove blank lines at the start")
     separator = max(separators, key=first.count)
-    header, *rows = _rows(text, separator, file)
+    header, *rows = _rows(text, separator)
     for other, name in ((";", "';'"), ("\t", "tabs")):
         if len(header) == 1 and other in header[0]:
             raise InputError(
-                f"{file}: columns are separated by {name}, expected ','; save it with commas and "
+                f"columns are separated by {name}, expected ','; save it with commas and "
                 "decimal points"
             )
     if not rows:
-        raise InputError(f"{file}: this {what} has a header but no rows; {advice}")
+        raise InputError(f"this {what} has a header but no rows; {advice}")
     cells = pd.DataFrame(rows, index=range(2, len(rows) + 2), columns=header, dtype=str)
     return Csv(cells, content.encode(), separator)
 
 
-def _rows(text: str, separator: str, file: str) -> list[list[str]]:
+def _rows(text: str, separator: str) -> list[list[str]]:
     """The fields of all lines, as many as the header has."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows: list[list[str]] = []
@@ -126,7 +120,7 @@ def _rows(text: str, separator: str, file: str) -> list[list[str]]:
             width = len(rows[0] if rows else row)
             if reader.line_num != line:
                 raise InputError(
-                    f"{file}: line {line} has a cell that goes on in the next line; close its "
+                    f"line {line} has a cell that goes on in the next line; close its "
                     "quote, or write it in one line"
                 )
             if row and len(row) != width:
@@ -136,21 +130,21 @@ def _rows(text: str, separator: str, file: str) -> list[list[str]]:
                     advice = "add what is missing, with nothing between the commas of a missing "
                     advice += "value"
                 raise InputError(
-                    f"{file}: line {line} has {len(row)} fields, expected {width} as in the "
+                    f"line {line} has {len(row)} fields, expected {width} as in the "
                     f"header; {advice}"
                 )
             rows.append([field.strip() for field in row or [""] * width])
     except csv.Error as error:
-        raise InputError(f"{file}: not readable as CSV ({error}); save it again as CSV") from None
+        raise InputError(f"not readable as CSV ({error}); save it again as CSV") from None
     return rows
 
 
-def check_header(header: Sequence[str], required: Sequence[str], file: str, advice: str) -> None:
+def check_header(header: Sequence[str], required: Sequence[str], advice: str) -> None:
     """Check that every required column is there, and none twice; ``advice`` is on missing ones."""
     for column in header:
         if header.count(column) > 1:
             raise InputError(
-                f"{file}: column {column!r} appears {header.count(column)} times in the header, "
+                f"column {column!r} appears {header.count(column)} times in the header, "
                 "expected once; remove or rename the others"
             )
     missing = []
@@ -161,18 +155,18 @@ def check_header(header: Sequence[str], required: Sequence[str], file: str, advi
                 f"column {column!r}" + (f" (nearest there: {near[0]!r})" if near else "")
             )
     if missing:
-        raise InputError(f"{file}: missing {', '.join(missing)}; {advice}")
+        raise InputError(f"missing {', '.join(missing)}; {advice}")
 
 
-def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
+def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
     """The timestamps of all rows: UTC, strictly ascending, on the full hour; hours may be missing.
 
     Timestamps without an offset are taken as UTC, but all must be alike.
     """
-    stamps = pd.DatetimeIndex(utc_times(cells, file), name=TIMESTAMP)
-    _check_offsets(cells, file)
+    stamps = pd.DatetimeIndex(utc_times(cells), name=TIMESTAMP)
+    _check_offsets(cells)
     advice = ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps"
-    refuse(stamps != stamps.floor("h"), cells, file, advice)
+    refuse(stamps != stamps.floor("h"), cells, advice)
     twice = stamps.duplicated()
     if twice.any():
         line = cells.index[stamps == stamps[twice][0]][0]
@@ -180,43 +174,43 @@ def timestamps(cells: pd.Series, file: str) -> pd.DatetimeIndex:
             f", which line {line} already has, expected every hour once; remove one of the rows, "
             "or give `hpo prepare` the --timezone if summer time ends there"
         )
-        refuse(twice, cells, file, advice)
+        refuse(twice, cells, advice)
     back = np.concatenate([[False], stamps[1:] < stamps[:-1]])
-    refuse(back, cells, file, ", which is before the line above; sort the rows by timestamp")
+    refuse(back, cells, ", which is before the line above; sort the rows by timestamp")
     return stamps
 
 
-def utc_times(cells: pd.Series, file: str) -> pd.Series:
+def utc_times(cells: pd.Series) -> pd.Series:
     """The cells as times in UTC, which those without an offset are taken for."""
     iso = cells.where(cells.str.fullmatch(_TIME))
     times = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
     advice = ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"
-    refuse(times.isna() | ~times.dt.year.isin(YEARS), cells, file, advice)
+    refuse(times.isna() | ~times.dt.year.isin(YEARS), cells, advice)
     return times
 
 
-def _check_offsets(cells: pd.Series, file: str) -> None:
+def _check_offsets(cells: pd.Series) -> None:
     offsets = cells.str.slice(10).str.extract(OFFSET, expand=False).fillna("none")
     offsets = offsets.str.replace(r"^(?:Z|[+-]00(?::?00)?)$", "UTC", regex=True)
     first = offsets.iloc[0]
     advice = "expected UTC throughout; convert all timestamps to UTC"
     for offset in offsets.unique()[1:]:
         differs = f" (offset {offset}), while line {cells.index[0]} has offset {first}, {advice}"
-        refuse(offsets == offset, cells, file, differs)
+        refuse(offsets == offset, cells, differs)
     if first not in ("UTC", "none"):
-        refuse(offsets == first, cells, file, f" (offset {first}), {advice}")
+        refuse(offsets == first, cells, f" (offset {first}), {advice}")
 
 
-def numbers(cells: pd.DataFrame, file: str) -> pd.DataFrame:
+def numbers(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells as finite float64, NaN if a cell is empty or ``nan``.
 
     ``True`` is 1 in a column named ``is_...``.
     """
-    columns = {column: _numbers(cells[column], file) for column in cells.columns}
+    columns = {column: _numbers(cells[column]) for column in cells.columns}
     return pd.DataFrame(columns, index=cells.index)
 
 
-def _numbers(cells: pd.Series, file: str) -> pd.Series:
+def _numbers(cells: pd.Series) -> pd.Series:
     try:
         values = pd.to_numeric(cells).astype("float64")
     except (ValueError, OverflowError):  # the slow way, which tells missing values from wrong cells
@@ -224,15 +218,13 @@ def _numbers(cells: pd.Series, file: str) -> pd.Series:
         values = pd.to_numeric(known, errors="coerce").astype("float64")
         values = values.mask(values.isna() & ~cells.isin(MISSING), np.inf)
     what = "a finite number with a decimal point, or an empty cell where the value is missing"
-    refuse(np.isinf(values), cells, file, f", expected {what}; fix that cell")
+    refuse(np.isinf(values), cells, f", expected {what}; fix that cell")
     what = f"a number of at most {LARGEST:g}"
-    refuse(values.abs() > LARGEST, cells, file, f", expected {what}; fix that cell")
+    refuse(values.abs() > LARGEST, cells, f", expected {what}; fix that cell")
     return values
 
 
-def check_target(
-    values: pd.Series, times: pd.DatetimeIndex, file: str, *, may_be_negative: bool
-) -> None:
+def check_target(values: pd.Series, times: pd.DatetimeIndex, *, may_be_negative: bool) -> None:
     """Check that the target is not stuck, not absurdly large, and not negative if it cannot be.
 
     Stuck are 48 and more equal values in a row (to one part in 1e9).
@@ -241,10 +233,10 @@ def check_target(
         "fix that cell, leave it empty, or set may_be_negative = true in the dataset's TOML "
         "if it is right"
     )
-    refuse((values < 0) & (not may_be_negative), values, file, f", expected at least 0; {advice}")
+    refuse((values < 0) & (not may_be_negative), values, f", expected at least 0; {advice}")
     usual = values[values != 0].abs().median()
     advice = f"times the median of {usual:g}; fix that cell or leave it empty"
-    refuse(values.abs() > SPIKE * usual, values, file, f", expected at most {SPIKE:g} {advice}")
+    refuse(values.abs() > SPIKE * usual, values, f", expected at most {SPIKE:g} {advice}")
     array = values.to_numpy()
     starts, lengths = runs_of_true(np.abs(np.diff(array)) <= SAME_VALUE * np.abs(array[1:]))
     stuck = np.flatnonzero(lengths >= CONSTANT_HOURS - 1)
@@ -262,12 +254,12 @@ def check_target(
             "the hours after them, or leave these cells empty"
         )
     raise InputError(
-        f"{file}: column {values.name!r} is {array[first]:g} {where}, expected a series that "
+        f"column {values.name!r} is {array[first]:g} {where}, expected a series that "
         f"varies; {advice}"
     )
 
 
-def check_ranges(values: pd.DataFrame, file: str) -> None:
+def check_ranges(values: pd.DataFrame) -> None:
     """Check that columns of weather and calendar hold what their names say.
 
     These are the columns of `WEATHER_RANGES`, `CALENDAR_RANGES`, and those named ``is_...``.
@@ -285,7 +277,7 @@ def check_ranges(values: pd.DataFrame, file: str) -> None:
             allowed += "; fix that cell"
         else:
             continue
-        refuse((cells < low) | (cells > high) | fraction, cells, file, f", expected {allowed}")
+        refuse((cells < low) | (cells > high) | fraction, cells, f", expected {allowed}")
 
 
 def runs_of_true(
@@ -296,9 +288,7 @@ def runs_of_true(
     return edges[::2], edges[1::2] - edges[::2]
 
 
-def refuse(
-    wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, file: str, reason: str
-) -> None:
+def refuse(wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, reason: str) -> None:
     """Raise an error that names the first wrong cell and its line, if there is one."""
     if wrong.any():
         line = int(cells.index[wrong][0])
@@ -307,4 +297,4 @@ def refuse(
             text = repr(cell if len(cell) < 100 else f"{cell[:100]} ...")
         else:
             text = f"{cell:g}"
-        raise InputError(f"{file}: line {line}, column {cells.name!r} is {text}{reason}")
+        raise InputError(f"line {line}, column {cells.name!r} is {text}{reason}")

@@ -32,7 +32,7 @@ from hpo_lib.data.splits import (
     training_origins,
 )
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
+from hpo_lib.paths import about, shown
 
 
 @dataclass(frozen=True)
@@ -294,26 +294,27 @@ def _simulated(spec: DatasetSpec) -> Dataset:
 
 
 def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
-    file = shown(path)
-    cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
-    header = list(cells.columns)
-    if header == ["", "0"]:
-        raise InputError(
-            f"{file}: this is a raw CSV (columns '' and '0'), expected engineered features; run "
-            "`hpo prepare` on it"
+    with about(path):
+        cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
+        header = list(cells.columns)
+        if header == ["", "0"]:
+            raise InputError(
+                "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo "
+                "prepare` on it"
+            )
+        covariates = (*spec.past_covariates, *spec.future_covariates)
+        required = [column for column in covariates if column not in spec.optional_covariates]
+        advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
+        check_header(header, [TIMESTAMP, spec.target, *required], advice)
+        past, future = (
+            tuple(column for column in role if column in header)
+            for role in (spec.past_covariates, spec.future_covariates)
         )
-    covariates = (*spec.past_covariates, *spec.future_covariates)
-    required = [column for column in covariates if column not in spec.optional_covariates]
-    advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
-    check_header(header, [TIMESTAMP, spec.target, *required], file, advice)
-    past, future = (
-        tuple(column for column in role if column in header)
-        for role in (spec.past_covariates, spec.future_covariates)
-    )
-    frame, n_filled, missing = hourly_frame(
-        cells[[TIMESTAMP, spec.target, *past, *future]], spec, file
-    )
+        columns = [TIMESTAMP, spec.target, *past, *future]
+        frame, n_filled, missing = hourly_frame(cells[columns], spec)
     digest = hashlib.sha256(content)
     if len(missing):  # equal files are other data under a rule that fills more
         digest.update(missing.as_unit("ns").asi8.astype("<i8").tobytes())
-    return Dataset(spec, frame, past, future, "csv", file, digest.hexdigest(), n_filled, missing)
+    return Dataset(
+        spec, frame, past, future, "csv", shown(path), digest.hexdigest(), n_filled, missing
+    )

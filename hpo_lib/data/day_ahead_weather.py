@@ -19,7 +19,7 @@ from hpo_lib.data.csv_checks import check_header, numbers, read_csv, refuse, utc
 from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec
 from hpo_lib.data.splits import HORIZON, time_span
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
+from hpo_lib.paths import about, shown
 
 ISSUED, VALID, LEAD = "issued", "valid", "lead_hours"
 """Columns of an archive: when a forecast was issued, and for which hour, or how many hours later
@@ -161,28 +161,29 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             that a row is for.
         columns: the weather columns that are wanted; others are ignored.
     """
-    cells = read_csv(path, "archive of weather forecasts").cells
-    file, advice = shown(path), "see docs/day_ahead_weather.md for the format"
-    when = VALID if VALID in cells.columns else LEAD
-    check_header(list(cells.columns), [ISSUED, when, *columns], file, advice)
-    issued = utc_times(cells[ISSUED], file)
-    if when == VALID:
-        valid = utc_times(cells[VALID], file)
-    else:
-        leads = numbers(cells[[LEAD]], file)[LEAD]
-        wrong = ~(leads.abs() <= LONGEST_LEAD) | (leads % 1 != 0)
-        what = f"a whole number of hours, at most {LONGEST_LEAD}"
-        refuse(wrong, cells[LEAD], file, f", expected {what}; fix that cell")
-        valid = issued + pd.to_timedelta(leads, unit="h")
-    table = numbers(cells[list(columns)], file).assign(**{ISSUED: issued, VALID: valid})
-    for wrong, reason in (
-        (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
-        (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),
-        (table.duplicated([ISSUED, VALID]), "which this forecast has twice; remove one row"),
-    ):
-        refuse(wrong, cells[when], file, f", {reason}")
-    known = table.dropna(subset=list(columns))
-    return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
+    with about(path):
+        cells = read_csv(path, "archive of weather forecasts").cells
+        advice = "see docs/day_ahead_weather.md for the format"
+        when = VALID if VALID in cells.columns else LEAD
+        check_header(list(cells.columns), [ISSUED, when, *columns], advice)
+        issued = utc_times(cells[ISSUED])
+        if when == VALID:
+            valid = utc_times(cells[VALID])
+        else:
+            leads = numbers(cells[[LEAD]])[LEAD]
+            wrong = ~(leads.abs() <= LONGEST_LEAD) | (leads % 1 != 0)
+            what = f"a whole number of hours, at most {LONGEST_LEAD}"
+            refuse(wrong, cells[LEAD], f", expected {what}; fix that cell")
+            valid = issued + pd.to_timedelta(leads, unit="h")
+        table = numbers(cells[list(columns)]).assign(**{ISSUED: issued, VALID: valid})
+        for wrong, reason in (
+            (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
+            (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),
+            (table.duplicated([ISSUED, VALID]), "which this forecast has twice; remove one row"),
+        ):
+            refuse(wrong, cells[when], f", {reason}")
+        known = table.dropna(subset=list(columns))
+        return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
 
 
 def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:

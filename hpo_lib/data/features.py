@@ -23,7 +23,6 @@ from hpo_lib.data.raw_files import (
 from hpo_lib.data.spec import DatasetSpec, RawFile
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
 
 CALENDAR_COLUMNS = (*LOCAL_COLUMNS, "is_public_holiday", "is_school_holiday")
 DAY_COLUMNS = (
@@ -253,11 +252,12 @@ def rebuilt_features(
         none.
     """
     series = raw_cells(raw, spec)
-    series = series.loc[timestamps(series[TIMESTAMP], shown(raw)) <= end]
+    series = series.loc[timestamps(series[TIMESTAMP]) <= end]
     known = series.index[~series[spec.target].str.lower().isin(["", "nan"])]
     parts = {raw: series.loc[: known.max()].set_axis(["", "0"], axis="columns")}
     if weather is not None:
-        cells = read_csv(weather, "weather file").cells
+        with paths.about(weather):
+            cells = read_csv(weather, "weather file").cells
         parts[weather] = cells.loc[cells["dt_iso"] <= f"{end:%Y-%m-%d %H:%M:%S} +0000 UTC"]
     with TemporaryDirectory() as folder:
         cut = {file: Path(folder, str(i), file.name) for i, file in enumerate(parts)}

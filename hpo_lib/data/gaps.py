@@ -32,13 +32,9 @@ from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 from hpo_lib.paths import shown
 
-VERSION = 2
-"""Part of a stored training's key on data with gaps, since a fingerprint is of the unfilled file.
-Raise it when filling changes."""
-
 
 def hourly_frame(
-    cells: pd.DataFrame, spec: DatasetSpec, file: str
+    cells: pd.DataFrame, spec: DatasetSpec
 ) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
     """The hours from ``spec.start`` on, complete and checked, and what was filled or is missing.
 
@@ -46,7 +42,6 @@ def hourly_frame(
         cells: text [rows, ``timestamp`` and columns], the target among them; the index is the line
             number in the file.
         spec: the dataset; its start, target, gap rule and time zone are used.
-        file: what the data is called in an error.
 
     Returns:
         Float64 [hours, columns], index ``timestamp`` (UTC), without NaN; the number of hours in
@@ -54,24 +49,24 @@ def hourly_frame(
         filled, apart from those that are missing; and these: the hours of the target in gaps of
         over ``max_hours``.
     """
-    times = timestamps(cells[TIMESTAMP], file)
+    times = timestamps(cells[TIMESTAMP])
     keep = (
         np.ones(len(times), dtype=bool) if spec.start is None else np.asarray(times >= spec.start)
     )
     if not keep.any():
         raise InputError(
-            f"{file}: covers {time_span(times)}, expected hours from start "
+            f"covers {time_span(times)}, expected hours from start "
             f"({spec.start:%Y-%m-%d %H:%M}) on; fix "
             f"start in {shown(spec.path)} or give a file that goes on longer"
         )
-    times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP), file)
-    check_target(values[spec.target], times, file, may_be_negative=spec.may_be_negative)
-    check_ranges(values, file)
-    return _complete(values, times, spec, file)
+    times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP))
+    check_target(values[spec.target], times, may_be_negative=spec.may_be_negative)
+    check_ranges(values)
+    return _complete(values, times, spec)
 
 
 def _complete(
-    values: pd.DataFrame, times: pd.DatetimeIndex, spec: DatasetSpec, file: str
+    values: pd.DataFrame, times: pd.DatetimeIndex, spec: DatasetSpec
 ) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
     hours = pd.date_range(times[0], times[-1], freq="h", name=TIMESTAMP)
     frame = values.set_axis(times).reindex(hours)
@@ -83,13 +78,13 @@ def _complete(
         before = int(np.flatnonzero(np.diff(times) > pd.Timedelta(hours=1))[0])
         length = (times[before + 1] - times[before]) // pd.Timedelta(hours=1) - 1
         raise InputError(
-            f"{file}: gap of {_hours(length)} after line {values.index[before]}, from "
+            f"gap of {_hours(length)} after line {values.index[before]}, from "
             f"{hours[hours > times[before]][0]:%Y-%m-%d %H:%M} UTC on, and the dataset has no gap "
             f"rule; add these rows or {_RULE}"
         )
     line_of = pd.Series(values.index, index=times).reindex(hours).ffill().astype("int64")
     for column in frame.columns[gaps.any()]:
-        _check_cells(gaps[column], line_of, file, fills=fills)
+        _check_cells(gaps[column], line_of, fills=fills)
     target = fill_short_gaps(frame[spec.target], spec.gaps.max_hours)
     missing = target.isna()
     of_the_week = target.groupby(hours.day_of_week * 24 + hours.hour).ffill()
@@ -102,7 +97,7 @@ def _complete(
         if (unknown & ~missing).any():
             day = hours[unknown & ~missing][0].tz_convert(spec.tz)
             raise InputError(
-                f"{file}: column {column!r} has no value on the whole local day of {day:%Y-%m-%d}, "
+                f"column {column!r} has no value on the whole local day of {day:%Y-%m-%d}, "
                 "expected one to fill the others from; add the rows of that day"
             )
         frame[column] = frame[column].ffill()
@@ -132,7 +127,7 @@ def fill_short_gaps(values: pd.Series, limit: int) -> pd.Series:
     return values.interpolate("linear", limit_area="inside").where(~gap | (length <= limit))
 
 
-def _check_cells(gap: pd.Series, line_of: pd.Series, file: str, *, fills: bool) -> None:
+def _check_cells(gap: pd.Series, line_of: pd.Series, *, fills: bool) -> None:
     starts, lengths = runs_of_true(gap.to_numpy())
     index = pd.DatetimeIndex(gap.index)
     if lengths[0] == len(gap):
@@ -155,7 +150,7 @@ def _check_cells(gap: pd.Series, line_of: pd.Series, file: str, *, fills: bool) 
         )
     else:
         return
-    raise InputError(f"{file}: column {gap.name!r} is empty {problem}")
+    raise InputError(f"column {gap.name!r} is empty {problem}")
 
 
 _RULE = 'set fill = "linear" and max_hours under [gaps] in the dataset\'s TOML'

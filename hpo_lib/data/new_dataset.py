@@ -15,7 +15,7 @@ from hpo_lib.data.features import CALENDAR_COLUMNS
 from hpo_lib.data.raw_files import SEPARATORS, WEATHER_COLUMNS, columns_of, own_cells
 from hpo_lib.data.spec import RawFile, load_spec
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
+from hpo_lib.paths import about
 
 _GUESSED = {
     "time_column": "",
@@ -40,16 +40,20 @@ def write_new_dataset(
     if out.exists():
         raise InputError(f"{out}: is there already; remove it, or name another file with --out")
     country, hemisphere = _place(timezone)
-    table = read_csv(file, "file of a meter", separators=SEPARATORS)
-    time, value = columns_of(table.cells, raw, "", shown(file))
-    quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
-    target = _word(file.stem if quantity in ("", "0") else quantity)
-    full, series = _readable(table, raw, timezone, target, shown(file))
-    header = [] if weather is None else list(read_csv(weather, "weather file").cells.columns)
+    with about(file):
+        table = read_csv(file, "file of a meter", separators=SEPARATORS)
+        time, value = columns_of(table.cells, raw, "")
+        quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
+        target = _word(file.stem if quantity in ("", "0") else quantity)
+        full, series = _readable(table, raw, timezone, target)
+        negative = bool((numbers(series[[target]]) < 0).any(axis=None))
+    header: list[str] = []
+    if weather is not None:
+        with about(weather):
+            header = list(read_csv(weather, "weather file").cells.columns)
     there = [name for name in WEATHER_COLUMNS if name in header]
     is_plain = (time, value) == ("", "0") and full == RawFile()
     stated = {} if is_plain else asdict(replace(full, time_column=time, value_column=value))
-    negative = bool((numbers(series[[target]], shown(file)) < 0).any(axis=None))
     lags = [f"{target}_{what}" for what in ("lag_1h", "lag_24h", "rolling_24h")]
     text = f"""\
 name = {_toml(_word(out.stem))}
@@ -85,9 +89,7 @@ max_hours = 3
     return out
 
 
-def _readable(
-    table: Csv, raw: RawFile, timezone: str, target: str, file: str
-) -> tuple[RawFile, pd.DataFrame]:
+def _readable(table: Csv, raw: RawFile, timezone: str, target: str) -> tuple[RawFile, pd.DataFrame]:
     """The first way, of those that the user leaves open, to read the file; and what it says."""
     zones, hows = (
         [given] if given else guesses
@@ -96,7 +98,7 @@ def _readable(
     for zone, how in itertools.product(zones, hows):
         full = replace(raw, timezone=zone, aggregate=how)  # type: ignore[arg-type]
         try:
-            return full, own_cells(table, full, target, file)
+            return full, own_cells(table, full, target)
         except InputError as error:
             problem = error
     raise problem

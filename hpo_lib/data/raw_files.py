@@ -27,7 +27,7 @@ from hpo_lib.data.csv_checks import (
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
 from hpo_lib.data.spec import DatasetSpec, RawFile
 from hpo_lib.errors import InputError
-from hpo_lib.paths import shown
+from hpo_lib.paths import about
 
 SEPARATORS = ",;\t"
 PLAIN = ["", "0"]
@@ -40,7 +40,7 @@ _LOOK = 50
 """Rows that tell what a column holds."""
 
 
-def own_cells(table: Csv, raw: RawFile, target: str, file: str) -> pd.DataFrame:
+def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
     """The target of a user's file at full hours.
 
     Args:
@@ -48,40 +48,39 @@ def own_cells(table: Csv, raw: RawFile, target: str, file: str) -> pd.DataFrame:
             comma.
         raw: how the file is read.
         target: name of the target, in which the value column is looked for first.
-        file: what the file is called in an error.
 
     Returns:
         Text [hours, ``timestamp`` (UTC) and ``target``], in order of time; the index is the line in
         the file.
     """
     cells = table.cells
-    time, value = columns_of(cells, raw, target, file)
-    times, values = _times(cells[time], file), cells[value]
+    time, value = columns_of(cells, raw, target)
+    times, values = _times(cells[time]), cells[value]
     if times.iloc[0] > times.iloc[-1]:  # the newest first
         times, values = times.iloc[::-1], values.iloc[::-1]
     if table.separator != ",":
         both = values.str.contains(",") & values.str.contains(".", regex=False)
         advice = "one decimal sign and no separator of thousands; write it without one"
-        refuse(both, values, file, f", expected {advice}")
+        refuse(both, values, f", expected {advice}")
         values = values.str.replace(",", ".", regex=False)
     zone = raw.timezone or ("UTC" if list(cells.columns) == PLAIN else "")
-    utc = _in_utc(times, cells[time], zone, file)
+    utc = _in_utc(times, cells[time], zone)
     steps = utc.diff().iloc[1:]
     step = steps[steps > pd.Timedelta(0)].mode()
     if len(step) and step.iloc[0] != _HOUR:
-        utc, values = _hourly(utc, values, step.iloc[0], raw.aggregate, file)
+        utc, values = _hourly(utc, values, step.iloc[0], raw.aggregate)
     stamps = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
     return pd.DataFrame({TIMESTAMP: stamps, target: values})
 
 
-def columns_of(cells: pd.DataFrame, raw: RawFile, target: str, file: str) -> tuple[str, str]:
+def columns_of(cells: pd.DataFrame, raw: RawFile, target: str) -> tuple[str, str]:
     """The time and the value column: those that are named, else the only ones that can be meant."""
     header = list(cells.columns)
     if header == PLAIN:
         return "", "0"
     named = [column for column in (raw.time_column, raw.value_column) if column]
     advice = f"expected one of {', '.join(map(repr, header))}; fix its name"
-    check_header(header, named, file, advice)
+    check_header(header, named, advice)
     known = {column: cells[column][~cells[column].isin(MISSING)].head(_LOOK) for column in header}
     are_numbers = [
         column
@@ -93,24 +92,21 @@ def columns_of(cells: pd.DataFrame, raw: RawFile, target: str, file: str) -> tup
         for column, texts in known.items()
         if column not in are_numbers and _formats(next(iter(texts), ""))
     ]
-    time = raw.time_column or _only(
-        are_times, "time", "a time such as '2018-04-01 00:00'", header, file
-    )
+    time = raw.time_column or _only(are_times, "time", "a time such as '2018-04-01 00:00'", header)
     others = [column for column in are_numbers if column != time]
     if not raw.value_column and target in others:
         return time, target
-    return time, raw.value_column or _only(others, "value", "numbers", header, file)
+    return time, raw.value_column or _only(others, "value", "numbers", header)
 
 
-def _only(columns: list[str], what: str, holds: str, header: list[str], file: str) -> str:
+def _only(columns: list[str], what: str, holds: str, header: list[str]) -> str:
     if len(columns) == 1:
         return columns[0]
     names = ", ".join(map(repr, columns or header))
     problem = f"{len(columns) or 'no'} columns hold {holds}"
     problem += f" ({names})" if columns else f", it has {names}"
     raise InputError(
-        f"{file}: {problem}, expected one; name it with --{what}-column, or {what}_column under "
-        "[raw]"
+        f"{problem}, expected one; name it with --{what}-column, or {what}_column under [raw]"
     )
 
 
@@ -124,7 +120,7 @@ def _formats(cell: str) -> list[str]:
     ]
 
 
-def _times(cells: pd.Series, file: str) -> pd.Series:
+def _times(cells: pd.Series) -> pd.Series:
     """Times as they are written: aware (UTC) if they all have an offset, else naive."""
     has_offset = cells.str.slice(10).str.contains(_OFFSET)
     plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
@@ -134,10 +130,10 @@ def _times(cells: pd.Series, file: str) -> pd.Series:
     ]
     unread = min(readings, key=lambda times: times.isna().sum()).isna()
     example = "a time such as '2018-04-01 00:00' or '01.04.2018 00:00'"
-    refuse(unread, cells, file, f", expected {example}; fix it")
+    refuse(unread, cells, f", expected {example}; fix it")
     how = "no" if has_offset.iloc[0] else "an"
     advice = f"with {how} offset from UTC, unlike line {cells.index[0]}; write all alike"
-    refuse(has_offset != has_offset.iloc[0], cells, file, f", {advice}")
+    refuse(has_offset != has_offset.iloc[0], cells, f", {advice}")
     # The order of the rows tells days and months apart.
     times = min((times for times in readings if times.notna().all()), key=_turns)
     return times if has_offset.iloc[0] else times.dt.tz_localize(None)
@@ -149,13 +145,13 @@ def _turns(times: pd.Series) -> int:
     return int(min(forward.sum(), (~forward).sum()))
 
 
-def _in_utc(times: pd.Series, cells: pd.Series, zone: str, file: str) -> pd.Series:
+def _in_utc(times: pd.Series, cells: pd.Series, zone: str) -> pd.Series:
     """Local times in UTC; of an hour that exists twice, the first or only row is the first one."""
     if times.dt.tz is not None:
         return times
     if not zone:
         raise InputError(
-            f"{file}: timestamps have no time zone (line {cells.index[0]}: {cells.iloc[0]!r}); "
+            f"timestamps have no time zone (line {cells.index[0]}: {cells.iloc[0]!r}); "
             "pass --timezone UTC, Europe/Rome or, for one offset all year, +01:00 (or timezone "
             "under [raw])"
         )
@@ -170,16 +166,16 @@ def _in_utc(times: pd.Series, cells: pd.Series, zone: str, file: str) -> pd.Seri
         ) from None
     advice = "if the file keeps one offset all year, give that as --timezone, such as +01:00"
     skipped = utc.isna().reindex(cells.index)
-    refuse(skipped, cells, file, f", which the clock of {zone} skips; {advice}")
+    refuse(skipped, cells, f", which the clock of {zone} skips; {advice}")
     in_utc: pd.Series = utc.dt.tz_convert("UTC")
     return in_utc
 
 
 def _hourly(
-    utc: pd.Series, values: pd.Series, step: pd.Timedelta, how: str, file: str
+    utc: pd.Series, values: pd.Series, step: pd.Timedelta, how: str
 ) -> tuple[pd.Series, pd.Series]:
     """Full hours from shorter steps. An hour that lacks a step or a value is left empty."""
-    apart = f"{file}: rows are {step / pd.Timedelta(minutes=1):g} minutes apart, expected an hour"
+    apart = f"rows are {step / pd.Timedelta(minutes=1):g} minutes apart, expected an hour"
     if step > _HOUR or _HOUR % step != pd.Timedelta(0):
         raise InputError(f"{apart}, or a part of one")
     if how not in ("mean", "sum"):
@@ -188,8 +184,8 @@ def _hourly(
             "amounts such as kWh or m3 (or aggregate under [raw])"
         )
     advice = "which an earlier line already has, expected every time once; remove one"
-    refuse(utc.duplicated(), utc.astype(str), file, f", {advice}")
-    known = numbers(values.to_frame("value"), file)["value"]
+    refuse(utc.duplicated(), utc.astype(str), f", {advice}")
+    known = numbers(values.to_frame("value"))["value"]
     table = pd.DataFrame({"line": utc.index, "hour": utc.dt.floor("h"), "value": known})
     hours = table.groupby("hour")
     hourly = hours["value"].agg(how).where(hours["value"].count() == _HOUR / step)
@@ -223,14 +219,16 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
         number of filled hours; and the hours whose value stands in for one that is missing, see
         :func:`hpo_lib.data.gaps.hourly_frame`.
     """
-    frame, n_filled, missing = hourly_frame(raw_cells(path, spec), spec, shown(path))
+    with about(path):
+        frame, n_filled, missing = hourly_frame(raw_cells(path, spec), spec)
     return frame[spec.target], n_filled, missing
 
 
 def raw_cells(path: Path, spec: DatasetSpec) -> pd.DataFrame:
     """The text [rows, ``timestamp`` and target] of a raw CSV, see `read_raw_series`."""
-    table = read_csv(path, "raw CSV", separators=SEPARATORS)
-    return own_cells(table, spec.raw, spec.target, shown(path))
+    with about(path):
+        table = read_csv(path, "raw CSV", separators=SEPARATORS)
+        return own_cells(table, spec.raw, spec.target)
 
 
 def read_weather(
@@ -253,32 +251,34 @@ def read_weather(
     Returns:
         Float64 [hours, ``wanted``], index ``timestamp`` (UTC); and the number.
     """
-    cells, file = _read_columns(path, "weather file", ("dt_iso", *wanted))
-    cells = cells.loc[~cells["dt_iso"].duplicated()]
-    times = timestamps(cells["dt_iso"].str.replace(r" \+0000 UTC$", "+00:00", regex=True), file)
-    values = numbers(cells[list(wanted)], file)
-    zero, degrees = (
-        [name for name in names if name in wanted] for names in (_ZERO_WHERE_EMPTY, _TEMPERATURES)
-    )
-    values[zero] = values[zero].fillna(0.0)
-    if degrees and values[degrees[0]].median() > _KELVIN_ABOVE:
-        values[degrees] -= _ZERO_CELSIUS
-    check_ranges(values, file)
-    # The row before the first hour and the row after the last one may be what a gap inside is
-    # filled from.
-    span = pd.date_range(min(times[0], hours[0]), max(times[-1], hours[-1]), freq="h")
-    known = values.set_axis(times).reindex(span)
-    weather = known.apply(fill_gaps, limit=WEATHER_GAP_HOURS).loc[hours].rename_axis(TIMESTAMP)
-    for column in weather.columns[weather.isna().any()]:
-        starts, lengths = runs_of_true(weather[column].isna().to_numpy())
-        first, last = hours[starts[0]], hours[starts[0] + lengths[0] - 1]
-        raise InputError(
-            f"{file}: column {column!r} has no value from {first:%Y-%m-%d %H:%M} to "
-            f"{last:%Y-%m-%d %H:%M} UTC, expected one for every hour from "
-            f"{hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M}; add those hours or leave "
-            "the weather file out"
+    with about(path):
+        cells = _read_columns(path, "weather file", ("dt_iso", *wanted))
+        cells = cells.loc[~cells["dt_iso"].duplicated()]
+        times = timestamps(cells["dt_iso"].str.replace(r" \+0000 UTC$", "+00:00", regex=True))
+        values = numbers(cells[list(wanted)])
+        zero, degrees = (
+            [name for name in names if name in wanted]
+            for names in (_ZERO_WHERE_EMPTY, _TEMPERATURES)
         )
-    return weather, int(known.loc[hours].isna().any(axis="columns").sum())
+        values[zero] = values[zero].fillna(0.0)
+        if degrees and values[degrees[0]].median() > _KELVIN_ABOVE:
+            values[degrees] -= _ZERO_CELSIUS
+        check_ranges(values)
+        # The row before the first hour and the row after the last one may be what a gap inside is
+        # filled from.
+        span = pd.date_range(min(times[0], hours[0]), max(times[-1], hours[-1]), freq="h")
+        known = values.set_axis(times).reindex(span)
+        weather = known.apply(fill_gaps, limit=WEATHER_GAP_HOURS).loc[hours].rename_axis(TIMESTAMP)
+        for column in weather.columns[weather.isna().any()]:
+            starts, lengths = runs_of_true(weather[column].isna().to_numpy())
+            first, last = hours[starts[0]], hours[starts[0] + lengths[0] - 1]
+            raise InputError(
+                f"column {column!r} has no value from {first:%Y-%m-%d %H:%M} to "
+                f"{last:%Y-%m-%d %H:%M} UTC, expected one for every hour from "
+                f"{hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M}; add those hours or leave "
+                "the weather file out"
+            )
+        return weather, int(known.loc[hours].isna().any(axis="columns").sum())
 
 
 def read_school_holidays(path: Path) -> pd.DataFrame:
@@ -288,19 +288,20 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         Columns ``start_date`` and ``end_date`` (naive local dates at midnight, both inclusive) and
         ``description``.
     """
-    cells, file = _read_columns(path, "school holiday file", SCHOOL_HOLIDAY_COLUMNS)
-    table = cells.copy()
-    for column in ("start_date", "end_date"):
-        table[column] = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-        wrong = table[column].isna() | ~table[column].dt.year.isin(YEARS)
-        refuse(wrong, cells[column], file, ", expected a date such as '2019-12-21'; fix that cell")
-    advice = ", expected the start_date of that line or later; fix one of the two dates"
-    refuse(table["end_date"] < table["start_date"], cells["end_date"], file, advice)
-    return table.reset_index(drop=True)
+    with about(path):
+        cells = _read_columns(path, "school holiday file", SCHOOL_HOLIDAY_COLUMNS)
+        table = cells.copy()
+        for column in ("start_date", "end_date"):
+            table[column] = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
+            wrong = table[column].isna() | ~table[column].dt.year.isin(YEARS)
+            refuse(wrong, cells[column], ", expected a date such as '2019-12-21'; fix that cell")
+        advice = ", expected the start_date of that line or later; fix one of the two dates"
+        refuse(table["end_date"] < table["start_date"], cells["end_date"], advice)
+        return table.reset_index(drop=True)
 
 
-def _read_columns(path: Path, what: str, columns: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    cells, file = read_csv(path, what).cells, shown(path)
+def _read_columns(path: Path, what: str, columns: Sequence[str]) -> pd.DataFrame:
+    cells = read_csv(path, what).cells
     advice = f"fix the header, which must hold {', '.join(columns)}"
-    check_header(list(cells.columns), columns, file, advice)
-    return cells[list(columns)], file
+    check_header(list(cells.columns), columns, advice)
+    return cells[list(columns)]

@@ -268,20 +268,23 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
 
 
 def _parse(file: Path) -> DatasetSpec:
-    text = paths.read_text(file, "TOML")
-    try:
-        spec = _SPEC.validate_python({"path": file} | tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file}: not valid TOML, {error}; fix that line") from None
-    except ValidationError as error:
-        wrong = sentence(error, missing="; add it (see datasets/README.md)", known=_KEYS)
-        raise InputError(f"{file}: {wrong}") from None
-    except (ValueError, RecursionError) as error:  # thousands of digits or brackets
-        raise InputError(
-            f"{file}: not readable as TOML ({str(error).partition(';')[0]}); remove that value"
-        ) from None
-    if contradiction := _contradiction(spec):
-        raise InputError(f"{file}: {contradiction}")
+    with paths.about(file):
+        try:
+            table = tomllib.loads(paths.read_text(file, "TOML"))
+            spec = _SPEC.validate_python({"path": file} | table)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"not valid TOML, {error}; fix that line") from None
+        except ValidationError as error:
+            missing = "; add it (see datasets/README.md)"
+            raise InputError(sentence(error, missing=missing, known=_KEYS)) from None
+        except InputError:
+            raise
+        except (ValueError, RecursionError) as error:  # thousands of digits or brackets
+            raise InputError(
+                f"not readable as TOML ({str(error).partition(';')[0]}); remove that value"
+            ) from None
+        if contradiction := _contradiction(spec):
+            raise InputError(contradiction)
     return spec
 
 

@@ -16,9 +16,6 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.weather_inputs import input_names, weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
 
-VERSION = 1
-"""Part of a stored training's key. Raise it when the table of equal inputs differs from before."""
-
 DAYS = HISTORY // HORIZON
 """Earlier values at the hour of day of the forecast hour within the history: 7."""
 

@@ -11,7 +11,6 @@ class NhitsQ(DartsFamily):
     """N-HiTS takes past covariates only: it gets the forecast day's calendar along the history."""
 
     name = "NHITS_Q"
-    version = 2
     title = "N-HiTS"
     colour, marker = "#0072B2", "o"
     calendar_as_past = True

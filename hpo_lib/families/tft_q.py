@@ -11,7 +11,6 @@ class TftQ(DartsFamily):
     """The TFT has an encoder for the past and a decoder for future-known columns, used as such."""
 
     name = "TFT_Q"
-    version = 2
     title = "TFT"
     colour, marker = "#D55E00", "^"
     calendar_as_past = False

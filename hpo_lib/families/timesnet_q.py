@@ -16,7 +16,6 @@ class TimesnetQ(DartsFamily):
     """
 
     name = "TIMESNET_Q"
-    version = 2
     title = "TimesNet"
     colour, marker = "#009E73", "s"
     calendar_as_past = True

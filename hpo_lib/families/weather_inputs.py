@@ -12,11 +12,6 @@ from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 
-VERSION = 1
-"""Part of a stored training's key where there is weather. Raise it when the inputs of equal data
-differ from before.
-"""
-
 MEMORY_HOURS = (6, 24, 72)
 """Time constants of the exponential means of temperature."""
 

@@ -18,7 +18,7 @@ from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons
 from hpo_lib.families.models import Recipe
 from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
@@ -105,10 +105,7 @@ class Scaling:
             linear=LinearBaseline.fit(
                 dataset,
                 origins,
-                seasons=seasons,
-                penalty=recipe.linear_penalty,
-                weeks=recipe.linear_weeks,
-                thermal=recipe.thermal,
+                LinearOptions(seasons, recipe.linear_penalty, recipe.linear_weeks, recipe.thermal),
             )
             if recipe.linear_part
             else None,
@@ -144,11 +141,6 @@ def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
         return origins
     return origins[:: next((s for s in STRIDES if len(origins) <= s * MOST_ORIGINS), STRIDES[-1])]
 
-
-VERSION = 2
-"""Part of a stored training's key. Raise it when windows or scales (`scaling`) differ from before
-for equal inputs.
-"""
 
 SAME_HOURS = ("target_24h_before", "target_168h_before", "target_mean_of_week")
 """Inputs that the recipe's ``same_hours`` adds to each hour that is forecast."""

@@ -1,19 +1,19 @@
 """The records behind figures, tables and cards: one study per model, one benchmark per dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib import paths
-from hpo_lib.benchmark.store import on_simulated_data
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.figures.benchmark_record import Benchmark
-from hpo_lib.figures.style import in_order
+from hpo_lib.figures.style import in_order, warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies, records_folder
+from hpo_lib.records.trainings import on_simulated_data
 
 _OF_DATA = (
     "source",
@@ -206,3 +206,13 @@ def _setting_rank(benchmark: BenchmarkPaths) -> tuple[int, str]:
 
 PRESETS = ("a100", "laptop", "test")
 """Budgets, the largest first."""
+
+
+def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
+    """The warning on a picture of these records, see `warning_text`."""
+    records = list(records)
+    return warning_text(
+        [record.source for record in records],
+        is_test=any(record.is_test for record in records),
+        other_splits=any(record.data.get("split_note") for record in records),
+    )

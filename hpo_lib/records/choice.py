@@ -1,18 +1,14 @@
 """The choice among the trials of a study: Pareto front, policies, and the proof of a challenger."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import le
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hpo_lib.errors import InputError, StudyError, choices
-from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
-from hpo_lib.records.schema import ReplicateRecord, check
+from hpo_lib.records.trainings import TrainingFailed
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
@@ -25,17 +21,7 @@ preset has one each.
 """
 
 Replicate = Callable[[int, int], QuantileForecasts]
-"""Trial and seed -> forecasts as stored; raises `ReplicateFailed`, or `ReplicateMissing` if it has
-not been trained.
-"""
-
-
-class ReplicateFailed(Exception):
-    """A training with a fresh seed ended with an error, which is the message."""
-
-
-class ReplicateMissing(Exception):
-    """It has not been trained, or for something else."""
+"""Trial and seed -> forecasts as stored; may raise `TrainingFailed` and `TrainingMissing`."""
 
 
 def challengers(
@@ -109,7 +95,7 @@ def prove(
         return proof
     try:
         ours = trained(default)
-    except ReplicateFailed as failure:
+    except TrainingFailed as failure:
         return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
     proof["days"] = len(ours[0]["mae"])
     for number in challenging:
@@ -120,105 +106,38 @@ def prove(
                 for key, value in compared.items()
             }
             proof["challengers"].append({"trial": number, **entry, "cause": ""})
-        except ReplicateFailed as failure:
+        except TrainingFailed as failure:
             proof["challengers"].append({"trial": number, "proven": False, "cause": str(failure)})
         if proof["challengers"][-1]["proven"]:
             break
     return proof
 
 
-def stored_replicate(
-    run: RunPaths, trial: int, seed: int, key: Mapping[str, Any] | None = None
-) -> QuantileForecasts:
-    """Forecasts of a trial's configuration trained with another seed; only if ``key`` made them,
-    where it is given.
-
-    Raises:
-        ReplicateFailed: that training failed.
-        ReplicateMissing: there is none.
-    """
-    forecasts, about = run.replicate(trial, seed)
-    found = _about(about)
-    if not found or (key is not None and found["key"] != json.loads(json.dumps(key))):
-        raise ReplicateMissing(
-            f"{about}: no such file; expected what made a replicate of trial {trial}"
-        )
-    if found["cause"]:
-        raise ReplicateFailed(found["cause"])
-    if not forecasts.exists():
-        raise ReplicateMissing(
-            f"{forecasts}: no such file; expected forecasts of trial {trial} with seed {seed}"
-        )
-    return load_predictions(forecasts)
-
-
-def write_replicate(
-    run: RunPaths,
-    trial: int,
-    seed: int,
-    found: QuantileForecasts | str,
-    *,
-    key: Mapping[str, Any],
-    seconds: float,
-) -> None:
-    """Store a replicate's forecasts, or why it failed; what made it is written last."""
-    forecasts, about = run.replicate(trial, seed)
-    about.unlink(missing_ok=True)
-    if isinstance(found, QuantileForecasts):
-        write_predictions(forecasts, found)
-    cause = found if isinstance(found, str) else ""
-    write_json(about, {"key": dict(key), "cause": cause, "seconds": seconds})
-
-
-def replicate_seconds(run: RunPaths) -> float:
-    """What all trainings with fresh seeds took."""
-    return float(sum(_about(file).get("seconds", 0.0) for file in run.replicates()))
-
-
-def _about(file: Path) -> dict[str, Any]:
-    """What made a replicate; empty if it is absent or damaged, so that it is trained again."""
-    what = "what made a replicate"
-    try:
-        found = read_json(file, what)
-        check(ReplicateRecord, found, file, what)
-        return dict(found)
-    except InputError:
-        return {}
-
-
 def chosen_of(proof: Mapping[str, Any], default: int) -> tuple[int, str]:
     """The trial that a proof chooses, and why, in one sentence."""
-    tried = proof["challengers"]
+    challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
     if proof["cause"]:
-        return default, f"the untuned defaults stay: {proof['cause']}"
-    over = (
-        f"over {len(proof['seeds'])} fresh seed{'s' * (len(proof['seeds']) > 1)} and "
-        f"{proof['days']} days"
-    )
-    for one in tried:
-        if one["proven"]:
-            mean, low, high = one["score_change"]
-            return one["trial"], (
-                f"trial {one['trial']} beats the untuned defaults by {-mean:.1f} % of MAE and "
-                "calibrated interval "
-                f"score [{-high:.1f}, {-low:.1f}] with probability {one['probability']:.2f} {over}"
+        return default, f"the {stay}: {proof['cause']}"
+    over = f"over {n_seeds} fresh seed{'s' * (n_seeds > 1)} and {proof['days']} days"
+    for challenger in challengers:
+        if challenger["proven"]:
+            trial, (mean, low, high) = challenger["trial"], challenger["score_change"]
+            return trial, (
+                f"trial {trial} beats the untuned defaults by {-mean:.1f} % of MAE and calibrated "
+                f"interval score [{-high:.1f}, {-low:.1f}] with probability "
+                f"{challenger['probability']:.2f} {over}"
             )
-    compared = [one for one in tried if not one["cause"]]
+    compared = [challenger for challenger in challengers if not challenger["cause"]]
     if not compared:
-        first = tried[0]
-        return (
-            default,
-            f"the untuned defaults stay: trial {first['trial']} failed with a fresh seed "
-            f"({first['cause']})",
-        )
-    best = min(compared, key=lambda one: one["score_change"][0])
-    change, covered = best["score_change"][0], best["picp_calibrated"]
+        trial, cause = challengers[0]["trial"], challengers[0]["cause"]
+        return default, f"the {stay}: trial {trial} failed with a fresh seed ({cause})"
+    best = min(compared, key=lambda challenger: challenger["score_change"][0])
+    change, coverage = best["score_change"][0], best["picp_calibrated"]
     return default, (
         "no challenger was proven better than the untuned defaults: the best, trial "
-        f"{best['trial']}, is "
-        f"{abs(change):.1f} % {'better' if change <= 0 else 'worse'} with probability "
-        f"{best['probability']:.2f} {over}"
-        + ("" if covers(covered) else f", and its calibrated interval covers {covered:.0f} %")
+        f"{best['trial']}, is {abs(change):.1f} % {'better' if change <= 0 else 'worse'} with "
+        f"probability {best['probability']:.2f} {over}"
+        + ("" if covers(coverage) else f", and its calibrated interval covers {coverage:.0f} %")
     )
 
 
@@ -229,9 +148,7 @@ nearest trial. One year of data cannot resolve coverage more finely."""
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen trial, the policy and its reason, and the choice of every policy that needs no
-    proof.
-    """
+    """The chosen trial, its policy and reason, and the choices of all policies without proof."""
 
     policy: str
     trial: int
@@ -242,19 +159,20 @@ class Selection:
 def pareto_front(
     trials: Sequence[TrialRecord], objectives: Sequence[Objective]
 ) -> list[TrialRecord]:
-    """Complete trials that no other complete trial beats, by ascending value of the first
-    objective.
+    """Complete trials that no other one beats, by ascending value of the first objective.
 
     One beats another if it is at least as good in every objective and better in one, beyond their
     tolerances. Trials that are equal are all kept, as in optuna's ``best_trials``.
     """
-    done = [t for t in trials if t.state == "complete"]
-    excess = [tuple(o.excess(t.values[o.name]) for o in objectives) for t in done]
-    found = set(excess)
+    complete = [trial for trial in trials if trial.state == "complete"]
+    excesses = [tuple(o.excess(t.values[o.name]) for o in objectives) for t in complete]
+    distinct = set(excesses)
     beaten = {
-        own for own in found if any(other != own and all(map(le, other, own)) for other in found)
+        mine
+        for mine in distinct
+        if any(other != mine and all(map(le, other, mine)) for other in distinct)
     }
-    front = [trial for trial, own in zip(done, excess, strict=True) if own not in beaten]
+    front = [t for t, excess in zip(complete, excesses, strict=True) if excess not in beaten]
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
@@ -304,9 +222,7 @@ POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}
 """Those that choose from the front."""
 
 PROVEN = "proven"
-"""The policy that keeps the untuned defaults unless a trial is proven better, see
-`hpo_lib.records.choice`.
-"""
+"""The policy that keeps the untuned defaults unless a trial is proven better."""
 
 
 def select(
@@ -316,11 +232,10 @@ def select(
     default: TrialRecord | None = None,
     proof: Mapping[str, Any] | None = None,
 ) -> Selection:
-    """Choose a trial: one of a Pareto front (ascending MAE), or by the proof, whose choice may be
-    off the front.
+    """Choose a trial: one of a Pareto front (ascending MAE), or the one that a proof chooses.
 
-    Without a proof, or if the untuned ``default`` failed, ``proven`` has something to say anyway:
-    the defaults stay, or the choice is that of ``calibrated``.
+    The latter may be off the front. Without a proof ``proven`` keeps the untuned ``default``; if
+    that failed, its choice is that of ``calibrated``.
 
     Raises:
         InputError: unknown policy.
@@ -333,17 +248,13 @@ def select(
             "no trial completed, so there is nothing to choose from; see the causes of the "
             "failed trials"
         )
-    found = {name: rule(front) for name, rule in POLICIES.items()}
-    alternatives = {name: trial.number for name, (trial, _) in found.items()}
+    selected = {name: rule(front) for name, rule in POLICIES.items()}
+    alternatives = {name: trial.number for name, (trial, _) in selected.items()}
     if policy != PROVEN:
-        trial, reason = found[policy]
-        return Selection(policy, trial.number, reason, alternatives)
+        return Selection(policy, alternatives[policy], selected[policy][1], alternatives)
     if default is None or default.state != "complete":
-        trial, reason = found["calibrated"]
-        number, reason = (
-            trial.number,
-            f"the untuned defaults are not complete, so nothing is proven: {reason}",
-        )
+        number, reason = alternatives["calibrated"], selected["calibrated"][1]
+        reason = f"the untuned defaults are not complete, so nothing is proven: {reason}"
     elif proof is None:
         number, reason = default.number, "nothing is proven yet, so the untuned defaults stay"
     else:

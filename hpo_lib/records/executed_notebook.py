@@ -17,8 +17,9 @@ from hpo_lib.records.files import read_json
 class Record:
     """How an executed notebook ended.
 
-    Attributes: complete: papermill came to its end: the last cell or an error. error: ``name:
-        message`` of the error that ended it; why it cannot be read; or an empty text.
+    Attributes:
+        complete: papermill came to its end: the last cell or an error.
+        error: ``name: message`` of the error that ended it; why it cannot be read; or empty.
     """
 
     complete: bool
@@ -26,8 +27,9 @@ class Record:
 
 
 def read_record(path: Path) -> Record:
-    """Read whether and how a notebook ended. A file that is no notebook was cut off while it was
-    being written.
+    """Read whether and how a notebook ended.
+
+    A file that is no notebook was cut off while it was being written.
     """
     try:
         notebook = read_json(path, "a notebook")
@@ -61,18 +63,15 @@ def attempts(run: RunPaths) -> list[Path]:
 
 def of_all_workers(run: RunPaths) -> list[RunPaths]:
     """The paths of each worker that has left an executed notebook; always of worker 1."""
-    names = [file.stem for file in run.folder.glob(f"{run.notebook.stem}.worker-*.ipynb")]
-    numbers = [
-        int(name) for name in (stem.rpartition(".worker-")[2] for stem in names) if name.isdecimal()
-    ]
-    return [replace(run, worker=number) for number in sorted({1, *numbers})]
+    notebooks = run.folder.glob(f"{run.notebook.stem}.worker-*.ipynb")
+    words = [file.stem.rpartition(".worker-")[2] for file in notebooks]
+    numbers = {1, *(int(word) for word in words if word.isdecimal())}
+    return [replace(run, worker=number) for number in sorted(numbers)]
 
 
 def _error(cells: list[dict[str, Any]]) -> str:
     outputs = (output for cell in cells for output in cell.get("outputs", []))
-    shown = next((output for output in outputs if output.get("output_type") == "error"), None)
-    return (
-        f"{shown.get('ename')}: {shown.get('evalue')}"
-        if shown
-        else "an error that the notebook does not show"
-    )
+    errors = (output for output in outputs if output.get("output_type") == "error")
+    if error := next(errors, None):
+        return f"{error.get('ename')}: {error.get('evalue')}"
+    return "an error that the notebook does not show"

@@ -63,14 +63,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_predictions(path: Path, forecasts: QuantileForecasts) -> QuantileForecasts:
-    """Store forecasts as parquet (quantiles in float32, actuals in float64), atomically, and return
-    them as stored.
+    """Store forecasts as parquet, atomically, and return them as stored.
+
+    Quantiles are in float32, actuals in float64.
     """
     frame = forecasts.to_frame()
     quantiles = [name for name in frame.columns if name.startswith("q")]
-    split = dict.fromkeys(
-        ["actual", *quantiles], "BYTE_STREAM_SPLIT"
-    )  # makes the files a third smaller
+    # This encoding makes the files a third smaller.
+    split = dict.fromkeys(["actual", *quantiles], "BYTE_STREAM_SPLIT")
     with atomic(path) as temporary:
         frame.astype({"step": "int16", **dict.fromkeys(quantiles, "float32")}).to_parquet(
             temporary,
@@ -79,9 +79,8 @@ def write_predictions(path: Path, forecasts: QuantileForecasts) -> QuantileForec
             use_dictionary=["origin", "step"],
             column_encoding=split,
         )
-    return QuantileForecasts.from_frame(
-        _frame(path), str(path)
-    )  # NaN is the model's fault then, not the file's
+    # If it raises, NaN is the model's fault, not the file's.
+    return QuantileForecasts.from_frame(_frame(path), str(path))
 
 
 def load_predictions(path: Path) -> QuantileForecasts:
@@ -90,24 +89,22 @@ def load_predictions(path: Path) -> QuantileForecasts:
     Raises:
         InputError: the file is missing, unreadable or incomplete.
     """
+    frame = _frame(path)
     try:
-        found = QuantileForecasts.from_frame(_frame(path), str(path))
+        forecasts = QuantileForecasts.from_frame(frame, str(path))
+        if forecasts.origins.tz is None:
+            raise ValueError("its origins have no time zone")
+        if 0.5 not in forecasts.levels:
+            raise ValueError("it has no median")
+        if not np.isfinite(forecasts.actual).all():
+            raise ValueError("actual values are not finite")
     except InputError:
         raise
     except (ValueError, TypeError, ArithmeticError) as error:
         raise InputError(
             f"{path}: holds no forecasts ({error}); restore the file, or run the training again"
         ) from None
-    wrong = (
-        (found.origins.tz is None, "its origins have no time zone"),
-        (0.5 not in found.levels, "it has no median"),
-        (not np.isfinite(found.actual).all(), "actual values are not finite"),
-    )
-    if why := next((sentence for is_so, sentence in wrong if is_so), ""):
-        raise InputError(
-            f"{path}: holds no forecasts ({why}); restore the file, or run the training again"
-        )
-    return found
+    return forecasts
 
 
 def _frame(path: Path) -> pd.DataFrame:

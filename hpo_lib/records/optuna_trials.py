@@ -1,6 +1,4 @@
-"""optuna's trials and ours: a search space becomes distributions, a frozen trial becomes a
-`TrialRecord`.
-"""
+"""optuna's trials and ours: dimensions become distributions, frozen trials `TrialRecord`s."""
 
 import math
 import warnings
@@ -26,9 +24,7 @@ from hpo_lib.scoring.objectives import Objective, coverage_error
 
 
 class JournalLock(JournalFileOpenLock):
-    """Cuts off the half line that a killed writer leaves, which would make the whole journal
-    unreadable.
-    """
+    """Cuts off the half line of a killed writer, which would make the journal unreadable."""
 
     def __init__(self, journal: Path) -> None:
         super().__init__(str(journal))
@@ -142,9 +138,7 @@ def trial_records(
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Optuna announces studies and trials on stderr, and warns of what is experimental; the study
-    reports itself.
-    """
+    """Silence optuna's announcements and warnings; a study reports itself."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -27,14 +27,12 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
     return {
         "source": dataset.source,
         "path": dataset.path,
-        "sha256": dataset.sha256,
+        **data_key(dataset),
         "hours_filled": dataset.n_filled,
         "hours_missing": len(dataset.missing),
         "origins_left_out": dataset.origins_left_out(),
         "first_hour": str(hours[0]),
         "last_hour": str(hours[-1]),
-        "train_end": str(splits.train_end),
-        "val_end": str(splits.val_end),
         "test_end": None if splits.test_end is None else str(splits.test_end),
         **({"split_note": dataset.split_note} if dataset.split_note else {}),
         **(
@@ -49,8 +47,7 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
 
 
 def code_provenance(threads: int | None = None) -> dict[str, Any]:
-    """Version, git commit (with ``+changes`` if the tree differs from it), package versions, Python
-    and device.
+    """Version, git commit (``+changes`` if the tree differs), package versions, Python, device.
 
     ``threads`` is that of the processes that do the work, if this one does not.
     """

@@ -1,5 +1,6 @@
-"""What stored records may hold. Each is checked once, where it is read, so that no reader meets a
-surprise in it.
+"""What stored records may hold.
+
+Each is checked once, where it is read, so that no reader meets a surprise in it.
 """
 
 from collections.abc import Mapping
@@ -77,17 +78,23 @@ class Provenance(Part):
 
 class _Key(Part):
     data: dict[str, Any]
-    versions: dict[str, int] = {}
+    version: int
 
 
 class TrainingRecord(Part):
+    """The record of one training: of a benchmark, of a proof, or of a model in use."""
+
+    key: _Key
+    seconds: float
+    cause: str = ""
+
+
+class BenchmarkRecord(TrainingRecord):
     """The record of one training of a benchmark."""
 
     model: Name
     params: Literal["best", "file", "ensemble", "default", "own"]
     seed: int
-    key: _Key
-    seconds: float
     remark: str | None = None
     provenance: Provenance = Provenance()
 
@@ -99,7 +106,7 @@ class _Ends(Part):
 
 class _CardKey(Part):
     data: _Ends
-    versions: dict[str, int]
+    version: int
 
 
 class ModelFacts(Part):
@@ -111,14 +118,6 @@ class ModelFacts(Part):
     trained_until: _Time
     relative_mae: float
     provenance: Provenance
-
-
-class ReplicateRecord(Part):
-    """What made a replicate of a trial."""
-
-    key: dict[str, Any]
-    cause: str
-    seconds: float
 
 
 class _Identity(Part):

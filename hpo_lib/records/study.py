@@ -1,6 +1,4 @@
-"""One class that reads a stored study (JSON, storage and forecasts), and how stored studies are
-found.
-"""
+"""A stored study (JSON, storage and forecasts) as one object, and which studies there are."""
 
 import math
 import re
@@ -35,14 +33,16 @@ TELLING_TRIALS = 15
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """A study as its files have it. Storage and forecasts are read when they are first asked for,
-    and never changed.
+    """A study as its files have it.
 
-    Attributes: run: where its files are. result: its best_params JSON with the keys of the newest
-        schema; empty while no trial is complete. file: the JSON, which old studies have in another
-        folder. database: URL of a database that the user named. It is read if the record names it
-        too: what only a file names
-            is never connected to.
+    Storage and forecasts are read when they are first asked for, and never changed.
+
+    Attributes:
+        run: where its files are.
+        result: its best_params JSON with today's keys; empty while no trial is complete.
+        file: the JSON, which old studies have in another folder.
+        database: URL of a database that the user named. It is read if the record names it too:
+            what only a file names is never connected to.
         brief: unless a database is named, no storage is read if the JSON is of a complete study,
             and not older.
     """
@@ -65,8 +65,7 @@ class StoredStudy:
 
     @classmethod
     def of_file(cls, file: Path, runs_dir: Path | None = None) -> "StoredStudy":
-        """The study of a best_params JSON of any schema; ``runs_dir`` defaults to the folder above
-        that of the file.
+        """The study of a best_params JSON of any schema; ``runs_dir``: by default two folders up.
 
         Raises:
             InputError: the JSON is missing or damaged.
@@ -153,13 +152,9 @@ class StoredStudy:
         Raises:
             InputError: the storage is damaged.
         """
-        if self.brief and not self.database and self.result.get("status") == "complete":
+        if self.brief and not self.database and self.is_complete:
             written = self.file.stat().st_mtime_ns
-            if all(
-                file.stat().st_mtime_ns <= written
-                for file in (self.run.sqlite, self.run.journal)
-                if file.exists()
-            ):
+            if all(file.stat().st_mtime_ns <= written for file in self._storage_files):
                 return None
         recorded = self.result.get("storage_path") or self.database
         return Storage(self.run, self.database if recorded == self.database else "").read()
@@ -170,9 +165,7 @@ class StoredStudy:
 
     @property
     def storage(self) -> str:
-        """The address for optuna-dashboard: the URL of the SQLite file or the database, or the path
-        of the journal.
-        """
+        """For optuna-dashboard: the URL of the SQLite file or database, or the journal's path."""
         if self.run.sqlite.exists():
             return f"sqlite:///{self.run.sqlite}"
         return str(
@@ -181,8 +174,7 @@ class StoredStudy:
 
     @cached_property
     def trials(self) -> tuple[TrialRecord, ...]:
-        """All trials by number; without the storage, those in the JSON: the untuned defaults, the
-        front, the choice.
+        """All trials by number; without the storage those in the JSON: defaults, front, choice.
 
         Raises:
             InputError: the storage is damaged.
@@ -214,9 +206,7 @@ class StoredStudy:
 
     @property
     def tells_of_parameters(self) -> bool:
-        """Whether it has trials enough, at a real budget, to say anything of a single
-        hyperparameter.
-        """
+        """Whether it has enough trials at a real budget to tell of a single hyperparameter."""
         return not self.is_test and len(self.complete) >= TELLING_TRIALS
 
     @property
@@ -264,14 +254,10 @@ class StoredStudy:
 
     @property
     def scores(self) -> tuple[float, float]:
-        """MAE and PICP in percent of the chosen trial, or of the lowest MAE so far; NaN without a
-        complete trial.
-        """
-        front, number = self.front, self.result.get("best_trial_number")
-        lowest = min(front, key=lambda trial: trial.mae, default=None)
-        best = next((trial for trial in self.complete if trial.number == number), lowest)
-        if best is not None:
-            return best.mae, best.scores.get("picp", math.nan)
+        """MAE and PICP in percent of the choice or, without a record, of the lowest MAE; or NaN."""
+        lowest = min(self.front, key=lambda trial: trial.mae, default=None)
+        if lowest is not None and not self.result:
+            return lowest.mae, lowest.scores.get("picp", math.nan)
         return self.result.get("best_mae") or math.nan, self.result.get("best_picp") or math.nan
 
     def state(self) -> tuple[str, str]:
@@ -280,7 +266,7 @@ class StoredStudy:
         What Slurm knows of its jobs is added by `hpo_lib.launch.status`.
         """
         try:
-            _ = self.scores  # now, so that whatever is damaged is found here
+            _ = self.front  # now, so that whatever is damaged is found here
         except InputError as error:
             return "corrupt", str(error)
         if somebody_lives(self.run):
@@ -321,8 +307,11 @@ class StoredStudy:
     @property
     def files(self) -> list[Path]:
         """The records behind a figure of this study."""
-        storages = (self.run.sqlite, self.run.journal) if self.has_storage else ()
-        return [self.file, *(file for file in storages if file.exists())]
+        return [self.file, *(self._storage_files if self.has_storage else ())]
+
+    @property
+    def _storage_files(self) -> list[Path]:
+        return [file for file in (self.run.sqlite, self.run.journal) if file.exists()]
 
     @property
     def _identity(self) -> Mapping[str, Any]:
@@ -334,41 +323,38 @@ class StoredStudy:
 
 
 def study_runs(runs_dir: Path) -> list[RunPaths]:
-    """Every study that left a storage, a notebook or a JSON below ``runs_dir``, by folder and job
-    id.
-    """
-    found = set()
+    """Every study that left a storage, notebook or JSON below a folder, by folder and job id."""
+    studies = set()
     for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
         names = re.fullmatch(r"(?P<model>[A-Z0-9_]+?_Q)_(?P<dataset>.+)", folder.name)
         if names is None or not folder.is_dir():
             continue
+        kinds, name = r"(?:best_params|study|hpo)", re.escape(folder.name)
         for file in folder.iterdir():
-            own = re.fullmatch(
-                rf"(?:best_params|study|hpo)_{re.escape(folder.name)}_({paths.NAME})\.[a-z]+",
-                file.name,
-            )
-            if own and ".attempt-" not in own[1]:
-                found.add((names["model"], names["dataset"], re.sub(r"\.worker-\d+$", "", own[1])))
-    return [RunPaths(runs_dir, *names) for names in sorted(found)]
+            job = re.fullmatch(rf"{kinds}_{name}_({paths.NAME})\.[a-z]+", file.name)
+            if job and ".attempt-" not in job[1]:
+                job_id = re.sub(r"\.worker-\d+$", "", job[1])
+                studies.add((names["model"], names["dataset"], job_id))
+    return [RunPaths(runs_dir, *names) for names in sorted(studies)]
 
 
 def read_studies(
     runs_dir: Path, model: str = "", dataset: str = ""
 ) -> tuple[list[StoredStudy], list[str]]:
-    """Every study of a model and dataset with a best_params JSON of any schema, and a `Damage` per
-    unreadable one.
+    """Every study with a best_params JSON of any schema, and a `Damage` per unreadable one.
 
     Without a model or dataset, those of all. Storages are not read yet.
     """
-    found, notes = list[StoredStudy](), list[str]()
+    studies, notes = list[StoredStudy](), list[str]()
     for file in paths.best_params_files(runs_dir):
         try:
             study = StoredStudy.of_file(file, runs_dir)
-            if model in ("", study.model) and dataset in ("", study.dataset):
-                found.append(study)
         except InputError as error:
             notes.append(Damage(f"Passed over {error}."))
-    return found, notes
+            continue
+        if model in ("", study.model) and dataset in ("", study.dataset):
+            studies.append(study)
+    return studies, notes
 
 
 def newest_first(studies: Iterable[StoredStudy]) -> list[StoredStudy]:
@@ -392,15 +378,14 @@ def last_written(run: RunPaths) -> float:
 
 
 def records_folder(runs_dir: str = "") -> Path:
-    """The folder of the studies' records: the given one or, for an empty text, that of the project."""
+    """The folder of the studies' records; for an empty text that of the project."""
     return Path(runs_dir).expanduser() if runs_dir else paths.RUNS_DIR
 
 
 def named_study(name: str, runs_dir: str = "", database: str = "") -> StoredStudy:
-    """A study by its job id, its name, its best_params JSON, or its folder, of which the newest is
-    taken.
+    """A study by its job id, name or best_params JSON, or the newest one in a folder.
 
-    ``runs_dir`` and ``database`` as in `find` and `StoredStudy`.
+    ``runs_dir`` as in `records_folder`, ``database`` as in `StoredStudy`.
 
     Raises:
         InputError: there is no such study, or there are several; its JSON is damaged.

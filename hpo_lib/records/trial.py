@@ -113,9 +113,7 @@ _SCHEMA = TypeAdapter(TrialRecord)
 
 
 def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
-    """The trial of the untuned defaults: the first one, or its last retry if a worker died during
-    it.
-    """
+    """The trial of the untuned defaults: the first, or its last retry if its worker died."""
     default = trials[0]
     for trial in trials:
         if trial.retry_of == default.number:

@@ -12,13 +12,12 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.records.choice import (
     CHALLENGERS,
-    ReplicateMissing,
     challengers,
     prove,
-    stored_replicate,
 )
 from hpo_lib.records.result import SCHEMA_VERSION, listed_trials, study_result
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import TrainingMissing, replicate
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
@@ -147,7 +146,7 @@ def _recomputed(study: StoredStudy, data: Dataset | None, messages: Messages) ->
         baselines, keys = validation_baselines(data), keys | {"baselines", "proof"}
         try:
             proof = proof and _proven(study, proof["seeds"], trials, data)
-        except ReplicateMissing as missing:
+        except TrainingMissing as missing:
             messages.append(("LOST", str(missing)))
             return {}
     again = study_result(
@@ -210,9 +209,8 @@ def _proven(
         return daily_scores(study.predictions(number), data.known_target)
 
     numbers, cause = challengers(trials, scored, 1 if study.is_test else CHALLENGERS)
-    replicate = partial(stored_replicate, study.run)
     default = default_trial(trials).number
-    return prove(default, numbers, cause, seeds, replicate, data.known_target)
+    return prove(default, numbers, cause, seeds, partial(replicate, study.run), data.known_target)
 
 
 def _scored(study: StoredStudy, trial: TrialRecord, data: Dataset | None) -> TrialRecord:

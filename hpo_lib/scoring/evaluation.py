@@ -10,10 +10,6 @@ from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
 SEASONAL_LAGS = (24, 168)
-NAIVE_VERSION = 2
-"""Part of a stored forecast's key. Raise it when `seasonal_naive` differs from before for equal
-inputs.
-"""
 
 
 def seasonal_naive(dataset: Dataset, origins: np.ndarray, lag: int) -> QuantileForecasts:

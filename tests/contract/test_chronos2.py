@@ -16,12 +16,12 @@ from darts.models.forecasting.chronos2_model import _Chronos2Module
 from safetensors.torch import save_file
 
 from hpo_lib.baselines.chronos2 import checked_folder, zero_shot
-from hpo_lib.benchmark.store import load_trainings
 from hpo_lib.benchmark.train import Plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import Forecaster
+from hpo_lib.records.trainings import load_trainings
 from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
 
 SIZE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
@@ -99,7 +99,7 @@ def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_repla
     run_benchmark(plan, say=said.append)
     assert said[-1].endswith("CHRONOS2 own seed 42: stored")
     (training,) = load_trainings(plan.paths, tiny_dataset)["CHRONOS2", "own"]
-    assert training.key["weights"] == checked_folder(folder)
+    assert training.record["key"]["weights"] == checked_folder(folder)
     assert len(training.test.origins) == len(tiny_dataset.test_origins)
     weights = (folder / "model.safetensors").read_bytes()
     other = tmp_path / "other"

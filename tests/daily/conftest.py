@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.store import family_key
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, store
 from hpo_lib.data.dataset import Dataset, load_dataset
@@ -16,6 +15,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import STANDARD, Forecaster, get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.files import write_json
+from hpo_lib.records.trainings import family_key
 
 TOML = """
 name = "utility"

@@ -169,24 +169,21 @@ def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_
 
 
 def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys) -> None:
-    facts = json.loads(in_use.models.facts(1).read_text(encoding="utf-8"))
+    facts = json.loads(in_use.models.training(1).record.read_text(encoding="utf-8"))
     for change, sentence in (
         (
             {"provenance": {"data": {"source": "simulated"}}},
             "NHITS_Q v001: was trained on data from simulated, here",
         ),
         (
-            {"key": {**facts["key"], "versions": {**facts["key"]["versions"], "windows": 99}}},
-            "NHITS_Q v001: was trained with version 99 of windows, this code has",
+            {"key": {**facts["key"], "version": 99}},
+            "NHITS_Q v001: was trained by version 99 of the models, this code has",
         ),
     ):
-        write_json(in_use.models.facts(1), {**facts, **change})
+        write_json(in_use.models.training(1).record, {**facts, **change})
         assert in_use.run("forecast") == 2
         assert sentence in capsys.readouterr().err
-    write_json(in_use.models.facts(1), {"version": 1, "key": {}})
-    assert in_use.run("forecast") == 2
-    assert "was stored by an earlier version of this project" in capsys.readouterr().err
-    write_json(in_use.models.facts(1), facts)
+    write_json(in_use.models.training(1).record, facts)
     file = in_use.models.trained(1, "refitted")
     file.write_bytes(b"no model")
     assert in_use.run("forecast") == 2
@@ -220,7 +217,7 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     alone = quantiles(in_use.forecast())
     other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
     shutil.copytree(in_use.models.folder, other.folder)
-    files = {"current": other.current, "card": other.facts(1)}
+    files = {"current": other.current, "card": other.training(1).record}
     file = files.get(damaged, other.trained(1, "refitted"))
     if damaged == "scaling":  # a whole file, without the means that scale the inputs
         import torch

@@ -103,7 +103,7 @@ def test_when_a_model_is_retrained_then_nothing_that_chose_it_is_compared_and_th
     # Of 15 validation days, moved to the end of the data, 7 are held out.
     ends = version.learnt_until, version.chosen_until, version.trained_until
     assert [f"{end:%m-%d %H}" for end in ends] == ["05-23 23", "05-31 23", "06-07 23"]
-    held_out = load_predictions(version.paths.compared(1))
+    held_out = load_predictions(version.paths.training(1).forecasts["compared"])
     assert [f"{origin:%m-%d %H}" for origin in held_out.origins[[0, -1]]] == [
         "05-31 23",
         "06-06 23",
@@ -231,7 +231,7 @@ def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_f
         trained[1].forecasts(dataset, origins[6:]).values,
     ]
     assert np.array_equal(found.values, np.concatenate(expected).astype(np.float32))
-    write_json(in_use.models.facts(1), held_out.facts)
+    write_json(in_use.models.training(1).record, held_out.facts)
     assert watched(in_use).days_since == 15
 
 
@@ -293,7 +293,11 @@ def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_on
     assert number_in_use(utility) == 2
     verdict = Version.read(utility.models, 2).facts["comparison"]
     assert verdict["pinball"] < verdict["pinball_before"]
-    assert verdict["days"] == len(load_predictions(utility.models.compared(2)).origins) == 7
+    assert (
+        verdict["days"]
+        == len(load_predictions(utility.models.training(2).forecasts["compared"]).origins)
+        == 7
+    )
     card = utility.models.card(2).read_text(encoding="utf-8")
     assert "| held-out days, v001 before it | 7 |" in card
     assert "Compared with the version before: pinball loss" in card
@@ -391,19 +395,21 @@ def test_when_a_model_in_use_is_damaged_then_watch_names_it_and_scores_the_other
     write_json(other.current, {"version": 1})
     assert in_use.run("watch") == 1
     shown = capsys.readouterr().out
-    assert f"Passed over {other.facts(1)}: no such file" in shown
+    assert f"Passed over {other.training(1).record}: no such file" in shown
     assert "NHITS_Q v001: 15 days since its training" in shown
     assert in_use.run("watch", "--model", "TFT_Q") == 2
-    assert str(other.facts(1)) in capsys.readouterr().err
+    assert str(other.training(1).record) in capsys.readouterr().err
 
 
 def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(
     in_use, capsys
 ) -> None:
     facts = {**Version.read(in_use.models, 1).facts, "relative_mae": watched(in_use).relative / 1.2}
-    write_json(in_use.models.facts(1), facts)
+    write_json(in_use.models.training(1).record, facts)
     assert not [reason for reason in watched(in_use).due if "MAE" in reason]
-    write_json(in_use.models.facts(1), {**facts, "relative_mae": facts["relative_mae"] / 1.1})
+    write_json(
+        in_use.models.training(1).record, {**facts, "relative_mae": facts["relative_mae"] / 1.1}
+    )
     assert in_use.run("watch") == 0
     shown = capsys.readouterr().out
     assert "NHITS_Q v001: 15 days since its training; last 28 days: MAE" in shown

@@ -18,7 +18,7 @@ from hpo_lib.data.raw_files import (
     read_school_holidays,
     read_weather,
 )
-from hpo_lib.data.spec import DatasetSpec, GapRule, load_spec
+from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import InputError, WriteError
 from tests.conftest import refusal
 
@@ -87,21 +87,11 @@ def test_when_calendar_columns_are_made_then_they_follow_local_time(index, expec
     assert {column: calendar[column].tolist() for column in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("day", "flag"),
-    [
-        ("2019-06-10", 1),  # Whit Monday
-        ("2019-05-17", 1),
-        ("2024-04-26", 0),  # Great Prayer Day, abolished from 2024 on
-        ("2019-12-24", 0),
-        ("2019-12-25", 1),
-        ("2030-12-25", 1),
-    ],
-)
-def test_when_a_day_is_a_danish_public_holiday_then_it_is_flagged(day, flag):
-    assert calendar_columns(hours(f"{day} 12:00", 1), HEAT, None)["is_public_holiday"].tolist() == [
-        flag
-    ]
+def test_when_a_day_is_a_danish_public_holiday_then_it_is_flagged():
+    flags = {"2019-06-10": 1, "2024-04-26": 0, "2019-12-24": 0, "2030-12-25": 1}
+    noons = pd.DatetimeIndex([f"{day} 12:00+00:00" for day in flags])  # 2024: no Great Prayer Day
+    calendar = calendar_columns(noons, HEAT, None)
+    assert calendar["is_public_holiday"].tolist() == list(flags.values())
 
 
 def test_when_a_school_holiday_ends_then_its_last_local_day_still_counts_whole():
@@ -282,12 +272,6 @@ def test_when_a_raw_file_is_right_then_every_bit_of_it_is_read(tmp_path):
     )
 
 
-def test_when_start_is_set_then_earlier_hours_are_dropped_unchecked(tmp_path):
-    lines = changed(raw_lines(), 3, "2019-01-01 01:00:00+00:00,-5")
-    spec = replace(HEAT, start=pd.Timestamp("2019-01-01 10:00", tz="UTC"))
-    assert read(tmp_path, lines, spec).index.equals(hours("2019-01-01 10:00", 50))
-
-
 RAW_IS_EMPTY = "this raw CSV is empty, expected a header and rows; give a filled CSV file"
 
 
@@ -315,35 +299,6 @@ def test_when_a_raw_file_is_wrong_then_the_error_names_what_and_where(tmp_path, 
 def test_when_a_folder_is_given_for_a_raw_file_then_the_error_says_so(tmp_path):
     with refusal(f"{tmp_path}: cannot be read (Is a directory); fix the file or its permissions"):
         read_raw_series(tmp_path, HEAT)
-
-
-@pytest.mark.parametrize("jitter", [0.0, 4e-12])
-def test_when_the_series_is_stuck_for_48_hours_then_following_the_error_fixes_it(tmp_path, jitter):
-    lines = raw_lines(120)
-    for i in range(48):
-        lines[i + 1] = f"{lines[i + 1].split(',')[0]},{1.5 + jitter * (i % 2)!r}"
-    with pytest.raises(
-        InputError, match=r'is 1.5 for 48 rows in a row from line 2 on.* start = "2019-01-03 00:00"'
-    ):
-        read(tmp_path, lines)
-    spec = replace(HEAT, start=pd.Timestamp("2019-01-03 00:00", tz="UTC"))
-    assert len(read(tmp_path, lines, spec)) == 72
-
-
-@pytest.mark.parametrize("kind", ["empty cells", "missing rows"])
-def test_when_a_gap_is_as_long_as_the_rule_allows_then_it_is_filled_on_a_line(tmp_path, kind):
-    lines = changed(
-        changed(raw_lines(), 4, "2019-01-01 02:00:00+00:00,10"), 8, "2019-01-01 06:00:00+00:00,18"
-    )
-    gap = (
-        [f"2019-01-01 0{hour}:00:00+00:00," for hour in (3, 4, 5)] if kind == "empty cells" else []
-    )
-    lines = [*lines[:4], *gap, *lines[7:]]
-    filled = read(tmp_path, lines)
-    assert filled.iloc[2:7].tolist() == [10, 12, 14, 16, 18]
-    assert len(filled) == 60
-    with pytest.raises(InputError, match="the dataset has no gap rule"):
-        read(tmp_path, lines, replace(HEAT, gaps=GapRule("none", 0)))
 
 
 # Weather

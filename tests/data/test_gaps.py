@@ -165,7 +165,7 @@ def test_when_the_hour_of_a_day_with_a_clock_change_is_missing_then_it_is_the_lo
         pd.Timestamp("2019-03-31 05:00", tz="UTC")
     )
     cells = table.reset_index().astype(str)
-    frame, n_filled, missing = hourly_frame(cells, spec, "a.csv")
+    frame, n_filled, missing = hourly_frame(cells, spec)
     assert frame["hour"].iloc[29] == 7  # the day before it was 6
     assert (frame[list(CALENDAR_COLUMNS)] == calendar).all(axis=None)
     assert (n_filled, len(missing)) == (1, 0)

@@ -51,6 +51,10 @@ def write(
     return pd.Series(numbers, index=hours)
 
 
+def plain(time: str, number: float) -> str:
+    return f"{time},{value(number)}"
+
+
 FORMS: dict[str, tuple[str, Callable[[str, float], str], str, str | None, RawFile]] = {
     "semicolons_and_decimal_commas": (
         "Zeit;Last",
@@ -68,21 +72,21 @@ FORMS: dict[str, tuple[str, Callable[[str, float], str], str, str | None, RawFil
     ),
     "american_dates": (
         "Date,MW",
-        lambda t, y: f"{t},{value(y)}",
+        plain,
         "%m/%d/%Y %I:%M %p",
         "America/New_York",
         RawFile(timezone="America/New_York"),
     ),
     "days_first": (
         "d,y",
-        lambda t, y: f"{t},{value(y)}",
+        plain,
         "%d/%m/%Y %H:%M",
         "+01:00",
         RawFile(timezone="+01:00"),
     ),
     "offsets_of_summer_and_winter": (
         "time,load",
-        lambda t, y: f"{t},{value(y)}",
+        plain,
         "%Y-%m-%dT%H:%M:%S%z",
         "Europe/Rome",
         RawFile(),
@@ -103,14 +107,14 @@ FORMS: dict[str, tuple[str, Callable[[str, float], str], str, str | None, RawFil
     ),
     "no_name_and_local_time": (
         ",0",
-        lambda t, y: f"{t},{value(y)}",
+        plain,
         "%Y-%m-%d %H:%M",
         "Europe/Rome",
         RawFile(timezone="Europe/Rome"),
     ),
     "plain_with_an_offset": (
         ",0",
-        lambda t, y: f"{t},{value(y)}",
+        plain,
         "%Y-%m-%d %H:%M:%S%z",
         "+01:00",
         RawFile(),
@@ -151,7 +155,7 @@ def test_when_no_number_is_above_12_then_the_order_of_the_rows_tells_days_from_m
     hours = pd.DatetimeIndex([])
     for begin in ("2020-01-10", "2020-02-01"):
         hours = hours.append(pd.date_range(begin, periods=72, freq="h", tz="UTC"))
-    expected = write(tmp_path / "own.csv", hours, "d,y", lambda t, y: f"{t},{value(y)}", form, None)
+    expected = write(tmp_path / "own.csv", hours, "d,y", plain, form, None)
     series, _, missing = read_raw_series(
         tmp_path / "own.csv", replace(spec, raw=RawFile(timezone="UTC"))
     )
@@ -162,9 +166,7 @@ def test_when_the_hour_that_exists_twice_is_there_once_then_it_is_the_first_and_
     spec, tmp_path
 ):
     file = tmp_path / "own.csv"
-    expected = write(
-        file, AUTUMN, "time,load", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%M", "Europe/Rome"
-    )
+    expected = write(file, AUTUMN, "time,load", plain, "%Y-%m-%d %H:%M", "Europe/Rome")
     lines = file.read_text(encoding="utf-8").splitlines()
     lines.remove(next(line for line in reversed(lines) if line.startswith("2020-10-25 02:00")))
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -190,7 +192,7 @@ def test_when_rows_are_a_quarter_of_an_hour_apart_then_hours_are_their_means_or_
 def test_when_an_hour_lacks_a_step_or_a_value_then_it_is_empty(spec, tmp_path):
     halves = pd.date_range(AUTUMN[0], periods=2 * len(AUTUMN), freq="30min")
     file = tmp_path / "own.csv"
-    write(file, halves, "time,load", lambda t, y: f"{t},{value(y)}", "%Y-%m-%d %H:%MZ", None)
+    write(file, halves, "time,load", plain, "%Y-%m-%d %H:%MZ", None)
     lines = file.read_text(encoding="utf-8").splitlines()
     lines[41] = lines[41].split(",")[0] + ","  # a value of the hour 20
     del lines[61]  # a step of the hour 30
@@ -311,5 +313,5 @@ def test_when_a_file_cannot_be_read_for_sure_then_the_error_says_what_to_give(na
     lines, raw, sentence = WRONG[name]
     file = tmp_path / "own.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with refusal(sentence if name == "unknown_zone" else f"{file}: {sentence}"):
+    with refusal(f"{file}: {sentence}"):
         read_raw_series(file, replace(spec, raw=raw))

@@ -129,53 +129,45 @@ SHARES = Splits(train=0.7, val=0.2)
 FAR = replace(SHARES, train_end=utc("2023-10-31 23:00"), val_end=utc("2024-03-31 23:00"))
 
 
-def test_when_shares_are_given_then_the_span_is_cut_at_midnight() -> None:
-    taken, note = settled(hours(100), SHARES)  # 70 days end on 2020-03-10, 90 days on 2020-03-30
-    assert (taken.train_end, taken.val_end, taken.test_end) == (
-        utc("2020-03-10 23:00"),
-        utc("2020-03-30 23:00"),
-        None,
-    )
-    assert note == ""
-
-
-def test_when_the_clock_changes_between_the_ends_then_both_are_cut_at_the_same_hour_in_utc() -> (
-    None
-):
-    taken, _ = settled(hours(100), SHARES, "Europe/Rome")  # UTC+1 until 2020-03-29
-    assert (taken.train_end, taken.val_end) == (utc("2020-03-10 22:00"), utc("2020-03-30 22:00"))
+PLAN = replace(SHARES, train_end=utc("2020-02-29 23:00"), val_end=utc("2020-03-10 23:00"))
 
 
 @pytest.mark.parametrize(
-    ("timezone", "hour", "train_end"),
+    ("plan", "timezone", "train_end", "val_end"),
     [
-        ("Australia/Melbourne", 9, "2020-03-10 22:00"),
-        ("America/New_York", 23, "2020-03-10 03:00"),
-        ("Asia/Kolkata", 23, "2020-03-10 18:00"),  # half past: 23:30 local
+        # 70 days end on 2020-03-10, 90 days on 2020-03-30
+        (SHARES, "UTC", "2020-03-10 23:00", "2020-03-30 23:00"),
+        (SHARES, "Europe/Rome", "2020-03-10 22:00", "2020-03-30 22:00"),  # UTC+1 until 2020-03-29
+        (replace(SHARES, origin_hour=9), "Australia/Melbourne", "2020-03-10 22:00", None),
+        (replace(SHARES, origin_hour=23), "America/New_York", "2020-03-10 03:00", None),
+        (replace(SHARES, origin_hour=23), "Asia/Kolkata", "2020-03-10 18:00", None),  # 23:30
+        (
+            # Dates move back to the hour by less than a day; UTC-4 since 2020-03-08.
+            Splits(utc("2020-03-10 20:00"), utc("2020-03-30 20:00"), origin_hour=9),
+            "America/New_York",
+            "2020-03-10 13:00",
+            "2020-03-30 13:00",
+        ),
+        (
+            # 02:00 does not exist on 2020-03-29.
+            Splits(utc("2020-03-29 10:00"), utc("2020-04-04 10:00"), origin_hour=2),
+            "Europe/Rome",
+            "2020-03-28 01:00",
+            None,
+        ),
+        (PLAN, "UTC", "2020-02-29 23:00", "2020-03-10 23:00"),  # reached: whatever the shares
+        # The data begins after the planned training.
+        (replace(PLAN, train_end=utc("2019-10-31 23:00")), "UTC", "2020-03-10 23:00", None),
     ],
 )
-def test_when_an_origin_hour_is_given_then_shares_are_cut_there_in_local_time(
-    timezone, hour, train_end
-) -> None:
-    assert settled(hours(100), replace(SHARES, origin_hour=hour), timezone)[0].train_end == utc(
-        train_end
-    )
-
-
-def test_when_an_origin_hour_is_given_then_dates_move_back_to_it_by_less_than_a_day() -> None:
-    plan = Splits(utc("2020-03-10 20:00"), utc("2020-03-30 20:00"), origin_hour=9)
-    taken, _ = settled(hours(100), plan, "America/New_York")  # UTC-4 since 2020-03-08
-    assert (taken.train_end, taken.val_end) == (utc("2020-03-10 13:00"), utc("2020-03-30 13:00"))
-
-
-def test_when_that_hour_does_not_exist_on_the_day_then_the_one_of_the_day_before_is_taken() -> None:
-    plan = Splits(utc("2020-03-29 10:00"), utc("2020-04-04 10:00"), origin_hour=2)
-    assert settled(hours(100), plan, "Europe/Rome")[0].train_end == utc("2020-03-28 01:00")
-
-
-def test_when_the_data_reaches_the_planned_dates_then_they_are_taken_whatever_the_shares() -> None:
-    plan = replace(SHARES, train_end=utc("2020-02-29 23:00"), val_end=utc("2020-03-10 23:00"))
-    assert settled(hours(100), plan) == (plan, "")
+def test_when_dates_or_shares_are_planned_then_splits_end_at_one_hour_that_the_data_reaches(
+    plan, timezone, train_end, val_end
+):
+    taken, note = settled(hours(100), plan, timezone)
+    assert taken.train_end == utc(train_end)
+    assert val_end is None or taken.val_end == utc(val_end)
+    assert taken.test_end is None
+    assert bool(note) == (plan.has_dates and plan.train is not None and plan is not PLAN)
 
 
 @pytest.mark.parametrize("name", ["val_end", "test_end"])
@@ -205,11 +197,6 @@ def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken_an
         "are 70 % of it for training, to 2020-03-10 23:00, and 20 % for validation, to 2020-03-30 "
         "23:00."
     )
-
-
-def test_when_the_data_begins_after_the_planned_training_then_shares_are_taken() -> None:
-    early = replace(SHARES, train_end=utc("2019-10-31 23:00"), val_end=utc("2020-03-10 23:00"))
-    assert settled(hours(100), early)[0].train_end == utc("2020-03-10 23:00")
 
 
 def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_needed() -> None:

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.store import Training, code_versions, store_training
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.provenance import data_key
+from hpo_lib.records.trainings import Training, training_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import search_value
 from measurements.search_value import (
@@ -73,8 +72,9 @@ def store(plan: Plan, model: str, params: str, validation: float, test: float) -
         median = actual + multiple * random.standard_normal(actual.shape)
         values = median[:, :, None] + multiple * np.array([-1.3, 0.0, 1.3])
         forecasts.append(QuantileForecasts(values, actual, dataset.index[origins]))
-    key = {"refit": True, "data": data_key(dataset), "versions": code_versions(1, dataset)}
-    store_training(plan.paths, Training(model, params, 42, key, *forecasts, {"seconds": 1.0}))
+    record = {"model": model, "params": params, "seed": 42, "seconds": 1.0}
+    record["key"] = training_key(dataset, refit=True)
+    Training(record, *forecasts).store(plan.paths)
 
 
 def test_when_losses_are_a_multiple_of_others_day_by_day_then_the_change_is_sure() -> None:

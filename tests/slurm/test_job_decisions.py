@@ -13,6 +13,7 @@ import pytest
 
 from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
+from tests.conftest import essentials
 
 MAX_REQUEUES = 2
 SCONTROL = """#!/bin/sh
@@ -58,9 +59,7 @@ def decide(
                 f"n_{how}": int(finished > i)
                 for i, how in enumerate(("completed", "failed", "pruned"))
             }
-            return json.dumps(
-                {"model": "NHITS_Q", "dataset": "heat", "best_params": {}, **counts, **more}
-            )
+            return json.dumps({**essentials({}), **counts, **more})
 
         run.best_params.write_text(result(before), encoding="utf-8")
         write = f"printf %s {shlex.quote(result(after))} > {shlex.quote(str(run.best_params))}"
@@ -154,7 +153,7 @@ def test_when_all_trials_are_there_but_no_proof_then_it_goes_on_as_long_as_train
 ) -> None:
     lacks = "all trials are there, but the record is incomplete: its time budget is spent\n"
     run.predictions.mkdir()
-    one_more = f"touch {shlex.quote(str(run.replicate(0, 43)[1]))}; exit 0"
+    one_more = f"touch {shlex.quote(str(run.replicate(0, 43).record))}; exit 0"
     code, said, requeued = decide(one_more, before=3, after=3, **UNPROVEN)
     assert (code, requeued, f"{lacks}requeue 1\n" in said) == (0, True, True)
     code, said, requeued = decide(one_more, before=3, after=3, requeues=1, **UNPROVEN)

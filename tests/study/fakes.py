@@ -38,7 +38,6 @@ class FakeFamily(Family):
 
     name = "FAKE_Q"
     title = "Fake"
-    version = 1
     search_space: ClassVar = {
         "width": Choice((2, 4, 8)),
         "depth": IntRange(1, 4),

@@ -19,10 +19,10 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import Forecaster
 from hpo_lib.figures.studies import proof_figure
 from hpo_lib.launch.status import study_status
-from hpo_lib.records.choice import ReplicateMissing, stored_replicate, write_replicate
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.leases import Lease
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import TrainingMissing, replicate, store
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.study.fakes import DEFAULTS, Canned, Died, FakeFamily
@@ -265,12 +265,10 @@ def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(
     prove, family, files
 ) -> None:
     before = prove().result["proof"]
-    file = files.replicate(0, 44)[1]
+    file = files.replicate(0, 44).record
     about = json.loads(file.read_text(encoding="utf-8"))
     assert about["key"]["params"] == DEFAULTS
-    assert {"seed", "budget", "recipe", "data_sha256", "train_end", "val_end", "version"} <= set(
-        about["key"]
-    )
+    assert set(about["key"]) == {"params", "budget", "recipe", "seed", "data", "version"}
     assert (
         "thermal" not in about["key"]["recipe"]
     )  # without weather of the day ahead it changes nothing
@@ -286,13 +284,15 @@ def test_when_a_replicate_is_written_anew_and_that_breaks_off_then_the_old_one_d
 ) -> None:
     origins = pd.DatetimeIndex(["2019-05-09 23:00"], tz="UTC")
     forecasts = QuantileForecasts(np.zeros((1, 24, 3)), np.zeros((1, 24)), origins)
-    write_replicate(files, 3, 43, forecasts, key={"version": 1}, seconds=1.0)
-    assert len(stored_replicate(files, 3, 43, {"version": 1}).origins) == 1
-    monkeypatch.setattr("hpo_lib.records.choice.write_predictions", lambda *_: 1 / 0)
+    key = {"data": {}, "version": 1}
+    training = files.replicate(3, 43), {"key": key, "seconds": 1.0}
+    store(*training, validation=forecasts)
+    assert len(replicate(files, 3, 43, key).origins) == 1
+    monkeypatch.setattr("hpo_lib.records.trainings.write_predictions", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write_replicate(files, 3, 43, forecasts, key={"version": 1}, seconds=1.0)
-    with pytest.raises(ReplicateMissing):
-        stored_replicate(files, 3, 43, {"version": 1})
+        store(*training, validation=forecasts)
+    with pytest.raises(TrainingMissing):
+        replicate(files, 3, 43, key)
 
 
 def test_when_more_trials_are_asked_for_then_nothing_is_proven_until_the_end_and_the_defaults_are_not_trained_again(
@@ -402,7 +402,7 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
     assert f"best_trial_number is 0, recomputed {number}" in said()
 
     write_json(files.best_params, json.loads(right))
-    file = files.replicate(number, 44)[0]
+    file = files.replicate(number, 44).forecasts["validation"]
     forecasts = load_predictions(file)
     write_predictions(
         file, QuantileForecasts(forecasts.values + 0.2, forecasts.actual, forecasts.origins)
@@ -412,10 +412,10 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
         or "proof.challengers[0].score_change[0]" in said()
     )
     write_predictions(file, forecasts)
-    files.replicate(number, 44)[1].unlink()
-    assert f"{files.replicate(number, 44)[1]}: no such file" in said()
-    os.truncate(files.replicate(0, 43)[1], 0)
-    assert f"{files.replicate(0, 43)[1]}: no such file" in said()
+    files.replicate(number, 44).record.unlink()
+    assert f"{files.replicate(number, 44).record}: no such file" in said()
+    os.truncate(files.replicate(0, 43).record, 0)
+    assert f"{files.replicate(0, 43).record}: not a complete JSON file" in said()
 
 
 def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(

@@ -25,13 +25,6 @@ Start = Callable[..., StoredStudy]
 
 
 @pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
-    fake = FakeFamily()
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
-    return fake
-
-
-@pytest.fixture
 def wide(start: Start) -> Start:
     return lambda *given, **named: start(*given, space="wide", **named)
 
@@ -223,7 +216,9 @@ def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp
         "heat", models=["NHITS_Q"], params="best", seeds=1, out=str(tmp_path / "out"), **given
     )
     assert [note for note in run_benchmark(plan) if "NHITS_Q" in note] == []
-    key = json.loads(plan.paths.record("NHITS_Q", "best", 42).read_text(encoding="utf-8"))["key"]
+    key = json.loads(plan.paths.training("NHITS_Q", "best", 42).record.read_text(encoding="utf-8"))[
+        "key"
+    ]
     assert {**key["recipe"], "thermal": True} == run.result[
         "best_recipe"
     ]  # which has no effect without weather

@@ -20,10 +20,9 @@ from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures import style, tables
-from hpo_lib.figures.benchmark_record import warning_for
 from hpo_lib.figures.build import PICTURES, build, drawn
 from hpo_lib.figures.card import card
-from hpo_lib.figures.evidence import Evidence, find_evidence
+from hpo_lib.figures.evidence import Evidence, find_evidence, warning_for
 from hpo_lib.figures.latex import escaped
 from hpo_lib.figures.style import warning_text
 from hpo_lib.figures.tables import TABLES

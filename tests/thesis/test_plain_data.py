@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.figures import benchmarks, studies
-from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.scoring.calibration import Calibration

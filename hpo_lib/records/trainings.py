@@ -1,0 +1,228 @@
+"""The one store of trainings: those of a benchmark, of a proof, and of a model in use.
+
+A training is a JSON record beside its forecasts. The record's ``key`` holds all that decides the
+forecasts. It is written last, so a training with a record is whole.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.errors import InputError
+from hpo_lib.families.models import Budget, Family, Params, Recipe
+from hpo_lib.paths import SPLITS, BenchmarkPaths, RunPaths, TrainingFiles
+from hpo_lib.records.files import (
+    as_mapping,
+    load_predictions,
+    read_json,
+    write_json,
+    write_predictions,
+)
+from hpo_lib.records.provenance import data_key
+from hpo_lib.records.schema import BenchmarkRecord, TrainingRecord, check
+from hpo_lib.scoring.forecasts import QuantileForecasts
+
+MODEL_VERSION = 2
+"""Part of every key. Raise it when equal inputs give other forecasts than before, be it by filled
+gaps, features, networks or baselines; `tests/contract/test_versions.py` notices it."""
+
+
+class TrainingFailed(Exception):
+    """A training ended with an error, which is the message."""
+
+
+class TrainingMissing(Exception):
+    """There is no such training: its files are not whole, or something else made them."""
+
+
+def training_key(dataset: Dataset, **deciding: object) -> dict[str, Any]:
+    """All that decides a training's forecasts, as JSON has it."""
+    key = {**deciding, "data": data_key(dataset), "version": MODEL_VERSION}
+    return dict(json.loads(json.dumps(key)))
+
+
+def family_key(
+    family: Family,
+    params: Params,
+    budget: Budget,
+    recipe: Recipe,
+    dataset: Dataset,
+    **deciding: object,
+) -> dict[str, Any]:
+    """The key of a family's training.
+
+    Fields of the recipe among ``params`` become part of the recipe: however it is stated, a
+    training is the same.
+    """
+    recipe, network = recipe.updated(params)
+    return training_key(
+        dataset,
+        params=network,
+        budget=asdict(budget),
+        recipe=recipe.effective(dataset),
+        **deciding,
+    )
+
+
+def store(files: TrainingFiles, record: Mapping[str, Any], **forecasts: QuantileForecasts) -> None:
+    """Write the forecasts, then the record; while they are written there is none."""
+    files.record.unlink(missing_ok=True)
+    for name, one in forecasts.items():
+        write_predictions(files.forecasts[name], one)
+    write_json(files.record, record)
+
+
+def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) -> dict[str, Any]:
+    """The record of a training.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    what = "the record of a training"
+    record = read_json(file, what)
+    check(schema, record, file, what)
+    return dict(record)
+
+
+def whole_records(
+    files: Iterable[Path], schema: type[TrainingRecord] = BenchmarkRecord
+) -> Iterator[dict[str, Any]]:
+    """The whole ones of some records; a training with a damaged one is done again."""
+    for file in files:
+        with suppress(InputError):
+            yield read_training(file, schema)
+
+
+def stored(files: TrainingFiles, key: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The record of a whole training; only if ``key`` made it, where that is given.
+
+    Raises:
+        TrainingMissing: there is none.
+        TrainingFailed: it ended with an error.
+    """
+    try:
+        record = read_training(files.record, TrainingRecord)
+    except InputError as error:
+        raise TrainingMissing(str(error)) from None
+    if key is not None and record["key"] != key:
+        raise TrainingMissing(f"{files.record}: was made with other parameters, budget or code")
+    if record.get("cause"):
+        raise TrainingFailed(record["cause"])
+    for file in files.forecasts.values():
+        if not file.is_file():
+            raise TrainingMissing(f"{file}: no such file; expected forecasts of a training")
+    return record
+
+
+def is_stored(files: TrainingFiles, key: Mapping[str, Any]) -> bool:
+    """Whether a whole training that ``key`` made is there."""
+    try:
+        return bool(stored(files, key))
+    except TrainingMissing:
+        return False
+
+
+def replicate(
+    run: RunPaths, trial: int, seed: int, key: Mapping[str, Any] | None = None
+) -> QuantileForecasts:
+    """Validation forecasts of a trial's configuration trained with another seed, see `stored`."""
+    files = run.replicate(trial, seed)
+    stored(files, key)
+    return load_predictions(files.forecasts["validation"])
+
+
+def replicate_seconds(run: RunPaths) -> float:
+    """What all trainings with fresh seeds took."""
+    records = whole_records(run.replicates(), TrainingRecord)
+    return float(sum(record["seconds"] for record in records))
+
+
+# Of a benchmark
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of a benchmark: its record, and its forecasts of every origin of both splits.
+
+    The model was not trained on the days of ``validation``, even if a refit forecasts ``test``.
+    """
+
+    record: Mapping[str, Any]
+    validation: QuantileForecasts
+    test: QuantileForecasts
+
+    @classmethod
+    def load(cls, paths: BenchmarkPaths, record: Mapping[str, Any]) -> "Training":
+        """The training of a record.
+
+        Raises:
+            InputError: its forecasts cannot be read.
+        """
+        _, files = paths.training(record["model"], record["params"], record["seed"])
+        return cls(record, *(load_predictions(files[split]) for split in SPLITS))
+
+    def store(self, paths: BenchmarkPaths) -> None:
+        names = (self.record[name] for name in ("model", "params", "seed"))
+        store(paths.training(*names), self.record, validation=self.validation, test=self.test)
+
+
+def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
+    """Results of different data never come into one table.
+
+    Raises:
+        InputError: the folder holds trainings on other data or other splits.
+    """
+    here = data_key(dataset)
+    for file in paths.records():
+        for record in whole_records([file]):
+            for name, expected in here.items():
+                if (there := record["key"]["data"].get(name)) != expected:
+                    raise InputError(
+                        f"{file}: was made on other data ({name} is {str(there)[:25]}, here it is "
+                        f"{str(expected)[:25]}); give another --out"
+                    )
+
+
+def on_simulated_data(paths: BenchmarkPaths) -> bool:
+    """Whether a folder holds trainings on a simulated twin."""
+    provenances = (
+        as_mapping(record.get("provenance")) for record in whole_records(paths.records())
+    )
+    return any(
+        str(as_mapping(one.get("data")).get("source")).startswith("simulated")
+        for one in provenances
+    )
+
+
+def load_trainings(
+    paths: BenchmarkPaths, dataset: Dataset
+) -> dict[tuple[str, str], Sequence[Training]]:
+    """Every training of a benchmark, by row (model, params), with ascending seeds.
+
+    Raises:
+        InputError: there is none, one is damaged, on other data or of other code than the rest.
+    """
+    check_same_data(paths, dataset)
+    records = {file: read_training(file) for file in paths.records()}
+    if not records:
+        raise InputError(f"{paths.folder}: holds no finished training; run `hpo benchmark` first")
+    first, version = next((file, record["key"]["version"]) for file, record in records.items())
+    rows: dict[tuple[str, str], list[Training]] = {}
+    for file, record in sorted(records.items(), key=lambda item: item[1]["seed"]):
+        names = record["model"], record["params"]
+        if paths.training(*names, record["seed"]).record != file:
+            raise InputError(
+                f"{file}: holds another training, which its name does not say; give it its name "
+                "again"
+            )
+        if (other := record["key"]["version"]) != version:
+            raise InputError(
+                f"{file}: was trained by version {other} of the models, {first.name} by version "
+                f"{version}; run `hpo benchmark` again for all models of this folder"
+            )
+        rows.setdefault(names, []).append(Training.load(paths, record))
+    return dict(sorted(rows.items()))
