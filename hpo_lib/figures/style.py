@@ -8,7 +8,6 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -21,9 +20,6 @@ from hpo_lib.families.models import described, registered
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 
 BLUE, SKY_BLUE, PINK, ACCENT = "#0072B2", "#56B4E9", "#CC79A7", "#D55E00"
-
-SMALL = 0.1
-"""Below this MAE in m3/h litres are printed."""
 
 MISSING = "\u2013"
 """Printed where there is no number."""
@@ -86,15 +82,6 @@ def aligned(values: Iterable[float], like: Iterable[float] = ()) -> list[str]:
     ]
 
 
-def readable(unit: str, mae: float) -> tuple[str, float]:
-    """The unit in which forecasts with this MAE are read best, and the factor to it: 2.9 L/h
-    instead of 0.0029 m3/h.
-    """
-    return (
-        (unit.replace("m3", "L"), 1000.0) if unit.startswith("m3/") and mae < SMALL else (unit, 1.0)
-    )
-
-
 def unit_text(unit: str) -> str:
     """A unit as it is printed: ``m3/h`` with a raised 3."""
     return unit.replace("m3", "m³")
@@ -141,15 +128,6 @@ def on_screen(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
 
 def marked_by_source(figure: Figure, source: str) -> Figure:
     """The figure, marked if its data are simulated or nobody has them in time."""
-    return marked(figure, ", ".join(warnings_of(source)))
-
-
-def finished(figure: Figure, source: str) -> Figure:
-    """Mark data that nobody has in time, or that are simulated; close the figure, so that Jupyter
-    shows it once.
-    """
-    plt.close(figure)
-    _show_as_picture()
     return marked(figure, ", ".join(warnings_of(source)))
 
 
