@@ -1,5 +1,6 @@
-"""The one lookup of chosen hyperparameters, for final trainings and retraining; notes say what was
-passed over.
+"""The one lookup of chosen hyperparameters, for final trainings and retraining.
+
+Notes say what was passed over.
 """
 
 from collections.abc import Iterator, Sequence

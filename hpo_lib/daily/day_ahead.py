@@ -60,9 +60,7 @@ class DayAhead:
         )
 
     def figure(self) -> "Figure":
-        """This forecast, below the one that the same model would have given a day before, with what
-        came.
-        """
+        """This forecast, below that of the same model a day before with what came."""
         shown = [self.forecasts]
         if not _lack(_until(self.dataset, self.forecasts.origins[0] - DAY)):
             shown.insert(
@@ -109,8 +107,7 @@ def forecast_day(
     models_dir: str = "",
     now: pd.Timestamp | None = None,
 ) -> DayAhead:
-    """The forecast of the 24 hours from ``at`` on, from a user's words: names, times and folders as
-    text.
+    """The forecast of the 24 hours from ``at`` on; names, times and folders are text.
 
     Of several models in use that one forecasts which had the lowest pinball loss over the 28 days
     before.
@@ -142,8 +139,9 @@ def forecast_day(
 
 
 def _best(days: list[DayAhead]) -> tuple[DayAhead, list[str]]:
-    """That of the version with the lowest pinball loss over the days before that all can speak of,
-    and a note.
+    """That of the version with the lowest pinball loss, and a note.
+
+    Compared are the days before that all versions can speak of.
     """
     if len(days) == 1:
         return days[0], []
@@ -190,9 +188,7 @@ _NO_WEATHER = (
 
 
 def _lack(known: Dataset) -> str:
-    """What the last week, or the weather of the day ahead, lacks for a forecast; an empty text if
-    nothing.
-    """
+    """What the last week, or the weather of the day ahead, lacks for a forecast; empty: nothing."""
     gap = known.index[-HISTORY:][known.is_missing[-HISTORY:]]
     if len(known.frame) >= HISTORY and not len(gap):
         last = np.array([len(known.frame) - 1])

@@ -1,5 +1,4 @@
-"""Train a chosen configuration again on newer data, and replace the model in use only if the new
-one is not worse.
+"""Train a chosen configuration again on newer data; it is put in use unless it is worse.
 
 Every training is kept as a version with its card. One small file, written last, names the version
 in use.
@@ -39,8 +38,7 @@ _DAY = pd.Timedelta(days=1)
 
 @dataclass(frozen=True)
 class Verdict:
-    """Mean pinball losses of a new version and of the one in use (``before``) over days that
-    neither has seen.
+    """Mean pinball losses of a new version and the one in use (``before``) over unseen days.
 
     ``p_value`` is that of a Diebold-Mariano test of the daily losses; None if the days are too few.
     """
@@ -68,8 +66,7 @@ def retrain(
     replace: bool = False,
     say: Callable[[str], None] = print,
 ) -> Version:
-    """Train with chosen parameters on the dataset as it is now, compare, refit on all of it, store,
-    and put in use.
+    """Train on the dataset as it is now, compare, refit on all of it, store, and put in use.
 
     The validation split of the dataset's TOML is moved to the end of the data. Its last days
     (`COMPARED_DAYS`) are held out of the first training, which chooses its weights on the others.
@@ -167,9 +164,7 @@ def retrain(
 
 
 def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """With the splits of the first training, and with a validation split that goes on to the last
-    whole day.
-    """
+    """With the splits of the first training, and with validation up to the last whole day."""
     splits, last = dataset.spec.splits, dataset.index[-1]
     days = (splits.val_end - splits.train_end) // _DAY
     if days < 2:
@@ -194,8 +189,7 @@ def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
 def _parameters(
     settings: Settings, family: Family, dataset: Dataset, file: str, before: Version | None
 ) -> FoundParameters:
-    """Of a file, of the version in use, or of a study, whose data may be older than the dataset:
-    that is the point.
+    """Of a file, of the version in use, or of a study, whose data may be older than the dataset.
 
     A version of the test budget or on simulated data gives its parameters to its own kind only.
     """

@@ -247,7 +247,7 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
 def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can_speak_of_is_taken(
     in_use, trained
 ) -> None:
-    """The second is better by far on a day that the first has learnt from, and worse on the others."""
+    """The second is far better on a day that the first has learnt from, and worse on the others."""
     exact = trained[0].validation
     exact = replace(exact, values=np.repeat(exact.actual[:, :, None], 3, axis=2))
     worse = np.where(np.arange(15) < 10, 0.0, 2.0)[:, None, None]
@@ -285,7 +285,7 @@ def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utilit
 # Weather of the day ahead
 
 
-def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_and_its_absence_is_said(
+def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_or_one_is_asked_for(
     utility, tiny_dataset
 ) -> None:
     columns = ["temp", "water_lag_24h"]
