@@ -1,4 +1,4 @@
-"""The ensemble of a study: trials with weights, chosen greedily from stored validation forecasts."""
+"""The ensemble of a study: trials with weights, chosen from their validation forecasts."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -92,7 +92,7 @@ class Benchmark:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """Conditional coverage of the families: ``picp``, and ``picp_calibrated`` by `correction`."""
+        """Conditional coverage of the families: ``picp``, ``picp_calibrated`` by `correction`."""
         raw, corrected = (
             coverage_table(self.families, self.dataset, [c])
             for c in (Calibration("none"), self.correction)

@@ -55,8 +55,9 @@ def load_rows(
 ) -> list[BenchmarkRow]:
     """The rows of a benchmark: baselines, families, then blends.
 
-    A blend is of all families with the same kind of parameters. ``BLEND`` holds the families, ``BLEND_ALL`` the trained baselines as well. Weights are equal, or
-    with ``fit_blend_weights`` those with the lowest validation pinball loss.
+    A blend is of all families with the same kind of parameters. ``BLEND`` holds the families,
+    ``BLEND_ALL`` the trained baselines as well. Weights are equal, or with ``fit_blend_weights``
+    those with the lowest validation pinball loss.
 
     Raises:
         InputError: nothing is stored, or it is on other data.

@@ -229,8 +229,7 @@ def _day_after(
     if origin < version.trained_until:
         notes.append(
             f"{version} was trained on days up to {version.trained_until:%Y-%m-%d %H:%M} UTC, so "
-            "this is a forecast of "
-            "the model before its refit, which knows the days up to "
+            "this is a forecast of the model before its refit, which knows the days up to "
             f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
@@ -254,8 +253,7 @@ def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
     if not first < begin <= last + HOUR:
         raise InputError(
             f"{dataset.path}: holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, so not "
-            "the hours before "
-            f"{begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
+            f"the hours before {begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
         )
     return pd.Timestamp(begin - HOUR)
 
@@ -286,15 +284,13 @@ def _calendar(
             calendar[name] = week[name].iloc[-1]
             notes.append(
                 f"{_SCHOOL} of the day ahead is not in the data and stays "
-                f"{week[name].iloc[-1]:.0f}; give a list with "
-                "--school-holidays."
+                f"{week[name].iloc[-1]:.0f}; give a list with --school-holidays."
             )
         else:
             raise InputError(
                 f"{dataset.path}: column {name!r} of the day ahead is not there and cannot be "
-                "computed: in the last "
-                "week it is not what `hpo prepare` makes of the time; make the CSV with `hpo "
-                "prepare`, or take the "
-                "column out of the dataset's TOML and train again"
+                "computed: in the last week it is not what `hpo prepare` makes of the time; make "
+                "the CSV with `hpo prepare`, or take the column out of the dataset's TOML and "
+                "train again"
             )
     return calendar, notes

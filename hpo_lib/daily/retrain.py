@@ -53,8 +53,7 @@ class Verdict:
         sure = "" if self.p_value is None else f", p = {self.p_value:.2g}"
         return (
             f"pinball loss {self.pinball:.5g}, v{self.before:03d} has {self.pinball_before:.5g} "
-            "over the same "
-            f"{self.days} days{sure}"
+            f"over the same {self.days} days{sure}"
         )
 
 
@@ -169,19 +168,17 @@ def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
     days = (splits.val_end - splits.train_end) // _DAY
     if days < 2:
         raise InputError(
-            f"{dataset.spec.path}: the validation split has {days} days, expected at least 2: "
-            "some to choose weights, "
-            "some to compare; move train_end or val_end"
+            f"{dataset.spec.path}: the validation split has {days} days, expected at least 2: some "
+            "to choose weights, some to compare; move train_end or val_end"
         )
     end = last - (last - splits.val_end) % _DAY
     train_end, held_out = end - days * _DAY, min(COMPARED_DAYS, days // 2) * _DAY
     fitting, whole = (with_ends(dataset, train_end, val_end) for val_end in (end - held_out, end))
     if not 0 < len(fitting.validation_origins) < len(whole.validation_origins):
         raise InputError(
-            f"{dataset.path}: long gaps leave no whole forecast in the last {days} days or in "
-            "the newest "
-            f"{held_out // _DAY} of them, on which a new model is chosen and compared; fill some "
-            "of the gaps"
+            f"{dataset.path}: long gaps leave no whole forecast in the last {days} days or in the "
+            f"newest {held_out // _DAY} of them, on which a new model is chosen and compared; fill "
+            "some of the gaps"
         )
     return fitting, whole
 
@@ -202,9 +199,8 @@ def _parameters(
     if not found.tuned:
         passed_over = "".join(f" {note}" for note in found.notes[:-1])
         raise InputError(
-            f"{settings.runs_dir}: holds no usable study of {family.name} on "
-            f"{dataset.spec.name}; make one with "
-            f"`hpo run`, or name a best_params JSON with --params.{passed_over}"
+            f"{settings.runs_dir}: holds no usable study of {family.name} on {dataset.spec.name}; "
+            f"make one with `hpo run`, or name a best_params JSON with --params.{passed_over}"
         )
     return found
 
@@ -218,9 +214,8 @@ def _verdict(before: int, own: QuantileForecasts, rival: QuantileForecasts) -> V
 def _notes(version: Version, before: Version | None, verdict: Verdict | None) -> list[str]:
     notes = [
         "Scores are of the model before its refit, which chose its weights on days up to "
-        f"{version.chosen_until} and "
-        "has not seen the days of these scores. In use is its refit on all days up to "
-        f"{version.trained_until}."
+        f"{version.chosen_until} and has not seen the days of these scores. In use is its refit on "
+        f"all days up to {version.trained_until}."
     ]
     if before is not None and verdict is not None:
         notes.append(f"Compared with the version before: {verdict}.")

@@ -76,8 +76,7 @@ class Version:
         if source != dataset.source:
             raise InputError(
                 f"{self}: was trained on data from {source}, here they are from {dataset.source} "
-                f"({dataset.path}); "
-                "train it again with `hpo retrain`"
+                f"({dataset.path}); train it again with `hpo retrain`"
             )
         if stored != trainings.MODEL_VERSION:
             raise InputError(
@@ -155,9 +154,8 @@ def each_in_use(
     ]
     if not used:
         raise InputError(
-            f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one "
-            "in use with "
-            "`hpo retrain`"
+            f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in "
+            "use with `hpo retrain`"
         )
     found, errors = list[T](), list[str]()
     for models in used:

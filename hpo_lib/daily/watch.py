@@ -54,11 +54,9 @@ class Watched:
             f"a retraining is due: {' and '.join(self.due)}" if self.due else "no retraining is due"
         )
         return (
-            f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} "
-            f"days: MAE {self.mae:.5g} "
-            f"{self.unit}, {self.relative:.2f} of the naive forecast's (held-out days: "
-            f"{self.relative_before:.2f}), "
-            f"coverage {self.coverage:.1f} %; {due}"
+            f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} days: "
+            f"MAE {self.mae:.5g} {self.unit}, {self.relative:.2f} of the naive forecast's "
+            f"(held-out days: {self.relative_before:.2f}), coverage {self.coverage:.1f} %; {due}"
         )
 
 
