@@ -16,9 +16,9 @@ from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import read_training
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration
+from hpo_lib.scoring.calibration import MODES, Calibration
 
-CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
+CALIBRATIONS = tuple(map(Calibration, MODES))
 
 PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
