@@ -16,7 +16,8 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
-from hpo_lib.figures.forecasts import forecast_days
+from hpo_lib.figures.forecasts import forecast_rows, hours_of_days
+from hpo_lib.figures.style import marked_by_source
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -60,29 +61,18 @@ class DayAhead:
         )
 
     def figure(self) -> "Figure":
-        """This forecast, below the one that the same model would have given a day before, with what
-        came.
-        """
-        shown = [self.forecasts]
-        if not _lack(_until(self.dataset, self.forecasts.origins[0] - DAY)):
-            shown.insert(
-                0,
-                _day_after(
-                    self.version, self.dataset, self.forecasts.origins[0] - DAY, None
-                ).forecasts,
-            )
-        spec, joined = self.dataset.spec, QuantileForecasts.joined(shown)
-        unit, title = f"{spec.target_words}\n({spec.unit})", f"{spec.title}, {self.version}"
-        figure = forecast_days(
-            joined, range(len(shown)), unit=unit, source=self.dataset.source, title=title
-        )
-        for axes, origin in zip(figure.axes, joined.origins, strict=True):
-            ticks = axes.get_xticks()
-            axes.set_xticks(
-                ticks, [f"{(origin + hour * HOUR).tz_convert(spec.tz):%H:%M}" for hour in ticks]
-            )
-        figure.axes[-1].set_xlabel(f"local time, {spec.timezone}")
-        return figure
+        """This forecast, below that of the same model a day before with what came."""
+        spec, forecasts = self.dataset.spec, [self.forecasts]
+        yesterday = self.forecasts.origins[0] - DAY
+        if not _lack(_until(self.dataset, yesterday)):
+            forecasts.insert(0, _day_after(self.version, self.dataset, yesterday, None).forecasts)
+        tables = {}
+        for one in forecasts:
+            title = f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC"
+            tables[title] = hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
+        unit, time = f"{spec.target_words}\n({spec.unit})", f"local time, {spec.timezone}"
+        figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
+        return marked_by_source(figure, self.dataset.source)
 
     def write(self, out: str = "") -> list[Path]:
         """Write table and figure, by default beside the model."""
@@ -109,8 +99,7 @@ def forecast_day(
     models_dir: str = "",
     now: pd.Timestamp | None = None,
 ) -> DayAhead:
-    """The forecast of the 24 hours from ``at`` on, from a user's words: names, times and folders as
-    text.
+    """The forecast of the 24 hours from ``at`` on; names, times and folders are text.
 
     Of several models in use that one forecasts which had the lowest pinball loss over the 28 days
     before.
@@ -142,8 +131,9 @@ def forecast_day(
 
 
 def _best(days: list[DayAhead]) -> tuple[DayAhead, list[str]]:
-    """That of the version with the lowest pinball loss over the days before that all can speak of,
-    and a note.
+    """That of the version with the lowest pinball loss, and a note.
+
+    Compared are the days before that all versions can speak of.
     """
     if len(days) == 1:
         return days[0], []
@@ -190,9 +180,7 @@ _NO_WEATHER = (
 
 
 def _lack(known: Dataset) -> str:
-    """What the last week, or the weather of the day ahead, lacks for a forecast; an empty text if
-    nothing.
-    """
+    """What the last week, or the weather of the day ahead, lacks for a forecast; empty: nothing."""
     gap = known.index[-HISTORY:][known.is_missing[-HISTORY:]]
     if len(known.frame) >= HISTORY and not len(gap):
         last = np.array([len(known.frame) - 1])
@@ -233,8 +221,7 @@ def _day_after(
     if origin < version.trained_until:
         notes.append(
             f"{version} was trained on days up to {version.trained_until:%Y-%m-%d %H:%M} UTC, so "
-            "this is a forecast of "
-            "the model before its refit, which knows the days up to "
+            "this is a forecast of the model before its refit, which knows the days up to "
             f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
@@ -258,8 +245,7 @@ def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
     if not first < begin <= last + HOUR:
         raise InputError(
             f"{dataset.path}: holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, so not "
-            "the hours before "
-            f"{begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
+            f"the hours before {begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
         )
     return pd.Timestamp(begin - HOUR)
 
@@ -290,15 +276,13 @@ def _calendar(
             calendar[name] = week[name].iloc[-1]
             notes.append(
                 f"{_SCHOOL} of the day ahead is not in the data and stays "
-                f"{week[name].iloc[-1]:.0f}; give a list with "
-                "--school-holidays."
+                f"{week[name].iloc[-1]:.0f}; give a list with --school-holidays."
             )
         else:
             raise InputError(
                 f"{dataset.path}: column {name!r} of the day ahead is not there and cannot be "
-                "computed: in the last "
-                "week it is not what `hpo prepare` makes of the time; make the CSV with `hpo "
-                "prepare`, or take the "
-                "column out of the dataset's TOML and train again"
+                "computed: in the last week it is not what `hpo prepare` makes of the time; make "
+                "the CSV with `hpo prepare`, or take the column out of the dataset's TOML and "
+                "train again"
             )
     return calendar, notes

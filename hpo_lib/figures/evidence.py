@@ -134,46 +134,34 @@ def gather_studies(
         for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
     }
     studies, notes = read_studies(runs_dir, model, dataset)
-    found: dict[str, list[StoredStudy]] = {}
-    for study in studies:
-        if study.result["schema_version"] < 2:
-            notes.append(
-                f"Passed over {study.file}: written before predictions and provenance were stored."
-            )
-        else:
-            found.setdefault(study.dataset, []).append(study)
-    chosen = [study for name in sorted(found) for study in _side_by_side(found[name], notes)]
+    chosen = [
+        study
+        for name in sorted({study.dataset for study in studies})
+        for study in _side_by_side([study for study in studies if study.dataset == name], notes)
+    ]
     return Evidence(tuple(chosen), (), specs, tuple(notes))
 
 
-def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredStudy]:
-    """One study per model, all of the same data."""
-    real = [study for study in studies if not study.is_test] or studies
+def _side_by_side(studies: Sequence[StoredStudy], notes: list[str]) -> list[StoredStudy]:
+    """One study per model, all of the same data; sentences on the others are added to ``notes``."""
     chosen: dict[str, StoredStudy] = {}
-    damaged = set[Path]()
-    for study in newest_first(real):
+    for study in sorted(newest_first(studies), key=lambda study: study.is_test):
         newest = next(iter(chosen.values()), study)
-        if _data_key(study) == _data_key(newest) and study.model not in chosen:
+        if study.result["schema_version"] < 2:
+            reason = "written before predictions and provenance were stored"
+        elif _data_key(study) != _data_key(newest):
+            reason = f"its data or splits are not those of {newest.file.name}"
+        elif study.model in chosen or study.is_test != newest.is_test:
+            better = chosen.get(study.model, newest).file.name
+            reason = f"{better} is newer, more complete or of a larger budget"
+        else:
             try:
                 _ = study.trials  # of those that count the storages are read now
                 chosen[study.model] = study
             except InputError as error:
-                damaged.add(study.file)
                 notes.append(Damage(f"Passed over {error}."))
-    for study in studies if chosen else ():
-        newest = next(iter(chosen.values()))
-        shown = chosen.get(study.model, newest)
-        if study.file in damaged:
             continue
-        if _data_key(study) != _data_key(newest):
-            notes.append(
-                f"Passed over {study.file}: its data or splits are not those of {newest.file.name}."
-            )
-        elif study is not shown:
-            notes.append(
-                f"Passed over {study.file}: {shown.file.name} is newer, more complete or of a "
-                "larger budget."
-            )
+        notes.append(f"Passed over {study.file}: {reason}.")
     return [chosen[model] for model in sorted(chosen)]
 
 

@@ -136,18 +136,7 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
 ) -> None:
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
-    monkeypatch.setattr(
-        "hpo_lib.figures.build.ThesisPaths",
-        type(
-            "Here",
-            (ThesisPaths,),
-            {
-                "__init__": lambda self, *given: ThesisPaths.__init__(
-                    self, *(given or vars(published).values())
-                ),
-            },
-        ),
-    )
+    monkeypatch.setattr(ThesisPaths.__init__, "__defaults__", tuple(vars(published).values()))
     (card_file,) = published.card("TFT_Q", "heat")
     other = published.cards / "TFT_Q_mars.md"
     card_file.parent.mkdir(parents=True)
