@@ -58,7 +58,7 @@ counts as failed.
 """
 
 STARTUP_TRIALS = 6
-"""Finished trials, first ones included, from which the sampler learns; `measurements/samplers.py`
+"""Finished trials, first ones included, from which the sampler learns; docs/methodology.md
 compares samplers.
 """
 
