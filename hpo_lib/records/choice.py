@@ -27,8 +27,7 @@ Replicate = Callable[[int, int], QuantileForecasts]
 def challengers(
     trials: Sequence[TrialRecord], scored: Callable[[int], DailyScores], most: int
 ) -> tuple[list[int], str]:
-    """Numbers of the trials that may be better than the untuned defaults, the best first, or none
-    and why.
+    """Numbers of the trials that may beat the untuned defaults, the best first, or none and why.
 
     ``scored`` gives the daily scores of a trial by its number.
     """
@@ -62,8 +61,7 @@ def prove(
     replicate: Replicate,
     target: pd.Series,
 ) -> dict[str, Any]:
-    """Compare the challengers with the defaults over fresh seeds, one after the other until one is
-    proven.
+    """Compare challengers with the defaults over fresh seeds, until one is proven.
 
     Args:
         default: number of the trial of the untuned defaults.
