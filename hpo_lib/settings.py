@@ -252,6 +252,10 @@ class Settings:
 
         return "a100" if torch.cuda.is_available() else "laptop"
 
+    def files(self, dataset: str) -> paths.RunPaths:
+        """Where the study keeps its files, for a dataset of this name."""
+        return paths.RunPaths(self.runs_dir, self.model, dataset, self.job_id, self.worker)
+
     def parameters(self) -> dict[str, Any]:
         """The settings as notebook parameters: plain values that papermill can write."""
         return {

@@ -22,7 +22,7 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.raw_files import WEATHER_COLUMNS
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
-from hpo_lib.figures.style import ACCENT, BLUE, finished, unit_text, with_interval
+from hpo_lib.figures.style import ACCENT, BLUE, marked_by_source, unit_text, with_interval
 from hpo_lib.leaks.columns import windows
 from hpo_lib.scoring.uncertainty import drawn_days
 from measurements.arguments import DATA_DIR, DATASETS, parsed
@@ -293,7 +293,7 @@ def price_figure(prices: pd.DataFrame, unit: str, *, source: str) -> Figure:
         ylim=(len(prices) - 0.5, -0.5),
     )
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
-    return finished(figure, source)
+    return marked_by_source(figure, source)
 
 
 def main() -> None:

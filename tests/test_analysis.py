@@ -6,7 +6,6 @@ import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,45 +33,40 @@ DATA = {
 
 
 def save(
-    runs_dir: Path, model: str, job_id: str, mae: float, picp: float = 81.0, **other: Any
+    runs_dir: Path,
+    model: str,
+    job_id: str,
+    mae: float,
+    picp: float = 81.0,
+    *,
+    dataset: str = "heat",
+    status: str = "complete",
+    preset: str = "laptop",
+    date: str = "2026-01-16T10:30:00+00:00",
+    **data: str,
 ) -> Path:
-    """A study whose defaults had an MAE of 0.2 and whose second trial was chosen, with 30 minutes
-    per trial.
+    """A study of untuned defaults with an MAE of 0.2, the chosen trial, and a failed one.
+
+    Each trial took 30 minutes.
     """
+    default, chosen = {"mae": 0.2, "picp": 60.0}, {"mae": mae, "picp": picp, "winkler": 0.5}
     trials = [
-        TrialRecord(
-            0, "complete", {"lr": 0.001}, 0.2, 20.0, {"mae": 0.2, "picp": 60.0}, seconds=1800.0
-        ),
-        TrialRecord(
-            1,
-            "complete",
-            {"lr": 0.01},
-            mae,
-            abs(picp - 80),
-            {"mae": mae, "picp": picp, "winkler": 0.5},
-            seconds=1800.0,
-        ),
+        TrialRecord(0, "complete", {"lr": 0.001}, 0.2, 20.0, default, seconds=1800.0),
+        TrialRecord(1, "complete", {"lr": 0.01}, mae, abs(picp - 80), chosen, seconds=1800.0),
         TrialRecord(2, "failed", {"lr": 0.1}, cause="ValueError: NaN"),
     ]
-    given = {
-        "dataset": "heat",
-        "status": "complete",
-        "preset": "laptop",
-        "date": "2026-01-16T10:30:00+00:00",
-        **other,
-    }
-    run = RunPaths(runs_dir, model, given["dataset"], job_id)
+    run = RunPaths(runs_dir, model, dataset, job_id)
     result = study_result(
         run,
         storage_path="x.db",
-        status=given["status"],
+        status=status,
         trials_asked=3,
         policy="calibrated",
         objectives=FORMER_PAIR,
         trials=trials,
-        optimization_date=given["date"],
+        optimization_date=date,
         baselines={},
-        provenance={"data": {**DATA, **other.get("data", {})}, "preset": given["preset"]},
+        provenance={"data": {**DATA, **data}, "preset": preset},
     )
     write_json(run.best_params, result)
     return run.best_params
@@ -123,17 +117,23 @@ def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path) -> None:
     assert np.isnan(row["rmse"])
 
 
-def test_when_files_are_old_or_broken_then_the_old_ones_are_in_the_table_and_the_broken_ones_are_named(
+def test_when_files_are_old_broken_or_none_then_the_old_ones_are_in_the_table_and_others_are_named(
     tmp_path,
 ):
-    save(tmp_path, "TFT_Q", "a", 0.18)
+    with pytest.raises(InputError, match="holds no readable best_params JSON; make one with `hpo"):
+        load_studies(tmp_path)
     save_old(tmp_path)
+    alone = analyse(str(tmp_path))
+    assert all(picture(name, alone.evidence) is None for name in ("pareto_fronts", "cost"))
+    save(tmp_path, "TFT_Q", "a", 0.18)
     broken = tmp_path / "best_params_NHITS_Q_cut.json"
     broken.write_text('{"model": ', encoding="utf-8")
     studies = load_studies(tmp_path)
-    assert list(studies.table["model"]) == ["NHITS_Q", "TFT_Q"]
-    assert list(studies.table["status"]) == ["unknown", "complete"]
-    assert studies.table["mae"].tolist() == [0.185, 0.18]
+    names = ["model", "status", "mae"]
+    assert studies.table[names].to_numpy().tolist() == [
+        ["NHITS_Q", "unknown", 0.185],
+        ["TFT_Q", "complete", 0.18],
+    ]
     assert np.isnan(studies.table["improvement"][0])
     (note,) = studies.notes
     assert note.startswith(f"Passed over {broken}: not a complete JSON file")
@@ -161,9 +161,9 @@ def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_th
         {"mae": 0.18, "picp": 85.1},
         {"mae": 0.18, "status": "stopped"},
         {"mae": 0.18, "preset": "test"},
-        {"mae": 0.18, "data": {"sha256": "b" * 64}},
-        {"mae": 0.18, "data": {"val_end": "2018-06-30 23:00:00+00:00"}},
-        {"mae": 0.18, "data": {"train_end": "2017-06-30 23:00:00+00:00"}},
+        {"mae": 0.18, "sha256": "b" * 64},
+        {"mae": 0.18, "val_end": "2018-06-30 23:00:00+00:00"},
+        {"mae": 0.18, "train_end": "2017-06-30 23:00:00+00:00"},
         {"mae": 0.18, "dataset": "water_centrum"},
     ],
     ids=["too little", "too wide", "stopped", "test", "data", "validation", "training", "dataset"],
@@ -175,7 +175,7 @@ def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(
     save(tmp_path, "TFT_Q", "a", **second)
     lines = improvement_report(load_studies(tmp_path))
     assert all(": not reached, " in line for line in lines), lines
-    assert len(lines) == (2 if {"data", "dataset"} & set(second) else 1)
+    assert len(lines) == (2 if {*DATA, "dataset"} & set(second) else 1)
 
 
 def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_and_counts_the_good_ones(
@@ -216,7 +216,7 @@ def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_
 ):
     save(tmp_path, "NHITS_Q", "a", 0.18, picp=70.0)
     save(tmp_path, "TFT_Q", "a", 0.17, picp=86.0)
-    save(tmp_path, "TIMESNET_Q", "a", 0.16, data=data)
+    save(tmp_path, "TIMESNET_Q", "a", 0.16, **data)
     assert summary(load_studies(tmp_path), "dataset")["best"].tolist() == ["TFT_Q", "TIMESNET_Q"]
     save(tmp_path, "NHITS_Q", "a", 0.18)
     first, other = summary(load_studies(tmp_path), "dataset").to_dict("records")
@@ -228,7 +228,7 @@ def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_
 def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_lacks(
     tmp_path, capsys
 ) -> None:
-    file = save(tmp_path, "TFT_Q", "a", 0.18, data={"unit": "kWh/h"})
+    file = save(tmp_path, "TFT_Q", "a", 0.18, unit="kWh/h")
     old_file = save_old(tmp_path)
     begun = RunPaths(tmp_path, "TIMESNET_Q", "heat", "b")
     begun.folder.mkdir()
@@ -254,19 +254,6 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     assert (
         found.overview().data.count("<tr>") == 2 + 2 + 2
     )  # header, a section each for the old file and the new one
-
-
-def test_when_there_are_only_old_studies_or_none_then_the_analysis_is_their_table_or_an_error(
-    tmp_path,
-) -> None:
-    with pytest.raises(
-        InputError, match="holds no readable best_params JSON; make one with `hpo run`"
-    ):
-        load_studies(tmp_path)
-    save_old(tmp_path)
-    found = analyse(str(tmp_path))
-    assert len(found.studies.table) == 1
-    assert all(picture(name, found.evidence) is None for name in ("pareto_fronts", "cost"))
 
 
 def test_when_a_study_is_stored_then_its_explored_space_is_shown_and_the_ends_it_reached_if_trials_are_enough(
@@ -297,7 +284,7 @@ def test_when_studies_are_shown_then_units_are_readable_the_best_is_on_top_and_b
             f"a{n}",
             0.0040 + n / 1e5,
             dataset="water_centrum",
-            data={"unit": "m3/h"},
+            unit="m3/h",
         )
     shown = analyse(str(tmp_path)).overview().data
     assert shown.count(">TFT<") == 70

@@ -57,18 +57,14 @@ def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_doe
 def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes() -> None:
     script = shutil.which("hpo", path=str(Path(sys.executable).parent))
     wrong = ["run", "--model", "TFT", "--dataset", "heat"]
-    ways = [[sys.executable, "-m", "hpo_lib"], *([[script]] if script else [])]
-    for way in ways:
-        ended = subprocess.run(
-            [*way, *wrong], cwd=paths.PROJECT_ROOT, capture_output=True, text=True
-        )
+    how = {"cwd": paths.PROJECT_ROOT, "capture_output": True, "text": True}
+    for way in [[sys.executable, "-m", "hpo_lib"], *([[script]] if script else [])]:
+        ended = subprocess.run([*way, *wrong], **how)
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr.startswith(
             "hpo: model is 'TFT', which is not a model family; did you mean TFT_Q?"
         )
-        shown = subprocess.run(
-            [*way, "--help"], cwd=paths.PROJECT_ROOT, capture_output=True, text=True
-        )
+        shown = subprocess.run([*way, "--help"], **how)
         assert (shown.returncode, shown.stderr) == (0, "")
         assert shown.stdout.startswith("usage: hpo ")
 
@@ -175,14 +171,8 @@ def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_ho
     assert main([*argv, "--raw", str(folder / "raw.csv"), "--out", str(folder / "plain.csv")]) == 0
     argv += ["--raw", str(folder / "export.csv"), "--out", str(folder / "own.csv")]
     if stated == "options":
-        argv += [
-            "--time-column",
-            "Zeit",
-            "--value-column",
-            "Menge",
-            "--timezone",
-            "Europe/Copenhagen",
-        ]
+        stated_words = "--time-column Zeit --value-column Menge --timezone Europe/Copenhagen"
+        argv += stated_words.split()
     else:
         table = '\n[raw]\nvalue_column = "Menge"\ntimezone = "Europe/Copenhagen"\n'
         small.write_text(small.read_text(encoding="utf-8") + table, encoding="utf-8")
@@ -426,22 +416,8 @@ def test_when_a_folder_is_named_from_another_place_then_the_notebook_finds_it(
     small, papermill, monkeypatch
 ) -> None:
     monkeypatch.chdir(small.parent)
-    assert (
-        main(
-            [
-                "run",
-                "--model",
-                "TFT_Q",
-                "--dataset",
-                str(small),
-                "--data-dir",
-                ".",
-                "--runs-dir",
-                "runs",
-            ]
-        )
-        == 0
-    )
+    words = f"run --model TFT_Q --dataset {small} --data-dir . --runs-dir runs"
+    assert main(words.split()) == 0
     given = papermill.calls[0]["parameters"]
     assert (given["data_dir"], given["runs_dir"]) == (str(small.parent), str(small.parent / "runs"))
 
@@ -449,8 +425,8 @@ def test_when_a_folder_is_named_from_another_place_then_the_notebook_finds_it(
 def test_when_simulated_data_is_asked_for_then_the_notebook_is_told(tmp_path, monkeypatch) -> None:
     stub = Papermill()
     monkeypatch.setattr("papermill.execute_notebook", stub)
-    folders = ["--runs-dir", str(tmp_path)]
-    assert main(["run", "--model", "TFT_Q", "--dataset", "heat", "--simulated", *folders]) == 0
+    words = f"run --model TFT_Q --dataset heat --simulated --runs-dir {tmp_path}"
+    assert main(words.split()) == 0
     assert stub.calls[0]["parameters"]["simulated"] is True
     assert stub.calls[0]["parameters"]["data_dir"] == ""
 

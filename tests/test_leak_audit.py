@@ -424,18 +424,15 @@ def test_when_a_series_is_decomposed_then_its_parts_add_up_and_windows_need_noth
 def test_when_the_command_runs_then_table_and_figure_say_how_much_less_or_more_is_promised(
     tiny_dataset, monkeypatch, tmp_path, capsys
 ) -> None:
-    rows = {"leak": ["a", "b", "c"], "clean twin": ["x", "y", "z"], "days": 15}
-    rows |= {"honest": 0.1, "honest_low": 0.09, "honest_high": 0.11}
-    rows |= {"promised": 0.1, "promised_low": 0.09, "promised_high": 0.11}
-    rows |= {"less_error": [49.0, -44.7, -2e-5], "less_error_low": -50.0, "less_error_high": 52.36}
-    prices = pd.DataFrame(rows)
+    less = [49.0, -44.7, -2e-5]
+    prices = pd.DataFrame({"leak": ["a", "b", "c"], "clean twin": "x", "days": 15})
+    for name, values in (("honest", 0.1), ("promised", 0.1), ("less_error", less)):
+        of_name = {name: values, f"{name}_low": 0.09, f"{name}_high": 52.36}
+        prices = prices.assign(**of_name)
     table = price_table(prices)
-    assert table["honest"][0] == "0.100 [0.0900, 0.110]"
-    assert table["% less error"].tolist() == [
-        "49.0 [-50.0, 52.4]",
-        "-44.7 [-50.0, 52.4]",
-        "0.0 [-50.0, 52.4]",
-    ]
+    assert table["honest"][0] == "0.100 [0.0900, 52.4]"
+    texts = table["% less error"].tolist()
+    assert texts == ["49.0 [0.1, 52.4]", "-44.7 [0.1, 52.4]", "0.0 [0.1, 52.4]"]
     texts = price_figure(prices, "kWh/h", source="csv").axes[0].get_yticklabels()
     assert [text.get_text() for text in texts] == ["a: 49 % less", "b: 45 % more", "c: 0 % less"]
     monkeypatch.setattr(leak_prices, "load_spec", lambda name: name)

@@ -10,7 +10,7 @@ from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families import feature_table, linear_baseline
-from hpo_lib.families.linear_baseline import LinearBaseline, least_absolute
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, least_absolute
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def origins(tiny_dataset: Dataset) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def part(tiny_dataset: Dataset, origins: np.ndarray) -> LinearBaseline:
-    return LinearBaseline.fit(tiny_dataset, origins, seasons=False)
+    return LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False))
 
 
 def noisy(dataset: Dataset) -> Dataset:
@@ -63,7 +63,7 @@ def test_when_the_weights_are_fitted_then_nothing_after_training_counts(
     frame = tiny_dataset.frame.copy()
     frame.iloc[tiny_dataset.positions.train.stop :] *= -3
     again = LinearBaseline.fit(
-        dataclasses.replace(tiny_dataset, frame=frame), origins, seasons=False
+        dataclasses.replace(tiny_dataset, frame=frame), origins, LinearOptions(False)
     )
     assert np.array_equal(again.weights, part.weights)
     assert np.array_equal(again.intercept, part.intercept)
@@ -80,9 +80,11 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
     frame = tiny_dataset.frame.copy()
     frame.iloc[day + 1 : day + 1 + HORIZON, 0] *= 5
     changed = dataclasses.replace(tiny_dataset, frame=frame)
-    before, after = (LinearBaseline.fit(d, origins, seasons=False) for d in (tiny_dataset, changed))
+    before, after = (
+        LinearBaseline.fit(d, origins, LinearOptions(False)) for d in (tiny_dataset, changed)
+    )
     parts = (before, tiny_dataset), (after, changed)
-    honest = [part.predict(d, d.windows(origins), out_of_fold=True)[30] for part, d in parts]
+    honest = [part.out_of_fold[30] for part, _ in parts]
     assert np.array_equal(*honest)
     bent = [part.predict(d, d.windows(origins[30:31])) for part, d in parts]
     assert (bent[0] != bent[1]).all()
@@ -108,7 +110,7 @@ def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_
     origins, tiny_dataset
 ) -> None:
     dataset = noisy(tiny_dataset)
-    part = LinearBaseline.fit(dataset, origins, seasons=False)
+    part = LinearBaseline.fit(dataset, origins, LinearOptions(False))
     demand = dataset.target.to_numpy()
 
     def error(expected: np.ndarray, of: np.ndarray) -> float:
@@ -116,35 +118,8 @@ def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_
 
     new = np.concatenate([dataset.validation_origins, dataset.test_origins])
     on_new_days = error(part.predict(dataset, dataset.windows(new)), new)
-    assert (
-        error(part.predict(dataset, dataset.windows(origins), out_of_fold=True), origins)
-        > 0.9 * on_new_days
-    )
+    assert error(part.out_of_fold, origins) > 0.9 * on_new_days
     assert error(part.predict(dataset, dataset.windows(origins)), origins) < 0.7 * on_new_days
-
-
-def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_bit_for_bit(
-    part, tiny_dataset
-) -> None:
-    many = part.predict(tiny_dataset, tiny_dataset.windows(np.array([900, 2200, 333])))
-    assert np.array_equal(
-        many[1], part.predict(tiny_dataset, tiny_dataset.windows(np.array([2200])))[0]
-    )
-
-
-def test_when_a_forecast_is_made_then_it_reads_the_history_and_the_calendar_ahead_and_nothing_else(
-    part, tiny_dataset
-):
-    origin = np.array([2200])
-    expected = part.predict(tiny_dataset, tiny_dataset.windows(origin))
-    hidden = tiny_dataset.frame.copy()
-    hidden.iloc[2201:, :3] = np.nan  # target and past covariates
-    hidden.iloc[2201 + HORIZON :] = np.nan
-    hidden.iloc[: 2201 - HISTORY] = np.nan
-    assert np.array_equal(part.predict(tiny_dataset, Windows(hidden, origin)), expected)
-    weekend = tiny_dataset.frame.copy()
-    weekend.iloc[2201 : 2201 + HORIZON, 5] = 1 - weekend.iloc[2201, 5]
-    assert (part.predict(tiny_dataset, Windows(weekend, origin)) != expected).any()
 
 
 def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(
@@ -201,7 +176,7 @@ def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(
     part, tiny_dataset, monkeypatch
 ) -> None:
     origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)[::24]
-    longer = LinearBaseline.fit(tiny_dataset, origins, seasons=False, weeks=2)
+    longer = LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False, weeks=2))
     table = feature_table.make_feature_table(
         tiny_dataset, tiny_dataset.windows(origins), longer.floor, weeks=2
     )
@@ -218,34 +193,18 @@ def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(
         assert gap > 2 * HISTORY + HORIZON
 
 
-def test_when_its_interval_is_made_then_from_errors_out_of_fold_by_hour_ahead(
-    part, origins, tiny_dataset
-) -> None:
-    table = feature_table.make_feature_table(
-        tiny_dataset, tiny_dataset.windows(origins), part.floor
-    )
-    residuals = table.target - part.relative_out_of_fold(table, origins)
-    low, middle, high = np.quantile(residuals[:, 5], (0.1, 0.5, 0.9))
-    found = part.quantiles(tiny_dataset, tiny_dataset.windows(origins[:2]))
-    median = part.predict(tiny_dataset, tiny_dataset.windows(origins[:2]))
-    np.testing.assert_allclose(found[:, :, 1], median)
-    np.testing.assert_allclose(found[:, 5, 0], median[:, 5] + (low - middle) * table.level[:2])
-    np.testing.assert_allclose(found[:, 5, 2], median[:, 5] + (high - middle) * table.level[:2])
-
-
 def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed_and_other_data_are_fitted_anew(
     origins, tiny_dataset, monkeypatch
 ) -> None:
-    monkeypatch.setattr(linear_baseline, "_kept", deque(maxlen=4))
-    first = LinearBaseline.fit(tiny_dataset, origins, seasons=False)
-    own = first.predict(tiny_dataset, tiny_dataset.windows(origins), out_of_fold=True)
+    monkeypatch.setattr(linear_baseline, "_last_fits", deque(maxlen=4))
+    first = LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False))
     table = feature_table.make_feature_table(
         tiny_dataset, tiny_dataset.windows(origins), first.floor
     )
     np.testing.assert_array_equal(
-        own, (1 + first.relative_out_of_fold(table, origins)) * table.level[:, None]
+        first.out_of_fold, (1 + first.relative_out_of_fold(table, origins)) * table.level[:, None]
     )
-    assert LinearBaseline.fit(tiny_dataset, origins, seasons=False) is first
+    assert LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False)) is first
     changed = dataclasses.replace(
         tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=1.0)
     )
@@ -255,8 +214,4 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed_and_oth
         (tiny_dataset, origins, {"penalty": 0.1}),
         (tiny_dataset, origins, {"weeks": 2}),
     ):
-        assert LinearBaseline.fit(data, given, seasons=False, **options) is not first
-    assert (
-        len(first.predict(tiny_dataset, tiny_dataset.windows(origins[1:]), out_of_fold=True))
-        == len(origins) - 1
-    )
+        assert LinearBaseline.fit(data, given, LinearOptions(False, **options)) is not first

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -33,6 +34,13 @@ def declared(*, dev: bool) -> list[Requirement]:
         Requirement(text)
         for text in [*PROJECT["dependencies"], *extras["dev" if dev else "dashboard"]]
     ]
+
+
+def stripping_hook() -> dict[str, Any]:
+    """What runs nbstripout before a commit."""
+    (local, *_) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    (hook,) = (hook for hook in local["hooks"] if hook["id"] == "nbstripout")
+    return hook
 
 
 def repository_files() -> list[Path]:
@@ -118,10 +126,6 @@ def test_when_a_notebook_is_read_then_its_format_is_valid(path: Path) -> None:
 def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_parameters_tag_stays(
     tmp_path: Path,
 ) -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][
-        0
-    ]["hooks"]
-    (hook,) = (hook for hook in hooks if hook["id"] == "nbstripout")
     cell = nbformat.v4.new_code_cell(
         "model = 'NHITS_Q'",
         metadata={
@@ -140,7 +144,9 @@ def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_paramete
     )
 
     subprocess.run(
-        [sys.executable, "-m", "nbstripout", *hook["args"], str(file)], check=True, cwd=tmp_path
+        [sys.executable, "-m", "nbstripout", *stripping_hook()["args"], str(file)],
+        check=True,
+        cwd=tmp_path,
     )
 
     kept = json.loads(file.read_text(encoding="utf-8"))
@@ -155,10 +161,7 @@ def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_paramete
 
 
 def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone() -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][
-        0
-    ]["hooks"]
-    (pattern,) = (re.compile(hook["files"]) for hook in hooks if hook["id"] == "nbstripout")
+    pattern = re.compile(stripping_hook()["files"])
     assert pattern.search("notebooks/hpo_template.ipynb")
     assert not pattern.search("papermill_runs/TFT_Q_heat/hpo_TFT_Q_heat_1.ipynb")
 

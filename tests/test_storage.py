@@ -4,53 +4,54 @@ import pickle
 import shutil
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.trial import create_trial
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 
+RUN = ("TFT_Q", "heat", "4711")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunPaths:
+    return RunPaths(tmp_path, *RUN)
+
+
+def created(run: RunPaths, kind: str = "journal") -> optuna.Study:
+    return optuna.create_study(storage=Storage(run, kind).open(), study_name="s")
+
+
+def loaded(storage: optuna.storages.BaseStorage) -> optuna.Study:
+    return optuna.load_study(storage=storage, study_name="s")
+
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_found_again(
     tmp_path, kind
 ) -> None:
-    import optuna
-
-    run = RunPaths(tmp_path / "new", "TFT_Q", "heat", "4711")
-    file = {"sqlite": run.sqlite, "journal": run.journal}[kind]
-    optuna.create_study(storage=Storage(run, kind).open(), study_name="s").add_trial(
-        optuna.trial.create_trial(value=1.5)
-    )
-    assert file.is_file()
-    assert [f for f in run.folder.iterdir() if f.suffix in (".db", ".journal")] == [file]
-    assert optuna.load_study(storage=Storage(run, kind).open(), study_name="s").best_value == 1.5
+    run = RunPaths(tmp_path / "new", *RUN)
+    created(run, kind).add_trial(create_trial(value=1.5))
+    files = [f for f in run.folder.iterdir() if f.suffix in (".db", ".journal")]
+    assert files == [getattr(run, kind)]
+    assert loaded(Storage(run, kind).open()).best_value == 1.5
 
 
-def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewhere(
-    tmp_path,
-) -> None:
+def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewhere(run) -> None:
     """Parallel code of optuna's users hands storages to processes."""
-    import optuna
-
-    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    storage = Storage(run, "journal").open()
-    optuna.create_study(storage=storage, study_name="s").add_trial(
-        optuna.trial.create_trial(value=1.5)
-    )
-    again = pickle.loads(pickle.dumps(storage))
-    assert optuna.load_study(storage=again, study_name="s").best_value == 1.5
+    created(run).add_trial(create_trial(value=1.5))
+    again = pickle.loads(pickle.dumps(Storage(run).open()))
+    assert loaded(again).best_value == 1.5
     with run.journal.open("ab") as stream:
         stream.write(b'{"half a li')
-    optuna.load_study(storage=again, study_name="s").add_trial(optuna.trial.create_trial(value=0.5))
-    assert (
-        optuna.load_study(storage=Storage(run, "journal").open(), study_name="s").best_value == 0.5
-    )
+    loaded(again).add_trial(create_trial(value=0.5))
+    assert loaded(Storage(run).open()).best_value == 0.5
 
 
-def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path) -> None:
-    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
+def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path, run) -> None:
     assert Storage(run, "sqlite").recorded == "sqlite:///study_TFT_Q_heat_4711.db"
     assert Storage(run, "journal").recorded == "study_TFT_Q_heat_4711.journal"
     assert Storage(run, "postgresql://user@host/db").recorded == "postgresql://user@host/db"
@@ -61,20 +62,15 @@ def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path) 
 
 
 def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path) -> None:
-    import optuna
-
-    run = RunPaths(tmp_path / "runs", "TFT_Q", "heat", "4711")
-    optuna.create_study(
-        storage=Storage(run, f"sqlite:///{tmp_path}/elsewhere.db").open(), study_name="s"
-    )
+    run = RunPaths(tmp_path / "runs", *RUN)
+    created(run, f"sqlite:///{tmp_path}/elsewhere.db")
     assert (tmp_path / "elsewhere.db").is_file()
     assert not run.sqlite.exists()
 
 
 def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(
-    tmp_path,
+    tmp_path, run
 ) -> None:
-    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     assert Storage(run, "auto").recorded == Storage(run, "sqlite").recorded
     Storage(run, "auto").open()
     assert run.sqlite.exists()
@@ -90,28 +86,23 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
 
 
 def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(
-    tmp_path,
+    tmp_path, run
 ) -> None:
-    import optuna
-
-    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    study = optuna.create_study(storage=Storage(run, "journal").open(), study_name="s")
-    study.add_trial(optuna.trial.create_trial(value=1.5))
+    study = created(run)
+    study.add_trial(create_trial(value=1.5))
     whole = run.journal.read_bytes()
     with run.journal.open("ab") as journal:
         journal.write(whole.splitlines()[-1][:40])  # as SIGKILL or a full disk leaves it
-    study.add_trial(optuna.trial.create_trial(value=0.5))
+    study.add_trial(create_trial(value=0.5))
     assert run.journal.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in run.journal.read_text(encoding="utf-8").splitlines())
-    again = optuna.load_study(storage=Storage(run, "journal").open(), study_name="s")
+    again = loaded(Storage(run).open())
     assert [trial.value for trial in again.trials] == [1.5, 0.5]
 
 
 def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(
     tmp_path,
 ) -> None:
-    import optuna
-
     run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", "TFT_Q", "heat", "1")
     study = optuna.create_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())
     study.tell(study.ask(), 1.0)
@@ -122,15 +113,12 @@ def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_li
 
 
 def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(
-    tmp_path, monkeypatch
+    run, monkeypatch
 ) -> None:
-    import optuna
-
-    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    study = optuna.create_study(storage=Storage(run, "journal").open(), study_name="s")
+    study = created(run)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: Path(f"{run.journal}.lock").unlink())
-        study.add_trial(optuna.trial.create_trial(value=1.5))
+        study.add_trial(create_trial(value=1.5))
     assert [trial.value for trial in study.trials] == [1.5]
 
 

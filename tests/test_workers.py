@@ -44,46 +44,46 @@ def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(
     assert fit * each <= cores
 
 
-Outcome = tuple[int, str]
-"""The exit code of a worker, and its last line."""
+Outcomes = Sequence[tuple[int, str]]
+"""Exit code and last line of a worker, each time that it is started."""
 
-KILLED = (1, f"hpo: {KERNEL_KILLED}, perhaps for lack of memory")
+FINE, SIGKILL = (0, "fine"), (-9, "x")
+KERNEL = (1, f"hpo: {KERNEL_KILLED}, perhaps for lack of memory")
 
 
 @pytest.fixture
 def run_two(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., tuple[list[list[str]], list[str]]]:
-    """The words that two workers are started with, and the lines, if they end at once like this.
+) -> Callable[..., tuple[list[dict[str, str]], list[str]]]:
+    """The options that workers are started with, and the lines, if they end at once like this.
 
-    A trial is finished after every so many starts.
+    A training ends with every so many starts.
     """
 
-    def run(outcomes: Sequence[Outcome], starts_per_trial: int = 99, **parameters: Any) -> Any:
-        started, lines = list[list[str]](), list[str]()
+    def run(
+        first: Outcomes, second: Outcomes = (FINE,), starts_per_training: int = 99, **given: Any
+    ) -> Any:
+        started, lines, worker = list[dict[str, str]](), list[str](), given.get("worker", 1)
+        left = {str(worker): list(first), str(worker + 1): list(second)}
 
         def start(words: list[str], environment: Mapping[str, str]) -> SimpleNamespace:
-            code, line = outcomes[len(started)]
-            started.append(words)
+            started.append(dict(itertools.pairwise(words)))
+            code, line = left[started[-1]["--worker"]].pop(0)
             return SimpleNamespace(
                 stdin=io.BytesIO(),
-                stdout=io.BytesIO(f"trial 0 trains: 1 s\r{line}\n".encode()),
-                returncode=code,
-                poll=lambda: code,
+                stdout=io.BytesIO(f"trial 0 trains: 1 s\r{line}\n\n".encode()),
                 wait=lambda *_: code,
                 kill=lambda: None,
             )
 
         monkeypatch.setattr(workers, "_start", start)
         monkeypatch.setattr(workers, "cpu_count", lambda: 2)
-        monkeypatch.setattr(workers, "SILENCE", 0.05)
         monkeypatch.setattr(
-            workers, "ended_trainings", lambda *_: (len(started) // starts_per_trial, 0)
+            workers, "ended_trainings", lambda *_: (len(started) // starts_per_training, 0)
         )
-        settings = Settings.create("NHITS_Q", "heat", job_id="a", workers=2, **parameters)
-        paths = RunPaths(tmp_path, "NHITS_Q", "heat", "a")
+        settings = Settings.create("NHITS_Q", "heat", job_id="a", workers=2, **given)
         try:
-            run_workers(settings, paths, lines.append)
+            run_workers(settings, RunPaths(tmp_path, "NHITS_Q", "heat", "a"), lines.append)
         except HpoError as error:
             lines.append(f"{type(error).__name__}: {error}")
         return started, lines
@@ -91,51 +91,54 @@ def run_two(
     return run
 
 
+def starts(started: list[dict[str, str]]) -> int:
+    """How often worker 1 was started."""
+    return sum(options["--worker"] == "1" for options in started)
+
+
 def test_when_workers_end_in_order_then_each_was_one_hpo_run_and_their_lines_are_shown(
     run_two,
 ) -> None:
-    started, lines = run_two([(0, "one"), (0, "two")], worker=3, time_budget_hours=1.0)
+    started, lines = run_two([(0, "one")], [(0, "two")], worker=3, time_budget_hours=1.0)
     assert sorted(lines) == ["[3] one", "[4] two"]
-    for number, words in zip("34", started, strict=True):
-        options = dict(itertools.pairwise(words))
-        assert (options["--worker"], options["--job-id"], options["--storage"]) == (
-            number,
-            "a",
-            "journal",
-        )
+    assert {options["--worker"] for options in started} == {"3", "4"}
+    for options in started:
+        assert (options["--job-id"], options["--storage"]) == ("a", "journal")
         assert 0.99 < float(options["--time-budget-hours"]) <= 1.0
-        assert "--workers" not in words
+        assert "--workers" not in options
 
 
 @pytest.mark.parametrize(("code", "error"), [(1, "StudyError"), (2, "InputError")])
-def test_when_a_worker_ends_with_an_error_of_ours_then_it_is_raised_and_none_is_started_again(
+def test_when_a_worker_ends_with_an_error_of_ours_then_it_is_raised_and_not_started_again(
     code, error, run_two
 ) -> None:
-    started, lines = run_two([(code, "hpo: fix that"), (code, "hpo: fix that")])
-    assert len(started) == 2
+    started, lines = run_two([(code, "hpo: fix that")])
+    assert starts(started) == 1
     assert lines[-1] == f"{error}: fix that"
 
 
-DIED = "worker 1 died (signal 9); it is started again, and so is its trial"
-
-
 @pytest.mark.parametrize(
-    ("outcomes", "starts_per_trial", "starts"),
-    [
-        ([(-9, "x")] * 9, 99, 7),
-        ([KILLED] * 9, 99, 7),
-        ([(0, "x"), *[(-9, "x")] * 5, (0, "x")], 99, 7),  # one ended in order, which is no death
-        ([*[(-9, "x")] * 9, (0, "x"), (0, "x")], 4, 11),  # trials were finished in between
-    ],
+    ("outcomes", "how"), [(SIGKILL, "signal 9"), (KERNEL, "its kernel was killed")]
 )
-def test_when_two_workers_die_six_times_without_a_trial_then_it_is_over(
-    outcomes, starts_per_trial, starts, run_two
+def test_when_a_worker_dies_three_times_without_a_training_then_it_is_over(
+    outcomes, how, run_two
 ) -> None:
-    started, lines = run_two(outcomes, starts_per_trial)
-    assert len(started) == starts
-    assert (DIED in lines) == (outcomes[0][0] == -9)
-    over = "StudyError: the workers die without finishing a trial, 6 times so far, the last with"
-    assert lines[-1].startswith(over) == (outcomes[-1][0] != 0)
+    started, lines = run_two([outcomes] * 9)
+    assert starts(started) == 3
+    again = f"worker 1 died ({how}); it is started again, and so is its trial"
+    assert lines.count(again) == 2
+    assert lines[-1] == (
+        "StudyError: worker 1 dies without finishing a trial, 3 times so far, the last time by "
+        f"{how}; its last words: {outcomes[1]}"
+    )
+
+
+def test_when_trainings_end_between_deaths_then_the_worker_is_started_again_every_time(
+    run_two,
+) -> None:
+    started, lines = run_two([*[SIGKILL] * 9, FINE], starts_per_training=2)
+    assert starts(started) == 10
+    assert sum(line.startswith("worker 1 died") for line in lines) == 9
 
 
 def test_when_there_are_several_gpus_then_workers_take_turns_on_them_and_else_nothing_is_set(

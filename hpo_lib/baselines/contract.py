@@ -23,8 +23,6 @@ class Baseline(Model, ABC):
     """A model to compare the families with. It has no study: it tunes itself on validation."""
 
     kind = "baseline"
-    seeded: ClassVar[bool]
-    """Whether another seed gives another model."""
     settings: ClassVar[Mapping[str, Any]]
     """Part of a stored training's key: all fixed choices of the model."""
 

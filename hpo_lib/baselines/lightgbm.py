@@ -20,7 +20,7 @@ from hpo_lib.baselines.contract import (
 )
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
-from hpo_lib.families.linear_baseline import LinearBaseline
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
@@ -96,7 +96,7 @@ class LightgbmQuantile(Baseline):
         table = make_feature_table(dataset, dataset.windows(origins))
         linear, expected, seasons = None, None, shows_seasons(dataset, chosen)
         if self.settings["linear_part"]:
-            linear = LinearBaseline.of_table(table, level_floor(dataset), seasons=seasons)
+            linear = LinearBaseline.of_table(table, level_floor(dataset), LinearOptions(seasons))
             expected = linear.relative_out_of_fold(table, origins)
         train = _data(table, seasons, expected)
         most = QUICK_ROUNDS if quick else MAX_ROUNDS

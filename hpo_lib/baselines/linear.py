@@ -13,7 +13,7 @@ from hpo_lib.baselines.contract import Baseline, TableForecaster, learnt_origins
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.families.feature_table import FeatureTable, linear_features, make_feature_table
-from hpo_lib.families.linear_baseline import LinearBaseline
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import STANDARD, register
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
@@ -81,7 +81,6 @@ class LinearQuantile(Baseline):
     name = "LINEAR_Q"
     title = "Linear quantile"
     colour, marker = "#E69F00", "v"
-    seeded = False
     settings: ClassVar = {"penalties": list(PENALTIES)}
 
     def train(
@@ -115,7 +114,7 @@ class ResidualLinearForecaster(TableForecaster):
     best_step = 0
 
     def __init__(self, dataset: Dataset, linear: LinearBaseline) -> None:
-        super().__init__(dataset, linear.seasons)
+        super().__init__(dataset, linear.options.seasons)
         self.linear = linear
 
     def normalised(self, table: FeatureTable) -> np.ndarray:
@@ -128,20 +127,14 @@ class ResidualLinear(Baseline):
     name = "RESIDUAL_LINEAR"
     title = "Linear baseline"
     colour, marker = "#999933", "<"
-    seeded = False
     settings: ClassVar = {"near_hours": STANDARD.near_hours, "penalty": STANDARD.linear_penalty}
 
     def train(
         self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None
     ) -> ResidualLinearForecaster:
         origins = dataset.training_origins(near_hours=STANDARD.near_hours)
-        linear = LinearBaseline.fit(
-            dataset,
-            origins,
-            seasons=shows_seasons(dataset, chosen),
-            penalty=STANDARD.linear_penalty,
-        )
-        return ResidualLinearForecaster(dataset, linear)
+        options = LinearOptions(shows_seasons(dataset, chosen), STANDARD.linear_penalty)
+        return ResidualLinearForecaster(dataset, LinearBaseline.fit(dataset, origins, options))
 
 
 register(LinearQuantile())

@@ -35,8 +35,8 @@ from hpo_lib.records.trainings import (
     check_same_data,
     family_key,
     is_stored,
-    readable,
     training_key,
+    whole_records,
 )
 from hpo_lib.scoring import metrics
 from hpo_lib.settings import Settings
@@ -211,7 +211,7 @@ def _drop_others(plan: Plan, task: _Task) -> list[Path]:
     A row is one configuration.
     """
     files = plan.paths.records(task.model, task.params)
-    stale = [file for file in files if [r["key"] for r in readable([file])] != [task.key]]
+    stale = [file for file in files if [r["key"] for r in whole_records([file])] != [task.key]]
     for file in stale:
         file.unlink()
     return stale
@@ -219,7 +219,7 @@ def _drop_others(plan: Plan, task: _Task) -> list[Path]:
 
 def _twin(plan: Plan, task: _Task) -> Training | None:
     """The same training under another label, if there is one: a study may have chosen the defaults."""
-    for record in readable(plan.paths.records(task.model)):
+    for record in whole_records(plan.paths.records(task.model)):
         files = plan.paths.training(task.model, record["params"], task.seed)
         if record["seed"] == task.seed and is_stored(files, task.key):
             return Training.load(plan.paths, record)
@@ -260,22 +260,22 @@ def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
 
 
 def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> Forecaster:
+    how: dict[str, Any] = {"seed": seed, "recipe": RECIPES[plan.recipe]}
+
+    def alone(params: Params) -> Forecaster:
+        where = plan.dataset, family.budgets[plan.preset]
+        fitted = family.fit(params, *where, **how)
+        if not plan.refit:
+            return fitted
+        refitted = family.refit(params, *where, like=fitted, **how)
+        refitted.validation = fitted.validation
+        return refitted
+
     if not found.members:
-        return _trained_alone(plan, family, found.params, seed)
-    weights = [weight for weight, _ in found.members]
+        return alone(found.params)
     return Ensemble(
-        [_trained_alone(plan, family, params, seed) for _, params in found.members], weights
+        [alone(params) for _, params in found.members], [weight for weight, _ in found.members]
     )
-
-
-def _trained_alone(plan: Plan, family: Family, params: Params, seed: int) -> Forecaster:
-    dataset, budget, recipe = plan.dataset, family.budgets[plan.preset], RECIPES[plan.recipe]
-    fitted = family.fit(params, dataset, budget, seed=seed, recipe=recipe)
-    if not plan.refit:
-        return fitted
-    refitted = family.refit(params, dataset, budget, like=fitted, seed=seed, recipe=recipe)
-    refitted.validation = fitted.validation
-    return refitted
 
 
 def _baselines(plan: Plan) -> Iterator[_Task]:

@@ -204,7 +204,7 @@ def _job(arguments: argparse.Namespace) -> int:
         arguments, worker=job.worker, job_id=arguments.job_id or job.study_id
     )
     dataset = load_spec(settings.dataset).name
-    run = paths.RunPaths(settings.runs_dir, settings.model, dataset, settings.job_id, job.worker)
+    run = settings.files(dataset)
     command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
     return run_job(run, command, job, settings.trials)
 

@@ -16,7 +16,8 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
-from hpo_lib.figures.forecasts import forecast_days
+from hpo_lib.figures.forecasts import forecast_rows, hours_of_days
+from hpo_lib.figures.style import marked_by_source
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -63,26 +64,17 @@ class DayAhead:
         """This forecast, below the one that the same model would have given a day before, with what
         came.
         """
-        shown = [self.forecasts]
-        if not _lack(_until(self.dataset, self.forecasts.origins[0] - DAY)):
-            shown.insert(
-                0,
-                _day_after(
-                    self.version, self.dataset, self.forecasts.origins[0] - DAY, None
-                ).forecasts,
-            )
-        spec, joined = self.dataset.spec, QuantileForecasts.joined(shown)
-        unit, title = f"{spec.target_words}\n({spec.unit})", f"{spec.title}, {self.version}"
-        figure = forecast_days(
-            joined, range(len(shown)), unit=unit, source=self.dataset.source, title=title
-        )
-        for axes, origin in zip(figure.axes, joined.origins, strict=True):
-            ticks = axes.get_xticks()
-            axes.set_xticks(
-                ticks, [f"{(origin + hour * HOUR).tz_convert(spec.tz):%H:%M}" for hour in ticks]
-            )
-        figure.axes[-1].set_xlabel(f"local time, {spec.timezone}")
-        return figure
+        spec, forecasts = self.dataset.spec, [self.forecasts]
+        yesterday = self.forecasts.origins[0] - DAY
+        if not _lack(_until(self.dataset, yesterday)):
+            forecasts.insert(0, _day_after(self.version, self.dataset, yesterday, None).forecasts)
+        tables = {}
+        for one in forecasts:
+            title = f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC"
+            tables[title] = hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
+        unit, time = f"{spec.target_words}\n({spec.unit})", f"local time, {spec.timezone}"
+        figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
+        return marked_by_source(figure, self.dataset.source)
 
     def write(self, out: str = "") -> list[Path]:
         """Write table and figure, by default beside the model."""

@@ -18,7 +18,6 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import RECIPES, Family, get_family
 from hpo_lib.figures.card import render_card
-from hpo_lib.figures.style import warning_text
 from hpo_lib.paths import ModelPaths, atomic
 from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
@@ -257,14 +256,12 @@ def _write_card(
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,
-        warning=warning_text([dataset.source], is_test=origin["Budget"] == "test"),
         params=facts["params"],
         origin={"Version": f"v{number:03d}", **origin, "Best step": facts["best_step"]},
-        data=facts["provenance"]["data"],
+        provenance=facts["provenance"],
         forecasts={**forecasts, **naive},
         notes=notes,
         files=[*models, *(file.name for file in (*compared.values(), card))],
-        code=facts["provenance"],
     )
     with atomic(paths.card(number)) as temporary:
         temporary.write_text(text, encoding="utf-8")

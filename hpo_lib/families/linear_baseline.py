@@ -8,7 +8,7 @@ fitted first, in a second, and then stays fixed.
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -46,142 +46,116 @@ HOURS_OF_A_YEAR = 8760
 
 
 @dataclass(frozen=True)
+class LinearOptions:
+    """How a linear baseline is fitted.
+
+    Attributes:
+        seasons: the features include the time of year.
+        penalty: ridge penalty, see `PENALTY`.
+        weeks: of history that the features show.
+        thermal: they include the thermal memory, see `hpo_lib.families.weather_inputs`.
+    """
+
+    seasons: bool
+    penalty: float = PENALTY
+    weeks: int = 1
+    thermal: bool = True
+
+    def table(self, dataset: Dataset, windows: Windows, floor: float) -> FeatureTable:
+        """The feature table of N windows; ``floor`` is the smallest level."""
+        return make_feature_table(dataset, windows, floor, weeks=self.weeks, thermal=self.thermal)
+
+
+@dataclass(frozen=True)
 class LinearBaseline:
     """Weights by hour ahead, fitted on the training split.
 
     ``relative`` values are divided by the recent level, less 1, as in a `FeatureTable`.
 
-    Attributes: floor: the smallest level, see `hpo_lib.families.feature_table`. seasons: the
-        features include the time of year. weeks: of history that the features show. penalty: ridge
-        penalty, see `PENALTY`. thermal: the features include the thermal memory, see
-        `hpo_lib.families.weather_inputs`. centre, spread: [H, F] of the features. weights: [H, F]
-        for standardised features. intercept: [H]. errors: [H, Q] quantiles of the ``relative``
-        residuals out of fold, less their median: the interval.
+    Attributes:
+        floor: the smallest level, see `hpo_lib.families.feature_table`.
+        options: how it was fitted.
+        centre, spread: [H, F] of the features.
+        weights: [H, F] for standardised features.
+        intercept: [H].
+        errors: [H, Q] quantiles of the ``relative`` residuals out of fold, less their median: the
+            interval.
+        out_of_fold: [N, H] forecasts of the training origins in the target's unit, see
+            `relative_out_of_fold`; empty without a fit of its own.
     """
 
     floor: float
-    seasons: bool
-    weeks: int
-    penalty: float
-    thermal: bool
+    options: LinearOptions
     centre: np.ndarray
     spread: np.ndarray
     weights: np.ndarray
     intercept: np.ndarray
     errors: np.ndarray
+    out_of_fold: np.ndarray
 
     @classmethod
-    def fit(
-        cls,
-        dataset: Dataset,
-        origins: np.ndarray,
-        *,
-        seasons: bool,
-        penalty: float = PENALTY,
-        weeks: int = 1,
-        thermal: bool = True,
-    ) -> "LinearBaseline":
+    def fit(cls, dataset: Dataset, origins: np.ndarray, options: LinearOptions) -> "LinearBaseline":
         """From the training windows that start at the given origins [N], in ascending order."""
         floor = level_floor(dataset)
-        options: dict[str, Any] = {
-            "seasons": seasons,
-            "penalty": penalty,
-            "weeks": weeks,
-            "thermal": thermal,
-        }
-        key = (dataset.spec, dataset.past, dataset.future, dataset.sha256, floor, *options.values())
-        for kept in _kept:
-            if kept.key == key and kept.of(dataset.frame, origins):
-                return kept.fitted
-        table = make_feature_table(
-            dataset, dataset.windows(origins), floor, weeks=weeks, thermal=thermal
+        key = (dataset.spec, dataset.past, dataset.future, dataset.sha256, floor, options)
+        for fit in _last_fits:
+            if (
+                fit.key == key
+                and fit.frame is dataset.frame
+                and np.array_equal(fit.origins, origins)
+            ):
+                return fit.baseline
+        table = options.table(dataset, dataset.windows(origins), floor)
+        unfolded = cls.of_table(table, floor, options)
+        relative = unfolded.relative_out_of_fold(table, origins)
+        errors = np.quantile(table.target - relative, QUANTILE_LEVELS, axis=0).T
+        baseline = replace(
+            unfolded,
+            errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]],
+            out_of_fold=np.asarray((1 + relative) * table.level[:, None]),
         )
-        fitted = cls.of_table(table, floor, **options)
-        out_of_fold = fitted.relative_out_of_fold(table, origins)
-        errors = np.quantile(table.target - out_of_fold, QUANTILE_LEVELS, axis=0).T
-        fitted = replace(fitted, errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]])
-        _kept.appendleft(
-            _Kept(
-                dataset.frame,
-                origins.copy(),
-                key,
-                fitted,
-                np.asarray((1 + out_of_fold) * table.level[:, None]),
-            )
-        )
-        return fitted
+        _last_fits.appendleft(_Fit(dataset.frame, origins.copy(), key, baseline))
+        return baseline
 
     @classmethod
     def of_table(
-        cls,
-        table: FeatureTable,
-        floor: float,
-        *,
-        seasons: bool,
-        penalty: float = PENALTY,
-        weeks: int = 1,
-        thermal: bool = True,
+        cls, table: FeatureTable, floor: float, options: LinearOptions
     ) -> "LinearBaseline":
         """From a feature table made with these options, without an interval."""
-        features = linear_features(table, seasons=seasons)
+        features = linear_features(table, seasons=options.seasons)
         centre, spread = features.mean(axis=0), features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)
-        none = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
-        unfitted = cls(
+        x = _standardised(features, centre, spread)
+        fitted = [
+            least_absolute(x[:, step], table.target[:, step], options.penalty)
+            for step in range(HORIZON)
+        ]
+        return cls(
             floor,
-            seasons,
-            weeks,
-            penalty,
-            thermal,
+            options,
             centre,
             spread,
-            centre * 0,
-            centre[:, 0] * 0,
-            none,
+            weights=np.stack([weights for weights, _ in fitted]),
+            intercept=np.array([constant for _, constant in fitted]),
+            errors=np.zeros((HORIZON, len(QUANTILE_LEVELS))),
+            out_of_fold=np.empty((0, HORIZON)),
         )
-        x = unfitted._standardised(features)
-        fitted = [
-            least_absolute(x[:, step], table.target[:, step], penalty) for step in range(HORIZON)
-        ]
-        weights, intercept = (
-            np.stack([w for w, _ in fitted]),
-            np.array([constant for _, constant in fitted]),
-        )
-        return replace(unfitted, weights=weights, intercept=intercept)
 
-    def predict(
-        self, dataset: Dataset, windows: Windows, *, out_of_fold: bool = False
-    ) -> np.ndarray:
-        """[N, H] forecasts in the target's unit, from what `make_feature_table` reads.
-
-        With ``out_of_fold`` the windows are those of training, see `relative_out_of_fold`.
-        """
-        if out_of_fold:
-            for kept in _kept:
-                if kept.fitted is self and kept.of(windows.frame, windows.positions):
-                    return kept.out_of_fold
-        table = make_feature_table(
-            dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal
-        )
-        relative = (
-            self.relative_out_of_fold(table, windows.positions)
-            if out_of_fold
-            else self.relative(table)
-        )
-        return np.asarray((1 + relative) * table.level[:, None])
+    def predict(self, dataset: Dataset, windows: Windows) -> np.ndarray:
+        """[N, H] forecasts in the target's unit, from what `make_feature_table` reads."""
+        table = self.options.table(dataset, windows, self.floor)
+        return np.asarray((1 + self.relative(table)) * table.level[:, None])
 
     def quantiles(self, dataset: Dataset, windows: Windows) -> np.ndarray:
         """[N, H, Q] forecasts with an interval, in the target's unit, of the baseline alone."""
-        table = make_feature_table(
-            dataset, windows, self.floor, weeks=self.weeks, thermal=self.thermal
-        )
-        return np.asarray(
-            (1 + self.relative(table)[:, :, None] + self.errors) * table.level[:, None, None]
-        )
+        table = self.options.table(dataset, windows, self.floor)
+        relative = 1 + self.relative(table)[:, :, None] + self.errors
+        return np.asarray(relative * table.level[:, None, None])
 
     def relative(self, table: FeatureTable) -> np.ndarray:
         """[N, H] forecasts of the rows of a feature table."""
-        x = self._standardised(linear_features(table, seasons=self.seasons))
+        features = linear_features(table, seasons=self.options.seasons)
+        x = _standardised(features, self.centre, self.spread)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked
         # for.
         return np.asarray((x * self.weights).sum(axis=2) + self.intercept)
@@ -193,46 +167,32 @@ class LinearBaseline:
         residuals gives intervals that are too narrow. So each of `FOLDS` parts is forecast by a
         regression on the origins whose windows share no hour with it (cross-fitting).
         """
-        expected, reach = np.empty(table.target.shape), self.weeks * HISTORY + HORIZON
+        expected, reach = np.empty(table.target.shape), self.options.weeks * HISTORY + HORIZON
         for fold in np.array_split(np.arange(len(origins)), min(FOLDS, len(origins))):
             first, last = origins[fold[[0, -1]]]
             apart = (origins < first - reach) | (origins > last + reach)
             rest = self
             if apart.any():
-                rest = LinearBaseline.of_table(
-                    table.rows(apart),
-                    self.floor,
-                    seasons=self.seasons,
-                    penalty=self.penalty,
-                    weeks=self.weeks,
-                    thermal=self.thermal,
-                )
+                rest = LinearBaseline.of_table(table.rows(apart), self.floor, self.options)
             expected[fold] = rest.relative(table.rows(fold))
         return expected
 
-    def _standardised(self, features: np.ndarray) -> np.ndarray:
-        return np.asarray(np.clip((features - self.centre) / self.spread, -LARGEST, LARGEST))
+
+def _standardised(features: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip((features - centre) / spread, -LARGEST, LARGEST))
 
 
-@dataclass(frozen=True, eq=False)
-class _Kept:
-    """What a fit depended on, and what it gave, with out-of-fold forecasts [N, H] in the unit."""
+class _Fit(NamedTuple):
+    """What a fit depended on, and what it gave."""
 
     frame: pd.DataFrame
     origins: np.ndarray
     key: tuple[object, ...]
-    fitted: LinearBaseline
-    out_of_fold: np.ndarray
-
-    def of(self, frame: pd.DataFrame, origins: np.ndarray) -> bool:
-        """Whether it was fitted on the windows of this very frame at these origins."""
-        return self.frame is frame and np.array_equal(self.origins, origins)
+    baseline: LinearBaseline
 
 
-_kept: deque[_Kept] = deque(maxlen=4)
-"""The last fits of this process. The trials of a study share few, and a fit takes as long as a
-short training.
-"""
+_last_fits: deque[_Fit] = deque(maxlen=4)
+"""Of this process: the trials of a study share few fits, each as long as a short training."""
 
 
 def covers_seasons(dataset: Dataset, years: float) -> bool:
@@ -251,13 +211,13 @@ def least_absolute(
     """
     columns = np.column_stack([x, np.ones(len(x))])
     ridge = np.diag([penalty] * x.shape[1] + [0.0])
-    weight, found = np.ones(len(y)), np.zeros(len(ridge))
+    weight, fitted = np.ones(len(y)), np.zeros(len(ridge))
     for _ in range(ROUNDS):
         weighted = columns * (weight / weight.sum())[:, None]
-        found = np.linalg.solve(weighted.T @ columns + ridge, weighted.T @ y)
-        error = np.abs(y - columns @ found)
+        fitted = np.linalg.solve(weighted.T @ columns + ridge, weighted.T @ y)
+        error = np.abs(y - columns @ fitted)
         # |e| as e^2 / |e|; below half the median error as in Huber's loss, or one point would take
         # all the weight.
         least = max(np.median(error) / 2, 1e-12)
         weight = least / np.maximum(error, least)
-    return found[:-1], float(found[-1])
+    return fitted[:-1], float(fitted[-1])

@@ -203,12 +203,14 @@ class Model:
     marker: str = "."
     kind: ClassVar[str] = ""
     """One of `KINDS`; empty for a model that a record names and the registry does not know."""
+    seeded: ClassVar[bool] = False
+    """Whether another seed gives another model."""
 
 
 class Family(Model, ABC):
     """A model family: search space, untuned defaults, budgets, and training."""
 
-    kind = "family"
+    kind, seeded = "family", True
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial

@@ -12,10 +12,10 @@ import torch
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.linear_baseline import LinearBaseline
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import Family, Forecaster, Params, Recipe
 from hpo_lib.families.training import DartsForecaster, new_model, quiet_libraries
 from hpo_lib.families.windows import Level, Scaling, TrainingWindows
@@ -31,7 +31,10 @@ OF_WEATHER = "kind", "columns", "threshold", "usual_demand"
 def save(forecaster: Forecaster, file: Path) -> None:
     """Store all that `load` needs but family and parameters, without the training's data."""
     assert isinstance(forecaster, DartsForecaster), "only families on darts can be stored"
-    dataset, weather = forecaster.dataset, forecaster.dataset.weather
+    dataset, weather, scaling = forecaster.dataset, forecaster.dataset.weather, forecaster.scaling
+    if scaling.linear is not None:
+        linear = replace(scaling.linear, out_of_fold=np.empty((0, HORIZON)))
+        scaling = replace(scaling, linear=linear)
     stored = {
         "format": FORMAT,
         "recipe": asdict(forecaster.recipe),
@@ -42,7 +45,7 @@ def save(forecaster: Forecaster, file: Path) -> None:
         "unit": dataset.spec.unit,
         "past": dataset.past,
         "future": dataset.future,
-        "scaling": asdict(forecaster.scaling),
+        "scaling": asdict(scaling),
         "weather": weather and {name: getattr(weather, name) for name in OF_WEATHER},
         "network": None if forecaster.keeps_nothing else dict(forecaster.module.state_dict()),
     }
@@ -92,7 +95,7 @@ def _restored(
             name: part.numpy() if isinstance(part, torch.Tensor) else part
             for name, part in linear.items()
         }
-        linear = LinearBaseline(**parts)
+        linear = LinearBaseline(**{**parts, "options": LinearOptions(**parts["options"])})
     if weather is not None and dataset.weather is not None:
         fitted = {name: weather[name] for name in ("threshold", "usual_demand")}
         dataset = replace(dataset, weather=replace(dataset.weather, **fitted))

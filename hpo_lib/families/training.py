@@ -140,7 +140,7 @@ def train(
         torch.cuda.empty_cache()  # several workers may share the GPU
     dataset = forecaster.dataset
     origins = learnt_origins(dataset, forecaster.recipe)
-    source = forecaster.source(dataset.windows(origins), out_of_fold=True)
+    source = forecaster.source(dataset.windows(origins), in_training=True)
     with quiet_libraries():
         model = new_model(create_model, params, budget, seed, steps, callbacks)
         try:
@@ -231,15 +231,18 @@ class DartsForecaster(Forecaster):
         """Whether it is the linear baseline alone, without a network."""
         return self.shares is not None and not any(self.shares)
 
-    def source(self, windows: Windows, *, out_of_fold: bool = False) -> WindowSource:
-        """The source of the model's inputs in the given windows; as in `LinearBaseline.predict`."""
+    def source(self, windows: Windows, *, in_training: bool = False) -> WindowSource:
+        """The source of the model's inputs in the given windows.
+
+        In training they are those of `learnt_origins`, forecast by the linear baseline out of fold.
+        """
         linear = self.scaling.linear
         source = WindowSource.build(
             self.dataset, windows, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
         )
         if linear is None:
             return source
-        expected = linear.predict(self.dataset, windows, out_of_fold=out_of_fold)
+        expected = linear.out_of_fold if in_training else linear.predict(self.dataset, windows)
         return source.with_linear_forecast(expected, windows.positions)
 
     def predict(self, context: Context) -> QuantileForecasts:

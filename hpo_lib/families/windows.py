@@ -18,7 +18,7 @@ from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.linear_baseline import LinearBaseline, covers_seasons
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons
 from hpo_lib.families.models import Recipe
 from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
@@ -105,10 +105,7 @@ class Scaling:
             linear=LinearBaseline.fit(
                 dataset,
                 origins,
-                seasons=seasons,
-                penalty=recipe.linear_penalty,
-                weeks=recipe.linear_weeks,
-                thermal=recipe.thermal,
+                LinearOptions(seasons, recipe.linear_penalty, recipe.linear_weeks, recipe.thermal),
             )
             if recipe.linear_part
             else None,

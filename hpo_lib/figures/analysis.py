@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.search_space import boundary_advice
 from hpo_lib.figures import studies, style
-from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.build import drawn, finished
 from hpo_lib.figures.evidence import Evidence, gather_studies
 from hpo_lib.figures.latex import html

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
 from hpo_lib.families.models import described, family_names, model_names
 from hpo_lib.figures import forecasts, style
-from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import (
     BLUE,

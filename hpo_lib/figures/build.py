@@ -15,9 +15,15 @@ from matplotlib.figure import Figure
 from hpo_lib import __version__, paths
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.figures import benchmarks, studies, style
-from hpo_lib.figures.benchmark_record import warning_for
 from hpo_lib.figures.card import card
-from hpo_lib.figures.evidence import Evidence, Record, Records, dataset_of, find_evidence
+from hpo_lib.figures.evidence import (
+    Evidence,
+    Record,
+    Records,
+    dataset_of,
+    find_evidence,
+    warning_for,
+)
 from hpo_lib.figures.latex import booktabs, included
 from hpo_lib.figures.tables import TABLES, caption
 from hpo_lib.paths import ThesisPaths

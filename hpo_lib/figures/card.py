@@ -1,12 +1,11 @@
-"""Model cards (Mitchell et al., 2019): what was trained on what, how good it is, and what it is not
-for.
-"""
+"""Model cards (Mitchell et al., 2019): what was trained on what, how good it is, its limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import model_name, number, warning_text, with_interval
@@ -22,137 +21,124 @@ def render_card(
     *,
     model: str,
     title: str,
-    warning: str,
     params: Mapping[str, float],
     origin: Mapping[str, object],
-    data: Mapping[str, Any],
+    provenance: Mapping[str, Any],
     forecasts: Mapping[str, QuantileForecasts],
     notes: Sequence[str],
     files: Sequence[str],
-    code: Mapping[str, Any],
 ) -> str:
     """A model card as markdown.
 
-    Args: model: family. title: of the dataset. warning: see `warning_text`. params:
-        hyperparameters. origin: where they come from and how the model was trained, by name. data:
-        provenance of the data. forecasts: forecasts to score, by name, for example ``validation,
-        chosen``; first those of the model itself. notes: sentences below the scores. files: names
-        of the records behind the card. code: provenance of the code.
+    Args:
+        model: family.
+        title: of the dataset.
+        params: hyperparameters.
+        origin: where they come from and how the model was trained, with its ``Budget``.
+        provenance: of data and code.
+        forecasts: forecasts to score, by name, for example ``validation, chosen``; first those of
+            the model itself.
+        notes: sentences below the scores.
+        files: names of the records behind the card.
     """
-    own = next(iter(forecasts.values()))
-    unit = data["unit"]
-    parts = [
-        f"# Model card: {model_name(model)} on {title}",
-        f"**{warning}.** No number below says anything about how good this can be."
-        if warning
-        else "",
-        "## Configuration",
-        _lines(origin),
-        _table(
-            ("hyperparameter", "value"),
-            [(key, value_in_words(value)) for key, value in sorted(params.items())],
-        ),
-        "## Data",
-        _lines(
-            {
-                "Source": f"{data['source']}, {data['path']}",
-                "Fingerprint": f"sha256 {data['sha256']}",
-                "Span": f"{data['first_hour']} to {data['last_hour']}, hourly, "
-                f"{data['hours_filled']} hours filled, {data.get('hours_missing', 0)} missing in "
-                "longer gaps",
-                "Training": f"up to {data['train_end']}",
-                "Validation": f"after it, up to {data['val_end']}",
-                **({"Splits": data["split_note"]} if data.get("split_note") else {}),
-                "Unit": unit,
-                "Covariates": f"{len(data['past_covariates'])} known up to the origin, "
-                f"{len(data['future_covariates'])} known in advance",
-            }
-        ),
-        "## Scores",
-        f"Every daily origin, 24 hours ahead. MAE, Winkler score and pinball loss in {unit}; "
-        "brackets are 95 % "
-        "intervals of a bootstrap of blocks of 7 days.",
-        _table(
-            ("forecasts", "days", "MAE", "PICP in %", "Winkler", "pinball"),
-            [_scores(label, forecasts) for label, forecasts in forecasts.items()],
-        ),
-        *notes,
-        "## Calibration",
-        "How often actuals are at or below each quantile, and the coverage of the 80 % interval "
-        "over the hours ahead.",
-        _table(
-            (
-                "forecasts",
-                "at 0.1",
-                "at 0.5",
-                "at 0.9",
-                "PICP farthest from 80",
-                "PICP nearest to 80",
-            ),
-            [_calibration(label, forecasts) for label, forecasts in forecasts.items()],
-        ),
-        "## Intended use",
-        f"Hourly forecasts of {title} for the next {own.actual.shape[1]} hours with an interval "
-        "that should hold 80 % of them, once a day, from the 168 hours before. For planning and "
-        "for comparison with "
-        "other methods, together with the rolling calibration (`docs/methodology.md`).",
-        "## Limits",
-        _bullets(
-            [
-                "Made for one network: levels and habits of another are not learnt.",
-                "Origins are at the hour of the daily forecasts; other hours were trained on, "
-                "but are not scored here.",
-                "The raw interval drifts with the season; do not rely on its 80 % without "
-                "calibration.",
-                "Of the weather it uses measurements up to the origin, no forecast.",
-                "It does not know changes of the network, of tariffs or of habits after its "
-                "training; retrain "
-                "(`docs/retraining.md`).",
-                *(
-                    ["Trained with the test budget, which only shows that everything works."]
-                    if "TEST BUDGET" in warning
-                    else []
-                ),
-            ]
-        ),
-        "## Provenance",
-        _lines(
-            {
-                "Records": ", ".join(files),
-                "Code": f"hpo_lib {code['hpo_lib']}, commit {code.get('git_commit')}",
-                "Packages": ", ".join(f"{key} {value}" for key, value in code["packages"].items()),
-                "Device": code["device"],
-            }
-        ),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    data, is_test = provenance["data"], origin["Budget"] == "test"
+    warning = warning_text([data["source"]], is_test=is_test)
+    mark = f"**{warning}.** No number below says anything about how good this can be.\n\n"
+    splits = f"\n* Splits: {data['split_note']}" if data.get("split_note") else ""
+    budget = "\n* Trained with the test budget, which only shows that everything works." * is_test
+    names = [_row(name, value_in_words(value)) for name, value in sorted(params.items())]
+    paragraphs = "\n\n".join(notes)
+    packages = [f"{name} {version}" for name, version in provenance["packages"].items()]
+    return f"""# Model card: {model_name(model)} on {title}
+
+{mark if warning else ""}## Configuration
+
+{_lines(f"* {name}: {text}" for name, text in origin.items())}
+
+| hyperparameter | value |
+| --- | --- |
+{_lines(names)}
+
+## Data
+
+* Source: {data["source"]}, {data["path"]}
+* Fingerprint: sha256 {data["sha256"]}
+* Span: {data["first_hour"]} to {data["last_hour"]}, hourly, {data["hours_filled"]} hours filled, \
+{data.get("hours_missing", 0)} missing in longer gaps
+* Training: up to {data["train_end"]}
+* Validation: after it, up to {data["val_end"]}{splits}
+* Unit: {data["unit"]}
+* Covariates: {len(data["past_covariates"])} known up to the origin, \
+{len(data["future_covariates"])} known in advance
+
+## Scores
+
+Every daily origin, 24 hours ahead. MAE, Winkler score and pinball loss in {data["unit"]}; \
+brackets are 95 % intervals of a bootstrap of blocks of 7 days.
+
+| forecasts | days | MAE | PICP in % | Winkler | pinball |
+| --- | --- | --- | --- | --- | --- |
+{_lines(_scores(name, scored) for name, scored in forecasts.items())}
+
+{paragraphs}
+
+## Calibration
+
+How often actuals are at or below each quantile, and the coverage of the 80 % interval over the \
+hours ahead.
+
+| forecasts | at 0.1 | at 0.5 | at 0.9 | PICP farthest from 80 | PICP nearest to 80 |
+| --- | --- | --- | --- | --- | --- |
+{_lines(_calibration(name, scored) for name, scored in forecasts.items())}
+
+## Intended use
+
+Hourly forecasts of {title} for the next {HORIZON} hours with an interval that should hold 80 % of \
+them, once a day, from the 168 hours before. For planning and for comparison with other methods, \
+together with the rolling calibration (`docs/methodology.md`).
+
+## Limits
+
+* Made for one network: levels and habits of another are not learnt.
+* Origins are at the hour of the daily forecasts; other hours were trained on, but are not scored \
+here.
+* The raw interval drifts with the season; do not rely on its 80 % without calibration.
+* Of the weather it uses measurements up to the origin, no forecast.
+* It does not know changes of the network, of tariffs or of habits after its training; retrain \
+(`docs/retraining.md`).{budget}
+
+## Provenance
+
+* Records: {", ".join(files)}
+* Code: hpo_lib {provenance["hpo_lib"]}, commit {provenance.get("git_commit")}
+* Packages: {", ".join(packages)}
+* Device: {provenance["device"]}
+"""
 
 
-def _scores(label: str, f: QuantileForecasts) -> tuple[str, ...]:
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+def _scores(name: str, f: QuantileForecasts) -> str:
     intervals = bootstrap_intervals(f)
-    chosen = (intervals[key] for key in ("mae", "picp", "winkler"))
-    scores = (with_interval(score.value, score.low, score.high) for score in chosen)
-    return label, str(len(f.origins)), *scores, number(metrics.pinball(f))
+    scores = [
+        with_interval(score.value, score.low, score.high)
+        for score in (intervals[key] for key in ("mae", "picp", "winkler"))
+    ]
+    return _row(name, len(f.origins), *scores, number(metrics.pinball(f)))
 
 
-def _calibration(label: str, f: QuantileForecasts) -> tuple[str, ...]:
-    observed = reliability(f)["observed"]
+def _calibration(name: str, f: QuantileForecasts) -> str:
+    observed = [f"{share:.3f}" for share in reliability(f)["observed"]]
     by_hour = np.array(metrics.by_step(f)["picp"])
     off = np.abs(by_hour - NOMINAL_COVERAGE)
-    ends = (f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin()))
-    return label, *(f"{share:.3f}" for share in observed), *ends
+    ends = [f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin())]
+    return _row(name, *observed, *ends)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows])
-
-
-def _lines(found: Mapping[str, object]) -> str:
-    return _bullets([f"{key}: {text}" for key, text in found.items()])
-
-
-def _bullets(texts: Sequence[str]) -> str:
-    return "\n".join(f"* {text}" for text in texts)
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def card(evidence: Evidence, study: StoredStudy) -> str:
@@ -184,7 +170,6 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     return render_card(
         model=study.model,
         title=evidence.title(study.dataset),
-        warning=warning_text([study.source], is_test=study.is_test),
         params=result["best_params"],
         origin={
             "Study": f"{study.run.study_name}, {result['n_completed']} complete trials",
@@ -194,9 +179,8 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
             "Budget": provenance["preset"],
             "Seed": provenance["seed"],
         },
-        data=study.data,
+        provenance=provenance,
         forecasts=forecasts,
         notes=notes,
         files=[file.name for file in study.files],
-        code=provenance,
     )

@@ -16,8 +16,9 @@ UPPER_BOUND = (
 
 
 def banner(dataset: Dataset, *, is_test: bool = False) -> str:
-    """Where the data comes from; loud warnings of tests, simulated data, other splits and weather
-    that nobody knows.
+    """Where the data comes from.
+
+    Warns of tests, simulated data, other splits and weather that nobody knows.
     """
     lines = []
     if is_test:
@@ -53,9 +54,7 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
 
 
 def data_summary(dataset: Dataset) -> pd.DataFrame:
-    """One row per split: first and last hour, hours, daily forecast origins, and the target's mean
-    and range.
-    """
+    """One row per split: first and last hour, hours, daily origins, and the target's range."""
     positions, left_out = dataset.positions, dataset.origins_left_out()
     daily = dataset.training_origins(near_hours=0), dataset.validation_origins, dataset.test_origins
     parts = positions.train, positions.val, positions.test

@@ -1,16 +1,16 @@
 """The records behind figures, tables and cards: one study per model, one benchmark per dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib import paths
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.figures.benchmark_record import Benchmark
-from hpo_lib.figures.style import in_order
+from hpo_lib.figures.style import in_order, warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies, records_folder
 from hpo_lib.records.trainings import on_simulated_data
@@ -134,46 +134,34 @@ def gather_studies(
         for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
     }
     studies, notes = read_studies(runs_dir, model, dataset)
-    found: dict[str, list[StoredStudy]] = {}
-    for study in studies:
-        if study.result["schema_version"] < 2:
-            notes.append(
-                f"Passed over {study.file}: written before predictions and provenance were stored."
-            )
-        else:
-            found.setdefault(study.dataset, []).append(study)
-    chosen = [study for name in sorted(found) for study in _side_by_side(found[name], notes)]
+    chosen = [
+        study
+        for name in sorted({study.dataset for study in studies})
+        for study in _side_by_side([study for study in studies if study.dataset == name], notes)
+    ]
     return Evidence(tuple(chosen), (), specs, tuple(notes))
 
 
-def _side_by_side(studies: list[StoredStudy], notes: list[str]) -> list[StoredStudy]:
-    """One study per model, all of the same data."""
-    real = [study for study in studies if not study.is_test] or studies
+def _side_by_side(studies: Sequence[StoredStudy], notes: list[str]) -> list[StoredStudy]:
+    """One study per model, all of the same data; sentences on the others are added to ``notes``."""
     chosen: dict[str, StoredStudy] = {}
-    damaged = set[Path]()
-    for study in newest_first(real):
+    for study in sorted(newest_first(studies), key=lambda study: study.is_test):
         newest = next(iter(chosen.values()), study)
-        if _data_key(study) == _data_key(newest) and study.model not in chosen:
+        if study.result["schema_version"] < 2:
+            reason = "written before predictions and provenance were stored"
+        elif _data_key(study) != _data_key(newest):
+            reason = f"its data or splits are not those of {newest.file.name}"
+        elif study.model in chosen or study.is_test != newest.is_test:
+            better = chosen.get(study.model, newest).file.name
+            reason = f"{better} is newer, more complete or of a larger budget"
+        else:
             try:
                 _ = study.trials  # of those that count the storages are read now
                 chosen[study.model] = study
             except InputError as error:
-                damaged.add(study.file)
                 notes.append(Damage(f"Passed over {error}."))
-    for study in studies if chosen else ():
-        newest = next(iter(chosen.values()))
-        shown = chosen.get(study.model, newest)
-        if study.file in damaged:
             continue
-        if _data_key(study) != _data_key(newest):
-            notes.append(
-                f"Passed over {study.file}: its data or splits are not those of {newest.file.name}."
-            )
-        elif study is not shown:
-            notes.append(
-                f"Passed over {study.file}: {shown.file.name} is newer, more complete or of a "
-                "larger budget."
-            )
+        notes.append(f"Passed over {study.file}: {reason}.")
     return [chosen[model] for model in sorted(chosen)]
 
 
@@ -218,3 +206,13 @@ def _setting_rank(benchmark: BenchmarkPaths) -> tuple[int, str]:
 
 PRESETS = ("a100", "laptop", "test")
 """Budgets, the largest first."""
+
+
+def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
+    """The warning on a picture of these records, see `warning_text`."""
+    records = list(records)
+    return warning_text(
+        [record.source for record in records],
+        is_test=any(record.is_test for record in records),
+        other_splits=any(record.data.get("split_note") for record in records),
+    )

@@ -1,5 +1,6 @@
-"""The widgets of `notebooks/explore.ipynb`: click a point of the Pareto front and see the forecasts
-of that trial. They show stored studies and need neither the series nor a model.
+"""The widgets of `notebooks/explore.ipynb`: click a trial and see its forecasts.
+
+They show stored studies and need neither the series nor a model.
 """
 
 import threading
@@ -37,8 +38,9 @@ REACH = 20
 
 
 def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
-    """Every study below a folder whose chosen trial has stored forecasts, and a sentence for each
-    other one; an empty text is the folder of the project.
+    """The studies whose chosen trial has stored forecasts, and a sentence on each other one.
+
+    They are those below a folder; an empty text is the folder of the project.
     """
     folder = records_folder(runs_dir)
     viewable = []
@@ -92,8 +94,7 @@ def trial_counts(study: StoredStudy) -> str:
 def draw(
     figure: Figure, study: StoredStudy, number: int, first: int, count: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Draw everything again: trial ``number`` of a study, and ``count`` of its forecasts from
-    position ``first`` on.
+    """Draw a trial of a study, and ``count`` of its forecasts from position ``first`` on.
 
     Returns:
         What can be clicked, in data coordinates: the trials of the panel `FRONT` by their numbers,
@@ -219,7 +220,7 @@ class Explorer:
         )
 
     def show_study(self, position: int) -> None:
-        """Show a study with its chosen trial; if it cannot be read, say so and keep what is shown."""
+        """Show a study with its chosen trial; if it cannot be read, only say so."""
         study = self.studies[position]
         try:
             trials = study.viewable
@@ -243,7 +244,7 @@ class Explorer:
         self.trial_box.value = number
 
     def show_day(self, position: int) -> None:
-        """Begin with the forecast at this position, or as near to it as the number of days allows."""
+        """Begin with the forecast at this position, or as near to it as can be."""
         self.first.value = min(position, self.first.max)
 
     def _show(self) -> None:

@@ -27,9 +27,7 @@ LARGEST_FIRST = 12
 
 
 def stacks(forecaster: "Forecaster", data: Dataset) -> tuple[Figure, ...]:
-    """N-HiTS: the forecasts of three days as the sum of what the stacks add, and how much each adds
-    over all days.
-    """
+    """N-HiTS: forecasts of three days as the sum of what the stacks add, and the sizes of these."""
     from hpo_lib.families import insight
 
     parts = insight.stack_forecasts(forecaster, data.context(data.validation_origins))
@@ -67,8 +65,9 @@ def _medians(parts: "StackForecasts") -> np.ndarray:
 
 @style.on_screen
 def draw_stacks(parts: "StackForecasts", days: Sequence[int], *, unit: str) -> Figure:
-    """Median forecasts of a few origins (positions in ``parts``), and below them what each stack
-    adds to the base.
+    """Median forecasts, and below them what each stack adds to the base.
+
+    They are those of a few origins, given as positions in ``parts``.
     """
     added = _medians(parts)
     n_stacks, horizon = added.shape[1:]
@@ -108,9 +107,7 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], *, unit: str) -> F
 
 @style.on_screen
 def draw_stack_sizes(parts: "StackForecasts", *, unit: str) -> Figure:
-    """How much each stack moves the median, by hour ahead: the mean over all origins of what it
-    adds, without sign.
-    """
+    """How much each stack moves the median, by hour ahead: the mean size of what it adds."""
     figure, ((axes,),) = style.panels(1, 1, height=2.8, width=6)
     sizes = np.abs(_medians(parts)).mean(axis=0)
     every = [f"every {rate} hours" if rate > 1 else "every hour" for rate in parts.hours]
@@ -125,9 +122,7 @@ def draw_stack_sizes(parts: "StackForecasts", *, unit: str) -> Figure:
 
 @style.on_screen
 def draw_variables(weights: "FusionWeights") -> Figure:
-    """Mean weight of every variable over all origins and hours, with the 10 to 90 % range over
-    origins.
-    """
+    """Mean weight of every variable, with the 10 to 90 % range over origins."""
     history = pd.DataFrame(100 * weights.history.mean(axis=1), columns=weights.history_names)
     future = pd.DataFrame(100 * weights.future.mean(axis=1), columns=weights.future_names)
     tables = {"the past week": history, "the day ahead": future}
@@ -140,6 +135,7 @@ def draw_variables(weights: "FusionWeights") -> Figure:
             errorbar=("pi", 80),
             color=model_colour("TFT_Q"),
             width=0.7,
+            saturation=1,
             err_kws={"color": "#000000", "linewidth": 1.2},
             ax=axes,
         )
@@ -159,9 +155,7 @@ def _largest(weights: pd.DataFrame) -> pd.DataFrame:
 
 @style.on_screen
 def draw_attention(weights: "FusionWeights") -> Figure:
-    """Attention on each hour of the past week and of the day ahead: as the mean of all hours ahead,
-    and for each.
-    """
+    """Attention on each hour of the week and the day ahead, of all hours ahead and of each."""
     mean = 100 * weights.attention.mean(axis=0)
     horizon, total = mean.shape
     history = total - horizon
@@ -194,9 +188,7 @@ def draw_attention(weights: "FusionWeights") -> Figure:
 
 @style.on_screen
 def draw_periods(spectrum: "Periods") -> Figure:
-    """The spectrum of each block over training with the periods that it folds by, and how much each
-    image weighs.
-    """
+    """The spectrum of each block with the periods that it folds by, and what each image weighs."""
     n_blocks, n_periods = spectrum.hours.shape
     figure, rows = style.panels(
         n_blocks, 2, height=0.5 + 2.0 * n_blocks, width=9, width_ratios=(2, 1)
@@ -258,9 +250,7 @@ def draw_folded_window(
 
 
 def folded(window: np.ndarray, period: int) -> np.ndarray:
-    """[T] -> [rows, period], row after row in time; NaN where the last period is cut off by the end
-    of the window.
-    """
+    """[T] -> [rows, period], row after row in time; NaN after the end of the window."""
     padding = (0, -len(window) % period)
     return np.pad(window, padding, constant_values=np.nan).reshape(-1, period)
 

@@ -1,6 +1,6 @@
 """Forecasts as tidy tables of hours and of days, and the figures that are drawn from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,9 @@ COLUMNS = (*BAND, "actual")
 
 
 def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.DataFrame:
-    """Hours of ``count`` consecutive forecasts from position ``first`` on: lower, median, upper,
-    actual by UTC hour.
+    """The hours of ``count`` consecutive forecasts from position ``first`` on.
+
+    Columns are those of `COLUMNS`, the index is the UTC hour.
     """
     part = slice(first, first + count)
     ahead = pd.to_timedelta(np.arange(1, forecasts.actual.shape[1] + 1), unit="h")
@@ -29,17 +30,17 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
 
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
-    """Per origin: MAE in the target's unit and PICP in % of its hours; indexed by the first hour of
-    the forecast.
-    """
+    """MAE in the target's unit and PICP in % of each forecast, by its first hour."""
     losses = daily_losses(forecasts)
     hours = forecasts.origins + pd.Timedelta(hours=1)
     return pd.DataFrame({name: losses[name] for name in ("mae", "picp")}, index=hours)
 
 
 def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:
-    """Per hour ahead (1..H): ``lower``, ``median`` and ``upper``, the quantiles 0.1, 0.5 and 0.9 of
-    the residual, actual less median, ``mae``, both in the target's unit, and ``picp`` in %.
+    """Residuals (actual less median) and scores per hour ahead (1..H).
+
+    ``lower``, ``median`` and ``upper`` are the quantiles 0.1, 0.5 and 0.9 of the residual; they and
+    ``mae`` are in the target's unit, ``picp`` in %.
     """
     residuals = np.quantile(forecasts.actual - forecasts.median, (0.1, 0.5, 0.9), axis=0)
     hours = pd.RangeIndex(1, residuals.shape[1] + 1, name="hours ahead")
@@ -68,9 +69,7 @@ def draw_band(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def draw_forecast(axes: Axes, table: pd.DataFrame, *, ms: float) -> None:
-    """Interval, median and actual values, with markers of size ``ms``, over the index of a table
-    with columns `COLUMNS`.
-    """
+    """Interval, median and actual values over the index of a table with columns `COLUMNS`."""
     draw_band(axes, table)
     axes.plot(table["actual"], color="#000000", lw=1, marker=".", ms=ms, label="actual")
 
@@ -84,51 +83,37 @@ def draw_coverage(axes: Axes, hourly: pd.DataFrame) -> None:
 
 
 @style.on_screen
-def forecast_days(
-    forecasts: QuantileForecasts, origins: Sequence[int], *, unit: str, source: str, title: str
+def forecast_rows(
+    tables: Mapping[str, pd.DataFrame], *, unit: str, xlabel: str, ms: float = 0.0
 ) -> Figure:
-    """Forecasts of a few origins (positions in ``forecasts``) with their interval, beside the
-    actual values.
-    """
-    figure, rows = style.panels(len(origins), 1, height=1.9 * len(origins), width=8)
-    horizon = forecasts.actual.shape[1]
-    for axes, n in zip(rows[:, 0], origins, strict=True):
-        table = hours_of_days(forecasts, n, 1).set_axis(range(1, horizon + 1))
-        draw_forecast(axes, table, ms=4)
-        hours_axis(axes, horizon)
-        axes.set(xlabel="", ylabel=unit)
-        axes.set_title(f"origin {forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
-    rows[0, 0].legend(ncols=3)
-    rows[-1, 0].set_xlabel("hours ahead")
-    figure.suptitle(title)
-    return style.marked_by_source(figure, source)
-
-
-@style.on_screen
-def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
-    """The weeks with the least, the middle and the largest error, in order of time; a gap where a
-    day is missing.
-    """
-    errors = daily_errors(forecasts)["mae"]
-    weeks = {
-        first: errors.iloc[first : first + 7].mean()
-        for first in range(0, max(len(errors) - 6, 1), 7)
-    }
-    by_error = sorted(weeks, key=weeks.__getitem__)
-    names = {
-        by_error[-1]: "hardest",
-        by_error[len(by_error) // 2]: "middle",
-        by_error[0]: "easiest",
-    }
-    figure, rows = style.panels(len(names), 1, height=2.2 * len(names), width=8)
-    for axes, first in zip(rows[:, 0], sorted(names), strict=True):
-        draw_forecast(axes, hours_of_days(forecasts, first, 7).asfreq("h"), ms=0)
-        begin = f"{names[first]} week, from {errors.index[first]:%A %Y-%m-%d}"
-        axes.set(ylabel=unit, title=f"{begin}: MAE {number(weeks[first])} {unit}")
+    """Forecasts with their interval, beside the actual values: a row per table, by its title."""
+    figure, rows = style.panels(len(tables), 1, height=2.2 * len(tables), width=8)
+    for axes, (title, table) in zip(rows[:, 0], tables.items(), strict=True):
+        draw_forecast(axes, table, ms=ms)
+        axes.set(ylabel=unit, title=title)
         date_axis(axes, 3, 8)
     rows[0, 0].legend(ncols=3)
-    rows[-1, 0].set_xlabel("UTC")
+    rows[-1, 0].set_xlabel(xlabel)
     return figure
+
+
+def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
+    """The weeks with the least, the middle and the largest error, in order of time.
+
+    There is a gap where a day is missing.
+    """
+    errors = daily_errors(forecasts)["mae"]
+    begins = range(0, max(len(errors) - 6, 1), 7)
+    means = {first: errors.iloc[first : first + 7].mean() for first in begins}
+    ranked = sorted(means, key=means.__getitem__)
+    middle = ranked[len(ranked) // 2]
+    names = {ranked[-1]: "hardest", middle: "middle", ranked[0]: "easiest"}
+    tables = {}
+    for first in sorted(names):
+        begin = f"{names[first]} week, from {errors.index[first]:%A %Y-%m-%d}"
+        title = f"{begin}: MAE {number(means[first])} {unit}"
+        tables[title] = hours_of_days(forecasts, first, 7).asfreq("h")
+    return forecast_rows(tables, unit=unit, xlabel="UTC")
 
 
 @style.on_screen

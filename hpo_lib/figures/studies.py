@@ -29,20 +29,21 @@ from hpo_lib.figures.style import (
     model_colour,
     model_marker,
     model_name,
-    readable,
     unit_text,
 )
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
+from hpo_lib.scoring.metrics import readable_unit
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, POINTS, Objective
 
 RING: dict[str, Any] = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
 
 
 def trials_of(study: StoredStudy) -> pd.DataFrame:
-    """Every trial of a study as a row: ``trial`` (its number), ``state``, ``seconds``, ``params``,
-    its objectives by name as they are stored, and the marks ``finished``, ``front``, ``default``
-    and ``chosen``.
+    """Every trial of a study as a row.
+
+    Columns: ``trial`` (its number), ``state``, ``seconds``, ``params``, its objectives by name as
+    they are stored, and the marks ``finished``, ``front``, ``default`` and ``chosen``.
     """
     return pd.DataFrame(
         {
@@ -72,7 +73,7 @@ def _of_each_study(
     def table(evidence: Evidence) -> pd.DataFrame:
         tables = []
         for study in evidence.studies:
-            unit, factor = readable(study.unit, study.chosen.mae)
+            unit, factor = readable_unit(study.unit, study.chosen.mae)
             trials = trials_of(study)
             trials[[o.name for o in study.objectives if not o.unit]] *= factor
             names = {"dataset": study.dataset, "title": evidence.title(study.dataset)}
@@ -97,8 +98,9 @@ def fronts(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
 
 @_of_each_study
 def history(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
-    """Every complete trial in its order: ``order`` from 1, its first objective as ``value``, and
-    ``best`` and ``hypervolume`` up to it.
+    """Every complete trial in its ``order``, from 1.
+
+    Its first objective is its ``value``; ``best`` and ``hypervolume`` are those up to it.
 
     Only of studies with their storage: a JSON alone lists defaults and front, which is no history.
     """
@@ -113,10 +115,10 @@ def history(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
 
 
 def hypervolumes(excesses: np.ndarray) -> list[float]:
-    """Share of the box between the best and the worst value of all objectives that the trials so
-    far dominate, for every trial of [trials, objectives].
+    """The share of the box that the trials so far dominate, for every trial.
 
-    The hypervolume indicator (Zitzler and Thiele, 1998) of the values above the tolerances, with
+    ``excesses`` are [trials, objectives], and the box is between their best and worst values. It is
+    the hypervolume indicator (Zitzler and Thiele, 1998) of the values above the tolerances, with
     the worst ones among all trials as reference point, over the volume of the box, so that 1 would
     be one trial that is best in all. An objective in which all trials are equal does not count; 1
     throughout if there is no other.
@@ -357,9 +359,7 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
 
 
 def _places(axes: Axes, values: pd.Series) -> pd.Series:
-    """Where values are drawn: a few in equal steps, many on their scale, which is logarithmic if
-    they span much.
-    """
+    """Where values are drawn: a few in equal steps, many on their scale, be it logarithmic."""
     distinct = sorted(set(values))
     ticks = [value_in_words(value) for value in distinct]
     if len(distinct) <= FEW_VALUES and all(len(tick) <= FEW_VALUES for tick in ticks):
@@ -407,10 +407,10 @@ CHANGES = {
 
 @style.on_screen
 def proof_figure(proof: Mapping[str, Any]) -> Figure:
-    """What each challenger changes of the untuned defaults' scores, in percent with 90 % intervals,
-    over fresh seeds.
+    """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
 
-    The probability of a lower score is beside it; if nothing was compared, the figure says why.
+    Intervals are of 90 %. The probability of a lower score is beside them; if nothing was compared,
+    the figure says why.
     """
     challengers = proof["challengers"]
     compared = [one for one in challengers if not one["cause"]]

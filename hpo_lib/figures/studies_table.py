@@ -12,9 +12,10 @@ import pandas as pd
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.latex import Columns, Table, best_bold
-from hpo_lib.figures.style import MISSING, aligned, model_name, number, readable, unit_text
+from hpo_lib.figures.style import MISSING, aligned, model_name, number, unit_text
 from hpo_lib.paths import atomic, consolidated
 from hpo_lib.records.study import StoredStudy, read_studies
+from hpo_lib.scoring.metrics import readable_unit
 
 # The success criteria of the original HPO plan.
 IMPROVEMENT_PERCENT = 5.0
@@ -147,7 +148,7 @@ def table_of(studies: Studies) -> Table:
     sections = []
     for (dataset, source, _), group in studies.table.groupby(["dataset", "source", "sha256"]):
         rows = group.sort_values("mae", kind="stable")
-        unit, factor = readable(rows["unit"].iloc[0], rows["mae"].min())
+        unit, factor = readable_unit(rows["unit"].iloc[0], rows["mae"].min())
         maes = factor * rows[["mae_default", "mae"]]
         default, chosen = (aligned(maes[name], like=maes.to_numpy().ravel()) for name in maes)
         columns: Columns = [

@@ -1,6 +1,4 @@
-"""What a study's notebook shows of it, and its page: an HTML file that needs no kernel and no other
-file.
-"""
+"""What a study's notebook shows of it, and its page: HTML that needs no other file."""
 
 import base64
 import io
@@ -27,13 +25,20 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 62rem; margin: auto }
-body { padding: 1rem } h1 { font-size: 1.6rem; margin: .5rem 0 } h2 { font-size: 1.2rem; margin: 2.2rem 0 .3rem }
-p { max-width: 46rem } img { max-width: 100%; height: auto; display: block; margin: .6rem 0 } .lead { font-size: 1.1em }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff }
+body { max-width: 62rem; margin: auto; padding: 1rem }
+h1 { font-size: 1.6rem; margin: .5rem 0 }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .3rem }
+p { max-width: 46rem }
+img { max-width: 100%; height: auto; display: block; margin: .6rem 0 }
+div { overflow-x: auto }
+.lead { font-size: 1.1em }
 .warning { color: #a33e00; border: 2px solid #d55e00; border-radius: 6px; padding: .5rem .8rem }
-div { overflow-x: auto } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top }
-tbody th { text-align: left; font-weight: 600; min-width: 8rem } thead th { border-bottom: 2px solid #888 }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd }
+th, td { text-align: right; vertical-align: top }
+tbody th { text-align: left; font-weight: 600; min-width: 8rem }
+thead th { border-bottom: 2px solid #888 }
 .texts td { text-align: left; overflow-wrap: anywhere }
 """
 
@@ -109,8 +114,7 @@ def sections(study: StoredStudy) -> list[Section]:
 
 
 def write_page(study: StoredStudy) -> Path:
-    """Write the page of a study beside its record, and return the file; equal records give equal
-    bytes.
+    """Write the page of a study beside its record; equal records give equal bytes.
 
     nbconvert's pages are not used: each would hold 280 kB of JupyterLab's style, scripts of other
     servers, and pictures without a text for those who cannot see them.
@@ -128,6 +132,7 @@ def write_page(study: StoredStudy) -> Path:
     heading = escape(f"{model_name(study.model)} on {title}")
     warning = study_tables.warning_of(study)
     means = study.data.get("split_note") or "No number on this page says how good this can be."
+    mark = f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" if warning else ""
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
     trials = ", ".join(f"{result[key]} {state}" for state, key in counts.items() if result[key])
     # a killed study says that it is running, too
@@ -138,28 +143,38 @@ def write_page(study: StoredStudy) -> Path:
     files += [run.pareto_front, run.mae_history, run.param_importance]
     names = [escape(file.name) for file in files if file.exists()]
     links = ", ".join(f'<a href="{name}">{name}</a>' for name in names)
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{heading}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{heading}</h1>",
-        f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" if warning else "",
-        f"<p class=lead>{escape(study.label)}</p>\n<p>{escape(result['optimization_date'][:10])}, "
-        f"{escape(state)}: {trials} in {spent} of training.</p>",
-    ]
+    parts = []
     for title, text, contents in sections(study):
         parts.append(f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>")
         parts += [
             _picture(content, title) if isinstance(content, Figure) else _table(content)
             for content in contents
         ]
-    parts += [
-        f"<h2>Record</h2>\n<p>Beside this page: {links}. <code>hpo verify</code> recomputes every "
-        "score from the stored forecasts.</p>",
-        _table(study_tables.provenance_table(study), "texts"),
-        "</body>\n</html>\n",
-    ]
+    sections_of_page = "\n".join(parts)
+    page = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{heading}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{heading}</h1>
+{mark}
+<p class=lead>{escape(study.label)}</p>
+<p>{escape(result["optimization_date"][:10])}, {escape(state)}: {trials} in {spent} of training.</p>
+{sections_of_page}
+<h2>Record</h2>
+<p>Beside this page: {links}. <code>hpo verify</code> recomputes every score from the stored \
+forecasts.</p>
+{_table(study_tables.provenance_table(study), "texts")}
+</body>
+</html>
+
+"""
     with atomic(run.report) as temporary:
-        temporary.write_text("\n".join(parts), encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8")
     return run.report
 
 

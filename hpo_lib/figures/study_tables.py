@@ -34,9 +34,7 @@ SHOWN_SCORES = {
 
 
 def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """A table as it is shown: columns of scores say their unit, and numbers have three significant
-    digits.
-    """
+    """A table as it is shown: scores with their unit, numbers with three significant digits."""
     texts = table.map(lambda value: number(value) if isinstance(value, float) else value)
     return texts.rename(
         columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()}
@@ -44,9 +42,7 @@ def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 
 def score_table(study: StoredStudy) -> pd.DataFrame:
-    """Validation scores of the naive forecasts, the untuned defaults and the chosen trial, one row
-    each.
-    """
+    """Validation scores of the naive forecasts, the untuned defaults and the chosen trial."""
     rows = {name.replace("_", " "): scores for name, scores in study.result["baselines"].items()}
     trials = {"untuned defaults": study.default, "chosen": study.chosen}
     if study.chosen == study.default:
@@ -60,9 +56,7 @@ def score_table(study: StoredStudy) -> pd.DataFrame:
 
 
 def short_scores(study: StoredStudy) -> str:
-    """Naive forecasts, untuned defaults and choice in a few lines of text, with the marks of the
-    study.
-    """
+    """The main scores of `score_table` in a few lines of text, with the marks of the study."""
     table = labelled(score_table(study)[["mae", "picp", "winkler"]], study.unit)
     text = f"Scores of the validation days, on which the choice was made:\n{table.to_string()}"
     warning = warning_of(study)

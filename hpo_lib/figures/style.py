@@ -22,9 +22,6 @@ from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 
 BLUE, SKY_BLUE, PINK, ACCENT = "#0072B2", "#56B4E9", "#CC79A7", "#D55E00"
 
-SMALL = 0.1
-"""Below this MAE in m3/h litres are printed."""
-
 MISSING = "\u2013"
 """Printed where there is no number."""
 
@@ -84,15 +81,6 @@ def aligned(values: Iterable[float], like: Iterable[float] = ()) -> list[str]:
         MISSING if math.isnan(value) else f"{value:.{digits}f}".replace("-", "\u2212")
         for value in values
     ]
-
-
-def readable(unit: str, mae: float) -> tuple[str, float]:
-    """The unit in which forecasts with this MAE are read best, and the factor to it: 2.9 L/h
-    instead of 0.0029 m3/h.
-    """
-    return (
-        (unit.replace("m3", "L"), 1000.0) if unit.startswith("m3/") and mae < SMALL else (unit, 1.0)
-    )
 
 
 def unit_text(unit: str) -> str:

@@ -5,14 +5,14 @@ from itertools import chain
 
 import pandas as pd
 
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.families.search_space import in_words, value_in_words
-from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.benchmarks import PARAMS
 from hpo_lib.figures.evidence import Evidence, Records
 from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.style import MISSING, aligned, model_name, number, unit_text
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.scoring.calibration import ROLLING_DAYS
+from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 
@@ -63,7 +63,6 @@ def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
     return max(0, (last + _HOUR - first) // _DAY)
 
 
-CALIBRATIONS = ("none", "split", "rolling")
 COUNTS = {"complete": "n_completed", "stopped": "n_pruned", "failed": "n_failed"}
 
 
@@ -123,7 +122,7 @@ def ablation(evidence: Evidence) -> Table:
             *(
                 ("raw" if mode == "none" else mode, aligned(wide[score, mode]))
                 for score in scores
-                for mode in CALIBRATIONS
+                for mode in MODES
             ),
         ]
         sections.append((_title(benchmark), columns))
@@ -132,7 +131,7 @@ def ablation(evidence: Evidence) -> Table:
         f"validation (split), one from the {ROLLING_DAYS} days before each origin (rolling). PICP "
         "in %, width and Winkler score in the unit of the dataset."
     )
-    groups = (("", 1), *((score, len(CALIBRATIONS)) for score in scores.values()))
+    groups = (("", 1), *((score, len(MODES)) for score in scores.values()))
     return Table(_joined(frames), sections, caption, "l" + "r" * 9, groups)
 
 

@@ -19,7 +19,7 @@ from hpo_lib.stop_requests import SIGNALS, STOP_FILE
 
 
 class SignalProofKernel(AsyncKernelManager):
-    """Starts a kernel that ignores signals; requests to stop come as a file, see `stop_requests`."""
+    """Starts a kernel that ignores signals; requests to stop come as a file: `stop_requests`."""
 
     async def start_kernel(self, **popen: Any) -> None:  # type: ignore[override]
         """Start it. A signal ignored at the start stays ignored until the program handles it."""

@@ -21,8 +21,7 @@ from hpo_lib.study.workers import KERNEL_KILLED, run_workers
 
 
 def check_study(settings: Settings) -> RunPaths:
-    """Check model, dataset and data before anything is started or submitted, and name the study's
-    files.
+    """Check model, dataset and data before anything is started; the study's files.
 
     Raises:
         InputError: the study itself would stop with the same error.
@@ -30,7 +29,7 @@ def check_study(settings: Settings) -> RunPaths:
     get_family(settings.model)
     spec = load_spec(settings.dataset)
     load_dataset(spec, settings.data_dir, simulated=settings.simulated)
-    return RunPaths(settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker)
+    return settings.files(spec.name)
 
 
 def elsewhere(settings: Settings, run: RunPaths) -> Settings:

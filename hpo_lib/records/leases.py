@@ -47,9 +47,7 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether this process is the holder now; to be asked before each write, since it may have
-        been paused.
-        """
+        """Whether this process is the holder now; ask before each write: it may have been paused."""
         owner = self._lease.owner
         return owner is not None and owner.token == self._lease.token
 
@@ -79,10 +77,9 @@ class Lease:
 
     @property
     def lives(self) -> bool:
-        """Whether its holder seems to live, for those who only look: nothing is taken, written or
-        removed.
+        """Whether its holder seems to live, for those who only look.
 
-        It has to have refreshed the lease recently by this machine's clock. Whether its process is
+        Nothing is taken, written or removed. The holder has to have refreshed the lease recently by this machine's clock. Whether its process is
         dead, filelock says: it takes over a copy of the lease then.
         """
         refreshed = self.refreshed()
@@ -96,9 +93,7 @@ class Lease:
         return False
 
     def refreshed(self) -> tuple[str, int] | None:
-        """Its holder's token and when it was refreshed, by the clock of the file system; None where
-        nobody holds it.
-        """
+        """Its holder's token and the time of its refresh, by the file system; None if it is free."""
         try:
             status = self.file.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -120,10 +115,11 @@ class Lease:
 
 
 class Liveness:
-    """Tells the other workers of a study that this one lives, and tells this one which of the
-    others live.
+    """Tells the other workers of a study that this one lives, and this one which others live.
 
-    Args: run: the study's files. name: number of the worker within the study, as a text.
+    Args:
+        run: the study's files.
+        name: number of the worker within the study, as a text.
     """
 
     def __init__(self, run: RunPaths, name: str) -> None:

@@ -1,6 +1,4 @@
-"""Where a study is stored: in a SQLite file for one worker, in a journal file or a database for
-several.
-"""
+"""Where a study is stored: a SQLite file for one worker; a journal file or a database for several."""
 
 import os
 import re
@@ -123,36 +121,45 @@ class Storage:
             InputError: the storage is damaged.
         """
         from alembic.util import CommandError
-        from optuna.exceptions import OptunaError, StorageInternalError
+        from optuna.exceptions import OptunaError
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
         from sqlalchemy.exc import SQLAlchemyError
 
+        name = self.run.study_name
         file = next((file for file in (self.run.sqlite, self.run.journal) if file.exists()), None)
-        if file is None:
-            if "://" not in self.setting or self.setting.startswith("sqlite"):
-                return None
-            try:
-                storage = _read_only(self.setting, {"connect_args": {"connect_timeout": 5}})
-                return self._in_memory(storage, self.run.study_name)
-            except (ImportError, KeyError, StorageInternalError, SQLAlchemyError):
-                return None
+        if file is None and ("://" not in self.setting or self.setting.startswith("sqlite")):
+            return None
+        storage: BaseStorage
         try:
-            if file == self.run.journal:
-                return self._in_memory(JournalStorage(JournalFileBackend(str(file))), file)
-            address = f"file:{urllib.parse.quote(str(file.resolve()))}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True)) as connection:
-                tables = {name for (name,) in connection.execute("select name from sqlite_master")}
-                named = "select 1 from studies where study_name = ?"
-                if "studies" not in tables:
-                    return None
-                if not connection.execute(named, (self.run.study_name,)).fetchone():
-                    return None
-            options = {"execution_options": {"compiled_cache": _STATEMENTS}}
-            return self._in_memory(_read_only(f"sqlite:///{address}&uri=true", options), file)
+            if file is None:
+                storage = _read_only(self.setting, {"connect_args": {"connect_timeout": 5}})
+            elif file == self.run.journal:
+                storage = JournalStorage(JournalFileBackend(str(file)))
+            else:
+                address = f"file:{urllib.parse.quote(str(file.resolve()))}?mode=ro"
+                with closing(sqlite3.connect(address, uri=True)) as connection:
+                    query = "select name from sqlite_master where name = 'studies'"
+                    if not connection.execute(query).fetchone():
+                        return None
+                    query = "select 1 from studies where study_name = ?"
+                    if not connection.execute(query, (name,)).fetchone():
+                        return None
+                options = {"execution_options": {"compiled_cache": _STATEMENTS}}
+                storage = _read_only(f"sqlite:///{address}&uri=true", options)
+            return self._in_memory(storage, file or name)
         except InputError:
             raise
-        except (sqlite3.Error, CommandError, OptunaError, SQLAlchemyError, *UNREADABLE) as error:
+        except (
+            ImportError,
+            sqlite3.Error,
+            CommandError,
+            OptunaError,
+            SQLAlchemyError,
+            *UNREADABLE,
+        ) as error:
+            if file is None:
+                return None
             raise InputError(
                 f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
             ) from None

@@ -87,7 +87,7 @@ def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) ->
     return dict(record)
 
 
-def readable(
+def whole_records(
     files: Iterable[Path], schema: type[TrainingRecord] = BenchmarkRecord
 ) -> Iterator[dict[str, Any]]:
     """The whole ones of some records; a training with a damaged one is done again."""
@@ -136,7 +136,7 @@ def replicate(
 
 def replicate_seconds(run: RunPaths) -> float:
     """What all trainings with fresh seeds took."""
-    records = readable(run.replicates(), TrainingRecord)
+    records = whole_records(run.replicates(), TrainingRecord)
     return float(sum(record["seconds"] for record in records))
 
 
@@ -177,7 +177,7 @@ def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
     """
     here = data_key(dataset)
     for file in paths.records():
-        for record in readable([file]):
+        for record in whole_records([file]):
             for name, expected in here.items():
                 if (there := record["key"]["data"].get(name)) != expected:
                     raise InputError(
@@ -188,7 +188,7 @@ def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
 
 def on_simulated_data(paths: BenchmarkPaths) -> bool:
     """Whether a folder holds trainings on a simulated twin."""
-    provenances = (record.get("provenance", {}) for record in readable(paths.records()))
+    provenances = (record.get("provenance", {}) for record in whole_records(paths.records()))
     sources = (str((provenance.get("data") or {}).get("source")) for provenance in provenances)
     return any(source.startswith("simulated") for source in sources)
 

@@ -1,7 +1,7 @@
 """Mixtures of forecasts: weighted means of each quantile level (Vincentisation)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -42,9 +42,7 @@ def blend(
                 "forecasts of different days or data cannot be blended; make them again"
             )
     values = np.average([member.values for member in members], axis=0, weights=weights)
-    return QuantileForecasts(
-        np.maximum.accumulate(values, axis=2), first.actual, first.origins, first.levels
-    )
+    return replace(first, values=np.maximum.accumulate(values, axis=2))
 
 
 def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
@@ -61,15 +59,15 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
     n, m = columns.shape
     eye = sparse.identity(n, format="csr")
     equal = sparse.bmat([[sparse.csr_matrix(columns), eye, -eye], [np.ones((1, m)), None, None]])
-    found = linprog(
+    solution = linprog(
         np.concatenate([np.zeros(m), q, 1 - q]) / n,
         A_eq=equal,
         b_eq=np.append(y / scale, 1.0),
         method="highs",
     )
-    if not found.success:
-        raise ArithmeticError(f"no weights were found: {found.message}")
-    weights = np.clip(found.x[:m], 0, None)
+    if not solution.success:
+        raise ArithmeticError(f"no weights were found: {solution.message}")
+    weights = np.clip(solution.x[:m], 0, None)
     return np.asarray(weights / weights.sum())
 
 
@@ -82,12 +80,15 @@ def greedy_weights(
     gives the lowest loss of the equal mean of all that were added. The weights are the shares after
     the round with the lowest loss. At most ``most`` members get a weight.
     """
-    values = [member.values for member in members]
+    first, values = members[0], [member.values for member in members]
     counts, total = np.zeros(len(members)), np.zeros_like(values[0])
     lowest, weights = np.inf, counts
     for size in range(1, rounds + 1):
         open_to = np.flatnonzero(counts) if (counts > 0).sum() == most else np.arange(len(members))
-        losses = [_pinball(members[0], (total + values[i]) / size) for i in open_to]
+        losses = [
+            metrics.quantile_losses((total + values[i]) / size, first.actual, first.levels).mean()
+            for i in open_to
+        ]
         added = open_to[int(np.argmin(losses))]
         counts[added] += 1
         total = total + values[added]
@@ -131,7 +132,3 @@ def judged_ensemble(members: Sequence[QuantileForecasts], chosen: int) -> Ensemb
     return EnsembleVerdict(
         weights if pays else alone, 100 * test.difference / float(before.mean()), pays
     )
-
-
-def _pinball(like: QuantileForecasts, values: np.ndarray) -> float:
-    return metrics.pinball(QuantileForecasts(values, like.actual, like.origins, like.levels))

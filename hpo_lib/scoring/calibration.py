@@ -8,7 +8,7 @@ values share them.
 Calibrated forecasts are reported beside the raw ones, never instead of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -80,26 +80,20 @@ def calibrate(
     if calibration.mode == "none":
         return forecasts
     if warm_up is None:
-        warm_up = QuantileForecasts(
-            forecasts.values[:0], forecasts.actual[:0], forecasts.origins[:0], forecasts.levels
-        )
+        warm_up = forecasts.rows(slice(0))
     if calibration.mode == "split" and not len(warm_up.origins):
         raise InputError("calibration split needs validation forecasts, found none")
     if not len(forecasts.origins):
         return forecasts
     levels = recent_level(target, forecasts.origins)
     warm_up_scores = interval_errors(warm_up) / recent_level(target, warm_up.origins)[:, None]
+    margin = np.zeros_like(forecasts.actual)
     if calibration.mode == "split":
-        margin = np.broadcast_to(
-            _margin(warm_up_scores, calibration.per_hour), forecasts.actual.shape
-        )
+        margin += _margin(warm_up_scores, calibration.per_hour)
     else:
         scores = np.concatenate([warm_up_scores, interval_errors(forecasts) / levels[:, None]])
-        known_at = (
-            pd.DatetimeIndex([*warm_up.origins, *forecasts.origins])
-            + forecasts.actual.shape[1] * _HOUR
-        )
-        margin = np.zeros_like(forecasts.actual)
+        origins = pd.DatetimeIndex([*warm_up.origins, *forecasts.origins])
+        known_at = origins + forecasts.actual.shape[1] * _HOUR
         for i, origin in enumerate(forecasts.origins):
             # Only forecasts whose last hour is not after this origin: the day that begins here is
             # not known yet.
@@ -136,9 +130,8 @@ def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
     mean_so_far = np.nancumsum(np.abs(y)) / np.cumsum(~np.isnan(y))
     level = y[positions[:, None] + np.arange(1 - SCALE_HOURS, 1)].mean(axis=1)
     share = np.where(np.fmin.accumulate(y)[positions] < 0, 1.0, 0.01)
-    return np.asarray(
-        np.maximum(level, np.maximum(share * mean_so_far[positions], np.finfo(float).tiny))
-    )
+    least = np.maximum(share * mean_so_far[positions], np.finfo(float).tiny)
+    return np.asarray(np.maximum(level, least))
 
 
 def smallest_level(target: np.ndarray, share: float) -> float:
@@ -190,4 +183,4 @@ def _moved(f: QuantileForecasts, margin: np.ndarray, lowest: float = -np.inf) ->
     values = f.values.copy()
     values[:, :, 0] = np.minimum(np.maximum(f.lower - margin, lowest), inner[:, :, 0])
     values[:, :, -1] = np.maximum(f.upper + margin, inner[:, :, -1])
-    return QuantileForecasts(values, f.actual, f.origins, f.levels)
+    return replace(f, values=values)

@@ -7,6 +7,7 @@ Axis letters used throughout the project:
     Q  quantile levels, 3
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -82,7 +83,7 @@ class QuantileForecasts:
     def upper(self) -> np.ndarray:
         return np.asarray(self.values[:, :, -1])
 
-    def rows(self, chosen: np.ndarray) -> "QuantileForecasts":
+    def rows(self, chosen: np.ndarray | slice) -> "QuantileForecasts":
         """The forecasts of some origins."""
         return QuantileForecasts(
             self.values[chosen], self.actual[chosen], self.origins[chosen], self.levels
@@ -116,11 +117,7 @@ class QuantileForecasts:
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, source: str = "predictions") -> "QuantileForecasts":
         """The inverse of `to_frame`."""
-        names = [
-            name
-            for name in frame.columns
-            if name.startswith("q") and name[1:].replace(".", "").isdigit()
-        ]
+        names = [name for name in frame.columns if re.fullmatch(r"q[\d.]*\d", name)]
         missing = [name for name in ("origin", "step", "actual") if name not in frame.columns]
         if missing or not names:
             raise InputError(
@@ -138,12 +135,19 @@ class QuantileForecasts:
             )
         n, horizon = len(sizes), int(sizes.iloc[0])
         levels = tuple(sorted(round(float(name[1:]) / 100, 12) for name in names))
+
+        def hours_of(column: str) -> np.ndarray:
+            try:
+                return ordered[column].to_numpy(dtype=np.float64).reshape(n, horizon)
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"{source}: column {column!r} holds something that is not a number; write it "
+                    "again"
+                ) from None
+
         return cls(
-            values=np.stack(
-                [_numbers(ordered, _column(lv), source).reshape(n, horizon) for lv in levels],
-                axis=2,
-            ),
-            actual=_numbers(ordered, "actual", source).reshape(n, horizon),
+            values=np.stack([hours_of(_column(level)) for level in levels], axis=2),
+            actual=hours_of("actual"),
             origins=pd.DatetimeIndex(ordered["origin"].iloc[::horizon]),
             levels=levels,
         )
@@ -155,12 +159,3 @@ class NonFiniteForecast(ArithmeticError):
 
 def _column(level: float) -> str:
     return f"q{level * 100:g}"
-
-
-def _numbers(frame: pd.DataFrame, column: str, source: str) -> np.ndarray:
-    try:
-        return frame[column].to_numpy(dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"{source}: column {column!r} holds something that is not a number; write it again"
-        ) from None

@@ -154,6 +154,20 @@ def in_target_unit(column: str) -> bool:
     return any(f"_{name}_" in f"_{column}_" for name in (*of_target, *FORECAST_COLUMNS))
 
 
+LITRES_BELOW = 0.1
+"""MAE in m3/h."""
+
+
+def readable_unit(unit: str, mae: float) -> tuple[str, float]:
+    """The unit in which forecasts with this MAE are read best, and the factor to it.
+
+    2.9 L/h instead of 0.0029 m3/h.
+    """
+    if unit.startswith("m3/") and mae < LITRES_BELOW:
+        return unit.replace("m3", "L"), 1000.0
+    return unit, 1.0
+
+
 def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_HOURS) -> float:
     """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training.
 

@@ -6,6 +6,7 @@ A new objective is one function of the scores and one line in `OBJECTIVES`, and 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import itemgetter
 from typing import Literal
 
@@ -58,10 +59,6 @@ def coverage_error(scores: Scores, picp: str = "picp") -> float:
     return abs(scores[picp] - NOMINAL_COVERAGE)
 
 
-def _calibrated_error(scores: Scores) -> float:
-    return coverage_error(scores, "picp_calibrated")
-
-
 POINTS = "percentage points"
 
 OBJECTIVES: dict[str, Objective] = {
@@ -78,7 +75,7 @@ OBJECTIVES: dict[str, Objective] = {
         Objective(
             "picp_penalty_calibrated",
             "|PICP - 80| after calibration",
-            _calibrated_error,
+            partial(coverage_error, picp="picp_calibrated"),
             POINTS,
             COVERAGE_TOLERANCE,
         ),

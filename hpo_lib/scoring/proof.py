@@ -48,12 +48,12 @@ def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: i
     }
     by_score = sorted(scores, key=lambda number: (scores[number].mean(), number))
     drawn = drawn_days(len(default["mae"]))
-    found = by_score[:1]
+    best = by_score[:1]
     for number in by_score[1:]:
         behind = scores[number] - scores[by_score[0]]
         if behind.mean() <= behind[drawn].mean(axis=1).std():
-            found.append(number)
-    return found[:most]
+            best.append(number)
+    return best[:most]
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,7 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
 
 
 def _front(stored: StoredStudy) -> Any:
-    """Every complete trial by its first two or three objectives; front, defaults and choice are
-    marked.
-    """
+    """Complete trials by two or three objectives; front, defaults and choice are marked."""
     import plotly.express as px
 
     trials = {

@@ -1,4 +1,4 @@
-"""What a study says while a trial trains, and where plain papermill shows it."""
+"""What a study says, and where plain papermill shows it."""
 
 import os
 import threading
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from tqdm.auto import tqdm
 
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.stop_requests import STOP_FILE
@@ -19,9 +21,7 @@ EVERY = 10.0
 def telling(
     number: int, curve: Sequence[Mapping[str, float]], say: Callable[[str], None]
 ) -> Iterator[None]:
-    """Say now and then, until the block ends, for how long a trial has trained and what its last
-    check found.
-    """
+    """Say every `EVERY` seconds of the block how long a trial trains, and its last check."""
     begun, ended = time.monotonic(), threading.Event()
 
     def work() -> None:
@@ -39,9 +39,7 @@ def telling(
 
 
 def in_short(record: TrialRecord, unit: str, result: Mapping[str, Any] | None) -> tuple[str, str]:
-    """How a trial ended, and what the study has found so far; ``result`` is None before the first
-    complete trial.
-    """
+    """How a trial ended, and what the study has so far; no ``result`` before a complete trial."""
     if record.state == "complete":
         kept = ""
         if record.shares is not None:
@@ -60,12 +58,12 @@ def in_short(record: TrialRecord, unit: str, result: Mapping[str, Any] | None) -
     return line, f"front of {front}, chosen trial {chosen}: {scores}"
 
 
-def show_in_terminal(line: str) -> None:
-    """Show a line on the terminal of a plain ``papermill``, which keeps to itself what a notebook
-    prints (Linux).
+def say(line: str) -> None:
+    """Print a line, also on the terminal of a plain ``papermill`` (Linux).
 
-    `hpo run` shows all of it, and leaves a file to stop by.
+    That keeps to itself what a notebook prints. `hpo run` shows it, and leaves a file to stop by.
     """
+    tqdm.write(line)
     parent = f"/proc/{os.getppid()}"
     with suppress(OSError):
         if STOP_FILE not in os.environ and b"papermill" in Path(f"{parent}/cmdline").read_bytes():

@@ -5,7 +5,6 @@ import math
 import re
 import time
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from optuna.trial import Trial
@@ -16,7 +15,6 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
-from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import PROVEN
 from hpo_lib.records.files import write_predictions
 from hpo_lib.records.leases import Liveness
@@ -34,7 +32,7 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly, StoppingRule
 from hpo_lib.study.first_trials import FirstTrial, best_of_others, first_trials, origins
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.progress import in_short, show_in_terminal, telling
+from hpo_lib.study.progress import in_short, say, telling
 from hpo_lib.study.proof import Proof
 from hpo_lib.study.time_budget import TimeBudget
 from hpo_lib.study.trial_queue import TrialQueue
@@ -62,8 +60,8 @@ def run_study(
             completed.
     """
     if settings.workers > 1:
-        run = study_files(settings)
-        run_workers(settings, run, _show)
+        run = settings.files(load_spec(settings.dataset).name)
+        run_workers(settings, run, say)
         return StoredStudy.read(run, database=Storage(run, settings.storage).recorded)
     worker = _Worker(settings, dataset)
     with worker.liveness, stop_requests.listening():
@@ -80,12 +78,6 @@ def run_study(
         return worker.finish()
 
 
-def study_files(settings: Settings) -> RunPaths:
-    """Where the study keeps its files."""
-    dataset = load_spec(settings.dataset).name
-    return RunPaths(settings.runs_dir, settings.model, dataset, settings.job_id, settings.worker)
-
-
 class _Worker:
     def __init__(self, settings: Settings, dataset: Dataset | None) -> None:
         self.settings = settings
@@ -96,9 +88,7 @@ class _Worker:
         self.budget = self.family.budgets[settings.budget_name]
         self.recipe = RECIPES[settings.recipe]
         spec = self.dataset.spec
-        self.paths = RunPaths(
-            settings.runs_dir, settings.model, spec.name, settings.job_id, settings.worker
-        )
+        self.paths = settings.files(spec.name)
         self.storage = Storage(self.paths, settings.storage)
         self.liveness = Liveness(self.paths, str(settings.worker))
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
@@ -171,42 +161,36 @@ class _Worker:
 
     def run(self, progress: bool) -> None:
         """Work until the study holds all its trials or has to stop."""
-        with self._bar(progress) as bar:
-            while self.n_finished() < self.settings.trials and not self._must_stop():
+        asked, finished = self.settings.trials, self.n_finished()
+        with tqdm(total=asked, initial=finished, unit="trial", disable=not progress) as bar:
+            while self.n_finished() < asked and not self._must_stop():
                 trial = self.queue.claim()
                 if trial is None:
                     # The others run all that is left; if one dies, its trial is tried here.
                     time.sleep(POLL)
                     continue
                 try:
-                    record = self._one_trial(trial, bar)
+                    record = self._one_trial(trial)
                 except stop_requests.StopRequested:
                     continue
                 records = self.records()
                 finished = sum(t.finished for t in records)
+                line, summary = in_short(record, self.dataset.spec.unit, self._write(records))
                 bar.update(finished - bar.n)
-                completed = any(t.state == "complete" for t in records)
-                self._report(bar, record, finished, self._write() if completed else None)
+                bar.set_postfix_str(summary)
+                number, seconds = record.number, record.seconds
+                say(f"{finished}/{asked}  trial {number}: {line} ({seconds:.0f} s); {summary}")
                 self._check_failures(records)
-                missing = self.settings.trials - finished
-                if shortfall := self.time_budget.shortfall(records, missing):
-                    _say(bar, shortfall)
+                if shortfall := self.time_budget.shortfall(records, asked - finished):
+                    say(shortfall)
 
-    def _bar(self, progress: bool) -> "tqdm[Any]":
-        return tqdm(
-            total=self.settings.trials,
-            initial=self.n_finished(),
-            unit="trial",
-            disable=not progress,
-        )
-
-    def _one_trial(self, trial: Trial, bar: "tqdm[Any]") -> TrialRecord:
+    def _one_trial(self, trial: Trial) -> TrialRecord:
         begun, curve = time.monotonic(), list[dict[str, float]]()
         values: list[float] | None = None
         attributes: dict[str, Any]
         try:
             try:
-                with telling(trial.number, curve, partial(_say, bar)):
+                with telling(trial.number, curve, say):
                     values, attributes = self._train_and_score(trial, curve)
             except (stop_requests.StopRequested, WriteError):
                 raise
@@ -224,10 +208,8 @@ class _Worker:
         except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested, WriteError) as stop:
             self.queue.interrupt(trial, stop_requests.requested() or type(stop).__name__)
             self.stop_reason = type(stop).__name__
-            if not isinstance(stop, WriteError) and any(
-                t.state == "complete" for t in self.records()
-            ):
-                self._write()  # or it would look as if it still ran
+            if not isinstance(stop, WriteError):
+                self._write(self.records())  # or it would look as if it still ran
             raise stop
 
     def _train_and_score(
@@ -292,7 +274,10 @@ class _Worker:
         )
         return self.stop_reason != ""
 
-    def _write(self) -> dict[str, Any]:
+    def _write(self, records: list[TrialRecord]) -> dict[str, Any] | None:
+        """Write the record, once a trial is complete."""
+        if not any(record.state == "complete" for record in records):
+            return None
         return self.queue.write(self._result)
 
     def _result(self, records: list[TrialRecord]) -> dict[str, Any]:
@@ -316,17 +301,6 @@ class _Worker:
             proof_seconds=replicate_seconds(self.paths),
         )
 
-    def _report(
-        self, bar: "tqdm[Any]", record: TrialRecord, finished: int, result: dict[str, Any] | None
-    ) -> None:
-        line, summary = in_short(record, self.dataset.spec.unit, result)
-        bar.set_postfix_str(summary)
-        _say(
-            bar,
-            f"{finished}/{bar.total}  trial {record.number}: {line} ({record.seconds:.0f} s); "
-            f"{summary}",
-        )
-
     def finish(self) -> StoredStudy:
         """Prove the choice, and write the last record and the optuna figures."""
         if self.settings.policy == PROVEN and self.n_finished() >= self.settings.trials:
@@ -334,24 +308,14 @@ class _Worker:
                 self.proof.train(self.records(), self._must_stop)
             except stop_requests.StopRequested:
                 self._must_stop()
-        if self.stop_reason and not any(t.state == "complete" for t in self.records()):
-            raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
         if self.stop_reason:
+            if not any(record.state == "complete" for record in self.records()):
+                raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
             print(
                 f"The study stopped before its end: {self.stop_reason}; run again under the same "
                 "job_id to go on."
             )
-        self._write()
+        self.queue.write(self._result)
         stored = StoredStudy.read(self.paths, database=self.storage.recorded)
         write_optuna_figures(self.queue.study, stored)
         return stored
-
-
-def _say(bar: "tqdm[Any]", line: str) -> None:
-    bar.write(line)
-    show_in_terminal(line)
-
-
-def _show(line: str) -> None:
-    print(line)
-    show_in_terminal(line)

@@ -58,7 +58,7 @@ counts as failed.
 """
 
 STARTUP_TRIALS = 6
-"""Finished trials, first ones included, from which the sampler learns; `measurements/samplers.py`
+"""Finished trials, first ones included, from which the sampler learns; docs/methodology.md
 compares samplers.
 """
 
@@ -275,13 +275,14 @@ class TrialQueue:
         **attributes: Any,
     ) -> None:
         """End a trial, unless another worker has done so; only complete ones keep forecasts."""
-        if self.storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
+        number = trial._trial_id
+        if self.storage.get_trial(number).state == TrialState.RUNNING:
             for name, value in attributes.items():
-                self.storage.set_trial_user_attr(trial._trial_id, name, value)
-            if state != TrialState.COMPLETE:
-                with suppress(OSError):
-                    self.run.trial_predictions(trial.number).unlink()
-            self.storage.set_trial_state_values(trial._trial_id, state, values)
+                self.storage.set_trial_user_attr(number, name, value)
+            self.storage.set_trial_state_values(number, state, values)
+        if self.storage.get_trial(number).state != TrialState.COMPLETE:
+            with suppress(OSError):
+                self.run.trial_predictions(trial.number).unlink()
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         return trial_record(trial, self.objectives)

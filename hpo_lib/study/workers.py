@@ -5,18 +5,18 @@ A worker that dies is started again. The standard input of a process is its life
 """
 
 import os
-import queue
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 
 from joblib import cpu_count
 
 from hpo_lib import paths, stop_requests
-from hpo_lib.errors import HpoError, InputError, StudyError
+from hpo_lib.errors import InputError, StudyError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import visible_gpus
 from hpo_lib.records.study import StoredStudy
@@ -30,11 +30,8 @@ PATIENCE = 60.0
 record.
 """
 
-SILENCE = 1.0
-"""Seconds without a line after which it is seen to workers that have ended."""
-
 MAX_DEATHS = 3
-"""So many deaths per worker without a finished training in between end the study: restarting will
+"""So many deaths of a worker with no training finished in between end the study: restarting will
 not help.
 """
 
@@ -83,74 +80,60 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
 
     Raises:
         InputError: as a worker ended with it.
-        StudyError: likewise; or the workers die again and again.
+        StudyError: likewise; or a worker dies again and again.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
     workers, threads, sentence = fitting(settings.workers, cpu_count(), asked)
     if sentence:
         say(sentence)
-    lines: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
-    last = dict.fromkeys(range(settings.worker, settings.worker + workers), "none")
+    numbers = range(settings.worker, settings.worker + workers)
     begun, gpus = time.monotonic(), visible_gpus()
+    processes: dict[int, subprocess.Popen[bytes]] = {}
+    stopping = threading.Event()
 
-    def start(number: int) -> "subprocess.Popen[bytes]":
+    def work(number: int) -> None:
+        """Start a worker, and again if it dies."""
+        environment = {**dict.fromkeys(_THREADS, str(threads)), **gpu_of(number, gpus)}
         words = [*settings.as_words(), "--job-id", settings.job_id, "--worker", str(number)]
-        if limit := settings.time_budget_hours:
-            left = limit - (time.monotonic() - begun) / 3600
-            words += ["--time-budget-hours", str(max(left, 1e-6))]
-        process = _start(words, {**dict.fromkeys(_THREADS, str(threads)), **gpu_of(number, gpus)})
-        threading.Thread(target=_listen, args=(process, number, lines), daemon=True).start()
-        return process
+        deaths, before = 0, ended_trainings(run, settings.storage)
+        while not stopping.is_set():
+            budget = []
+            if limit := settings.time_budget_hours:
+                left = limit - (time.monotonic() - begun) / 3600
+                budget = ["--time-budget-hours", str(max(left, 1e-6))]
+            process = processes[number] = _start([*words, *budget], environment)
+            if stopping.is_set():
+                _close(process)
+            last = "none"
+            for last in _lines(process):
+                say(f"[{number}] {last}")
+            code = process.wait()
+            if code > 0 and KERNEL_KILLED not in last:
+                raise (InputError if code == 2 else StudyError)(last.removeprefix("hpo: "))
+            if code == 0 or stopping.is_set():
+                return
+            how = f"signal {-code}" if code < 0 else "its kernel was killed"
+            now = ended_trainings(run, settings.storage)
+            deaths, before = deaths + 1 if now == before else 1, now
+            if deaths == MAX_DEATHS:
+                raise StudyError(
+                    f"worker {number} dies without finishing a trial, {deaths} times so far, the "
+                    f"last time by {how}; its last words: {last}"
+                )
+            say(f"worker {number} died ({how}); it is started again, and so is its trial")
 
-    def show_line(seconds: float) -> bool:
-        """Show the next line; False if none comes for so long."""
+    with stop_requests.listening(), ThreadPoolExecutor(workers) as pool:
+        working = [pool.submit(work, number) for number in numbers]
         try:
-            number, last[number] = lines.get(timeout=seconds)
-        except queue.Empty:
-            return False
-        say(f"[{number}] {last[number]}")
-        return True
-
-    alive: dict[int, subprocess.Popen[bytes]] = {}
-    deaths, before = 0, ended_trainings(run, settings.storage)
-    with stop_requests.listening():
-        try:
-            for number in last:
-                alive[number] = start(number)
-            while alive and not stop_requests.requested():
-                ended = [number for number, process in alive.items() if process.poll() is not None]
-                if show_line(SILENCE):  # the last words of those that have ended, too
-                    continue
-                for number in ended:
-                    code = alive.pop(number).returncode
-                    if not code:
-                        continue
-                    killed = f"signal {-code}" if code < 0 else ""
-                    if not killed and KERNEL_KILLED not in last[number]:
-                        raise _error(code, last[number])
-                    how = killed or "its kernel was killed"
-                    now = ended_trainings(run, settings.storage)
-                    deaths, before = deaths + 1 if now == before else 1, now
-                    if deaths >= MAX_DEATHS * workers:
-                        raise StudyError(
-                            f"the workers die without finishing a trial, {deaths} times so far, "
-                            f"the last with {how}; its last words: {last[number]}"
-                        )
-                    alive[number] = start(number)
-                    say(f"worker {number} died ({how}); it is started again, and so is its trial")
+            while not stop_requests.requested():
+                ended, others = wait(working, timeout=1, return_when=FIRST_EXCEPTION)
+                if not others or any(worker.exception() for worker in ended):
+                    break
         finally:
-            _end(alive.values())
-            while show_line(0.2):
-                pass
-    for number, process in alive.items():
-        if process.returncode:
-            raise _error(process.returncode, last[number])
-
-
-def _error(code: int, line: str) -> HpoError:
-    """The error that a worker ended with, by its exit code and its last line."""
-    sentence = line.removeprefix("hpo: ")
-    return InputError(sentence) if code == 2 else StudyError(sentence)
+            stopping.set()
+            _end(list(processes.values()))
+    for worker in working:
+        worker.result()
 
 
 def _start(words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -165,25 +148,28 @@ def _start(words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.
     )
 
 
-def _listen(
-    process: "subprocess.Popen[bytes]", number: int, lines: "queue.SimpleQueue[tuple[int, str]]"
-) -> None:
+def _lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:
+    """What a process prints, without blank lines and what a progress bar has drawn over."""
     assert process.stdout is not None
     with process.stdout as output:
         for line in output:
             text = line.decode("utf-8", errors="replace").rstrip()
-            if text := text.rpartition("\r")[2].strip():  # a progress bar is drawn over
-                lines.put((number, text))
+            if text := text.rpartition("\r")[2].strip():
+                yield text
 
 
-def _end(processes: Collection["subprocess.Popen[bytes]"]) -> None:
+def _close(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a worker to stop."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
     """Ask workers to stop, and kill those that do not."""
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.close()
+        _close(process)
     until = time.monotonic() + PATIENCE
     for process in processes:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, until - time.monotonic()))
         process.kill()
-        process.wait()

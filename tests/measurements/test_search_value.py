@@ -149,19 +149,8 @@ def test_when_trials_are_given_by_family_or_for_all_then_each_model_gets_its_num
 def test_when_the_command_runs_again_then_nothing_is_trained_and_the_table_is_the_same(
     tmp_path, capsys
 ) -> None:
-    words = [
-        "--datasets",
-        str(TWIN),
-        "--models",
-        "NHITS_Q",
-        "--trials",
-        "2",
-        "--seeds",
-        "1",
-        "--preset",
-        "test",
-    ]
-    words += ["--out", str(tmp_path)]
+    sizes = "--models NHITS_Q --trials 2 --seeds 1 --preset test"
+    words = f"--datasets {TWIN} {sizes} --out {tmp_path}".split()
     search_value.main(words)
     table = (tmp_path / "search_value.md").read_text(encoding="utf-8")
     (row,) = pd.read_csv(tmp_path / "search_value_families.csv").to_dict("records")

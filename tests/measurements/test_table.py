@@ -10,7 +10,7 @@ from measurements import run
 from measurements.early_stopping import hypervolume
 from measurements.gpu import time_to_hypervolume, trace
 from measurements.growth import PARTS, grown
-from measurements.table import Bar, Measured, failed_row, line, row
+from measurements.table import Bar, Measured, row
 
 
 def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_runs() -> None:
@@ -35,17 +35,15 @@ def test_when_rates_are_compared_then_more_is_better() -> None:
 
 
 def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_hold() -> None:
-    assert (
-        row("work", Measured((), (0.3, 0.5, 0.4), "of steps"), Bar(0.4, at_least=False))["met"]
-        is True
-    )
-    assert row("work", Measured((), (0.41,), "of steps"), Bar(0.4, at_least=False))["met"] is False
-    assert (
-        row("work", Measured((), (0.3,), "of steps", condition=False), Bar(0.4, at_least=False))[
-            "met"
-        ]
-        is False
-    )
+    bar = Bar(0.4, at_least=False)
+    assert str(bar) == "<= 0.4"
+    for steps, condition, met in (
+        ((0.3, 0.5, 0.4), True, True),
+        ((0.41,), True, False),
+        ((0.3,), False, False),
+    ):
+        measured = Measured((), steps, "of steps", condition=condition)
+        assert row("work", measured, bar)["met"] is met
 
 
 def test_when_runs_are_not_paired_then_no_ratio_is_made_up() -> None:
@@ -53,38 +51,26 @@ def test_when_runs_are_not_paired_then_no_ratio_is_made_up() -> None:
         row("work", Measured((1.0, 2.0), (1.0,), "s"), None)
 
 
-def test_when_a_row_raises_then_it_is_printed_as_failed_and_the_others_go_on(capsys) -> None:
-    def broken(context: run.Context) -> Measured:
-        raise RuntimeError("no such luck")
-
-    rows = [
-        run.Row("broken", "broken work", Bar(2), broken),
-        run.Row("fine", "fine work", Bar(2), lambda context: Measured((6.0,), (2.0,), "s")),
-    ]
-    found = run.measured_rows(rows, None)  # type: ignore[arg-type]
-    assert found[0]["error"] == "RuntimeError: no such luck"
-    assert found[0]["met"] is False
-    assert found[1]["ratio"] == 3.0
-    shown = capsys.readouterr().out
-    assert "broken work" in shown
-    assert "failed: RuntimeError: no such luck" in shown
-
-
-def test_when_the_table_is_run_then_json_and_exit_code_tell_of_the_rows(
-    tmp_path, monkeypatch
+def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_go_on(
+    tmp_path, monkeypatch, capsys
 ) -> None:
     def broken(context: run.Context) -> Measured:
         raise RuntimeError("no such luck")
 
     fine = run.Row("fine", "fine work", Bar(2), lambda context: Measured((6.0,), (2.0,), "s"))
-    monkeypatch.setattr(run, "ROWS", (fine, run.Row("broken", "broken work", None, broken)))
+    monkeypatch.setattr(run, "ROWS", (run.Row("broken", "broken work", Bar(2), broken), fine))
     out = tmp_path / "results" / "latest.json"
-    assert run.main(["--out", str(out), "--only", "fine"]) == 0
+    assert run.main(["--out", str(out)]) == 1
+    shown = capsys.readouterr().out
+    assert "broken work" in shown
+    assert "failed: RuntimeError: no such luck (bar >= 2)" in shown
     content = json.loads(out.read_text(encoding="utf-8"))
-    assert [found["name"] for found in content["rows"]] == ["fine"]
+    failed, measured = content["rows"]
+    assert (failed["error"], failed["met"]) == ("RuntimeError: no such luck", False)
+    assert (measured["name"], measured["ratio"]) == ("fine", 3.0)
     assert content["machine"]["threads"] == 1
     assert content["data"]["source"] == "simulated"
-    assert run.main(["--out", str(out)]) == 1
+    assert run.main(["--out", str(out), "--only", "fine"]) == 0
 
 
 @pytest.mark.slow
@@ -105,12 +91,6 @@ def test_when_the_benchmark_runs_at_tiny_sizes_then_no_row_fails_and_networks_ar
 def test_when_rows_are_named_then_each_has_a_name_of_its_own() -> None:
     names = [r.name for r in run.ROWS]
     assert len(names) == len(set(names))
-
-
-def test_when_a_row_failed_then_its_line_names_the_bar_it_did_not_reach() -> None:
-    assert line(failed_row("work", ValueError("x"), Bar(0.4, at_least=False))).endswith(
-        "(bar <= 0.4)"
-    )
 
 
 def test_when_costs_grow_then_the_family_that_grows_most_counts_for_all() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
+from tests.conftest import essentials
 
 MAX_REQUEUES = 2
 SCONTROL = """#!/bin/sh
@@ -58,9 +59,7 @@ def decide(
                 f"n_{how}": int(finished > i)
                 for i, how in enumerate(("completed", "failed", "pruned"))
             }
-            return json.dumps(
-                {"model": "NHITS_Q", "dataset": "heat", "best_params": {}, **counts, **more}
-            )
+            return json.dumps({**essentials({}), **counts, **more})
 
         run.best_params.write_text(result(before), encoding="utf-8")
         write = f"printf %s {shlex.quote(result(after))} > {shlex.quote(str(run.best_params))}"

@@ -41,32 +41,9 @@ def test_when_a_site_is_described_then_the_script_is_exactly_this(
     monkeypatch.setattr(sys, "executable", "/usr/my bin/python")
     monkeypatch.setattr(paths, "PROJECT_ROOT", Path("/my project"))
     monkeypatch.setattr(paths, "SLURM_LOGS", Path("/my project/slurm/logs"))
-    argv = [
-        "submit",
-        "--model",
-        "TFT_Q",
-        "--dataset",
-        "water_centrum",
-        "--trials",
-        "30",
-        "--dry-run",
-        *more,
-    ]
-    assert (
-        main(
-            [
-                *argv,
-                "--simulated",
-                "--site",
-                str(site),
-                "--data-dir",
-                str(tmp_path),
-                "--runs-dir",
-                "/runs",
-            ]
-        )
-        == 0
-    )
+    folders = f"--data-dir {tmp_path} --runs-dir /runs --site {site}"
+    words = f"submit --model TFT_Q --dataset water_centrum --trials 30 --simulated {folders}"
+    assert main([*words.split(), "--dry-run", *more]) == 0
     script, errors = capsys.readouterr()
     assert errors == ""
     script = script.replace(str(tmp_path), "/data")
@@ -135,10 +112,9 @@ def refusal(
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
     def said(*arguments: str) -> str:
-        folders = ["--simulated", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]
-        assert (
-            main(["submit", "--model", "NHITS_Q", "--dataset", "heat", *folders, *arguments]) == 2
-        )
+        folders = f"--simulated --data-dir {tmp_path} --runs-dir {tmp_path}"
+        words = f"submit --model NHITS_Q --dataset heat {folders}"
+        assert main([*words.split(), *arguments]) == 2
         out, err = capsys.readouterr()
         assert (out, called.exists()) == ("", False)
         return err
@@ -253,23 +229,15 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(
         ("CPUS_PER_TASK=many", "line 1: CPUS_PER_TASK is 'many', expected a whole number"),
         ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected a whole number"),
         ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
+        (b"MEM=1G\n\xff\xfe", "cannot be read (byte 7 is not UTF-8)"),
     ],
 )
 def test_when_a_site_file_is_wrong_then_the_line_is_named(
-    text: str, sentence: str, tmp_path: Path
+    text: str | bytes, sentence: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "site.env"
-    file.write_text(text, encoding="utf-8")
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=f"^{re.escape(f'{file}: {sentence}')}"):
-        read_site(file)
-
-
-def test_when_a_site_file_is_no_text_then_the_error_names_the_byte(tmp_path: Path) -> None:
-    file = tmp_path / "site.env"
-    file.write_bytes(b"MEM=1G\n\xff\xfe")
-    with pytest.raises(
-        InputError, match=f"^{re.escape(f'{file}: cannot be read (byte 7 is not UTF-8)')}"
-    ):
         read_site(file)
 
 

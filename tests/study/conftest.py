@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
@@ -34,9 +36,21 @@ val_end = "{}"
 """
 
 
+def opened(files: RunPaths, storage: str = "journal") -> optuna.Study:
+    """A study as optuna has it, to be written as well."""
+    return optuna.load_study(study_name=files.study_name, storage=Storage(files, storage).open())
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> RunPaths:
     return RunPaths(tmp_path, "FAKE_Q", "tiny", "a")
+
+
+@pytest.fixture
+def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
+    fake = FakeFamily()
+    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    return fake
 
 
 @pytest.fixture

@@ -18,21 +18,28 @@ from pathlib import Path
 import optuna
 
 from hpo_lib.records import leases
+from hpo_lib.records.optuna_trials import JournalLock
 from hpo_lib.settings import Settings
 from hpo_lib.study import run, trial_queue
+from hpo_lib.study.trial_queue import TrialQueue
 from tests.study.fakes import FakeFamily
 
 
-def pause_once(name: str, family: FakeFamily) -> None:
-    owner = next(
-        owner
-        for owner in (FakeFamily, trial_queue.TrialQueue, optuna.Study, optuna.Trial, trial_queue)
-        if hasattr(owner, name)
-    )
+def pause_once(name: str) -> None:
+    """Let this process stop itself as that is first called after its first training has begun."""
+    places = (FakeFamily, TrialQueue, optuna.Study, optuna.Trial, trial_queue, JournalLock)
+    owner = next(place for place in places if hasattr(place, name))
+    fit, begun = FakeFamily.fit, []
+
+    def trained(*arguments, **rest):
+        begun.append(1)
+        return fit(*arguments, **rest)
+
+    FakeFamily.fit = trained
     method = getattr(owner, name)
 
     def paused(*arguments, **rest):
-        if family.calls:
+        if begun:
             setattr(owner, name, method)
             os.kill(os.getpid(), signal.SIGSTOP)
         return method(*arguments, **rest)
@@ -63,7 +70,7 @@ def main(
     if pause:
         leases.DURATION = 3.0
         if pause != "-":
-            pause_once(pause, family)
+            pause_once(pause)
     run.get_family = lambda name: family
     run.code_provenance = lambda threads: {}  # spares the import of torch for the device's name
     settings = Settings.create(

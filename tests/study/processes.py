@@ -4,19 +4,21 @@ they have left.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import optuna
 import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import Storage
 
@@ -56,6 +58,8 @@ class Study:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A shell that starts the tests in the background has them ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.processes.append(process)
         return process
@@ -68,15 +72,18 @@ class Study:
             script, *map(str, (*files, self.storage, trials, number, seconds, together, pause))
         )
 
+    def hpo_run(self, trials: int) -> "subprocess.Popen[str]":
+        """The command on the tiny dataset with the smallest budget."""
+        folders = ("--data-dir", str(self.toml.parent), "--runs-dir", str(self.files.runs_dir))
+        names = ("--model", self.files.model, "--dataset", str(self.toml), "--job-id", "a")
+        setup = ("--test", "--space", "plan", "--policy", "calibrated", "--storage", self.storage)
+        return self.start("-m", "hpo_lib", "run", *names, *folders, *setup, "--trials", str(trials))
+
     def trials(self) -> list[FrozenTrial]:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        try:
-            study = optuna.load_study(
-                study_name=self.files.study_name, storage=Storage(self.files, self.storage).open()
-            )
-        except (KeyError, ImportError):
-            return []
-        return study.get_trials(deepcopy=False)
+        with suppress(InputError):  # its tables are being made
+            if study := Storage(self.files, self.storage).read():
+                return study.get_trials(deepcopy=False)
+        return []
 
     def running(self, worker: str) -> list[FrozenTrial]:
         """Trials that this worker is in the middle of."""

@@ -10,21 +10,19 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.errors import InputError
 from hpo_lib.families.models import Budget, Forecaster
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.figures import study_tables
-from hpo_lib.paths import RunPaths
-from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
 from hpo_lib.study.run import run_study
 from hpo_lib.study.trial_queue import TrialQueue
+from tests.study.conftest import opened
 from tests.study.fakes import Canned, Died, FakeFamily
 
 CHECKS = 8
@@ -102,12 +100,6 @@ def whole(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> St
         return run_study(settings, tiny_dataset, progress=False)
 
 
-def stored(files: RunPaths, storage: str = "journal") -> list[FrozenTrial]:
-    return optuna.load_study(
-        study_name=files.study_name, storage=Storage(files, storage).open()
-    ).trials
-
-
 def outcome(run: StoredStudy) -> list[tuple[Any, ...]]:
     return [
         (t.state, dict(t.params), t.stopped_at, t.mae, t.cause) for t in run.trials if t.finished
@@ -125,7 +117,7 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
     assert run.trials[0].state == "complete", "the untuned defaults are among the worst here"
     assert all(t.state == "complete" for t in run.trials[: RULE.warm_up])
     for t in behind:
-        optuna_trial = stored(files, storage)[t.number]
+        optuna_trial = opened(files, storage).trials[t.number]
         assert optuna_trial.state == TrialState.PRUNED
         assert optuna_trial.values is None
         assert t.stopped_at in (0.125, 0.375)
@@ -212,15 +204,6 @@ def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trial
         with pytest.raises(Died):
             start()
     assert outcome(start()) == outcome(whole)
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_when_a_study_is_resumed_with_the_switch_turned_then_it_is_refused(first, start) -> None:
-    start(trials=2, early_stopping=first)
-    with pytest.raises(
-        InputError, match=f"a study with early_stopping '{'on' if first else 'off'}'"
-    ):
-        start(trials=3, early_stopping=not first)
 
 
 def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(

@@ -18,14 +18,6 @@ from hpo_lib.study import trial_queue
 from tests.postgres import Server
 from tests.study.fakes import FakeFamily
 
-
-@pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
-    fake = FakeFamily()
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
-    return fake
-
-
 # Folders and files
 
 

@@ -34,7 +34,7 @@ def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_chec
     assert len(said) == told
 
 
-SAY = "from hpo_lib.study.progress import show_in_terminal; show_in_terminal('1/3  trial 0')"
+SAY = "from hpo_lib.study.progress import say; say('1/3  trial 0')"
 PARENT = (
     "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[2]], "
     "check=True, stderr=subprocess.DEVNULL)"

@@ -1,139 +1,40 @@
-"""A study whose process is killed or interrupted in mid-trial, as it happens on a cluster and on a
-laptop.
-"""
+"""A study whose process is killed or interrupted in mid-trial, as on a cluster and on a laptop."""
 
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 import nbformat
 import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo_lib.errors import InputError
-from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import Record, read_record
 from hpo_lib.records.result import load_result
-from hpo_lib.records.storage import Storage
+from tests.study.processes import PATIENCE, Study, until
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 300
-"""Seconds until a process that does not get on counts as stuck."""
+Begun = tuple["subprocess.Popen[str]", list[psutil.Process]]
+"""A process and its kernel with all that it has started."""
 
 
-class Study:
-    """One study of the smallest budget on the simulated heat data, run by the command in a process
-    of its own.
-    """
-
-    def __init__(self, root: Path, runs_dir: Path, storage: str, trials: int) -> None:
-        self.root, self.storage = root, storage
-        self.files = RunPaths(runs_dir, "NHITS_Q", "heat", "k")
-        self.command = [
-            sys.executable,
-            "-m",
-            "hpo_lib",
-            "run",
-            "--model",
-            "NHITS_Q",
-            "--dataset",
-            "heat",
-            "--test",
-            "--job-id",
-            "k",
-            "--runs-dir",
-            str(runs_dir),
-            "--simulated",
-            "--storage",
-            storage,
-            "--trials",
-            str(trials),
-            "--space",
-            "plan",
-            "--policy",
-            "calibrated",
-        ]
-        self.environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-    def run(self) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command,
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-
-    @contextmanager
-    def begun(self) -> Iterator[subprocess.Popen[str]]:
-        """The process, once trial 1 is running with all its parameters; nothing of it is left
-        afterwards.
-        """
-        with subprocess.Popen(
-            self.command,
-            cwd=self.root,
-            env=self.environment,
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=heeding_interrupts,
-        ) as process:
-            family_tree: list[psutil.Process] = []
-            try:
-                give_up = time.monotonic() + PATIENCE
-                while not self._trial_1_runs():
-                    assert process.poll() is None, f"ended too early: {process.communicate()[0]}"
-                    assert time.monotonic() < give_up, "trial 1 never began"
-                    time.sleep(0.02)
-                family_tree = psutil.Process(process.pid).children(recursive=True)
-                assert family_tree, "papermill has started no kernel"
-                yield process
-            finally:
-                for member in [*family_tree, process]:
-                    if (
-                        member.is_running()
-                        if isinstance(member, psutil.Process)
-                        else member.poll() is None
-                    ):
-                        member.kill()
-
-    def _trial_1_runs(self) -> bool:
-        return any(
-            t.number == 1 and t.state == TrialState.RUNNING and len(t.params) == 7
-            for t in self.trials()
-        )
-
-    def trials(self) -> list[FrozenTrial]:
-        with suppress(InputError):  # its tables are being made
-            if study := Storage(self.files).read():
-                return study.get_trials(deepcopy=True)
-        return []
+def begin(study: Study, trials: int) -> Begun:
+    """The command, once trial 1 is running with all its parameters."""
+    process = study.hpo_run(trials)
+    until(lambda: [t for t in study.running("1") if t.number == 1], "trial 1 runs", [process])
+    kernels = psutil.Process(process.pid).children(recursive=True)
+    assert kernels, "papermill has started no kernel"
+    return process, kernels
 
 
-def heeding_interrupts() -> None:
-    """A shell that starts the tests in the background has them, and all that they start, ignore
-    Ctrl-C.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def kill_all(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to papermill and its kernel, which Jupyter puts into a group of its own."""
-    members = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGKILL)
-    for member in members:
-        member.kill()
-    assert process.wait(timeout=30) == -signal.SIGKILL
-    assert_gone(members)
+def end(process: "subprocess.Popen[str]", code: int = 0) -> str:
+    """What a process says until it ends with this code."""
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, said
+    return said
 
 
 def assert_gone(members: list[psutil.Process]) -> None:
@@ -163,85 +64,69 @@ def assert_completed(study: Study, trials: int, before: list[FrozenTrial]) -> No
     assert study.files.pareto_front.exists()
 
 
-@pytest.fixture
-def study_of(root: Path, tmp_path: Path) -> Callable[[str, int], Study]:
-    return lambda storage, trials: Study(root, tmp_path, storage, trials)
-
-
 @pytest.mark.parametrize(("storage", "trials"), [("sqlite", 3), ("journal", 2)])
 def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_completes_the_study(
-    storage, trials, study_of
+    storage, trials, study_in
 ) -> None:
-    study = study_of(storage, trials)
-    with study.begun() as process:
-        kill_all(process)
+    study = study_in(storage, "NHITS_Q")
+    process, kernels = begin(study, trials)
+    os.killpg(process.pid, signal.SIGKILL)
+    for kernel in kernels:  # Jupyter puts them into groups of their own
+        kernel.kill()
+    end(process, -signal.SIGKILL)
+    assert_gone(kernels)
     before = study.trials()
     assert [trial.state for trial in before[:2]] == [TrialState.COMPLETE, TrialState.RUNNING]
 
-    again = study.run()
-    assert again.returncode == 0, again.stderr
+    end(study.hpo_run(trials))
     assert_completed(study, trials, before)
 
     if storage == "sqlite":
         complete = study.trials()
-        third = study.run()
-        assert third.returncode == 0, third.stderr
-        assert "The study holds 3 finished trials, so no trial is trained" in third.stdout
+        said = end(study.hpo_run(trials))
+        assert "The study holds 3 finished trials, so no trial is trained" in said
         assert study.trials() == complete
         assert study.files.attempt_notebook(2).exists()
 
 
 def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(
-    study_of,
+    study_in,
 ) -> None:
-    study = study_of("sqlite", 5)
-    with study.begun() as process:
-        kernels = psutil.Process(process.pid).children(recursive=True)
-        os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
-        said, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 1
-        assert (
-            "hpo: interrupted; finished trials are kept, `hpo run --model NHITS_Q --dataset heat "
-            "--job-id k` with the "
-            "same options continues"
-        ) in said
-        assert "To exit: use" not in said
-        assert_gone(kernels)
-    kept = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
-    assert kept
+    study = study_in("sqlite", "NHITS_Q")
+    process, kernels = begin(study, 5)
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
+    said = end(process, 1)
+    assert (
+        f"hpo: interrupted; finished trials are kept, `hpo run --model NHITS_Q --dataset "
+        f"{study.toml} --job-id a` with the same options continues"
+    ) in said
+    assert "To exit: use" not in said
+    assert_gone(kernels)
+    complete = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
+    assert complete
 
-    again = study.run()
-    assert again.returncode == 0, again.stderr
+    end(study.hpo_run(5))
     after = study.trials()
-    assert {trial.state for trial in after} <= {
-        TrialState.COMPLETE,
-        TrialState.PRUNED,
-        TrialState.FAIL,
-    }
+    states = [trial.state for trial in after]
+    assert set(states) <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
     # The rule may stop a trial early, which counts as one of the five.
-    assert sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in after) == 5
-    assert after[: len(kept)] == kept
+    assert states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED) == 5
+    assert after[: len(complete)] == complete
 
 
 def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_written_to_its_end(
-    study_of,
+    study_in,
 ):
-    study = study_of("sqlite", 50)
-    with study.begun() as process:
-        members = [
-            psutil.Process(process.pid),
-            *psutil.Process(process.pid).children(recursive=True),
-        ]
-        process.terminate()
-        while "asked_to_stop" not in study.trials()[-1].user_attrs:
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.02)
-        while not read_record(study.files.notebook).complete and process.poll() is None:
-            for member in members:
-                with suppress(psutil.NoSuchProcess):
-                    member.terminate()
-            time.sleep(0.01)
-        said, _ = process.communicate(timeout=PATIENCE)
+    study = study_in("sqlite", "NHITS_Q")
+    process, kernels = begin(study, 50)
+    process.terminate()
+    until(lambda: "asked_to_stop" in study.trials()[-1].user_attrs, "it is asked", [process])
+    while not read_record(study.files.notebook).complete and process.poll() is None:
+        for member in (psutil.Process(process.pid), *kernels):
+            with suppress(psutil.NoSuchProcess):
+                member.terminate()
+        time.sleep(0.01)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert read_record(study.files.notebook) == Record(complete=True), said
     result = load_result(study.files.best_params)
     assert (result["status"], result["n_interrupted"]) == ("stopped", 1)
@@ -250,12 +135,10 @@ def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_
 
 
 def test_when_only_papermill_is_killed_then_its_kernel_ends_too_and_frees_the_study(
-    study_of,
+    study_in,
 ) -> None:
-    study = study_of("sqlite", 50)
-    with study.begun() as process:
-        kernels = psutil.Process(process.pid).children(recursive=True)
-        process.kill()
-        process.wait(timeout=30)
-        assert_gone(kernels)
+    study = study_in("sqlite", "NHITS_Q")
+    process, kernels = begin(study, 50)
+    process.kill()
+    assert_gone(kernels)
     assert len(study.trials()) < 50, "the kernel went on without its papermill"

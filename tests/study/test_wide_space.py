@@ -25,13 +25,6 @@ Start = Callable[..., StoredStudy]
 
 
 @pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
-    fake = FakeFamily()
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
-    return fake
-
-
-@pytest.fixture
 def wide(start: Start) -> Start:
     return lambda *given, **named: start(*given, space="wide", **named)
 

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.storage import Storage
 from tests.study.processes import PATIENCE, Study, assert_complete, assert_done, kill, until
 
@@ -101,9 +102,9 @@ RUN = """
 import sys
 from pathlib import Path
 from hpo_lib.settings import Settings
-from hpo_lib.study import run
+from hpo_lib.study import run, workers
 
-run.cpu_count = lambda: 2  # wherever the tests run
+workers.cpu_count = lambda: 2  # wherever the tests run
 toml, runs_dir, trials = sys.argv[1:]
 settings = Settings.create(
     "NHITS_Q", toml, trials=int(trials), job_id="a", preset="test", policy="calibrated", workers=2, runs_dir=runs_dir,
@@ -119,28 +120,27 @@ def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_comp
 ) -> None:
     study = study_in("journal", "NHITS_Q")
     parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "5")
-    (victim,) = until(lambda: study.running("1.2"), "process 1.2 runs a trial", [parent])
-    (pid,) = re.findall(r"^pid=(\d+)$", study.files.worker_lease("1.2").read_text(), re.MULTILINE)
+    (victim,) = until(lambda: study.running("2"), "worker 2 runs a trial", [parent])
+    (pid,) = re.findall(r"^pid=(\d+)$", study.files.worker_lease("2").read_text(), re.MULTILINE)
     os.kill(int(pid), signal.SIGKILL)
     said, _ = parent.communicate(timeout=PATIENCE)
     assert parent.returncode == 0, said
-    assert "worker 1.2 died (signal 9); it is restarted, and its trial is tried again" in said
-    assert "[1.1] " in said
+    assert "worker 2 died (its kernel was killed); it is started again, and so is its trial" in said
+    assert "[1] " in said
     assert said.splitlines()[-1] == "done"
     assert_complete(study, 5)
     assert "asked_to_stop" not in study.trials()[victim.number].user_attrs
+    assert all(read_record(one.notebook).complete for one in of_all_workers(study.files))
 
 
-def test_when_the_parent_is_killed_then_its_worker_processes_end_too_and_their_trials_are_given_back(
+def test_when_the_parent_is_killed_then_its_workers_end_too_and_their_trials_are_given_back(
     study_in,
 ) -> None:
     study = study_in("journal", "NHITS_Q")
     parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "50")
-    until(
-        lambda: study.running("1.1") and study.running("1.2"), "both processes run trials", [parent]
-    )
+    until(lambda: study.running("1") and study.running("2"), "both workers run trials", [parent])
     children = psutil.Process(parent.pid).children(recursive=True)
-    assert len(children) >= 2
+    assert len(children) >= 4
     parent.kill()
     parent.wait(timeout=60)
     _, alive = psutil.wait_procs(children, timeout=60)
@@ -148,7 +148,7 @@ def test_when_the_parent_is_killed_then_its_worker_processes_end_too_and_their_t
     states = Counter(trial.state for trial in study.trials())
     assert states[TrialState.RUNNING] == 0
     interrupted = [trial for trial in study.trials() if trial.state == TrialState.FAIL]
-    assert {trial.user_attrs["worker"]["name"] for trial in interrupted} == {"1.1", "1.2"}
+    assert {trial.user_attrs["worker"]["name"] for trial in interrupted} == {"1", "2"}
     assert all("asked_to_stop" in trial.user_attrs for trial in interrupted)
 
 
@@ -156,9 +156,7 @@ APPEND = """
 import multiprocessing, sys, optuna
 from pathlib import Path
 from hpo_lib.paths import RunPaths
-from hpo_lib.launch.status import study_status
 from hpo_lib.records.storage import Storage
-from tests.study.processes import PATIENCE, Study, assert_complete, assert_done, kill, until
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

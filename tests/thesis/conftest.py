@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from hpo_lib import paths
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import BenchmarkRow
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.search_space import FloatRange
-from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence, find_evidence
 from hpo_lib.paths import BenchmarkPaths, RunPaths
 from hpo_lib.records.study import StoredStudy

@@ -20,10 +20,9 @@ from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures import style, tables
-from hpo_lib.figures.benchmark_record import warning_for
 from hpo_lib.figures.build import PICTURES, build, drawn
 from hpo_lib.figures.card import card
-from hpo_lib.figures.evidence import Evidence, find_evidence
+from hpo_lib.figures.evidence import Evidence, find_evidence, warning_for
 from hpo_lib.figures.latex import escaped
 from hpo_lib.figures.style import warning_text
 from hpo_lib.figures.tables import TABLES
@@ -137,18 +136,7 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
 ) -> None:
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
-    monkeypatch.setattr(
-        "hpo_lib.figures.build.ThesisPaths",
-        type(
-            "Here",
-            (ThesisPaths,),
-            {
-                "__init__": lambda self, *given: ThesisPaths.__init__(
-                    self, *(given or vars(published).values())
-                ),
-            },
-        ),
-    )
+    monkeypatch.setattr(ThesisPaths.__init__, "__defaults__", tuple(vars(published).values()))
     (card_file,) = published.card("TFT_Q", "heat")
     other = published.cards / "TFT_Q_mars.md"
     card_file.parent.mkdir(parents=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.figures import benchmarks, studies
-from hpo_lib.figures.benchmark_record import Benchmark
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.scoring.calibration import Calibration
@@ -53,34 +53,26 @@ def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_
     assert frame["hypervolume"].tolist() == pytest.approx([2 / 12, 2 / 12, 2 / 12, 6 / 12])
 
 
-def test_when_all_trials_are_alike_then_the_hypervolume_is_whole() -> None:
-    assert studies.hypervolumes(np.array([[1.0, 2.0], [1.0, 2.0]])) == [1.0, 1.0]
-    assert studies.hypervolumes(np.array([])) == []
-
-
-def test_when_coverage_is_within_its_tolerance_then_only_the_other_objective_makes_the_hypervolume() -> (
-    None
-):
-    pair = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
-
-    def hypervolumes(*trials: tuple[float, float]) -> list[float]:
-        excesses = [[o.excess(v) for o, v in zip(pair, trial, strict=True)] for trial in trials]
-        return studies.hypervolumes(np.array(excesses))
-
-    assert hypervolumes((4, 1), (3, 5), (2, 3)) == [0, 0.5, 1]
-    # Excesses of 4 and 0: the box is 2..4 by 0..4, and (3, 0) covers half of it.
-    assert hypervolumes((2, 9), (4, 1), (3, 5)) == [0, 0, 0.5]
-
-
-def test_when_there_are_three_objectives_then_the_hypervolume_is_the_volume_of_the_dominated_boxes() -> (
-    None
-):
-    values = [(4, 4, 4), (0, 4, 4), (4, 0, 4), (4, 4, 0), (2, 2, 2), (1, 3, 1), (3, 1, 3)]
-    # Of 64: (2, 2, 2) dominates 8; (1, 3, 1) 3 x 1 x 3 = 9, of which 2 x 1 x 2 = 4 are shared; (3,
-    # 1, 3) 1 x 3 x 1 = 3, of which 1 x 2 x 1 = 2 are shared with the first and the rest with none.
-    assert studies.hypervolumes(np.array(values)) == pytest.approx(
-        [0, 0, 0, 0, 8 / 64, 13 / 64, 14 / 64]
-    )
+@pytest.mark.parametrize(
+    ("excesses", "shares"),
+    [
+        ([], []),
+        ([(1, 2), (1, 2)], [1, 1]),  # all alike: nothing is left to gain
+        ([(4, 0), (3, 0), (2, 0)], [0, 0.5, 1]),  # coverage within its tolerance does not count
+        # The box is 2..4 by 0..4, and (3, 0) covers half of it.
+        ([(2, 4), (4, 0), (3, 0)], [0, 0, 0.5]),
+        # Of 64: (2, 2, 2) dominates 8; (1, 3, 1) 3 x 1 x 3 = 9, of which 2 x 1 x 2 = 4 are shared;
+        # (3, 1, 3) 1 x 3 x 1 = 3, of which 1 x 2 x 1 = 2 are shared with the first.
+        (
+            [(4, 4, 4), (0, 4, 4), (4, 0, 4), (4, 4, 0), (2, 2, 2), (1, 3, 1), (3, 1, 3)],
+            [0, 0, 0, 0, 8 / 64, 13 / 64, 14 / 64],
+        ),
+    ],
+)
+def test_when_trials_dominate_more_of_the_box_then_the_hypervolume_is_that_share(
+    excesses, shares
+) -> None:
+    assert studies.hypervolumes(np.array(excesses)) == pytest.approx(shares)
 
 
 @pytest.mark.parametrize(
@@ -130,39 +122,35 @@ def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_t
 
 
 def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
-    low = [trial(0, 4, 1), trial(1, 3, 2)]
-    high = [trial(0, 4, 30), trial(1, 3, 40)]
-    both = (
-        made_up_study("NHITS_Q", low, best_trial_number=0),
-        made_up_study("TFT_Q", high, best_trial_number=0),
-    )
-    figure = studies.draw_fronts(studies.fronts(dataclasses.replace(evidence, studies=both)))
-    assert figure.axes[1].get_ylim()[1] > 40
-    assert figure.axes[0].get_ylim()[0] == 0
+    low = made_up_study("NHITS_Q", [trial(0, 4, 1), trial(1, 3, 2)], best_trial_number=0)
+    high = made_up_study("TFT_Q", [trial(0, 4, 30), trial(1, 3, 40)], best_trial_number=0)
+    fronts = studies.fronts(dataclasses.replace(evidence, studies=(low, high)))
+    first, second = studies.draw_fronts(fronts).axes
+    assert second.get_ylim()[1] > 40
+    assert first.get_ylim()[0] == 0
 
 
 def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence) -> None:
-    few = [trial(0, 0.004, 4), trial(1, 0.003, 6)]
-    own = dataclasses.replace(evidence, studies=(made_up_study("TFT_Q", few, best_trial_number=1),))
-    fronts, history = studies.fronts(own), studies.history(own)
+    study = made_up_study("TFT_Q", [trial(0, 0.004, 4), trial(1, 0.003, 6)], best_trial_number=1)
+    small = dataclasses.replace(evidence, studies=(study,))
+    fronts = studies.fronts(small)
     assert set(fronts["unit"]) == {"L/h"}
     assert fronts["mae"].tolist() == pytest.approx([4, 3])
     assert fronts["picp_penalty"].tolist() == [4, 6]  # percentage points stay
-    assert history["best"].tolist() == pytest.approx([4, 3])
+    assert studies.history(small)["best"].tolist() == pytest.approx([4, 3])
 
 
-def test_when_a_study_is_short_then_minutes_are_drawn_and_its_hardware_is_named(evidence) -> None:
-    figure = studies.draw_cost(studies.cost(evidence))
-    assert figure.axes[1].get_ylabel() == "minutes of training per study"
-    assert figure.axes[1].patches[0].get_height() == 30
-    assert figure.axes[0].get_title("left") == "on cpu"
-
-
-def test_when_cost_is_drawn_then_all_finished_trials_count(evidence) -> None:
+def test_when_cost_is_drawn_then_all_finished_trials_count_in_minutes_on_their_hardware(
+    evidence,
+) -> None:
     frame = studies.cost(evidence)
     assert frame["seconds"].tolist() == [10, 20, 3, 30, 40]
     assert frame["state"].tolist() == ["complete", "complete", "stopped", "complete", "complete"]
     assert set(frame["hours"]) == {0.5}
+    trials, whole = studies.draw_cost(frame).axes
+    assert whole.get_ylabel() == "minutes of training per study"
+    assert whole.patches[0].get_height() == 30
+    assert trials.get_title("left") == "on cpu"
 
 
 # Benchmarks
@@ -177,45 +165,29 @@ def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_choos
     assert (chosen.model, chosen.params) == ("TFT_Q", "best")  # on the test split N-HiTS is better
 
 
-def test_when_a_week_is_picked_then_it_is_the_middle_whole_one_of_the_season(
-    benchmark: Benchmark,
+def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_their_origins(
+    benchmark: Benchmark, evidence: Evidence, monkeypatch
 ) -> None:
     # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut
     # off on Saturday.
     test = benchmark.row_per_model[0].test
     assert len(benchmarks.middle_week(test, (6, 7, 8))) == 0
-    week = benchmarks.middle_week(test, (5, 6))
-    assert str(test.origins[week][0]) == "2019-05-26 23:00:00+00:00"
-    assert len(test.origins[week]) == 7
-
-
-def test_when_a_week_is_drawn_then_hours_follow_their_origins(
-    evidence: Evidence, monkeypatch
-) -> None:
+    assert benchmarks.middle_week(test, (5, 6)).tolist() == list(range(2, 9))
+    assert str(test.origins[2]) == "2019-05-26 23:00:00+00:00"
     monkeypatch.setattr(benchmarks, "WEEK_MONTHS", {"summer": (5, 6)})
     frame = benchmarks.weeks(evidence)
-    assert len(frame) == 7 * 24
-    assert str(frame["hour"].iloc[0]) == "2019-05-27 00:00:00+00:00"
-    assert (frame["hour"].diff().dropna() == pd.Timedelta(hours=1)).all()
+    hours = pd.date_range("2019-05-27", periods=7 * 24, freq="h", tz="UTC")
+    assert frame["hour"].tolist() == hours.tolist()
     assert (frame["actual"] - frame["median"]).to_numpy() == pytest.approx(0.5)
     assert (frame["upper"] - frame["lower"]).to_numpy() == pytest.approx(2.0)
     # Rolling calibration narrows an interval that covers everything down to the error, which is all
     # on one side.
-    assert (frame["upper_calibrated"] - frame["median"]).to_numpy()[-24:] == pytest.approx(
-        0.5, abs=0.1
-    )
-
-
-def test_when_a_forecast_reaches_below_zero_then_the_axis_of_demand_does_not(
-    evidence, monkeypatch
-) -> None:
-    monkeypatch.setattr(benchmarks, "WEEK_MONTHS", {"summer": (5, 6)})
-    frame = benchmarks.weeks(evidence)
+    above = frame["upper_calibrated"] - frame["median"]
+    assert above.to_numpy()[-24:] == pytest.approx(0.5, abs=0.1)
+    # Demand is never negative, another target can be.
     below = frame.assign(lower=-5.0)
     assert benchmarks.draw_weeks(below).axes[0].get_ylim()[0] == 0
-    assert (
-        benchmarks.draw_weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5
-    )  # a target that can be negative
+    assert benchmarks.draw_weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5
 
 
 def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(

@@ -15,9 +15,10 @@ from hpo_lib.figures import style, tables
 from hpo_lib.figures.build import build
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.latex import Bold, Table, best_bold, booktabs, escaped, html
-from hpo_lib.figures.style import aligned, number, readable
+from hpo_lib.figures.style import aligned, number
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.metrics import readable_unit
 
 
 @pytest.mark.parametrize(
@@ -33,10 +34,10 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
         ),
         (aligned([]), []),
         (aligned([0.1284, 5], like=[1.25]), ["0.13", "5.00"]),
-        (readable("m3/h", 0.004), ("L/h", 1000.0)),
-        (readable("m3/h", 4.0), ("m3/h", 1.0)),
-        (readable("kWh/h", 0.004), ("kWh/h", 1.0)),
-        (readable("m3/h", np.nan), ("m3/h", 1.0)),
+        (readable_unit("m3/h", 0.004), ("L/h", 1000.0)),
+        (readable_unit("m3/h", 4.0), ("m3/h", 1.0)),
+        (readable_unit("kWh/h", 0.004), ("kWh/h", 1.0)),
+        (readable_unit("m3/h", np.nan), ("m3/h", 1.0)),
         (
             escaped("50 % of m³/h, a_b & c | d"),
             r"50 \% of m\textsuperscript{3}/h, a\_b \& c \textbar{} d",

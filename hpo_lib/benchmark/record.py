@@ -1,6 +1,6 @@
 """A stored benchmark as figures, tables and cards see it: read from its files, never changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,13 @@ import pandas as pd
 from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_table
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import described, family_names, model_names, read_recipe
-from hpo_lib.figures.style import readable, warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import read_training
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration
+from hpo_lib.scoring.calibration import MODES, Calibration
 
-CALIBRATIONS = tuple(Calibration(mode) for mode in ("none", "split", "rolling"))
+CALIBRATIONS = tuple(map(Calibration, MODES))
 
 PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
@@ -29,7 +28,7 @@ PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 class Benchmark:
     """One benchmark with its rows and the tables that follow from its stored forecasts.
 
-    Scores in the target's unit are in one that can be read, see `readable`; ``correction`` is what
+    Scores in the target's unit are in one that can be read, see `readable_unit`; ``correction`` is what
     figures show beside raw forecasts.
     """
 
@@ -44,16 +43,17 @@ class Benchmark:
 
     @property
     def unit(self) -> str:
-        return self._readable[0]
+        return self._unit_and_factor[0]
 
     @cached_property
-    def _readable(self) -> tuple[str, float]:
-        return readable(self.dataset.spec.unit, min(metrics.mae(row.test) for row in self.rows))
+    def _unit_and_factor(self) -> tuple[str, float]:
+        lowest = min(metrics.mae(row.test) for row in self.rows)
+        return metrics.readable_unit(self.dataset.spec.unit, lowest)
 
     def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of values in the target's own unit in `unit`."""
         names = [name for name in map(str, table) if metrics.in_target_unit(name)]
-        return table.assign(**{name: table[name] * self._readable[1] for name in names})
+        return table.assign(**{name: table[name] * self._unit_and_factor[1] for name in names})
 
     @property
     def source(self) -> str:
@@ -102,11 +102,11 @@ class Benchmark:
     @property
     def row_per_model(self) -> list[BenchmarkRow]:
         """Each model with its best kind of parameters; no blends."""
-        found: dict[str, BenchmarkRow] = {}
+        best: dict[str, BenchmarkRow] = {}
         for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
             if described(row.model).kind != "blend":
-                found.setdefault(row.model, row)
-        return list(found.values())
+                best.setdefault(row.model, row)
+        return list(best.values())
 
     @property
     def families(self) -> list[BenchmarkRow]:
@@ -137,10 +137,8 @@ class Benchmark:
     @property
     def files(self) -> list[Path]:
         """Records, and the stored forecasts that they name."""
-        stored = [
-            self.paths.training(training["model"], training["params"], training["seed"])
-            for training in self.trainings
-        ]
+        names = ((one["model"], one["params"], one["seed"]) for one in self.trainings)
+        stored = (self.paths.training(*row) for row in names)
         return sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
 
 
@@ -150,13 +148,3 @@ def _trained_with(key: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
     """
     recipe = read_recipe(key.get("recipe", {}))
     return recipe is not None and recipe.updated(params) == (recipe, key.get("params"))
-
-
-def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
-    """The warning on a picture of these records, see `warning_text`."""
-    found = list(records)
-    return warning_text(
-        [one.source for one in found],
-        is_test=any(one.is_test for one in found),
-        other_splits=any(one.data.get("split_note") for one in found),
-    )
