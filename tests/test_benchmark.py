@@ -16,7 +16,7 @@ import pytest
 
 from hpo_lib.baselines.contract import get_baseline
 from hpo_lib.benchmark.tables import comparison_table, load_rows, make_tables, write_tables
-from hpo_lib.benchmark.train import Plan, _drop_others, _Task, _twin, make_plan, run_benchmark
+from hpo_lib.benchmark.train import Plan, _drop_others, _Task, make_plan, run_benchmark
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
@@ -245,19 +245,6 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
         own[0].test.values, abs=0
     )  # of another seed: trained
     assert again[1].test.values == pytest.approx(marked.values, rel=1e-6)
-
-
-def test_when_a_twin_of_each_seed_is_stored_then_the_one_of_this_seed_is_taken_over(
-    finished, tmp_path
-) -> None:
-    plan = copied(finished, tmp_path)
-    for seed in (42, 43):
-        training(plan, "NHITS_Q", "best", seed).store(plan.paths)
-    key = training_key(plan.dataset)
-    twins = [
-        _twin(plan, _Task("NHITS_Q", "default", seed, key, lambda: 1 / 0)) for seed in (42, 43, 44)
-    ]
-    assert [twin and twin.record["seed"] for twin in twins] == [42, 43, None]
 
 
 def test_when_trainings_are_of_different_code_then_they_do_not_come_into_one_table(

@@ -33,7 +33,7 @@ RNG = np.random.default_rng(11)
 
 
 def store_study(dataset: Dataset, runs_dir: Path, *, without: tuple[int, ...] = ()) -> Path:
-    """A complete study whose chosen trial is 3: trials 3 and 7 err independently, trial 0 far more."""
+    """A complete study that chose trial 3: trials 3 and 7 err independently, trial 0 far more."""
     run = RunPaths(runs_dir, FAMILY.name, dataset.spec.name, "job")
     actual = seasonal_naive(dataset, dataset.validation_origins, 24)
     trials = []

@@ -101,9 +101,7 @@ def test_when_an_actual_is_near_zero_then_mape_divides_by_one_percent_of_the_mea
     assert metrics.mape(f) == pytest.approx(100 / 2 * (0.999 / 1 + 99.999 / 199.999))
 
 
-def test_when_the_season_is_two_hours_then_the_scale_of_mase_is_the_mean_change_over_two_hours() -> (
-    None
-):
+def test_when_the_season_is_two_hours_then_mase_is_scaled_by_changes_over_two_hours() -> None:
     training = np.array(
         [1.0, 2.0, 4.0, 8.0, 16.0]
     )  # changes over two hours: 3, 6, 12, so 7 on average

@@ -32,9 +32,7 @@ def test_when_a_study_is_saved_then_its_files_have_the_documented_names() -> Non
     }
 
 
-def test_when_a_further_worker_keeps_its_notebook_then_it_has_a_name_of_its_own_and_all_else_is_shared() -> (
-    None
-):
+def test_when_a_further_worker_keeps_a_notebook_then_only_that_has_another_name() -> None:
     third = RunPaths(Path("runs"), "TFT_Q", "heat", "4711", worker=3)
     assert third.notebook == Path("runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.ipynb")
     assert third.attempt_notebook(2) == Path(

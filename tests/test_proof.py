@@ -74,7 +74,7 @@ def test_when_a_challenger_is_truly_better_then_it_is_nearly_always_proven(
     assert proven_share(effect, 60) >= at_least
 
 
-def test_when_every_day_is_better_by_the_same_share_then_the_changes_are_that_share_with_no_spread() -> (
+def test_when_every_day_is_better_by_the_same_share_then_the_changes_are_that_share_unspread() -> (
     None
 ):
     default = [scores(np.full(28, 2.0)), scores(np.full(28, 2.0))]

@@ -147,9 +147,7 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(
     assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
 
 
-def test_when_policies_recipes_and_objectives_are_named_then_the_registries_hold_the_same_ones() -> (
-    None
-):
+def test_when_policies_recipes_and_objectives_are_named_then_registries_hold_them() -> None:
     assert ((choice.PROVEN, *choice.POLICIES), tuple(models.RECIPES)) == (POLICIES, RECIPES)
     assert tuple(objectives.OBJECTIVES) == OBJECTIVES
 
@@ -194,9 +192,7 @@ def test_when_papermill_passes_a_value_in_another_type_then_it_is_understood(
     assert getattr(run_by_papermill(**{name: value}), name) == expected
 
 
-def test_when_papermill_passes_nothing_then_the_notebooks_defaults_are_those_of_the_command_line() -> (
-    None
-):
+def test_when_papermill_passes_nothing_then_defaults_are_those_of_the_command_line() -> None:
     notebook = run_by_papermill()
     assert notebook == Settings.create("NHITS_Q", "heat", job_id=notebook.job_id)
 
@@ -219,9 +215,7 @@ def test_when_a_family_notebook_is_given_another_model_then_the_error_names_both
         Settings.from_notebook(SimpleNamespace(user_ns=namespace), only="NHITS_Q")
 
 
-def test_when_cells_were_run_then_what_papermill_injected_is_compared_with_the_cells_before_it() -> (
-    None
-):
+def test_when_cells_were_run_then_what_was_injected_is_compared_with_those_before_it() -> None:
     before = ["", "a: str = 'x'  # first\nb: int = 0  # second", "broken ("]
     for good in (
         ["# Parameters\na = 'y'\n", "x = '# Parameters'"],
@@ -259,7 +253,7 @@ def test_when_cells_were_run_then_what_papermill_injected_is_compared_with_the_c
         }
     ).filter(lambda drawn: not drawn["test"] or drawn["preset"] in ("auto", "test"))
 )
-def test_when_settings_become_parameters_or_words_then_notebook_and_command_line_get_the_same_settings(
+def test_when_settings_become_parameters_or_words_then_they_are_read_back(
     parameters,
 ):
     settings = Settings.create(**parameters)

@@ -1,7 +1,6 @@
-"""The rule of early stopping: decisions worked by hand, and what must hold for any learning curves."""
+"""The rule of early stopping: decisions worked by hand, and what holds for any learning curves."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -90,22 +89,23 @@ def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length, expected) ->
 
 
 @pytest.mark.parametrize(
-    ("checks", "decided"),
+    ("rule", "checks", "decided"),
     [
-        (1, []),  # a rung never falls on the last check: there is nothing left to save
-        (2, [1]),  # both rungs fall on the first check
-        (6, [2, 3]),  # a rung is decided at the first check at or after it
-        (15, [4, 8]),
+        (HALVING, 1, {}),  # a rung never falls on the last check: there is nothing left to save
+        (HALVING, 2, {1: 0.5}),  # both rungs fall on the first check, where the later decides
+        (HALVING, 6, {2: 0.25, 3: 0.5}),  # a rung is decided at the first check at or after it
+        (HALVING, 15, {4: 0.25, 8: 0.5}),
+        (RULE, 2, {}),  # as the test budget, whose first check is too late for a rung
+        (RULE, 5, {1: 0.1, 2: 0.3}),  # as TimesNet
+        (RULE, 6, {1: 0.1, 2: 0.3}),  # as the TFT
+        (RULE, 10, {1: 0.1, 3: 0.3}),  # as N-HiTS
     ],
 )
-def test_when_checks_are_few_or_many_then_a_rung_is_the_first_check_that_reaches_it(
-    checks, decided
+def test_when_checks_are_few_or_many_then_a_rung_is_the_first_check_that_reaches_it_soon_after(
+    rule, checks, decided
 ) -> None:
-    assert [check for check in range(1, checks + 1) if HALVING.rung_at(check, checks)] == decided
-
-
-def test_when_two_rungs_fall_on_one_check_then_the_later_decides() -> None:
-    assert HALVING.rung_at(1, 2) == HALVING.rungs[1]
+    rungs = {check: rule.rung_at(check, checks) for check in range(1, checks + 1)}
+    assert {check: rung.share for check, rung in rungs.items() if rung} == decided
 
 
 def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on() -> None:
@@ -113,27 +113,28 @@ def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on() -> None:
     assert stopped(StoppingRule(HALVING.rungs, ("mae",), 1), curve(9, 9, winkler=0.1), FOUR)
 
 
-def test_when_ranked_by_coverage_then_the_distance_from_80_counts_on_either_side() -> None:
-    rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1)
-    covers_89 = [
-        trial(i, [{**check, "picp": 89.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)
-    ]
-    for picp, expected in ((70.9, True), (72.0, False), (88.0, False), (90.0, True)):
-        assert (
-            stopped(rule, [{**check, "picp": picp} for check in curve(9, 9)], covers_89) is expected
-        )
+def covering(checks: Curve, picp: float) -> list[dict[str, float]]:
+    return [{**check, "picp": picp} for check in checks]
 
 
-def test_when_coverage_is_within_the_tolerance_then_only_the_other_score_decides() -> None:
-    rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1)
-    covers_84 = [
-        trial(i, [{**check, "picp": 84.0} for check in curve(*[1.0] * CHECKS)]) for i in range(4)
-    ]
-    covers_80 = [{**check, "picp": 80.0} for check in curve(9, 9)]
-    assert stopped(rule, covers_80, covers_84)
-    assert not stopped(replace(rule, tolerance=0.0), covers_80, covers_84)
-    assert not stopped(rule, [{**check, "winkler": 0.5} for check in covers_80], covers_84)
-    assert rule.as_values() != replace(rule, tolerance=0.0).as_values()
+@pytest.mark.parametrize(
+    ("others", "picp", "tolerance", "expected"),
+    [
+        (89.0, 70.9, 5.0, True),  # the distance from 80 counts on either side
+        (89.0, 72.0, 5.0, False),
+        (89.0, 88.0, 5.0, False),
+        (89.0, 90.0, 5.0, True),
+        (84.0, 80.0, 5.0, True),  # within the tolerance only the other score decides
+        (84.0, 80.0, 0.0, False),
+    ],
+)
+def test_when_ranked_by_coverage_then_its_distance_beyond_the_tolerance_counts(
+    others, picp, tolerance, expected
+) -> None:
+    rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1, tolerance)
+    trials = [trial(i, covering(curve(*[1.0] * CHECKS), others)) for i in range(4)]
+    assert stopped(rule, covering(curve(9, 9), picp), trials) is expected
+    assert not stopped(rule, covering(curve(9, 9, winkler=0.5), picp), trials)
 
 
 def test_when_others_fell_later_then_they_are_compared_at_the_same_share_of_their_steps() -> None:
@@ -246,17 +247,3 @@ def test_when_the_target_has_another_unit_then_the_decision_is_the_same(
     expected = stopped(HALVING, own[:length], trials, 99)
     rescaled = [trial(t.number, scaled(t.curve)) for t in trials]
     assert stopped(HALVING, scaled(own[:length]), rescaled, 99) is expected
-
-
-def test_when_a_training_is_checked_rarely_then_each_rung_is_looked_at_soon_after_it_or_not_at_all() -> (
-    None
-):
-    """The test budget has 2 checks, TimesNet 5, the TFT 6, N-HiTS 10."""
-    rungs = {n: [RULE.rung_at(check, n) for check in range(1, n + 1)] for n in (2, 5, 6, 10)}
-    found = {
-        n: [rung.share if rung else None for rung in of_checks] for n, of_checks in rungs.items()
-    }
-    assert found[2] == [None, None]
-    assert found[5] == [0.1, 0.3, None, None, None]
-    assert found[6] == [0.1, 0.3, None, None, None, None]
-    assert found[10] == [0.1, None, 0.3, *[None] * 7]

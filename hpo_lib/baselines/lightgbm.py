@@ -105,10 +105,10 @@ class LightgbmQuantile(Baseline):
         callbacks: list[Callable[..., Any]] = []
         if chosen is None:
             validation = make_feature_table(dataset, dataset.windows(dataset.validation_origins))
-            own = None if linear is None else linear.relative(validation)
-            valid.append(_data(validation, seasons, own, like=train))
+            ahead = None if linear is None else linear.relative(validation)
+            valid.append(_data(validation, seasons, ahead, like=train))
             callbacks.append(lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False))
-        boosters, kept = [], []
+        boosters, best_rounds = [], []
         for level, most in zip(QUANTILE_LEVELS, rounds, strict=True):
             asked = {"objective": "quantile", "metric": "quantile", "alpha": level, "seed": seed}
             steady = {
@@ -121,8 +121,8 @@ class LightgbmQuantile(Baseline):
                 {**PARAMS, **asked, **steady}, train, most, valid_sets=valid, callbacks=callbacks
             )
             boosters.append(booster)
-            kept.append(booster.best_iteration if valid else most)
-        return LightgbmForecaster(dataset, seasons, linear, boosters, kept)
+            best_rounds.append(booster.best_iteration if valid else most)
+        return LightgbmForecaster(dataset, seasons, linear, boosters, best_rounds)
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):

@@ -1,5 +1,6 @@
-"""The one lookup of chosen hyperparameters, for final trainings and retraining; notes say what was
-passed over.
+"""The one lookup of chosen hyperparameters, for final trainings and retraining.
+
+Notes say what was passed over.
 """
 
 from collections.abc import Iterator, Sequence
@@ -112,8 +113,7 @@ class Lookup:
             return self._used(newest_first(usable)[0], notes)
         notes.append(
             f"No usable study of {self.family.name} on {self.dataset.spec.name} was found in "
-            f"{runs_dir}: there are "
-            "only the untuned defaults; make one with `hpo run`."
+            f"{runs_dir}: there are only the untuned defaults; make one with `hpo run`."
         )
         return replace(self.defaults, notes=tuple(notes))
 
@@ -148,10 +148,8 @@ class Lookup:
         if is_old:
             lacks = (
                 "it has the schema of old studies: it lacks the data's fingerprint, the split "
-                "dates, the training "
-                "budget, the recipe and the exact coverage, so it may have been tuned on other "
-                "data or judged by a "
-                "validation that cannot be trusted"
+                "dates, the training budget, the recipe and the exact coverage, so it may have "
+                "been tuned on other data or judged by a validation that cannot be trusted"
             )
             yield USABLE, lacks
             return

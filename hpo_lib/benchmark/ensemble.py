@@ -1,6 +1,4 @@
-"""The ensemble of a study: greedily chosen trials with weights, from the validation forecasts that
-the study stored.
-"""
+"""The ensemble of a study: trials with weights, chosen from their validation forecasts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,8 +16,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
 def ensemble_of(found: FoundParameters, family: Family, runs_dir: Path) -> FoundParameters:
-    """The ensemble of the study that parameters were found in, or these parameters alone where it
-    does not pay.
+    """The ensemble of the study that parameters come from, or these alone if it does not pay.
 
     Candidates are all complete trials whose forecasts are stored. The remark says what was chosen
     and what it is worth.
@@ -78,9 +75,7 @@ def _with(found: FoundParameters, remark: str) -> FoundParameters:
 
 
 def _fits(family: Family, params: Params) -> bool:
-    """Whether the family still has this configuration, beside the fields of the recipe that a study
-    searches.
-    """
+    """Whether the family still has this configuration, apart from fields of the recipe."""
     try:
         family.check_params(STANDARD.updated(params)[1])
     except InputError:

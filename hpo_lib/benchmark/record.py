@@ -28,7 +28,7 @@ PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 class Benchmark:
     """One benchmark with its rows and the tables that follow from its stored forecasts.
 
-    Scores in the target's unit are in one that can be read, see `readable_unit`; ``correction`` is what
+    Scores in the target's unit are in a readable one, see `readable_unit`; ``correction`` is what
     figures show beside raw forecasts.
     """
 
@@ -74,8 +74,9 @@ class Benchmark:
 
     @cached_property
     def shown(self) -> pd.DataFrame:
-        """The rows of figures and tables by ascending MAE: raw scores, and ``_calibrated`` ones
-        after `correction`.
+        """The rows of figures and tables by ascending MAE.
+
+        Scores are raw, those that end in ``_calibrated`` are after `correction`.
         """
         table = self.table[
             ~(self.table["model"].isin(model_names("blend")) & (self.table["params"] == "default"))
@@ -90,9 +91,7 @@ class Benchmark:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """Conditional coverage of the families: ``picp`` raw, ``picp_calibrated`` after
-        `correction`.
-        """
+        """Conditional coverage of the families: ``picp``, ``picp_calibrated`` by `correction`."""
         raw, corrected = (
             coverage_table(self.families, self.dataset, [c])
             for c in (Calibration("none"), self.correction)
@@ -143,8 +142,6 @@ class Benchmark:
 
 
 def _trained_with(key: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
-    """Whether a training's key holds these parameters; fields of the recipe among them are in its
-    recipe.
-    """
+    """Whether a training's key holds these parameters; its recipe holds those of the recipe."""
     recipe = read_recipe(key.get("recipe", {}))
     return recipe is not None and recipe.updated(params) == (recipe, key.get("params"))

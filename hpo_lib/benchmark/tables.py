@@ -1,4 +1,4 @@
-"""The tables of a benchmark, from stored forecasts alone: nothing here trains or chooses a model."""
+"""The tables of a benchmark, from stored forecasts alone: nothing here trains a model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +29,7 @@ COMPARED = ("mae", "pinball", "winkler")
 
 @dataclass(frozen=True)
 class BenchmarkRow:
-    """One model with one set of parameters: the mean of its seeds' quantiles, and each seed by
-    itself.
+    """One model with one set of parameters: the mean of its seeds' quantiles, and each seed.
 
     Attributes: model: family, baseline or blend. params: ``default``, ``best``, ``ensemble``,
         ``file``, ``own``; a blend has the one of its families. validation: forecasts of the
@@ -54,11 +53,11 @@ Rows = Sequence[BenchmarkRow]
 def load_rows(
     paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: bool = False
 ) -> list[BenchmarkRow]:
-    """The rows of a benchmark: baselines, families, then blends of all families with the same kind
-    of parameters.
+    """The rows of a benchmark: baselines, families, then blends.
 
-    ``BLEND`` holds the families, ``BLEND_ALL`` the trained baselines as well. Weights are equal, or
-    with ``fit_blend_weights`` those with the lowest validation pinball loss.
+    A blend is of all families with the same kind of parameters. ``BLEND`` holds the families,
+    ``BLEND_ALL`` the trained baselines as well. Weights are equal, or with ``fit_blend_weights``
+    those with the lowest validation pinball loss.
 
     Raises:
         InputError: nothing is stored, or it is on other data.
@@ -209,8 +208,7 @@ def make_tables(
     *,
     fit_blend_weights: bool = False,
 ) -> dict[str, pd.DataFrame]:
-    """``table``, ``comparisons``, ``coverage`` and ``reliability`` of a benchmark, from its stored
-    forecasts.
+    """``table``, ``comparisons``, ``coverage`` and ``reliability`` of a stored benchmark.
 
     They always hold raw forecasts, and calibrated ones beside them.
 

@@ -1,5 +1,4 @@
-"""The benchmark: final trainings of families and baselines. All are stored, and every table is made
-from the files.
+"""The benchmark: final trainings of families and baselines, all of them stored.
 
 Training (here) and tables (`hpo_lib.benchmark.tables`) are separate steps. A stored training with
 the same key is not done again, so an interrupted benchmark continues where it was.
@@ -218,7 +217,7 @@ def _drop_others(plan: Plan, task: _Task) -> list[Path]:
 
 
 def _twin(plan: Plan, task: _Task) -> Training | None:
-    """The same training under another label, if there is one: a study may have chosen the defaults."""
+    """The same training under another label, if any: a study may have chosen the defaults."""
     for record in whole_records(plan.paths.records(task.model)):
         files = plan.paths.training(task.model, record["params"], task.seed)
         if record["seed"] == task.seed and is_stored(files, task.key):
@@ -243,9 +242,7 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
-    """Parameters of each row of a family by the row's label: ``default``, ``best``, ``ensemble`` or
-    ``file``.
-    """
+    """Parameters of a family's rows by label: ``default``, ``best``, ``ensemble`` or ``file``."""
     lookup = Lookup(family, plan.dataset, plan.preset, plan.recipe)
     if plan.params.endswith(".json"):
         return {"file": lookup.from_file(Path(plan.params).expanduser())}

@@ -61,9 +61,7 @@ class DayAhead:
         )
 
     def figure(self) -> "Figure":
-        """This forecast, below the one that the same model would have given a day before, with what
-        came.
-        """
+        """This forecast, below that of the same model a day before with what came."""
         spec, forecasts = self.dataset.spec, [self.forecasts]
         yesterday = self.forecasts.origins[0] - DAY
         if not _lack(_until(self.dataset, yesterday)):
@@ -101,8 +99,7 @@ def forecast_day(
     models_dir: str = "",
     now: pd.Timestamp | None = None,
 ) -> DayAhead:
-    """The forecast of the 24 hours from ``at`` on, from a user's words: names, times and folders as
-    text.
+    """The forecast of the 24 hours from ``at`` on; names, times and folders are text.
 
     Of several models in use that one forecasts which had the lowest pinball loss over the 28 days
     before.
@@ -134,8 +131,9 @@ def forecast_day(
 
 
 def _best(days: list[DayAhead]) -> tuple[DayAhead, list[str]]:
-    """That of the version with the lowest pinball loss over the days before that all can speak of,
-    and a note.
+    """That of the version with the lowest pinball loss, and a note.
+
+    Compared are the days before that all versions can speak of.
     """
     if len(days) == 1:
         return days[0], []
@@ -182,9 +180,7 @@ _NO_WEATHER = (
 
 
 def _lack(known: Dataset) -> str:
-    """What the last week, or the weather of the day ahead, lacks for a forecast; an empty text if
-    nothing.
-    """
+    """What the last week, or the weather of the day ahead, lacks for a forecast; empty: nothing."""
     gap = known.index[-HISTORY:][known.is_missing[-HISTORY:]]
     if len(known.frame) >= HISTORY and not len(gap):
         last = np.array([len(known.frame) - 1])
@@ -225,8 +221,7 @@ def _day_after(
     if origin < version.trained_until:
         notes.append(
             f"{version} was trained on days up to {version.trained_until:%Y-%m-%d %H:%M} UTC, so "
-            "this is a forecast of "
-            "the model before its refit, which knows the days up to "
+            "this is a forecast of the model before its refit, which knows the days up to "
             f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
@@ -250,8 +245,7 @@ def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
     if not first < begin <= last + HOUR:
         raise InputError(
             f"{dataset.path}: holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, so not "
-            "the hours before "
-            f"{begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
+            f"the hours before {begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
         )
     return pd.Timestamp(begin - HOUR)
 
@@ -282,15 +276,13 @@ def _calendar(
             calendar[name] = week[name].iloc[-1]
             notes.append(
                 f"{_SCHOOL} of the day ahead is not in the data and stays "
-                f"{week[name].iloc[-1]:.0f}; give a list with "
-                "--school-holidays."
+                f"{week[name].iloc[-1]:.0f}; give a list with --school-holidays."
             )
         else:
             raise InputError(
                 f"{dataset.path}: column {name!r} of the day ahead is not there and cannot be "
-                "computed: in the last "
-                "week it is not what `hpo prepare` makes of the time; make the CSV with `hpo "
-                "prepare`, or take the "
-                "column out of the dataset's TOML and train again"
+                "computed: in the last week it is not what `hpo prepare` makes of the time; make "
+                "the CSV with `hpo prepare`, or take the column out of the dataset's TOML and "
+                "train again"
             )
     return calendar, notes

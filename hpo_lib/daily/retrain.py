@@ -1,5 +1,4 @@
-"""Train a chosen configuration again on newer data, and replace the model in use only if the new
-one is not worse.
+"""Train a chosen configuration again on newer data; it is put in use unless it is worse.
 
 Every training is kept as a version with its card. One small file, written last, names the version
 in use.
@@ -38,8 +37,7 @@ _DAY = pd.Timedelta(days=1)
 
 @dataclass(frozen=True)
 class Verdict:
-    """Mean pinball losses of a new version and of the one in use (``before``) over days that
-    neither has seen.
+    """Mean pinball losses of a new version and the one in use (``before``) over unseen days.
 
     ``p_value`` is that of a Diebold-Mariano test of the daily losses; None if the days are too few.
     """
@@ -54,8 +52,7 @@ class Verdict:
         sure = "" if self.p_value is None else f", p = {self.p_value:.2g}"
         return (
             f"pinball loss {self.pinball:.5g}, v{self.before:03d} has {self.pinball_before:.5g} "
-            "over the same "
-            f"{self.days} days{sure}"
+            f"over the same {self.days} days{sure}"
         )
 
 
@@ -67,8 +64,7 @@ def retrain(
     replace: bool = False,
     say: Callable[[str], None] = print,
 ) -> Version:
-    """Train with chosen parameters on the dataset as it is now, compare, refit on all of it, store,
-    and put in use.
+    """Train on the dataset as it is now, compare, refit on all of it, store, and put in use.
 
     The validation split of the dataset's TOML is moved to the end of the data. Its last days
     (`COMPARED_DAYS`) are held out of the first training, which chooses its weights on the others.
@@ -166,26 +162,22 @@ def retrain(
 
 
 def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """With the splits of the first training, and with a validation split that goes on to the last
-    whole day.
-    """
+    """With the splits of the first training, and with validation up to the last whole day."""
     splits, last = dataset.spec.splits, dataset.index[-1]
     days = (splits.val_end - splits.train_end) // _DAY
     if days < 2:
         raise InputError(
-            f"{dataset.spec.path}: the validation split has {days} days, expected at least 2: "
-            "some to choose weights, "
-            "some to compare; move train_end or val_end"
+            f"{dataset.spec.path}: the validation split has {days} days, expected at least 2: some "
+            "to choose weights, some to compare; move train_end or val_end"
         )
     end = last - (last - splits.val_end) % _DAY
     train_end, held_out = end - days * _DAY, min(COMPARED_DAYS, days // 2) * _DAY
     fitting, whole = (with_ends(dataset, train_end, val_end) for val_end in (end - held_out, end))
     if not 0 < len(fitting.validation_origins) < len(whole.validation_origins):
         raise InputError(
-            f"{dataset.path}: long gaps leave no whole forecast in the last {days} days or in "
-            "the newest "
-            f"{held_out // _DAY} of them, on which a new model is chosen and compared; fill some "
-            "of the gaps"
+            f"{dataset.path}: long gaps leave no whole forecast in the last {days} days or in the "
+            f"newest {held_out // _DAY} of them, on which a new model is chosen and compared; fill "
+            "some of the gaps"
         )
     return fitting, whole
 
@@ -193,8 +185,7 @@ def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
 def _parameters(
     settings: Settings, family: Family, dataset: Dataset, file: str, before: Version | None
 ) -> FoundParameters:
-    """Of a file, of the version in use, or of a study, whose data may be older than the dataset:
-    that is the point.
+    """Of a file, of the version in use, or of a study, whose data may be older than the dataset.
 
     A version of the test budget or on simulated data gives its parameters to its own kind only.
     """
@@ -207,9 +198,8 @@ def _parameters(
     if not found.tuned:
         passed_over = "".join(f" {note}" for note in found.notes[:-1])
         raise InputError(
-            f"{settings.runs_dir}: holds no usable study of {family.name} on "
-            f"{dataset.spec.name}; make one with "
-            f"`hpo run`, or name a best_params JSON with --params.{passed_over}"
+            f"{settings.runs_dir}: holds no usable study of {family.name} on {dataset.spec.name}; "
+            f"make one with `hpo run`, or name a best_params JSON with --params.{passed_over}"
         )
     return found
 
@@ -223,9 +213,8 @@ def _verdict(before: int, own: QuantileForecasts, rival: QuantileForecasts) -> V
 def _notes(version: Version, before: Version | None, verdict: Verdict | None) -> list[str]:
     notes = [
         "Scores are of the model before its refit, which chose its weights on days up to "
-        f"{version.chosen_until} and "
-        "has not seen the days of these scores. In use is its refit on all days up to "
-        f"{version.trained_until}."
+        f"{version.chosen_until} and has not seen the days of these scores. In use is its refit on "
+        f"all days up to {version.trained_until}."
     ]
     if before is not None and verdict is not None:
         notes.append(f"Compared with the version before: {verdict}.")

@@ -1,6 +1,4 @@
-"""The versions of a trained model: what is stored of each, which one is in use, and what it
-forecasts.
-"""
+"""The versions of a trained model: their files, which one is in use, and what it forecasts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,8 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Version:
-    """One training: a model whose weights were chosen on validation days, and its refit on all days
-    up to the end.
+    """A model whose weights were chosen on validation days, and its refit on all days.
 
     Attributes:
         paths: files of all versions of the model.
@@ -79,8 +76,7 @@ class Version:
         if source != dataset.source:
             raise InputError(
                 f"{self}: was trained on data from {source}, here they are from {dataset.source} "
-                f"({dataset.path}); "
-                "train it again with `hpo retrain`"
+                f"({dataset.path}); train it again with `hpo retrain`"
             )
         if stored != trainings.MODEL_VERSION:
             raise InputError(
@@ -106,8 +102,7 @@ class Version:
             ) from None
 
     def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
-        """What it can say of each origin without having seen the day: ``origins`` [N] are ascending
-        positions.
+        """What it says of each day without having seen it; ``origins`` [N] are ascending positions.
 
         Up to the end of its training it speaks as it was before the refit. Quantiles are rounded as
         in records.
@@ -145,8 +140,7 @@ def named_version(paths: ModelPaths) -> Version:
 def each_in_use(
     models_dir: str, dataset: str, model: str, do: Callable[[Version], T]
 ) -> tuple[list[T], list[Damage]]:
-    """What ``do`` makes of the version in use of each family of a dataset; ``model`` names a single
-    one.
+    """What ``do`` makes of the version in use of each family, or of that of ``model``.
 
     Of several, those that cannot be read or do not fit are sentences beside the others.
 
@@ -160,9 +154,8 @@ def each_in_use(
     ]
     if not used:
         raise InputError(
-            f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one "
-            "in use with "
-            "`hpo retrain`"
+            f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in "
+            "use with `hpo retrain`"
         )
     found, errors = list[T](), list[str]()
     for models in used:

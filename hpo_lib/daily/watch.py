@@ -1,6 +1,4 @@
-"""The models in use against what came since: their errors and coverage of the last weeks, and
-whether to retrain.
-"""
+"""The models in use against what came since: errors and coverage, and whether to retrain."""
 
 from dataclasses import dataclass
 
@@ -25,8 +23,7 @@ season."""
 
 @dataclass(frozen=True)
 class Watched:
-    """How a version in use did over the last 28 days: MAE in ``unit``, calibrated coverage in
-    percent.
+    """A version in use over the last 28 days: MAE in ``unit``, calibrated coverage in percent.
 
     ``relative`` is the MAE as a share of that of the better naive forecast, ``relative_before`` the
     same over the held-out days of the training; ``days_since`` its end.
@@ -57,11 +54,9 @@ class Watched:
             f"a retraining is due: {' and '.join(self.due)}" if self.due else "no retraining is due"
         )
         return (
-            f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} "
-            f"days: MAE {self.mae:.5g} "
-            f"{self.unit}, {self.relative:.2f} of the naive forecast's (held-out days: "
-            f"{self.relative_before:.2f}), "
-            f"coverage {self.coverage:.1f} %; {due}"
+            f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} days: "
+            f"MAE {self.mae:.5g} {self.unit}, {self.relative:.2f} of the naive forecast's "
+            f"(held-out days: {self.relative_before:.2f}), coverage {self.coverage:.1f} %; {due}"
         )
 
 

@@ -182,7 +182,7 @@ def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
     Weekdays become indicators; ``seasons`` includes the time of year.
     """
     left_out = _NOT_LINEAR | (set() if seasons else set(_YEAR))
-    kept = [i for i, name in enumerate(table.names) if name not in left_out]
+    linear = [i for i, name in enumerate(table.names) if name not in left_out]
     added = []
     if seasons:
         sine, cosine = (table.features[:, :, table.names.index(name)] for name in _YEAR)
@@ -191,5 +191,5 @@ def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
         weekday = table.features[:, :, table.names.index("day_of_week")]
         added += [(weekday == day).astype(float) for day in range(1, 7)]
     return np.concatenate(
-        [table.features[:, :, kept], *(column[:, :, None] for column in added)], axis=2
+        [table.features[:, :, linear], *(column[:, :, None] for column in added)], axis=2
     )

@@ -27,10 +27,10 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 class StackForecasts:
     """A forecast of N-HiTS as the sum of what its S stacks add, in the target's unit.
 
-    Attributes: forecasts: of the whole network, of which the forecaster may keep a share, beside
-        what came. base: [N, H] where every forecast starts: the linear baseline's forecast; without
-        one the level that the window
-            was normalised by, or the mean of training.
+    Attributes:
+        forecasts: of the whole network, of which the forecaster may keep a share, with actuals.
+        base: [N, H] where every forecast starts: the linear baseline's forecast; without one the
+            level that the window was normalised by, or the mean of training.
         base_name: which of these it is.
         stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted
             along Q, is the forecast.

@@ -33,12 +33,14 @@ Params = Mapping[str, int | float]
 class Budget:
     """How much training one trial gets.
 
-    Attributes: steps: optimiser steps; the learning-rate schedule spans them. batch_size: windows
-        per step. checks: how often, evenly over the steps, the validation origins are scored; the
-        best check's weights are kept. max_work: limit on steps times millions of weights, or None.
-        A larger model gets fewer steps, so that no trial
-            takes a hundred times as long as another. Unlike a limit in seconds it is the same on
-            every machine.
+    Attributes:
+        steps: optimiser steps; the learning-rate schedule spans them.
+        batch_size: windows per step.
+        checks: how often, evenly over the steps, the validation origins are scored; the best
+            check's weights are kept.
+        max_work: limit on steps times millions of weights, or None. A larger model gets fewer
+            steps, so that no trial takes a hundred times as long as another. Unlike a limit in
+            seconds it is the same on every machine.
         precision: Lightning's name of the number format of trainings on a GPU.
     """
 
@@ -67,9 +69,9 @@ class Budget:
 class Recipe:
     """How windows are made and drawn. A study of the ``wide`` space searches part of it.
 
-    Attributes: level_hours: each window is normalised by the mean of the target over this many
-        hours up to its origin; 0: no
-            normalisation.
+    Attributes:
+        level_hours: each window is normalised by the mean of the target over this many hours up to
+            its origin; 0: no normalisation.
         near_hours: models learn from windows that start within this many hours of the hour of the
             daily forecasts; 12: from all.
         repeated_history: models also get inputs that repeat others: lags and rolling means of the
@@ -84,7 +86,7 @@ class Recipe:
         linear_part: models forecast the residual of the linear baseline, see
             `hpo_lib.families.linear_baseline`. The field keeps its first name because stored
             records hold it.
-        linear_penalty, linear_weeks: of the linear baseline, see there.
+        linear_penalty, linear_weeks: see `hpo_lib.families.linear_baseline.LinearOptions`.
         calendar: networks see the calendar of the day ahead beyond its hours. Without it they only
             see what the linear baseline makes of it.
         steps_factor: the budget's steps are multiplied by it.
@@ -116,9 +118,9 @@ class Recipe:
 
     def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", dict[str, Any]]:
         """The recipe with the fields that ``params`` name, and the params of the network."""
-        own = {field.name for field in fields(self)} & set(params)
-        rest = {name: value for name, value in params.items() if name not in own}
-        return replace(self, **{name: params[name] for name in own}), rest
+        names = {field.name for field in fields(self)} & set(params)
+        network = {name: value for name, value in params.items() if name not in names}
+        return replace(self, **{name: params[name] for name in names}), network
 
 
 RECIPES = {

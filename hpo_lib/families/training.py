@@ -69,12 +69,12 @@ def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray
     """
     middle = QUANTILE_LEVELS.index(0.5)
     of_median, of_width = shares
-    median, own = linear[:, :, [middle]], network[:, :, [middle]]
+    linear_median, network_median = linear[:, :, [middle]], network[:, :, [middle]]
     return np.asarray(
-        median
-        + of_median * (own - median)
-        + (1 - of_width) * (linear - median)
-        + of_width * (network - own)
+        linear_median
+        + of_median * (network_median - linear_median)
+        + (1 - of_width) * (linear - linear_median)
+        + of_width * (network - network_median)
     )
 
 
@@ -325,7 +325,7 @@ class BestWeights(pl.Callback):
         checks = self.budget.checks
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
-        kept = self.forecaster.shares
+        best_shares = self.forecaster.shares
         try:
             values = self.forecaster.network(self.source, self.context.positions)
             if len(self.linear):
@@ -338,14 +338,14 @@ class BestWeights(pl.Callback):
             raise NonFiniteForecast(f"{error} after {step} training steps") from None
         self.checked = True
         if not self._keep(module, step, forecasts):
-            self.forecaster.shares = kept
+            self.forecaster.shares = best_shares
         if self.on_check is not None:
             self.on_check(step, forecasts)
 
     def _judged(self, values: np.ndarray) -> QuantileForecasts:
         """What is kept of the network's quantiles, beside the actuals of the validation days."""
-        found = self.forecaster.kept(values, self.linear, self.context.origins)
-        return found.with_actual(self.forecaster.dataset.target)
+        forecasts = self.forecaster.kept(values, self.linear, self.context.origins)
+        return forecasts.with_actual(self.forecaster.dataset.target)
 
     def _keep(self, module: pl.LightningModule, step: int, forecasts: QuantileForecasts) -> bool:
         """Keep these weights if none before were as good, and say whether."""

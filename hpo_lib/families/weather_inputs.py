@@ -78,5 +78,5 @@ def exponential_mean(values: Inputs, hours: float) -> Inputs:
     from scipy.signal import lfilter  # slow to import, and not always needed
 
     share = 1 - np.exp(-1 / hours)
-    found, _ = lfilter([share], [1, share - 1], values, axis=1, zi=(1 - share) * values[:, :1])
-    return np.asarray(found)
+    means, _ = lfilter([share], [1, share - 1], values, axis=1, zi=(1 - share) * values[:, :1])
+    return np.asarray(means)

@@ -36,12 +36,16 @@ class Level:
     forecasts ``(y - l) / (max(l, floor) * spread)``: the relative deviation from the level, with
     about unit variance.
 
-    Attributes: hours: how many hours up to the origin make the level. floor: the smallest level
-        that is divided by, in the target's unit. spread: standard deviation of the relative
-        deviation over the horizons of all training origins. log_mean: mean of log(max(l, floor) /
-        unit) over the training origins. log_std: its standard deviation. unit: mean of the level
-        over the training origins. The level is divided by it before its logarithm is taken, so
-            that the numbers do not depend on the target's unit, not even in their last bits.
+    Attributes:
+        hours: how many hours up to the origin make the level.
+        floor: the smallest level that is divided by, in the target's unit.
+        spread: standard deviation of the relative deviation over the horizons of all training
+            origins.
+        log_mean: mean of log(max(l, floor) / unit) over the training origins.
+        log_std: its standard deviation.
+        unit: mean of the level over the training origins. The level is divided by it before its
+            logarithm is taken, so that the numbers do not depend on the target's unit, not even in
+            their last bits.
     """
 
     hours: int
@@ -153,18 +157,20 @@ LINEAR = "linear_forecast"
 class WindowSource:
     """A scaled series from which windows are gathered.
 
-    Attributes: target: [T, 1] float32. past: [T, P] float32, columns known up to the origin.
-        future: [T, F] float32, columns known through the horizon. recipe: without its
-        ``repeated_history`` and with ``calendar_as_past``, calendar columns are 0 before the last
-            24 rows, and those of ``told_once`` before the last row, which holds their mean over the
-            forecast day. With its ``same_hours`` and without ``calendar_as_past``, the columns of
-            `SAME_HOURS` follow the future-known columns; along the history they hold the target
-            itself.
+    Attributes:
+        target: [T, 1] float32.
+        past: [T, P] float32, columns known up to the origin.
+        future: [T, F] float32, columns known through the horizon.
+        recipe: without its ``repeated_history`` and with ``calendar_as_past``, calendar columns are
+            0 before the last 24 rows, and those of ``once_a_day`` before the last row, which holds
+            their mean over the forecast day. With its ``same_hours`` and without
+            ``calendar_as_past``, the columns of `SAME_HOURS` follow the future-known columns; along
+            the history they hold the target itself.
         calendar_as_past: the model has no future input, so it gets the future-known columns along
             the history, 24 h early: the last 24 of the L rows are then the day being forecast.
         target_mean: what was subtracted from the target, in its unit.
         target_std: what it was divided by.
-        told_once: places among the future-known columns of those that hold for a whole day.
+        once_a_day: places of the future-known columns that hold for a whole day.
         level: how windows are normalised by their recent level; None: they are not. With it the
             past covariates get one more column, the standardised logarithm of the level.
         expected: [T, H] float32 standardised, the linear baseline's forecasts after given origins,
@@ -181,7 +187,7 @@ class WindowSource:
     future: torch.Tensor
     recipe: Recipe
     calendar_as_past: bool
-    told_once: tuple[int, ...]
+    once_a_day: tuple[int, ...]
     target_mean: float
     target_std: float
     level: Level | None
@@ -214,7 +220,7 @@ class WindowSource:
             future=scaling.transform(frame, future),
             recipe=recipe,
             calendar_as_past=calendar_as_past,
-            told_once=tuple(i for i, name in enumerate(future) if name in DAY_COLUMNS),
+            once_a_day=tuple(i for i, name in enumerate(future) if name in DAY_COLUMNS),
             target_mean=float(scaling.mean[target]),
             target_std=float(scaling.std[target]),
             level=scaling.level,
@@ -302,9 +308,9 @@ class WindowSource:
         calendar = self.future[history + HORIZON]
         if not self.recipe.repeated_history:
             calendar[:, :-HORIZON] = 0
-            day = calendar[:, -HORIZON:, self.told_once].mean(dim=1)
-            calendar[:, :, self.told_once] = 0
-            calendar[:, -1, self.told_once] = day
+            day = calendar[:, -HORIZON:, self.once_a_day].mean(dim=1)
+            calendar[:, :, self.once_a_day] = 0
+            calendar[:, -1, self.once_a_day] = day
         return calendar
 
     def window_scale(self, origins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -342,8 +348,12 @@ def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
 
 def future_columns(dataset: Dataset, scaling: Scaling, recipe: Recipe) -> tuple[str, ...]:
     """The future-known columns that a model sees, in the order of `WindowSource.future`."""
-    shown = (name for name in dataset.future if scaling.seasons or name not in SEASON_COLUMNS)
-    return tuple(name for name in shown if recipe.calendar or name.startswith("hour"))
+    return tuple(
+        name
+        for name in dataset.future
+        if (scaling.seasons or name not in SEASON_COLUMNS)
+        and (recipe.calendar or name.startswith("hour"))
+    )
 
 
 class TrainingWindows(TorchTrainingDataset):

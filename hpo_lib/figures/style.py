@@ -8,7 +8,6 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -129,15 +128,6 @@ def on_screen(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
 
 def marked_by_source(figure: Figure, source: str) -> Figure:
     """The figure, marked if its data are simulated or nobody has them in time."""
-    return marked(figure, ", ".join(warnings_of(source)))
-
-
-def finished(figure: Figure, source: str) -> Figure:
-    """Mark data that nobody has in time, or that are simulated; close the figure, so that Jupyter
-    shows it once.
-    """
-    plt.close(figure)
-    _show_as_picture()
     return marked(figure, ", ".join(warnings_of(source)))
 
 

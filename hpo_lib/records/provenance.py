@@ -46,17 +46,14 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def code_provenance(threads: int | None = None) -> dict[str, Any]:
-    """Version, git commit (``+changes`` if the tree differs), package versions, Python, device.
-
-    ``threads`` is that of the processes that do the work, if this one does not.
-    """
+def code_provenance() -> dict[str, Any]:
+    """Version, git commit (``+changes`` if the tree differs), package versions, Python, device."""
     return {
         "hpo_lib": __version__,
         "git_commit": git_commit(),
         "packages": {name: installed_version(name) for name in PACKAGES},
         "python": platform.python_version(),
-        "device": device_name(threads),
+        "device": device_name(),
     }
 
 
@@ -73,13 +70,13 @@ def git_commit() -> str | None:
         return None
 
 
-def device_name(threads: int | None = None) -> str:
-    """The GPU's name, or ``cpu`` with the number of threads, by default torch's in this process."""
+def device_name() -> str:
+    """The GPU's name, or ``cpu`` with the number of torch's threads in this process."""
     import torch  # heavy, and needed only when a study runs
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    number = threads or torch.get_num_threads()
+    number = torch.get_num_threads()
     return f"cpu, {number} thread{'s' * (number > 1)}"
 
 

@@ -1,4 +1,4 @@
-"""Where a study is stored: a SQLite file for one worker; a journal file or a database for several."""
+"""Where a study is stored: SQLite for one worker, a journal or a database for several."""
 
 import os
 import re

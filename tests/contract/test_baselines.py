@@ -11,7 +11,7 @@ import pytest
 from hpo_lib.baselines.contract import Baseline, baseline_names, get_baseline
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
+from hpo_lib.data.splits import training_origins
 from hpo_lib.errors import InputError
 from hpo_lib.families import linear_baseline
 from hpo_lib.families.feature_table import make_feature_table
@@ -115,7 +115,7 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
 
 
 @pytest.mark.parametrize(("before", "floor"), [(200.0, 2), (-200.0, 200)])
-def test_when_the_last_day_is_near_zero_then_it_is_divided_by_one_percent_of_the_mean_size_or_all_of_it_of_a_signed_one(
+def test_when_the_last_day_is_near_zero_then_one_percent_of_the_mean_size_is_the_level(
     before, floor, tiny_dataset
 ):
     target = np.where(np.arange(len(tiny_dataset.frame)) < 970, before, 0.0)
@@ -151,16 +151,6 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
     assert feature("same_hour_mean") == pytest.approx(np.full(24, (2 * 110 + 5 * 100) / 7))
 
 
-def test_when_origins_are_taken_near_the_daily_ones_then_they_start_at_the_hours_used(
-    tiny_dataset,
-) -> None:
-    daily, near = (tiny_dataset.training_origins(near_hours=hours) for hours in (0, 1))
-    assert set(tiny_dataset.index[daily].hour) == {23}
-    assert set(tiny_dataset.index[near].hour) == {22, 23, 0}
-    assert near.min() >= HISTORY - 1
-    assert near.max() + HORIZON < tiny_dataset.positions.train.stop
-
-
 def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_on(
     tiny_dataset,
 ) -> None:
@@ -183,7 +173,7 @@ def test_when_a_baseline_is_mistyped_then_the_nearest_is_named() -> None:
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_when_the_linear_baseline_stands_alone_then_its_levels_are_those_of_its_out_of_fold_residuals(
+def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fold_residuals(
     refit, tiny_dataset
 ) -> None:
     fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset, refit=refit)

@@ -96,7 +96,7 @@ def test_when_a_forecast_that_was_issued_before_changes_then_the_forecast_moves(
     assert not np.array_equal(said(model, other), said(model, dataset))
 
 
-def test_when_a_newer_forecast_was_issued_by_the_origin_then_an_older_one_of_the_same_hours_does_not_count(
+def test_when_a_newer_forecast_was_issued_by_the_origin_then_an_older_one_does_not_count(
     model, dataset, tiny_dataset, forecasts
 ) -> None:
     older = forecasts["issued"] < tiny_dataset.index[ISSUED]
@@ -127,9 +127,7 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
 # The inputs
 
 
-def test_when_a_temperature_rises_at_once_then_its_exponential_mean_follows_by_its_time_constant() -> (
-    None
-):
+def test_when_a_temperature_rises_at_once_then_its_mean_follows_by_its_time_constant() -> None:
     step = np.concatenate([np.zeros(1), np.full(72, 10.0)])[None]
     found = exponential_mean(step, 24)[0]
     assert found[0] == 0

@@ -469,9 +469,7 @@ def test_when_a_family_is_declared_then_name_title_and_budgets_are_there(name) -
     )
 
 
-def test_when_a_budget_bounds_the_work_then_steps_times_weights_stay_below_it_but_every_check_is_made() -> (
-    None
-):
+def test_when_a_budget_bounds_the_work_then_steps_do_too_but_every_check_is_made() -> None:
     budget = Budget(steps=400, batch_size=8, checks=8, max_work=1000)
     assert [budget.steps_for(millions * 1_000_000) for millions in (1, 2, 4, 100, 500)] == [
         400,

@@ -170,7 +170,7 @@ def test_when_training_shows_a_daily_wave_then_only_its_period_is_used_to_foreca
     assert periods[0] == 24, "the periods come from training, not from the window"
 
 
-def test_when_batches_follow_then_the_spectrum_is_their_running_mean_and_forecasting_leaves_it_alone(
+def test_when_batches_follow_then_the_spectrum_is_their_running_mean_in_training_alone(
     layers, original
 ):
     import torch

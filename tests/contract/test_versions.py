@@ -1,4 +1,4 @@
-"""Stored trainings are reused as long as `MODEL_VERSION` is the same, so a changed output needs a new one.
+"""Stored trainings are reused while `MODEL_VERSION` is the same: a changed output needs a new one.
 
 ``versions.json`` holds digests of the output of each part of the code that decides a forecast.
 """
@@ -156,7 +156,7 @@ PARTS: dict[str, Callable[[Dataset, Path], Numbers]] = {
 
 
 def close(digest: str, expected: str) -> bool:
-    """A digest moves with the machine in its last digits, with the code by over 0.01 % of spread."""
+    """A machine moves the last digits of a digest, code more than 0.01 % of its spread."""
     found, wanted = (np.array(one.split(), dtype=float) for one in (digest, expected))
     return np.allclose(found, wanted, rtol=1e-5, atol=1e-4 * wanted[2] + 1e-12)
 

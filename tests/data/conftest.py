@@ -55,7 +55,7 @@ def small_frame() -> pd.DataFrame:
 
 @dataclass
 class SmallDataset:
-    """The files of the small dataset; line numbers are those of the CSV, its header being line 1."""
+    """The files of the small dataset; line numbers are those of the CSV, its header is line 1."""
 
     folder: Path
 

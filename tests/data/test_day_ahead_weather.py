@@ -58,7 +58,7 @@ def test_when_an_hour_was_forecast_twice_then_the_newest_forecast_issued_by_the_
     assert np.isnan(found[6, 3:]).all()
 
 
-def test_when_an_archive_is_not_in_order_or_lacks_a_value_then_the_newest_value_that_was_issued_counts(
+def test_when_an_archive_is_unordered_or_lacks_a_value_then_the_newest_issued_value_counts(
     tiny_dataset, tmp_path
 ) -> None:
     header, *rows = ARCHIVE.splitlines()
@@ -262,9 +262,7 @@ def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fin
     assert load_dataset(spec, tmp_path).sha256 != dataset.sha256
 
 
-def test_when_weather_is_what_no_forecaster_has_then_its_source_carries_a_warning_and_honest_weather_none() -> (
-    None
-):
+def test_when_weather_is_what_no_forecaster_has_then_its_source_carries_a_warning() -> None:
     assert warnings_of(source_with("csv", "observed")) == ["OBSERVED WEATHER OF THE DAY AHEAD"]
     assert warnings_of(source_with("simulated", "degraded")) == [
         "SIMULATED DATA",
@@ -313,9 +311,7 @@ def test_when_prepare_is_given_an_archive_then_it_is_checked_and_lies_where_the_
     pd.testing.assert_frame_equal(written, archive(tmp_path)[written.columns])
 
 
-def test_when_an_origin_is_none_of_the_weathers_own_then_its_weather_is_unknown_and_not_the_last_one() -> (
-    None
-):
+def test_when_an_origin_is_none_of_the_weathers_then_its_weather_is_unknown() -> None:
     hours = pd.date_range("2019-01-01", periods=3, freq="h", tz="UTC")
     weather = DayAheadWeather(
         "observed", ("temp",), hours[:2], np.arange(48.0).reshape(2, 24, 1), None, 1.0

@@ -18,7 +18,7 @@ from tests.conftest import refusal
 from tests.data.conftest import small_frame
 
 
-def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles_as_the_csv_has_them(
+def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles(
     small,
 ):
     dataset = small.load()
@@ -84,7 +84,7 @@ def test_when_the_same_data_is_written_in_another_form_then_it_loads_alike(small
     pd.testing.assert_frame_equal(small.load().frame, expected)
 
 
-def test_when_start_is_set_then_earlier_values_are_neither_used_nor_checked_but_lines_still_count_from_the_top(
+def test_when_start_is_set_then_earlier_values_are_unused_but_lines_count_from_the_top(
     small,
 ):
     small.edit_toml("\n[splits]", 'start = "2018-04-03 00:00"\n\n[splits]')
@@ -156,7 +156,7 @@ def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(
     )
 
 
-def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_not_whether_it_is_a_holiday(
+def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_no_holiday(
     small,
 ):
     complete = small.load().frame
@@ -250,7 +250,7 @@ def test_when_simulated_data_is_asked_for_then_it_is_used_though_the_csv_is_ther
         load_dataset(dataclasses.replace(spec, twin=None), simulated=True)
 
 
-def test_when_one_value_name_or_hour_changes_then_the_fingerprint_changes_but_not_with_the_time_unit():
+def test_when_a_value_name_or_hour_changes_then_the_fingerprint_does_but_not_with_the_unit():
     frame = small_frame().astype("float64")
     same = frame.set_axis(frame.index.as_unit("s"))
     value = frame.copy()

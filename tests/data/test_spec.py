@@ -23,7 +23,7 @@ def test_when_a_dataset_is_registered_then_its_toml_is_complete(name):
     assert spec.tz.key == spec.timezone
 
 
-def test_when_the_registry_is_listed_then_it_holds_the_three_datasets_and_not_the_development_ones():
+def test_when_the_registry_is_listed_then_it_holds_the_three_datasets_alone():
     assert {"heat", "water_centrum", "water_tommerby"} <= set(known_datasets())
     assert not {name for name in known_datasets() if name.endswith("_dev")}
 

@@ -1,4 +1,4 @@
-"""Hand-worked positions; the index starts on 2020-01-01 00:00, so position p is hour p of the year."""
+"""Hand-worked positions; the index starts on 2020-01-01, so position p is hour p of the year."""
 
 from dataclasses import replace
 from zoneinfo import ZoneInfo
@@ -45,7 +45,7 @@ def test_when_the_test_split_has_an_end_then_later_hours_belong_to_no_split():
     assert split_positions(hours(15), splits).test == slice(312, 324)
 
 
-def test_when_validation_is_three_days_then_it_has_three_origins_at_23_reaching_back_into_training():
+def test_when_validation_is_three_days_then_it_has_three_origins_at_23():
     index = hours(15)
     origins, _ = split_origins(index, TEN_THREE)
     assert origins.tolist() == [239, 263, 287]
@@ -184,9 +184,7 @@ def test_when_the_data_ends_at_the_very_hour_of_a_split_then_its_dates_are_taken
         settled(index[:-1], plan)
 
 
-def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken_and_a_sentence_says_so() -> (
-    None
-):
+def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken() -> None:
     taken, note = settled(hours(100), FAR)
     assert replace(taken, train=None, val=None) == Splits(
         utc("2020-03-10 23:00"), utc("2020-03-30 23:00")

@@ -72,7 +72,7 @@ def main(
         if pause != "-":
             pause_once(pause)
     run.get_family = lambda name: family
-    run.code_provenance = lambda threads: {}  # spares the import of torch for the device's name
+    run.code_provenance = lambda: {}  # spares the import of torch for the device's name
     settings = Settings.create(
         family.name,
         toml,

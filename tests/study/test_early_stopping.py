@@ -81,25 +81,6 @@ def family(monkeypatch: pytest.MonkeyPatch) -> LearningFamily:
     return fake
 
 
-@pytest.fixture(scope="module")
-def whole(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
-    """What `start` leaves if nothing interrupts it."""
-    settings = Settings.create(
-        "FAKE_Q",
-        "tiny",
-        trials=LearningFamily.trials,
-        job_id="a",
-        preset="test",
-        space="plan",
-        policy="calibrated",
-        storage="journal",
-        runs_dir=str(tmp_path_factory.mktemp("whole")),
-    )
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("hpo_lib.study.run.get_family", lambda name: LearningFamily())
-        return run_study(settings, tiny_dataset, progress=False)
-
-
 def outcome(run: StoredStudy) -> list[tuple[Any, ...]]:
     return [
         (t.state, dict(t.params), t.stopped_at, t.mae, t.cause) for t in run.trials if t.finished
@@ -183,20 +164,18 @@ def test_when_nothing_was_stopped_then_it_says_so(start) -> None:
 # Resuming
 
 
-def test_when_a_study_is_resumed_then_it_stops_the_same_trials_and_asks_for_the_same(
-    start, whole
+def test_when_a_study_is_resumed_or_its_workers_die_then_it_stops_the_same_trials_and_asks_for_the_same(
+    start, family, tmp_path
 ) -> None:
+    whole = start(runs_dir=tmp_path / "whole")
     assert sum(t.state == "stopped" for t in whole.trials) >= 4
     for trials in (3, 11, 16):
-        run = start(trials=trials)
+        run = start(runs_dir=tmp_path / "resumed", trials=trials)
     assert outcome(run) == outcome(whole)
+    begun = len(family.calls)
 
-
-def test_when_workers_die_in_mid_trial_then_the_study_still_stops_the_same_trials(
-    start, family, whole
-) -> None:
     def before(call: int) -> None:
-        if call in (6, 12):
+        if call - begun in (6, 12):
             raise Died
 
     family.before = before

@@ -28,7 +28,7 @@ from hpo_lib.records.leases import Lease, Liveness, somebody_lives
 from hpo_lib.records.storage import Storage
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.study.first_trials import FirstTrial
-from hpo_lib.study.trial_queue import MAX_ATTEMPTS, LeaseLost, TrialQueue, _Guarded
+from hpo_lib.study.trial_queue import LeaseLost, TrialQueue, _Guarded
 
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
 
@@ -392,16 +392,3 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
         assert again.params == second.params
         queues[2].end(again, 1.0, None, {"cause": "NaN in the forecasts"})
         assert queues[0].claim() is None, "a failed trial is finished"
-
-
-def test_when_a_trial_was_asked_to_stop_often_and_then_its_worker_dies_then_it_is_still_tried_again(
-    run,
-) -> None:
-    with Liveness(run, "1") as worker:
-        queue = queue_of(run, worker)
-        for _ in range(MAX_ATTEMPTS):
-            queue.interrupt(queue.claim(), "somebody")
-        last = queue.claim()
-    with Liveness(run, "2") as worker:
-        again = queue_of(run, worker).claim()
-    assert again.user_attrs["retry_of"] == last.number, "being asked to stop is no death"

@@ -266,32 +266,31 @@ def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anyt
 
 
 @pytest.mark.slow
-def test_when_papermill_runs_the_explorer_then_it_reads_the_records(root, tmp_path) -> None:
-    out = tmp_path / "out.ipynb"
-    run = papermill(root, out, "explore.ipynb", runs_dir=str(SIMULATED_RUNS))
-    assert run.returncode == 0, run.stderr
-    assert "NHITS_Q on heat, published" in outputs(nbformat.read(out, as_version=4))
-
-
-@pytest.mark.slow
-def test_when_papermill_runs_the_analysis_then_it_shows_the_studies_of_a_dataset(
-    root, tmp_path
+@pytest.mark.parametrize(
+    ("notebook", "parameters", "text", "pictures"),
+    [
+        ("explore.ipynb", {}, "NHITS_Q on heat, published", 0),
+        (  # front, history, trials by hyperparameter, cost
+            "analysis.ipynb",
+            {"dataset": "heat", "model": "TFT_Q", "out": "{}"},
+            "No advice on 1 of 1 studies: test budget",
+            4,
+        ),
+    ],
+)
+def test_when_papermill_runs_a_notebook_on_records_then_it_shows_them(
+    notebook, parameters, text, pictures, root, tmp_path
 ) -> None:
-    out = tmp_path / "out.ipynb"
+    parameters = {name: value.format(tmp_path) for name, value in parameters.items()}
     run = papermill(
-        root,
-        out,
-        "analysis.ipynb",
-        runs_dir=str(SIMULATED_RUNS),
-        dataset="heat",
-        model="TFT_Q",
-        out=str(tmp_path),
+        root, tmp_path / "out.ipynb", notebook, runs_dir=str(SIMULATED_RUNS), **parameters
     )
     assert run.returncode == 0, run.stderr
-    shown = outputs(nbformat.read(out, as_version=4))
-    assert shown.count('"image/png"') == 4  # front, history, trials by hyperparameter, cost
-    assert "No advice on 1 of 1 studies: test budget" in shown
-    assert pd.read_parquet(tmp_path / "studies.parquet")["model"].tolist() == ["TFT_Q"]
+    shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
+    assert text in shown
+    assert shown.count('"image/png"') >= pictures
+    if "out" in parameters:
+        assert pd.read_parquet(tmp_path / "studies.parquet")["model"].tolist() == ["TFT_Q"]
 
 
 @pytest.mark.slow

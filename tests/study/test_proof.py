@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from hpo_lib import stop_requests
@@ -22,7 +21,6 @@ from hpo_lib.launch.status import study_status
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
 from hpo_lib.records.leases import Lease
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trainings import TrainingMissing, replicate, store
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.study.fakes import DEFAULTS, Canned, Died, FakeFamily
@@ -97,7 +95,7 @@ def fail(error: BaseException) -> Callable[[], None]:
 # What is chosen
 
 
-def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_record_says_by_how_much(
+def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_change_recorded(
     prove, family, files
 ) -> None:
     run = prove()
@@ -141,7 +139,7 @@ def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_r
     assert run.result["training_time_hours"] == pytest.approx(total / 3600)
 
 
-def test_when_trials_are_better_with_their_own_seed_only_then_the_defaults_stay_after_both_leaders_have_tried(
+def test_when_trials_are_better_with_their_own_seed_only_then_both_leaders_try_and_defaults_stay(
     prove, family
 ) -> None:
     family.error = lambda params, seed: 0.9 if seed == 42 and params != DEFAULTS else 1.0
@@ -279,23 +277,7 @@ def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(
     assert family.replicates == [(True, 44)]
 
 
-def test_when_a_replicate_is_written_anew_and_that_breaks_off_then_the_old_one_does_not_pass_for_it(
-    files, monkeypatch
-) -> None:
-    origins = pd.DatetimeIndex(["2019-05-09 23:00"], tz="UTC")
-    forecasts = QuantileForecasts(np.zeros((1, 24, 3)), np.zeros((1, 24)), origins)
-    key = {"data": {}, "version": 1}
-    training = files.replicate(3, 43), {"key": key, "seconds": 1.0}
-    store(*training, validation=forecasts)
-    assert len(replicate(files, 3, 43, key).origins) == 1
-    monkeypatch.setattr("hpo_lib.records.trainings.write_predictions", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        store(*training, validation=forecasts)
-    with pytest.raises(TrainingMissing):
-        replicate(files, 3, 43, key)
-
-
-def test_when_more_trials_are_asked_for_then_nothing_is_proven_until_the_end_and_the_defaults_are_not_trained_again(
+def test_when_more_trials_are_asked_for_then_the_proof_waits_and_keeps_the_trainings_of_defaults(
     prove, family, files
 ) -> None:
     prove()

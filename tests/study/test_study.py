@@ -606,8 +606,7 @@ def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_sti
     with pytest.raises(StudyError):
         start(trials=2, storage=storage, time_budget_hours=1e-12)  # too little even for one trial
     assert family.calls == []
-    study = opened(files, storage)
-    study.ask()  # a worker that dies at once
+    opened(files, storage).ask()  # a worker that dies at once
 
     run = start(trials=2, storage=storage)
     assert states(run) == ["interrupted", "complete", "complete"]
@@ -620,10 +619,8 @@ def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(
     start, family, files, tmp_path
 ):
     start(trials=1)
-    study = opened(files)
-    study.ask().suggest_categorical("width", (2, 4, 8))
-    run = start(trials=3)
-    assert states(run) == ["complete", "interrupted", "complete", "complete"]
+    opened(files).ask().suggest_categorical("width", (2, 4, 8))
+    assert states(start(trials=3)) == ["complete", "interrupted", "complete", "complete"]
     in_parts = family.calls.copy()
     family.calls.clear()
     start(trials=3, runs_dir=tmp_path / "other")

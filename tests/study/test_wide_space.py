@@ -1,4 +1,4 @@
-"""Studies of the wide space: conditional dimensions, the first trials, and where these come from."""
+"""Studies of the wide space: conditional dimensions, and the first trials."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ def shipped(family: FakeFamily) -> list[dict[str, Any]]:
     return list(portfolio.values())
 
 
-def test_when_the_wide_space_is_searched_then_each_trial_has_the_dimensions_that_its_others_call_for(
+def test_when_the_wide_space_is_searched_then_each_trial_has_the_dimensions_that_it_needs(
     wide, family
 ):
     run = wide(trials=14)
@@ -77,7 +77,7 @@ def test_when_the_recipe_is_another_then_it_is_the_first_trial(wide, family) -> 
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
-def test_when_a_wide_study_is_resumed_or_a_worker_dies_then_it_asks_for_what_an_uninterrupted_one_would(
+def test_when_a_wide_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would(
     storage, wide, shipped, family, tmp_path
 ) -> None:
     def die(call: int) -> None:
@@ -118,7 +118,7 @@ def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_
 def test_when_the_portfolio_is_short_then_the_trials_before_the_samplers_are_near_the_defaults(
     wide, family
 ) -> None:
-    """Each of the 11 dimensions keeps its default with a chance of 2/3, so about four of them move."""
+    """Each of the 11 dimensions keeps its default with a chance of 2/3, so about four move."""
     wide(trials=6)
     defaults, *others = family.calls
     moved = [sum(call.get(name) != value for name, value in defaults.items()) for call in others]
@@ -127,7 +127,7 @@ def test_when_the_portfolio_is_short_then_the_trials_before_the_samplers_are_nea
     assert family.calls[7:] != others
 
 
-def test_when_models_see_tomorrows_temperature_then_thermal_memory_is_searched_and_what_won_without_it_is_adapted(
+def test_when_models_see_tomorrows_temperature_then_thermal_memory_is_searched(
     wide, shipped, family, tiny_dataset
 ) -> None:
     weather = DayAheadWeatherSpec("observed", ("temp",))
@@ -170,7 +170,7 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
     assert run.trials[3].params == best
 
 
-def test_when_own_studies_are_many_then_the_newest_three_that_are_complete_and_real_are_tried_the_newest_first(
+def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_are_tried(
     family, tiny_dataset, tmp_path
 ) -> None:
     made = (
