@@ -20,7 +20,7 @@ STUDIES = (
 def parsed(
     description: str | None, *options: Option, given: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """The arguments of the process, or ``given`` ones; for ``options`` see `hpo_lib.cli.options`."""
+    """Arguments of the process, or ``given`` ones; for ``options`` see `hpo_lib.cli.options`."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -91,7 +91,7 @@ def add_rows(table: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 def record(
     datasets: Sequence[Dataset], trials: Mapping[str, Sequence[int]], preset: str, table: Path
 ) -> Iterator[tuple[tuple[str, str, int], str]]:
-    """Train what the table lacks; yields (dataset, family, number) and what came of it, one by one."""
+    """Train what the table lacks; yields (dataset, family, number) and what came of it."""
     known = recorded(table)
     for name, numbers in trials.items():
         family = get_family(name)

@@ -39,7 +39,7 @@ SAMPLES = 100
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what the libraries print out of the table; their progress bars still run, into a buffer."""
+    """Keep what the libraries print out of the table; progress bars run into a buffer."""
     names = (
         "pytorch_lightning",
         "lightning_fabric",
@@ -102,7 +102,7 @@ class ScaledSeries:
 
 
 class Clock(pl.Callback):
-    """Seconds of each training batch, from its end to the next one's, and of each validation batch."""
+    """Seconds of each training and validation batch, from its end to the next one's."""
 
     def __init__(self) -> None:
         self.train: list[float] = []
@@ -161,7 +161,7 @@ def darts_model(
 
 
 def fit(model: TorchForecastingModel, series: ScaledSeries) -> TorchForecastingModel:
-    """Train on the training split with a validation pass per epoch; the last epoch's weights stay."""
+    """Train with a validation pass per epoch; the last epoch's weights stay."""
     covariates = series.covariates(type(model))
     with quiet():
         return model.fit(

@@ -185,7 +185,7 @@ ROWS: tuple[Row, ...] = (
 
 
 def measured_rows(rows: Sequence[Row], context: Context) -> list[dict[str, Any]]:
-    """Measure and print row by row; a row that raises is printed as failed, and the others go on."""
+    """Measure and print row by row; a row that raises is printed as failed."""
     found = []
     for wanted in rows:
         begun = time.perf_counter()

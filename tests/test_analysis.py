@@ -178,7 +178,7 @@ def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(
     assert len(lines) == (2 if {*DATA, "dataset"} & set(second) else 1)
 
 
-def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials_and_counts_the_good_ones(
+def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials(
     tmp_path,
 ):
     # Each has two complete trials and a failed one, and took an hour.
@@ -256,7 +256,7 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     )  # header, a section each for the old file and the new one
 
 
-def test_when_a_study_is_stored_then_its_explored_space_is_shown_and_the_ends_it_reached_if_trials_are_enough(
+def test_when_a_study_is_stored_then_its_explored_space_and_reached_ends_are_shown(
     tmp_path, monkeypatch
 ) -> None:
     shutil.copytree(SIMULATED_RUNS / "TFT_Q_heat", tmp_path / "TFT_Q_heat")
@@ -274,7 +274,7 @@ def test_when_a_study_is_stored_then_its_explored_space_is_shown_and_the_ends_it
     ]
 
 
-def test_when_studies_are_shown_then_units_are_readable_the_best_is_on_top_and_bold_and_no_row_is_cut(
+def test_when_studies_are_shown_then_the_best_is_on_top_and_bold_and_no_row_is_cut(
     tmp_path,
 ) -> None:
     for n in range(70):

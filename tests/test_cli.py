@@ -121,7 +121,10 @@ def small(tmp_path: Path) -> Path:
     index = pd.date_range("2018-04-01", periods=90 * 24, freq="h", tz="UTC")
     raw = pd.DataFrame({"0": 5 + np.arange(len(index)) % 24 / 10}, index=index)
     raw.drop(index[[100, 101]]).to_csv(tmp_path / "raw.csv")
-    holidays = "start_date,end_date,description\n2018-03-01,2018-03-02,early\n2018-06-30,2018-08-12,summer\n"
+    holidays = (
+        "start_date,end_date,description\n2018-03-01,2018-03-02,early\n"
+        "2018-06-30,2018-08-12,summer\n"
+    )
     (tmp_path / "holidays.csv").write_text(holidays, encoding="utf-8")
     toml, text = tmp_path / "small.toml", TOML
     for old, new in MORE.items():

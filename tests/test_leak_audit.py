@@ -41,8 +41,12 @@ target = "users"
 frequency = "h"
 timezone = "America/New_York"
 country = "US"
-past_covariates = ["temp", "humidity", "wind_speed", "users_lag_1h", "users_lag_24h", "users_rolling_24h", "made"]
-future_covariates = ["hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season", "known"]
+past_covariates = [
+    "temp", "humidity", "wind_speed", "users_lag_1h", "users_lag_24h", "users_rolling_24h", "made"
+]
+future_covariates = [
+    "hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season", "known"
+]
 optional_covariates = ["temp", "humidity", "wind_speed", "made", "known"]
 
 [splits]

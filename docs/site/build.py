@@ -1,5 +1,4 @@
-"""Build the documentation site: documents, notebooks and docstrings of this repository, one page
-each.
+"""Build the documentation site, a page for each document, notebook and room of this repository.
 
 Every page keeps its place in the repository, so a relative link works in both. Broken links are
 errors.
@@ -64,9 +63,7 @@ def stage(pages: Path, root: Path = ROOT) -> None:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop outputs that need a kernel or a script, and progress bars; join what was printed piece
-    by piece.
-    """
+    """Drop outputs that need a kernel or a script, and progress bars; join printed pieces."""
     for cell in notebook.cells:
         outputs: list[nbformat.NotebookNode] = []
         for output in cell.get("outputs", []):
@@ -87,8 +84,7 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _write(page: Path, text: str, source: Path, pages: Path, root: Path) -> None:
-    """Write a page whose links to notebooks lead to their pages, and copy the other files that it
-    links to.
+    """Write a page whose links to notebooks lead to their pages, and copy other linked files.
 
     A record is a copy of a notebook elsewhere, so its links may be those of `notebooks/`.
     """
@@ -113,9 +109,7 @@ def _write(page: Path, text: str, source: Path, pages: Path, root: Path) -> None
 
 
 def stage_library(pages: Path, root: Path = ROOT) -> list[Path]:
-    """Write a page for each room of the library, which names its modules; their docstrings become
-    its text.
-    """
+    """Write a page for each room of the library: its modules with their docstrings."""
     rooms: dict[str, list[str]] = {}
     for file in find(("hpo_lib/*.py", "hpo_lib/**/*.py"), root):
         if not file.stem.startswith("_"):
@@ -162,9 +156,7 @@ def navigation(
 
 
 def _title(file: Path) -> str:
-    """What the menu calls a notebook: its own name and, if that does not hold it, the folder of its
-    record.
-    """
+    """What the menu calls a notebook: its name, and its record's folder unless that is in it."""
     name = re.sub(r"^hpo_|_template$|_published$", "", file.stem)
     return (
         name

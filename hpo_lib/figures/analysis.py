@@ -1,6 +1,4 @@
-"""What notebooks show of records, in the style of the thesis; of all studies also advice and what
-is missing.
-"""
+"""What notebooks show of records: figures and tables of the thesis, advice, what is missing."""
 
 import io
 from collections.abc import Iterator
@@ -30,8 +28,7 @@ DPI = 160
 
 @dataclass(frozen=True)
 class Analysis:
-    """All studies as a table, and those in the figures: one per model and dataset, of one
-    fingerprint of data.
+    """All studies as a table, and those in the figures: one per model and dataset.
 
     Attributes:
         studies: the table, and sentences on where it is from and what is not in it.
@@ -46,9 +43,7 @@ class Analysis:
         return HTML(html(table_of(self.studies)))
 
     def explored(self) -> Iterator[Image]:
-        """Per model with a study in its storage: the first objective over each hyperparameter that
-        its trials vary.
-        """
+        """Per model, if storages are there: the first objective over each varied hyperparameter."""
         trials = studies.explored(self.evidence)
         if len(trials):
             trials = trials[
@@ -58,9 +53,7 @@ class Analysis:
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
     def boundaries(self) -> list[str]:
-        """Advice on every chosen value at an end of its search space, of studies with trials
-        enough.
-        """
+        """Advice on chosen values at an end of their search space, where trials are enough."""
         studies, advice = self.evidence.studies, list[str]()
         telling = [study for study in studies if study.tells_of_parameters]
         for study in telling:
@@ -75,8 +68,7 @@ class Analysis:
 
 
 def of_benchmark(paths: BenchmarkPaths, dataset: Dataset, correction: Calibration) -> Evidence:
-    """One stored benchmark for `picture` and `table`, with calibrated forecasts after this
-    correction.
+    """One stored benchmark for `picture` and `table`, calibrated by this correction.
 
     Raises:
         InputError: nothing is stored, or it is on other data.
@@ -86,8 +78,9 @@ def of_benchmark(paths: BenchmarkPaths, dataset: Dataset, correction: Calibratio
 
 
 def picture(name: str, evidence: Evidence) -> Image | None:
-    """A figure of `PICTURES`, whose pages but the last are displayed; without a record for it a
-    sentence and None.
+    """The last page of a figure of `PICTURES`; those before are displayed.
+
+    Without a record for it, a sentence is printed.
     """
     images = [_image(figure) for page in evidence.pages() if (figure := drawn(name, page))]
     if not images:
@@ -112,14 +105,14 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         model: studies of this model only; empty: of all.
         dataset: studies of this dataset only, as name or path of its TOML; empty: of all.
 
-    Raises: InputError: there is no study, or none of that model and dataset; the message lists the
-        known ones.
+    Raises:
+        InputError: there is no study, or none of that model and dataset; the known ones are named.
     """
     folder = records_folder(runs_dir)
     tomls = [dataset] if dataset.endswith(".toml") else []
     dataset = load_spec(dataset).name if tomls else dataset
     studies = load_studies(folder).only(model, dataset)
-    told = [
+    unfinished = [
         f"{run.study_name}: no trial is complete yet, so it is not in the table."
         for run in study_runs(folder)
         if not run.best_params.exists()
@@ -130,13 +123,12 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
     notes = [note for note in evidence.notes if note not in studies.notes]
     notes += [
         f"{study.file}: its storage is not among the files, so the figures show only its untuned "
-        "defaults and Pareto "
-        "front; its history and trials are missing."
+        "defaults and Pareto front; its history and trials are missing."
         for study in evidence.studies
         if not study.has_storage
     ]
     return Analysis(
-        Studies(studies.table, (*told, *studies.notes)),
+        Studies(studies.table, (*unfinished, *studies.notes)),
         Evidence(evidence.studies, (), evidence.specs, tuple(notes)),
     )
 

@@ -48,8 +48,7 @@ PICTURES: Mapping[str, Picture] = {
     "pareto_fronts": Picture(
         "studies",
         "Pareto fronts of the studies: each point is a complete trial, lower left is better. "
-        "Within the grey band all "
-        "coverage counts as equally good.",
+        "Within the grey band all coverage counts as equally good.",
         studies.draw_fronts,
         studies.fronts,
     ),

@@ -65,10 +65,9 @@ def with_interval(value: float, low: float, high: float) -> str:
 
 
 def aligned(values: Iterable[float], like: Iterable[float] = ()) -> list[str]:
-    """Numbers with the same decimals, so that their points are below each other: the smallest has
-    three digits.
+    """Numbers with the same decimals, so that their points are below each other.
 
-    The smallest of ``like``, if that is given.
+    The smallest number, of ``like`` if that is given, has three digits.
 
     >>> aligned([0.1284, 1.25, float("nan")]), aligned([82.04, 100.0])
     (['0.128', '1.250', '\u2013'], ['82.0', '100.0'])
@@ -93,9 +92,7 @@ def unit_of(data: pd.DataFrame) -> str:
 
 
 def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
-    """What is to be warned of in data of these sources (see `Dataset`), or in a test; empty if
-    nothing.
-    """
+    """The warnings on data of these sources (see `Dataset`) and on a test; empty if none."""
     of_data = dict.fromkeys(warning for source in sources for warning in warnings_of(source))
     others = {"TEST BUDGET": is_test, "NOT THE PLANNED SPLITS": other_splits}
     return ", ".join([*of_data, *(text for text, holds in others.items() if holds)])
@@ -132,20 +129,17 @@ def marked_by_source(figure: Figure, source: str) -> Figure:
 
 
 def marked(figure: Figure, warning: str) -> Figure:
-    """The figure with a warning, instead of the one before, as a label for which the layout keeps
-    room.
-    """
+    """The figure with this warning as a label for which the layout keeps room."""
     if warning:
         figure.supxlabel(warning, x=0.995, ha="right", fontsize=8, color=ACCENT, weight="bold")
     return figure
 
 
 def _show_as_picture() -> None:
-    """Let a notebook show figures as pictures, whatever backend ``MPLBACKEND`` names: clusters set
-    ``Agg``.
+    """Let a notebook show figures as pictures, whatever backend ``MPLBACKEND`` names.
 
-    Only its own inline backend tells IPython how; with another one a record would hold ``<Figure
-    size ...>``.
+    Clusters set ``Agg``. Only its own inline backend tells IPython how; with another one a record
+    would hold ``<Figure size ...>``.
     """
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None and getattr(shell, "kernel", None) is not None:
@@ -155,9 +149,7 @@ def _show_as_picture() -> None:
 
 
 def no_negative_demand(axes: Axes, actual: pd.Series | np.ndarray) -> None:
-    """Let the axis of a target that is never negative begin at 0 where a forecast's interval
-    reaches below.
-    """
+    """Let the axis begin at 0 if the target is never negative but an interval reaches below."""
     if np.nanmin(actual) >= 0:
         axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
 
@@ -211,7 +203,7 @@ TARGET: dict[str, Any] = {"color": "#000000", "lw": 0.6, "ls": "--"}
 
 @contextmanager
 def thesis_style() -> Iterator[None]:
-    """The style, for drawing and for saving; afterwards matplotlib's global settings are as before."""
+    """The style, for drawing and for saving; then matplotlib's settings are as before."""
     with mpl.rc_context():
         mpl.rcdefaults()  # a user's own matplotlibrc does not change a thesis
         with mpl.rc_context(RC):
@@ -239,7 +231,7 @@ def dataset_columns(
 
 def by_dataset(data: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of each dataset, by its name."""
-    return [own for _, own in data.groupby("dataset")]
+    return [rows for _, rows in data.groupby("dataset")]
 
 
 def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -256,7 +248,7 @@ def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
 
 
 def model_handles(models: Iterable[str], **options: Any) -> list[Line2D]:
-    """Legend entries of models: a line with the model's marker, or as matplotlib's ``options`` say."""
+    """Legend entries of models: a line with the model's marker, or as ``options`` say."""
     return [
         Line2D(
             [],

@@ -1,6 +1,4 @@
-"""The reports of ``hpo doctor`` and ``hpo datasets``: what is there, what would fail, and how to
-fix it.
-"""
+"""The reports of ``hpo doctor`` and ``hpo datasets``: what is there, and how to fix what fails."""
 
 import os
 import platform
@@ -54,7 +52,7 @@ def wrapped(head: str, text: str) -> str:
 
 
 def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
-    """Versions, packages, device, datasets (without names those of the registry), records, Slurm."""
+    """Versions, packages, device, datasets (default: of the registry), records, Slurm."""
     of_datasets = [_dataset(name, data_dir) for name in datasets or known_datasets()]
     python = platform.python_version()
     findings = [

@@ -48,7 +48,7 @@ class Job:
 
     @property
     def study_id(self) -> str:
-        """The id in the file names of the study that this job, or the array of this task, started."""
+        """The id in the file names of the study that this job, or this task's array, started."""
         return self.job_id.partition("_")[0]
 
 
@@ -115,9 +115,7 @@ def seconds_left(job_id: str) -> float | None:
 
 
 def duration(text: str) -> float | None:
-    """Seconds of a time as Slurm writes it, such as ``10:30``, ``12:00:00`` or ``2-00:00:00``, or
-    None.
-    """
+    """Seconds of a time as Slurm writes it, such as ``10:30`` or ``2-00:00:00``; else None."""
     match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)", text)
     if not match:
         return None
@@ -196,11 +194,10 @@ _Whole = Annotated[int, Field(ge=0), expected("a whole number")]
 
 
 class Site(BaseModel):
-    """The site's settings, as the comments of ``slurm/site.env`` explain them. Empty: Slurm uses
-    its own default.
+    """The site's settings, as the comments of ``slurm/site.env`` explain them.
 
-    SETUP is shell code, MODULES is a list, and folders may hold blanks: the job's script quotes
-    these.
+    Empty: Slurm uses its own default. SETUP is shell code, MODULES is a list, and folders may hold
+    blanks: the job's script quotes these.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -333,8 +330,9 @@ stop     scancel {job_id}   (finished trials are kept)
 
 
 def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[str]) -> str:
-    """The batch script of one study, quoted for the shell; for several ``workers`` an array with
-    one task per worker.
+    """The batch script of one study, quoted for the shell.
+
+    For several ``workers`` it is an array with one task per worker.
 
     Args: settings: the study. dataset: the dataset's name, for names of jobs and logs (the setting
         may be the path of a TOML). site: the site's settings. If it names no environment, the job
@@ -381,7 +379,5 @@ def _environment(site: Site) -> list[str]:
 
 
 def _below_root(path: Path) -> str:
-    """Relative to the folder in which sbatch is called, since blanks or % in the root would break
-    an #SBATCH line.
-    """
+    """Relative to where sbatch is called: blanks or % in the root would break an #SBATCH line."""
     return path.relative_to(paths.PROJECT_ROOT).as_posix()

@@ -1,6 +1,4 @@
-"""``hpo status``: which of the nine experiments ran, are running or are missing; studies are only
-read.
-"""
+"""``hpo status``: which experiments ran, are running or are missing; studies are only read."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -74,9 +72,7 @@ class StudyStatus:
 
     @property
     def hours_left(self) -> float:
-        """Until the missing trials are complete, from the mean of the complete ones; NaN before the
-        first.
-        """
+        """Until the missing trials are complete, by the mean so far; NaN before the first."""
         if self.study is None or not (seconds := seconds_per_trial(self.study.trials)):
             return math.nan
         at_once = max(sum(trial.state == "running" for trial in self.study.trials), 1)
@@ -111,7 +107,7 @@ class ExperimentRow:
     job_ids: Sequence[str] = ()
 
     def command(self, slurm: bool) -> str:
-        """The command that submits or runs the missing trials; an empty text if nothing is missing."""
+        """The command that submits or runs the missing trials; empty if nothing is missing."""
         if self.state.split()[0] in ("done", "running", "queued"):
             return ""
         study = self.status.study if self.status else None
@@ -129,8 +125,9 @@ class ExperimentRow:
 def experiment_table(
     runs_dir: Path, jobs: Sequence[Job], database: str = ""
 ) -> tuple[list[ExperimentRow], list[StudyStatus]]:
-    """The table, and the studies that are not in it: tests, other datasets, corrupt ones beside one
-    that is shown.
+    """The table, and the studies that are not in it.
+
+    These are tests, studies of other datasets, and corrupt ones beside one that is in the table.
     """
     found = [study_status(run, jobs, database) for run in study_runs(runs_dir)]
     ours = {(experiment.model, experiment.dataset) for experiment in EXPERIMENTS}
@@ -198,9 +195,7 @@ def _state(study: StoredStudy, job: Job | None) -> tuple[str, str]:
 
 
 def _task_rank(job: Job) -> int:
-    """Rank of an array's tasks for the state of their study: running, waiting, ended badly, ended
-    well.
-    """
+    """Rank of an array's tasks for their study: running, waiting, ended badly, ended well."""
     if _is_active(job):
         return 1 if job.state == "PENDING" else 0
     return 3 if job.state == "COMPLETED" else 2
@@ -229,8 +224,9 @@ def _is_active(job: Job) -> bool:
 def as_rows(
     table: Sequence[ExperimentRow], others: Sequence[StudyStatus], *, slurm: bool
 ) -> list[dict[str, Any]]:
-    """The experiments, then the other studies, as plain values; ``command`` is for a machine with
-    or without Slurm.
+    """The experiments, then the other studies, as plain values.
+
+    ``command`` is for a machine with or without Slurm.
     """
     nine = [
         {
@@ -264,9 +260,7 @@ def _facts(status: StudyStatus) -> dict[str, Any]:
 
 
 def table_text(rows: Sequence[Mapping[str, Any]], *, slurm: bool, extra: str = "") -> str:
-    """The rows of `as_rows` as text: a table of the experiments, and lists of what belongs to some
-    of them only.
-    """
+    """The rows of `as_rows` as text: a table, and lists of what belongs to some rows only."""
     lines = [("", "", "model", "dataset", "state", "MAE", "PICP", "job id")]
     commands = f"To {'submit' if slurm else 'run'} what is missing"
     pages = "Pages of studies, for a browser (`hpo report JOB_ID` makes one)"

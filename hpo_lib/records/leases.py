@@ -47,7 +47,7 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether this process is the holder now; ask before each write: it may have been paused."""
+        """Whether this process holds it now; ask before each write: it may have been paused."""
         owner = self._lease.owner
         return owner is not None and owner.token == self._lease.token
 
@@ -79,8 +79,9 @@ class Lease:
     def lives(self) -> bool:
         """Whether its holder seems to live, for those who only look.
 
-        Nothing is taken, written or removed. The holder has to have refreshed the lease recently by this machine's clock. Whether its process is
-        dead, filelock says: it takes over a copy of the lease then.
+        Nothing is taken, written or removed. The holder has to have refreshed the lease recently by
+        this machine's clock. Whether its process is dead, filelock says: it takes over a copy of
+        the lease then.
         """
         refreshed = self.refreshed()
         if not refreshed or not refreshed[0] or time.time() - refreshed[1] / 1e9 >= DURATION:
@@ -93,7 +94,7 @@ class Lease:
         return False
 
     def refreshed(self) -> tuple[str, int] | None:
-        """Its holder's token and the time of its refresh, by the file system; None if it is free."""
+        """Its holder's token and when it was refreshed, by the file system; None if it is free."""
         try:
             status = self.file.stat()
         except (FileNotFoundError, NotADirectoryError):

@@ -70,9 +70,7 @@ def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost()
     assert steps.max() < 1
 
 
-def test_when_the_defaults_are_the_best_then_only_the_hypervolume_without_them_shows_what_is_lost() -> (
-    None
-):
+def test_when_the_defaults_are_best_then_the_hypervolume_without_them_shows_what_is_lost() -> None:
     """The defaults have 1. Of the others the best, 1.1, is behind the third, 1.2, halfway."""
     study = Recorded(
         "hand", [trial(0, (1, 1)), trial(1, (2, 1.1)), trial(2, (1.5, 1.2)), trial(3, (1.6, 1.6))]
@@ -107,9 +105,7 @@ def test_when_more_trials_are_asked_than_were_recorded_then_some_come_twice() ->
     assert many.count(0) == 1
 
 
-def test_when_the_shipped_table_is_read_then_every_trial_is_whole_and_its_configuration_is_drawn_as_it_says() -> (
-    None
-):
+def test_when_the_shipped_table_is_read_then_trials_are_whole_and_drawn_as_it_says() -> None:
     studies = load_table()
     assert {study.name.split()[0] for study in studies} == {
         "heat_dev",
@@ -124,9 +120,7 @@ def test_when_the_shipped_table_is_read_then_every_trial_is_whole_and_its_config
             assert t.params == pytest.approx(params, rel=1e-12)  # the last digit is the processor's
 
 
-def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_only_what_depends_is_missing() -> (
-    None
-):
+def test_when_configurations_are_drawn_then_they_are_inside_the_space() -> None:
     family = get_family("NHITS_Q")
     space = family.searched("wide")
     drawn_ones = [configuration(family, number) for number in range(1, 40)]
@@ -162,9 +156,7 @@ def test_when_trials_are_counted_by_family_then_words_name_them() -> None:
     assert counts(["NHITS_Q=20", "TFT_Q=3"]) == {"NHITS_Q": 20, "TFT_Q": 3}
 
 
-def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them_and_all_move_at_some_time() -> (
-    None
-):
+def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them() -> None:
     family = get_family("NHITS_Q")
     defaults = configuration(family, 0)
     drawn_ones = [configuration(family, NEAR + number) for number in range(1, 61)]
@@ -176,7 +168,7 @@ def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them_and_all_mov
     assert all(is_whole(params, family.searched("wide")) for params in drawn_ones)
 
 
-def test_when_the_published_studies_are_replayed_then_the_rule_in_use_is_cheaper_and_stops_none_that_mattered(
+def test_when_published_studies_are_replayed_then_the_rule_in_use_stops_none_that_mattered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What mattered are the chosen trials and the challengers of the proof; docs/performance.md has

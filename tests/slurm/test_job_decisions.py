@@ -91,7 +91,7 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
     assert said == said_first
 
 
-def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns_and_it_failed_if_that_was_near(
+def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
     decide,
 ) -> None:
     for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
@@ -148,7 +148,7 @@ def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says
 UNPROVEN = {"selection": {"policy": "proven", "trial": 0, "reason": "", "alternatives": {}}}
 
 
-def test_when_all_trials_are_there_but_no_proof_then_it_goes_on_as_long_as_trainings_with_fresh_seeds_are_made(
+def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are_made(
     decide, run
 ) -> None:
     lacks = "all trials are there, but the record is incomplete: its time budget is spent\n"

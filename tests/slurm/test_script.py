@@ -179,7 +179,7 @@ def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_say
     [
         ({}, ThisJob()),
         ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, ThisJob("4711", "4711", 1, 2)),
-        # Slurm gives the last task of an array the array's own number, and every other one a new number
+        # The last task of an array has the array's own number, every other one a new number.
         (
             {"SLURM_JOB_ID": "4714", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3"},
             ThisJob("4711_3", "4711", 3, 0),

@@ -1,4 +1,4 @@
-"""Made-up studies and benchmarks, whose figures can be computed by hand, and the simulated records."""
+"""Made-up studies and benchmarks with figures to compute by hand, and the simulated records."""
 
 from collections.abc import Sequence
 from pathlib import Path

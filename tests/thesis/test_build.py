@@ -82,7 +82,7 @@ LATER = {"optimization_date": "2090-01-01"}
         "the only one with a real budget",
     ],
 )
-def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_real_budget_and_same_data_counts(
+def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_data_counts(
     changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
 ) -> None:
     result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_published.json")
@@ -277,7 +277,7 @@ def pictures(heat: Evidence) -> dict[str, object]:
     return made
 
 
-def test_when_there_are_more_than_three_datasets_then_figures_get_pages_on_which_no_text_covers_another(
+def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_another(
     heat_folder: Path, tmp_path: Path
 ) -> None:
     names = [

@@ -41,7 +41,7 @@ def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_default
     ]
 
 
-def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_the_covered_share_of_the_box(
+def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_a_share(
     evidence,
 ):
     frame = studies.history(evidence)

@@ -60,7 +60,7 @@ def test_when_cells_look_alike_then_all_that_look_best_are_bold() -> None:
     assert bold(best_bold(["-", "-"], [np.nan, np.nan])) == [True, True]
 
 
-def test_when_a_benchmark_is_of_tiny_cubic_metres_then_all_its_scores_and_no_other_numbers_are_in_litres(
+def test_when_a_benchmark_is_of_tiny_cubic_metres_then_scores_alone_are_in_litres(
     benchmark,
 ):
     rows = [
