@@ -50,11 +50,6 @@ def _refused(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def as_mapping(value: object) -> Mapping[str, Any]:
-    """A value of a JSON if it is an object, else an empty one: old files lack some."""
-    return value if isinstance(value, Mapping) else {}
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON atomically."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"

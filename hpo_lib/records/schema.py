@@ -132,18 +132,19 @@ class StudyAttributes(Part):
     identity: _Identity | None = None
 
 
-def check(schema: type[BaseModel], found: object, source: Path | str, what: str) -> None:
+def check(schema: type[BaseModel], record: object, source: Path | str, what: str) -> None:
     """Check a record against a schema.
 
-    Raises: InputError: it does not fit; the sentence names ``source``, the key, what was found and
-        what was expected.
+    Raises:
+        InputError: it does not fit; the sentence names ``source``, the key, its value and what was
+            expected.
     """
-    if not isinstance(found, Mapping):
+    if not isinstance(record, Mapping):
         raise InputError(
-            f"{source}: holds a {type(found).__name__}, expected the JSON object of {what}"
+            f"{source}: holds a {type(record).__name__}, expected the JSON object of {what}"
         )
     try:
-        schema.model_validate(found)
+        schema.model_validate(record)
     except ValidationError as error:
         wrong = sentence(error, missing=f", expected {what}")
         raise InputError(

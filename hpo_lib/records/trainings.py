@@ -16,7 +16,6 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import SPLITS, BenchmarkPaths, RunPaths, TrainingFiles
 from hpo_lib.records.files import (
-    as_mapping,
     load_predictions,
     read_json,
     write_json,
@@ -189,13 +188,9 @@ def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
 
 def on_simulated_data(paths: BenchmarkPaths) -> bool:
     """Whether a folder holds trainings on a simulated twin."""
-    provenances = (
-        as_mapping(record.get("provenance")) for record in whole_records(paths.records())
-    )
-    return any(
-        str(as_mapping(one.get("data")).get("source")).startswith("simulated")
-        for one in provenances
-    )
+    provenances = (record.get("provenance", {}) for record in whole_records(paths.records()))
+    sources = (str((provenance.get("data") or {}).get("source")) for provenance in provenances)
+    return any(source.startswith("simulated") for source in sources)
 
 
 def load_trainings(

@@ -12,13 +12,12 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.records.choice import (
     CHALLENGERS,
-    challengers,
     prove,
 )
 from hpo_lib.records.result import SCHEMA_VERSION, listed_trials, study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
-from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
@@ -208,9 +207,8 @@ def _proven(
     def scored(number: int) -> DailyScores:
         return daily_scores(study.predictions(number), data.known_target)
 
-    numbers, cause = challengers(trials, scored, 1 if study.is_test else CHALLENGERS)
-    default = default_trial(trials).number
-    return prove(default, numbers, cause, seeds, partial(replicate, study.run), data.known_target)
+    most, stored = 1 if study.is_test else CHALLENGERS, partial(replicate, study.run)
+    return prove(trials, scored, most, seeds, stored, data.known_target)
 
 
 def _scored(study: StoredStudy, trial: TrialRecord, data: Dataset | None) -> TrialRecord:
