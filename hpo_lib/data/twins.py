@@ -79,12 +79,7 @@ def school_holidays(first_year: int, last_year: int) -> pd.DataFrame:
         saturdays = {
             "Winter": (date.fromisocalendar(year, 7, 6), 8),
             "Easter": (public.get_named("Easter Sunday")[0] - timedelta(days=8), 9),
-            "Summer": (
-                max(
-                    date(year, 6, day) for day in range(24, 31) if date(year, 6, day).weekday() == 5
-                ),
-                43,
-            ),
+            "Summer": (last_week[[day.weekday() for day in last_week].index(5)], 43),
             "Autumn": (date.fromisocalendar(year, 41, 6), 8),
             "Christmas": (date(year, 12, 21), 12),
         }
