@@ -292,7 +292,8 @@ def weather_lines(index: pd.DatetimeIndex, zero: float = 0) -> list[str]:
     return [
         "dt,dt_iso,city_name,temp,visibility,dew_point,pressure,humidity,wind_speed,rain_1h,snow_1h,clouds_all",
         *(
-            f"0,{stamp:%Y-%m-%d %H:%M:%S} +0000 UTC,Town,{i + zero:.2f},,{zero - 2:.2f},1013,80,4.5,,,75"
+            f"0,{stamp:%Y-%m-%d %H:%M:%S} +0000 UTC,Town,{i + zero:.2f},,{zero - 2:.2f},"
+            "1013,80,4.5,,,75"
             for i, stamp in enumerate(index)
         ),
     ]
