@@ -6,15 +6,13 @@ import dataclasses
 import json
 import re
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Forecaster, Recipe
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family
 from hpo_lib.families.search_space import FloatRange, IntRange
 from hpo_lib.records.trainings import family_key
 from tests.conftest import essentials
@@ -29,7 +27,7 @@ class ToyFamily(Family):
     defaults: ClassVar = {"width": 4, "lr": 1e-3}
     budgets: ClassVar = {"laptop": Budget(steps=1, batch_size=1, checks=1)}
 
-    def fit(self, *_: Any, **__: Any) -> Forecaster:
+    def fit(self, *_, **__):
         raise NotImplementedError
 
     refit = fit
@@ -39,7 +37,7 @@ FAMILY = ToyFamily()
 TUNED = {"width": 7, "lr": 0.01}
 
 
-def study(dataset: Dataset, /, **other: Any) -> dict[str, Any]:
+def study(dataset, /, **other):
     """What a best_params JSON of a study on these data says, as far as parameters need it."""
     splits = dataset.spec.splits
     data = {"source": "csv", "sha256": dataset.sha256}
@@ -59,7 +57,7 @@ def study(dataset: Dataset, /, **other: Any) -> dict[str, Any]:
     }
 
 
-def old(**other: Any) -> dict[str, Any]:
+def old(**other):
     """The first schema of the original HPO plan, as its code saved it."""
     return {
         "model": "TOY_Q",
@@ -80,7 +78,7 @@ def old(**other: Any) -> dict[str, Any]:
     }
 
 
-def old_standard(**other: Any) -> dict[str, Any]:
+def old_standard(**other):
     """The second schema of the original HPO plan, as its text standardised it."""
     return {
         "model": "TOY_Q",
@@ -99,29 +97,25 @@ def old_standard(**other: Any) -> dict[str, Any]:
     }
 
 
-def write(runs_dir: Path, job: str, content: object) -> Path:
+def write(runs_dir, job, content):
     file = runs_dir / "TOY_Q_tiny" / f"best_params_TOY_Q_tiny{job and '_'}{job}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return file
 
 
-def found(
-    dataset: Dataset, runs_dir: Path, preset: str = "laptop", recipe: str = "standard"
-) -> FoundParameters:
+def found(dataset, runs_dir, preset="laptop", recipe="standard"):
     return Lookup(FAMILY, dataset, preset, recipe).best(runs_dir)
 
 
-def test_when_there_is_no_study_then_the_defaults_are_used_and_it_is_said(
-    tiny_dataset, tmp_path
-) -> None:
+def test_when_there_is_no_study_then_the_defaults_are_used_and_it_is_said(tiny_dataset, tmp_path):
     got = found(tiny_dataset, tmp_path)
     assert (got.params, got.source, got.tuned) == (FAMILY.defaults, "defaults", False)
     (note,) = got.notes
     assert note.startswith(f"No usable study of TOY_Q on tiny was found in {tmp_path}")
 
 
-def test_when_there_are_several_studies_then_the_newest_is_used(tiny_dataset, tmp_path) -> None:
+def test_when_there_are_several_studies_then_the_newest_is_used(tiny_dataset, tmp_path):
     write(tmp_path, "z", study(tiny_dataset))
     newest = {"width": 2, "lr": 0.02}
     file = write(
@@ -132,9 +126,7 @@ def test_when_there_are_several_studies_then_the_newest_is_used(tiny_dataset, tm
     assert found(tiny_dataset, tmp_path) == FoundParameters(newest, str(file))
 
 
-def test_when_an_old_file_is_newer_than_a_study_then_the_study_is_used(
-    tiny_dataset, tmp_path
-) -> None:
+def test_when_an_old_file_is_newer_than_a_study_then_the_study_is_used(tiny_dataset, tmp_path):
     file = write(tmp_path, "new", study(tiny_dataset))
     write(tmp_path, "old", old(optimization_date="2027-01-01"))
     assert found(tiny_dataset, tmp_path) == FoundParameters(TUNED, str(file))
@@ -157,15 +149,13 @@ def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(
     assert named == got
 
 
-def test_when_an_old_file_is_where_old_studies_put_it_then_it_is_found(
-    tiny_dataset, tmp_path
-) -> None:
+def test_when_an_old_file_is_where_old_studies_put_it_then_it_is_found(tiny_dataset, tmp_path):
     file = tmp_path / "best_params_TOY_Q_tiny.json"
     file.write_text(json.dumps(old_standard()), encoding="utf-8")
     assert found(tiny_dataset, tmp_path).source == str(file)
 
 
-UNUSABLE: dict[str, tuple[Any, str]] = {
+UNUSABLE = {
     "truncated": ('{"model": "TOY_Q", "data', "not a complete JSON file"),
     "of another kind": ([1, 2], "holds a list, expected the JSON object"),
     "newer": ({"schema_version": 3}, "schema_version is 3, this version reads up to 2"),
@@ -218,7 +208,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", UNUSABLE)
 def test_when_a_file_cannot_be_used_then_it_is_named_and_the_next_one_is_used(
     case, tiny_dataset, tmp_path
-) -> None:
+):
     content, reason = UNUSABLE[case]
     later = {"optimization_date": "2030-01-01"}
     bad = write(
@@ -237,13 +227,7 @@ def test_when_a_file_cannot_be_used_then_it_is_named_and_the_next_one_is_used(
 HARD = [
     case
     for case in UNUSABLE
-    if case
-    not in (
-        "unfinished",
-        "of the other recipe",
-        "of an older recipe",
-        "of a test",
-    )
+    if case not in ("unfinished", "of the other recipe", "of an older recipe", "of a test")
 ]
 
 
@@ -272,7 +256,7 @@ def test_when_the_file_that_the_user_names_was_tuned_otherwise_then_it_is_used_a
 
 def test_when_a_study_searched_the_recipe_too_then_what_it_found_is_used_with_the_recipe(
     tiny_dataset, tmp_path
-) -> None:
+):
     wide = {**TUNED, "linear_part": False, "calendar": False}
     write(tmp_path, "a", study(tiny_dataset, best_params=wide, space="wide"))
     assert found(tiny_dataset, tmp_path).params == wide
@@ -280,8 +264,8 @@ def test_when_a_study_searched_the_recipe_too_then_what_it_found_is_used_with_th
 
 def test_when_fields_of_the_recipe_are_among_the_params_then_the_key_is_that_of_the_same_training(
     tiny_dataset,
-) -> None:
-    def key(params: dict[str, Any], recipe: Recipe = STANDARD) -> dict[str, Any]:
+):
+    def key(params, recipe=STANDARD):
         return family_key(FAMILY, params, FAMILY.budgets["laptop"], recipe, tiny_dataset)
 
     defaults = dict(FAMILY.defaults)
@@ -290,7 +274,7 @@ def test_when_fields_of_the_recipe_are_among_the_params_then_the_key_is_that_of_
     assert key(without) == key(defaults, replace(STANDARD, linear_part=False)) != key(defaults)
 
 
-def test_when_a_study_had_another_budget_then_it_is_used_and_said(tiny_dataset, tmp_path) -> None:
+def test_when_a_study_had_another_budget_then_it_is_used_and_said(tiny_dataset, tmp_path):
     file = write(tmp_path, "a", study(tiny_dataset))
     got = found(tiny_dataset, tmp_path, preset="a100")
     assert (got.params, got.notes) == (
@@ -299,9 +283,7 @@ def test_when_a_study_had_another_budget_then_it_is_used_and_said(tiny_dataset, 
     )
 
 
-def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(
-    tiny_dataset, tmp_path
-) -> None:
+def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(tiny_dataset, tmp_path):
     write(tmp_path, "a", study(tiny_dataset, provenance={"preset": "test"}))
     assert found(tiny_dataset, tmp_path, preset="test") == FoundParameters(
         TUNED, str(tmp_path / "TOY_Q_tiny" / "best_params_TOY_Q_tiny_a.json")
@@ -314,13 +296,11 @@ def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(
 NEWER = {"sha256": "f" * 64, "source": "csv"}
 
 
-def of_older_data(**other: Any) -> dict[str, Any]:
+def of_older_data(**other):
     return {"provenance": {"data": {**NEWER, **other}}}
 
 
-def test_when_data_may_differ_then_a_study_on_older_data_is_used_and_said(
-    tiny_dataset, tmp_path
-) -> None:
+def test_when_data_may_differ_then_a_study_on_older_data_is_used_and_said(tiny_dataset, tmp_path):
     write(tmp_path, "same", study(tiny_dataset, best_params={"width": 1, "lr": 0.01}))
     file = write(
         tmp_path, "older", study(tiny_dataset, optimization_date="2030-01-01", **of_older_data())
@@ -362,12 +342,12 @@ def test_when_data_may_differ_then_some_studies_are_used_only_if_the_user_names_
 
 def test_when_the_data_are_simulated_too_then_a_study_on_simulated_data_is_used(
     tiny_dataset, tmp_path
-) -> None:
+):
     twin = dataclasses.replace(tiny_dataset, source="simulated")
     write(tmp_path, "a", study(tiny_dataset, **of_older_data(source="simulated")))
     assert Lookup(FAMILY, twin, "laptop", "standard", same_data=False).best(tmp_path).tuned
 
 
-def test_when_the_named_file_is_absent_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
+def test_when_the_named_file_is_absent_then_the_sentence_says_so(tiny_dataset, tmp_path):
     with pytest.raises(InputError, match="no such file"):
         Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(tmp_path / "x.json")

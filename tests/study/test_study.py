@@ -7,11 +7,8 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import optuna
@@ -19,9 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError, StudyError, WriteError
-from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import Lease, Liveness
@@ -29,7 +24,6 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.trial_queue import STARTUP_TRIALS
@@ -39,26 +33,26 @@ from tests.study.fakes import DEFAULTS, Died
 
 
 @pytest.fixture(params=["sqlite", "journal"])
-def storage(request: pytest.FixtureRequest) -> str:
+def storage(request):
     return str(request.param)
 
 
-def read(files: RunPaths) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(files.best_params.read_text(encoding="utf-8"))
+def read(files):
+    content = json.loads(files.best_params.read_text(encoding="utf-8"))
     return content
 
 
-def fail_with(error: BaseException, *calls: int) -> Callable[[int], None]:
+def fail_with(error, *calls):
     """Raises the error in these calls of ``fit``, in all of them where none is named."""
 
-    def before(call: int) -> None:
+    def before(call):
         if not calls or call in calls:
             raise error
 
     return before
 
 
-def states(run: StoredStudy) -> list[str]:
+def states(run):
     return [trial.state for trial in run.trials]
 
 
@@ -67,7 +61,7 @@ def states(run: StoredStudy) -> list[str]:
 
 def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_first_is_the_untuned_default(
     start, family, storage
-) -> None:
+):
     run = start(trials=5, storage=storage, seed=9)
     assert states(run) == ["complete"] * 5
     assert [trial.number for trial in run.trials] == [0, 1, 2, 3, 4]
@@ -152,18 +146,18 @@ def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of
 def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_whole_at_any_moment(
     start, family, files
 ):
-    seen: list[tuple[int, str, int]] = []
+    seen = []
     finished = threading.Event()
-    broken: list[str] = []
-    read_often: list[int] = []
+    broken = []
+    read_often = []
 
-    def before(call: int) -> None:
+    def before(call):
         if call:
             record = read(files)
             seen.append((call, record["status"], record["n_completed"]))
             assert files.trial_predictions(call - 1).exists()
 
-    def watch() -> None:
+    def watch():
         while not finished.is_set():
             if files.best_params.exists():
                 text = files.best_params.read_text(encoding="utf-8")
@@ -194,7 +188,7 @@ def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_whol
 
 def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would_and_repeats_nothing(
     start, family, tmp_path, storage
-) -> None:
+):
     start(trials=4, storage=storage)
     assert len(family.calls) == 4
     start(
@@ -230,7 +224,7 @@ def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_sa
         assert again.result[key] == before[key]
 
 
-def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(start, family) -> None:
+def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(start, family):
     start(trials=4)
     assert len(start(trials=2).trials) == 4
     assert len(family.calls) == 4
@@ -238,7 +232,7 @@ def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(start,
 
 def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tries_others(
     start, family
-) -> None:
+):
     first, second = start(trials=2, job_id="a", seed=1), start(trials=2, job_id="b", seed=2)
     assert first.run.folder == second.run.folder
     assert first.run.best_params.exists()
@@ -247,14 +241,14 @@ def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tr
     assert family.calls[1] != family.calls[3]
 
 
-def other_data(dataset: Dataset) -> Dataset:
+def other_data(dataset):
     return replace(dataset, sha256="f" * 64)
 
 
-def moved(name: str) -> Callable[[Dataset], Dataset]:
+def moved(name):
     """The same data, one of whose splits ends a day earlier."""
 
-    def move(dataset: Dataset) -> Dataset:
+    def move(dataset):
         splits = dataset.spec.splits
         earlier = replace(splits, **{name: getattr(splits, name) - pd.Timedelta(days=1)})
         return replace(dataset, spec=replace(dataset.spec, splits=earlier))
@@ -282,7 +276,7 @@ def moved(name: str) -> Callable[[Dataset], Dataset]:
 )
 def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
     changes, difference, start, family, tiny_dataset
-) -> None:
+):
     start(trials=1)
     if "dataset" in changes:
         changes = {"dataset": changes["dataset"](tiny_dataset)}
@@ -298,9 +292,7 @@ def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
     assert len(family.calls) == 1
 
 
-def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
-    start, files, family
-) -> None:
+def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(start, files, family):
     start(trials=2, storage="sqlite")
     with refusal(
         f"job_id 'a' belongs to a study with storage 'sqlite' ({files.sqlite}), now storage is "
@@ -319,7 +311,7 @@ def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
 )
 def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figures_hold_them(
     names, start, files
-) -> None:
+):
     chosen = names.split(",")
     run = start(trials=6, objectives=names)
     study = opened(files)
@@ -349,8 +341,8 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
 
 def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_the_trials_of_the_record(
     start, family, files, monkeypatch
-) -> None:
-    drawn: list[Any] = []
+):
+    drawn = []
     write = go.Figure.write_html
     monkeypatch.setattr(
         go.Figure,
@@ -382,7 +374,7 @@ def test_when_forecasts_cannot_be_written_then_the_study_stops_and_the_trial_is_
 ):
     """As on a full disk: the configuration is not to blame."""
 
-    def block(call: int) -> None:
+    def block(call):
         if call == 0:
             files.predictions.parent.mkdir(parents=True, exist_ok=True)
             files.predictions.write_text("in the way", encoding="utf-8")
@@ -420,10 +412,10 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
     start, family, monkeypatch
-) -> None:
+):
     canned = family.forecasts
 
-    def forecasts(params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
+    def forecasts(params, dataset):
         good = canned(params, dataset)
         if len(family.calls) == 2:
             good.values[3, 5, 1] = (
@@ -442,7 +434,7 @@ def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
 
 def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(
     start, family, monkeypatch
-) -> None:
+):
     honest = metrics.METRICS["mae"]
     wrong = {2: np.nan, 3: np.inf}
     broken = replace(honest, function=lambda f: wrong.get(len(family.calls)) or honest(f))
@@ -457,7 +449,7 @@ def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_sc
 def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
     start, family, files, storage, capsys
 ):
-    def before(call: int) -> None:
+    def before(call):
         raise RuntimeError(f"tried to allocate {call + 1}.5 GiB")  # alike but for the numbers
 
     family.before = before
@@ -487,8 +479,8 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
     ],
     ids=["for different reasons", "after one that completed"],
 )
-def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family) -> None:
-    def before(call: int) -> None:
+def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family):
+    def before(call):
         if call < 4 and errors[call]:
             raise errors[call]
 
@@ -500,7 +492,7 @@ def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family
 
 def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
     start, family, files
-) -> None:
+):
     family.before = fail_with(ValueError("wide"))
     with refusal(
         "no trial completed, so there is nothing to choose from; see the causes of the failed "
@@ -520,7 +512,7 @@ def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
 @pytest.mark.parametrize("call", [0, 1])
 def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_configuration_is_tried_again(
     interruption, call, start, family, files, tmp_path, storage
-) -> None:
+):
     family.before = fail_with(interruption, call)
     with pytest.raises(type(interruption)):
         start(trials=3, storage=storage)
@@ -553,8 +545,8 @@ def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_c
 
 def test_when_a_worker_died_after_it_had_stored_forecasts_then_only_complete_trials_keep_theirs(
     start, family, files
-) -> None:
-    def store_and_die(call: int) -> None:
+):
+    def store_and_die(call):
         if call == 1:
             files.trial_predictions(1).write_bytes(b"whole")
             raise Died
@@ -568,7 +560,7 @@ def test_when_a_worker_died_after_it_had_stored_forecasts_then_only_complete_tri
 
 def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(
     start, family, storage
-) -> None:
+):
     family.before = fail_with(Died(), 1, 2, 3)
     for _ in range(3):
         with pytest.raises(Died):
@@ -587,7 +579,7 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
 )
 def test_when_the_user_interrupts_one_configuration_five_times_and_it_dies_once_then_it_is_still_tried(
     interruption, start, family, storage
-) -> None:
+):
     family.before = fail_with(interruption, 1, 2, 3, 4, 5)
     for _ in range(5):
         with pytest.raises(type(interruption)):
@@ -632,10 +624,10 @@ def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(
 
 def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_run_completes_it(
     start, family, files, monkeypatch, capsys
-) -> None:
+):
     clock = SimpleNamespace(now=0.0)
 
-    def before(call: int) -> None:
+    def before(call):
         clock.now += 600
 
     family.before = before
@@ -672,7 +664,7 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
         "hpo_lib.study.trial_queue.UpdateFinishedTrialError", Died
     )  # else it would try for ever
 
-    def before(call: int) -> None:
+    def before(call):
         if call == 0:
             files.worker_lease("1").unlink()
             start(trials=1, storage="journal", worker=2)
@@ -689,7 +681,7 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
 
 def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(
     start, family, files, monkeypatch
-) -> None:
+):
     monkeypatch.setattr("hpo_lib.records.leases.REFRESH", 0.1)
     with (
         Liveness(files, "1"),
@@ -710,7 +702,7 @@ def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_i
 # Figures
 
 
-def figure_texts(files: RunPaths) -> list[str]:
+def figure_texts(files):
     return [
         file.read_text(encoding="utf-8")
         for file in (files.pareto_front, files.mae_history, files.param_importance)
@@ -749,7 +741,7 @@ def test_when_a_study_ends_then_its_figures_are_whole_pages_that_share_one_plotl
         assert all(name in importance for name in ("width", "depth", "lr"))
 
 
-def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset) -> None:
+def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset):
     simulated = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"
@@ -758,12 +750,12 @@ def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny
 
 def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well(
     start, files, tiny_dataset, monkeypatch
-) -> None:
+):
     start(trials=2)
     study = opened(files)
     rename, others = os.replace, [replace(files, worker=2)]
 
-    def rename_late(file: Path, target: Path) -> None:
+    def rename_late(file, target):
         if others:
             write_optuna_figures(study, StoredStudy.read(others.pop()))
         rename(file, target)
