@@ -45,11 +45,11 @@ class Analysis:
     def explored(self) -> Iterator[Image]:
         """Per model, if storages are there: the first objective over each varied hyperparameter."""
         trials = studies.explored(self.evidence)
-        if len(trials):
-            trials = trials[
-                trials.groupby(["model", "parameter"])["value"].transform("nunique") > 1
-            ]
-        for model, _ in style.by_model(trials) if len(trials) else ():
+        if trials.empty:
+            return
+        varied = trials.groupby(["model", "parameter"])["value"].transform("nunique") > 1
+        trials = trials[varied]
+        for model in style.in_order(trials["model"]):
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
     def boundaries(self) -> list[str]:

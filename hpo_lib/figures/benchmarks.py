@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
+from hpo_lib.data.local_time import season_of
 from hpo_lib.families.models import described, family_names, model_names
 from hpo_lib.figures import forecasts, style
 from hpo_lib.figures.evidence import Evidence
@@ -35,8 +36,7 @@ from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
-WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
-"""In the northern hemisphere."""
+WEEK_SEASONS = ("winter", "summer")
 SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
 
 RAW_AND_CALIBRATED = [
@@ -53,13 +53,11 @@ def _of_each_benchmark(
 
     @wraps(tables_of)
     def table(evidence: Evidence) -> pd.DataFrame:
-        tables = [
+        return style.joined(
             rows.assign(dataset=one.name, title=one.dataset.spec.title, unit=one.unit)
             for one in evidence.benchmarks
             for rows in tables_of(one)
-            if len(rows)
-        ]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        )
 
     return table
 
@@ -78,16 +76,17 @@ def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
 # Two weeks
 
 
-def middle_week(f: QuantileForecasts, months: Sequence[int]) -> np.ndarray:
-    """Positions of the forecasts of the middle whole week in these months; empty without one.
+def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> np.ndarray:
+    """Positions of the forecasts of the middle whole week of a season; empty without one.
 
     Weeks are from Monday to Sunday, UTC.
     """
     days = (f.origins + pd.Timedelta(hours=1)).tz_localize(None)
-    weeks = pd.Series(days.to_period("W"))
-    days_inside = weeks[np.isin(days.month, months)].value_counts()
-    whole = sorted(days_inside.index[days_inside == 7])
-    return np.flatnonzero(weeks == whole[len(whole) // 2]) if whole else np.array([], dtype=int)
+    seasons = season_of(days.month.to_numpy(), hemisphere)
+    inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
+    weeks = inside.groupby(days[inside].to_period("W"))
+    whole = [week.to_numpy() for _, week in weeks if len(week) == 7]
+    return whole[len(whole) // 2] if whole else np.array([], dtype=int)
 
 
 @_of_each_benchmark
@@ -102,9 +101,8 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
         return
     spec, known = benchmark.dataset.spec, benchmark.dataset.known_target
     corrected = calibrate(row.test, row.validation, known, benchmark.correction)
-    months_later = 0 if spec.hemisphere == "north" else 6
-    for season, months in WEEK_MONTHS.items():
-        week = middle_week(row.test, [1 + (month - 1 + months_later) % 12 for month in months])
+    for season in WEEK_SEASONS:
+        week = middle_week(row.test, season, spec.hemisphere)
         if len(week):
             hours, calibrated = (
                 forecasts.hours_of_days(f, week[0], len(week)) for f in (row.test, corrected)
@@ -118,7 +116,7 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 def draw_weeks(data: pd.DataFrame) -> Figure:
     """Forecasts of two weeks with their interval and the actual values; a row per dataset."""
     datasets = style.by_dataset(data)
-    seasons = [season for season in ("winter", "summer") if season in set(data["season"])]
+    seasons = [season for season in WEEK_SEASONS if season in set(data["season"])]
     figure, grid = style.panels(len(datasets), len(seasons), height=0.7 + 1.6 * len(datasets))
     for panels, rows in zip(grid, datasets, strict=True):
         for axes, season in zip(panels, seasons, strict=True):
@@ -337,11 +335,7 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline (``own``). Ensembles
     are in the table.
     """
-    bounds = [
-        column for name in ("mae", "picp") for column in (name, f"{name}_low", f"{name}_high")
-    ]
-    rows = benchmark.shown[benchmark.shown["params"] != "ensemble"]
-    yield rows[["model", "params", *bounds, "picp_calibrated"]]
+    yield benchmark.shown[benchmark.shown["params"] != "ensemble"]
 
 
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:

@@ -195,6 +195,12 @@ def dataset_columns(
     return figure, list(zip(grid.T, datasets, strict=True))
 
 
+def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One table of all that have rows; empty if none has."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
 def by_dataset(data: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of each dataset, by its name."""
     return [rows for _, rows in data.groupby("dataset")]

@@ -14,7 +14,7 @@ from hpo_lib.figures.benchmarks import PARAMS
 from hpo_lib.figures.evidence import Evidence, Records
 from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.studies_table import studies_frame
-from hpo_lib.figures.style import MISSING, aligned, model_name, number, unit_text
+from hpo_lib.figures.style import MISSING, aligned, joined, model_name, number, unit_text
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS
 from hpo_lib.scoring.metrics import readable_unit
@@ -130,7 +130,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
         texts["mae"] = best_bold(texts["mae"], rows["mae"])
         sections.append((_title(benchmark), _printed(rows, SCORES, texts)))
     groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
-    return Table(_joined(frames), sections, caption, "llrrrrrr", groups)
+    return Table(joined(frames), sections, caption, "llrrrrrr", groups)
 
 
 CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler score"}
@@ -156,7 +156,7 @@ def ablation(evidence: Evidence) -> Table:
         "in %, width and Winkler score in the unit of the dataset."
     )
     groups = (("", 1), *((score, len(MODES)) for score in CALIBRATED_SCORES.values()))
-    return Table(_joined(frames), sections, caption, "l" + "r" * 9, groups)
+    return Table(joined(frames), sections, caption, "l" + "r" * 9, groups)
 
 
 def hyperparameters(evidence: Evidence) -> Table:
@@ -207,7 +207,7 @@ def search_spaces(evidence: Evidence) -> Table:
             ]
             sections.append((model_name(model), columns))
     caption = "Search spaces of the studies; trial 0 of each study is the untuned default."
-    return Table(_joined(frames), sections, caption, "llr")
+    return Table(joined(frames), sections, caption, "llr")
 
 
 PARTS = ("train", "validation", "test")
@@ -344,7 +344,3 @@ TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
 def _title(benchmark: Benchmark) -> str:
     days = len(benchmark.rows[0].test.origins)
     return f"{benchmark.dataset.spec.title} ({unit_text(benchmark.unit)}, {days} days)"
-
-
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
