@@ -376,7 +376,7 @@ def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_other
     assert f"BROKEN {sentence}" in text
 
 
-def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other_card_and_end_with_1(
+def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other_and_end_with_1(
     run, tmp_path, capsys
 ):
     file = run.trial_predictions(4)

@@ -68,7 +68,7 @@ def test_when_the_file_is_no_notebook_then_its_record_is_incomplete_and_names_it
         assert record.error.startswith(f"{path}: not a readable notebook (")
 
 
-def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_the_first_to_the_last(
+def test_when_a_study_was_tried_several_times_then_its_records_are_listed_in_order(
     tmp_path,
 ):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")

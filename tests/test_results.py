@@ -94,7 +94,7 @@ def test_when_there_are_three_objectives_then_a_trial_of_the_front_may_be_best_i
     assert select(pareto_front(trials, three), "knee").trial in (0, 1)
 
 
-def test_when_a_study_minimises_other_objectives_then_the_calibrated_policy_still_goes_by_mae_and_coverage():
+def test_when_a_study_minimises_other_objectives_then_calibrated_goes_by_mae_and_coverage():
     other = (OBJECTIVES["winkler"], OBJECTIVES["pinball"])
     front = pareto_front([of(0, other, 1, 2), of(1, other, 2, 1)], other)
     scored = [
@@ -236,7 +236,7 @@ def test_when_a_study_is_recorded_then_counts_times_causes_and_metrics_are_those
     assert expected.items() <= point.items()
 
 
-def test_when_a_study_has_its_own_objectives_then_the_record_holds_them_with_tolerances_and_values():
+def test_when_a_study_has_its_own_objectives_then_the_record_has_their_tolerances_and_values():
     chosen = (OBJECTIVES["picp_penalty"], OBJECTIVES["winkler"])
     trials = [
         replace(t, values={"picp_penalty": t.picp_penalty, "winkler": 4 * t.mae})

@@ -276,7 +276,7 @@ def test_when_slurm_is_there_then_the_missing_are_submitted_and_json_holds_what_
     assert [row["test"] for row in rows[9:]] == [False, True, True]
 
 
-def test_when_every_trial_failed_and_no_notebook_says_so_then_the_study_failed_with_the_cause_of_the_last(
+def test_when_every_trial_failed_and_no_notebook_says_so_then_the_last_cause_is_shown(
     tmp_path, twin
 ):
     """As after plain papermill, whose notebook is elsewhere; it used to stay as if it had been
@@ -329,7 +329,7 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
     assert row_of("EXP-07", nine, ended).status.cause == "Slurm says TIMEOUT"
 
 
-def test_when_one_of_several_workers_failed_then_the_study_failed_and_its_attempts_are_those_of_the_busiest(
+def test_when_a_worker_failed_then_the_study_failed_and_the_busiest_counts_the_attempts(
     nine,
 ):
     second = RunPaths(nine, "NHITS_Q", "water_tommerby", "105", worker=2)
@@ -363,7 +363,7 @@ def test_when_a_study_was_killed_then_the_tables_say_interrupted_without_asking_
     assert "not complete yet: 1 complete in" in page
 
 
-def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_one_that_asks_for_nothing_is_not_done(
+def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_none_is_done(
     nine,
 ):
     for seconds, run in enumerate(
@@ -395,7 +395,7 @@ def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine):
     )
 
 
-def test_when_every_experiment_of_the_matrix_is_listed_then_each_pair_is_there_once_under_its_own_number():
+def test_when_every_experiment_of_the_matrix_is_listed_then_each_pair_has_its_own_number():
     pairs = {e.name: (e.model, e.dataset) for e in EXPERIMENTS}
     models, datasets = (
         ("NHITS_Q", "TFT_Q", "TIMESNET_Q"),
@@ -599,14 +599,14 @@ VERIFIED = """\
 ok     runs/NHITS_Q_heat/best_params_NHITS_Q_heat_100.json: N figures recomputed
 ok     runs/NHITS_Q_heat/best_params_NHITS_Q_heat_107.json: N figures recomputed
 ok     runs/TFT_Q_heat/best_params_TFT_Q_heat_101.json: N figures recomputed
-none   runs/TFT_Q_heat/best_params_TFT_Q_heat_7.json: written before predictions were stored, so nothing can be \
-recomputed
-BROKEN runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete JSON file (Unterminated \
-string starting at: line 9 column 3 (char 189)); remove it or write it again from its study
+none   runs/TFT_Q_heat/best_params_TFT_Q_heat_7.json: written before predictions were stored, so \
+nothing can be recomputed
+BROKEN runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete \
+JSON file (Unterminated string starting at: line 9 column 3 (char 189)); remove it or write it again from its study
 ok     runs/TIMESNET_Q_heat/best_params_TIMESNET_Q_heat_102.json: N figures recomputed
-LOST   runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: mase, calibrated scores, \
-baselines and proof are not recomputed, since the study had data with sha256 0123456789ab and simulated twin of \
-water_tommerby has 0123456789ab; name the folder of that data with --data-dir
+LOST   runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: mase, \
+calibrated scores, baselines and proof are not recomputed, since the study had data with sha256 \
+0123456789ab and simulated twin of water_tommerby has 0123456789ab; name the folder of that data with --data-dir
 """
 
 
