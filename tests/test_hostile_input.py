@@ -40,8 +40,8 @@ RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published")
 
 # What a spreadsheet, another program, a broken disk or somebody's joke leaves in a file.
 PLAIN = """nan inf -inf 1e300 -9999 1e400 -1 0 1e-320 1_0 0x1 1,5 \u0661 999999999999999999999
-true null NaN Infinity None now today 0000-01-01 2018-04-01T05 12:00 2018-02-30 " ' , ; \ufeff \u00e9 =1+1 #
-$\\frac{$ ../../x } ] [[splits]] {} [] - $(reboot) %s"""
+true null NaN Infinity None now today 0000-01-01 2018-04-01T05 12:00 2018-02-30 " ' , ; \ufeff
+\u00e9 =1+1 # $\\frac{$ ../../x } ] [[splits]] {} [] - $(reboot) %s"""
 PIECES = [
     *PLAIN.split(),
     400 * "5",

@@ -602,11 +602,13 @@ ok     runs/TFT_Q_heat/best_params_TFT_Q_heat_101.json: N figures recomputed
 none   runs/TFT_Q_heat/best_params_TFT_Q_heat_7.json: written before predictions were stored, \
 so nothing can be recomputed
 BROKEN runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: \
-not a complete JSON file (Unterminated string starting at: line 9 column 3 (char 189)); remove it or write it again from its study
+not a complete JSON file (Unterminated string starting at: line 9 column 3 (char 189)); \
+remove it or write it again from its study
 ok     runs/TIMESNET_Q_heat/best_params_TIMESNET_Q_heat_102.json: N figures recomputed
 LOST   runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: \
-mase, calibrated scores, baselines and proof are not recomputed, since the study had data with sha256 \
-0123456789ab and simulated twin of water_tommerby has 0123456789ab; name the folder of that data with --data-dir
+mase, calibrated scores, baselines and proof are not recomputed, since the study had data with \
+sha256 0123456789ab and simulated twin of water_tommerby has 0123456789ab; \
+name the folder of that data with --data-dir
 """
 
 
