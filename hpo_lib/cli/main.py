@@ -163,15 +163,14 @@ def _job(arguments: argparse.Namespace) -> int:
 def _status(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch import slurm, status
 
-    table, others = status.experiment_table(_runs_dir(arguments), slurm.jobs(), arguments.storage)
-    extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
-    has_slurm = shutil.which("sbatch") is not None
-    rows = status.as_rows(table, others, slurm=has_slurm)
+    jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
+    studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
+    rows = status.as_rows(studies, jobs, slurm=has_slurm)
     if arguments.json:
         options.print_json(rows)
     else:
+        extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
         print(status.table_text(rows, slurm=has_slurm, extra=extra))
-    studies = [*(row.status for row in table if row.status), *others]
     return int(any(study.state == "corrupt" for study in studies))
 
 
