@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(
     for line, name in zip(lines, known_datasets(), strict=True):
         assert f"SIMULATED, since {tmp_path / load_spec(name).csv} is absent" in line
     assert main(["datasets", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [one["dataset"] for one in found] == list(known_datasets())
-    assert {one["source"] for one in found} == {"simulated"}
+    facts = json.loads(capsys.readouterr().out)
+    pairs = [(name, "simulated") for name in known_datasets()]
+    assert [(one["dataset"], one["source"]) for one in facts] == pairs
 
 
 def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(
@@ -105,12 +106,6 @@ def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulate
 
 
 # hpo prepare
-
-MORE = {
-    "small.csv": "features.csv",
-    '"water_lag_1h"]': '"water_lag_1h", "water_lag_24h", "water_rolling_24h"]',
-    '"is_weekend"]': '"is_weekend", "is_public_holiday", "is_school_holiday"]',
-}
 
 
 @pytest.fixture
@@ -126,11 +121,19 @@ def small(tmp_path: Path) -> Path:
         "2018-06-30,2018-08-12,summer\n"
     )
     (tmp_path / "holidays.csv").write_text(holidays, encoding="utf-8")
-    toml, text = tmp_path / "small.toml", TOML
-    for old, new in MORE.items():
-        text = text.replace(old, new)
+    text = TOML.replace("small.csv", "features.csv").replace(
+        '"water_lag_1h"]', '"water_lag_1h", "water_lag_24h", "water_rolling_24h"]'
+    )
+    text = text.replace('"is_weekend"]', '"is_weekend", "is_public_holiday", "is_school_holiday"]')
+    toml = tmp_path / "small.toml"
     toml.write_text(text, encoding="utf-8")
     return toml
+
+
+def prepare(small: Path, raw: str = "raw.csv", out: str = "features.csv", *more: object) -> int:
+    """Run ``hpo prepare`` with files in the folder of the dataset's TOML."""
+    words = ["--dataset", small, "--raw", small.parent / raw, "--out", small.parent / out, *more]
+    return main(["prepare", *map(str, words)])
 
 
 def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(
@@ -138,8 +141,8 @@ def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written
 ) -> None:
     folder = small.parent
     out = folder / "data" / "features.csv"
-    argv = ["prepare", "--dataset", str(small), "--raw", str(folder / "raw.csv"), "--out", str(out)]
-    assert main([*argv, "--school-holidays", str(folder / "holidays.csv")]) == 0
+    holidays = folder / "holidays.csv"
+    assert prepare(small, "raw.csv", "data/features.csv", "--school-holidays", holidays) == 0
     text, errors = capsys.readouterr()
     assert errors == ""
     assert text.splitlines()[0].startswith(f"wrote {out}: ")
@@ -153,9 +156,7 @@ def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written
     expected = 5 + np.arange(90 * 24) % 24 / 10
     hours = (dataset.index - pd.Timestamp("2018-04-01", tz="UTC")) // pd.Timedelta(hours=1)
     assert dataset.target.to_numpy() == pytest.approx(expected[hours])
-    assert (
-        dataset.frame["water_lag_24h"].to_numpy() == pytest.approx(expected[hours - 24])
-    ) is True
+    assert dataset.frame["water_lag_24h"].to_numpy() == pytest.approx(expected[hours - 24])
 
 
 @pytest.mark.parametrize("stated", ["options", "toml"])
@@ -170,58 +171,59 @@ def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_ho
         for time, value in zip(local, raw["0"], strict=True)
     ]
     (folder / "export.csv").write_text("\n".join(["Zeit;Menge;Status", *rows]), encoding="utf-8")
-    argv = ["prepare", "--dataset", str(small)]
-    assert main([*argv, "--raw", str(folder / "raw.csv"), "--out", str(folder / "plain.csv")]) == 0
-    argv += ["--raw", str(folder / "export.csv"), "--out", str(folder / "own.csv")]
-    if stated == "options":
-        stated_words = "--time-column Zeit --value-column Menge --timezone Europe/Copenhagen"
-        argv += stated_words.split()
-    else:
+    assert prepare(small, out="plain.csv") == 0
+    options = "--time-column Zeit --value-column Menge --timezone Europe/Copenhagen"
+    if stated == "toml":
+        options = ""
         table = '\n[raw]\nvalue_column = "Menge"\ntimezone = "Europe/Copenhagen"\n'
         small.write_text(small.read_text(encoding="utf-8") + table, encoding="utf-8")
-    assert main(argv) == 0
+    assert prepare(small, "export.csv", "own.csv", *options.split()) == 0
     assert (folder / "own.csv").read_bytes() == (folder / "plain.csv").read_bytes()
 
 
 def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_nothing_is_written(
     small, capsys
 ) -> None:
-    raw, out = small.parent / "raw.csv", small.parent / "features.csv"
+    raw = small.parent / "raw.csv"
     raw.write_text(raw.read_text(encoding="utf-8").replace("5.1\n", "much\n", 1), encoding="utf-8")
-    assert main(["prepare", "--dataset", str(small), "--raw", str(raw), "--out", str(out)]) == 2
+    assert prepare(small) == 2
     text, error = capsys.readouterr()
     assert text == ""
     assert error.startswith(
         f"hpo: {raw}: line 3, column 'water_consumption' is 'much', expected a finite number"
     )
-    assert not out.exists()
+    assert not (small.parent / "features.csv").exists()
 
 
 # hpo run. Real executions are slow tests; here papermill is a stub.
 
 
 class Papermill:
-    """Stands in for ``papermill.execute_notebook``: writes a record, then raises ``error``."""
+    """Stands in for ``papermill.execute_notebook``: writes a record, then calls ``go_on``."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
-        self.error: BaseException | None = None
+        self.go_on: Callable[[], object] = lambda: None
 
     def __call__(
         self, source: str, record: str, *, parameters: dict[str, Any], cwd: str, **_: Any
     ) -> None:
         self.calls.append({"source": source, "parameters": parameters, "cwd": cwd})
         Path(record).write_text(f"attempt {len(self.calls)}", encoding="utf-8")
-        if self.error is not None:
-            raise self.error
+        self.go_on()
+
+    def fails(self, error: BaseException) -> None:
+        def fail() -> None:
+            raise error
+
+        self.go_on = fail
 
 
 @pytest.fixture
 def papermill(monkeypatch: pytest.MonkeyPatch, small: Path) -> Papermill:
     stub = Papermill()
     monkeypatch.setattr("papermill.execute_notebook", stub)
-    raw, out = str(small.parent / "raw.csv"), str(small.parent / "features.csv")
-    assert main(["prepare", "--dataset", str(small), "--raw", raw, "--out", out]) == 0
+    assert prepare(small) == 0
     return stub
 
 
@@ -243,14 +245,6 @@ def records(small: Path) -> dict[str, str]:
         file.name.removeprefix("hpo_TFT_Q_small_4711"): file.read_text(encoding="utf-8")
         for file in found
     }
-
-
-def test_when_the_toml_is_named_from_its_folder_then_the_notebook_gets_its_absolute_path(
-    small, papermill, monkeypatch
-):
-    monkeypatch.chdir(small.parent)
-    assert run(Path(small.name)) == 0
-    assert papermill.calls[0]["parameters"]["dataset"] == str(small.resolve())
 
 
 def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_record_its_name(
@@ -314,18 +308,14 @@ def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_li
     small, papermill, capsys
 ) -> None:
     """The first has begun its record, and its kernel has not yet said that it lives."""
-    begun = papermill.__class__.__call__
+    codes: list[int] = []
 
-    def call(self, source: str, record: str, **rest: Any) -> None:
-        begun(self, source, record, **rest)
-        if len(self.calls) == 1:
-            assert run(small) == 1
+    def start_another() -> None:
+        if not codes:
+            codes.append(run(small))
 
-    papermill.__class__.__call__ = call
-    try:
-        assert run(small) == 0
-    finally:
-        papermill.__class__.__call__ = begun
+    papermill.go_on = start_another
+    assert (run(small), codes) == (0, [1])
     assert "another process works on this study" in capsys.readouterr().err
     assert records(small) == {".ipynb": "attempt 1"}
     assert run(small) == 0
@@ -360,7 +350,7 @@ def test_when_the_notebook_fails_then_its_sentence_and_the_right_exit_code_come_
     small, papermill, capsys, name, message, code, shown
 ) -> None:
     capsys.readouterr()
-    papermill.error = PapermillExecutionError(2, 3, "run_study(settings)", name, message, [])
+    papermill.fails(PapermillExecutionError(2, 3, "run_study(settings)", name, message, []))
     assert run(small) == code
     assert capsys.readouterr() == ("", shown.format(record=record_of(small)))
 
@@ -369,7 +359,7 @@ def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown
     small, papermill, capsys
 ) -> None:
     capsys.readouterr()
-    papermill.error = KeyboardInterrupt()
+    papermill.fails(KeyboardInterrupt())
     assert run(small) == 1
     assert capsys.readouterr().err == (
         f"hpo: interrupted; finished trials are kept, `hpo run --model TFT_Q --dataset {small} "
@@ -415,23 +405,23 @@ def test_when_the_folder_that_was_named_does_not_exist_then_no_command_takes_sim
     assert ABSENT.format(tmp_path) in capsys.readouterr().err
 
 
-def test_when_a_folder_is_named_from_another_place_then_the_notebook_finds_it(
+def test_when_toml_and_folders_are_named_from_another_place_then_the_notebook_finds_them(
     small, papermill, monkeypatch
 ) -> None:
     monkeypatch.chdir(small.parent)
-    words = f"run --model TFT_Q --dataset {small} --data-dir . --runs-dir runs"
+    words = f"run --model TFT_Q --dataset {small.name} --data-dir . --runs-dir runs"
     assert main(words.split()) == 0
-    given = papermill.calls[0]["parameters"]
-    assert (given["data_dir"], given["runs_dir"]) == (str(small.parent), str(small.parent / "runs"))
+    parameters = papermill.calls[0]["parameters"]
+    assert parameters["dataset"] == str(small.resolve())
+    folders = str(small.parent), str(small.parent / "runs")
+    assert (parameters["data_dir"], parameters["runs_dir"]) == folders
 
 
-def test_when_simulated_data_is_asked_for_then_the_notebook_is_told(tmp_path, monkeypatch) -> None:
-    stub = Papermill()
-    monkeypatch.setattr("papermill.execute_notebook", stub)
+def test_when_simulated_data_is_asked_for_then_the_notebook_is_told(tmp_path, papermill) -> None:
     words = f"run --model TFT_Q --dataset heat --simulated --runs-dir {tmp_path}"
     assert main(words.split()) == 0
-    assert stub.calls[0]["parameters"]["simulated"] is True
-    assert stub.calls[0]["parameters"]["data_dir"] == ""
+    parameters = papermill.calls[0]["parameters"]
+    assert (parameters["simulated"], parameters["data_dir"]) == (True, "")
 
 
 def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_traceback() -> None:
