@@ -33,7 +33,7 @@ COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_when_help_is_asked_for_then_it_shows_an_example_that_the_command_itself_understands(
     command, capsys
-) -> None:
+):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
@@ -45,7 +45,7 @@ def test_when_help_is_asked_for_then_it_shows_an_example_that_the_command_itself
     _parser().parse_args(words)
 
 
-def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_does(capsys) -> None:
+def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_does(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     lines = capsys.readouterr().out.splitlines()
@@ -55,7 +55,7 @@ def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_doe
         )
 
 
-def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes() -> None:
+def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes():
     script = shutil.which("hpo", path=str(Path(sys.executable).parent))
     wrong = ["run", "--model", "TFT", "--dataset", "heat"]
     how = {"cwd": paths.PROJECT_ROOT, "capture_output": True, "text": True}
@@ -73,14 +73,14 @@ def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_c
 # hpo datasets
 
 
-def entries(text: str) -> list[str]:
+def entries(text):
     """What is told in lines of 100 columns, one line each."""
     return [" ".join(entry.split()) for entry in re.sub(r"\n +", " ", text).splitlines()]
 
 
 def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(
-    tmp_path: Path, monkeypatch, capsys
-) -> None:
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
     assert main(["datasets"]) == 0
     out = capsys.readouterr().out
@@ -97,9 +97,7 @@ def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(
     assert [(one["dataset"], one["source"]) for one in facts] == pairs
 
 
-def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(
-    tmp_path: Path, capsys
-) -> None:
+def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(tmp_path, capsys):
     assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
     for line, name in zip(entries(capsys.readouterr().out), known_datasets(), strict=True):
         assert f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there" in line
@@ -109,7 +107,7 @@ def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulate
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Path:
+def small(tmp_path):
     """The TOML of a dataset; beside it its raw CSV, in which two hours are missing, and a list of
     school holidays.
     """
@@ -130,15 +128,13 @@ def small(tmp_path: Path) -> Path:
     return toml
 
 
-def prepare(small: Path, raw: str = "raw.csv", out: str = "features.csv", *more: object) -> int:
+def prepare(small, raw="raw.csv", out="features.csv", *more):
     """Run ``hpo prepare`` with files in the folder of the dataset's TOML."""
     words = ["--dataset", small, "--raw", small.parent / raw, "--out", small.parent / out, *more]
     return main(["prepare", *map(str, words)])
 
 
-def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(
-    small: Path, capsys
-) -> None:
+def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(small, capsys):
     folder = small.parent
     out = folder / "data" / "features.csv"
     holidays = folder / "holidays.csv"
@@ -162,7 +158,7 @@ def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written
 @pytest.mark.parametrize("stated", ["options", "toml"])
 def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_how_to_read_it(
     small, stated
-) -> None:
+):
     folder = small.parent
     raw = pd.read_csv(folder / "raw.csv", index_col=0, parse_dates=True)
     local = raw.index.tz_convert("Europe/Copenhagen").strftime("%d.%m.%Y %H:%M")
@@ -183,7 +179,7 @@ def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_ho
 
 def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_nothing_is_written(
     small, capsys
-) -> None:
+):
     raw = small.parent / "raw.csv"
     raw.write_text(raw.read_text(encoding="utf-8").replace("5.1\n", "much\n", 1), encoding="utf-8")
     assert prepare(small) == 2
@@ -201,44 +197,42 @@ def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_not
 class Papermill:
     """Stands in for ``papermill.execute_notebook``: writes a record, then calls ``go_on``."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.calls: list[dict[str, Any]] = []
         self.go_on: Callable[[], object] = lambda: None
 
-    def __call__(
-        self, source: str, record: str, *, parameters: dict[str, Any], cwd: str, **_: Any
-    ) -> None:
+    def __call__(self, source, record, *, parameters, cwd, **_):
         self.calls.append({"source": source, "parameters": parameters, "cwd": cwd})
         Path(record).write_text(f"attempt {len(self.calls)}", encoding="utf-8")
         self.go_on()
 
-    def fails(self, error: BaseException) -> None:
-        def fail() -> None:
+    def fails(self, error):
+        def fail():
             raise error
 
         self.go_on = fail
 
 
 @pytest.fixture
-def papermill(monkeypatch: pytest.MonkeyPatch, small: Path) -> Papermill:
+def papermill(monkeypatch, small):
     stub = Papermill()
     monkeypatch.setattr("papermill.execute_notebook", stub)
     assert prepare(small) == 0
     return stub
 
 
-def run(small: Path, *more: str) -> int:
+def run(small, *more):
     folders = ["--data-dir", str(small.parent), "--runs-dir", str(small.parent / "runs")]
     return main(
         ["run", "--model", "TFT_Q", "--dataset", str(small), "--job-id", "4711", *folders, *more]
     )
 
 
-def record_of(small: Path) -> Path:
+def record_of(small):
     return small.parent / "runs" / "TFT_Q_small" / "hpo_TFT_Q_small_4711.ipynb"
 
 
-def records(small: Path) -> dict[str, str]:
+def records(small):
     """What follows the job id in the names of the records, and the text in each."""
     found = record_of(small).parent.glob("*.ipynb")
     return {
@@ -283,7 +277,7 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
 
 def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(
     small, papermill, capsys
-) -> None:
+):
     assert run(small) == 0
     runs = RunPaths(small.parent / "runs", "TFT_Q", "small", "4711")
     with Liveness(runs, "1"):
@@ -295,7 +289,7 @@ def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is
 
 def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(
     small, papermill, capsys
-) -> None:
+):
     (small.parent / "runs").write_text("no folder", encoding="utf-8")
     assert run(small) == 1
     assert capsys.readouterr().err.startswith(
@@ -306,11 +300,11 @@ def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(
 
 def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_live_record_alone(
     small, papermill, capsys
-) -> None:
+):
     """The first has begun its record, and its kernel has not yet said that it lives."""
     codes: list[int] = []
 
-    def start_another() -> None:
+    def start_another():
         if not codes:
             codes.append(run(small))
 
@@ -321,9 +315,7 @@ def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_li
     assert run(small) == 0
 
 
-def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(
-    small, papermill
-) -> None:
+def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(small, papermill):
     for _ in range(3):
         assert run(small) == 0
     assert records(small) == {
@@ -348,7 +340,7 @@ def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept
 )
 def test_when_the_notebook_fails_then_its_sentence_and_the_right_exit_code_come_out(
     small, papermill, capsys, name, message, code, shown
-) -> None:
+):
     capsys.readouterr()
     papermill.fails(PapermillExecutionError(2, 3, "run_study(settings)", name, message, []))
     assert run(small) == code
@@ -357,7 +349,7 @@ def test_when_the_notebook_fails_then_its_sentence_and_the_right_exit_code_come_
 
 def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown(
     small, papermill, capsys
-) -> None:
+):
     capsys.readouterr()
     papermill.fails(KeyboardInterrupt())
     assert run(small) == 1
@@ -407,7 +399,7 @@ def test_when_the_folder_that_was_named_does_not_exist_then_no_command_takes_sim
 
 def test_when_toml_and_folders_are_named_from_another_place_then_the_notebook_finds_them(
     small, papermill, monkeypatch
-) -> None:
+):
     monkeypatch.chdir(small.parent)
     words = f"run --model TFT_Q --dataset {small.name} --data-dir . --runs-dir runs"
     assert main(words.split()) == 0
@@ -417,14 +409,14 @@ def test_when_toml_and_folders_are_named_from_another_place_then_the_notebook_fi
     assert (parameters["data_dir"], parameters["runs_dir"]) == folders
 
 
-def test_when_simulated_data_is_asked_for_then_the_notebook_is_told(tmp_path, papermill) -> None:
+def test_when_simulated_data_is_asked_for_then_the_notebook_is_told(tmp_path, papermill):
     words = f"run --model TFT_Q --dataset heat --simulated --runs-dir {tmp_path}"
     assert main(words.split()) == 0
     parameters = papermill.calls[0]["parameters"]
     assert (parameters["simulated"], parameters["data_dir"]) == (True, "")
 
 
-def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_traceback() -> None:
+def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_traceback():
     command = f"{shlex.quote(sys.executable)} -m hpo_lib datasets"
     ended = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} | true; echo ${{PIPESTATUS[0]}}"],
@@ -436,7 +428,7 @@ def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_
     assert ended.stdout.strip() == "1"
 
 
-def test_when_the_version_is_asked_for_then_it_is_that_of_the_package(capsys) -> None:
+def test_when_the_version_is_asked_for_then_it_is_that_of_the_package(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0

@@ -25,7 +25,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?:!?\[[^\]]*\]\(|<img src=\")([^)\s\"]+)")
 
 
-def prose(file: Path) -> str:
+def prose(file):
     """The text of a document, or of a notebook's markdown cells."""
     if file.suffix == ".ipynb":
         cells = nbformat.read(file, as_version=4).cells
@@ -33,13 +33,13 @@ def prose(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def anchors(file: Path) -> set[str]:
+def anchors(file):
     """Places in a document that links can name, as GitHub makes them from its headings."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", prose(file)), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def commands(file: Path, program: str) -> list[str]:
+def commands(file, program):
     """Command lines of a program in code blocks and inline code, comments and continued lines
     resolved.
     """
@@ -51,17 +51,17 @@ def commands(file: Path, program: str) -> list[str]:
     return sorted({line for line in lines if re.match(rf"{program}(\s|$)", line)})
 
 
-def each_line_of(program: str) -> pytest.MarkDecorator:
+def each_line_of(program):
     pairs = [(file.name, line) for file in PROSE for line in commands(file, program)]
     return pytest.mark.parametrize(("document", "line"), pairs, ids=lambda value: value[:60])
 
 
-def each(files: list[Path]) -> pytest.MarkDecorator:
+def each(files):
     return pytest.mark.parametrize("file", files, ids=lambda file: str(file.relative_to(ROOT)))
 
 
 @each(PROSE)
-def test_when_a_document_links_to_a_file_or_a_heading_then_it_is_there(file: Path) -> None:
+def test_when_a_document_links_to_a_file_or_a_heading_then_it_is_there(file):
     broken = []
     for target in LINK.findall(prose(file)):
         path, _, anchor = target.partition("#")
@@ -74,8 +74,8 @@ def test_when_a_document_links_to_a_file_or_a_heading_then_it_is_there(file: Pat
 
 @each(PROSE)
 def test_when_a_document_names_a_file_of_the_project_in_backticks_then_it_is_there(
-    file: Path,
-) -> None:
+    file,
+):
     tops = "docs|hpo_lib|notebooks|tests|slurm|datasets|measurements"
     path = rf"`((?:{tops})/(?:[\w-]+/)*[\w.-]+\.(?:py|md|ipynb|toml|env|sh))`"
     missing = [name for name in re.findall(path, prose(file)) if not (ROOT / name).exists()]
@@ -83,9 +83,7 @@ def test_when_a_document_names_a_file_of_the_project_in_backticks_then_it_is_the
 
 
 @each_line_of("hpo")
-def test_when_a_document_shows_a_command_then_the_real_parser_takes_it(
-    document: str, line: str
-) -> None:
+def test_when_a_document_shows_a_command_then_the_real_parser_takes_it(document, line):
     plain = re.sub(r"\[[^\]]*\]", "", re.sub(r"<[^>]*>", "X", line.replace("...", "")))
     name, *words = shlex.split(plain)[1:] or ["--help"]
     if name == "--help":
@@ -101,9 +99,7 @@ def test_when_a_document_shows_a_command_then_the_real_parser_takes_it(
 
 
 @each_line_of("make")
-def test_when_a_document_shows_a_make_target_then_the_makefile_has_it(
-    document: str, line: str
-) -> None:
+def test_when_a_document_shows_a_make_target_then_the_makefile_has_it(document, line):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
     named = [word for word in shlex.split(line)[1:] if "=" not in word and not word.startswith("-")]
@@ -111,9 +107,7 @@ def test_when_a_document_shows_a_make_target_then_the_makefile_has_it(
 
 
 @each_line_of("papermill")
-def test_when_a_document_shows_papermill_then_notebook_and_parameters_exist(
-    document: str, line: str
-) -> None:
+def test_when_a_document_shows_papermill_then_notebook_and_parameters_exist(document, line):
     if len(words := shlex.split(line)) < 3:
         return
     cells = nbformat.read(ROOT / words[1], as_version=4).cells
@@ -123,14 +117,14 @@ def test_when_a_document_shows_papermill_then_notebook_and_parameters_exist(
 
 
 @each(DOCUMENTS)
-def test_when_a_document_shows_python_then_it_compiles_and_its_imports_work(file: Path) -> None:
+def test_when_a_document_shows_python_then_it_compiles_and_its_imports_work(file):
     for language, block in FENCE.findall(prose(file)):
         if language == "python":
             compile(block, str(file), "exec")
             exec("\n".join(re.findall(r"^(?:from|import) .*", block, flags=re.MULTILINE)), {})
 
 
-def test_when_the_experiments_are_listed_then_they_are_those_of_hpo_status() -> None:
+def test_when_the_experiments_are_listed_then_they_are_those_of_hpo_status():
     text = prose(ROOT / "docs" / "running.md").replace("\\*", "*")
     assert re.findall(r"^\| (EXP-.*? `hpo run --model \w+ --dataset \w+)", text, re.M) == [
         f"{e.name} | {e.model} | {e.dataset} | {'*' * e.priority} | "
@@ -139,7 +133,7 @@ def test_when_the_experiments_are_listed_then_they_are_those_of_hpo_status() -> 
     ]
 
 
-def glossary() -> list[tuple[str, str, str]]:
+def glossary():
     """Term, meaning and last cell of each row of the glossary."""
     rows = re.findall(
         r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", prose(ROOT / "docs" / "glossary.md"), re.M
@@ -172,9 +166,7 @@ def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_when_something_gets_a_name_then_the_tables_that_list_its_kind_have_it(
-    document: str, names: list[str]
-) -> None:
+def test_when_something_gets_a_name_then_the_tables_that_list_its_kind_have_it(document, names):
     rows = re.findall(r"^\| (.*?) \|", prose(ROOT / "docs" / document), re.M)
     listed = {name.rstrip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)}
     assert set(names) - listed == set()

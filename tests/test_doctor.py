@@ -1,5 +1,4 @@
 from importlib.metadata import PackageNotFoundError
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from hpo_lib.records import provenance
 
 
 @pytest.fixture(autouse=True)
-def light(monkeypatch: pytest.MonkeyPatch, tiny_dataset) -> None:
+def light(monkeypatch, tiny_dataset):
     """No torch, no simulation, and packages as after `make install`, whatever this machine has."""
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setattr(doctor, "device_name", lambda: "cpu, 2 threads")
@@ -25,20 +24,18 @@ def light(monkeypatch: pytest.MonkeyPatch, tiny_dataset) -> None:
     )
 
 
-def findings_of(*folders: Path) -> dict[str, Finding]:
+def findings_of(*folders):
     """The findings by topic, for folders of data and records."""
     return {finding.topic: finding for finding in check_machine(*folders)}
 
 
-def checked(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+def checked(capsys):
     """What the command printed: the first two words of each finding."""
     lines = capsys.readouterr().out.splitlines()
     return [line.split()[:2] for line in lines if line[0] != " "]
 
 
-def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_0(
-    tmp_path, capsys
-) -> None:
+def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_0(tmp_path, capsys):
     topics = ["hpo_lib", "packages", "device", *known_datasets(), "records", "slurm"]
     assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 0
     assert checked(capsys) == [["ok", topic] for topic in topics]
@@ -56,10 +53,10 @@ def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_
 )
 def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fixes_it_is_named(
     asked, absent, is_checkout, begin, end, monkeypatch, tmp_path, capsys
-) -> None:
+):
     before = getattr(doctor, asked)
 
-    def ask(name: str) -> object:
+    def ask(name):
         if name == absent and asked == "requires":
             raise PackageNotFoundError(name)
         return None if name == absent else before(name) or "1.0"
@@ -76,7 +73,7 @@ def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fi
 
 def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_are_still_checked(
     monkeypatch, tmp_path, tiny_dataset
-) -> None:
+):
     def load(spec, data_dir):
         if spec.name == "heat":
             raise InputError("heat.csv: line 7 is wrong; fix it")
@@ -90,7 +87,7 @@ def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_
 
 def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits_end_and_its_file(
     tmp_path,
-) -> None:
+):
     lines = dataset_lines(tmp_path)
     assert len(lines) == len(known_datasets())
     assert " ".join(lines[0].split()) == (
@@ -100,8 +97,8 @@ def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits
 
 
 def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_named(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     (tmp_path / "file").touch()
     runs_dir = tmp_path / "file" / "runs"
     why = f"{runs_dir} cannot be written (Not a directory); set runs_dir"
@@ -117,8 +114,8 @@ def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_name
     ],
 )
 def test_when_the_machine_is_a_cluster_then_the_job_or_its_tool_is_named(
-    sbatch, job_id, text, monkeypatch, tmp_path: Path
-) -> None:
+    sbatch, job_id, text, monkeypatch, tmp_path
+):
     monkeypatch.setattr(doctor.shutil, "which", lambda name: sbatch)
     monkeypatch.setenv("SLURM_JOB_ID", job_id)
     assert findings_of(tmp_path, tmp_path)["slurm"].text == text
@@ -126,7 +123,7 @@ def test_when_the_machine_is_a_cluster_then_the_job_or_its_tool_is_named(
 
 def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside_it(
     monkeypatch, tmp_path, capsys, root
-) -> None:
+):
     # the tiny one, for any spec
     monkeypatch.setattr("hpo_lib.data.dataset.load_dataset", doctor.load_dataset)
     toml, folder = tmp_path / "mine.toml", ["--data-dir", str(tmp_path)]
@@ -143,7 +140,7 @@ def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside
 
 def test_when_a_dataset_is_simulated_then_the_doctor_says_once_what_that_means(
     monkeypatch, tmp_path
-) -> None:
+):
     simulated = "Heat, 2018 to 2024; SIMULATED, since heat.csv is absent"
     monkeypatch.setattr(doctor, "dataset_text", lambda data: simulated)
     findings = check_machine(tmp_path, tmp_path)
@@ -156,7 +153,7 @@ def test_when_a_dataset_is_simulated_then_the_doctor_says_once_what_that_means(
 
 def test_when_a_result_is_recorded_then_its_data_is_named_by_source_fingerprint_span_and_splits(
     tiny_dataset,
-) -> None:
+):
     recorded = provenance.data_provenance(tiny_dataset)
     expected = {
         "source": "csv",
@@ -173,7 +170,7 @@ def test_when_a_result_is_recorded_then_its_data_is_named_by_source_fingerprint_
     assert {key: recorded[key] for key in expected} == expected
 
 
-def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypatch) -> None:
+def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypatch):
     answers = {"rev-parse": "abc123", "status": ""}
     monkeypatch.setattr(provenance, "_git", lambda *arguments: answers[arguments[0]])
     assert provenance.git_commit() == "abc123"
@@ -188,8 +185,8 @@ def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypat
 )
 def test_when_there_is_no_git_or_no_checkout_then_there_is_no_commit_and_no_error(
     monkeypatch, error
-) -> None:
-    def breaks(*_: str) -> str:
+):
+    def breaks(*_):
         raise error
 
     monkeypatch.setattr(provenance, "_git", breaks)

@@ -5,9 +5,7 @@ package do.
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +13,9 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from hpo_lib.cli.main import main
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.features import prepare_features, rebuilt_features
-from hpo_lib.data.spec import DatasetSpec, load_spec
+from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.models import Forecaster
 from hpo_lib.leaks.columns import Finding, audit_columns
@@ -69,22 +67,22 @@ class Bikes:
     folder: Path
 
     @property
-    def spec(self) -> DatasetSpec:
+    def spec(self):
         return load_spec(self.folder / "bikes.toml")
 
     @property
-    def frame(self) -> pd.DataFrame:
+    def frame(self):
         return pd.read_csv(self.folder / "features.csv", index_col=0, parse_dates=True)
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self):
         return load_dataset(self.spec, self.folder)
 
     @property
-    def raw(self) -> tuple[Path, Path]:
+    def raw(self):
         return self.folder / "raw.csv", self.folder / "weather.csv"
 
-    def with_columns(self, *, weather: bool = False, **columns: np.ndarray | pd.Series) -> Dataset:
+    def with_columns(self, *, weather=False, **columns):
         """The dataset of the prepared file with these columns, and with or without its weather."""
         frame = self.frame.drop(columns=[] if weather else ["temp", "humidity", "wind_speed"])
         frame.assign(**columns).to_csv(self.folder / "planted.csv")
@@ -92,7 +90,7 @@ class Bikes:
 
 
 @pytest.fixture(scope="module")
-def bikes(tmp_path_factory: pytest.TempPathFactory) -> Bikes:
+def bikes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bikes")
     index = pd.date_range("2011-01-01 05:00", periods=DAYS * 24, freq="h", tz="UTC")
     random, hours = np.random.default_rng(1), np.arange(len(index))
@@ -114,20 +112,20 @@ def bikes(tmp_path_factory: pytest.TempPathFactory) -> Bikes:
     return made
 
 
-def smooth(values: np.ndarray, hours: float) -> np.ndarray:
+def smooth(values, hours):
     """Two-sided."""
     return np.asarray(gaussian_filter1d(values, hours))
 
 
-def of(findings: list[Finding], column: str) -> Finding:
+def of(findings, column):
     return next(finding for finding in findings if finding.subject == f"column {column!r}")
 
 
-def leaks(dataset: Dataset, rebuilt: Sequence[pd.DataFrame] = ()) -> list[Finding]:
+def leaks(dataset, rebuilt=()):
     return [finding for finding in audit_columns(dataset, rebuilt) if finding.kind == "leak"]
 
 
-def assert_one_leak(leaks: list[Finding], column: str, *words: str) -> None:
+def assert_one_leak(leaks, column, *words):
     (leak,) = leaks
     assert leak.subject == f"column {column!r}"
     for part in words:
@@ -138,7 +136,7 @@ def assert_one_leak(leaks: list[Finding], column: str, *words: str) -> None:
 
 
 @pytest.mark.parametrize("with_weather", [True, False])
-def test_when_prepare_made_the_file_then_no_column_leaks(bikes, tmp_path, with_weather) -> None:
+def test_when_prepare_made_the_file_then_no_column_leaks(bikes, tmp_path, with_weather):
     raw, weather = bikes.raw
     weather = weather if with_weather else None
     prepare_features(bikes.spec, raw, weather, None, tmp_path / "features.csv")
@@ -148,7 +146,7 @@ def test_when_prepare_made_the_file_then_no_column_leaks(bikes, tmp_path, with_w
     assert "as `hpo prepare` makes it" in of(found, "users_rolling_24h").sentence
 
 
-def test_when_raw_data_is_given_then_every_column_of_prepare_is_rebuilt_from_it(bikes) -> None:
+def test_when_raw_data_is_given_then_every_column_of_prepare_is_rebuilt_from_it(bikes):
     dataset = bikes.dataset
     rebuilt = [rebuilt_features(bikes.spec, dataset.index[at], *bikes.raw) for at in (5100, -1)]
     ends = "2011-08-02 17:00, 2011-10-28 04:00"
@@ -167,7 +165,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
-def test_when_a_column_is_made_of_later_demand_then_it_is_found(bikes, planted) -> None:
+def test_when_a_column_is_made_of_later_demand_then_it_is_found(bikes, planted):
     found = leaks(bikes.with_columns(made=planted(bikes.frame["users"])))
     assert_one_leak(found, "made", "of users", "compute it from hours up to its own")
 
@@ -179,9 +177,7 @@ def test_when_a_column_is_made_of_later_demand_then_it_is_found(bikes, planted) 
         ("users_rolling_24h", lambda y: y.rolling(24, center=True, min_periods=1).mean()),
     ],
 )
-def test_when_a_column_of_prepare_looks_ahead_under_its_name_then_it_is_found(
-    bikes, name, planted
-) -> None:
+def test_when_a_column_of_prepare_looks_ahead_under_its_name_then_it_is_found(bikes, name, planted):
     found = leaks(bikes.with_columns(**{name: planted(bikes.frame["users"])}))
     assert_one_leak(found, name, "in 100 % of the hours not as `hpo prepare` makes it of target")
 
@@ -196,25 +192,25 @@ HONEST = {
 
 
 @pytest.mark.parametrize("made", HONEST.values(), ids=HONEST)
-def test_when_a_column_is_made_of_earlier_demand_then_it_is_fine(bikes, made) -> None:
+def test_when_a_column_is_made_of_earlier_demand_then_it_is_fine(bikes, made):
     assert leaks(bikes.with_columns(made=made(bikes.frame["users"]))) == []
 
 
-def test_when_a_column_of_prepare_is_another_but_honest_then_it_is_noted_and_no_leak(bikes) -> None:
+def test_when_a_column_of_prepare_is_another_but_honest_then_it_is_noted_and_no_leak(bikes):
     mean = bikes.frame["users"].rolling(24, min_periods=1).mean()  # includes its own hour
     found = of(audit_columns(bikes.with_columns(users_rolling_24h=mean)), "users_rolling_24h")
     assert found.kind == "note"
     assert "explains at most 0 %" in found.sentence
 
 
-def test_when_a_column_is_smoothed_or_later_weather_then_the_weather_is_named(bikes) -> None:
+def test_when_a_column_is_smoothed_or_later_weather_then_the_weather_is_named(bikes):
     temp = bikes.frame["temp"]
     for planted in (smooth(temp.to_numpy(), 6), temp.shift(-24).ffill()):
         found = leaks(bikes.with_columns(weather=True, made=planted))
         assert_one_leak(found, "made", "of temp")
 
 
-def test_when_a_column_known_ahead_holds_demand_or_weather_then_it_is_found(bikes) -> None:
+def test_when_a_column_known_ahead_holds_demand_or_weather_then_it_is_found(bikes):
     frame = bikes.frame
     demand = frame["users"].rolling(24, min_periods=1).mean()
     found = leaks(bikes.with_columns(known=demand))
@@ -222,7 +218,7 @@ def test_when_a_column_known_ahead_holds_demand_or_weather_then_it_is_found(bike
     assert leaks(bikes.with_columns(known=(frame["day_of_week"] == 4).astype(float))) == []
 
 
-def test_when_observed_weather_has_the_role_of_a_calendar_then_it_is_found(bikes) -> None:
+def test_when_observed_weather_has_the_role_of_a_calendar_then_it_is_found(bikes):
     spec = bikes.spec
     roles = {
         "past_covariates": tuple(name for name in spec.past_covariates if name != "temp"),
@@ -244,7 +240,7 @@ def test_when_observed_weather_has_the_role_of_a_calendar_then_it_is_found(bikes
 )
 def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is_fine(
     bikes, how, words
-) -> None:
+):
     values = bikes.frame["wind_speed"].copy()
     values.iloc[-100] = 2 * values.max()  # in the test split
     values += np.linspace(0, 3, len(values))
@@ -257,7 +253,7 @@ def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is
     assert leaks(bikes.with_columns(made=honest)) == []
 
 
-def test_when_the_target_itself_was_smoothed_then_only_raw_data_shows_it(bikes) -> None:
+def test_when_the_target_itself_was_smoothed_then_only_raw_data_shows_it(bikes):
     planted = bikes.with_columns(users=smooth(bikes.frame["users"].to_numpy(), 2))
     assert of(audit_columns(planted), "users").sentence.endswith("compares it with the raw series")
     rebuilt = [rebuilt_features(bikes.spec, planted.index[-1], *bikes.raw)]
@@ -265,7 +261,7 @@ def test_when_the_target_itself_was_smoothed_then_only_raw_data_shows_it(bikes) 
     assert "made of users before and after its hour" in smoothed.sentence
 
 
-def test_when_weather_is_shifted_then_the_weather_file_shows_it(bikes) -> None:
+def test_when_weather_is_shifted_then_the_weather_file_shows_it(bikes):
     planted = bikes.with_columns(weather=True, temp=bikes.frame["temp"].shift(-24).ffill())
     rebuilt = [rebuilt_features(bikes.spec, planted.index[-1], *bikes.raw)]
     assert_one_leak(leaks(planted, rebuilt), "temp")
@@ -277,13 +273,11 @@ def test_when_weather_is_shifted_then_the_weather_file_shows_it(bikes) -> None:
 class Repeats(Forecaster):
     """Yesterday again, times what the toy adds."""
 
-    def __init__(
-        self, dataset: Dataset, factor: float = 1.0, reads: str = "users", ahead: int = -HORIZON
-    ) -> None:
+    def __init__(self, dataset, factor=1.0, reads="users", ahead=-HORIZON):
         self.column, self.factor, self.ahead, self.best_step = reads, factor, ahead, 0
         self.validation = self.predict(dataset.windows(dataset.validation_origins))
 
-    def predict(self, context: Any) -> QuantileForecasts:
+    def predict(self, context):
         hours = context.positions[:, None] + np.arange(1, HORIZON + 1) + self.ahead
         median = self.factor * context.frame[self.column].to_numpy()[hours]
         return QuantileForecasts.of_model(np.repeat(median[:, :, None], 3, axis=2), context.origins)
@@ -308,9 +302,7 @@ TOYS = {
 
 
 @pytest.mark.parametrize(("train", "words"), TOYS.values(), ids=TOYS)
-def test_when_a_model_is_audited_then_its_leak_is_found_and_nothing_else(
-    bikes, train, words
-) -> None:
+def test_when_a_model_is_audited_then_its_leak_is_found_and_nothing_else(bikes, train, words):
     (found,) = audit_training(bikes.dataset, "TOY", train)
     assert found.kind == ("leak" if words else "fine")
     assert words in found.sentence
@@ -336,7 +328,7 @@ def test_when_a_model_of_the_package_is_audited_then_it_reads_history_and_calend
 
 def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_intervals(
     bikes,
-) -> None:
+):
     prices = price_list(bikes.dataset).set_index("leak")
     assert len(prices) == 7
     for name in ("honest", "promised", "less_error"):
@@ -359,7 +351,7 @@ def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_
 
 def test_when_a_series_wanders_then_shuffled_windows_promise_far_too_much_and_no_weather_no_price(
     tiny_dataset,
-) -> None:
+):
     wandering = np.random.default_rng(0).standard_normal(len(tiny_dataset.frame)).cumsum()
     frame = tiny_dataset.frame.assign(water_consumption=wandering)
     other = dataclasses.replace(tiny_dataset, frame=frame, past=("water_lag_24h",))
@@ -368,7 +360,7 @@ def test_when_a_series_wanders_then_shuffled_windows_promise_far_too_much_and_no
     assert "observed weather of the day ahead" not in rows.index
 
 
-def test_when_a_series_is_decomposed_then_its_parts_add_up_and_windows_need_nothing_else() -> None:
+def test_when_a_series_is_decomposed_then_its_parts_add_up_and_windows_need_nothing_else():
     values = np.random.default_rng(0).standard_normal((3, 168)).cumsum(axis=1)
     for decompose in (seasonal_parts, wavelet_parts):
         parts = decompose(values)
@@ -382,7 +374,7 @@ def test_when_a_series_is_decomposed_then_its_parts_add_up_and_windows_need_noth
 
 def test_when_the_command_runs_then_table_and_figure_say_how_much_less_or_more_is_promised(
     tiny_dataset, monkeypatch, tmp_path, capsys
-) -> None:
+):
     less = [49.0, -44.7, -2e-5]
     prices = pd.DataFrame({"leak": ["a", "b", "c"], "clean twin": "x", "days": 15})
     for name, values in (("honest", 0.1), ("promised", 0.1), ("less_error", less)):
@@ -406,12 +398,12 @@ def test_when_the_command_runs_then_table_and_figure_say_how_much_less_or_more_i
 # The command
 
 
-def run(bikes: Bikes, *words: str) -> int:
+def run(bikes, *words):
     folders = ["--dataset", str(bikes.folder / "bikes.toml"), "--data-dir", str(bikes.folder)]
     return main(["audit", *folders, *words])
 
 
-def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes, capsys) -> None:
+def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes, capsys):
     raw, weather = map(str, bikes.raw)
     assert run(bikes, "--models", "RESIDUAL_LINEAR", "--raw", raw, "--weather", weather) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -420,9 +412,7 @@ def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes, caps
     assert any(line.startswith("fine: RESIDUAL_LINEAR: ") for line in lines)
 
 
-def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(
-    bikes, tmp_path, capsys
-) -> None:
+def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tmp_path, capsys):
     made = bikes.frame.assign(made=smooth(bikes.frame["users"].to_numpy(), 6))
     made.to_csv(tmp_path / "features.csv")
     assert run(bikes, "--data-dir", str(tmp_path), "--models", "none", "--json") == 1
@@ -441,6 +431,6 @@ def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(
 )
 def test_when_the_command_is_used_wrongly_then_it_says_so_and_ends_with_2(
     bikes, capsys, words, says
-) -> None:
+):
     assert run(bikes, *words) == 2
     assert says in capsys.readouterr().err

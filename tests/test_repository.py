@@ -8,7 +8,6 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -21,12 +20,12 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def locked() -> list[Requirement]:
+def locked():
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
-def declared(*, dev: bool) -> list[Requirement]:
+def declared(*, dev):
     """What the library needs, with what one of its commands needs; or what its developers need."""
     extras = PROJECT["optional-dependencies"]
     return [
@@ -35,13 +34,13 @@ def declared(*, dev: bool) -> list[Requirement]:
     ]
 
 
-def stripping_hook() -> dict[str, Any]:
+def stripping_hook():
     """What runs nbstripout before a commit."""
     (local, *_) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
     return next(hook for hook in local["hooks"] if hook["id"] == "nbstripout")
 
 
-def repository_files() -> list[Path]:
+def repository_files():
     """Tracked files and those that would be tracked next."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("not a git checkout, so the project's files cannot be told from the user's")
@@ -53,7 +52,7 @@ def repository_files() -> list[Path]:
 # Pins
 
 
-def test_when_the_lock_is_read_then_every_line_is_one_exact_portable_pin() -> None:
+def test_when_the_lock_is_read_then_every_line_is_one_exact_portable_pin():
     names = []
     for pin in locked():
         # a + fits one kind of machine only, a URL names a place
@@ -64,8 +63,8 @@ def test_when_the_lock_is_read_then_every_line_is_one_exact_portable_pin() -> No
 
 @pytest.mark.parametrize("wanted", declared(dev=True), ids=lambda wanted: wanted.name)
 def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(
-    wanted: Requirement,
-) -> None:
+    wanted,
+):
     pins = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in locked()}
     version = pins.get(canonicalize_name(wanted.name))
     assert version is not None, f"{wanted.name} is not in requirements.lock; run `make lock`"
@@ -74,7 +73,7 @@ def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(
     )
 
 
-def test_when_the_library_imports_a_package_then_pyproject_declares_it() -> None:
+def test_when_the_library_imports_a_package_then_pyproject_declares_it():
     providers = packages_distributions()
     names = {canonicalize_name(requirement.name) for requirement in declared(dev=False)}
     undeclared = set()
@@ -92,7 +91,7 @@ def test_when_the_library_imports_a_package_then_pyproject_declares_it() -> None
     assert not undeclared
 
 
-def test_when_conda_makes_the_environment_then_it_takes_the_same_pins() -> None:
+def test_when_conda_makes_the_environment_then_it_takes_the_same_pins():
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     (*conda, pip) = yaml.safe_load(text)["dependencies"]
     assert pip == {"pip": ["-r requirements.lock", "-e ."]}
@@ -104,13 +103,13 @@ def test_when_conda_makes_the_environment_then_it_takes_the_same_pins() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_when_a_notebook_is_read_then_its_format_is_valid(path: Path) -> None:
+def test_when_a_notebook_is_read_then_its_format_is_valid(path):
     nbformat.validate(nbformat.read(path, as_version=4))
 
 
 def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_parameters_tag_stays(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     tags = {"tags": ["parameters"]}
     cell = nbformat.v4.new_code_cell(
         "model = 'NHITS_Q'",
@@ -134,7 +133,7 @@ def test_when_the_commit_hook_strips_a_notebook_then_outputs_go_and_the_paramete
     assert {**cell_after, "id": ""} == {**cell, "id": ""}
 
 
-def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone() -> None:
+def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone():
     pattern = re.compile(stripping_hook()["files"])
     assert pattern.search("notebooks/hpo_template.ipynb")
     assert not pattern.search("papermill_runs/TFT_Q_heat/hpo_TFT_Q_heat_1.ipynb")
@@ -143,7 +142,7 @@ def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone
 # Words and scripts
 
 
-def checklist_paths() -> list[str]:
+def checklist_paths():
     """Paths in backticks in the "How to add" sections of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     sections = re.findall(
@@ -157,11 +156,11 @@ def checklist_paths() -> list[str]:
 
 
 @pytest.mark.parametrize("name", checklist_paths())
-def test_when_a_checklist_names_a_file_then_it_exists(name: str) -> None:
+def test_when_a_checklist_names_a_file_then_it_exists(name):
     assert (ROOT / name).exists(), f"CONTRIBUTING.md names {name}, which does not exist"
 
 
-def test_when_files_are_committed_then_none_names_a_path_of_this_machine() -> None:
+def test_when_files_are_committed_then_none_names_a_path_of_this_machine():
     # Folders that every machine has, such as a /tmp with the clone in it, give nothing away.
     everyday = map(Path, ("/", "/tmp", "/home", "/root", "/opt", "/usr", "/srv", "/mnt"))
     environment = {Path(sys.prefix)} if sys.prefix != sys.base_prefix else set()
@@ -175,7 +174,7 @@ def test_when_files_are_committed_then_none_names_a_path_of_this_machine() -> No
     assert not named
 
 
-def test_when_make_is_called_alone_then_it_describes_every_target() -> None:
+def test_when_make_is_called_alone_then_it_describes_every_target():
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -186,7 +185,7 @@ def test_when_make_is_called_alone_then_it_describes_every_target() -> None:
     assert targets == phony.split()
 
 
-def test_when_ci_runs_then_it_lints_and_runs_all_suites_of_the_makefile() -> None:
+def test_when_ci_runs_then_it_lints_and_runs_all_suites_of_the_makefile():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "set -euo pipefail" in script
     made = ["install", "lint", "test", "test-slow", "test-browser", "test-slurm"]

@@ -5,8 +5,6 @@ Slurm's programs.
 import os
 import shlex
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +21,7 @@ echo JobState={state}
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunPaths:
+def run(tmp_path):
     found = RunPaths(tmp_path, "NHITS_Q", "heat", "4711", worker=2)
     found.folder.mkdir()
     return found
@@ -31,29 +29,29 @@ def run(tmp_path: Path) -> RunPaths:
 
 @pytest.fixture
 def decide(
-    run: RunPaths,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Callable[..., tuple[int, str, bool]]:
+    run,
+    tmp_path,
+    monkeypatch,
+    capfd,
+):
     """The exit code of the job, its output, and whether it was requeued."""
 
-    def program(name: str, text: str) -> str:
+    def program(name, text):
         file = tmp_path / name
         file.write_text(text, encoding="utf-8")
         file.chmod(0o755)
         return str(file)
 
     def outcome(
-        end: str,
+        end,
         *,
-        before: int = 0,
-        after: int = 0,
-        state: str = "RUNNING",
-        left: str = "10:30",
-        requeues: int = 0,
-        **more: object,
-    ) -> tuple[int, str, bool]:
+        before=0,
+        after=0,
+        state="RUNNING",
+        left="10:30",
+        requeues=0,
+        **more,
+    ):
         for file, finished in ((run.best_params, before), (tmp_path / "after", after)):
             kinds = enumerate(("completed", "failed", "pruned"))
             counts = {f"n_{kind}": int(finished > i) for i, kind in kinds}
@@ -77,14 +75,14 @@ def decide(
 KILLED = "kill -9 $$"
 
 
-def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
+def test_when_all_trials_are_there_then_the_job_is_done(decide):
     attempt = "attempt 1 (0 of at most 2 without progress) of worker 2 of study NHITS_Q_heat_4711"
     assert decide("exit 0", after=3) == (0, f"{attempt}, job 4711_2\n", False)
 
 
 def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
     decide,
-) -> None:
+):
     for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
         ended, output, _ = decide('echo "$*"; exit 1', left=left)
         assert (ended, f" run --time-budget-hours {hours}\n" in output) == (code, True)
@@ -111,7 +109,7 @@ def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
 )
 def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued(
     end, finished, why, decide
-) -> None:
+):
     code, said, requeued = decide(f"trap '' USR1; {end}", after=finished)
     assert (code, requeued) == (0, True)
     assert f"{why}\nrequeue 1\n" in said
@@ -130,7 +128,7 @@ def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued
 )
 def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says_why(
     given, why, decide
-) -> None:
+):
     code, said, requeued = decide(**{"end": KILLED, "after": 1, **given})
     assert (code, requeued) == (1, False)
     assert why in said
@@ -139,9 +137,7 @@ def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says
 UNPROVEN = {"selection": {"policy": "proven", "trial": 0, "reason": "", "alternatives": {}}}
 
 
-def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are_made(
-    decide, run
-) -> None:
+def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are_made(decide, run):
     lacks = "all trials are there, but the record is incomplete: its time budget is spent\n"
     run.predictions.mkdir()
     one_more = f"touch {shlex.quote(str(run.replicate(0, 43).record))}; exit 0"
@@ -152,7 +148,7 @@ def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are
     assert f"{lacks}no trial finished within the time limit" in said
 
 
-def test_when_the_job_is_warned_then_the_study_is_told(decide) -> None:
+def test_when_the_job_is_warned_then_the_study_is_told(decide):
     _, output, _ = decide(
         "trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in 1 2 3 4; do sleep 0.2; done"
     )
@@ -160,7 +156,7 @@ def test_when_the_job_is_warned_then_the_study_is_told(decide) -> None:
     assert "told\n" in output
 
 
-def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run) -> None:
+def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run):
     output = {"output_type": "error", "ename": "StudyError", "evalue": "all failed alike"}
     cell = {"cell_type": "code", "source": "x", "outputs": [output], "execution_count": 1}
     papermill = {"end_time": "2026-01-16T12:00:00", "exception": True}
@@ -169,7 +165,7 @@ def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run)
     assert decide("exit 1", after=1)[::2] == (1, False)
 
 
-def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeues(decide) -> None:
+def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeues(decide):
     for done in range(3):
         code, said, requeued = decide(KILLED, before=done, after=done + 1, requeues=10 + done)
         assert (code, requeued) == (0, True)
@@ -178,8 +174,8 @@ def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeu
 
 def test_when_attempts_make_no_progress_then_they_are_counted_across_requeues_and_end_the_job(
     decide,
-) -> None:
-    def requeued(before: int, after: int, requeues: int = 0) -> bool:
+):
+    def requeued(before, after, requeues=0):
         return decide(KILLED, before=before, after=after, requeues=requeues, left="5:00:00")[2]
 
     assert requeued(1, 1)
@@ -194,12 +190,12 @@ def test_when_attempts_make_no_progress_then_they_are_counted_across_requeues_an
     assert not requeued(2, 2, 3)
 
 
-def test_when_max_requeues_is_zero_then_there_is_no_other_attempt(decide, monkeypatch) -> None:
+def test_when_max_requeues_is_zero_then_there_is_no_other_attempt(decide, monkeypatch):
     monkeypatch.setattr("tests.slurm.test_job_decisions.MAX_REQUEUES", 0)
     code, said, requeued = decide(KILLED, after=1)
     assert (code, requeued) == (1, False)
     assert "which is MAX_REQUEUES" in said
 
 
-def test_when_the_input_is_wrong_then_nothing_is_tried_again(decide) -> None:
+def test_when_the_input_is_wrong_then_nothing_is_tried_again(decide):
     assert decide("exit 2")[::2] == (2, False)
