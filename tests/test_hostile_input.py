@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -39,67 +40,21 @@ HOURS = pd.date_range("2018-04-01", periods=48, freq="h", tz="UTC")
 RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published")
 
 # What a spreadsheet, another program, a broken disk or somebody's joke leaves in a file.
+PLAIN = """nan inf -inf 1e300 -9999 1e400 -1 0 1e-320 1_0 0x1 1,5 \u0661 999999999999999999999
+true null NaN Infinity None now today 0000-01-01 2018-04-01T05 12:00 2018-02-30 " ' , ; \ufeff
+\u00e9 =1+1 # $\\frac{$ ../../x } ] [[splits]] {} [] - $(reboot) %s"""
 PIECES = [
-    "",
-    " ",
-    "nan",
-    "inf",
-    "-inf",
-    "1e300",
-    "-9999",
-    "1e400",
-    "-1",
-    "0",
-    "1e-320",
-    "1_0",
-    "0x1",
-    "1,5",
-    "\u0661",
-    "999999999999999999999",
+    *PLAIN.split(),
     400 * "5",
-    "true",
-    "null",
-    "NaN",
-    "Infinity",
-    "None",
-    "now",
-    "today",
-    "0000-01-01",
+    500 * "[",
+    500 * "{",
     "9999-12-31 23:00:00+00:00",
     "2018-04-01 00:00:00+02:00",
     "2018-04-01 05:30:00+00:00",
-    "2018-04-01T05",
-    "12:00",
-    "2018-02-30",
-    '"',
-    "'",
-    ",",
-    ";",
-    "\t",
-    "\x00",
-    "\r",
-    "\n",
-    "\n\n",
-    "\u2028",
-    "\ufeff",
-    "\u00e9",
-    "=1+1",
-    "#",
-    "$\\frac{$",
-    "../../x",
-    500 * "[",
-    500 * "{",
-    "}",
-    "]",
     "[a]\n",
     "a.b = 1\n",
-    "[[splits]]",
-    "{}",
-    "[]",
-    "-",
-    "$(reboot)",
-    "%s",
     "\x1b[31m",
+    *("", " ", "\t", "\x00", "\r", "\n", "\n\n", "\u2028"),
 ]
 BYTES = [*(piece.encode() for piece in PIECES), b"\xff", b"\xfe\xff", bytes(64), b"PK\x03\x04"]
 
@@ -121,16 +76,9 @@ def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
     for kind, where, more, piece in edits:
         at, length = int(where * len(content)), int(more * 30)
         if kind == "word":  # a whole cell, value or key
-            begin = max(
-                (content.rfind(mark, 0, at) + 1 for mark in (b",", b"\n", b"=", b":", b" ")),
-                default=0,
-            )
-            ends = [
-                end
-                for mark in (b",", b"\n", b"=", b":", b" ")
-                if (end := content.find(mark, at)) >= 0
-            ]
-            content = content[:begin] + piece + content[min(ends, default=len(content)) :]
+            before = re.split(rb"[,\n=: ]", content[:at])[-1]
+            after = re.split(rb"[,\n=: ]", content[at:], maxsplit=1)[0]
+            content = content[: at - len(before)] + piece + content[at + len(after) :]
         elif kind == "put":
             content = content[:at] + piece + content[at:]
         elif kind == "cut":
@@ -170,12 +118,12 @@ def same_cells(file: Path, frame: pd.DataFrame, time: str, names: dict[str, str]
 
 
 def same_toml(file: Path, spec: Any) -> None:
-    for key, value in tomllib.loads(file.read_text(encoding="utf-8")).items():
+    held = tomllib.loads(file.read_text(encoding="utf-8"))
+    for key, value in held.items():
         if isinstance(value, str) and key != "start":
             assert getattr(spec, key) == value
         elif isinstance(value, list):
             assert list(getattr(spec, key)) == value
-    held = tomllib.loads(file.read_text(encoding="utf-8"))
     assert (spec.gaps.fill, spec.gaps.max_hours) == tuple(
         held.get("gaps", {"": "none", " ": 0}).values()
     )
@@ -216,13 +164,15 @@ def same_holidays(file: Path, table: pd.DataFrame) -> None:
 
 def same_archive(file: Path, table: pd.DataFrame) -> None:
     """Every forecast whose temperature is known is there once, with its times."""
+
+    def time(cell: str) -> pd.Timestamp:
+        return pd.to_datetime(cell.strip(), utc=True, format="ISO8601")
+
     held = []
     for row in rows_of(file):
-        issued = pd.to_datetime(row["issued"].strip(), utc=True, format="ISO8601")
-        if "valid" in row:
-            valid = pd.to_datetime(row["valid"].strip(), utc=True, format="ISO8601")
-        else:
-            valid = issued + pd.Timedelta(hours=float(row["lead_hours"]))
+        issued = time(row["issued"])
+        lead = pd.Timedelta(hours=float(row.get("lead_hours", "0")))
+        valid = time(row["valid"]) if "valid" in row else issued + lead
         if not math.isnan(temperature := float(row["temp"].strip() or "nan")):
             held.append((issued, valid, temperature))
     assert sorted(held) == sorted(
@@ -302,17 +252,14 @@ READERS = [
         lambda file: read_weather(file, HOURS, ("temp", "humidity", "rain_1h")),
         _weather,
     ),
-    Reader(
-        "archive.csv",
-        _text(ARCHIVE, index=False),
-        lambda file: read_archive(file, ("temp",)),
-        same_archive,
-    ),
-    Reader(
-        "leads.csv",
-        _text(BY_LEAD, index=False),
-        lambda file: read_archive(file, ("temp",)),
-        same_archive,
+    *(
+        Reader(
+            name,
+            _text(table, index=False),
+            lambda file: read_archive(file, ("temp",)),
+            same_archive,
+        )
+        for name, table in (("archive.csv", ARCHIVE), ("leads.csv", BY_LEAD))
     ),
     Reader("holidays.csv", HOLIDAYS, read_school_holidays, same_holidays),
     Reader(RECORD.best_params.name, RECORD.best_params.read_bytes(), load_result, same_json),
@@ -350,9 +297,7 @@ OFTEN = pytest.param(MANY, marks=pytest.mark.hardening)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
-def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(
-    reader: Reader, tmp_path: Path
-) -> None:
+def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(reader, tmp_path):
     file = tmp_path / reader.name
     file.write_bytes(reader.valid)
     reader.check(file, reader.read(file))
@@ -362,7 +307,7 @@ def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_when_a_file_was_tampered_with_then_it_is_read_as_it_stands_or_refused_by_name(
     reader, times, tmp_path
-) -> None:
+):
     slow = [HealthCheck.too_slow]
 
     @settings(max_examples=times, deadline=None, suppress_health_check=slow)
@@ -407,5 +352,5 @@ def check_settings(given_parameters: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("times", [50, OFTEN])
-def test_when_parameters_are_anything_then_they_are_kept_or_one_is_named(times) -> None:
+def test_when_parameters_are_anything_then_they_are_kept_or_one_is_named(times):
     settings(max_examples=times, deadline=None)(given(PARAMETERS_GIVEN)(check_settings))()
