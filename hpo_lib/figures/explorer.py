@@ -139,17 +139,15 @@ def draw(
     days.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
     daily = forecasts.daily_errors(predictions)
     errors.axvspan(hours.index[0], hours.index[-1], color="#000000", alpha=0.08, lw=0)
-    look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 100, "s": 22}
-    dots = errors.scatter(daily.index, daily["mae"], c=daily["picp"], **look)
+    dots = errors.scatter(daily.index, daily["mae"], c=daily["picp"], vmin=0, vmax=100, s=22)
     figure.colorbar(dots, ax=errors, pad=0.01, aspect=12, label="hours inside, %")
     errors.set(ylim=(0, 1.1 * daily["mae"].max()), ylabel=f"MAE of the day, {study.unit}")
     errors.set_title("All days: click one to go there")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
-    mark: dict[str, Any] = {"s": warning_for([study]), "ha": "right", "size": 8}
-    mark |= {"color": ACCENT, "weight": "bold"}
+    look: dict[str, Any] = {"ha": "right", "size": 8, "color": ACCENT, "weight": "bold"}
     for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # above all points
-        axes.text(0.99, height, transform=axes.transAxes, va=side, **mark)
+        axes.text(0.99, height, warning_for([study]), transform=axes.transAxes, va=side, **look)
     return points, np.asarray(dots.get_offsets())[:, 0]
 
 

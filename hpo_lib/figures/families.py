@@ -1,7 +1,7 @@
 """A look into one trained network of each family: stacks, weights, periods."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hpo_lib.families.models import Forecaster
 
 STACK_COLOURS = (BLUE, "#E69F00", "#009E73", PINK, ACCENT)
-IMAGE: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest", "cmap": "cividis"}
 LARGEST_FIRST = 12
 """Variables that are shown one by one; the others are summed."""
 
@@ -164,7 +163,7 @@ def draw_attention(weights: "FusionWeights") -> Figure:
     upper.legend(loc="upper left")
     extent = edges[0], edges[-1], 0.5, horizon + 0.5
     seen = np.ma.masked_equal(mean, 0)
-    image = lower.imshow(seen, extent=extent, origin="lower", vmin=0, **IMAGE)
+    image = lower.imshow(seen, extent=extent, origin="lower", vmin=0)
     figure.colorbar(image, ax=lower, label="attention in %", pad=0.01)
     lower.set(xlabel="hours from the origin", ylabel="hours ahead", yticks=(1, 6, 12, 18, 24))
     lower.set_xticks(range(-history + 24 - history % 24, horizon + 1, 24))
@@ -215,8 +214,8 @@ def draw_folded_window(
     figure, (row,) = style.panels(1, len(hours), height=3.0, width=2.3 * len(hours) + 1.0)
     for axes, period in zip(row, hours, strict=True):
         image = folded(window, period)
-        extent, limits = (0, period, len(image), 0), {"vmin": window.min(), "vmax": window.max()}
-        axes.imshow(image, extent=extent, **limits, **IMAGE)
+        extent = 0, period, len(image), 0
+        axes.imshow(image, extent=extent, vmin=window.min(), vmax=window.max())
         full, column = divmod(len(history), period)  # the line between history and forecast
         steps = [0, column, column, period], [full + 1, full + 1, full, full]
         axes.plot(*steps, color=ACCENT, lw=1.5, clip_on=False)

@@ -75,6 +75,7 @@ def _front(stored: StoredStudy) -> Any:
         title="Pareto front",
     )
     figure.update_traces(marker_size=9)
+    figure.update_traces(marker_size=14, selector={"name": "untuned defaults"})
     tolerance = stored.objectives[1].tolerance
     if len(axes) == 2 and tolerance:
         figure.add_hrect(y0=0, y1=tolerance, fillcolor="grey", opacity=0.15, line_width=0)
