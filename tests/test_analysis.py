@@ -18,11 +18,9 @@ from hpo_lib.figures.studies_table import improvement_report, load_studies, summ
 from hpo_lib.paths import DATASETS_DIR, RunPaths
 from hpo_lib.records import study
 from hpo_lib.records.files import write_json
-from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.scoring.objectives import FORMER_PAIR
-from tests.conftest import SIMULATED_RUNS
+from tests.conftest import SIMULATED_RUNS, record_of
 
 DATA = {
     "source": "csv",
@@ -56,18 +54,8 @@ def save(
         TrialRecord(2, "failed", {"lr": 0.1}, cause="ValueError: NaN"),
     ]
     run = RunPaths(runs_dir, model, dataset, job_id)
-    result = study_result(
-        run,
-        storage_path="x.db",
-        status=status,
-        trials_asked=3,
-        policy="calibrated",
-        objectives=FORMER_PAIR,
-        trials=trials,
-        optimization_date=date,
-        baselines={},
-        provenance={"data": {**DATA, **data}, "preset": preset},
-    )
+    provenance = {"data": {**DATA, **data}, "preset": preset}
+    result = record_of(run, trials, status=status, optimization_date=date, provenance=provenance)
     write_json(run.best_params, result)
     return run.best_params
 

@@ -27,7 +27,7 @@ from hpo_lib.figures.evidence import (
 from hpo_lib.figures.latex import booktabs, included
 from hpo_lib.figures.tables import TABLES, caption
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.records.files import as_mapping, write_json
+from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
 
 NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
@@ -281,7 +281,7 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
 def _commits(record: Record) -> list[str]:
     """The commits of the code that made a record."""
     made = [record.result] if isinstance(record, StoredStudy) else record.trainings
-    return [str(as_mapping(part.get("provenance")).get("git_commit")) for part in made]
+    return [str(part.get("provenance", {}).get("git_commit")) for part in made]
 
 
 def _code() -> str:

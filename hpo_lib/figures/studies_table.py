@@ -14,7 +14,6 @@ from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.style import MISSING, aligned, model_name, number, unit_text
 from hpo_lib.paths import atomic, consolidated
-from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy, read_studies
 from hpo_lib.scoring.metrics import readable_unit
 
@@ -106,7 +105,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
     is `StoredStudy.state`, since its JSON cannot know whether it still runs.
     """
     result, status = study.result, str(study.result["status"] or "unknown")
-    default, scores = as_mapping(result["default_trial"]), as_mapping(result["validation_metrics"])
+    default, scores = result["default_trial"] or {}, result["validation_metrics"] or {}
     mae, mae_default = _number(result["best_mae"]), _number(default.get("mae"))
     counts = [_number(result[key]) for key in ("n_completed", "n_failed", "n_pruned")]
     trials, failed, stopped = counts
@@ -137,7 +136,7 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         **{name: _number(scores.get(name)) for name in SCORES},
         "schema": int(result["schema_version"]),
         "params": ", ".join(
-            f"{name} {value_in_words(v)}" for name, v in as_mapping(result["best_params"]).items()
+            f"{name} {value_in_words(v)}" for name, v in result["best_params"].items()
         ),
         "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
         "file": str(study.file),
