@@ -1,10 +1,11 @@
 """The choice among the trials of a study: Pareto front, policies, and the proof of a challenger."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import le
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hpo_lib.errors import InputError, StudyError, choices
@@ -33,24 +34,17 @@ def challengers(
     """
     default = default_trial(trials)
     if default.state != "complete":
-        return (
-            [],
+        return [], (
             f"the untuned defaults (trial {default.number}) did not complete, so nothing is "
-            "compared with them",
+            "compared with them"
         )
-    days = {t.number: scored(t.number) for t in trials if t.state == "complete"}
-    own = days.pop(default.number)
-    if len(own["mae"]) < MIN_COMPARED_DAYS:
-        return (
-            [],
-            f"validation has {len(own['mae'])} days, and fewer than {MIN_COMPARED_DAYS} prove "
-            "nothing",
-        )
-    found = leaders(days, own, most)
-    return (
-        found,
-        "" if found else "no trial is better than the untuned defaults with the study's own seed",
-    )
+    scores = {t.number: scored(t.number) for t in trials if t.state == "complete"}
+    of_default = scores.pop(default.number)
+    if (days := len(of_default["mae"])) < MIN_COMPARED_DAYS:
+        return [], f"validation has {days} days, and fewer than {MIN_COMPARED_DAYS} prove nothing"
+    best = leaders(scores, of_default, most)
+    none = "no trial is better than the untuned defaults with the study's own seed"
+    return best, "" if best else none
 
 
 def prove(
@@ -74,39 +68,30 @@ def prove(
     Returns: The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause``
         (why nothing was compared).
     """
-    proof: dict[str, Any] = {
-        "seeds": list(seeds),
-        "days": 0,
-        "challengers": [],
-        "trainings": 0,
-        "cause": cause,
-    }
+    empty = {"days": 0, "challengers": [], "trainings": 0, "cause": cause}
+    proof: dict[str, Any] = {"seeds": list(seeds), **empty}
 
-    def trained(number: int) -> list[DailyScores]:
-        found = []
+    def trained(number: int) -> Iterator[DailyScores]:
         for seed in seeds:
             proof["trainings"] += 1
-            found.append(daily_scores(replicate(number, seed), target))
-        return found
+            yield daily_scores(replicate(number, seed), target)
 
     if not challenging:
         return proof
     try:
-        ours = trained(default)
+        of_default = list(trained(default))
     except TrainingFailed as failure:
         return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
-    proof["days"] = len(ours[0]["mae"])
+    proof["days"] = len(of_default[0]["mae"])
     for number in challenging:
+        compared: dict[str, Any] = {"proven": False}
+        failed = ""
         try:
-            compared = asdict(compare_seeds(trained(number), ours))
-            entry = {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in compared.items()
-            }
-            proof["challengers"].append({"trial": number, **entry, "cause": ""})
+            compared = asdict(compare_seeds(list(trained(number)), of_default))
         except TrainingFailed as failure:
-            proof["challengers"].append({"trial": number, "proven": False, "cause": str(failure)})
-        if proof["challengers"][-1]["proven"]:
+            failed = str(failure)
+        proof["challengers"].append({"trial": number, **compared, "cause": failed})
+        if compared["proven"]:
             break
     return proof
 
@@ -165,31 +150,26 @@ def pareto_front(
     complete = [trial for trial in trials if trial.state == "complete"]
     excesses = [tuple(o.excess(t.values[o.name]) for o in objectives) for t in complete]
     distinct = set(excesses)
-    beaten = {
+    best = {
         mine
         for mine in distinct
-        if any(other != mine and all(map(le, other, mine)) for other in distinct)
+        if not any(other != mine and all(map(le, other, mine)) for other in distinct)
     }
-    front = [t for t, excess in zip(complete, excesses, strict=True) if excess not in beaten]
+    front = [t for t, excess in zip(complete, excesses, strict=True) if excess in best]
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
 def _calibrated(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
     front = sorted(front, key=lambda t: t.mae)
-    near = [t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
-    if near:
-        return near[0], f"lowest MAE with |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
+    near = f"|PICP - 80| <= {COVERAGE_TOLERANCE:g}"
     nearest = min(front, key=lambda t: t.picp_penalty)
+    if nearest.picp_penalty <= COVERAGE_TOLERANCE:
+        chosen = next(t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE)
+        return chosen, f"lowest MAE with {near}"
     chosen = next(t for t in front if t.picp_penalty <= nearest.picp_penalty + NEARLY_NEAREST)
-    what = (
-        "the one"
-        if chosen is nearest
-        else f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
-    )
-    return (
-        chosen,
-        f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}, so {what} nearest to 80 % coverage",
-    )
+    behind = f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
+    what = "the one" if chosen is nearest else behind
+    return chosen, f"no trial has {near}, so {what} nearest to 80 % coverage"
 
 
 def _lowest_mae(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
@@ -202,18 +182,13 @@ def _knee(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
     Of two objectives that is the point farthest below the straight line between the ends of the
     front.
     """
-    ends = [
-        (min(column), max(column))
-        for column in zip(*(t.values.values() for t in front), strict=True)
-    ]
-    if all(low == high for low, high in ends):
+    values = np.array([list(t.values.values()) for t in front])
+    spread = np.ptp(values, axis=0)
+    if not spread.any():
         return front[0], "the front has one point"
-
-    def scaled_sum(t: TrialRecord) -> float:
-        scaled = zip(t.values.values(), ends, strict=True)
-        return sum(((value - low) / ((high - low) or 1.0) for value, (low, high) in scaled), 0.0)
-
-    return min(front, key=scaled_sum), "farthest from the line between the ends of the front"
+    scaled = (values - values.min(axis=0)) / np.where(spread == 0, 1, spread)
+    knee = front[int(scaled.sum(axis=1).argmin())]
+    return knee, "farthest from the line between the ends of the front"
 
 
 POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}
