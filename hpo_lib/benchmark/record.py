@@ -13,7 +13,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import described, family_names, model_names, read_recipe
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trainings import data_of, files_of, read_training
+from hpo_lib.records.trainings import files_of, read_training
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import MODES, Calibration
 
@@ -121,7 +121,7 @@ class Benchmark:
     @property
     def data(self) -> Mapping[str, Any]:
         """Provenance of the data, which is the same for all trainings."""
-        return data_of(self.trainings[0])
+        return self.trainings[0].get("provenance", {}).get("data") or {}
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""

@@ -9,11 +9,11 @@ from typing import Any
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import Budget, Family, Recipe
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import CHALLENGERS, FRESH_SEEDS, challengers, prove
+from hpo_lib.records.choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import POLL, Lease
 from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
-from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.proof import DailyScores, daily_scores
 from hpo_lib.stop_requests import StopRequested
@@ -73,7 +73,6 @@ class Proof:
         """The record's entry; None if it had to stop before a training that is missing."""
         params = {trial.number: trial.params for trial in trials}
         n_seeds, most = (1, 1) if self.small else (FRESH_SEEDS, CHALLENGERS)
-        challenging, cause = challengers(trials, self._scored, most)
         family, dataset, budget, recipe = self.family, self.dataset, self.budget, self.recipe
 
         def trained(number: int, seed: int) -> QuantileForecasts:
@@ -98,8 +97,7 @@ class Proof:
             return replicate(self.run, number, seed, key)
 
         seeds = [self.seed + 1 + i for i in range(n_seeds)]
-        default = default_trial(trials).number
         try:
-            return prove(default, challenging, cause, seeds, trained, dataset.known_target)
+            return prove(trials, self._scored, most, seeds, trained, dataset.known_target)
         except TrainingMissing:
             return None
