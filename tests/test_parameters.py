@@ -14,7 +14,7 @@ import pytest
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Forecaster, Recipe
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Recipe
 from hpo_lib.families.search_space import FloatRange, IntRange
 from hpo_lib.records.trainings import family_key
 from tests.conftest import essentials
@@ -29,10 +29,8 @@ class ToyFamily(Family):
     defaults: ClassVar = {"width": 4, "lr": 1e-3}
     budgets: ClassVar = {"laptop": Budget(steps=1, batch_size=1, checks=1)}
 
-    def fit(self, *_: Any, **__: Any) -> Forecaster:
+    def darts_model(self, *_: Any) -> Any:
         raise NotImplementedError
-
-    refit = fit
 
 
 FAMILY = ToyFamily()

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
+from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.search_space import (
     ONLY_WITH,
     RECIPE_SPACE,
@@ -24,6 +25,9 @@ from hpo_lib.families.search_space import (
     recipe_space,
 )
 from hpo_lib.scoring.forecasts import QuantileForecasts
+
+if TYPE_CHECKING:
+    from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 
 Params = Mapping[str, int | float]
 """Hyperparameters of a network; fields of `Recipe` among them replace those of the recipe."""
@@ -210,9 +214,14 @@ class Model:
 
 
 class Family(Model, ABC):
-    """A model family: search space, untuned defaults, budgets, and training."""
+    """A model family: search space, untuned defaults, budgets, and training of a `darts` model.
+
+    Torch and darts are imported when a model is trained, not when a family is named.
+    """
 
     kind, seeded = "family", True
+    calendar_as_past: ClassVar[bool]
+    """Whether the model has no future input of its own, see `WindowSource`."""
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial
@@ -224,6 +233,14 @@ class Family(Model, ABC):
     """Preset name -> budget."""
 
     @abstractmethod
+    def darts_model(
+        self, network: dict[str, Any], common: dict[str, Any]
+    ) -> "TorchForecastingModel":
+        """The untrained model; ``common`` holds the arguments that all families share.
+
+        ``network`` holds the hyperparameters without those of the optimiser.
+        """
+
     def fit(
         self,
         params: Params,
@@ -235,8 +252,19 @@ class Family(Model, ABC):
         on_check: OnCheck | None = None,
     ) -> Forecaster:
         """Train on the training split; keep the weights with the lowest validation pinball loss."""
+        from hpo_lib.families.training import BestWeights, DartsForecaster
 
-    @abstractmethod
+        recipe, network = recipe.updated(params)
+        self.check_params(network)
+        budget = budget.times(recipe.steps_factor)
+        forecaster = DartsForecaster.untrained(self, dataset, recipe)
+        keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
+        forecaster.train(self, network, budget, seed, budget.steps, [keeper])
+        if not keeper.checked:
+            raise RuntimeError("training ended before its first check")
+        forecaster.module.load_state_dict(keeper.weights)
+        return forecaster
+
     def refit(
         self,
         params: Params,
@@ -252,6 +280,19 @@ class Family(Model, ABC):
         ``like`` was returned by `fit`; its ``best_step`` and ``shares`` are taken over. The
         forecaster has no ``validation``: nothing is held out.
         """
+        from hpo_lib.families.training import DartsForecaster
+
+        recipe, network = recipe.updated(params)
+        self.check_params(network)
+        # The columns that validation judged, even if only both splits cover the years for a season.
+        seasons = covers_seasons(dataset, recipe.season_years)
+        both_splits = dataset.trained_through_validation()
+        forecaster = DartsForecaster.untrained(self, both_splits, recipe, seasons)
+        forecaster.best_step, forecaster.shares = like.best_step, like.shares
+        if like.best_step:
+            budget = budget.times(recipe.steps_factor)
+            forecaster.train(self, network, budget, seed, like.best_step, [])
+        return forecaster
 
     def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
         """What a study of a dataset draws, a dimension after the one that it depends on.

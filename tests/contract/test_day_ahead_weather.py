@@ -15,7 +15,7 @@ from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.families.models import Budget, Forecaster, family_names, get_family
-from hpo_lib.families.weather_inputs import exponential_mean, input_names, weather_inputs
+from hpo_lib.families.weather_inputs import exponential_mean, weather_inputs
 from tests.contract.conftest import ORIGIN
 from tests.contract.test_families import UNSHRUNK, smallest, with_small_networks
 
@@ -145,14 +145,9 @@ def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_th
     seen = dataclasses.replace(
         dataset, frame=frame, weather=dataclasses.replace(weather, usual_demand=20.0)
     )
-    names = input_names(seen, thermal=True)
-    found = dict(
-        zip(
-            names,
-            weather_inputs(seen, seen.context(np.array([ORIGIN])), thermal=True)[0].T,
-            strict=True,
-        )
-    )
+    context = seen.context(np.array([ORIGIN]))
+    inputs = weather_inputs(seen, context, thermal=True)
+    found = {name: column[0] for name, column in inputs.items()}
     assert found["temp_ahead"].tolist() == [7.0] * 24
     assert found["temp_since_yesterday"].tolist() == [-5.0] * 24
     assert found["degrees_ahead"].tolist() == [3.0] * 24
@@ -160,14 +155,15 @@ def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_th
     mean = 7 + 5 * np.exp(-np.arange(1, 25) / 24)
     assert found["temp_mean_24h_ahead"] == pytest.approx(mean)
     assert found["degrees_mean_24h_ahead"] == pytest.approx(np.maximum(10 - mean, 0))
-    assert input_names(seen, thermal=False) == ("temp_ahead", "temp_since_yesterday")
+    plain = weather_inputs(seen, context, thermal=False)
+    assert list(plain) == ["temp_ahead", "temp_since_yesterday"]
 
 
 def test_when_no_weather_is_shown_then_there_is_no_input_of_it(tiny_dataset, dataset) -> None:
     windows = tiny_dataset.windows(np.array([ORIGIN]))
-    assert input_names(tiny_dataset, thermal=True) == ()
-    assert weather_inputs(tiny_dataset, windows, thermal=True).shape == (1, 24, 0)
-    shown = make_feature_table(dataset, dataset.windows(np.array([ORIGIN])))
+    assert weather_inputs(tiny_dataset, windows, thermal=True) == {}
+    seen = dataset.windows(np.array([ORIGIN]))
+    shown = make_feature_table(dataset, seen)
     plain = make_feature_table(tiny_dataset, windows)
     assert shown.names[: len(plain.names)] == plain.names
-    assert shown.names[len(plain.names) :] == input_names(dataset, thermal=True)
+    assert shown.names[len(plain.names) :] == tuple(weather_inputs(dataset, seen, thermal=True))

@@ -141,10 +141,8 @@ class Fake(Family):
     defaults: ClassVar = {"depth": 2, "width": 256, "lr": 1e-3}
     budgets: ClassVar = {"test": Budget(1, 1, 1)}
 
-    def fit(self, *_: Any, **__: Any) -> Any:
+    def darts_model(self, *_: Any) -> Any:
         raise NotImplementedError
-
-    refit = fit
 
 
 @pytest.mark.parametrize("name", family_names())

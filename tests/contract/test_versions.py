@@ -69,16 +69,16 @@ def of_windows(dataset: Dataset, _: Path) -> Numbers:
         scaling = Scaling.fit(dataset, RECIPES[recipe])
         found[f"{recipe}, origins"] = numbers(learnt_origins(dataset, RECIPES[recipe]))
         for as_past in (True, False):
+            windows = dataset.windows(origins(dataset))
+            linear = scaling.linear
             source = WindowSource.build(
                 dataset,
-                dataset.windows(origins(dataset)),
+                windows,
                 scaling,
                 RECIPES[recipe],
                 calendar_as_past=as_past,
+                expected=None if linear is None else linear.predict(dataset, windows),
             )
-            if scaling.linear is not None:
-                expected = scaling.linear.predict(dataset, dataset.windows(origins(dataset)))
-                source = source.with_linear_forecast(expected, origins(dataset))
             batch = source.gather(torch.from_numpy(origins(dataset)), with_target=True)
             for name in BATCH:
                 tensor = getattr(batch, name)
@@ -132,10 +132,7 @@ def of_weather_inputs(dataset: Dataset, _: Path) -> Numbers:
     )
     seen = dataclasses.replace(dataset, weather=weather)
     inputs = weather_inputs.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
-    return {
-        name: numbers(inputs[:, :, i])
-        for i, name in enumerate(weather_inputs.input_names(seen, thermal=True))
-    }
+    return {name: numbers(column) for name, column in inputs.items()}
 
 
 def of_naive(dataset: Dataset, _: Path) -> Numbers:

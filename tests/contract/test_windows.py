@@ -1,6 +1,7 @@
 """Which hour sits where in a window, by hand on a frame of counted hours."""
 
 import dataclasses
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +41,8 @@ def made(
     level: Any = None,
     scaling: Any = None,
     as_past: bool = True,
+    expected: Any = None,
+    origins: Sequence[int] = ORIGINS,
 ) -> Any:
     """The source of windows in the data's own numbers, unless there is a level or a scaling."""
     from hpo_lib.families import windows
@@ -49,7 +52,12 @@ def made(
         mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level
     )
     return windows.WindowSource.build(
-        dataset, dataset.windows(np.array(ORIGINS)), scaling, recipe, calendar_as_past=as_past
+        dataset,
+        dataset.windows(np.array(origins)),
+        scaling,
+        recipe,
+        calendar_as_past=as_past,
+        expected=expected,
     )
 
 
@@ -229,7 +237,7 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
     mean, origins = 488.5, torch.tensor([500])  # of the hours 477 to 500
     expected = np.arange(501.0, 525.0)[None] - 10
-    source = made(counted, level=level).with_linear_forecast(expected, origins.numpy())
+    source = made(counted, level=level, expected=expected, origins=[500])
     batch = source.gather(origins, with_target=True)
     np.testing.assert_allclose(batch.future_target[0, :, 0], 10 / (mean * 0.5), rtol=1e-5)
     shown = batch.past_covariates[0, :, -1]
@@ -243,11 +251,12 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
     assert torch.equal(decoder.historic_future_covariates[:, :, -1:], decoder.past_target)
 
 
-def test_when_the_linear_baseline_has_no_forecast_of_a_window_then_its_targets_are_nan(
+def test_when_another_window_is_gathered_than_the_source_was_made_for_then_it_is_an_error(
     counted,
 ) -> None:
-    source = made(counted).with_linear_forecast(np.ones((1, 24)), np.array([500]))
-    assert gathered(source, 501).future_target.isnan().all()
+    source = made(counted, expected=np.ones((1, 24)), origins=[500])
+    with pytest.raises(IndexError):
+        gathered(source, 501)
 
 
 def test_when_history_is_not_repeated_then_lags_and_the_earlier_calendar_are_left_out(

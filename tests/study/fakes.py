@@ -71,7 +71,7 @@ class FakeFamily(Family):
         self.before(len(self.calls) - 1)
         return Canned(self.forecasts(params, dataset))
 
-    def refit(self, *arguments: Any, **rest: Any) -> Forecaster:
+    def darts_model(self, *_: Any) -> Any:
         raise NotImplementedError
 
     def forecasts(self, params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
