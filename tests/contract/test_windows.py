@@ -103,9 +103,10 @@ def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wra
     windows, counted
 ) -> None:
     scaling = windows.Scaling.fit(counted, PLAIN)
-    source = made(counted, scaling=scaling, as_past=False)
+    origin = len(counted.frame) - 24
+    source = made(counted, scaling=scaling, as_past=False, origins=[origin])
     with pytest.raises(IndexError):
-        gathered(source, len(counted.frame) - 24, with_target=False)
+        gathered(source, origin, with_target=False)
 
 
 def test_when_scaling_is_fitted_then_training_rows_have_mean_0_and_deviation_1(
@@ -133,8 +134,8 @@ def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_
 def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_alone_is_the_same(
     windows, counted
 ):
-    source = made(counted)
     origins = training_origins(counted.index, counted.spec.splits)
+    source = made(counted, origins=origins)
     training = windows.TrainingWindows(source, origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
     batch = training.__getitems__([1488, 0])
@@ -198,12 +199,10 @@ def test_when_the_level_is_fitted_then_five_percent_of_the_mean_size_are_its_flo
 
 
 def test_when_the_level_is_fitted_then_training_targets_have_unit_size(windows, tiny_dataset):
-    import torch
-
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
-    source = made(tiny_dataset, scaling=scaling)
-    origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
-    batch = source.gather(origins, with_target=True)
+    origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
+    source = made(tiny_dataset, scaling=scaling, origins=origins)
+    batch = gathered(source, *origins)
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
     log = batch.past_covariates[:, 0, 2]
     assert (log.mean().item(), log.std(correction=0).item()) == (
