@@ -72,36 +72,28 @@ def said(model: Forecaster, dataset: Dataset) -> np.ndarray:
     return model.forecasts(dataset, np.array([ORIGIN])).values
 
 
-def test_when_weather_after_the_origin_changes_then_no_forecast_moves(
-    model, dataset, tiny_dataset, forecasts
+@pytest.mark.parametrize(
+    ("first", "last", "moves"),
+    [(ISSUED, ISSUED, True), (0, ISSUED - 1, False), (ORIGIN + 1, None, False)],
+    ids=["the last one", "an older one", "a later one"],
+)
+def test_when_a_forecast_changes_then_only_the_last_one_issued_by_the_origin_moves_the_models(
+    first, last, moves, model, dataset, tiny_dataset, forecasts
 ) -> None:
-    before = said(model, dataset)
-    origin = tiny_dataset.index[ORIGIN]
-    later = forecasts.assign(temp=forecasts["temp"].where(forecasts["issued"] <= origin, 99.0))
-    assert (later["temp"] == 99).any()
-    assert np.array_equal(said(model, seeing(tiny_dataset, later)), before)
+    issued = forecasts["issued"].isin(tiny_dataset.index[first : last and last + 1])
+    changed = issued & (forecasts["valid"] > tiny_dataset.index[ORIGIN])
+    assert changed.any()
+    other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 30.0 * changed))
+    assert (said(model, other) != said(model, dataset)).any() == moves
+
+
+def test_when_the_weather_after_the_origin_changes_then_no_forecast_moves(
+    model, dataset, tiny_dataset
+) -> None:
     frame = tiny_dataset.frame.copy()
     frame.iloc[ORIGIN + 1 :, frame.columns.get_loc("temp")] = 99.0
-    assert np.array_equal(said(model, dataclasses.replace(dataset, frame=frame)), before)
-
-
-def test_when_a_forecast_that_was_issued_before_changes_then_the_forecast_moves(
-    model, dataset, tiny_dataset, forecasts
-) -> None:
-    known = (forecasts["issued"] == tiny_dataset.index[ISSUED]) & (
-        forecasts["valid"] > tiny_dataset.index[ORIGIN]
-    )
-    assert known.any()
-    other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 3.0 * known))
-    assert not np.array_equal(said(model, other), said(model, dataset))
-
-
-def test_when_a_newer_forecast_was_issued_by_the_origin_then_an_older_one_does_not_count(
-    model, dataset, tiny_dataset, forecasts
-) -> None:
-    older = forecasts["issued"] < tiny_dataset.index[ISSUED]
-    other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 3.0 * older))
-    assert np.array_equal(said(model, other), said(model, dataset))
+    changed = dataclasses.replace(dataset, frame=frame)
+    assert np.array_equal(said(model, changed), said(model, dataset))
 
 
 @pytest.mark.parametrize("name", family_names())
