@@ -127,23 +127,19 @@ def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
 
 
-def test_when_numbers_are_float32_then_the_difference_is_rounding(layers) -> None:
-    data = windows()
-    ours, theirs = pair(layers, data, "float32")
-    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-5)
-
-
 @pytest.mark.parametrize(
-    "bytes_per_piece", [1, 10**9], ids=["pieces of 16, 16 and 3 hours", "one piece"]
+    ("dtype", "bytes_per_piece", "tolerance"),
+    [("float32", 10**9, 1e-5), ("float64", 1, 1e-11), ("float64", 10**9, 1e-11)],
+    ids=["float32 rounds", "pieces of 16, 16 and 3 hours", "one piece"],
 )
-def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(
-    bytes_per_piece, layers, monkeypatch
+def test_when_numbers_are_shorter_or_the_hours_cut_into_pieces_then_it_changes_nothing_else(
+    dtype, bytes_per_piece, tolerance, layers, monkeypatch
 ) -> None:
     monkeypatch.setattr(layers, "PIECE_BYTES", bytes_per_piece)
     monkeypatch.setattr(layers, "ALIGNMENT", 16)
     data = windows()
-    ours, theirs = pair(layers, data)
-    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
+    ours, theirs = pair(layers, data, dtype)
+    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), tolerance)
 
 
 def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(
