@@ -5,6 +5,7 @@ The network here is a real Chronos-2 of darts, but tiny and untrained, saved as 
 is.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_datase
     frame = tiny_dataset.frame.copy()
     frame[tiny_dataset.spec.target] *= 1000
     model = zero_shot(tiny_dataset, folder)
-    larger = zero_shot(Dataset(**{**tiny_dataset.__dict__, "frame": frame}), folder)
+    larger = zero_shot(dataclasses.replace(tiny_dataset, frame=frame), folder)
     assert forecast(larger, frame) == pytest.approx(
         1000 * forecast(model, tiny_dataset.frame), rel=1e-3
     )
