@@ -348,7 +348,7 @@ class ModelPaths:
         return self.version(number) / f"{which}.pt"
 
     def training(self, number: int) -> TrainingFiles:
-        """Its card for programs, and forecasts of the fitted model on the days of its comparison."""
+        """Its card for programs, and the fitted model's forecasts on the days of comparison."""
         forecasts = {"compared": self.version(number) / "compared.parquet"}
         return TrainingFiles(self.version(number) / "card.json", forecasts)
 

@@ -2,8 +2,6 @@
 command line.
 """
 
-from typing import Any
-
 import pytest
 
 from hpo_lib.cli.main import main
@@ -46,7 +44,7 @@ ONE_WORKER = (
 )
 
 
-def each(names: str, values: tuple[Any, ...], expected: str) -> list[tuple[dict[str, Any], str]]:
+def each(names, values, expected):
     """Every parameter with every value."""
     return [
         ({name: value}, f"parameter {name} is {value!r}, {expected}")
@@ -55,7 +53,7 @@ def each(names: str, values: tuple[Any, ...], expected: str) -> list[tuple[dict[
     ]
 
 
-WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
+WRONG_SETTINGS = [
     ({"trails": 5}, f"parameter 'trails' is unknown; did you mean trials? {FIELDS}"),
     ({"gpus": 5}, f"parameter 'gpus' is unknown; {FIELDS}"),
     *each("model dataset storage", (5, "", None, ["heat"]), "expected a text"),
@@ -137,9 +135,7 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), WRONG_SETTINGS, ids=lambda value: str(value)[:40])
-def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(
-    wrong: dict[str, Any], sentence: str
-) -> None:
+def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(wrong, sentence):
     with refusal(sentence):
         Settings.create(**{"model": "TFT_Q", "dataset": "heat", **wrong})
 
@@ -150,7 +146,7 @@ DATASETS = f"Allowed: {', '.join(known_datasets())}; or give the path of a datas
 TOML = "give the path of a dataset TOML or a name from `hpo datasets`"
 PREPARE = ["prepare", "--dataset", "heat", "--out", "nowhere.csv"]
 
-WRONG_COMMANDS: list[tuple[list[str], str]] = [
+WRONG_COMMANDS = [
     (
         [*RUN, "--model", "TFT"],
         f"model is 'TFT', which is not a model family; did you mean TFT_Q? {MODELS}",
@@ -183,8 +179,8 @@ WRONG_COMMANDS: list[tuple[list[str], str]] = [
 
 @pytest.mark.parametrize(("argv", "sentence"), WRONG_COMMANDS, ids=lambda value: str(value)[:60])
 def test_when_a_command_is_given_something_wrong_then_it_prints_one_sentence_and_ends_with_2(
-    argv: list[str], sentence: str, tmp_path, monkeypatch, capsys
-) -> None:
+    argv, sentence, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(
         "papermill.execute_notebook", lambda *_, **__: pytest.fail("a study was started")
     )
@@ -199,7 +195,7 @@ def test_when_a_command_is_given_something_wrong_then_it_prints_one_sentence_and
     assert list(tmp_path.iterdir()) == []
 
 
-WRONG_USAGE: list[tuple[list[str], str]] = [
+WRONG_USAGE = [
     ([], "hpo: error: the following arguments are required: COMMAND"),
     (
         ["run", "--model", "TFT_Q"],
@@ -232,7 +228,7 @@ WRONG_USAGE: list[tuple[list[str], str]] = [
 @pytest.mark.parametrize(("argv", "last_line"), WRONG_USAGE, ids=lambda value: str(value)[:60])
 def test_when_a_command_is_used_wrongly_then_usage_is_shown_and_it_ends_with_2(
     argv, last_line, capsys
-) -> None:
+):
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 2
@@ -242,7 +238,7 @@ def test_when_a_command_is_used_wrongly_then_usage_is_shown_and_it_ends_with_2(
     assert err.splitlines()[-1] == last_line
 
 
-def test_when_a_command_does_not_exist_then_the_ones_that_do_are_named(capsys) -> None:
+def test_when_a_command_does_not_exist_then_the_ones_that_do_are_named(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["runn"])
     assert caught.value.code == 2

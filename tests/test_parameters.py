@@ -2,21 +2,19 @@
 named.
 """
 
-import dataclasses
 import json
 import re
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Recipe
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family
 from hpo_lib.families.search_space import FloatRange, IntRange
 from hpo_lib.records.trainings import family_key
+from tests import old_plan
 from tests.conftest import essentials
 
 
@@ -29,174 +27,116 @@ class ToyFamily(Family):
     defaults: ClassVar = {"width": 4, "lr": 1e-3}
     budgets: ClassVar = {"laptop": Budget(steps=1, batch_size=1, checks=1)}
 
-    def darts_model(self, *_: Any) -> Any:
+    def darts_model(self, *_):
         raise NotImplementedError
 
 
 FAMILY = ToyFamily()
 TUNED = {"width": 7, "lr": 0.01}
+LATER = "2030-01-01"
 
 
-def study(dataset: Dataset, /, **other: Any) -> dict[str, Any]:
-    """What a best_params JSON of a study on these data says, as far as parameters need it."""
-    splits = dataset.spec.splits
-    data = {"source": "csv", "sha256": dataset.sha256}
-    data |= {
-        "train_end": str(splits.train_end),
-        "val_end": str(splits.val_end),
-        **other.pop("ends", {}),
-    }
-    provenance = {"data": data, "preset": "laptop", "recipe": asdict(RECIPES["standard"])}
-    return {
-        **essentials(TUNED),
-        "model": "TOY_Q",
-        "dataset": "tiny",
-        "optimization_date": "2026-01-16T10:30:00+00:00",
-        **other,
-        "provenance": {**provenance, **other.get("provenance", {})},
-    }
+@pytest.fixture
+def lookup(tiny_dataset):
+    return Lookup(FAMILY, tiny_dataset, "laptop", "standard")
 
 
-def old(**other: Any) -> dict[str, Any]:
-    """The first schema of the original HPO plan, as its code saved it."""
-    return {
-        "model": "TOY_Q",
-        "dataset": "tiny",
-        "job_id": "1234567",
-        "optimization_date": "2026-01-16T10:30:00",
-        "n_trials": 50,
-        "n_completed": 50,
-        "n_pareto_optimal": 1,
-        "best_trial_number": 42,
-        "best_mae": 0.185,
-        "best_picp_approx": 78.5,
-        "best_params": {"width": 5, "lr": 0.002},
-        "study_name": "x",
-        "storage_path": "y",
-        "all_pareto_trials": [],
-        **other,
-    }
+@pytest.fixture
+def write(tiny_dataset, tmp_path):
+    """Writes a record under a job id: this text or list, or that of a study on the tiny dataset
+    with other values, which may be some of its provenance and its data's.
+    """
+
+    def write_record(job, content=None, /, *, provenance=None, data=None, **other):
+        splits = tiny_dataset.spec.splits
+        of_data = {
+            "source": "csv",
+            "sha256": tiny_dataset.sha256,
+            "train_end": str(splits.train_end),
+            "val_end": str(splits.val_end),
+            **(data or {}),
+        }
+        made = {"data": of_data, "preset": "laptop", "recipe": asdict(RECIPES["standard"])}
+        study = {
+            **essentials(TUNED),
+            "model": "TOY_Q",
+            "dataset": "tiny",
+            "optimization_date": "2026-01-16T10:30:00+00:00",
+            "provenance": made | (provenance or {}),
+            **other,
+        }
+        file = tmp_path / "TOY_Q_tiny" / f"best_params_TOY_Q_tiny{job}.json"
+        file.parent.mkdir(exist_ok=True)
+        text = content if isinstance(content, str) else json.dumps(content or study)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write_record
 
 
-def old_standard(**other: Any) -> dict[str, Any]:
-    """The second schema of the original HPO plan, as its text standardised it."""
-    return {
-        "model": "TOY_Q",
-        "dataset": "tiny",
-        "optimization_date": "2026-01-17",
-        "n_trials": 50,
-        "best_trial": 42,
-        "best_mae": 0.185,
-        "best_params": {"width": 6, "lr": 0.003},
-        "validation_metrics": {"mae": 0.185, "rmse": 0.312, "mape": 4.56},
-        "training_time_hours": 9.2,
-        "total_trials_completed": 50,
-        "pruned_trials": 0,
-        "optuna_study_name": "x",
-        **other,
-    }
-
-
-def write(runs_dir: Path, job: str, content: object) -> Path:
-    file = runs_dir / "TOY_Q_tiny" / f"best_params_TOY_Q_tiny{job and '_'}{job}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return file
-
-
-def found(
-    dataset: Dataset, runs_dir: Path, preset: str = "laptop", recipe: str = "standard"
-) -> FoundParameters:
-    return Lookup(FAMILY, dataset, preset, recipe).best(runs_dir)
-
-
-def test_when_there_is_no_study_then_the_defaults_are_used_and_it_is_said(
-    tiny_dataset, tmp_path
-) -> None:
-    got = found(tiny_dataset, tmp_path)
-    assert (got.params, got.source, got.tuned) == (FAMILY.defaults, "defaults", False)
-    (note,) = got.notes
+def test_when_there_is_no_study_then_the_defaults_are_used_and_it_is_said(lookup, tmp_path):
+    found = lookup.best(tmp_path)
+    assert (found.params, found.source, found.tuned) == (FAMILY.defaults, "defaults", False)
+    (note,) = found.notes
     assert note.startswith(f"No usable study of TOY_Q on tiny was found in {tmp_path}")
 
 
-def test_when_there_are_several_studies_then_the_newest_is_used(tiny_dataset, tmp_path) -> None:
-    write(tmp_path, "z", study(tiny_dataset))
+def test_when_there_are_several_studies_then_the_newest_is_used(lookup, write, tmp_path):
+    write("_z")
     newest = {"width": 2, "lr": 0.02}
-    file = write(
-        tmp_path,
-        "a",
-        study(tiny_dataset, best_params=newest, optimization_date="2026-02-01T00:00:00+00:00"),
-    )
-    assert found(tiny_dataset, tmp_path) == FoundParameters(newest, str(file))
+    file = write("_a", best_params=newest, optimization_date="2026-02-01T00:00:00+00:00")
+    assert lookup.best(tmp_path) == FoundParameters(newest, str(file))
 
 
-def test_when_an_old_file_is_newer_than_a_study_then_the_study_is_used(
-    tiny_dataset, tmp_path
-) -> None:
-    file = write(tmp_path, "new", study(tiny_dataset))
-    write(tmp_path, "old", old(optimization_date="2027-01-01"))
-    assert found(tiny_dataset, tmp_path) == FoundParameters(TUNED, str(file))
+def old(plan, **other):
+    return {**plan, "model": "TOY_Q", "dataset": "tiny", "best_params": TUNED, **other}
 
 
-@pytest.mark.parametrize(
-    ("content", "width"), [(old(), 5), (old_standard(), 6)], ids=["as saved", "standardised"]
-)
+def test_when_an_old_file_is_newer_than_a_study_then_the_study_is_used(lookup, write, tmp_path):
+    file = write("_new")
+    write("_old", old(old_plan.SAVED, optimization_date=LATER))
+    assert lookup.best(tmp_path) == FoundParameters(TUNED, str(file))
+
+
+@pytest.mark.parametrize("folder", ["TOY_Q_tiny", "."], ids=["of the study", "of all studies"])
+@pytest.mark.parametrize("plan", [old_plan.SAVED, old_plan.STANDARD], ids=["saved", "standardised"])
 def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(
-    content, width, tiny_dataset, tmp_path
+    plan, folder, lookup, write, tmp_path
 ):
-    file = write(tmp_path, "", content)
-    got = found(tiny_dataset, tmp_path)
-    assert (got.params["width"], got.source) == (width, str(file))
-    (note,) = got.notes
+    file = write("", old(plan)).rename(tmp_path / folder / "best_params_TOY_Q_tiny.json")
+    found = lookup.best(tmp_path)
+    assert (found.params, found.source) == (TUNED, str(file))
+    (note,) = found.notes
     assert note.startswith(
         f"{file} is used, but it has the schema of old studies: it lacks the data's fingerprint"
     )
-    named = Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(file)
-    assert named == got
+    assert lookup.from_file(file) == found
 
 
-def test_when_an_old_file_is_where_old_studies_put_it_then_it_is_found(
-    tiny_dataset, tmp_path
-) -> None:
-    file = tmp_path / "best_params_TOY_Q_tiny.json"
-    file.write_text(json.dumps(old_standard()), encoding="utf-8")
-    assert found(tiny_dataset, tmp_path).source == str(file)
-
-
-UNUSABLE: dict[str, tuple[Any, str]] = {
+OTHER_DATA = {"sha256": "f" * 64}
+UNFIT = {
     "truncated": ('{"model": "TOY_Q", "data', "not a complete JSON file"),
     "of another kind": ([1, 2], "holds a list, expected the JSON object"),
     "newer": ({"schema_version": 3}, "schema_version is 3, this version reads up to 2"),
     "of another model": ({"model": "NHITS_Q"}, "model is 'NHITS_Q', expected 'TOY_Q'"),
     "of another dataset": ({"dataset": "heat"}, "dataset is 'heat', expected 'tiny'"),
     "of other data": (
-        {"provenance": {"data": {"sha256": "f" * 64}}},
+        {"data": OTHER_DATA},
         "it was made on other data (sha256 is ffffffffffff, here it is ",
     ),
     "of other training": (
-        {"ends": {"train_end": "2018-01-01 00Z"}},
+        {"data": {"train_end": "2018-01-01 00Z"}},
         "other data (train_end is 2018-01-01 00Z, here",
     ),
     "of other validation": (
-        {"ends": {"val_end": "2020-01-01 00Z"}},
+        {"data": {"val_end": "2020-01-01 00Z"}},
         "other data (val_end is 2020-01-01 00Z, here",
     ),
     "without provenance": (
         {"provenance": {"data": None}},
         "it was made on other data (sha256 is None",
     ),
-    "unfinished": ({"status": "stopped"}, "its study is not complete"),
     "without a status": ({"status": None}, "status is None"),
-    "of the other recipe": (
-        {"provenance": {"recipe": asdict(RECIPES["plain"])}},
-        "the recipe of its study is plain, here it is standard",
-    ),
-    "of an older recipe": (
-        {"provenance": {"recipe": {"level_hours": 24, "daily_weight": 8}}},
-        "the recipe of its study is an unknown one ({'level_hours': 24, 'daily_weight': 8}), "
-        "here it is standard",
-    ),
-    "of a test": ({"provenance": {"preset": "test"}}, "its study has the test preset"),
     "without a parameter": (
         {"best_params": {"width": 7}},
         "hyperparameter 'lr' of TOY_Q is missing",
@@ -211,75 +151,75 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     ),
     "without parameters": ({"best_params": None}, "best_params is None"),
 }
-
-
-@pytest.mark.parametrize("case", UNUSABLE)
-def test_when_a_file_cannot_be_used_then_it_is_named_and_the_next_one_is_used(
-    case, tiny_dataset, tmp_path
-) -> None:
-    content, reason = UNUSABLE[case]
-    later = {"optimization_date": "2030-01-01"}
-    bad = write(
-        tmp_path,
-        "bad",
-        study(tiny_dataset, **later, **content) if isinstance(content, dict) else content,
+DOUBTFUL = {
+    "unfinished": ({"status": "stopped"}, "its study is not complete"),
+    "of the other recipe": (
+        {"provenance": {"recipe": asdict(RECIPES["plain"])}},
+        "the recipe of its study is plain, here it is standard",
+    ),
+    "of an older recipe": (
+        {"provenance": {"recipe": {"level_hours": 24, "daily_weight": 8}}},
+        "the recipe of its study is an unknown one ({'level_hours': 24, 'daily_weight': 8}), "
+        "here it is standard",
+    ),
+    "of a test": ({"provenance": {"preset": "test"}}, "its study has the test preset"),
+}
+DOUBTFUL_ON_NEWER_DATA = {
+    "unfinished": ({"data": OTHER_DATA, **DOUBTFUL["unfinished"][0]}, DOUBTFUL["unfinished"][1]),
+    "of a test": ({"data": OTHER_DATA, **DOUBTFUL["of a test"][0]}, DOUBTFUL["of a test"][1]),
+    "of simulated data": (
+        {"data": {**OTHER_DATA, "source": "simulated"}},
+        "its study was made on simulated data, here they are real",
+    ),
+    "of another dataset": UNFIT["of another dataset"],
+}
+CASES = [
+    pytest.param(*case, named, same_data, id=f"{name}, {'same' if same_data else 'newer'} data")
+    for cases, named, same_data in (
+        (UNFIT, "refused", True),
+        (DOUBTFUL, "used", True),
+        (DOUBTFUL_ON_NEWER_DATA, "used", False),
     )
-    good = write(tmp_path, "good", study(tiny_dataset))
-    got = found(tiny_dataset, tmp_path)
-    assert (got.params, got.source) == (TUNED, str(good))
-    (note,) = got.notes
-    assert note.startswith(f"Passed over {bad}: ")
-    assert reason in note
-
-
-HARD = [
-    case
-    for case in UNUSABLE
-    if case
-    not in (
-        "unfinished",
-        "of the other recipe",
-        "of an older recipe",
-        "of a test",
-    )
+    for name, case in cases.items()
 ]
 
 
-@pytest.mark.parametrize("case", HARD)
-def test_when_the_file_that_the_user_names_does_not_fit_then_one_sentence_says_why(
-    case, tiny_dataset, tmp_path
+@pytest.mark.parametrize(("content", "reason", "named", "same_data"), CASES)
+def test_when_a_file_does_not_fit_then_it_is_passed_over_and_if_the_user_names_it_refused_or_used(
+    content, reason, named, same_data, lookup, write, tmp_path
 ):
-    content, reason = UNUSABLE[case]
-    file = write(
-        tmp_path, "bad", study(tiny_dataset, **content) if isinstance(content, dict) else content
-    )
-    with pytest.raises(InputError, match=f"^{re.escape(str(file))}: .*{re.escape(reason)}"):
-        Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(file)
-
-
-@pytest.mark.parametrize("case", ["unfinished", "of the other recipe", "of a test"])
-def test_when_the_file_that_the_user_names_was_tuned_otherwise_then_it_is_used_and_said(
-    case, tiny_dataset, tmp_path
-):
-    file = write(tmp_path, "named", study(tiny_dataset, **UNUSABLE[case][0]))
-    got = Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(file)
-    assert got.params == TUNED
-    (note,) = got.notes
-    assert note.startswith(f"{file} is used, but ")
+    lookup = replace(lookup, same_data=same_data)
+    if isinstance(content, dict):
+        file = write("_bad", optimization_date=LATER, **content)
+    else:
+        file = write("_bad", content)
+    good = write("_good")
+    found = lookup.best(tmp_path)
+    assert (found.params, found.source) == (TUNED, str(good))
+    (note,) = found.notes
+    assert note.startswith(f"Passed over {file}: ")
+    assert reason in note
+    if named == "refused":
+        with pytest.raises(InputError, match=f"^{re.escape(str(file))}: .*{re.escape(reason)}"):
+            lookup.from_file(file)
+    else:
+        found = lookup.from_file(file)
+        assert found.params == TUNED
+        assert found.notes[0].startswith(f"{file} is used, but {reason}")
 
 
 def test_when_a_study_searched_the_recipe_too_then_what_it_found_is_used_with_the_recipe(
-    tiny_dataset, tmp_path
-) -> None:
+    lookup, write, tmp_path
+):
     wide = {**TUNED, "linear_part": False, "calendar": False}
-    write(tmp_path, "a", study(tiny_dataset, best_params=wide, space="wide"))
-    assert found(tiny_dataset, tmp_path).params == wide
+    write("_a", best_params=wide, space="wide")
+    assert lookup.best(tmp_path).params == wide
 
 
 def test_when_fields_of_the_recipe_are_among_the_params_then_the_key_is_that_of_the_same_training(
     tiny_dataset,
-) -> None:
-    def key(params: dict[str, Any], recipe: Recipe = STANDARD) -> dict[str, Any]:
+):
+    def key(params, recipe=STANDARD):
         return family_key(FAMILY, params, FAMILY.budgets["laptop"], recipe, tiny_dataset)
 
     defaults = dict(FAMILY.defaults)
@@ -288,84 +228,42 @@ def test_when_fields_of_the_recipe_are_among_the_params_then_the_key_is_that_of_
     assert key(without) == key(defaults, replace(STANDARD, linear_part=False)) != key(defaults)
 
 
-def test_when_a_study_had_another_budget_then_it_is_used_and_said(tiny_dataset, tmp_path) -> None:
-    file = write(tmp_path, "a", study(tiny_dataset))
-    got = found(tiny_dataset, tmp_path, preset="a100")
-    assert (got.params, got.notes) == (
-        TUNED,
-        (f"{file} is used, but it was tuned with the laptop budget, here it is a100.",),
-    )
+def test_when_a_study_had_another_budget_then_it_is_used_and_said(lookup, write, tmp_path):
+    file = write("_a")
+    note = f"{file} is used, but it was tuned with the laptop budget, here it is a100."
+    expected = FoundParameters(TUNED, str(file), (note,))
+    assert replace(lookup, preset="a100").best(tmp_path) == expected
 
 
-def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(
-    tiny_dataset, tmp_path
-) -> None:
-    write(tmp_path, "a", study(tiny_dataset, provenance={"preset": "test"}))
-    assert found(tiny_dataset, tmp_path, preset="test") == FoundParameters(
-        TUNED, str(tmp_path / "TOY_Q_tiny" / "best_params_TOY_Q_tiny_a.json")
-    )
+def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(lookup, write, tmp_path):
+    file = write("_a", provenance={"preset": "test"})
+    found = replace(lookup, preset="test").best(tmp_path)
+    assert found == FoundParameters(TUNED, str(file))
 
 
 # Retraining: the data are newer than those of the study
 
 
-NEWER = {"sha256": "f" * 64, "source": "csv"}
-
-
-def of_older_data(**other: Any) -> dict[str, Any]:
-    return {"provenance": {"data": {**NEWER, **other}}}
-
-
-def test_when_data_may_differ_then_a_study_on_older_data_is_used_and_said(
-    tiny_dataset, tmp_path
-) -> None:
-    write(tmp_path, "same", study(tiny_dataset, best_params={"width": 1, "lr": 0.01}))
-    file = write(
-        tmp_path, "older", study(tiny_dataset, optimization_date="2030-01-01", **of_older_data())
-    )
-    lookup = Lookup(FAMILY, tiny_dataset, "laptop", "standard", same_data=False)
-    for got in (lookup.best(tmp_path), lookup.from_file(file)):
-        assert (got.params, got.source) == (TUNED, str(file))
-        (note,) = got.notes
+def test_when_data_may_differ_then_a_study_on_older_data_is_used_and_said(lookup, write, tmp_path):
+    write("_same", best_params={"width": 1, "lr": 0.01})
+    file = write("_older", optimization_date=LATER, data=OTHER_DATA)
+    lookup = replace(lookup, same_data=False)
+    for found in (lookup.best(tmp_path), lookup.from_file(file)):
+        assert (found.params, found.source) == (TUNED, str(file))
+        (note,) = found.notes
         assert note.startswith(
             f"{file} is used, but it was made on other data (sha256 is ffffffffffff, here it is "
         )
 
 
-UNTRUSTED = {
-    "unfinished": ({"status": "stopped", **of_older_data()}, "its study is not complete"),
-    "a test": ({"provenance": {"preset": "test", "data": NEWER}}, "its study has the test preset"),
-    "simulated data": (
-        of_older_data(source="simulated"),
-        "its study was made on simulated data, here they are real",
-    ),
-    "another dataset": ({"dataset": "heat"}, "dataset is 'heat', expected 'tiny'"),
-}
-
-
-@pytest.mark.parametrize("case", UNTRUSTED)
-def test_when_data_may_differ_then_some_studies_are_used_only_if_the_user_names_them(
-    case, tiny_dataset, tmp_path
-):
-    content, reason = UNTRUSTED[case]
-    file = write(tmp_path, "a", study(tiny_dataset, **content))
-    lookup = Lookup(FAMILY, tiny_dataset, "laptop", "standard", same_data=False)
-    got = lookup.best(tmp_path)
-    assert not got.tuned
-    assert got.notes[0].startswith(f"Passed over {file}: {reason}")
-    named = lookup.from_file(file)
-    assert named.params == TUNED
-    assert named.notes[0].startswith(f"{file} is used, but {reason}")
-
-
 def test_when_the_data_are_simulated_too_then_a_study_on_simulated_data_is_used(
-    tiny_dataset, tmp_path
-) -> None:
-    twin = dataclasses.replace(tiny_dataset, source="simulated")
-    write(tmp_path, "a", study(tiny_dataset, **of_older_data(source="simulated")))
-    assert Lookup(FAMILY, twin, "laptop", "standard", same_data=False).best(tmp_path).tuned
+    lookup, write, tmp_path
+):
+    twin = replace(lookup.dataset, source="simulated")
+    write("_a", data={**OTHER_DATA, "source": "simulated"})
+    assert replace(lookup, dataset=twin, same_data=False).best(tmp_path).tuned
 
 
-def test_when_the_named_file_is_absent_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
+def test_when_the_named_file_is_absent_then_the_sentence_says_so(lookup, tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        Lookup(FAMILY, tiny_dataset, "laptop", "standard").from_file(tmp_path / "x.json")
+        lookup.from_file(tmp_path / "x.json")

@@ -16,11 +16,12 @@ from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import POLICIES, Selection, pareto_front, select
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
-from hpo_lib.records.result import load_result, study_result
+from hpo_lib.records.result import load_result
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
-from tests.conftest import refusal
+from tests import old_plan
+from tests.conftest import record_of, refusal
 
 
 def trial(number: int, mae: float, picp: float, **further: Any) -> TrialRecord:
@@ -198,21 +199,9 @@ def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_
 # The record
 
 
-def record(trials: list[TrialRecord], **other: Any) -> dict[str, Any]:
-    given_values = {
-        "storage_path": "sqlite:///study.db",
-        "status": "complete",
-        "trials_asked": 5,
-        "policy": "calibrated",
-        "objectives": FORMER_PAIR,
-        "trials": trials,
-        "optimization_date": "2026-01-16T10:30:00+00:00",
-        "baselines": {"naive_24h": {"mae": 0.3, "picp": 81.0}},
-        "provenance": {"seed": 42, "git_commit": None},
-    }
-    return study_result(
-        RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711"), **{**given_values, **other}
-    )
+def record(trials: list[TrialRecord], **stated: Any) -> dict[str, Any]:
+    run = RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711")
+    return record_of(run, trials, **{"provenance": {"seed": 42, "git_commit": None}, **stated})
 
 
 MIXED = [
@@ -240,9 +229,9 @@ def test_when_a_study_is_recorded_then_every_key_that_readers_rely_on_is_there()
 def test_when_a_study_is_recorded_then_counts_times_causes_and_metrics_are_those_of_its_trials() -> (
     None
 ):
-    result = record(MIXED)
+    result = record(MIXED, n_trials=9)
     expected = {
-        "n_trials": 5,
+        "n_trials": 9,
         "n_completed": 2,
         "n_failed": 1,
         "n_pruned": 1,
@@ -379,44 +368,12 @@ def test_when_a_number_is_not_finite_then_no_record_is_written(tmp_path, value) 
     assert list(tmp_path.iterdir()) == [path]
 
 
-# Old records. Both structures are those of the original HPO plan; the numbers are not.
-
-SEED_SAVED = {
-    "model": "NHITS_Q",
-    "dataset": "heat",
-    "job_id": "900001",
-    "optimization_date": "2025-12-01T08:00:00.000001",
-    "n_trials": 40,
-    "n_completed": 41,
-    "n_pareto_optimal": 2,
-    "best_trial_number": 7,
-    "best_mae": 0.211,
-    "best_picp_approx": 74.5,
-    "best_params": {"num_stacks": 3, "lr": 0.0004},
-    "study_name": "NHITS_Q_heat_900001",
-    "storage_path": "sqlite:///old.db",
-    "all_pareto_trials": [
-        {"trial": 7, "mae": 0.211, "picp_penalty": 5.5, "params": {"num_stacks": 3, "lr": 0.0004}},
-        {"trial": 9, "mae": 0.300, "picp_penalty": 1.5, "params": {"num_stacks": 2, "lr": 0.0007}},
-    ],
-}
-SEED_STANDARD = {
-    "model": "TFT_Q",
-    "dataset": "water_centrum",
-    "optimization_date": "2025-12-02",
-    "n_trials": 30,
-    "best_trial": 11,
-    "best_mae": 0.0052,
-    "best_params": {"hidden_size": 64, "lr": 0.002},
-    "validation_metrics": {"mae": 0.0052, "rmse": 0.0081, "mape": 9.1},
-    "training_time_hours": 3.25,
-    "total_trials_completed": 30,
-    "pruned_trials": 4,
-    "optuna_study_name": "tft_q_water_centrum_20251202",
-}
+# Old records
 
 
-@pytest.mark.parametrize("old", [SEED_SAVED, SEED_STANDARD], ids=["as saved", "as standardised"])
+@pytest.mark.parametrize(
+    "old", [old_plan.SAVED, old_plan.STANDARD], ids=["as saved", "as standardised"]
+)
 def test_when_an_old_record_is_loaded_then_it_has_the_keys_of_a_new_one_and_its_own_values(
     tmp_path, old
 ) -> None:

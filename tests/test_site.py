@@ -134,5 +134,5 @@ def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page
     }
     assert built - {"404.html"} == named | rooms
     scores = (tmp_path / "site" / "api" / "scoring.html").read_text(encoding="utf-8")
-    assert 'id="hpo_lib.scoring.metrics.winkler"' in scores
+    assert 'id="hpo_lib.scoring.metrics.interval_scores"' in scores
     assert "Gneiting" in scores

@@ -30,7 +30,7 @@ print(name)
 @pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)
 def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both_live_on(
     number, root
-) -> None:
+):
     command = [sys.executable, "-c", ASK_THE_CHILD]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -44,7 +44,7 @@ def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both
 @pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)
 def test_when_a_signal_reaches_a_listening_process_then_it_is_a_request_and_afterwards_it_is_not(
     number,
-) -> None:
+):
     before = signal.getsignal(number)
     with stop_requests.listening():
         stop_requests.check()
@@ -59,11 +59,11 @@ def test_when_a_signal_reaches_a_listening_process_then_it_is_a_request_and_afte
         )
 
 
-def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone() -> None:
+def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone():
     before = [signal.getsignal(number) for number in stop_requests.SIGNALS]
-    seen: list[object] = []
+    seen = []
 
-    def listen() -> None:
+    def listen():
         with stop_requests.listening():
             seen.extend(signal.getsignal(number) for number in stop_requests.SIGNALS)
 
@@ -90,7 +90,7 @@ with stop_requests.relaying():
 """
 
 
-def test_when_a_second_signal_comes_while_the_first_is_handed_on_then_nothing_breaks(root) -> None:
+def test_when_a_second_signal_comes_while_the_first_is_handed_on_then_nothing_breaks(root):
     command = [sys.executable, "-c", SIGNAL_IN_THE_HANDLER]
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "SIGTERM 1\n"), ended.stderr

@@ -1,13 +1,11 @@
 """The rule of early stopping: decisions worked by hand, and what holds for any learning curves."""
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.study.early_stopping import RULE, Curve, Rung, StoppedEarly, StoppingRule, best_check
+from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule, best_check
 
 CHECKS = 8
 HALVING = StoppingRule(
@@ -15,7 +13,7 @@ HALVING = StoppingRule(
 )
 
 
-def curve(*maes: float, winkler: float | None = None) -> list[dict[str, float]]:
+def curve(*maes, winkler=None):
     """A curve with these MAEs; the pinball loss is a third, the interval score four times, unless
     given, the MAE.
     """
@@ -31,17 +29,11 @@ def curve(*maes: float, winkler: float | None = None) -> list[dict[str, float]]:
     ]
 
 
-def trial(number: int, checks: Sequence[dict[str, float]], state: str = "complete") -> TrialRecord:
+def trial(number, checks, state="complete"):
     return TrialRecord(number, state, {}, curve=checks)
 
 
-def stopped(
-    rule: StoppingRule,
-    own: Curve,
-    trials: Sequence[TrialRecord],
-    number: int = 9,
-    checks: int = CHECKS,
-) -> bool:
+def stopped(rule, own, trials, number=9, checks=CHECKS):
     try:
         rule.judge(own, checks, number, trials)
     except StoppedEarly:
@@ -66,11 +58,11 @@ FOUR = [trial(i, curve(*[float(mae)] * CHECKS)) for i, mae in enumerate([1, 2, 3
 )
 def test_when_a_trial_reaches_a_rung_then_it_ends_where_at_least_half_of_all_five_are_better(
     mae, expected
-) -> None:
+):
     assert stopped(HALVING, curve(mae, mae), FOUR) is expected
 
 
-def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_kept() -> None:
+def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_kept():
     own = curve(6, 5, 4, 3.5)
     with pytest.raises(
         StoppedEarly,
@@ -84,7 +76,7 @@ def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_
 @pytest.mark.parametrize(
     ("length", "expected"), [(1, False), (2, True), (3, False), (4, True), (5, False), (8, False)]
 )
-def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length, expected) -> None:
+def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length, expected):
     assert stopped(HALVING, curve(*[9.0] * length), FOUR) is expected
 
 
@@ -103,17 +95,17 @@ def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length, expected) ->
 )
 def test_when_checks_are_few_or_many_then_a_rung_is_the_first_check_that_reaches_it_soon_after(
     rule, checks, decided
-) -> None:
+):
     rungs = {check: rule.rung_at(check, checks) for check in range(1, checks + 1)}
     assert {check: rung.share for check, rung in rungs.items() if rung} == decided
 
 
-def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on() -> None:
+def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on():
     assert not stopped(HALVING, curve(9, 9, winkler=0.1), FOUR)
     assert stopped(StoppingRule(HALVING.rungs, ("mae",), 1), curve(9, 9, winkler=0.1), FOUR)
 
 
-def covering(checks: Curve, picp: float) -> list[dict[str, float]]:
+def covering(checks, picp):
     return [{**check, "picp": picp} for check in checks]
 
 
@@ -130,34 +122,34 @@ def covering(checks: Curve, picp: float) -> list[dict[str, float]]:
 )
 def test_when_ranked_by_coverage_then_its_distance_beyond_the_tolerance_counts(
     others, picp, tolerance, expected
-) -> None:
+):
     rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1, tolerance)
     trials = [trial(i, covering(curve(*[1.0] * CHECKS), others)) for i in range(4)]
     assert stopped(rule, covering(curve(9, 9), picp), trials) is expected
     assert not stopped(rule, covering(curve(9, 9, winkler=0.5), picp), trials)
 
 
-def test_when_others_fell_later_then_they_are_compared_at_the_same_share_of_their_steps() -> None:
+def test_when_others_fell_later_then_they_are_compared_at_the_same_share_of_their_steps():
     late = [trial(i, curve(9, 8, 7, 1, 1, 1, 1, 1)) for i in range(4)]
     assert not stopped(HALVING, curve(9, 8), late)
     assert stopped(HALVING, curve(9, 8, 7, 1.1), late)
 
 
-def test_when_a_curve_rises_again_then_its_best_check_so_far_counts() -> None:
+def test_when_a_curve_rises_again_then_its_best_check_so_far_counts():
     assert best_check(curve(3, 1, 2))["mae"] == 1
     assert not stopped(HALVING, curve(1.5, 9), FOUR)
     risen = [trial(i, curve(1, 9, 9, 9, 9, 9, 9, 9)) for i in range(4)]
     assert stopped(HALVING, curve(2, 2), risen)
 
 
-def test_when_too_few_trials_are_complete_then_none_is_stopped() -> None:
+def test_when_too_few_trials_are_complete_then_none_is_stopped():
     rule = StoppingRule(HALVING.rungs, HALVING.ranked_by, warm_up=4)
     others = [*FOUR[:3], trial(3, curve(1, 1), "stopped")]
     assert not stopped(rule, curve(9, 9), others)
     assert stopped(rule, curve(9, 9), [*others, trial(4, curve(*[1.0] * CHECKS))])
 
 
-def test_when_others_were_stopped_then_they_count_where_they_have_been() -> None:
+def test_when_others_were_stopped_then_they_count_where_they_have_been():
     others = [FOUR[0], *[trial(i, curve(1, 1), "stopped") for i in (1, 2, 3)]]
     assert stopped(HALVING, curve(9, 9), others)
     assert not stopped(HALVING, curve(9, 9, 9, 9), [trial(0, curve(*[99.0] * CHECKS)), *others[1:]])
@@ -167,16 +159,12 @@ def test_when_others_were_stopped_then_they_count_where_they_have_been() -> None
 
 
 @pytest.mark.parametrize("state", ["failed", "interrupted", "running", "waiting"])
-def test_when_others_did_not_run_to_an_end_of_their_own_then_they_are_not_compared_with(
-    state,
-) -> None:
+def test_when_others_did_not_run_to_an_end_of_their_own_then_they_are_not_compared_with(state):
     others = [trial(0, curve(*[99.0] * CHECKS)), *[trial(i, curve(1, 1), state) for i in (1, 2, 3)]]
     assert not stopped(HALVING, curve(9, 9), others)
 
 
-def test_when_the_untuned_defaults_are_the_worst_then_they_are_trained_to_the_end_their_retry_too() -> (
-    None
-):
+def test_when_the_untuned_defaults_are_the_worst_then_they_are_trained_to_the_end_their_retry_too():
     default = TrialRecord(0, "running", {})
     others = [trial(i, curve(*[1.0] * CHECKS)) for i in range(1, 5)]
     assert not stopped(HALVING, curve(9, 9), [default, *others], number=0)
@@ -215,7 +203,7 @@ STUDIES = st.lists(CURVES, min_size=1, max_size=12).map(
 
 @settings(max_examples=100, deadline=None)
 @given(STUDIES, st.integers(1, CHECKS))
-def test_when_a_trial_is_better_than_all_others_then_it_is_never_stopped(trials, length) -> None:
+def test_when_a_trial_is_better_than_all_others_then_it_is_never_stopped(trials, length):
     best = [{"step": 1, "mae": 0.01, "picp": 80.0, "pinball": 0.01, "winkler": 0.01}] * length
     assert not stopped(HALVING, best, trials, number=99)
     assert not stopped(RULE, best, trials, number=99)
@@ -225,7 +213,7 @@ def test_when_a_trial_is_better_than_all_others_then_it_is_never_stopped(trials,
 @given(STUDIES, CURVES, st.integers(1, CHECKS), st.randoms())
 def test_when_the_other_trials_come_in_another_order_then_the_decision_is_the_same(
     trials, own, length, random
-) -> None:
+):
     shuffled = trials[1:]
     random.shuffle(shuffled)  # the first one says which trial is the default
     assert stopped(RULE, own[:length], trials, 99) is stopped(
@@ -237,8 +225,8 @@ def test_when_the_other_trials_come_in_another_order_then_the_decision_is_the_sa
 @given(STUDIES, CURVES, st.integers(1, CHECKS), st.sampled_from([2.0**-9, 4.0, 1024.0]))
 def test_when_the_target_has_another_unit_then_the_decision_is_the_same(
     trials, own, length, factor
-) -> None:
-    def scaled(checks: Curve) -> Curve:
+):
+    def scaled(checks):
         return [
             {**c, **{name: c[name] * factor for name in ("mae", "pinball", "winkler")}}
             for c in checks

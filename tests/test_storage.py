@@ -17,22 +17,22 @@ RUN = ("TFT_Q", "heat", "4711")
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunPaths:
+def run(tmp_path):
     return RunPaths(tmp_path, *RUN)
 
 
-def created(run: RunPaths, kind: str = "journal") -> optuna.Study:
+def created(run, kind="journal"):
     return optuna.create_study(storage=Storage(run, kind).open(), study_name="s")
 
 
-def loaded(storage: optuna.storages.BaseStorage) -> optuna.Study:
+def loaded(storage):
     return optuna.load_study(storage=storage, study_name="s")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_found_again(
     tmp_path, kind
-) -> None:
+):
     run = RunPaths(tmp_path / "new", *RUN)
     created(run, kind).add_trial(create_trial(value=1.5))
     files = [f for f in run.folder.iterdir() if f.suffix in (".db", ".journal")]
@@ -40,7 +40,7 @@ def test_when_a_storage_is_opened_then_a_study_in_it_lies_in_its_file_and_is_fou
     assert loaded(Storage(run, kind).open()).best_value == 1.5
 
 
-def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewhere(run) -> None:
+def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewhere(run):
     """Parallel code of optuna's users hands storages to processes."""
     created(run).add_trial(create_trial(value=1.5))
     again = pickle.loads(pickle.dumps(Storage(run).open()))
@@ -51,7 +51,7 @@ def test_when_a_journal_storage_is_pickled_then_it_opens_the_same_journal_elsewh
     assert loaded(Storage(run).open()).best_value == 0.5
 
 
-def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path, run) -> None:
+def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path, run):
     assert Storage(run, "sqlite").recorded == "sqlite:///study_TFT_Q_heat_4711.db"
     assert Storage(run, "journal").recorded == "study_TFT_Q_heat_4711.journal"
     assert Storage(run, "postgresql://user@host/db").recorded == "postgresql://user@host/db"
@@ -61,7 +61,7 @@ def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path, 
     )
 
 
-def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path) -> None:
+def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path):
     run = RunPaths(tmp_path / "runs", *RUN)
     created(run, f"sqlite:///{tmp_path}/elsewhere.db")
     assert (tmp_path / "elsewhere.db").is_file()
@@ -70,7 +70,7 @@ def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folde
 
 def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(
     tmp_path, run
-) -> None:
+):
     assert Storage(run, "auto").recorded == Storage(run, "sqlite").recorded
     Storage(run, "auto").open()
     assert run.sqlite.exists()
@@ -87,7 +87,7 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
 
 def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(
     tmp_path, run
-) -> None:
+):
     study = created(run)
     study.add_trial(create_trial(value=1.5))
     whole = run.journal.read_bytes()
@@ -100,9 +100,7 @@ def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes
     assert [trial.value for trial in again.trials] == [1.5, 0.5]
 
 
-def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(
-    tmp_path,
-) -> None:
+def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(tmp_path):
     run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", "TFT_Q", "heat", "1")
     study = optuna.create_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())
     study.tell(study.ask(), 1.0)
@@ -112,9 +110,7 @@ def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_li
     assert [trial.value for trial in found.trials] == [1.0]
 
 
-def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(
-    run, monkeypatch
-) -> None:
+def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(run, monkeypatch):
     study = created(run)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: Path(f"{run.journal}.lock").unlink())
@@ -124,7 +120,7 @@ def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(
 
 def test_when_a_storage_was_written_after_its_complete_record_then_a_brief_reader_reads_it_too(
     stored_studies, tmp_path
-) -> None:
+):
     run = RunPaths(shutil.copytree(stored_studies, tmp_path / "runs"), "NHITS_Q", "heat", "first")
     for seconds, reads in ((10, True), (-10, False)):
         os.utime(run.sqlite, (run.best_params.stat().st_mtime + seconds,) * 2)

@@ -9,7 +9,7 @@ from hpo_lib.study.time_budget import TimeBudget
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def clock(monkeypatch):
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(
         "hpo_lib.study.time_budget.time", SimpleNamespace(monotonic=lambda: clock.now)
@@ -17,13 +17,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def trials(*seconds: float) -> list[TrialRecord]:
+def trials(*seconds):
     return [TrialRecord(number, "complete", {}, seconds=s) for number, s in enumerate(seconds)]
 
 
-def test_when_the_missing_trials_do_not_fit_then_it_is_said_once_as_soon_as_one_is_measured(
-    clock,
-) -> None:
+def test_when_the_missing_trials_do_not_fit_then_it_is_said_once_as_soon_as_one_is_measured(clock):
     budget = TimeBudget(limit_hours=2.0)
     assert budget.shortfall([], 50) == ""
     clock.now += 600
@@ -39,7 +37,7 @@ def test_when_the_missing_trials_do_not_fit_then_it_is_said_once_as_soon_as_one_
 @pytest.mark.parametrize(
     ("limit", "missing"), [(0.0, 1000), (2.0, 11)], ids=["no limit", "they fit"]
 )
-def test_when_the_trials_fit_then_nothing_is_said(limit, missing, clock) -> None:
+def test_when_the_trials_fit_then_nothing_is_said(limit, missing, clock):
     budget = TimeBudget(limit)
     clock.now += 600
     assert budget.shortfall(trials(600), missing) == ""
@@ -47,7 +45,7 @@ def test_when_the_trials_fit_then_nothing_is_said(limit, missing, clock) -> None
 
 def test_when_trials_were_stopped_early_then_the_missing_ones_are_expected_to_be_stopped_as_often(
     clock,
-) -> None:
+):
     clock.now += 900
     half_stopped = [*trials(600), TrialRecord(1, "stopped", {}, seconds=300)]
     assert (
@@ -57,7 +55,7 @@ def test_when_trials_were_stopped_early_then_the_missing_ones_are_expected_to_be
     )
 
 
-def test_when_a_recent_trial_was_longer_than_what_is_left_then_no_other_is_begun(clock) -> None:
+def test_when_a_recent_trial_was_longer_than_what_is_left_then_no_other_is_begun(clock):
     budget = TimeBudget(limit_hours=1.0)
     clock.now += 1800
     assert budget.out_of_time(trials(1800, 60)) == ""

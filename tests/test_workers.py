@@ -2,10 +2,8 @@
 
 import io
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -38,7 +36,7 @@ from hpo_lib.study.workers import KERNEL_KILLED, fitting, gpu_of, run_workers
 )
 def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(
     asked, cores, threads, expected
-) -> None:
+):
     assert fitting(asked, cores, threads) == expected
     fit, each, _ = expected
     assert fit * each <= cores
@@ -52,21 +50,17 @@ KERNEL = (1, f"hpo: {KERNEL_KILLED}, perhaps for lack of memory")
 
 
 @pytest.fixture
-def run_two(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., tuple[list[dict[str, str]], list[str]]]:
+def run_two(monkeypatch, tmp_path):
     """The options that workers are started with, and the lines, if they end at once like this.
 
     A training ends with every so many starts.
     """
 
-    def run(
-        first: Outcomes, second: Outcomes = (FINE,), starts_per_training: int = 99, **given: Any
-    ) -> Any:
-        started, lines, worker = list[dict[str, str]](), list[str](), given.get("worker", 1)
+    def run(first, second=(FINE,), starts_per_training=99, **given):
+        started, lines, worker = [], [], given.get("worker", 1)
         left = {str(worker): list(first), str(worker + 1): list(second)}
 
-        def start(words: list[str], environment: Mapping[str, str]) -> SimpleNamespace:
+        def start(words, environment):
             started.append(dict(itertools.pairwise(words)))
             code, line = left[started[-1]["--worker"]].pop(0)
             return SimpleNamespace(
@@ -91,14 +85,12 @@ def run_two(
     return run
 
 
-def starts(started: list[dict[str, str]]) -> int:
+def starts(started):
     """How often worker 1 was started."""
     return sum(options["--worker"] == "1" for options in started)
 
 
-def test_when_workers_end_in_order_then_each_was_one_hpo_run_and_their_lines_are_shown(
-    run_two,
-) -> None:
+def test_when_workers_end_in_order_then_each_was_one_hpo_run_and_their_lines_are_shown(run_two):
     started, lines = run_two([(0, "one")], [(0, "two")], worker=3, time_budget_hours=1.0)
     assert sorted(lines) == ["[3] one", "[4] two"]
     assert {options["--worker"] for options in started} == {"3", "4"}
@@ -111,7 +103,7 @@ def test_when_workers_end_in_order_then_each_was_one_hpo_run_and_their_lines_are
 @pytest.mark.parametrize(("code", "error"), [(1, "StudyError"), (2, "InputError")])
 def test_when_a_worker_ends_with_an_error_of_ours_then_it_is_raised_and_not_started_again(
     code, error, run_two
-) -> None:
+):
     started, lines = run_two([(code, "hpo: fix that")])
     assert starts(started) == 1
     assert lines[-1] == f"{error}: fix that"
@@ -120,9 +112,7 @@ def test_when_a_worker_ends_with_an_error_of_ours_then_it_is_raised_and_not_star
 @pytest.mark.parametrize(
     ("outcomes", "how"), [(SIGKILL, "signal 9"), (KERNEL, "its kernel was killed")]
 )
-def test_when_a_worker_dies_three_times_without_a_training_then_it_is_over(
-    outcomes, how, run_two
-) -> None:
+def test_when_a_worker_dies_three_times_without_a_training_then_it_is_over(outcomes, how, run_two):
     started, lines = run_two([outcomes] * 9)
     assert starts(started) == 3
     again = f"worker 1 died ({how}); it is started again, and so is its trial"
@@ -133,9 +123,7 @@ def test_when_a_worker_dies_three_times_without_a_training_then_it_is_over(
     )
 
 
-def test_when_trainings_end_between_deaths_then_the_worker_is_started_again_every_time(
-    run_two,
-) -> None:
+def test_when_trainings_end_between_deaths_then_the_worker_is_started_again_every_time(run_two):
     started, lines = run_two([*[SIGKILL] * 9, FINE], starts_per_training=2)
     assert starts(started) == 10
     assert sum(line.startswith("worker 1 died") for line in lines) == 9
@@ -143,7 +131,7 @@ def test_when_trainings_end_between_deaths_then_the_worker_is_started_again_ever
 
 def test_when_there_are_several_gpus_then_workers_take_turns_on_them_and_else_nothing_is_set(
     monkeypatch,
-) -> None:
+):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,MIG-b,3")
     gpus = visible_gpus()
     taken = [gpu_of(worker, gpus).get("CUDA_VISIBLE_DEVICES") for worker in range(1, 6)]

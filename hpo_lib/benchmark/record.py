@@ -12,7 +12,6 @@ from hpo_lib.benchmark.tables import BenchmarkRow, benchmark_table, coverage_tab
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import described, family_names, model_names, read_recipe
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.files import as_mapping
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import read_training
 from hpo_lib.scoring import metrics
@@ -121,7 +120,7 @@ class Benchmark:
     @property
     def data(self) -> Mapping[str, Any]:
         """Provenance of the data, which is the same for all trainings."""
-        return as_mapping(as_mapping(self.trainings[0].get("provenance")).get("data"))
+        return self.trainings[0].get("provenance", {}).get("data") or {}
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""

@@ -143,9 +143,8 @@ class Dataset:
     def weather_is_known(self, origins: Positions) -> npt.NDArray[np.bool_]:
         """[N] whether models have the weather of the day ahead that they see at each origin."""
         ahead = self._ahead(origins)
-        if ahead is None:
-            return np.full(len(origins), True)
-        return np.asarray(np.isfinite(ahead).all(axis=(1, 2)))
+        known = np.full(len(origins), True) if ahead is None else np.isfinite(ahead).all((1, 2))
+        return np.asarray(known)
 
     @property
     def known_until(self) -> dict[str, str]:
@@ -166,12 +165,16 @@ class Dataset:
 
     def origins_left_out(self) -> dict[str, int]:
         """How many daily origins each split loses to missing hours or unknown weather."""
-        whole = replace(self, missing=self.missing[:0], weather=None)
+        whole = replace(self, missing=self.missing[:0], weather=None).daily_origins
+        return {split: len(whole[split]) - len(left) for split, left in self.daily_origins.items()}
+
+    @property
+    def daily_origins(self) -> dict[str, Positions]:
+        """Positions [N] of the daily origins of each split."""
         return {
-            "train": len(whole.training_origins(near_hours=0))
-            - len(self.training_origins(near_hours=0)),
-            "validation": len(whole.validation_origins) - len(self.validation_origins),
-            "test": len(whole.test_origins) - len(self.test_origins),
+            "train": self.training_origins(near_hours=0),
+            "validation": self.validation_origins,
+            "test": self.test_origins,
         }
 
     @property
@@ -203,20 +206,19 @@ def load_dataset(
     """
     folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
-    found = next(
-        (place for place in places if os.path.isfile(place)), None
-    )  # False for what no path can be
-    if simulated or (found is None and not data_dir and spec.twin is not None):
+    # os.path.isfile is False for what no path can be.
+    csv = next((place for place in places if os.path.isfile(place)), None)
+    if simulated or (csv is None and not data_dir and spec.twin is not None):
         dataset = _simulated(spec)
-    elif found is not None:
-        dataset = _from_csv(spec, found)
+    elif csv is not None:
+        dataset = _from_csv(spec, csv)
     else:
         raise _absent(spec, places)
     splits, note = settled_splits(
         dataset.index, dataset.is_missing, spec.splits, spec.tz, dataset.path, shown(spec.path)
     )
     dataset = replace(dataset, spec=replace(spec, splits=splits), split_note=note)
-    return dataset if spec.day_ahead_weather.kind == "none" else _with_weather(dataset, found)
+    return dataset if spec.day_ahead_weather.kind == "none" else _with_weather(dataset, csv)
 
 
 def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
@@ -250,13 +252,10 @@ def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
         sha256=digest.hexdigest(),
         source=source_with(dataset.source, spec.kind),
     )
-    for split, origins in (
-        ("training", seen.training_origins(near_hours=0)),
-        ("validation", seen.validation_origins),
-    ):
-        if not len(origins):
+    for split, name in (("train", "training"), ("validation", "validation")):
+        if not len(seen.daily_origins[split]):
             raise InputError(
-                f"{shown(dataset.spec.path)}: the {split} split has no day whose weather was "
+                f"{shown(dataset.spec.path)}: the {name} split has no day whose weather was "
                 "known at its origin; give "
                 "an archive of forecasts that covers it, or set day_ahead_weather.kind"
             )

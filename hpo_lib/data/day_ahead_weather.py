@@ -100,16 +100,14 @@ def day_ahead_weather(
         target: name of the target in ``training``.
     """
     columns, hours = list(spec.columns), pd.DatetimeIndex(weather.index)
-    came = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
-    if spec.kind == "degraded":
-        deviations = [spec.errors[name] for name in columns]
-        values = came + _errors(_draws(hours, HORIZON, spec), deviations, spec)
-    elif spec.kind == "observed":
-        values = came
-    elif archive is not None:
+    if archive is not None:
         values = _newest(archive, hours, columns)
     else:
-        values = came + _twin_errors(hours, spec)
+        values = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
+        if spec.kind == "degraded":
+            values = values + _errors(hours, HORIZON, spec.errors, spec)
+        elif spec.kind == "forecast":
+            values = values + _twin_errors(hours, spec)
     threshold = heating_threshold(training[target], training["temp"]) if "temp" in columns else None
     return DayAheadWeather(
         spec.kind, spec.columns, hours, values, threshold, float(training[target].abs().mean())
@@ -121,12 +119,8 @@ def heating_threshold(target: pd.Series, temperature: pd.Series) -> float:
 
     Least squares, of daily means.
     """
-    days = (
-        pd.DataFrame({"y": target, "t": temperature})
-        .groupby(pd.DatetimeIndex(target.index).floor("D"))
-        .mean()
-    )
-    y, t = days["y"].to_numpy(), days["t"].to_numpy()
+    hours = pd.DataFrame({"y": target, "t": temperature})
+    y, t = hours.groupby(pd.DatetimeIndex(target.index).floor("D")).mean().to_numpy().T
 
     def squares(threshold: float) -> float:
         x = np.column_stack([np.maximum(threshold - t, 0), np.ones(len(t))])
@@ -142,10 +136,9 @@ def source_with(source: str, kind: str) -> str:
 
 def warnings_of(source: str) -> list[str]:
     """The warnings that results of a source carry."""
-    simulated = ["SIMULATED DATA"] if source.startswith("simulated") else []
-    return simulated + [
-        text for kind, text in MARKS.items() if source.endswith(f", {kind} weather")
-    ]
+    origin, _, weather = source.partition(", ")
+    simulated = ["SIMULATED DATA"] if origin == "simulated" else []
+    return simulated + [text for kind, text in MARKS.items() if weather == f"{kind} weather"]
 
 
 def mark_of(source: str) -> str:
@@ -216,9 +209,8 @@ def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:
 
 def _hours_ahead(values: Values) -> Values:
     """[T, H, W] the H values after each of the hourly ones [T, W]; NaN after their end."""
-    ahead = np.arange(len(values))[:, None] + np.arange(1, HORIZON + 1)
-    known = ahead < len(values)
-    return np.where(known[:, :, None], values[np.where(known, ahead, 0)], np.nan)
+    later = np.pad(values[1:], ((0, HORIZON), (0, 0)), constant_values=np.nan)
+    return np.lib.stride_tricks.sliding_window_view(later, HORIZON, axis=0).swapaxes(1, 2)
 
 
 def _newest(archive: pd.DataFrame, hours: pd.DatetimeIndex, columns: list[str]) -> Values:
@@ -232,47 +224,42 @@ def _newest(archive: pd.DataFrame, hours: pd.DatetimeIndex, columns: list[str]) 
     return np.stack(steps, axis=1)
 
 
-def _draws(hours: pd.DatetimeIndex, steps: int, spec: DayAheadWeatherSpec) -> Values:
-    """[T, steps, W] standard normal numbers that depend on the seed and each hour's time alone."""
-    epoch = hours.as_unit("s").asi8 // 3600
-    shape = (24, steps, len(spec.columns))
-    days = np.unique(epoch // 24)
-    of_day = {
-        day: np.random.default_rng([spec.seed, int(day)]).standard_normal(shape) for day in days
-    }
-    return np.stack([of_day[hour // 24][hour % 24] for hour in epoch])
-
-
 def _errors(
-    draws: Values, deviations: list[tuple[float, float]], spec: DayAheadWeatherSpec
+    hours: pd.DatetimeIndex,
+    steps: int,
+    deviations: Mapping[str, tuple[float, float]],
+    spec: DayAheadWeatherSpec,
 ) -> Values:
     """[T, steps, W] normal errors of forecasts: AR(1) along the steps.
 
     They grow on a line from 1 h to 24 h ahead. Errors of different origins and columns are
-    independent.
+    independent, and depend on the seed and each origin's time alone.
     """
     from scipy.signal import lfilter  # slow to import, and not always needed
 
-    memory, (first, last) = spec.autocorrelation, np.array(deviations).T
-    shocks = draws * np.where(np.arange(draws.shape[1]) > 0, np.sqrt(1 - memory**2), 1.0)[:, None]
-    share = (np.arange(draws.shape[1]) / (HORIZON - 1))[:, None]
-    return np.asarray(
-        lfilter([1.0], [1.0, -memory], shocks, axis=1) * ((1 - share) * first + share * last)
-    )
+    epoch = hours.as_unit("s").asi8 // 3600
+    shape = (24, steps, len(spec.columns))
+    days, day_of = np.unique(epoch // 24, return_inverse=True)
+    draws = [np.random.default_rng([spec.seed, day]).standard_normal(shape) for day in days]
+    shocks = np.stack(draws)[day_of, epoch % 24]
+    memory = spec.autocorrelation
+    shocks[:, 1:] *= np.sqrt(1 - memory**2)
+    first, last = np.array([deviations[name] for name in spec.columns]).T
+    share = (np.arange(steps) / (HORIZON - 1))[:, None]
+    errors = lfilter([1.0], [1.0, -memory], shocks, axis=1)
+    return np.asarray(errors * ((1 - share) * first + share * last))
 
 
 def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
     """[T, H, W] errors of the newest forecast at each origin; those of one forecast correlate."""
-    for name in spec.columns:
-        if name not in TWIN_ERRORS:
-            raise InputError(
-                f"day_ahead_weather.columns has {name!r}, of which no twin has a forecast; "
-                "remove it"
-            )
+    if strange := [name for name in spec.columns if name not in TWIN_ERRORS]:
+        raise InputError(
+            f"day_ahead_weather.columns has {strange[0]!r}, of which no twin has a forecast; "
+            "remove it"
+        )
     age = TWIN_DELAY + np.asarray(hours.hour - TWIN_DELAY) % TWIN_ISSUES
     issued = hours - pd.to_timedelta(age, unit="h")
     runs, run_of = np.unique(issued, return_inverse=True)
     steps = TWIN_DELAY + TWIN_ISSUES + HORIZON
-    draws = _draws(pd.DatetimeIndex(runs), steps, spec)
-    of_run = _errors(draws, [TWIN_ERRORS[name] for name in spec.columns], spec)
+    of_run = _errors(pd.DatetimeIndex(runs), steps, TWIN_ERRORS, spec)
     return of_run[run_of[:, None], age[:, None] + np.arange(HORIZON)]

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import TIMESTAMP, read_csv, timestamps
+from hpo_lib.data.csv_checks import MISSING, TIMESTAMP, read_csv, timestamps
 from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
 from hpo_lib.data.raw_files import (
+    PLAIN,
     WEATHER_COLUMNS,
     WEATHER_GAP_HOURS,
     raw_cells,
@@ -25,22 +26,16 @@ from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 
 CALENDAR_COLUMNS = (*LOCAL_COLUMNS, "is_public_holiday", "is_school_holiday")
-DAY_COLUMNS = (
-    "day_of_week",
-    "month",
-    "is_weekend",
-    "season",
-    "is_public_holiday",
-    "is_school_holiday",
-)
+DAY_COLUMNS = CALENDAR_COLUMNS[3:]
 """Calendar columns that describe a whole local day."""
 SEASON_COLUMNS = ("month", "season")
 """Those of them that give the time of year."""
-_FROM_WEATHER = {
-    "temp_squared": ("temp",),
-    "temp_weekend_interaction": ("temp",),
+_PRODUCTS = {
+    "temp_squared": ("temp", "temp"),
+    "temp_weekend_interaction": ("temp", "is_weekend"),
     "temp_wind_interaction": ("temp", "wind_speed"),
 }
+"""Covariates that are the product of two others."""
 _FROM_TARGET = re.compile(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h")
 
 
@@ -89,7 +84,7 @@ def engineer(
         T minus the longest lag rows; the target, then past, then future covariates; index
         ``timestamp`` (UTC).
     """
-    index = pd.DatetimeIndex(target.index, name="timestamp")
+    index = pd.DatetimeIndex(target.index, name=TIMESTAMP)
     y = target.to_numpy(dtype=np.float64)
     look_back = {
         name: match for name in spec.past_covariates if (match := _FROM_TARGET.fullmatch(name))
@@ -100,25 +95,28 @@ def engineer(
             f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the "
             f"longest lag in {spec.path}); give a longer series"
         )
-    calendar = calendar_columns(index, spec, school_holidays)
-    sources = {name: calendar[name].to_numpy() for name in CALENDAR_COLUMNS}
+    table = calendar_columns(index, spec, school_holidays)
     if weather is not None:
-        sources |= _weather_columns(weather.loc[index], sources["is_weekend"])
+        table = table.join(weather.astype(np.float64))
+    for name, (one, other) in _PRODUCTS.items():
+        if one in table and other in table:
+            table[name] = table[one] * table[other]
     for name, match in look_back.items():
         hours = int(match["hours"])
-        is_lag = match["kind"] == "lag"
-        sources[name] = pd.Series(y).shift(hours).to_numpy() if is_lag else _rolling_mean(y, hours)
-    columns = {spec.target: y}
-    for name in (*spec.past_covariates, *spec.future_covariates):
-        if name in sources:
-            columns[name] = sources[name]
-        elif name not in spec.optional_covariates:
+        before = np.pad(y, (hours, 0), constant_values=np.nan)[:-1]
+        # A running sum would carry rounding errors from all hours before.
+        windows = np.lib.stride_tricks.sliding_window_view(before, hours)
+        table[name] = windows[:, 0] if match["kind"] == "lag" else windows.mean(axis=1)
+    covariates = (*spec.past_covariates, *spec.future_covariates)
+    for name in covariates:
+        if name not in table and name not in spec.optional_covariates:
             raise InputError(
                 f"{spec.path}: covariate {name!r} is neither a lag, a rolling mean, a calendar "
                 f"column nor {'made without weather' if weather is None else 'in the weather'}; "
                 "give weather that has it, fix its name or list it under optional_covariates"
             )
-    return pd.DataFrame(columns, index=index).iloc[longest:]
+    table[spec.target] = y
+    return table.iloc[longest:][[spec.target, *(name for name in covariates if name in table)]]
 
 
 def prepare_features(
@@ -148,7 +146,7 @@ def prepare_features(
     wanted = (*spec.past_covariates, *spec.future_covariates)
     left_out = [name for name in wanted if name not in table.columns]
     holiday_note = _holiday_note(index, spec, holiday_table, school_holidays)
-    report = {
+    report: dict[str, object] = {
         f"wrote {out}: {len(table)} hours, {time_span(pd.DatetimeIndex(table.index))}": True,
         f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
         f"left {empty} hours empty, in gaps of over {spec.gaps.max_hours} h: no forecast window "
@@ -187,35 +185,14 @@ def follows_from_target(column: str) -> bool:
 def weather_of(spec: DatasetSpec) -> tuple[str, ...]:
     """The columns of ``WEATHER_COLUMNS`` that the dataset's covariates are, or are made of."""
     covariates = (*spec.past_covariates, *spec.future_covariates)
-    needed = {part for name in covariates for part in _FROM_WEATHER.get(name, (name,))}
+    needed = {part for name in covariates for part in _PRODUCTS.get(name, (name,))}
     return tuple(name for name in WEATHER_COLUMNS if name in needed)
 
 
-def _rolling_mean(y: np.ndarray, hours: int) -> np.ndarray:
-    # Each mean is taken over its own window: a running sum would carry rounding errors from all
-    # hours before.
-    means = np.lib.stride_tricks.sliding_window_view(y[:-1], hours).mean(axis=1)
-    return np.concatenate([np.full(hours, np.nan), means])
-
-
-def _weather_columns(weather: pd.DataFrame, is_weekend: np.ndarray) -> dict[str, np.ndarray]:
-    columns = {str(name): weather[name].to_numpy(dtype=np.float64) for name in weather.columns}
-    if "temp" in columns:
-        columns["temp_squared"] = columns["temp"] ** 2
-        columns["temp_weekend_interaction"] = columns["temp"] * is_weekend
-        if "wind_speed" in columns:
-            columns["temp_wind_interaction"] = columns["temp"] * columns["wind_speed"]
-    return columns
-
-
 def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    if dates.empty:
-        return pd.DatetimeIndex([])
     country, _, subdivision = spec.country.partition("-")
     try:
-        days = holidays.country_holidays(
-            country, subdiv=subdivision or None, years=range(dates.min().year, dates.max().year + 1)
-        )
+        days = holidays.country_holidays(country, subdiv=subdivision or None, years=set(dates.year))
     except NotImplementedError:
         known = holidays.list_supported_countries().get(country, [])
         expected = (
@@ -231,11 +208,8 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
 
 
 def _school_days(table: pd.DataFrame | None) -> pd.DatetimeIndex:
-    if table is None or table.empty:
-        return pd.DatetimeIndex([])
-    holidays = zip(table["start_date"], table["end_date"], strict=True)
-    days = [pd.date_range(start, end) for start, end in holidays]
-    return pd.DatetimeIndex(days[0].append(days[1:]))
+    spans = [] if table is None else zip(table["start_date"], table["end_date"], strict=True)
+    return pd.DatetimeIndex([day for span in spans for day in pd.date_range(*span)])
 
 
 def rebuilt_features(
@@ -253,23 +227,15 @@ def rebuilt_features(
     """
     series = raw_cells(raw, spec)
     series = series.loc[timestamps(series[TIMESTAMP]) <= end]
-    known = series.index[~series[spec.target].str.lower().isin(["", "nan"])]
-    parts = {raw: series.loc[: known.max()].set_axis(["", "0"], axis="columns")}
-    if weather is not None:
-        with paths.about(weather):
-            cells = read_csv(weather, "weather file").cells
-        parts[weather] = cells.loc[cells["dt_iso"] <= f"{end:%Y-%m-%d %H:%M:%S} +0000 UTC"]
+    last = series.index[~series[spec.target].isin(MISSING)].max()
     with TemporaryDirectory() as folder:
-        cut = {file: Path(folder, str(i), file.name) for i, file in enumerate(parts)}
-        for file, part in parts.items():
-            cut[file].parent.mkdir()
-            part.to_csv(cut[file], index=False)
-        out = Path(folder, spec.name).with_suffix(".csv")
-        prepare_features(
-            replace(spec, raw=RawFile()),
-            cut[raw],
-            None if weather is None else cut[weather],
-            school_holidays,
-            out,
-        )
+        cut, cut_weather, out = (Path(folder, name) for name in ("raw.csv", "weather.csv", "csv"))
+        series.loc[:last].to_csv(cut, header=PLAIN, index=False)
+        if weather is not None:
+            with paths.about(weather):
+                cells = read_csv(weather, "weather file").cells
+            known = cells["dt_iso"] <= f"{end:%Y-%m-%d %H:%M:%S} +0000 UTC"
+            cells.loc[known].to_csv(cut_weather, index=False)
+        plain = replace(spec, raw=RawFile())
+        prepare_features(plain, cut, weather and cut_weather, school_holidays, out)
         return pd.read_csv(out, index_col=TIMESTAMP, parse_dates=[TIMESTAMP])

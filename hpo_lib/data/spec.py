@@ -48,10 +48,7 @@ def _hour(value: Any) -> pd.Timestamp:
 
 def _plain(value: str) -> str:
     """A text for figures, LaTeX and paths: matplotlib reads what is between two $ as a formula."""
-    if (
-        any(ord(character) < 32 or ord(character) == 127 for character in value)
-        or value.count("$") > 1
-    ):
+    if re.search(r"[\0-\x1f\x7f]|\$.*\$", value):
         raise ValueError
     return value
 
@@ -95,9 +92,6 @@ Deviations = Annotated[
 ]
 
 
-_NO_OTHER_KEYS = {"extra": "forbid"}
-
-
 @dataclass(frozen=True)
 class Splits:
     """Last hour (UTC, inclusive) of training, validation and test.
@@ -106,8 +100,6 @@ class Splits:
     ``load_dataset`` takes them where it states no dates (both are NaT until then) or dates that the
     data does not reach. ``origin_hour`` is the local hour of the daily forecast origins.
     """
-
-    __pydantic_config__ = _NO_OTHER_KEYS
 
     train_end: Hour = pd.NaT  # type: ignore[assignment]
     val_end: Hour = pd.NaT  # type: ignore[assignment]
@@ -125,8 +117,6 @@ class Splits:
 class GapRule:
     """Gaps of up to ``max_hours`` are filled by ``fill``, longer ones are an error."""
 
-    __pydantic_config__ = _NO_OTHER_KEYS
-
     fill: Literal["none", "linear"]
     max_hours: Whole
 
@@ -139,8 +129,6 @@ class DayAheadWeatherSpec:
     ``errors`` are the standard deviations 1 h and 24 h ahead by column of the kind ``degraded``.
     """
 
-    __pydantic_config__ = _NO_OTHER_KEYS
-
     kind: Literal["none", "forecast", "observed", "degraded"] = "none"
     columns: Columns = ()
     csv: Text | None = None
@@ -152,8 +140,6 @@ class DayAheadWeatherSpec:
 @dataclass(frozen=True)
 class TwinSpec:
     """The simulated twin that replaces an absent CSV: kind, seed and mean of its target."""
-
-    __pydantic_config__ = _NO_OTHER_KEYS
 
     kind: Literal["heat", "water"]
     seed: Whole
@@ -169,8 +155,6 @@ class RawFile:
     of minutes become hours.
     """
 
-    __pydantic_config__ = _NO_OTHER_KEYS
-
     time_column: Text = ""
     value_column: Text = ""
     timezone: Text = ""
@@ -180,8 +164,6 @@ class RawFile:
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
     """One dataset as its TOML describes it. Optional covariates are used if the CSV has them."""
-
-    __pydantic_config__ = _NO_OTHER_KEYS
 
     name: Name
     title: Text
@@ -223,6 +205,8 @@ _TABLES = {
     "raw": RawFile,
     "day_ahead_weather": DayAheadWeatherSpec,
 }
+for _table in _TABLES.values():
+    _table.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
 _KEYS = {name: {key.name for key in fields(table)} - {"path"} for name, table in _TABLES.items()}
 _SPEC: TypeAdapter[DatasetSpec] = TypeAdapter(DatasetSpec)
 
@@ -291,11 +275,10 @@ def _parse(file: Path) -> DatasetSpec:
 def _contradiction(spec: DatasetSpec) -> str | None:
     """What two keys together say wrong, if anything."""
     splits = spec.splits
-    for early_name, late_name in (("train_end", "val_end"), ("train", "val")):
-        given = [name for name in (early_name, late_name) if not pd.isna(getattr(splits, name))]
-        if len(given) == 1:
-            absent = late_name if given == [early_name] else early_name
-            return f"key 'splits.{absent}' is missing; add it (see datasets/README.md)"
+    for pair in (("train_end", "val_end"), ("train", "val")):
+        absent = [name for name in pair if pd.isna(getattr(splits, name))]
+        if len(absent) == 1:
+            return f"key 'splits.{absent[0]}' is missing; add it (see datasets/README.md)"
     if not splits.has_dates and (splits.train is None or splits.test_end is not None):
         return (
             "splits states no dates, expected train_end and val_end, or shares such as train "
@@ -315,8 +298,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
             )
     covariates = [*spec.past_covariates, *spec.future_covariates]
     roles = [spec.target, *covariates]
-    twice = sorted({column for column in roles if roles.count(column) > 1})
-    if twice:
+    if twice := sorted(column for column in roles if roles.count(column) > 1):
         return (
             f"column {twice[0]!r} has two roles, expected one of target, past or future covariate"
         )
@@ -328,26 +310,23 @@ def _contradiction(spec: DatasetSpec) -> str | None:
             f"day_ahead_weather.kind is {weather.kind!r} without columns; list columns, such "
             'as "temp"'
         )
-    strange = [name for name in weather.columns if name not in spec.past_covariates]
-    if strange:
+    if strange := [name for name in weather.columns if name not in spec.past_covariates]:
         return (
             f"day_ahead_weather.columns lists {strange[0]!r}, expected one of "
             "past_covariates; add it there"
         )
-    if weather.kind == "degraded" and (
-        bare := [name for name in weather.columns if name not in weather.errors]
-    ):
+    without_errors = [name for name in weather.columns if name not in weather.errors]
+    if weather.kind == "degraded" and without_errors:
         return (
-            f"day_ahead_weather.errors lacks {bare[0]!r}; add its errors 1 h and 24 h ahead, "
-            "such as [0.7, 1.6]"
+            f"day_ahead_weather.errors lacks {without_errors[0]!r}; add its errors 1 h and 24 h "
+            "ahead, such as [0.7, 1.6]"
         )
     if weather.kind == "forecast" and weather.csv is None and spec.twin is None:
         return (
             "day_ahead_weather.csv is missing; name the archive of forecasts (see "
             "docs/day_ahead_weather.md)"
         )
-    stray = sorted(set(spec.optional_covariates) - set(covariates))
-    if stray:
+    if stray := sorted(set(spec.optional_covariates) - set(covariates)):
         return (
             f"optional_covariates lists {stray[0]!r}, which is neither a past nor a future "
             "covariate"

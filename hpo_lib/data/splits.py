@@ -9,6 +9,7 @@ All functions take a complete hourly index (no hour missing), as ``load_dataset`
 that a position is the number of hours since the first one.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -43,14 +44,9 @@ class SplitPositions:
 
 def split_positions(index: pd.DatetimeIndex, splits: Splits) -> SplitPositions:
     """The three splits as positions in ``index``; each split includes its end hour."""
-    train_end = int(index.searchsorted(splits.train_end, side="right"))
-    val_end = int(index.searchsorted(splits.val_end, side="right"))
-    test_end = (
-        len(index)
-        if splits.test_end is None
-        else int(index.searchsorted(splits.test_end, side="right"))
-    )
-    return SplitPositions(slice(0, train_end), slice(train_end, val_end), slice(val_end, test_end))
+    last_hours = (splits.train_end, splits.val_end, splits.test_end or index[-1])
+    ends = [0, *(int(index.searchsorted(hour, side="right")) for hour in last_hours)]
+    return SplitPositions(*itertools.starmap(slice, itertools.pairwise(ends)))
 
 
 def daily_origins(
@@ -72,9 +68,9 @@ def daily_origins(
 
 def split_origins(index: pd.DatetimeIndex, splits: Splits) -> tuple[Positions, Positions]:
     """Positions [N] of every daily origin of validation, and of test, which may have none."""
-    last = index[-1] if splits.test_end is None else splits.test_end
     validation = daily_origins(index, splits.train_end + _HOUR, splits.val_end)
-    return validation, daily_origins(index, splits.val_end + _HOUR, last)
+    test = daily_origins(index, splits.val_end + _HOUR, splits.test_end or index[-1])
+    return validation, test
 
 
 def training_origins(
@@ -197,16 +193,15 @@ def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
 def _check_windows(
     index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], splits: Splits, data: str, toml: str
 ) -> None:
-    daily = {
-        "training": training_origins(index, splits, near_hours=0),
-        "validation": split_origins(index, splits)[0],
-    }
-    for split, least in (("training", 30), ("validation", 1)):
-        left = len(complete_windows(daily[split], missing))
+    for split, origins, least in (
+        ("training", training_origins(index, splits, near_hours=0), 30),
+        ("validation", split_origins(index, splits)[0], 1),
+    ):
+        left = len(complete_windows(origins, missing))
         if left < least:
             raise InputError(
                 f"{data}: {missing.sum()} hours are in gaps longer than the gap rule fills, and "
-                f"only {left} of {len(daily[split])} daily forecasts of the {split} split touch "
+                f"only {left} of {len(origins)} daily forecasts of the {split} split touch "
                 f"none of them with their {HISTORY} hours of history, expected at least {least}; "
                 f"fill some of the gaps, or move the dates under [splits] in {toml}"
             )

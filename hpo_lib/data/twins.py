@@ -19,9 +19,8 @@ from hpo_lib.errors import InputError
 
 FIRST_HOUR = pd.Timestamp("2018-04-01 00:00", tz="UTC")
 LAST_HOUR = pd.Timestamp("2024-12-31 23:00", tz="UTC")
-_LEAD = pd.Timedelta(
-    days=366
-)  # simulated before the first hour: filters forget their start, and lags reach back
+_LEAD = pd.Timedelta(days=366)
+"""Simulated before the first hour: filters forget their start, and lags reach back."""
 _DECIMALS = 9
 
 Hours = npt.NDArray[np.float64]
@@ -50,12 +49,10 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
     calendar = calendar_columns(index, spec, school)
     demand = {"heat": _heat, "water": _water}[spec.twin.kind](weather, calendar, rng)
     demand *= spec.twin.mean_level / demand[index >= FIRST_HOUR].mean()
-    target = pd.Series(demand.round(_DECIMALS), index=index, name=spec.target)
-    table = (
-        engineer(target, spec, weather, school).loc[FIRST_HOUR:].astype(np.float64).round(_DECIMALS)
-    )
-    wanted = (spec.target, *spec.past_covariates, *spec.future_covariates)
-    absent = [column for column in wanted if column not in table.columns]
+    target = pd.Series(demand.round(_DECIMALS), index=index)
+    table = engineer(target, spec, weather, school).loc[FIRST_HOUR:].astype(float).round(_DECIMALS)
+    covariates = (*spec.past_covariates, *spec.future_covariates)
+    absent = [column for column in covariates if column not in table]
     if absent or table.index[0] != FIRST_HOUR:
         what = f"column {absent[0]!r}" if absent else "a lag of more than a year"
         raise InputError(
@@ -75,32 +72,28 @@ def school_holidays(first_year: int, last_year: int) -> pd.DataFrame:
         Columns ``start_date``, ``end_date`` (naive dates, both inclusive) and ``description``, in
         order of time.
     """
-    rows: list[tuple[date, date, str]] = []
+    rows = []
     for year in range(first_year, last_year + 1):
-        easter = holidays.country_holidays("DK", years=year, language="en_US").get_named(
-            "Easter Sunday"
-        )[0]
-        june_30 = date(year, 6, 30)
-        last_saturday = june_30 - timedelta(days=(june_30.weekday() - 5) % 7)
-        winter, autumn = (
-            date.fromisocalendar(year, week, 1) - timedelta(days=2) for week in (8, 42)
-        )
+        public = holidays.country_holidays("DK", years=year, language="en_US")
+        last_week = [date(year, 6, day) for day in range(24, 31)]
+        saturdays = {
+            "Winter": (date.fromisocalendar(year, 7, 6), 8),
+            "Easter": (public.get_named("Easter Sunday")[0] - timedelta(days=8), 9),
+            "Summer": (last_week[[day.weekday() for day in last_week].index(5)], 43),
+            "Autumn": (date.fromisocalendar(year, 41, 6), 8),
+            "Christmas": (date(year, 12, 21), 12),
+        }
         rows += [
-            (winter, winter + timedelta(days=8), "Winter"),
-            (easter - timedelta(days=8), easter + timedelta(days=1), "Easter"),
-            (last_saturday, last_saturday + timedelta(days=43), "Summer"),
-            (autumn, autumn + timedelta(days=8), "Autumn"),
-            (date(year, 12, 21), date(year + 1, 1, 2), "Christmas"),
+            (first, first + timedelta(days=days), what) for what, (first, days) in saturdays.items()
         ]
     table = pd.DataFrame(rows, columns=["start_date", "end_date", "description"])
     return table.astype({"start_date": "datetime64[s]", "end_date": "datetime64[s]"})
 
 
-def _smooth(x: Hours, memory: float) -> Hours:
+def _smooth(x: Hours | pd.Series, memory: float) -> Hours:
     """Exponential moving average [T] with a memory of that many hours; looks back only."""
-    return np.asarray(
-        pd.Series(x).ewm(alpha=1 - np.exp(-1 / memory), adjust=False).mean(), dtype=np.float64
-    )
+    alpha = 1 - np.exp(-1 / memory)
+    return pd.Series(x).ewm(alpha=alpha, adjust=False).mean().to_numpy(dtype=np.float64)
 
 
 def _ar1(rng: np.random.Generator, n: int, memory: float) -> Hours:
@@ -124,19 +117,11 @@ def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
     clear = 1 - 0.7 * clouds / 100
     temp = 8.9 + 8.0 * summer + (3.0 - 0.5 * summer) * _ar1(rng, n, 72) + 0.4 * _ar1(rng, n, 4)
     temp = (temp + (2.9 + 2.1 * summer) * clear * afternoon).round(2)
-    moist = (
-        81
-        - 5 * summer
-        - (7 + 5 * summer) * clear * afternoon
-        + 4 * cloudiness
-        + 5 * _ar1(rng, n, 12)
-    )
-    humidity = np.clip(np.round(moist), 25, 100)
+    humidity = 81 - 5 * summer - (7 + 5 * summer) * clear * afternoon + 4 * cloudiness
+    humidity = np.clip(np.round(humidity + 5 * _ar1(rng, n, 12)), 25, 100)
     wind = 4.2 * np.exp(0.22 * low + 0.33 * _ar1(rng, n, 10) - 0.12 * summer + 0.1 * afternoon)
     wet = np.maximum(0, 0.75 * cloudiness + 0.66 * _ar1(rng, n, 2) - 1.45)
-    water = np.where(wet > 0, 0.1 + 2.3 * wet * rng.standard_exponential(n), 0.0).round(
-        2
-    )  # mm in the hour
+    water = np.where(wet > 0, 0.1 + 2.3 * wet * rng.standard_exponential(n), 0).round(2)  # mm
     freezing = temp < 1
     return pd.DataFrame(
         {
@@ -145,8 +130,8 @@ def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
             "humidity": humidity,
             "clouds_all": clouds,
             "wind_speed": wind.round(2),
-            "rain_1h": np.where(freezing, 0.0, water),
-            "snow_1h": np.where(freezing, water, 0.0),
+            "rain_1h": water * ~freezing,
+            "snow_1h": water * freezing,
             "pressure": np.round(1013 - 9 * low + 3 * _ar1(rng, n, 200)),
         },
         index=index,
@@ -172,16 +157,14 @@ def _bump(centre: float, width: float) -> Hours:
 def _heat(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
     """District heat [T], arbitrary level: heating below 16 degrees C outdoors plus hot water."""
     n, hour, temp = len(weather), calendar["hour"].to_numpy(), weather["temp"].to_numpy()
-    off, school = _days_off(calendar), calendar["is_school_holiday"].to_numpy()
+    off, school = _days_off(calendar)
     # Walls store heat for about a day, so demand follows a lagged temperature; wind cools.
     felt = 0.85 * _smooth(temp, 24) + 0.15 * temp - 0.12 * (weather["wind_speed"].to_numpy() - 4)
     # Heating is turned off when the season is over, not on each cool day: judged by the last ten
     # days.
     season = 1 / (1 + np.exp((_smooth(temp, 240) - 12.7) / 0.8))
-    set_back = (
-        np.where(off, 1 + 0.06 * _bump(9, 2.5)[hour], 1 + 0.1 * _bump(6.5, 2)[hour])
-        - 0.1 * _bump(1, 3)[hour]
-    )
+    set_back = np.where(off, 1 + 0.06 * _bump(9, 2.5)[hour], 1 + 0.1 * _bump(6.5, 2)[hour])
+    set_back -= 0.1 * _bump(1, 3)[hour]
     space = np.maximum(0, 16 - felt) * season * set_back
     workday = 0.5 + 1.1 * _bump(7, 1.3) + 0.8 * _bump(19, 2.2) - 0.25 * _bump(2, 2)
     weekend = 0.5 + 0.8 * _bump(9.5, 2) + 0.8 * _bump(18.5, 2.5) - 0.25 * _bump(2, 2)
@@ -197,11 +180,9 @@ def _heat(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generato
 def _water(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
     """Drinking water [T], arbitrary level: households with two peaks, leakage and gardens."""
     n, hour = len(weather), calendar["hour"].to_numpy()
-    off, school = _days_off(calendar), calendar["is_school_holiday"].to_numpy()
-    morning, evening = (
-        rng.uniform(0.9, 1.2),
-        rng.uniform(0.75, 1.0),
-    )  # every district has its own habits
+    off, school = _days_off(calendar)
+    # Every district has its own habits.
+    morning, evening = rng.uniform([0.9, 0.75], [1.2, 1.0])
     base = 0.08 + 0.45 * _bump(13, 4.5)
     workday = base + morning * _bump(7, 1.2) + evening * _bump(19, 2)
     weekend = base + 0.85 * morning * _bump(10, 2.3) + 0.85 * evening * _bump(18.5, 2.6)
@@ -211,16 +192,11 @@ def _water(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generat
         + 0.35 * morning * _bump(9.5, 1.8)
         + evening * _bump(19, 2)
     )
-    household = np.where(off, weekend[hour], np.where(school, late[hour], workday[hour])) * (
-        1 - 0.06 * school
-    )
-    dry = np.exp(-_smooth(weather["rain_1h"].to_numpy(), 48) * 20)
-    garden = (
-        0.15
-        * np.maximum(0, _smooth(weather["temp"].to_numpy(), 24) - 16)
-        * dry
-        * _bump(20, 2)[hour]
-    )
+    household = np.where(off, weekend[hour], np.where(school, late[hour], workday[hour]))
+    household *= 1 - 0.06 * school
+    dry = np.exp(-_smooth(weather["rain_1h"], 48) * 20)
+    warm = np.maximum(0, _smooth(weather["temp"], 24) - 16)
+    garden = 0.15 * warm * dry * _bump(20, 2)[hour]
     level = (household + garden) * np.exp(0.04 * _ar1(rng, n, 300))
     # Multiplicative noise: a busy hour varies more than a quiet one, and use cannot turn negative.
     noise = 0.09 * _ar1(rng, n, 5) + 0.07 * rng.standard_normal(n)
@@ -228,7 +204,7 @@ def _water(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generat
     return np.asarray(level * np.exp(noise) + leakage)
 
 
-def _days_off(calendar: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    return np.asarray(
-        (calendar["is_weekend"] == 1) | (calendar["is_public_holiday"] == 1), dtype=np.bool_
-    )
+def _days_off(calendar: pd.DataFrame) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """[T] whether an hour is of a weekend or public holiday, and of a school holiday."""
+    off = calendar[["is_weekend", "is_public_holiday"]].any(axis="columns").to_numpy()
+    return off, calendar["is_school_holiday"].to_numpy()

@@ -27,7 +27,7 @@ from hpo_lib.figures.evidence import (
 from hpo_lib.figures.latex import booktabs, included
 from hpo_lib.figures.tables import TABLES, caption
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.records.files import as_mapping, write_json
+from hpo_lib.records.files import write_json
 from hpo_lib.records.study import StoredStudy
 
 NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
@@ -281,14 +281,15 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
 def _commits(record: Record) -> list[str]:
     """The commits of the code that made a record."""
     made = [record.result] if isinstance(record, StoredStudy) else record.trainings
-    return [str(as_mapping(part.get("provenance")).get("git_commit")) for part in made]
+    return [str(part.get("provenance", {}).get("git_commit")) for part in made]
 
 
 def _code() -> str:
     """Fingerprint of all code that a figure, table or card depends on."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
+    files = chain(package.rglob("*.py"), package.rglob("*.mplstyle"))
+    for file in sorted(files):
         if file.relative_to(package).parts[0] not in NOT_BEHIND_FIGURES:
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

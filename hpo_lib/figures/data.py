@@ -56,10 +56,10 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
 def data_summary(dataset: Dataset) -> pd.DataFrame:
     """One row per split: first and last hour, hours, daily origins, and the target's range."""
     positions, left_out = dataset.positions, dataset.origins_left_out()
-    daily = dataset.training_origins(near_hours=0), dataset.validation_origins, dataset.test_origins
     parts = positions.train, positions.val, positions.test
     rows = {}
-    for (split, gaps), part, origins in zip(left_out.items(), parts, daily, strict=True):
+    for (split, origins), part in zip(dataset.daily_origins.items(), parts, strict=True):
+        gaps = left_out[split]
         values = dataset.known_target.iloc[part]
         if len(values):
             rows[split] = {

@@ -20,95 +20,83 @@ FRESH_SEEDS, CHALLENGERS = 2, 2
 preset has one each.
 """
 
-Replicate = Callable[[int, int], QuantileForecasts]
-"""Trial and seed -> forecasts as stored; may raise `TrainingFailed` and `TrainingMissing`."""
-
 
 def challengers(
     trials: Sequence[TrialRecord], scored: Callable[[int], DailyScores], most: int
 ) -> tuple[list[int], str]:
-    """Numbers of the trials that may beat the untuned defaults, the best first, or none and why.
+    """Numbers of the trials that may beat the untuned defaults, best first; or none, and why.
 
     ``scored`` gives the daily scores of a trial by its number.
     """
     default = default_trial(trials)
     if default.state != "complete":
-        return (
-            [],
-            f"the untuned defaults (trial {default.number}) did not complete, so nothing is "
-            "compared with them",
-        )
+        failed = f"the untuned defaults (trial {default.number}) did not complete"
+        return [], f"{failed}, so nothing is compared with them"
     days = {t.number: scored(t.number) for t in trials if t.state == "complete"}
-    own = days.pop(default.number)
-    if len(own["mae"]) < MIN_COMPARED_DAYS:
-        return (
-            [],
-            f"validation has {len(own['mae'])} days, and fewer than {MIN_COMPARED_DAYS} prove "
-            "nothing",
-        )
-    found = leaders(days, own, most)
-    return (
-        found,
-        "" if found else "no trial is better than the untuned defaults with the study's own seed",
-    )
+    untuned = days.pop(default.number)
+    if (n_days := len(untuned["mae"])) < MIN_COMPARED_DAYS:
+        few = f"validation has {n_days} days, and fewer than {MIN_COMPARED_DAYS} prove nothing"
+        return [], few
+    best = leaders(days, untuned, most)
+    none = "no trial is better than the untuned defaults with the study's own seed"
+    return best, "" if best else none
 
 
 def prove(
-    default: int,
-    challenging: Sequence[int],
-    cause: str,
+    trials: Sequence[TrialRecord],
+    scored: Callable[[int], DailyScores],
+    most: int,
     seeds: Sequence[int],
-    replicate: Replicate,
+    replicate: Callable[[int, int], QuantileForecasts],
     target: pd.Series,
 ) -> dict[str, Any]:
-    """Compare challengers with the defaults over fresh seeds, until one is proven.
+    """Compare challengers with the defaults over fresh seeds, one by one until one is proven.
 
     Args:
-        default: number of the trial of the untuned defaults.
-        challenging: numbers of the challengers, the best first.
-        cause: why there are none.
+        trials: of the study.
+        scored: gives the daily scores of a trial by its number.
+        most: so many challengers.
         seeds: fresh ones.
-        replicate: gives the forecasts of a trial trained with a seed.
+        replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing`.
         target: hourly target, for the correction of the intervals.
 
-    Returns: The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause``
-        (why nothing was compared).
+    Returns:
+        The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause`` (why
+        nothing was compared).
     """
-    proof: dict[str, Any] = {
-        "seeds": list(seeds),
-        "days": 0,
-        "challengers": [],
-        "trainings": 0,
-        "cause": cause,
-    }
+    numbers, cause = challengers(trials, scored, most)
+    entries = list[dict[str, Any]]()
+    proof: dict[str, Any] = {"seeds": list(seeds), "days": 0, "challengers": entries}
+    proof["trainings"] = 0
 
     def trained(number: int) -> list[DailyScores]:
-        found = []
+        days = []
         for seed in seeds:
             proof["trainings"] += 1
-            found.append(daily_scores(replicate(number, seed), target))
-        return found
+            days.append(daily_scores(replicate(number, seed), target))
+        return days
 
-    if not challenging:
-        return proof
+    if not numbers:
+        return {**proof, "cause": cause}
     try:
-        ours = trained(default)
+        untuned = trained(default_trial(trials).number)
     except TrainingFailed as failure:
         return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
-    proof["days"] = len(ours[0]["mae"])
-    for number in challenging:
+    proof["days"] = len(untuned[0]["mae"])
+    for number in numbers:
         try:
-            compared = asdict(compare_seeds(trained(number), ours))
-            entry = {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in compared.items()
-            }
-            proof["challengers"].append({"trial": number, **entry, "cause": ""})
+            verdict = asdict(compare_seeds(trained(number), untuned), dict_factory=_with_lists)
+            entries.append({"trial": number, **verdict, "cause": ""})
         except TrainingFailed as failure:
-            proof["challengers"].append({"trial": number, "proven": False, "cause": str(failure)})
-        if proof["challengers"][-1]["proven"]:
+            entries.append({"trial": number, "proven": False, "cause": str(failure)})
+        if entries[-1]["proven"]:
             break
-    return proof
+    return {**proof, "cause": ""}
+
+
+def _with_lists(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """As JSON has it."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in items}
 
 
 def chosen_of(proof: Mapping[str, Any], default: int) -> tuple[int, str]:

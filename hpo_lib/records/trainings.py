@@ -9,26 +9,49 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import SPLITS, BenchmarkPaths, RunPaths, TrainingFiles
 from hpo_lib.records.files import (
-    as_mapping,
+    Name,
+    Part,
+    checked_json,
     load_predictions,
-    read_json,
     write_json,
     write_predictions,
 )
-from hpo_lib.records.provenance import data_key
-from hpo_lib.records.schema import BenchmarkRecord, TrainingRecord, check
+from hpo_lib.records.provenance import Provenance, data_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 MODEL_VERSION = 2
 """Part of every key. Raise it when equal inputs give other forecasts than before, be it by filled
 gaps, features, networks or baselines; `tests/contract/test_versions.py` notices it."""
+
+
+class _Key(Part):
+    data: dict[str, Any]
+    version: int
+
+
+class TrainingRecord(Part):
+    """The record of one training: of a benchmark, of a proof, or of a model in use."""
+
+    key: _Key
+    seconds: float
+    cause: str = ""
+
+
+class BenchmarkRecord(TrainingRecord):
+    """The record of one training of a benchmark."""
+
+    model: Name
+    params: Literal["best", "file", "ensemble", "default", "own"]
+    seed: int
+    remark: str | None = None
+    provenance: Provenance = Provenance()
 
 
 class TrainingFailed(Exception):
@@ -82,10 +105,7 @@ def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) ->
     Raises:
         InputError: it is missing or damaged.
     """
-    what = "the record of a training"
-    record = read_json(file, what)
-    check(schema, record, file, what)
-    return dict(record)
+    return checked_json(file, "the record of a training", schema)
 
 
 def whole_records(
@@ -189,13 +209,9 @@ def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
 
 def on_simulated_data(paths: BenchmarkPaths) -> bool:
     """Whether a folder holds trainings on a simulated twin."""
-    provenances = (
-        as_mapping(record.get("provenance")) for record in whole_records(paths.records())
-    )
-    return any(
-        str(as_mapping(one.get("data")).get("source")).startswith("simulated")
-        for one in provenances
-    )
+    provenances = (record.get("provenance", {}) for record in whole_records(paths.records()))
+    sources = (str((provenance.get("data") or {}).get("source")) for provenance in provenances)
+    return any(source.startswith("simulated") for source in sources)
 
 
 def load_trainings(

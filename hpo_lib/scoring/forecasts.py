@@ -92,27 +92,21 @@ class QuantileForecasts:
     @classmethod
     def joined(cls, parts: Sequence["QuantileForecasts"]) -> "QuantileForecasts":
         """Forecasts one after the other, which have the same levels."""
-        values, actual = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "actual")
-        )
         return cls(
-            values,
-            actual,
-            pd.DatetimeIndex([o for part in parts for o in part.origins]),
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.actual for part in parts]),
+            pd.DatetimeIndex([origin for part in parts for origin in part.origins]),
             parts[0].levels,
         )
 
     def to_frame(self) -> pd.DataFrame:
         """One row per origin and step: origin, step (1..H), actual, q10, q50, q90."""
-        n, h, _ = self.values.shape
-        columns: dict[str, np.ndarray | pd.Index] = {
-            "origin": self.origins.repeat(h),
-            "step": np.tile(np.arange(1, h + 1), n),
-            "actual": self.actual.ravel(),
-        }
-        for position, level in enumerate(self.levels):
-            columns[_column(level)] = self.values[:, :, position].ravel()
-        return pd.DataFrame(columns)
+        n, h, q = self.values.shape
+        frame = pd.DataFrame(self.values.reshape(n * h, q), columns=[*map(_column, self.levels)])
+        frame.insert(0, "origin", self.origins.repeat(h))
+        frame.insert(1, "step", np.tile(np.arange(1, h + 1), n))
+        frame.insert(2, "actual", self.actual.ravel())
+        return frame
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, source: str = "predictions") -> "QuantileForecasts":

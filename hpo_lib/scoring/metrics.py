@@ -6,7 +6,7 @@ unit: tables, figures and comparisons follow from it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,11 +19,6 @@ MASE_HOURS = 24
 def absolute_errors(f: QuantileForecasts) -> np.ndarray:
     """[N, H] absolute errors of the median."""
     return np.asarray(np.abs(f.actual - f.median))
-
-
-def mae(f: QuantileForecasts) -> float:
-    """Mean absolute error of the median."""
-    return float(absolute_errors(f).mean())
 
 
 def rmse(f: QuantileForecasts) -> float:
@@ -56,13 +51,8 @@ def wape(f: QuantileForecasts) -> float:
     return float(100 * absolute_errors(f).sum() / np.abs(f.actual).sum())
 
 
-def picp(f: QuantileForecasts) -> float:
-    """Prediction interval coverage probability, in percent: actuals within the interval."""
-    return float(100 * covered(f).mean())
-
-
 def covered(f: QuantileForecasts) -> np.ndarray:
-    """[N, H] bool: the actual is within the interval, bounds included."""
+    """[N, H] bool: the actual is within the interval, bounds included; its mean is the PICP."""
     return np.asarray((f.actual >= f.lower) & (f.actual <= f.upper))
 
 
@@ -83,13 +73,11 @@ def interval_scores(f: QuantileForecasts) -> np.ndarray:
     return np.asarray((f.upper - f.lower) + 2 / alpha * (below + above))
 
 
-def winkler(f: QuantileForecasts) -> float:
-    """Mean Winkler (interval) score, see `interval_scores`."""
-    return float(interval_scores(f).mean())
-
-
 def pinball_losses(f: QuantileForecasts) -> np.ndarray:
-    """[N, H, Q] pinball losses ``max(q (y - f), (q - 1) (y - f))`` (Koenker and Bassett, 1978)."""
+    """[N, H, Q] pinball losses ``max(q (y - f), (q - 1) (y - f))`` (Koenker and Bassett, 1978).
+
+    Twice their mean approximates the CRPS.
+    """
     return quantile_losses(f.values, f.actual, f.levels)
 
 
@@ -99,50 +87,45 @@ def quantile_losses(values: np.ndarray, actual: np.ndarray, levels: Sequence[flo
     return np.asarray(np.maximum(level * error, (level - 1) * error))
 
 
-def pinball(f: QuantileForecasts) -> float:
-    """Mean pinball loss over origins, steps and levels; twice it approximates the CRPS."""
-    return float(pinball_losses(f).mean())
-
-
 @dataclass(frozen=True)
 class Metric:
     """All that is known of a metric.
 
     Attributes:
-        function: forecasts -> score.
+        function: forecasts -> score; or, if ``of_hours``, [N, H] or [N, H, Q] losses of single
+            hours, whose mean (in percent: 100 times it) is the score.
         unit: ``target`` (its unit) or ``%``.
         best: the lowest score, or the one nearest to the nominal coverage.
-        losses: [N, H] or [N, H, Q] of single hours, whose mean (in percent: 100 times it) is the
-            score; None if it is no such mean.
+        of_hours: whether the score is such a mean, so that days can be compared by it.
     """
 
-    function: Callable[[QuantileForecasts], float]
+    function: Callable[[QuantileForecasts], Any]
     unit: Literal["target", "%"] = "target"
     best: Literal["lowest", "nominal"] = "lowest"
-    losses: Callable[[QuantileForecasts], np.ndarray] | None = None
+    of_hours: bool = False
 
     def __call__(self, f: QuantileForecasts) -> float:
-        return self.function(f)
+        return float(self.mean(f, None) if self.of_hours else self.function(f))
 
-    def mean(self, f: QuantileForecasts, over: str) -> np.ndarray:
-        """The score of each day [N] over its ``hours``, or of each hour ahead [H] over ``days``."""
-        assert self.losses is not None
-        losses = self.losses(f)
-        axes = tuple(range(1, losses.ndim)) if over == "hours" else 0
+    def mean(self, f: QuantileForecasts, over: Literal["hours", "days"] | None) -> np.ndarray:
+        """The score of each day [N] over its ``hours``, of each hour ahead [H] over ``days``."""
+        losses = self.function(f)
+        axes = {"hours": tuple(range(1, losses.ndim)), "days": 0, None: None}[over]
         return np.asarray((100 if self.unit == "%" else 1) * losses.mean(axis=axes))
 
 
 METRICS: dict[str, Metric] = {
-    "mae": Metric(mae, losses=absolute_errors),
+    "mae": Metric(absolute_errors, of_hours=True),
     "rmse": Metric(rmse),
     "mape": Metric(mape, "%"),
     "smape": Metric(smape, "%"),
     "wape": Metric(wape, "%"),
-    "picp": Metric(picp, "%", "nominal", covered),
+    "picp": Metric(covered, "%", "nominal", of_hours=True),
     "mean_width": Metric(mean_width),
-    "winkler": Metric(winkler, losses=interval_scores),
-    "pinball": Metric(pinball, losses=pinball_losses),
+    "winkler": Metric(interval_scores, of_hours=True),
+    "pinball": Metric(pinball_losses, of_hours=True),
 }
+mae, picp, winkler, pinball = (METRICS[name] for name in ("mae", "picp", "winkler", "pinball"))
 
 FORECAST_COLUMNS = ("actual", "median", "lower", "upper", "error")
 """Columns of tables of forecasts, in the target's unit."""

@@ -24,9 +24,7 @@ weekend."""
 def daily_losses(f: QuantileForecasts) -> dict[str, np.ndarray]:
     """[N] per forecast origin the mean of each metric that is one of single hours, by its name."""
     return {
-        name: metric.mean(f, "hours")
-        for name, metric in metrics.METRICS.items()
-        if metric.losses is not None
+        name: metric.mean(f, "hours") for name, metric in metrics.METRICS.items() if metric.of_hours
     }
 
 

@@ -9,11 +9,11 @@ from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import CHALLENGERS, FRESH_SEEDS, challengers, prove
+from hpo_lib.records.choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import POLL, Lease
 from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
-from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.proof import daily_scores
 
@@ -77,7 +77,6 @@ class Proof:
     ) -> dict[str, Any] | None:
         """The record's entry; None if it had to stop before a training that is missing."""
         params = {trial.number: trial.params for trial in trials}
-        challenging, cause = challengers(trials, self._scored, self.most)
 
         def trained(number: int, seed: int) -> QuantileForecasts:
             key = family_key(
@@ -91,9 +90,9 @@ class Proof:
             self._train(number, params[number], seed, key)
             return replicate(self.run, number, seed, key)
 
-        default, target = default_trial(trials).number, self.dataset.known_target
+        target = self.dataset.known_target
         try:
-            return prove(default, challenging, cause, self.seeds, trained, target)
+            return prove(trials, self._scored, self.most, self.seeds, trained, target)
         except TrainingMissing:
             return None
 

@@ -94,7 +94,7 @@ def test_when_a_metric_states_its_unit_then_columns_named_after_it_are_in_that_u
 @pytest.mark.parametrize("name", METRICS)
 def test_when_a_metric_is_a_mean_of_hours_then_its_days_and_hours_ahead_average_to_it(name) -> None:
     f, metric = random_forecasts(4), METRICS[name]
-    if metric.losses is not None:
+    if metric.of_hours:
         days, hours_ahead = metric.mean(f, "hours"), metric.mean(f, "days")
         assert (len(days), len(hours_ahead)) == (30, 24)
         assert days.mean() == pytest.approx(metric(f))

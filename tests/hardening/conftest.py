@@ -3,7 +3,6 @@ killed in minutes.
 """
 
 import multiprocessing
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,7 +14,7 @@ __all__ = ["postgres_server", "postgres_url", "study_in", "tiny_toml"]
 
 
 @pytest.fixture(autouse=True)
-def none_is_left() -> Iterator[None]:
+def none_is_left():
     """Workers that a failed test has left, some of them paused."""
     yield
     for process in multiprocessing.active_children():
@@ -23,7 +22,7 @@ def none_is_left() -> Iterator[None]:
         process.join()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items):
     """Every test of this folder."""
     for item in items:
         if "tests/hardening/" in item.path.as_posix():

@@ -6,9 +6,6 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable
-from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 import optuna.importance._fanova
 import optuna.visualization.matplotlib
@@ -17,7 +14,7 @@ from optuna.trial import TrialState
 
 from hpo_lib.records.verify import verify
 from tests.study import fake_worker
-from tests.study.processes import PATIENCE, Study, assert_complete
+from tests.study.processes import PATIENCE, assert_complete
 
 # What a study imports while it runs is here already.
 assert optuna.visualization.matplotlib
@@ -25,23 +22,17 @@ assert optuna.importance._fanova
 FORK = multiprocessing.get_context("fork")
 
 
-def said(study: Study) -> str:
+def said(study):
     """The last lines of all workers, for a test that fails."""
     return "\n".join(
         f"{file.name}: {file.read_text()[-1500:]}" for file in study.files.runs_dir.glob("said-*")
     )
 
 
-def fork(
-    study: Study,
-    trials: int,
-    worker: int = 1,
-    seconds: float = 0.0,
-    before: Callable[[], None] = lambda: None,
-) -> BaseProcess:
+def fork(study, trials, worker=1, seconds=0.0, before=lambda: None):
     """Start a worker of the fake family, which calls ``before`` first."""
 
-    def run() -> None:
+    def run():
         output = os.open(
             study.files.runs_dir / f"said-{worker}", os.O_CREAT | os.O_APPEND | os.O_WRONLY
         )
@@ -59,19 +50,19 @@ def fork(
     return process
 
 
-def assert_ends(study: Study, *processes: BaseProcess) -> None:
+def assert_ends(study, *processes):
     for process in processes:
         process.join(PATIENCE)
         assert process.exitcode == 0, said(study)
 
 
-def files(folder: Path) -> set[Path]:
+def files(folder):
     """All files but those that a killed process had not finished, or had just moved aside."""
     unfinished = re.compile(r"\.|.+\.(break|restore)\.\d+\..+|.+\.rename")
     return {f for f in folder.rglob("*") if not f.is_dir() and not unfinished.match(f.name)}
 
 
-def assert_that_nothing_was_lost_and_nothing_is_left(study: Study, trials: int) -> None:
+def assert_that_nothing_was_lost_and_nothing_is_left(study, trials):
     """The invariants of every study that was killed or starved, after one more run of it, which
     finds nothing to do.
 

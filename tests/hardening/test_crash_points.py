@@ -3,8 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -37,18 +35,18 @@ class CrashPoints:
     database. The process is killed before the one of number ``dies_at``; each is told before.
     """
 
-    def __init__(self, dies_at: int, told: Callable[[str], Any] = lambda operation: None) -> None:
+    def __init__(self, dies_at, told=lambda operation: None):
         self.dies_at, self.told, self.count, self.trainings, self.wrote = dies_at, told, 0, 0, False
 
-    def install(self) -> None:
+    def install(self):
         """In the process that is to die; it never gets rid of it."""
         fit, fsync = FakeFamily.fit, os.fsync
 
-        def trained(*arguments: Any, **rest: Any) -> Any:
+        def trained(*arguments, **rest):
             self.trainings += 1
             return fit(*arguments, **rest)
 
-        def synced(descriptor: int) -> None:
+        def synced(descriptor):
             self.reach("fsync")
             fsync(descriptor)
 
@@ -57,21 +55,21 @@ class CrashPoints:
         event.listen(Engine, "commit", self.commit)
         sys.addaudithook(self.audit)
 
-    def audit(self, name: str, arguments: tuple[Any, ...]) -> None:
+    def audit(self, name, arguments):
         if name in CHANGES or (
             name == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
         ):
             self.reach(f"{name} {os.path.basename(str(arguments[0]))}")
 
-    def execute(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+    def execute(self, connection, cursor, statement, *_):
         self.wrote |= not statement.startswith("SELECT")
 
-    def commit(self, connection: Any) -> None:
+    def commit(self, connection):
         if self.wrote:
             self.reach("commit")
         self.wrote = False
 
-    def reach(self, operation: str) -> None:
+    def reach(self, operation):
         if self.trainings == 1:
             self.count += 1
             self.told(operation)
@@ -82,8 +80,8 @@ class CrashPoints:
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_when_workers_die_before_every_operation_of_a_trial_then_nothing_is_lost_and_nothing_is_left(
     storage, study_in, tmp_path
-) -> None:
-    def study(name: str):
+):
+    def study(name):
         (tmp_path / name).mkdir()
         return study_in(storage, runs_dir=tmp_path / name)
 

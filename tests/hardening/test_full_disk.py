@@ -5,8 +5,6 @@ with its trials.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +26,7 @@ FREE = (0, 4, 8, 16, 24, 48)
 
 
 @pytest.fixture
-def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+def disk(tmp_path, request):
     """A file system of 2 MB, or of as many as the test says."""
     (folder := tmp_path / "disk").mkdir()
     mounted = subprocess.run(
@@ -43,11 +41,11 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
+def read_only(tmp_path):
     """Makes a second view of a file system, through which nothing can be written."""
     (folder := tmp_path / "read-only").mkdir()
 
-    def mount(disk: Path) -> Path:
+    def mount(disk):
         subprocess.run(["mount", "--bind", disk, folder], check=True)
         subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
         return folder
@@ -57,14 +55,14 @@ def read_only(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
 
 
 @pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
+def family(monkeypatch):
     fake = FakeFamily()
     monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
     monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "")  # 5 MB, more than the disk
     return fake
 
 
-def fill(disk: Path, free: int) -> Path:
+def fill(disk, free):
     """A file that leaves so many kilobytes."""
     left = os.statvfs(disk)
     (filler := disk / "filler").write_bytes(
@@ -73,7 +71,7 @@ def fill(disk: Path, free: int) -> Path:
     return filler
 
 
-def left_behind(run: RunPaths) -> list[str]:
+def left_behind(run):
     """Files of the study that are none of its records."""
     kept = {
         run.best_params,
@@ -90,13 +88,8 @@ def left_behind(run: RunPaths) -> list[str]:
 @pytest.mark.parametrize("free", FREE)
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_when_the_disk_fills_up_in_mid_study_then_one_sentence_says_so_and_with_room_the_study_ends_with_its_trials(
-    storage: str,
-    free: int,
-    disk: Path,
-    start: Callable[..., StoredStudy],
-    family: FakeFamily,
-    files: RunPaths,
-) -> None:
+    storage, free, disk, start, family, files
+):
     files = RunPaths(disk, files.model, files.dataset, files.job_id)
     family.before = lambda call: fill(disk, free) if call == 2 else None
     with pytest.raises(WriteError, match=r"; make room or access, and run again\Z") as refused:
@@ -118,13 +111,8 @@ def test_when_the_disk_fills_up_in_mid_study_then_one_sentence_says_so_and_with_
 
 @pytest.mark.parametrize("disk", [20], indirect=True)
 def test_when_records_are_read_only_then_reports_work_and_what_would_write_says_one_sentence(
-    disk: Path,
-    read_only,
-    start: Callable[..., StoredStudy],
-    family: FakeFamily,
-    tmp_path: Path,
-    capsys,
-) -> None:
+    disk, read_only, start, family, tmp_path, capsys
+):
     subprocess.run(["cp", "-r", *SIMULATED_RUNS.iterdir(), disk], check=True)
     start(trials=3, runs_dir=disk)
     disk = read_only(disk)
@@ -152,8 +140,8 @@ def test_when_records_are_read_only_then_reports_work_and_what_would_write_says_
 
 @pytest.mark.parametrize("disk", [40], indirect=True)
 def test_when_the_disk_fills_up_during_hpo_run_then_it_says_one_sentence_and_with_room_it_completes(
-    disk: Path, root: Path
-) -> None:
+    disk, root
+):
     words = [
         "run",
         "--model",
@@ -168,7 +156,7 @@ def test_when_the_disk_fills_up_during_hpo_run_then_it_says_one_sentence_and_wit
     words += ["--policy", "calibrated", "--job-id", "full", "--runs-dir", str(disk)]
     run = RunPaths(disk, "NHITS_Q", "heat", "full")
 
-    def begin() -> "subprocess.Popen[str]":
+    def begin():
         return subprocess.Popen(
             [sys.executable, "-m", "hpo_lib", *words],
             cwd=root,

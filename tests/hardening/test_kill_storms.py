@@ -13,21 +13,20 @@ from tests.hardening.forks import (
     fork,
     said,
 )
-from tests.postgres import Server
-from tests.study.processes import PATIENCE, Study
+from tests.study.processes import PATIENCE
 
 KILLS = 40
 """Of each kind of storage."""
 
 
-def begun(study: Study) -> int:
+def begun(study):
     """When a training began last, by the clock of the file system."""
     return max(
         (file.stat().st_mtime_ns for file in study.files.runs_dir.glob("begun-*")), default=0
     )
 
 
-def storm(study: Study, workers: int, trials: int, restart: "Server | None" = None) -> None:
+def storm(study, workers, trials, restart=None):
     """Kill a worker and start it again, each time after some training has begun, at a moment that
     chance chooses.
     """
@@ -62,7 +61,7 @@ def storm(study: Study, workers: int, trials: int, restart: "Server | None" = No
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_when_workers_are_killed_forty_times_then_the_study_has_its_trials_and_nothing_is_left(
     kind, study_in
-) -> None:
+):
     study = study_in(kind)
     storm(study, workers=1 if kind == "sqlite" else 3, trials=60)
     assert_that_nothing_was_lost_and_nothing_is_left(study, 60)
@@ -70,7 +69,7 @@ def test_when_workers_are_killed_forty_times_then_the_study_has_its_trials_and_n
 
 def test_when_workers_on_postgres_are_killed_and_it_is_restarted_then_the_same_holds(
     study_in, postgres_server
-) -> None:
+):
     study = study_in(postgres_server.url)
     storm(study, workers=3, trials=60, restart=postgres_server)
     assert_that_nothing_was_lost_and_nothing_is_left(study, 60)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 TRIALS = """
 import sys
@@ -41,7 +40,7 @@ run.run_study(settings, progress=False)
 def test_when_two_hundred_trials_run_in_one_process_then_memory_stays_as_it_was_after_twenty(
     root, tiny_toml, tmp_path
 ):
-    toml: Path = tiny_toml()
+    toml = tiny_toml()
     run = subprocess.run(
         [sys.executable, "-c", TRIALS, str(toml), str(tmp_path)],
         cwd=root,

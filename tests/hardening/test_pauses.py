@@ -19,7 +19,7 @@ POINTS = ("fit", "ask", "_finish", "release", "write_json")
 
 def test_when_a_worker_is_paused_for_longer_than_every_grace_then_no_result_counts_twice(
     study_in, tmp_path
-) -> None:
+):
     """A lease is silent for 120 s before others take it, a lock of the journal for 30 s: all
     studies wait at once.
     """

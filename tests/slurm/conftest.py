@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -33,7 +32,7 @@ ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEM
 class Cluster:
     """The daemons, and what tests ask of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         self.folder = folder
         self.environment = {
             **{
@@ -45,9 +44,9 @@ class Cluster:
             "HPO_PYTHON": sys.executable,
             "OMP_NUM_THREADS": "1",
         }
-        self._daemons: list[subprocess.Popen[bytes]] = []
+        self._daemons = []
 
-    def start(self) -> None:
+    def start(self):
         for name in ("state", "spool", "dev"):
             (self.folder / name).mkdir()
         for number in range(8):
@@ -95,7 +94,7 @@ class Cluster:
             "the node is idle",
         )
 
-    def _spawn(self, *command: str) -> None:
+    def _spawn(self, *command):
         log = (self.folder / f"{command[0]}.out").open("wb")
         self._daemons.append(
             subprocess.Popen(
@@ -108,7 +107,7 @@ class Cluster:
             )
         )
 
-    def stop(self) -> None:
+    def stop(self):
         if len(self._daemons) == 3:
             self.ask("scancel", "--user", "root", "--signal=KILL", "--full")
             self.ask("scancel", "--user", "root")
@@ -121,12 +120,12 @@ class Cluster:
                 daemon.kill()
                 daemon.wait()
 
-    def ask(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def ask(self, *command):
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=150
         )
 
-    def submit(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def submit(self, *arguments, **environment):
         """``slurm/submit_job.sh`` from a folder that is not the repository's."""
         return subprocess.run(
             [str(paths.SLURM_DIR / "submit_job.sh"), *arguments],
@@ -137,7 +136,7 @@ class Cluster:
             timeout=150,
         )
 
-    def submitted(self, *arguments: str) -> str:
+    def submitted(self, *arguments):
         """The id of a job that must be accepted."""
         answer = self.submit(*arguments)
         assert answer.returncode == 0, answer.stderr
@@ -145,12 +144,12 @@ class Cluster:
         assert match, answer.stdout
         return match[1]
 
-    def job(self, job_id: str) -> dict[str, str]:
+    def job(self, job_id):
         """What ``scontrol show job`` says."""
         shown = self.ask("scontrol", "--oneliner", "show", "job", job_id).stdout
         return dict(re.findall(r"(\w+)=(\S*)", shown))
 
-    def wait(self, job_id: str) -> dict[str, str]:
+    def wait(self, job_id):
         """Until the job has ended for good."""
         wait_until(
             lambda: self.job(job_id).get("JobState") in ENDED,
@@ -159,7 +158,7 @@ class Cluster:
         )
         return self.job(job_id)
 
-    def processes(self, job_id: str, word: str) -> list[psutil.Process]:
+    def processes(self, job_id, word):
         """The job's processes whose command line holds a word."""
         found = []
         for process in psutil.process_iter():
@@ -170,12 +169,12 @@ class Cluster:
                 continue
         return found
 
-    def active(self) -> set[str]:
+    def active(self):
         """Ids of all jobs that have not ended."""
         return set(self.ask("squeue", "-h", "-o", "%i").stdout.split())
 
 
-def wait_until(true: object, seconds: float, what: str) -> None:
+def wait_until(true, seconds, what):
     assert callable(true)
     give_up = time.monotonic() + seconds
     while not true():
@@ -183,9 +182,9 @@ def wait_until(true: object, seconds: float, what: str) -> None:
         time.sleep(0.3)
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count):
     """Ports below the range from which the system takes its own."""
-    ports: list[int] = []
+    ports = []
     while len(ports) < count:
         port = random.SystemRandom().randrange(20000, 30000)
         with socket.socket() as probe:
@@ -195,7 +194,7 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster():
     missing = [
         program
         for program in PROGRAMS

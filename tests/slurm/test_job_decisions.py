@@ -6,8 +6,6 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -23,38 +21,24 @@ echo JobState={state}
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunPaths:
+def run(tmp_path):
     found = RunPaths(tmp_path, "NHITS_Q", "heat", "4711", worker=2)
     found.folder.mkdir()
     return found
 
 
 @pytest.fixture
-def decide(
-    run: RunPaths,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Callable[..., tuple[int, str, bool]]:
+def decide(run, tmp_path, monkeypatch, capfd):
     """The exit code of the job, its output, and whether it was requeued."""
 
-    def program(name: str, text: str) -> str:
+    def program(name, text):
         file = tmp_path / name
         file.write_text(text, encoding="utf-8")
         file.chmod(0o755)
         return str(file)
 
-    def outcome(
-        end: str,
-        *,
-        before: int = 0,
-        after: int = 0,
-        state: str = "RUNNING",
-        left: str = "10:30",
-        requeues: int = 0,
-        **more: object,
-    ) -> tuple[int, str, bool]:
-        def result(finished: int) -> str:
+    def outcome(end, *, before=0, after=0, state="RUNNING", left="10:30", requeues=0, **more):
+        def result(finished):
             counts = {
                 f"n_{how}": int(finished > i)
                 for i, how in enumerate(("completed", "failed", "pruned"))
@@ -81,7 +65,7 @@ def decide(
 KILLED = "kill -9 $$"
 
 
-def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
+def test_when_all_trials_are_there_then_the_job_is_done(decide):
     code, said, requeued = decide("exit 0", after=3)
     assert (code, requeued) == (0, False)
     said_first = (
@@ -91,9 +75,7 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide) -> None:
     assert said == said_first
 
 
-def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
-    decide,
-) -> None:
+def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(decide):
     for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
         ended, said, _ = decide('echo "$*"; exit 1', left=left)
         assert (ended, f" run --time-budget-hours {hours}\n" in said) == (code, True)
@@ -120,7 +102,7 @@ def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
 )
 def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued(
     end, finished, why, decide
-) -> None:
+):
     code, said, requeued = decide(f"trap '' USR1; {end}", after=finished)
     assert (code, requeued) == (0, True)
     assert f"{why}\nrequeue 1\n" in said
@@ -139,7 +121,7 @@ def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued
 )
 def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says_why(
     given, why, decide
-) -> None:
+):
     code, said, requeued = decide(**{"end": KILLED, "after": 1, **given})
     assert (code, requeued) == (1, False)
     assert why in said
@@ -148,9 +130,7 @@ def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says
 UNPROVEN = {"selection": {"policy": "proven", "trial": 0, "reason": "", "alternatives": {}}}
 
 
-def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are_made(
-    decide, run
-) -> None:
+def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are_made(decide, run):
     lacks = "all trials are there, but the record is incomplete: its time budget is spent\n"
     run.predictions.mkdir()
     one_more = f"touch {shlex.quote(str(run.replicate(0, 43).record))}; exit 0"
@@ -161,7 +141,7 @@ def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are
     assert f"{lacks}no trial finished within the time limit" in said
 
 
-def test_when_the_job_is_warned_then_the_study_is_told(decide) -> None:
+def test_when_the_job_is_warned_then_the_study_is_told(decide):
     _, said, _ = decide(
         "trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in 1 2 3 4; do sleep 0.2; done"
     )
@@ -169,7 +149,7 @@ def test_when_the_job_is_warned_then_the_study_is_told(decide) -> None:
     assert "told\n" in said
 
 
-def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run) -> None:
+def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run):
     output = {"output_type": "error", "ename": "StudyError", "evalue": "all failed alike"}
     cell = {"cell_type": "code", "source": "x", "outputs": [output], "execution_count": 1}
     papermill = {"end_time": "2026-01-16T12:00:00", "exception": True}
@@ -178,7 +158,7 @@ def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run)
     assert decide("exit 1", after=1)[::2] == (1, False)
 
 
-def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeues(decide) -> None:
+def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeues(decide):
     for done in range(3):
         code, said, requeued = decide(KILLED, before=done, after=done + 1, requeues=10 + done)
         assert (code, requeued) == (0, True)
@@ -187,7 +167,7 @@ def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeu
 
 def test_when_attempts_make_no_progress_then_they_are_counted_across_requeues_and_end_the_job(
     decide,
-) -> None:
+):
     found = [
         decide(KILLED, before=1, after=1, requeues=attempt, left="5:00:00") for attempt in range(3)
     ]
@@ -201,12 +181,12 @@ def test_when_attempts_make_no_progress_then_they_are_counted_across_requeues_an
     assert not decide(KILLED, before=2, after=2, requeues=3, left="5:00:00")[2]
 
 
-def test_when_max_requeues_is_zero_then_there_is_no_other_attempt(decide, monkeypatch) -> None:
+def test_when_max_requeues_is_zero_then_there_is_no_other_attempt(decide, monkeypatch):
     monkeypatch.setattr("tests.slurm.test_job_decisions.MAX_REQUEUES", 0)
     code, said, requeued = decide(KILLED, after=1)
     assert (code, requeued) == (1, False)
     assert "which is MAX_REQUEUES" in said
 
 
-def test_when_the_input_is_wrong_then_nothing_is_tried_again(decide) -> None:
+def test_when_the_input_is_wrong_then_nothing_is_tried_again(decide):
     assert decide("exit 2")[::2] == (2, False)

@@ -3,15 +3,12 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import nbformat
 import optuna
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from hpo_lib import paths
 from hpo_lib.paths import RunPaths
@@ -19,7 +16,7 @@ from hpo_lib.records.executed_notebook import Record, attempts, of_all_workers, 
 from hpo_lib.records.optuna_trials import quiet_optuna
 from hpo_lib.records.result import load_result
 from hpo_lib.records.storage import Storage
-from tests.slurm.conftest import Cluster, wait_until
+from tests.slurm.conftest import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -33,14 +30,7 @@ PLAN = ("--space", "plan", "--policy", "calibrated")
 class Study:
     """A submitted study: its job, its files, its log."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        runs_dir: Path,
-        *arguments: str,
-        workers: int = 1,
-        storage: str = "auto",
-    ) -> None:
+    def __init__(self, cluster, runs_dir, *arguments, workers=1, storage="auto"):
         folders = ("--runs-dir", str(runs_dir), "--simulated")
         several = ("--workers", str(workers)) if workers > 1 else ()
         self.cluster, self.storage = cluster, storage
@@ -55,16 +45,16 @@ class Study:
         )
 
     @property
-    def log(self) -> str:
+    def log(self):
         return "".join(file.read_text(encoding="utf-8") for file in self.logs() if file.exists())
 
-    def logs(self) -> list[Path]:
+    def logs(self):
         name = paths.job_name(*SUBMIT)
         return [
             paths.job_log(name, task, suffix) for task in self.tasks for suffix in ("log", "err")
         ]
 
-    def trials(self) -> list[FrozenTrial]:
+    def trials(self):
         if "://" in self.storage:
             with quiet_optuna(), suppress(KeyError):
                 storage = Storage(self.files, self.storage).open()
@@ -75,7 +65,7 @@ class Study:
         study = Storage(self.files).read()
         return [] if study is None else study.get_trials(deepcopy=True)
 
-    def wait_for_trial(self, number: int) -> None:
+    def wait_for_trial(self, number):
         """Until the trial runs with all its parameters."""
         wait_until(
             lambda: any(t.number == number and len(t.params) == 7 for t in self.trials()),
@@ -83,7 +73,7 @@ class Study:
             self.log,
         )
 
-    def ended_complete(self, trials: int) -> dict[str, str]:
+    def ended_complete(self, trials):
         """Wait, and check what holds of every study that ended well, whatever happened to it on the
         way.
         """
@@ -107,10 +97,10 @@ class Study:
 
 
 @pytest.fixture
-def study(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Study]]:
-    started: list[Study] = []
+def study(cluster, tmp_path):
+    started = []
 
-    def start(*arguments: str, runs_dir: Path = tmp_path, **given: Any) -> Study:
+    def start(*arguments, runs_dir=tmp_path, **given):
         started.append(Study(cluster, runs_dir, *arguments, **given))
         return started[-1]
 
@@ -122,8 +112,8 @@ def study(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Study]]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Callable[..., Path]:
-    def write(**keys: object) -> Path:
+def site(tmp_path):
+    def write(**keys):
         file = tmp_path / "site.env"
         file.write_text(
             "".join(f"{key}={value}\n" for key, value in keys.items()), encoding="utf-8"
@@ -135,7 +125,7 @@ def site(tmp_path: Path) -> Callable[..., Path]:
 
 def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_under_its_id(
     study, tmp_path
-) -> None:
+):
     trap = tmp_path / "runs; touch pwned; $(touch pwned) 'x' %j {x}"
     one = study("2", runs_dir=trap)
     job = one.ended_complete(2)
@@ -164,7 +154,7 @@ def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_u
 
 def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_the_requeued_job(
     study, site
-) -> None:
+):
     one = study("2", "--site", str(site(SIGNAL_SECONDS=90, MAX_REQUEUES=9)))
     cluster, job = one.cluster, f"JobId={one.job_id}"
     one.wait_for_trial(1)
@@ -197,7 +187,7 @@ def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_th
     assert default.state == again.state == TrialState.COMPLETE
 
 
-def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(study) -> None:
+def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(study):
     one = study("3")
     one.wait_for_trial(1)
     assert one.cluster.ask("scontrol", "requeue", one.job_id).returncode == 0
@@ -212,7 +202,7 @@ def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(stu
 @pytest.mark.parametrize("victim", ["ipykernel_launcher", "run"])
 def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_trial_again(
     victim, study
-) -> None:
+):
     one = study("2")
     one.wait_for_trial(1)
     (process,) = one.cluster.processes(one.job_id, victim)
@@ -227,7 +217,7 @@ def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_tr
 
 def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails_and_says_so(
     study, site
-) -> None:
+):
     one = study("2", "--site", str(site(MAX_REQUEUES=0)))
     one.wait_for_trial(1)
     (process,) = one.cluster.processes(one.job_id, "run")
@@ -239,7 +229,7 @@ def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails
 
 def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_stays_cancelled(
     study,
-) -> None:
+):
     one = study("9")
     one.wait_for_trial(1)
     one.cluster.ask("scancel", one.job_id)
@@ -252,10 +242,8 @@ def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_s
     assert load_result(one.files.best_params)["status"] == "stopped"
 
 
-def assert_that_an_array_survives_the_death_of_a_worker(
-    one: Study, trials: int, victim: str
-) -> None:
-    def in_mid_trial() -> list[FrozenTrial]:
+def assert_that_an_array_survives_the_death_of_a_worker(one, trials, victim):
+    def in_mid_trial():
         return [t for t in one.trials() if t.state == TrialState.RUNNING and len(t.params) == 7]
 
     wait_until(in_mid_trial, 300, one.log)
@@ -295,7 +283,7 @@ def assert_that_an_array_survives_the_death_of_a_worker(
 
 def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trials_are_completed(
     study,
-) -> None:
+):
     one = study("4", workers=3)
     assert_that_an_array_survives_the_death_of_a_worker(one, 4, "ipykernel_launcher")
     assert one.files.journal.exists()

@@ -1,17 +1,14 @@
 """What a real Slurm refuses: a clear sentence, an exit code, and nothing in the queue."""
 
-from pathlib import Path
-
 import pytest
 
 from hpo_lib import paths
-from tests.slurm.conftest import Cluster
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def arguments(tmp_path: Path) -> list[str]:
+def arguments(tmp_path):
     return ["NHITS_Q", "heat", "--test", "--simulated", "--runs-dir", str(tmp_path / "runs")]
 
 
@@ -36,8 +33,8 @@ def arguments(tmp_path: Path) -> list[str]:
     ],
 )
 def test_when_slurm_refuses_the_job_then_its_reason_is_given_and_nothing_is_queued(
-    line: str, said: str, cluster: Cluster, arguments: list[str], tmp_path: Path
-) -> None:
+    line, said, cluster, arguments, tmp_path
+):
     site = tmp_path / "site.env"
     site.write_text(line, encoding="utf-8")
     before = cluster.active()
@@ -73,9 +70,7 @@ def test_when_the_queue_is_full_then_submit_says_so_and_does_not_try_for_ever(cl
         cluster.ask("scancel", "--user", "root", "--state", "PENDING")
 
 
-def test_when_slurm_does_not_answer_then_submit_gives_its_words(
-    cluster: Cluster, arguments: list[str]
-) -> None:
+def test_when_slurm_does_not_answer_then_submit_gives_its_words(cluster, arguments):
     answer = cluster.submit(*arguments, SLURM_CONF=str(cluster.folder / "none.conf"))
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.startswith("hpo: sbatch got no answer from Slurm for 30 s (")
@@ -85,7 +80,7 @@ def test_when_slurm_does_not_answer_then_submit_gives_its_words(
     assert "none.conf" in answer.stderr
 
 
-def test_when_submit_job_sh_is_called_wrongly_then_it_shows_how(cluster: Cluster) -> None:
+def test_when_submit_job_sh_is_called_wrongly_then_it_shows_how(cluster):
     answer = cluster.submit("NHITS_Q")
     assert answer.returncode == 2
     assert "slurm/submit_job.sh MODEL DATASET [TRIALS] [option ...]" in answer.stderr

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,7 +57,7 @@ def test_when_a_site_is_described_then_the_script_is_exactly_this(
     sorted(GOLDEN.glob("*.sh")) + sorted(paths.SLURM_DIR.glob("*.sh")),
     ids=lambda s: s.name,
 )
-def test_when_shellcheck_reads_a_script_then_it_has_no_complaint(script: Path) -> None:
+def test_when_shellcheck_reads_a_script_then_it_has_no_complaint(script):
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed: apt-get install shellcheck")
     # Environments of a site are not on this machine, so that they cannot be followed.
@@ -73,9 +72,7 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 @hypothesis_settings(deadline=None)
 @given(folder=TEXTS, url=TEXTS)
-def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(
-    folder: str, url: str
-) -> None:
+def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder, url):
     given = {
         "runs_dir": f"/{folder}",
         "data_dir": f"/data/{folder}",
@@ -101,9 +98,7 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(
 
 
 @pytest.fixture
-def refusal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
+def refusal(tmp_path, monkeypatch, capsys):
     """What ``hpo submit`` prints as it ends with exit code 2, without having called sbatch."""
     called, program = tmp_path / "called", tmp_path / "bin" / "sbatch"
     program.parent.mkdir()
@@ -111,7 +106,7 @@ def refusal(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
-    def said(*arguments: str) -> str:
+    def said(*arguments):
         folders = f"--simulated --data-dir {tmp_path} --runs-dir {tmp_path}"
         words = f"submit --model NHITS_Q --dataset heat {folders}"
         assert main([*words.split(), *arguments]) == 2
@@ -144,13 +139,13 @@ def refusal(
 )
 def test_when_a_parameter_is_wrong_then_submit_says_so_before_it_asks_slurm(
     arguments, sentence, refusal
-) -> None:
+):
     assert refusal(*arguments).startswith(sentence)
 
 
 def test_when_simulated_data_is_asked_for_and_there_is_no_twin_then_submit_says_so(
-    tmp_path: Path, refusal
-) -> None:
+    tmp_path, refusal
+):
     text = (
         (paths.DATASETS_DIR / "heat.toml")
         .read_text(encoding="utf-8")
@@ -162,8 +157,8 @@ def test_when_simulated_data_is_asked_for_and_there_is_no_twin_then_submit_says_
 
 
 def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_says_so(
-    tmp_path: Path, refusal
-) -> None:
+    tmp_path, refusal
+):
     run = RunPaths(tmp_path, "NHITS_Q", "heat", "4711")
     run.folder.mkdir()
     run.sqlite.touch()
@@ -188,7 +183,7 @@ def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_say
 )
 def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(
     environment, job, monkeypatch
-) -> None:
+):
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         monkeypatch.delenv(name)
     for name, value in environment.items():
@@ -196,9 +191,7 @@ def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(
     assert ThisJob.of_environment(600, 20) == job
 
 
-def test_when_there_is_no_sbatch_then_submit_says_what_to_do(
-    tmp_path: Path, capsys, monkeypatch
-) -> None:
+def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", "--simulated"]) == 1
     sentence = (
@@ -232,16 +225,14 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(
         (b"MEM=1G\n\xff\xfe", "cannot be read (byte 7 is not UTF-8)"),
     ],
 )
-def test_when_a_site_file_is_wrong_then_the_line_is_named(
-    text: str | bytes, sentence: str, tmp_path: Path
-) -> None:
+def test_when_a_site_file_is_wrong_then_the_line_is_named(text, sentence, tmp_path):
     file = tmp_path / "site.env"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=f"^{re.escape(f'{file}: {sentence}')}"):
         read_site(file)
 
 
-def test_when_the_projects_own_site_file_is_read_then_it_holds_every_key_at_its_default() -> None:
+def test_when_the_projects_own_site_file_is_read_then_it_holds_every_key_at_its_default():
     assert read_site(paths.SITE_FILE) == Site()
     keys = {
         line.split("=")[0]

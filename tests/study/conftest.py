@@ -1,16 +1,10 @@
 """Studies of a fake family, and the tiny dataset as files for studies in other processes."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import optuna
 import pytest
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import Storage
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
 from tests.postgres import postgres_server, postgres_url
@@ -36,35 +30,30 @@ val_end = "{}"
 """
 
 
-def opened(files: RunPaths, storage: str = "journal") -> optuna.Study:
+def opened(files, storage="journal"):
     """A study as optuna has it, to be written as well."""
     return optuna.load_study(study_name=files.study_name, storage=Storage(files, storage).open())
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> RunPaths:
+def files(tmp_path):
     return RunPaths(tmp_path, "FAKE_Q", "tiny", "a")
 
 
 @pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch) -> FakeFamily:
+def family(monkeypatch):
     fake = FakeFamily()
     monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
     return fake
 
 
 @pytest.fixture
-def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable[..., StoredStudy]:
+def start(tmp_path, tiny_dataset, family):
     """Runs a study of the module's fake family under job id ``a``; in a journal, which is faster
     than SQLite.
     """
 
-    def run(
-        trials: int = family.trials,
-        dataset: Dataset = tiny_dataset,
-        runs_dir: Path = tmp_path,
-        **given: Any,
-    ) -> StoredStudy:
+    def run(trials=family.trials, dataset=tiny_dataset, runs_dir=tmp_path, **given):
         chosen = {
             "job_id": "a",
             "preset": "test",
@@ -82,18 +71,14 @@ def start(tmp_path: Path, tiny_dataset: Dataset, family: FakeFamily) -> Callable
 
 
 @pytest.fixture(scope="session")
-def tiny_toml(
-    tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Path]:
+def tiny_toml(tiny_dataset, tmp_path_factory):
     """Makes a TOML of the tiny dataset, beside its CSV, with these ends of the training and
     validation splits.
     """
     folder = tmp_path_factory.mktemp("tiny")
     tiny_dataset.frame.to_csv(folder / "tiny.csv")
 
-    def make(
-        name: str = "tiny", train_end: str = "2019-05-09 23:00", val_end: str = "2019-05-24 23:00"
-    ) -> Path:
+    def make(name="tiny", train_end="2019-05-09 23:00", val_end="2019-05-24 23:00"):
         file = folder / f"{name}.toml"
         file.write_text(TOML.format(train_end, val_end), encoding="utf-8")
         return file

@@ -25,7 +25,7 @@ from hpo_lib.study.trial_queue import TrialQueue
 from tests.study.fakes import FakeFamily
 
 
-def pause_once(name: str) -> None:
+def pause_once(name):
     """Let this process stop itself as that is first called after its first training has begun."""
     places = (FakeFamily, TrialQueue, optuna.Study, optuna.Trial, trial_queue, JournalLock)
     owner = next(place for place in places if hasattr(place, name))
@@ -47,20 +47,11 @@ def pause_once(name: str) -> None:
     setattr(owner, name, paused)
 
 
-def main(
-    toml: str,
-    runs_dir: str,
-    storage: str,
-    trials: str,
-    worker: str,
-    seconds: str,
-    together: str,
-    pause: str = "",
-) -> None:
+def main(toml, runs_dir, storage, trials, worker, seconds, together, pause=""):
     family = FakeFamily()
     begun = Path(runs_dir) / f"begun-{worker}"
 
-    def train(call: int) -> None:
+    def train(call):
         begun.touch()
         while len(list(begun.parent.glob("begun-*"))) < int(together):
             time.sleep(0.02)

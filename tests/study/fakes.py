@@ -1,13 +1,10 @@
 """A family that needs no training, and what else replaces the real thing in tests of the study."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from hpo_lib.data.context import Context
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import Budget, Family, Forecaster
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -19,10 +16,10 @@ class Canned(Forecaster):
     best_step = 7
     shares = (0.25, 1.0)
 
-    def __init__(self, validation: QuantileForecasts) -> None:
+    def __init__(self, validation):
         self.validation = validation
 
-    def predict(self, context: Context) -> QuantileForecasts:
+    def predict(self, context):
         day_before = context.frame["water_consumption"].to_numpy()[
             context.positions[:, None] - np.arange(24)
         ]
@@ -49,32 +46,23 @@ class FakeFamily(Family):
     trials = 3
     """Of a study where a test does not say how many."""
 
-    def __init__(self) -> None:
-        self.calls: list[dict[str, Any]] = []
-        self.seeds: list[int] = []
-        self.before: Callable[[int], None] = lambda call: None
+    def __init__(self):
+        self.calls = []
+        self.seeds = []
+        self.before = lambda call: None
         self.scale = 1.0
         """Of the forecasts; 0 makes all trials equal."""
 
-    def fit(
-        self,
-        params: Mapping[str, Any],
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        seed: int,
-        on_check: Any = None,
-        **_: Any,
-    ) -> Forecaster:
+    def fit(self, params, dataset, budget, *, seed, on_check=None, **_):
         self.calls.append(dict(params))
         self.seeds.append(seed)
         self.before(len(self.calls) - 1)
         return Canned(self.forecasts(params, dataset))
 
-    def darts_model(self, *_: Any) -> Any:
+    def darts_model(self, *_):
         raise NotImplementedError
 
-    def forecasts(self, params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
+    def forecasts(self, params, dataset):
         origins = dataset.validation_origins
         actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
         digest = hashlib.sha256(repr(sorted(params.items())).encode()).digest()

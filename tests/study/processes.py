@@ -9,14 +9,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
@@ -27,7 +25,7 @@ PATIENCE = 300.0
 """Seconds until a process that does not get on counts as stuck."""
 
 
-def until(happened: Callable[[], Any], what: str, processes: "list[subprocess.Popen[str]]") -> Any:
+def until(happened, what, processes):
     """Wait for something that processes do, and say what they said if they end without it."""
     give_up = time.monotonic() + PATIENCE
     while not (found := happened()):
@@ -43,12 +41,12 @@ def until(happened: Callable[[], Any], what: str, processes: "list[subprocess.Po
 class Study:
     """One study in a folder, with its processes; none is left behind."""
 
-    def __init__(self, root: Path, runs_dir: Path, toml: Path, storage: str, model: str) -> None:
+    def __init__(self, root, runs_dir, toml, storage, model):
         self.root, self.storage, self.toml = root, storage, toml
         self.files = RunPaths(runs_dir, model, "tiny", "a")
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes = []
 
-    def start(self, *command: str) -> "subprocess.Popen[str]":
+    def start(self, *command):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.root)}
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -64,28 +62,26 @@ class Study:
         self.processes.append(process)
         return process
 
-    def worker(
-        self, number: int, trials: int, seconds: float, together: int = 1, pause: str = ""
-    ) -> "subprocess.Popen[str]":
+    def worker(self, number, trials, seconds, together=1, pause=""):
         script, files = str(HERE / "fake_worker.py"), (self.toml, self.files.runs_dir)
         return self.start(
             script, *map(str, (*files, self.storage, trials, number, seconds, together, pause))
         )
 
-    def hpo_run(self, trials: int) -> "subprocess.Popen[str]":
+    def hpo_run(self, trials):
         """The command on the tiny dataset with the smallest budget."""
         folders = ("--data-dir", str(self.toml.parent), "--runs-dir", str(self.files.runs_dir))
         names = ("--model", self.files.model, "--dataset", str(self.toml), "--job-id", "a")
         setup = ("--test", "--space", "plan", "--policy", "calibrated", "--storage", self.storage)
         return self.start("-m", "hpo_lib", "run", *names, *folders, *setup, "--trials", str(trials))
 
-    def trials(self) -> list[FrozenTrial]:
+    def trials(self):
         with suppress(InputError):  # its tables are being made
             if study := Storage(self.files, self.storage).read():
                 return study.get_trials(deepcopy=False)
         return []
 
-    def running(self, worker: str) -> list[FrozenTrial]:
+    def running(self, worker):
         """Trials that this worker is in the middle of."""
         return [
             trial
@@ -94,11 +90,11 @@ class Study:
             and trial.user_attrs.get("worker", {}).get("name") == worker
         ]
 
-    def record(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.files.best_params.read_text(encoding="utf-8"))
+    def record(self):
+        content = json.loads(self.files.best_params.read_text(encoding="utf-8"))
         return content
 
-    def stop(self) -> None:
+    def stop(self):
         for process in self.processes:
             if process.poll() is None:
                 for member in [*psutil.Process(process.pid).children(recursive=True), process]:
@@ -108,10 +104,10 @@ class Study:
 
 
 @pytest.fixture
-def study_in(root: Path, tmp_path: Path, tiny_toml: Callable[[], Path]):
+def study_in(root, tmp_path, tiny_toml):
     studies = []
 
-    def make(storage: str, model: str = "FAKE_Q", runs_dir: Path = tmp_path) -> Study:
+    def make(storage, model="FAKE_Q", runs_dir=tmp_path):
         studies.append(Study(root, runs_dir, tiny_toml(), storage, model))
         return studies[-1]
 
@@ -120,19 +116,19 @@ def study_in(root: Path, tmp_path: Path, tiny_toml: Callable[[], Path]):
         study.stop()
 
 
-def kill(process: "subprocess.Popen[str]") -> None:
+def kill(process):
     process.kill()
     process.wait()
 
 
-def assert_done(*processes: "subprocess.Popen[str]") -> None:
+def assert_done(*processes):
     for process in processes:
         said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said
         assert said.splitlines()[-1] == "done"
 
 
-def assert_complete(study: Study, trials: int) -> None:
+def assert_complete(study, trials):
     """Exactly so many finished trials, each configuration once, nothing left running, and a record
     that says so.
     """

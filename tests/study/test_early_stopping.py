@@ -3,8 +3,7 @@ they are resumed.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import optuna
@@ -12,11 +11,9 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import Budget, Forecaster
+from hpo_lib.families.models import Budget
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.figures import study_tables
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
@@ -39,20 +36,11 @@ class LearningFamily(FakeFamily):
 
     trials = 16
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
-        self.steps: list[int] = []
+        self.steps = []
 
-    def fit(
-        self,
-        params: Mapping[str, Any],
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        seed: int,
-        on_check: Any = None,
-        **_: Any,
-    ) -> Forecaster:
+    def fit(self, params, dataset, budget, *, seed, on_check=None, **_):
         self.calls.append(dict(params))
         self.steps.append(0)
         for check in range(1, budget.checks + 1):
@@ -63,9 +51,7 @@ class LearningFamily(FakeFamily):
             on_check(self.steps[-1], forecasts)
         return Canned(forecasts)
 
-    def forecasts(
-        self, params: Mapping[str, Any], dataset: Dataset, share: float = 1.0
-    ) -> QuantileForecasts:
+    def forecasts(self, params, dataset, share=1.0):
         origins = dataset.validation_origins
         actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
         noise = np.random.default_rng(5).standard_normal(actual.shape)
@@ -75,13 +61,13 @@ class LearningFamily(FakeFamily):
 
 
 @pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch) -> LearningFamily:
+def family(monkeypatch):
     fake = LearningFamily()
     monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
     return fake
 
 
-def outcome(run: StoredStudy) -> list[tuple[Any, ...]]:
+def outcome(run):
     return [
         (t.state, dict(t.params), t.stopped_at, t.mae, t.cause) for t in run.trials if t.finished
     ]
@@ -131,7 +117,7 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
 
 def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trials_are_asked_for_as_before(
     start, family, tmp_path
-) -> None:
+):
     run = start(early_stopping=False)
     assert [t.state for t in run.trials] == ["complete"] * 16
     assert set(family.steps) == {80}
@@ -157,7 +143,7 @@ def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share
     )
 
 
-def test_when_nothing_was_stopped_then_it_says_so(start) -> None:
+def test_when_nothing_was_stopped_then_it_says_so(start):
     assert study_tables.stopped_early(start(trials=2)) == "Stopped early: 0 of 2 trials."
 
 
@@ -166,7 +152,7 @@ def test_when_nothing_was_stopped_then_it_says_so(start) -> None:
 
 def test_when_a_study_is_resumed_or_its_workers_die_then_it_stops_the_same_trials_and_asks_for_the_same(
     start, family, tmp_path
-) -> None:
+):
     whole = start(runs_dir=tmp_path / "whole")
     assert sum(t.state == "stopped" for t in whole.trials) >= 4
     for trials in (3, 11, 16):
@@ -174,7 +160,7 @@ def test_when_a_study_is_resumed_or_its_workers_die_then_it_stops_the_same_trial
     assert outcome(run) == outcome(whole)
     begun = len(family.calls)
 
-    def before(call: int) -> None:
+    def before(call):
         if call - begun in (6, 12):
             raise Died
 
@@ -185,9 +171,7 @@ def test_when_a_study_is_resumed_or_its_workers_die_then_it_stops_the_same_trial
     assert outcome(start()) == outcome(whole)
 
 
-def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(
-    start, monkeypatch
-) -> None:
+def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(start, monkeypatch):
     former = StoppingRule((Rung(0.375, 0.2),), ("mae",), 2, tolerance=0.0)
     with monkeypatch.context() as patched:
         patched.setattr("hpo_lib.study.run.RULE", former)
@@ -199,12 +183,12 @@ def test_when_a_study_was_begun_with_another_rule_then_it_goes_on_with_its_own(
 
 def test_when_a_training_is_checked_then_the_storage_is_read_at_the_rungs_alone(
     start, family, monkeypatch
-) -> None:
+):
     """To read it takes longer with every trial."""
     reads = [0]
     records = TrialQueue.records
 
-    def counted(queue: TrialQueue) -> Any:
+    def counted(queue):
         reads[0] += 1
         return records(queue)
 
@@ -213,7 +197,7 @@ def test_when_a_training_is_checked_then_the_storage_is_read_at_the_rungs_alone(
     family.before = lambda call: before.__setitem__(0, reads[0])
     fit, read = family.fit, []
 
-    def fit_and_count(*arguments: Any, **named: Any) -> Forecaster:
+    def fit_and_count(*arguments, **named):
         forecaster = fit(*arguments, **named)
         read.append(reads[0] - before[0])
         return forecaster
@@ -226,7 +210,7 @@ def test_when_a_training_is_checked_then_the_storage_is_read_at_the_rungs_alone(
 # The sampler
 
 
-def told(values: list[tuple[float, float]], stopped: set[int], seed: int = 0) -> dict[str, Any]:
+def told(values, stopped, seed=0):
     """What TPE asks for after these values, where some trials are stopped instead of complete."""
     study = optuna.create_study(
         directions=["minimize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed)
@@ -241,9 +225,7 @@ def told(values: list[tuple[float, float]], stopped: set[int], seed: int = 0) ->
     return study.ask(space).params
 
 
-def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_from_them_as_if_complete() -> (
-    None
-):
+def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_from_them_as_if_complete():
     """So nothing has to be put in their place: TPE counts them among the configurations to keep
     away from.
     """
@@ -268,7 +250,7 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
         "hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1)
     )
 
-    def run(trials: int, job_id: str) -> StoredStudy:
+    def run(trials, job_id):
         settings = Settings.create(
             "NHITS_Q",
             "tiny",
@@ -293,12 +275,12 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
     )
 
 
-def test_when_a_check_ends_a_training_then_its_own_exception_comes_through(tiny_dataset) -> None:
+def test_when_a_check_ends_a_training_then_its_own_exception_comes_through(tiny_dataset):
     from hpo_lib.families.models import get_family
 
     family = get_family("NHITS_Q")
 
-    def on_check(step: int, forecasts: QuantileForecasts) -> None:
+    def on_check(step, forecasts):
         raise StoppedEarly("behind", 0.5, [])
 
     with pytest.raises(StoppedEarly, match=r"^behind$"):

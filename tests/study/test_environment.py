@@ -3,8 +3,6 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -13,17 +11,12 @@ from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Lease, somebody_lives
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.study import trial_queue
-from tests.postgres import Server
-from tests.study.fakes import FakeFamily
 
 # Folders and files
 
 
-def test_when_a_file_is_where_a_folder_should_be_then_one_sentence_names_it(
-    start, tmp_path
-) -> None:
+def test_when_a_file_is_where_a_folder_should_be_then_one_sentence_names_it(start, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(
         WriteError, match=rf"\A{tmp_path}/file/runs/.*: cannot be written \(Not a directory\); make"
@@ -31,10 +24,8 @@ def test_when_a_file_is_where_a_folder_should_be_then_one_sentence_names_it(
         start(runs_dir=tmp_path / "file" / "runs")
 
 
-def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(
-    start, files, family
-) -> None:
-    def lose(call: int) -> None:
+def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(start, files, family):
+    def lose(call):
         if call == 1:
             files.sqlite.unlink()
             files.sqlite.mkdir()
@@ -47,10 +38,8 @@ def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(
         start(storage="sqlite")
 
 
-def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(
-    monkeypatch, capsys
-) -> None:
-    def breaks(*_: object) -> None:
+def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(monkeypatch, capsys):
+    def breaks(*_):
         raise PermissionError(13, "Permission denied", "/records/of/a/colleague")
 
     monkeypatch.setattr("hpo_lib.launch.status.experiment_table", breaks)
@@ -73,7 +62,7 @@ sys.stdin.read()
 """
 
 
-def test_when_only_the_lease_of_a_dead_worker_is_left_then_status_changes_nothing(files) -> None:
+def test_when_only_the_lease_of_a_dead_worker_is_left_then_status_changes_nothing(files):
     file = files.worker_lease("1")
     command = [sys.executable, "-c", HOLD, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -90,7 +79,7 @@ def test_when_only_the_lease_of_a_dead_worker_is_left_then_status_changes_nothin
     assert [*file.parent.iterdir()] == [file]
 
 
-def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, monkeypatch) -> None:
+def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, monkeypatch):
     monkeypatch.setattr(RunPaths, "worker_leases", lambda run: [run.worker_lease("1")])
     assert not somebody_lives(files)
     with Lease(files.worker_lease("1")):
@@ -115,22 +104,18 @@ def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, mo
         ("nosql://hpo@127.0.0.1/hpo", "storage is not a database URL"),
     ],
 )
-def test_when_a_database_cannot_be_reached_then_one_sentence_says_why(url, sentence, start) -> None:
+def test_when_a_database_cannot_be_reached_then_one_sentence_says_why(url, sentence, start):
     with pytest.raises(InputError, match=sentence):
         start(storage=url)
 
 
 @pytest.mark.slow
 def test_when_a_database_is_restarted_in_mid_study_then_the_study_goes_on_and_ends_with_its_trials(
-    start: Callable[..., StoredStudy],
-    family: FakeFamily,
-    postgres_server: Server,
-    capsys,
-    monkeypatch,
-) -> None:
+    start, family, postgres_server, capsys, monkeypatch
+):
     monkeypatch.setattr(trial_queue, "PAUSE", 0.2)
 
-    def restart(call: int) -> None:
+    def restart(call):
         if call == 1:
             postgres_server.stop()
             threading.Timer(3, postgres_server.start).start()
@@ -144,8 +129,8 @@ def test_when_a_database_is_restarted_in_mid_study_then_the_study_goes_on_and_en
 
 @pytest.mark.slow
 def test_when_a_database_stays_silent_then_the_study_says_how_to_go_on(
-    start: Callable[..., Any], family: FakeFamily, postgres_server: Server, monkeypatch
-) -> None:
+    start, family, postgres_server, monkeypatch
+):
     monkeypatch.setattr(trial_queue, "OUTAGE", 0.0)
     family.before = lambda call: postgres_server.stop() if call == 1 else None
     try:

@@ -8,11 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import filelock
 import optuna
@@ -33,11 +30,11 @@ from hpo_lib.study.trial_queue import LeaseLost, TrialQueue, _Guarded
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
 
 
-IDENTITY: dict[str, Any] = {"budget": {}, "recipe": {}, "early_stopping": "off"}
+IDENTITY = {"budget": {}, "recipe": {}, "early_stopping": "off"}
 SPACE = {"width": IntRange(1, 9)}
 
 
-def queue_of(run: RunPaths, worker: Liveness) -> TrialQueue:
+def queue_of(run, worker):
     """The queue of a study of two trials."""
     queue = TrialQueue(Storage(run, "journal"), worker, SPACE, [OBJECTIVES["mae"]], 2, 42)
     queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
@@ -45,12 +42,12 @@ def queue_of(run: RunPaths, worker: Liveness) -> TrialQueue:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunPaths:
+def run(tmp_path):
     return RunPaths(tmp_path, "TFT_Q", "heat", "1")
 
 
 @pytest.fixture(params=["ext4", "nfs"])
-def short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+def short(request, monkeypatch):
     """Leases of half a second."""
     monkeypatch.setattr(leases, "DURATION", 0.5)
     if request.param == "nfs":
@@ -62,7 +59,7 @@ def short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fl
     return 0.5
 
 
-def process(script: str, *arguments: object) -> "subprocess.Popen[str]":
+def process(script, *arguments):
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         cwd=paths.PROJECT_ROOT,
@@ -72,12 +69,12 @@ def process(script: str, *arguments: object) -> "subprocess.Popen[str]":
     )
 
 
-def first_line(process: "subprocess.Popen[str]") -> str:
+def first_line(process):
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
 
 
-def seconds_until(happened: Callable[[], bool]) -> float:
+def seconds_until(happened):
     begun = time.monotonic()
     while not happened():
         assert time.monotonic() - begun < 60
@@ -88,10 +85,10 @@ def seconds_until(happened: Callable[[], bool]) -> float:
 # Leases
 
 
-def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path) -> None:
+def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path):
     inside, most = [], []
 
-    def hold() -> None:
+    def hold():
         one = Lease(tmp_path / "new" / "lease")
         for _ in range(20):
             with one:
@@ -123,7 +120,7 @@ print("ended", flush=True)
 @pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGKILL], ids=["paused", "killed"])
 def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keeps_it(
     number, tmp_path, short
-) -> None:
+):
     file = tmp_path / "lease"
     mine = Lease(file)
     with process(PAUSE, file) as holder, ExitStack() as whatever_happens:
@@ -146,7 +143,7 @@ def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keep
 
 def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it_is_not_the_holder(
     tmp_path,
-) -> None:
+):
     one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
     with one:
         assert not other.take()
@@ -157,7 +154,7 @@ def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it
 
 def test_when_the_looker_is_paused_in_the_middle_of_a_look_then_a_refreshed_lease_is_not_broken(
     tmp_path, monkeypatch
-) -> None:
+):
     clock = SimpleNamespace(now=time.monotonic())
     faked = SimpleNamespace(monotonic=lambda: clock.now, sleep=time.sleep, time=time.time)
     monkeypatch.setattr(leases, "time", faked)
@@ -166,7 +163,7 @@ def test_when_the_looker_is_paused_in_the_middle_of_a_look_then_a_refreshed_leas
         other = Lease(tmp_path / "lease")
         assert not other.take()
 
-        def paused(lease: Lease) -> Any:
+        def paused(lease):
             seen = look(lease)
             clock.now += lease.patience + 1
             return seen
@@ -178,7 +175,7 @@ def test_when_the_looker_is_paused_in_the_middle_of_a_look_then_a_refreshed_leas
 
 def test_when_a_lease_has_the_duration_of_another_version_then_it_is_held_until_it_is_silent(
     tmp_path, monkeypatch
-) -> None:
+):
     file = tmp_path / "lease"
     file.write_text(ELSEWHERE.format(7.0), encoding="utf-8")
     lease = Lease(file)
@@ -203,7 +200,7 @@ def test_when_a_lease_is_held_then_it_is_refreshed_well_within_the_silence_that_
 
 def test_when_the_lease_is_lost_in_the_middle_of_a_decision_then_no_later_write_reaches_the_study(
     tmp_path,
-) -> None:
+):
     storage = optuna.storages.InMemoryStorage()
     one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
     guarded = _Guarded(storage, one)
@@ -242,7 +239,7 @@ except StudyError as error:
 
 def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_what_it_was_refused_before(
     run,
-) -> None:
+):
     sentence = (
         f"another process works on this study (it holds {run.worker_lease('2')}); wait for it, "
         "stop it, or choose "
@@ -270,7 +267,7 @@ def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_w
         assert not me.lives(other)
 
 
-def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run) -> None:
+def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run):
     with Liveness(run, "1"):
         assert somebody_lives(run)
     with pytest.raises(ZeroDivisionError), Liveness(run, "1"):
@@ -280,7 +277,7 @@ def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run) -> None:
         pass
 
 
-def test_when_a_worker_comes_back_then_trials_of_itself_have_no_owner(run) -> None:
+def test_when_a_worker_comes_back_then_trials_of_itself_have_no_owner(run):
     with Liveness(run, "1") as me, Liveness(run, "11") as other:
         assert not me.lives(None)
         assert not me.lives(me.identity)
@@ -305,7 +302,7 @@ def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_whil
 
 def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_its_name_is_taken(
     run,
-) -> None:
+):
     with Liveness(run, "1") as me, Liveness(run, "2") as paused:
         run.worker_lease("2").unlink()
         assert not me.lives(paused.identity)
@@ -328,9 +325,9 @@ def test_when_others_look_whether_a_killed_worker_lives_while_it_starts_again_th
         Lease(run.worker_lease("2")),
     )  # as `Liveness.lives` does
     assert looks.take()
-    began: list[bool] = []
+    began = []
 
-    def begin() -> None:
+    def begin():
         with Liveness(run, "2"):
             began.append(True)
 
@@ -344,7 +341,7 @@ def test_when_others_look_whether_a_killed_worker_lives_while_it_starts_again_th
     assert began == [True]
 
 
-def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run) -> None:
+def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run):
     file = run.worker_lease("3")
     file.parent.mkdir(parents=True)
     file.write_text(ELSEWHERE.format(leases.DURATION), encoding="utf-8")
@@ -355,7 +352,7 @@ def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run
 
 def test_when_the_lease_is_lost_while_the_record_is_made_then_that_is_not_written_and_it_is_made_again(
     run, monkeypatch
-) -> None:
+):
     made, written = [], []
     monkeypatch.setattr(
         "hpo_lib.study.trial_queue.write_json", lambda _, content: written.append(content)
@@ -363,7 +360,7 @@ def test_when_the_lease_is_lost_while_the_record_is_made_then_that_is_not_writte
     with Liveness(run, "1") as worker:
         queue = queue_of(run, worker)
 
-        def content(records: object) -> dict[str, Any]:
+        def content(records):
             made.append(records)
             if len(made) == 1:
                 # this worker was silent, and another one took the lease
@@ -374,9 +371,7 @@ def test_when_the_lease_is_lost_while_the_record_is_made_then_that_is_not_writte
     assert written == [{"made": 2}]
 
 
-def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other_begins(
-    run,
-) -> None:
+def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other_begins(run):
     with ExitStack() as living:
         workers = [living.enter_context(Liveness(run, name)) for name in ("1", "2", "3")]
         queues = [queue_of(run, worker) for worker in workers]

@@ -7,8 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import nbformat
 import numpy as np
@@ -53,9 +51,7 @@ KEYS = {
 }
 
 
-def papermill(
-    root: Path, out: Path, notebook: str = "hpo_template.ipynb", /, **parameters: str
-) -> subprocess.CompletedProcess[str]:
+def papermill(root, out, notebook="hpo_template.ipynb", /, **parameters):
     """``papermill notebooks/... out.ipynb -p ...`` from the repository's root, outside any Slurm
     job.
 
@@ -78,7 +74,7 @@ def papermill(
     )
 
 
-def outputs(notebook: nbformat.NotebookNode) -> str:
+def outputs(notebook):
     """Everything that the record shows as text."""
     shown = [
         output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
@@ -98,7 +94,7 @@ TWINS = [
 @pytest.mark.parametrize(("model", "dataset", "given"), TWINS)
 def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(
     model, dataset, given, root, tmp_path
-) -> None:
+):
     out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
     run = papermill(
         root,
@@ -133,7 +129,7 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
         # November to March, 152 days, of which every one is an origin.
         assert load_predictions(files.trial_predictions(number)).values.shape == (152, 24, 3)
 
-    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    record = json.loads(file.read_text(encoding="utf-8"))
     assert set(record) >= KEYS
     assert load_result(file).items() >= record.items()
     assert (record["model"], record["dataset"], record["job_id"]) == (model, dataset, stem[1])
@@ -200,7 +196,7 @@ def test_when_papermill_is_given_other_objectives_then_the_study_its_page_and_it
 )
 def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_with_the_sentence(
     parameters, sentence, root, tmp_path
-) -> None:
+):
     out = tmp_path / "out.ipynb"
     run = papermill(root, out, runs_dir=str(tmp_path / "runs"), **parameters)
     assert run.returncode != 0
@@ -225,7 +221,7 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
 @pytest.mark.slow
 def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_the_study_chose(
     root, tmp_path
-) -> None:
+):
     """One family under the clusters' backend; the notebooks of all families run in
     ``tests/browser``.
     """
@@ -253,7 +249,7 @@ def test_when_papermill_runs_a_family_notebook_then_it_shows_the_network_that_th
 @pytest.mark.slow
 def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anything_is_trained(
     root, tmp_path
-) -> None:
+):
     run = papermill(
         root,
         tmp_path / "out.ipynb",
@@ -280,7 +276,7 @@ def test_when_a_family_notebook_is_given_another_model_then_it_stops_before_anyt
 )
 def test_when_papermill_runs_a_notebook_on_records_then_it_shows_them(
     notebook, parameters, text, pictures, root, tmp_path
-) -> None:
+):
     parameters = {name: value.format(tmp_path) for name, value in parameters.items()}
     run = papermill(
         root, tmp_path / "out.ipynb", notebook, runs_dir=str(SIMULATED_RUNS), **parameters
@@ -296,7 +292,7 @@ def test_when_papermill_runs_a_notebook_on_records_then_it_shows_them(
 @pytest.mark.slow
 def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(
     root, tmp_path
-) -> None:
+):
     hours = pd.date_range("2018-04-01", "2024-12-31 23:00", freq="h", tz="UTC")
     demand = (
         2

@@ -14,11 +14,11 @@ from hpo_lib.study.progress import telling
 
 def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_check_until_it_ends(
     monkeypatch,
-) -> None:
+):
     monkeypatch.setattr(progress, "EVERY", 0.02)
-    curve, said = list[dict[str, float]](), list[str]()
+    curve, said = [], []
 
-    def wait_for(count: int) -> None:
+    def wait_for(count):
         until = time.monotonic() + 60
         while len(said) < count and time.monotonic() < until:
             time.sleep(0.01)
@@ -46,16 +46,12 @@ PARENT = (
 )
 @pytest.mark.parametrize(
     ("name", "stop", "shown"),
-    [
-        ("papermill", "", "\r1/3  trial 0\n"),
-        ("papermill", "/tmp/stop", ""),
-        ("jupyter", "", ""),
-    ],
+    [("papermill", "", "\r1/3  trial 0\n"), ("papermill", "/tmp/stop", ""), ("jupyter", "", "")],
     ids=["plain papermill", "hpo run", "JupyterLab"],
 )
 def test_when_a_notebook_runs_under_plain_papermill_then_its_terminal_shows_the_lines_and_nobody_elses(
     name, stop, shown, root, tmp_path
-) -> None:
+):
     environment = {
         **os.environ,
         "PYTHONPATH": str(root),
@@ -85,7 +81,7 @@ def test_when_a_notebook_runs_under_plain_papermill_then_its_terminal_shows_the_
 )
 def test_when_a_process_is_ours_then_it_trains_with_one_thread_and_an_import_sets_nothing(
     script, asked, threads, root
-) -> None:
+):
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     if asked:
         environment["OMP_NUM_THREADS"] = asked

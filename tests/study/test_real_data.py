@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths
@@ -23,7 +23,7 @@ ORIGINS = {"heat": 365, "water_centrum": 122}
 """Days of the validation split: the year 2018, and September to December 2019."""
 
 
-def hpo(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def hpo(root, *arguments):
     command = [sys.executable, "-m", "hpo_lib", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
@@ -32,7 +32,7 @@ def hpo(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def raw(root: Path) -> Path:
+def raw(root):
     folder = root.parent / "shared" / "data" / "raw"
     if not folder.is_dir():
         pytest.skip("the real series are not here: no ../shared/data/raw beside the repository")
@@ -40,9 +40,7 @@ def raw(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module", params=RAW)
-def prepared(
-    request: pytest.FixtureRequest, root: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Dataset:
+def prepared(request, root, raw, tmp_path_factory):
     """The engineered CSV that `hpo prepare` makes of a raw one, in a data folder of its own."""
     toml = root / "datasets" / "development" / f"{request.param}.toml"
     spec = load_spec(toml)
@@ -66,7 +64,7 @@ def prepared(
 @pytest.mark.parametrize("model", family_names())
 def test_when_a_study_runs_on_real_data_then_it_scores_every_day_of_validation_with_sane_numbers(
     model, prepared, root, tmp_path
-) -> None:
+):
     spec = prepared.spec
     csv = Path(prepared.path)
     data_dir = csv.parents[len(Path(spec.csv).parts) - 1]

@@ -9,11 +9,11 @@ from contextlib import suppress
 import nbformat
 import psutil
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from hpo_lib.records.executed_notebook import Record, read_record
 from hpo_lib.records.result import load_result
-from tests.study.processes import PATIENCE, Study, until
+from tests.study.processes import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ Begun = tuple["subprocess.Popen[str]", list[psutil.Process]]
 """A process and its kernel with all that it has started."""
 
 
-def begin(study: Study, trials: int) -> Begun:
+def begin(study, trials):
     """The command, once trial 1 is running with all its parameters."""
     process = study.hpo_run(trials)
     until(lambda: [t for t in study.running("1") if t.number == 1], "trial 1 runs", [process])
@@ -30,19 +30,19 @@ def begin(study: Study, trials: int) -> Begun:
     return process, kernels
 
 
-def end(process: "subprocess.Popen[str]", code: int = 0) -> str:
+def end(process, code=0):
     """What a process says until it ends with this code."""
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, said
     return said
 
 
-def assert_gone(members: list[psutil.Process]) -> None:
+def assert_gone(members):
     _, alive = psutil.wait_procs(members, timeout=60)
     assert alive == [], "a kernel outlived its papermill"
 
 
-def assert_completed(study: Study, trials: int, before: list[FrozenTrial]) -> None:
+def assert_completed(study, trials, before):
     """All trials are there, what was finished is untouched, and the interrupted configuration was
     tried again.
     """
@@ -67,7 +67,7 @@ def assert_completed(study: Study, trials: int, before: list[FrozenTrial]) -> No
 @pytest.mark.parametrize(("storage", "trials"), [("sqlite", 3), ("journal", 2)])
 def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_completes_the_study(
     storage, trials, study_in
-) -> None:
+):
     study = study_in(storage, "NHITS_Q")
     process, kernels = begin(study, trials)
     os.killpg(process.pid, signal.SIGKILL)
@@ -91,7 +91,7 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
 
 def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(
     study_in,
-) -> None:
+):
     study = study_in("sqlite", "NHITS_Q")
     process, kernels = begin(study, 5)
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
@@ -134,9 +134,7 @@ def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_
     assert (stopped.state, stopped.user_attrs["asked_to_stop"]) == (TrialState.FAIL, "SIGTERM")
 
 
-def test_when_only_papermill_is_killed_then_its_kernel_ends_too_and_frees_the_study(
-    study_in,
-) -> None:
+def test_when_only_papermill_is_killed_then_its_kernel_ends_too_and_frees_the_study(study_in):
     study = study_in("sqlite", "NHITS_Q")
     process, kernels = begin(study, 50)
     process.kill()

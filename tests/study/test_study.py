@@ -6,12 +6,8 @@ import dataclasses
 import json
 import os
 import re
-import threading
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import optuna
@@ -19,9 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError, StudyError, WriteError
-from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import pareto_front
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import Lease, Liveness
@@ -29,7 +23,6 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.trial_queue import STARTUP_TRIALS
@@ -39,26 +32,25 @@ from tests.study.fakes import DEFAULTS, Died
 
 
 @pytest.fixture(params=["sqlite", "journal"])
-def storage(request: pytest.FixtureRequest) -> str:
+def storage(request):
     return str(request.param)
 
 
-def read(files: RunPaths) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(files.best_params.read_text(encoding="utf-8"))
-    return content
+def read(files):
+    return json.loads(files.best_params.read_text(encoding="utf-8"))
 
 
-def fail_with(error: BaseException, *calls: int) -> Callable[[int], None]:
+def fail_with(error, *calls):
     """Raises the error in these calls of ``fit``, in all of them where none is named."""
 
-    def before(call: int) -> None:
+    def before(call):
         if not calls or call in calls:
             raise error
 
     return before
 
 
-def states(run: StoredStudy) -> list[str]:
+def states(run):
     return [trial.state for trial in run.trials]
 
 
@@ -67,7 +59,7 @@ def states(run: StoredStudy) -> list[str]:
 
 def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_first_is_the_untuned_default(
     start, family, storage
-) -> None:
+):
     run = start(trials=5, storage=storage, seed=9)
     assert states(run) == ["complete"] * 5
     assert [trial.number for trial in run.trials] == [0, 1, 2, 3, 4]
@@ -149,44 +141,20 @@ def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of
     assert list(stored.origins) == list(tiny_dataset.index[tiny_dataset.validation_origins])
 
 
-def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_whole_at_any_moment(
-    start, family, files
-):
-    seen: list[tuple[int, str, int]] = []
-    finished = threading.Event()
-    broken: list[str] = []
-    read_often: list[int] = []
+def test_when_a_study_runs_then_its_record_is_written_after_every_trial(start, family, files):
+    seen = []
 
-    def before(call: int) -> None:
+    def before(call):
         if call:
             record = read(files)
             seen.append((call, record["status"], record["n_completed"]))
             assert files.trial_predictions(call - 1).exists()
 
-    def watch() -> None:
-        while not finished.is_set():
-            if files.best_params.exists():
-                text = files.best_params.read_text(encoding="utf-8")
-                read_often.append(len(text))
-                try:
-                    json.loads(text)
-                except json.JSONDecodeError:
-                    broken.append(text)
-
     family.before = before
-    reader = threading.Thread(target=watch)
-    reader.start()
-    try:
-        start(trials=6)
-    finally:
-        finished.set()
-        reader.join()
+    start(trials=6)
     assert seen == [(call, "running", call) for call in range(1, 6)]
     assert read(files)["status"] == "complete"
-    assert broken == []
-    assert read_often
-    leftovers = [file.name for file in files.folder.rglob("*.tmp")]
-    assert leftovers == []
+    assert list(files.folder.rglob("*.tmp")) == []
 
 
 # Resuming
@@ -194,7 +162,7 @@ def test_when_a_study_runs_then_its_record_is_written_after_every_trial_and_whol
 
 def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would_and_repeats_nothing(
     start, family, tmp_path, storage
-) -> None:
+):
     start(trials=4, storage=storage)
     assert len(family.calls) == 4
     start(
@@ -208,37 +176,26 @@ def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_woul
     assert states(whole) == ["complete"] * 9
 
 
+@pytest.mark.parametrize("trials", [3, 2], ids=["as many", "fewer"])
 def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_says_so(
-    start, family, files, capsys
+    trials, start, family, files, capsys
 ):
     start(trials=3)
     before = read(files)
     capsys.readouterr()
-    again = start(trials=3)
+    again = start(trials=trials)
     assert capsys.readouterr().out == (
         "The study holds 3 finished trials, so no trial is trained; ask for more with `trials`.\n"
     )
     assert len(family.calls) == 3
     assert states(again) == ["complete"] * 3
-    for key in (
-        "best_params",
-        "best_mae",
-        "all_pareto_trials",
-        "n_completed",
-        "training_time_hours",
-    ):
-        assert again.result[key] == before[key]
-
-
-def test_when_fewer_trials_are_asked_for_than_there_are_then_all_are_kept(start, family) -> None:
-    start(trials=4)
-    assert len(start(trials=2).trials) == 4
-    assert len(family.calls) == 4
+    changed = {"optimization_date", "n_trials"}
+    assert {key for key in before if again.result[key] != before[key]} <= changed
 
 
 def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tries_others(
     start, family
-) -> None:
+):
     first, second = start(trials=2, job_id="a", seed=1), start(trials=2, job_id="b", seed=2)
     assert first.run.folder == second.run.folder
     assert first.run.best_params.exists()
@@ -247,14 +204,14 @@ def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tr
     assert family.calls[1] != family.calls[3]
 
 
-def other_data(dataset: Dataset) -> Dataset:
+def other_data(dataset):
     return replace(dataset, sha256="f" * 64)
 
 
-def moved(name: str) -> Callable[[Dataset], Dataset]:
+def moved(name):
     """The same data, one of whose splits ends a day earlier."""
 
-    def move(dataset: Dataset) -> Dataset:
+    def move(dataset):
         splits = dataset.spec.splits
         earlier = replace(splits, **{name: getattr(splits, name) - pd.Timedelta(days=1)})
         return replace(dataset, spec=replace(dataset.spec, splits=earlier))
@@ -282,7 +239,7 @@ def moved(name: str) -> Callable[[Dataset], Dataset]:
 )
 def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
     changes, difference, start, family, tiny_dataset
-) -> None:
+):
     start(trials=1)
     if "dataset" in changes:
         changes = {"dataset": changes["dataset"](tiny_dataset)}
@@ -298,19 +255,6 @@ def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
     assert len(family.calls) == 1
 
 
-def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
-    start, files, family
-) -> None:
-    start(trials=2, storage="sqlite")
-    with refusal(
-        f"job_id 'a' belongs to a study with storage 'sqlite' ({files.sqlite}), now storage is "
-        "'journal'; "
-        "choose another job_id, or go back to that storage"
-    ):
-        start(trials=3, storage="journal")
-    assert len(family.calls) == 2
-
-
 # Objectives
 
 
@@ -319,7 +263,7 @@ def test_when_a_job_id_is_used_with_another_storage_then_it_is_refused(
 )
 def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figures_hold_them(
     names, start, files
-) -> None:
+):
     chosen = names.split(",")
     run = start(trials=6, objectives=names)
     study = opened(files)
@@ -331,26 +275,24 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
             trial.scores["mae"],
             abs(trial.scores["picp"] - 80),
         )
-    assert [one["name"] for one in read(files)["objectives"]] == chosen
-    assert [one["tolerance"] for one in read(files)["objectives"]] == [
-        5 * ("penalty" in name) for name in chosen
+    record = read(files)
+    assert [(one["name"], one["tolerance"]) for one in record["objectives"]] == [
+        (name, 5 * ("penalty" in name)) for name in chosen
     ]
-    front = read(files)["all_pareto_trials"]
+    front = record["all_pareto_trials"]
     assert [entry["trial"] for entry in front] == [trial.number for trial in run.front]
-    assert [entry["values"][chosen[0]] for entry in front] == sorted(
-        entry["values"][chosen[0]] for entry in front
-    )
+    values = [entry["values"][chosen[0]] for entry in front]
+    assert values == sorted(values)
     labels = [OBJECTIVES[name].axis("m3/h") for name in chosen]
-    drawn, history, importance = (text.replace("\\u002f", "/") for text in figure_texts(files))
+    drawn, history, _ = (text.replace("\\u002f", "/") for text in figure_texts(files))
     assert [label for label in labels if label not in drawn] == []
     assert labels[0] in history
-    assert "importance needs 15" in importance
 
 
 def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_the_trials_of_the_record(
     start, family, files, monkeypatch
-) -> None:
-    drawn: list[Any] = []
+):
+    drawn = []
     write = go.Figure.write_html
     monkeypatch.setattr(
         go.Figure,
@@ -382,7 +324,7 @@ def test_when_forecasts_cannot_be_written_then_the_study_stops_and_the_trial_is_
 ):
     """As on a full disk: the configuration is not to blame."""
 
-    def block(call: int) -> None:
+    def block(call):
         if call == 0:
             files.predictions.parent.mkdir(parents=True, exist_ok=True)
             files.predictions.write_text("in the way", encoding="utf-8")
@@ -418,46 +360,37 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
-def test_when_a_model_returns_nan_then_its_trial_fails_and_never_gets_a_score(
+def test_when_forecasts_or_scores_are_not_finite_then_the_trial_fails_and_never_gets_a_score(
     start, family, monkeypatch
-) -> None:
-    canned = family.forecasts
+):
+    canned, honest = family.forecasts, metrics.METRICS["mae"]
 
-    def forecasts(params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
+    def forecasts(params, dataset):
         good = canned(params, dataset)
-        if len(family.calls) == 2:
-            good.values[3, 5, 1] = (
-                np.nan
-            )  # behind the check at construction, as a careless family would
-        if len(family.calls) == 3:
-            good.values[:, :, 2] = 1e39  # more than the float32 that is stored can hold
+        if len(family.calls) == 2:  # behind the check at construction, as a careless family would
+            good.values[3, 5, 1] = np.nan
+        if len(family.calls) == 3:  # more than the float32 that is stored can hold
+            good.values[:, :, 2] = 1e39
         return good
 
-    monkeypatch.setattr(family, "forecasts", forecasts)
-    run = start(trials=4)
-    assert states(run) == ["complete", "failed", "failed", "complete"]
-    assert run.trials[1].cause == "NonFiniteForecast: 1 of 15 forecasts hold NaN or infinity"
-    assert run.trials[2].cause == "NonFiniteForecast: 15 of 15 forecasts hold NaN or infinity"
-
-
-def test_when_a_score_is_not_finite_then_the_trial_fails_with_the_name_of_the_score(
-    start, family, monkeypatch
-) -> None:
-    honest = metrics.METRICS["mae"]
-    wrong = {2: np.nan, 3: np.inf}
+    wrong = {4: np.nan, 5: np.inf}
     broken = replace(honest, function=lambda f: wrong.get(len(family.calls)) or honest(f))
+    monkeypatch.setattr(family, "forecasts", forecasts)
     monkeypatch.setitem(metrics.METRICS, "mae", broken)
-    run = start(trials=4)
-    assert states(run) == ["complete", "failed", "failed", "complete"]
-    assert [trial.cause for trial in run.trials[1:3]] == [
-        f"ArithmeticError: score mae is {x}" for x in ("nan", "inf")
+    run = start(trials=6)
+    assert [trial.cause for trial in run.trials if trial.state == "failed"] == [
+        "NonFiniteForecast: 1 of 15 forecasts hold NaN or infinity",
+        "NonFiniteForecast: 15 of 15 forecasts hold NaN or infinity",
+        "ArithmeticError: score mae is nan",
+        "ArithmeticError: score mae is inf",
     ]
+    assert states(run) == ["complete", *["failed"] * 4, "complete"]
 
 
 def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
     start, family, files, storage, capsys
 ):
-    def before(call: int) -> None:
+    def before(call):
         raise RuntimeError(f"tried to allocate {call + 1}.5 GiB")  # alike but for the numbers
 
     family.before = before
@@ -482,25 +415,24 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
 @pytest.mark.parametrize(
     "errors",
     [
-        [ValueError("one"), ValueError("two"), KeyError("one"), ValueError("one")],
-        [None, ValueError("wide"), ValueError("wide"), ValueError("wide")],
+        [ValueError("one"), ValueError("two"), KeyError("one"), ValueError("one"), None],
+        [None, *[ValueError("wide")] * 3, None],
     ],
     ids=["for different reasons", "after one that completed"],
 )
-def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family) -> None:
-    def before(call: int) -> None:
-        if call < 4 and errors[call]:
-            raise errors[call]
+def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family):
+    def before(call):
+        if error := errors[call]:
+            raise error
 
     family.before = before
-    assert states(start(trials=5)) == ["failed" if error else "complete" for error in errors] + [
-        "complete"
-    ]
+    expected = ["failed" if error else "complete" for error in errors]
+    assert states(start(trials=5)) == expected
 
 
 def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
     start, family, files
-) -> None:
+):
     family.before = fail_with(ValueError("wide"))
     with refusal(
         "no trial completed, so there is nothing to choose from; see the causes of the failed "
@@ -520,7 +452,7 @@ def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
 @pytest.mark.parametrize("call", [0, 1])
 def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_configuration_is_tried_again(
     interruption, call, start, family, files, tmp_path, storage
-) -> None:
+):
     family.before = fail_with(interruption, call)
     with pytest.raises(type(interruption)):
         start(trials=3, storage=storage)
@@ -532,16 +464,11 @@ def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_c
     expected = ["complete"] * 3
     expected.insert(call, "interrupted")
     assert states(run) == expected
-    assert (
-        run.trials[call + 1].params
-        == run.trials[call].params
-        == family.calls[call]
-        == family.calls[call + 1]
-    )
-    assert read(files)["n_interrupted"] == 1
-    assert read(files)["n_completed"] == 3
-    assert read(files)["default_trial"]["params"] == DEFAULTS
-    assert read(files)["default_trial"]["state"] == "complete"
+    assert run.trials[call + 1].params == run.trials[call].params == family.calls[call]
+    record = read(files)
+    assert (record["n_interrupted"], record["n_completed"]) == (1, 3)
+    default = record["default_trial"]
+    assert (default["params"], default["state"]) == (DEFAULTS, "complete")
 
     retried = family.calls.copy()
     del retried[call]
@@ -553,8 +480,8 @@ def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_c
 
 def test_when_a_worker_died_after_it_had_stored_forecasts_then_only_complete_trials_keep_theirs(
     start, family, files
-) -> None:
-    def store_and_die(call: int) -> None:
+):
+    def store_and_die(call):
         if call == 1:
             files.trial_predictions(1).write_bytes(b"whole")
             raise Died
@@ -568,7 +495,7 @@ def test_when_a_worker_died_after_it_had_stored_forecasts_then_only_complete_tri
 
 def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(
     start, family, storage
-) -> None:
+):
     family.before = fail_with(Died(), 1, 2, 3)
     for _ in range(3):
         with pytest.raises(Died):
@@ -587,7 +514,7 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
 )
 def test_when_the_user_interrupts_one_configuration_five_times_and_it_dies_once_then_it_is_still_tried(
     interruption, start, family, storage
-) -> None:
+):
     family.before = fail_with(interruption, 1, 2, 3, 4, 5)
     for _ in range(5):
         with pytest.raises(type(interruption)):
@@ -632,10 +559,10 @@ def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(
 
 def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_run_completes_it(
     start, family, files, monkeypatch, capsys
-) -> None:
+):
     clock = SimpleNamespace(now=0.0)
 
-    def before(call: int) -> None:
+    def before(call):
         clock.now += 600
 
     family.before = before
@@ -672,7 +599,7 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
         "hpo_lib.study.trial_queue.UpdateFinishedTrialError", Died
     )  # else it would try for ever
 
-    def before(call: int) -> None:
+    def before(call):
         if call == 0:
             files.worker_lease("1").unlink()
             start(trials=1, storage="journal", worker=2)
@@ -689,7 +616,7 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
 
 def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(
     start, family, files, monkeypatch
-) -> None:
+):
     monkeypatch.setattr("hpo_lib.records.leases.REFRESH", 0.1)
     with (
         Liveness(files, "1"),
@@ -710,7 +637,7 @@ def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_i
 # Figures
 
 
-def figure_texts(files: RunPaths) -> list[str]:
+def figure_texts(files):
     return [
         file.read_text(encoding="utf-8")
         for file in (files.pareto_front, files.mae_history, files.param_importance)
@@ -724,9 +651,6 @@ def test_when_a_study_ends_then_its_figures_are_whole_pages_that_share_one_plotl
 ):
     family.scale = scale
     start(trials=trials)
-    assert files.pareto_front.name == "pareto_front_a.html"
-    assert files.mae_history.name == "mae_history_a.html"
-    assert files.param_importance.name == "param_importance_a.html"
     assert files.plotly.samefile(files.runs_dir / "plotly.min.js")
     assert "Plotly" in files.plotly.read_text(encoding="utf-8")
     for file in (files.pareto_front, files.mae_history, files.param_importance):
@@ -749,7 +673,7 @@ def test_when_a_study_ends_then_its_figures_are_whole_pages_that_share_one_plotl
         assert all(name in importance for name in ("width", "depth", "lr"))
 
 
-def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset) -> None:
+def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset):
     simulated = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"
@@ -758,12 +682,12 @@ def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny
 
 def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well(
     start, files, tiny_dataset, monkeypatch
-) -> None:
+):
     start(trials=2)
     study = opened(files)
     rename, others = os.replace, [replace(files, worker=2)]
 
-    def rename_late(file: Path, target: Path) -> None:
+    def rename_late(file, target):
         if others:
             write_optuna_figures(study, StoredStudy.read(others.pop()))
         rename(file, target)

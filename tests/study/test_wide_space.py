@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -19,18 +18,18 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import best_of_others
 from hpo_lib.study.run import run_study
 from tests.conftest import essentials
-from tests.study.fakes import DEFAULTS, Died, FakeFamily
+from tests.study.fakes import DEFAULTS, Died
 
 Start = Callable[..., StoredStudy]
 
 
 @pytest.fixture
-def wide(start: Start) -> Start:
+def wide(start):
     return lambda *given, **named: start(*given, space="wide", **named)
 
 
 @pytest.fixture
-def shipped(family: FakeFamily) -> list[dict[str, Any]]:
+def shipped(family):
     """A portfolio of the fake family."""
     portfolio = {
         won_on: {**family.untuned("wide"), "width": width, "linear_weeks": 2}
@@ -70,7 +69,7 @@ def test_when_a_study_ends_then_its_record_holds_the_space_and_the_whole_recipe_
     assert (plan["space"], plan["best_recipe"]) == ("plan", dataclasses.asdict(RECIPES["plain"]))
 
 
-def test_when_the_recipe_is_another_then_it_is_the_first_trial(wide, family) -> None:
+def test_when_the_recipe_is_another_then_it_is_the_first_trial(wide, family):
     wide(trials=1, recipe="plain")
     assert RECIPES["plain"].updated(family.calls[0]) == (RECIPES["plain"], DEFAULTS)
     assert "linear_weeks" not in family.calls[0]
@@ -79,8 +78,8 @@ def test_when_the_recipe_is_another_then_it_is_the_first_trial(wide, family) -> 
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_when_a_wide_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would(
     storage, wide, shipped, family, tmp_path
-) -> None:
-    def die(call: int) -> None:
+):
+    def die(call):
         if call in (1, 8):
             raise Died
 
@@ -103,7 +102,7 @@ def test_when_a_wide_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one
 
 def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_in_its_order(
     wide, start, shipped, family, capsys
-) -> None:
+):
     wide(trials=4)
     assert family.calls[:3] == [family.untuned("wide"), shipped[0], shipped[1]]
     told = (
@@ -117,7 +116,7 @@ def test_when_there_is_a_portfolio_then_what_won_elsewhere_follows_the_defaults_
 
 def test_when_the_portfolio_is_short_then_the_trials_before_the_samplers_are_near_the_defaults(
     wide, family
-) -> None:
+):
     """Each of the 11 dimensions keeps its default with a chance of 2/3, so about four move."""
     wide(trials=6)
     defaults, *others = family.calls
@@ -129,7 +128,7 @@ def test_when_the_portfolio_is_short_then_the_trials_before_the_samplers_are_nea
 
 def test_when_models_see_tomorrows_temperature_then_thermal_memory_is_searched(
     wide, shipped, family, tiny_dataset
-) -> None:
+):
     weather = DayAheadWeatherSpec("observed", ("temp",))
     seen = day_ahead_weather(
         weather, tiny_dataset.frame, None, tiny_dataset.training_frame, tiny_dataset.spec.target
@@ -145,8 +144,8 @@ def test_when_models_see_tomorrows_temperature_then_thermal_memory_is_searched(
 
 def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_series_are_tried(
     wide, start, shipped, family, tiny_dataset, capsys
-) -> None:
-    def other(name: str, source: str = "csv") -> Any:
+):
+    def other(name, source="csv"):
         spec = dataclasses.replace(tiny_dataset.spec, name=name)
         return dataclasses.replace(tiny_dataset, spec=spec, sha256=name, source=source)
 
@@ -172,7 +171,7 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
 
 def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_are_tried(
     family, tiny_dataset, tmp_path
-) -> None:
+):
     made = (
         ("old", "2026-01-01", {}),
         ("port", "2026-01-02", {}),
@@ -205,7 +204,7 @@ def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_
 
 
 @pytest.mark.slow
-def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp_path) -> None:
+def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp_path):
     given = {"test": True, "simulated": True, "runs_dir": str(tmp_path / "runs")}
     run = run_study(Settings.create("NHITS_Q", "heat", job_id="a", **given), progress=False)
     family = get_family("NHITS_Q")

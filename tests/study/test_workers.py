@@ -16,12 +16,12 @@ from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.storage import Storage
-from tests.study.processes import PATIENCE, Study, assert_complete, assert_done, kill, until
+from tests.study.processes import PATIENCE, assert_complete, assert_done, kill, until
 
 pytestmark = pytest.mark.slow
 
 
-def assert_that_three_workers_survive_the_death_of_one(study: Study, trials: int) -> None:
+def assert_that_three_workers_survive_the_death_of_one(study, trials):
     workers = [study.worker(number, trials, seconds=0.5, together=3) for number in (1, 2, 3)]
     (victim,) = until(lambda: study.running("3"), "worker 3 runs a trial", workers)
     kill(workers[2])
@@ -56,7 +56,7 @@ def test_when_one_of_three_workers_on_postgres_is_killed_then_the_others_complet
     assert Storage(study.files, elsewhere).read() is None
 
 
-def test_when_the_last_worker_waits_then_it_takes_over_the_trial_of_one_that_dies(study_in) -> None:
+def test_when_the_last_worker_waits_then_it_takes_over_the_trial_of_one_that_dies(study_in):
     study = study_in("journal")
     slow = study.worker(1, trials=1, seconds=1000)
     until(lambda: study.running("1"), "worker 1 runs the only trial", [slow])
@@ -71,7 +71,7 @@ def test_when_the_last_worker_waits_then_it_takes_over_the_trial_of_one_that_die
 @pytest.mark.parametrize("killed", [False, True], ids=["paused", "killed"])
 def test_when_a_worker_stops_in_the_middle_of_a_decision_or_a_training_then_the_others_go_on_and_no_result_counts_twice(
     call, killed, study_in
-) -> None:
+):
     study = study_in("journal")
     stops, other = study.worker(1, 8, 0.3, 2, call), study.worker(2, 8, 0.3, 2, "-")
     until(
@@ -88,7 +88,7 @@ def test_when_a_worker_stops_in_the_middle_of_a_decision_or_a_training_then_the_
     assert_complete(study, 8)
 
 
-def test_when_a_worker_that_runs_is_started_again_then_the_second_is_refused(study_in) -> None:
+def test_when_a_worker_that_runs_is_started_again_then_the_second_is_refused(study_in):
     study = study_in("journal")
     first = study.worker(2, trials=3, seconds=1000)
     until(lambda: study.running("2"), "worker 2 runs a trial", [first])
@@ -115,9 +115,7 @@ print("done", flush=True)
 """
 
 
-def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_completes(
-    study_in,
-) -> None:
+def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_completes(study_in):
     study = study_in("journal", "NHITS_Q")
     parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "5")
     (victim,) = until(lambda: study.running("2"), "worker 2 runs a trial", [parent])
@@ -135,7 +133,7 @@ def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_comp
 
 def test_when_the_parent_is_killed_then_its_workers_end_too_and_their_trials_are_given_back(
     study_in,
-) -> None:
+):
     study = study_in("journal", "NHITS_Q")
     parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "50")
     until(lambda: study.running("1") and study.running("2"), "both workers run trials", [parent])
@@ -177,9 +175,7 @@ sys.exit(any(process.exitcode for process in processes))
 """
 
 
-def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(
-    root, tmp_path
-) -> None:
+def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(root, tmp_path):
     run = RunPaths(tmp_path, "M", "d", "a")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(study_name="s", storage=Storage(run, "journal").open())
