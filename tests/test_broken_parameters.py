@@ -160,8 +160,6 @@ WRONG_COMMANDS = [
         f"dataset file {300 * 'a'}.toml does not exist; {TOML}",
     ),
     ([*RUN, "--seed", str(2**64)], f"parameter seed is {2**64}, {SEED}"),
-    ([*RUN, "--storage", "redis"], f"storage is 'redis'; {STORAGE}"),
-    ([*RUN, "--time-budget-hours", "-2"], f"parameter time_budget_hours is -2.0, {HOURS}"),
     (
         [*PREPARE, "--dataset", "water", "--raw", "raw.csv"],
         f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}",
