@@ -78,10 +78,9 @@ def test_when_origins_come_in_another_order_then_a_metric_is_the_same(name):
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_when_a_metric_is_added_then_it_is_a_documented_function_of_its_own_name(name):
+def test_when_a_metric_is_added_then_it_is_a_documented_function_of_forecasts(name):
     metric = METRICS[name].function
     assert inspect.getdoc(metric)
-    assert getattr(metrics, name) is metric
     assert list(inspect.signature(metric).parameters) == ["f"]
 
 
