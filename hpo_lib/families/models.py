@@ -16,7 +16,6 @@ from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.search_space import (
     ONLY_WITH,
     RECIPE_SPACE,
@@ -214,10 +213,7 @@ class Model:
 
 
 class Family(Model, ABC):
-    """A model family: search space, untuned defaults, budgets, and training of a `darts` model.
-
-    Torch and darts are imported when a model is trained, not when a family is named.
-    """
+    """A model family: search space, untuned defaults, budgets, and training of a `darts` model."""
 
     kind, seeded = "family", True
     calendar_as_past: ClassVar[bool]
@@ -241,6 +237,7 @@ class Family(Model, ABC):
         ``network`` holds the hyperparameters without those of the optimiser.
         """
 
+    @abstractmethod
     def fit(
         self,
         params: Params,
@@ -252,19 +249,8 @@ class Family(Model, ABC):
         on_check: OnCheck | None = None,
     ) -> Forecaster:
         """Train on the training split; keep the weights with the lowest validation pinball loss."""
-        from hpo_lib.families.training import BestWeights, DartsForecaster
 
-        recipe, network = recipe.updated(params)
-        self.check_params(network)
-        budget = budget.times(recipe.steps_factor)
-        forecaster = DartsForecaster.untrained(self, dataset, recipe)
-        keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
-        forecaster.train(self, network, budget, seed, budget.steps, [keeper])
-        if not keeper.checked:
-            raise RuntimeError("training ended before its first check")
-        forecaster.module.load_state_dict(keeper.weights)
-        return forecaster
-
+    @abstractmethod
     def refit(
         self,
         params: Params,
@@ -280,19 +266,6 @@ class Family(Model, ABC):
         ``like`` was returned by `fit`; its ``best_step`` and ``shares`` are taken over. The
         forecaster has no ``validation``: nothing is held out.
         """
-        from hpo_lib.families.training import DartsForecaster
-
-        recipe, network = recipe.updated(params)
-        self.check_params(network)
-        # The columns that validation judged, even if only both splits cover the years for a season.
-        seasons = covers_seasons(dataset, recipe.season_years)
-        both_splits = dataset.trained_through_validation()
-        forecaster = DartsForecaster.untrained(self, both_splits, recipe, seasons)
-        forecaster.best_step, forecaster.shares = like.best_step, like.shares
-        if like.best_step:
-            budget = budget.times(recipe.steps_factor)
-            forecaster.train(self, network, budget, seed, like.best_step, [])
-        return forecaster
 
     def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
         """What a study of a dataset draws, a dimension after the one that it depends on.
