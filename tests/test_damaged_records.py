@@ -197,9 +197,8 @@ def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | i
 
 def report(run: RunPaths) -> None:
     """All that status, analyze, figures and explorer take from a study."""
-    status.table_text(
-        status.as_rows(*status.experiment_table(run.runs_dir, []), slurm=False), slurm=False
-    )
+    studies = status.study_statuses(run.runs_dir, [])
+    status.table_text(status.as_rows(studies, [], slurm=False), slurm=False)
     found = load_studies(run.runs_dir)
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"

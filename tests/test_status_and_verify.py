@@ -243,10 +243,8 @@ def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_
 ):
     before = {file: file.read_bytes() for file in nine.rglob("*") if file.is_file()}
     with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
-        table = status.experiment_table(nine, JOBS)
-        text = status.table_text(status.as_rows(*table, slurm=False), slurm=False).replace(
-            str(nine), "runs"
-        )
+        rows = status.as_rows(status.study_statuses(nine, JOBS), JOBS, slurm=False)
+    text = status.table_text(rows, slurm=False).replace(str(nine), "runs")
     assert max(len(line) for line in text.splitlines()[:10]) <= 100
     assert re.sub(r"(not a (readable|complete)) .*", r"\1", text) + "\n" == GOLDEN
     locks = set(RunPaths(nine, "TFT_Q", "heat", "101").workers.iterdir())
@@ -291,12 +289,9 @@ def test_when_every_trial_failed_and_no_notebook_says_so_then_the_last_cause_is_
     assert (found.state, found.cause) == ("failed", "RuntimeError: no memory")
 
 
-def row_of(experiment: str, runs_dir: Path, jobs: list[Job]) -> status.ExperimentRow:
-    return next(
-        row
-        for row in status.experiment_table(runs_dir, jobs)[0]
-        if row.experiment.name == experiment
-    )
+def row_of(experiment: str, runs_dir: Path, jobs: list[Job]) -> dict[str, Any]:
+    rows = status.as_rows(status.study_statuses(runs_dir, jobs), jobs, slurm=True)
+    return next(row for row in rows if row["name"] == experiment)
 
 
 def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts_them(
@@ -315,18 +310,20 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
 
     def shown(experiment: str, jobs: list[Job]) -> tuple[str, list[str]]:
         row = row_of(experiment, nine, jobs)
-        return row.state, list(row.job_ids)
+        return row["state"], row["job_ids"]
 
     assert shown("EXP-07", tasks) == (
         "running 1 of 3, 1 h left, 1 of 3 workers, simulated data",
         ["102"],
     )
     assert shown("EXP-08", tasks) == ("queued (Priority), 0 of 2 workers", ["301"])
+    started = row_of("EXP-08", nine, [replace(task, state="RUNNING") for task in tasks])
+    assert (started["state"], started["command"]) == ("running, 2 of 2 workers", "")
     waiting = [replace(task, state="PENDING") for task in tasks]
     assert shown("EXP-07", waiting) == ("queued 1 of 3, 0 of 3 workers, simulated data", ["102"])
     ended = [replace(tasks[0], state="COMPLETED"), replace(tasks[1], state="TIMEOUT")]
     assert shown("EXP-07", ended) == ("interrupted 1 of 3, simulated data", ["102"])
-    assert row_of("EXP-07", nine, ended).status.cause == "Slurm says TIMEOUT"
+    assert row_of("EXP-07", nine, ended)["cause"] == "Slurm says TIMEOUT"
 
 
 def test_when_a_worker_failed_then_the_study_failed_and_the_busiest_counts_the_attempts(
@@ -336,8 +333,8 @@ def test_when_a_worker_failed_then_the_study_failed_and_the_busiest_counts_the_a
     write_json(second.notebook, executed(error="no space left on device"))
     write_json(second.attempt_notebook(1), executed(ended=False))
     row = row_of("EXP-03", nine, [])
-    assert (row.state, list(row.job_ids)) == ("failed", ["105"])
-    assert (row.status.cause, row.status.attempts) == ("StudyError: no space left on device", 2)
+    assert (row["state"], row["job_ids"]) == ("failed", ["105"])
+    assert (row["cause"], row["attempts"]) == ("StudyError: no space left on device", 2)
 
 
 def test_when_a_study_was_killed_then_the_tables_say_interrupted_without_asking_slurm(
@@ -372,7 +369,7 @@ def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_none
         write_json(run.notebook, executed())
         os.utime(run.notebook, (seconds, seconds))
     row = row_of("EXP-09", nine, [])
-    assert (row.state, row.status.run.job_id, list(row.job_ids)) == (
+    assert (row["state"], row["job_id"], row["job_ids"]) == (
         "interrupted",
         "302",
         ["301", "302"],
@@ -575,7 +572,7 @@ def test_when_a_study_has_three_other_objectives_then_status_names_them_and_veri
     run = Maker(tmp_path / "runs", twin)(
         "NHITS_Q", "other", 3, objectives=three, notebook=executed()
     )
-    state = row_of("EXP-01", tmp_path / "runs", []).state
+    state = row_of("EXP-01", tmp_path / "runs", [])["state"]
     assert (
         state == "done 3 of 3, by winkler_calibrated and pinball and picp_penalty_calibrated, "
         "simulated data"
