@@ -5,8 +5,8 @@ The network here is a real Chronos-2 of darts, but tiny and untrained, saved as 
 is.
 """
 
-import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,10 +14,11 @@ from darts.models.forecasting.chronos2_model import _Chronos2Module
 from safetensors.torch import save_file
 
 from hpo_lib.baselines.chronos2 import checked_folder, zero_shot
-from hpo_lib.benchmark.train import Plan, run_benchmark
+from hpo_lib.benchmark.train import run_benchmark
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.records.trainings import load_trainings
+from tests.conftest import quick_plan
 from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
 
 SIZE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
@@ -69,7 +70,7 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_datase
     frame = tiny_dataset.frame.copy()
     frame[tiny_dataset.spec.target] *= 1000
     model = zero_shot(tiny_dataset, folder)
-    larger = zero_shot(dataclasses.replace(tiny_dataset, frame=frame), folder)
+    larger = zero_shot(replace(tiny_dataset, frame=frame), folder)
     assert forecast(larger, frame) == pytest.approx(
         1000 * forecast(model, tiny_dataset.frame), rel=1e-3
     )
@@ -78,18 +79,7 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_datase
 def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_replace_it(
     folder, tiny_dataset, tmp_path
 ):
-    plan = Plan(
-        dataset=tiny_dataset,
-        models=(),
-        params="default",
-        preset="test",
-        recipe="standard",
-        seeds=1,
-        refit=True,
-        runs_dir=tmp_path,
-        out=tmp_path / "out",
-        chronos2=folder,
-    )
+    plan = quick_plan(tiny_dataset, tmp_path / "out", seeds=1, refit=True, chronos2=folder)
     said: list[str] = []
     run_benchmark(plan, say=said.append)
     run_benchmark(plan, say=said.append)
@@ -102,7 +92,7 @@ def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_repla
     other.mkdir()
     (other / "config.json").write_bytes((folder / "config.json").read_bytes())
     (other / "model.safetensors").write_bytes(weights[:-4] + b"\0\0\0\0")
-    plan = Plan(**{**plan.__dict__, "chronos2": other})
+    plan = replace(plan, chronos2=other)
     run_benchmark(plan, say=said.append)
     assert any("CHRONOS2" in line and "was removed" in line for line in said)
 
