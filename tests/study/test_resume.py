@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from hpo_lib.records.executed_notebook import Record, read_record
 from hpo_lib.records.result import load_result
-from tests.study.processes import PATIENCE, until
+from tests.study.processes import PATIENCE, end, until
 
 pytestmark = pytest.mark.slow
 
@@ -28,13 +28,6 @@ def begin(study, trials):
     kernels = psutil.Process(process.pid).children(recursive=True)
     assert kernels, "papermill has started no kernel"
     return process, kernels
-
-
-def end(process, code=0):
-    """What a process says until it ends with this code."""
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code, said
-    return said
 
 
 def assert_gone(members):

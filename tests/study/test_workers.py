@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 
 import optuna
@@ -16,7 +14,7 @@ from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.storage import Storage
-from tests.study.processes import PATIENCE, assert_complete, assert_done, kill, until
+from tests.study.processes import assert_complete, assert_done, kill, until
 
 pytestmark = pytest.mark.slow
 
@@ -93,8 +91,7 @@ def test_when_a_worker_that_runs_is_started_again_then_the_second_is_refused(stu
     first = study.worker(2, trials=3, seconds=1000)
     until(lambda: study.running("2"), "worker 2 runs a trial", [first])
     second = study.worker(2, trials=3, seconds=1000)
-    said, _ = second.communicate(timeout=PATIENCE)
-    assert second.returncode != 0
+    said = end(second, 1)
     assert "another process works on this study" in said.splitlines()[-1]
 
 
@@ -121,8 +118,7 @@ def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_comp
     (victim,) = until(lambda: study.running("2"), "worker 2 runs a trial", [parent])
     (pid,) = re.findall(r"^pid=(\d+)$", study.files.worker_lease("2").read_text(), re.MULTILINE)
     os.kill(int(pid), signal.SIGKILL)
-    said, _ = parent.communicate(timeout=PATIENCE)
-    assert parent.returncode == 0, said
+    said = end(parent)
     assert "worker 2 died (its kernel was killed); it is started again, and so is its trial" in said
     assert "[1] " in said
     assert said.splitlines()[-1] == "done"
@@ -179,9 +175,7 @@ def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(r
     run = RunPaths(tmp_path, "M", "d", "a")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(study_name="s", storage=Storage(run, "journal").open())
-    subprocess.run(
-        [sys.executable, "-c", APPEND, str(tmp_path)], cwd=root, check=True, timeout=PATIENCE
-    )
+    assert python(root, "-c", APPEND, str(tmp_path)).returncode == 0
     trials = study.get_trials()
     assert sorted(trial.user_attrs["by"] for trial in trials) == list(range(50))
     assert [trial.number for trial in trials] == list(range(50))
