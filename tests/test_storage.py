@@ -84,7 +84,7 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
     assert not other.sqlite.exists()
 
 
-def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(
+def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_that_line_is_left_out(
     tmp_path, run
 ):
     study = created(run)

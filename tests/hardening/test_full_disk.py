@@ -86,7 +86,7 @@ def left_behind(run):
 
 @pytest.mark.parametrize("free", FREE)
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
-def test_when_the_disk_fills_up_in_mid_study_then_one_sentence_says_so_and_with_room_the_study_ends_with_its_trials(
+def test_when_the_disk_fills_up_then_one_sentence_says_so_and_with_room_the_study_completes(
     storage, free, disk, start, family, files
 ):
     files = RunPaths(disk, files.model, files.dataset, files.job_id)

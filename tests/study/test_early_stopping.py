@@ -115,9 +115,7 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
     assert len(family.calls) == 16
 
 
-def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trials_are_asked_for_as_before(
-    start, family, tmp_path
-):
+def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end(start, family, tmp_path):
     run = start(early_stopping=False)
     assert [t.state for t in run.trials] == ["complete"] * 16
     assert set(family.steps) == {80}
@@ -146,7 +144,7 @@ def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share
 # Resuming
 
 
-def test_when_a_study_is_resumed_or_its_workers_die_then_it_stops_the_same_trials_and_asks_for_the_same(
+def test_when_a_study_is_resumed_or_its_workers_die_then_it_asks_for_and_stops_the_same_trials(
     start, family, tmp_path
 ):
     whole = start(runs_dir=tmp_path / "whole")
@@ -219,7 +217,7 @@ def asked(values, stopped, seed):
     return study.ask(space).params
 
 
-def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_from_them_as_if_complete():
+def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_as_if_complete():
     """So nothing has to be put in their place: TPE counts them among the configurations to keep
     away from.
     """

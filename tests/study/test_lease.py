@@ -238,7 +238,7 @@ except StudyError as error:
 """
 
 
-def test_when_a_worker_is_killed_then_it_lives_no_more_and_the_next_one_may_be_what_it_was_refused_before(
+def test_when_a_worker_is_killed_then_it_lives_no_more_and_another_may_take_its_name(
     run,
 ):
     sentence = (
@@ -283,7 +283,7 @@ def test_when_a_worker_comes_back_then_trials_of_itself_have_no_owner(run):
         assert me.lives(other.identity)
 
 
-def test_when_a_worker_on_another_machine_is_silent_then_it_is_dead_after_a_while_and_may_start_again(
+def test_when_a_worker_elsewhere_is_silent_then_it_is_dead_after_a_while_and_may_start_again(
     run, short
 ):
     far, file = {"name": "3", "machine": "elsewhere"}, run.worker_lease("3")
@@ -315,7 +315,7 @@ def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_i
             successor.communicate("")
 
 
-def test_when_others_look_whether_a_killed_worker_lives_while_it_starts_again_then_it_is_not_refused(
+def test_when_others_look_at_a_killed_worker_while_it_starts_again_then_it_is_not_refused(
     run, monkeypatch
 ):
     monkeypatch.setattr(leases, "POLL", 0.5)
@@ -346,9 +346,7 @@ def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run
     assert not somebody_lives(run)
 
 
-def test_when_the_lease_is_lost_while_the_record_is_made_then_that_is_not_written_and_it_is_made_again(
-    run, monkeypatch
-):
+def test_when_the_lease_is_lost_while_the_record_is_made_then_it_is_made_again(run, monkeypatch):
     made, written = [], []
     monkeypatch.setattr(
         "hpo_lib.study.trial_queue.write_json", lambda _, content: written.append(content)

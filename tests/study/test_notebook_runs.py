@@ -49,8 +49,8 @@ def executed(root, tmp_path):
     return run
 
 
-# Each model and each dataset once with the search and the proof of today, and once with those of the
-# original plan and other objectives; the benchmark's slow test trains all nine pairs.
+# Each model and each dataset once with the search and the proof of today, and once with those of
+# the original plan and other objectives; the benchmark's slow test trains all nine pairs.
 PLAN = {"space": "plan", "policy": "calibrated", "objectives": "mae,winkler"}
 TWINS = [
     *((*pair, {}) for pair in zip(family_names(), DATASETS, strict=True)),

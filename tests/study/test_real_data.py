@@ -1,4 +1,4 @@
-"""Each family on the real heat series and on a real water series, from the raw files to the record."""
+"""Each family on a real heat and a real water series, from the raw files to the record."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -82,7 +82,7 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
         assert study.files.attempt_notebook(2).exists()
 
 
-def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(
+def test_when_the_user_interrupts_a_study_then_the_command_that_it_names_completes_it(
     study_in,
 ):
     study = study_in("sqlite", "NHITS_Q")

@@ -57,7 +57,7 @@ def states(run):
 # A study from beginning to end
 
 
-def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_first_is_the_untuned_default(
+def test_when_a_study_ends_then_it_holds_the_trials_asked_for_and_first_the_untuned_default(
     start, family, storage
 ):
     run = start(trials=5, storage=storage, seed=9)
@@ -160,7 +160,7 @@ def test_when_a_study_runs_then_its_record_is_written_after_every_trial(start, f
 # Resuming
 
 
-def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would_and_repeats_nothing(
+def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would(
     start, family, tmp_path, storage
 ):
     start(trials=4, storage=storage)
@@ -289,7 +289,7 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
     assert labels[0] in history
 
 
-def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_the_trials_of_the_record(
+def test_when_coverage_is_within_its_tolerance_then_the_drawn_front_is_that_of_the_record(
     start, family, files, monkeypatch
 ):
     drawn = []
@@ -450,7 +450,7 @@ def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
     "interruption", [KeyboardInterrupt(), SystemExit(1), Died()], ids=lambda e: type(e).__name__
 )
 @pytest.mark.parametrize("call", [0, 1])
-def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_configuration_is_tried_again(
+def test_when_a_worker_ends_in_mid_trial_then_its_configuration_is_tried_again(
     interruption, call, start, family, files, tmp_path, storage
 ):
     family.before = fail_with(interruption, call)
@@ -512,7 +512,7 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
 @pytest.mark.parametrize(
     "interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__
 )
-def test_when_the_user_interrupts_one_configuration_five_times_and_it_dies_once_then_it_is_still_tried(
+def test_when_the_user_interrupts_a_configuration_five_times_then_it_is_still_tried(
     interruption, start, family, storage
 ):
     family.before = fail_with(interruption, 1, 2, 3, 4, 5)
@@ -614,7 +614,7 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
     assert family.calls[0] == family.calls[1]
 
 
-def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(
+def test_when_this_worker_runs_already_then_the_study_is_refused_until_the_last_figure(
     start, family, files, monkeypatch
 ):
     monkeypatch.setattr("hpo_lib.records.leases.REFRESH", 0.1)
@@ -646,7 +646,7 @@ def figure_texts(files):
 
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
 @pytest.mark.parametrize("trials", [1, 2, 15])
-def test_when_a_study_ends_then_its_figures_are_whole_pages_that_share_one_plotly_and_need_no_network(
+def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(
     trials, scale, start, family, files
 ):
     family.scale = scale
