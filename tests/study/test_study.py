@@ -25,7 +25,6 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.trial_queue import STARTUP_TRIALS
 from tests.conftest import refusal
 from tests.study.conftest import opened
 from tests.study.fakes import DEFAULTS, Died
@@ -94,7 +93,7 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
         "study_name": "FAKE_Q_tiny_a",
         "failures": [],
     }
-    assert {key: record[key] for key in expected} == expected
+    assert expected.items() <= record.items()
     place = {"sqlite": f"sqlite:///{files.sqlite}", "journal": str(files.journal)}
     assert run.storage == place[storage]
     # Relative to the record, so that the folder may be moved.
@@ -112,11 +111,9 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
         assert trial["picp_penalty"] == abs(trial["picp"] - 80)
     assert record["default_trial"]["params"] == DEFAULTS
     provenance = record["provenance"]
-    assert provenance["seed"] == 42
-    assert provenance["preset"] == "test"
-    assert provenance["family_version"] == MODEL_VERSION
-    assert provenance["data"]["sha256"] == tiny_dataset.sha256
-    assert provenance["data"]["source"] == "csv"
+    expected = {"seed": 42, "preset": "test", "family_version": MODEL_VERSION}
+    assert expected.items() <= provenance.items()
+    assert {"sha256": tiny_dataset.sha256, "source": "csv"}.items() <= provenance["data"].items()
     assert provenance["packages"]["optuna"] == optuna.__version__
 
 
@@ -158,22 +155,6 @@ def test_when_a_study_runs_then_its_record_is_written_after_every_trial(start, f
 
 
 # Resuming
-
-
-def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would(
-    start, family, tmp_path, storage
-):
-    start(trials=4, storage=storage)
-    assert len(family.calls) == 4
-    start(
-        trials=9, storage=storage
-    )  # past the sampler's random trials, so that it has to know the earlier ones
-    in_parts = family.calls.copy()
-    assert len(in_parts) == 9 > STARTUP_TRIALS + 1
-    family.calls.clear()
-    whole = start(trials=9, storage=storage, runs_dir=tmp_path / "other")
-    assert family.calls == in_parts
-    assert states(whole) == ["complete"] * 9
 
 
 @pytest.mark.parametrize("trials", [3, 2], ids=["as many", "fewer"])
@@ -350,8 +331,7 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
     assert failed.scores == {}
     assert failed.params == family.calls[1]
     record = read(files)
-    assert record["n_completed"] == 2
-    assert record["n_failed"] == 1
+    assert (record["n_completed"], record["n_failed"]) == (2, 1)
     assert record["failures"] == [{"trial": 1, "cause": "MemoryError: tried to allocate 9 GiB"}]
     assert 1 not in [trial["trial"] for trial in record["all_pareto_trials"]]
     assert len(start(trials=3, storage=storage).trials) == 3, (
