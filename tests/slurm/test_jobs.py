@@ -196,18 +196,6 @@ def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_tr
     assert "requeue 1\n" in one.log
 
 
-def test_when_the_job_is_killed_more_often_than_it_may_be_requeued_then_it_fails_and_says_so(
-    study, site
-):
-    one = study("2", "--site", str(site(MAX_REQUEUES=0)))
-    one.wait_for_trial(1)
-    (process,) = one.cluster.processes(one.job_id, "run")
-    os.kill(process.pid, signal.SIGKILL)
-    job = one.cluster.wait(one.job_id)
-    assert (job["JobState"], job["Restarts"]) == ("FAILED", "0")
-    assert "requeued 0 times without progress, which is MAX_REQUEUES" in one.log
-
-
 def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_stays_cancelled(
     study,
 ):
