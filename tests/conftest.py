@@ -5,8 +5,9 @@ the root.
 import gc
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,18 +77,22 @@ def refusal(sentence: str, error: type[Exception] = InputError) -> pytest.Raises
 def essentials(params: dict[str, object]) -> dict[str, object]:
     """A best_params JSON of a study of one trial with these hyperparameters."""
     trial = TrialRecord(0, "complete", params, 0.2, 1.0, {"mae": 0.2, "picp": 81.0})
-    return study_result(
-        RunPaths(Path(), "NHITS_Q", "heat", "one"),
-        storage_path="",
-        status="complete",
-        trials_asked=1,
-        policy="calibrated",
-        objectives=FORMER_PAIR,
-        trials=[trial],
-        optimization_date="",
-        baselines={},
-        provenance={},
-    )
+    return record_of(RunPaths(Path(), "NHITS_Q", "heat", "one"), [trial])
+
+
+def record_of(run: RunPaths, trials: Sequence[TrialRecord], **stated: Any) -> dict[str, Any]:
+    """A best_params JSON of a study of these trials; ``stated`` as in `study_result`."""
+    defaults = {
+        "objectives": FORMER_PAIR,
+        "policy": "calibrated",
+        "status": "complete",
+        "n_trials": len(trials),
+        "storage_path": "",
+        "optimization_date": "2026-01-16T10:30:00+00:00",
+        "baselines": {},
+        "provenance": {},
+    }
+    return study_result(run, trials, **{**defaults, **stated})
 
 
 @pytest.fixture(scope="session")
@@ -187,14 +192,9 @@ def _store_study(run: RunPaths, source: str, *, with_storage: bool) -> None:
         )
     trials.sort(key=lambda trial: trial.number)
     data = {"unit": "kWh/h" if run.dataset == "heat" else "m3/h", "source": source}
-    result = study_result(
+    result = record_of(
         run,
-        storage_path="",
-        status="complete",
-        trials_asked=5,
-        policy="calibrated",
-        objectives=FORMER_PAIR,
-        trials=trials,
+        trials,
         optimization_date="2026-01-16",
         baselines={"naive_24h": dict(trials[0].scores)},
         provenance={"data": data, "early_stopping": "off", "preset": "laptop"},

@@ -18,11 +18,9 @@ from hpo_lib.figures.studies_table import improvement_report, load_studies, summ
 from hpo_lib.paths import DATASETS_DIR, RunPaths
 from hpo_lib.records import study
 from hpo_lib.records.files import write_json
-from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.scoring.objectives import FORMER_PAIR
-from tests.conftest import SIMULATED_RUNS
+from tests.conftest import SIMULATED_RUNS, record_of
 
 DATA = {
     "source": "csv",
@@ -56,18 +54,8 @@ def save(
         TrialRecord(2, "failed", {"lr": 0.1}, cause="ValueError: NaN"),
     ]
     run = RunPaths(runs_dir, model, dataset, job_id)
-    result = study_result(
-        run,
-        storage_path="x.db",
-        status=status,
-        trials_asked=3,
-        policy="calibrated",
-        objectives=FORMER_PAIR,
-        trials=trials,
-        optimization_date=date,
-        baselines={},
-        provenance={"data": {**DATA, **data}, "preset": preset},
-    )
+    provenance = {"data": {**DATA, **data}, "preset": preset}
+    result = record_of(run, trials, status=status, optimization_date=date, provenance=provenance)
     write_json(run.best_params, result)
     return run.best_params
 
@@ -154,25 +142,29 @@ def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_th
     )
 
 
+OTHER_DATA = (
+    {"sha256": "b" * 64},
+    {"train_end": "2018-03-31 23:00:00+00:00"},
+    {"val_end": "2019-03-31 23:00:00+00:00"},
+)
+
+
 @pytest.mark.parametrize(
     "second",
     [
         {"mae": 0.1901},
-        {"mae": 0.18, "picp": 85.1},
-        {"mae": 0.18, "status": "stopped"},
-        {"mae": 0.18, "preset": "test"},
-        {"mae": 0.18, "sha256": "b" * 64},
-        {"mae": 0.18, "val_end": "2018-06-30 23:00:00+00:00"},
-        {"mae": 0.18, "train_end": "2017-06-30 23:00:00+00:00"},
-        {"mae": 0.18, "dataset": "water_centrum"},
+        {"picp": 85.1},
+        {"status": "stopped"},
+        {"preset": "test"},
+        {"dataset": "water_centrum"},
+        *OTHER_DATA,
     ],
-    ids=["too little", "too wide", "stopped", "test", "data", "validation", "training", "dataset"],
 )
 def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(
     second, tmp_path
 ) -> None:
     save(tmp_path, "NHITS_Q", "a", 0.18)
-    save(tmp_path, "TFT_Q", "a", **second)
+    save(tmp_path, "TFT_Q", "a", **{"mae": 0.18, **second})
     lines = improvement_report(load_studies(tmp_path))
     assert all(": not reached, " in line for line in lines), lines
     assert len(lines) == (2 if {*DATA, "dataset"} & set(second) else 1)
@@ -203,14 +195,7 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials(
     )
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        {"sha256": "b" * 64},
-        {"train_end": "2018-03-31 23:00:00+00:00"},
-        {"val_end": "2019-03-31 23:00:00+00:00"},
-    ],
-)
+@pytest.mark.parametrize("data", OTHER_DATA)
 def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_other_data_is_apart(
     data, tmp_path
 ):
@@ -248,9 +233,6 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     assert picture("optimisation_history", found.evidence) is None
     assert "Optimisation history: no record here has" in capsys.readouterr().out
     assert list(found.explored()) == []
-    assert found.boundaries() == [
-        "No advice on 1 of 1 studies: test budget, or below 15 complete trials."
-    ]
     assert (
         found.overview().data.count("<tr>") == 2 + 2 + 2
     )  # header, a section each for the old file and the new one
@@ -278,14 +260,8 @@ def test_when_studies_are_shown_then_the_best_is_on_top_and_bold_and_no_row_is_c
     tmp_path,
 ) -> None:
     for n in range(70):
-        save(
-            tmp_path,
-            "TFT_Q",
-            f"a{n}",
-            0.0040 + n / 1e5,
-            dataset="water_centrum",
-            unit="m3/h",
-        )
+        mae = 0.0040 + n / 1e5
+        save(tmp_path, "TFT_Q", f"a{n}", mae, dataset="water_centrum", unit="m3/h")
     shown = analyse(str(tmp_path)).overview().data
     assert shown.count(">TFT<") == 70
     assert "water_centrum (L/h, data: csv)" in shown
@@ -334,10 +310,6 @@ def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_t
     by_model, by_dataset = shown.split("By model (median gain):\n")[1].split("By dataset:\n")
     assert "NHITS_Q" in by_model
     assert "33.3" in by_model
-    assert "improvement" not in shown.splitlines()[1]
-    assert all(
-        len(line) <= 100 for line in shown.partition("Validation scores")[0].splitlines()[1:]
-    )
     assert "aaaaaaaaaaaa" in by_dataset
     assert "No advice on 1 of 1 studies: test budget, or below 15 complete trials." in shown
     assert main(["analyze", "--json", "--runs-dir", str(tmp_path)]) == 0

@@ -47,11 +47,6 @@ def test_when_forecasts_are_not_of_the_same_days_and_levels_then_they_are_not_bl
         blend([forecasts(10.0), other])
 
 
-def test_when_one_member_is_useless_then_it_has_no_weight_to_speak_of() -> None:
-    weights = fitted_weights([forecasts(10.0, 1.28), forecasts(30.0, 1.28)])
-    assert weights == pytest.approx([1.0, 0.0], abs=1e-2)
-
-
 def test_when_weights_are_fitted_then_no_grid_point_has_a_lower_pinball_loss() -> None:
     members = [forecasts(ACTUAL + RNG.normal(size=ACTUAL.shape) * s, s) for s in (0.6, 1.0)]
     weights = fitted_weights(members)

@@ -159,7 +159,7 @@ WRONG_COMMANDS = [
         [*RUN, "--dataset", f"{300 * 'a'}.toml"],
         f"dataset file {300 * 'a'}.toml does not exist; {TOML}",
     ),
-    ([*RUN, "--storage", "redis"], f"storage is 'redis'; {STORAGE}"),
+    ([*RUN, "--seed", str(2**64)], f"parameter seed is {2**64}, {SEED}"),
     (
         [*PREPARE, "--dataset", "water", "--raw", "raw.csv"],
         f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}",

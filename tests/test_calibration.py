@@ -59,32 +59,27 @@ def split_in_two(f: QuantileForecasts, at: int) -> tuple[QuantileForecasts, Quan
 # The conformal quantile
 
 
-def test_when_scores_are_nine_then_the_eighth_smallest_covers_eighty_percent() -> None:
-    assert conformal_quantile(np.arange(1.0, 10)) == 8  # ceil(10 * 0.8)
-    assert conformal_quantile(np.arange(1.0, 11)) == 9  # ceil(11 * 0.8)
-
-
-def test_when_there_are_too_few_scores_then_the_largest_is_taken() -> None:
-    assert conformal_quantile(np.array([3.0, 1.0])) == 3  # ceil(3 * 0.8) = 3 of 2
-
-
 @pytest.mark.parametrize(
-    ("weights", "expected"),
+    ("scores", "weights", "expected"),
     [
-        ([1.0] * 9, 8),
+        (9, None, 8),  # ceil(10 * 0.8)
+        (10, None, 9),  # ceil(11 * 0.8)
+        (2, None, 2),  # ceil(3 * 0.8) = 3 of 2: the largest
+        (9, [1.0] * 9, 8),
         # Half weights below: 4 * 0.5 + 5 = 7, and 1 for the next score; 0.8 * 8 = 6.4 is passed at
         # 2 + 5 = 7.
-        ([0.5] * 4 + [1.0] * 5, 9),
+        (9, [0.5] * 4 + [1.0] * 5, 9),
         # Half weights above: the same 6.4 of 5 + 4 * 0.5 is passed at 5 + 3 * 0.5 = 6.5.
-        ([1.0] * 5 + [0.5] * 4, 8),
+        (9, [1.0] * 5 + [0.5] * 4, 8),
         # One score counts for all: 0.8 * (1 + 8 * 0.01 + 1) = 1.664 is more than there is.
-        ([1.0] + [0.01] * 8, 9),
+        (9, [1.0] + [0.01] * 8, 9),
     ],
 )
-def test_when_scores_are_weighted_then_their_weights_are_counted_and_the_next_one_weighs_most(
-    weights, expected
+def test_when_scores_are_counted_or_weighted_then_the_one_that_covers_eighty_percent_is_taken(
+    scores, weights, expected
 ):
-    assert conformal_quantile(np.arange(1.0, 10), weights=np.array(weights)) == expected
+    weights = None if weights is None else np.array(weights)
+    assert conformal_quantile(np.arange(1.0, scores + 1), weights=weights) == expected
 
 
 def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative() -> (
@@ -241,19 +236,17 @@ def test_when_validation_is_given_then_the_first_test_days_live_on_it() -> None:
     assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * margin)
 
 
-def test_when_the_target_is_near_zero_then_the_level_stays_above_it() -> None:
+@pytest.mark.parametrize(
+    ("lowest", "zero_from", "least"), [(0.0, 24, 0.01 * 100 * 24 / 72), (-100.0, 48, 100 * 48 / 72)]
+)
+def test_when_the_target_is_near_zero_then_its_level_is_a_share_of_its_size_or_all_if_ever_negative(
+    lowest, zero_from, least
+) -> None:
     target = flat_target(3)
-    target.iloc[24:] = 0.0
+    target.iloc[zero_from:] = 0.0
+    target.iloc[30] = lowest
     origins = pd.DatetimeIndex([target.index[23], target.index[71]])
-    assert recent_level(target, origins) == pytest.approx([100, 0.01 * 100 * 24 / 72])
-
-
-def test_when_the_target_was_ever_negative_then_the_level_is_at_least_its_mean_size() -> None:
-    target = flat_target(3)
-    target.iloc[30] = -100.0
-    target.iloc[48:] = 0.0
-    origins = pd.DatetimeIndex([target.index[23], target.index[71]])
-    assert recent_level(target, origins) == pytest.approx([100, 100 * 48 / 72])
+    assert recent_level(target, origins) == pytest.approx([100, least])
 
 
 def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named() -> None:

@@ -23,11 +23,11 @@ from hpo_lib.figures.studies import front_figure
 from hpo_lib.figures.style import MISSING, number
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import data_provenance
-from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
+from hpo_lib.scoring.objectives import OBJECTIVES, Objective
+from tests.conftest import record_of
 
 
 def trial(number: int, mae: float, picp: float) -> TrialRecord:
@@ -45,15 +45,10 @@ PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
 def study(tmp_path: Path) -> StoredStudy:
     """A study that chose trial 3."""
     paths = RunPaths(tmp_path, "TFT_Q", "tiny", "4711")
-    result = study_result(
+    result = record_of(
         paths,
+        TRIALS,
         storage_path="sqlite:///study.db",
-        status="complete",
-        trials_asked=5,
-        policy="calibrated",
-        objectives=FORMER_PAIR,
-        trials=TRIALS,
-        optimization_date="2026-01-16",
         baselines={"naive_24h": dict(TRIALS[0].scores)},
         provenance={"seed": 42, "data": {"source": "csv", "unit": "kWh/h"}},
     )

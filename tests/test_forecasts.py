@@ -146,13 +146,6 @@ def test_when_a_table_is_broken_then_one_sentence_says_what_is_wrong(case) -> No
         QuantileForecasts.from_frame(damage(forecasts().to_frame()), "runs/t.parquet")
 
 
-def test_when_a_stored_quantile_is_nan_then_it_is_no_forecast() -> None:
-    table = forecasts().to_frame()
-    table.loc[4, "q90"] = np.nan
-    with pytest.raises(NonFiniteForecast, match=r"^1 of 2 forecasts"):
-        QuantileForecasts.from_frame(table)
-
-
 def test_when_a_table_has_further_columns_then_they_are_ignored() -> None:
     table = forecasts().to_frame().assign(quality="good", note=1)
     assert_equal(QuantileForecasts.from_frame(table), forecasts())

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -121,16 +122,9 @@ def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
     for kind, where, more, piece in edits:
         at, length = int(where * len(content)), int(more * 30)
         if kind == "word":  # a whole cell, value or key
-            begin = max(
-                (content.rfind(mark, 0, at) + 1 for mark in (b",", b"\n", b"=", b":", b" ")),
-                default=0,
-            )
-            ends = [
-                end
-                for mark in (b",", b"\n", b"=", b":", b" ")
-                if (end := content.find(mark, at)) >= 0
-            ]
-            content = content[:begin] + piece + content[min(ends, default=len(content)) :]
+            before = re.split(rb"[,\n=: ]", content[:at])[-1]
+            after = re.split(rb"[,\n=: ]", content[at:], maxsplit=1)[0]
+            content = content[: at - len(before)] + piece + content[at + len(after) :]
         elif kind == "put":
             content = content[:at] + piece + content[at:]
         elif kind == "cut":
@@ -170,12 +164,12 @@ def same_cells(file: Path, frame: pd.DataFrame, time: str, names: dict[str, str]
 
 
 def same_toml(file: Path, spec: Any) -> None:
-    for key, value in tomllib.loads(file.read_text(encoding="utf-8")).items():
+    held = tomllib.loads(file.read_text(encoding="utf-8"))
+    for key, value in held.items():
         if isinstance(value, str) and key != "start":
             assert getattr(spec, key) == value
         elif isinstance(value, list):
             assert list(getattr(spec, key)) == value
-    held = tomllib.loads(file.read_text(encoding="utf-8"))
     assert (spec.gaps.fill, spec.gaps.max_hours) == tuple(
         held.get("gaps", {"": "none", " ": 0}).values()
     )
@@ -216,13 +210,15 @@ def same_holidays(file: Path, table: pd.DataFrame) -> None:
 
 def same_archive(file: Path, table: pd.DataFrame) -> None:
     """Every forecast whose temperature is known is there once, with its times."""
+
+    def time(cell: str) -> pd.Timestamp:
+        return pd.to_datetime(cell.strip(), utc=True, format="ISO8601")
+
     held = []
     for row in rows_of(file):
-        issued = pd.to_datetime(row["issued"].strip(), utc=True, format="ISO8601")
-        if "valid" in row:
-            valid = pd.to_datetime(row["valid"].strip(), utc=True, format="ISO8601")
-        else:
-            valid = issued + pd.Timedelta(hours=float(row["lead_hours"]))
+        issued = time(row["issued"])
+        lead = pd.Timedelta(hours=float(row.get("lead_hours", "0")))
+        valid = time(row["valid"]) if "valid" in row else issued + lead
         if not math.isnan(temperature := float(row["temp"].strip() or "nan")):
             held.append((issued, valid, temperature))
     assert sorted(held) == sorted(
@@ -302,17 +298,14 @@ READERS = [
         lambda file: read_weather(file, HOURS, ("temp", "humidity", "rain_1h")),
         _weather,
     ),
-    Reader(
-        "archive.csv",
-        _text(ARCHIVE, index=False),
-        lambda file: read_archive(file, ("temp",)),
-        same_archive,
-    ),
-    Reader(
-        "leads.csv",
-        _text(BY_LEAD, index=False),
-        lambda file: read_archive(file, ("temp",)),
-        same_archive,
+    *(
+        Reader(
+            name,
+            _text(table, index=False),
+            lambda file: read_archive(file, ("temp",)),
+            same_archive,
+        )
+        for name, table in (("archive.csv", ARCHIVE), ("leads.csv", BY_LEAD))
     ),
     Reader("holidays.csv", HOLIDAYS, read_school_holidays, same_holidays),
     Reader(RECORD.best_params.name, RECORD.best_params.read_bytes(), load_result, same_json),

@@ -16,12 +16,12 @@ from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import POLICIES, Selection, pareto_front, select
 from hpo_lib.records.files import load_predictions, write_json, write_predictions
-from hpo_lib.records.result import load_result, study_result
+from hpo_lib.records.result import load_result
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 from tests import old_plan
-from tests.conftest import refusal
+from tests.conftest import record_of, refusal
 
 
 def trial(number: int, mae: float, picp: float, **further: Any) -> TrialRecord:
@@ -199,21 +199,9 @@ def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_
 # The record
 
 
-def record(trials: list[TrialRecord], **other: Any) -> dict[str, Any]:
-    given_values = {
-        "storage_path": "sqlite:///study.db",
-        "status": "complete",
-        "trials_asked": 5,
-        "policy": "calibrated",
-        "objectives": FORMER_PAIR,
-        "trials": trials,
-        "optimization_date": "2026-01-16T10:30:00+00:00",
-        "baselines": {"naive_24h": {"mae": 0.3, "picp": 81.0}},
-        "provenance": {"seed": 42, "git_commit": None},
-    }
-    return study_result(
-        RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711"), **{**given_values, **other}
-    )
+def record(trials: list[TrialRecord], **stated: Any) -> dict[str, Any]:
+    run = RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711")
+    return record_of(run, trials, **{"provenance": {"seed": 42, "git_commit": None}, **stated})
 
 
 MIXED = [
@@ -241,9 +229,9 @@ def test_when_a_study_is_recorded_then_every_key_that_readers_rely_on_is_there()
 def test_when_a_study_is_recorded_then_counts_times_causes_and_metrics_are_those_of_its_trials() -> (
     None
 ):
-    result = record(MIXED)
+    result = record(MIXED, n_trials=9)
     expected = {
-        "n_trials": 5,
+        "n_trials": 9,
         "n_completed": 2,
         "n_failed": 1,
         "n_pruned": 1,

@@ -33,12 +33,12 @@ from hpo_lib.records.files import load_predictions, write_json, write_prediction
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.optuna_trials import trial_record
 from hpo_lib.records.provenance import data_provenance
-from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
 from hpo_lib.scoring.objectives import OBJECTIVES, Objective
+from tests.conftest import record_of
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +89,13 @@ class Maker:
             study.ask({"lr": FloatDistribution(0, 1)})
         trials = [trial_record(trial, objectives) for trial in study.get_trials()]
         if n_complete:
-            result = study_result(
+            result = record_of(
                 run,
+                trials,
+                objectives=objectives,
                 storage_path=Storage(run, "sqlite").recorded,
                 status="complete" if n_complete >= asked else "running",
-                trials_asked=asked,
-                policy="calibrated",
-                objectives=objectives,
-                trials=trials,
-                optimization_date="2026-01-16T10:00:00+00:00",
+                n_trials=asked,
                 baselines=self.baselines,
                 provenance={
                     **CODE,

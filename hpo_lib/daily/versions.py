@@ -14,14 +14,35 @@ from hpo_lib.errors import Damage, InputError, in_one_line
 from hpo_lib.families.models import Forecaster, family_names, get_family
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
-from hpo_lib.records.files import read_json
-from hpo_lib.records.schema import ModelFacts, check
+from hpo_lib.records.files import Params, Part, Time, checked_json, read_json
+from hpo_lib.records.provenance import Provenance
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 FITTED, REFITTED = "fitted", "refitted"
 T = TypeVar("T")
+
+
+class _Ends(Part):
+    train_end: Time
+    val_end: Time
+
+
+class _Key(Part):
+    data: _Ends
+    version: int
+
+
+class _Facts(Part):
+    """The card for programs of a trained model."""
+
+    key: _Key
+    params: Params
+    preset: str
+    trained_until: Time
+    relative_mae: float
+    provenance: Provenance
 
 
 @dataclass(frozen=True)
@@ -40,10 +61,8 @@ class Version:
 
     @classmethod
     def read(cls, paths: ModelPaths, number: int) -> "Version":
-        file, what = paths.training(number).record, "the card of a trained model"
-        facts: dict[str, Any] = read_json(file, what)
-        check(ModelFacts, facts, file, what)
-        return cls(paths, number, facts)
+        file = paths.training(number).record
+        return cls(paths, number, checked_json(file, "the card of a trained model", _Facts))
 
     def __str__(self) -> str:
         return f"{self.paths.model} v{self.number:03d}"

@@ -124,11 +124,12 @@ def _rows(text: str, separator: str) -> list[list[str]]:
                     "quote, or write it in one line"
                 )
             if row and len(row) != width:
-                advice = "write decimal points instead of decimal commas, and quote text that "
-                advice += "holds a comma"
-                if len(row) < width:
-                    advice = "add what is missing, with nothing between the commas of a missing "
-                    advice += "value"
+                advice = (
+                    "add what is missing, with nothing between the commas of a missing value"
+                    if len(row) < width
+                    else "write decimal points instead of decimal commas, and quote text that "
+                    "holds a comma"
+                )
                 raise InputError(
                     f"line {line} has {len(row)} fields, expected {width} as in the "
                     f"header; {advice}"
@@ -141,21 +142,18 @@ def _rows(text: str, separator: str) -> list[list[str]]:
 
 def check_header(header: Sequence[str], required: Sequence[str], advice: str) -> None:
     """Check that every required column is there, and none twice; ``advice`` is on missing ones."""
-    for column in header:
-        if header.count(column) > 1:
-            raise InputError(
-                f"column {column!r} appears {header.count(column)} times in the header, "
-                "expected once; remove or rename the others"
-            )
-    missing = []
-    for column in dict.fromkeys(required):
-        if column not in header:
-            near = difflib.get_close_matches(column, header, n=1)
-            missing.append(
-                f"column {column!r}" + (f" (nearest there: {near[0]!r})" if near else "")
-            )
-    if missing:
-        raise InputError(f"missing {', '.join(missing)}; {advice}")
+    if twice := [column for column in header if header.count(column) > 1]:
+        raise InputError(
+            f"column {twice[0]!r} appears {header.count(twice[0])} times in the header, "
+            "expected once; remove or rename the others"
+        )
+    if missing := [column for column in dict.fromkeys(required) if column not in header]:
+        near = (difflib.get_close_matches(column, header, n=1) for column in missing)
+        names = (
+            f"column {column!r}" + "".join(f" (nearest there: {name!r})" for name in names)
+            for column, names in zip(missing, near, strict=True)
+        )
+        raise InputError(f"missing {', '.join(names)}; {advice}")
 
 
 def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
@@ -169,13 +167,13 @@ def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
     refuse(stamps != stamps.floor("h"), cells, advice)
     twice = stamps.duplicated()
     if twice.any():
-        line = cells.index[stamps == stamps[twice][0]][0]
+        line = cells.index[stamps.get_loc(stamps[twice][0])][0]
         advice = (
             f", which line {line} already has, expected every hour once; remove one of the rows, "
             "or give `hpo prepare` the --timezone if summer time ends there"
         )
         refuse(twice, cells, advice)
-    back = np.concatenate([[False], stamps[1:] < stamps[:-1]])
+    back = np.diff(stamps.asi8, prepend=stamps.asi8[:1]) < 0
     refuse(back, cells, ", which is before the line above; sort the rows by timestamp")
     return stamps
 
@@ -185,7 +183,7 @@ def utc_times(cells: pd.Series) -> pd.Series:
     iso = cells.where(cells.str.fullmatch(_TIME))
     times = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
     advice = ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"
-    refuse(times.isna() | ~times.dt.year.isin(YEARS), cells, advice)
+    refuse(~times.dt.year.isin(YEARS), cells, advice)
     return times
 
 
@@ -217,10 +215,10 @@ def _numbers(cells: pd.Series) -> pd.Series:
         known = cells.replace(_TRUTH) if str(cells.name).startswith("is_") else cells
         values = pd.to_numeric(known, errors="coerce").astype("float64")
         values = values.mask(values.isna() & ~cells.isin(MISSING), np.inf)
-    what = "a finite number with a decimal point, or an empty cell where the value is missing"
-    refuse(np.isinf(values), cells, f", expected {what}; fix that cell")
-    what = f"a number of at most {LARGEST:g}"
-    refuse(values.abs() > LARGEST, cells, f", expected {what}; fix that cell")
+    finite = "a finite number with a decimal point, or an empty cell where the value is missing"
+    refuse(np.isinf(values), cells, f", expected {finite}; fix that cell")
+    too_large = f", expected a number of at most {LARGEST:g}; fix that cell"
+    refuse(values.abs() > LARGEST, cells, too_large)
     return values
 
 
@@ -291,8 +289,7 @@ def runs_of_true(
 def refuse(wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, reason: str) -> None:
     """Raise an error that names the first wrong cell and its line, if there is one."""
     if wrong.any():
-        line = int(cells.index[wrong][0])
-        cell = cells.loc[line]
+        line, cell = cells.index[wrong][0], cells[wrong].iloc[0]
         if isinstance(cell, str):
             text = repr(cell if len(cell) < 100 else f"{cell[:100]} ...")
         else:

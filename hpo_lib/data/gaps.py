@@ -50,9 +50,7 @@ def hourly_frame(
         over ``max_hours``.
     """
     times = timestamps(cells[TIMESTAMP])
-    keep = (
-        np.ones(len(times), dtype=bool) if spec.start is None else np.asarray(times >= spec.start)
-    )
+    keep = np.asarray(times >= (spec.start or times[0]))
     if not keep.any():
         raise InputError(
             f"covers {time_span(times)}, expected hours from start "
@@ -74,28 +72,26 @@ def _complete(
     if not gaps.any(axis=None):
         return frame, 0, hours[:0]
     fills = spec.gaps.fill == "linear"
-    if len(times) < len(hours) and not fills:
-        before = int(np.flatnonzero(np.diff(times) > pd.Timedelta(hours=1))[0])
-        length = (times[before + 1] - times[before]) // pd.Timedelta(hours=1) - 1
+    line_of = pd.Series(values.index, index=times).reindex(hours).ffill().astype("int64")
+    starts, lengths = runs_of_true(~hours.isin(times))
+    if len(starts) and not fills:
         raise InputError(
-            f"gap of {_hours(length)} after line {values.index[before]}, from "
-            f"{hours[hours > times[before]][0]:%Y-%m-%d %H:%M} UTC on, and the dataset has no gap "
+            f"gap of {_hours(lengths[0])} after line {line_of.iloc[starts[0]]}, from "
+            f"{hours[starts[0]]:%Y-%m-%d %H:%M} UTC on, and the dataset has no gap "
             f"rule; add these rows or {_RULE}"
         )
-    line_of = pd.Series(values.index, index=times).reindex(hours).ffill().astype("int64")
     for column in frame.columns[gaps.any()]:
         _check_cells(gaps[column], line_of, fills=fills)
     target = fill_short_gaps(frame[spec.target], spec.gaps.max_hours)
     missing = target.isna()
     of_the_week = target.groupby(hours.day_of_week * 24 + hours.hour).ffill()
-    frame[spec.target] = of_the_week.interpolate(
-        "linear"
-    )  # before the second week there is no earlier one
+    # Before the second week there is no earlier one.
+    frame[spec.target] = of_the_week.interpolate("linear")
     for column in frame.columns[gaps.any()].drop(spec.target, errors="ignore"):
         frame[column] = _filled(frame[column], spec)
-        unknown = frame[column].isna()
-        if (unknown & ~missing).any():
-            day = hours[unknown & ~missing][0].tz_convert(spec.tz)
+        unknown = frame[column].isna() & ~missing
+        if unknown.any():
+            day = hours[unknown][0].tz_convert(spec.tz)
             raise InputError(
                 f"column {column!r} has no value on the whole local day of {day:%Y-%m-%d}, "
                 "expected one to fill the others from; add the rows of that day"

@@ -81,17 +81,13 @@ def columns_of(cells: pd.DataFrame, raw: RawFile, target: str) -> tuple[str, str
     named = [column for column in (raw.time_column, raw.value_column) if column]
     advice = f"expected one of {', '.join(map(repr, header))}; fix its name"
     check_header(header, named, advice)
-    known = {column: cells[column][~cells[column].isin(MISSING)].head(_LOOK) for column in header}
-    are_numbers = [
-        column
-        for column, texts in known.items()
-        if pd.to_numeric(texts.str.replace(",", "."), errors="coerce").notna().any()
-    ]
-    are_times = [
-        column
-        for column, texts in known.items()
-        if column not in are_numbers and _formats(next(iter(texts), ""))
-    ]
+    are_times, are_numbers = [], []
+    for column in header:
+        texts = cells[column][~cells[column].isin(MISSING)].head(_LOOK)
+        if pd.to_numeric(texts.str.replace(",", "."), errors="coerce").notna().any():
+            are_numbers.append(column)
+        elif _formats(next(iter(texts), "")):
+            are_times.append(column)
     time = raw.time_column or _only(are_times, "time", "a time such as '2018-04-01 00:00'", header)
     others = [column for column in are_numbers if column != time]
     if not raw.value_column and target in others:
@@ -103,21 +99,18 @@ def _only(columns: list[str], what: str, holds: str, header: list[str]) -> str:
     if len(columns) == 1:
         return columns[0]
     names = ", ".join(map(repr, columns or header))
-    problem = f"{len(columns) or 'no'} columns hold {holds}"
-    problem += f" ({names})" if columns else f", it has {names}"
+    there = f"{len(columns)} columns hold {holds} ({names})"
+    there = there if columns else f"no columns hold {holds}, it has {names}"
     raise InputError(
-        f"{problem}, expected one; name it with --{what}-column, or {what}_column under [raw]"
+        f"{there}, expected one; name it with --{what}-column, or {what}_column under [raw]"
     )
 
 
 def _formats(cell: str) -> list[str]:
     """Formats in which a cell is a time."""
     known = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
-    return [
-        one
-        for one in known
-        if not pd.isna(pd.to_datetime(cell, format=one, utc=True, errors="coerce"))
-    ]
+    times = {form: pd.to_datetime(cell, format=form, errors="coerce") for form in known}
+    return [form for form, time in times.items() if not pd.isna(time)]
 
 
 def _times(cells: pd.Series) -> pd.Series:
@@ -125,8 +118,8 @@ def _times(cells: pd.Series) -> pd.Series:
     has_offset = cells.str.slice(10).str.contains(_OFFSET)
     plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
     readings = [
-        pd.to_datetime(plain, format=one, utc=True, errors="coerce")
-        for one in _formats(plain.iloc[0]) or ["ISO8601"]
+        pd.to_datetime(plain, format=form, utc=True, errors="coerce")
+        for form in _formats(plain.iloc[0]) or ["ISO8601"]
     ]
     unread = min(readings, key=lambda times: times.isna().sum()).isna()
     example = "a time such as '2018-04-01 00:00' or '01.04.2018 00:00'"
@@ -167,8 +160,7 @@ def _in_utc(times: pd.Series, cells: pd.Series, zone: str) -> pd.Series:
     advice = "if the file keeps one offset all year, give that as --timezone, such as +01:00"
     skipped = utc.isna().reindex(cells.index)
     refuse(skipped, cells, f", which the clock of {zone} skips; {advice}")
-    in_utc: pd.Series = utc.dt.tz_convert("UTC")
-    return in_utc
+    return pd.Series(utc.dt.tz_convert("UTC"))
 
 
 def _hourly(
@@ -199,9 +191,8 @@ WEATHER_GAP_HOURS = 3
 SCHOOL_HOLIDAY_COLUMNS = ("start_date", "end_date", "description")
 _ZERO_WHERE_EMPTY = ("rain_1h", "snow_1h")  # the bulk export writes nothing if nothing fell
 _TEMPERATURES = ("temp", "dew_point")
-_KELVIN_ABOVE = (
-    150.0  # no place on earth has a median temperature above 150 degrees C or below 150 K
-)
+_KELVIN_ABOVE = 150.0
+"""No place on earth has a median temperature above 150 degrees C or below 150 K."""
 _ZERO_CELSIUS = 273.15  # K
 
 
@@ -275,8 +266,8 @@ def read_weather(
             raise InputError(
                 f"column {column!r} has no value from {first:%Y-%m-%d %H:%M} to "
                 f"{last:%Y-%m-%d %H:%M} UTC, expected one for every hour from "
-                f"{hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M}; add those hours or leave "
-                "the weather file out"
+                f"{hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M}; add those hours or "
+                "leave the weather file out"
             )
         return weather, int(known.loc[hours].isna().any(axis="columns").sum())
 
@@ -292,9 +283,10 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         cells = _read_columns(path, "school holiday file", SCHOOL_HOLIDAY_COLUMNS)
         table = cells.copy()
         for column in ("start_date", "end_date"):
-            table[column] = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-            wrong = table[column].isna() | ~table[column].dt.year.isin(YEARS)
+            dates = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
+            wrong = ~dates.dt.year.isin(YEARS)
             refuse(wrong, cells[column], ", expected a date such as '2019-12-21'; fix that cell")
+            table[column] = dates
         advice = ", expected the start_date of that line or later; fix one of the two dates"
         refuse(table["end_date"] < table["start_date"], cells["end_date"], advice)
         return table.reset_index(drop=True)

@@ -16,8 +16,8 @@ from hpo_lib.figures import studies, style
 from hpo_lib.figures.build import drawn, finished
 from hpo_lib.figures.evidence import Evidence, gather_studies
 from hpo_lib.figures.latex import html
-from hpo_lib.figures.studies_table import Studies, load_studies, table_of
-from hpo_lib.figures.tables import TABLES
+from hpo_lib.figures.studies_table import Studies, load_studies
+from hpo_lib.figures.tables import TABLES, overview
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import TELLING_TRIALS, records_folder, study_runs
 from hpo_lib.scoring.calibration import Calibration
@@ -40,16 +40,16 @@ class Analysis:
 
     def overview(self) -> HTML:
         """Every study as a row."""
-        return HTML(html(table_of(self.studies)))
+        return HTML(html(overview(self.studies.table)))
 
     def explored(self) -> Iterator[Image]:
         """Per model, if storages are there: the first objective over each varied hyperparameter."""
         trials = studies.explored(self.evidence)
-        if len(trials):
-            trials = trials[
-                trials.groupby(["model", "parameter"])["value"].transform("nunique") > 1
-            ]
-        for model, _ in style.by_model(trials) if len(trials) else ():
+        if trials.empty:
+            return
+        varied = trials.groupby(["model", "parameter"])["value"].transform("nunique") > 1
+        trials = trials[varied]
+        for model in style.in_order(trials["model"]):
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
     def boundaries(self) -> list[str]:

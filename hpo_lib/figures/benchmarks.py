@@ -1,9 +1,9 @@
 """The figures of benchmarks: the plain data behind each, one tidy table, and how it is drawn.
 
-Every table begins with ``dataset``, ``title`` and ``unit``, and is of the test split.
+Every table names its ``dataset``, ``title`` and ``unit``, and is of the test split.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from typing import Any
 
@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
+from hpo_lib.data.local_time import season_of
 from hpo_lib.families.models import described, family_names, model_names
 from hpo_lib.figures import forecasts, style
 from hpo_lib.figures.evidence import Evidence
@@ -35,8 +36,7 @@ from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
-WEEK_MONTHS = {"winter": (12, 1, 2), "summer": (6, 7, 8)}
-"""In the northern hemisphere."""
+WEEK_SEASONS = ("winter", "summer")
 SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
 
 RAW_AND_CALIBRATED = [
@@ -47,19 +47,17 @@ PARAMS = {"best": "tuned", "file": "file", "ensemble": "ensemble", "default": "u
 
 
 def _of_each_benchmark(
-    tables_of: Callable[[Benchmark], Iterator[pd.DataFrame]],
+    tables_of: Callable[[Benchmark], Iterable[pd.DataFrame]],
 ) -> Callable[[Evidence], pd.DataFrame]:
-    """One table of all benchmarks, which names their dataset first; empty without any row."""
+    """One table of all benchmarks, which names their dataset; empty without any row."""
 
     @wraps(tables_of)
     def table(evidence: Evidence) -> pd.DataFrame:
-        tables = []
-        for benchmark in evidence.benchmarks:
-            title = benchmark.dataset.spec.title
-            names = {"dataset": benchmark.name, "title": title, "unit": benchmark.unit}
-            filled = [rows for rows in tables_of(benchmark) if len(rows)]
-            tables += [pd.DataFrame(names, rows.index).join(rows) for rows in filled]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        return style.joined(
+            rows.assign(dataset=one.name, title=one.dataset.spec.title, unit=one.unit)
+            for one in evidence.benchmarks
+            for rows in tables_of(one)
+        )
 
     return table
 
@@ -78,16 +76,17 @@ def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
 # Two weeks
 
 
-def middle_week(f: QuantileForecasts, months: Sequence[int]) -> np.ndarray:
-    """Positions of the forecasts of the middle whole week in these months; empty without one.
+def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> np.ndarray:
+    """Positions of the forecasts of the middle whole week of a season; empty without one.
 
     Weeks are from Monday to Sunday, UTC.
     """
     days = (f.origins + pd.Timedelta(hours=1)).tz_localize(None)
-    weeks = pd.Series(days.to_period("W"))
-    days_inside = weeks[np.isin(days.month, months)].value_counts()
-    whole = sorted(days_inside.index[days_inside == 7])
-    return np.flatnonzero(weeks == whole[len(whole) // 2]) if whole else np.array([], dtype=int)
+    seasons = season_of(days.month.to_numpy(), hemisphere)
+    inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
+    weeks = inside.groupby(days[inside].to_period("W"))
+    whole = [week.to_numpy() for _, week in weeks if len(week) == 7]
+    return whole[len(whole) // 2] if whole else np.array([], dtype=int)
 
 
 @_of_each_benchmark
@@ -102,26 +101,22 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
         return
     spec, known = benchmark.dataset.spec, benchmark.dataset.known_target
     corrected = calibrate(row.test, row.validation, known, benchmark.correction)
-    months_later = 0 if spec.hemisphere == "north" else 6
-    for season, months in WEEK_MONTHS.items():
-        week = middle_week(row.test, [1 + (month - 1 + months_later) % 12 for month in months])
+    for season in WEEK_SEASONS:
+        week = middle_week(row.test, season, spec.hemisphere)
         if len(week):
-            raw, calibrated = (f.rows(week).to_frame() for f in (row.test, corrected))
-            hours = raw.rename(columns={"q10": "lower", "q50": "median", "q90": "upper"}).assign(
-                model=row.model,
-                target=spec.target_words,
-                season=season,
-                hour=raw["origin"] + pd.to_timedelta(raw["step"], unit="h"),
-                lower_calibrated=calibrated["q10"],
-                upper_calibrated=calibrated["q90"],
+            hours, calibrated = (
+                forecasts.hours_of_days(f, week[0], len(week)) for f in (row.test, corrected)
             )
-            yield benchmark.in_unit(hours)
+            hours["lower_calibrated"] = calibrated["lower"]
+            hours["upper_calibrated"] = calibrated["upper"]
+            names = {"model": row.model, "target": spec.target_words, "season": season}
+            yield benchmark.in_unit(hours.assign(**names).reset_index(names="hour"))
 
 
 def draw_weeks(data: pd.DataFrame) -> Figure:
     """Forecasts of two weeks with their interval and the actual values; a row per dataset."""
     datasets = style.by_dataset(data)
-    seasons = [season for season in ("winter", "summer") if season in set(data["season"])]
+    seasons = [season for season in WEEK_SEASONS if season in set(data["season"])]
     figure, grid = style.panels(len(datasets), len(seasons), height=0.7 + 1.6 * len(datasets))
     for panels, rows in zip(grid, datasets, strict=True):
         for axes, season in zip(panels, seasons, strict=True):
@@ -172,39 +167,52 @@ def reliability(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 
 def draw_reliability(data: pd.DataFrame) -> Figure:
     """Observed share of actuals at or below each level less the level."""
-    models, levels = in_order(data["model"]), sorted(set(data["level"]))
-    figure, columns = style.dataset_columns(data, 1, height=2.5, sharey=True)
-    for (axes,), of_dataset in columns:
+    levels = sorted(set(data["level"]))
+    places = data["level"].map(levels.index) + _beside(data["model"], 0.16)
+    excess = 100 * data[["observed", "observed_calibrated"]].sub(data["level"], axis=0)
+    figure, columns = style.dataset_columns(
+        data.assign(place=places, **excess), 1, height=2.5, sharey=True
+    )
+    for (axes,), rows in columns:
         axes.axhline(0, **TARGET)
-        for model, rows in style.by_model(of_dataset):
-            places = rows["level"].map(levels.index) + _beside(models, model, 0.16)
-            excess = 100 * rows[["observed", "observed_calibrated"]].sub(rows["level"], axis=0)
-            _draw_both(axes, places, excess, model)
+        _draw_both(axes, rows, "observed")
         axes.set(xlabel="quantile level", xlim=(-0.6, len(levels) - 0.4))
         axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
         axes.grid(axis="x", visible=False)
     figure.axes[0].set_ylabel("observed share less level in pp")
-    style.legend_below(figure, [*style.model_handles(models, ls=""), *RAW_AND_CALIBRATED])
+    style.legend_below(figure, [*style.model_handles(data["model"], ls=""), *RAW_AND_CALIBRATED])
     return figure
 
 
-def _beside(models: list[str], model: str, step: float) -> float:
-    """How far from the middle a model is drawn, so that all models are side by side."""
-    return step * (models.index(model) - (len(models) - 1) / 2)
+def _beside(models: pd.Series, step: float) -> pd.Series:
+    """How far from the middle each row is drawn, so that all its models are side by side."""
+    order = in_order(models)
+    return step * (models.map(order.index) - (len(order) - 1) / 2)
 
 
-def _draw_both(
-    axes: Axes, places: Any, values: pd.DataFrame, model: str, *, upright: bool = True
-) -> None:
-    """Raw values (first column), hollow, joined to the calibrated ones (second column), filled.
+def _draw_both(axes: Axes, data: pd.DataFrame, score: str, *, upright: bool = True) -> None:
+    """Raw scores, hollow, joined to the calibrated ones, filled.
 
-    ``places`` are along x or, if not ``upright``, along y.
+    The column ``place`` is along x or, if not ``upright``, along y.
     """
-    colour, joined = model_colour(model), axes.vlines if upright else axes.hlines
-    joined(places, *values.to_numpy().T, color=colour, lw=0.6, alpha=0.7)
-    for name, fill in zip(values, ("white", colour), strict=True):
-        ends = (places, values[name]) if upright else (values[name], places)
-        axes.plot(*ends, model_marker(model), color=colour, mfc=fill, ms=3.5, ls="")
+    calibrated = f"{score}_calibrated"
+    _join(axes, data, score, calibrated, upright=upright, lw=0.6, alpha=0.7)
+    for name, look in ((score, {"mfc": "white"}), (calibrated, {})):
+        x, y = ("place", name) if upright else (name, "place")
+        _draw_points(axes, data, x, y, ms=3.5, **look)
+
+
+def _join(
+    axes: Axes, data: pd.DataFrame, low: str, high: str, *, upright: bool = False, **look: Any
+) -> None:
+    lines: Any = axes.vlines if upright else axes.hlines
+    lines(data["place"], data[low], data[high], color=data["model"].map(model_colour), **look)
+
+
+def _draw_points(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
+    for model, rows in style.by_model(data):
+        points = {"color": model_colour(model), "marker": model_marker(model), "ls": "", **look}
+        axes.plot(rows[x], rows[y], **points)
 
 
 @_of_each_benchmark
@@ -225,7 +233,10 @@ GROUPS: dict[str, tuple[str, Sequence[str], int, int]] = {
 
 def draw_coverage(data: pd.DataFrame) -> Figure:
     """PICP by hour (calibrated, raw dotted), weekday, season and level; a row per dataset."""
-    datasets, models = style.by_dataset(data), in_order(data["model"])
+    places = {name: place for _, names, *_ in GROUPS.values() for place, name in enumerate(names)}
+    data = data.assign(place=data["group"].map(places))
+    data["place"] += _beside(data["model"], 0.2).where(data["by"] != "hour", 0)
+    datasets = style.by_dataset(data)
     figure, grid = style.panels(
         len(datasets),
         len(GROUPS),
@@ -236,22 +247,19 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
     )
     for panels, of_dataset in zip(grid, datasets, strict=True):
         for axes, (by, (label, groups, step, letters)) in zip(panels, GROUPS.items(), strict=True):
-            for model, rows in style.by_model(of_dataset[of_dataset["by"] == by]):
-                picps = rows.set_index("group")[["picp", "picp_calibrated"]].reindex([*groups])
-                if by == "hour":
-                    look = {"color": model_colour(model), "lw": 0.8}
-                    axes.plot(picps["picp"].to_numpy(), ls=":", **look)
-                    axes.plot(picps["picp_calibrated"].to_numpy(), **look)
-                else:
-                    places = np.arange(len(groups)) + _beside(models, model, 0.2)
-                    _draw_both(axes, places, picps, model)
+            part = of_dataset[of_dataset["by"] == by]
+            if by == "hour":
+                for score, line in (("picp", ":"), ("picp_calibrated", "-")):
+                    _draw_points(axes, part, "place", score, ls=line, marker="", lw=0.8)
+            else:
+                _draw_both(axes, part, "picp")
             style.coverage_line(axes)
             ticks = [group[:letters] for group in groups[::step]]
             axes.set_xticks(range(0, len(groups), step), ticks)
             axes.set_xlabel(label if axes in grid[-1] else "")
         panels[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
     grid[0, 0].set_ylim(_picp_limits(data[["picp", "picp_calibrated"]]))
-    style.legend_below(figure, [*style.model_handles(models), *RAW_AND_CALIBRATED])
+    style.legend_below(figure, [*style.model_handles(data["model"]), *RAW_AND_CALIBRATED])
     return figure
 
 
@@ -327,11 +335,7 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline (``own``). Ensembles
     are in the table.
     """
-    bounds = [
-        column for name in ("mae", "picp") for column in (name, f"{name}_low", f"{name}_high")
-    ]
-    rows = benchmark.shown[benchmark.shown["params"] != "ensemble"]
-    yield rows[["model", "params", *bounds, "picp_calibrated"]]
+    yield benchmark.shown[benchmark.shown["params"] != "ensemble"]
 
 
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
@@ -347,20 +351,19 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         width_ratios=(3, 2),
     )
     for (left, right), rows in zip(grid, datasets, strict=True):
+        rows = rows.assign(place=range(len(rows)))
         limit = 1.1 * rows["mae_high"][~rows["model"].isin(model_names("naive"))].max()
-        for place, (_, row) in enumerate(rows.iterrows()):
-            colour = model_colour(row["model"])
-            if row["mae"] > limit:
-                beyond = f"{style.number(row['mae'])} →"
-                at_edge = {"xycoords": left.get_yaxis_transform(), "ha": "right", "va": "center"}
-                left.annotate(beyond, (1, place), fontsize=7, color=colour, **at_edge)
-            else:
-                left.hlines(place, row["mae_low"], row["mae_high"], color=colour, lw=0.9)
-                left.plot(row["mae"], place, model_marker(row["model"]), color=colour, ms=4)
-            right.hlines(place, row["picp_low"], row["picp_high"], color=colour, lw=0.9)
-            picps = row[["picp", "picp_calibrated"]].astype(float).to_frame().T
-            _draw_both(right, [place], picps, row["model"], upright=False)
-        left.set_yticks(range(len(rows)), rows[["model", "params"]].agg(_row_name, axis=1))
+        beyond = rows["mae"] > limit
+        _join(left, rows[~beyond], "mae_low", "mae_high", lw=0.9)
+        _draw_points(left, rows[~beyond], "mae", "place", ms=4)
+        _join(right, rows, "picp_low", "picp_high", lw=0.9)
+        for row in rows[beyond].itertuples():
+            at_edge = {"xycoords": left.get_yaxis_transform(), "ha": "right", "va": "center"}
+            look = {"color": model_colour(row.model), "fontsize": 7}
+            left.annotate(f"{style.number(row.mae)} →", (1, row.place), **at_edge, **look)
+        _draw_both(right, rows, "picp", upright=False)
+        labels = rows["params"].map(PARAMS).radd(rows["model"].map(model_name) + ", ")
+        left.set_yticks(rows["place"], labels.str.removesuffix(", "))
         left.set(xlabel=f"MAE in {style.unit_of(rows)}", xlim=(None, limit))
         left.set_ylim(len(rows) - 0.4, -0.6)
         left.set_title(rows["title"].iloc[0], loc="left")
@@ -369,10 +372,6 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     interval = Line2D([], [], color=INK, label="95 % bootstrap interval")
     style.legend_below(figure, [interval, *RAW_AND_CALIBRATED])
     return figure
-
-
-def _row_name(row: pd.Series) -> str:
-    return ", ".join(filter(None, (model_name(row["model"]), PARAMS[row["params"]])))
 
 
 # Significance

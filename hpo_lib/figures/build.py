@@ -288,7 +288,8 @@ def _code() -> str:
     """Fingerprint of all code that a figure, table or card depends on."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
+    files = chain(package.rglob("*.py"), package.rglob("*.mplstyle"))
+    for file in sorted(files):
         if file.relative_to(package).parts[0] not in NOT_BEHIND_FIGURES:
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -51,7 +51,8 @@ class Evidence:
 
     def records(self, kind: str) -> Records:
         """The ``studies`` or the ``benchmarks``."""
-        return self.studies if kind == "studies" else self.benchmarks
+        records: Records = getattr(self, kind)
+        return records
 
     @property
     def datasets(self) -> list[str]:

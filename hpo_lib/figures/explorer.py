@@ -90,7 +90,7 @@ def trial_counts(study: StoredStudy) -> str:
     return f"{line}; the storage is not among the files, so these are the trials in the JSON"
 
 
-@mpl.rc_context(SCREEN)
+@mpl.style.context(SCREEN)
 def draw(
     figure: Figure, study: StoredStudy, number: int, first: int, count: int
 ) -> tuple[pd.DataFrame, np.ndarray]:

@@ -3,34 +3,36 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import pandas as pd
+from jinja2 import Environment
 
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "³": r"\textsuperscript{3}",
-    "\u2212": "$-$",
-    "\u2013": "--",
-    "±": r"$\pm$",
-    "|": r"\textbar{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
+_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "³": r"\textsuperscript{3}",
+        "\u2212": "$-$",
+        "\u2013": "--",
+        "±": r"$\pm$",
+        "|": r"\textbar{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+    }
+)
 
 
 def escaped(text: str) -> str:
     """Plain text for LaTeX, in one line."""
-    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+    return " ".join(text.split()).translate(_SPECIAL)
 
 
 MOST_LETTERS = 95
@@ -91,105 +93,119 @@ class Table:
         ]
 
 
-def booktabs(table: Table, label: str, warning: str = "") -> str:
-    """A table environment of text width, labelled ``tab:`` and ``label``.
-
-    A warning is in bold before the caption.
-    """
-    blocks = []
-    for title, rows in table.rows:
-        span = rf"\multicolumn{{{len(table.align)}}}{{@{{}}l}}"
-        lines = [rf"{span}{{\textit{{{escaped(title)}}}}} \\"] if title else []
-        blocks.append("\n".join([*lines, *map(_line, rows)]))
-    return "\n".join(
-        [
-            r"% Needs \usepackage{booktabs}.",
-            r"\begin{table}[htbp]",
-            rf"\centering{_size(table)}\setlength{{\tabcolsep}}{{3.5pt}}",
-            _caption(table.caption, warning),
-            rf"\label{{tab:{label}}}",
-            rf"\begin{{tabular}}{{@{{}}{table.align}@{{}}}}",
-            r"\toprule",
-            *_groups(table.groups),
-            _line(table.header),
-            r"\midrule",
-            "\n\\addlinespace\n".join(blocks),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _line(cells: Sequence[str]) -> str:
-    texts = (
-        rf"\textbf{{{escaped(cell)}}}" if isinstance(cell, Bold) else escaped(cell)
-        for cell in cells
-    )
-    return " & ".join(texts) + r" \\"
-
-
-def _groups(groups: Sequence[tuple[str, int]]) -> list[str]:
-    cells, rules, column = [], "", 1
-    for title, span in groups:
-        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escaped(title)}}}")
-        if title:
-            rules += rf"\cmidrule(lr){{{column}-{column + span - 1}}}"
-        column += span
-    return [" & ".join(cells) + r" \\", rules] if groups else []
-
-
 def _size(table: Table) -> str:
     """The largest size of type in which the table fits, by its letters and rows."""
     lines = [table.header, *(row for _, rows in table.rows for row in rows)]
     letters = sum(max(map(len, column)) for column in zip(*lines, strict=True))
     fits = letters <= MOST_LETTERS and len(lines) <= MOST_ROWS
-    return r"\footnotesize" if fits else r"\scriptsize"
+    return "footnotesize" if fits else "scriptsize"
+
+
+def _cell(text: str) -> str:
+    return rf"\textbf{{{escaped(text)}}}" if isinstance(text, Bold) else escaped(text)
+
+
+_LATEX = Environment("<%", "%>", "<<", ">>", trim_blocks=True, keep_trailing_newline=True)
+"""In its templates values are in ``<< >>``."""
+_LATEX.filters |= {"tex": _cell, "size": _size}
+
+_CAPTION = r"""\caption{<% if warning %>\textbf{<< warning.capitalize()|tex >>.} <% endif %>
+<< caption|tex >>}"""
+
+_BOOKTABS = _LATEX.from_string(
+    r"""% Needs \usepackage{booktabs}.
+\begin{table}[htbp]
+\centering\<< table|size >>\setlength{\tabcolsep}{3.5pt}
+CAPTION
+\label{tab:<< label >>}
+\begin{tabular}{@{}<< table.align >>@{}}
+\toprule
+<% if table.groups %>
+<% for name, span in table.groups %>
+\multicolumn{<< span >>}{c}{<< name|tex >>}<% if not loop.last %> & <% endif %>
+<% endfor %> \\
+<% set next = namespace(column=1) %>
+<% for name, span in table.groups %>
+<% set first, next.column = next.column, next.column + span %>
+<% if name %>\cmidrule(lr){<< first >>-<< next.column - 1 >>}<% endif %>
+<% endfor +%>
+<% endif %>
+<< table.header|map("tex")|join(" & ") >> \\
+\midrule
+<% for title, rows in table.rows %>
+<% if title %>
+\multicolumn{<< table.align|length >>}{@{}l}{\textit{<< title|tex >>}} \\
+<% endif %>
+<% for row in rows %>
+<< row|map("tex")|join(" & ") >> \\
+<% endfor %>
+<% if not loop.last %>
+\addlinespace
+<% endif %>
+<% endfor %>
+\bottomrule
+\end{tabular}
+\end{table}
+""".replace("CAPTION", _CAPTION)
+)
+
+_FIGURE = _LATEX.from_string(
+    r"""% Needs \usepackage{graphicx}.
+\begin{figure}[htbp]
+\centering\includegraphics{<< file >>}
+CAPTION
+\label{fig:<< label >>}
+\end{figure}
+""".replace("CAPTION", _CAPTION)
+)
+
+_WEB = Environment(autoescape=True, trim_blocks=True)
+_WEB.tests["bold"] = lambda cell: isinstance(cell, Bold)
+_HTML = _WEB.from_string(
+    """<table>
+<caption style="text-align: left">{{ table.caption }}</caption>
+{% macro line(cells) %}
+<tr>
+{% for cell in cells %}
+{% set side = "left" if table.align[loop.index0] == "l" else "right" %}
+<td style="text-align: {{ side }}; white-space: nowrap">
+{%- if cell is bold %}<b>{{ cell }}</b>{% else %}{{ cell }}{% endif %}</td>
+{% endfor %}
+</tr>
+{% endmacro %}
+{% if table.groups %}
+<tr>
+{% for name, span in table.groups %}
+<th colspan="{{ span }}" style="text-align: center">{{ name }}</th>
+{% endfor %}
+</tr>
+{% endif %}
+{{ line(table.header) }}
+{% for title, rows in table.rows %}
+{% if title %}
+<tr><th colspan="{{ table.align|length }}" style="text-align: left">{{ title }}</th></tr>
+{% endif %}
+{% for row in rows %}
+{{ line(row) }}
+{% endfor %}
+{% endfor %}
+</table>"""
+)
+
+
+def booktabs(table: Table, label: str, warning: str = "") -> str:
+    """A table environment of text width, labelled ``tab:`` and ``label``.
+
+    A warning is in bold before the caption.
+    """
+    return _BOOKTABS.render(table=table, label=label, caption=table.caption, warning=warning)
 
 
 def included(file: str, caption: str, label: str, warning: str = "") -> str:
     """A figure environment that includes a file, labelled ``fig:`` and ``label``."""
-    return "\n".join(
-        [
-            r"% Needs \usepackage{graphicx}.",
-            r"\begin{figure}[htbp]",
-            rf"\centering\includegraphics{{{file}}}",
-            _caption(caption, warning),
-            rf"\label{{fig:{label}}}",
-            r"\end{figure}",
-            "",
-        ]
-    )
-
-
-def _caption(text: str, warning: str) -> str:
-    mark = rf"\textbf{{{escaped(warning.capitalize())}.}} " if warning else ""
-    return rf"\caption{{{mark}{escaped(text)}}}"
+    return _FIGURE.render(file=file, caption=caption, label=label, warning=warning)
 
 
 def html(table: Table) -> str:
     """The table for a notebook, with its caption on top."""
-    sides = ["left" if letter == "l" else "right" for letter in table.align]
-    lines = [f'<caption style="text-align: left">{escape(table.caption)}</caption>']
-    if table.groups:
-        lines.append(_html_row([_html_span(name, span, "center") for name, span in table.groups]))
-    lines.append(_html_row(map(_html_cell, table.header, sides)))
-    for title, rows in table.rows:
-        if title:
-            lines.append(_html_row([_html_span(title, len(sides), "left")]))
-        lines += [_html_row(map(_html_cell, row, sides)) for row in rows]
-    return "\n".join(["<table>", *lines, "</table>"])
-
-
-def _html_row(cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _html_span(text: str, columns: int, side: str) -> str:
-    return f'<th colspan="{columns}" style="text-align: {side}">{escape(text)}</th>'
-
-
-def _html_cell(text: str, side: str) -> str:
-    content = f"<b>{escape(text)}</b>" if isinstance(text, Bold) else escape(text)
-    return f'<td style="text-align: {side}; white-space: nowrap">{content}</td>'
+    return _HTML.render(table=table)

@@ -80,8 +80,7 @@ def _of_each_study(
             names |= {"unit": unit, "model": study.model}
             names |= {"objectives": ",".join(objective.name for objective in study.objectives)}
             tables.append(table_of(trials, study).assign(**names))
-        filled = [table for table in tables if len(table)]
-        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+        return style.joined(tables)
 
     return table
 

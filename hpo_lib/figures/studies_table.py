@@ -11,11 +11,8 @@ import pandas as pd
 
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.figures.latex import Columns, Table, best_bold
-from hpo_lib.figures.style import MISSING, aligned, model_name, number, unit_text
 from hpo_lib.paths import atomic, consolidated
 from hpo_lib.records.study import StoredStudy, read_studies
-from hpo_lib.scoring.metrics import readable_unit
 
 # The success criteria of the original HPO plan.
 IMPROVEMENT_PERCENT = 5.0
@@ -55,7 +52,7 @@ class Studies:
     """Every study found.
 
     Attributes:
-        table: one row per study, see `study_row`.
+        table: one row per study, see `studies_frame`.
         notes: sentences on files that could not be read.
     """
 
@@ -91,12 +88,11 @@ def load_studies(runs_dir: Path) -> Studies:
         none = f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`."
         raise InputError(" ".join([none, *notes]))
     order = ["dataset", "model", "date", "file"]
-    table = pd.DataFrame(map(study_row, studies)).sort_values(order, ignore_index=True)
-    return Studies(table, tuple(notes))
+    return Studies(studies_frame(studies).sort_values(order, ignore_index=True), tuple(notes))
 
 
-def study_row(study: StoredStudy) -> dict[str, Any]:
-    """One study as a row; NaN or an empty text if an old file lacks the value.
+def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
+    """Each study as a row; NaN or an empty text if an old file lacks the value.
 
     ``trials`` are complete ones; ``failed_percent`` and ``stopped_percent`` are shares of all that
     finished: complete, failed (``causes`` says why) or stopped early. ``mae_default`` and ``mae``
@@ -104,28 +100,34 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
     second is lower. All scores are of the validation split. The ``status`` of an incomplete study
     is `StoredStudy.state`, since its JSON cannot know whether it still runs.
     """
-    result, status = study.result, str(study.result["status"] or "unknown")
+    return pd.DataFrame(map(_row, studies))
+
+
+def _row(study: StoredStudy) -> dict[str, Any]:
+    result, provenance = study.result, study.provenance
     default, scores = result["default_trial"] or {}, result["validation_metrics"] or {}
     mae, mae_default = _number(result["best_mae"]), _number(default.get("mae"))
     counts = [_number(result[key]) for key in ("n_completed", "n_failed", "n_pruned")]
     trials, failed, stopped = counts
-    causes = Counter(str(failure.get("cause", "")) for failure in result["failures"] or [])
+    finished = sum(counts) or math.nan
+    causes = Counter(failure["cause"] for failure in result["failures"] or ())
+    status = result["status"] or "unknown"
     return {
         "dataset": study.dataset,
         "model": study.model,
         "unit": study.unit or "unknown",
         "job_id": study.run.job_id,
-        "date": str(result["optimization_date"] or ""),
+        "date": result["optimization_date"] or "",
         "status": status if status in ("complete", "unknown") else study.state()[0],
         "source": study.source,
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
-        **{name: str(study.provenance.get(name, "unknown")) for name in ("preset", "recipe")},
+        **{name: str(provenance.get(name, "unknown")) for name in ("preset", "recipe")},
         "objectives": ",".join(objective.name for objective in study.objectives),
         "trials": trials,
         "failed": failed,
         "stopped": stopped,
-        "failed_percent": _percent(failed, sum(counts)),
-        "stopped_percent": _percent(stopped, sum(counts)),
+        "failed_percent": 100 * failed / finished,
+        "stopped_percent": 100 * stopped / finished,
         "front": _number(result["n_pareto_optimal"]),
         "hours": _number(result["training_time_hours"]),
         "mae_default": mae_default,
@@ -134,48 +136,17 @@ def study_row(study: StoredStudy) -> dict[str, Any]:
         "picp_default": _number(default.get("picp")),
         "picp": _number(result["best_picp"]),
         **{name: _number(scores.get(name)) for name in SCORES},
-        "schema": int(result["schema_version"]),
+        "schema": result["schema_version"],
         "params": ", ".join(
-            f"{name} {value_in_words(v)}" for name, v in result["best_params"].items()
+            f"{name} {value_in_words(value)}" for name, value in result["best_params"].items()
         ),
         "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
         "file": str(study.file),
     }
 
 
-def table_of(studies: Studies) -> Table:
-    """What each study found and cost, for a notebook: per dataset, the lowest MAE on top, bold."""
-    sections = []
-    for (dataset, source, _), group in studies.table.groupby(["dataset", "source", "sha256"]):
-        rows = group.sort_values("mae", kind="stable")
-        unit, factor = readable_unit(rows["unit"].iloc[0], rows["mae"].min())
-        maes = factor * rows[["mae_default", "mae"]]
-        default, chosen = (aligned(maes[name], like=maes.to_numpy().ravel()) for name in maes)
-        columns: Columns = [
-            ("Model", rows["model"].map(model_name)),
-            ("Job", rows["job_id"]),
-            ("Budget", rows["preset"]),
-            *((name, _counts(rows[key])) for name, key in COUNTS.items()),
-            ("Minutes", (60 * rows["hours"]).map(number)),
-            ("untuned", default),
-            ("chosen", best_bold(chosen, rows["mae"])),
-            ("Gain %", aligned(rows["improvement"])),
-            ("PICP %", aligned(rows["picp"])),
-        ]
-        sections.append((f"{dataset} ({unit_text(unit)}, data: {source})", columns))
-    groups = (("", 3), ("Trials", 3), ("", 1), ("MAE", 2), ("", 2))
-    caption = (
-        "Scores of the validation split. Gain: by how much the MAE is below that of the "
-        "untuned defaults."
-    )
-    return Table(studies.table, sections, caption, "lllrrrrrrrr", groups)
-
-
-COUNTS = {"complete": "trials", "stopped": "stopped", "failed": "failed"}
-
-
-def _counts(numbers: pd.Series) -> list[str]:
-    return [MISSING if math.isnan(number) else f"{number:.0f}" for number in numbers]
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def summary(studies: Studies, by: str) -> pd.DataFrame:
@@ -187,25 +158,28 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
     fingerprint, ``until`` the last day of the validation split, and ``best`` the model with the
     lowest MAE of those with a PICP in that range, or of all if none has one.
     """
-    keys, counts = SUMMARIES[by], list(COUNTS.values())
-    table = studies.table.assign(
-        finished=studies.table[counts].sum(axis=1),
-        improved=studies.table["improvement"] >= IMPROVEMENT_PERCENT,
-        covered=studies.table["picp"].between(*PICP_RANGE),
+    keys, table = SUMMARIES[by], studies.table
+    finished = table[["trials", "failed", "stopped"]].sum(axis=1, skipna=False)
+    counted, timed = finished.notna(), finished.where(table["hours"].notna())
+    table = table.assign(
+        finished=finished,
+        failed=table["failed"].where(counted),
+        stopped=table["stopped"].where(counted),
+        timed=timed,
+        timed_hours=table["hours"].where(counted),
+        improved=table["improvement"] >= IMPROVEMENT_PERCENT,
+        covered=table["picp"].between(*PICP_RANGE),
     )
-    groups, known = table.groupby(keys), table.dropna(subset=counts)
-    sums, known_sums, timed_sums = (
-        rows.groupby(keys).sum(numeric_only=True, min_count=1)
-        for rows in (table, known, known.dropna(subset=["hours"]))
-    )
+    groups = table.groupby(keys)
+    sums = groups.sum(numeric_only=True, min_count=1)
     rows = pd.DataFrame(
         {
             "studies": groups.size(),
             "trials": sums["trials"],
-            "failed %": 100 * known_sums["failed"] / known_sums["finished"],
-            "stopped %": 100 * known_sums["stopped"] / known_sums["finished"],
+            "failed %": 100 * sums["failed"] / sums["finished"],
+            "stopped %": 100 * sums["stopped"] / sums["finished"],
             "hours": sums["hours"],
-            "s per trial": 3600 * timed_sums["hours"] / timed_sums["finished"],
+            "s per trial": 3600 * sums["timed_hours"] / sums["timed"],
             "median improvement": groups["improvement"].median(),
             "improved": sums["improved"],
             "covered": sums["covered"],
@@ -256,13 +230,3 @@ def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
             write = studies.table.to_csv if file.suffix == ".csv" else studies.table.to_parquet
             write(temporary, index=False)
     return files
-
-
-def _percent(part: float, whole: float) -> float:
-    return 100 * part / whole if whole > 0 else math.nan
-
-
-def _number(value: object) -> float:
-    return (
-        float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    )

@@ -3,11 +3,13 @@
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -98,15 +100,8 @@ def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = 
     return ", ".join([*of_data, *(text for text, holds in others.items() if holds)])
 
 
-SCREEN: dict[Any, Any] = {
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "figure.titlesize": 10,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-}
+SCREEN, THESIS = (Path(__file__).with_name(f"{name}.mplstyle") for name in ("screen", "thesis"))
+"""The style sheets of notebooks and pages, and of the thesis."""
 
 _P = ParamSpec("_P")
 
@@ -117,7 +112,7 @@ def on_screen(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
     @wraps(draw)
     def drawn(*args: _P.args, **options: _P.kwargs) -> Figure:
         _show_as_picture()
-        with mpl.rc_context(SCREEN):
+        with mpl.style.context(SCREEN):
             return draw(*args, **options)
 
     return drawn
@@ -168,46 +163,17 @@ def date_axis(axes: Axes, least: int, most: int) -> None:
 TEXT_WIDTH = 150 / 25.4
 """Inches: the text width of an A4 thesis with margins of 30 mm."""
 
-# STIX comes with matplotlib, so every machine has it, and it goes with the Times of a thesis.
-RC: dict[Any, Any] = {
-    "font.family": "STIXGeneral",
-    "mathtext.fontset": "stix",
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.0,
-    "lines.markersize": 3.5,
-    "legend.frameon": False,
-    "savefig.dpi": 300,
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "hpo_lib",
-    "figure.constrained_layout.use": True,
-    "figure.constrained_layout.h_pad": 0.03,
-    "figure.constrained_layout.w_pad": 0.03,
-}
-
 GREY, INK = "#b5b5b5", "#222222"
 TARGET: dict[str, Any] = {"color": "#000000", "lw": 0.6, "ls": "--"}
 """The line of an ideal value."""
 
 
-@contextmanager
-def thesis_style() -> Iterator[None]:
-    """The style, for drawing and for saving; then matplotlib's settings are as before."""
-    with mpl.rc_context():
-        mpl.rcdefaults()  # a user's own matplotlibrc does not change a thesis
-        with mpl.rc_context(RC):
-            yield
+def thesis_style() -> AbstractContextManager[None]:
+    """The style, for drawing and for saving; then matplotlib's settings are as before.
+
+    A user's own matplotlibrc does not change a thesis.
+    """
+    return mpl.style.context(THESIS, after_reset=True)
 
 
 def panels(
@@ -227,6 +193,12 @@ def dataset_columns(
     for axes, of_dataset in zip(grid[0], datasets, strict=True):
         axes.set_title(of_dataset["title"].iloc[0])
     return figure, list(zip(grid.T, datasets, strict=True))
+
+
+def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One table of all that have rows; empty if none has."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
 def by_dataset(data: pd.DataFrame) -> list[pd.DataFrame]:

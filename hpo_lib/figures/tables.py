@@ -1,7 +1,10 @@
 """The thesis tables, each as plain numbers (CSV) and as rows of text (LaTeX)."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, product
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -10,9 +13,11 @@ from hpo_lib.families.search_space import in_words, value_in_words
 from hpo_lib.figures.benchmarks import PARAMS
 from hpo_lib.figures.evidence import Evidence, Records
 from hpo_lib.figures.latex import Columns, Table, best_bold
-from hpo_lib.figures.style import MISSING, aligned, model_name, number, unit_text
+from hpo_lib.figures.studies_table import studies_frame
+from hpo_lib.figures.style import MISSING, aligned, joined, model_name, number, unit_text
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS
+from hpo_lib.scoring.metrics import readable_unit
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 
@@ -63,7 +68,48 @@ def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
     return max(0, (last + _HOUR - first) // _DAY)
 
 
-COUNTS = {"complete": "n_completed", "stopped": "n_pruned", "failed": "n_failed"}
+# The printed columns of a table: heading, column of the frame, and how its values become cells.
+Declared = Sequence[tuple[str, str, Callable[[pd.Series], Iterable[str]]]]
+Cells = Mapping[str, Sequence[str]]
+
+
+def _printed(
+    rows: pd.DataFrame, declared: Declared, cells: Cells = MappingProxyType({})
+) -> Columns:
+    """The columns as cells; those that need several columns of the frame are given."""
+    return [
+        (heading, cells[key] if key in cells else text(rows[key]))
+        for heading, key, text in declared
+    ]
+
+
+def _each(text: Callable[[Any], str]) -> Callable[[pd.Series], Iterable[str]]:
+    return lambda values: values.map(text)
+
+
+def _best(values: pd.Series) -> list[str]:
+    return best_bold(aligned(values), values)
+
+
+def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
+    """A score with its interval in brackets, all with the decimals of the score."""
+    columns = (aligned(rows[score + end], like=rows[score]) for end in ("", "_low", "_high"))
+    return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
+
+
+NAME, TEXT, THREE_DIGITS = _each(model_name), _each("{}".format), _each(number)
+COUNT = _each(lambda count: MISSING if math.isnan(count) else f"{count:.0f}")
+
+SCORES: Declared = (
+    ("Model", "model", NAME),
+    ("Tuning", "params", _each(PARAMS.__getitem__)),
+    ("MAE", "mae", aligned),
+    ("PICP", "picp", aligned),
+    ("Winkler", "winkler", _best),
+    ("Pinball", "pinball", _best),
+    ("PICP", "picp_calibrated", aligned),
+    ("Winkler", "winkler_calibrated", _best),
+)
 
 
 def scores_of_test_split(evidence: Evidence) -> Table:
@@ -71,89 +117,64 @@ def scores_of_test_split(evidence: Evidence) -> Table:
 
     No coverage is bold: within 5 percentage points of 80 % all is equally good.
     """
-    frames, sections, mode = [], [], "rolling"
-    for benchmark in evidence.benchmarks:
-        rows, mode = benchmark.shown, benchmark.correction.mode
-        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.dataset.sha256))
-        columns: Columns = [
-            ("Model", rows["model"].map(model_name)),
-            ("Tuning", rows["params"].map(PARAMS)),
-            ("MAE", best_bold(_with_intervals(rows, "mae"), rows["mae"])),
-            ("PICP", _with_intervals(rows, "picp")),
-            ("Winkler", _best_bold(rows["winkler"])),
-            ("Pinball", _best_bold(rows["pinball"])),
-            ("PICP", aligned(rows["picp_calibrated"])),
-            ("Winkler", _best_bold(rows["winkler_calibrated"])),
-        ]
-        sections.append((_title(benchmark), columns))
     caption = (
         "Scores on the test split by ascending MAE, in brackets the 95 % interval of a block "
         "bootstrap over weeks. MAE, Winkler score and pinball loss in the unit of the dataset, "
         "PICP in % (80 is asked for). Bold: the lowest."
     )
+    frames, sections, mode = [], [], "rolling"
+    for benchmark in evidence.benchmarks:
+        rows, mode = benchmark.shown, benchmark.correction.mode
+        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.dataset.sha256))
+        texts = {score: _with_interval(rows, score) for score in ("mae", "picp")}
+        texts["mae"] = best_bold(texts["mae"], rows["mae"])
+        sections.append((_title(benchmark), _printed(rows, SCORES, texts)))
     groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
-    return Table(_joined(frames), sections, caption, "llrrrrrr", groups)
+    return Table(joined(frames), sections, caption, "llrrrrrr", groups)
 
 
-def _best_bold(values: pd.Series) -> list[str]:
-    return best_bold(aligned(values), values)
-
-
-def _with_intervals(rows: pd.DataFrame, score: str) -> list[str]:
-    """A score with its interval in brackets, all with the decimals of the score."""
-    names = [score, f"{score}_low", f"{score}_high"]
-    columns = (aligned(rows[name], like=rows[score]) for name in names)
-    return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
+CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler score"}
 
 
 def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
     frames, sections = [], []
-    scores = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler score"}
     for benchmark in evidence.benchmarks:
         models = [(row.model, row.params) for row in benchmark.row_per_model]
         rows = benchmark.table.merge(pd.DataFrame(models, columns=["model", "params"]))
-        names = ["dataset", "model", "params", "calibration", *scores]
+        names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
         frames.append(rows[names].assign(unit=benchmark.unit))
         by_mae = rows.drop_duplicates("model").sort_values("mae", kind="stable")["model"]
-        wide = rows.pivot(index="model", columns="calibration", values=[*scores]).reindex(by_mae)
-        columns: Columns = [
-            ("Model", [model_name(model) for model in by_mae]),
-            *(
-                ("raw" if mode == "none" else mode, aligned(wide[score, mode]))
-                for score in scores
-                for mode in MODES
-            ),
-        ]
+        wide = rows.pivot(index="model", columns="calibration").reindex(by_mae)
+        columns: list[tuple[str, Iterable[str]]] = [("Model", by_mae.map(model_name))]
+        for score, mode in product(CALIBRATED_SCORES, MODES):
+            columns.append(("raw" if mode == "none" else mode, aligned(wide[score, mode])))
         sections.append((_title(benchmark), columns))
     caption = (
         "Conformal calibration on the test split: raw forecasts, one correction from all of "
         f"validation (split), one from the {ROLLING_DAYS} days before each origin (rolling). PICP "
         "in %, width and Winkler score in the unit of the dataset."
     )
-    groups = (("", 1), *((score, len(MODES)) for score in scores.values()))
-    return Table(_joined(frames), sections, caption, "l" + "r" * 9, groups)
+    groups = (("", 1), *((score, len(MODES)) for score in CALIBRATED_SCORES.values()))
+    return Table(joined(frames), sections, caption, "l" + "r" * 9, groups)
 
 
 def hyperparameters(evidence: Evidence) -> Table:
     """The untuned defaults, and the values chosen for each dataset."""
-    rows, sections = [], []
+    rows, sections, number_of = [], [], "chosen trial"
     for model, studies in evidence.by_model():
         default = studies[0].default.params
-        chosen = {study.dataset: study.result["best_params"] for study in studies}
-        trials = {study.dataset: study.chosen.number for study in studies}
+        params = {"untuned": {**default, number_of: 0}}
         for study in studies:
-            origin = (model, study.dataset, study.run.job_id, study.chosen.number)
-            for name, value in sorted(study.result["best_params"].items()):
-                rows.append((*origin, name, default.get(name), value))
-        names = sorted({*default, *chain(*chosen.values())})
-        columns = [
-            ("Hyperparameter", [*map(_spaced, names), "chosen trial"]),
-            ("untuned", [*_values(default, names), "0"]),
-        ]
-        for dataset in evidence.datasets:
-            cells = [*_values(chosen.get(dataset, {}), names), _value(trials.get(dataset))]
-            columns.append((evidence.title(dataset), cells))
+            chosen, trial = study.result["best_params"], study.chosen.number
+            params[study.dataset] = {**chosen, number_of: trial}
+            origin = (model, study.dataset, study.run.job_id, trial)
+            rows += [(*origin, name, default.get(name), chosen[name]) for name in sorted(chosen)]
+        names = [*sorted({*chain(*params.values())} - {number_of}), number_of]
+        columns = [("Hyperparameter", [name.replace("_", " ") for name in names])]
+        titles = {"untuned": "untuned"} | {name: evidence.title(name) for name in evidence.datasets}
+        for name, title in titles.items():
+            columns.append((title, _values(params.get(name, {}), names)))
         sections.append((model_name(model), columns))
     caption = (
         "Hyperparameters: the untuned defaults, and those that were chosen from the Pareto "
@@ -164,58 +185,71 @@ def hyperparameters(evidence: Evidence) -> Table:
     return Table(frame, sections, caption, "lr" + "r" * len(evidence.datasets))
 
 
+def _values(params: Mapping[str, float], names: Iterable[str]) -> list[str]:
+    """The values of these hyperparameters, as they are printed."""
+    return [value_in_words(params[name], 3) if name in params else MISSING for name in names]
+
+
 def search_spaces(evidence: Evidence) -> Table:
     """The ranges that the studies drew from."""
     frames, sections = [], []
     for model, studies in evidence.by_model():
-        study = next((study for study in studies if study.has_storage), None)
-        if study is None:
-            continue
-        default, space = study.default.params, dict(sorted(study.search_space.items()))
-        ranges = [in_words(dimension) for dimension in space.values()]
-        columns: Columns = [
-            ("Hyperparameter", [*map(_spaced, space)]),
-            ("Range", ranges),
-            ("Untuned default", _values(default, space)),
-        ]
-        sections.append((model_name(model), columns))
-        numbers = {
-            "range": ranges,
-            "default": pd.Series(list(map(default.get, space)), dtype=object),
-        }
-        frames.append(pd.DataFrame({"model": model, "parameter": list(space), **numbers}))
+        for study in [study for study in studies if study.has_storage][:1]:
+            space, default = study.search_space, study.default.params
+            rows = pd.DataFrame({"model": model, "parameter": sorted(space)})
+            rows["range"] = [in_words(space[name]) for name in rows["parameter"]]
+            rows["default"] = rows["parameter"].map(default.get).astype(object)
+            frames.append(rows)
+            columns: Columns = [
+                ("Hyperparameter", rows["parameter"].str.replace("_", " ")),
+                ("Range", rows["range"]),
+                ("Untuned default", _values(default, rows["parameter"])),
+            ]
+            sections.append((model_name(model), columns))
     caption = "Search spaces of the studies; trial 0 of each study is the untuned default."
-    return Table(_joined(frames), sections, caption, "llr")
+    return Table(joined(frames), sections, caption, "llr")
+
+
+PARTS = ("train", "validation", "test")
 
 
 def datasets(evidence: Evidence) -> Table:
     """Source, span and splits of the data."""
-    rows = []
     # Each dataset is a column, because three spans do not fit side by side.
     names = ["Source", "Unit", "Training", "days", "Validation", "days", "Test", "days"]
-    columns: list[tuple[str, list[str]]] = [("", [*names, "Covariates"])]
+    rows, columns = [], [("", [*names, "Covariates"])]
     for dataset in evidence.datasets:
         data = next(study.data for study in evidence.studies if study.dataset == dataset)
         ends = [data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]]
         first, *lasts = map(pd.Timestamp, (data["first_hour"], *ends))
         firsts = [first, *(last + _HOUR for last in lasts[:-1])]
-        days = list(map(_days, firsts, lasts))
-        parts = ("train", "validation", "test")
-        counts = [len(data[f"{kind}_covariates"]) for kind in ("past", "future")]
-        title, unit = evidence.title(dataset), data["unit"]
-        rows.append(
-            {"dataset": dataset, "title": title, "source": data["source"], "unit": unit}
-            | {f"{part}_from": str(hour) for part, hour in zip(parts, firsts, strict=True)}
-            | {f"{part}_to": str(hour) for part, hour in zip(parts, lasts, strict=True)}
-            | {f"{part}_days": count for part, count in zip(parts, days, strict=True)}
-            | {"hours_filled": data["hours_filled"]}
-            | {"past_covariates": counts[0], "future_covariates": counts[1]}
-            | {"sha256": data["sha256"]}
-        )
-        cells = [data["source"], unit_text(unit)]
-        for begin, end, count in zip(firsts, lasts, days, strict=True):
-            cells += [f"{begin:%Y-%m-%d} to {end:%Y-%m-%d}" if count else MISSING, str(count)]
-        columns.append((title, [*cells, " + ".join(map(str, counts))]))
+        spans: dict[str, Iterable[Any]] = {
+            "from": map(str, firsts),
+            "to": map(str, lasts),
+            "days": map(_days, firsts, lasts),
+        }
+        row = {
+            "dataset": dataset,
+            "title": evidence.title(dataset),
+            "source": data["source"],
+            "unit": data["unit"],
+            **{
+                f"{part}_{name}": value
+                for name, values in spans.items()
+                for part, value in zip(PARTS, values, strict=True)
+            },
+            "hours_filled": data["hours_filled"],
+            "past_covariates": len(data["past_covariates"]),
+            "future_covariates": len(data["future_covariates"]),
+            "sha256": data["sha256"],
+        }
+        rows.append(row)
+        cells = [row["source"], unit_text(row["unit"])]
+        for part in PARTS:
+            begin, end, days = (row[f"{part}_{name}"] for name in spans)
+            cells += [f"{begin:.10} to {end:.10}" if days else MISSING, str(days)]
+        covariates = f"{row['past_covariates']} + {row['future_covariates']}"
+        columns.append((row["title"], [*cells, covariates]))
     caption = (
         "Datasets and their splits (UTC). Covariates: known up to the forecast origin, and "
         "known in advance."
@@ -223,39 +257,77 @@ def datasets(evidence: Evidence) -> Table:
     return Table(pd.DataFrame(rows), [("", columns)], caption, "l" * len(columns))
 
 
+RUNTIME: Declared = (
+    ("Model", "model", NAME),
+    ("Budget", "preset", TEXT),
+    ("Device", "device", TEXT),
+    ("Complete", "complete", COUNT),
+    ("Stopped", "stopped", COUNT),
+    ("Failed", "failed", COUNT),
+    ("s per trial", "median_seconds", THREE_DIGITS),
+    ("Minutes", "minutes", THREE_DIGITS),
+)
+
+
 def runtime(evidence: Evidence) -> Table:
     """Trials and time of each study."""
-    rows = []
-    for study in evidence.studies:
-        seconds = [trial.seconds for trial in study.trials if trial.finished and trial.seconds > 0]
-        rows.append(
-            {
-                "dataset": study.dataset,
-                "model": study.model,
-                "job_id": study.run.job_id,
-                "preset": str(study.provenance["preset"]),
-                "device": str(study.provenance["device"]),
-                **{name: int(study.result[key] or 0) for name, key in COUNTS.items()},
-                "median_seconds": pd.Series(seconds, dtype=float).median(),
-                "hours": float(study.result["training_time_hours"]),
-            }
-        )
-    frame, sections = pd.DataFrame(rows), []
-    for dataset, studies in frame.groupby("dataset") if rows else ():
-        columns: Columns = [
-            ("Model", studies["model"].map(model_name)),
-            ("Budget", studies["preset"]),
-            ("Device", studies["device"]),
-            *((name.capitalize(), studies[name].astype(str)) for name in COUNTS),
-            ("s per trial", studies["median_seconds"].map(number)),
-            ("Minutes", (60 * studies["hours"]).map(number)),
-        ]
-        sections.append((evidence.title(str(dataset)), columns))
+    counts = ["complete", "stopped", "failed"]
+    columns = ["dataset", "model", "job_id", "preset", "device", *counts, "median_seconds", "hours"]
+    rows = studies_frame(evidence.studies).rename(columns={"trials": "complete"})
+    seconds = [
+        [trial.seconds for trial in study.trials if trial.finished and trial.seconds > 0]
+        for study in evidence.studies
+    ]
+    medians = [pd.Series(one, dtype=float).median() for one in seconds]
+    devices = [str(study.provenance["device"]) for study in evidence.studies]
+    rows = rows.assign(device=devices, median_seconds=medians).reindex(columns=columns)
+    frame = rows.astype(dict.fromkeys(counts, int))
     caption = (
         "Trials and training time of the studies; seconds per trial are the median of "
         "finished trials."
     )
+    sections = [
+        (evidence.title(str(dataset)), _printed(rows, RUNTIME))
+        for dataset, rows in frame.assign(minutes=60 * frame["hours"]).groupby("dataset")
+    ]
     return Table(frame, sections, caption, "lllrrrrr")
+
+
+STUDIES: Declared = (
+    ("Model", "model", NAME),
+    ("Job", "job_id", TEXT),
+    ("Budget", "preset", TEXT),
+    ("complete", "trials", COUNT),
+    ("stopped", "stopped", COUNT),
+    ("failed", "failed", COUNT),
+    ("Minutes", "minutes", THREE_DIGITS),
+    ("untuned", "mae_default", aligned),
+    ("chosen", "mae", aligned),
+    ("Gain %", "improvement", aligned),
+    ("PICP %", "picp", aligned),
+)
+
+
+def overview(studies: pd.DataFrame) -> Table:
+    """What each study of a `studies_frame` found and cost, for a notebook.
+
+    Per dataset, the lowest MAE is on top and bold.
+    """
+    sections = []
+    for (dataset, source, _), group in studies.groupby(["dataset", "source", "sha256"]):
+        rows = group.sort_values("mae", kind="stable").assign(minutes=60 * group["hours"])
+        unit, factor = readable_unit(rows["unit"].iloc[0], rows["mae"].min())
+        maes = factor * rows[["mae_default", "mae"]]
+        default, chosen = (aligned(maes[name], like=maes.to_numpy().ravel()) for name in maes)
+        cells = {"mae_default": default, "mae": best_bold(chosen, rows["mae"])}
+        title = f"{dataset} ({unit_text(unit)}, data: {source})"
+        sections.append((title, _printed(rows, STUDIES, cells)))
+    groups = (("", 3), ("Trials", 3), ("", 1), ("MAE", 2), ("", 2))
+    caption = (
+        "Scores of the validation split. Gain: by how much the MAE is below that of the "
+        "untuned defaults."
+    )
+    return Table(studies, sections, caption, "lllrrrrrrrr", groups)
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
@@ -272,19 +344,3 @@ TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
 def _title(benchmark: Benchmark) -> str:
     days = len(benchmark.rows[0].test.origins)
     return f"{benchmark.dataset.spec.title} ({unit_text(benchmark.unit)}, {days} days)"
-
-
-def _spaced(parameter: str) -> str:
-    return parameter.replace("_", " ")
-
-
-def _values(params: Mapping[str, float], names: Iterable[str]) -> list[str]:
-    return [_value(params.get(name)) for name in names]
-
-
-def _value(value: float | None) -> str:
-    return MISSING if value is None else value_in_words(value, 3)
-
-
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -1,19 +1,66 @@
-"""JSON and stored forecasts, written whole or not at all."""
+"""JSON and stored forecasts, written whole or not at all, and checked once, where they are read."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import InputError
-from hpo_lib.paths import atomic
+from hpo_lib.paths import NAME, atomic
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 MAX_JSON_BYTES = 100_000_000
 """A larger JSON is none of ours; a study of thousands of trials has a few megabytes."""
+
+
+def _is_time(value: str) -> str:
+    if pd.Timestamp(value).tzinfo is None:
+        raise ValueError
+    return value
+
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Time = Annotated[str, AfterValidator(_is_time), expected("a time with its zone")]
+Params = dict[str, bool | int | float | str | None]
+
+
+class Part(BaseModel):
+    """Part of a JSON. Keys that are not stated here may hold anything; numbers are finite."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+def check(schema: type[Part], record: object, source: Path | str, what: str) -> None:
+    """Check a record against a schema.
+
+    Raises:
+        InputError: it does not fit; the sentence names ``source``, the key, its value and what was
+            expected.
+    """
+    if not isinstance(record, Mapping):
+        raise InputError(
+            f"{source}: holds a {type(record).__name__}, expected the JSON object of {what}"
+        )
+    try:
+        schema.model_validate(record)
+    except ValidationError as error:
+        wrong = sentence(error, missing=f", expected {what}")
+        raise InputError(
+            f"{source}: {wrong}; restore the file from a copy, or write it again"
+        ) from None
+
+
+def checked_json(path: Path, what: str, schema: type[Part]) -> dict[str, Any]:
+    """The content of a JSON file that fits a schema; errors as in `read_json` and `check`."""
+    record: dict[str, Any] = read_json(path, what)
+    check(schema, record, path, what)
+    return record
 
 
 def read_json(path: Path, what: str) -> Any:

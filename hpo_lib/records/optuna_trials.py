@@ -18,8 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo_lib.errors import InputError, in_one_line
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
-from hpo_lib.records.schema import RESTORE, UNREADABLE
-from hpo_lib.records.trial import TrialRecord, check_trial
+from hpo_lib.records.trial import RESTORE, UNREADABLE, TrialRecord, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
 
 

@@ -9,6 +9,34 @@ from typing import Any
 
 from hpo_lib import __version__, paths
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.records.files import Count, Part, Time
+
+
+class _Data(Part):
+    source: str | None = None
+    path: str | None = None
+    sha256: str | None = None
+    unit: str | None = None
+    train_end: Time | None = None
+    val_end: Time | None = None
+    test_end: Time | None = None
+    first_hour: Time | None = None
+    last_hour: Time | None = None
+    hours_filled: Count | None = None
+    hours_missing: Count = 0
+    past_covariates: list[str] | None = None
+    future_covariates: list[str] | None = None
+
+
+class Provenance(Part):
+    """What a stored record may say of it."""
+
+    data: _Data | None = None
+    preset: str | None = None
+    recipe: dict[str, Any] | None = None
+    device: str | None = None
+    git_commit: str | None = None
+    packages: dict[str, str | None] | None = None
 
 
 def data_key(dataset: Dataset) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import pareto_front, select
-from hpo_lib.records.files import read_json
-from hpo_lib.records.schema import Count, Name, Params, Part, Provenance, check
+from hpo_lib.records.files import Count, Name, Params, Part, check, checked_json
+from hpo_lib.records.provenance import Provenance
 from hpo_lib.records.trial import TrialRecord, check_trial, default_trial
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
@@ -101,12 +101,11 @@ class _OldRecord(Part):
 
 
 class _Record(Part):
-    """The JSON as `study_result` makes it."""
+    """The JSON as `study_result` makes it, in its order."""
 
     schema_version: Count
     model: Name
     dataset: Name
-    best_params: Params
     job_id: Name
     status: str
     optimization_date: str
@@ -121,6 +120,7 @@ class _Record(Part):
     best_mae: float
     best_picp: float
     best_picp_approx: float
+    best_params: Params
     selection: _Selection
     chosen_trial: _Trial
     validation_metrics: _Scores
@@ -139,47 +139,69 @@ class _Record(Part):
 
 def study_result(
     run: RunPaths,
-    *,
-    storage_path: str,
-    status: str,
-    trials_asked: int,
-    policy: str,
-    objectives: Sequence[Objective],
     trials: Sequence[TrialRecord],
-    optimization_date: str,
-    baselines: Mapping[str, Mapping[str, float]],
-    provenance: Mapping[str, Any],
+    objectives: Sequence[Objective],
+    policy: str,
     proof: Mapping[str, Any] | None = None,
     proof_seconds: float = 0.0,
+    **stated: Any,
 ) -> dict[str, Any]:
     """The content of a best_params JSON.
 
-    ``status`` is ``complete``, ``running`` (trials or the proof are still missing) or ``stopped``
-    (by time budget or signal). ``proof_seconds`` are those of all trainings with fresh seeds so
-    far.
+    Args:
+        run: the study's files.
+        trials: all of them.
+        objectives: of the study.
+        policy: that chooses, see `select`.
+        proof: as `prove` makes it.
+        proof_seconds: those of all trainings with fresh seeds so far.
+        stated: the entries ``status`` (``complete``, ``running``: trials or the proof are still
+            missing, or ``stopped``: by time budget or signal), ``n_trials`` (as asked for),
+            ``storage_path``, ``optimization_date``, ``baselines`` and ``provenance``.
+
+    Raises:
+        StudyError: no trial is complete.
+    """
+    counts = Counter(trial.state for trial in trials)
+    entries = {
+        "schema_version": SCHEMA_VERSION,
+        "model": run.model,
+        "dataset": run.dataset,
+        "job_id": run.job_id,
+        "n_completed": counts["complete"],
+        "n_failed": counts["failed"],
+        "n_pruned": counts["stopped"],
+        "n_interrupted": counts["interrupted"],
+        "space": stated["provenance"].get("space"),
+        "proof": proof,
+        "study_name": run.study_name,
+        "training_time_hours": (sum(t.seconds for t in trials) + proof_seconds) / 3600,
+        "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
+        "objectives": [{"name": o.name, "tolerance": o.tolerance} for o in objectives],
+        **stated,
+        **choice_entries(trials, objectives, policy, proof, stated["provenance"]),
+    }
+    return {key: entries[key] for key in _Record.model_fields}
+
+
+def choice_entries(
+    trials: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    policy: str,
+    proof: Mapping[str, Any] | None,
+    provenance: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The entries that follow from the scores of trials, arguments as in `study_result`.
 
     Raises:
         StudyError: no trial is complete.
     """
     default = default_trial(trials) if trials else None
     front = pareto_front(trials, objectives)
-    counts = Counter(trial.state for trial in trials)
     selection = select(front, policy, default=default, proof=proof)
     chosen = next(trial for trial in trials if trial.number == selection.trial)
     recipe = read_recipe(provenance.get("recipe", {}))
     return {
-        "schema_version": SCHEMA_VERSION,
-        "model": run.model,
-        "dataset": run.dataset,
-        "job_id": run.job_id,
-        "status": status,
-        "optimization_date": optimization_date,
-        "n_trials": trials_asked,
-        "n_completed": counts["complete"],
-        "n_failed": counts["failed"],
-        "n_pruned": counts["stopped"],
-        "n_interrupted": counts["interrupted"],
-        "space": provenance.get("space"),
         "n_pareto_optimal": len(front),
         "best_trial_number": chosen.number,
         "best_mae": chosen.mae,
@@ -189,17 +211,9 @@ def study_result(
         "selection": asdict(selection),
         "chosen_trial": chosen.to_json(),
         "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
-        "proof": proof,
         "best_recipe": asdict(recipe.updated(chosen.params)[0]) if recipe else None,
         "default_trial": default and default.to_json(),
-        "baselines": {name: dict(scores) for name, scores in baselines.items()},
-        "study_name": run.study_name,
-        "storage_path": storage_path,
-        "training_time_hours": (sum(t.seconds for t in trials) + proof_seconds) / 3600,
         "all_pareto_trials": [trial.to_json() for trial in front],
-        "failures": [{"trial": t.number, "cause": t.cause} for t in trials if t.state == "failed"],
-        "objectives": [{"name": o.name, "tolerance": o.tolerance} for o in objectives],
-        "provenance": dict(provenance),
     }
 
 
@@ -211,20 +225,16 @@ def objectives_of(
     Raises:
         InputError: this version does not know one of them.
     """
+    objectives = list[Objective]()
     for entry in entries or ():
-        if entry["name"] not in OBJECTIVES:
+        if (name := entry["name"]) not in OBJECTIVES:
             raise InputError(
-                f"{source}: objective {entry['name']!r} is unknown to this version; update hpo_lib"
+                f"{source}: objective {name!r} is unknown to this version; update hpo_lib"
             )
-    stated = [(OBJECTIVES[entry["name"]], entry) for entry in entries or ()]
-    return (
-        FORMER_PAIR
-        if not stated
-        else tuple(
-            replace(objective, tolerance=entry.get("tolerance", objective.tolerance))
-            for objective, entry in stated
-        )
-    )
+        objective = OBJECTIVES[name]
+        tolerance = entry.get("tolerance", objective.tolerance)
+        objectives.append(replace(objective, tolerance=tolerance))
+    return tuple(objectives) or FORMER_PAIR
 
 
 def load_result(path: Path) -> dict[str, Any]:
@@ -239,8 +249,7 @@ def load_result(path: Path) -> dict[str, Any]:
             best_params JSON.
     """
     what = "a best_params JSON of a study"
-    record: dict[str, Any] = read_json(path, what)
-    check(_Versioned, record, path, what)
+    record = checked_json(path, what, _Versioned)
     if (schema := record.get("schema_version", 1)) > SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema_version is {schema}, this version reads up to {SCHEMA_VERSION}; "

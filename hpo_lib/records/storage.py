@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from hpo_lib.errors import MAKE_ROOM, InputError, WriteError, in_one_line
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.schema import RESTORE, UNREADABLE, StudyAttributes, check
+from hpo_lib.records.files import Count, Part, check
+from hpo_lib.records.trial import RESTORE, UNREADABLE
 
 _STATEMENTS: dict[Any, Any] = {}
 """The texts of SQL statements are the same for all studies, so they are made once."""
@@ -19,6 +20,18 @@ _STATEMENTS: dict[Any, Any] = {}
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
+
+
+class _Identity(Part):
+    preset: str | None = None
+    objectives: list[str] | None = None
+
+
+class _Attributes(Part):
+    """What a study's storage says of it, beside its trials."""
+
+    trials_asked: Count = 0
+    identity: _Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +186,7 @@ class Storage:
 
         with quiet_optuna():
             stored = load_study(study_name=self.run.study_name, storage=storage)
-            check(StudyAttributes, stored.user_attrs, source, "a study of this project")
+            check(_Attributes, stored.user_attrs, source, "a study of this project")
             study = create_study(
                 study_name=stored.study_name,
                 storage=InMemoryStorage(),

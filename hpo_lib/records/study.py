@@ -325,17 +325,17 @@ class StoredStudy:
 def study_runs(runs_dir: Path) -> list[RunPaths]:
     """Every study that left a storage, notebook or JSON below a folder, by folder and job id."""
     studies = set()
-    for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
-        names = re.fullmatch(r"(?P<model>[A-Z0-9_]+?_Q)_(?P<dataset>.+)", folder.name)
-        if names is None or not folder.is_dir():
-            continue
-        kinds, name = r"(?:best_params|study|hpo)", re.escape(folder.name)
-        for file in folder.iterdir():
-            job = re.fullmatch(rf"{kinds}_{name}_({paths.NAME})\.[a-z]+", file.name)
-            if job and ".attempt-" not in job[1]:
-                job_id = re.sub(r"\.worker-\d+$", "", job[1])
-                studies.add((names["model"], names["dataset"], job_id))
+    for file in runs_dir.glob("*/*"):
+        names = _STUDY_FILE.fullmatch(f"{file.parent.name}/{file.name}")
+        if names and ".attempt-" not in names["job_id"]:
+            studies.add((names["model"], names["dataset"], names["job_id"]))
     return [RunPaths(runs_dir, *names) for names in sorted(studies)]
+
+
+_STUDY_FILE = re.compile(
+    r"(?P<model>[A-Z0-9_]+?_Q)_(?P<dataset>.+)/(?:best_params|study|hpo)_(?P=model)_(?P=dataset)"
+    rf"_(?P<job_id>{paths.NAME}?)(?:\.worker-\d+)?\.[a-z]+"
+)
 
 
 def read_studies(

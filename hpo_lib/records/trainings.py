@@ -9,25 +9,49 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import SPLITS, BenchmarkPaths, RunPaths, TrainingFiles
 from hpo_lib.records.files import (
+    Name,
+    Part,
+    checked_json,
     load_predictions,
-    read_json,
     write_json,
     write_predictions,
 )
-from hpo_lib.records.provenance import data_key
-from hpo_lib.records.schema import BenchmarkRecord, TrainingRecord, check
+from hpo_lib.records.provenance import Provenance, data_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 MODEL_VERSION = 2
 """Part of every key. Raise it when equal inputs give other forecasts than before, be it by filled
 gaps, features, networks or baselines; `tests/contract/test_versions.py` notices it."""
+
+
+class _Key(Part):
+    data: dict[str, Any]
+    version: int
+
+
+class TrainingRecord(Part):
+    """The record of one training: of a benchmark, of a proof, or of a model in use."""
+
+    key: _Key
+    seconds: float
+    cause: str = ""
+
+
+class BenchmarkRecord(TrainingRecord):
+    """The record of one training of a benchmark."""
+
+    model: Name
+    params: Literal["best", "file", "ensemble", "default", "own"]
+    seed: int
+    remark: str | None = None
+    provenance: Provenance = Provenance()
 
 
 class TrainingFailed(Exception):
@@ -81,10 +105,7 @@ def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) ->
     Raises:
         InputError: it is missing or damaged.
     """
-    what = "the record of a training"
-    record = read_json(file, what)
-    check(schema, record, file, what)
-    return dict(record)
+    return checked_json(file, "the record of a training", schema)
 
 
 def whole_records(

@@ -1,7 +1,7 @@
 """``hpo verify``: a best_params JSON made again from the stored predictions, and compared."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,8 @@ from typing import Any
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.records.choice import (
-    CHALLENGERS,
-    prove,
-)
-from hpo_lib.records.result import SCHEMA_VERSION, listed_trials, study_result
+from hpo_lib.records.choice import CHALLENGERS, prove
+from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
 from hpo_lib.records.trial import TrialRecord
@@ -25,22 +22,6 @@ from hpo_lib.scoring.proof import DailyScores, daily_scores
 
 TOLERANCE = 1e-9
 """Relative; sums of the same numbers may differ in their last digits between machines."""
-
-RECOMPUTED = (
-    "n_pareto_optimal",
-    "best_trial_number",
-    "best_mae",
-    "best_picp",
-    "best_picp_approx",
-    "best_params",
-    "best_recipe",
-    "selection",
-    "chosen_trial",
-    "validation_metrics",
-    "default_trial",
-    "all_pareto_trials",
-)
-"""Keys of the JSON that follow from predictions; ``baselines`` and ``proof`` need the data, too."""
 
 Messages = list[tuple[str, str]]
 """As in `Verification`."""
@@ -104,6 +85,8 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
                 messages.append(("DRIFT", drift))
     except (InputError, StudyError) as error:
         messages.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
+    except TrainingMissing as missing:
+        messages.append(("LOST", str(missing)))
     return Verification(path, len(figures), tuple(messages))
 
 
@@ -128,41 +111,27 @@ def _data(
 
 
 def _recomputed(study: StoredStudy, data: Dataset | None, messages: Messages) -> dict[str, Any]:
-    """The part of the JSON that follows from what is there, in the JSON's own shape."""
-    stored, trials = study.result, list[TrialRecord]()
-    for trial in _trials(study, messages):
-        file = study.run.trial_predictions(trial.number)
-        if trial.state != "complete":
-            trials.append(trial)
-        elif file.exists():
-            trials.append(_scored(study, trial, data))
-        else:  # what it was worth is not known, so neither is the front
-            lost = f"{file}: no such file; expected stored predictions of a trial"
-            messages.append(("LOST", lost))
-            return {}
-    baselines, proof, keys = stored["baselines"], stored["proof"], set(RECOMPUTED)
+    """The part of the JSON that follows from what is there, in the JSON's own shape.
+
+    Raises:
+        TrainingMissing: so are forecasts of a trial, and so is what front and choice follow from.
+    """
+    trials = [_scored(study, trial, data) for trial in _trials(study, messages)]
+    proof, again = study.result["proof"], dict[str, Any]()
     if data is not None:
-        baselines, keys = validation_baselines(data), keys | {"baselines", "proof"}
-        try:
-            proof = proof and _proven(study, proof["seeds"], trials, data)
-        except TrainingMissing as missing:
-            messages.append(("LOST", str(missing)))
-            return {}
-    again = study_result(
-        study.run,
-        storage_path=stored["storage_path"],
-        status=stored["status"],
-        trials_asked=stored["n_trials"],
-        policy=stored["selection"]["policy"],
-        objectives=study.objectives,
-        trials=trials,
-        optimization_date=stored["optimization_date"],
-        baselines=baselines,
-        provenance=stored["provenance"],
-        proof=proof,
-    )
+        if proof:
+            target = data.known_target
+
+            def scored(number: int) -> DailyScores:
+                return daily_scores(study.predictions(number), target)
+
+            most, stored = 1 if study.is_test else CHALLENGERS, partial(replicate, study.run)
+            proof = prove(trials, scored, most, proof["seeds"], stored, target)
+        again = {"baselines": validation_baselines(data), "proof": proof}
+    policy = study.result["selection"]["policy"]
+    again |= choice_entries(trials, study.objectives, policy, proof, study.provenance)
     del again["selection"]["reason"]  # prose with rounded numbers
-    return {key: value for key, value in again.items() if key in keys}
+    return again
 
 
 def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
@@ -199,20 +168,12 @@ def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
     return list(listed.values())
 
 
-def _proven(
-    study: StoredStudy, seeds: Sequence[int], trials: Sequence[TrialRecord], data: Dataset
-) -> dict[str, Any]:
-    """The proof from the stored forecasts, with the seeds that it names."""
-
-    def scored(number: int) -> DailyScores:
-        return daily_scores(study.predictions(number), data.known_target)
-
-    most, stored = 1 if study.is_test else CHALLENGERS, partial(replicate, study.run)
-    return prove(trials, scored, most, seeds, stored, data.known_target)
-
-
 def _scored(study: StoredStudy, trial: TrialRecord, data: Dataset | None) -> TrialRecord:
     """A trial with the scores of its stored predictions; without data those that need none."""
+    if trial.state != "complete":
+        return trial
+    if not (file := study.run.trial_predictions(trial.number)).exists():
+        raise TrainingMissing(f"{file}: no such file; expected stored predictions of a trial")
     forecasts = study.predictions(trial.number)
     if data is None:
         again = {name: metric(forecasts) for name, metric in metrics.METRICS.items()}

@@ -103,7 +103,7 @@ def calibrate(
                 weights = 1 - age[usable] / calibration.days
                 margin[i] = _margin(scores[usable], calibration.per_hour, weights)
     never_negative = target.loc[: forecasts.origins[0]].min() >= 0
-    return _moved(forecasts, margin * levels[:, None], lowest=0.0 if never_negative else -np.inf)
+    return _moved(forecasts, margin * levels[:, None], 0.0 if never_negative else -np.inf)
 
 
 def interval_errors(f: QuantileForecasts) -> np.ndarray:
@@ -173,7 +173,7 @@ def _margin(scores: np.ndarray, per_hour: bool, weights: np.ndarray | None = Non
     return conformal_quantile(scores.ravel(), weights=hours)
 
 
-def _moved(f: QuantileForecasts, margin: np.ndarray, lowest: float = -np.inf) -> QuantileForecasts:
+def _moved(f: QuantileForecasts, margin: np.ndarray, lowest: float) -> QuantileForecasts:
     """The outer levels moved out by ``margin`` [N, H], or in where it is negative.
 
     Not past an inner level, or without one the middle of the interval. The lowest level stays at

@@ -41,19 +41,18 @@ def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: i
     bootstrap of the days. A candidate has a lower mean score than the defaults and, after
     correction, the nominal coverage within the tolerance.
     """
-    scores = {
-        number: _score(days, default)
+    scores = {number: _score(days, default) for number, days in candidates.items()}
+    better = [
+        number
         for number, days in candidates.items()
-        if covers(float(days["picp"].mean())) and _score(days, default).mean() < 1
-    }
-    by_score = sorted(scores, key=lambda number: (scores[number].mean(), number))
+        if covers(float(days["picp"].mean())) and scores[number].mean() < 1
+    ]
+    by_score = sorted(better, key=lambda number: (scores[number].mean(), number))
     drawn = drawn_days(len(default["mae"]))
-    best = by_score[:1]
-    for number in by_score[1:]:
-        behind = scores[number] - scores[by_score[0]]
-        if behind.mean() <= behind[drawn].mean(axis=1).std():
-            best.append(number)
-    return best[:most]
+    behind = {number: scores[number] - scores[by_score[0]] for number in by_score}
+    return [
+        number for number, days in behind.items() if days.mean() <= days[drawn].mean(axis=1).std()
+    ][:most]
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,7 @@ class Interval:
 
 
 def bootstrap_intervals(
-    f: QuantileForecasts,
-    *,
-    seed: int = 0,
-    block_days: int = BLOCK_DAYS,
-    repeats: int = BOOTSTRAP_REPEATS,
-    confidence: float = 0.95,
+    f: QuantileForecasts, *, block_days: int = BLOCK_DAYS, confidence: float = 0.95
 ) -> dict[str, Interval]:
     """Percentile intervals of the metrics of `daily_losses` by a block bootstrap of the days.
 
@@ -53,7 +48,7 @@ def bootstrap_intervals(
     assumes that days are independent. ``f`` has ascending origins; ``confidence`` is the share of
     the draws within the interval.
     """
-    drawn = drawn_days(len(f.origins), seed=seed, block_days=block_days, repeats=repeats)
+    drawn = drawn_days(len(f.origins), block_days)
     tail = (1 - confidence) / 2
     intervals = {}
     for name, loss in daily_losses(f).items():
@@ -62,13 +57,15 @@ def bootstrap_intervals(
     return intervals
 
 
-def drawn_days(
-    n: int, *, seed: int = 0, block_days: int = BLOCK_DAYS, repeats: int = BOOTSTRAP_REPEATS
-) -> np.ndarray:
-    """[repeats, n] positions of days, drawn as `bootstrap_intervals` says."""
+def drawn_days(n: int, block_days: int = BLOCK_DAYS) -> np.ndarray:
+    """[`BOOTSTRAP_REPEATS`, n] positions of days, drawn as `bootstrap_intervals` says.
+
+    They are always the same ones, so that scores can be compared.
+    """
     block = min(block_days, n)
-    starts = np.random.default_rng(seed).integers(n, size=(repeats, math.ceil(n / block)))
-    return np.asarray(((starts[:, :, None] + np.arange(block)) % n).reshape(repeats, -1)[:, :n])
+    size = (BOOTSTRAP_REPEATS, math.ceil(n / block), 1)
+    starts = np.random.default_rng(0).integers(n, size=size)
+    return ((starts + np.arange(block)) % n).reshape(BOOTSTRAP_REPEATS, -1)[:, :n]
 
 
 @dataclass(frozen=True)
@@ -127,19 +124,15 @@ def diebold_mariano(
     variance = float(centred @ centred) / n
     for k in range(1, h):
         variance += 2 * (1 - k / h) * float(centred[k:] @ centred[:-k]) / n
-    if variance <= 1e-24 * max(
-        1e-300, float(np.square(losses_a).mean())
-    ):  # the two differ by a constant, or not
+    # Where the two differ by a constant, or not at all, there is no variance to speak of.
+    if variance <= 1e-24 * max(1e-300, float(np.square(losses_a).mean())):
         same = abs(difference) <= 1e-12 * max(1e-300, float(np.abs(losses_a).mean()))
-        return DieboldMariano(
-            difference, 0.0 if same else math.copysign(math.inf, difference), float(same), h - 1, n
-        )
-    corrected = (
-        difference / math.sqrt(variance / n) * math.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
-    )
-    return DieboldMariano(
-        difference, corrected, float(2 * student_t.sf(abs(corrected), n - 1)), h - 1, n
-    )
+        statistic = 0.0 if same else math.copysign(math.inf, difference)
+    else:
+        factor = math.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+        statistic = difference / math.sqrt(variance / n) * factor
+    p_value = float(2 * student_t.sf(abs(statistic), n - 1))
+    return DieboldMariano(difference, statistic, p_value, h - 1, n)
 
 
 def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> DieboldMariano:

@@ -278,17 +278,17 @@ class _Worker:
         status = "complete" if done else ("stopped" if self.stop_reason else "running")
         return study_result(
             self.paths,
-            storage_path=self.storage.recorded,
+            records,
+            self.objectives,
+            self.settings.policy,
+            proof,
+            replicate_seconds(self.paths),
             status=status,
-            trials_asked=self.settings.trials,
-            policy=self.settings.policy,
-            objectives=self.objectives,
-            trials=records,
+            n_trials=self.settings.trials,
+            storage_path=self.storage.recorded,
             optimization_date=self.date,
             baselines=self.baselines,
             provenance=self.provenance,
-            proof=proof,
-            proof_seconds=replicate_seconds(self.paths),
         )
 
     def finish(self) -> StoredStudy:

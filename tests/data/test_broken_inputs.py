@@ -220,10 +220,6 @@ FILES: dict[str, tuple[Callable, str]] = {
         "line 9 has 6 fields, expected 7 as in the header; add what is missing, with nothing "
         "between the commas of a missing value",
     ),
-    "cell_of_two_lines": (
-        lambda d: d.replace("2018-04-01 07:00:00+00:00", '"2018-04-01 07:00:00+00:00\n"'),
-        "line 9 has a cell that goes on in the next line; close its quote, or write it in one line",
-    ),
     "blank_line_inside": (
         lambda d: d.write([*d.lines()[:9], "", *d.lines()[9:]]),
         f"line 10, column 'timestamp' is ''{A_UTC_TIME}",

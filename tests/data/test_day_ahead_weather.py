@@ -14,7 +14,6 @@ from hpo_lib.data.day_ahead_weather import (
     day_ahead_weather,
     heating_threshold,
     read_archive,
-    source_with,
     warnings_of,
 )
 from hpo_lib.data.spec import DayAheadWeatherSpec, load_spec
@@ -69,15 +68,6 @@ def test_when_an_archive_is_unordered_or_lacks_a_value_then_the_newest_issued_va
     )
     holed = archive(tmp_path, ARCHIVE.replace("09:00,3.5", "09:00,"))
     assert made(spec, tiny_dataset, holed)[8, :2, 0].tolist() == [3.0, 4.5]
-
-
-def test_when_the_archive_has_leads_then_it_says_the_same_as_with_valid_hours(
-    tiny_dataset, tmp_path
-) -> None:
-    leads = "issued,lead_hours,temp\n2019-03-01 06:00,1,1\n2019-03-01 06:00,2,2\n"
-    (tmp_path / "a").mkdir()
-    found = archive(tmp_path / "a", leads)
-    pd.testing.assert_frame_equal(found, archive(tmp_path).iloc[:2][found.columns])
 
 
 VALID = "line {}, column 'valid' is '{}', "
@@ -204,6 +194,15 @@ def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_an
         "observed": "simulated, observed weather",
         "degraded": "simulated, degraded weather",
     }
+    assert {kind: warnings_of(dataset.source)[1:] for kind, dataset in twins.items()} == {
+        "none": [],
+        "forecast": [],
+        "observed": ["OBSERVED WEATHER OF THE DAY AHEAD"],
+        "degraded": ["OBSERVED WEATHER WITH ADDED ERRORS"],
+    }
+    assert warnings_of("simulated") == ["SIMULATED DATA"]
+    assert warnings_of("csv, degraded weather") == ["OBSERVED WEATHER WITH ADDED ERRORS"]
+    assert warnings_of("csv") == []
 
 
 def test_when_a_twin_has_an_archive_then_one_forecast_serves_six_hours_and_its_errors_grow(
@@ -260,17 +259,6 @@ def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fin
     rows[0] = (*rows[0][:2], 6.5)
     pd.DataFrame(rows, columns=["issued", "valid", "temp"]).to_csv(tmp_path / "w.csv", index=False)
     assert load_dataset(spec, tmp_path).sha256 != dataset.sha256
-
-
-def test_when_weather_is_what_no_forecaster_has_then_its_source_carries_a_warning() -> None:
-    assert warnings_of(source_with("csv", "observed")) == ["OBSERVED WEATHER OF THE DAY AHEAD"]
-    assert warnings_of(source_with("simulated", "degraded")) == [
-        "SIMULATED DATA",
-        "OBSERVED WEATHER WITH ADDED ERRORS",
-    ]
-    assert (
-        warnings_of(source_with("csv", "forecast")) == warnings_of(source_with("csv", "none")) == []
-    )
 
 
 # hpo prepare

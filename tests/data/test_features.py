@@ -1,5 +1,3 @@
-import os
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from hpo_lib.data.raw_files import (
     read_weather,
 )
 from hpo_lib.data.spec import DatasetSpec, load_spec
-from hpo_lib.errors import InputError, WriteError
+from hpo_lib.errors import InputError
 from tests.conftest import refusal
 
 HEAT = replace(load_spec("heat"), start=None)
@@ -87,11 +85,39 @@ def test_when_calendar_columns_are_made_then_they_follow_local_time(index, expec
     assert {column: calendar[column].tolist() for column in expected} == expected
 
 
-def test_when_a_day_is_a_danish_public_holiday_then_it_is_flagged():
-    flags = {"2019-06-10": 1, "2024-04-26": 0, "2019-12-24": 0, "2030-12-25": 1}
-    noons = pd.DatetimeIndex([f"{day} 12:00+00:00" for day in flags])  # 2024: no Great Prayer Day
-    calendar = calendar_columns(noons, HEAT, None)
-    assert calendar["is_public_holiday"].tolist() == list(flags.values())
+@pytest.mark.parametrize(
+    ("when", "country", "timezone", "hour", "is_holiday"),
+    [
+        ("2019-06-10 12:00", "DK", "Europe/Copenhagen", 14, 1),
+        ("2024-04-26 12:00", "DK", "Europe/Copenhagen", 14, 0),  # no Great Prayer Day any more
+        ("2019-12-24 12:00", "DK", "Europe/Copenhagen", 13, 0),
+        ("2030-12-25 12:00", "DK", "Europe/Copenhagen", 13, 1),
+        ("2019-07-05 03:00", "US", "America/New_York", 23, 1),  # 4 July
+        ("2019-11-05 00:00", "AU", "Australia/Melbourne", 11, 0),
+        ("2019-11-05 00:00", "AU-VIC", "Australia/Melbourne", 11, 1),  # Cup Day in Victoria alone
+    ],
+)
+def test_when_country_and_zone_are_given_then_hours_and_public_holidays_are_theirs(
+    when, country, timezone, hour, is_holiday
+):
+    spec = replace(HEAT, country=country, timezone=timezone)
+    row = calendar_columns(hours(when, 1), spec, None).iloc[0]
+    assert (row["hour"], row["is_public_holiday"]) == (hour, is_holiday)
+
+
+@pytest.mark.parametrize(
+    ("country", "advice"),
+    [
+        ("XX", "a code that it knows, such as 'DK'"),
+        ("AU-XY", "one of ACT, NSW, NT, QLD, SA, TAS, VIC, WA, NSW Western after 'AU-'"),
+    ],
+)
+def test_when_the_country_is_unknown_then_the_error_names_the_toml(country, advice):
+    with refusal(
+        f"{HEAT.path}: country is {country!r}, which the holidays library does not know, expected "
+        f"{advice}; fix country"
+    ):
+        calendar_columns(hours("2019-01-01", 1), replace(HEAT, country=country), None)
 
 
 def test_when_a_school_holiday_ends_then_its_last_local_day_still_counts_whole():
@@ -102,34 +128,6 @@ def test_when_a_school_holiday_ends_then_its_last_local_day_still_counts_whole()
     last = calendar_columns(hours("2019-08-11 21:00", 2), HEAT, table)["is_school_holiday"]
     assert first.tolist() == [0, 1]  # 23:00 on the day before, 00:00 on the first day, local
     assert last.tolist() == [1, 0]  # 23:00 on the last day, 00:00 on the day after, local
-
-
-def test_when_another_zone_and_country_are_given_then_the_calendar_follows_them():
-    spec = replace(HEAT, timezone="America/New_York", country="US")
-    row = calendar_columns(hours("2019-07-05 03:00", 1), spec, None).iloc[0]
-    assert (row["hour"], row["is_public_holiday"]) == (23, 1)  # 4 July
-
-
-def test_when_the_country_is_unknown_then_the_error_names_the_toml():
-    with refusal(
-        f"{HEAT.path}: country is 'XX', which the holidays library does not know, expected a code "
-        "that it knows, such as 'DK'; fix country"
-    ):
-        calendar_columns(hours("2019-01-01", 1), replace(HEAT, country="XX"), None)
-    with refusal(
-        f"{HEAT.path}: country is 'AU-XY', which the holidays library does not know, expected one "
-        "of ACT, NSW, NT, QLD, SA, TAS, VIC, WA, NSW Western after 'AU-'; fix country"
-    ):
-        calendar_columns(hours("2019-01-01", 1), replace(HEAT, country="AU-XY"), None)
-
-
-def test_when_the_country_names_a_subdivision_then_its_own_holidays_count():
-    cup = hours("2019-11-05 00:00", 1)  # Melbourne Cup: a holiday in Victoria only
-    flags = [
-        calendar_columns(cup, replace(HEAT, country=country, timezone="Australia/Melbourne"), None)
-        for country in ("AU", "AU-VIC")
-    ]
-    assert [int(frame["is_public_holiday"].iloc[0]) for frame in flags] == [0, 1]
 
 
 def test_when_the_dataset_is_in_the_south_then_december_is_summer_and_all_else_stays():
@@ -179,12 +177,6 @@ def test_when_weather_is_given_then_its_columns_and_products_follow_the_order_of
     assert (weekdays["temp_weekend_interaction"] == 0).all()
 
 
-def test_when_no_weather_is_given_then_optional_columns_are_left_out():
-    table = engineer(series(48), HEAT, None, None)
-    assert list(table.columns) == [HEAT.target, *LAGS, *HEAT.future_covariates]
-    assert not table.isna().any().any()
-
-
 @pytest.mark.parametrize(
     ("target", "spec", "sentence"),
     [
@@ -211,7 +203,9 @@ def test_when_a_table_cannot_be_engineered_then_the_error_says_why(target, spec,
 
 @settings(max_examples=25, deadline=None)
 @given(cut=st.integers(30, 90), seed=st.integers(0, 2**16))
-def test_when_hours_after_a_cut_change_then_rows_up_to_the_cut_are_bit_identical(cut, seed):
+def test_when_hours_after_a_cut_change_then_rows_up_to_it_stay_and_the_next_has_another_target(
+    cut, seed
+):
     rng = np.random.default_rng(seed)
     index = hours("2019-03-29", 100)
     target = pd.Series(rng.gamma(2, 1, 100), index=index, name=HEAT.target)
@@ -224,18 +218,10 @@ def test_when_hours_after_a_cut_change_then_rows_up_to_the_cut_are_bit_identical
     pd.testing.assert_frame_equal(before, after, check_exact=True)
     shortened = engineer(target.iloc[: cut + 1], HEAT, weather.iloc[: cut + 1], None)
     pd.testing.assert_frame_equal(before, shortened, check_exact=True, check_freq=False)
-
-
-@settings(max_examples=25, deadline=None)
-@given(at=st.integers(24, 98))
-def test_when_one_hour_changes_then_its_own_row_changes_only_in_the_target(at):
-    target = series(100)
-    other = target.copy()
-    other.iloc[at] += 1000
-    before, after = engineer(target, HEAT, None, None), engineer(other, HEAT, None, None)
-    changed = (before != after).loc[target.index[at]]
-    assert changed[changed].index.tolist() == ["heat_consumption"]
-    assert after["heat_lag_1h"].loc[target.index[at + 1]] == other.iloc[at]
+    rows = engineer(target, HEAT, None, None), engineer(other_target, HEAT, None, None)
+    one, other = (table.loc[index[cut + 1]] for table in rows)
+    assert one.index[one != other].tolist() == [HEAT.target]
+    assert rows[1]["heat_lag_1h"].loc[index[cut + 2]] == other[HEAT.target]
 
 
 # Raw series; it is checked by the same functions as an engineered CSV, whose sentences are in
@@ -272,56 +258,45 @@ def test_when_a_raw_file_is_right_then_every_bit_of_it_is_read(tmp_path):
     )
 
 
-RAW_IS_EMPTY = "this raw CSV is empty, expected a header and rows; give a filled CSV file"
-
-
 @pytest.mark.parametrize(
-    ("lines", "sentence"),
+    ("name", "text", "sentence"),
     [
         (
-            ["0", "2019-01-01 00:00:00+00:00"],
+            "raw.csv",
+            "0\n2019-01-01 00:00:00+00:00",
             "no columns hold numbers, it has '0', expected one; name it with --value-column, or "
             "value_column under [raw]",
         ),
-        ([], RAW_IS_EMPTY),
-        (["\ufeff\ufeff"], RAW_IS_EMPTY),
-        ([",0"], "this raw CSV has a header but no rows; give a filled CSV file"),
-        (None, "this raw CSV does not exist; give the path of a CSV file"),
+        (
+            "raw.csv",
+            "\ufeff\ufeff\n",
+            "this raw CSV is empty, expected a header and rows; give a filled CSV file",
+        ),
+        ("absent.csv", "", "this raw CSV does not exist; give the path of a CSV file"),
+        ("", "", "cannot be read (Is a directory); fix the file or its permissions"),
     ],
 )
-def test_when_a_raw_file_is_wrong_then_the_error_names_what_and_where(tmp_path, lines, sentence):
-    if lines is not None:
-        write(tmp_path, lines)
-    with refusal(f"{tmp_path / 'raw.csv'}: {sentence}"):
-        read_raw_series(tmp_path / "raw.csv", HEAT)
-
-
-def test_when_a_folder_is_given_for_a_raw_file_then_the_error_says_so(tmp_path):
-    with refusal(f"{tmp_path}: cannot be read (Is a directory); fix the file or its permissions"):
-        read_raw_series(tmp_path, HEAT)
+def test_when_a_raw_file_is_wrong_then_the_error_names_what_and_where(
+    tmp_path, name, text, sentence
+):
+    (tmp_path / "raw.csv").write_text(text, encoding="utf-8")
+    with refusal(f"{tmp_path / name}: {sentence}"):
+        read_raw_series(tmp_path / name, HEAT)
 
 
 # Weather
 
 
-def weather_lines(index: pd.DatetimeIndex, kelvin: bool = False, **cells: str) -> list[str]:
-    """An OpenWeatherMap bulk file; ``cells`` replace the text of whole columns."""
-    zero = 273.15 if kelvin else 0
-    lines = [
-        "dt,dt_iso,city_name,temp,visibility,dew_point,pressure,humidity,wind_speed,rain_1h,snow_1h,clouds_all"
+def weather_lines(index: pd.DatetimeIndex, zero: float = 0) -> list[str]:
+    """An OpenWeatherMap bulk file, whose temperatures rise by 1 an hour from ``zero``."""
+    return [
+        "dt,dt_iso,city_name,temp,visibility,dew_point,pressure,humidity,wind_speed,rain_1h,snow_1h,clouds_all",
+        *(
+            f"0,{stamp:%Y-%m-%d %H:%M:%S} +0000 UTC,Town,{i + zero:.2f},,{zero - 2:.2f},"
+            "1013,80,4.5,,,75"
+            for i, stamp in enumerate(index)
+        ),
     ]
-    for i, stamp in enumerate(index):
-        cell = {
-            "temp": f"{i + zero:.2f}",
-            "dew_point": f"{zero - 2:.2f}",
-            "rain_1h": "",
-            "snow_1h": "",
-        } | cells
-        lines.append(
-            f"0,{stamp:%Y-%m-%d %H:%M:%S} +0000 "
-            f"UTC,Town,{cell['temp']},,{cell['dew_point']},1013,80,4.5,{cell['rain_1h']},{cell['snow_1h']},75"
-        )
-    return lines
 
 
 def test_when_weather_is_read_then_empty_rain_is_zero_and_the_first_of_two_rows_counts(tmp_path):
@@ -338,42 +313,31 @@ def test_when_weather_is_read_then_empty_rain_is_zero_and_the_first_of_two_rows_
 
 def test_when_the_median_temperature_is_kelvin_then_temp_and_dew_point_are_converted(tmp_path):
     index = hours("2019-01-01", 5)
-    weather, _ = read_weather(write(tmp_path, weather_lines(index, kelvin=True)), index)
+    weather, _ = read_weather(write(tmp_path, weather_lines(index, zero=273.15)), index)
     assert weather["temp"].tolist() == pytest.approx([0, 1, 2, 3, 4])
     assert weather["dew_point"].tolist() == pytest.approx([-2] * 5)
     assert weather["humidity"].tolist() == [80] * 5
 
 
 @pytest.mark.parametrize(
-    ("missing", "needed", "n_filled"),
+    ("missing", "needed", "temp", "n_filled"),
     [
-        (slice(4, 7), hours("2019-01-01", 40), 3),
-        (
-            slice(4, 7),
-            hours("2019-01-01 04:00", 20),
-            2,
-        ),  # filled from the row before the first hour that is needed
-        (slice(4, 15), hours("2019-01-01 20:00", 10), 0),  # a long gap outside does not matter
+        (slice(4, 7), hours("2019-01-01", 40), range(40), 3),
+        # Filled from the row before the first hour that is needed.
+        (slice(4, 7), hours("2019-01-01 04:00", 20), range(4, 24), 2),
+        # A long gap outside does not matter.
+        (slice(4, 15), hours("2019-01-01 20:00", 10), range(20, 30), 0),
+        (slice(4, 8), hours("2019-01-01", 10), [0, 1, 2, 2, 2, 2, 2, 7, 8, 9], 4),
     ],
 )
-def test_when_hours_of_weather_are_missing_then_they_are_on_a_line_and_counted(
-    tmp_path, missing, needed, n_filled
+def test_when_hours_of_weather_are_missing_then_they_are_on_a_line_or_the_last_value_holds(
+    tmp_path, missing, needed, temp, n_filled
 ):
     lines = weather_lines(hours("2019-01-01", 40))
     del lines[missing]
     weather, filled = read_weather(write(tmp_path, lines), needed)
-    assert weather["temp"].tolist() == pytest.approx(
-        list(range(needed[0].hour, needed[0].hour + len(needed)))
-    )
+    assert weather["temp"].tolist() == pytest.approx(list(temp))
     assert filled == n_filled
-
-
-def test_when_weather_is_missing_for_longer_then_its_last_value_holds(tmp_path):
-    lines = weather_lines(hours("2019-01-01", 10))
-    del lines[4:8]  # hours 3 to 6
-    weather, filled = read_weather(write(tmp_path, lines), hours("2019-01-01", 10))
-    assert weather["temp"].tolist() == [0, 1, 2, 2, 2, 2, 2, 7, 8, 9]
-    assert filled == 4
 
 
 def in_line(line: int, column: str, cell: str) -> Callable[[list[str]], list[str]]:
@@ -588,28 +552,6 @@ def test_when_the_output_is_an_input_then_nothing_is_overwritten(tmp_path):
         ):
             prepare_features(HEAT, raw, None, None, out)
     assert raw.read_text() == before
-
-
-@pytest.mark.parametrize(
-    ("make", "out", "reason"),
-    [
-        (Path.mkdir, "out", "not a regular file"),
-        (os.mkfifo, "out", "not a regular file"),
-        (Path.touch, "out/features.csv", "File exists"),
-    ],
-)
-def test_when_the_output_cannot_be_written_then_the_error_says_why_and_no_part_is_left(
-    tmp_path, make, out, reason
-):
-    raw = write(tmp_path, raw_lines())
-    make(tmp_path / "out")
-    before = (tmp_path / "out").stat()
-    with pytest.raises(
-        WriteError, match=re.escape(f"{tmp_path / out}: cannot be written ({reason}); ")
-    ):
-        prepare_features(HEAT, raw, None, None, tmp_path / out)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["out", "raw.csv"]
-    assert (tmp_path / "out").stat().st_mode == before.st_mode
 
 
 # The real files, where they are

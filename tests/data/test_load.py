@@ -43,13 +43,6 @@ def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles
     assert dataset.sha256 == hashlib.sha256(small.csv.read_bytes()).hexdigest()
 
 
-def test_when_the_data_ends_with_the_last_hour_of_a_split_then_it_fills_that_split(small):
-    small.edit_toml("2018-06-15 23:00", "2018-06-29 23:00")
-    assert small.load().positions.val.stop == 2160
-    small.edit_toml('val_end = "2018-06-29', 'test_end = "2018-06-29 23:00"\nval_end = "2018-06-28')
-    assert small.load().positions.test == slice(2136, 2160)
-
-
 def test_when_an_optional_column_is_absent_and_another_is_unknown_then_the_roles_shrink(small):
     pd.read_csv(small.csv).drop(columns="temp").assign(note="n/a").to_csv(small.csv, index=False)
     dataset = small.load()
@@ -117,15 +110,6 @@ def test_when_cells_are_empty_then_they_are_filled_linearly_and_each_hour_counts
     )
     # temp is 5 + hour % 7: 10 at hour 33 and 7 at hour 37, a straight line between
     assert dataset.frame["temp"].iloc[33:38].tolist() == pytest.approx([10, 9.25, 8.5, 7.75, 7])
-
-
-def test_when_the_gap_rule_is_none_then_a_single_missing_hour_is_an_error(small):
-    small.edit_toml('"linear"', '"none"')
-    small.drop(100)
-    with pytest.raises(
-        InputError, match="gap of 1 hour after line 99, from 2018-04-05 02:00 UTC on"
-    ):
-        small.load()
 
 
 @pytest.fixture

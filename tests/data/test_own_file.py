@@ -299,12 +299,6 @@ WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
         "expected every hour once; remove one of the rows, or give `hpo prepare` the --timezone if "
         "summer time ends there",
     ),
-    "no_number": (
-        ["time,load", f"{TWO[0]}Z,1", f"{TWO[1]}Z,n/a"],
-        RawFile(),
-        "line 3, column 'heat_consumption' is 'n/a', expected a finite number with a decimal "
-        "point, or an empty cell where the value is missing; fix that cell",
-    ),
 }
 
 

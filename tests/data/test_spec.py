@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.data.spec import GapRule, Splits, TwinSpec, known_datasets, load_spec
+from hpo_lib.data.spec import GapRule, Splits, known_datasets, load_spec
 from tests.conftest import refusal
 
 DEVELOPMENT = sorted((paths.DATASETS_DIR / "development").glob("*.toml"))
@@ -72,11 +72,6 @@ def test_when_optional_tables_are_left_out_then_no_gap_is_filled_and_there_is_no
     small.edit_toml('[gaps]\nfill = "linear"\nmax_hours = 3\n', "")
     spec = load_spec(small.toml)
     assert (spec.gaps, spec.twin) == (GapRule("none", 0), None)
-
-
-def test_when_a_twin_is_described_then_its_numbers_are_read(small):
-    small.edit_toml("\n[gaps]", '\n[twin]\nkind = "water"\nseed = 5\nmean_level = 2\n\n[gaps]')
-    assert load_spec(small.toml).twin == TwinSpec("water", 5, 2.0)
 
 
 @pytest.mark.parametrize(

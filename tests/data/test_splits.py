@@ -73,17 +73,6 @@ def test_when_the_data_goes_on_then_only_whole_days_after_validation_have_a_test
     assert split_origins(index, TEN_THREE)[1].tolist() == expected
 
 
-def test_when_history_is_short_then_the_first_origin_has_exactly_168_hours():
-    index = hours(10)
-    assert daily_origins(index, index[0], index[-1]).tolist() == [167, 191, 215]
-    # From 167 h + 1 h on; the day after 216 is not whole.
-    assert daily_origins(index, index[1], index[-1]).tolist() == [168, 192]
-
-
-def test_when_last_hour_is_after_the_data_then_origins_stop_with_the_data():
-    assert daily_origins(hours(9), utc("2020-01-08"), utc("2021-01-01")).tolist() == [167, 191]
-
-
 def test_when_training_then_every_hour_with_whole_history_and_forecast_is_an_origin():
     origins = training_origins(
         hours(15), TEN_THREE

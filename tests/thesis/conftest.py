@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib import paths
 from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import BenchmarkRow
 from hpo_lib.data.dataset import Dataset
@@ -18,7 +17,10 @@ from hpo_lib.paths import BenchmarkPaths, RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.conftest import SIMULATED_RECORDS
+from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
+
+# Studies, benchmarks and CSV of simulated heat; nobody may change them.
+HEAT = (SIMULATED_RUNS, SIMULATED_RECORDS / "benchmark_results", SIMULATED_RECORDS)
 
 
 def trial(
@@ -62,7 +64,14 @@ def made_up_study(
         "dataset": "tiny",
         "job_id": "1",
         "objectives": None,
+        "schema_version": 2,
         "best_trial_number": 4,
+        "best_mae": 3.0,
+        "best_picp": 77.0,
+        "n_pareto_optimal": 3,
+        "failures": [],
+        "default_trial": {"mae": 4.0},
+        "validation_metrics": {},
         "best_params": {"lr": 0.05},
         "training_time_hours": 0.5,
         "n_completed": 4,
@@ -129,14 +138,6 @@ def evidence(benchmark: Benchmark, tiny_dataset: Dataset) -> Evidence:
 
 
 @pytest.fixture(scope="session")
-def heat_folder() -> Path:
-    """The simulated records of heat; nobody may change them."""
-    return SIMULATED_RECORDS
-
-
-@pytest.fixture(scope="session")
-def heat(heat_folder: Path) -> Evidence:
-    """What is found there."""
-    return find_evidence(
-        heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder
-    )
+def heat() -> Evidence:
+    """What is found in the simulated records of heat."""
+    return find_evidence(*HEAT)

@@ -4,12 +4,12 @@ are true.
 
 import dataclasses
 import itertools
-import json
 import logging
 import re
 import shutil
 import warnings
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pandas as pd
@@ -27,19 +27,22 @@ from hpo_lib.figures.latex import escaped
 from hpo_lib.figures.style import warning_text
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.records.files import write_json
+from hpo_lib.records.files import read_json, write_json
 from hpo_lib.records.result import load_result
+from tests.thesis.conftest import HEAT
 
-MAX_EXAMPLES_MB = 15
+
+def sidecar(out: ThesisPaths, figure: str) -> dict[str, Any]:
+    return read_json(out.sidecar(out.figure(figure)[0]), "a sidecar")
 
 
 # Which records count
 
 
 @pytest.fixture
-def runs(heat_folder: Path, tmp_path: Path) -> Path:
+def runs(tmp_path: Path) -> Path:
     """A copy of the studies, which a test may change."""
-    return Path(shutil.copytree(heat_folder / paths.RUNS_DIR.name, tmp_path / "runs"))
+    return Path(shutil.copytree(HEAT[0], tmp_path / "runs"))
 
 
 ALL = dict.fromkeys(("NHITS_Q", "TFT_Q", "TIMESNET_Q"), "published")
@@ -73,25 +76,17 @@ LATER = {"optimization_date": "2090-01-01"}
             "or of a larger budget",
         ),
     ],
-    ids=[
-        "newer",
-        "unfinished",
-        "other data",
-        "training",
-        "validation",
-        "the only one with a real budget",
-    ],
 )
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_data_counts(
     changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
 ) -> None:
-    result = load_result(runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_published.json")
+    file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
+    result = load_result(file.with_name("best_params_NHITS_Q_heat_published.json"))
     provenance = result["provenance"]
     provenance["data"] |= {
         name: value for name, value in changes.items() if name in provenance["data"]
     }
     provenance["preset"] = changes.get("preset", provenance["preset"])
-    file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
     write_json(file, {**result, **changes, "job_id": "other"})
     found = find_evidence(runs, runs / "none", runs)
     assert {study.model: study.run.job_id for study in found.studies} == ids
@@ -110,17 +105,13 @@ def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs: P
     assert PICTURES["optimisation_history"].data(found).empty
 
 
-def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(
-    heat_folder, tmp_path
-) -> None:
-    benchmarks = Path(
-        shutil.copytree(heat_folder / paths.BENCHMARK_DIR.name, tmp_path / "benchmarks")
-    )
+def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(tmp_path) -> None:
+    benchmarks = Path(shutil.copytree(HEAT[1], tmp_path / "benchmarks"))
     record = next(benchmarks.rglob("*-seed42.json"))
-    content = json.loads(record.read_text(encoding="utf-8"))
+    content = read_json(record, "a record")
     content["key"]["data"]["sha256"] = "0" * 64
-    record.write_text(json.dumps(content), encoding="utf-8")
-    found = find_evidence(heat_folder / paths.RUNS_DIR.name, benchmarks, heat_folder)
+    write_json(record, content)
+    found = find_evidence(HEAT[0], benchmarks, HEAT[2])
     assert found.benchmarks == ()
     assert any("was made on other data" in note for note in found.notes)
 
@@ -132,7 +123,7 @@ def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path
 
 
 def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_asked_for_and_named(
-    heat_folder, tmp_path, monkeypatch, capsys
+    tmp_path, monkeypatch, capsys
 ) -> None:
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
@@ -142,13 +133,7 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
     card_file.parent.mkdir(parents=True)
     for file in (card_file, other):
         file.write_text("published before", encoding="utf-8")
-    words = [
-        "figures",
-        "--runs-dir",
-        str(heat_folder / "papermill_runs"),
-        "--benchmark-dir",
-        str(tmp_path / "none"),
-    ]
+    words = f"figures --runs-dir {HEAT[0]} --benchmark-dir {tmp_path / 'none'}".split()
     assert main(words) == 0
     assert (tmp_path / "drafts" / "model_cards" / card_file.name).is_file()
     assert {file.read_text(encoding="utf-8") for file in published.cards.iterdir()} == {
@@ -194,9 +179,9 @@ def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_
     found = find_evidence(runs, runs / "none", runs)
     out = ThesisPaths.below(tmp_path / "out")
     build(dataclasses.replace(found, studies=found.studies[:1]), out)
-    sidecar = json.loads(out.sidecar(out.figure("cost")[0]).read_text(encoding="utf-8"))
-    assert sidecar["marked"] == "SIMULATED DATA, TEST BUDGET, NOT THE PLANNED SPLITS"
-    assert sidecar["data"]["heat"]["split_note"] == note
+    cost = sidecar(out, "cost")
+    assert cost["marked"] == "SIMULATED DATA, TEST BUDGET, NOT THE PLANNED SPLITS"
+    assert cost["data"]["heat"]["split_note"] == note
     assert f"Splits: {note}" in card(found, found.studies[0]).replace("*", "")
 
 
@@ -205,18 +190,16 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
 ) -> None:
     out = ThesisPaths.below(tmp_path)
     build(dataclasses.replace(heat, benchmarks=()), out)
-    pdf, _, tex = out.figure("pareto_fronts")
-    caption = json.loads(out.sidecar(pdf).read_text(encoding="utf-8"))["caption"]
+    caption = sidecar(out, "pareto_fronts")["caption"]
     assert "Validation split, daily origins: District heating" in caption
     assert "152 (2023-11-01 to 2024-03-31). Test budget. " in caption
     assert re.search(r" \d+ of \d+ trials are complete", caption)
-    snippet = tex.read_text(encoding="utf-8")
+    snippet = out.figure("pareto_fronts")[2].read_text(encoding="utf-8")
     assert rf"\caption{{\textbf{{Simulated data, test budget.}} {escaped(caption)}}}" in snippet
     assert r"\includegraphics{figures/pareto_fronts}" in snippet
-    assert "Test split, daily origins: " in tables.caption("", heat, heat.benchmarks)
-    assert " 275 (2024-04-01 to 2024-12-31). Test budget, 1 seed, trained" in tables.caption(
-        "", heat, heat.benchmarks
-    )
+    of_benchmark = tables.caption("", heat, heat.benchmarks)
+    assert "Test split, daily origins: " in of_benchmark
+    assert " 275 (2024-04-01 to 2024-12-31). Test budget, 1 seed, trained" in of_benchmark
 
 
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(
@@ -278,22 +261,11 @@ def pictures(heat: Evidence) -> dict[str, object]:
 
 
 def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_another(
-    heat_folder: Path, tmp_path: Path
+    heat: Evidence, tmp_path: Path
 ) -> None:
-    names = [
-        "heat",
-        "heat_dev",
-        "water_centrum",
-        "water_centrum_dev",
-        "water_tommerby",
-        "water_tommerby_dev",
-    ]
-    result = load_result(
-        heat_folder
-        / paths.RUNS_DIR.name
-        / "NHITS_Q_heat"
-        / "best_params_NHITS_Q_heat_published.json"
-    )
+    plain = ("heat", "water_centrum", "water_tommerby")
+    names = [name + dev for name in plain for dev in ("", "_dev")]
+    result = heat.studies[0].result
     for name in names:
         write_json(
             paths.RunPaths(tmp_path, "NHITS_Q", name, "published").best_params,
@@ -311,11 +283,8 @@ def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_an
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     out = ThesisPaths.below(tmp_path / "out")
     build(found, out)
-    sidecars = [
-        json.loads(out.sidecar(out.figure(name)[0]).read_text("utf-8"))
-        for name in ("pareto_fronts", "pareto_fronts_2")
-    ]
-    assert [sorted(sidecar["data"]) for sidecar in sidecars] == [names[:3], names[3:]]
+    for name, part in (("pareto_fronts", names[:3]), ("pareto_fronts_2", names[3:])):
+        assert sorted(sidecar(out, name)["data"]) == part
     assert r"\includegraphics{figures/pareto_fronts_2}" in out.figure("pareto_fronts_2")[
         2
     ].read_text(encoding="utf-8")
@@ -337,48 +306,29 @@ def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(
 
 
 @pytest.mark.slow
-def test_when_everything_is_made_twice_then_every_byte_is_the_same(
-    heat_folder: Path, heat, tmp_path
+def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote_and_every_byte_is_as_before(
+    heat, tmp_path: Path
 ) -> None:
-    first, _ = build(heat, ThesisPaths.below(tmp_path / "first"))
-    again = find_evidence(
-        heat_folder / paths.RUNS_DIR.name, heat_folder / paths.BENCHMARK_DIR.name, heat_folder
-    )
-    second, _ = build(again, ThesisPaths.below(tmp_path / "second"))
-    assert len(first) == len(second) == 3 * len(PICTURES) + 2 * len(TABLES) + 3
-    for one, other in zip(first, second, strict=True):
-        assert one.read_bytes() == other.read_bytes(), one.name
-        side = ThesisPaths.sidecar(one)
-        assert side.read_bytes() == ThesisPaths.sidecar(other).read_bytes(), side.name
-
-
-@pytest.mark.slow
-def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote(
-    heat_folder: Path, tmp_path: Path
-) -> None:
-    executed = tmp_path / "executed.ipynb"
-    parameters = {
-        "runs_dir": str(heat_folder / paths.RUNS_DIR.name),
-        "benchmark_dir": str(heat_folder / paths.BENCHMARK_DIR.name),
-        "data_dir": str(heat_folder),
-        "out": str(tmp_path / "thesis"),
-    }
+    before, after, executed = (tmp_path / name for name in ("before", "after", "executed.ipynb"))
+    first, _ = build(heat, ThesisPaths.below(before))
+    folders = dict(zip(("runs_dir", "benchmark_dir", "data_dir"), map(str, HEAT), strict=True))
     papermill.execute_notebook(
         str(paths.NOTEBOOKS_DIR / "thesis_figures.ipynb"),
         str(executed),
-        parameters=parameters,
+        parameters={**folders, "out": str(after)},
         progress_bar=False,
         cwd=str(paths.PROJECT_ROOT),
     )
+    assert len(first) == 3 * len(PICTURES) + 2 * len(TABLES) + 3
+    for file in (*first, *map(ThesisPaths.sidecar, first)):
+        again = after / file.relative_to(before)
+        assert file.read_bytes() == again.read_bytes(), file.name
     outputs = [
-        out
+        out["data"]
         for cell in nbformat.read(executed, as_version=4).cells
         for out in cell.get("outputs", [])
+        if "data" in out
     ]
-    pictures = [out for out in outputs if "image/png" in out.get("data", {})]
-    assert (
-        len(pictures) == len(list((tmp_path / "thesis" / "figures").glob("*.png"))) == len(PICTURES)
-    )
-    assert sum("text/html" in out.get("data", {}) for out in outputs) == 6
-    texts = [out.get("data", {}).get("text/markdown", "") for out in outputs]
-    assert sum("# Model card" in text for text in texts) == 3
+    assert sum("image/png" in data for data in outputs) == len(PICTURES)
+    assert sum("text/html" in data for data in outputs) == 6
+    assert sum("# Model card" in data.get("text/markdown", "") for data in outputs) == 3

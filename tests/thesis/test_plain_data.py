@@ -171,10 +171,10 @@ def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_t
     # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut
     # off on Saturday.
     test = benchmark.row_per_model[0].test
-    assert len(benchmarks.middle_week(test, (6, 7, 8))) == 0
-    assert benchmarks.middle_week(test, (5, 6)).tolist() == list(range(2, 9))
+    assert len(benchmarks.middle_week(test, "summer")) == 0
+    monkeypatch.setattr(benchmarks, "season_of", lambda months, _: np.full(len(months), 2))
+    assert benchmarks.middle_week(test, "summer").tolist() == list(range(2, 9))
     assert str(test.origins[2]) == "2019-05-26 23:00:00+00:00"
-    monkeypatch.setattr(benchmarks, "WEEK_MONTHS", {"summer": (5, 6)})
     frame = benchmarks.weeks(evidence)
     hours = pd.date_range("2019-05-27", periods=7 * 24, freq="h", tz="UTC")
     assert frame["hour"].tolist() == hours.tolist()

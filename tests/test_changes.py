@@ -1,0 +1,132 @@
+"""Seven changes that people make: each is made in a copy of the project, in the files that
+CONTRIBUTING names for it and in no other, and then the copy knows the new thing.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CALIBRATION, STORAGE = "hpo_lib/scoring/calibration.py", "hpo_lib/records/storage.py"
+SETTINGS, BUILD = "hpo_lib/settings.py", "hpo_lib/figures/build.py"
+
+# Change -> file -> (text in it, its replacement); no text: the file is new.
+EDITS: dict[str, dict[str, tuple[str, str]]] = {
+    "objective": {
+        "hpo_lib/scoring/objectives.py": (
+            'Objective("pinball",',
+            'Objective("rmse", "RMSE", itemgetter("rmse")),\n        Objective("pinball",',
+        ),
+        SETTINGS: ('    "pinball",\n', '    "pinball",\n    "rmse",\n'),
+    },
+    "family": {
+        "hpo_lib/families/mirror_q.py": (
+            "",
+            "from hpo_lib.families.models import register\n"
+            "from hpo_lib.families.nhits_q import NhitsQ\n\n"
+            'class MirrorQ(NhitsQ):\n    name, title = "MIRROR_Q", "Mirror"\n\n'
+            "register(MirrorQ())\n",
+        ),
+        "notebooks/mirror_q.ipynb": ("", "{}"),
+    },
+    "baseline": {
+        "hpo_lib/baselines/mirror.py": (
+            "",
+            "from hpo_lib.baselines.linear import LinearQuantile\n"
+            "from hpo_lib.families.models import register\n\n"
+            'class Mirror(LinearQuantile):\n    name, title = "MIRROR", "Mirror"\n\n'
+            "register(Mirror())\n",
+        ),
+    },
+    "figure": {
+        "hpo_lib/figures/studies.py": ("", "\n\nmirror, draw_mirror = cost, draw_cost\n"),
+        BUILD: (
+            '    "cost": Picture(',
+            '    "mirror": Picture("studies", "", studies.draw_mirror, studies.mirror),\n'
+            '    "cost": Picture(',
+        ),
+    },
+    "stopping rule": {"hpo_lib/study/early_stopping.py": ("Rung(0.3, 0.2)", "Rung(0.4, 0.2)")},
+    "storage": {
+        STORAGE: ('{"sqlite": self.run.sqlite', '{"mirror": self.run.mirror'),
+        SETTINGS: ('STORAGES = ("auto", ', 'STORAGES = ("auto", "mirror", '),
+        "hpo_lib/paths.py": (
+            '    sqlite = _File("study_',
+            '    mirror = _File("mirror_{0.study_name}")\n    sqlite = _File("study_',
+        ),
+    },
+    "calibration": {CALIBRATION: ('MODES = ("none", ', 'MODES = ("none", "mirror", ')},
+}
+
+KNOWS = {
+    "objective": """
+        from hpo_lib.scoring.objectives import OBJECTIVES
+        from hpo_lib.settings import Settings
+        objectives = Settings.create("NHITS_Q", "heat", objectives="mae,rmse").objectives
+        assert objectives == "mae,rmse" and set(OBJECTIVES) == set(settings.OBJECTIVES)""",
+    "family": """
+        from hpo_lib.families.models import get_family
+        from hpo_lib.launch.status import EXPERIMENTS
+        assert get_family("MIRROR_Q").title == "Mirror"
+        assert len([row for row in EXPERIMENTS if "MIRROR_Q" in str(row)]) == 3""",
+    "baseline": """
+        from hpo_lib.baselines.contract import baseline_names, get_baseline
+        assert "MIRROR" in baseline_names() and get_baseline("MIRROR").title == "Mirror" """,
+    "figure": """
+        from hpo_lib.figures.build import PICTURES
+        assert "mirror" in PICTURES""",
+    "stopping rule": """
+        from hpo_lib.study.early_stopping import StoppingRule
+        assert StoppingRule().as_values()["rungs"][1]["share"] == 0.4""",
+    "storage": """
+        from hpo_lib.records.storage import Storage
+        chosen = settings.Settings.create("NHITS_Q", "heat", storage="mirror", job_id="1")
+        assert Storage(chosen.files("heat"), "mirror").file.name == "mirror_NHITS_Q_heat_1" """,
+    "calibration": """
+        from hpo_lib.benchmark.record import Benchmark
+        from hpo_lib.scoring.calibration import Calibration
+        assert Calibration("mirror").mode == "mirror" """,
+}
+
+
+def files_named() -> dict[str, list[str]]:
+    """Change -> its files, from the table in CONTRIBUTING."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("## What a change touches")[1].split("\n## ")[0]
+    rows = (line.split("|")[1:3] for line in table.splitlines() if line.startswith("| "))
+    return {name.strip(): re.findall(r"`([^`]+)`", files) for name, files in rows if "`" in files}
+
+
+def test_when_the_table_of_changes_is_read_then_each_names_at_most_three_files() -> None:
+    assert set(files_named()) == set(EDITS)
+    assert {name: files for name, files in files_named().items() if len(files) > 3} == {}
+
+
+@pytest.mark.parametrize("change", EDITS)
+def test_when_a_change_is_made_in_the_files_named_for_it_then_the_package_knows_it(
+    change, tmp_path
+) -> None:
+    for part in ("hpo_lib", "notebooks", "datasets"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name, (old, new) in EDITS[change].items():
+        file = tmp_path / name
+        named = files_named()[change]
+        if file.exists():
+            assert name in named
+            text = file.read_text(encoding="utf-8")
+            assert old in text
+            file.write_text(text.replace(old, new, 1) if old else text + new, encoding="utf-8")
+        else:  # beside the example that is named
+            assert str(Path(name).parent) in [str(Path(example).parent) for example in named]
+            file.write_text(new, encoding="utf-8")
+    lines = ["from hpo_lib import settings", *KNOWS[change].strip().splitlines()]
+    script = "\n".join(line.strip() for line in lines)
+    asked = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert asked.returncode == 0, asked.stderr
