@@ -3,9 +3,10 @@ the root.
 """
 
 import gc
+import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,17 @@ def record_of(run: RunPaths, trials: Sequence[TrialRecord], **stated: Any) -> di
         "provenance": {},
     }
     return study_result(run, trials, **{**defaults, **stated})
+
+
+def change(file: Path, place: Sequence[str | int], new: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """Change a value at some place in a JSON file; the value before and after."""
+    content = part = json.loads(file.read_text(encoding="utf-8"))
+    for name in place[:-1]:
+        part = part[name]
+    before = part[place[-1]]
+    part[place[-1]] = after = new(before)
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return before, after
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from hpo_lib.records.files import load_predictions, read_json, write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import read_training
-from tests.conftest import refusal
+from tests.conftest import change, refusal
 
 CODE = {
     "hpo_lib": "1",
@@ -59,7 +58,7 @@ DATA = {
 
 
 @pytest.fixture
-def runs(stored_studies: Path, tmp_path: Path) -> Path:
+def runs(stored_studies, tmp_path):
     """Two studies, the first with its storage."""
     runs = shutil.copytree(stored_studies, tmp_path / "runs")
     for file in runs.glob("*/best_params*.json"):
@@ -68,18 +67,9 @@ def runs(stored_studies: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(runs: Path) -> RunPaths:
+def run(runs):
     """The first of them."""
     return RunPaths(runs, "NHITS_Q", "heat", "first")
-
-
-def change(file: Path, place: tuple[str | int, ...], value: object) -> None:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    at = content
-    for name in place[:-1]:
-        at = at[name]
-    at[place[-1]] = value
-    file.write_text(json.dumps(content), encoding="utf-8")
 
 
 # Best_params JSONs
@@ -116,11 +106,9 @@ WRONG: dict[tuple[str | int, ...], tuple[object, str]] = {
 
 
 @pytest.mark.parametrize("place", WRONG, ids=str)
-def test_when_a_value_is_of_the_wrong_kind_then_file_key_and_expectation_are_named(
-    place, run
-) -> None:
+def test_when_a_value_is_of_the_wrong_kind_then_file_key_and_expectation_are_named(place, run):
     value, sentence = WRONG[place]
-    change(run.best_params, place, value)
+    change(run.best_params, place, lambda _: value)
     with pytest.raises(InputError, match=rf"\A{re.escape(f'{run.best_params}: {sentence}')}"):
         load_result(run.best_params)
 
@@ -129,36 +117,41 @@ WHOLE = '"model": "TFT_Q", "dataset": "heat", "best_params": {}'
 CUT_OFF = (
     "not a complete JSON file (Expecting value: {}); remove it or write it again from its study"
 )
-MISSING = "key {!r} is missing, expected a best_params JSON of a study; restore the file from a "
-MISSING += "copy, or write it again"
-VERSION = (
-    "schema_version is {}, expected a valid integer; restore the file from a copy, or write it "
-)
-VERSION += "again"
+RECORD = "a best_params JSON of a study"
+AGAIN = "restore the file from a copy, or write it again"
 NO_RECORD = {
     '{"model": "TFT_Q", "dataset": ': CUT_OFF.format("line 1 column 31 (char 30)"),
     "": CUT_OFF.format("line 1 column 1 (char 0)"),
-    "[1, 2]": "holds a list, expected the JSON object of a best_params JSON of a study",
-    "null": "holds a NoneType, expected the JSON object of a best_params JSON of a study",
-    '{"name": "x"}': MISSING.format("model"),
-    '{"model": "TFT_Q"}': MISSING.format("dataset"),
-    '{"model": "TFT_Q", "dataset": "heat"}': MISSING.format("best_params"),
-    f'{{{WHOLE}, "schema_version": 3}}': "schema_version is 3, this version reads up to 2; "
-    "update hpo_lib",
-    f'{{{WHOLE}, "schema_version": "new"}}': VERSION.format("'new'"),
-    f'{{{WHOLE}, "schema_version": null}}': VERSION.format(None),
+    "[1, 2]": f"holds a list, expected the JSON object of {RECORD}",
+    "null": f"holds a NoneType, expected the JSON object of {RECORD}",
+    **{
+        content: f"key {key!r} is missing, expected {RECORD}; {AGAIN}"
+        for key, content in {
+            "model": '{"name": "x"}',
+            "dataset": '{"model": "TFT_Q"}',
+            "best_params": '{"model": "TFT_Q", "dataset": "heat"}',
+        }.items()
+    },
+    **{
+        f'{{{WHOLE}, "schema_version": {version}}}': sentence
+        for version, sentence in {
+            "3": "schema_version is 3, this version reads up to 2; update hpo_lib",
+            '"new"': f"schema_version is 'new', expected a valid integer; {AGAIN}",
+            "null": f"schema_version is None, expected a valid integer; {AGAIN}",
+        }.items()
+    },
 }
 
 
 @pytest.mark.parametrize("content", NO_RECORD)
-def test_when_a_file_is_no_record_then_one_sentence_says_how(tmp_path, content) -> None:
+def test_when_a_file_is_no_record_then_one_sentence_says_how(tmp_path, content):
     file = tmp_path / "best_params.json"
     file.write_text(content, encoding="utf-8")
     with refusal(f"{file}: {NO_RECORD[content]}"):
         load_result(file)
 
 
-def test_when_a_record_is_no_text_absent_or_a_folder_then_the_sentence_says_so(tmp_path) -> None:
+def test_when_a_record_is_no_text_absent_or_a_folder_then_the_sentence_says_so(tmp_path):
     (file := tmp_path / "best_params.json").write_bytes(b"\xff\xfe\x00{")
     with pytest.raises(InputError, match=rf"\A{re.escape(str(file))}: not a complete JSON file"):
         load_result(file)
@@ -169,9 +162,7 @@ def test_when_a_record_is_no_text_absent_or_a_folder_then_the_sentence_says_so(t
         load_result(tmp_path)
 
 
-def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(
-    tmp_path, monkeypatch
-) -> None:
+def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(tmp_path, monkeypatch):
     file = tmp_path / "deep.json"
     file.write_text("[" * 200_000, encoding="utf-8")
     with pytest.raises(InputError, match=r"deep\.json: is nested too deeply to be a record"):
@@ -206,9 +197,8 @@ def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | i
 
 def report(run: RunPaths) -> None:
     """All that status, analyze, figures and explorer take from a study."""
-    status.table_text(
-        status.as_rows(*status.experiment_table(run.runs_dir, []), slurm=False), slurm=False
-    )
+    studies = status.study_statuses(run.runs_dir, [])
+    status.table_text(status.as_rows(studies, [], slurm=False), slurm=False)
     found = load_studies(run.runs_dir)
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"
@@ -223,13 +213,13 @@ def report(run: RunPaths) -> None:
 @pytest.mark.parametrize("number", [40, pytest.param(400, marks=pytest.mark.hardening)])
 def test_when_any_value_of_a_record_is_replaced_then_it_is_reported_or_refused_but_nothing_breaks(
     number, run
-) -> None:
+):
     whole, dice = run.best_params.read_bytes(), random.Random(4)
     every = [(place, bad) for place in places(json.loads(whole)) for bad in BAD]
     refused = 0
     for place, bad in dice.sample(every, number):
         run.best_params.write_bytes(whole)
-        change(run.best_params, place, bad)
+        change(run.best_params, place, lambda _, bad=bad: bad)
         try:
             load_result(run.best_params)
         except InputError:
@@ -276,7 +266,7 @@ def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_
     assert any(run.study_name in note for note in evidence.notes)
 
 
-def test_when_bytes_of_a_storage_are_overwritten_then_nothing_breaks(run) -> None:
+def test_when_bytes_of_a_storage_are_overwritten_then_nothing_breaks(run):
     whole, dice, refused = run.sqlite.read_bytes(), random.Random(1), 0
     for length in (1, 100, 20_000) * 4:
         damaged, at = bytearray(whole), dice.randrange(len(whole) - length)
@@ -290,9 +280,7 @@ def test_when_bytes_of_a_storage_are_overwritten_then_nothing_breaks(run) -> Non
 @pytest.mark.parametrize(
     "line", ["hello", "[1]", '{"op_code": 99, "worker_id": "x"}', '{"op_code": 4}', "\x00"]
 )
-def test_when_a_journal_has_a_foreign_line_then_the_study_is_corrupt_and_named(
-    line, tmp_path
-) -> None:
+def test_when_a_journal_has_a_foreign_line_then_the_study_is_corrupt_and_named(line, tmp_path):
     import optuna
 
     from hpo_lib.records.storage import Storage
@@ -313,19 +301,17 @@ def crossing(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(q10=frame["q90"] + 1)
 
 
+NOT_FINITE = "40 of 40 forecasts hold NaN or infinity"
 FORECASTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
-    "NaN": (lambda frame: frame.assign(q50=np.nan), "40 of 40 forecasts hold NaN or infinity"),
-    "infinite": (lambda frame: frame.assign(q90=np.inf), "40 of 40 forecasts hold NaN or infinity"),
+    "NaN": (lambda frame: frame.assign(q50=np.nan), NOT_FINITE),
+    "infinite": (lambda frame: frame.assign(q90=np.inf), NOT_FINITE),
     "crossing": (crossing, "quantiles cross"),
     "no actual values": (lambda frame: frame.assign(actual=np.nan), "actual values are not finite"),
     "no time zone": (
         lambda frame: frame.assign(origin=frame["origin"].dt.tz_localize(None)),
         "no time zone",
     ),
-    "origins are numbers": (
-        lambda frame: frame.assign(origin=frame["origin"].astype("int64")),
-        "no time zone",
-    ),
+    "origins are numbers": (lambda frame: frame.astype({"origin": "int64"}), "no time zone"),
     "no median": (lambda frame: frame.drop(columns="q50"), "no median"),
     "texts": (
         lambda frame: frame.assign(q50="x"),
@@ -341,7 +327,7 @@ FORECASTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
 
 
 @pytest.mark.parametrize("kind", FORECASTS)
-def test_when_stored_forecasts_are_damaged_then_file_and_reason_are_named(kind, run) -> None:
+def test_when_stored_forecasts_are_damaged_then_file_and_reason_are_named(kind, run):
     damage, sentence = FORECASTS[kind]
     file = run.trial_predictions(4)
     damage(pd.read_parquet(file)).to_parquet(file)
@@ -349,7 +335,7 @@ def test_when_stored_forecasts_are_damaged_then_file_and_reason_are_named(kind, 
         load_predictions(file)
 
 
-def test_when_stored_forecasts_are_absent_or_no_parquet_then_the_sentence_says_so(tmp_path) -> None:
+def test_when_stored_forecasts_are_absent_or_no_parquet_then_the_sentence_says_so(tmp_path):
     file = tmp_path / "trial_0000.parquet"
     with refusal(f"{file}: no such file; expected stored predictions of a trial"):
         load_predictions(file)
@@ -364,25 +350,20 @@ def test_when_stored_forecasts_are_absent_or_no_parquet_then_the_sentence_says_s
 
 def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_others_and_ends_with_1(
     run, tmp_path, capsys
-) -> None:
+):
     def said(*words: str) -> tuple[int, str]:
         code = main([*words, "--runs-dir", str(run.runs_dir)])
         return code, capsys.readouterr().out
 
+    figures = ("--out", str(tmp_path / "thesis"), "--benchmark-dir", str(tmp_path))
     commands = {
         ("status",): "EXP-05",
         ("analyze",): "water_centrum",
         ("consolidate", "--out", str(tmp_path / "tables")): "(1 studies)",
-        (
-            "figures",
-            "--out",
-            str(tmp_path / "thesis"),
-            "--benchmark-dir",
-            str(tmp_path),
-        ): "model_cards: 1 files",
+        ("figures", *figures): "model_cards: 1 files",
     }
     assert {said(*words)[0] for words in commands} == {0}
-    change(run.best_params, ("all_pareto_trials", 0, "mae"), None)
+    change(run.best_params, ("all_pareto_trials", 0, "mae"), lambda _: None)
     sentence = (
         f"{run.best_params}: trial 2: it is complete, but has no mae; restore the file from a copy"
     )
@@ -394,21 +375,13 @@ def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_other
     assert f"BROKEN {sentence}" in text
 
 
-def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other_card_and_end_with_1(
+def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other_and_end_with_1(
     run, tmp_path, capsys
-) -> None:
+):
     file = run.trial_predictions(4)
     crossing(pd.read_parquet(file)).to_parquet(file)
-    words = [
-        "figures",
-        "--runs-dir",
-        str(run.runs_dir),
-        "--out",
-        str(tmp_path),
-        "--benchmark-dir",
-        str(tmp_path),
-    ]
-    assert main(words) == 1
+    folders = {"--runs-dir": run.runs_dir, "--out": tmp_path, "--benchmark-dir": tmp_path}
+    assert main(["figures", *(str(word) for item in folders.items() for word in item)]) == 1
     text = capsys.readouterr().out
     assert f"note: No card of NHITS_Q on heat: {file}: holds no forecasts (quantiles cross" in text
     assert "model_cards: 1 files" in text
@@ -422,6 +395,7 @@ TRAINING = {
     "seed": 42,
     "key": {"data": {}, "version": 1},
     "seconds": 1.0,
+    "provenance": {},
 }
 
 
@@ -437,10 +411,10 @@ TRAINING = {
 )
 def test_when_the_record_of_a_training_is_damaged_then_file_and_key_are_named(
     place, value, sentence, tmp_path
-) -> None:
+):
     write_json(file := tmp_path / "record.json", TRAINING)
     assert read_training(file) == TRAINING
-    change(file, place, value)
+    change(file, place, lambda _: value)
     with pytest.raises(InputError, match=rf"\A{re.escape(f'{file}: {sentence}')}"):
         read_training(file)
 
@@ -482,7 +456,7 @@ def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_name
     found = in_use(models)
     assert found is not None
     assert found.facts == FACTS
-    change(models.training(1).record, place, value)
+    change(models.training(1).record, place, lambda _: value)
     with pytest.raises(
         InputError, match=rf"\A{re.escape(f'{models.training(1).record}: {sentence}')}"
     ):
@@ -494,7 +468,7 @@ def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_name
 )
 def test_when_the_name_of_the_model_in_use_is_damaged_then_the_sentence_says_what_to_write(
     content, tmp_path
-) -> None:
+):
     models = ModelPaths(tmp_path, "TFT_Q", "heat")
     models.folder.mkdir()
     models.current.write_text(content, encoding="utf-8")

@@ -1,5 +1,4 @@
 from importlib.metadata import PackageNotFoundError
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from hpo_lib.records import provenance
 
 
 @pytest.fixture(autouse=True)
-def light(monkeypatch: pytest.MonkeyPatch, tiny_dataset) -> None:
+def light(monkeypatch, tiny_dataset):
     """No torch, no simulation, and packages as after `make install`, whatever this machine has."""
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setattr(doctor, "device_name", lambda: "cpu, 2 threads")
@@ -25,94 +24,70 @@ def light(monkeypatch: pytest.MonkeyPatch, tiny_dataset) -> None:
     )
 
 
-def by_topic(findings: list[Finding]) -> dict[str, Finding]:
-    return {finding.topic: finding for finding in findings}
+def findings_of(*folders):
+    """The findings by topic, for folders of data and records."""
+    return {finding.topic: finding for finding in check_machine(*folders)}
 
 
-def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_0(
-    tmp_path, capsys
-) -> None:
-    findings = check_machine(tmp_path / "data", tmp_path / "runs")
+def checked(capsys):
+    """What the command printed: the first two words of each finding."""
+    lines = capsys.readouterr().out.splitlines()
+    return [line.split()[:2] for line in lines if line[0] != " "]
+
+
+def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_0(tmp_path, capsys):
     topics = ["hpo_lib", "packages", "device", *known_datasets(), "records", "slurm"]
-    assert [finding.topic for finding in findings] == topics
-    assert not [finding for finding in findings if finding.is_problem]
     assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 0
-    assert [
-        line.split()[:2] for line in capsys.readouterr().out.splitlines() if line[0] != " "
-    ] == [["ok", topic] for topic in topics]
+    assert checked(capsys) == [["ok", topic] for topic in topics]
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("asked", "absent", "begin", "end"),
+    ("asked", "absent", "is_checkout", "begin", "end"),
     [
-        (
-            "installed_version",
-            "darts",
-            "missing: darts; run `",
-            " -m pip install -r requirements.lock`",
-        ),
-        (
-            "requires",
-            "hpo_lib",
-            "hpo_lib itself is not installed",
-            f" --no-deps -e {paths.PROJECT_ROOT}`",
-        ),
+        ("installed_version", "darts", True, "missing: darts; run `", "-r requirements.lock`"),
+        ("installed_version", "darts", False, "missing: darts; run `", "darts`"),  # no lock file
+        ("requires", "hpo_lib", True, "hpo_lib itself is not", f"-e {paths.PROJECT_ROOT}`"),
     ],
+    ids=["package", "package of a wheel", "project"],
 )
 def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fixes_it_is_named(
-    asked, absent, begin, end, monkeypatch, tmp_path, capsys
-) -> None:
-    found = getattr(doctor, asked)
+    asked, absent, is_checkout, begin, end, monkeypatch, tmp_path, capsys
+):
+    before = getattr(doctor, asked)
 
-    def ask(name: str) -> object:
-        if name != absent:
-            return found(name) or "1.0"
-        if asked == "requires":
+    def ask(name):
+        if name == absent and asked == "requires":
             raise PackageNotFoundError(name)
-        return None
+        return None if name == absent else before(name) or "1.0"
 
     monkeypatch.setattr(doctor, asked, ask)
-    finding = by_topic(check_machine(tmp_path, tmp_path))["packages"]
+    monkeypatch.setattr(paths, "IS_CHECKOUT", is_checkout)
+    finding = findings_of(tmp_path, tmp_path)["packages"]
     assert finding.is_problem
     assert finding.text.startswith(begin)
-    assert finding.text.endswith(end)
+    assert finding.text.partition(" -m pip install ")[2].endswith(end)
     assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 1
     assert f"FAIL  packages        {begin}" in capsys.readouterr().out
 
 
-def test_when_a_wheel_lacks_a_package_then_it_is_named_since_there_is_no_lock_file(
-    monkeypatch, tmp_path
-) -> None:
-    monkeypatch.setattr(paths, "IS_CHECKOUT", False)
-    monkeypatch.setattr(
-        doctor, "installed_version", lambda name: None if name == "darts" else "1.0"
-    )
-    assert by_topic(check_machine(tmp_path, tmp_path))["packages"].text.endswith(
-        " -m pip install darts`"
-    )
-
-
 def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_are_still_checked(
     monkeypatch, tmp_path, tiny_dataset
-) -> None:
+):
     def load(spec, data_dir):
         if spec.name == "heat":
             raise InputError("heat.csv: line 7 is wrong; fix it")
         return tiny_dataset
 
     monkeypatch.setattr(doctor, "load_dataset", load)
-    findings = by_topic(check_machine(tmp_path, tmp_path))
-    assert (findings["heat"].text, findings["heat"].is_problem) == (
-        "heat.csv: line 7 is wrong; fix it",
-        True,
-    )
+    findings = findings_of(tmp_path, tmp_path)
+    assert findings["heat"] == Finding("heat", "heat.csv: line 7 is wrong; fix it", True)
     assert not findings["water_centrum"].is_problem
 
 
 def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits_end_and_its_file(
     tmp_path,
-) -> None:
+):
     lines = dataset_lines(tmp_path)
     assert len(lines) == len(known_datasets())
     assert " ".join(lines[0].split()) == (
@@ -122,27 +97,55 @@ def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits
 
 
 def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_named(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    finding = by_topic(check_machine(tmp_path, tmp_path / "file" / "runs"))["records"]
-    assert (finding.is_problem, finding.text) == (
-        True,
-        f"{tmp_path}/file/runs cannot be written (Not a directory); set runs_dir",
-    )
+    tmp_path,
+):
+    (tmp_path / "file").touch()
+    runs_dir = tmp_path / "file" / "runs"
+    why = f"{runs_dir} cannot be written (Not a directory); set runs_dir"
+    assert findings_of(tmp_path, runs_dir)["records"] == Finding("records", why, True)
 
 
+@pytest.mark.parametrize(
+    ("sbatch", "job_id", "text"),
+    [
+        (None, "", "no sbatch on this machine: studies run here, not as cluster jobs"),
+        ("/usr/bin/sbatch", "", "/usr/bin/sbatch"),
+        ("/usr/bin/sbatch", "4711", "inside job 4711"),
+    ],
+)
 def test_when_the_machine_is_a_cluster_then_the_job_or_its_tool_is_named(
-    monkeypatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
-    assert by_topic(check_machine(tmp_path, tmp_path))["slurm"].text.startswith(
-        "no sbatch on this machine"
-    )
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert by_topic(check_machine(tmp_path, tmp_path))["slurm"].text == "/usr/bin/sbatch"
-    monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    assert by_topic(check_machine(tmp_path, tmp_path))["slurm"].text == "inside job 4711"
+    sbatch, job_id, text, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: sbatch)
+    monkeypatch.setenv("SLURM_JOB_ID", job_id)
+    assert findings_of(tmp_path, tmp_path)["slurm"].text == text
+
+
+def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside_it(
+    monkeypatch, tmp_path, capsys, root
+):
+    # the tiny one, for any spec
+    monkeypatch.setattr("hpo_lib.data.dataset.load_dataset", doctor.load_dataset)
+    toml, folder = tmp_path / "mine.toml", ["--data-dir", str(tmp_path)]
+    text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
+    toml.write_text(text.replace('"heat"', '"mine"', 1))
+    assert main(["doctor", str(toml), *folder, "--runs-dir", str(tmp_path)]) == 0
+    topics = ["hpo_lib", "packages", "device", "mine", "records", "slurm"]
+    assert [topic for _, topic in checked(capsys)] == topics
+    assert main(["datasets", str(toml), *folder]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"picture: {tmp_path / 'mine.png'}"
+    assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["datasets", str(tmp_path / "absent.toml")]) == 2
+
+
+def test_when_a_dataset_is_simulated_then_the_doctor_says_once_what_that_means(
+    monkeypatch, tmp_path
+):
+    simulated = "Heat, 2018 to 2024; SIMULATED, since heat.csv is absent"
+    monkeypatch.setattr(doctor, "dataset_text", lambda data: simulated)
+    findings = check_machine(tmp_path, tmp_path)
+    meaning = [finding for finding in findings if finding.topic == "SIMULATED"]
+    assert meaning == [Finding("SIMULATED", doctor.SIMULATED)]
 
 
 # Provenance, which the doctor shows a part of
@@ -150,23 +153,24 @@ def test_when_the_machine_is_a_cluster_then_the_job_or_its_tool_is_named(
 
 def test_when_a_result_is_recorded_then_its_data_is_named_by_source_fingerprint_span_and_splits(
     tiny_dataset,
-) -> None:
+):
     recorded = provenance.data_provenance(tiny_dataset)
-    assert (recorded["source"], recorded["path"], recorded["unit"]) == ("csv", "tiny.csv", "m3/h")
-    assert recorded["sha256"] == tiny_dataset.sha256
-    assert (recorded["first_hour"], recorded["last_hour"]) == (
-        "2019-03-01 00:00:00+00:00",
-        "2019-06-08 23:00:00+00:00",
-    )
-    assert (recorded["train_end"], recorded["val_end"]) == (
-        "2019-05-09 23:00:00+00:00",
-        "2019-05-24 23:00:00+00:00",
-    )
-    assert recorded["test_end"] is None
-    assert recorded["past_covariates"] == ["temp", "water_lag_24h"]
+    expected = {
+        "source": "csv",
+        "path": "tiny.csv",
+        "unit": "m3/h",
+        "sha256": tiny_dataset.sha256,
+        "first_hour": "2019-03-01 00:00:00+00:00",
+        "last_hour": "2019-06-08 23:00:00+00:00",
+        "train_end": "2019-05-09 23:00:00+00:00",
+        "val_end": "2019-05-24 23:00:00+00:00",
+        "test_end": None,
+        "past_covariates": ["temp", "water_lag_24h"],
+    }
+    assert {key: recorded[key] for key in expected} == expected
 
 
-def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypatch) -> None:
+def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypatch):
     answers = {"rev-parse": "abc123", "status": ""}
     monkeypatch.setattr(provenance, "_git", lambda *arguments: answers[arguments[0]])
     assert provenance.git_commit() == "abc123"
@@ -181,45 +185,9 @@ def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypat
 )
 def test_when_there_is_no_git_or_no_checkout_then_there_is_no_commit_and_no_error(
     monkeypatch, error
-) -> None:
-    def breaks(*_: str) -> str:
+):
+    def breaks(*_):
         raise error
 
     monkeypatch.setattr(provenance, "_git", breaks)
     assert provenance.git_commit() is None
-
-
-def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside_it(
-    monkeypatch, tmp_path, capsys, root
-) -> None:
-    monkeypatch.setattr(
-        "hpo_lib.data.dataset.load_dataset", doctor.load_dataset
-    )  # the tiny one, for any spec
-    toml = tmp_path / "mine.toml"
-    toml.write_text(
-        (root / "datasets" / "heat.toml").read_text(encoding="utf-8").replace('"heat"', '"mine"', 1)
-    )
-    assert (
-        main(["doctor", str(toml), "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 0
-    )
-    checked = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line[0] != " "]
-    assert checked == ["hpo_lib", "packages", "device", "mine", "records", "slurm"]
-    assert main(["datasets", str(toml), "--data-dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"picture: {tmp_path / 'mine.png'}"
-    assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
-    assert main(["datasets", str(tmp_path / "absent.toml")]) == 2
-
-
-def test_when_a_dataset_is_simulated_then_the_doctor_says_once_what_that_means(
-    monkeypatch, tmp_path
-) -> None:
-    monkeypatch.setattr(
-        doctor,
-        "dataset_text",
-        lambda data: "Heat, 2018 to 2024; SIMULATED, since heat.csv is absent",
-    )
-    meant = [
-        finding for finding in check_machine(tmp_path, tmp_path) if finding.topic == "SIMULATED"
-    ]
-    assert [finding.text for finding in meant] == [doctor.SIMULATED]
-    assert not meant[0].is_problem

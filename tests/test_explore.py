@@ -222,6 +222,7 @@ def test_when_a_study_has_three_objectives_then_a_trial_is_clicked_at_its_first_
     labels = "pinball loss in kWh/h", "Winkler score in kWh/h"
     assert (front.get_xlabel(), front.get_ylabel()) == labels
     assert "(MAE is not drawn)" in [text.get_text() for text in front.texts]
+    assert (front.lines[1].get_linestyle(), len(front.patches)) == ("None", 0)
     click(explorer, FRONT, other.scores["pinball"], other.scores["winkler"])
     assert_shown(explorer, 2)
     assert trial_facts(explorer.study, 2)[labels[0]] == f"{other.scores['pinball']:.4g}"

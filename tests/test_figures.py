@@ -1,16 +1,13 @@
 """What figures and tables hold, as plain data: positions, labels and marks, never pixels."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.axes import Axes
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import DayAheadWeather, source_with
@@ -21,42 +18,31 @@ from hpo_lib.figures import study_tables, style
 from hpo_lib.figures.data import banner, data_overview, data_summary
 from hpo_lib.figures.studies import front_figure
 from hpo_lib.figures.style import MISSING, number
-from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.objectives import OBJECTIVES, Objective
-from tests.conftest import record_of
-
-
-def trial(number: int, mae: float, picp: float) -> TrialRecord:
-    scores = {"mae": mae, "picp": picp, **dict.fromkeys(("rmse", "mape", "wape", "mase"), 1.0)}
-    scores |= {"mean_width": 2.0, "winkler": 4.0 - number, "pinball": 4.0}
-    return TrialRecord(number, "complete", {"lr": number / 100}, mae, abs(picp - 80), scores)
-
-
-FAILED = TrialRecord(1, "failed", {"lr": 0.01}, cause="RuntimeError: no memory")
-TRIALS = [trial(0, 0.5, 60), FAILED, trial(2, 0.1, 50), trial(3, 0.2, 76), trial(4, 0.3, 82)]
-PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
+from tests.thesis.conftest import TRIALS, made_up_study
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> StoredStudy:
-    """A study that chose trial 3."""
-    paths = RunPaths(tmp_path, "TFT_Q", "tiny", "4711")
-    result = record_of(
-        paths,
-        TRIALS,
+def study() -> StoredStudy:
+    """Its front is 3 and 4, the choice, since up to 5 points of PICP are equally good."""
+    return made_up_study(
+        objectives=[{"name": "mae"}, {"name": "picp_penalty", "tolerance": 5}],
+        baselines={"naive_24h": {"mae": 0.5, "picp": 60.0, "winkler": 2.0}},
+        selection={"alternatives": {"lowest_mae": 3, "calibrated": 4, "knee": 4}},
+        provenance={
+            "seed": 42,
+            "data": {
+                "source": "csv",
+                "unit": "m3/h",
+                "test_end": None,
+                "columns": ["temp", "hour"],
+            },
+        },
         storage_path="sqlite:///study.db",
-        baselines={"naive_24h": dict(TRIALS[0].scores)},
-        provenance={"seed": 42, "data": {"source": "csv", "unit": "kWh/h"}},
     )
-    study = StoredStudy(paths, result, paths.best_params)
-    vars(study)["trials"] = [
-        replace(trial) for trial in TRIALS
-    ]  # what it would read from its storage
-    return study
 
 
 def forecasts() -> QuantileForecasts:
@@ -65,10 +51,10 @@ def forecasts() -> QuantileForecasts:
     return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
 
 
-@pytest.mark.parametrize("source", ["simulated", "csv"])
-def test_when_a_figure_is_drawn_then_it_is_marked_and_can_be_saved(source, tiny_dataset) -> None:
-    figure = data_overview(replace(tiny_dataset, source=source))
-    assert figure.get_supxlabel() == ("SIMULATED DATA" if source == "simulated" else "")
+def test_when_a_figure_is_drawn_then_it_is_marked_and_can_be_saved(tiny_dataset) -> None:
+    assert data_overview(tiny_dataset).get_supxlabel() == ""
+    figure = data_overview(replace(tiny_dataset, source="simulated"))
+    assert figure.get_supxlabel() == "SIMULATED DATA"
     file = io.BytesIO()
     figure.savefig(file, format="pdf")
     assert file.getvalue().startswith(b"%PDF")
@@ -77,46 +63,22 @@ def test_when_a_figure_is_drawn_then_it_is_marked_and_can_be_saved(source, tiny_
 # The Pareto front
 
 
-def front(study: StoredStudy, objectives: Sequence[Objective]) -> tuple[Axes, dict[str, object]]:
-    """The drawn front of a study with other objectives, and the points of each line in it."""
-    vars(study)["objectives"] = tuple(objectives)
-    for trial in vars(study)["trials"]:
-        scores = {**trial.scores, "picp_penalty": trial.picp_penalty}
-        values = {o.name: scores[o.name] for o in objectives if trial.scores}
-        object.__setattr__(trial, "values", values)
-    (axes,) = front_figure(study).axes
-    return axes, {str(line.get_label()): line.get_xydata().tolist() for line in axes.lines}
-
-
 def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_they_belong(
     study,
 ) -> None:
-    axes, lines = front(study, PAIR)
-    assert lines == {
-        "trial": [[0.5, 20], [0.1, 30], [0.2, 4], [0.3, 2]],
-        "Pareto front": [[0.1, 30], [0.2, 4]],  # 4 and 2 points are equally good
-        "untuned defaults": [[0.5, 20]],
-        "chosen": [[0.2, 4]],
+    (axes,) = front_figure(study).axes
+    assert {str(line.get_label()): line.get_xydata().tolist() for line in axes.lines} == {
+        "trial": [[4, 4], [5, 2], [2, 6], [3, 3]],
+        "Pareto front": [[2, 6], [3, 3]],
+        "untuned defaults": [[4, 4]],
+        "chosen": [[3, 3]],
     }
     line = axes.lines[1]
     assert (line.get_drawstyle(), line.get_color()) == ("steps-post", style.model_colour("TFT_Q"))
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("MAE in kWh/h", "|PICP \u2212 80| in pp")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("MAE in m³/h", "|PICP \u2212 80| in pp")
     assert (axes.texts[0].get_text(), axes.get_ylim()[0]) == ("", 0)
     (band,) = axes.patches  # where coverage is equally good
     assert (band.get_y(), band.get_height()) == (0, 5)
-
-
-def test_when_a_study_has_other_objectives_then_the_front_names_what_it_leaves_out(study) -> None:
-    names = "winkler", "mae", "pinball"
-    axes, lines = front(study, [OBJECTIVES[name] for name in names])
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Winkler score in kWh/h", "MAE in kWh/h")
-    assert axes.texts[0].get_text() == "(pinball loss is not drawn)"
-    assert lines["Pareto front"] == [[0, 0.3], [1, 0.2], [2, 0.1]]
-    assert axes.lines[1].get_linestyle() == "None"
-    assert len(axes.patches) == 0
-    axes, _ = front(study, PAIR[::-1])
-    (band,) = axes.patches
-    assert (band.get_x(), band.get_width()) == (0, 5)
 
 
 def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another() -> None:
@@ -251,33 +213,32 @@ def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults
     study,
 ) -> None:
     table = study_tables.score_table(study)
-    names = ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 3)"]
+    names = ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 4)"]
     assert list(table.index) == names
-    assert table["mae"].tolist() == [0.5, 0.5, 0.2]
-    assert table["picp"].tolist() == [60, 60, 76]
+    assert table["mae"].tolist() == [0.5, 4, 3]
+    assert table["picp"].tolist() == [60, 76, 77]
     texts = study_tables.labelled(table, "m3/h")
-    assert texts["MAE in m³/h"].tolist() == ["0.500", "0.500", "0.200"]
+    assert texts["MAE in m³/h"].tolist() == ["0.500", "4.00", "3.00"]
     begin = "Scores of the validation days, on which the choice was made:\n"
     assert study_tables.short_scores(study).startswith(begin)
-    vars(study)["trials"] = [replace(FAILED, number=0), *TRIALS[1:]]
+    vars(study)["trials"] = (TrialRecord(0, "failed", {}, cause="no memory"), *TRIALS[1:])
     assert list(study_tables.score_table(study).index) == names[::2]
 
 
 def test_when_a_study_is_tabled_then_front_files_and_provenance_are_listed(study) -> None:
     table = study_tables.front_table(study)
-    assert list(table.index) == [2, 3, 4]
-    assert table["chosen by"].tolist() == ["lowest_mae", "calibrated, knee", ""]
-    assert table["picp"].tolist() == [50, 76, 82]
-    assert table["lr"].tolist() == [0.02, 0.03, 0.04]
+    assert list(table.index) == [3, 4]
+    assert table["chosen by"].tolist() == ["lowest_mae", "calibrated, knee"]
+    assert table["picp"].tolist() == [74, 77]
+    assert table["lr"].tolist() == [0.04, 0.05]
     saved = study_tables.files_table(study)["saved"]
     assert saved["study storage"] == "sqlite:///study.db"
     assert saved["chosen parameters"] == str(study.run.best_params)
     assert len(set(saved)) == len(saved)
-    study.provenance["data"] |= {"test_end": None, "columns": ["temp", "hour"]}
     assert study_tables.provenance_table(study)["value"].to_dict() == {
         "seed": "42",
         "data.source": "csv",
-        "data.unit": "kWh/h",
+        "data.unit": "m3/h",
         "data.test_end": MISSING,
         "data.columns": "temp, hour",
     }

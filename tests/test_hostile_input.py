@@ -40,67 +40,21 @@ HOURS = pd.date_range("2018-04-01", periods=48, freq="h", tz="UTC")
 RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published")
 
 # What a spreadsheet, another program, a broken disk or somebody's joke leaves in a file.
+PLAIN = """nan inf -inf 1e300 -9999 1e400 -1 0 1e-320 1_0 0x1 1,5 \u0661 999999999999999999999
+true null NaN Infinity None now today 0000-01-01 2018-04-01T05 12:00 2018-02-30 " ' , ; \ufeff
+\u00e9 =1+1 # $\\frac{$ ../../x } ] [[splits]] {} [] - $(reboot) %s"""
 PIECES = [
-    "",
-    " ",
-    "nan",
-    "inf",
-    "-inf",
-    "1e300",
-    "-9999",
-    "1e400",
-    "-1",
-    "0",
-    "1e-320",
-    "1_0",
-    "0x1",
-    "1,5",
-    "\u0661",
-    "999999999999999999999",
+    *PLAIN.split(),
     400 * "5",
-    "true",
-    "null",
-    "NaN",
-    "Infinity",
-    "None",
-    "now",
-    "today",
-    "0000-01-01",
+    500 * "[",
+    500 * "{",
     "9999-12-31 23:00:00+00:00",
     "2018-04-01 00:00:00+02:00",
     "2018-04-01 05:30:00+00:00",
-    "2018-04-01T05",
-    "12:00",
-    "2018-02-30",
-    '"',
-    "'",
-    ",",
-    ";",
-    "\t",
-    "\x00",
-    "\r",
-    "\n",
-    "\n\n",
-    "\u2028",
-    "\ufeff",
-    "\u00e9",
-    "=1+1",
-    "#",
-    "$\\frac{$",
-    "../../x",
-    500 * "[",
-    500 * "{",
-    "}",
-    "]",
     "[a]\n",
     "a.b = 1\n",
-    "[[splits]]",
-    "{}",
-    "[]",
-    "-",
-    "$(reboot)",
-    "%s",
     "\x1b[31m",
+    *("", " ", "\t", "\x00", "\r", "\n", "\n\n", "\u2028"),
 ]
 BYTES = [*(piece.encode() for piece in PIECES), b"\xff", b"\xfe\xff", bytes(64), b"PK\x03\x04"]
 
@@ -343,9 +297,7 @@ OFTEN = pytest.param(MANY, marks=pytest.mark.hardening)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
-def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(
-    reader: Reader, tmp_path: Path
-) -> None:
+def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(reader, tmp_path):
     file = tmp_path / reader.name
     file.write_bytes(reader.valid)
     reader.check(file, reader.read(file))
@@ -355,7 +307,7 @@ def test_when_a_file_is_as_it_should_be_then_it_is_read_as_it_stands(
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_when_a_file_was_tampered_with_then_it_is_read_as_it_stands_or_refused_by_name(
     reader, times, tmp_path
-) -> None:
+):
     slow = [HealthCheck.too_slow]
 
     @settings(max_examples=times, deadline=None, suppress_health_check=slow)
@@ -400,5 +352,5 @@ def check_settings(given_parameters: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("times", [50, OFTEN])
-def test_when_parameters_are_anything_then_they_are_kept_or_one_is_named(times) -> None:
+def test_when_parameters_are_anything_then_they_are_kept_or_one_is_named(times):
     settings(max_examples=times, deadline=None)(given(PARAMETERS_GIVEN)(check_settings))()

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import RECIPES, STANDARD, Budget, Forecaster, Recipe, get_family
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, Recipe, get_family
 from hpo_lib.figures import families
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.contract.test_families import UNSHRUNK, with_small_networks
@@ -34,7 +35,12 @@ def insight() -> Any:
     return insight
 
 
-def trained(name: str, dataset: Dataset, recipe: Recipe = STANDARD) -> Forecaster:
+@pytest.fixture
+def context(tiny_dataset) -> Context:
+    return tiny_dataset.context(tiny_dataset.validation_origins)
+
+
+def trained(name: str, dataset: Dataset, recipe: Recipe = STANDARD) -> Any:
     family = with_small_networks(get_family(name))
     params = {**family.defaults, **SMALL[name]}
     return family.fit(params, dataset, BUDGET, seed=3, recipe=recipe)
@@ -44,111 +50,89 @@ def trained(name: str, dataset: Dataset, recipe: Recipe = STANDARD) -> Forecaste
     "recipe", [STANDARD, UNSHRUNK, PLAIN], ids=["standard", "unshrunk", "plain"]
 )
 def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
-    recipe, insight, tiny_dataset
+    recipe, insight, tiny_dataset, context
 ) -> None:
     forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
-    found = insight.stack_forecasts(forecaster, tiny_dataset.context(origins))
-    assert found.stacks.shape == (len(origins), 3, 24, 3)
-    total = found.base[:, :, None] + found.stacks.sum(axis=1)
-    np.testing.assert_allclose(np.sort(total, axis=2), found.forecasts.values, atol=1e-5)
+    parts = insight.stack_forecasts(forecaster, context)
+    assert parts.stacks.shape == (15, 3, 24, 3)
+    total = parts.base[:, :, None] + parts.stacks.sum(axis=1)
+    np.testing.assert_allclose(np.sort(total, axis=2), parts.forecasts.values, atol=1e-5)
+    whole = forecaster.forecasts(tiny_dataset, origins)
     if recipe is not STANDARD:  # which keeps a share
-        whole = forecaster.forecasts(tiny_dataset, origins).values
-        assert np.array_equal(np.maximum(found.forecasts.values, 0), whole)
-    actual = forecaster.forecasts(tiny_dataset, origins).with_actual(tiny_dataset.target).actual
-    assert np.array_equal(found.forecasts.actual, actual)
+        assert np.array_equal(np.maximum(parts.forecasts.values, 0), whole.values)
+    actual = whole.with_actual(tiny_dataset.target).actual
+    assert np.array_equal(parts.forecasts.actual, actual)
     assert np.isfinite(actual).all()
-    assert (np.abs(found.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
-    assert found.hours == (4, 2, 1)
-    assert found.base_name == ("mean of training" if recipe is PLAIN else "linear baseline")
-    if recipe is not PLAIN:
-        expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.windows(origins))  # type: ignore[attr-defined]
+    assert (np.abs(parts.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
+    assert parts.hours == (4, 2, 1)
+    if recipe is PLAIN:
+        assert parts.base_name == "mean of training"
+        expected = np.full((15, 24), tiny_dataset.target[:1680].mean())
     else:
-        expected = np.full(
-            (len(origins), 24), tiny_dataset.target.to_numpy()[tiny_dataset.positions.train].mean()
-        )
-    np.testing.assert_allclose(found.base, expected, rtol=1e-5)
+        assert parts.base_name == "linear baseline"
+        expected = forecaster.scaling.linear.predict(tiny_dataset, tiny_dataset.windows(origins))
+    np.testing.assert_allclose(parts.base, expected, rtol=1e-5)
 
 
 def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(
-    insight, tiny_dataset
+    insight, tiny_dataset, context
 ):
-    forecaster, origins = trained("TFT_Q", tiny_dataset), tiny_dataset.validation_origins
-    found = insight.fusion_weights(forecaster, tiny_dataset.context(origins))
-    same_hours = "target_24h_before", "target_168h_before", "target_mean_of_week", "linear_forecast"
-    assert found.future_names == ("hour_sin", "hour_cos", "is_weekend", *same_hours)
-    assert found.history_names == (
-        "water_consumption",
-        "temp",
-        "level of the last 24 h",
-        "hour_sin",
-        "hour_cos",
-        "is_weekend",
-        *(f"target as {name}" for name in same_hours),
-    )
-    assert found.history.shape == (15, 168, 10)
-    assert found.future.shape == (15, 24, 7)
-    assert found.attention.shape == (15, 24, 192)
-    for weights in (found.history, found.future, found.attention):
-        assert (weights >= 0).all()
-        np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
-    step, key = np.indices((24, 24))
-    assert (found.attention[:, :, 168:][:, key >= step] == 0).all(), (
-        "no hour looks at itself or later ones"
-    )
-
-
-def test_when_one_variable_is_all_that_a_tft_selects_then_its_name_gets_the_weight(
-    insight, tiny_dataset
-) -> None:
+    """And all weight is that of the one variable that it is made to select."""
     import torch
 
     forecaster = trained("TFT_Q", tiny_dataset)
-    module: Any = forecaster.module  # type: ignore[attr-defined]
-    norm = module.encoder_vsn.flattened_grn.gate_norm.add_norm.norm
+    weights = insight.fusion_weights(forecaster, context)
+    calendar = "hour_sin", "hour_cos", "is_weekend"
+    same_hours = "target_24h_before", "target_168h_before", "target_mean_of_week", "linear_forecast"
+    assert weights.future_names == (*calendar, *same_hours)
+    past = "water_consumption", "temp", "level of the last 24 h"
+    of_history = (*past, *calendar, *(f"target as {name}" for name in same_hours))
+    assert weights.history_names == of_history
+    for shares, shape in (
+        (weights.history, (15, 168, 10)),
+        (weights.future, (15, 24, 7)),
+        (weights.attention, (15, 24, 192)),
+    ):
+        assert shares.shape == shape
+        assert (shares >= 0).all()
+        np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-5)
+    step, key = np.indices((24, 24))
+    itself_or_later = weights.attention[:, :, 168:][:, key >= step]
+    assert (itself_or_later == 0).all(), "no hour looks at itself or later ones"
+
+    norm = forecaster.module.encoder_vsn.flattened_grn.gate_norm.add_norm.norm
     with torch.no_grad():
         norm.weight.zero_()
         norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
-    found = insight.fusion_weights(
-        forecaster, tiny_dataset.context(tiny_dataset.validation_origins)
-    )
-    assert found.history.mean(axis=(0, 1))[found.history_names.index("temp")] == pytest.approx(1)
+    history = insight.fusion_weights(forecaster, context).history
+    assert history.mean(axis=(0, 1))[of_history.index("temp")] == pytest.approx(1)
+    for function in (insight.stack_forecasts, insight.periods):
+        with pytest.raises(TypeError, match="holds a _TFTModule, expected a forecaster of"):
+            function(forecaster, context)
 
 
-@pytest.mark.parametrize("period", [16, 24, 48])
 def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
-    period, insight, tiny_dataset
+    insight, tiny_dataset, context
 ):
     import torch
 
     from hpo_lib.families.timesnet_layers import StablePeriodBlock
 
     forecaster = trained("TIMESNET_Q", tiny_dataset)
-    wave = torch.sin(2 * torch.pi * torch.arange(192.0) / period)[None, :, None].repeat(2, 1, 8)
-    for block in forecaster.module.modules():  # type: ignore[attr-defined]
-        if isinstance(block, StablePeriodBlock):
-            block.mean_amplitude.zero_()
-            block.train()
-            block(wave)
-    found = insight.periods(forecaster, tiny_dataset.context(tiny_dataset.validation_origins))
-    assert found.length == 192
-    assert found.hours.shape == (2, 2)
-    assert (found.hours[:, 0] == period).all()
-    assert (found.amplitude.argmax(axis=1) + 1 == 192 // period).all()
-    assert found.weights.shape == (15, 2, 2)
-    np.testing.assert_allclose(found.weights.sum(axis=-1), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize("function", ["stack_forecasts", "periods"])
-def test_when_the_network_is_of_another_family_then_it_is_named(
-    function, insight, tiny_dataset
-) -> None:
-    forecaster = trained("TFT_Q", tiny_dataset)
-    with pytest.raises(
-        TypeError, match="the forecaster holds a _TFTModule, expected a forecaster of"
-    ):
-        getattr(insight, function)(
-            forecaster, tiny_dataset.context(tiny_dataset.validation_origins)
-        )
+    for period in (16, 24, 48):
+        wave = torch.sin(2 * torch.pi * torch.arange(192.0) / period)[None, :, None].repeat(2, 1, 8)
+        for block in forecaster.module.modules():
+            if isinstance(block, StablePeriodBlock):
+                block.mean_amplitude.zero_()
+                block.train()
+                block(wave)
+        spectrum = insight.periods(forecaster, context)
+        assert spectrum.length == 192
+        assert spectrum.hours.shape == (2, 2)
+        assert (spectrum.hours[:, 0] == period).all()
+        assert (spectrum.amplitude.argmax(axis=1) + 1 == 192 // period).all()
+        assert spectrum.weights.shape == (15, 2, 2)
+        np.testing.assert_allclose(spectrum.weights.sum(axis=-1), 1, rtol=1e-5)
 
 
 # Figures of given numbers
@@ -164,18 +148,15 @@ def forecasts(n: int = 3) -> QuantileForecasts:
 def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight) -> None:
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
-    found = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
-    figure = families.draw_stacks(found, [0, 2], unit="kWh/h")
+    parts = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
+    figure = families.draw_stacks(parts, [0, 2], unit="kWh/h")
     panels = np.array(figure.axes).reshape(3, 2)
-    for column, n in enumerate((0, 2)):
-        line = {line.get_label(): line.get_ydata() for line in panels[0, column].lines}[
-            "base: linear baseline"
-        ]
-        assert np.array_equal(line, base[n])
-        for stack in range(2):
-            heights = [bar.get_height() for bar in panels[stack + 1, column].patches]
-            assert heights == stacks[n, stack, :, 1].tolist()
-    sizes = families.draw_stack_sizes(found, unit="kWh/h").axes[0].lines
+    for (top, *below), n in zip(panels.T, (0, 2), strict=True):
+        lines = {line.get_label(): line.get_ydata() for line in top.lines}
+        assert np.array_equal(lines["base: linear baseline"], base[n])
+        heights = [[bar.get_height() for bar in axes.patches] for axes in below]
+        assert heights == stacks[n, :, :, 1].tolist()
+    sizes = families.draw_stack_sizes(parts, unit="kWh/h").axes[0].lines
     np.testing.assert_allclose(sizes[1].get_ydata(), np.abs(stacks[:, 1, :, 1]).mean(axis=0))
 
 
@@ -183,14 +164,14 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
     insight,
 ) -> None:
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
-    found = insight.FusionWeights(
+    weights = insight.FusionWeights(
         tuple(f"v{i}" for i in range(20)),
         np.tile(share, (4, 168, 1)),
         ("a", "b"),
         np.full((4, 24, 2), 0.5),
         np.full((4, 24, 192), 1 / 192),
     )
-    left, right = families.draw_variables(found).axes
+    left, right = families.draw_variables(weights).axes
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[:2] == ["v19", "v18"]
     assert names[-1] == "8 others together"
@@ -201,14 +182,14 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
 
 
 def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight) -> None:
-    weights = np.zeros((2, 24, 192))
-    weights[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
-    found = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), weights)
-    upper, lower, _ = families.draw_attention(found).axes
-    top = [
-        tuple(point) for point in upper.collections[0].get_paths()[0].vertices if point[1] == 100
-    ]
-    assert {x for x, _ in top} == {-23.5, -22.5}
+    attention = np.zeros((2, 24, 192))
+    attention[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
+    weights = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), attention)
+    upper, lower, _ = families.draw_attention(weights).axes
+    (step,) = upper.patches
+    values, edges, _ = step.get_data()
+    assert edges[np.flatnonzero(values)] == -23.5
+    assert values.max() == 100
     (image,) = lower.images
     assert (image.get_array()[:, 144] == 100).all()
     assert image.get_extent() == [-167.5, 24.5, 0.5, 24.5]
@@ -225,26 +206,24 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
     amplitude = np.ones((1, 96))
     amplitude[0, [7, 35, 36]] = [9, 5, 4]
     weights = np.tile([0.6, 0.3, 0.1], (3, 1, 1))
-    found = insight.Periods(np.array([[24, 5, 5]]), amplitude, weights, 192)
-    left, right = families.draw_periods(found).axes
+    spectrum = insight.Periods(np.array([[24, 5, 5]]), amplitude, weights, 192)
+    left, right = families.draw_periods(spectrum).axes
     assert left.get_title() == "block 1: folds by 5, 24 h"
-    nothing = replace(found, amplitude=np.zeros((1, 96)))  # as after no step of training
+    nothing = replace(spectrum, amplitude=np.zeros((1, 96)))  # as after no step of training
     assert "untrained" in families.draw_periods(nothing).axes[0].get_title()
     assert [bar.get_height() for bar in right.patches] == pytest.approx([60, 30, 10])
-    figure = families.draw_folded_window(found, np.arange(168.0), forecasts(), 1, unit="kWh/h")
-    shown = [axes for axes in figure.axes if axes.get_title()]
-    assert [axes.get_title() for axes in shown] == ["period 24 h", "period 5 h"]
-    assert shown[0].images[0].get_array().shape == (8, 24)
+    figure = families.draw_folded_window(spectrum, np.arange(168.0), forecasts(), 1, unit="kWh/h")
+    titled = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
+    assert list(titled) == ["period 24 h", "period 5 h"]
+    assert titled["period 24 h"].images[0].get_array().shape == (8, 24)
 
 
-@pytest.mark.parametrize("source", ["simulated", "csv"])
+@pytest.mark.parametrize(("source", "mark"), [("simulated", "SIMULATED DATA"), ("csv", "")])
 def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
-    source, insight, tiny_dataset, monkeypatch
+    source, mark, insight, tiny_dataset, monkeypatch
 ) -> None:
-    found = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
-    monkeypatch.setattr(insight, "periods", lambda *_: found)
-    figures = families.periods(
-        SimpleNamespace(validation=forecasts(15)), replace(tiny_dataset, source=source)
-    )
-    mark = "SIMULATED DATA" if source == "simulated" else ""
+    spectrum = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
+    monkeypatch.setattr(insight, "periods", lambda *_: spectrum)
+    trained = SimpleNamespace(validation=forecasts(15))
+    figures = families.periods(trained, replace(tiny_dataset, source=source))
     assert [figure.get_supxlabel() for figure in figures] == [mark, mark]

@@ -15,7 +15,7 @@ from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.launch.status import study_status
-from hpo_lib.paths import ModelPaths, RunPaths, benchmarks
+from hpo_lib.paths import ModelPaths, benchmarks
 from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.records.trainings import MODEL_VERSION
@@ -28,24 +28,24 @@ VERSIONS = sorted(folder.name for folder in HERE.iterdir() if (folder / "papermi
 
 
 @pytest.fixture(params=VERSIONS)
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def kept(request, tmp_path):
     """A copy of the records of a version."""
     return shutil.copytree(HERE / request.param, tmp_path / "kept")
 
 
 @pytest.fixture
-def utility(tmp_path: Path, tiny_dataset) -> Utility:
+def utility(tmp_path, tiny_dataset):
     """The data that they were made of."""
     return Utility(tmp_path, tiny_dataset.target)
 
 
 @pytest.fixture
-def run(kept: Path) -> RunPaths:
+def run(kept):
     (found,) = study_runs(kept / "papermill_runs")
     return found
 
 
-def test_when_a_study_was_kept_then_its_trials_forecasts_and_state_are_read(run: RunPaths) -> None:
+def test_when_a_study_was_kept_then_its_trials_forecasts_and_state_are_read(run):
     study = StoredStudy.read(run)
     assert study.has_storage
     assert [trial.state for trial in study.trials] == ["complete"] * 3
@@ -60,46 +60,32 @@ def test_when_a_study_was_kept_then_its_trials_forecasts_and_state_are_read(run:
     assert (record.complete, record.error) == (True, "")
 
 
-def test_when_a_study_was_kept_then_every_figure_of_it_is_computed_again(
-    run: RunPaths, utility: Utility
-) -> None:
+def test_when_a_study_was_kept_then_every_figure_of_it_is_computed_again(run, utility):
     told = verify(run.best_params, utility.folder, str(utility.toml))
     assert told.told == ()
     assert told.n_figures > 100
 
 
-def test_when_records_were_kept_then_the_reports_show_them(
-    kept: Path, run: RunPaths, capsys
-) -> None:
+def test_when_records_were_kept_then_the_reports_show_them(kept, run, capsys):
     runs = ["--runs-dir", str(run.runs_dir)]
     assert main(["status", *runs]) == 0
     assert main(["analyze", *runs]) == 0
     assert DATASET in capsys.readouterr().out
 
 
-def test_when_a_benchmark_was_kept_then_its_rows_are_read(kept: Path, utility: Utility) -> None:
+def test_when_a_benchmark_was_kept_then_its_rows_are_read(kept, utility):
     (own,) = benchmarks(kept / "benchmark_results")
     rows = {row.model: row for row in load_rows(own, utility.dataset())}
     assert len(rows[FAMILY].test.origins) == len(utility.dataset().test_origins)
 
 
 def test_when_a_model_was_in_use_then_it_forecasts_as_it_did_or_says_to_train_it_again(
-    kept: Path, utility: Utility, capsys
-) -> None:
+    kept, utility, capsys
+):
     utility.models = ModelPaths(kept / "models", FAMILY, DATASET)
     version = in_use(utility.models)
     assert version is not None
-    assert main(
-        [
-            "watch",
-            "--dataset",
-            str(utility.toml),
-            "--data-dir",
-            str(utility.folder),
-            "--models-dir",
-            str(kept / "models"),
-        ]
-    ) in (0, 1)
+    assert utility.run("watch") in (0, 1)
     if version.facts["key"]["version"] != MODEL_VERSION:
         capsys.readouterr()
         assert utility.run("forecast", "--out", str(utility.folder / "out.csv")) == 2
@@ -110,7 +96,7 @@ def test_when_a_model_was_in_use_then_it_forecasts_as_it_did_or_says_to_train_it
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_when_records_are_kept_then_they_are_small_and_name_no_machine(version: str) -> None:
+def test_when_records_are_kept_then_they_are_small_and_name_no_machine(version):
     files = [file for file in (HERE / version).rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < 300_000
     assert [

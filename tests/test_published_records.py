@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -42,8 +41,8 @@ def without_thermal(recipe: dict[str, object]) -> dict[str, object]:
 
 @pytest.mark.parametrize("run", STUDIES, ids=lambda run: run.folder.name)
 def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_code(
-    run: RunPaths,
-) -> None:
+    run,
+):
     study = StoredStudy.of_file(run.best_params)
     family, made = get_family(run.model), study.provenance
     assert study.result["status"] == "complete"
@@ -65,8 +64,8 @@ def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_c
 
 @pytest.mark.parametrize("dataset", development_datasets())
 def test_when_a_benchmark_is_published_then_tuned_untuned_and_baselines_are_of_the_present_code(
-    dataset: str,
-) -> None:
+    dataset,
+):
     (place,) = [place for place in benchmarks(paths.BENCHMARK_DIR) if place.dataset == dataset]
     assert read_record(place.folder.parent / "benchmark.ipynb").complete
     rows = set()
@@ -86,7 +85,7 @@ def test_when_a_benchmark_is_published_then_tuned_untuned_and_baselines_are_of_t
     assert {"NAIVE_24H", "NAIVE_168H", "LINEAR_Q", "LIGHTGBM_Q"} <= {model for model, _ in rows}
 
 
-def test_when_records_are_published_then_they_are_small_and_name_no_machine() -> None:
+def test_when_records_are_published_then_they_are_small_and_name_no_machine():
     files = [file for run in STUDIES for file in run.folder.rglob("*published*") if file.is_file()]
     files += [file for run in STUDIES for file in run.predictions.rglob("*")]
     files += [
@@ -106,7 +105,7 @@ def test_when_records_are_published_then_they_are_small_and_name_no_machine() ->
             assert found == [], file
 
 
-def test_when_figures_are_in_the_repository_then_none_is_missing() -> None:
+def test_when_figures_are_in_the_repository_then_none_is_missing():
     assert {file.stem for file in SIDECARS} >= {*PICTURES, *TABLES}
     assert {file.stem for file in SIDECARS if file.parent == paths.CARDS_DIR} == {
         run.folder.name for run in STUDIES
@@ -115,8 +114,8 @@ def test_when_figures_are_in_the_repository_then_none_is_missing() -> None:
 
 @pytest.mark.parametrize("sidecar", SIDECARS, ids=lambda file: file.stem)
 def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_published_records(
-    sidecar: Path,
-) -> None:
+    sidecar,
+):
     content = json.loads(sidecar.read_text(encoding="utf-8"))
     assert content["marked"] == ""
     assert all((sidecar.parent / name).is_file() for name in content["files"])
@@ -126,9 +125,7 @@ def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_published_
         assert hashlib.sha256((paths.PROJECT_ROOT / name).read_bytes()).hexdigest() == sha256, name
 
 
-def test_when_the_page_on_accuracy_shows_tables_then_they_are_those_of_the_published_benchmarks() -> (
-    None
-):
+def test_when_the_page_on_accuracy_shows_tables_then_they_are_those_of_the_published_benchmarks():
     page = accuracy_tables.PAGE.read_text(encoding="utf-8")
     assert page.count("<!-- table of ") == len(development_datasets())
     assert accuracy_tables.with_tables(page) == page

@@ -59,9 +59,7 @@ def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_com
 @pytest.mark.parametrize(
     "content", ["", "{}", "[]", '{"metadata": {}, "cells": [{}]}', '{"cells": 3']
 )
-def test_when_the_file_is_no_notebook_then_its_record_is_incomplete_and_names_it(
-    content: str, tmp_path: Path
-) -> None:
+def test_when_the_file_is_no_notebook_then_its_record_is_incomplete_and_names_it(content, tmp_path):
     file = tmp_path / "record.ipynb"
     file.write_text(content, encoding="utf-8")
     for path in (file, tmp_path / "none.ipynb"):
@@ -70,9 +68,9 @@ def test_when_the_file_is_no_notebook_then_its_record_is_incomplete_and_names_it
         assert record.error.startswith(f"{path}: not a readable notebook (")
 
 
-def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_the_first_to_the_last(
+def test_when_a_study_was_tried_several_times_then_its_records_are_listed_in_order(
     tmp_path,
-) -> None:
+):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     assert attempts(run) == []
     run.folder.mkdir()
@@ -84,8 +82,8 @@ def test_when_a_study_was_tried_several_times_then_its_records_are_listed_from_t
 
 @pytest.mark.parametrize("folder", [".", "papermill_runs/TFT_Q_heat", "my (runs)/TFT_Q_heat"])
 def test_when_a_record_is_written_somewhere_then_its_links_open_the_docs_from_there(
-    folder: str, tmp_path
-) -> None:
+    folder, tmp_path
+):
     record = tmp_path / folder / "record.ipynb"
     AtomicFiles().write(paths.HPO_NOTEBOOK.read_text(encoding="utf-8"), str(record))
     texts = [

@@ -1,7 +1,6 @@
 """The documentation site: every document and notebook has its page, and no link is broken."""
 
 import base64
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -16,7 +15,7 @@ PIXEL = (
 )
 
 
-def test_when_a_link_leads_to_no_page_or_no_place_then_it_is_named(tmp_path: Path) -> None:
+def test_when_a_link_leads_to_no_page_or_no_place_then_it_is_named(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "index.html").write_text(
         '<h2 id="here"></h2><a href="docs/page.html#there"></a><a '
@@ -35,7 +34,7 @@ def test_when_a_link_leads_to_no_page_or_no_place_then_it_is_named(tmp_path: Pat
     ]
 
 
-def executed_notebook(root: Path) -> None:
+def executed_notebook(root):
     outputs = [
         v4.new_output("stream", text="trial 0\n"),
         v4.new_output("stream", text="\ntrial 1\n"),
@@ -63,8 +62,8 @@ def executed_notebook(root: Path) -> None:
 
 
 def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_and_text(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     executed_notebook(tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "terms.md").write_text("# Terms")
@@ -87,8 +86,8 @@ def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_
 
 
 def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     for name in ("docs/a.md", "notebooks/explore.ipynb", "datasets/heat.toml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / "docs" / "a.md").write_text(
@@ -103,7 +102,7 @@ def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(
     assert (tmp_path / "pages" / "datasets" / "heat.toml").read_text() == "name = 'heat'"
 
 
-def test_when_a_document_is_added_then_the_menu_of_the_site_has_it(root: Path) -> None:
+def test_when_a_document_is_added_then_the_menu_of_the_site_has_it(root):
     menu = yaml.safe_load((root / "docs" / "site" / "mkdocs.yml").read_text(encoding="utf-8"))[
         "nav"
     ]
@@ -111,16 +110,14 @@ def test_when_a_document_is_added_then_the_menu_of_the_site_has_it(root: Path) -
     assert sorted(in_menu) == sorted(str(file) for file in build.find(build.DOCUMENTS[:-1], root))
 
 
-def leaves(menu: object) -> list[str]:
+def leaves(menu):
     if isinstance(menu, dict):
         menu = list(menu.values())
     return [leaf for entry in menu for leaf in leaves(entry)] if isinstance(menu, list) else [menu]  # type: ignore[list-item]
 
 
 @pytest.mark.slow
-def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page(
-    root: Path, tmp_path: Path
-) -> None:
+def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page(root, tmp_path):
     build.build(tmp_path / "site", root)  # a broken link ends it
     built = {
         str(file.relative_to(tmp_path / "site")) for file in (tmp_path / "site").rglob("*.html")

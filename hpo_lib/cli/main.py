@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -20,6 +21,9 @@ from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices
 from hpo_lib.settings import train_with_one_thread
 from hpo_lib.stop_requests import LIFELINE
 
+COMMANDS = Path(__file__).with_name("commands.toml")
+"""Help, example and options of each command, whose function here has its name."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
@@ -27,15 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, unknown = _parser().parse_known_args(argv)
     if unknown:
         arguments.parser.error(_unknown(unknown[0], arguments.parser))
-    command: options.Command = arguments.command
     try:
-        code = command(arguments)
+        code: int = arguments.command(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or the interpreter's last flush would fail too
+        # or the interpreter's last flush would fail too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except HpoError as error:
         print(f"hpo: {error}", file=sys.stderr)
@@ -54,14 +56,10 @@ class _Parser(argparse.ArgumentParser):
     """Names the nearest command where argparse lists all of them alone."""
 
     def error(self, message: str) -> NoReturn:
-        found = re.fullmatch(
-            r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message
-        )
-        if found is not None:
-            message = (
-                f"command is {found[1]!r}; "
-                f"{choices(found[1], found[2].replace(chr(39), '').split(', '))}"
-            )
+        wrong = re.fullmatch(r".*COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if wrong is not None:
+            allowed = wrong[2].replace("'", "").split(", ")
+            message = f"command is {wrong[1]!r}; {choices(wrong[1], allowed)}"
         super().error(message)
 
 
@@ -91,59 +89,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hpo {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(command: options.Command, text: str, example: str, *of_command: options.Option) -> None:
+    commands = tomllib.loads(COMMANDS.read_text(encoding="utf-8"))
+    group = commands.pop("group")
+    functions = {**vars(results), **vars(others), **globals()}
+    for name, entry in commands.items():
         sub = subparsers.add_parser(
-            example.split()[1],
-            help=text,
-            description=text,
-            epilog=f"example: {example}",
+            name,
+            help=entry["help"],
+            description=entry["help"],
+            epilog=f"example: {entry['example']}",
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        sub.set_defaults(command=command, parser=sub)
-        options.add_options(sub, of_command)
-
-    add(
-        _run,
-        "Run or continue one study through papermill; the executed notebook is the record.",
-        "hpo run --model NHITS_Q --dataset heat --trials 50 --job-id winter",
-        *options.ALL,
-    )
-    others.add_data_commands(add)
-    add(
-        _doctor,
-        "Check this machine: what is there, what would fail, how to fix it.",
-        "hpo doctor",
-        *options.FOLDERS,
-        ("dataset...", str, "name or TOML of a dataset (default: all of the registry)"),
-    )
-    add(
-        _submit,
-        "Submit one study as a Slurm job, after checking everything that it needs.",
-        "hpo submit --model NHITS_Q --dataset heat --trials 50 --workers 4",
-        *(name for name in options.ALL if name not in ("time_budget_hours", "worker")),
-        ("--site", "", f"the site's file (default: {paths.SITE_FILE.name} in slurm/)"),
-        ("--dry-run", False, "print the job's script and submit nothing"),
-    )
-    add(
-        _job,
-        "What a Slurm job runs: the study, and back into the queue while trials are missing.",
-        "hpo job --model NHITS_Q --dataset heat --trials 50",
-        *(name for name in options.ALL if name not in ("time_budget_hours", "workers", "worker")),
-        ("--signal-seconds", 600, "warning time before the limit (default: 600)"),
-        ("--max-requeues", 20, "attempts without progress (default: 20)"),
-    )
-    add(
-        _status,
-        "What ran, what is running, and what would submit or run the missing.",
-        "hpo status",
-        "runs_dir",
-        options.JSON,
-        options.DATABASE,
-    )
-    results.add_commands(add)
-    others.add_daily_commands(add)
+        sub.set_defaults(command=functions[f"_{name.replace('-', '_')}"], parser=sub)
+        options.add_options(sub, options.command_options(entry, group))
     return parser
 
 
@@ -158,15 +117,10 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         # nbclient's own task ends with the same interrupt.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        again = (
-            f"`hpo run --model {settings.model} --dataset {settings.dataset} --job-id "
-            f"{settings.job_id}`"
-        )
-        print(
-            f"hpo: interrupted; finished trials are kept, {again} with the same options continues",
-            file=sys.stderr,
-        )
-        return 1
+        raise HpoError(
+            f"interrupted; finished trials are kept, `hpo run --model {settings.model} --dataset "
+            f"{settings.dataset} --job-id {settings.job_id}` with the same options continues"
+        ) from None
     if LIFELINE in os.environ:  # the process that started this worker shows the result
         return 0
     study = StoredStudy.read(run)
@@ -180,7 +134,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
     findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
-    print("\n".join(map(str, findings)))
+    options.print_all(findings)
     return int(any(finding.is_problem for finding in findings))
 
 
@@ -188,10 +142,8 @@ def _submit(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch.slurm import read_site, submit_study
 
     site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), options.settings(arguments)
-    print(
-        submit_study(settings, site, continues=bool(arguments.job_id), dry_run=arguments.dry_run),
-        end="",
-    )
+    continues = bool(arguments.job_id)
+    print(submit_study(settings, site, continues=continues, dry_run=arguments.dry_run), end="")
     return 0
 
 
@@ -203,8 +155,7 @@ def _job(arguments: argparse.Namespace) -> int:
     settings = options.settings(
         arguments, worker=job.worker, job_id=arguments.job_id or job.study_id
     )
-    dataset = load_spec(settings.dataset).name
-    run = settings.files(dataset)
+    run = settings.files(load_spec(settings.dataset).name)
     command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
     return run_job(run, command, job, settings.trials)
 
@@ -212,15 +163,14 @@ def _job(arguments: argparse.Namespace) -> int:
 def _status(arguments: argparse.Namespace) -> int:
     from hpo_lib.launch import slurm, status
 
-    table, others = status.experiment_table(_runs_dir(arguments), slurm.jobs(), arguments.storage)
-    extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
-    has_slurm = shutil.which("sbatch") is not None
-    rows = status.as_rows(table, others, slurm=has_slurm)
+    jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
+    studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
+    rows = status.as_rows(studies, jobs, slurm=has_slurm)
     if arguments.json:
         options.print_json(rows)
     else:
+        extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
         print(status.table_text(rows, slurm=has_slurm, extra=extra))
-    studies = [*(row.status for row in table if row.status), *others]
     return int(any(study.state == "corrupt" for study in studies))
 
 

@@ -7,90 +7,77 @@ import argparse
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 from hpo_lib.errors import Damage
-from hpo_lib.settings import FOLDERS as FOLDERS
 from hpo_lib.settings import PARAMETERS, Parameter, Settings
 
-Command = Callable[[argparse.Namespace], int]
-Option = str | tuple[str, Any, str] | list[Any]
-"""The name of a study parameter; or words, default and help of another option; or a list of such
-options that exclude each other.
+Option = Parameter | Sequence[Any]
+"""A study parameter; or words, default and help of another option; or a sequence of such options
+that exclude each other.
 
 Words are its spellings and what the help calls its value (``--out FILE``; ``mean|sum``: the only
 values), or the name of an argument without option (``dataset...``: any number of them). The default
-``...`` means that it must be given, False a switch, a tuple any number of values, a type a value of
-it or None, and ``$NAME`` what the environment says.
+``...`` means that it must be given, False a switch, a list or tuple any number of values, a type a
+value of it or None, and ``$NAME`` what the environment says.
 """
 
-Add = Callable[..., None]
-"""Adds a command: its function, its line of help, an example, which begins with its name, and its
-options.
-"""
+DEFAULTS = {"required": ..., "path": Path}
+"""What a default in ``commands.toml`` means that TOML has no value for."""
 
-ALL = tuple(parameter.name for parameter in PARAMETERS)
 
-DATABASE = (
-    "--storage",
-    "$HPO_STORAGE",
-    "URL of the database of running studies; no other is connected to (default: $HPO_STORAGE)",
-)
-JSON = ("--json", False, "print JSON")
-RAW_FILE = (
-    ("--time-column", "", "column of the times (default: the only one)"),
-    (
-        "--value-column",
-        "",
-        "column of the values (default: the target's name, or the only one with numbers)",
-    ),
-    (
-        "--timezone",
-        "",
-        "of times without offset: UTC, Europe/Rome, or +01:00 if the clock never changes",
-    ),
-    ("--aggregate mean|sum", "", "mean or sum: how steps of minutes become hours"),
-)
-"""How a meter's CSV is read. They go before [raw] in the dataset's TOML."""
+def command_options(entry: dict[str, Any], group: dict[str, Option]) -> list[Option]:
+    """The options of a command as ``commands.toml`` states them; ``group``: those with a name."""
+    named = {parameter.name: parameter for parameter in PARAMETERS} | group
+    options: list[Option] = []
+    for option in entry["options"]:
+        if option == "all":
+            without = entry.get("without", ())
+            options += [parameter for parameter in PARAMETERS if parameter.name not in without]
+        else:
+            options.append(named[option] if isinstance(option, str) else option)
+    return options
 
 
 def add_options(parser: Any, options: Iterable[Option]) -> None:
     """Add options to a parser, or to a group of one."""
     for option in options:
-        if isinstance(option, list):
-            add_options(parser.add_mutually_exclusive_group(), option)
-        elif isinstance(option, tuple):
+        if isinstance(option, Parameter):
+            _add_parameter(parser, option)
+        elif isinstance(option[0], str):
             _add(parser, *option)
         else:
-            _add_parameter(parser, PARAMETERS[ALL.index(option)])
+            add_options(parser.add_mutually_exclusive_group(), option)
 
 
 def _add(parser: Any, words: str, default: Any, text: str) -> None:
     spelt = [word for word in words.split() if word.startswith("-")]
     name = words.split()[-1].removesuffix("...")
+    default = DEFAULTS.get(default, default) if isinstance(default, str) else default
     how: dict[str, Any] = {"help": text}
-    if not spelt:
-        many = {"nargs": "*"} if words.endswith("...") else {}
-        parser.add_argument(name, type=default, **many, **how)
-        return
     if "|" in name:
         how["choices"] = name.split("|")
-    elif name not in spelt:
+    elif spelt and name not in spelt:
         how["metavar"] = name
-    if default is False:
-        how["action"] = "store_true"
-    elif default is ...:
-        how["required"] = True
-    elif isinstance(default, tuple):
-        how |= {"nargs": "+", "default": default}
-    elif isinstance(default, type):
-        how["type"] = default
-    elif isinstance(default, str) and default.startswith("$"):
-        how["default"] = os.environ.get(default[1:], "")
-    else:
-        how |= {"type": type(default), "default": default}
-    parser.add_argument(*spelt, **how)
+    match default:
+        case False:
+            how["action"] = "store_true"
+        case EllipsisType():
+            how["required"] = True
+        case list() | tuple():
+            how |= {"nargs": "+", "default": default}
+        case type():
+            how["type"] = default
+        case str() if default.startswith("$"):
+            how["default"] = os.environ.get(default[1:], "")
+        case _ if spelt:
+            how |= {"type": type(default), "default": default}
+    if words.endswith("..."):
+        how["nargs"] = "*"
+    parser.add_argument(*(spelt or [name]), **how)
 
 
 def _add_parameter(parser: Any, parameter: Parameter) -> None:
@@ -105,15 +92,10 @@ def _add_parameter(parser: Any, parameter: Parameter) -> None:
         parser.add_argument(option, type=parameter.kind, default=default, help=text)
 
 
-def raw_file(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of `RAW_FILE` that were given."""
-    names = (words.split()[0][2:].replace("-", "_") for words, *_ in RAW_FILE)
-    return {name: value for name in names if (value := getattr(arguments, name))}
-
-
 def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
     """The values of the study parameters among the arguments."""
-    return {name: value for name, value in vars(arguments).items() if name in ALL}
+    names = {parameter.name for parameter in PARAMETERS}
+    return {name: value for name, value in vars(arguments).items() if name in names}
 
 
 def settings(arguments: argparse.Namespace, **more: Any) -> Settings:
@@ -131,6 +113,14 @@ def call(function: Callable[..., Any], arguments: argparse.Namespace, **more: An
 def print_json(content: object) -> None:
     """Print plain values, and what else is among them as text."""
     print(json.dumps(content, indent=2, default=str))
+
+
+def print_all(lines: Iterable[object], before: str = "") -> int:
+    """Print lines or notes; returns the exit code: 1 if one is on a damaged record."""
+    lines = list(lines)
+    for line in lines:
+        print(f"{before}{line}")
+    return damaged(lines)
 
 
 def damaged(notes: Iterable[object]) -> int:

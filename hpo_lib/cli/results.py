@@ -4,119 +4,12 @@ import argparse
 import json
 import sys
 import webbrowser
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.cli import options
-from hpo_lib.errors import InputError
-
-
-def add_commands(add: options.Add) -> None:
-    """Add the commands to a parser."""
-    study = ("study", str, "job id, name, best_params JSON or folder of a study")
-    drafts = f"(default: {paths.DRAFTS_DIR.name}/ of the project)"
-    add(
-        _report,
-        "Write a study as one HTML page: forecasts, front, choice and proof, provenance.",
-        "hpo report winter --open",
-        "runs_dir",
-        study,
-        ("--open", False, "show it in the browser"),
-    )
-    add(
-        _dashboard,
-        "Serve a study's trials with optuna-dashboard, also while it runs; Ctrl-C ends it.",
-        "hpo dashboard winter",
-        "runs_dir",
-        study,
-        ("--port", 8080, "of this machine (default: 8080)"),
-        options.DATABASE,
-    )
-    add(
-        _verify,
-        "Recompute the figures of best_params JSONs from the stored predictions.",
-        "hpo verify --data-dir data",
-        *options.FOLDERS,
-        ("file...", Path, "best_params JSON (default: all in the folder of records)"),
-        ("--dataset", "", "dataset TOML, if the registry does not know the dataset"),
-        options.JSON,
-    )
-    add(
-        _analyze,
-        "What the studies found and cost, and whether it is better than the untuned defaults.",
-        "hpo analyze --dataset heat",
-        "runs_dir",
-        ("--model", "", "studies of this model only"),
-        ("--dataset", "", "studies of this dataset only, by its name or the path of its TOML"),
-        options.JSON,
-    )
-    add(
-        _consolidate,
-        "Write all studies into one table, as parquet and CSV.",
-        "hpo consolidate --out my_tables",
-        "runs_dir",
-        ("--out", "", f"folder {drafts}"),
-    )
-    add(
-        _figures,
-        "Draw every thesis figure, table and model card from the records; nothing is trained.",
-        "hpo figures --runs-dir papermill_runs --out thesis",
-        *options.FOLDERS,
-        (
-            "--benchmark-dir",
-            "",
-            f"folder of the benchmarks (default: {paths.BENCHMARK_DIR.name}/)",
-        ),
-        ("--dataset TOML", (), "datasets that the registry does not know by name"),
-        [
-            ("--out", "", f"folder for figures/, thesis_tables/ and model_cards/ {drafts}"),
-            ("--publish", False, "replace the tracked ones of the project, and name them"),
-        ],
-    )
-    add(
-        _benchmark,
-        "Train with chosen parameters, score every day of the test split, beside baselines.",
-        "hpo benchmark --dataset heat --models NHITS_Q TFT_Q --params both --seeds 3",
-        "dataset",
-        "test",
-        "preset",
-        "recipe",
-        "simulated",
-        *options.FOLDERS,
-        ("--models --model MODEL", (), "families (default: all)"),
-        (
-            "--params",
-            "both",
-            "best (of the studies), default, both side by side, ensemble (of each study's "
-            "trials), or a best_params JSON",
-        ),
-        ("--seeds", 3, "trainings per row, whose quantiles are averaged (default: 3)"),
-        ("--refit", False, "train again on training and validation split together"),
-        (
-            "--calibration",
-            "rolling",
-            "none, split or rolling, beside raw forecasts (default: rolling)",
-        ),
-        ("--calibration-days", 0, "window of the rolling mode (default: 28)"),
-        ("--per-hour", False, "calibrate each hour ahead by itself"),
-        ("--blend equal|weighted", "equal", "weights: equal, or fitted on validation"),
-        ("--chronos2 DIR", "", "folder of a pretrained Chronos-2: one more baseline"),
-        (
-            "--out",
-            "",
-            "folder for forecasts and tables "
-            f"(default: {paths.BENCHMARK_DIR.name}/ of the project)",
-        ),
-    )
-
-
-def _print_all(lines: Sequence[object], before: str = "") -> int:
-    """Print lines, or notes after a word; returns the exit code of notes."""
-    for line in lines:
-        print(f"{before}{line}")
-    return options.damaged(lines)
+from hpo_lib.errors import HpoError, InputError
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -165,7 +58,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         options.print_json([asdict(verification) for verification in verifications])
     else:
-        _print_all(verifications)
+        options.print_all(verifications)
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
@@ -186,7 +79,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
         content |= {"criteria": improvement_report(studies), "boundaries": analysis.boundaries()}
         options.print_json({**content, "notes": notes})
         return options.damaged(notes)
-    damaged = _print_all(studies.notes, "note: ")
+    damaged = options.print_all(studies.notes, "note: ")
     table, by_model, by_dataset = tables.values()
     usual = [
         name
@@ -213,20 +106,20 @@ def _analyze(arguments: argparse.Namespace) -> int:
         "Validation scores: MAE 5 % or more below the defaults, PICP 75 to 85, for two models of "
         "a dataset:"
     )
-    _print_all([wrapped("  ", line) for line in improvement_report(studies)])
+    options.print_all([wrapped("  ", line) for line in improvement_report(studies)])
     print(
         "Chosen values at an end of their search space, of the newest study of each model and "
         "dataset:"
     )
-    _print_all(analysis.boundaries(), "  ")
-    return _print_all(evidence.notes, "  note: ") or damaged
+    options.print_all(analysis.boundaries(), "  ")
+    return options.print_all(evidence.notes, "  note: ") or damaged
 
 
 def _consolidate(arguments: argparse.Namespace) -> int:
     from hpo_lib.figures.studies_table import load_studies, write_studies
 
     studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
-    damaged = _print_all(studies.notes, "note: ")
+    damaged = options.print_all(studies.notes, "note: ")
     for file in write_studies(studies, Path(arguments.out or paths.DRAFTS_DIR).expanduser()):
         print(f"wrote {file} ({len(studies.table)} studies)")
     return damaged
@@ -236,7 +129,7 @@ def _figures(arguments: argparse.Namespace) -> int:
     from hpo_lib.figures.build import make_all
 
     written, notes = options.call(make_all, arguments, datasets=arguments.dataset)
-    damaged = _print_all(notes, "note: ")
+    damaged = options.print_all(notes, "note: ")
     for folder in sorted({file.parent for file in written}, key=str):
         print(f"{folder}: {sum(file.parent == folder for file in written)} files")
     return damaged
@@ -257,11 +150,9 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     try:
         run_benchmark(plan)
     except KeyboardInterrupt:
-        print(
-            "hpo: interrupted; finished trainings are kept, the same command continues",
-            file=sys.stderr,
-        )
-        return 1
+        raise HpoError(
+            "interrupted; finished trainings are kept, the same command continues"
+        ) from None
     tables = make_tables(
         plan.paths, plan.dataset, calibration, fit_blend_weights=arguments.blend == "weighted"
     )
@@ -271,5 +162,5 @@ def _benchmark(arguments: argparse.Namespace) -> int:
         f"{plan.paths.setting}"
     )
     print(main_columns(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
-    _print_all(write_tables(plan.paths, tables), "wrote ")
+    options.print_all(write_tables(plan.paths, tables), "wrote ")
     return 0

@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from hpo_lib.errors import InputError
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import forecasts
+from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.studies import RING, draw_study_front, trials_of
-from hpo_lib.figures.study_tables import warning_of
 from hpo_lib.figures.style import ACCENT, SCREEN, date_axis, hours_axis
 from hpo_lib.records.study import StoredStudy, read_studies, records_folder, study_runs
 from hpo_lib.scoring import metrics
@@ -30,7 +30,7 @@ SIZE = (9.4, 9.6)
 """Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
 
 
-FRONT, DAYS, RESIDUALS, COVERAGE, ERRORS = range(5)
+FRONT, RESIDUALS, COVERAGE, DAYS, ERRORS = range(5)
 """Panels, in the order in which they are drawn."""
 
 REACH = 20
@@ -48,10 +48,10 @@ def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
     for study in studies:
         if study.result["schema_version"] < 2:
             notes.append(f"{study.file}: written before forecasts were stored")
-        elif not study.run.trial_predictions(int(study.result["best_trial_number"])).exists():
-            notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
-        else:
+        elif study.run.trial_predictions(int(study.result["best_trial_number"])).exists():
             viewable.append(study)
+        else:
+            notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
     if not viewable:
         raise InputError(
             f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo "
@@ -64,14 +64,17 @@ def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
 def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     """A trial's role, scores and hyperparameters, as texts."""
     trial, predictions = study.trial(number), study.predictions(number)
-    roles = ["chosen"] if trial == study.chosen else []
-    roles += ["untuned defaults"] if trial == study.default else []
-    roles.append("on the front" if trial in study.front else "beaten by others")
+    marks = {
+        "chosen": trial == study.chosen,
+        "untuned defaults": trial == study.default,
+        "on the front": trial in study.front,
+        "beaten by others": trial not in study.front,
+    }
     policies = study.result["selection"]["alternatives"].items()
-    roles += [f"choice of {policy}" for policy, chosen in policies if chosen == number]
+    marks |= {f"choice of {policy}": chosen == number for policy, chosen in policies}
     others = [objective for objective in study.objectives if objective.name != "mae"]
     return {
-        "role": ", ".join(roles),
+        "role": ", ".join(role for role, holds in marks.items() if holds),
         f"MAE in {study.unit}": f"{metrics.mae(predictions):.5g}",
         "PICP in %": f"{metrics.picp(predictions):.1f}",
         f"mean width in {study.unit}": f"{metrics.mean_width(predictions):.4g}",
@@ -90,7 +93,7 @@ def trial_counts(study: StoredStudy) -> str:
     return f"{line}; the storage is not among the files, so these are the trials in the JSON"
 
 
-@mpl.style.context(SCREEN)
+@mpl.style.context([SCREEN, {"axes.titlelocation": "left"}])
 def draw(
     figure: Figure, study: StoredStudy, number: int, first: int, count: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -98,24 +101,17 @@ def draw(
 
     Returns:
         What can be clicked, in data coordinates: the trials of the panel `FRONT` by their numbers,
-        and the places of the days along
-        the panel `ERRORS`.
+        and the places of the days along the panel `ERRORS`.
     """
     figure.clear()
-    # Fixed places, so that nothing jumps from one trial to the next.
-    grid = figure.add_gridspec(
-        3,
-        1,
-        left=0.075,
-        right=0.985,
-        top=0.97,
-        bottom=0.05,
-        hspace=0.5,
-        height_ratios=(2.2, 1.3, 1.1),
+    panels = figure.subplot_mosaic(
+        [["front", "residuals"], ["front", "coverage"], [".", "."], ["days"] * 2, ["errors"] * 2],
+        height_ratios=(1, 1, 0.05, 1.7, 1.4),
+        # Fixed places, so that nothing jumps from one trial to the next.
+        gridspec_kw={"left": 0.075, "right": 0.985, "top": 0.97, "bottom": 0.05}
+        | {"hspace": 0.5, "wspace": 0.18},
     )
-    upper = grid[0].subgridspec(2, 2, hspace=0.55, wspace=0.18)
-    places = upper[:, 0], grid[1], upper[0, 1], upper[1, 1], grid[2]
-    front, days, residuals, coverage, errors = map(figure.add_subplot, places)
+    front, residuals, coverage, days, errors = panels.values()
     predictions = study.predictions(number)
     trials = trials_of(study).set_index("trial")
     trials = trials.loc[[trial.number for trial in study.viewable]]
@@ -126,44 +122,32 @@ def draw(
     front.margins(0.08)
     front.autoscale_view()  # now, and not when it is drawn, since clicks are looked up in it
     front.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
-    front.set_title("Pareto front: click a trial", loc="left")
+    front.set_title("Pareto front: click a trial")
 
     hourly = forecasts.by_hour(predictions)
     forecasts.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
     hours_axis(residuals, len(hourly))
-    residuals.set(xlabel="", ylabel=study.unit)
-    residuals.set_title("Residuals by hour ahead: median, 10 to 90 %", loc="left")
+    title = "Residuals by hour ahead: median, 10 to 90 %"
+    residuals.set(xlabel="", ylabel=study.unit, title=title)
     forecasts.draw_coverage(coverage, hourly)
-    coverage.set_title("Coverage by hour ahead", loc="left")
+    coverage.set_title("Coverage by hour ahead")
 
     hours = forecasts.hours_of_days(predictions, first, count)
     forecasts.draw_forecast(days, hours, ms=3)
-    days.set_ylabel(study.unit)
+    days.set(ylabel=study.unit, title=f"Forecasts of trial {number}, UTC")
     days.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
-    days.set_title(f"Forecasts of trial {number}, UTC", loc="left")
     daily = forecasts.daily_errors(predictions)
     errors.axvspan(hours.index[0], hours.index[-1], color="#000000", alpha=0.08, lw=0)
-    dots = errors.scatter(
-        daily.index, daily["mae"], c=daily["picp"], cmap="cividis", vmin=0, vmax=100, s=22
-    )
+    dots = errors.scatter(daily.index, daily["mae"], c=daily["picp"], vmin=0, vmax=100, s=22)
     figure.colorbar(dots, ax=errors, pad=0.01, aspect=12, label="hours inside, %")
     errors.set(ylim=(0, 1.1 * daily["mae"].max()), ylabel=f"MAE of the day, {study.unit}")
-    errors.set_title("All days: click one to go there", loc="left")
+    errors.set_title("All days: click one to go there")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
+    look: dict[str, Any] = {"ha": "right", "size": 8, "color": ACCENT, "weight": "bold"}
     for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # above all points
-        axes.text(
-            0.99,
-            height,
-            warning_of(study),
-            transform=axes.transAxes,
-            ha="right",
-            va=side,
-            fontsize=8,
-            color=ACCENT,
-            weight="bold",
-        )
+        axes.text(0.99, height, warning_for([study]), transform=axes.transAxes, va=side, **look)
     return points, np.asarray(dots.get_offsets())[:, 0]
 
 
@@ -183,6 +167,9 @@ class LockedCanvas(Canvas):  # type: ignore[misc]  # ipympl has no types
             super()._handle_message(widget, content, buffers)
 
 
+CANVAS = {"header_visible": False, "resizable": False, "toolbar_position": "right"}
+
+
 class Explorer:
     """Study, trial and days, each chosen in one place and shown everywhere; see `widget`."""
 
@@ -199,18 +186,17 @@ class Explorer:
         self.first = widgets.IntSlider(description="First day", layout=half, **moves)
         self.when = widgets.Label()
         self.text = widgets.HTML(layout=half)
-        self.notes = widgets.HTML("<br>".join(escape(note) for note in notes))
+        self.notes = widgets.HTML("<br>".join(map(escape, notes)))
         self.figure = Figure(figsize=SIZE, dpi=100)
         self.canvas = LockedCanvas(self.figure)
         FigureManager(self.canvas, 0)
-        self.canvas.header_visible = False
-        self.canvas.resizable = False
-        self.canvas.toolbar_position = "right"
+        for trait, value in CANVAS.items():
+            setattr(self.canvas, trait, value)
         self.canvas.mpl_connect("button_press_event", self._clicked)
-        self.study_box.observe(lambda change: self.show_study(change["new"]), names="value")
+        self.study_box.observe(self._show_study, names="value")
         for box in (self.trial_box, self.first, self.count):
-            box.observe(lambda _: self._show(), names="value")
-        self.show_study(0)
+            box.observe(self._show, names="value")
+        self._show_study()
 
     def widget(self) -> widgets.VBox:
         """All widgets as one, for the last line of a cell."""
@@ -219,22 +205,17 @@ class Explorer:
             [self.notes, self.study_box, widgets.HBox([controls, self.text]), self.canvas]
         )
 
-    def show_study(self, position: int) -> None:
-        """Show a study with its chosen trial; if it cannot be read, only say so."""
-        study = self.studies[position]
+    def _show_study(self, _: object = None) -> None:
+        """Show the selected study with its chosen trial; if it cannot be read, only say so."""
+        study = self.studies[self.study_box.value]
         try:
             trials = study.viewable
         except InputError as error:
             self._say(error)
             return
         self.study = study
-        self.trial_box.options = [
-            (
-                f"{trial.number}: MAE {trial.mae:.4g}, PICP {trial.scores['picp']:.1f} %",
-                trial.number,
-            )
-            for trial in trials
-        ]
+        scores = "{0.number}: MAE {0.mae:.4g}, PICP {0.scores[picp]:.1f} %"
+        self.trial_box.options = [(scores.format(trial), trial.number) for trial in trials]
         self.trial_box.value = study.chosen.number
         # no change is observed if the trial has the same number as in the study before
         self._show()
@@ -247,7 +228,7 @@ class Explorer:
         """Begin with the forecast at this position, or as near to it as can be."""
         self.first.value = min(position, self.first.max)
 
-    def _show(self) -> None:
+    def _show(self, _: object = None) -> None:
         with self.canvas.lock:
             try:
                 self._draw()
@@ -270,15 +251,14 @@ class Explorer:
         self.trials, self.days = draw(self.figure, study, number, first, count)
         self.canvas.draw_idle()
         self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"
-        facts = trial_facts(study, number).items()
         rows = [
-            f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts
+            f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
+            for name, value in trial_facts(study, number).items()
         ]
         title = escape(f"{study.model} on {study.dataset}, trial {number}")
-        counts = escape(trial_counts(study))
         self.text.value = (
-            f"<div style='line-height: 1.5'><b>{title}</b><br>{counts}<table cellpadding=0 "
-            f"cellspacing=8>{''.join(rows)}</table></div>"
+            f"<div style='line-height: 1.5'><b>{title}</b><br>{escape(trial_counts(study))}"
+            f"<table cellpadding=0 cellspacing=8>{''.join(rows)}</table></div>"
         )
 
     def _clicked(self, event: Event) -> None:

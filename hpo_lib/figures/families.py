@@ -1,8 +1,7 @@
 """A look into one trained network of each family: stacks, weights, periods."""
 
 from collections.abc import Sequence
-from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY
 from hpo_lib.figures import style
 from hpo_lib.figures.forecasts import spread_origins
-from hpo_lib.figures.style import ACCENT, BLUE, PINK, hours_axis, marked_by_source, model_colour
+from hpo_lib.figures.style import ACCENT, BLUE, PINK, TARGET, hours_axis, marked_by_source
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:
@@ -21,12 +20,11 @@ if TYPE_CHECKING:
     from hpo_lib.families.models import Forecaster
 
 STACK_COLOURS = (BLUE, "#E69F00", "#009E73", PINK, ACCENT)
-REFERENCE: dict[str, Any] = {"color": "#000000", "lw": 0.8, "ls": "--"}
 LARGEST_FIRST = 12
 """Variables that are shown one by one; the others are summed."""
 
 
-def stacks(forecaster: "Forecaster", data: Dataset) -> tuple[Figure, ...]:
+def stacks(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """N-HiTS: forecasts of three days as the sum of what the stacks add, and the sizes of these."""
     from hpo_lib.families import insight
 
@@ -35,7 +33,7 @@ def stacks(forecaster: "Forecaster", data: Dataset) -> tuple[Figure, ...]:
     return _marked(data, draw_stacks(parts, days, unit=unit), draw_stack_sizes(parts, unit=unit))
 
 
-def fusion(forecaster: "Forecaster", data: Dataset) -> tuple[Figure, ...]:
+def fusion(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """TFT: the weights of the variables, and the attention on the hours of the past week."""
     from hpo_lib.families import insight
 
@@ -43,7 +41,7 @@ def fusion(forecaster: "Forecaster", data: Dataset) -> tuple[Figure, ...]:
     return _marked(data, draw_variables(weights), draw_attention(weights))
 
 
-def periods(forecaster: "Forecaster", data: Dataset) -> tuple[Figure, ...]:
+def periods(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """TimesNet: the dominant periods, and one window of the validation split folded by them."""
     from hpo_lib.families import insight
 
@@ -54,8 +52,8 @@ def periods(forecaster: "Forecaster", data: Dataset) -> tuple[Figure, ...]:
     return _marked(data, draw_periods(spectrum), window)
 
 
-def _marked(data: Dataset, *figures: Figure) -> tuple[Figure, ...]:
-    return tuple(marked_by_source(figure, data.source) for figure in figures)
+def _marked(data: Dataset, *figures: Figure) -> list[Figure]:
+    return [marked_by_source(figure, data.source) for figure in figures]
 
 
 def _medians(parts: "StackForecasts") -> np.ndarray:
@@ -69,7 +67,7 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], *, unit: str) -> F
 
     They are those of a few origins, given as positions in ``parts``.
     """
-    added = _medians(parts)
+    added, forecasts = _medians(parts), parts.forecasts
     n_stacks, horizon = added.shape[1:]
     figure, grid = style.panels(
         n_stacks + 1,
@@ -81,22 +79,15 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], *, unit: str) -> F
         height_ratios=[1.6, *[1.0] * n_stacks],
     )
     hours = np.arange(1, horizon + 1)
-    forecasts = parts.forecasts
     for (top, *below), n in zip(grid.T, days, strict=True):
-        top.plot(
-            hours, parts.base[n], "--", label=f"base: {parts.base_name}", color="#999999", lw=1
-        )
-        top.plot(
-            hours,
-            forecasts.median[n],
-            color=model_colour("NHITS_Q"),
-            label="median = base + stacks",
-        )
-        top.plot(hours, forecasts.actual[n], ".-", color="#000000", lw=1, ms=4, label="actual")
+        top.plot(hours, parts.base[n], "--", c="#999999", lw=1, label=f"base: {parts.base_name}")
+        colour = style.model_colour("NHITS_Q")
+        top.plot(hours, forecasts.median[n], c=colour, label="median = base + stacks")
+        top.plot(hours, forecasts.actual[n], ".-", c="#000000", lw=1, ms=4, label="actual")
         top.set_title(f"{forecasts.origins[n]:%a %Y-%m-%d %H:%M} UTC")
-        for axes, values, colour in zip(below, added[n], cycle(STACK_COLOURS), strict=False):
-            axes.axhline(0, color="#999999", lw=1)
-            axes.bar(hours, values, color=colour)
+        for stack, (axes, values) in enumerate(zip(below, added[n], strict=True)):
+            axes.axhline(0, **TARGET)
+            axes.bar(hours, values, color=STACK_COLOURS[stack % len(STACK_COLOURS)])
         hours_axis(below[-1], horizon, 6)
     labels = [unit, *(f"stack {s}\nadds {unit}" for s in range(1, n_stacks + 1))]
     for axes, label in zip(grid[:, 0], labels, strict=True):
@@ -109,12 +100,12 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], *, unit: str) -> F
 def draw_stack_sizes(parts: "StackForecasts", *, unit: str) -> Figure:
     """How much each stack moves the median, by hour ahead: the mean size of what it adds."""
     figure, ((axes,),) = style.panels(1, 1, height=2.8, width=6)
-    sizes = np.abs(_medians(parts)).mean(axis=0)
-    every = [f"every {rate} hours" if rate > 1 else "every hour" for rate in parts.hours]
-    names = [f"stack {s} (a value {rate})" for s, rate in enumerate(every, 1)]
-    table = pd.DataFrame(sizes.T, range(1, sizes.shape[1] + 1), names)
-    table.plot(ax=axes, style=".-", color=STACK_COLOURS, legend=False)
-    hours_axis(axes, len(table))
+    sizes = pd.DataFrame(np.abs(_medians(parts)).mean(axis=0).T)
+    rates = [f"{rate} hours" if rate > 1 else "hour" for rate in parts.hours]
+    sizes.columns = [f"stack {s} (a value every {rate})" for s, rate in enumerate(rates, 1)]
+    sizes.index += 1
+    sizes.plot(ax=axes, style=".-", color=STACK_COLOURS, legend=False)
+    hours_axis(axes, len(sizes))
     axes.set(ylabel=f"mean size in {unit}", ylim=(0, None))
     figure.legend(loc="outside upper center", ncols=3)
     return figure
@@ -123,23 +114,24 @@ def draw_stack_sizes(parts: "StackForecasts", *, unit: str) -> Figure:
 @style.on_screen
 def draw_variables(weights: "FusionWeights") -> Figure:
     """Mean weight of every variable, with the 10 to 90 % range over origins."""
-    history = pd.DataFrame(100 * weights.history.mean(axis=1), columns=weights.history_names)
-    future = pd.DataFrame(100 * weights.future.mean(axis=1), columns=weights.future_names)
-    tables = {"the past week": history, "the day ahead": future}
+    tables = {
+        "the past week": pd.DataFrame(weights.history.mean(axis=1), columns=weights.history_names),
+        "the day ahead": pd.DataFrame(weights.future.mean(axis=1), columns=weights.future_names),
+    }
     n_bars = min(max(len(table.columns) for table in tables.values()), LARGEST_FIRST + 1)
     figure, (row,) = style.panels(1, 2, height=0.7 + 0.26 * n_bars, width=9)
     for axes, (title, table) in zip(row, tables.items(), strict=True):
         sns.barplot(
-            _largest(table),
+            _largest(100 * table),
             orient="h",
             errorbar=("pi", 80),
-            color=model_colour("TFT_Q"),
+            color=style.model_colour("TFT_Q"),
             width=0.7,
             saturation=1,
             err_kws={"color": "#000000", "linewidth": 1.2},
             ax=axes,
         )
-        axes.axvline(100 / len(table.columns), **REFERENCE)
+        axes.axvline(100 / len(table.columns), **TARGET)
         axes.set(title=f"{title}: {len(table.columns)} variables", xlabel="weight in %")
     return figure
 
@@ -147,10 +139,11 @@ def draw_variables(weights: "FusionWeights") -> Figure:
 def _largest(weights: pd.DataFrame) -> pd.DataFrame:
     """The variables with the largest mean weight first; many small ones become one column."""
     weights = weights[weights.mean().sort_values(ascending=False, kind="stable").index]
-    first, rest = weights.iloc[:, :LARGEST_FIRST], weights.iloc[:, LARGEST_FIRST:]
-    if rest.shape[1] < 2:
+    rest = weights.columns[LARGEST_FIRST:]
+    if len(rest) < 2:
         return weights
-    return first.assign(**{f"{rest.shape[1]} others together": rest.sum(axis=1)})
+    others = {f"{len(rest)} others together": weights[rest].sum(axis=1)}
+    return weights.drop(columns=rest).assign(**others)
 
 
 @style.on_screen
@@ -162,22 +155,15 @@ def draw_attention(weights: "FusionWeights") -> Figure:
     figure, ((upper,), (lower,)) = style.panels(
         2, 1, height=4.2, width=9, sharex=True, height_ratios=(1, 1.3)
     )
-    hours = np.arange(1 - history, horizon + 1)  # the hour of the origin is 0
-    upper.fill_between(
-        hours, mean.mean(axis=0), color=model_colour("TFT_Q"), alpha=0.5, lw=0, step="mid"
-    )
-    upper.axhline(100 / total, label="equal attention", **REFERENCE)
+    edges = np.arange(0.5 - history, horizon + 1)  # the hour of the origin is 0
+    colour = style.model_colour("TFT_Q")
+    upper.stairs(mean.mean(axis=0), edges, fill=True, color=colour, alpha=0.5)
+    upper.axhline(100 / total, label="equal attention", **TARGET)
     upper.set(ylabel="attention in %", ylim=(0, None))
     upper.legend(loc="upper left")
-    image = lower.imshow(
-        np.ma.masked_equal(mean, 0),
-        extent=(0.5 - history, horizon + 0.5, 0.5, horizon + 0.5),
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        cmap="cividis",
-        vmin=0,
-    )
+    extent = edges[0], edges[-1], 0.5, horizon + 0.5
+    seen = np.ma.masked_equal(mean, 0)
+    image = lower.imshow(seen, extent=extent, origin="lower", vmin=0)
     figure.colorbar(image, ax=lower, label="attention in %", pad=0.01)
     lower.set(xlabel="hours from the origin", ylabel="hours ahead", yticks=(1, 6, 12, 18, 24))
     lower.set_xticks(range(-history + 24 - history % 24, horizon + 1, 24))
@@ -194,20 +180,19 @@ def draw_periods(spectrum: "Periods") -> Figure:
         n_blocks, 2, height=0.5 + 2.0 * n_blocks, width=9, width_ratios=(2, 1)
     )
     lengths = spectrum.length / np.arange(1, spectrum.amplitude.shape[1] + 1)
-    colour, ticks = model_colour("TIMESNET_Q"), [2, 4, 6, 8, 12, 24, 48, 96, 192]
-    blocks = zip(rows, spectrum.hours, spectrum.amplitude, strict=True)
-    for block, ((left, right), hours, amplitude) in enumerate(blocks, 1):
+    colour, ticks = style.model_colour("TIMESNET_Q"), [2, 4, 6, 8, 12, 24, 48, 96, 192]
+    weights = 100 * spectrum.weights.mean(axis=0)
+    blocks = zip(rows, spectrum.hours, spectrum.amplitude, weights, strict=True)
+    for block, ((left, right), hours, amplitude, weight) in enumerate(blocks, 1):
         strongest = amplitude.argsort()[::-1][:n_periods]
         left.plot(lengths, amplitude, color="#777777", lw=1)
         left.plot(lengths[strongest], amplitude[strongest], "o", color=colour, ms=5)
-        folds = ", ".join(map(str, sorted(_distinct(hours))))
+        folds = ", ".join(map(str, sorted(set(hours))))
         state = f"folds by {folds} h" if amplitude.any() else "untrained"
-        left.set(xscale="log", ylabel="amplitude", ylim=(0, None))
-        left.set_title(f"block {block}: {state}")
-        left.set_xticks(ticks, labels=map(str, ticks))
+        left.set(xscale="log", ylabel="amplitude", ylim=(0, None), title=f"block {block}: {state}")
+        left.set_xticks(ticks, labels=ticks)
         left.minorticks_off()
-        weights = 100 * spectrum.weights[:, block - 1].mean(axis=0)
-        right.bar(range(n_periods), weights, color=colour, width=0.7)
+        right.bar(range(n_periods), weight, color=colour, width=0.7)
         right.set_xticks(range(n_periods), [f"{hour} h" for hour in hours])
         right.set(ylabel="weight in %", ylim=(0, None))
     rows[-1, 0].set_xlabel("period in hours")
@@ -225,19 +210,12 @@ def draw_folded_window(
     the ``forecasts``.
     """
     window = np.concatenate([history, forecasts.median[n]])
-    hours = _distinct(spectrum.hours[0])[:4]
+    hours = pd.unique(spectrum.hours[0])[:4]  # neighbouring frequencies may have the same period
     figure, (row,) = style.panels(1, len(hours), height=3.0, width=2.3 * len(hours) + 1.0)
     for axes, period in zip(row, hours, strict=True):
         image = folded(window, period)
-        axes.imshow(
-            image,
-            extent=(0, period, len(image), 0),
-            aspect="auto",
-            interpolation="nearest",
-            cmap="cividis",
-            vmin=window.min(),
-            vmax=window.max(),
-        )
+        extent = 0, period, len(image), 0
+        axes.imshow(image, extent=extent, vmin=window.min(), vmax=window.max())
         full, column = divmod(len(history), period)  # the line between history and forecast
         steps = [0, column, column, period], [full + 1, full + 1, full, full]
         axes.plot(*steps, color=ACCENT, lw=1.5, clip_on=False)
@@ -253,8 +231,3 @@ def folded(window: np.ndarray, period: int) -> np.ndarray:
     """[T] -> [rows, period], row after row in time; NaN after the end of the window."""
     padding = (0, -len(window) % period)
     return np.pad(window, padding, constant_values=np.nan).reshape(-1, period)
-
-
-def _distinct(hours: np.ndarray) -> list[int]:
-    """Periods in their order, each once: neighbouring frequencies may round to the same period."""
-    return list(dict.fromkeys(int(hour) for hour in hours))

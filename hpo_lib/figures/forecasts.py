@@ -22,11 +22,11 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
 
     Columns are those of `COLUMNS`, the index is the UTC hour.
     """
-    part = slice(first, first + count)
-    ahead = pd.to_timedelta(np.arange(1, forecasts.actual.shape[1] + 1), unit="h")
-    hours = pd.DatetimeIndex(np.concatenate([origin + ahead for origin in forecasts.origins[part]]))
-    values = {name: getattr(forecasts, name)[part].ravel() for name in COLUMNS}
-    return pd.DataFrame(values, index=hours)
+    part = forecasts.rows(slice(first, first + count))
+    rows = part.to_frame()
+    hours = rows["origin"] + pd.to_timedelta(rows["step"], unit="h")
+    values = {name: getattr(part, name).ravel() for name in COLUMNS}
+    return pd.DataFrame(values, pd.DatetimeIndex(hours))
 
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:

@@ -3,8 +3,7 @@
 The thesis, a study's notebook and page, and the explorer draw with the same functions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -19,22 +18,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import style
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import (
-    ACCENT,
-    BLUE,
-    INK,
-    PINK,
-    SKY_BLUE,
-    in_order,
-    model_colour,
-    model_marker,
-    model_name,
-    unit_text,
-)
+from hpo_lib.figures.style import ACCENT, BLUE, INK, PINK, SKY_BLUE, model_colour, model_name
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.scoring.metrics import readable_unit
-from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, POINTS, Objective
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, Objective
 
 RING: dict[str, Any] = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
 
@@ -43,7 +31,7 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
     """Every trial of a study as a row.
 
     Columns: ``trial`` (its number), ``state``, ``seconds``, ``params``, its objectives by name as
-    they are stored, and the marks ``finished``, ``front``, ``default`` and ``chosen``.
+    they are stored, and the marks ``complete``, ``finished``, ``front``, ``default``, ``chosen``.
     """
     return pd.DataFrame(
         {
@@ -52,6 +40,7 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
             "seconds": trial.seconds,
             "params": trial.params,
             **trial.values,
+            "complete": trial.state == "complete",
             "finished": trial.finished,
             "front": trial in study.front,
             "default": trial == study.default,
@@ -61,56 +50,72 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
     )
 
 
-def _of_each_study(
-    table_of: Callable[[pd.DataFrame, StoredStudy], pd.DataFrame],
-) -> Callable[[Evidence], pd.DataFrame]:
-    """One table of all studies, made of the trials of each, with values in ``unit``.
+def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
+    """The trials of all studies for which a condition on their columns holds.
 
-    Rows name their study: ``dataset``, ``title``, ``model`` and ``objectives``, joined by commas.
+    Beside the columns of `trials_of`, with objectives in ``unit``: ``dataset``, ``title``,
+    ``model``, ``objectives`` (joined by commas), ``hours``, ``device`` and ``has_storage`` of the
+    study; the first objective as ``value``, with its ``change`` in percent from that of the untuned
+    defaults (NaN if that is not above 0), and ``best`` up to the trial; and of complete trials
+    their ``order`` from 1, and ``hypervolume`` up to them.
     """
+    tables = []
+    for study in evidence.studies:
+        unit, factor = readable_unit(study.unit, study.chosen.mae)
+        trials, names = trials_of(study), [objective.name for objective in study.objectives]
+        values = trials.loc[trials["complete"], names]
+        tolerances = [objective.tolerance for objective in study.objectives]
+        volumes = hypervolumes(np.maximum(values.to_numpy() - tolerances, 0))
+        trials[[objective.name for objective in study.objectives if not objective.unit]] *= factor
+        value = trials[names[0]]
+        before = value[trials["default"]].iloc[0]
+        tables.append(
+            trials.assign(
+                dataset=study.dataset,
+                title=evidence.title(study.dataset),
+                unit=unit,
+                model=study.model,
+                objectives=",".join(names),
+                hours=float(study.result["training_time_hours"]),
+                device=study.provenance.get("device"),
+                has_storage=study.has_storage,
+                value=value,
+                change=100 * (value / before - 1) if before > 0 else np.nan,
+                best=value.cummin(),
+                order=trials["complete"].cumsum(),
+                hypervolume=pd.Series(volumes, values.index),
+            )
+        )
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return table.query(condition) if tables else table
 
-    @wraps(table_of)
-    def table(evidence: Evidence) -> pd.DataFrame:
-        tables = []
-        for study in evidence.studies:
-            unit, factor = readable_unit(study.unit, study.chosen.mae)
-            trials = trials_of(study)
-            trials[[o.name for o in study.objectives if not o.unit]] *= factor
-            names = {"dataset": study.dataset, "title": evidence.title(study.dataset)}
-            names |= {"unit": unit, "model": study.model}
-            names |= {"objectives": ",".join(objective.name for objective in study.objectives)}
-            tables.append(table_of(trials, study).assign(**names))
-        return style.joined(tables)
 
-    return table
-
-
-def _complete(trials: pd.DataFrame) -> pd.DataFrame:
-    return trials[trials["state"] == "complete"]
-
-
-@_of_each_study
-def fronts(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
+def fronts(evidence: Evidence) -> pd.DataFrame:
     """Every complete trial."""
-    return _complete(trials)
+    return _trials(evidence, "complete")
 
 
-@_of_each_study
-def history(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
-    """Every complete trial in its ``order``, from 1.
+def history(evidence: Evidence) -> pd.DataFrame:
+    """Every complete trial of studies with their storage.
 
-    Its first objective is its ``value``; ``best`` and ``hypervolume`` are those up to it.
-
-    Only of studies with their storage: a JSON alone lists defaults and front, which is no history.
+    A JSON alone lists defaults and front, which is no history.
     """
-    complete = _complete(trials if study.has_storage else trials.head(0))
-    values = complete[study.objectives[0].name]
-    stored = [
-        [o.excess(trial.values[o.name]) for o in study.objectives] for trial in study.complete
-    ]
-    volumes = hypervolumes(np.array(stored[: len(complete)]))
-    order = range(1, len(complete) + 1)
-    return complete.assign(order=order, value=values, best=values.cummin(), hypervolume=volumes)
+    return _trials(evidence, "complete and has_storage")
+
+
+def explored(evidence: Evidence) -> pd.DataFrame:
+    """Every ``parameter`` with its ``value`` in each trial of `history` with a ``change``."""
+    trials = history(evidence)
+    if trials.empty:
+        return trials
+    trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
+    rows = trials.dropna(subset="change").explode("item")
+    return rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
+
+
+def cost(evidence: Evidence) -> pd.DataFrame:
+    """Every finished trial."""
+    return _trials(evidence, "finished and seconds > 0")
 
 
 def hypervolumes(excesses: np.ndarray) -> list[float]:
@@ -141,30 +146,6 @@ def _dominated(gains: np.ndarray) -> float:
     )
 
 
-@_of_each_study
-def explored(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
-    """Every ``parameter`` with its ``value`` in each complete trial.
-
-    ``change`` is by how many percent the trial's first objective is above that of the untuned
-    defaults. Only of studies with their storage, whose defaults have a value above 0.
-    """
-    values = trials[study.objectives[0].name]
-    before = float(values[trials["default"]].iloc[0])
-    telling = study.has_storage and before > 0
-    trials = _complete(trials.assign(change=100 * (values / before - 1)) if telling else trials[:0])
-    rows = trials.assign(parameter=trials["params"].map(sorted)).explode("parameter")
-    drawn = [params[name] for params, name in zip(rows["params"], rows["parameter"], strict=True)]
-    return rows.assign(value=drawn)
-
-
-@_of_each_study
-def cost(trials: pd.DataFrame, study: StoredStudy) -> pd.DataFrame:
-    """Every finished trial, with ``hours`` and ``device`` of its whole study."""
-    return trials[trials["finished"] & (trials["seconds"] > 0)].assign(
-        hours=float(study.result["training_time_hours"]), device=study.provenance.get("device")
-    )
-
-
 # The figures
 
 
@@ -179,7 +160,7 @@ def _label(objective: Objective) -> str:
 
 
 def _axis(objective: Objective, unit: str) -> str:
-    return f"{_label(objective)} in {'pp' if objective.unit == POINTS else unit_text(unit)}"
+    return f"{_label(objective)} in {'pp' if objective.is_coverage else style.unit_text(unit)}"
 
 
 def draw_front(
@@ -201,22 +182,16 @@ def draw_front(
         if objective.is_coverage:
             label = f"PICP {NOMINAL_COVERAGE:g} % ± {COVERAGE_TOLERANCE:g} pp"
             span(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.06, lw=0, label=label)
-    axes.plot(trials[x], trials[y], "o", color=style.GREY, ms=3 * size, label="trial")
     front = trials[trials["front"]].sort_values([x, y])
-    line = "o-" if len(objectives) == 2 else "o"
-    axes.plot(
-        front[x],
-        front[y],
-        line,
-        label="Pareto front",
-        color=colour,
-        drawstyle="steps-post",
-        ms=3.5 * size,
-    )
-    marks = ("default", "untuned defaults", "s", 7), ("chosen", "chosen", "*", 10)
-    for column, label, marker, points in marks:
-        marked = trials[trials[column]]
-        axes.plot(marked[x], marked[y], label=label, marker=marker, ms=points * size, **RING)
+    line = {"color": colour, "ls": "-" if len(objectives) == 2 else "", "drawstyle": "steps-post"}
+    looks: dict[str, tuple[pd.DataFrame, float, dict[str, Any]]] = {
+        "trial": (trials, 3, {"marker": "o", "ls": "", "color": style.GREY}),
+        "Pareto front": (front, 3.5, {"marker": "o", **line}),
+        "untuned defaults": (trials[trials["default"]], 7, {"marker": "s", **RING}),
+        "chosen": (trials[trials["chosen"]], 10, {"marker": "*", **RING}),
+    }
+    for label, (marked, points, look) in looks.items():
+        axes.plot(marked[x], marked[y], label=label, ms=points * size, **look)
 
 
 def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> None:
@@ -242,25 +217,24 @@ def not_drawn(objectives: Sequence[Objective]) -> str:
 def front_figure(study: StoredStudy) -> Figure:
     """The Pareto front of one study."""
     figure, ((axes,),) = style.panels(1, 1, height=3.6, width=5.5)
-    draw_study_front(axes, study, _complete(trials_of(study)))
+    draw_study_front(axes, study, trials_of(study).query("complete"))
     axes.legend()
     return figure
 
 
 def draw_fronts(data: pd.DataFrame) -> Figure:
     """The first two objectives of every complete trial, a panel per model and dataset."""
-    models, datasets = in_order(data["model"]), style.by_dataset(data)
-    alike = data["objectives"].nunique() == 1
-    figure, grid = style.panels(
+    models, alike = style.in_order(data["model"]), data["objectives"].nunique() == 1
+    figure, columns = style.dataset_columns(
+        data,
         len(models),
-        len(datasets),
         height=0.75 + 1.55 * len(models),
         sharex="col" if alike else False,
         sharey=alike and _objectives(data)[1].is_coverage,
     )
-    for column, of_dataset in zip(grid.T, datasets, strict=True):
+    for column, (panels, of_dataset) in enumerate(columns):
         unit = of_dataset["unit"].iloc[0]
-        for axes, model in zip(column, models, strict=True):
+        for axes, model in zip(panels, models, strict=True):
             trials = of_dataset[of_dataset["model"] == model]
             objectives = _objectives(data if alike or trials.empty else trials)
             first, second = objectives[:2]
@@ -269,16 +243,14 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
                 style.write_inside(axes, "no study")
             else:
                 draw_front(axes, trials, objectives, model_colour(model))
-            if axes in grid[-1] or not alike:
+            if model == models[-1] or not alike:
                 axes.set_xlabel(_axis(first, unit))
-            texts = [model_name(model)] if axes in grid[:, 0] else []
-            if axes in grid[:, 0] or not (alike and second.is_coverage):
+            texts = [] if column else [model_name(model)]
+            if not (column and alike and second.is_coverage):
                 texts += [_axis(second, unit), not_drawn(objectives)]
             axes.set_ylabel("\n".join(filter(None, texts)))
-        column[0].set_title(of_dataset["title"].iloc[0])
-    for axes in grid.ravel():  # once all is drawn: panels share their axes
-        if axes.get_ylim()[0] < 0:
-            axes.set_ylim(0, None)
+    for axes in figure.axes:  # once all is drawn: panels share their axes
+        axes.set_ylim(max(0, axes.get_ylim()[0]), None)
     key = Figure().subplots()
     by_coverage = sorted(_objectives(data), key=lambda objective: not objective.is_coverage)
     draw_front(key, data.head(0), by_coverage[:2], INK)
@@ -289,22 +261,20 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
 
 def draw_history(data: pd.DataFrame) -> Figure:
     """The first objective of each complete trial and its lowest so far, and hypervolume."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(2, len(datasets), height=3.9, sharex=True)
+    figure, columns = style.dataset_columns(data, 2, height=3.9, sharex=True)
     points: dict[str, Any] = {"ls": "", "ms": 2.5, "alpha": 0.5}
-    for (top, bottom), of_dataset in zip(grid.T, datasets, strict=True):
+    for (top, bottom), of_dataset in columns:
         for model, trials in style.by_model(of_dataset):
             colour, order = model_colour(model), trials["order"]
-            top.plot(order, trials["value"], model_marker(model), color=colour, **points)
+            top.plot(order, trials["value"], style.model_marker(model), color=colour, **points)
             top.step(order, trials["best"], where="post", color=colour)
             bottom.step(order, trials["hypervolume"], where="post", color=colour)
-        first = of_dataset.iloc[0]
-        firsts = dict.fromkeys(names.split(",")[0] for names in of_dataset["objectives"])
-        labels = [_axis(OBJECTIVES[name], first["unit"]) for name in firsts]
-        top.set(title=first["title"], ylabel="\n".join(labels))
+        firsts = of_dataset["objectives"].str.split(",").str[0].unique()
+        unit = of_dataset["unit"].iloc[0]
+        top.set_ylabel("\n".join(_axis(OBJECTIVES[name], unit) for name in firsts))
         bottom.set(xlabel="complete trials", ylim=(0, 1.02))
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    grid[1, 0].set_ylabel("hypervolume, share of box")
+    columns[0][0][1].set_ylabel("hypervolume, share of box")
     lines = [
         Line2D([], [], color=INK, label="best so far"),
         Line2D([], [], marker="o", color=INK, label="each trial", **points),
@@ -331,41 +301,42 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
     """
     looks = dict(zip(data.sort_values("dataset")["title"].unique(), cycle(DATASET_LOOKS)))
     data = data[data["model"] == model]
-    count = data["parameter"].nunique()
-    rows = -(-count // COLUMNS)
+    parameters = data.groupby("parameter")
+    rows = -(-len(parameters) // COLUMNS)
     figure, grid = style.panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
-    for axes in grid.ravel()[count:]:
+    for axes in grid.flat[len(parameters) :]:
         axes.set_axis_off()
-    for axes, (parameter, trials) in zip(grid.ravel(), data.groupby("parameter"), strict=False):
+    for axes, (parameter, trials) in zip(grid.flat, parameters, strict=False):
         axes.axhline(0, **style.TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
         for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
             colour, marker = looks[title]
             look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"marker": marker, "ms": 3}
-            look |= {"ls": "", "color": colour, "alpha": 0.7, "mew": 0.5}
-            axes.plot(group["place"], group["change"], **look)
+            axes.plot("place", "change", data=group, ls="", c=colour, alpha=0.7, mew=0.5, **look)
         axes.set_xlabel(str(parameter).replace("_", " "), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
     low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
     grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     goal = _label(_objectives(data)[0])
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
-    titles = [title for title in looks if title in set(data["title"])]
-    looks_of = [(*looks[title], title) for title in titles]
-    handles = [Line2D([], [], ls="", c=c, marker=m, label=label) for c, m, label in looks_of]
+    handles = [
+        Line2D([], [], ls="", c=colour, marker=marker, label=title)
+        for title, (colour, marker) in looks.items()
+        if title in set(data["title"])
+    ]
     style.legend_below(figure, [*handles, Line2D([], [], marker="*", ms=6, label="chosen", **RING)])
     return figure
 
 
-def _places(axes: Axes, values: pd.Series) -> pd.Series:
+def _places(axes: Axes, values: pd.Series) -> Any:
     """Where values are drawn: a few in equal steps, many on their scale, be it logarithmic."""
-    distinct = sorted(set(values))
-    ticks = [value_in_words(value) for value in distinct]
-    if len(distinct) <= FEW_VALUES and all(len(tick) <= FEW_VALUES for tick in ticks):
+    levels = pd.Categorical(values)
+    ticks = levels.categories.map(value_in_words)
+    if len(ticks) <= FEW_VALUES and ticks.str.len().max() <= FEW_VALUES:
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_xlim(-0.5, len(ticks) - 0.5)
-        return values.map(distinct.index)
-    if 0 < 30 * distinct[0] < distinct[-1]:
+        return levels.codes
+    if 0 < 30 * levels.categories[0] < levels.categories[-1]:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
     else:
@@ -375,11 +346,10 @@ def _places(axes: Axes, values: pd.Series) -> pd.Series:
 
 def draw_cost(data: pd.DataFrame) -> Figure:
     """Seconds of every trial with their median, and hours (minutes below 2) of the whole study."""
-    models = in_order(data["model"])
+    models = style.in_order(data["model"])
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
-    data = data.assign(
-        title=data["title"].str.replace(", ", ",\n"), duration=factor * data["hours"]
-    )
+    titles = data["title"].str.replace(", ", ",\n")
+    data = data.assign(title=titles, duration=factor * data["hours"])
     figure, ((left, right),) = style.panels(1, 2, height=2.6)
     look: dict[str, Any] = {"data": data, "x": "title", "hue": "model", "hue_order": models}
     look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
@@ -398,10 +368,11 @@ def draw_cost(data: pd.DataFrame) -> Figure:
 
 
 CHANGES = {
-    "score_change": ("both", "#000000", "o"),
-    "mae_change": ("MAE", BLUE, "s"),
-    "winkler_calibrated_change": ("calibrated interval score", ACCENT, "D"),
+    "score_change": ("both", "#000000", "o", -0.22),
+    "mae_change": ("MAE", BLUE, "s", 0),
+    "winkler_calibrated_change": ("calibrated interval score", ACCENT, "D", 0.22),
 }
+"""Change -> its label, colour and marker, and how far it is below the line of its trial."""
 
 
 @style.on_screen
@@ -422,18 +393,10 @@ def proof_figure(proof: Mapping[str, Any]) -> Figure:
         return figure
     axes.axvline(0, color=PINK, lw=1.5, label="untuned defaults")
     rows = np.arange(len(compared))
-    for place, (key, (label, colour, marker)) in enumerate(CHANGES.items()):
-        mean, low, high = np.transpose([one[key] for one in compared])
-        axes.errorbar(
-            mean,
-            rows + 0.22 * (place - 1),
-            xerr=[mean - low, high - mean],
-            fmt=marker,
-            ms=5,
-            lw=1.5,
-            color=colour,
-            label=label,
-        )
+    for change, (label, colour, marker, below) in CHANGES.items():
+        mean, low, high = np.transpose([one[change] for one in compared])
+        look = {"fmt": marker, "ms": 5, "lw": 1.5, "color": colour, "label": label}
+        axes.errorbar(mean, rows + below, xerr=[mean - low, high - mean], **look)
     for row, one in enumerate(compared):
         verdict = "proven" if one["proven"] else "not proven"
         beside = f"probability {one['probability']:.2f}: {verdict}"

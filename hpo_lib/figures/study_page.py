@@ -17,6 +17,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.models import get_family
 from hpo_lib.figures import study_tables
 from hpo_lib.figures.data import banner, data_overview, data_summary
+from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.forecasts import by_hour_figure, forecast_weeks
 from hpo_lib.figures.studies import front_figure, proof_figure
 from hpo_lib.figures.style import marked, model_name
@@ -62,9 +63,8 @@ def show_study(study: StoredStudy) -> None:
 def show_record(study: StoredStudy) -> None:
     """Write the study's page, and show its files and its provenance."""
     write_page(study)
-    files, provenance = study_tables.files_table(study), study_tables.provenance_table(study)
-    display(study_tables.unshortened(files), Markdown("## Provenance"))
-    display(study_tables.unshortened(provenance))
+    display(study_tables.unshortened(study_tables.files_table(study)), Markdown("## Provenance"))
+    display(study_tables.unshortened(study_tables.provenance_table(study)))
 
 
 Section = tuple[str, str, Sequence[Figure | pd.DataFrame]]
@@ -82,7 +82,7 @@ def sections(study: StoredStudy) -> list[Section]:
     weeks, hours = forecast_weeks(forecasts, unit=unit), by_hour_figure(forecasts, unit=unit)
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
     for figure in (front, weeks, hours, *proven):
-        marked(figure, study_tables.warning_of(study))
+        marked(figure, warning_for([study]))
     reason = f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
     if proof:
         reason += " The defaults stay unless a challenger is better with fresh seeds, too."
@@ -130,7 +130,7 @@ def write_page(study: StoredStudy) -> Path:
         )
     title = load_spec(study.dataset).title if study.dataset in known_datasets() else study.dataset
     heading = escape(f"{model_name(study.model)} on {title}")
-    warning = study_tables.warning_of(study)
+    warning = warning_for([study])
     means = study.data.get("split_note") or "No number on this page says how good this can be."
     mark = f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" if warning else ""
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
@@ -139,8 +139,8 @@ def write_page(study: StoredStudy) -> Path:
     state = "not complete yet" if result["status"] == "running" else result["status"]
     hours = result["training_time_hours"]
     spent = f"{hours:.2g} hours" if hours >= 2 else f"{60 * hours:.2g} minutes"
-    files = [run.notebook, study.file, run.sqlite, run.journal]
-    files += [run.pareto_front, run.mae_history, run.param_importance]
+    figures = run.pareto_front, run.mae_history, run.param_importance
+    files = [run.notebook, *study.files, *figures]
     names = [escape(file.name) for file in files if file.exists()]
     links = ", ".join(f'<a href="{name}">{name}</a>' for name in names)
     parts = []

@@ -6,16 +6,9 @@ import pandas as pd
 from IPython.display import HTML
 
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.figures.style import MISSING, number, unit_text, warning_text
+from hpo_lib.figures.evidence import warning_for
+from hpo_lib.figures.style import MISSING, number, unit_text
 from hpo_lib.records.study import StoredStudy
-
-
-def warning_of(study: StoredStudy) -> str:
-    """What is to be warned of in a study, see `warning_text`."""
-    return warning_text(
-        [study.source], is_test=study.is_test, other_splits=bool(study.data.get("split_note"))
-    )
-
 
 SHOWN_SCORES = {
     "mae": "MAE in {}",
@@ -35,7 +28,8 @@ SHOWN_SCORES = {
 
 def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     """A table as it is shown: scores with their unit, numbers with three significant digits."""
-    texts = table.map(lambda value: number(value) if isinstance(value, float) else value)
+    words = {float: number, bool: value_in_words}
+    texts = table.map(lambda value: words.get(type(value), lambda same: same)(value))
     return texts.rename(
         columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()}
     )
@@ -47,10 +41,11 @@ def score_table(study: StoredStudy) -> pd.DataFrame:
     trials = {"untuned defaults": study.default, "chosen": study.chosen}
     if study.chosen == study.default:
         trials = {"untuned defaults, chosen": study.chosen}
-    for label, trial in trials.items():
-        if trial.scores:  # without the storage its MAE is not among them
-            name = f"{study.model} {label} (trial {trial.number})"
-            rows[name] = {"mae": trial.mae, **trial.scores}
+    rows |= {  # without the storage the MAE is not among the scores
+        f"{study.model} {label} (trial {trial.number})": {"mae": trial.mae, **trial.scores}
+        for label, trial in trials.items()
+        if trial.scores
+    }
     table = pd.DataFrame(rows).T
     return table[[name for name in SHOWN_SCORES if name in table]]
 
@@ -59,7 +54,7 @@ def short_scores(study: StoredStudy) -> str:
     """The main scores of `score_table` in a few lines of text, with the marks of the study."""
     table = labelled(score_table(study)[["mae", "picp", "winkler"]], study.unit)
     text = f"Scores of the validation days, on which the choice was made:\n{table.to_string()}"
-    warning = warning_of(study)
+    warning = warning_for([study])
     return f"{text}\n*** {warning} ***" if warning else text
 
 
@@ -78,20 +73,21 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
 
     Shown are the policies that choose it, MAE, PICP, objectives and parameters.
     """
-    alternatives = study.result["selection"]["alternatives"]
+    policies = pd.Series(study.result["selection"]["alternatives"])
     off_front = [] if study.chosen in study.front else [study.chosen]
-    rows = {}
-    for trial in [*study.front, *off_front]:
-        policies = [name for name, number in alternatives.items() if number == trial.number]
-        values = {name: value for name, value in trial.values.items() if name != "picp_penalty"}
-        params = {
-            name: value_in_words(value) if isinstance(value, bool) else value
-            for name, value in trial.params.items()
+    rows = [
+        {
+            "trial": trial.number,
+            "chosen by": ", ".join(policies.index[policies == trial.number]),
+            "mae": trial.mae,
+            "picp": trial.scores["picp"],
+            "winkler": trial.scores["winkler"],
+            **trial.values,
+            **trial.params,
         }
-        scores = {name: trial.scores[name] for name in ("picp", "winkler")}
-        by_policy = {"chosen by": ", ".join(policies)}
-        rows[trial.number] = {**by_policy, "mae": trial.mae, **scores, **values, **params}
-    return pd.DataFrame(list(rows.values()), index=pd.Index(rows, name="trial"))
+        for trial in [*study.front, *off_front]
+    ]
+    return pd.DataFrame(rows).set_index("trial").drop(columns="picp_penalty", errors="ignore")
 
 
 def objectives_text(study: StoredStudy) -> str:
@@ -115,14 +111,14 @@ def files_table(study: StoredStudy) -> pd.DataFrame:
         f"{study.objectives[0].label} history": study.run.mae_history,
         "parameter importance": study.run.param_importance,
     }
-    return pd.DataFrame({"saved": pd.Series(files).map(str)})
+    return pd.Series(files).map(str).to_frame("saved")
 
 
 def provenance_table(study: StoredStudy) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
-    flat = pd.json_normalize(dict(study.provenance)).iloc[0].astype(object)
-    lists = flat.map(lambda value: ", ".join(map(str, value)) if isinstance(value, list) else value)
-    return pd.DataFrame({"value": lists.where(flat.notna(), MISSING).astype(str)})
+    flat = pd.json_normalize(dict(study.provenance)).astype(object).iloc[0].fillna(MISSING)
+    texts = flat.map(lambda value: ", ".join(map(str, value)) if isinstance(value, list) else value)
+    return texts.astype(str).to_frame("value")
 
 
 def unshortened(table: pd.DataFrame) -> HTML:

@@ -31,9 +31,8 @@ class Finding:
 
     def __str__(self) -> str:
         head = f"{'FAIL' if self.is_problem else 'ok':4}  {self.topic:14}  "
-        return (
-            head + self.text if self.is_problem else wrapped(head, self.text)
-        )  # a command to copy stays whole
+        # a command to copy stays whole
+        return head + self.text if self.is_problem else wrapped(head, self.text)
 
 
 SIMULATED = (
@@ -89,34 +88,30 @@ def _dataset(name: str, data_dir: str) -> Finding:
 
 def dataset_text(data: Dataset) -> str:
     """Where a dataset comes from, what it covers, its gaps and splits."""
-    spec = data.spec
-    taken = spec.splits
-    splits = f"train to {taken.train_end:%Y-%m-%d}, validation to {taken.val_end:%Y-%m-%d}"
-    simulated = f"SIMULATED, since {paths.DATA_DIR / spec.csv} is absent (see data/README.md)"
-    found = data.path if not data.is_simulated else simulated
+    spec, ends = data.spec, data.spec.splits
+    splits = f"train to {ends.train_end:%Y-%m-%d}, validation to {ends.val_end:%Y-%m-%d}"
+    source = data.path
+    if data.is_simulated:
+        source = f"SIMULATED, since {paths.DATA_DIR / spec.csv} is absent (see data/README.md)"
     gaps = f", {len(data.missing)} hours in long gaps" if len(data.missing) else ""
     gaps += "" if data.weather is None else f", weather of the day ahead: {data.kind_of_weather}"
     note = f". {data.split_note}" if data.split_note else ""
-    return f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {found}{note}"
+    return f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {source}{note}"
 
 
 def _packages() -> Finding:
     pip = f"{sys.executable} -m pip install"
     try:
-        requirements = requires("hpo_lib") or []
+        required = requires("hpo_lib") or []
     except PackageNotFoundError:
         text = (
             "hpo_lib itself is not installed, so notebooks find it in the project's own folder only"
         )
-        return Finding(
-            "packages", f"{text}; run `{pip} --no-deps -e {paths.PROJECT_ROOT}`", is_problem=True
-        )
-    needed = [text for text in requirements if "extra ==" not in text]
-    names = [
-        re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in needed
-    ]  # "darts[torch]<0.49,>=0.48"
-    missing = [name for name in names if installed_version(name) is None]
-    if missing:
+        install = f"{pip} --no-deps -e {paths.PROJECT_ROOT}"
+        return Finding("packages", f"{text}; run `{install}`", is_problem=True)
+    # "darts[torch]<0.49,>=0.48"
+    names = [re.split(r"[^\w.-]", text)[0] for text in required if "extra ==" not in text]
+    if missing := [name for name in names if installed_version(name) is None]:
         what = "-r requirements.lock" if paths.IS_CHECKOUT else " ".join(missing)
         text = f"missing: {', '.join(missing)}; run `{pip} {what}`"
         return Finding("packages", text, is_problem=True)
@@ -124,18 +119,13 @@ def _packages() -> Finding:
 
 
 def _writable(runs_dir: Path) -> Finding:
-    folder = runs_dir
-    while not folder.exists():
-        folder = folder.parent
+    folder = next(path for path in (runs_dir, *runs_dir.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Finding(
-            "records",
-            f"{runs_dir} cannot be written ({error.strerror}); set runs_dir",
-            is_problem=True,
-        )
+        text = f"{runs_dir} cannot be written ({error.strerror}); set runs_dir"
+        return Finding("records", text, is_problem=True)
     free = shutil.disk_usage(folder).free / 2**30
     return Finding("records", f"{runs_dir}, {free:.0f} GiB free")
 

@@ -66,25 +66,24 @@ def submit(script: str, folder: str) -> str:
     try:
         answer = _call("sbatch", "--parsable", stdin=script, folder=folder)
     except subprocess.TimeoutExpired as error:
-        said = _said(error.stderr)
+        said, why = _said(error.stderr), "got no answer from Slurm"
+        advice = "see whether `sinfo` answers on this machine"
         if "temporarily unable" in said:
-            reason = f"sbatch found no place in the queue for {ANSWER_SECONDS:.0f} s ({said})"
+            why = "found no place in the queue"
             advice = "wait until jobs have ended and submit again"
-        else:
-            reason = f"sbatch got no answer from Slurm for {ANSWER_SECONDS:.0f} s ({said})"
-            advice = "see whether `sinfo` answers on this machine"
-        raise SlurmError(f"{reason}, so nothing was submitted; {advice}") from None
+        raise SlurmError(
+            f"sbatch {why} for {ANSWER_SECONDS:.0f} s ({said}), so nothing was submitted; {advice}"
+        ) from None
     if answer.returncode:
         raise SlurmError(
             f"sbatch refused the job, so nothing was submitted: {_said(answer.stderr)}; check "
-            "slurm/site.env against "
-            "what `sinfo` shows"
+            "slurm/site.env against what `sinfo` shows"
         )
     match = re.match(r"(\d+)(;|$)", answer.stdout.strip())
     if not match:
         raise SlurmError(
-            f"sbatch answered {answer.stdout.strip()!r}, expected a job id; look for the job "
-            "with `squeue`"
+            f"sbatch answered {answer.stdout.strip()!r}, expected a job id; look for the job with "
+            "`squeue`"
         )
     return match[1]
 
@@ -109,9 +108,8 @@ def state(job_id: str) -> str:
 
 def seconds_left(job_id: str) -> float | None:
     """Seconds until the time limit of a running job, or None if there is no limit or no answer."""
-    return duration(
-        _call("squeue", "--noheader", "--jobs", job_id, "--format", "%L").stdout.strip()
-    )
+    left = _call("squeue", "--noheader", "--jobs", job_id, "--format", "%L")
+    return duration(left.stdout.strip())
 
 
 def duration(text: str) -> float | None:
@@ -129,7 +127,7 @@ def jobs() -> list[Job]:
     squeue is asked for all states: a job that is being signalled vanishes from a list that is
     filtered by state. Older jobs come from sacct, if the site keeps accounts.
     """
-    found: dict[str, Job] = {}
+    by_id: dict[str, Job] = {}
     for command in (
         "sacct -X -n -P --starttime now-30days --format JobID,JobName,State,Reason,Comment",
         "squeue --me --array --noheader --states all --format %i|%j|%T|%r|%k",
@@ -140,12 +138,11 @@ def jobs() -> list[Job]:
             continue
         for line in answer.stdout.splitlines() if not answer.returncode else []:
             job_id, name, word, reason, comment = (line.split("|") + [""] * 5)[:5]
-            if (
-                name.startswith("hpo_") and word and "[" not in job_id
-            ):  # waiting tasks, which squeue lists one by one
+            # waiting tasks have brackets in sacct; squeue lists them one by one
+            if name.startswith("hpo_") and word and "[" not in job_id:
                 rest = ("" if text in ("None", "(null)") else text for text in (reason, comment))
-                found[job_id] = Job(job_id, name, word.split()[0], *rest)
-    return list(found.values())
+                by_id[job_id] = Job(job_id, name, word.split()[0], *rest)
+    return list(by_id.values())
 
 
 def _call(
@@ -154,8 +151,7 @@ def _call(
     if shutil.which(program) is None:
         raise SlurmError(
             f"{program} is not on this machine, so nothing was submitted; log in to the "
-            "cluster's login node, or use "
-            "`hpo run` to run the study here"
+            "cluster's login node, or use `hpo run` to run the study here"
         )
     return subprocess.run(
         [program, *arguments],
@@ -233,51 +229,33 @@ def read_site(path: Path) -> Site:
         why = error.strerror if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"
         raise InputError(f"{path}: cannot be read ({why}); name a site file with --site") from None
     names = [name.upper() for name in Site.model_fields]
-    given: dict[str, str] = {}
-    where: dict[str, str] = {}
+    values: dict[str, str] = {}
+    called: dict[str, str] = {}
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
             continue
-        key, equals, value = (part.strip() for part in line.partition("="))
-        if not equals or key not in names:
-            raise InputError(
-                f"{path}: line {number} is {line!r}, expected KEY=value; {choices(key, names)}"
-            )
-        if key.lower() in given:
-            raise InputError(f"{path}: line {number}: {key} is given twice; keep one of the lines")
-        where[key.lower()] = f"{path}: line {number}: {key}"
+        name, equals, value = (part.strip() for part in line.partition("="))
+        place, key = f"{path}: line {number}", name.lower()
+        if not equals or name not in names:
+            raise InputError(f"{place} is {line!r}, expected KEY=value; {choices(name, names)}")
+        if key in called:
+            raise InputError(f"{place}: {name} is given twice; keep one of the lines")
+        called[key] = f"{place}: {name}"
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
         elif "#" in value:
-            raise InputError(
-                f"{where[key.lower()]} is {value!r}; a comment needs a line of its own"
-            )
-        given[key.lower()] = value
+            raise InputError(f"{called[key]} is {value!r}; a comment needs a line of its own")
+        values[key] = value
     try:
-        site = Site.model_validate(given)
+        site = Site.model_validate(values)
     except ValidationError as error:
-        raise InputError(sentence(error, called=where)) from None
+        raise InputError(sentence(error, called=called)) from None
     if (duration(site.time) or 0) <= site.signal_seconds:
         raise InputError(
-            f"{path}: TIME={site.time} is not longer than SIGNAL_SECONDS={site.signal_seconds}, "
-            "so that a job would be "
-            "asked to stop as it starts; raise TIME or lower SIGNAL_SECONDS"
+            f"{path}: TIME={site.time} is not longer than SIGNAL_SECONDS={site.signal_seconds}, so "
+            "that a job would be asked to stop as it starts; raise TIME or lower SIGNAL_SECONDS"
         )
     return site
-
-
-SITE_OPTIONS = (
-    "partition",
-    "gres",
-    "cpus-per-task",
-    "mem",
-    "time",
-    "account",
-    "qos",
-    "constraint",
-    "exclude",
-    "reservation",
-)
 
 
 def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bool = False) -> str:
@@ -300,25 +278,21 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
         Storage(run, settings.storage).check()
     settings = elsewhere(settings, run)
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
-    command += [
-        "--signal-seconds",
-        str(site.signal_seconds),
-        "--max-requeues",
-        str(site.max_requeues),
-    ]
+    command += f"--signal-seconds {site.signal_seconds} --max-requeues {site.max_requeues}".split()
     script = job_script(settings, run.dataset, site, command)
     if dry_run:
         return script
     paths.SLURM_LOGS.mkdir(parents=True, exist_ok=True)
     job_id = submit(script, str(paths.PROJECT_ROOT))
     name, workers = paths.job_name(run.model, run.dataset), settings.workers
-    task, others = (
-        (task_id(job_id, "1"), f"   (and _2 to _{workers})") if workers > 1 else (job_id, "")
-    )
+    task, several, others = job_id, "", ""
+    if workers > 1:
+        task, several = task_id(job_id, "1"), f", {workers} workers"
+        others = f"   (and _2 to _{workers})"
     log = paths.job_log(name, task)
     record = run if continues else dataclasses.replace(run, job_id=job_id)
     return f"""\
-job      {job_id} ({name}{f", {workers} workers" if workers > 1 else ""})
+job      {job_id} ({name}{several})
 log      {log}{others}
 errors   {paths.job_log(name, task, "err")}{others}
 record   {record.notebook}
@@ -339,35 +313,46 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
         runs with the interpreter of this process. command: arguments of ``hpo`` that run the study
         inside the job.
     """
-    name = paths.job_name(settings.model, dataset)
-    several = settings.workers > 1
-    job_id = task_id("%A", "%a") if several else "%j"
-    options = {
-        "job-name": name,
-        "array": f"1-{settings.workers}" if several else "",
-        "output": _below_root(paths.job_log(name, job_id)),
-        "error": _below_root(paths.job_log(name, job_id, "err")),
-        "open-mode": "append",
-        **{option: getattr(site, option.replace("-", "_")) for option in SITE_OPTIONS},
-        "signal": f"B:USR1@{site.signal_seconds}",
-        "comment": TEST_COMMENT if settings.test else "",
-    }
+    name, array, job_id = paths.job_name(settings.model, dataset), "", "%j"
+    if settings.workers > 1:
+        array, job_id = f"1-{settings.workers}", task_id("%A", "%a")
+    # Relative to where sbatch is called: blanks or % in the root would break an #SBATCH line.
+    log, errors = (
+        paths.job_log(name, job_id, suffix).relative_to(paths.PROJECT_ROOT).as_posix()
+        for suffix in ("log", "err")
+    )
     python = "python" if site.conda_env or site.venv else shlex.quote(sys.executable)
-    lines = [
-        "#!/bin/bash",
-        *[f"#SBATCH --{option}={value}" for option, value in options.items() if value],
-        "#SBATCH --requeue",
-        "",
-        "set -e",
-        f"cd {shlex.quote(str(paths.PROJECT_ROOT))}",
-        *_environment(site),
-        'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"',
-        f"exec {python} -m hpo_lib {shlex.join(command)}",
-    ]
-    return "\n".join(lines) + "\n"
+    script = f"""\
+#!/bin/bash
+#SBATCH --job-name={name}
+#SBATCH --array={array}
+#SBATCH --output={log}
+#SBATCH --error={errors}
+#SBATCH --open-mode=append
+#SBATCH --partition={site.partition}
+#SBATCH --gres={site.gres}
+#SBATCH --cpus-per-task={site.cpus_per_task}
+#SBATCH --mem={site.mem}
+#SBATCH --time={site.time}
+#SBATCH --account={site.account}
+#SBATCH --qos={site.qos}
+#SBATCH --constraint={site.constraint}
+#SBATCH --exclude={site.exclude}
+#SBATCH --reservation={site.reservation}
+#SBATCH --signal=B:USR1@{site.signal_seconds}
+#SBATCH --comment={TEST_COMMENT if settings.test else ""}
+#SBATCH --requeue
+
+set -e
+cd {shlex.quote(str(paths.PROJECT_ROOT))}
+{_environment(site)}\
+export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-${{SLURM_CPUS_PER_TASK:-1}}}}"
+exec {python} -m hpo_lib {shlex.join(command)}
+"""
+    return re.sub(r"^#SBATCH --[a-z-]+=\n", "", script, flags=re.MULTILINE)
 
 
-def _environment(site: Site) -> list[str]:
+def _environment(site: Site) -> str:
     lines = [site.setup] if site.setup else []
     if site.modules:
         lines += ["module purge", f"module load {shlex.join(site.modules.split())}"]
@@ -375,9 +360,4 @@ def _environment(site: Site) -> list[str]:
         lines += [f"source {shlex.quote(site.conda)}/bin/activate {shlex.quote(site.conda_env)}"]
     if site.venv:
         lines += [f"source {shlex.quote(site.venv)}/bin/activate"]
-    return lines
-
-
-def _below_root(path: Path) -> str:
-    """Relative to where sbatch is called: blanks or % in the root would break an #SBATCH line."""
-    return path.relative_to(paths.PROJECT_ROOT).as_posix()
+    return "".join(f"{line}\n" for line in lines)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
 from hpo_lib.data.features import rebuilt_features
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import RECIPES
-from hpo_lib.leaks.columns import Finding, audit_columns
+from hpo_lib.leaks.columns import Finding, Kind, audit_columns
 from hpo_lib.leaks.models import audit_model, model_names
 
 NO_MODEL = "none"
@@ -36,23 +37,22 @@ def audit(
         school_holidays: likewise.
         say: is called with a line before each training.
     """
-    allowed = (*model_names(), NO_MODEL)
-    for model in models:
-        if model not in allowed:
-            raise InputError(f"model is {model!r}; {choices(model, allowed)}")
-    if recipe not in RECIPES:
-        raise InputError(f"recipe is {recipe!r}; {choices(recipe, RECIPES)}")
+    for kind, names, allowed in (
+        ("model", models, (*model_names(), NO_MODEL)),
+        ("recipe", [recipe], tuple(RECIPES)),
+    ):
+        for name in names:
+            if name not in allowed:
+                raise InputError(f"{kind} is {name!r}; {choices(name, allowed)}")
     if raw is None and (weather or school_holidays):
         raise InputError(
             "weather and school holidays are compared with raw data, which is not given; give "
             "--raw RAW.csv"
         )
-    splits, rebuilt = dataset.spec.splits, []
+    spec, rebuilt = dataset.spec, []
     if raw is not None:
-        ends = (splits.train_end, splits.val_end, dataset.index[-1])
-        rebuilt = [
-            rebuilt_features(dataset.spec, end, raw, weather, school_holidays) for end in ends
-        ]
+        ends = spec.splits.train_end, spec.splits.val_end, dataset.index[-1]
+        rebuilt = [rebuilt_features(spec, end, raw, weather, school_holidays) for end in ends]
     findings = audit_columns(dataset, rebuilt)
     if dataset.kind_of_weather in MARKS:
         seen = (
@@ -61,10 +61,9 @@ def audit(
         )
         findings.append(Finding("weather of the day ahead", "note", seen))
     for model in models or model_names():
-        if model == NO_MODEL:
-            continue
-        say(f"training {model} twice at a small budget ...")
-        findings += audit_model(dataset, model, recipe)
+        if model != NO_MODEL:
+            say(f"training {model} twice at a small budget ...")
+            findings += audit_model(dataset, model, recipe)
     return findings
 
 
@@ -74,15 +73,15 @@ def report_lines(findings: Sequence[Finding]) -> list[str]:
     The last line counts.
     """
     subjects: dict[tuple[str, str], list[str]] = {}
-    for kind in ("leak", "note", "fine"):
-        for finding in findings:
-            if finding.kind == kind:
-                key = (kind.upper() if kind == "leak" else kind, finding.sentence)
-                subjects.setdefault(key, []).append(finding.subject)
-    lines = [f"{kind}: {', '.join(names)}: {said}" for (kind, said), names in subjects.items()]
-    leaks, names = n_leaks(findings), {finding.subject for finding in findings}
-    columns = sum(name.startswith("column ") for name in names)
-    models = len(names.intersection(model_names()))
+    for finding in sorted(findings, key=lambda finding: get_args(Kind).index(finding.kind)):
+        subjects.setdefault((finding.kind, finding.sentence), []).append(finding.subject)
+    lines = [
+        f"{kind.upper() if kind == 'leak' else kind}: {', '.join(names)}: {sentence}"
+        for (kind, sentence), names in subjects.items()
+    ]
+    leaks, audited = n_leaks(findings), {finding.subject for finding in findings}
+    columns = sum(subject.startswith("column ") for subject in audited)
+    models = len(audited.intersection(model_names()))
     counted = f"{columns} columns and {models} model{'' if models == 1 else 's'}"
     return [*lines, f"{leaks or 'no'} leak{'' if leaks == 1 else 's'} found in {counted}"]
 

@@ -48,6 +48,13 @@ twice as much.
 """
 BLOCKS = 8
 """Parts in order of time: what is fitted on four of them is judged on the four between."""
+SCALERS = (
+    ("mean and standard deviation", ["mean", "std"], 1e-3, 5e-3),
+    ("minimum and maximum", ["min", "max"], 1e-9, 1e-6),
+)
+"""Statistics that a scaler makes 0 and 1. So near those of the whole series and so far off those of
+training are, if the whole series was scaled."""
+
 MOST_ORIGINS = 10_000
 PENALTY = 1.0
 
@@ -91,8 +98,8 @@ class _Explained:
     series: str
     share: float
     hour: int
-    chance: float = 0.0
-    made_of: bool = False
+    chance: float
+    made_of: bool
 
     @property
     def leaks(self) -> bool:
@@ -116,17 +123,15 @@ class _Audit:
     def finding(self, name: str) -> Finding:
         subject, column = f"column {name!r}", self.dataset.frame[name]
         if how := _scaled_by_all(self.dataset, name):
-            return Finding(
-                subject,
-                "leak",
+            scaled = (
                 f"scaled with {how} of the whole series, test days included; give it in its own "
-                "unit, models scale it with the training split",
+                "unit, models scale it with the training split"
             )
-        expected, made_of = [part[name] for part in self.rebuilt if name in part], "raw data that "
-        if expected:
-            ends = ", ".join(f"{part.index[-1]:%Y-%m-%d %H:%M}" for part in self.rebuilt)
-            made_of += f"ends at {ends}"
-        else:
+            return Finding(subject, "leak", scaled)
+        ends = ", ".join(f"{part.index[-1]:%Y-%m-%d %H:%M}" for part in self.rebuilt)
+        expected = [part[name] for part in self.rebuilt if name in part]
+        made_of = f"raw data that ends at {ends}"
+        if not expected:
             made_of = "target, weather and hour"
             expected = [self.made_of_file[name]] if name in self.made_of_file else []
         made = f"as `hpo prepare` makes it of {made_of}"
@@ -173,9 +178,8 @@ class _Audit:
         Of weather itself, the one most like it. Without raw data nothing says more of a column's
         future than it does.
         """
-        is_rebuilt = bool(self.rebuilt) and name in self.rebuilt[-1]
         target, *weather = map(str, self.trusted)
-        if not is_rebuilt and name in weather:
+        if name in weather and name not in self.last_rebuilt:
             weather.remove(name)
         if name in WEATHER_COLUMNS and weather:
             train = self.dataset.positions.train
@@ -186,24 +190,22 @@ class _Audit:
 
     def explained(self, series: str, column: np.ndarray, *, known_ahead: bool) -> _Explained:
         origins, last = self.origins, HORIZON if known_ahead else 0
-        base, ahead = (
-            self.history(series),
-            windows(self.trusted[series].to_numpy(), origins, 1, HORIZON),
+        values = self.trusted[series].to_numpy()
+        base, ahead = self.history(series), windows(values, origins, 1, HORIZON)
+
+        def shares(column: np.ndarray) -> np.ndarray:
+            return _shares(origins, base, ahead, windows(column, origins, -HORIZON, last))
+
+        by_hour, chance, made_of = shares(column), 0.0, False
+        if by_hour.max() > EXPLAINED_BY_ITSELF:
+            weeks = len(column) // HISTORY
+            least = min(4, weeks // 3)
+            shifts = np.random.default_rng(0).integers(least, weeks - least, SHIFTS) * HISTORY
+            chance = max(float(shares(np.roll(column, shift)).max()) for shift in shifts)
+            made_of = _follows(origins, values, column) > MADE_OF
+        return _Explained(
+            series, float(by_hour.max()), int(by_hour.argmax()) + 1, chance, made_of=made_of
         )
-
-        def shares(values: np.ndarray) -> np.ndarray:
-            return _shares(origins, base, ahead, windows(values, origins, -HORIZON, last))
-
-        found = shares(column)
-        explained = _Explained(series, float(found.max()), int(found.argmax()) + 1)
-        if explained.share <= EXPLAINED_BY_ITSELF:
-            return explained
-        weeks = len(column) // HISTORY
-        least = min(4, weeks // 3)
-        shifts = np.random.default_rng(0).integers(least, weeks - least, SHIFTS) * HISTORY
-        chance = max(float(shares(np.roll(column, shift)).max()) for shift in shifts)
-        made_of = _follows(origins, self.trusted[series].to_numpy(), column) > MADE_OF
-        return replace(explained, chance=chance, made_of=made_of)
 
     def history(self, series: str) -> np.ndarray:
         """[N, F] what is known anyway: history of the series and the target, and the calendar."""
@@ -225,18 +227,22 @@ class _Audit:
             future_covariates=dataset.future,
             optional_covariates=(*dataset.past, *dataset.future),
         )
-        weather = dataset.frame[[name for name in WEATHER_COLUMNS if name in dataset.frame]]
+        weather = dataset.frame.filter(WEATHER_COLUMNS)
         made = engineer(dataset.target, spec, weather, None)
         given = [dataset.spec.target, "is_school_holiday", *weather]
         return made.drop(columns=given, errors="ignore")
+
+    @property
+    def last_rebuilt(self) -> pd.DataFrame:
+        return self.rebuilt[-1] if self.rebuilt else pd.DataFrame()
 
     @cached_property
     def trusted(self) -> pd.DataFrame:
         """Target and weather, of the raw data if there is any."""
         names = [self.dataset.spec.target, *WEATHER_COLUMNS]
         frame = self.dataset.frame.filter(names).astype(float)
-        for name in frame.columns.intersection(self.rebuilt[-1].columns) if self.rebuilt else ():
-            frame[name] = self.rebuilt[-1][name].reindex(frame.index).ffill().bfill()
+        for name in frame.columns.intersection(self.last_rebuilt.columns):
+            frame[name] = self.last_rebuilt[name].reindex(frame.index).ffill().bfill()
         return frame
 
     @cached_property
@@ -258,12 +264,11 @@ def _share_other(dataset: Dataset, column: pd.Series, expected: pd.Series) -> fl
     hours = expected.dropna().index.intersection(dataset.index[~near_gap])
     if not len(hours):
         return 1.0
-    found, wanted = column.loc[hours].to_numpy(), expected.loc[hours].to_numpy(dtype=float)
-    spread = wanted.std()
-    if spread > 0:
-        wanted = np.polyval(np.polyfit(wanted - wanted.mean(), found, 1), wanted - wanted.mean())
-        spread = wanted.std()
-    return float((np.abs(found - wanted) > ROUNDING * spread + 1e-12).mean())
+    values, wanted = column.loc[hours].to_numpy(), expected.loc[hours].to_numpy(dtype=float)
+    if wanted.std() > 0:
+        centred = wanted - wanted.mean()
+        wanted = np.polyval(np.polyfit(centred, values, 1), centred)
+    return float((np.abs(values - wanted) > ROUNDING * wanted.std() + 1e-12).mean())
 
 
 def _scaled_by_all(dataset: Dataset, name: str) -> str:
@@ -272,12 +277,12 @@ def _scaled_by_all(dataset: Dataset, name: str) -> str:
     train = values.loc[: dataset.spec.splits.train_end]
     if values.nunique() <= HORIZON or len(train) == len(values):
         return ""
-    off_in_training = abs(train.mean()) > 5e-3 or abs(train.std() - 1) > 5e-3
-    if abs(values.mean()) < 1e-3 and abs(values.std() - 1) < 1e-3 and off_in_training:
-        return "mean and standard deviation"
-    short_in_training = train.min() > 1e-6 or train.max() < 1 - 1e-6
-    if abs(values.min()) < 1e-9 and abs(values.max() - 1) < 1e-9 and short_in_training:
-        return "minimum and maximum"
+    for how, statistics, near, far in SCALERS:
+        off, off_in_training = (
+            np.abs(part.agg(statistics).to_numpy() - [0, 1]) for part in (values, train)
+        )
+        if off.max() < near and off_in_training.max() > far:
+            return how
     return ""
 
 
@@ -297,7 +302,7 @@ def _shares(
     left, still_left = np.zeros(HORIZON), np.zeros(HORIZON)
     for fit, held in _halves(origins):
         rest = both - _ridge(base[fit], both[fit]).predict(base)
-        open_, of_column = rest[:, :HORIZON], rest[:, HORIZON:]
+        open_, of_column = np.hsplit(rest, [HORIZON])
         explained = _ridge(of_column[fit], open_[fit]).predict(of_column[held])
         left += np.square(open_[held]).sum(axis=0)
         still_left += np.square(open_[held] - explained).sum(axis=0)

@@ -11,7 +11,7 @@ from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
-from hpo_lib.families.models import RECIPES, Budget, Family, Forecaster, family_names, get_family
+from hpo_lib.families.models import RECIPES, Budget, Forecaster, family_names, get_family
 from hpo_lib.families.search_space import Choice
 from hpo_lib.leaks.columns import Finding
 
@@ -40,8 +40,13 @@ def audit_model(
         if model in baseline_names():
             return get_baseline(model).fit(data, seed=seed, quick=True)
         family = get_family(model)
+        # what a network reads does not depend on its size
+        smallest = {
+            name: min(dimension.options) if isinstance(dimension, Choice) else dimension.low
+            for name, dimension in family.search_space.items()
+        }
         whole_network = replace(RECIPES[recipe], residual_share=False)
-        return family.fit(_smallest(family), data, BUDGET, seed=seed, recipe=whole_network)
+        return family.fit(smallest, data, BUDGET, seed=seed, recipe=whole_network)
 
     return audit_training(dataset, model, train)
 
@@ -56,7 +61,10 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
 
     It may use the training and validation splits only.
     """
-    known, days = (dataset.spec.target, *dataset.past), _origins(dataset)
+    known, test = (dataset.spec.target, *dataset.past), dataset.test_origins
+    origins = np.concatenate([dataset.validation_origins, test])
+    chosen = np.linspace(0, len(origins) - 1, ORIGINS).round().astype(int)
+    days = sorted({int(origin) for origin in origins[chosen]})
     forecaster = train(dataset)
     forecasts = {origin: _forecast(forecaster, dataset, [origin]) for origin in days}
 
@@ -66,54 +74,32 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
         other = replace(dataset, frame=disturbed(dataset.frame, columns, rows))
         return bool((_forecast(forecaster, other, [origin]) != forecasts[origin]).any())
 
-    found = []
     moving = [origin for origin in days if moves(known, 1, None, origin)]
-    for column in known if moving else ():
-        if moves([column], 1, None, moving[0]):
-            found.append(Finding(name, "leak", _MOVES.format(len(moving), len(days), column)))
-    found = found or _trained_without_test(dataset, name, train, forecaster)
-    if found:
-        return found
+    if read := [column for column in known if moving and moves([column], 1, None, moving[0])]:
+        why = (
+            f"{len(moving)} of {len(days)} forecasts move when {{!r}} changes after their origin: "
+            "the model reads the future; let it read past covariates and the target up to the "
+            "origin only"
+        )
+        return [Finding(name, "leak", why.format(column)) for column in read]
+    if len(test):
+        # Trained with another test split, neither validation nor the first test day may change.
+        after = slice(int(test[0]) + 1, None)
+        again = train(replace(dataset, frame=disturbed(dataset.frame, known, after)))
+        day, day_again = (_forecast(model, dataset, test[:1]) for model in (forecaster, again))
+        same = np.array_equal(again.validation.values, forecaster.validation.values)
+        if not (same and np.array_equal(day, day_again)):
+            why = (
+                "its forecasts change when only the test split changes before training: it learns, "
+                "scales or chooses with test days; fit everything on the training split and "
+                "choose on validation"
+            )
+            return [Finding(name, "leak", why)]
     seen = [column for column in known if moves([column], 1 - HISTORY, 0, days[0])]
     seen += [column for column in dataset.future if moves([column], 1, HORIZON, days[0])]
     fine = f"nothing after the origin moves any of {len(days)} forecasts"
-    fine += ", and no test day moves a training" if len(dataset.test_origins) else ""
+    fine += ", and no test day moves a training" if len(test) else ""
     return [Finding(name, "fine", f"{fine}; it reads {', '.join(seen) or 'nothing at all'}")]
-
-
-_MOVES = (
-    "{} of {} forecasts move when {!r} changes after their origin: the model reads the future; "
-    "let it read past "
-    "covariates and the target up to the origin only"
-)
-
-
-def _trained_without_test(
-    dataset: Dataset, name: str, train: Training, forecaster: Forecaster
-) -> list[Finding]:
-    """Train again with another test split.
-
-    Neither validation forecasts nor that of the first test day may change.
-    """
-    test = dataset.test_origins
-    if not len(test):
-        return []
-    known = (dataset.spec.target, *dataset.past)
-    other = replace(dataset, frame=disturbed(dataset.frame, known, slice(int(test[0]) + 1, None)))
-    again = train(other)
-    same = (again.validation.values == forecaster.validation.values).all()
-    same &= (_forecast(again, other, test[:1]) == _forecast(forecaster, dataset, test[:1])).all()
-    if same:
-        return []
-    return [
-        Finding(
-            name,
-            "leak",
-            "its forecasts change when only the test split changes before training: it learns, "
-            "scales or chooses with "
-            "test days; fit everything on the training split and choose on validation",
-        )
-    ]
 
 
 def disturbed(
@@ -133,18 +119,3 @@ def _forecast(
     """[N, H, Q] from windows that hold what came after the origins, unlike a real `Context`."""
     holding_the_future = dataset.windows(np.asarray(origins, dtype=np.int64))
     return forecaster.predict(cast(Context, holding_the_future)).values
-
-
-def _smallest(family: Family) -> dict[str, int | float]:
-    """The cheapest parameters: what a network reads does not depend on its size."""
-    return {
-        name: min(dimension.options) if isinstance(dimension, Choice) else dimension.low
-        for name, dimension in family.search_space.items()
-    }
-
-
-def _origins(dataset: Dataset) -> list[int]:
-    every = np.concatenate([dataset.validation_origins, dataset.test_origins])
-    return sorted(
-        {int(every[i]) for i in np.linspace(0, len(every) - 1, ORIGINS).round().astype(int)}
-    )

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from operator import le
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hpo_lib.errors import InputError, StudyError, choices
@@ -65,9 +65,10 @@ def prove(
         nothing was compared).
     """
     numbers, cause = challengers(trials, scored, most)
-    entries = list[dict[str, Any]]()
-    proof: dict[str, Any] = {"seeds": list(seeds), "days": 0, "challengers": entries}
-    proof["trainings"] = 0
+    proof: dict[str, Any] = {"seeds": list(seeds), "days": 0, "challengers": [], "trainings": 0}
+    proof["cause"] = cause
+    if cause:
+        return proof
 
     def trained(number: int) -> list[DailyScores]:
         days = []
@@ -76,27 +77,23 @@ def prove(
             days.append(daily_scores(replicate(number, seed), target))
         return days
 
-    if not numbers:
-        return {**proof, "cause": cause}
     try:
         untuned = trained(default_trial(trials).number)
     except TrainingFailed as failure:
         return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
     proof["days"] = len(untuned[0]["mae"])
     for number in numbers:
+        entry: dict[str, Any] = {"trial": number, "proven": False, "cause": ""}
         try:
-            verdict = asdict(compare_seeds(trained(number), untuned), dict_factory=_with_lists)
-            entries.append({"trial": number, **verdict, "cause": ""})
+            comparison = asdict(compare_seeds(trained(number), untuned))
         except TrainingFailed as failure:
-            entries.append({"trial": number, "proven": False, "cause": str(failure)})
-        if entries[-1]["proven"]:
+            entry["cause"] = str(failure)
+        else:
+            entry = {"trial": number, **comparison, "cause": ""}
+        proof["challengers"].append(entry)
+        if entry["proven"]:
             break
-    return {**proof, "cause": ""}
-
-
-def _with_lists(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    """As JSON has it."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in items}
+    return proof
 
 
 def chosen_of(proof: Mapping[str, Any], default: int) -> tuple[int, str]:
@@ -151,14 +148,12 @@ def pareto_front(
     tolerances. Trials that are equal are all kept, as in optuna's ``best_trials``.
     """
     complete = [trial for trial in trials if trial.state == "complete"]
-    excesses = [tuple(o.excess(t.values[o.name]) for o in objectives) for t in complete]
-    distinct = set(excesses)
-    beaten = {
-        mine
-        for mine in distinct
-        if any(other != mine and all(map(le, other, mine)) for other in distinct)
-    }
-    front = [t for t, excess in zip(complete, excesses, strict=True) if excess not in beaten]
+    excesses = np.array([[o.excess(t.values[o.name]) for o in objectives] for t in complete])
+
+    def is_beaten(excess: np.ndarray) -> bool:
+        return bool(((excesses <= excess).all(axis=1) & (excesses < excess).any(axis=1)).any())
+
+    front = [t for t, excess in zip(complete, excesses, strict=True) if not is_beaten(excess)]
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
@@ -169,15 +164,11 @@ def _calibrated(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
         return near[0], f"lowest MAE with |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
     nearest = min(front, key=lambda t: t.picp_penalty)
     chosen = next(t for t in front if t.picp_penalty <= nearest.picp_penalty + NEARLY_NEAREST)
-    what = (
-        "the one"
-        if chosen is nearest
-        else f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
-    )
-    return (
-        chosen,
-        f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}, so {what} nearest to 80 % coverage",
-    )
+    which = "the one"
+    if chosen is not nearest:
+        which = f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
+    none = f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
+    return chosen, f"{none}, so {which} nearest to 80 % coverage"
 
 
 def _lowest_mae(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
@@ -190,18 +181,13 @@ def _knee(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
     Of two objectives that is the point farthest below the straight line between the ends of the
     front.
     """
-    ends = [
-        (min(column), max(column))
-        for column in zip(*(t.values.values() for t in front), strict=True)
-    ]
-    if all(low == high for low, high in ends):
+    values = np.array([list(trial.values.values()) for trial in front])
+    ranges = np.ptp(values, axis=0)
+    if not ranges.any():
         return front[0], "the front has one point"
-
-    def scaled_sum(t: TrialRecord) -> float:
-        scaled = zip(t.values.values(), ends, strict=True)
-        return sum(((value - low) / ((high - low) or 1.0) for value, (low, high) in scaled), 0.0)
-
-    return min(front, key=scaled_sum), "farthest from the line between the ends of the front"
+    scaled = (values - values.min(axis=0)) / np.where(ranges, ranges, 1.0)
+    lowest = int(scaled.sum(axis=1).argmin())
+    return front[lowest], "farthest from the line between the ends of the front"
 
 
 POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}

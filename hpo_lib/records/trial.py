@@ -1,6 +1,5 @@
 """A trial as every reader sees it."""
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,16 +83,10 @@ class TrialRecord:
     def from_json(cls, entry: Mapping[str, Any]) -> "TrialRecord":
         """The inverse of `to_json`; a score that the entry lacks is NaN."""
         known = {name: value for name, value in entry.items() if value is not None}
-        return cls(
-            known["trial"],
-            known.get("state", "complete"),
-            known["params"],
-            known.get("mae", math.nan),
-            known.get("picp_penalty", math.nan),
-            {name: known[name] for name in LISTED_SCORES if name in known},
-            shares=known.get("shares"),
-            values=known.get("values", {}),
-        )
+        names = ("state", "params", "mae", "picp_penalty", "shares", "values")
+        stated = {name: known[name] for name in names if name in known}
+        scores = {name: known[name] for name in LISTED_SCORES if name in known}
+        return cls(known["trial"], scores=scores, **{"state": "complete", **stated})
 
 
 LISTED_SCORES = ("picp", "pinball", "winkler", "picp_calibrated", "winkler_calibrated")
@@ -113,12 +106,13 @@ def check_trial(
         raise ValueError(sentence(error)) from None
     if trial.state != "complete":
         return
-    numbers = (
-        {"mae": trial.mae, "picp_penalty": trial.picp_penalty},
-        {**dict.fromkeys(scores, math.nan), **trial.scores},
-        {**dict.fromkeys(objectives, math.nan), **trial.values},
-    )
-    for name, value in itertools.chain.from_iterable(part.items() for part in numbers):
+    numbers = [
+        ("mae", trial.mae),
+        ("picp_penalty", trial.picp_penalty),
+        *{**dict.fromkeys(scores, math.nan), **trial.scores}.items(),
+        *{**dict.fromkeys(objectives, math.nan), **trial.values}.items(),
+    ]
+    for name, value in numbers:
         if not math.isfinite(value):
             raise ValueError(f"it is complete, but has no {name}")
 

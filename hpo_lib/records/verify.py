@@ -195,7 +195,7 @@ def _figures(key: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _figures(f"{key}.{name}" if key else str(name), inner)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for position, inner in enumerate(value):
             yield from _figures(f"{key}[{position}]", inner)
     else:

@@ -11,14 +11,6 @@ from hpo_lib.paths import atomic
 from hpo_lib.records.optuna_trials import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
-MARKS = {
-    "complete trials": ("circle", 6),
-    "Pareto front": ("circle", 9),
-    "untuned defaults": ("square-open", 14),
-    "chosen": ("x", 11),
-}
-"""Name -> symbol and size in pixels."""
-
 
 def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
     """Pareto front, and history and parameter importance of the first objective, as HTML.
@@ -27,16 +19,12 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
     """
     from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as its figures
 
-    run, script = stored.run, get_plotlyjs()
-    if not run.plotly.is_file() or run.plotly.stat().st_size != len(script.encode()):
-        with atomic(run.plotly) as temporary:
-            temporary.write_text(script, encoding="utf-8")
-    marked = mark_of(stored.source) + ", test budget" * stored.is_test
+    run, script, complete = stored.run, get_plotlyjs(), len(stored.complete)
+    source = mark_of(stored.source) + ", test budget" * stored.is_test
     first: dict[str, Any] = {
         "target": lambda trial: trial.values[0],
         "target_name": stored.objectives[0].axis(stored.unit),
     }
-    complete = len(stored.complete)
     with quiet_optuna():
         figures = {
             run.pareto_front: _front(stored),
@@ -45,22 +33,24 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
         if complete >= TELLING_TRIALS:
             importance = visualization.plot_param_importances(study, **first)
             figures[run.param_importance] = importance
+    why = f"importance needs {TELLING_TRIALS} complete trials, there are {complete}{source}."
+    few = f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
+    texts = {run.plotly: script, run.param_importance: few}
     for path, figure in figures.items():
-        figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{marked}")
+        figure.update_layout(title=f"{figure.layout.title.text}: {study.study_name}{source}")
+        texts[path] = figure.to_html(include_plotlyjs=f"../{run.plotly.name}")
+    if run.plotly.is_file() and run.plotly.stat().st_size == len(script.encode()):
+        del texts[run.plotly]
+    for path, text in texts.items():
         with atomic(path) as temporary:
-            figure.write_html(temporary, include_plotlyjs=f"../{run.plotly.name}")
-    if complete < TELLING_TRIALS:
-        why = f"importance needs {TELLING_TRIALS} complete trials, there are {complete}{marked}."
-        text = f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
-        with atomic(run.param_importance) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _front(stored: StoredStudy) -> Any:
     """Complete trials by two or three objectives; front, defaults and choice are marked."""
     import plotly.express as px
 
-    trials = {
+    marks = {
         "complete trials": [trial for trial in stored.complete if trial not in stored.front],
         "Pareto front": stored.front,
         "untuned defaults": [stored.default],
@@ -70,16 +60,22 @@ def _front(stored: StoredStudy) -> Any:
     table = pd.DataFrame(
         {"mark": mark, "trial": trial.number, **trial.params}
         | dict(zip(axes, trial.values.values(), strict=True))
-        for mark, marked in trials.items()
+        for mark, marked in marks.items()
         for trial in marked
         if trial.state == "complete"
     )
     draw = px.scatter if len(axes) == 2 else px.scatter_3d
-    others = [name for name in table if name not in ("mark", *axes)]
-    places = dict(zip("xyz", axes, strict=False))
-    figure = draw(table, **places, color="mark", hover_data=others, title="Pareto front")
-    for name, (symbol, size) in MARKS.items():
-        figure.update_traces(marker={"symbol": symbol, "size": size}, selector={"name": name})
+    figure = draw(
+        table,
+        **dict(zip("xyz", axes, strict=False)),
+        color="mark",
+        symbol="mark",
+        symbol_map=dict(zip(marks, ("circle", "circle", "square-open", "x"), strict=True)),
+        hover_data=list(table.columns.difference(["mark", *axes], sort=False)),
+        title="Pareto front",
+    )
+    figure.update_traces(marker_size=9)
+    figure.update_traces(marker_size=14, selector={"name": "untuned defaults"})
     tolerance = stored.objectives[1].tolerance
     if len(axes) == 2 and tolerance:
         figure.add_hrect(y0=0, y1=tolerance, fillcolor="grey", opacity=0.15, line_width=0)

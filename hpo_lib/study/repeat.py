@@ -5,7 +5,6 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import RECIPES, Forecaster, get_family
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 
 SAME_FORECAST_TOLERANCE = 1e-5
@@ -19,25 +18,15 @@ def train_again(study: StoredStudy, settings: Settings, data: Dataset) -> Foreca
 
     Prints how far its forecasts are from the stored ones.
     """
-    family = get_family(settings.model)
-    forecaster = family.fit(
-        study.chosen.params,
-        data,
-        family.budgets[settings.budget_name],
-        seed=settings.seed,
-        recipe=RECIPES[settings.recipe],
-    )
-    stored = study.predictions(study.chosen.number)
-    print(same_forecasts(forecaster.validation, stored, data.spec.unit))
-    return forecaster
-
-
-def same_forecasts(again: QuantileForecasts, stored: QuantileForecasts, unit: str) -> str:
-    """One line on how far the forecasts of a repeated training are from the stored ones."""
-    difference = float(np.abs(again.values - stored.values).max())
-    same = difference < SAME_FORECAST_TOLERANCE * float(np.abs(stored.values).mean())
+    family, chosen = get_family(settings.model), study.chosen
+    budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
+    forecaster = family.fit(chosen.params, data, budget, seed=settings.seed, recipe=recipe)
+    stored = study.predictions(chosen.number).values
+    difference = np.abs(forecaster.validation.values - stored).max()
+    same = difference < SAME_FORECAST_TOLERANCE * np.abs(stored).mean()
     verdict = "the same network" if same else "not the same network: another device or version"
-    return (
-        f"Trained once more: forecasts differ from the stored ones by {difference:.2g} {unit} "
-        f"at most ({verdict})."
+    print(
+        f"Trained once more: forecasts differ from the stored ones by {difference:.2g} "
+        f"{data.spec.unit} at most ({verdict})."
     )
+    return forecaster

@@ -2,7 +2,6 @@
 Slurm's programs.
 """
 
-import json
 import os
 import shlex
 import sys
@@ -11,6 +10,7 @@ import pytest
 
 from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import write_json
 from tests.conftest import essentials
 
 MAX_REQUEUES = 2
@@ -28,7 +28,12 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def decide(run, tmp_path, monkeypatch, capfd):
+def decide(
+    run,
+    tmp_path,
+    monkeypatch,
+    capfd,
+):
     """The exit code of the job, its output, and whether it was requeued."""
 
     def program(name, text):
@@ -37,16 +42,21 @@ def decide(run, tmp_path, monkeypatch, capfd):
         file.chmod(0o755)
         return str(file)
 
-    def outcome(end, *, before=0, after=0, state="RUNNING", left="10:30", requeues=0, **more):
-        def result(finished):
-            counts = {
-                f"n_{how}": int(finished > i)
-                for i, how in enumerate(("completed", "failed", "pruned"))
-            }
-            return json.dumps({**essentials({}), **counts, **more})
-
-        run.best_params.write_text(result(before), encoding="utf-8")
-        write = f"printf %s {shlex.quote(result(after))} > {shlex.quote(str(run.best_params))}"
+    def outcome(
+        end,
+        *,
+        before=0,
+        after=0,
+        state="RUNNING",
+        left="10:30",
+        requeues=0,
+        **more,
+    ):
+        for file, finished in ((run.best_params, before), (tmp_path / "after", after)):
+            kinds = enumerate(("completed", "failed", "pruned"))
+            counts = {f"n_{kind}": int(finished > i) for i, kind in kinds}
+            write_json(file, {**essentials({}), **counts, **more})
+        write = shlex.join(["cp", str(tmp_path / "after"), str(run.best_params)])
         monkeypatch.setattr(sys, "executable", program("python", f"#!/bin/sh\n{write}\n{end}\n"))
         log = tmp_path / "scontrol.log"
         program("scontrol", SCONTROL.format(log=shlex.quote(str(log)), state=state))
@@ -66,19 +76,16 @@ KILLED = "kill -9 $$"
 
 
 def test_when_all_trials_are_there_then_the_job_is_done(decide):
-    code, said, requeued = decide("exit 0", after=3)
-    assert (code, requeued) == (0, False)
-    said_first = (
-        "attempt 1 (0 of at most 2 without progress) of worker 2 of study "
-        "NHITS_Q_heat_4711, job 4711_2\n"
-    )
-    assert said == said_first
+    attempt = "attempt 1 (0 of at most 2 without progress) of worker 2 of study NHITS_Q_heat_4711"
+    assert decide("exit 0", after=3) == (0, f"{attempt}, job 4711_2\n", False)
 
 
-def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(decide):
+def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
+    decide,
+):
     for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
-        ended, said, _ = decide('echo "$*"; exit 1', left=left)
-        assert (ended, f" run --time-budget-hours {hours}\n" in said) == (code, True)
+        ended, output, _ = decide('echo "$*"; exit 1', left=left)
+        assert (ended, f" run --time-budget-hours {hours}\n" in output) == (code, True)
 
 
 @pytest.mark.parametrize(
@@ -138,11 +145,11 @@ def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are
 
 
 def test_when_the_job_is_warned_then_the_study_is_told(decide):
-    _, said, _ = decide(
+    _, output, _ = decide(
         "trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in 1 2 3 4; do sleep 0.2; done"
     )
-    assert "received SIGUSR1: the study is asked to stop\n" in said
-    assert "told\n" in said
+    assert "received SIGUSR1: the study is asked to stop\n" in output
+    assert "told\n" in output
 
 
 def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run):
@@ -150,7 +157,7 @@ def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run)
     cell = {"cell_type": "code", "source": "x", "outputs": [output], "execution_count": 1}
     papermill = {"end_time": "2026-01-16T12:00:00", "exception": True}
     notebook = {"metadata": {"papermill": papermill}, "cells": [cell]}
-    run.notebook.write_text(json.dumps(notebook), encoding="utf-8")
+    write_json(run.notebook, notebook)
     assert decide("exit 1", after=1)[::2] == (1, False)
 
 
@@ -164,17 +171,19 @@ def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeu
 def test_when_attempts_make_no_progress_then_they_are_counted_across_requeues_and_end_the_job(
     decide,
 ):
-    found = [
-        decide(KILLED, before=1, after=1, requeues=attempt, left="5:00:00") for attempt in range(3)
-    ]
-    assert [requeued for _, _, requeued in found] == [True, True, False]
-    assert "requeued 2 times without progress, which is MAX_REQUEUES" in found[2][1]
+    def requeued(before, after, requeues=0):
+        return decide(KILLED, before=before, after=after, requeues=requeues, left="5:00:00")[2]
+
+    assert requeued(1, 1)
+    assert requeued(1, 1, 1)
+    code, output, _ = decide(KILLED, before=1, after=1, requeues=2, left="5:00:00")
+    assert (code, "requeued 2 times without progress, which is MAX_REQUEUES" in output) == (1, True)
     # In between one attempt progresses, and does not count; Slurm itself put two back that said
     # nothing at their end.
-    assert decide(KILLED, before=1, after=1, left="5:00:00")[2]
-    assert decide(KILLED, before=1, after=2, requeues=1, left="5:00:00")[2]
-    assert decide(KILLED, before=2, after=2, requeues=2, left="5:00:00")[2]
-    assert not decide(KILLED, before=2, after=2, requeues=3, left="5:00:00")[2]
+    assert requeued(1, 1)
+    assert requeued(1, 2, 1)
+    assert requeued(2, 2, 2)
+    assert not requeued(2, 2, 3)
 
 
 def test_when_max_requeues_is_zero_then_there_is_no_other_attempt(decide, monkeypatch):

@@ -20,16 +20,7 @@ def arguments(tmp_path):
             "GRES=gpu:h100:1",
             "Batch job submission failed: Requested node configuration is not available",
         ),
-        (
-            "TIME=30-00:00:00",
-            "Batch job submission failed: Requested time limit is invalid (missing or exceeds "
-            "some limit)",
-        ),
         ("MEM=9999G", "Memory specification can not be satisfied"),
-        (
-            "CPUS_PER_TASK=500",
-            "Batch job submission failed: More processors requested than permitted",
-        ),
     ],
 )
 def test_when_slurm_refuses_the_job_then_its_reason_is_given_and_nothing_is_queued(

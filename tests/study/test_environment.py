@@ -42,7 +42,7 @@ def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(monkeyp
     def breaks(*_):
         raise PermissionError(13, "Permission denied", "/records/of/a/colleague")
 
-    monkeypatch.setattr("hpo_lib.launch.status.experiment_table", breaks)
+    monkeypatch.setattr("hpo_lib.launch.status.study_statuses", breaks)
     assert main(["status"]) == 1
     assert capsys.readouterr().err == (
         "hpo: /records/of/a/colleague: Permission denied; make room or access, and run again\n"

@@ -26,9 +26,8 @@ HEAT = (SIMULATED_RUNS, SIMULATED_RECORDS / "benchmark_results", SIMULATED_RECOR
 def trial(
     number: int, mae: float, penalty: float, state: str = "complete", **other: Any
 ) -> TrialRecord:
-    return TrialRecord(
-        number, state, {"lr": 0.01 * (number + 1)}, mae, penalty, {"picp": 80 - penalty}, **other
-    )
+    scores = {"picp": 80 - penalty, "winkler": 4 * mae}
+    return TrialRecord(number, state, {"lr": 0.01 * (number + 1)}, mae, penalty, scores, **other)
 
 
 TRIALS = (
