@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.benchmark.train import Plan
 from hpo_lib.data.dataset import Dataset, fingerprint_frame
 from hpo_lib.data.spec import DatasetSpec, GapRule, Splits
 from hpo_lib.errors import InputError
@@ -165,6 +166,13 @@ def tiny_dataset() -> Dataset:
         sha256=fingerprint_frame(frame),
         n_filled=0,
     )
+
+
+def quick_plan(dataset: Dataset, out: Path, **given: Any) -> Plan:
+    """A benchmark of the baselines alone, with two seeds, at the smallest budget."""
+    quick = {"models": (), "params": "default", "preset": "test", "recipe": "standard"}
+    options = {**quick, "seeds": 2, "refit": False, "runs_dir": out / "runs", "out": out, **given}
+    return Plan(dataset, **options)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 and in the table.
 """
 
-import dataclasses
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo_lib.benchmark.tables import load_rows
+from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
 from hpo_lib.benchmark.train import Plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import write_predictions
+from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.trainings import load_trainings
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.evaluation import seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.conftest import essentials
+from tests.conftest import essentials, quick_plan
 
 FAMILY = get_family("NHITS_Q")
 SMALL = {"num_stacks": 2, "layer_widths": 256}
@@ -45,11 +44,8 @@ def store_study(dataset: Dataset, runs_dir: Path, *, without: tuple[int, ...] = 
             write_predictions(run.trial_predictions(number), forecasts)
         scores = {"mae": 1.0, "picp": 81.0, "picp_penalty": 1.0}
         trials.append({"trial": number, "state": "complete", "params": params, **scores})
-    provenance = {
-        "data": data_provenance(dataset),
-        "preset": "test",
-        "recipe": asdict(RECIPES["standard"]),
-    }
+    recipe = asdict(RECIPES["standard"])
+    provenance = {"data": data_provenance(dataset), "preset": "test", "recipe": recipe}
     study = {
         **essentials(PARAMS[3]),
         "model": run.model,
@@ -60,57 +56,40 @@ def store_study(dataset: Dataset, runs_dir: Path, *, without: tuple[int, ...] = 
         "all_pareto_trials": trials,
         "provenance": json.loads(json.dumps(provenance, default=str)),
     }
-    run.best_params.parent.mkdir(parents=True, exist_ok=True)
-    run.best_params.write_text(json.dumps(study), encoding="utf-8")
+    write_json(run.best_params, study)
     return run.best_params
 
 
 def plan(dataset: Dataset, folder: Path, **other: object) -> Plan:
-    made = Plan(
-        dataset=dataset,
-        models=("NHITS_Q",),
-        params="ensemble",
-        preset="test",
-        recipe="standard",
-        seeds=1,
-        refit=False,
-        runs_dir=folder / "runs",
-        out=folder,
-    )
-    return dataclasses.replace(made, **other)  # type: ignore[arg-type]
+    asked = {"models": ("NHITS_Q",), "params": "ensemble", "seeds": 1, **other}
+    return quick_plan(dataset, folder, **asked)
+
+
+def rows_of_nhits(plan: Plan) -> dict[str, BenchmarkRow]:
+    rows = load_rows(plan.paths, plan.dataset)
+    return {row.params: row for row in rows if row.model == "NHITS_Q"}
 
 
 @pytest.mark.parametrize("refit", [False, True])
 def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(
     refit, tiny_dataset, tmp_path
 ) -> None:
-    file, asked, said = (
-        store_study(tiny_dataset, tmp_path / "runs"),
-        plan(tiny_dataset, tmp_path, refit=refit),
-        [],
-    )
+    file, said = store_study(tiny_dataset, tmp_path / "runs"), list[str]()
+    asked = plan(tiny_dataset, tmp_path, refit=refit)
     (note,) = run_benchmark(asked, say=said.append)
     assert note.startswith(f"{file}: trials ")
     (stored,) = load_trainings(asked.paths, tiny_dataset)["NHITS_Q", "ensemble"]
-    members = [(weight, params["lr"]) for weight, params in stored.record["key"]["members"]]
-    assert sorted(lr for _, lr in members) == [2e-3, 5e-3]
-    assert sum(weight for weight, _ in members) == pytest.approx(1)
+    weights, members = zip(*stored.record["key"]["members"], strict=True)
+    assert sorted(params["lr"] for params in members) == [2e-3, 5e-3]
+    assert sum(weights) == pytest.approx(1)
     if not refit:
         budget = FAMILY.budgets["test"]
-        fitted = [
-            FAMILY.fit(params, tiny_dataset, budget, seed=42)
-            for _, params in stored.record["key"]["members"]
-        ]
+        fitted = [FAMILY.fit(params, tiny_dataset, budget, seed=42) for params in members]
         tests = [one.forecasts(tiny_dataset, tiny_dataset.test_origins) for one in fitted]
-        weights = [weight for weight, _ in members]
         assert stored.test.values == pytest.approx(blend(tests, weights).values, rel=1e-6)
         validation = blend([one.validation for one in fitted], weights)
         assert stored.validation.values == pytest.approx(validation.values, rel=1e-6)
-    (row,) = [
-        row
-        for row in load_rows(asked.paths, tiny_dataset)
-        if row.params == "ensemble" and row.model == "NHITS_Q"
-    ]
+    row = rows_of_nhits(asked)["ensemble"]
     assert "% pinball loss against trial 3 on held-out days; 2 trainings a seed, " in row.note
     assert row.note.startswith("refitted") == refit
     said.clear()
@@ -128,9 +107,7 @@ def test_when_an_ensemble_does_not_pay_then_it_is_the_training_of_the_chosen_tri
     (note,) = run_benchmark(asked, say=said.append)
     assert "trial 3 alone: an ensemble of 2 trials does not pay (" in note
     assert said[-1].endswith("NHITS_Q ensemble seed 42: the same training as best")
-    rows = {
-        row.params: row for row in load_rows(asked.paths, tiny_dataset) if row.model == "NHITS_Q"
-    }
+    rows = rows_of_nhits(asked)
     assert "trial 3 alone" in rows["ensemble"].note
     assert rows["best"].note == ""
     assert (rows["ensemble"].test.values == rows["best"].test.values).all()

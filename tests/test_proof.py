@@ -77,22 +77,18 @@ def test_when_a_challenger_is_truly_better_then_it_is_nearly_always_proven(
 def test_when_every_day_is_better_by_the_same_share_then_the_changes_are_that_share_unspread() -> (
     None
 ):
-    default = [scores(np.full(28, 2.0)), scores(np.full(28, 2.0))]
-    challenger = [
-        scores(np.full(28, 1.8), np.full(28, 3.8)),
-        scores(np.full(28, 1.8), np.full(28, 3.8)),
-    ]
-    found = compare_seeds(challenger, default)
-    assert found.mae_change == pytest.approx((-10, -10, -10))
-    assert found.winkler_calibrated_change == pytest.approx((-5, -5, -5))
-    assert found.score_change == pytest.approx((-7.5, -7.5, -7.5))
+    challenger = scores(np.full(28, 1.8), np.full(28, 3.8))
+    found = compare_seeds([challenger] * 2, [scores(np.full(28, 2.0))] * 2)
+    assert found.mae_change == pytest.approx([-10] * 3)
+    assert found.winkler_calibrated_change == pytest.approx([-5] * 3)
+    assert found.score_change == pytest.approx([-7.5] * 3)
     assert (found.probability, found.picp_calibrated, found.proven) == (1.0, 80.0, True)
 
 
 def test_when_two_seeds_disagree_more_than_the_challenger_gains_then_nothing_is_proven() -> None:
     """Days alone would prove it: each is better on average by 1 % without any noise of days."""
-    default = [scores(np.full(100, 0.98)), scores(np.full(100, 1.02))]
-    challenger = [scores(np.full(100, 0.97)), scores(np.full(100, 1.01))]
+    default = [scores(np.full(100, mae)) for mae in (0.98, 1.02)]
+    challenger = [scores(np.full(100, mae)) for mae in (0.97, 1.01)]
     found = compare_seeds(challenger, default)
     assert found.score_change[0] == pytest.approx(-1)
     # The standard error is sqrt((2 * 0.0004 + 2 * 0.0004) / 2 * 2 / 2) = 2.83 %; t = -0.354 with 2
@@ -133,12 +129,8 @@ def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_
     days,
 ) -> None:
     default = scores(days(1.0))
-    candidates = {
-        1: scores(days(0.9, 1)),
-        2: scores(days(0.905, 2)),
-        3: scores(days(0.95, 3)),
-        4: scores(days(1.01, 4)),
-    }
+    means = {1: 0.9, 2: 0.905, 3: 0.95, 4: 1.01}
+    candidates = {number: scores(days(mean, number)) for number, mean in means.items()}
     # The paired difference of two trials has a standard error of about 0.1 * sqrt(2 / 60) = 0.018.
     assert leaders(candidates, default, 2) == [1, 2]
     assert leaders(candidates, default, 1) == [1]

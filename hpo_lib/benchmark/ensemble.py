@@ -26,36 +26,28 @@ def ensemble_of(found: FoundParameters, family: Family, runs_dir: Path) -> Found
     """
     study = StoredStudy.of_file(Path(found.source), runs_dir)
     trials = [trial for trial in study.viewable if _fits(family, trial.params)]
-    chosen = study.result["best_trial_number"]
-    numbers = [trial.number for trial in trials]
+    numbers, chosen = [trial.number for trial in trials], study.result["best_trial_number"]
+    members: tuple[tuple[float, Params], ...] = ()
     if chosen not in numbers:
-        return _with(found, "no ensemble: the forecasts of the study's chosen trial are not stored")
-    verdict = judged_ensemble(
-        [study.predictions(number) for number in numbers], numbers.index(chosen)
-    )
-    if not verdict.pays:
-        worth = (
-            ""
-            if np.isnan(verdict.percent)
-            else f" ({verdict.percent:+.1f} % pinball loss on held-out days)"
-        )
-        return _with(
-            found, f"trial {chosen} alone: an ensemble of {len(trials)} trials does not pay{worth}"
-        )
-    kept = [
-        (float(weight), trial)
-        for weight, trial in zip(verdict.weights, trials, strict=True)
-        if weight > 0
-    ]
-    kept.sort(key=lambda member: (-member[0], member[1].number))
-    shares = ", ".join(f"{trial.number} ({weight:.2f})" for weight, trial in kept)
-    remark = (
-        f"trials {shares}: {verdict.percent:+.1f} % pinball loss against trial {chosen} on "
-        "held-out days"
-    )
-    return replace(
-        _with(found, remark), members=tuple((weight, trial.params) for weight, trial in kept)
-    )
+        remark = "no ensemble: the forecasts of the study's chosen trial are not stored"
+    else:
+        forecasts = [study.predictions(number) for number in numbers]
+        verdict = judged_ensemble(forecasts, numbers.index(chosen))
+        percent = f"{verdict.percent:+.1f} % pinball loss"
+        if verdict.pays:
+            weights = map(float, verdict.weights)
+            ranked = sorted(zip(weights, trials, strict=True), key=lambda m: (-m[0], m[1].number))
+            weighted = [(weight, trial) for weight, trial in ranked if weight > 0]
+            members = tuple((weight, trial.params) for weight, trial in weighted)
+            shares = ", ".join(f"{trial.number} ({weight:.2f})" for weight, trial in weighted)
+            remark = f"trials {shares}: {percent} against trial {chosen} on held-out days"
+        else:
+            worth = "" if np.isnan(verdict.percent) else f" ({percent} on held-out days)"
+            remark = (
+                f"trial {chosen} alone: an ensemble of {len(trials)} trials does not pay{worth}"
+            )
+    notes = *found.notes, f"{found.source}: {remark}."
+    return replace(found, remark=remark, notes=notes, members=members)
 
 
 class Ensemble(Forecaster):
@@ -68,10 +60,6 @@ class Ensemble(Forecaster):
 
     def predict(self, context: Context) -> QuantileForecasts:
         return blend([member.predict(context) for member in self.members], self.weights)
-
-
-def _with(found: FoundParameters, remark: str) -> FoundParameters:
-    return replace(found, remark=remark, notes=(*found.notes, f"{found.source}: {remark}."))
 
 
 def _fits(family: Family, params: Params) -> bool:

@@ -13,7 +13,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import described, family_names, model_names, read_recipe
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trainings import read_training
+from hpo_lib.records.trainings import files_of, read_training
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import MODES, Calibration
 
@@ -78,23 +78,20 @@ class Benchmark:
 
         Scores are raw, those that end in ``_calibrated`` are after `correction`.
         """
-        table = self.table[
-            ~(self.table["model"].isin(model_names("blend")) & (self.table["params"] == "default"))
-        ]
-        modes = {
-            mode: own.set_index(["model", "params"]) for mode, own in table.groupby("calibration")
-        }
-        corrected = {
-            f"{name}_calibrated": modes[self.correction.mode][name] for name in ("picp", "winkler")
-        }
-        return modes["none"].assign(**corrected).sort_values("mae", kind="stable").reset_index()
+        blends, default = self.table["model"].isin(model_names("blend")), self.table["params"]
+        table = self.table[~(blends & (default == "default"))].set_index(["model", "params"])
+        raw, corrected = (
+            table[table["calibration"] == mode] for mode in ("none", self.correction.mode)
+        )
+        scores = corrected[["picp", "winkler"]].add_suffix("_calibrated")
+        return raw.assign(**scores).sort_values("mae", kind="stable").reset_index()
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
         """Conditional coverage of the families: ``picp``, ``picp_calibrated`` by `correction`."""
         raw, corrected = (
-            coverage_table(self.families, self.dataset, [c])
-            for c in (Calibration("none"), self.correction)
+            coverage_table(self.families, self.dataset, [calibration])
+            for calibration in (Calibration("none"), self.correction)
         )
         return self.in_unit(raw.assign(picp_calibrated=corrected["picp"]))
 
@@ -102,10 +99,14 @@ class Benchmark:
     def row_per_model(self) -> list[BenchmarkRow]:
         """Each model with its best kind of parameters; no blends."""
         best: dict[str, BenchmarkRow] = {}
-        for row in sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params)):
+        for row in self._by_params:
             if described(row.model).kind != "blend":
                 best.setdefault(row.model, row)
         return list(best.values())
+
+    @property
+    def _by_params(self) -> list[BenchmarkRow]:
+        return sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params))
 
     @property
     def families(self) -> list[BenchmarkRow]:
@@ -125,19 +126,18 @@ class Benchmark:
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
         wanted = study.result["best_params"]
-        kinds = {
-            t["params"]
-            for t in self.trainings
-            if t["model"] == study.model and _trained_with(t["key"], wanted)
+        rows = {
+            (t["model"], t["params"]) for t in self.trainings if _trained_with(t["key"], wanted)
         }
-        rows = [row for row in self.rows if row.model == study.model and row.params in kinds]
-        return min(rows, key=lambda row: PARAMS_ORDER.index(row.params), default=None)
+        fitting = [
+            r for r in self._by_params if r.model == study.model and (r.model, r.params) in rows
+        ]
+        return next(iter(fitting), None)
 
     @property
     def files(self) -> list[Path]:
         """Records, and the stored forecasts that they name."""
-        names = ((one["model"], one["params"], one["seed"]) for one in self.trainings)
-        stored = (self.paths.training(*row) for row in names)
+        stored = [files_of(self.paths, one) for one in self.trainings]
         return sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
 
 

@@ -23,6 +23,9 @@ from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, 
 INTERVALS = ("mae", "picp", "winkler")
 """Scores that get a bootstrap interval."""
 
+VALIDATED = ("mae", "picp", "pinball", "winkler")
+"""Scores of the validation split beside those of the test split."""
+
 COMPARED = ("mae", "pinball", "winkler")
 """Losses on which rows are compared by Diebold-Mariano tests."""
 
@@ -63,9 +66,9 @@ def load_rows(
         InputError: nothing is stored, or it is on other data.
     """
     rows = [_row(trainings) for trainings in load_trainings(paths, dataset).values()]
+    rows.sort(key=lambda row: row.model in family_names())
+    trained = [row for row in rows if described(row.model).kind not in ("family", "naive")]
     families = [row for row in rows if row.model in family_names()]
-    baselines = [row for row in rows if row.model not in family_names()]
-    trained = [row for row in baselines if described(row.model).kind != "naive"]
     blends = []
     for params in sorted({row.params for row in families}):
         members = [row for row in families if row.params == params]
@@ -73,7 +76,7 @@ def load_rows(
             blends.append(_blended("BLEND", params, members, fit_blend_weights))
         if trained:
             blends.append(_blended("BLEND_ALL", params, [*members, *trained], fit_blend_weights))
-    return [*baselines, *families, *blends]
+    return [*rows, *blends]
 
 
 def _row(trainings: Sequence[Training]) -> BenchmarkRow:
@@ -120,7 +123,7 @@ def benchmark_table(
     table = []
     for row in rows:
         validation = evaluate(row.validation, dataset)
-        maes = [metrics.mae(seed) for seed in row.seeds]
+        maes = pd.Series([metrics.mae(seed) for seed in row.seeds], dtype=float)
         for calibration in calibrations:
             test = calibrate(row.test, row.validation, dataset.known_target, calibration)
             entry: dict[str, object] = {
@@ -136,15 +139,10 @@ def benchmark_table(
             for name, score in evaluate(test, dataset).items():
                 entry[name] = score
                 if name in INTERVALS:
-                    entry |= {
-                        f"{name}_low": intervals[name].low,
-                        f"{name}_high": intervals[name].high,
-                    }
-            entry["seed_mae"] = float(np.mean(maes)) if maes else float("nan")
-            entry["seed_mae_sd"] = float(np.std(maes, ddof=1)) if len(maes) > 1 else float("nan")
-            entry |= {
-                f"val_{name}": validation[name] for name in ("mae", "picp", "pinball", "winkler")
-            }
+                    interval = intervals[name]
+                    entry |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
+            entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
+            entry |= {f"val_{name}": validation[name] for name in VALIDATED}
             table.append({**entry, "seconds": row.seconds, "note": row.note})
     return pd.DataFrame(table)
 
@@ -163,8 +161,8 @@ def comparison_table(rows: Rows) -> pd.DataFrame:
         percent = 100 * result.difference / metrics.METRICS[loss](b.test)
         names = f"{a.model} {a.params}", f"{b.model} {b.params}", loss
         table.append((*names, percent, result.statistic, result.p_value, result.n))
-    columns = ["first", "second", "loss", "difference_percent", "statistic", "p_value", "days"]
-    return pd.DataFrame(table, columns=columns)
+    columns = "first second loss difference_percent statistic p_value days"
+    return pd.DataFrame(table, columns=columns.split())
 
 
 def coverage_table(
@@ -227,19 +225,8 @@ def make_tables(
 
 def main_columns(table: pd.DataFrame) -> pd.DataFrame:
     """The columns of a benchmark's table that fit on a page."""
-    columns = [
-        "model",
-        "params",
-        "calibration",
-        "seeds",
-        "mae",
-        "mae_low",
-        "mae_high",
-        "picp",
-        "winkler",
-        "pinball",
-    ]
-    return table[[*columns, "val_mae", "val_picp", "seconds"]].set_index(columns[:3])
+    names = "seeds mae mae_low mae_high picp winkler pinball val_mae val_picp seconds"
+    return table.set_index(["model", "params", "calibration"])[names.split()]
 
 
 def write_tables(paths: BenchmarkPaths, tables: Mapping[str, pd.DataFrame]) -> list[Path]:

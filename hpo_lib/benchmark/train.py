@@ -22,7 +22,6 @@ from hpo_lib.families.models import (
     RECIPES,
     Family,
     Forecaster,
-    Params,
     family_names,
     get_family,
     registered,
@@ -194,8 +193,8 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
         validation = fitted.validation
         test = fitted.forecasts(plan.dataset, plan.dataset.test_origins)
         seconds = time.monotonic() - begun
-        record = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
-        record |= {**names, "provenance": provenance}
+        outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
+        record = {**outcome, **names, "provenance": provenance}
         Training(record, validation, test).store(plan.paths)
         scores = (
             f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
@@ -231,11 +230,11 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
         budget = family.budgets[plan.preset]
         for label, found in _rows(plan, family).items():
             notes += found.notes
-            alone = {} if found.members else found.params
-            members = {"members": found.members} if found.members else {}
-            key = family_key(
-                family, alone, budget, recipe, plan.dataset, refit=plan.refit, **members
-            )
+            how: dict[str, Any] = {"refit": plan.refit}
+            params = found.params
+            if found.members:
+                params, how["members"] = {}, found.members
+            key = family_key(family, params, budget, recipe, plan.dataset, **how)
             for seed in plan.all_seeds:
                 train = partial(_trained, plan, family, found, seed)
                 yield _Task(family.name, label, seed, key, train, found.remark)
@@ -257,22 +256,19 @@ def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
 
 
 def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> Forecaster:
+    where = plan.dataset, family.budgets[plan.preset]
     how: dict[str, Any] = {"seed": seed, "recipe": RECIPES[plan.recipe]}
-
-    def alone(params: Params) -> Forecaster:
-        where = plan.dataset, family.budgets[plan.preset]
-        fitted = family.fit(params, *where, **how)
-        if not plan.refit:
-            return fitted
-        refitted = family.refit(params, *where, like=fitted, **how)
-        refitted.validation = fitted.validation
-        return refitted
-
+    members = []
+    for _, params in found.members or [(1.0, found.params)]:
+        member = family.fit(params, *where, **how)
+        if plan.refit:
+            refitted = family.refit(params, *where, like=member, **how)
+            refitted.validation = member.validation
+            member = refitted
+        members.append(member)
     if not found.members:
-        return alone(found.params)
-    return Ensemble(
-        [alone(params) for _, params in found.members], [weight for weight, _ in found.members]
-    )
+        return members[0]
+    return Ensemble(members, [weight for weight, _ in found.members])
 
 
 def _baselines(plan: Plan) -> Iterator[_Task]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hpo_lib import paths
 from hpo_lib.daily.versions import Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
@@ -18,6 +17,7 @@ from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.figures.forecasts import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source
+from hpo_lib.paths import atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -62,11 +62,10 @@ class DayAhead:
 
     def figure(self) -> "Figure":
         """This forecast, below that of the same model a day before with what came."""
-        spec, forecasts = self.dataset.spec, [self.forecasts]
+        spec, forecasts, tables = self.dataset.spec, [self.forecasts], {}
         yesterday = self.forecasts.origins[0] - DAY
         if not _lack(_until(self.dataset, yesterday)):
             forecasts.insert(0, _day_after(self.version, self.dataset, yesterday, None).forecasts)
-        tables = {}
         for one in forecasts:
             title = f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC"
             tables[title] = hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
@@ -76,16 +75,13 @@ class DayAhead:
 
     def write(self, out: str = "") -> list[Path]:
         """Write table and figure, by default beside the model."""
-        file = (
-            Path(out).expanduser()
-            if out
-            else self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
-        )
-        with paths.atomic(file) as temporary:
-            self.table().to_csv(temporary, index=False)
-        with paths.atomic(file.with_suffix(".png")) as temporary:
-            self.figure().savefig(temporary, dpi=120)
-        return [file, file.with_suffix(".png")]
+        default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
+        file = Path(out).expanduser() if out else default
+        picture = file.with_suffix(".png")
+        with atomic(file) as table, atomic(picture) as figure:
+            self.table().to_csv(table, index=False)
+            self.figure().savefig(figure, dpi=120)
+        return [file, picture]
 
 
 def forecast_day(
@@ -171,29 +167,23 @@ def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
     return replace(dataset, frame=dataset.frame.loc[:origin])
 
 
-_NO_WEATHER = (
-    "{}: the weather of the day after {:%Y-%m-%d %H:%M} UTC was not known by then, and the model "
-    "needs it; add the "
-    "newest forecast to the archive that [day_ahead_weather] names (observed weather serves past "
-    "days alone)"
-)
-
-
 def _lack(known: Dataset) -> str:
     """What the last week, or the weather of the day ahead, lacks for a forecast; empty: nothing."""
     gap = known.index[-HISTORY:][known.is_missing[-HISTORY:]]
-    if len(known.frame) >= HISTORY and not len(gap):
-        last = np.array([len(known.frame) - 1])
-        return (
-            ""
-            if known.weather_is_known(last).all()
-            else _NO_WEATHER.format(known.spec.path, known.index[-1])
-        )
-    what = f"only {len(known.frame)} hours are there"
     if len(gap):
         what = (
             f"{len(gap)} of them are missing, from {gap[0]:%Y-%m-%d %H:%M} to "
             f"{gap[-1]:%Y-%m-%d %H:%M} UTC"
+        )
+    elif len(known.frame) < HISTORY:
+        what = f"only {len(known.frame)} hours are there"
+    elif known.weather_is_known(np.array([len(known.frame) - 1])).all():
+        return ""
+    else:
+        return (
+            f"{known.spec.path}: the weather of the day after {known.index[-1]:%Y-%m-%d %H:%M} UTC "
+            "was not known by then, and the model needs it; add the newest forecast to the archive "
+            "that [day_ahead_weather] names (observed weather serves past days alone)"
         )
     return (
         f"{known.path}: a forecast needs the {HISTORY} hours before it, and {what}; add them, "

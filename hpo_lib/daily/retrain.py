@@ -88,41 +88,40 @@ def retrain(
     family = get_family(settings.model)
     paths = ModelPaths(models_dir, family.name, dataset.spec.name)
     before = in_use(paths)
-    found = _parameters(settings, family, dataset, params, before)
-    for note in found.notes:
+    parameters = _parameters(settings, family, dataset, params, before)
+    for note in parameters.notes:
         say(f"note: {note}")
-    chosen, source = found.params, Path(found.source).name
+    chosen, source = parameters.params, Path(parameters.source).name
     say(f"parameters of {source}")
     budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
     fitting, whole = _fitting_and_whole(dataset)
-    end = str(whole.spec.splits.val_end)
-    key = family_key(family, chosen, budget, recipe, fitting, seed=settings.seed, trained_until=end)
+    end, seed = str(whole.spec.splits.val_end), settings.seed
+    key = family_key(family, chosen, budget, recipe, fitting, seed=seed, trained_until=end)
     stored = (Version.read(paths, number) for number in paths.versions())
     version = next((one for one in stored if one.facts["key"] == key), None)
     models = {}
     if version is None:
         number = max(paths.versions(), default=0) + 1
-        fitted = family.fit(chosen, fitting, budget, seed=settings.seed, recipe=recipe)
-        refitted = family.refit(
-            chosen, whole, budget, like=fitted, seed=settings.seed, recipe=recipe
-        )
+        fitted = family.fit(chosen, fitting, budget, seed=seed, recipe=recipe)
+        refitted = family.refit(chosen, whole, budget, like=fitted, seed=seed, recipe=recipe)
         models = {FITTED: fitted, REFITTED: refitted}
     else:
         number, fitted = version.number, version.model(FITTED, dataset)
         say(f"{version} was already trained in this way")
     held_out = whole.validation_origins[whole.validation_origins >= fitting.positions.val.stop - 1]
-    own = fitted.forecasts(dataset, held_out)
+    compared = fitted.forecasts(dataset, held_out)
     say(
-        f"v{number:03d}: MAE {metrics.mae(own):.5g}, PICP {metrics.picp(own):.1f} over "
+        f"v{number:03d}: MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f} over "
         f"{len(held_out)} held-out days"
     )
-    rival, verdict = None, None
+    forecasts, verdict = {"held-out days, this model": compared}, None
     if before is not None and before.number != number:
         rival = before.model(FITTED, dataset).forecasts(dataset, held_out)
-        verdict = _verdict(before.number, own, rival)
+        forecasts[f"held-out days, v{before.number:03d} before it"] = rival
+        verdict = _verdict(before.number, compared, rival)
         say(f"v{number:03d}: {verdict}")
     if version is None:
-        origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": settings.seed}
+        origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": seed}
         facts = {
             "version": number,
             "model": paths.model,
@@ -132,32 +131,24 @@ def retrain(
             "key": key,
             "trained_until": end,
             "best_step": fitted.best_step,
-            "compared_metrics": {name: metric(own) for name, metric in metrics.METRICS.items()},
-            "relative_mae": relative_mae(own, dataset),
+            "compared_metrics": {
+                name: metric(compared) for name, metric in metrics.METRICS.items()
+            },
+            "relative_mae": relative_mae(compared, dataset),
             "comparison": None if verdict is None else asdict(verdict),
             "provenance": {**code_provenance(), "data": data_provenance(fitting)},
         }
         version = Version(paths, number, facts)
-        forecasts = {"held-out days, this model": own}
-        if before is not None and rival is not None:
-            forecasts[f"held-out days, v{before.number:03d} before it"] = rival
         _write_card(version, dataset, origin, forecasts, _notes(version, before, verdict))
-        store(version, models, compared=own)
-    if (
-        before is not None
-        and verdict is not None
-        and verdict.pinball > verdict.pinball_before
-        and not replace
-    ):
+        store(version, models, compared=compared)
+    if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
+        stays = f"v{verdict.before:03d}"
         raise StudyError(
-            f"{paths.version(number)}: is worse than v{before.number:03d} ({verdict}), so "
-            f"v{before.number:03d} stays "
-            "in use; look at both cards, and give --replace to put the new one in use anyway"
+            f"{paths.version(number)}: is worse than {stays} ({verdict}), so {stays} stays in use; "
+            "look at both cards, and give --replace to put the new one in use anyway"
         )
     if before is None or number != before.number:
-        write_json(
-            paths.current, {"version": number, "before": None if before is None else before.number}
-        )
+        write_json(paths.current, {"version": number, "before": before and before.number})
     return version
 
 
@@ -194,7 +185,9 @@ def _parameters(
         if not is_test and before.facts["provenance"]["data"]["source"] == dataset.source:
             return FoundParameters(before.facts["params"], f"v{before.number:03d}")
     lookup = Lookup(family, dataset, settings.budget_name, settings.recipe, same_data=False)
-    found = lookup.from_file(Path(file).expanduser()) if file else lookup.best(settings.runs_dir)
+    if file:
+        return lookup.from_file(Path(file).expanduser())
+    found = lookup.best(settings.runs_dir)
     if not found.tuned:
         passed_over = "".join(f" {note}" for note in found.notes[:-1])
         raise InputError(

@@ -16,6 +16,7 @@ from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
 from hpo_lib.records.files import Params, Part, Time, checked_json, read_json
 from hpo_lib.records.provenance import Provenance
+from hpo_lib.records.trial import UNREADABLE
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -106,15 +107,7 @@ class Version:
             return stored_model.load(file, family, self.facts["params"], dataset, str(self))
         except InputError:
             raise
-        except (
-            OSError,
-            EOFError,
-            AttributeError,
-            KeyError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except (EOFError, *UNREADABLE) as error:
             raise InputError(
                 f"{file}: cannot be read ({in_one_line(error)}); restore its folder, or remove "
                 f"{self.paths.current} to start again"
@@ -135,17 +128,14 @@ class Version:
             for which, chosen in ((FITTED, before), (REFITTED, ~before))
             if chosen.any()
         ]
-        found = QuantileForecasts.joined(parts) if parts else none
-        return replace(found, values=found.values.astype(np.float32).astype(np.float64))
+        joined = QuantileForecasts.joined(parts) if parts else none
+        return replace(joined, values=joined.values.astype(np.float32).astype(np.float64))
 
 
 def in_use(paths: ModelPaths) -> Version | None:
-    """The version in use, None if there is none yet."""
-    return named_version(paths) if paths.current.exists() else None
-
-
-def named_version(paths: ModelPaths) -> Version:
-    """The version in use, which a file names."""
+    """The version in use, which a file names; None if there is none yet."""
+    if not paths.current.exists():
+        return None
     try:
         number = int(read_json(paths.current, "the version in use")["version"])
     except (ValueError, KeyError, TypeError):
@@ -167,24 +157,20 @@ def each_in_use(
         InputError: none is in use, or none can be read and fits.
     """
     folder = Path(models_dir or MODELS_DIR).expanduser()
-    names = [get_family(model).name] if model else family_names()
-    used = [
-        models for name in names if (models := ModelPaths(folder, name, dataset)).current.exists()
-    ]
-    if not used:
-        raise InputError(
+    results, errors = list[T](), list[str]()
+    for name in [get_family(model).name] if model else family_names():
+        try:
+            if version := in_use(ModelPaths(folder, name, dataset)):
+                results.append(do(version))
+        except InputError as error:
+            errors.append(str(error))
+    if not results:
+        none = (
             f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in "
             "use with `hpo retrain`"
         )
-    found, errors = list[T](), list[str]()
-    for models in used:
-        try:
-            found.append(do(named_version(models)))
-        except InputError as error:
-            errors.append(str(error))
-    if not found:
-        raise InputError("; ".join(errors))
-    return found, [Damage(f"Passed over {error}.") for error in errors]
+        raise InputError("; ".join(errors) or none)
+    return results, [Damage(f"Passed over {error}.") for error in errors]
 
 
 def store(

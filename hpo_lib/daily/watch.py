@@ -1,6 +1,7 @@
 """The models in use against what came since: errors and coverage, and whether to retrain."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -41,18 +42,16 @@ class Watched:
     def due(self) -> list[str]:
         """Reasons for a retraining."""
         low, high = COVERAGE
-        covers, grown = low <= self.coverage <= high, self.relative / self.relative_before
-        reasons = [] if covers else [f"coverage is outside {low:.0f} to {high:.0f} %"]
-        return reasons + (
-            [f"MAE beside naive forecasts is {grown:.2f} times that of then"]
-            if grown > WORSE
-            else []
-        )
+        reasons = []
+        if not low <= self.coverage <= high:
+            reasons.append(f"coverage is outside {low:.0f} to {high:.0f} %")
+        if (grown := self.relative / self.relative_before) > WORSE:
+            reasons.append(f"MAE beside naive forecasts is {grown:.2f} times that of then")
+        return reasons
 
     def __str__(self) -> str:
-        due = (
-            f"a retraining is due: {' and '.join(self.due)}" if self.due else "no retraining is due"
-        )
+        reasons = " and ".join(self.due)
+        due = f"a retraining is due: {reasons}" if reasons else "no retraining is due"
         return (
             f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} days: "
             f"MAE {self.mae:.5g} {self.unit}, {self.relative:.2f} of the naive forecast's "
@@ -76,20 +75,19 @@ def watch(
         InputError: the data are not there; no model is in use, or none can be read and fits.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    found, damaged = each_in_use(
-        models_dir, data.spec.name, model, lambda version: _watched(version, data)
-    )
-    return [*found, *damaged]
+    watched = partial(_watched, dataset=data)
+    scored, damaged = each_in_use(models_dir, data.spec.name, model, watched)
+    return [*scored, *damaged]
 
 
 def _watched(version: Version, dataset: Dataset) -> Watched:
     days_since = (dataset.index[-1] - version.trained_until) // DAY
     end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
-    found = own_forecasts(
-        version, dataset, days_before(end, 2 * ROLLING_DAYS)
-    )  # the first half calibrates
-    calibrated = calibrate(found, None, dataset.known_target, Calibration())
-    recent = calibrated.rows(np.asarray(found.origins >= dataset.index[end] - ROLLING_DAYS * DAY))
+    # The first half of the days calibrates.
+    forecasts = own_forecasts(version, dataset, days_before(end, 2 * ROLLING_DAYS))
+    calibrated = calibrate(forecasts, None, dataset.known_target, Calibration())
+    begin = dataset.index[end] - ROLLING_DAYS * DAY
+    recent = calibrated.rows(np.asarray(forecasts.origins >= begin))
     if not len(recent.origins):
         raise InputError(
             f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; "

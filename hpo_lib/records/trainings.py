@@ -177,17 +177,18 @@ class Training:
 
     @classmethod
     def load(cls, paths: BenchmarkPaths, record: Mapping[str, Any]) -> "Training":
-        """The training of a record.
-
-        Raises:
-            InputError: its forecasts cannot be read.
-        """
-        _, files = paths.training(record["model"], record["params"], record["seed"])
+        """The training of a record, whose forecasts have to be there."""
+        files = files_of(paths, record).forecasts
         return cls(record, *(load_predictions(files[split]) for split in SPLITS))
 
     def store(self, paths: BenchmarkPaths) -> None:
-        names = (self.record[name] for name in ("model", "params", "seed"))
-        store(paths.training(*names), self.record, validation=self.validation, test=self.test)
+        files = files_of(paths, self.record)
+        store(files, self.record, validation=self.validation, test=self.test)
+
+
+def files_of(paths: BenchmarkPaths, record: Mapping[str, Any]) -> TrainingFiles:
+    """The files of a training of a benchmark, whose record names them."""
+    return paths.training(record["model"], record["params"], record["seed"])
 
 
 def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
@@ -223,22 +224,22 @@ def load_trainings(
         InputError: there is none, one is damaged, on other data or of other code than the rest.
     """
     check_same_data(paths, dataset)
-    records = {file: read_training(file) for file in paths.records()}
+    records = [(file, read_training(file)) for file in paths.records()]
     if not records:
         raise InputError(f"{paths.folder}: holds no finished training; run `hpo benchmark` first")
-    first, version = next((file, record["key"]["version"]) for file, record in records.items())
+    first, version = records[0][0].name, records[0][1]["key"]["version"]
     rows: dict[tuple[str, str], list[Training]] = {}
-    for file, record in sorted(records.items(), key=lambda item: item[1]["seed"]):
-        names = record["model"], record["params"]
-        if paths.training(*names, record["seed"]).record != file:
+    for file, record in sorted(records, key=lambda one: one[1]["seed"]):
+        if files_of(paths, record).record != file:
             raise InputError(
                 f"{file}: holds another training, which its name does not say; give it its name "
                 "again"
             )
         if (other := record["key"]["version"]) != version:
             raise InputError(
-                f"{file}: was trained by version {other} of the models, {first.name} by version "
+                f"{file}: was trained by version {other} of the models, {first} by version "
                 f"{version}; run `hpo benchmark` again for all models of this folder"
             )
-        rows.setdefault(names, []).append(Training.load(paths, record))
+        row = rows.setdefault((record["model"], record["params"]), [])
+        row.append(Training.load(paths, record))
     return dict(sorted(rows.items()))

@@ -65,9 +65,9 @@ class Comparison:
     """
 
     probability: float
-    score_change: tuple[float, float, float]
-    mae_change: tuple[float, float, float]
-    winkler_calibrated_change: tuple[float, float, float]
+    score_change: list[float]
+    mae_change: list[float]
+    winkler_calibrated_change: list[float]
     picp_calibrated: float
     proven: bool
 
@@ -125,6 +125,6 @@ def _score(days: DailyScores, default: DailyScores) -> np.ndarray:
     return np.asarray(np.mean(shares, axis=0))
 
 
-def _interval(mean: float, draws: np.ndarray) -> tuple[float, float, float]:
+def _interval(mean: float, draws: np.ndarray) -> list[float]:
     low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return mean, float(low), float(high)
+    return [mean, float(low), float(high)]

@@ -6,6 +6,7 @@ is.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ from darts.models.forecasting.chronos2_model import _Chronos2Module
 from safetensors.torch import save_file
 
 from hpo_lib.baselines.chronos2 import checked_folder, zero_shot
-from hpo_lib.benchmark.train import Plan, run_benchmark
+from hpo_lib.benchmark.train import run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import Forecaster
 from hpo_lib.records.trainings import load_trainings
+from tests.conftest import quick_plan
 from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
 
 SIZE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
@@ -73,7 +75,7 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_datase
     frame = tiny_dataset.frame.copy()
     frame[tiny_dataset.spec.target] *= 1000
     model = zero_shot(tiny_dataset, folder)
-    larger = zero_shot(Dataset(**{**tiny_dataset.__dict__, "frame": frame}), folder)
+    larger = zero_shot(replace(tiny_dataset, frame=frame), folder)
     assert forecast(larger, frame) == pytest.approx(
         1000 * forecast(model, tiny_dataset.frame), rel=1e-3
     )
@@ -82,18 +84,7 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_datase
 def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_replace_it(
     folder, tiny_dataset, tmp_path
 ):
-    plan = Plan(
-        dataset=tiny_dataset,
-        models=(),
-        params="default",
-        preset="test",
-        recipe="standard",
-        seeds=1,
-        refit=True,
-        runs_dir=tmp_path,
-        out=tmp_path / "out",
-        chronos2=folder,
-    )
+    plan = quick_plan(tiny_dataset, tmp_path / "out", seeds=1, refit=True, chronos2=folder)
     said: list[str] = []
     run_benchmark(plan, say=said.append)
     run_benchmark(plan, say=said.append)
@@ -106,7 +97,7 @@ def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_repla
     other.mkdir()
     (other / "config.json").write_bytes((folder / "config.json").read_bytes())
     (other / "model.safetensors").write_bytes(weights[:-4] + b"\0\0\0\0")
-    plan = Plan(**{**plan.__dict__, "chronos2": other})
+    plan = replace(plan, chronos2=other)
     run_benchmark(plan, say=said.append)
     assert any("CHRONOS2" in line and "was removed" in line for line in said)
 

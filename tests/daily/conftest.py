@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,22 +78,27 @@ class Utility:
         assert self.run("forecast", "--out", str(file), *words) == 0
         return pd.read_csv(file)
 
-    def put_in_use(self, fitted: Forecaster, refitted: Forecaster, dataset: Dataset) -> Version:
+    def train(self) -> tuple[Forecaster, Forecaster]:
+        """N-HiTS as `hpo benchmark --refit` trains it: with the choice of weights, and refitted."""
+        family, dataset = get_family("NHITS_Q"), self.dataset()
+        where = SMALL, dataset, family.budgets["test"]
+        fitted = family.fit(*where, seed=42, recipe=UNSHRUNK)
+        return fitted, family.refit(*where, like=fitted, seed=42, recipe=UNSHRUNK)
+
+    def put_in_use(self, fitted: Forecaster, refitted: Forecaster) -> None:
         """As `hpo retrain` stores them, of models that were trained on the dataset's own splits."""
-        family, ends = get_family("NHITS_Q"), dataset.spec.splits
+        family, dataset = get_family("NHITS_Q"), self.dataset()
         key = family_key(family, SMALL, family.budgets["test"], UNSHRUNK, dataset)
         facts = {
             "params": SMALL,
             "preset": "test",
             "key": key,
-            "trained_until": str(ends.val_end),
+            "trained_until": str(dataset.spec.splits.val_end),
             "relative_mae": 0.5,
             "provenance": {"data": {"source": "csv"}},
         }
-        version = Version(self.models, 1, facts)
-        store(version, {FITTED: fitted, REFITTED: refitted})
+        store(Version(self.models, 1, facts), {FITTED: fitted, REFITTED: refitted})
         write_json(self.models.current, {"version": 1, "before": None})
-        return version
 
 
 @pytest.fixture
@@ -104,23 +110,22 @@ def utility(tmp_path: Path, tiny_dataset: Dataset) -> Utility:
 def trained(
     tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset
 ) -> tuple[Forecaster, Forecaster]:
-    """N-HiTS as a benchmark with --refit trains it on the utility: with the choice of weights, and
-    refitted.
-    """
-    dataset = Utility(tmp_path_factory.mktemp("trained"), tiny_dataset.target).dataset()
-    family, recipe = get_family("NHITS_Q"), UNSHRUNK
-    fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
-    refitted = family.refit(
-        SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe
-    )
-    return fitted, refitted
+    return Utility(tmp_path_factory.mktemp("trained"), tiny_dataset.target).train()
 
 
 @pytest.fixture
 def in_use(utility: Utility, trained: tuple[Forecaster, Forecaster]) -> Utility:
     """The utility with that model in use."""
-    utility.put_in_use(*trained, utility.dataset())
+    utility.put_in_use(*trained)
     return utility
+
+
+def with_facts(version: Version, *, val_end: str = "", **facts: Any) -> Version:
+    """A version with other facts, among them the end of the days that chose its weights."""
+    key = version.facts["key"]
+    if val_end:
+        facts["key"] = {**key, "data": {**key["data"], "val_end": val_end}}
+    return dataclasses.replace(version, facts={**version.facts, **facts})
 
 
 def quantiles(table: pd.DataFrame) -> np.ndarray:

@@ -15,12 +15,11 @@ import pytest
 from hpo_lib.daily.day_ahead import _best, forecast_day
 from hpo_lib.daily.versions import Version
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import get_family
 from hpo_lib.paths import ModelPaths
-from hpo_lib.records.files import write_json, write_predictions
+from hpo_lib.records.files import read_json, write_json, write_predictions
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from tests.conftest import refusal
-from tests.daily.conftest import SMALL, UNSHRUNK, quantiles
+from tests.daily.conftest import quantiles
 
 LAST_DAY = "2019-06-08T00:00"
 
@@ -89,18 +88,15 @@ def test_when_school_holidays_are_not_known_then_they_stay_and_a_list_replaces_t
     )
     in_use.write(on_holiday)
     stays = day(in_use)
-    assert [
-        note
-        for note in stays.notes
-        if "is_school_holiday of the day ahead is not in the data and stays 1" in note
-    ]
+    sentence = "is_school_holiday of the day ahead is not in the data and stays 1"
+    assert sentence in " ".join(stays.notes)
     listed = in_use.folder / "holidays.csv"
     for last, same in (("2019-06-30", True), ("2019-06-08", False)):
         listed.write_text(
             f"start_date,end_date,description\n2019-06-03,{last},x\n", encoding="utf-8"
         )
         found = day(in_use, school_holidays=str(listed))
-        assert not [note for note in found.notes if "is_school_holiday" in note]
+        assert "is_school_holiday" not in " ".join(found.notes)
         assert np.array_equal(found.forecasts.values, stays.forecasts.values) == same
 
 
@@ -109,30 +105,25 @@ def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_a
 ) -> None:
     in_use.write(in_use.whole.assign(is_weekend=1 - in_use.whole["is_weekend"]))
     assert day(in_use, at=LAST_DAY)
-    with pytest.raises(
-        Exception, match="column 'is_weekend' of the day ahead is not there and cannot be computed"
-    ):
+    sentence = "column 'is_weekend' of the day ahead is not there and cannot be computed"
+    with pytest.raises(InputError, match=sentence):
         day(in_use)
 
 
 def test_when_the_data_is_old_then_a_note_says_so_unless_a_day_was_asked_for(in_use) -> None:
     now = pd.Timestamp("2019-06-12 07:00", tz="UTC")
-    assert any(
-        "ends at 2019-06-08 23:00 UTC, 3 days ago" in note for note in day(in_use, now=now).notes
-    )
+    assert "ends at 2019-06-08 23:00 UTC, 3 days ago" in " ".join(day(in_use, now=now).notes)
     fresh = day(in_use, now=pd.Timestamp("2019-06-09 07:00", tz="UTC"))
     asked = day(in_use, now=now, at="2019-06-09T00:00")
-    assert not [note for one in (fresh, asked) for note in one.notes if "ends at" in note]
+    assert "ends at" not in " ".join([*fresh.notes, *asked.notes])
 
 
 def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calibrated_by_that_hour(
     in_use,
 ) -> None:
     found = day(in_use, at="2019-06-08T07:00")
-    assert any(
-        "learnt from days that begin at 00:00 UTC, this one at 07:00" in note
-        for note in found.notes
-    )
+    sentence = "learnt from days that begin at 00:00 UTC, this one at 07:00"
+    assert sentence in " ".join(found.notes)
     assert f"{found.begin}" == "2019-06-08 07:00:00+00:00"
     assert np.isfinite(found.forecasts.actual).sum() == 17
 
@@ -160,28 +151,22 @@ def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_
     ):
         day(in_use, at=LAST_DAY)
     after = day(in_use, at="2019-06-09T00:00")
-    assert any(
-        "Only 20 days before it calibrate the interval, not 28." in note for note in after.notes
-    )
+    assert "Only 20 days before it calibrate the interval, not 28." in after.notes
     assert len(after.figure().axes) == 1  # there is no forecast of the day before
 
 
 def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys) -> None:
-    facts = json.loads(in_use.models.training(1).record.read_text(encoding="utf-8"))
+    record = in_use.models.training(1).record
+    facts = read_json(record, "a card")
+    provenance, key = {"data": {"source": "simulated"}}, {**facts["key"], "version": 99}
     for change, sentence in (
-        (
-            {"provenance": {"data": {"source": "simulated"}}},
-            "NHITS_Q v001: was trained on data from simulated, here",
-        ),
-        (
-            {"key": {**facts["key"], "version": 99}},
-            "NHITS_Q v001: was trained by version 99 of the models, this code has",
-        ),
+        ({"provenance": provenance}, "on data from simulated, here"),
+        ({"key": key}, "by version 99 of the models, this code has"),
     ):
-        write_json(in_use.models.training(1).record, {**facts, **change})
+        write_json(record, {**facts, **change})
         assert in_use.run("forecast") == 2
-        assert sentence in capsys.readouterr().err
-    write_json(in_use.models.training(1).record, facts)
+        assert f"NHITS_Q v001: was trained {sentence}" in capsys.readouterr().err
+    write_json(record, facts)
     in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
     assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
     assert "was trained on the unit 'm3/h', the dataset has 'l/s'" in capsys.readouterr().err
@@ -229,13 +214,20 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     assert file.name in shown
     assert "NHITS_Q v001: 2019-06-09 00:00 UTC" in shown
     assert np.array_equal(quantiles(pd.read_csv(out)), alone)
-    assert in_use.run("forecast", "--model", "TFT_Q") == 2
-    assert file.name in capsys.readouterr().err
+    assert in_use.run("watch") == 1
+    shown = capsys.readouterr().out
+    assert f"Passed over {other.folder}" in shown
+    assert "NHITS_Q v001: 15 days since its training" in shown
+    for command in ("forecast", "watch"):
+        assert in_use.run(command, "--model", "TFT_Q") == 2
+        assert (
+            file.name if command == "forecast" else str(other.folder)
+        ) in capsys.readouterr().err
     shutil.copytree(other.folder, in_use.models.folder, dirs_exist_ok=True)
     assert in_use.run("forecast") == 2
-    said = capsys.readouterr().err
-    assert str(other.folder) in said, "of two damaged models both are named"
-    assert str(in_use.models.folder) in said
+    error = capsys.readouterr().err
+    assert str(other.folder) in error, "of two damaged models both are named"
+    assert str(in_use.models.folder) in error
 
 
 def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can_speak_of_is_taken(
@@ -249,16 +241,13 @@ def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can
         1: replace(exact, values=exact.values + 1).rows(np.arange(10, 15)),
         2: replace(exact, values=exact.values + worse),
     }
-    one, two = (
-        replace(
-            day(in_use),
-            version=replace(Version.read(in_use.models, 1), number=number),
-            before=said[number],
-        )
-        for number in said
-    )
-    best, notes = _best([one, two])
-    assert best is one
+    version, forecast = Version.read(in_use.models, 1), day(in_use)
+    days = [
+        replace(forecast, version=replace(version, number=number), before=before)
+        for number, before in said.items()
+    ]
+    best, notes = _best(days)
+    assert best is days[0]
     assert notes == [
         "Of the models in use, NHITS_Q v001 has the lowest pinball loss of the last 5 days: "
         "NHITS_Q v001 0.5, NHITS_Q v002 1."
@@ -267,12 +256,10 @@ def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can
 
 def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utility) -> None:
     models = utility.models.models_dir
-    with refusal(f"{models}: no model of utility is in use; put one in use with `hpo retrain`"):
-        day(utility)
-    with refusal(
-        f"{models}: no model TFT_Q of utility is in use; put one in use with `hpo retrain`"
-    ):
-        day(utility, model="TFT_Q")
+    for model, which in (("", "model"), ("TFT_Q", "model TFT_Q")):
+        sentence = f"no {which} of utility is in use; put one in use with `hpo retrain`"
+        with refusal(f"{models}: {sentence}"):
+            day(utility, model=model)
 
 
 # Weather of the day ahead
@@ -282,9 +269,7 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_or_
     utility, tiny_dataset
 ) -> None:
     columns = ["temp", "water_lag_24h"]
-    text = utility.toml.read_text(encoding="utf-8").replace(
-        '["water_lag_24h"]', json.dumps(columns)
-    )
+    text = utility.toml.read_text("utf-8").replace('["water_lag_24h"]', json.dumps(columns))
     table = '\n[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather.csv"\n'
     utility.toml.write_text(text + table, encoding="utf-8")
     utility.write(utility.whole.assign(temp=tiny_dataset.frame["temp"]))
@@ -292,14 +277,8 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_or_
     rows = [(i, i + pd.Timedelta(hours=h), 8.0 + h % 24) for i in issued for h in range(1, 37)]
     archive = pd.DataFrame(rows, columns=["issued", "valid", "temp"])
     archive.to_csv(utility.folder / "weather.csv", index=False)
-    dataset = utility.dataset()
-    assert dataset.kind_of_weather == "forecast"
-    family, recipe = get_family("NHITS_Q"), UNSHRUNK
-    fitted = family.fit(SMALL, dataset, family.budgets["test"], seed=42, recipe=recipe)
-    refitted = family.refit(
-        SMALL, dataset, family.budgets["test"], like=fitted, seed=42, recipe=recipe
-    )
-    utility.put_in_use(fitted, refitted, dataset)
+    assert utility.dataset().kind_of_weather == "forecast"
+    utility.put_in_use(*utility.train())
     tomorrow = day(utility).forecasts
     assert np.isnan(tomorrow.actual).all()
     warmer = archive.assign(temp=archive["temp"] + 9.0 * (archive["issued"] == issued[-1]))

@@ -2,7 +2,6 @@
 put in use.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -12,21 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.daily.retrain import Verdict
+from hpo_lib.daily.retrain import Verdict, _notes, _parameters, _verdict
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, relative_mae, store, with_ends
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.daily.watch import Watched, watch
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import RECIPES, Forecaster, get_family
-from hpo_lib.paths import ModelPaths, RunPaths
-from hpo_lib.records.files import load_predictions, write_json
+from hpo_lib.paths import RunPaths
+from hpo_lib.records.files import load_predictions, read_json, write_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.evaluation import seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 from tests.conftest import essentials
-from tests.daily.conftest import SMALL, Utility, quantiles
+from tests.daily.conftest import SMALL, Utility, quantiles, with_facts
 
 
 def study(
@@ -82,17 +81,15 @@ def trains(
 
 
 def number_in_use(utility: Utility) -> int:
-    return int(json.loads(utility.models.current.read_text(encoding="utf-8"))["version"])
+    return int(read_json(utility.models.current, "the version in use")["version"])
 
 
 def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_refit_knows_all(
     utility, capsys
 ):
     assert command(utility, "--test") == 2
-    assert (
-        "holds no usable study of NHITS_Q on utility; make one with `hpo run`"
-        in capsys.readouterr().err
-    )
+    sentence = "holds no usable study of NHITS_Q on utility; make one with `hpo run`"
+    assert sentence in capsys.readouterr().err
     study(utility, "2025-01-01", status="stopped", lr=1e-2)
     study(utility, "2024-01-01", lr=1e-3, near_hours=3, linear_part=False)  # of the wide space
     utility.write(utility.whole.iloc[:-7])  # the last day is not whole
@@ -104,10 +101,7 @@ def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_
     ends = version.learnt_until, version.chosen_until, version.trained_until
     assert [f"{end:%m-%d %H}" for end in ends] == ["05-23 23", "05-31 23", "06-07 23"]
     held_out = load_predictions(version.paths.training(1).forecasts["compared"])
-    assert [f"{origin:%m-%d %H}" for origin in held_out.origins[[0, -1]]] == [
-        "05-31 23",
-        "06-06 23",
-    ]
+    assert list(held_out.origins[[0, -1]].strftime("%m-%d %H")) == ["05-31 23", "06-06 23"]
     dataset = utility.dataset()
     fitted = version.model(FITTED, dataset)
     assert (fitted.recipe.near_hours, fitted.scaling.linear) == (3, None)
@@ -124,8 +118,6 @@ def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_
 def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_of_a_study(
     in_use,
 ) -> None:
-    from hpo_lib.daily import retrain as module
-
     data, version = in_use.dataset(), Version.read(in_use.models, 1)
     study(in_use, "2024-01-01", preset="test", lr=5e-3)
     study(in_use, "2023-01-01", preset="laptop", lr=2e-3)
@@ -134,11 +126,9 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
         settings = Settings.create(
             "NHITS_Q", str(in_use.toml), preset=preset, runs_dir=str(in_use.folder / "runs")
         )
-        family = module.get_family("NHITS_Q")
-        before = replace(
-            version, facts={**version.facts, "provenance": {"data": {"source": source}}}
-        )
-        found[preset, source] = module._parameters(settings, family, data, "", before).params["lr"]
+        family = get_family("NHITS_Q")
+        before = with_facts(version, provenance={"data": {"source": source}})
+        found[preset, source] = _parameters(settings, family, data, "", before).params["lr"]
     assert found == {
         ("test", "csv"): SMALL["lr"],
         ("laptop", "csv"): 2e-3,
@@ -165,41 +155,48 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
     assert compared == {FITTED}, "a refit has seen the days of the comparison"
     assert "v001 was already trained in this way" in capsys.readouterr().out
     before = utility.models.current.read_bytes()
-    assert command(utility, *words, "--seed", "1") == 0
+    # Without a file the parameters are those of the version in use.
+    assert command(utility, "--test", "--seed", "1") == 0
+    assert "v001 was already trained in this way" in capsys.readouterr().out
     assert utility.models.current.read_bytes() == before
     dataset = utility.dataset()
     for which, own in zip((FITTED, REFITTED), trained, strict=True):
-        stored = (
-            version_in_use(utility.models)
-            .model(which, dataset)
-            .forecasts(dataset, dataset.test_origins)
-        )
-        assert np.array_equal(stored.values, own.forecasts(dataset, dataset.test_origins).values)
+        stored = version_in_use(utility.models).model(which, dataset)
+        again, before = (one.forecasts(dataset, dataset.test_origins) for one in (stored, own))
+        assert np.array_equal(again.values, before.values)
 
 
 @pytest.mark.parametrize(("pinball", "code", "used"), [(0.61, 1, 1), (0.6, 0, 2), (0.59, 0, 2)])
 def test_when_a_new_version_is_worse_than_the_one_in_use_then_that_stays(
-    pinball, code, used, utility, trained, monkeypatch
+    pinball, code, used, utility, trained, monkeypatch, capsys
 ) -> None:
     trains(monkeypatch, trained)
     verdict = Verdict(1, 7, pinball, 0.6, None)
     monkeypatch.setattr("hpo_lib.daily.retrain._verdict", lambda *_: verdict)
     words = "--test", "--params", str(study(utility, "2025-01-01"))
     assert command(utility, *words, "--seed", "1") == 0
+    capsys.readouterr()
     assert command(utility, *words, "--seed", "2") == code
+    sentence = (
+        f"is worse than v001 ({verdict}), so v001 stays in use; look at both cards, and give "
+        "--replace to put the new one in use anyway"
+    )
+    assert (sentence in capsys.readouterr().err) == (code == 1)
+    facts = [Version.read(utility.models, number).facts for number in (1, 2)]
+    assert [one["comparison"] for one in facts] == [None, asdict(verdict)]
+    card = utility.models.card(2).read_text("utf-8")
+    assert "| held-out days, v001 before it | 7 |" in card
+    assert f"Compared with the version before: {verdict}." in card
     assert (number_in_use(utility), utility.models.versions()) == (used, [1, 2])
     assert command(utility, *words, "--seed", "2", "--replace") == 0
-    current = json.loads(utility.models.current.read_text(encoding="utf-8"))
+    current = read_json(utility.models.current, "the version in use")
     assert current == {"version": 2, "before": 1}
 
 
 def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained) -> None:
-    from hpo_lib.daily.retrain import _verdict
-
     own = trained[0].validation
-    rival = replace(
-        own, values=own.values + np.array([-1.0, 0.0, 1.0])
-    )  # the same median, a wider interval
+    wider = own.values + np.array([-1.0, 0.0, 1.0])
+    rival = replace(own, values=wider)
     found = _verdict(1, own, rival)
     assert (found.pinball, found.pinball_before) == (metrics.pinball(own), metrics.pinball(rival))
     assert found.pinball < found.pinball_before
@@ -222,18 +219,13 @@ def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_f
 ) -> None:
     """The days between those that chose the weights and the end of the refit are held out."""
     version, dataset = Version.read(in_use.models, 1), in_use.dataset()
-    key = version.facts["key"]
-    chosen_earlier = {**key, "data": {**key["data"], "val_end": "2019-05-17 23:00:00+00:00"}}
-    held_out = replace(version, facts={**version.facts, "key": chosen_earlier})
-    origins = dataset.index.get_indexer(
-        pd.date_range("2019-05-18 23:00", "2019-05-25 23:00", freq="D", tz="UTC")
-    )
+    held_out = with_facts(version, val_end="2019-05-17 23:00:00+00:00")
+    days = pd.date_range("2019-05-18 23:00", "2019-05-25 23:00", freq="D", tz="UTC")
+    origins = dataset.index.get_indexer(days)
+    parts = zip(trained, (origins[:6], origins[6:]), strict=True)
+    expected = QuantileForecasts.joined([one.forecasts(dataset, part) for one, part in parts])
     found = held_out.forecasts(dataset, origins)
-    expected = [
-        trained[0].forecasts(dataset, origins[:6]).values,
-        trained[1].forecasts(dataset, origins[6:]).values,
-    ]
-    assert np.array_equal(found.values, np.concatenate(expected).astype(np.float32))
+    assert np.array_equal(found.values, expected.values.astype(np.float32))
     write_json(in_use.models.training(1).record, held_out.facts)
     assert watched(in_use).days_since == 15
 
@@ -258,69 +250,15 @@ def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_count
 def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(
     in_use,
 ) -> None:
-    from hpo_lib.daily import retrain as module
-
-    version = Version.read(in_use.models, 1)
-    data = version.facts["key"]["data"]
-    later = {**version.facts["key"], "data": {**data, "val_end": "2019-05-28 23:00:00+00:00"}}
-    saw_more = replace(version, facts={**version.facts, "key": later})
-    verdict = module.Verdict(1, 7, 0.5, 0.6, None)
+    version, verdict = Version.read(in_use.models, 1), Verdict(1, 7, 0.5, 0.6, None)
+    saw_more = with_facts(version, val_end="2019-05-28 23:00:00+00:00")
     warning = (
         "The version before chose its weights on days up to 2019-05-28 23:00:00+00:00, "
         "some of them below."
     )
-    assert warning in module._notes(version, saw_more, verdict)
-    assert not any(
-        "some of them below" in note for note in module._notes(version, version, verdict)
-    )
-    assert not any(
-        "some of them below" in note for note in module._notes(saw_more, version, verdict)
-    )
-
-
-@pytest.mark.slow
-def test_when_data_moves_on_then_a_better_model_is_put_in_use_and_a_worse_one_only_when_asked(
-    utility, capsys
-) -> None:
-    # One long story, since each chapter needs the models of the one before.
-    study(utility, "2025-01-01", lr=1e-5)
-    old = "--recipe", "plain", "--test"
-    utility.write(utility.whole.iloc[: -10 * 24])
-    assert command(utility, *old, "--params", str(study(utility, "2025-02-01", lr=1e-5))) == 0
-    assert Version.read(utility.models, 1).facts["comparison"] is None
-
-    # Ten more days and a far better learning rate: compared over the same days, and put in use.
-    utility.write(utility.whole)
-    good = study(utility, "2025-03-01", lr=1e-3)
-    assert command(utility, *old, "--params", str(good)) == 0
-    assert number_in_use(utility) == 2
-    verdict = Version.read(utility.models, 2).facts["comparison"]
-    assert verdict["pinball"] < verdict["pinball_before"]
-    assert (
-        verdict["days"]
-        == len(load_predictions(utility.models.training(2).forecasts["compared"]).origins)
-        == 7
-    )
-    card = utility.models.card(2).read_text(encoding="utf-8")
-    assert "| held-out days, v001 before it | 7 |" in card
-    assert "Compared with the version before: pinball loss" in card
-
-    # A worse one is trained and kept, but not put in use.
-    bad = study(utility, "2025-04-01", lr=1e-5)
-    capsys.readouterr()
-    assert command(utility, *old, "--params", str(bad)) == 1
-    error = capsys.readouterr().err
-    assert "is worse than v002 (pinball loss" in error
-    assert "give --replace to put the new one in use anyway" in error
-    assert number_in_use(utility) == 2
-    assert utility.models.versions() == [1, 2, 3]
-
-    # Nothing new: nothing happens, with the parameters of the version in use.
-    before = utility.models.current.read_bytes()
-    assert command(utility, *old) == 0
-    assert "was already trained in this way" in capsys.readouterr().out
-    assert utility.models.current.read_bytes() == before
-    assert len(quantiles(utility.forecast())) == 24
+    assert warning in _notes(version, saw_more, verdict)
+    for new in (version, saw_more):
+        assert "some of them below" not in " ".join(_notes(new, version, verdict))
 
 
 @pytest.mark.slow
@@ -328,10 +266,9 @@ def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts
     in_use, capsys
 ) -> None:
     params = study(in_use, "2025-01-01", **SMALL)
-    content = json.loads(params.read_text(encoding="utf-8"))
-    write_json(
-        params, {**content, "model": "TFT_Q", "best_params": dict(get_family("TFT_Q").defaults)}
-    )
+    defaults = dict(get_family("TFT_Q").defaults)
+    study_of_tft = {**read_json(params, "a study"), "model": "TFT_Q", "best_params": defaults}
+    write_json(params, study_of_tft)
     assert in_use.run("retrain", "--model", "TFT_Q", "--test", "--params", str(params)) == 0
     capsys.readouterr()
     tables = {model: quantiles(in_use.forecast("--model", model)) for model in ("NHITS_Q", "TFT_Q")}
@@ -365,12 +302,10 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
         np.arange(2, 15)
     )  # 13 days before and 15 days after the refit's last hour
     after = trained[1].forecasts(dataset, dataset.test_origins)
-    assert found.mae == pytest.approx(
-        (13 * metrics.mae(before) + 15 * metrics.mae(after)) / 28, rel=1e-6
-    )
-    seen = QuantileForecasts.joined(
-        [trained[0].validation, after]
-    )  # the first of them calibrate the others
+    mae = (13 * metrics.mae(before) + 15 * metrics.mae(after)) / 28
+    assert found.mae == pytest.approx(mae, rel=1e-6)
+    # The first of them calibrate the others.
+    seen = QuantileForecasts.joined([trained[0].validation, after])
     calibrated = calibrate(seen, None, dataset.known_target, Calibration())
     assert found.coverage == pytest.approx(metrics.picp(calibrated.rows(np.arange(2, 30))), abs=0.2)
     assert abs(found.coverage - metrics.picp(seen.rows(np.arange(2, 30)))) > 1, (
@@ -378,28 +313,14 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     )
 
 
-def test_when_a_model_in_use_is_damaged_then_watch_names_it_and_scores_the_others(
-    in_use, capsys
-) -> None:
-    other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
-    write_json(other.current, {"version": 1})
-    assert in_use.run("watch") == 1
-    shown = capsys.readouterr().out
-    assert f"Passed over {other.training(1).record}: no such file" in shown
-    assert "NHITS_Q v001: 15 days since its training" in shown
-    assert in_use.run("watch", "--model", "TFT_Q") == 2
-    assert str(other.training(1).record) in capsys.readouterr().err
-
-
 def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(
     in_use, capsys
 ) -> None:
-    facts = {**Version.read(in_use.models, 1).facts, "relative_mae": watched(in_use).relative / 1.2}
-    write_json(in_use.models.training(1).record, facts)
-    assert not [reason for reason in watched(in_use).due if "MAE" in reason]
-    write_json(
-        in_use.models.training(1).record, {**facts, "relative_mae": facts["relative_mae"] / 1.1}
-    )
+    version, now = Version.read(in_use.models, 1), watched(in_use).relative
+    for grown, reasons in ((1.2, 0), (1.32, 1)):
+        facts = with_facts(version, relative_mae=now / grown).facts
+        write_json(in_use.models.training(1).record, facts)
+        assert " ".join(watched(in_use).due).count("MAE") == reasons
     assert in_use.run("watch") == 0
     shown = capsys.readouterr().out
     assert "NHITS_Q v001: 15 days since its training; last 28 days: MAE" in shown
@@ -414,8 +335,6 @@ def test_when_coverage_leaves_its_range_then_a_retraining_is_due(
     in_use, coverage: float, due: bool
 ) -> None:
     version = Version.read(in_use.models, 1)
-    found = Watched(
-        version, "m3/h", 3, mae=1.0, coverage=coverage, relative=0.5, relative_before=0.5
-    )
+    found = Watched(version, "m3/h", 3, 1.0, coverage, relative=0.5, relative_before=0.5)
     assert found.due == (["coverage is outside 70 to 90 %"] if due else [])
     assert ("a retraining is due" if due else "no retraining is due") in str(found)

@@ -2,7 +2,6 @@
 chosen and verified.
 """
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,15 +14,14 @@ import pytest
 from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.models import Forecaster
 from hpo_lib.figures.studies import proof_figure
 from hpo_lib.launch.status import study_status
-from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.leases import Lease
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.study.fakes import DEFAULTS, Canned, Died, FakeFamily
+from tests.study.fakes import DEFAULTS, Died, FakeFamily
 
 
 class SeededFamily(FakeFamily):
@@ -35,24 +33,15 @@ class SeededFamily(FakeFamily):
         lambda params, seed: 1.0 if params == DEFAULTS else 0.8
     )
 
-    def fit(
-        self, params: Mapping[str, Any], dataset: Dataset, *rest: Any, seed: int, **more: Any
-    ) -> Forecaster:
-        super().fit(params, dataset, *rest, seed=seed, **more)
+    def forecasts(self, params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
         stop_requests.check()
-        origins = dataset.validation_origins
+        origins, seed = dataset.validation_origins, self.seeds[-1]
         actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
         rng = np.random.default_rng([seed, *repr(sorted(params.items())).encode()])
         error = self.error(params, seed)
         median = actual + error * rng.standard_normal(actual.shape)
-        width = 1.28 * error
-        return Canned(
-            QuantileForecasts(
-                np.stack([median - width, median, median + width], axis=2),
-                actual,
-                dataset.index[origins],
-            )
-        )
+        values = median[:, :, None] + 1.28 * error * np.array([-1, 0, 1])
+        return QuantileForecasts(values, actual, dataset.index[origins])
 
     @property
     def replicates(self) -> list[tuple[bool, int]]:
@@ -101,12 +90,8 @@ def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_c
     run = prove()
     proof, selection = run.result["proof"], run.result["selection"]
     assert family.replicates == [(True, 43), (True, 44), (False, 43), (False, 44)]
-    assert {key: proof[key] for key in ("seeds", "days", "trainings", "cause")} == {
-        "seeds": [43, 44],
-        "days": 15,
-        "trainings": 4,
-        "cause": "",
-    }
+    totals = {"seeds": [43, 44], "days": 15, "trainings": 4, "cause": ""}
+    assert {key: proof[key] for key in totals} == totals
     (one,) = proof["challengers"]
     assert one["proven"]
     assert one["trial"] == run.result["best_trial_number"] == selection["trial"] != 0
@@ -115,9 +100,8 @@ def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_c
         mean, low, high = one[key]
         assert low <= mean <= high < 0
         assert mean == pytest.approx(-20, abs=6)
-    assert one["score_change"][0] == pytest.approx(
-        (one["mae_change"][0] + one["winkler_calibrated_change"][0]) / 2
-    )
+    mean_change = (one["mae_change"][0] + one["winkler_calibrated_change"][0]) / 2
+    assert one["score_change"][0] == pytest.approx(mean_change)
     mean, low, high = (f"{-value:.1f}" for value in one["score_change"])
     assert selection["reason"] == (
         f"trial {one['trial']} beats the untuned defaults by {mean} % of MAE and calibrated "
@@ -126,14 +110,9 @@ def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_c
     )
     assert set(selection["alternatives"]) == {"proven", "calibrated", "lowest_mae", "knee"}
     assert run.result["status"] == "complete"
-    assert (
-        run.result["best_params"]
-        == run.trial(one["trial"]).params
-        == run.result["chosen_trial"]["params"]
-    )
-    seconds = [
-        json.loads(file.read_text(encoding="utf-8"))["seconds"] for file in files.replicates()
-    ]
+    chosen = run.trial(one["trial"]).params
+    assert run.result["best_params"] == chosen == run.result["chosen_trial"]["params"]
+    seconds = [read_json(file, "a training")["seconds"] for file in files.replicates()]
     assert len(seconds) == 4
     total = sum(seconds) + sum(trial.seconds for trial in run.trials)
     assert run.result["training_time_hours"] == pytest.approx(total / 3600)
@@ -212,13 +191,8 @@ def test_when_the_defaults_fail_with_a_fresh_seed_then_they_stay_unproven_with_t
     run = prove()
     assert (run.result["best_trial_number"], run.result["status"]) == (0, "complete")
     cause = "the untuned defaults failed with a fresh seed (RuntimeError: no memory)"
-    assert run.result["proof"] == {
-        "seeds": [43, 44],
-        "days": 0,
-        "challengers": [],
-        "trainings": 2,
-        "cause": cause,
-    }
+    totals = {"seeds": [43, 44], "days": 0, "trainings": 2, "cause": cause}
+    assert run.result["proof"] == {**totals, "challengers": []}
 
 
 def test_when_the_trial_of_the_defaults_failed_then_the_calibrated_rule_chooses_and_says_so(
@@ -264,7 +238,7 @@ def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(
 ) -> None:
     before = prove().result["proof"]
     file = files.replicate(0, 44).record
-    about = json.loads(file.read_text(encoding="utf-8"))
+    about = read_json(file, "a training")
     assert about["key"]["params"] == DEFAULTS
     assert set(about["key"]) == {"params", "budget", "recipe", "seed", "data", "version"}
     assert (
@@ -302,11 +276,8 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
     if not during:  # it is only seen after the training
         monkeypatch.setattr(stop_requests, "check", lambda: None)
     run = prove()
-    assert (run.result["status"], run.result["proof"], run.result["best_trial_number"]) == (
-        "stopped",
-        None,
-        0,
-    )
+    result = run.result
+    assert (result["status"], result["proof"], result["best_trial_number"]) == ("stopped", None, 0)
     assert len(files.replicates()) == (1 if during else 2)
     last = (
         "The study stopped before its end: request to stop (SIGTERM); run again under the "
@@ -373,26 +344,23 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
         return str(verify(files.best_params, toml.parent, str(toml)))
 
     assert re.fullmatch(r"ok .*: \d+ figures recomputed", said())
-    record = json.loads(files.best_params.read_text(encoding="utf-8"))
-    right = json.dumps(record)
-    record["proof"]["challengers"][0]["mae_change"][0] -= 0.01
+    record = read_json(files.best_params, "a study")
+    (challenger,) = record["proof"]["challengers"]
+    number = challenger["trial"]
+    write_json(files.best_params, {**record, "best_trial_number": 0})
+    assert f"best_trial_number is 0, recomputed {number}" in said()
+    challenger["mae_change"][0] -= 0.01
     write_json(files.best_params, record)
     assert "proof.challengers[0].mae_change[0] is " in said()
-    number = json.loads(right)["proof"]["challengers"][0]["trial"]
-    record = {**json.loads(right), "best_trial_number": 0}
-    write_json(files.best_params, record)
-    assert f"best_trial_number is 0, recomputed {number}" in said()
 
-    write_json(files.best_params, json.loads(right))
+    challenger["mae_change"][0] += 0.01
+    write_json(files.best_params, record)
     file = files.replicate(number, 44).forecasts["validation"]
     forecasts = load_predictions(file)
     write_predictions(
         file, QuantileForecasts(forecasts.values + 0.2, forecasts.actual, forecasts.origins)
     )
-    assert (
-        "proof.challengers[0].probability" in said()
-        or "proof.challengers[0].score_change[0]" in said()
-    )
+    assert re.search(r"proof\.challengers\[0\]\.(probability|score_change\[0\])", said())
     write_predictions(file, forecasts)
     files.replicate(number, 44).record.unlink()
     assert f"{files.replicate(number, 44).record}: no such file" in said()
@@ -420,15 +388,13 @@ def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_it
     proof: dict[str, Any] = prove().result["proof"]
     (axes,) = proof_figure(proof).axes
     ((one,),) = [proof["challengers"]]
-    drawn = sorted(
-        line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("o", "s", "D")
-    )
+    points = [line for line in axes.lines if line.get_marker() in ("o", "s", "D")]
+    drawn = sorted(line.get_xdata()[0] for line in points)
     expected = sorted(one[f"{name}_change"][0] for name in ("score", "mae", "winkler_calibrated"))
     assert drawn == pytest.approx(expected)
-    assert [text.get_text() for text in axes.texts] == [
-        f"probability {one['probability']:.2f}: proven"
-    ]
-    assert [label.get_text() for label in axes.get_yticklabels()] == [f"trial {one['trial']}"]
+    (verdict,), (label,) = axes.texts, axes.get_yticklabels()
+    assert verdict.get_text() == f"probability {one['probability']:.2f}: proven"
+    assert label.get_text() == f"trial {one['trial']}"
 
 
 @pytest.mark.parametrize(
