@@ -18,15 +18,10 @@ import seaborn as sns
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.models import Budget
+from hpo_lib.families.models import Budget, get_family
+from hpo_lib.families.training import untrained_module
 from hpo_lib.scoring.evaluation import evaluate
-from measurements.steps import (
-    darts_family,
-    spread_batch,
-    step_seconds,
-    training_windows,
-    untrained_module,
-)
+from measurements.steps import spread_batch, step_seconds, training_windows
 from measurements.table import Measured
 
 TRAINING_HOURS, VALIDATION_DAYS, ORIGINS = 4800, 15, 64
@@ -80,10 +75,10 @@ def resized(
 
 def costs(name: str, dataset: Dataset, windows: int, budget: Budget) -> dict[str, float]:
     """Seconds of each part of a trial, the evaluation over ``windows`` x ORIGINS hourly origins."""
-    family = darts_family(name)
+    family = get_family(name)
     preparation, prepared = _timed(lambda: training_windows(family, dataset))
     step = step_seconds(
-        untrained_module(family, family.defaults, prepared),
+        untrained_module(family, family.defaults, prepared[0]),
         spread_batch(prepared, budget.batch_size),
     )
     step()  # warms up

@@ -10,22 +10,20 @@ import torch
 from darts.models import NeuralForecastModel, TFTModel
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingBatch
-from darts.utils.likelihood_models.torch import QuantileRegression
 from neuralforecast.models.timesnet import TimesBlock
 from torch import nn
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import RECIPES, STANDARD, Budget, Params, get_family
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Params, get_family
 from hpo_lib.families.tft_q import TftQ
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 from hpo_lib.families.timesnet_q import TimesnetQ
+from hpo_lib.families.training import untrained_module
 from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
 from hpo_lib.scoring.evaluation import evaluate
-from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import reference
-from measurements.reference import BATCH_SIZE, quiet
+from measurements.reference import BATCH_SIZE
 from measurements.table import Measured
 
 
@@ -56,14 +54,7 @@ class StockTftQ(TftQ):
         return TFTModel(**network, **common)
 
 
-def darts_family(name: str) -> DartsFamily:
-    """The registered family, as one whose model darts holds."""
-    family = get_family(name)
-    assert isinstance(family, DartsFamily)
-    return family
-
-
-def training_windows(family: DartsFamily, dataset: Dataset) -> TrainingWindows:
+def training_windows(family: Family, dataset: Dataset) -> TrainingWindows:
     """The windows that a trial of the family trains on."""
     origins, plain = dataset.training_origins(), RECIPES["plain"]
     scaling, windows = Scaling.fit(dataset, plain), dataset.windows(origins)
@@ -76,22 +67,6 @@ def training_windows(family: DartsFamily, dataset: Dataset) -> TrainingWindows:
 def spread_batch(windows: TrainingWindows, size: int) -> TorchTrainingBatch:
     """``size`` windows spread evenly over the training split."""
     return windows.__getitems__(list(range(0, len(windows), len(windows) // size))[:size])
-
-
-def untrained_module(
-    family: DartsFamily, params: Params, windows: TrainingWindows
-) -> PLForecastingModule:
-    """The family's module with fresh weights, the same for every call."""
-    common: dict[str, Any] = {
-        "input_chunk_length": HISTORY,
-        "output_chunk_length": HORIZON,
-        "likelihood": QuantileRegression(list(QUANTILE_LEVELS)),
-        "random_state": 42,
-    }
-    with quiet():
-        model = family.create_model(params, common)
-        model.train_sample, model.output_dim = windows[0], 1
-        return model._init_model()
 
 
 def step_seconds(
@@ -117,11 +92,11 @@ def timesnet_step(dataset: Dataset, repeats: int, batch_size: int = BATCH_SIZE) 
 
     neuralforecast trains in float32 whatever the series are stored in; float64 would flatter us.
     """
-    ours = darts_family("TIMESNET_Q")
+    ours = get_family("TIMESNET_Q")
     windows = training_windows(ours, dataset)
     batch = spread_batch(windows, batch_size)
     stock, fast = (
-        step_seconds(untrained_module(family, ours.defaults, windows), batch)
+        step_seconds(untrained_module(family, ours.defaults, windows[0]), batch)
         for family in (StockTimesnetQ(), ours)
     )
     fast()  # warms up; beside a stock step this costs nothing
@@ -135,7 +110,7 @@ def tft_step(
     """Seconds of one step of darts' own model in float64, and of ours in float32 with the fused
     optimiser that it trains with: same batch, same weights.
     """
-    ours = darts_family("TFT_Q")
+    ours = get_family("TFT_Q")
     params = {**ours.defaults, "hidden_size": hidden_size}
     windows = training_windows(ours, dataset)
     batch = spread_batch(windows, batch_size)
@@ -143,8 +118,8 @@ def tft_step(
     in_float64 = TorchTrainingBatch(
         **{name: tensor if tensor is None else tensor.double() for name, tensor in tensors.items()}
     )
-    stock = step_seconds(untrained_module(StockTftQ(), params, windows).double(), in_float64)
-    fast = step_seconds(untrained_module(ours, params, windows), batch, fused=True)
+    stock = step_seconds(untrained_module(StockTftQ(), params, windows[0]).double(), in_float64)
+    fast = step_seconds(untrained_module(ours, params, windows[0]), batch, fused=True)
     stock(), fast()  # warm up
     return _in_turns(stock, fast, repeats, "stock darts model in float64", params, batch_size)
 
@@ -174,7 +149,7 @@ def evaluation(name: str, dataset: Dataset, repeats: int, windows: int) -> Measu
         RuntimeError: our network was not evaluated.
     """
     one_by_one = _reference(name, dataset)
-    family, origins = darts_family(name), dataset.validation_origins
+    family, origins = get_family(name), dataset.validation_origins
     budget, whole = Budget(steps=1, batch_size=8, checks=1), replace(STANDARD, residual_share=False)
     forecaster = family.fit(family.defaults, dataset, budget, seed=1, recipe=whole)
 

@@ -1,4 +1,4 @@
-"""Records of the original HPO plan, in the two structures that it had; the numbers are not its own."""
+"""Records of the original HPO plan in its two structures; the numbers are not its own."""
 
 SAVED = {
     "model": "NHITS_Q",

@@ -4,15 +4,12 @@ given numbers.
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.context import Context
-from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import RECIPES, STANDARD, Budget, Recipe, get_family
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, get_family
 from hpo_lib.figures import families
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.contract.test_families import UNSHRUNK, with_small_networks
@@ -28,7 +25,7 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def insight() -> Any:
+def insight():
     """Imported late, since darts takes seconds."""
     from hpo_lib.families import insight
 
@@ -36,11 +33,11 @@ def insight() -> Any:
 
 
 @pytest.fixture
-def context(tiny_dataset) -> Context:
+def context(tiny_dataset):
     return tiny_dataset.context(tiny_dataset.validation_origins)
 
 
-def trained(name: str, dataset: Dataset, recipe: Recipe = STANDARD) -> Any:
+def trained(name, dataset, recipe=STANDARD):
     family = with_small_networks(get_family(name))
     params = {**family.defaults, **SMALL[name]}
     return family.fit(params, dataset, BUDGET, seed=3, recipe=recipe)
@@ -51,7 +48,7 @@ def trained(name: str, dataset: Dataset, recipe: Recipe = STANDARD) -> Any:
 )
 def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
     recipe, insight, tiny_dataset, context
-) -> None:
+):
     forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
     parts = insight.stack_forecasts(forecaster, context)
     assert parts.stacks.shape == (15, 3, 24, 3)
@@ -138,14 +135,14 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
 # Figures of given numbers
 
 
-def forecasts(n: int = 3) -> QuantileForecasts:
+def forecasts(n=3):
     values = np.arange(24.0)[None, :, None] + np.array([0.0, 1.0, 2.0]) + np.zeros((n, 1, 1))
     return QuantileForecasts(
         values, values[:, :, 1] + 0.5, pd.date_range("2024-01-01 23:00", periods=n, tz="UTC")
     )
 
 
-def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight) -> None:
+def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight):
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
     parts = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
@@ -162,7 +159,7 @@ def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_media
 
 def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_are_summed(
     insight,
-) -> None:
+):
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
     weights = insight.FusionWeights(
         tuple(f"v{i}" for i in range(20)),
@@ -181,7 +178,7 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
     assert [bar.get_width() for bar in right.patches] == pytest.approx([50, 50])
 
 
-def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight) -> None:
+def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight):
     attention = np.zeros((2, 24, 192))
     attention[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
     weights = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), attention)
@@ -195,14 +192,14 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight) -> No
     assert image.get_extent() == [-167.5, 24.5, 0.5, 24.5]
 
 
-def test_when_a_window_is_folded_then_rows_are_periods_and_the_rest_of_the_last_is_empty() -> None:
+def test_when_a_window_is_folded_then_rows_are_periods_and_the_rest_of_the_last_is_empty():
     image = families.folded(np.arange(10.0), 4)
     assert image[:2].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert image[2, :2].tolist() == [8, 9]
     assert np.isnan(image[2, 2:]).all()
 
 
-def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insight) -> None:
+def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insight):
     amplitude = np.ones((1, 96))
     amplitude[0, [7, 35, 36]] = [9, 5, 4]
     weights = np.tile([0.6, 0.3, 0.1], (3, 1, 1))
@@ -221,7 +218,7 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
 @pytest.mark.parametrize(("source", "mark"), [("simulated", "SIMULATED DATA"), ("csv", "")])
 def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
     source, mark, insight, tiny_dataset, monkeypatch
-) -> None:
+):
     spectrum = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
     monkeypatch.setattr(insight, "periods", lambda *_: spectrum)
     trained = SimpleNamespace(validation=forecasts(15))

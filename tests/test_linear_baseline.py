@@ -7,30 +7,29 @@ import numpy as np
 import pytest
 
 from hpo_lib.data.context import Windows
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families import feature_table, linear_baseline
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, least_absolute
 
 
 @pytest.fixture(scope="module")
-def origins(tiny_dataset: Dataset) -> np.ndarray:
+def origins(tiny_dataset):
     """The daily ones of the training split."""
     return training_origins(tiny_dataset.index, tiny_dataset.spec.splits)[::24]
 
 
 @pytest.fixture(scope="module")
-def part(tiny_dataset: Dataset, origins: np.ndarray) -> LinearBaseline:
+def part(tiny_dataset, origins):
     return LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False))
 
 
-def noisy(dataset: Dataset) -> Dataset:
+def noisy(dataset):
     """The same days with a demand that nothing explains."""
     demand = np.random.default_rng(3).gamma(4, 2.5, len(dataset.frame))
     return dataclasses.replace(dataset, frame=dataset.frame.assign(water_consumption=demand))
 
 
-def test_when_some_points_are_far_off_then_the_line_goes_through_the_others() -> None:
+def test_when_some_points_are_far_off_then_the_line_goes_through_the_others():
     """Nine of eleven points are on y = 2 x + 1; least squares would leave the line."""
     x = np.arange(-5.0, 6.0)
     y = 2 * x + 1
@@ -42,7 +41,7 @@ def test_when_some_points_are_far_off_then_the_line_goes_through_the_others() ->
     assert abs(held_back[0]) < 0.5
 
 
-def test_when_there_is_nothing_but_a_constant_then_it_is_the_median(monkeypatch) -> None:
+def test_when_there_is_nothing_but_a_constant_then_it_is_the_median(monkeypatch):
     monkeypatch.setattr(linear_baseline, "ROUNDS", 200)
     y = np.array([0.0, 1.0, 2.0, 3.0, 1000.0])
     weights, intercept = least_absolute(np.zeros((5, 1)), y)
@@ -50,7 +49,7 @@ def test_when_there_is_nothing_but_a_constant_then_it_is_the_median(monkeypatch)
     assert intercept == pytest.approx(2, abs=0.2)  # the mean is 201
 
 
-def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_dataset) -> None:
+def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_dataset):
     chosen = tiny_dataset.validation_origins
     actual = tiny_dataset.target.to_numpy()[chosen[:, None] + np.arange(1, HORIZON + 1)]
     error = np.abs(part.predict(tiny_dataset, tiny_dataset.windows(chosen)) - actual).mean()
@@ -59,7 +58,7 @@ def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_
 
 def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_seen_them(
     origins, tiny_dataset
-) -> None:
+):
     """Changing a day changes no forecast of that day, while the regression on all days bends
     towards it.
     """
@@ -79,7 +78,7 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
 
 def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it(
     part, tiny_dataset, monkeypatch
-) -> None:
+):
     every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
     table, learnt = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(every)), []
     monkeypatch.setattr(
@@ -95,12 +94,12 @@ def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it(
 
 def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_days(
     origins, tiny_dataset
-) -> None:
+):
     dataset = noisy(tiny_dataset)
     part = LinearBaseline.fit(dataset, origins, LinearOptions(False))
     demand = dataset.target.to_numpy()
 
-    def error(expected: np.ndarray, of: np.ndarray) -> float:
+    def error(expected, of):
         return float(np.abs(demand[of[:, None] + np.arange(1, HORIZON + 1)] - expected).mean())
 
     new = np.concatenate([dataset.validation_origins, dataset.test_origins])
@@ -109,9 +108,7 @@ def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_
     assert error(part.predict(dataset, dataset.windows(origins)), origins) < 0.7 * on_new_days
 
 
-def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(
-    part, tiny_dataset
-) -> None:
+def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(part, tiny_dataset):
     frame = tiny_dataset.frame.copy()
     temp = frame.columns.get_loc("temp")
     frame.iloc[2178:2201, temp] = 1e3
@@ -123,7 +120,7 @@ def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(
 @pytest.mark.parametrize("seasons", [True, False])
 def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feature(
     seasons, tiny_dataset
-) -> None:
+):
     table = feature_table.make_feature_table(tiny_dataset, tiny_dataset.windows(np.array([500])))
     moved = dataclasses.replace(table, features=table.features.copy())
     moved.features[:, :, table.names.index("year_sin")] += 0.5
@@ -136,7 +133,7 @@ def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feat
 
 def test_when_more_weeks_are_shown_then_they_are_the_same_hours_of_earlier_weeks_and_nothing_later(
     tiny_dataset,
-) -> None:
+):
     """The target counts its hours; the level is the mean of the last 24 of them, 11.5 below the
     origin.
     """
@@ -161,7 +158,7 @@ def test_when_more_weeks_are_shown_then_they_are_the_same_hours_of_earlier_weeks
 
 def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(
     part, tiny_dataset, monkeypatch
-) -> None:
+):
     origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)[::24]
     longer = LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False, weeks=2))
     table = feature_table.make_feature_table(
@@ -182,7 +179,7 @@ def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(
 
 def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(
     origins, tiny_dataset, monkeypatch
-) -> None:
+):
     monkeypatch.setattr(linear_baseline, "_last_fits", deque(maxlen=4))
     first = LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False))
     table = feature_table.make_feature_table(

@@ -26,15 +26,15 @@ NETWORK = np.array([[[10.0, 14.0, 15.0]]])
         ((0.25, 0.5), [8, 11, 13.5]),
     ],
 )
-def test_when_shares_are_kept_then_median_and_distances_lie_between_both(shares, expected) -> None:
+def test_when_shares_are_kept_then_median_and_distances_lie_between_both(shares, expected):
     assert mixed(NETWORK, LINEAR, shares).tolist() == [[expected]]
 
 
-def quantiles(median: np.ndarray, low: float, high: float) -> np.ndarray:
+def quantiles(median, low, high):
     return np.stack([median - low, median, median + high], axis=2)
 
 
-def test_when_the_network_is_right_then_it_is_kept_and_when_it_is_noise_then_it_is_not() -> None:
+def test_when_the_network_is_right_then_it_is_kept_and_when_it_is_noise_then_it_is_not():
     draw = np.random.default_rng(0)
     actual = 100 + draw.normal(size=(140, 24))
     linear = quantiles(actual + draw.normal(size=actual.shape), 1.28, 1.28)
@@ -44,7 +44,7 @@ def test_when_the_network_is_right_then_it_is_kept_and_when_it_is_noise_then_it_
     assert fitted_shares(bad, linear, actual)[0] <= 0.05
 
 
-def test_when_a_gain_is_within_the_noise_of_the_days_then_less_is_kept_than_fits_best() -> None:
+def test_when_a_gain_is_within_the_noise_of_the_days_then_less_is_kept_than_fits_best():
     """The network says little about the actuals, so the best share is not clearly better than
     smaller ones.
     """
@@ -61,7 +61,7 @@ def test_when_a_gain_is_within_the_noise_of_the_days_then_less_is_kept_than_fits
 @pytest.mark.parametrize("name", family_names())
 def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_baseline_is_kept(
     name, tiny_dataset, monkeypatch
-) -> None:
+):
     """Whatever shares are fitted; with the shares of its own check."""
     family, checks = with_small_networks(get_family(name)), list[QuantileForecasts]()
     wanted = iter([(0.0, 0.0), (0.05, 0.05), (1.0, 1.0)])
@@ -84,7 +84,7 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     assert np.array_equal(again.values, fitted.validation.values)
 
 
-def test_when_nothing_is_kept_then_a_refit_trains_no_network(tiny_dataset) -> None:
+def test_when_nothing_is_kept_then_a_refit_trains_no_network(tiny_dataset):
     family = get_family("NHITS_Q")
     params = {**smallest(family), "lr": 1e-5}
     fitted = family.fit(params, tiny_dataset, BUDGET, seed=1)
@@ -96,7 +96,7 @@ def test_when_nothing_is_kept_then_a_refit_trains_no_network(tiny_dataset) -> No
     assert np.array_equal(refitted.forecasts(tiny_dataset, origins).values, linear)
 
 
-def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_dataset) -> None:
+def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_dataset):
     family = get_family("NHITS_Q")
     given = {**smallest(family), "level_hours": 168, "linear_part": False, "steps_factor": 2.0}
     steps: list[int] = []
@@ -113,7 +113,7 @@ def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_datas
     assert np.array_equal(same.validation.values, fitted.validation.values)
 
 
-def test_when_the_target_was_never_negative_then_no_forecast_is(tiny_dataset) -> None:
+def test_when_the_target_was_never_negative_then_no_forecast_is(tiny_dataset):
     frame = tiny_dataset.frame.copy()
     frame["water_consumption"] = (
         frame["water_consumption"] - frame["water_consumption"].mean()

@@ -47,11 +47,11 @@ LINEAR = FloatRange(0.05, 0.45)  # 5 % are 0.02
         (0.1, FloatRange(0.1, 0.1), None),
     ],
 )
-def test_when_a_value_is_within_five_percent_of_an_end_then_it_is_there(value, space, end) -> None:
+def test_when_a_value_is_within_five_percent_of_an_end_then_it_is_there(value, space, end):
     assert end_reached(value, space) == end
 
 
-def test_when_chosen_values_are_at_ends_then_each_has_a_sentence_that_says_what_to_do() -> None:
+def test_when_chosen_values_are_at_ends_then_each_has_a_sentence_that_says_what_to_do():
     space = {
         "level_hours": Choice((0, 24)),
         "calendar": Choice((True, False)),
@@ -83,7 +83,7 @@ def test_when_chosen_values_are_at_ends_then_each_has_a_sentence_that_says_what_
 )
 def test_when_a_search_space_is_read_from_a_storage_then_it_is_the_one_that_was_searched(
     space,
-) -> None:
+):
     assert dimension(distribution(space)) == space
 
 
@@ -98,13 +98,11 @@ def test_when_a_search_space_is_read_from_a_storage_then_it_is_the_one_that_was_
         (1.0, "1"),
     ],
 )
-def test_when_a_value_is_shown_then_yes_and_no_are_words_and_whole_numbers_whole(
-    value, words
-) -> None:
+def test_when_a_value_is_shown_then_yes_and_no_are_words_and_whole_numbers_whole(value, words):
     assert value_in_words(value, 3) == words
 
 
-def test_when_choices_are_shown_then_they_are_those_of_the_table() -> None:
+def test_when_choices_are_shown_then_they_are_those_of_the_table():
     assert [in_words(RECIPE_SPACE[name]) for name in ("calendar", "steps_factor")] == [
         "yes, no",
         "0.5, 1, 1.5",

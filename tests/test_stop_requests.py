@@ -81,7 +81,8 @@ rename, nested = os.replace, []
 def replace(file, target):
     if not nested:
         nested.append(file)
-        os.kill(os.getpid(), signal.SIGTERM)  # as it comes when a cluster and the job's own process signal at once
+        # as when a cluster and the job's own process signal at once
+        os.kill(os.getpid(), signal.SIGTERM)
     return rename(file, target)
 os.replace = replace
 with stop_requests.relaying():

@@ -74,17 +74,11 @@ def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_
 
 
 @pytest.mark.parametrize(
-    ("length", "expected"), [(1, False), (2, True), (3, False), (4, True), (5, False), (8, False)]
-)
-def test_when_a_check_is_at_no_rung_then_nothing_is_decided(length, expected):
-    assert stopped(HALVING, curve(*[9.0] * length), FOUR) is expected
-
-
-@pytest.mark.parametrize(
     ("rule", "checks", "decided"),
     [
         (HALVING, 1, {}),  # a rung never falls on the last check: there is nothing left to save
         (HALVING, 2, {1: 0.5}),  # both rungs fall on the first check, where the later decides
+        (HALVING, CHECKS, {2: 0.25, 4: 0.5}),
         (HALVING, 6, {2: 0.25, 3: 0.5}),  # a rung is decided at the first check at or after it
         (HALVING, 15, {4: 0.25, 8: 0.5}),
         (RULE, 2, {}),  # as the test budget, whose first check is too late for a rung

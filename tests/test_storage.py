@@ -61,8 +61,7 @@ def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path, 
     )
 
 
-def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path):
-    run = RunPaths(tmp_path / "runs", *RUN)
+def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path, run):
     created(run, f"sqlite:///{tmp_path}/elsewhere.db")
     assert (tmp_path / "elsewhere.db").is_file()
     assert not run.sqlite.exists()
@@ -85,7 +84,7 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
     assert not other.sqlite.exists()
 
 
-def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes_on_without_that_line(
+def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_that_line_is_left_out(
     tmp_path, run
 ):
     study = created(run)
@@ -101,7 +100,7 @@ def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_the_study_goes
 
 
 def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(tmp_path):
-    run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", "TFT_Q", "heat", "1")
+    run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", *RUN)
     study = optuna.create_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())
     study.tell(study.ask(), 1.0)
     assert run.sqlite.exists()

@@ -28,8 +28,7 @@ def test_when_the_missing_trials_do_not_fit_then_it_is_said_once_as_soon_as_one_
     # 49 trials of ten minutes are over eight hours; 110 minutes hold eleven of them.
     assert budget.shortfall(trials(600), 49) == (
         "49 trials are missing and take about 8.2 h (600 s each), 1.8 h of the time budget are "
-        "left: about 11 of them "
-        "will finish in this run"
+        "left: about 11 of them will finish in this run"
     )
     assert budget.shortfall(trials(600), 48) == ""
 

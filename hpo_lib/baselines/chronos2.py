@@ -8,22 +8,16 @@ compute nodes often have no network.
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import Forecaster, Model, Recipe, register
+from hpo_lib.families.models import RECIPES, Forecaster, Model, register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
-RECIPE = Recipe(
-    level_hours=0,
-    near_hours=12,
-    repeated_history=False,
-    season_years=0,
-    same_hours=False,
-    linear_part=False,
-)
+RECIPE = replace(RECIPES["plain"], repeated_history=False)
 """The network normalises each window by itself."""
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"

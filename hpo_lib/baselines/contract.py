@@ -2,7 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,45 +41,46 @@ class Baseline(Model, ABC):
             quick: learn little, from a part of the origins of the same days, to see that everything
                 works.
         """
-        chosen = self.train(dataset, seed, quick)
-        chosen.validation = chosen.forecasts(dataset, dataset.validation_origins)
+        seasons = covers_seasons(dataset, STANDARD.season_years)
+        trained = self.train(dataset, seasons, seed, quick)
+        trained.validation = trained.forecasts(dataset, dataset.validation_origins)
         if not refit:
-            return chosen
-        refitted = self.train(dataset.trained_through_validation(), seed, quick, chosen)
-        refitted.validation = chosen.validation
+            return trained
+        both_splits = dataset.trained_through_validation()
+        refitted = self.train(both_splits, seasons, seed, quick, trained.choice)
+        refitted.validation = trained.validation
         return refitted
 
     @abstractmethod
     def train(
-        self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None
+        self, dataset: Dataset, seasons: bool, seed: int, quick: bool, choice: Any = None
     ) -> "TableForecaster":
-        """Train on the training split, with the choices of ``chosen`` or else with own ones."""
+        """Train on the training split, with the ``choice`` of an earlier training or an own one.
+
+        With ``seasons`` the forecaster sees the time of year, by the families' rule: only if
+        training covers two years.
+        """
 
 
+@dataclass(eq=False)
 class TableForecaster(Forecaster):
     """A forecaster that predicts normalised quantiles from a feature table.
 
     Attributes:
         dataset: what it was trained on.
-        seasons: it sees the time of year, by the families' rule: only if training covers two years.
+        normalised: feature table -> [N, H, Q] quantiles of actual / level - 1.
+        choice: what validation chose.
     """
 
-    def __init__(self, dataset: Dataset, seasons: bool) -> None:
-        self.dataset, self.seasons = dataset, seasons
-
-    @abstractmethod
-    def normalised(self, table: FeatureTable) -> np.ndarray:
-        """[N, H, Q] quantiles of actual / level - 1."""
+    dataset: Dataset
+    normalised: Callable[[FeatureTable], np.ndarray]
+    choice: Any = None
+    best_step: int = 0
 
     def predict(self, context: Context) -> QuantileForecasts:
         table = make_feature_table(self.dataset, context)
         values = (1 + self.normalised(table)) * table.level[:, None, None]
         return QuantileForecasts.of_model(values, context.origins, self.dataset.lowest)
-
-
-def shows_seasons(dataset: Dataset, chosen: TableForecaster | None) -> bool:
-    """Whether a forecaster sees the time of year: as ``chosen``, or by the standard recipe."""
-    return covers_seasons(dataset, STANDARD.season_years) if chosen is None else chosen.seasons
 
 
 OF_THE_YEAR = (*SEASON_COLUMNS, "year_sin", "year_cos")

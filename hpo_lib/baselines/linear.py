@@ -4,14 +4,14 @@ The latter, with the interval of its out-of-fold residuals, is step 0 of every n
 forecasts residuals: a network that is not better has earned nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 
-from hpo_lib.baselines.contract import Baseline, TableForecaster, learnt_origins, shows_seasons
+from hpo_lib.baselines.contract import Baseline, TableForecaster, learnt_origins
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HORIZON, Positions
+from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, linear_features, make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import STANDARD, register
@@ -27,54 +27,6 @@ long.
 """
 
 
-class LinearForecaster(TableForecaster):
-    """Weights and intercepts in the feature table's units.
-
-    Attributes:
-        weights: [H, Q, F].
-        intercepts: [H, Q].
-    """
-
-    best_step = 0
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        origins: Positions,
-        penalty: float,
-        seasons: bool,
-        steps: Iterable[int] = range(HORIZON),
-    ) -> None:
-        from sklearn.linear_model import QuantileRegressor  # slow to import
-
-        super().__init__(dataset, seasons)
-        self.penalty = penalty
-        table = make_feature_table(dataset, dataset.windows(origins))
-        features = linear_features(table, seasons=self.seasons)
-        self.weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
-        self.intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
-        for step in steps:
-            x, y = features[:, step], table.target[:, step]
-            mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
-            varies = spread > 1e-9
-            standardised = (x[:, varies] - mean[varies]) / spread[varies]
-            for q, level in enumerate(QUANTILE_LEVELS):
-                fitted = QuantileRegressor(quantile=level, alpha=penalty, solver="highs").fit(
-                    standardised, y / scale
-                )
-                self.weights[step, q, varies] = fitted.coef_ * scale / spread[varies]
-                self.intercepts[step, q] = fitted.intercept_ * scale - self.weights[step, q] @ mean
-
-    def normalised(self, table: FeatureTable) -> np.ndarray:
-        features = linear_features(table, seasons=self.seasons)
-        # Summed row by row: the last bits of a matrix product depend on how many rows are asked
-        # for.
-        by_level = [
-            (features * self.weights[:, q]).sum(axis=2) for q in range(len(QUANTILE_LEVELS))
-        ]
-        return np.stack(by_level, axis=2) + self.intercepts
-
-
 class LinearQuantile(Baseline):
     """The penalty is chosen on validation."""
 
@@ -84,41 +36,60 @@ class LinearQuantile(Baseline):
     settings: ClassVar = {"penalties": list(PENALTIES)}
 
     def train(
-        self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None
-    ) -> LinearForecaster:
-        seasons, origins = shows_seasons(dataset, chosen), learnt_origins(dataset, 0, quick=quick)
+        self,
+        dataset: Dataset,
+        seasons: bool,
+        seed: int,
+        quick: bool,
+        choice: float | None = None,
+    ) -> TableForecaster:
+        origins = learnt_origins(dataset, 0, quick=quick)
+        table = make_feature_table(dataset, dataset.windows(origins))
+
+        def fitted(penalty: float, steps: Iterable[int] = range(HORIZON)) -> TableForecaster:
+            regressions = _regressions(table, penalty, seasons, steps)
+            return TableForecaster(dataset, regressions, penalty)
 
         def loss(penalty: float) -> float:
-            tried, steps = (
-                LinearForecaster(dataset, origins, penalty, seasons, TRIED_STEPS),
-                list(TRIED_STEPS),
-            )
-            f = tried.forecasts(dataset, dataset.validation_origins)
+            tried = fitted(penalty, TRIED_STEPS).forecasts(dataset, dataset.validation_origins)
+            steps = list(TRIED_STEPS)
             return metrics.pinball(
-                QuantileForecasts(f.values[:, steps], f.actual[:, steps], f.origins, f.levels)
+                QuantileForecasts(tried.values[:, steps], tried.actual[:, steps], tried.origins)
             )
 
-        penalty = (
-            chosen.penalty
-            if chosen is not None
-            else PENALTIES[-1]
-            if quick
-            else min(PENALTIES, key=loss)
-        )
-        return LinearForecaster(dataset, origins, penalty, seasons)
+        if choice is None:
+            choice = PENALTIES[-1] if quick else min(PENALTIES, key=loss)
+        return fitted(choice)
 
 
-class ResidualLinearForecaster(TableForecaster):
-    """The linear baseline as a forecaster."""
+def _regressions(
+    table: FeatureTable, penalty: float, seasons: bool, steps: Iterable[int]
+) -> Callable[[FeatureTable], np.ndarray]:
+    """Quantile regressions of some steps, in the feature table's units; 0 at the other steps."""
+    from sklearn.linear_model import QuantileRegressor  # slow to import
 
-    best_step = 0
+    features = linear_features(table, seasons=seasons)
+    weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
+    intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
+    for step in steps:
+        x, y = features[:, step], table.target[:, step]
+        mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
+        varies = spread > 1e-9
+        standardised = (x[:, varies] - mean[varies]) / spread[varies]
+        for q, level in enumerate(QUANTILE_LEVELS):
+            regressor = QuantileRegressor(quantile=level, alpha=penalty, solver="highs")
+            regressor.fit(standardised, y / scale)
+            weights[step, q, varies] = regressor.coef_ * scale / spread[varies]
+            intercepts[step, q] = regressor.intercept_ * scale - weights[step, q] @ mean
 
-    def __init__(self, dataset: Dataset, linear: LinearBaseline) -> None:
-        super().__init__(dataset, linear.options.seasons)
-        self.linear = linear
+    def normalised(table: FeatureTable) -> np.ndarray:
+        features = linear_features(table, seasons=seasons)
+        # Summed row by row: the last bits of a matrix product depend on how many rows are asked
+        # for.
+        by_level = [(features * weights[:, q]).sum(axis=2) for q in range(len(QUANTILE_LEVELS))]
+        return np.stack(by_level, axis=2) + intercepts
 
-    def normalised(self, table: FeatureTable) -> np.ndarray:
-        return np.asarray(self.linear.relative(table)[:, :, None] + self.linear.errors)
+    return normalised
 
 
 class ResidualLinear(Baseline):
@@ -130,11 +101,14 @@ class ResidualLinear(Baseline):
     settings: ClassVar = {"near_hours": STANDARD.near_hours, "penalty": STANDARD.linear_penalty}
 
     def train(
-        self, dataset: Dataset, seed: int, quick: bool, chosen: Any = None
-    ) -> ResidualLinearForecaster:
+        self, dataset: Dataset, seasons: bool, seed: int, quick: bool, choice: Any = None
+    ) -> TableForecaster:
         origins = dataset.training_origins(near_hours=STANDARD.near_hours)
-        options = LinearOptions(shows_seasons(dataset, chosen), STANDARD.linear_penalty)
-        return ResidualLinearForecaster(dataset, LinearBaseline.fit(dataset, origins, options))
+        options = LinearOptions(seasons, STANDARD.linear_penalty)
+        linear = LinearBaseline.fit(dataset, origins, options)
+        return TableForecaster(
+            dataset, lambda table: linear.relative(table)[:, :, None] + linear.errors
+        )
 
 
 register(LinearQuantile())

@@ -13,7 +13,7 @@ from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.weather_inputs import input_names, weather_inputs
+from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
 
 DAYS = HISTORY // HORIZON
@@ -102,74 +102,61 @@ def make_feature_table(
     )
     hours = origins[:, None] + np.arange(1, HORIZON + 1)  # [N, H]
     relative = history / level[:, None] - 1
-    days = relative.reshape(
-        len(origins), DAYS, HORIZON
-    )  # day k ends 24 * (6 - k) hours before the origin
+    days = relative.reshape(len(origins), DAYS, HORIZON)  # the last one ends at the origin
     off = day_off(dataset, frame)
     past_off = off[hours[:, None, :] - HORIZON * np.arange(DAYS, 0, -1)[:, None]]  # [N, 7, H]
-    columns: dict[str, np.ndarray] = {
-        "step": np.broadcast_to(np.arange(1.0, HORIZON + 1), hours.shape)
-    }
-
-    def per_origin(name: str, values: np.ndarray) -> None:
-        columns[name] = np.broadcast_to(values[:, None], hours.shape)
-
-    for name in dataset.future:
-        columns[name] = frame[name].to_numpy(dtype=float)[hours]
     season = 2 * np.pi * pd.DatetimeIndex(frame.index).day_of_year.to_numpy()[hours] / 365.25
+    # The columns are [N, H], or [N, 1] or [H] where origins or hours ahead are alike.
+    columns: dict[str, np.ndarray] = {"step": np.arange(1.0, HORIZON + 1)}
+    columns |= {name: frame[name].to_numpy(dtype=float)[hours] for name in dataset.future}
     columns |= {"year_sin": np.sin(season), "year_cos": np.cos(season)}
-    for k in range(1, DAYS + 1):
-        columns[f"same_hour_{k}d"] = days[:, DAYS - k]
+    columns |= {f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)}
     earlier, week = hours - HISTORY, origins[:, None] + np.arange(1 - HISTORY, 1)
     for k in range(2, weeks + 1):
         earlier = np.where(earlier >= HISTORY, earlier - HISTORY, earlier)
         week = np.where(week[:, :1] >= HISTORY, week - HISTORY, week)
         columns[f"same_hour_{DAYS * k}d"] = y[earlier] / level[:, None] - 1
-        columns[f"week_mean_{k}"] = np.broadcast_to(
-            (y[week].mean(axis=1) / level - 1)[:, None], hours.shape
-        )
-    columns["same_hour_mean"] = days.mean(axis=1)
-    columns["same_hour_low"], columns["same_hour_high"] = days.min(axis=1), days.max(axis=1)
-    columns["same_hour_spread"] = days.std(axis=1)
+        columns[f"week_mean_{k}"] = (y[week].mean(axis=1) / level - 1)[:, None]
     alike = past_off == off[hours][:, None, :]
-    n_alike = alike.sum(axis=1)
-    columns["same_hour_alike"] = np.where(
-        n_alike > 0, (days * alike).sum(axis=1) / np.maximum(n_alike, 1), columns["same_hour_mean"]
-    )
-    latest = np.take_along_axis(
-        days, (DAYS - 1 - np.argmax(alike[:, ::-1], axis=1))[:, None], axis=1
-    )[:, 0]
-    columns["same_hour_latest_alike"] = np.where(n_alike > 0, latest, columns["same_hour_mean"])
-    columns["off_yesterday"], columns["off_week_ago"] = past_off[:, -1], past_off[:, 0]
-    columns["hour_before_1d"] = relative[:, -HORIZON - 1 : -1]
-    # The hour after the origin is not known.
-    columns["hour_after_1d"] = np.concatenate(
-        [relative[:, -HORIZON + 1 :], relative[:, -1:]], axis=1
-    )
-    for k in (0, 1, 2, 3, 6, 12):
-        per_origin(f"last_{k}", relative[:, -1 - k])
-    daily = days.mean(axis=2)
-    for k in range(DAYS):
-        per_origin(f"day_mean_{k}", daily[:, DAYS - 1 - k])
-    per_origin("week_mean", daily.mean(axis=1))
-    for k in (3, 6, 12):
-        per_origin(f"mean_{k}h", relative[:, -k:].mean(axis=1))
-    per_origin("day_low", days[:, -1].min(axis=1))
-    per_origin("day_high", days[:, -1].max(axis=1))
-    per_origin("day_spread", days[:, -1].std(axis=1))
-    per_origin("recent_naive_error", np.abs(days[:, 1:] - days[:, :-1]).mean(axis=(1, 2)))
-    per_origin("log_level", np.log(level))
+    n_alike, mean = alike.sum(axis=1), days.mean(axis=1)
+    of_alike = (days * alike).sum(axis=1) / np.maximum(n_alike, 1)
+    place = DAYS - 1 - np.argmax(alike[:, ::-1], axis=1)
+    latest = np.take_along_axis(days, place[:, None], axis=1)[:, 0]
+    columns |= {
+        "same_hour_mean": mean,
+        "same_hour_low": days.min(axis=1),
+        "same_hour_high": days.max(axis=1),
+        "same_hour_spread": days.std(axis=1),
+        "same_hour_alike": np.where(n_alike > 0, of_alike, mean),
+        "same_hour_latest_alike": np.where(n_alike > 0, latest, mean),
+        "off_yesterday": past_off[:, -1],
+        "off_week_ago": past_off[:, 0],
+        "hour_before_1d": relative[:, -HORIZON - 1 : -1],
+        # The hour after the origin is not known.
+        "hour_after_1d": relative[:, [*range(1 - HORIZON, 0), -1]],
+    }
+    columns |= {f"last_{k}": relative[:, [-1 - k]] for k in (0, 1, 2, 3, 6, 12)}
+    daily, last_day = days.mean(axis=2), days[:, -1]
+    columns |= {f"day_mean_{k}": daily[:, [-1 - k]] for k in range(DAYS)}
+    of_origin = {"week_mean": daily.mean(axis=1)}
+    of_origin |= {f"mean_{k}h": relative[:, -k:].mean(axis=1) for k in (3, 6, 12)}
+    of_origin |= {
+        "day_low": last_day.min(axis=1),
+        "day_high": last_day.max(axis=1),
+        "day_spread": last_day.std(axis=1),
+        "recent_naive_error": np.abs(days[:, 1:] - days[:, :-1]).mean(axis=(1, 2)),
+        "log_level": np.log(level),
+    }
     for name in dataset.past:
         if not follows_from_target(name):
             values = frame[name].to_numpy(dtype=float)[origins[:, None] + np.arange(1 - HORIZON, 1)]
-            per_origin(f"{name}_last", values[:, -1])
-            per_origin(f"{name}_day_mean", values.mean(axis=1))
-    ahead = weather_inputs(dataset, windows, thermal=thermal)
-    columns |= {
-        name: ahead[:, :, i] for i, name in enumerate(input_names(dataset, thermal=thermal))
-    }
+            of_origin |= {f"{name}_last": values[:, -1], f"{name}_day_mean": values.mean(axis=1)}
+    columns |= {name: values[:, None] for name, values in of_origin.items()}
+    columns |= weather_inputs(dataset, windows, thermal=thermal)
     return FeatureTable(
-        features=np.stack(list(columns.values()), axis=2),
+        features=np.stack(
+            [np.broadcast_to(column, hours.shape) for column in columns.values()], axis=2
+        ),
         names=tuple(columns),
         level=level,
         target=y[hours] / level[:, None] - 1,
@@ -181,15 +168,13 @@ def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
 
     Weekdays become indicators; ``seasons`` includes the time of year.
     """
-    left_out = _NOT_LINEAR | (set() if seasons else set(_YEAR))
-    linear = [i for i, name in enumerate(table.names) if name not in left_out]
-    added = []
+    columns = dict(zip(table.names, np.moveaxis(table.features, 2, 0), strict=True))
+    left_out = _NOT_LINEAR if seasons else {*_NOT_LINEAR, *_YEAR}
+    linear = [column for name, column in columns.items() if name not in left_out]
     if seasons:
-        sine, cosine = (table.features[:, :, table.names.index(name)] for name in _YEAR)
-        added += [2 * sine * cosine, cosine**2 - sine**2]  # the second harmonic of the year
-    if "day_of_week" in table.names:
-        weekday = table.features[:, :, table.names.index("day_of_week")]
-        added += [(weekday == day).astype(float) for day in range(1, 7)]
-    return np.concatenate(
-        [table.features[:, :, linear], *(column[:, :, None] for column in added)], axis=2
-    )
+        sine, cosine = (columns[name] for name in _YEAR)
+        linear += [2 * sine * cosine, cosine**2 - sine**2]  # the second harmonic of the year
+    if "day_of_week" in columns:
+        linear += [columns["day_of_week"] == day for day in range(1, 7)]
+    # One feature after the other in memory: the last bits of a fit depend on the order.
+    return np.moveaxis(np.stack(linear), 0, 2)

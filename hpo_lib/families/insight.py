@@ -18,7 +18,7 @@ from hpo_lib.data.context import Context
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.models import Forecaster
 from hpo_lib.families.training import DartsForecaster
-from hpo_lib.families.weather_inputs import input_names
+from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -133,7 +133,7 @@ def fusion_weights(forecaster: Forecaster, context: Context) -> FusionWeights:
     repeated = [
         f"target as {name}" for name in added
     ]  # they hold the target itself along the history
-    weather = input_names(dataset, thermal=trained.recipe.thermal)
+    weather = weather_inputs(dataset, context, thermal=trained.recipe.thermal)
     hidden = [f"{name} (unknown)" for name in weather]  # 0 along the history
     return FusionWeights(
         (*past, *calendar, *repeated, *hidden),

@@ -8,7 +8,6 @@ fitted first, in a second, and then stays fixed.
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -98,13 +97,9 @@ class LinearBaseline:
         """From the training windows that start at the given origins [N], in ascending order."""
         floor = level_floor(dataset)
         key = (dataset.spec, dataset.past, dataset.future, dataset.sha256, floor, options)
-        for fit in _last_fits:
-            if (
-                fit.key == key
-                and fit.frame is dataset.frame
-                and np.array_equal(fit.origins, origins)
-            ):
-                return fit.baseline
+        for frame, learnt, settings, baseline in _last_fits:
+            if frame is dataset.frame and settings == key and np.array_equal(learnt, origins):
+                return baseline
         table = options.table(dataset, dataset.windows(origins), floor)
         unfolded = cls.of_table(table, floor, options)
         relative = unfolded.relative_out_of_fold(table, origins)
@@ -114,7 +109,7 @@ class LinearBaseline:
             errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]],
             out_of_fold=np.asarray((1 + relative) * table.level[:, None]),
         )
-        _last_fits.appendleft(_Fit(dataset.frame, origins.copy(), key, baseline))
+        _last_fits.appendleft((dataset.frame, origins.copy(), key, baseline))
         return baseline
 
     @classmethod
@@ -182,16 +177,8 @@ def _standardised(features: np.ndarray, centre: np.ndarray, spread: np.ndarray) 
     return np.asarray(np.clip((features - centre) / spread, -LARGEST, LARGEST))
 
 
-class _Fit(NamedTuple):
-    """What a fit depended on, and what it gave."""
-
-    frame: pd.DataFrame
-    origins: np.ndarray
-    key: tuple[object, ...]
-    baseline: LinearBaseline
-
-
-_last_fits: deque[_Fit] = deque(maxlen=4)
+_last_fits: deque[tuple[pd.DataFrame, np.ndarray, tuple[object, ...], LinearBaseline]]
+_last_fits = deque(maxlen=4)
 """Of this process: the trials of a study share few fits, each as long as a short training."""
 
 

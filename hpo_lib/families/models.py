@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
@@ -24,6 +24,9 @@ from hpo_lib.families.search_space import (
     recipe_space,
 )
 from hpo_lib.scoring.forecasts import QuantileForecasts
+
+if TYPE_CHECKING:
+    from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 
 Params = Mapping[str, int | float]
 """Hyperparameters of a network; fields of `Recipe` among them replace those of the recipe."""
@@ -210,9 +213,11 @@ class Model:
 
 
 class Family(Model, ABC):
-    """A model family: search space, untuned defaults, budgets, and training."""
+    """A model family: search space, untuned defaults, budgets, and training of a `darts` model."""
 
     kind, seeded = "family", True
+    calendar_as_past: ClassVar[bool]
+    """Whether the model has no future input of its own, see `WindowSource`."""
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial
@@ -222,6 +227,15 @@ class Family(Model, ABC):
     """Series on which they won -> configurations of the wide space, which a study tries next."""
     budgets: ClassVar[Mapping[str, Budget]]
     """Preset name -> budget."""
+
+    @abstractmethod
+    def darts_model(
+        self, network: dict[str, Any], common: dict[str, Any]
+    ) -> "TorchForecastingModel":
+        """The untrained model; ``common`` holds the arguments that all families share.
+
+        ``network`` holds the hyperparameters without those of the optimiser.
+        """
 
     @abstractmethod
     def fit(

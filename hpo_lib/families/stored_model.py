@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import Family, Forecaster, Params, Recipe
-from hpo_lib.families.training import DartsForecaster, new_model, quiet_libraries
+from hpo_lib.families.training import DartsForecaster, untrained_module
 from hpo_lib.families.windows import Level, Scaling, TrainingWindows
 
 FORMAT = 2
@@ -62,7 +60,6 @@ def load(
         InputError: ``source``, which names the model, was stored by other code, or is of another
             target or unit or of columns that the dataset lacks.
     """
-    assert isinstance(family, DartsFamily)
     try:
         stored = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -86,7 +83,7 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(
-    stored: Mapping[str, Any], family: DartsFamily, params: Params, dataset: Dataset
+    stored: Mapping[str, Any], family: Family, params: Params, dataset: Dataset
 ) -> DartsForecaster:
     scaling, weather = stored["scaling"], stored["weather"]
     level, linear = scaling["level"], scaling["linear"]
@@ -120,23 +117,12 @@ def _restored(
     forecaster.lowest, forecaster.best_step = stored["lowest"], stored["best_step"]
     forecaster.shares = stored["shares"]
     if not forecaster.keeps_nothing:
-        forecaster.module = _untrained(family, params, forecaster, dataset)
+        windows = dataset.windows(np.array([HISTORY - 1]))  # the shape follows from any window
+        sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
+        network = forecaster.recipe.updated(params)[1]
+        forecaster.module = untrained_module(family, network, sample).eval()
         forecaster.module.load_state_dict(stored["network"])
     return forecaster
-
-
-def _untrained(
-    family: DartsFamily, params: Params, forecaster: DartsForecaster, dataset: Dataset
-) -> PLForecastingModule:
-    """A module of the shape that the forecaster's has, which follows from any window."""
-    windows = dataset.windows(np.array([HISTORY - 1]))
-    sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
-    network = forecaster.recipe.updated(params)[1]
-    with quiet_libraries():
-        model = new_model(family.create_model, network, family.budgets["test"], 0, 1, [])
-        model.train_sample, model.output_dim = sample, 1
-        module: PLForecastingModule = model._init_model()
-    return module.eval()
 
 
 def _check(stored: Mapping[str, Any], dataset: Dataset, source: str) -> None:

@@ -10,7 +10,7 @@ import gc
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,14 +22,14 @@ import pytorch_lightning as pl
 import torch
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
-from darts.utils.data.torch_datasets.utils import ModuleStage
+from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingSample
 from darts.utils.likelihood_models.torch import QuantileRegression
 
 from hpo_lib import stop_requests
 from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.models import Budget, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.models import Budget, Family, Forecaster, OnCheck, Params, Recipe
 from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource, learnt_origins
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
@@ -84,28 +84,24 @@ def fitted_shares(
     """The shares for quantiles [N, H, Q] of consecutive days with their actuals [N, H].
 
     First that of the median, by its loss, then that of the width, by the pinball loss of all
-    quantiles.
+    quantiles: the smallest that is not clearly worse than the best.
     """
+
+    def supported(candidates: Sequence[Shares], levels: slice) -> Shares:
+        losses = [
+            quantile_losses(mixed(network, linear, shares), actual, QUANTILE_LEVELS)
+            .mean(axis=1)[:, levels]
+            .mean(axis=1)
+            for shares in candidates
+        ]
+        best = min(losses, key=np.mean)
+        worse = [loss - best for loss in losses]
+        near = [more.mean() <= standard_errors * _standard_error(more) for more in worse]
+        return candidates[near.index(True)]
+
     middle = QUANTILE_LEVELS.index(0.5)
-
-    def daily(shares: Shares) -> np.ndarray:
-        """Losses [N, Q]."""
-        return np.asarray(
-            quantile_losses(mixed(network, linear, shares), actual, QUANTILE_LEVELS).mean(axis=1)
-        )
-
-    of_median = _fitted([daily((share, 0.0))[:, middle] for share in SHARES], standard_errors)
-    return of_median, _fitted(
-        [daily((of_median, share)).mean(axis=1) for share in SHARES], standard_errors
-    )
-
-
-def _fitted(losses: Sequence[np.ndarray], standard_errors: float) -> float:
-    """The smallest of `SHARES`, by their daily losses, that is not clearly worse than the best."""
-    best = min(losses, key=lambda loss: float(loss.mean()))
-    worse = (loss - best for loss in losses)
-    near = [bool(more.mean() <= standard_errors * _standard_error(more)) for more in worse]
-    return SHARES[near.index(True)]
+    of_median, _ = supported([(share, 0.0) for share in SHARES], slice(middle, middle + 1))
+    return supported([(of_median, share) for share in SHARES], slice(None))
 
 
 def _standard_error(daily: np.ndarray) -> float:
@@ -120,62 +116,24 @@ PREDICT_BATCH = 64
 on its shape, so only equal shapes make a window's forecast independent of the number of others."""
 
 
-CreateModel = Callable[[Params, dict[str, Any]], TorchForecastingModel]
-"""`DartsFamily.create_model`."""
-
-
-def train(
-    forecaster: "DartsForecaster",
-    create_model: CreateModel,
-    params: Params,
-    budget: Budget,
-    seed: int,
-    steps: int,
-    callbacks: list[pl.Callback],
-) -> None:
-    """Give the forecaster a module trained for ``steps`` of the schedule, or until a callback."""
-    # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()  # several workers may share the GPU
-    dataset = forecaster.dataset
-    origins = learnt_origins(dataset, forecaster.recipe)
-    source = forecaster.source(dataset.windows(origins), in_training=True)
-    with quiet_libraries():
-        model = new_model(create_model, params, budget, seed, steps, callbacks)
-        try:
-            model.fit_from_dataset(  # its batches are gathered already
-                TrainingWindows(source, origins),
-                dataloader_kwargs={
-                    "collate_fn": lambda batch: batch,
-                    "pin_memory": torch.cuda.is_available(),
-                },
-            )
-        except SystemExit as ended:
-            stop_requests.check()  # of a SIGTERM, too, Lightning makes an exit
-            if isinstance(ended.__context__, KeyboardInterrupt):
-                # Lightning would exit, of which a notebook warns
-                raise ended.__context__ from None
-            raise
-    forecaster.module = model.model.eval()
-
-
 def new_model(
-    create_model: CreateModel,
+    family: Family,
     params: Params,
     budget: Budget,
     seed: int,
-    steps: int,
-    callbacks: list[pl.Callback],
+    steps: int = 1,
+    callbacks: Sequence[pl.Callback] = (),
 ) -> TorchForecastingModel:
     """The untrained darts model with its trainer.
 
     Mixed precision is for GPUs: many CPUs cannot compute an LSTM in bf16.
     """
     precision = budget.precision if torch.cuda.is_available() else "32-true"
-    learning_rate = float(params["lr"])
-    return create_model(
-        params,
+    network = dict(params)
+    learning_rate = float(network.pop("lr"))
+    weight_decay = float(network.pop("weight_decay", 0.0))
+    return family.darts_model(
+        network,
         {
             "input_chunk_length": HISTORY,
             "output_chunk_length": HORIZON,
@@ -187,7 +145,7 @@ def new_model(
                 "lr": learning_rate,
                 # Under mixed precision Lightning refuses to clip gradients of a fused optimiser.
                 "fused": not precision.endswith("-mixed"),
-                "weight_decay": float(params.get("weight_decay", 0.0)),
+                "weight_decay": weight_decay,
             },
             "lr_scheduler_cls": _OneCycle,
             "lr_scheduler_kwargs": {
@@ -201,7 +159,7 @@ def new_model(
                 "accelerator": "auto",
                 "devices": 1,
                 "gradient_clip_val": 1.0,
-                "callbacks": callbacks,
+                "callbacks": list(callbacks),
                 "logger": False,
                 "enable_checkpointing": False,
                 "enable_progress_bar": False,
@@ -209,6 +167,17 @@ def new_model(
             },
         },
     )
+
+
+def untrained_module(
+    family: Family, params: Params, sample: TorchTrainingSample
+) -> PLForecastingModule:
+    """The family's module for windows like the sample, with fresh weights, always the same."""
+    with quiet_libraries():
+        model = new_model(family, params, family.budgets["test"], seed=0)
+        model.train_sample, model.output_dim = sample, 1
+        module: PLForecastingModule = model._init_model()
+    return module
 
 
 @dataclass(eq=False)
@@ -220,6 +189,48 @@ class DartsForecaster(Forecaster):
     scaling: Scaling
     recipe: Recipe
     calendar_as_past: bool
+
+    @classmethod
+    def untrained(
+        cls, family: Family, dataset: Dataset, recipe: Recipe, seasons: bool | None = None
+    ) -> "DartsForecaster":
+        """The forecaster of a dataset before its module is trained."""
+        scaling = Scaling.fit(dataset, recipe, seasons=seasons)
+        return cls(dataset, scaling, recipe, family.calendar_as_past)
+
+    def train(
+        self,
+        family: Family,
+        params: Params,
+        budget: Budget,
+        seed: int,
+        steps: int,
+        callbacks: Sequence[pl.Callback],
+    ) -> None:
+        """Train a module for ``steps`` of the budget's schedule, or until a callback ends it."""
+        # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # several workers may share the GPU
+        origins = learnt_origins(self.dataset, self.recipe)
+        source = self.source(self.dataset.windows(origins), in_training=True)
+        with quiet_libraries():
+            model = new_model(family, params, budget, seed, steps, callbacks)
+            try:
+                model.fit_from_dataset(  # its batches are gathered already
+                    TrainingWindows(source, origins),
+                    dataloader_kwargs={
+                        "collate_fn": lambda batch: batch,
+                        "pin_memory": torch.cuda.is_available(),
+                    },
+                )
+            except SystemExit as ended:
+                stop_requests.check()  # of a SIGTERM, too, Lightning makes an exit
+                if isinstance(ended.__context__, KeyboardInterrupt):
+                    # Lightning would exit, of which a notebook warns
+                    raise ended.__context__ from None
+                raise
+        self.module = model.model.eval()
 
     @cached_property
     def lowest(self) -> float | None:
@@ -236,14 +247,17 @@ class DartsForecaster(Forecaster):
 
         In training they are those of `learnt_origins`, forecast by the linear baseline out of fold.
         """
-        linear = self.scaling.linear
-        source = WindowSource.build(
-            self.dataset, windows, self.scaling, self.recipe, calendar_as_past=self.calendar_as_past
+        linear, expected = self.scaling.linear, None
+        if linear is not None:
+            expected = linear.out_of_fold if in_training else linear.predict(self.dataset, windows)
+        return WindowSource.build(
+            self.dataset,
+            windows,
+            self.scaling,
+            self.recipe,
+            calendar_as_past=self.calendar_as_past,
+            expected=expected,
         )
-        if linear is None:
-            return source
-        expected = linear.out_of_fold if in_training else linear.predict(self.dataset, windows)
-        return source.with_linear_forecast(expected, windows.positions)
 
     def predict(self, context: Context) -> QuantileForecasts:
         values = (
@@ -306,10 +320,7 @@ class BestWeights(pl.Callback):
         self.source = self.forecaster.source(self.context).to(module.device)
         self.linear = self.forecaster.linear_quantiles(self.context)
         if len(self.linear):
-            self.forecaster.shares = (0.0, 0.0)
-            nothing = self._judged(np.empty(0))
-            self.actual = nothing.actual
-            self._keep(module, 0, nothing)
+            self._score(step=0, values=np.empty(0), shares=(0.0, 0.0))
 
     def on_train_batch_end(
         self,
@@ -319,42 +330,42 @@ class BestWeights(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        step = trainer.global_step
+        step, checks = trainer.global_step, self.budget.checks
         trainer.should_stop = step >= self.steps
         stop_requests.check()
-        checks = self.budget.checks
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
-        best_shares = self.forecaster.shares
         try:
             values = self.forecaster.network(self.source, self.context.positions)
+            shares = None
             if len(self.linear):
-                finite = bool(np.isfinite(values).all())  # if not, the forecasts below are an error
-                self.forecaster.shares = (
-                    fitted_shares(values, self.linear, self.actual) if finite else (1.0, 1.0)
-                )
-            forecasts = self._judged(values)
+                shares = 1.0, 1.0  # of values that are not finite, so that they are an error
+                if np.isfinite(values).all():
+                    actual = self.forecaster.validation.actual
+                    shares = fitted_shares(values, self.linear, actual)
+            forecasts = self._score(step, values, shares)
         except NonFiniteForecast as error:
             raise NonFiniteForecast(f"{error} after {step} training steps") from None
         self.checked = True
-        if not self._keep(module, step, forecasts):
-            self.forecaster.shares = best_shares
         if self.on_check is not None:
             self.on_check(step, forecasts)
 
-    def _judged(self, values: np.ndarray) -> QuantileForecasts:
-        """What is kept of the network's quantiles, beside the actuals of the validation days."""
-        forecasts = self.forecaster.kept(values, self.linear, self.context.origins)
-        return forecasts.with_actual(self.forecaster.dataset.target)
+    def _score(self, step: int, values: np.ndarray, shares: Shares | None) -> QuantileForecasts:
+        """The validation forecasts with these shares of the network's quantiles [N, H, Q].
 
-    def _keep(self, module: pl.LightningModule, step: int, forecasts: QuantileForecasts) -> bool:
-        """Keep these weights if none before were as good, and say whether."""
+        Weights and shares are kept if none before were as good.
+        """
+        forecaster, best_shares = self.forecaster, self.forecaster.shares
+        forecaster.shares = shares
+        forecasts = forecaster.kept(values, self.linear, self.context.origins)
+        forecasts = forecasts.with_actual(forecaster.dataset.target)
         loss = metrics.pinball(forecasts)
         if loss >= self.lowest:
-            return False
-        self.lowest, self.weights = loss, copy.deepcopy(module.state_dict())
-        self.forecaster.best_step, self.forecaster.validation = step, forecasts
-        return True
+            forecaster.shares = best_shares
+        else:
+            self.lowest, self.weights = loss, copy.deepcopy(forecaster.module.state_dict())
+            forecaster.best_step, forecaster.validation = step, forecasts
+        return forecasts
 
 
 class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):

@@ -18,21 +18,8 @@ MEMORY_HOURS = (6, 24, 72)
 Inputs = npt.NDArray[np.float64]
 
 
-def input_names(dataset: Dataset, *, thermal: bool) -> tuple[str, ...]:
-    """Names of the K columns of `weather_inputs`; none without weather of the day ahead."""
-    weather = dataset.weather
-    if weather is None:
-        return ()
-    names = [f"{name}_{what}" for what in ("ahead", "since_yesterday") for name in weather.columns]
-    if thermal and "temp" in weather.columns:
-        names += [f"temp_mean_{hours}h_ahead" for hours in MEMORY_HOURS]
-        names += ["degrees_ahead", "degrees_mean_24h_ahead", "degrees_change_ahead"]
-        names += ["degrees_wind_ahead"] if "wind_speed" in weather.columns else []
-    return tuple(names)
-
-
-def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> Inputs:
-    """[N, H, K] what is known of the weather in each hour ahead.
+def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict[str, Inputs]:
+    """What is known of the weather in each hour ahead: columns [N, H] by name, if there is any.
 
     Before the first of these hours come the observations up to the origin.
     Each column comes with its change against the same hour of the last day. With T the temperature
@@ -42,35 +29,35 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> Inpu
     """
     weather, ahead = dataset.weather, windows.weather
     if weather is None:
-        return np.empty((len(windows.positions), HORIZON, 0))
+        return {}
     assert ahead is not None, "a dataset with weather of the day ahead makes windows that hold it"
     history = windows.positions[:, None] + np.arange(1 - HISTORY, 1)
     observed = windows.frame[list(weather.columns)].to_numpy(dtype=float)[history]  # [N, L, W]
-    columns = [ahead, ahead - observed[:, -HORIZON:]]
-    if thermal and "temp" in weather.columns:
-        assert weather.threshold is not None
-        place = weather.columns.index("temp")
-        temp = np.concatenate([observed[:, :, place], ahead[:, :, place]], axis=1)  # [N, L + H]
-        means = [exponential_mean(temp, hours)[:, -HORIZON:] for hours in MEMORY_HOURS]
-        degrees = np.maximum(weather.threshold - temp, 0)
-        of_mean = np.maximum(weather.threshold - means[MEMORY_HOURS.index(24)], 0)
-        demand = np.abs(
-            windows.frame[dataset.spec.target]
-            .to_numpy(dtype=float)[history[:, -HORIZON:]]
-            .mean(axis=1)
-        )
-        usual = weather.usual_demand
-        change = degrees[:, -HORIZON:] - degrees[:, -2 * HORIZON : -HORIZON].mean(
-            axis=1, keepdims=True
-        )
-        relative = change * (usual / np.maximum(demand, 0.05 * usual))[:, None]
-        thermal_columns = [*means, degrees[:, -HORIZON:], of_mean, relative]
-        if "wind_speed" in weather.columns:
-            thermal_columns.append(
-                degrees[:, -HORIZON:] * ahead[:, :, weather.columns.index("wind_speed")]
-            )
-        columns.append(np.stack(thermal_columns, axis=2))
-    return np.concatenate(columns, axis=2)
+    columns = {f"{name}_ahead": ahead[:, :, i] for i, name in enumerate(weather.columns)}
+    columns |= {
+        f"{name}_since_yesterday": ahead[:, :, i] - observed[:, -HORIZON:, i]
+        for i, name in enumerate(weather.columns)
+    }
+    if not thermal or "temp" not in weather.columns:
+        return columns
+    assert weather.threshold is not None
+    before = observed[:, :, weather.columns.index("temp")]
+    temp = np.concatenate([before, columns["temp_ahead"]], axis=1)  # [N, L + H]
+    means = {hours: exponential_mean(temp, hours)[:, -HORIZON:] for hours in MEMORY_HOURS}
+    columns |= {f"temp_mean_{hours}h_ahead": mean for hours, mean in means.items()}
+    degrees = np.maximum(weather.threshold - temp, 0)
+    target, usual = windows.frame[dataset.spec.target].to_numpy(dtype=float), weather.usual_demand
+    demand = np.abs(target[history[:, -HORIZON:]].mean(axis=1))
+    yesterday = degrees[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True)
+    relative = usual / np.maximum(demand, 0.05 * usual)
+    columns |= {
+        "degrees_ahead": degrees[:, -HORIZON:],
+        "degrees_mean_24h_ahead": np.maximum(weather.threshold - means[24], 0),
+        "degrees_change_ahead": (degrees[:, -HORIZON:] - yesterday) * relative[:, None],
+    }
+    if "wind_speed" in weather.columns:
+        columns["degrees_wind_ahead"] = columns["degrees_ahead"] * columns["wind_speed_ahead"]
+    return columns
 
 
 def exponential_mean(values: Inputs, hours: float) -> Inputs:

@@ -97,22 +97,22 @@ class Scaling:
         std = train.std(ddof=0)
         seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
         origins = learnt_origins(dataset, recipe)
-        ahead = weather_inputs(dataset, dataset.windows(origins), thermal=recipe.thermal)
+        ahead = _weather(dataset, dataset.windows(origins), recipe)
         ahead_std = ahead.std(axis=(0, 1))
+        level, linear = None, None
+        if recipe.level_hours:
+            level = Level.fit(dataset.training_target, recipe.level_hours)
+        if recipe.linear_part:
+            options = LinearOptions(
+                seasons, recipe.linear_penalty, recipe.linear_weeks, recipe.thermal
+            )
+            linear = LinearBaseline.fit(dataset, origins, options)
         return cls(
             mean=train.mean(),
             std=std.where(std > 0, 1.0),
-            level=Level.fit(dataset.training_target, recipe.level_hours)
-            if recipe.level_hours
-            else None,
+            level=level,
             seasons=seasons,
-            linear=LinearBaseline.fit(
-                dataset,
-                origins,
-                LinearOptions(seasons, recipe.linear_penalty, recipe.linear_weeks, recipe.thermal),
-            )
-            if recipe.linear_part
-            else None,
+            linear=linear,
             weather=np.stack([ahead.mean(axis=(0, 1)), np.where(ahead_std > 0, ahead_std, 1.0)]),
         )
 
@@ -123,6 +123,13 @@ class Scaling:
             names
         ].to_numpy()
         return torch.from_numpy(values.astype(np.float32))
+
+
+def _weather(dataset: Dataset, windows: Windows, recipe: Recipe) -> np.ndarray:
+    """The K columns of `weather_inputs` as one array [N, H, K]."""
+    columns = weather_inputs(dataset, windows, thermal=recipe.thermal).values()
+    nothing = np.empty((len(windows.positions), HORIZON, 0))
+    return np.concatenate([nothing, *(column[:, :, None] for column in columns)], axis=2)
 
 
 MOST_ORIGINS = 15_000
@@ -173,13 +180,12 @@ class WindowSource:
         once_a_day: places of the future-known columns that hold for a whole day.
         level: how windows are normalised by their recent level; None: they are not. With it the
             past covariates get one more column, the standardised logarithm of the level.
-        expected: [T, H] float32 standardised, the linear baseline's forecasts after given origins,
-            NaN after others; None: there is no linear baseline. A model forecasts the residual, and
-            sees this forecast too: beside the hours ahead or, with ``calendar_as_past``, along the
-            last 24 hours.
-        ahead: [N, H, K] standardised `weather_inputs` of N origins, which a model sees in the same
-            place.
-        row_of_origin: [T] the row of each of these origins in ``ahead``.
+        ahead: [N, H, K] standardised `weather_inputs` of N origins, which a model sees beside the
+            hours ahead or, with ``calendar_as_past``, along the last 24 hours.
+        expected: [N, H] standardised, the linear baseline's forecasts after these origins; None:
+            there is no linear baseline. A model forecasts the residual, and sees this forecast in
+            the same place.
+        row_of_origin: [T] the row of each of these origins in both; N for other origins.
     """
 
     target: torch.Tensor
@@ -191,9 +197,9 @@ class WindowSource:
     target_mean: float
     target_std: float
     level: Level | None
-    expected: torch.Tensor | None = None
-    ahead: torch.Tensor | None = None
-    row_of_origin: torch.Tensor | None = None
+    ahead: torch.Tensor
+    expected: torch.Tensor | None
+    row_of_origin: torch.Tensor
 
     @classmethod
     def build(
@@ -204,16 +210,16 @@ class WindowSource:
         recipe: Recipe,
         *,
         calendar_as_past: bool,
+        expected: np.ndarray | None = None,
     ) -> "WindowSource":
+        """From windows at N origins; ``expected`` [N, H] is in the target's unit."""
         frame, target = windows.frame, dataset.spec.target
         past, future = past_columns(dataset, recipe), future_columns(dataset, scaling, recipe)
-        ahead, row_of_origin = None, None
-        if dataset.weather is not None:
-            inputs = (
-                weather_inputs(dataset, windows, thermal=recipe.thermal) - scaling.weather[0]
-            ) / scaling.weather[1]
-            ahead, row_of_origin = torch.from_numpy(inputs).float(), torch.full((len(frame),), -1)
-            row_of_origin[torch.from_numpy(windows.positions)] = torch.arange(len(inputs))
+        mean, std = float(scaling.mean[target]), float(scaling.std[target])
+        weather_mean, weather_std = scaling.weather
+        ahead = (_weather(dataset, windows, recipe) - weather_mean) / weather_std
+        row_of_origin = torch.full((len(frame),), len(ahead))
+        row_of_origin[torch.from_numpy(windows.positions)] = torch.arange(len(ahead))
         return cls(
             target=scaling.transform(frame, (target,)),
             past=scaling.transform(frame, past),
@@ -221,10 +227,13 @@ class WindowSource:
             recipe=recipe,
             calendar_as_past=calendar_as_past,
             once_a_day=tuple(i for i, name in enumerate(future) if name in DAY_COLUMNS),
-            target_mean=float(scaling.mean[target]),
-            target_std=float(scaling.std[target]),
+            target_mean=mean,
+            target_std=std,
             level=scaling.level,
-            ahead=ahead,
+            ahead=torch.from_numpy(ahead).float(),
+            expected=None
+            if expected is None
+            else torch.from_numpy((expected - mean) / std).float(),
             row_of_origin=row_of_origin,
         )
 
@@ -234,17 +243,6 @@ class WindowSource:
             name: x.to(device) for name, x in parts.items() if isinstance(x, torch.Tensor)
         }
         return replace(self, **moved)
-
-    def with_linear_forecast(self, expected: np.ndarray, origins: np.ndarray) -> "WindowSource":
-        """The source whose windows at ``origins`` [N] are residuals of ``expected`` [N, H].
-
-        The latter is in the target's unit.
-        """
-        rows = torch.full((len(self.target), HORIZON), torch.nan)
-        rows[torch.from_numpy(origins)] = torch.from_numpy(
-            (expected - self.target_mean) / self.target_std
-        ).float()
-        return replace(self, expected=rows.to(self.target.device))
 
     def gather(self, origins: torch.Tensor, *, with_target: bool) -> TorchTrainingBatch:
         """The windows of the given origins ([N] positions) as darts names them.
@@ -261,35 +259,33 @@ class WindowSource:
             ) / self.level.log_std
             past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
         past_target = (self.target[history] - offset) * gain
-        linear = (
-            [] if self.expected is None else [(self.expected[origins][:, :, None] - offset) * gain]
-        )  # [N, H, 1]
-        weather = (
-            []
-            if self.ahead is None or self.row_of_origin is None
-            else [self.ahead[self.row_of_origin[origins]]]
-        )
+        linear = [] if self.expected is None else [(self._expected(origins) - offset) * gain]
+        weather = self.ahead[self.row_of_origin[origins]]
         before, ahead = None, None
         if self.calendar_as_past:
-            along_last_day = [
-                torch.nn.functional.pad(part, (0, 0, HISTORY - HORIZON, 0))
-                for part in (*linear, *weather)
-            ]
-            past = torch.cat([past, self._calendar_along(history), *along_last_day], dim=2)
+            hours_ahead = torch.cat([*linear, weather], dim=2)
+            along_last_day = torch.nn.functional.pad(hours_ahead, (0, 0, HISTORY - HORIZON, 0))
+            past = torch.cat([past, self._calendar_along(history), along_last_day], dim=2)
         else:
             before, ahead = self._known(history, horizon, past_target)
-            unknown = [part.new_zeros(len(part), HISTORY, part.shape[2]) for part in weather]
-            before = torch.cat([before, *(past_target for _ in linear), *unknown], dim=2)
-            ahead = torch.cat([ahead, *linear, *weather], dim=2)
+            unknown = weather.new_zeros(len(weather), HISTORY, weather.shape[2])
+            before = torch.cat([before, *(past_target for _ in linear), unknown], dim=2)
+            ahead = torch.cat([ahead, *linear, weather], dim=2)
+        future_target = None
+        if with_target:
+            future_target = (self.target[horizon] - offset) * gain - sum(linear)
         return TorchTrainingBatch(
             past_target=past_target,
             past_covariates=past,
             historic_future_covariates=before,
             future_covariates=ahead,
-            future_target=(self.target[horizon] - offset) * gain - sum(linear)
-            if with_target
-            else None,
+            future_target=future_target,
         )
+
+    def _expected(self, origins: torch.Tensor) -> torch.Tensor:
+        """The linear baseline's standardised forecasts [N, H, 1]."""
+        assert self.expected is not None
+        return self.expected[self.row_of_origin[origins]][:, :, None]
 
     def _known(
         self, history: torch.Tensor, horizon: torch.Tensor, past_target: torch.Tensor
@@ -333,7 +329,7 @@ class WindowSource:
         """Model values [N, H, Q] in the target's own unit, float64."""
         offset, gain = (scale.double() for scale in self.window_scale(origins))
         residuals = values.double() / gain
-        level = offset if self.expected is None else self.expected[origins][:, :, None].double()
+        level = offset if self.expected is None else self._expected(origins).double()
         return (residuals + level) * self.target_std + self.target_mean
 
 

@@ -41,21 +41,19 @@ def telling(
 def in_short(record: TrialRecord, unit: str, result: Mapping[str, Any] | None) -> tuple[str, str]:
     """How a trial ended, and what the study has so far; no ``result`` before a complete trial."""
     if record.state == "complete":
-        kept = ""
+        line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
         if record.shares is not None:
-            kept = ", network kept: {:.2f} of the median, {:.2f} of the width".format(
-                *record.shares
-            )
-        line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %{kept}"
+            median, width = record.shares
+            line += f", network kept: {median:.2f} of the median, {width:.2f} of the width"
     else:
-        line = (
-            f"{record.state}: {record.cause or 'its worker was presumed dead; it is tried again'}"
-        )
+        cause = record.cause or "its worker was presumed dead; it is tried again"
+        line = f"{record.state}: {cause}"
     if result is None:
         return line, "no trial completed yet"
-    front, chosen = result["n_pareto_optimal"], result["best_trial_number"]
-    scores = f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
-    return line, f"front of {front}, chosen trial {chosen}: {scores}"
+    return line, (
+        f"front of {result['n_pareto_optimal']}, chosen trial {result['best_trial_number']}: "
+        f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
+    )
 
 
 def say(line: str) -> None:

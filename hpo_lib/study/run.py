@@ -140,15 +140,11 @@ class _Worker:
 
     def open(self) -> list[FirstTrial]:
         """Create the study or continue it; its first trials."""
-        settings = self.settings
+        settings, family, dataset = self.settings, self.family, self.dataset
         others = []
         if settings.warm_start:
-            others = best_of_others(
-                self.family, settings.runs_dir, self.dataset, settings.budget_name
-            )
-        first = first_trials(
-            self.family, settings.space, self.dataset, self.recipe, settings.seed, others
-        )
+            others = best_of_others(family, settings.runs_dir, dataset, settings.budget_name)
+        first = first_trials(family, settings.space, dataset, self.recipe, settings.seed, others)
         first = self.queue.open(self.identity, first)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else StoppingRule.from_values(rule)
@@ -161,8 +157,8 @@ class _Worker:
 
     def run(self, progress: bool) -> None:
         """Work until the study holds all its trials or has to stop."""
-        asked, finished = self.settings.trials, self.n_finished()
-        with tqdm(total=asked, initial=finished, unit="trial", disable=not progress) as bar:
+        asked, begun_with = self.settings.trials, self.n_finished()
+        with tqdm(total=asked, initial=begun_with, unit="trial", disable=not progress) as bar:
             while self.n_finished() < asked and not self._must_stop():
                 trial = self.queue.claim()
                 if trial is None:
@@ -178,8 +174,8 @@ class _Worker:
                 line, summary = in_short(record, self.dataset.spec.unit, self._write(records))
                 bar.update(finished - bar.n)
                 bar.set_postfix_str(summary)
-                number, seconds = record.number, record.seconds
-                say(f"{finished}/{asked}  trial {number}: {line} ({seconds:.0f} s); {summary}")
+                trained = f"trial {record.number}: {line} ({record.seconds:.0f} s)"
+                say(f"{finished}/{asked}  {trained}; {summary}")
                 self._check_failures(records)
                 if shortfall := self.time_budget.shortfall(records, asked - finished):
                     say(shortfall)
@@ -218,12 +214,11 @@ class _Worker:
         """The values of its objectives and what else its record holds; checks go to ``curve``."""
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
-            curve.append(
-                {"step": step, **{name: METRICS[name](forecasts) for name in CURVE_METRICS}}
-            )
+            scores = {name: METRICS[name](forecasts) for name in CURVE_METRICS}
+            curve.append({"step": step, **scores})
             checks = self.budget.checks
             # The others are read from the storage, so only where they are compared with.
-            if self.rule is not None and self.rule.rung_at(len(curve), checks):
+            if self.rule and self.rule.rung_at(len(curve), checks):
                 self.rule.judge(curve, checks, trial.number, self.records())
 
         forecaster = self.family.fit(
@@ -254,24 +249,19 @@ class _Worker:
     def _check_failures(self, records: list[TrialRecord]) -> None:
         finished = [t for t in records if t.finished]
         # Sizes, counts and steps may differ.
-        alike = {re.sub(r"\d+", "", t.cause) for t in finished}
-        if (
-            len(finished) >= ALIKE_FAILURES
-            and all(t.state == "failed" for t in finished)
-            and len(alike) == 1
-        ):
+        endings = {(t.state, re.sub(r"\d+", "", t.cause)) for t in finished}
+        alike = len(endings) == 1 and finished[0].state == "failed"
+        if alike and len(finished) >= ALIKE_FAILURES:
             raise StudyError(
                 f"the first {len(finished)} trials of {self.paths.study_name} all failed alike "
                 f"({finished[0].cause}); fix that and run again under another job_id"
             )
 
     def _must_stop(self) -> bool:
-        signal = stop_requests.requested()
-        self.stop_reason = (
-            f"request to stop ({signal})"
-            if signal
-            else self.time_budget.out_of_time(self.records())
-        )
+        if signal := stop_requests.requested():
+            self.stop_reason = f"request to stop ({signal})"
+        else:
+            self.stop_reason = self.time_budget.out_of_time(self.records())
         return self.stop_reason != ""
 
     def _write(self, records: list[TrialRecord]) -> dict[str, Any] | None:

@@ -33,8 +33,7 @@ class TimeBudget:
             return ""
         return (
             f"time budget of {self.limit_hours:g} h: {self.spent / 3600:.2f} h are spent and a "
-            "trial takes up to "
-            f"{expected / 3600:.2f} h"
+            f"trial takes up to {expected / 3600:.2f} h"
         )
 
     def shortfall(self, trials: Sequence[TrialRecord], missing: int) -> str:
@@ -48,9 +47,8 @@ class TimeBudget:
         self._warned = True
         return (
             f"{missing} trials are missing and take about {missing * mean / 3600:.2g} h "
-            f"({mean:.0f} s each), "
-            f"{left / 3600:.2g} h of the time budget are left: about {int(left / mean)} of them "
-            "will finish in this run"
+            f"({mean:.0f} s each), {left / 3600:.2g} h of the time budget are left: about "
+            f"{int(left / mean)} of them will finish in this run"
         )
 
 

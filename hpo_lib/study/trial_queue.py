@@ -29,29 +29,6 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.study.first_trials import FirstTrial
 
-
-def check_identity(begun_with: Mapping[str, Any], now: Mapping[str, Any], job_id: str) -> None:
-    """Raise InputError unless the study was begun with the same settings that results depend on.
-
-    Of early stopping only whether there is any is compared: a study goes on with its own rule.
-    """
-    before, now = _values(begun_with), _values(now)
-    for key in {**now, **before}:
-        if before.get(key) != now.get(key):
-            raise InputError(
-                f"job_id {job_id!r} belongs to a study with {key} {before.get(key)!r}, now it is "
-                f"{now.get(key)!r}; results of different settings are not mixed: choose another "
-                f"job_id, or go back to that {key}"
-            )
-
-
-def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
-    values = {**identity, "early_stopping": "off" if identity["early_stopping"] == "off" else "on"}
-    for part in ("budget", "recipe"):
-        values |= {f"{part}.{name}": value for name, value in values.pop(part).items()}
-    return values
-
-
 MAX_ATTEMPTS = 3
 """Times that one configuration is tried when the worker dies during it; then the configuration
 counts as failed.
@@ -66,14 +43,6 @@ OUTAGE, PAUSE = 300.0, 2.0
 """Seconds for which a database may be silent, and between two attempts to reach it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler of a study; the groups are the dimensions that are drawn together."""
-    with quiet_optuna():
-        return optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True
-        )
 
 
 class LeaseLost(Exception):
@@ -192,7 +161,7 @@ class TrialQueue:
             self.study.set_user_attr("first_trials", [asdict(trial) for trial in first])
             self.study.set_user_attr("identity", dict(identity))
         else:
-            check_identity(begun_with, identity, self.run.job_id)
+            self._check_identity(begun_with, identity)
         self.study.set_user_attr("trials_asked", self.trials)
         self.first = [FirstTrial(**trial) for trial in self.study.user_attrs["first_trials"]]
         if not self._requeue():
@@ -226,7 +195,13 @@ class TrialQueue:
         if drawn < len(self.first) and not waiting:
             self.study.enqueue_trial(self.first[drawn].params)
         digest = hashlib.sha256(f"{self.seed}/{drawn}".encode()).digest()
-        self.study.sampler = make_sampler(int.from_bytes(digest[:4], "big"))
+        # The groups are the dimensions that are drawn together.
+        self.study.sampler = optuna.samplers.TPESampler(
+            seed=int.from_bytes(digest[:4], "big"),
+            n_startup_trials=STARTUP_TRIALS,
+            multivariate=True,
+            group=True,
+        )
         trial = self.study.ask()
         for name, dimension in self.space.items():
             if is_drawn(name, trial.params):
@@ -266,6 +241,21 @@ class TrialQueue:
         if self.lease.held:
             write_json(self.run.best_params, result)
         return result
+
+    def _check_identity(self, begun_with: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+        """Raise InputError unless the settings that results depend on are the same.
+
+        Of early stopping only whether there is any is compared: a study goes on with its own rule.
+        """
+        before, now = _values(begun_with), _values(identity)
+        for key in {**now, **before}:
+            if before.get(key) != now.get(key):
+                raise InputError(
+                    f"job_id {self.run.job_id!r} belongs to a study with {key} "
+                    f"{before.get(key)!r}, now it is {now.get(key)!r}; results of different "
+                    "settings are not mixed: choose another job_id, or go back to that "
+                    f"{key}"
+                )
 
     def _finish(
         self,
@@ -314,6 +304,14 @@ class TrialQueue:
                 again = {"retry_of": trial.number, "attempt": attempt}
                 self.study.enqueue_trial(_params(trial), user_attrs=again)
         return trials
+
+
+def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity with the fields of its budget and its recipe side by side."""
+    values = {**identity, "early_stopping": "off" if identity["early_stopping"] == "off" else "on"}
+    for part in ("budget", "recipe"):
+        values |= {f"{part}.{name}": value for name, value in values.pop(part).items()}
+    return values
 
 
 def _params(trial: FrozenTrial) -> dict[str, Any]:

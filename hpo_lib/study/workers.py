@@ -46,11 +46,11 @@ def fitting(workers: int, cores: int, omp_num_threads: str = "") -> tuple[int, i
     threads = int(omp_num_threads) if omp_num_threads.isdecimal() else 1
     only = f"Only {cores} core{'s are' if cores > 1 else ' is'} available, so"
     if cores < workers:
-        started = f"{cores} workers are" if cores > 1 else "1 worker is"
+        started = f"{cores} worker{'s are' if cores > 1 else ' is'}"
         return cores, 1, f"{only} {started} started instead of {workers}."
     each = cores // workers
     if threads > each:
-        fewer = f"{each} threads" if each > 1 else "1 thread"
+        fewer = f"{each} thread{'s' * (each > 1)}"
         return workers, each, f"{only} each of {workers} workers gets {fewer} instead of {threads}."
     return workers, threads, ""
 

@@ -1,9 +1,6 @@
 """What a forecast may know: the same for families, baselines and the zero-shot model."""
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
 from hpo_lib.data.context import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
@@ -25,7 +22,7 @@ INFORMATION_SET = [
 ]
 
 
-def disturbed(frame: pd.DataFrame, columns: tuple[str, ...], rows: slice) -> pd.DataFrame:
+def disturbed(frame, columns, rows):
     """A copy with large random numbers in some columns of some rows."""
     copy = frame.copy()
     values = 50 + 100 * np.random.default_rng(3).random(
@@ -35,7 +32,7 @@ def disturbed(frame: pd.DataFrame, columns: tuple[str, ...], rows: slice) -> pd.
     return copy
 
 
-def holding_the_future(frame: pd.DataFrame, *origins: int) -> Any:
+def holding_the_future(frame, *origins):
     """Windows whose frame holds what came after the origins, as in training: no model may read
     that, even then.
 

@@ -8,39 +8,35 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines.contract import Baseline, baseline_names, get_baseline
+from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.data.context import Windows
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import training_origins
 from hpo_lib.errors import InputError
 from hpo_lib.families import linear_baseline
 from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
-from hpo_lib.families.models import Forecaster
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import seasonal_naive
 from tests.contract.conftest import KNOWN, ORIGIN, disturbed, holding_the_future
 
 
 @pytest.fixture(scope="module", params=baseline_names())
-def baseline(request: pytest.FixtureRequest) -> Baseline:
+def baseline(request):
     return get_baseline(request.param)
 
 
 @pytest.fixture(scope="module")
-def trained(baseline: Baseline, tiny_dataset: Dataset) -> Forecaster:
+def trained(baseline, tiny_dataset):
     return baseline.fit(tiny_dataset, seed=1, quick=True)
 
 
-def forecast(forecaster: Forecaster, frame: pd.DataFrame, *origins: int) -> np.ndarray:
+def forecast(forecaster, frame, *origins):
     return forecaster.predict(holding_the_future(frame, *origins)).values
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", baseline_names())
-def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(
-    name, tiny_dataset
-) -> None:
+def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(name, tiny_dataset):
     forecaster = get_baseline(name).fit(tiny_dataset, seed=1)
     naive = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
     assert metrics.mae(forecaster.validation) < 0.8 * metrics.mae(naive)
@@ -51,7 +47,7 @@ def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(
 @pytest.mark.parametrize("column", ["water_consumption", "temp"])
 def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes(
     column, tiny_dataset
-) -> None:
+):
     frame = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN, ORIGIN + 1))
     before = make_feature_table(tiny_dataset, tiny_dataset.windows(np.array([ORIGIN])))
     after = make_feature_table(tiny_dataset, Windows(frame, np.array([ORIGIN])))
@@ -60,7 +56,7 @@ def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes
 
 def test_when_the_first_training_days_change_then_a_quick_training_changes_too(
     baseline, trained, tiny_dataset
-) -> None:
+):
     """It learns from days of the whole split, as families do; beside them, the last days alone
     would look too bad.
     """
@@ -72,7 +68,7 @@ def test_when_the_first_training_days_change_then_a_quick_training_changes_too(
 @pytest.mark.parametrize("hours_of_a_year", [700, 900])
 def test_when_training_covers_no_two_years_then_the_time_of_year_does_not_count(
     hours_of_a_year, baseline, tiny_dataset, monkeypatch
-) -> None:
+):
     """Of 1680 hours to train on; with validation 2040, which may not change the columns that
     validation judged.
     """
@@ -87,14 +83,14 @@ def test_when_training_covers_no_two_years_then_the_time_of_year_does_not_count(
 # The feature table
 
 
-def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(tiny_dataset) -> None:
+def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(tiny_dataset):
     """The target counts hours from 1000: the level of origin 1999 is the mean of 2976 ... 2999."""
     frame = tiny_dataset.frame.assign(water_consumption=1000.0 + np.arange(len(tiny_dataset.frame)))
     table = make_feature_table(tiny_dataset, Windows(frame, np.array([1999])))
     level = 2987.5
     assert table.level.tolist() == [level]
 
-    def feature(name: str) -> np.ndarray:
+    def feature(name):
         return (table.features[0, :, table.names.index(name)] + 1) * level
 
     ahead = np.arange(1.0, 25)
@@ -132,7 +128,7 @@ def test_when_the_last_day_is_near_zero_then_one_percent_of_the_mean_size_is_the
 
 def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(
     tiny_dataset,
-) -> None:
+):
     index = tiny_dataset.index
     origin = int(
         index.get_loc(pd.Timestamp("2019-04-12 23:00", tz="UTC"))
@@ -142,7 +138,7 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
     )
     table = make_feature_table(tiny_dataset, Windows(frame, np.array([origin])))
 
-    def feature(name: str) -> np.ndarray:
+    def feature(name):
         return (table.features[0, :, table.names.index(name)] + 1) * table.level[0]
 
     assert feature("same_hour_alike") == pytest.approx(np.full(24, 110))
@@ -153,7 +149,7 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
 
 def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_on(
     tiny_dataset,
-) -> None:
+):
     extended = tiny_dataset.trained_through_validation()
     assert extended.positions.train.stop == tiny_dataset.positions.val.stop
     assert len(extended.validation_origins) == 0
@@ -164,7 +160,7 @@ def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_o
 # The registry
 
 
-def test_when_a_baseline_is_mistyped_then_the_nearest_is_named() -> None:
+def test_when_a_baseline_is_mistyped_then_the_nearest_is_named():
     with pytest.raises(InputError, match=r"did you mean LIGHTGBM_Q\?"):
         get_baseline("LIGHTGBM")
 
@@ -175,7 +171,7 @@ def test_when_a_baseline_is_mistyped_then_the_nearest_is_named() -> None:
 @pytest.mark.parametrize("refit", [False, True])
 def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fold_residuals(
     refit, tiny_dataset
-) -> None:
+):
     fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset, refit=refit)
     learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
     origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)

@@ -7,10 +7,7 @@ is.
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 from darts.models.forecasting.chronos2_model import _Chronos2Module
@@ -18,10 +15,8 @@ from safetensors.torch import save_file
 
 from hpo_lib.baselines.chronos2 import checked_folder, zero_shot
 from hpo_lib.benchmark.train import run_benchmark
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import Forecaster
 from hpo_lib.records.trainings import load_trainings
 from tests.conftest import quick_plan
 from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
@@ -41,7 +36,7 @@ CHRONOS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     torch.manual_seed(3)
     module = _Chronos2Module(
         **SIZE, chronos_config=CHRONOS, input_chunk_length=HISTORY, output_chunk_length=HORIZON
@@ -53,11 +48,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path, tiny_dataset: Dataset) -> Forecaster:
+def model(folder, tiny_dataset):
     return zero_shot(tiny_dataset, folder)
 
 
-def forecast(model: Forecaster, frame: pd.DataFrame) -> np.ndarray:
+def forecast(model, frame):
     return model.predict(holding_the_future(frame, ORIGIN)).values
 
 
@@ -71,7 +66,7 @@ def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(
     assert (found != forecast(model, tiny_dataset.frame)).any() == moves
 
 
-def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_dataset) -> None:
+def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_dataset):
     frame = tiny_dataset.frame.copy()
     frame[tiny_dataset.spec.target] *= 1000
     model = zero_shot(tiny_dataset, folder)
@@ -104,7 +99,7 @@ def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_repla
 
 def test_when_the_folder_does_not_hold_the_model_then_the_error_says_what_and_how_to_get_it(
     tmp_path,
-) -> None:
+):
     with pytest.raises(
         InputError, match=r"config\.json: not found, .*`hf download amazon/chronos-2 --local-dir "
     ):

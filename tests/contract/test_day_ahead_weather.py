@@ -9,13 +9,12 @@ import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import baseline_names, get_baseline
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import make_feature_table
-from hpo_lib.families.models import Budget, Forecaster, family_names, get_family
-from hpo_lib.families.weather_inputs import exponential_mean, input_names, weather_inputs
+from hpo_lib.families.models import Budget, family_names, get_family
+from hpo_lib.families.weather_inputs import exponential_mean, weather_inputs
 from tests.contract.conftest import ORIGIN
 from tests.contract.test_families import UNSHRUNK, smallest, with_small_networks
 
@@ -26,7 +25,7 @@ later.
 """
 
 
-def archive(dataset: Dataset) -> pd.DataFrame:
+def archive(dataset):
     """Forecasts every 12 hours, 48 hours ahead, off by a little."""
     random = np.random.default_rng(2)
     temp = dataset.frame["temp"].to_numpy()
@@ -43,7 +42,7 @@ def archive(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["issued", "valid", "temp"])
 
 
-def seeing(dataset: Dataset, table: pd.DataFrame) -> Dataset:
+def seeing(dataset, table):
     weather = day_ahead_weather(
         SPEC, dataset.frame, table, dataset.training_frame, dataset.spec.target
     )
@@ -51,63 +50,55 @@ def seeing(dataset: Dataset, table: pd.DataFrame) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def forecasts(tiny_dataset: Dataset) -> pd.DataFrame:
+def forecasts(tiny_dataset):
     return archive(tiny_dataset)
 
 
 @pytest.fixture(scope="module")
-def dataset(tiny_dataset: Dataset, forecasts: pd.DataFrame) -> Dataset:
+def dataset(tiny_dataset, forecasts):
     return seeing(tiny_dataset, forecasts)
 
 
 @pytest.fixture(scope="module", params=[*family_names(), *baseline_names()])
-def model(request: pytest.FixtureRequest, dataset: Dataset) -> Forecaster:
+def model(request, dataset):
     if request.param in baseline_names():
         return get_baseline(request.param).fit(dataset, seed=1, quick=True)
     family = with_small_networks(get_family(request.param))
     return family.fit(smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=UNSHRUNK)
 
 
-def said(model: Forecaster, dataset: Dataset) -> np.ndarray:
+def said(model, dataset):
     return model.forecasts(dataset, np.array([ORIGIN])).values
 
 
-def test_when_weather_after_the_origin_changes_then_no_forecast_moves(
-    model, dataset, tiny_dataset, forecasts
-) -> None:
-    before = said(model, dataset)
-    origin = tiny_dataset.index[ORIGIN]
-    later = forecasts.assign(temp=forecasts["temp"].where(forecasts["issued"] <= origin, 99.0))
-    assert (later["temp"] == 99).any()
-    assert np.array_equal(said(model, seeing(tiny_dataset, later)), before)
+@pytest.mark.parametrize(
+    ("first", "last", "moves"),
+    [(ISSUED, ISSUED, True), (0, ISSUED - 1, False), (ORIGIN + 1, None, False)],
+    ids=["the last one", "an older one", "a later one"],
+)
+def test_when_a_forecast_changes_then_only_the_last_one_issued_by_the_origin_moves_the_models(
+    first, last, moves, model, dataset, tiny_dataset, forecasts
+):
+    issued = forecasts["issued"].isin(tiny_dataset.index[first : last and last + 1])
+    changed = issued & (forecasts["valid"] > tiny_dataset.index[ORIGIN])
+    assert changed.any()
+    other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 30.0 * changed))
+    assert (said(model, other) != said(model, dataset)).any() == moves
+
+
+def test_when_the_weather_after_the_origin_changes_then_no_forecast_moves(
+    model, dataset, tiny_dataset
+):
     frame = tiny_dataset.frame.copy()
     frame.iloc[ORIGIN + 1 :, frame.columns.get_loc("temp")] = 99.0
-    assert np.array_equal(said(model, dataclasses.replace(dataset, frame=frame)), before)
-
-
-def test_when_a_forecast_that_was_issued_before_changes_then_the_forecast_moves(
-    model, dataset, tiny_dataset, forecasts
-) -> None:
-    known = (forecasts["issued"] == tiny_dataset.index[ISSUED]) & (
-        forecasts["valid"] > tiny_dataset.index[ORIGIN]
-    )
-    assert known.any()
-    other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 3.0 * known))
-    assert not np.array_equal(said(model, other), said(model, dataset))
-
-
-def test_when_a_newer_forecast_was_issued_by_the_origin_then_an_older_one_does_not_count(
-    model, dataset, tiny_dataset, forecasts
-) -> None:
-    older = forecasts["issued"] < tiny_dataset.index[ISSUED]
-    other = seeing(tiny_dataset, forecasts.assign(temp=forecasts["temp"] + 3.0 * older))
-    assert np.array_equal(said(model, other), said(model, dataset))
+    changed = dataclasses.replace(dataset, frame=frame)
+    assert np.array_equal(said(model, changed), said(model, dataset))
 
 
 @pytest.mark.parametrize("name", family_names())
 def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_kind_alone(
     name, dataset, tiny_dataset, tmp_path
-) -> None:
+):
     from hpo_lib.families.stored_model import load, save
 
     family, file = with_small_networks(get_family(name)), tmp_path / "model.pt"
@@ -127,7 +118,7 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
 # The inputs
 
 
-def test_when_a_temperature_rises_at_once_then_its_mean_follows_by_its_time_constant() -> None:
+def test_when_a_temperature_rises_at_once_then_its_mean_follows_by_its_time_constant():
     step = np.concatenate([np.zeros(1), np.full(72, 10.0)])[None]
     found = exponential_mean(step, 24)[0]
     assert found[0] == 0
@@ -137,7 +128,7 @@ def test_when_a_temperature_rises_at_once_then_its_mean_follows_by_its_time_cons
 
 def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_they_are_zero(
     dataset,
-) -> None:
+):
     weather = dataclasses.replace(
         dataset.weather, values=np.full_like(dataset.weather.values, 7.0), threshold=10.0
     )
@@ -145,14 +136,9 @@ def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_th
     seen = dataclasses.replace(
         dataset, frame=frame, weather=dataclasses.replace(weather, usual_demand=20.0)
     )
-    names = input_names(seen, thermal=True)
-    found = dict(
-        zip(
-            names,
-            weather_inputs(seen, seen.context(np.array([ORIGIN])), thermal=True)[0].T,
-            strict=True,
-        )
-    )
+    context = seen.context(np.array([ORIGIN]))
+    inputs = weather_inputs(seen, context, thermal=True)
+    found = {name: column[0] for name, column in inputs.items()}
     assert found["temp_ahead"].tolist() == [7.0] * 24
     assert found["temp_since_yesterday"].tolist() == [-5.0] * 24
     assert found["degrees_ahead"].tolist() == [3.0] * 24
@@ -160,14 +146,15 @@ def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_th
     mean = 7 + 5 * np.exp(-np.arange(1, 25) / 24)
     assert found["temp_mean_24h_ahead"] == pytest.approx(mean)
     assert found["degrees_mean_24h_ahead"] == pytest.approx(np.maximum(10 - mean, 0))
-    assert input_names(seen, thermal=False) == ("temp_ahead", "temp_since_yesterday")
+    plain = weather_inputs(seen, context, thermal=False)
+    assert list(plain) == ["temp_ahead", "temp_since_yesterday"]
 
 
-def test_when_no_weather_is_shown_then_there_is_no_input_of_it(tiny_dataset, dataset) -> None:
+def test_when_no_weather_is_shown_then_there_is_no_input_of_it(tiny_dataset, dataset):
     windows = tiny_dataset.windows(np.array([ORIGIN]))
-    assert input_names(tiny_dataset, thermal=True) == ()
-    assert weather_inputs(tiny_dataset, windows, thermal=True).shape == (1, 24, 0)
-    shown = make_feature_table(dataset, dataset.windows(np.array([ORIGIN])))
+    assert weather_inputs(tiny_dataset, windows, thermal=True) == {}
+    seen = dataset.windows(np.array([ORIGIN]))
+    shown = make_feature_table(dataset, seen)
     plain = make_feature_table(tiny_dataset, windows)
     assert shown.names[: len(plain.names)] == plain.names
-    assert shown.names[len(plain.names) :] == input_names(dataset, thermal=True)
+    assert shown.names[len(plain.names) :] == tuple(weather_inputs(dataset, seen, thermal=True))

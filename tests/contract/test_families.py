@@ -10,21 +10,17 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import (
     RECIPES,
     STANDARD,
     Budget,
-    Family,
     Forecaster,
     family_names,
     get_family,
@@ -62,21 +58,21 @@ class Trained:
 
 
 @pytest.fixture(scope="module", params=family_names())
-def family(request: pytest.FixtureRequest) -> Family:
+def family(request):
     return with_small_networks(get_family(request.param))
 
 
 @pytest.fixture(scope="module")
-def trained(family: Family, tiny_dataset: Dataset) -> Trained:
+def trained(family, tiny_dataset):
     return train(family, tiny_dataset)
 
 
-def with_small_networks(family: Family) -> Family:
+def with_small_networks(family):
     """The family with an eighth of each size that its networks may have: what it promises holds for
     any.
     """
     small = copy.copy(family)
-    small.search_space = {  # type: ignore[misc]  # of this copy alone
+    small.search_space = {
         name: Choice(tuple(max(2, int(option) // 8) for option in dimension.options))
         if isinstance(dimension, Choice)
         else dimension
@@ -85,7 +81,7 @@ def with_small_networks(family: Family) -> Family:
     return small
 
 
-def smallest(family: Family) -> dict[str, int | float]:
+def smallest(family):
     """The cheapest parameters of the search space; a high learning rate, so that a few steps leave
     a mark.
     """
@@ -101,7 +97,7 @@ def smallest(family: Family) -> dict[str, int | float]:
     return params
 
 
-def train(family: Family, dataset: Dataset, budget: Budget = BUDGET, seed: int = SEED) -> Trained:
+def train(family, dataset, budget=BUDGET, seed=SEED):
     checks: list[tuple[int, QuantileForecasts]] = []
     forecaster = family.fit(
         smallest(family),
@@ -114,11 +110,11 @@ def train(family: Family, dataset: Dataset, budget: Budget = BUDGET, seed: int =
     return Trained(forecaster, checks)
 
 
-def with_frame(dataset: Dataset, frame: pd.DataFrame) -> Dataset:
+def with_frame(dataset, frame):
     return dataclasses.replace(dataset, frame=frame)
 
 
-def forecast(trained: Trained, frame: pd.DataFrame, *origins: int) -> np.ndarray:
+def forecast(trained, frame, *origins):
     """[N, H, Q] of the given origins."""
     return trained.forecaster.predict(holding_the_future(frame, *origins)).values
 
@@ -170,12 +166,12 @@ def test_when_other_windows_are_asked_for_too_then_a_forecast_stays_the_same_to_
 
 def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
     family, trained, tiny_dataset, tmp_path
-) -> None:
+):
     from hpo_lib.families.stored_model import load, save
 
     file, origins = tmp_path / "model.pt", tiny_dataset.test_origins
     alone = copy.copy(trained.forecaster)  # the linear baseline, without anything of the network
-    alone.recipe, alone.shares = STANDARD, (0.0, 0.0)  # type: ignore[attr-defined]
+    alone.recipe, alone.shares = STANDARD, (0.0, 0.0)
     sizes = []
     for forecaster in (trained.forecaster, alone):
         save(forecaster, file)
@@ -228,7 +224,7 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
 
 def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goes_on(
     family, tiny_dataset
-) -> None:
+):
     """darts' TFT keeps a mask by batch size: one made while forecasting, in the check, met the next
     training step.
     """
@@ -252,10 +248,10 @@ def test_when_a_training_is_checked_then_checks_are_spread_evenly_and_the_best_o
 
 def test_when_the_last_check_is_not_the_best_then_earlier_weights_are_kept(
     family, tiny_dataset, monkeypatch
-) -> None:
+):
     losses: dict[bytes, float] = {}
 
-    def second_is_best(forecasts: QuantileForecasts) -> float:
+    def second_is_best(forecasts):
         return losses.setdefault(forecasts.values.tobytes(), (3.0, 1.0, 2.0)[len(losses) % 3])
 
     monkeypatch.setattr(metrics, "pinball", second_is_best)
@@ -265,7 +261,7 @@ def test_when_the_last_check_is_not_the_best_then_earlier_weights_are_kept(
     assert_keeps_the_best(trained, tiny_dataset)
 
 
-def assert_keeps_the_best(trained: Trained, dataset: Dataset) -> None:
+def assert_keeps_the_best(trained, dataset):
     step, best = min(trained.checks, key=lambda check: metrics.pinball(check[1]))
     assert trained.forecaster.best_step == step
     assert np.array_equal(trained.forecaster.validation.values, best.values)
@@ -311,7 +307,7 @@ def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_sees_no
     refitted = family.refit(
         smallest(family), tiny_dataset, BUDGET, like=fitted, seed=SEED, recipe=recipe
     )
-    assert [one.scaling.seasons for one in (fitted, refitted)] == [False, False]  # type: ignore[attr-defined]
+    assert [one.scaling.seasons for one in (fitted, refitted)] == [False, False]
 
 
 def test_when_a_family_is_refitted_then_for_as_many_steps_as_validation_chose(
@@ -327,14 +323,12 @@ def test_when_a_family_is_refitted_then_for_as_many_steps_as_validation_chose(
     assert not np.array_equal(*forecasts)
 
 
-def test_when_the_recipe_is_plain_then_the_forecast_is_another(
-    family, trained, tiny_dataset
-) -> None:
+def test_when_the_recipe_is_plain_then_the_forecast_is_another(family, trained, tiny_dataset):
     plain = family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=RECIPES["plain"])
     assert not np.array_equal(plain.validation.values, trained.forecaster.validation.values)
 
 
-def test_when_a_training_goes_astray_then_it_fails_and_names_the_step(family, tiny_dataset) -> None:
+def test_when_a_training_goes_astray_then_it_fails_and_names_the_step(family, tiny_dataset):
     frame = tiny_dataset.frame.copy()
     frame.iloc[200:1600, 0] = np.nan
     with pytest.raises(
@@ -343,9 +337,7 @@ def test_when_a_training_goes_astray_then_it_fails_and_names_the_step(family, ti
         train(family, with_frame(tiny_dataset, frame), ONE_CHECK)
 
 
-def test_when_a_forecast_is_not_a_number_then_it_is_an_error_and_no_forecast(
-    trained, tiny_dataset
-) -> None:
+def test_when_a_forecast_is_not_a_number_then_it_is_an_error_and_no_forecast(trained, tiny_dataset):
     frame = tiny_dataset.frame.copy()
     frame.iloc[ORIGIN, 0] = np.nan
     with pytest.raises(NonFiniteForecast, match=r"^1 of 2 forecasts hold NaN or infinity$"):
@@ -359,10 +351,10 @@ class Enough(Exception):
 @pytest.mark.parametrize("error", [Enough, KeyboardInterrupt])
 def test_when_a_check_raises_or_the_user_interrupts_then_the_training_ends_with_that_error(
     error, family, tiny_dataset, restored_sigint
-) -> None:
+):
     steps = []
 
-    def stop(step: int, forecasts: QuantileForecasts) -> None:
+    def stop(step, forecasts):
         steps.append(step)
         raise error
 
@@ -372,14 +364,14 @@ def test_when_a_check_raises_or_the_user_interrupts_then_the_training_ends_with_
 
 
 @pytest.fixture
-def restored_sigint() -> Iterator[None]:
+def restored_sigint():
     """Lightning ignores Ctrl-C after the first one."""
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-def test_when_a_family_has_weights_then_they_are_float32(trained) -> None:
+def test_when_a_family_has_weights_then_they_are_float32(trained):
     from hpo_lib.families.training import DartsForecaster
 
     if not isinstance(trained.forecaster, DartsForecaster):
@@ -451,12 +443,12 @@ SEARCH_SPACES = {
 @pytest.mark.parametrize("name", SEARCH_SPACES)
 def test_when_a_family_of_the_original_hpo_plan_is_searched_then_its_space_is_the_plans(
     name,
-) -> None:
+):
     assert dict(get_family(name).search_space) == SEARCH_SPACES[name]
 
 
 @pytest.mark.parametrize("name", family_names())
-def test_when_a_family_is_declared_then_name_title_and_budgets_are_there(name) -> None:
+def test_when_a_family_is_declared_then_name_title_and_budgets_are_there(name):
     family = get_family(name)
     assert family.name == name
     assert family.title
@@ -469,7 +461,7 @@ def test_when_a_family_is_declared_then_name_title_and_budgets_are_there(name) -
     )
 
 
-def test_when_a_budget_bounds_the_work_then_steps_do_too_but_every_check_is_made() -> None:
+def test_when_a_budget_bounds_the_work_then_steps_do_too_but_every_check_is_made():
     budget = Budget(steps=400, batch_size=8, checks=8, max_work=1000)
     assert [budget.steps_for(millions * 1_000_000) for millions in (1, 2, 4, 100, 500)] == [
         400,
@@ -482,10 +474,10 @@ def test_when_a_budget_bounds_the_work_then_steps_do_too_but_every_check_is_made
 
 
 @pytest.mark.parametrize("name", family_names())
-def test_when_a_family_is_declared_then_its_defaults_are_inside_the_search_space(name) -> None:
+def test_when_a_family_is_declared_then_its_defaults_are_inside_the_search_space(name):
     get_family(name).check_params(get_family(name).defaults)
 
 
-def test_when_a_training_gets_wrong_parameters_then_it_refuses_them(family, tiny_dataset) -> None:
+def test_when_a_training_gets_wrong_parameters_then_it_refuses_them(family, tiny_dataset):
     with pytest.raises(InputError, match="has no hyperparameter 'colour'"):
         family.fit({**family.defaults, "colour": 1}, tiny_dataset, BUDGET, seed=SEED)

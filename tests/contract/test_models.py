@@ -4,13 +4,11 @@ import copy
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import Baseline
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
-from hpo_lib.families.models import Forecaster, get_family, model_names, registered
+from hpo_lib.families.models import get_family, model_names, registered
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
@@ -18,16 +16,16 @@ from tests.contract.test_families import BUDGET, UNSHRUNK, smallest, train, with
 
 
 @pytest.fixture(scope="module", params=[*model_names("family"), *model_names("baseline")])
-def name(request: pytest.FixtureRequest) -> str:
+def name(request):
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def trained(name: str, tiny_dataset: Dataset) -> Forecaster:
+def trained(name, tiny_dataset):
     return fit(name, tiny_dataset)
 
 
-def fit(name: str, dataset: Dataset, seed: int = 1) -> Forecaster:
+def fit(name, dataset, seed=1):
     """A short training of a small model."""
     model = registered()[name]
     if isinstance(model, Baseline):
@@ -35,7 +33,7 @@ def fit(name: str, dataset: Dataset, seed: int = 1) -> Forecaster:
     return train(with_small_networks(get_family(name)), dataset, seed=seed).forecaster
 
 
-def refit(name: str, trained: Forecaster, dataset: Dataset) -> Forecaster:
+def refit(name, trained, dataset):
     model = registered()[name]
     if isinstance(model, Baseline):
         return model.fit(dataset, seed=1, refit=True, quick=True)
@@ -46,19 +44,19 @@ def refit(name: str, trained: Forecaster, dataset: Dataset) -> Forecaster:
     return refitted
 
 
-def forecast(forecaster: Forecaster, frame: pd.DataFrame, *origins: int) -> np.ndarray:
+def forecast(forecaster, frame, *origins):
     """[N, H, Q] of the given origins."""
     return forecaster.predict(holding_the_future(frame, *origins)).values
 
 
-def changed(dataset: Dataset, rows: slice) -> Dataset:
+def changed(dataset, rows):
     """The dataset with other numbers in some rows."""
     return dataclasses.replace(dataset, frame=disturbed(dataset.frame, KNOWN, rows))
 
 
 def test_when_a_model_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(
     trained, tiny_dataset
-) -> None:
+):
     forecasts = trained.forecasts(tiny_dataset, np.array([ORIGIN, 700]))
     assert forecasts.values.shape == (2, HORIZON, 3)
     assert forecasts.values.dtype == np.float64
@@ -72,7 +70,7 @@ def test_when_a_model_predicts_then_shapes_levels_origins_and_actuals_are_those_
 
 def test_when_a_model_is_trained_then_it_brings_its_forecasts_of_every_validation_origin(
     trained, tiny_dataset
-) -> None:
+):
     validation = trained.validation
     assert validation.values.shape == (15, HORIZON, 3)
     assert list(validation.origins) == list(tiny_dataset.index[1679:2039:24])
@@ -84,21 +82,21 @@ def test_when_a_model_is_trained_then_it_brings_its_forecasts_of_every_validatio
 @pytest.mark.parametrize(("columns", "rows", "moves"), INFORMATION_SET)
 def test_when_it_forecasts_then_only_history_and_calendar_of_its_day_count(
     columns, rows, moves, trained, tiny_dataset
-) -> None:
+):
     other = forecast(trained, disturbed(tiny_dataset.frame, columns, rows), ORIGIN)
     assert (other != forecast(trained, tiny_dataset.frame, ORIGIN)).any() == moves
 
 
 def test_when_other_origins_are_asked_for_then_a_forecast_stays_the_same_to_the_last_bit(
     trained, tiny_dataset
-) -> None:
+):
     many = forecast(trained, tiny_dataset.frame, 900, ORIGIN, 1500, 333)
     assert np.array_equal(many[1], forecast(trained, tiny_dataset.frame, ORIGIN)[0])
 
 
 def test_when_the_seed_is_the_same_then_so_is_the_model_and_another_counts_where_it_may(
     name, trained, tiny_dataset
-) -> None:
+):
     import torch
 
     torch.rand(3)  # numbers drawn before must not matter
@@ -110,16 +108,14 @@ def test_when_the_seed_is_the_same_then_so_is_the_model_and_another_counts_where
     assert differs == registered()[name].seeded
 
 
-def test_when_test_days_change_then_no_choice_and_no_model_changes(
-    name, trained, tiny_dataset
-) -> None:
+def test_when_test_days_change_then_no_choice_and_no_model_changes(name, trained, tiny_dataset):
     again = fit(name, changed(tiny_dataset, tiny_dataset.positions.test))
     assert np.array_equal(again.validation.values, trained.validation.values)
 
 
 def test_when_a_model_is_refitted_then_it_learns_from_validation_and_nothing_from_test(
     name, trained, tiny_dataset
-) -> None:
+):
     end, forecasts = tiny_dataset.positions.val.stop, []
     for rows in (slice(0, 0), slice(end, None), slice(end - 48, end)):
         refitted = refit(name, trained, changed(tiny_dataset, rows))
@@ -131,7 +127,7 @@ def test_when_a_model_is_refitted_then_it_learns_from_validation_and_nothing_fro
 
 def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_large(
     name, trained, tiny_dataset
-) -> None:
+):
     """1024 is a power of two: the scaled numbers of networks are the same to the last bit."""
     columns = ["water_consumption", "water_lag_24h"]
     frame = tiny_dataset.frame.copy()

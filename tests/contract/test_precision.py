@@ -11,7 +11,7 @@ from tests.contract.test_families import UNSHRUNK
 @pytest.mark.parametrize("name", family_names())
 def test_when_a_family_trains_in_bf16_then_a_gpu_does_and_clips_its_gradients_and_a_cpu_does_not(
     name, tiny_dataset
-) -> None:
+):
     import torch
 
     family, has_gpu = get_family(name), torch.cuda.is_available()

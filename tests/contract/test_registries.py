@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from hpo_lib.families import models
+from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.models import (
     Budget,
-    Family,
     described,
     family_names,
     get_family,
@@ -32,14 +32,14 @@ from tests.conftest import refusal
 ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, freq="D", tz="UTC")
 
 
-def random_forecasts(seed: int) -> QuantileForecasts:
+def random_forecasts(seed):
     rng = np.random.default_rng(seed)
     centre = rng.lognormal(size=(30, 24))
     values = centre[:, :, None] * np.sort(rng.uniform(0.3, 2.5, size=(30, 24, 3)), axis=2)
     return QuantileForecasts(values, centre, ORIGINS)
 
 
-def perfect(f: QuantileForecasts) -> QuantileForecasts:
+def perfect(f):
     return QuantileForecasts(np.repeat(f.actual[:, :, None], 3, axis=2), f.actual, f.origins)
 
 
@@ -49,7 +49,7 @@ def perfect(f: QuantileForecasts) -> QuantileForecasts:
 @pytest.mark.parametrize("name", METRICS)
 def test_when_forecasts_are_scored_then_a_metric_is_a_finite_float_and_changes_nothing(
     name,
-) -> None:
+):
     for seed in range(5):
         f = random_forecasts(seed)
         before = f.values.copy(), f.actual.copy()
@@ -61,7 +61,7 @@ def test_when_forecasts_are_scored_then_a_metric_is_a_finite_float_and_changes_n
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_when_a_forecast_is_perfect_then_no_other_scores_better(name) -> None:
+def test_when_a_forecast_is_perfect_then_no_other_scores_better(name):
     best = METRICS[name](perfect(random_forecasts(0)))
     scores = [METRICS[name](random_forecasts(seed)) for seed in range(20)]
     if METRICS[name].best == "nominal":
@@ -71,14 +71,14 @@ def test_when_a_forecast_is_perfect_then_no_other_scores_better(name) -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_when_origins_come_in_another_order_then_a_metric_is_the_same(name) -> None:
+def test_when_origins_come_in_another_order_then_a_metric_is_the_same(name):
     f, order = random_forecasts(1), np.random.default_rng(2).permutation(30)
     shuffled = QuantileForecasts(f.values[order], f.actual[order], f.origins[order])
     assert METRICS[name](shuffled) == pytest.approx(METRICS[name](f))
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_when_a_metric_is_added_then_it_is_documented_and_found_by_its_own_name(name) -> None:
+def test_when_a_metric_is_added_then_it_is_documented_and_found_by_its_own_name(name):
     function = METRICS[name].function
     assert inspect.getdoc(function)
     assert getattr(metrics, name) in (function, METRICS[name])
@@ -86,13 +86,13 @@ def test_when_a_metric_is_added_then_it_is_documented_and_found_by_its_own_name(
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_when_a_metric_states_its_unit_then_columns_named_after_it_are_in_that_unit(name) -> None:
+def test_when_a_metric_states_its_unit_then_columns_named_after_it_are_in_that_unit(name):
     for column in (name, f"val_{name}", f"{name}_low", f"seed_{name}_sd"):
         assert metrics.in_target_unit(column) == (METRICS[name].unit == "target")
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_when_a_metric_is_a_mean_of_hours_then_its_days_and_hours_ahead_average_to_it(name) -> None:
+def test_when_a_metric_is_a_mean_of_hours_then_its_days_and_hours_ahead_average_to_it(name):
     f, metric = random_forecasts(4), METRICS[name]
     if metric.of_hours:
         days, hours_ahead = metric.mean(f, "hours"), metric.mean(f, "days")
@@ -105,7 +105,7 @@ def test_when_a_metric_is_a_mean_of_hours_then_its_days_and_hours_ahead_average_
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_when_an_objective_is_added_then_it_has_its_name_a_label_and_a_direction(name) -> None:
+def test_when_an_objective_is_added_then_it_has_its_name_a_label_and_a_direction(name):
     objective = OBJECTIVES[name]
     assert objective.name == name
     assert objective.label.strip()
@@ -115,7 +115,7 @@ def test_when_an_objective_is_added_then_it_has_its_name_a_label_and_a_direction
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_when_scores_are_those_of_a_study_then_an_objective_is_finite_and_reads_nothing_else(
     name,
-) -> None:
+):
     for seed in range(5):
         scores = metrics.score(
             random_forecasts(seed), np.random.default_rng(seed).lognormal(size=100)
@@ -130,7 +130,7 @@ def test_when_scores_are_those_of_a_study_then_an_objective_is_finite_and_reads_
 # Families
 
 
-class Fake(Family):
+class Fake(DartsFamily):
     name = "FAKE_Q"
     title = "Fake"
     search_space: ClassVar = {
@@ -141,18 +141,16 @@ class Fake(Family):
     defaults: ClassVar = {"depth": 2, "width": 256, "lr": 1e-3}
     budgets: ClassVar = {"test": Budget(1, 1, 1)}
 
-    def fit(self, *_: Any, **__: Any) -> Any:
+    def darts_model(self, *_):
         raise NotImplementedError
-
-    refit = fit
 
 
 @pytest.mark.parametrize("name", family_names())
-def test_when_a_family_has_a_file_then_the_file_declares_that_name_and_registers_it(name) -> None:
+def test_when_a_family_has_a_file_then_the_file_declares_that_name_and_registers_it(name):
     assert type(get_family(name)).__module__ == f"hpo_lib.families.{name.lower()}"
 
 
-def test_when_models_are_only_described_then_none_of_their_libraries_is_imported(root) -> None:
+def test_when_models_are_only_described_then_none_of_their_libraries_is_imported(root):
     heavy = {"torch", "darts", "neuralforecast", "lightgbm", "sklearn"}
     script = (
         "import sys; from hpo_lib.families.models import registered; registered(); "
@@ -164,7 +162,7 @@ def test_when_models_are_only_described_then_none_of_their_libraries_is_imported
     assert shown == "set()\n"
 
 
-def test_when_models_are_listed_then_in_the_order_of_legends_and_no_two_look_alike() -> None:
+def test_when_models_are_listed_then_in_the_order_of_legends_and_no_two_look_alike():
     assert list(registered()) == [
         "NHITS_Q",
         "TFT_Q",
@@ -183,7 +181,7 @@ def test_when_models_are_listed_then_in_the_order_of_legends_and_no_two_look_ali
         assert len({getattr(model, look) for model in registered().values()}) == len(registered())
 
 
-def test_when_a_record_names_an_unknown_model_then_it_is_drawn_under_its_own_name() -> None:
+def test_when_a_record_names_an_unknown_model_then_it_is_drawn_under_its_own_name():
     model = described("NEW_Q")
     assert (model.name, model.title, model.kind) == ("NEW_Q", "NEW_Q", "")
     assert model.colour not in {known.colour for known in registered().values()}
@@ -200,7 +198,7 @@ def test_when_a_record_names_an_unknown_model_then_it_is_drawn_under_its_own_nam
         ("../base", ""),
     ],
 )
-def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(name, hint) -> None:
+def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(name, hint):
     with refusal(
         f"model is {name!r}, which is not a model family; {hint}Allowed: "
         f"{', '.join(family_names())}"
@@ -208,7 +206,7 @@ def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(na
         get_family(name)
 
 
-def test_when_two_models_have_one_name_then_the_second_is_refused(monkeypatch) -> None:
+def test_when_two_models_have_one_name_then_the_second_is_refused(monkeypatch):
     monkeypatch.setattr(models, "_MODELS", {})
     family = Fake()
     assert models.register(family) is family
@@ -267,37 +265,31 @@ WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("params", "sentence"), WRONG_PARAMS, ids=lambda value: str(value)[:40])
 def test_when_hyperparameters_are_wrong_then_the_sentence_says_which_and_what_is_allowed(
     params, sentence
-) -> None:
+):
     with refusal(f"best.json: {sentence}"):
         Fake().check_params(params, "best.json")
 
 
 @pytest.mark.parametrize(
-    "params", [{"depth": d, "width": 512, "lr": lr} for d in (1, 4) for lr in (1e-5, 1e-2)]
-)
-def test_when_hyperparameters_are_on_the_bounds_then_they_are_accepted(params) -> None:
-    Fake().check_params(params)
-
-
-@pytest.mark.parametrize(
-    "recipe",
+    "params",
     [
-        LINEAR,
-        {"linear_part": False},
-        {"steps_factor": 0.5},
-        {"level_hours": 0, "near_hours": 12, "season_years": 0},
+        *({"depth": d, "width": 512, "lr": lr} for d in (1, 4) for lr in (1e-5, 1e-2)),
+        {**GOOD, **LINEAR},
+        {**GOOD, "linear_part": False},
+        {**GOOD, "steps_factor": 0.5},
+        {**GOOD, "level_hours": 0, "near_hours": 12, "season_years": 0},
     ],
 )
-def test_when_fields_of_the_searched_recipe_are_beside_the_hyperparameters_then_they_are_accepted(
-    recipe,
-) -> None:
-    Fake().check_params({**GOOD, **recipe})
+def test_when_hyperparameters_are_on_the_bounds_or_fields_of_the_recipe_then_they_are_accepted(
+    params,
+):
+    Fake().check_params(params)
 
 
 @pytest.mark.parametrize("name", family_names())
 def test_when_a_portfolio_is_shipped_then_its_entries_are_whole_configurations_of_the_wide_space(
     name,
-) -> None:
+):
     family = get_family(name)
     for series, params in family.portfolio.items():
         family.check_params(params)

@@ -1,6 +1,5 @@
 """The rearranged TFT layers beside those of darts, which they must equal."""
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,14 +20,14 @@ OPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def layers() -> ModuleType:
+def layers():
     """Imported late: darts takes seconds, which every worker would pay at collection."""
     from hpo_lib.families import tft_layers
 
     return tft_layers
 
 
-def model(cls: Any, **options: Any) -> Any:
+def model(cls, **options):
     from darts.utils.likelihood_models.torch import QuantileRegression
 
     common = {
@@ -41,7 +40,7 @@ def model(cls: Any, **options: Any) -> Any:
     return cls(L, T, likelihood=QuantileRegression([0.1, 0.5, 0.9]), **common)
 
 
-def windows(static: bool = False, batch: int = B, seed: int = 0) -> dict[str, np.ndarray]:
+def windows(static=False, batch=B, seed=0):
     generator = np.random.default_rng(seed)
     shapes = {
         "past_target": (L, 1),
@@ -58,7 +57,7 @@ def windows(static: bool = False, batch: int = B, seed: int = 0) -> dict[str, np
     }
 
 
-def module(cls: Any, data: dict[str, np.ndarray], **options: Any) -> Any:
+def module(cls, data, **options):
     from darts.utils.data.torch_datasets.utils import TorchTrainingSample
 
     return model(cls, **options)._create_model(
@@ -66,9 +65,7 @@ def module(cls: Any, data: dict[str, np.ndarray], **options: Any) -> Any:
     )
 
 
-def pair(
-    layers: ModuleType, data: dict[str, np.ndarray], dtype: str = "float64", **options: Any
-) -> tuple[Any, Any]:
+def pair(layers, data, dtype="float64", **options):
     """Ours and the original with the same weights, none of which is left at its start, where many
     are 0 or 1.
     """
@@ -85,7 +82,7 @@ def pair(
     return ours.to(getattr(torch, dtype)), theirs.to(getattr(torch, dtype))
 
 
-def run(net: Any, data: dict[str, np.ndarray]) -> Any:
+def run(net, data):
     """Prediction [B, T, 1, Q]."""
     import torch
     from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingBatch
@@ -97,7 +94,7 @@ def run(net: Any, data: dict[str, np.ndarray]) -> Any:
     return net(batch.to_module_input(stage=ModuleStage.TRAIN)).prediction
 
 
-def outputs_and_gradients(net: Any, data: dict[str, np.ndarray]) -> list[Any]:
+def outputs_and_gradients(net, data):
     import torch
 
     output = run(net, data)
@@ -108,7 +105,7 @@ def outputs_and_gradients(net: Any, data: dict[str, np.ndarray]) -> list[Any]:
     return [*seen, *(weight.grad for weight in net.parameters())]
 
 
-def same(mine: list[Any], theirs: list[Any], tolerance: float) -> None:
+def same(mine, theirs, tolerance):
     import torch
 
     for one, other in zip(mine, theirs, strict=True):
@@ -127,28 +124,24 @@ def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
 
 
-def test_when_numbers_are_float32_then_the_difference_is_rounding(layers) -> None:
-    data = windows()
-    ours, theirs = pair(layers, data, "float32")
-    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-5)
-
-
 @pytest.mark.parametrize(
-    "bytes_per_piece", [1, 10**9], ids=["pieces of 16, 16 and 3 hours", "one piece"]
+    ("dtype", "bytes_per_piece", "tolerance"),
+    [("float32", 10**9, 1e-5), ("float64", 1, 1e-11), ("float64", 10**9, 1e-11)],
+    ids=["float32 rounds", "pieces of 16, 16 and 3 hours", "one piece"],
 )
-def test_when_the_hours_are_cut_into_pieces_then_it_changes_nothing(
-    bytes_per_piece, layers, monkeypatch
-) -> None:
+def test_when_numbers_are_shorter_or_the_hours_cut_into_pieces_then_it_changes_nothing_else(
+    dtype, bytes_per_piece, tolerance, layers, monkeypatch
+):
     monkeypatch.setattr(layers, "PIECE_BYTES", bytes_per_piece)
     monkeypatch.setattr(layers, "ALIGNMENT", 16)
     data = windows()
-    ours, theirs = pair(layers, data)
-    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), 1e-11)
+    ours, theirs = pair(layers, data, dtype)
+    same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), tolerance)
 
 
 def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(
     layers,
-) -> None:
+):
     kinds = [type(layer).__name__ for layer in module(layers.RearrangedTFT, windows()).modules()]
     assert kinds.count("BatchedVariableSelection") == 2, (
         "of encoder and decoder; no static covariates, no third"
@@ -156,7 +149,7 @@ def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_ori
     assert kinds.count("MergedHeads") == 1
 
 
-def test_when_it_forecasts_then_nothing_is_dropped(layers) -> None:
+def test_when_it_forecasts_then_nothing_is_dropped(layers):
     import torch
 
     data = windows()
@@ -167,7 +160,7 @@ def test_when_it_forecasts_then_nothing_is_dropped(layers) -> None:
         )
 
 
-def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers) -> None:
+def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers):
     import torch
 
     data = windows()
@@ -182,7 +175,7 @@ def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers) -> N
     assert not torch.allclose(found[0][0], found[2][0])
 
 
-def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers) -> None:
+def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers):
     """The mean and the spread over many masks, of a variable selection alone."""
     import torch
 
@@ -202,14 +195,14 @@ def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers
     torch.testing.assert_close(spread[0][1], spread[1][1], rtol=0.05, atol=0.02)
 
 
-def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_computed(layers) -> None:
+def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_computed(layers):
     import torch
 
     data = windows()
     ours, _ = pair(layers, data, dropout=0.3)
     ours.train()
 
-    def loss() -> Any:
+    def loss():
         torch.manual_seed(6)
         return run(ours, data).square().mean()
 
@@ -229,7 +222,7 @@ def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_comput
     torch.testing.assert_close((values[0] - values[1]) / 2e-6, slope, rtol=1e-6, atol=1e-8)
 
 
-def test_when_a_training_uses_bfloat16_where_it_may_then_it_still_learns_the_same(layers) -> None:
+def test_when_a_training_uses_bfloat16_where_it_may_then_it_still_learns_the_same(layers):
     """The rearranged layers alone: not every CPU has the LSTM between them in bf16."""
     import torch
 

@@ -1,8 +1,5 @@
 """The altered TimesNet layers beside those of neuralforecast, which they must equal."""
 
-from types import ModuleType
-from typing import Any
-
 import pytest
 
 SIZES = [(8, 24), (2, 168), (96, 2), (1, 192), (192, 1), (64, 3), (27, 7)]
@@ -17,7 +14,7 @@ BLOCK = {
 
 
 @pytest.fixture(scope="module")
-def layers() -> ModuleType:
+def layers():
     """Imported late: neuralforecast takes seconds, which every worker would pay at collection."""
     from hpo_lib.families import timesnet_layers
 
@@ -25,13 +22,13 @@ def layers() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def original() -> ModuleType:
+def original():
     from neuralforecast.models import timesnet
 
     return timesnet
 
 
-def period_blocks(layers: ModuleType, original: ModuleType) -> tuple[Any, Any]:
+def period_blocks(layers, original):
     """Two blocks with the same weights: the altered one and the original."""
     import torch
 
@@ -43,7 +40,7 @@ def period_blocks(layers: ModuleType, original: ModuleType) -> tuple[Any, Any]:
     return ours, theirs
 
 
-def waves(*periods: float, seed: int = 0) -> Any:
+def waves(*periods, seed=0):
     """[B, 192, 8]: one window per period, a sine with noise in every channel."""
     import torch
 
@@ -60,7 +57,7 @@ def waves(*periods: float, seed: int = 0) -> Any:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_when_the_kernels_are_merged_then_outputs_and_gradients_are_those_of_the_original(
     size, way, dtype, tolerance, layers, original, monkeypatch
-) -> None:
+):
     import torch
 
     # Which way is taken depends on the size of batch and image; here each is made to take them all.
@@ -89,7 +86,7 @@ def test_when_the_kernels_are_merged_then_outputs_and_gradients_are_those_of_the
 
 def test_when_a_spectrum_was_first_used_to_forecast_then_it_still_serves_a_training(
     layers, monkeypatch
-) -> None:
+):
     """The constant matrices are made once, perhaps in inference mode, whose tensors no gradient may
     touch.
     """
@@ -108,7 +105,7 @@ def test_when_a_spectrum_was_first_used_to_forecast_then_it_still_serves_a_train
     assert all(parameter.grad is not None for parameter in block.parameters())
 
 
-def test_when_a_block_trains_then_it_computes_what_the_original_does(layers, original) -> None:
+def test_when_a_block_trains_then_it_computes_what_the_original_does(layers, original):
     import torch
 
     ours, theirs = period_blocks(layers, original)
@@ -151,7 +148,7 @@ def test_when_training_shows_a_daily_wave_then_only_its_period_is_used_to_foreca
     periods: list[int] = []
     convolve = layers.StablePeriodBlock._convolve
 
-    def spy(self: Any, x: torch.Tensor, period: int) -> torch.Tensor:
+    def spy(self, x, period):
         periods.append(period)
         result: torch.Tensor = convolve(self, x, period)
         return result

@@ -37,7 +37,7 @@ BUDGET = Budget(steps=2, batch_size=4, checks=1)
 Numbers = dict[str, str]
 
 
-def numbers(values: np.ndarray) -> str:
+def numbers(values):
     """Mean, mean with rising weights (so that the order counts), and standard deviation, to six
     digits.
     """
@@ -46,11 +46,11 @@ def numbers(values: np.ndarray) -> str:
     return f"{flat.mean():.6g} {rising:.6g} {flat.std():.6g}"
 
 
-def origins(dataset: Dataset) -> np.ndarray:
+def origins(dataset):
     return np.arange(200, dataset.positions.train.stop - 24, 24)
 
 
-def of_gaps(dataset: Dataset, folder: Path) -> Numbers:
+def of_gaps(dataset, folder):
     frame = dataset.frame.drop(dataset.index[[500, 501, 900]])
     frame.iloc[700:702, 1] = np.nan
     frame.to_csv(folder / "tiny.csv")
@@ -59,7 +59,7 @@ def of_gaps(dataset: Dataset, folder: Path) -> Numbers:
     return {name: numbers(filled[name]) for name in filled}
 
 
-def of_windows(dataset: Dataset, _: Path) -> Numbers:
+def of_windows(dataset, _):
     import torch
 
     from hpo_lib.families.windows import Scaling, WindowSource, learnt_origins
@@ -69,16 +69,16 @@ def of_windows(dataset: Dataset, _: Path) -> Numbers:
         scaling = Scaling.fit(dataset, RECIPES[recipe])
         found[f"{recipe}, origins"] = numbers(learnt_origins(dataset, RECIPES[recipe]))
         for as_past in (True, False):
+            windows = dataset.windows(origins(dataset))
+            linear = scaling.linear
             source = WindowSource.build(
                 dataset,
-                dataset.windows(origins(dataset)),
+                windows,
                 scaling,
                 RECIPES[recipe],
                 calendar_as_past=as_past,
+                expected=None if linear is None else linear.predict(dataset, windows),
             )
-            if scaling.linear is not None:
-                expected = scaling.linear.predict(dataset, dataset.windows(origins(dataset)))
-                source = source.with_linear_forecast(expected, origins(dataset))
             batch = source.gather(torch.from_numpy(origins(dataset)), with_target=True)
             for name in BATCH:
                 tensor = getattr(batch, name)
@@ -89,14 +89,14 @@ def of_windows(dataset: Dataset, _: Path) -> Numbers:
     return found
 
 
-def of_feature_table(dataset: Dataset, _: Path) -> Numbers:
+def of_feature_table(dataset, _):
     table = feature_table.make_feature_table(dataset, dataset.windows(origins(dataset)))
     found = {name: numbers(table.features[:, :, i]) for i, name in enumerate(table.names)}
     found |= {"level": numbers(table.level), "target": numbers(table.target)}
     return {**found, "linear features": numbers(feature_table.linear_features(table))}
 
 
-def of_linear_baseline(dataset: Dataset, _: Path) -> Numbers:
+def of_linear_baseline(dataset, _):
     fitted = LinearBaseline.fit(dataset, origins(dataset), LinearOptions(False))
     return {
         "validation": numbers(fitted.predict(dataset, dataset.windows(dataset.validation_origins))),
@@ -104,8 +104,8 @@ def of_linear_baseline(dataset: Dataset, _: Path) -> Numbers:
     }
 
 
-def of_family(name: str) -> Callable[[Dataset, Path], Numbers]:
-    def forecasts(dataset: Dataset, _: Path) -> Numbers:
+def of_family(name):
+    def forecasts(dataset, _):
         found, family = {}, with_small_networks(get_family(name))
         params = {**smallest(family), "lr": family.defaults["lr"]}
         for recipe in RECIPES:
@@ -116,13 +116,13 @@ def of_family(name: str) -> Callable[[Dataset, Path], Numbers]:
     return forecasts
 
 
-def of_baseline(name: str) -> Callable[[Dataset, Path], Numbers]:
+def of_baseline(name):
     return lambda dataset, _: {
         "quick": numbers(get_baseline(name).fit(dataset, seed=1, quick=True).validation.values)
     }
 
 
-def of_weather_inputs(dataset: Dataset, _: Path) -> Numbers:
+def of_weather_inputs(dataset, _):
     """With the weather that the inputs are made of, which the fingerprint covers as a rule and not
     by its values.
     """
@@ -132,13 +132,10 @@ def of_weather_inputs(dataset: Dataset, _: Path) -> Numbers:
     )
     seen = dataclasses.replace(dataset, weather=weather)
     inputs = weather_inputs.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
-    return {
-        name: numbers(inputs[:, :, i])
-        for i, name in enumerate(weather_inputs.input_names(seen, thermal=True))
-    }
+    return {name: numbers(column) for name, column in inputs.items()}
 
 
-def of_naive(dataset: Dataset, _: Path) -> Numbers:
+def of_naive(dataset, _):
     naive = seasonal_naive(dataset, dataset.validation_origins, 168)
     return {"168 h": numbers(naive.values)}
 
@@ -155,7 +152,7 @@ PARTS: dict[str, Callable[[Dataset, Path], Numbers]] = {
 }
 
 
-def close(digest: str, expected: str) -> bool:
+def close(digest, expected):
     """A machine moves the last digits of a digest, code more than 0.01 % of its spread."""
     found, wanted = (np.array(one.split(), dtype=float) for one in (digest, expected))
     return np.allclose(found, wanted, rtol=1e-5, atol=1e-4 * wanted[2] + 1e-12)
@@ -164,7 +161,7 @@ def close(digest: str, expected: str) -> bool:
 @pytest.mark.parametrize("part", PARTS)
 def test_when_the_output_of_a_part_changes_then_the_version_must_be_raised(
     part, tiny_dataset, tmp_path
-) -> None:
+):
     if part in family_names():
         import torch
 

@@ -1,16 +1,13 @@
 """Which hour sits where in a window, by hand on a frame of counted hours."""
 
 import dataclasses
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import training_origins
-from hpo_lib.families.models import RECIPES, Recipe
+from hpo_lib.families.models import RECIPES
 
 ORIGINS = [167, 500]
 PLAIN = RECIPES["plain"]
@@ -18,7 +15,7 @@ LEVELLED = dataclasses.replace(PLAIN, level_hours=24)
 
 
 @pytest.fixture(scope="module")
-def windows() -> ModuleType:
+def windows():
     """Imported late: torch and darts take seconds, which every worker would pay at collection."""
     from hpo_lib.families import windows
 
@@ -26,7 +23,7 @@ def windows() -> ModuleType:
 
 
 @pytest.fixture
-def counted(tiny_dataset: Dataset) -> Dataset:
+def counted(tiny_dataset):
     """Row t holds t, 10_000 + t, 20_000 + t ... in its columns (target, 2 past, 3 future)."""
     frame = tiny_dataset.frame.copy()
     frame[:] = np.arange(len(frame))[:, None] + 10_000.0 * np.arange(frame.shape[1])
@@ -34,13 +31,15 @@ def counted(tiny_dataset: Dataset) -> Dataset:
 
 
 def made(
-    dataset: Dataset,
-    recipe: Recipe = PLAIN,
+    dataset,
+    recipe=PLAIN,
     *,
-    level: Any = None,
-    scaling: Any = None,
-    as_past: bool = True,
-) -> Any:
+    level=None,
+    scaling=None,
+    as_past=True,
+    expected=None,
+    origins=ORIGINS,
+):
     """The source of windows in the data's own numbers, unless there is a level or a scaling."""
     from hpo_lib.families import windows
 
@@ -49,11 +48,16 @@ def made(
         mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level
     )
     return windows.WindowSource.build(
-        dataset, dataset.windows(np.array(ORIGINS)), scaling, recipe, calendar_as_past=as_past
+        dataset,
+        dataset.windows(np.array(origins)),
+        scaling,
+        recipe,
+        calendar_as_past=as_past,
+        expected=expected,
     )
 
 
-def gathered(source: Any, *origins: int, with_target: bool = True) -> Any:
+def gathered(source, *origins, with_target=True):
     import torch
 
     return source.gather(torch.tensor(origins or ORIGINS), with_target=with_target)
@@ -61,7 +65,7 @@ def gathered(source: Any, *origins: int, with_target: bool = True) -> Any:
 
 def test_when_windows_are_gathered_then_the_past_ends_at_the_origin_and_the_calendar_goes_on(
     counted,
-) -> None:
+):
     batch = gathered(made(counted, as_past=False))
     assert batch.past_target[0, :, 0].tolist() == list(range(168))
     assert batch.past_target[1, [0, -1], 0].tolist() == [333, 500]
@@ -93,16 +97,17 @@ def test_when_a_model_has_no_future_input_then_its_last_day_has_the_calendar_of_
 
 def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(
     windows, counted
-) -> None:
+):
     scaling = windows.Scaling.fit(counted, PLAIN)
-    source = made(counted, scaling=scaling, as_past=False)
+    origin = len(counted.frame) - 24
+    source = made(counted, scaling=scaling, as_past=False, origins=[origin])
     with pytest.raises(IndexError):
-        gathered(source, len(counted.frame) - 24, with_target=False)
+        gathered(source, origin, with_target=False)
 
 
 def test_when_scaling_is_fitted_then_training_rows_have_mean_0_and_deviation_1(
     windows, tiny_dataset
-) -> None:
+):
     scaling = windows.Scaling.fit(tiny_dataset, PLAIN)
     training = windows.Scaling.transform(
         scaling, tiny_dataset.frame, tuple(tiny_dataset.frame.columns)
@@ -113,7 +118,7 @@ def test_when_scaling_is_fitted_then_training_rows_have_mean_0_and_deviation_1(
 
 def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_unit(
     windows, tiny_dataset
-) -> None:
+):
     frame = tiny_dataset.frame.assign(is_weekend=1.0)
     frame.iloc[2000:, -1] = 3.0
     scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
@@ -125,8 +130,8 @@ def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_
 def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_alone_is_the_same(
     windows, counted
 ):
-    source = made(counted)
     origins = training_origins(counted.index, counted.spec.splits)
+    source = made(counted, origins=origins)
     training = windows.TrainingWindows(source, origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
     batch = training.__getitems__([1488, 0])
@@ -158,9 +163,7 @@ def test_when_windows_are_normalised_then_the_target_is_relative_to_the_mean_of_
     assert batch.past_covariates[1, -1, [0, 1, 3]].tolist() == [10_500, 20_500, 30_524]
 
 
-def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
-    windows, tiny_dataset
-) -> None:
+def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(windows, tiny_dataset):
     import torch
 
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
@@ -171,9 +174,7 @@ def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(
     np.testing.assert_allclose(values[:, :, 0], expected, rtol=1e-5)
 
 
-def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(
-    windows, counted
-) -> None:
+def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(windows, counted):
     import torch
 
     level = windows.Level(hours=24, floor=1000.0, spread=0.5, log_mean=0.0, log_std=1.0)
@@ -183,19 +184,17 @@ def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(
 
 def test_when_the_level_is_fitted_then_five_percent_of_the_mean_size_are_its_floor(
     windows,
-) -> None:
+):
     assert windows.Level.fit(200.0 * (np.arange(1680) % 2), 24).floor == pytest.approx(5)
     signed = windows.Level.fit(200 * (-1.0) ** np.arange(1680), 24)  # the mean of a day is 0
     assert (signed.floor, signed.spread, signed.unit) == pytest.approx((200, 1, 200))
 
 
 def test_when_the_level_is_fitted_then_training_targets_have_unit_size(windows, tiny_dataset):
-    import torch
-
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
-    source = made(tiny_dataset, scaling=scaling)
-    origins = torch.from_numpy(training_origins(tiny_dataset.index, tiny_dataset.spec.splits))
-    batch = source.gather(origins, with_target=True)
+    origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
+    source = made(tiny_dataset, scaling=scaling, origins=origins)
+    batch = gathered(source, *origins)
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
     log = batch.past_covariates[:, 0, 2]
     assert (log.mean().item(), log.std(correction=0).item()) == (
@@ -206,7 +205,7 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size(windows, 
 
 def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(
     tiny_dataset,
-) -> None:
+):
     from hpo_lib.families.windows import learnt_origins
 
     every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
@@ -229,7 +228,7 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
     mean, origins = 488.5, torch.tensor([500])  # of the hours 477 to 500
     expected = np.arange(501.0, 525.0)[None] - 10
-    source = made(counted, level=level).with_linear_forecast(expected, origins.numpy())
+    source = made(counted, level=level, expected=expected, origins=[500])
     batch = source.gather(origins, with_target=True)
     np.testing.assert_allclose(batch.future_target[0, :, 0], 10 / (mean * 0.5), rtol=1e-5)
     shown = batch.past_covariates[0, :, -1]
@@ -243,11 +242,12 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
     assert torch.equal(decoder.historic_future_covariates[:, :, -1:], decoder.past_target)
 
 
-def test_when_the_linear_baseline_has_no_forecast_of_a_window_then_its_targets_are_nan(
+def test_when_another_window_is_gathered_than_the_source_was_made_for_then_it_is_an_error(
     counted,
-) -> None:
-    source = made(counted).with_linear_forecast(np.ones((1, 24)), np.array([500]))
-    assert gathered(source, 501).future_target.isnan().all()
+):
+    source = made(counted, expected=np.ones((1, 24)), origins=[500])
+    with pytest.raises(IndexError):
+        gathered(source, 501)
 
 
 def test_when_history_is_not_repeated_then_lags_and_the_earlier_calendar_are_left_out(
@@ -313,7 +313,7 @@ def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
 
 def test_when_a_recipe_hides_the_calendar_then_a_network_sees_the_hours_alone(
     windows, tiny_dataset
-) -> None:
+):
     recipe = dataclasses.replace(PLAIN, calendar=False)
     scaling = windows.Scaling.fit(tiny_dataset, recipe)
     assert windows.future_columns(tiny_dataset, scaling, recipe) == ("hour_sin", "hour_cos")
@@ -321,7 +321,7 @@ def test_when_a_recipe_hides_the_calendar_then_a_network_sees_the_hours_alone(
 
 def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_from(
     tiny_dataset, monkeypatch
-) -> None:
+):
     from hpo_lib.families import windows
 
     recipe = dataclasses.replace(PLAIN, linear_part=True)

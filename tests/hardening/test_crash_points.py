@@ -78,7 +78,7 @@ class CrashPoints:
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
-def test_when_workers_die_before_every_operation_of_a_trial_then_nothing_is_lost_and_nothing_is_left(
+def test_when_workers_die_before_each_operation_of_a_trial_then_nothing_is_lost_or_left(
     storage, study_in, tmp_path
 ):
     def study(name):

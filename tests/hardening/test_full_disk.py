@@ -4,7 +4,6 @@ with its trials.
 
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -17,7 +16,7 @@ from hpo_lib.records.verify import verify
 from tests.conftest import SIMULATED_RUNS
 from tests.study.conftest import files, start
 from tests.study.fakes import FakeFamily
-from tests.study.processes import PATIENCE, until
+from tests.study.processes import end, until
 
 __all__ = ["files", "start"]
 
@@ -87,7 +86,7 @@ def left_behind(run):
 
 @pytest.mark.parametrize("free", FREE)
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
-def test_when_the_disk_fills_up_in_mid_study_then_one_sentence_says_so_and_with_room_the_study_ends_with_its_trials(
+def test_when_the_disk_fills_up_then_one_sentence_says_so_and_with_room_the_study_completes(
     storage, free, disk, start, family, files
 ):
     files = RunPaths(disk, files.model, files.dataset, files.job_id)
@@ -140,45 +139,20 @@ def test_when_records_are_read_only_then_reports_work_and_what_would_write_says_
 
 @pytest.mark.parametrize("disk", [40], indirect=True)
 def test_when_the_disk_fills_up_during_hpo_run_then_it_says_one_sentence_and_with_room_it_completes(
-    disk, root
+    disk, study_in
 ):
-    words = [
-        "run",
-        "--model",
-        "NHITS_Q",
-        "--dataset",
-        "heat",
-        "--test",
-        "--simulated",
-        "--trials",
-        "3",
-    ]
-    words += ["--policy", "calibrated", "--job-id", "full", "--runs-dir", str(disk)]
-    run = RunPaths(disk, "NHITS_Q", "heat", "full")
-
-    def begin():
-        return subprocess.Popen(
-            [sys.executable, "-m", "hpo_lib", *words],
-            cwd=root,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    with begin() as process:
-        until(run.trial_predictions(0).exists, "the first trial is stored", [process])
-        filler = fill(disk, 0)
-        _, said = process.communicate(timeout=4 * PATIENCE)
-        assert process.returncode == 1, said
+    study = study_in("sqlite", "NHITS_Q", disk)
+    process = study.hpo_run(3)
+    until(study.files.trial_predictions(0).exists, "the first trial is stored", [process])
+    filler = fill(disk, 0)
+    said = end(process, 1)
     last = said.splitlines()[-1]
     assert last.startswith(f"hpo: {disk}"), said
     assert last.endswith("make room or access, and run again")
     assert "Traceback" not in said
     filler.unlink()
-    with begin() as process:
-        _, said = process.communicate(timeout=4 * PATIENCE)
-        assert process.returncode == 0, said
-    study = StoredStudy.read(run)
-    assert [trial.state for trial in study.trials if trial.finished] == ["complete"] * 3
-    assert verify(run.best_params).told == ()
+    end(study.hpo_run(3))
+    trials = StoredStudy.read(study.files).trials
+    assert [trial.state for trial in trials if trial.finished] == ["complete"] * 3
+    toml = study.toml
+    assert verify(study.files.best_params, toml.parent, str(toml)).told == ()

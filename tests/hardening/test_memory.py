@@ -30,8 +30,8 @@ def measured(*arguments, **rest):
 family.fit = measured
 toml, runs_dir = sys.argv[1:]
 settings = Settings.create(
-    "NHITS_Q", toml, trials=200, job_id="a", preset="test", policy="calibrated", space="plan", early_stopping=False,
-    runs_dir=runs_dir, data_dir=str(Path(toml).parent),
+    "NHITS_Q", toml, trials=200, job_id="a", preset="test", policy="calibrated", space="plan",
+    early_stopping=False, runs_dir=runs_dir, data_dir=str(Path(toml).parent),
 )
 run.run_study(settings, progress=False)
 """

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -72,19 +73,15 @@ class Cluster:
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(1024))
         self.folder.chmod(0o755)
-        munge = [
-            f"--{name}={self.folder}/munge.{name.split('-')[0]}"
-            for name in ("socket", "pid-file", "log-file")
-        ]
-        munge[0] = f"--socket={self.folder}/munge.sock"
-        self._spawn(
-            "munged",
-            "--foreground",
-            "--force",
-            f"--key-file={key}",
-            *munge,
-            f"--seed-file={self.folder}/munge.seed",
-        )
+        names = {
+            "key-file": "key",
+            "socket": "sock",
+            "pid-file": "pid",
+            "log-file": "log",
+            "seed-file": "seed",
+        }
+        files = (f"--{option}={self.folder}/munge.{name}" for option, name in names.items())
+        self._spawn("munged", "--foreground", "--force", *files)
         wait_until(lambda: (self.folder / "munge.sock").exists(), 30, "munged opens its socket")
         self._spawn("slurmctld", "-D", "-i")
         self._spawn("slurmd", "-D", "-N", "node1")
@@ -162,11 +159,9 @@ class Cluster:
         """The job's processes whose command line holds a word."""
         found = []
         for process in psutil.process_iter():
-            try:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 if process.environ().get("SLURM_JOB_ID") == job_id and word in process.cmdline():
                     found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
         return found
 
     def active(self):

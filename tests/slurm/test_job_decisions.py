@@ -89,28 +89,27 @@ def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
 
 
 @pytest.mark.parametrize(
-    ("end", "finished", "why"),
+    ("given", "why"),
     [
-        (KILLED, 1, "2 trials are missing: its process was killed by SIGKILL"),
-        (KILLED, 0, "3 trials are missing: its process was killed by SIGKILL"),
+        ({"after": 1}, "2 trials are missing: its process was killed by SIGKILL"),
+        ({}, "3 trials are missing: its process was killed by SIGKILL"),
         (
-            KILLED,
-            3,
+            {"after": 3},
             "all trials are there, but the record is incomplete: its process was killed by SIGKILL",
         ),
-        ("exit 1", 2, "1 trials are missing: its kernel was killed"),
-        ("exit 0", 2, "1 trials are missing: its time budget is spent"),
+        ({"end": "exit 1", "after": 2}, "1 trials are missing: its kernel was killed"),
+        ({"end": "exit 0", "after": 2}, "1 trials are missing: its time budget is spent"),
         (
-            "kill -USR1 $PPID; sleep 0.3; exit 0",
-            2,
+            {"end": "kill -USR1 $PPID; sleep 0.3; exit 0", "after": 2},
             "1 trials are missing: the study was asked to stop by SIGUSR1",
         ),
     ],
 )
 def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued(
-    end, finished, why, decide
+    given, why, decide
 ):
-    code, said, requeued = decide(f"trap '' USR1; {end}", after=finished)
+    end = given.get("end", KILLED)
+    code, said, requeued = decide(**{**given, "end": f"trap '' USR1; {end}"})
     assert (code, requeued) == (0, True)
     assert f"{why}\nrequeue 1\n" in said
 
@@ -120,10 +119,7 @@ def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued
     [
         ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
         ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
-        (
-            {"end": "exit 1", "before": 1, "left": "10:30"},
-            "no trial finished within the time limit",
-        ),
+        ({"end": "exit 1", "before": 1}, "no trial finished within the time limit"),
     ],
 )
 def test_when_another_attempt_is_unwanted_or_useless_then_the_job_fails_and_says_why(

@@ -25,6 +25,19 @@ PATIENCE = 300.0
 """Seconds until a process that does not get on counts as stuck."""
 
 
+def python(root, *command, timeout=900, **environment):
+    """Runs Python in the repository's root, outside any Slurm job, and waits for its end."""
+    inherited = {name: value for name, value in os.environ.items() if name != "SLURM_JOB_ID"}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=root,
+        env={**inherited, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
 def until(happened, what, processes):
     """Wait for something that processes do, and say what they said if they end without it."""
     give_up = time.monotonic() + PATIENCE
@@ -36,6 +49,14 @@ def until(happened, what, processes):
         )
         time.sleep(0.05)
     return found
+
+
+def stored_trials(files, storage="auto"):
+    """All trials of a study; none while its tables are being made."""
+    with suppress(InputError):
+        if study := Storage(files, storage).read():
+            return study.get_trials(deepcopy=False)
+    return []
 
 
 class Study:
@@ -76,10 +97,7 @@ class Study:
         return self.start("-m", "hpo_lib", "run", *names, *folders, *setup, "--trials", str(trials))
 
     def trials(self):
-        with suppress(InputError):  # its tables are being made
-            if study := Storage(self.files, self.storage).read():
-                return study.get_trials(deepcopy=False)
-        return []
+        return stored_trials(self.files, self.storage)
 
     def running(self, worker):
         """Trials that this worker is in the middle of."""
@@ -121,11 +139,16 @@ def kill(process):
     process.wait()
 
 
+def end(process, code=0):
+    """What a process says until it ends with this code."""
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, said
+    return said
+
+
 def assert_done(*processes):
     for process in processes:
-        said, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, said
-        assert said.splitlines()[-1] == "done"
+        assert end(process).splitlines()[-1] == "done"
 
 
 def assert_complete(study, trials):
@@ -142,5 +165,5 @@ def assert_complete(study, trials):
     record = study.record()
     counted = record["n_completed"] + record["n_failed"] + record["n_pruned"]
     assert (record["status"], counted) == ("complete", trials)
-    stored = {int(file.stem.split("_")[1]) for file in study.files.predictions.glob("*.parquet")}
-    assert stored >= {trial.number for trial in found if trial.state == TrialState.COMPLETE}
+    complete = {trial.number for trial in found if trial.state == TrialState.COMPLETE}
+    assert complete <= {*study.files.predicted_trials()}

@@ -115,9 +115,7 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
     assert len(family.calls) == 16
 
 
-def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trials_are_asked_for_as_before(
-    start, family, tmp_path
-):
+def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end(start, family, tmp_path):
     run = start(early_stopping=False)
     assert [t.state for t in run.trials] == ["complete"] * 16
     assert set(family.steps) == {80}
@@ -130,27 +128,23 @@ def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end_and_trial
     )
 
 
+@pytest.mark.parametrize("trials", [6, 2], ids=["some", "none"])
 def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share_of_their_steps(
-    start, monkeypatch
+    trials, start, monkeypatch
 ):
     monkeypatch.setattr("hpo_lib.study.run.RULE", StoppingRule((Rung(0.5, 0.01),), ("mae",), 2))
-    run = start(trials=6)
+    run = start(trials=trials)
     count = sum(t.state == "stopped" for t in run.trials)
-    assert count >= 1
-    assert (
-        study_tables.stopped_early(run)
-        == f"Stopped early: {count} of 6 trials: {count} after 50% of their steps."
-    )
-
-
-def test_when_nothing_was_stopped_then_it_says_so(start):
-    assert study_tables.stopped_early(start(trials=2)) == "Stopped early: 0 of 2 trials."
+    assert (count > 0) == (trials == 6)
+    shares = f": {count} after 50% of their steps" if count else ""
+    sentence = f"Stopped early: {count} of {trials} trials{shares}."
+    assert study_tables.stopped_early(run) == sentence
 
 
 # Resuming
 
 
-def test_when_a_study_is_resumed_or_its_workers_die_then_it_stops_the_same_trials_and_asks_for_the_same(
+def test_when_a_study_is_resumed_or_its_workers_die_then_it_asks_for_and_stops_the_same_trials(
     start, family, tmp_path
 ):
     whole = start(runs_dir=tmp_path / "whole")
@@ -185,32 +179,31 @@ def test_when_a_training_is_checked_then_the_storage_is_read_at_the_rungs_alone(
     start, family, monkeypatch
 ):
     """To read it takes longer with every trial."""
-    reads = [0]
-    records = TrialQueue.records
+    reads = []
+    records, fit = TrialQueue.records, family.fit
 
     def counted(queue):
-        reads[0] += 1
+        if reads:
+            reads[-1] += 1
         return records(queue)
 
-    monkeypatch.setattr(TrialQueue, "records", counted)
-    before = [0]
-    family.before = lambda call: before.__setitem__(0, reads[0])
-    fit, read = family.fit, []
-
-    def fit_and_count(*arguments, **named):
-        forecaster = fit(*arguments, **named)
-        read.append(reads[0] - before[0])
+    def fit_and_count(*arguments, **options):
+        reads.append(0)
+        forecaster = fit(*arguments, **options)
+        during_fit.append(reads.pop())
         return forecaster
 
+    during_fit = []
+    monkeypatch.setattr(TrialQueue, "records", counted)
     monkeypatch.setattr(family, "fit", fit_and_count)
     start(trials=1)
-    assert read == [len(RULE.rungs)]
+    assert during_fit == [len(RULE.rungs)]
 
 
 # The sampler
 
 
-def told(values, stopped, seed=0):
+def asked(values, stopped, seed):
     """What TPE asks for after these values, where some trials are stopped instead of complete."""
     study = optuna.create_study(
         directions=["minimize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed)
@@ -219,21 +212,20 @@ def told(values, stopped, seed=0):
     rng = np.random.default_rng(3)
     for number, value in enumerate(values):
         params = dict(zip(space, rng.uniform(-1, 1, size=2).tolist(), strict=True))
-        state = TrialState.PRUNED if number in stopped else TrialState.COMPLETE
-        given = {"state": state, "values": None if number in stopped else value}
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=space, **given))
+        ended = {"state": TrialState.PRUNED} if number in stopped else {"values": value}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=space, **ended))
     return study.ask(space).params
 
 
-def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_from_them_as_if_complete():
+def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_as_if_complete():
     """So nothing has to be put in their place: TPE counts them among the configurations to keep
     away from.
     """
     front = [(1.0, 9.0), (2.0, 5.0), (3.0, 1.0)]
-    behind = [(4.0 + i % 5, 9.5 + i % 3) for i in range(17)]
-    complete = [told(front + behind, set(), seed) for seed in range(10)]
-    assert [told(front + behind, set(range(3, 20)), seed) for seed in range(10)] == complete
-    without = [told(front + behind[:8], set(), seed) for seed in range(10)]
+    values = front + [(4.0 + i % 5, 9.5 + i % 3) for i in range(17)]
+    complete = [asked(values, (), seed) for seed in range(10)]
+    assert [asked(values, range(3, 20), seed) for seed in range(10)] == complete
+    without = [asked(values[:11], (), seed) for seed in range(10)]
     assert without != complete, "stopped trials that are left out change what is asked for"
 
 

@@ -49,7 +49,7 @@ PARENT = (
     [("papermill", "", "\r1/3  trial 0\n"), ("papermill", "/tmp/stop", ""), ("jupyter", "", "")],
     ids=["plain papermill", "hpo run", "JupyterLab"],
 )
-def test_when_a_notebook_runs_under_plain_papermill_then_its_terminal_shows_the_lines_and_nobody_elses(
+def test_when_a_notebook_runs_under_plain_papermill_then_only_its_terminal_shows_the_lines(
     name, stop, shown, root, tmp_path
 ):
     environment = {

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from hpo_lib.records.executed_notebook import Record, read_record
 from hpo_lib.records.result import load_result
-from tests.study.processes import PATIENCE, until
+from tests.study.processes import PATIENCE, end, until
 
 pytestmark = pytest.mark.slow
 
@@ -28,13 +28,6 @@ def begin(study, trials):
     kernels = psutil.Process(process.pid).children(recursive=True)
     assert kernels, "papermill has started no kernel"
     return process, kernels
-
-
-def end(process, code=0):
-    """What a process says until it ends with this code."""
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code, said
-    return said
 
 
 def assert_gone(members):
@@ -89,7 +82,7 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
         assert study.files.attempt_notebook(2).exists()
 
 
-def test_when_the_user_interrupts_a_study_then_it_says_how_to_go_on_and_the_same_command_completes_it(
+def test_when_the_user_interrupts_a_study_then_the_command_that_it_names_completes_it(
     study_in,
 ):
     study = study_in("sqlite", "NHITS_Q")

@@ -25,7 +25,6 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.trial_queue import STARTUP_TRIALS
 from tests.conftest import refusal
 from tests.study.conftest import opened
 from tests.study.fakes import DEFAULTS, Died
@@ -57,7 +56,7 @@ def states(run):
 # A study from beginning to end
 
 
-def test_when_a_study_ends_then_it_holds_exactly_the_trials_asked_for_and_the_first_is_the_untuned_default(
+def test_when_a_study_ends_then_it_holds_the_trials_asked_for_and_first_the_untuned_default(
     start, family, storage
 ):
     run = start(trials=5, storage=storage, seed=9)
@@ -94,7 +93,7 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
         "study_name": "FAKE_Q_tiny_a",
         "failures": [],
     }
-    assert {key: record[key] for key in expected} == expected
+    assert expected.items() <= record.items()
     place = {"sqlite": f"sqlite:///{files.sqlite}", "journal": str(files.journal)}
     assert run.storage == place[storage]
     # Relative to the record, so that the folder may be moved.
@@ -112,11 +111,9 @@ def test_when_a_study_ends_then_its_record_has_the_keys_that_readers_rely_on(
         assert trial["picp_penalty"] == abs(trial["picp"] - 80)
     assert record["default_trial"]["params"] == DEFAULTS
     provenance = record["provenance"]
-    assert provenance["seed"] == 42
-    assert provenance["preset"] == "test"
-    assert provenance["family_version"] == MODEL_VERSION
-    assert provenance["data"]["sha256"] == tiny_dataset.sha256
-    assert provenance["data"]["source"] == "csv"
+    expected = {"seed": 42, "preset": "test", "family_version": MODEL_VERSION}
+    assert expected.items() <= provenance.items()
+    assert {"sha256": tiny_dataset.sha256, "source": "csv"}.items() <= provenance["data"].items()
     assert provenance["packages"]["optuna"] == optuna.__version__
 
 
@@ -158,22 +155,6 @@ def test_when_a_study_runs_then_its_record_is_written_after_every_trial(start, f
 
 
 # Resuming
-
-
-def test_when_a_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one_would_and_repeats_nothing(
-    start, family, tmp_path, storage
-):
-    start(trials=4, storage=storage)
-    assert len(family.calls) == 4
-    start(
-        trials=9, storage=storage
-    )  # past the sampler's random trials, so that it has to know the earlier ones
-    in_parts = family.calls.copy()
-    assert len(in_parts) == 9 > STARTUP_TRIALS + 1
-    family.calls.clear()
-    whole = start(trials=9, storage=storage, runs_dir=tmp_path / "other")
-    assert family.calls == in_parts
-    assert states(whole) == ["complete"] * 9
 
 
 @pytest.mark.parametrize("trials", [3, 2], ids=["as many", "fewer"])
@@ -289,7 +270,7 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
     assert labels[0] in history
 
 
-def test_when_coverage_is_within_its_tolerance_then_the_interactive_front_has_the_trials_of_the_record(
+def test_when_coverage_is_within_its_tolerance_then_the_drawn_front_is_that_of_the_record(
     start, family, files, monkeypatch
 ):
     drawn = []
@@ -350,8 +331,7 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
     assert failed.scores == {}
     assert failed.params == family.calls[1]
     record = read(files)
-    assert record["n_completed"] == 2
-    assert record["n_failed"] == 1
+    assert (record["n_completed"], record["n_failed"]) == (2, 1)
     assert record["failures"] == [{"trial": 1, "cause": "MemoryError: tried to allocate 9 GiB"}]
     assert 1 not in [trial["trial"] for trial in record["all_pareto_trials"]]
     assert len(start(trials=3, storage=storage).trials) == 3, (
@@ -450,7 +430,7 @@ def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
     "interruption", [KeyboardInterrupt(), SystemExit(1), Died()], ids=lambda e: type(e).__name__
 )
 @pytest.mark.parametrize("call", [0, 1])
-def test_when_a_worker_ends_in_mid_trial_then_the_trial_is_interrupted_and_its_configuration_is_tried_again(
+def test_when_a_worker_ends_in_mid_trial_then_its_configuration_is_tried_again(
     interruption, call, start, family, files, tmp_path, storage
 ):
     family.before = fail_with(interruption, call)
@@ -512,7 +492,7 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
 @pytest.mark.parametrize(
     "interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__
 )
-def test_when_the_user_interrupts_one_configuration_five_times_and_it_dies_once_then_it_is_still_tried(
+def test_when_the_user_interrupts_a_configuration_five_times_then_it_is_still_tried(
     interruption, start, family, storage
 ):
     family.before = fail_with(interruption, 1, 2, 3, 4, 5)
@@ -614,7 +594,7 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
     assert family.calls[0] == family.calls[1]
 
 
-def test_when_this_worker_runs_already_then_the_study_is_refused_and_its_lease_is_held_to_the_last_figure(
+def test_when_this_worker_runs_already_then_the_study_is_refused_until_the_last_figure(
     start, family, files, monkeypatch
 ):
     monkeypatch.setattr("hpo_lib.records.leases.REFRESH", 0.1)
@@ -646,7 +626,7 @@ def figure_texts(files):
 
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
 @pytest.mark.parametrize("trials", [1, 2, 15])
-def test_when_a_study_ends_then_its_figures_are_whole_pages_that_share_one_plotly_and_need_no_network(
+def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(
     trials, scale, start, family, files
 ):
     family.scale = scale

@@ -181,20 +181,14 @@ def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_
         ("small", "2026-01-06", {"preset": "test"}),
     )
     for number, (name, date, other) in enumerate(made):
-        params = {**family.untuned("wide"), "lr": 1e-4 * (number + 1)}
-        provenance = {
-            "preset": other.get("preset", "laptop"),
-            "data": {"source": "csv", "sha256": name},
-        }
-        record = essentials(params) | {
+        data = {"source": "csv", "sha256": name}
+        record = essentials({**family.untuned("wide"), "lr": 1e-4 * (number + 1)}) | {
             "model": "FAKE_Q",
             "dataset": name,
             "job_id": "a",
             "optimization_date": date,
-        }
-        record |= {
             "space": "wide",
-            "provenance": provenance,
+            "provenance": {"preset": other.get("preset", "laptop"), "data": data},
             "status": other.get("status", "complete"),
         }
         write_json(RunPaths(tmp_path, "FAKE_Q", name, "a").best_params, record)
