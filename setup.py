@@ -9,7 +9,7 @@ SHIPPED = ("notebooks/*.ipynb", "datasets/*.toml", "slurm/site.env")
 
 
 class BuildWithShipped(build_py):
-    """Copies them to ``hpo_lib/shipped/``, where `hpo_lib.paths` looks for them outside a checkout."""
+    """Copies them to ``hpo_lib/shipped/``, where `hpo_lib.paths` finds them outside a checkout."""
 
     def run(self) -> None:
         """Build as usual, then copy."""

@@ -118,8 +118,8 @@ HEAVY: dict[str, set[str]] = {
     "sklearn": {"baselines", "leaks"},
 }
 
-MAX_LINES, MAX_FILES = 450, 128
-MAX_TOKENS = {"hpo_lib": 140_000, "tests": 189_000, "measurements": 28_000}
+MAX_LINES, MAX_FILES = 450, 120
+MAX_TOKENS = {"hpo_lib": 125_000, "tests": 169_000, "measurements": 21_500}
 """Names, operators, numbers and strings, so that comments and layout are free. It may only fall."""
 
 MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 19, 12, 100
@@ -256,9 +256,7 @@ def test_when_a_heavy_library_is_imported_then_only_where_it_belongs(library: st
     assert users, f"nobody imports {library} any more: take it out of the table"
 
 
-def test_when_everything_but_study_and_families_is_imported_then_no_training_library_is_loaded() -> (
-    None
-):
+def test_when_all_but_study_and_families_is_imported_then_no_training_library_is_loaded() -> None:
     searching = {"hpo_lib.records.optuna_trials", "hpo_lib.launch.kernel"}
     searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")}
     light = [
@@ -323,10 +321,8 @@ def test_when_a_module_is_opened_then_its_first_line_says_what_it_is_for(module:
     assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
 
 
-def test_when_an_error_may_happen_then_nobody_catches_everything_except_the_study_and_the_writers() -> (
-    None
-):
-    """A broad except turns a mistake into a number; each of these keeps or raises what it caught."""
+def test_when_an_error_may_happen_then_only_the_study_catches_everything() -> None:
+    """A broad except turns a mistake into a number; the study keeps the cause of what it caught."""
     broad = {
         f"{room(module)} {ast.unparse(node.type) if node.type else 'bare'}"
         for module, file in MODULES.items()

@@ -185,7 +185,8 @@ def test_when_the_settings_of_a_baseline_have_changed_then_its_row_alone_is_trai
     baseline = get_baseline(name)
     monkeypatch.setattr(type(baseline), "settings", {**baseline.settings, "num_leaves": 7})
     assert run_benchmark(plan, say=said.append) == [
-        f"{name}-own-seed{seed}.json was made with other parameters, budget or code and was removed."
+        f"{name}-own-seed{seed}.json was made with other parameters, budget or code and was "
+        "removed."
         for seed in (42, 43)
     ]
     trained = [line.split("]")[1].split(":")[0] for line in said if "validation MAE" in line]

@@ -21,7 +21,10 @@ from tests.conftest import tiny_dataset
 from tests.daily.conftest import SMALL, Utility
 
 HERE = Path(__file__).resolve().parent
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAA"
+    "AABJRU5ErkJggg=="
+)
 """In place of each picture of the notebook."""
 
 FAMILY, DATASET, JOB_ID = "NHITS_Q", "utility", "kept"
