@@ -49,7 +49,6 @@ JOB_ID = "value"
 UNSHRUNK = "unshrunk"
 """The standard recipe before networks could be held back; the library has none of that name."""
 
-RECIPES[UNSHRUNK] = replace(STANDARD, residual_share=False)
 CONFIDENCE = 0.9
 """Share of the draws within an interval."""
 
@@ -75,6 +74,7 @@ class Value:
 
 
 def main(given: Sequence[str] | None = None) -> None:
+    RECIPES[UNSHRUNK] = replace(STANDARD, residual_share=False)  # in this process alone
     arguments = parsed(
         __doc__,
         ("--datasets TOML", development_datasets(), "names or TOML files"),

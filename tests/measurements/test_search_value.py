@@ -11,6 +11,7 @@ import pytest
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.models import RECIPES, STANDARD
 from hpo_lib.records.trainings import Training, training_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import search_value
@@ -29,10 +30,12 @@ TWIN = Path(__file__).resolve().parents[2] / "measurements" / "centrum_twin.toml
 
 
 @pytest.fixture
-def value(tiny_dataset: Dataset, tmp_path: Path) -> Value:
+def value(tiny_dataset: Dataset, tmp_path: Path, monkeypatch) -> Value:
     """A series with stored trainings, errors of which are a multiple of the same noise: see
     `MULTIPLES`.
     """
+    unshrunk = dataclasses.replace(STANDARD, residual_share=False)
+    monkeypatch.setitem(RECIPES, UNSHRUNK, unshrunk)
     plan = Plan(
         dataset=tiny_dataset,
         models=("NHITS_Q",),

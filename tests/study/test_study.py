@@ -274,12 +274,13 @@ def test_when_coverage_is_within_its_tolerance_then_the_drawn_front_is_that_of_t
     start, family, files, monkeypatch
 ):
     drawn = []
-    write = go.Figure.write_html
-    monkeypatch.setattr(
-        go.Figure,
-        "write_html",
-        lambda figure, *a, **k: (drawn.append(figure), write(figure, *a, **k)),
-    )
+    write = go.Figure.to_html
+
+    def keep(figure, **options):
+        drawn.append(figure)
+        return write(figure, **options)
+
+    monkeypatch.setattr(go.Figure, "to_html", keep)
     family.before = fail_with(ValueError("wide"), 1)
     run = start(trials=6, seed=18)
     others, front, default, chosen = (
@@ -354,7 +355,12 @@ def test_when_forecasts_or_scores_are_not_finite_then_the_trial_fails_and_never_
         return good
 
     wrong = {4: np.nan, 5: np.inf}
-    broken = replace(honest, function=lambda f: wrong.get(len(family.calls)) or honest(f))
+
+    class Broken(type(honest)):
+        def __call__(self, f):
+            return wrong.get(len(family.calls)) or honest(f)
+
+    broken = Broken(**vars(honest))
     monkeypatch.setattr(family, "forecasts", forecasts)
     monkeypatch.setitem(metrics.METRICS, "mae", broken)
     run = start(trials=6)
