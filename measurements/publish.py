@@ -42,7 +42,7 @@ COLOURS = 64
 def main(given: Sequence[str] | None = None) -> None:
     arguments = parsed(
         __doc__,
-        ("--datasets TOML", development_datasets(), "names or TOML files"),
+        ("--datasets TOML", [*development_datasets()], "names or TOML files"),
         FAMILIES,
         *STUDIES,
         ("--data-dir", "", "folder of the CSVs"),

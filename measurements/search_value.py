@@ -77,7 +77,7 @@ def main(given: Sequence[str] | None = None) -> None:
     RECIPES[UNSHRUNK] = replace(STANDARD, residual_share=False)  # in this process alone
     arguments = parsed(
         __doc__,
-        ("--datasets TOML", development_datasets(), "names or TOML files"),
+        ("--datasets TOML", [*development_datasets()], "names or TOML files"),
         FAMILIES,
         *STUDIES,
         PRESET,

@@ -31,13 +31,9 @@ def fresh_copy(root: Path, folder: Path) -> Path:
     for words in (
         ["init", "-q"],
         ["add", "-A"],
-        ["rm", "-q", "--cached", ".venv"],
         ["commit", "-q", "-m", "copy"],
     ):
         subprocess.run([*git, *words], cwd=folder, check=True)
-    (folder / ".git" / "info" / "exclude").write_text(
-        ".venv\n"
-    )  # a link, where git ignores the folder
     return folder
 
 
