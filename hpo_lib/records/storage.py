@@ -4,7 +4,7 @@ import os
 import re
 import sqlite3
 import urllib.parse
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,7 @@ class Storage:
         from optuna.exceptions import OptunaError
         from optuna.storages import JournalStorage, RDBStorage
         from optuna.storages.journal import JournalFileBackend
-        from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
         from hpo_lib.records.optuna_trials import JournalLock
 
@@ -102,7 +102,12 @@ class Storage:
             url = f"sqlite:///{file}" if kind == "sqlite" else kind
             url = url.replace("{", "{{").replace("}", "}}")  # optuna fills its version into braces
             # A connection may break while a trial is trained.
-            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            options = {"pool_pre_ping": True}
+            for _ in range(5):
+                # Workers that make the tables of a new database at once disturb each other.
+                with suppress(IntegrityError, ProgrammingError):
+                    return RDBStorage(url, engine_kwargs=options)
+            return RDBStorage(url, engine_kwargs=options)
         except OSError as error:
             raise WriteError(
                 f"{file or folder}: cannot be written ({error.strerror}); {MAKE_ROOM}"

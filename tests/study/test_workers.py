@@ -4,9 +4,11 @@ import os
 import re
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import psutil
+import psycopg
 import pytest
 from optuna.trial import TrialState
 
@@ -180,3 +182,21 @@ def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(r
     assert sorted(trial.user_attrs["by"] for trial in trials) == list(range(50))
     assert [trial.number for trial in trials] == list(range(50))
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+
+
+def test_when_workers_make_the_tables_of_one_new_database_at_once_then_none_of_them_fails(
+    postgres_server, tmp_path
+):
+    """Nine jobs of an array begin nine studies in one database."""
+    url, _, _ = postgres_server.url.rpartition("/")
+    for attempt in range(3):
+        name = f"new{attempt}"
+        with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+            connection.execute(f"create database {name}")
+        storages = [
+            Storage(RunPaths(tmp_path, "TFT_Q", "heat", f"{number}"), f"{url}/{name}")
+            for number in range(6)
+        ]
+        with ThreadPoolExecutor(len(storages)) as pool:
+            for opened in [pool.submit(storage.open) for storage in storages]:
+                opened.result()
