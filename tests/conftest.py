@@ -6,9 +6,7 @@ import gc
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +40,7 @@ SIMULATED_RUNS = SIMULATED_RECORDS / "papermill_runs"
 _frozen_modules = 0
 
 
-def pytest_runtest_setup() -> None:
+def pytest_runtest_setup():
     """Leave what libraries made as they were imported out of garbage collection.
 
     Each training begins with a full collection, which would walk over all of that: half a second
@@ -55,13 +53,13 @@ def pytest_runtest_setup() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def twins_simulated_once() -> Iterator[None]:
+def twins_simulated_once():
     """Simulate each twin once per process, where a dataset is loaded: it takes most of a second."""
     from hpo_lib.data import twins
 
     simulate, made = twins.simulate, dict[str, pd.DataFrame]()
 
-    def simulated(spec: DatasetSpec) -> pd.DataFrame:
+    def simulated(spec):
         if (key := repr(spec)) not in made:
             made[key] = simulate(spec)
         return made[key].copy()
@@ -71,18 +69,18 @@ def twins_simulated_once() -> Iterator[None]:
         yield
 
 
-def refusal(sentence: str, error: type[Exception] = InputError) -> pytest.RaisesExc[Exception]:
+def refusal(sentence, error=InputError):
     """``with refusal(sentence):`` passes if the block raises an error of exactly this sentence."""
     return pytest.raises(error, match=rf"\A{re.escape(sentence)}\Z")
 
 
-def essentials(params: dict[str, object]) -> dict[str, object]:
+def essentials(params):
     """A best_params JSON of a study of one trial with these hyperparameters."""
     trial = TrialRecord(0, "complete", params, 0.2, 1.0, {"mae": 0.2, "picp": 81.0})
     return record_of(RunPaths(Path(), "NHITS_Q", "heat", "one"), [trial])
 
 
-def record_of(run: RunPaths, trials: Sequence[TrialRecord], **stated: Any) -> dict[str, Any]:
+def record_of(run, trials, **stated):
     """A best_params JSON of a study of these trials; ``stated`` as in `study_result`."""
     defaults = {
         "objectives": FORMER_PAIR,
@@ -97,7 +95,7 @@ def record_of(run: RunPaths, trials: Sequence[TrialRecord], **stated: Any) -> di
     return study_result(run, trials, **{**defaults, **stated})
 
 
-def change(file: Path, place: Sequence[str | int], new: Callable[[Any], Any]) -> tuple[Any, Any]:
+def change(file, place, new):
     """Change a value at some place in a JSON file; the value before and after."""
     content = part = json.loads(file.read_text(encoding="utf-8"))
     for name in place[:-1]:
@@ -109,13 +107,13 @@ def change(file: Path, place: Sequence[str | int], new: Callable[[Any], Any]) ->
 
 
 @pytest.fixture(scope="session")
-def root() -> Path:
+def root():
     """The repository's root."""
     return Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset() -> Dataset:
+def tiny_dataset():
     """100 smooth days from 2019-03-01: 70 to train (rows 0 to 1679), 15 to validate (1680 to 2039),
     15 to test.
 
@@ -168,7 +166,7 @@ def tiny_dataset() -> Dataset:
     )
 
 
-def quick_plan(dataset: Dataset, out: Path, **given: Any) -> Plan:
+def quick_plan(dataset, out, **given):
     """A benchmark of the baselines alone, with two seeds, at the smallest budget."""
     quick = {"models": (), "params": "default", "preset": "test", "recipe": "standard"}
     options = {**quick, "seeds": 2, "refit": False, "runs_dir": out / "runs", "out": out, **given}
@@ -176,7 +174,7 @@ def quick_plan(dataset: Dataset, out: Path, **given: Any) -> Plan:
 
 
 @pytest.fixture(scope="session")
-def stored_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stored_studies(tmp_path_factory):
     """Two studies as `hpo run` leaves them, of invented forecasts: the first with its storage, the
     second without.
 
@@ -189,7 +187,7 @@ def stored_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs_dir
 
 
-def _store_study(run: RunPaths, source: str, *, with_storage: bool) -> None:
+def _store_study(run, source, *, with_storage):
     random = np.random.default_rng(3)
     origins = pd.date_range("2023-10-31 23:00", periods=40, freq="D", tz="UTC")
     actual = 3 + np.sin(2 * np.pi * np.arange(24) / 24) + 0.3 * random.standard_normal((40, 24))

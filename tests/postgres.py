@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,7 @@ PLACES = [
 ]
 
 
-def program(name: str) -> str:
+def program(name):
     found = shutil.which(name) or next(
         (str(place / name) for place in PLACES if (place / name).exists()), None
     )
@@ -39,13 +39,13 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(postgres_server: Server) -> str:
+def postgres_url(postgres_server):
     """The URL of an empty database."""
     return postgres_server.url
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Server]:
+def postgres_server():
     """A fresh server with an empty database, which ends with the tests."""
     if find_spec("psycopg") is None:
         pytest.skip("psycopg is not installed (pip install 'psycopg[binary]')")
@@ -61,7 +61,7 @@ def postgres_server() -> Iterator[Server]:
     if as_root:
         shutil.chown(folder, user)
 
-    def run(*command: str) -> None:
+    def run(*command):
         subprocess.run(
             command, check=True, capture_output=True, cwd=folder, user=user if as_root else None
         )
@@ -78,7 +78,7 @@ def postgres_server() -> Iterator[Server]:
     )
     servers: list[subprocess.Popen[bytes]] = []
 
-    def start() -> None:
+    def start():
         server = subprocess.Popen(
             [
                 postgres,
@@ -106,7 +106,7 @@ def postgres_server() -> Iterator[Server]:
                 break
             assert server.poll() is None, (folder / "log").read_text()
 
-    def stop() -> None:
+    def stop():
         server = servers.pop()
         server.send_signal(
             signal.SIGINT

@@ -5,7 +5,6 @@ and broken ones.
 import json
 import shutil
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,18 +30,18 @@ DATA = {
 
 
 def save(
-    runs_dir: Path,
-    model: str,
-    job_id: str,
-    mae: float,
-    picp: float = 81.0,
+    runs_dir,
+    model,
+    job_id,
+    mae,
+    picp=81.0,
     *,
-    dataset: str = "heat",
-    status: str = "complete",
-    preset: str = "laptop",
-    date: str = "2026-01-16T10:30:00+00:00",
-    **data: str,
-) -> Path:
+    dataset="heat",
+    status="complete",
+    preset="laptop",
+    date="2026-01-16T10:30:00+00:00",
+    **data,
+):
     """A study of untuned defaults with an MAE of 0.2, the chosen trial, and a failed one.
 
     Each trial took 30 minutes.
@@ -60,7 +59,7 @@ def save(
     return run.best_params
 
 
-def save_old(runs_dir: Path) -> Path:
+def save_old(runs_dir):
     """A study of the first schema, which lacks most keys."""
     file = runs_dir / "best_params_NHITS_Q_heat.json"
     old = {
@@ -74,7 +73,7 @@ def save_old(runs_dir: Path) -> Path:
     return file
 
 
-def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path) -> None:
+def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path):
     file = save(tmp_path, "NHITS_Q", "a", 0.18)
     (row,) = load_studies(tmp_path).table.to_dict("records")
     expected = {
@@ -129,7 +128,7 @@ def test_when_files_are_old_broken_or_none_then_the_old_ones_are_in_the_table_an
 
 def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_the_newest_studies(
     tmp_path,
-) -> None:
+):
     save(tmp_path, "NHITS_Q", "older", 0.16, date="2026-01-01T00:00:00+00:00")
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", 0.19)
@@ -160,9 +159,7 @@ OTHER_DATA = (
         *OTHER_DATA,
     ],
 )
-def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(
-    second, tmp_path
-) -> None:
+def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(second, tmp_path):
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", **{"mae": 0.18, **second})
     lines = improvement_report(load_studies(tmp_path))
@@ -212,7 +209,7 @@ def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_
 
 def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_lacks(
     tmp_path, capsys
-) -> None:
+):
     file = save(tmp_path, "TFT_Q", "a", 0.18, unit="kWh/h")
     old_file = save_old(tmp_path)
     begun = RunPaths(tmp_path, "TIMESNET_Q", "heat", "b")
@@ -240,7 +237,7 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
 
 def test_when_a_study_is_stored_then_its_explored_space_and_reached_ends_are_shown(
     tmp_path, monkeypatch
-) -> None:
+):
     shutil.copytree(SIMULATED_RUNS / "TFT_Q_heat", tmp_path / "TFT_Q_heat")
     found = analyse(str(tmp_path), model="TFT_Q", dataset=str(DATASETS_DIR / "heat.toml"))
     assert found.evidence.notes == ()
@@ -258,7 +255,7 @@ def test_when_a_study_is_stored_then_its_explored_space_and_reached_ends_are_sho
 
 def test_when_studies_are_shown_then_the_best_is_on_top_and_bold_and_no_row_is_cut(
     tmp_path,
-) -> None:
+):
     for n in range(70):
         mae = 0.0040 + n / 1e5
         save(tmp_path, "TFT_Q", f"a{n}", mae, dataset="water_centrum", unit="m3/h")
@@ -269,7 +266,7 @@ def test_when_studies_are_shown_then_the_best_is_on_top_and_bold_and_no_row_is_c
     assert shown.count("<b>") == 1
 
 
-def test_when_studies_are_consolidated_then_parquet_and_csv_hold_the_same_table(tmp_path) -> None:
+def test_when_studies_are_consolidated_then_parquet_and_csv_hold_the_same_table(tmp_path):
     save(tmp_path / "runs", "NHITS_Q", "a", 0.18)
     save(tmp_path / "runs", "TFT_Q", "a", 0.19, dataset="water_centrum")
     studies = load_studies(tmp_path / "runs")
@@ -299,7 +296,7 @@ def test_when_names_are_long_then_every_table_of_the_command_stays_in_one_piece_
 
 def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_those_there(
     tmp_path, capsys
-) -> None:
+):
     save(tmp_path, "NHITS_Q", "winter", 0.18)
     save(tmp_path, "TFT_Q", "summer", 0.19)
     assert main(["analyze", "--model", "NHITS_Q", "--runs-dir", str(tmp_path)]) == 0

@@ -4,17 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
 
 
-def with_target(dataset: Dataset, target: np.ndarray) -> Dataset:
+def with_target(dataset, target):
     return dataclasses.replace(dataset, frame=dataset.frame.assign(water_consumption=target))
 
 
-def hours(dataset: Dataset) -> np.ndarray:
+def hours(dataset):
     return np.arange(float(len(dataset.frame)))
 
 
@@ -29,9 +28,7 @@ def test_when_the_target_repeats_itself_then_the_value_a_period_ago_has_no_error
 
 
 @pytest.mark.parametrize("lag", SEASONAL_LAGS)
-def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low(
-    tiny_dataset, lag
-) -> None:
+def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low(tiny_dataset, lag):
     dataset = with_target(tiny_dataset, hours(tiny_dataset))
     origins = np.array([1700, 1724])
     f = seasonal_naive(dataset, origins, lag)
@@ -46,7 +43,7 @@ def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low
 
 def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(
     tiny_dataset,
-) -> None:
+):
     # In training each day has one level, which alternates from 5 to 7 to 5: errors are +2 and -2,
     # half of each. The forecast of hour h is the value of hour h a day ago, so the interval reaches
     # 2 to either side.
@@ -58,9 +55,7 @@ def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(
 
 
 @pytest.mark.parametrize("lag", SEASONAL_LAGS)
-def test_when_everything_after_an_origin_changes_then_its_forecast_does_not(
-    tiny_dataset, lag
-) -> None:
+def test_when_everything_after_an_origin_changes_then_its_forecast_does_not(tiny_dataset, lag):
     origin = int(tiny_dataset.validation_origins[3])
     altered = tiny_dataset.target.to_numpy().copy()
     altered[origin + 1 :] = 1e6
@@ -70,7 +65,7 @@ def test_when_everything_after_an_origin_changes_then_its_forecast_does_not(
     assert (after.actual == 1e6).all()
 
 
-def test_when_validation_changes_then_the_width_of_the_interval_does_not(tiny_dataset) -> None:
+def test_when_validation_changes_then_the_width_of_the_interval_does_not(tiny_dataset):
     altered = tiny_dataset.target.to_numpy().copy()
     altered[tiny_dataset.positions.val] *= 50
     origins = tiny_dataset.validation_origins
@@ -80,7 +75,7 @@ def test_when_validation_changes_then_the_width_of_the_interval_does_not(tiny_da
 
 
 @pytest.mark.parametrize("lag", [0, 1, HORIZON - 1])
-def test_when_the_lag_is_shorter_than_the_horizon_then_it_is_refused(tiny_dataset, lag) -> None:
+def test_when_the_lag_is_shorter_than_the_horizon_then_it_is_refused(tiny_dataset, lag):
     with pytest.raises(
         ValueError, match=rf"^lag is {lag}, expected at least the horizon of 24 hours$"
     ):
@@ -89,7 +84,7 @@ def test_when_the_lag_is_shorter_than_the_horizon_then_it_is_refused(tiny_datase
 
 def test_when_a_forecast_is_made_then_its_origins_are_the_hours_of_its_positions(
     tiny_dataset,
-) -> None:
+):
     f = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24)
     assert f.values.shape == (15, 24, 3)
     assert f.origins[0] == tiny_dataset.spec.splits.train_end
@@ -101,7 +96,7 @@ def test_when_a_forecast_is_made_then_its_origins_are_the_hours_of_its_positions
 
 def test_when_baselines_are_scored_then_both_have_every_score_over_every_validation_origin(
     tiny_dataset,
-) -> None:
+):
     scores = validation_baselines(tiny_dataset)
     assert list(scores) == ["naive_24h", "naive_168h"]
     direct = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
@@ -114,7 +109,7 @@ def test_when_baselines_are_scored_then_both_have_every_score_over_every_validat
     }
 
 
-def test_when_forecasts_are_evaluated_then_steps_are_scored_one_by_one(tiny_dataset) -> None:
+def test_when_forecasts_are_evaluated_then_steps_are_scored_one_by_one(tiny_dataset):
     forecasts = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24)
     scores, by_step = evaluate(forecasts, tiny_dataset), metrics.by_step(forecasts)
     assert [len(values) for values in by_step.values()] == [24, 24]
@@ -122,7 +117,7 @@ def test_when_forecasts_are_evaluated_then_steps_are_scored_one_by_one(tiny_data
     assert np.mean(by_step["picp"]) == pytest.approx(scores["picp"])
 
 
-def test_when_mase_is_scaled_then_only_the_training_split_sets_the_scale(tiny_dataset) -> None:
+def test_when_mase_is_scaled_then_only_the_training_split_sets_the_scale(tiny_dataset):
     f = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24)
     altered = tiny_dataset.target.to_numpy().copy()
     altered[tiny_dataset.positions.train.stop :] *= np.linspace(

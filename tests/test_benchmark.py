@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,11 +16,9 @@ import pytest
 
 from hpo_lib.baselines.contract import get_baseline
 from hpo_lib.benchmark.tables import comparison_table, load_rows, make_tables, write_tables
-from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
+from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.cli.main import main
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.files import read_json, write_json
 from hpo_lib.records.trainings import (
     MODEL_VERSION,
@@ -33,7 +30,6 @@ from hpo_lib.records.trainings import (
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.calibration import Calibration, calibrate
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import quick_plan
 
 CALIBRATION = Calibration("rolling", days=14)
@@ -43,23 +39,21 @@ OWN = [(model, "own") for model in (*TREES, *OTHERS)]
 
 
 @pytest.fixture(scope="module")
-def finished(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def finished(tiny_dataset, tmp_path_factory):
     """A benchmark that has run; nobody may change its files."""
     plan = quick_plan(tiny_dataset, tmp_path_factory.mktemp("benchmark"))
     assert run_benchmark(plan, say=lambda _: None) == []
     return plan
 
 
-def copied(finished: Plan, out: Path) -> Plan:
+def copied(finished, out):
     """The same benchmark in a folder that a test may change."""
     plan = dataclasses.replace(finished, out=out)
     shutil.copytree(finished.paths.runs, plan.paths.runs)
     return plan
 
 
-def stored_frame(
-    paths: BenchmarkPaths, model: str, params: str, seed: int, split: str
-) -> pd.DataFrame:
+def stored_frame(paths, model, params, seed, split):
     return pd.read_parquet(paths.training(model, params, seed).forecasts[split])
 
 
@@ -68,7 +62,7 @@ def stored_frame(
 
 def test_when_a_benchmark_has_run_then_every_training_has_a_record_and_forecasts_of_both_splits(
     finished,
-) -> None:
+):
     seeds = {
         row: [t.record["seed"] for t in found]
         for row, found in load_trainings(finished.paths, finished.dataset).items()
@@ -86,10 +80,10 @@ def test_when_a_benchmark_has_run_then_every_training_has_a_record_and_forecasts
 
 def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same_forecasts(
     finished, tmp_path
-) -> None:
+):
     plan, said = quick_plan(finished.dataset, tmp_path), []
 
-    def stop_at_the_third(line: str) -> None:
+    def stop_at_the_third(line):
         said.append(line)
         if len(said) == 3:
             raise KeyboardInterrupt
@@ -110,7 +104,7 @@ def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same
 )
 def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
     finished, tmp_path, lost, monkeypatch
-) -> None:
+):
     plan, said = copied(finished, tmp_path), []
     record, forecasts = plan.paths.training("LIGHTGBM_Q", "own", 43)
     if lost == "half a record":
@@ -139,9 +133,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
 
 
 @pytest.mark.parametrize("name", ["sha256", "train_end", "val_end", "test_end"])
-def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(
-    name, finished, tmp_path
-) -> None:
+def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(name, finished, tmp_path):
     plan = copied(finished, tmp_path)
     file = plan.paths.training("LIGHTGBM_LINEAR_Q", "own", 42).record
     record = read_training(file)
@@ -157,14 +149,12 @@ def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(
         make_tables(plan.paths, plan.dataset, CALIBRATION)
 
 
-def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
+def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path):
     with pytest.raises(InputError, match="holds no finished training; run `hpo benchmark` first"):
         make_tables(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset, CALIBRATION)
 
 
-def training(
-    plan: Plan, model: str, params: str, seed: int, shift: float = 0.0, **key: object
-) -> Training:
+def training(plan, model, params, seed, shift=0.0, **key):
     """A made-up training: the linear one's forecasts, moved by ``shift``."""
     (found,) = load_trainings(plan.paths, plan.dataset)["LINEAR_Q", "own"]
     validation, test = (moved(f, shift) for f in (found.validation, found.test))
@@ -172,7 +162,7 @@ def training(
     return Training({**record, "key": training_key(plan.dataset, **key)}, validation, test)
 
 
-def moved(forecasts: QuantileForecasts, shift: float) -> QuantileForecasts:
+def moved(forecasts, shift):
     return dataclasses.replace(forecasts, values=forecasts.values + shift)
 
 
@@ -198,7 +188,7 @@ def test_when_the_settings_of_a_baseline_have_changed_then_its_row_alone_is_trai
 
 def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_over(
     finished, tmp_path
-) -> None:
+):
     plan, said = copied(finished, tmp_path), []
     own = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
     marked = moved(own[1].test, 1000)
@@ -217,7 +207,7 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
 
 def test_when_trainings_are_of_different_code_then_they_do_not_come_into_one_table(
     finished, tmp_path
-) -> None:
+):
     plan = copied(finished, tmp_path)
     for model in ("NHITS_Q", "TFT_Q"):
         training(plan, model, "best", 42).store(plan.paths)
@@ -235,7 +225,7 @@ def test_when_trainings_are_of_different_code_then_they_do_not_come_into_one_tab
     assert ("NHITS_Q", "best") in load_trainings(plan.paths, plan.dataset)
 
 
-def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path) -> None:
+def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path):
     settings = product(("test", "laptop"), ("standard", "plain"), (False, True))
     plans = [
         quick_plan(tiny_dataset, tmp_path, preset=preset, recipe=recipe, refit=refit)
@@ -249,7 +239,7 @@ def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path) -
 
 def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_the_table(
     finished,
-) -> None:
+):
     table = make_tables(finished.paths, finished.dataset, CALIBRATION)["table"]
     assert list(table["calibration"]) == ["none", "rolling"] * (len(table) // 2)
     raw = table[table["calibration"] == "none"].set_index("model")
@@ -278,7 +268,7 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
 
 def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_change(
     finished,
-) -> None:
+):
     table = make_tables(finished.paths, finished.dataset, CALIBRATION)["table"]
     modes = {mode: rows.set_index("model") for mode, rows in table.groupby("calibration")}
     raw = make_tables(finished.paths, finished.dataset, Calibration("none"))["table"]
@@ -292,7 +282,7 @@ def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_c
 
 def test_when_demand_after_training_changes_then_the_terciles_of_the_coverage_do_not(
     finished,
-) -> None:
+):
     frame, dataset = finished.dataset.frame.copy(), finished.dataset
     frame.iloc[dataset.positions.train.stop :, 0] *= 10
     both = dataset, dataclasses.replace(dataset, frame=frame)
@@ -302,7 +292,7 @@ def test_when_demand_after_training_changes_then_the_terciles_of_the_coverage_do
     pd.testing.assert_frame_equal(after, before)
 
 
-def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path) -> None:
+def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path):
     plan = copied(finished, tmp_path)
     tables = make_tables(plan.paths, plan.dataset, CALIBRATION)
     files = write_tables(plan.paths, tables)
@@ -315,7 +305,7 @@ def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished,
         pd.testing.assert_frame_equal(again[table.columns], table, check_dtype=False, rtol=1e-12)
 
 
-def test_when_families_are_there_then_blends_of_them_and_of_all_follow(finished, tmp_path) -> None:
+def test_when_families_are_there_then_blends_of_them_and_of_all_follow(finished, tmp_path):
     plan = copied(finished, tmp_path)
     training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
     training(plan, "TFT_Q", "default", 42, shift=-0.1).store(plan.paths)
@@ -337,7 +327,7 @@ def test_when_families_are_there_then_blends_of_them_and_of_all_follow(finished,
 
 def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_better(
     finished,
-) -> None:
+):
     rows = load_rows(finished.paths, finished.dataset)
     table = comparison_table(rows).set_index(["first", "second", "loss"])
     maes = {f"{row.model} {row.params}": metrics.mae(row.test) for row in rows}
@@ -349,7 +339,7 @@ def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_bett
             assert table.loc[(first, second, loss), "days"] == 15
 
 
-def test_when_there_are_too_few_days_then_nothing_is_compared(finished) -> None:
+def test_when_there_are_too_few_days_then_nothing_is_compared(finished):
     rows = load_rows(finished.paths, finished.dataset)
     few = [dataclasses.replace(row, test=row.test.rows(np.arange(5))) for row in rows]
     assert comparison_table(few).empty
@@ -359,7 +349,7 @@ def test_when_there_are_too_few_days_then_nothing_is_compared(finished) -> None:
 # What a user gives
 
 
-def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp_path) -> None:
+def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp_path):
     until_val_end = tiny_dataset.frame.loc[: tiny_dataset.spec.splits.val_end]
     ended = dataclasses.replace(tiny_dataset, frame=until_val_end)
     with pytest.raises(InputError, match="there is no whole day after the validation split"):
@@ -408,7 +398,7 @@ ROWS = [
 @pytest.mark.slow
 def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_in_the_table(
     root, tmp_path
-) -> None:
+):
     folders = {"runs_dir": str(tmp_path), "out": str(tmp_path / "out")}
     given = {"params": "best", "simulated": True, "seeds": 1, "test": True, **folders}
     for name in ("heat", "water_centrum", "water_tommerby"):

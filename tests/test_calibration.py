@@ -24,10 +24,10 @@ H = 24
 
 
 def forecasts(
-    error: np.ndarray,
-    half_width: float | np.ndarray,
-    median: float | np.ndarray = 100.0,
-    first: int = 0,
+    error,
+    half_width,
+    median=100.0,
+    first=0,
 ):
     """N days of median plus and minus half_width, of which the actual is the median plus ``error``
     [N, H].
@@ -40,16 +40,16 @@ def forecasts(
     )
 
 
-def flat_target(days: int, value: float = 100.0) -> pd.Series:
+def flat_target(days, value=100.0):
     index = pd.date_range(START - pd.Timedelta(hours=23), periods=(days + 1) * H, freq="h")
     return pd.Series(value, index=index)
 
 
-def normal(n: int, seed: int, sd: float | np.ndarray = 1.0) -> np.ndarray:
+def normal(n, seed, sd=1.0):
     return np.random.default_rng(seed).standard_normal((n, H)) * sd
 
 
-def split_in_two(f: QuantileForecasts, at: int) -> tuple[QuantileForecasts, QuantileForecasts]:
+def split_in_two(f, at):
     return tuple(
         QuantileForecasts(f.values[part], f.actual[part], f.origins[part])
         for part in (slice(0, at), slice(at, None))
@@ -82,9 +82,7 @@ def test_when_scores_are_counted_or_weighted_then_the_one_that_covers_eighty_per
     assert conformal_quantile(np.arange(1.0, scores + 1), weights=weights) == expected
 
 
-def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative() -> (
-    None
-):
+def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative():
     f = forecasts(np.array([[0.0, 4.5, -5.0, 2.5, *[0.0] * 20]]), 2.0)
     f.values[:, :, 2] += 1  # from 2 below the median to 3 above
     assert interval_errors(f)[0, :4].tolist() == [-2, 1.5, 3, -0.5]
@@ -97,7 +95,7 @@ def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_
 @pytest.mark.parametrize("mode", ["split", "rolling"])
 def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_binomial_error(
     mode, half_width
-) -> None:
+):
     """Independent normal errors, intervals far too narrow or too wide: 4 800 test hours, 30 days of
     scores at least.
     """
@@ -111,11 +109,11 @@ def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_bin
     assert abs(metrics.picp(test) - 80) > 5
 
 
-def test_when_hours_differ_then_only_the_per_hour_option_covers_each_of_them() -> None:
+def test_when_hours_differ_then_only_the_per_hour_option_covers_each_of_them():
     sd = np.linspace(0.5, 3, H)
     warm_up, test = split_in_two(forecasts(normal(1400, seed=2, sd=sd), 1.0), 1000)
 
-    def by_hour(per_hour: bool) -> np.ndarray:
+    def by_hour(per_hour):
         f = calibrate(test, warm_up, flat_target(1401), Calibration("split", per_hour=per_hour))
         return metrics.covered(f).mean(axis=0)
 
@@ -127,7 +125,7 @@ def test_when_hours_differ_then_only_the_per_hour_option_covers_each_of_them() -
     assert pooled[-1] < 0.7
 
 
-def test_when_the_series_drifts_then_the_split_mode_fails_and_the_rolling_one_does_not() -> None:
+def test_when_the_series_drifts_then_the_split_mode_fails_and_the_rolling_one_does_not():
     n = 600
     spread = np.exp(np.linspace(0, 1.5, n))[
         :, None
@@ -140,9 +138,7 @@ def test_when_the_series_drifts_then_the_split_mode_fails_and_the_rolling_one_do
     assert metrics.winkler(rolling) < metrics.winkler(test)
 
 
-def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_the_split_mode() -> (
-    None
-):
+def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_the_split_mode():
     """Ten times the demand, ten times the error and ten times the interval: one share of the level
     fits both.
     """
@@ -162,7 +158,7 @@ def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_t
 @pytest.mark.parametrize("per_hour", [False, True])
 def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit(
     per_hour,
-) -> None:
+):
     warm_up, test = split_in_two(forecasts(normal(90, seed=5), 0.7), 40)
     rng = np.random.default_rng(6)
     target = flat_target(91) + rng.random(92 * H)
@@ -179,7 +175,7 @@ def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for
             assert (after.values[day + 1] != before.values[day + 1]).any()
 
 
-def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval() -> None:
+def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval():
     """By hand: a window of 1 day. Day 0 misses by 3 on all hours, so day 1 is 3 wider to each side,
     and day 2 not.
     """
@@ -195,7 +191,7 @@ def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval() -> N
     assert (f.median == 100).all()
 
 
-def test_when_a_window_is_given_then_days_before_it_do_not_count() -> None:
+def test_when_a_window_is_given_then_days_before_it_do_not_count():
     error = normal(60, seed=8)
     loud = error.copy()
     loud[:20] *= 100
@@ -214,8 +210,8 @@ def test_when_a_window_is_given_then_days_before_it_do_not_count() -> None:
 
 @pytest.mark.parametrize("side", [1, -1])
 def test_when_a_bound_moves_in_then_not_past_the_median_whatever_the_other_one_does(
-    side: int,
-) -> None:
+    side,
+):
     """By hand: a half-width of 1 to one side and of 10 to the other, where actuals are 3 from the
     median: 4 inside.
     """
@@ -227,7 +223,7 @@ def test_when_a_bound_moves_in_then_not_past_the_median_whatever_the_other_one_d
     assert np.unique(f.values[1, :, far] - 100) == pytest.approx([-6 * side])
 
 
-def test_when_validation_is_given_then_the_first_test_days_live_on_it() -> None:
+def test_when_validation_is_given_then_the_first_test_days_live_on_it():
     warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
     calibrated = calibrate(test, warm_up, flat_target(41), Calibration("rolling", days=30))
     level, scores = 100, interval_errors(warm_up)[-30:] / 100
@@ -241,7 +237,7 @@ def test_when_validation_is_given_then_the_first_test_days_live_on_it() -> None:
 )
 def test_when_the_target_is_near_zero_then_its_level_is_a_share_of_its_size_or_all_if_ever_negative(
     lowest, zero_from, least
-) -> None:
+):
     target = flat_target(3)
     target.iloc[zero_from:] = 0.0
     target.iloc[30] = lowest
@@ -249,7 +245,7 @@ def test_when_the_target_is_near_zero_then_its_level_is_a_share_of_its_size_or_a
     assert recent_level(target, origins) == pytest.approx([100, least])
 
 
-def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named() -> None:
+def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named():
     with pytest.raises(InputError, match=r"no 24 hours up to the forecast origin 2019-01-01 22:00"):
         recent_level(flat_target(3), pd.DatetimeIndex([START - pd.Timedelta(hours=1)]))
 
@@ -261,7 +257,7 @@ def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named() -> Non
 @given(st.integers(0, 10_000), st.sampled_from(MODES), st.floats(0, 3), st.booleans())
 def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_stays(
     seed, mode, width, hour
-) -> None:
+):
     rng = np.random.default_rng(seed)
     warm_up, test = split_in_two(
         forecasts(rng.standard_t(2, (30, H)), width * rng.random((30, H))), 15
@@ -274,7 +270,7 @@ def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_
 
 
 @pytest.mark.parametrize(("earlier", "lowest"), [(1.0, 0.0), (-1.0, -9.0)])
-def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest) -> None:
+def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest):
     """By hand: every hour misses by 10 above a half-width of 1 around a median of 1, so bounds move
     out by 9.
     """
@@ -287,18 +283,18 @@ def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest) ->
     assert np.unique(f.upper[1]) == pytest.approx([11])
 
 
-def test_when_the_mode_is_none_then_nothing_changes() -> None:
+def test_when_the_mode_is_none_then_nothing_changes():
     f = forecasts(normal(5, seed=1), 1.0)
     assert calibrate(f, None, flat_target(6), Calibration("none")) is f
 
 
 @pytest.mark.parametrize("warm_up", [None, forecasts(np.zeros((0, H)), 1.0)], ids=["none", "empty"])
-def test_when_there_are_no_validation_forecasts_then_the_split_mode_says_so(warm_up) -> None:
+def test_when_there_are_no_validation_forecasts_then_the_split_mode_says_so(warm_up):
     with pytest.raises(InputError, match="calibration split needs validation forecasts"):
         calibrate(forecasts(normal(5, seed=1), 1.0), warm_up, flat_target(6), Calibration("split"))
 
 
-def test_when_a_mode_is_mistyped_then_the_nearest_is_named() -> None:
+def test_when_a_mode_is_mistyped_then_the_nearest_is_named():
     with pytest.raises(InputError, match=r"calibration is 'roling'; did you mean rolling\?"):
         Calibration("roling")
     with pytest.raises(InputError, match="days is 0, expected at least 1"):

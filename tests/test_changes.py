@@ -93,7 +93,7 @@ KNOWS = {
 }
 
 
-def files_named() -> dict[str, list[str]]:
+def files_named():
     """Change -> its files, from the table in CONTRIBUTING."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = text.split("## What a change touches")[1].split("\n## ")[0]
@@ -101,7 +101,7 @@ def files_named() -> dict[str, list[str]]:
     return {name.strip(): re.findall(r"`([^`]+)`", files) for name, files in rows if "`" in files}
 
 
-def test_when_the_table_of_changes_is_read_then_each_names_at_most_three_files() -> None:
+def test_when_the_table_of_changes_is_read_then_each_names_at_most_three_files():
     assert set(files_named()) == set(EDITS)
     assert {name: files for name, files in files_named().items() if len(files) > 3} == {}
 
@@ -109,7 +109,7 @@ def test_when_the_table_of_changes_is_read_then_each_names_at_most_three_files()
 @pytest.mark.parametrize("change", EDITS)
 def test_when_a_change_is_made_in_the_files_named_for_it_then_the_package_knows_it(
     change, tmp_path
-) -> None:
+):
     for part in ("hpo_lib", "notebooks", "datasets"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

@@ -7,9 +7,8 @@ import random
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -181,7 +180,7 @@ def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(tmp_
 BAD = (None, "x", -1, 3.5, [], {}, True, [None], {"a": None}, 10**30, "2019", {"x": [1]}, 0, 77)
 
 
-def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def places(value, at=()):
     if at:
         yield at
     inner = (
@@ -195,7 +194,7 @@ def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | i
         yield from places(part, (*at, name))
 
 
-def report(run: RunPaths) -> None:
+def report(run):
     """All that status, analyze, figures and explorer take from a study."""
     studies = status.study_statuses(run.runs_dir, [])
     status.table_text(status.as_rows(studies, [], slurm=False), slurm=False)
@@ -297,7 +296,7 @@ def test_when_a_journal_has_a_foreign_line_then_the_study_is_corrupt_and_named(l
 # Forecasts
 
 
-def crossing(frame: pd.DataFrame) -> pd.DataFrame:
+def crossing(frame):
     return frame.assign(q10=frame["q90"] + 1)
 
 
@@ -351,7 +350,7 @@ def test_when_stored_forecasts_are_absent_or_no_parquet_then_the_sentence_says_s
 def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_others_and_ends_with_1(
     run, tmp_path, capsys
 ):
-    def said(*words: str) -> tuple[int, str]:
+    def said(*words):
         code = main([*words, "--runs-dir", str(run.runs_dir)])
         return code, capsys.readouterr().out
 

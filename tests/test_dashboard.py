@@ -49,7 +49,7 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
     assert [trial["state"] for trial in detail["trials"]] == ["Complete", "Complete"]
 
 
-def ask(process: "subprocess.Popen[str]", url: str) -> dict:
+def ask(process, url):
     give_up = time.monotonic() + 120
     while True:
         try:

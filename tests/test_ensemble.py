@@ -4,14 +4,12 @@ and in the table.
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
-from hpo_lib.benchmark.train import Plan, run_benchmark
-from hpo_lib.data.dataset import Dataset
+from hpo_lib.benchmark.tables import load_rows
+from hpo_lib.benchmark.train import run_benchmark
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import write_json, write_predictions
@@ -31,7 +29,7 @@ PARAMS = {
 RNG = np.random.default_rng(11)
 
 
-def store_study(dataset: Dataset, runs_dir: Path, *, without: tuple[int, ...] = ()) -> Path:
+def store_study(dataset, runs_dir, *, without=()):
     """A complete study that chose trial 3: trials 3 and 7 err independently, trial 0 far more."""
     run = RunPaths(runs_dir, FAMILY.name, dataset.spec.name, "job")
     actual = seasonal_naive(dataset, dataset.validation_origins, 24)
@@ -60,12 +58,12 @@ def store_study(dataset: Dataset, runs_dir: Path, *, without: tuple[int, ...] = 
     return run.best_params
 
 
-def plan(dataset: Dataset, folder: Path, **other: object) -> Plan:
+def plan(dataset, folder, **other):
     asked = {"models": ("NHITS_Q",), "params": "ensemble", "seeds": 1, **other}
     return quick_plan(dataset, folder, **asked)
 
 
-def rows_of_nhits(plan: Plan) -> dict[str, BenchmarkRow]:
+def rows_of_nhits(plan):
     rows = load_rows(plan.paths, plan.dataset)
     return {row.params: row for row in rows if row.model == "NHITS_Q"}
 
@@ -73,7 +71,7 @@ def rows_of_nhits(plan: Plan) -> dict[str, BenchmarkRow]:
 @pytest.mark.parametrize("refit", [False, True])
 def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(
     refit, tiny_dataset, tmp_path
-) -> None:
+):
     file, said = store_study(tiny_dataset, tmp_path / "runs"), list[str]()
     asked = plan(tiny_dataset, tmp_path, refit=refit)
     (note,) = run_benchmark(asked, say=said.append)
@@ -99,7 +97,7 @@ def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(
 
 def test_when_an_ensemble_does_not_pay_then_it_is_the_training_of_the_chosen_trial(
     tiny_dataset, tmp_path
-) -> None:
+):
     store_study(tiny_dataset, tmp_path / "runs", without=(7,))
     said: list[str] = []
     run_benchmark(plan(tiny_dataset, tmp_path, params="best"), say=said.append)
@@ -122,7 +120,7 @@ def test_when_an_ensemble_does_not_pay_then_it_is_the_training_of_the_chosen_tri
 )
 def test_when_there_is_nothing_to_select_from_then_it_is_said(
     without, label, sentence, tiny_dataset, tmp_path
-) -> None:
+):
     if without is not None:
         store_study(tiny_dataset, tmp_path / "runs", without=without)
     asked = plan(tiny_dataset, tmp_path)

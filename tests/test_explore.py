@@ -4,7 +4,6 @@ choice.
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,6 @@ from hpo_lib.figures.explorer import (
     trial_facts,
 )
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import refusal
@@ -33,27 +31,27 @@ JSON = "NHITS_Q_heat/best_params_NHITS_Q_heat_first.json"
 
 
 @pytest.fixture
-def studies(stored_studies: Path) -> list[StoredStudy]:
+def studies(stored_studies):
     studies, notes = find_studies(str(stored_studies))
     assert notes == []
     return studies
 
 
 @pytest.fixture
-def copied(stored_studies: Path, tmp_path: Path) -> Path:
+def copied(stored_studies, tmp_path):
     """The same in a folder that a test may change."""
     return shutil.copytree(stored_studies, tmp_path / "copied")
 
 
 @pytest.fixture
-def explorer(studies: list[StoredStudy]) -> Explorer:
+def explorer(studies):
     return Explorer(studies)
 
 
 # What is read
 
 
-def test_when_a_folder_is_read_then_each_study_has_its_own_unit_source_and_trials(studies) -> None:
+def test_when_a_folder_is_read_then_each_study_has_its_own_unit_source_and_trials(studies):
     assert [(s.run.model, s.run.dataset, s.unit, s.source) for s in studies] == [
         ("NHITS_Q", "heat", "kWh/h", "simulated"),
         ("TFT_Q", "water_centrum", "m3/h", "csv"),
@@ -73,7 +71,7 @@ def test_when_a_folder_is_read_then_each_study_has_its_own_unit_source_and_trial
 
 def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forecasts(
     studies,
-) -> None:
+):
     facts, stored = trial_facts(studies[0], 4), studies[0].predictions(4)
     assert facts["role"] == "chosen, on the front, choice of calibrated"
     assert facts["MAE in kWh/h"] == f"{metrics.mae(stored):.5g}"
@@ -84,7 +82,7 @@ def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forec
 
 def test_when_a_study_or_a_trial_cannot_be_shown_then_a_sentence_says_why(
     copied, tmp_path, monkeypatch
-) -> None:
+):
     monkeypatch.setattr(paths, "RUNS_DIR", copied)  # where no folder is named
     first = find_studies()[0][0]
     first.run.trial_predictions(2).unlink()
@@ -107,7 +105,7 @@ def test_when_a_study_or_a_trial_cannot_be_shown_then_a_sentence_says_why(
 # What is computed
 
 
-def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_hand() -> None:
+def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_hand():
     # Three days of two hours. Residuals by day: 0.5 and -0.5; 0 and 2; 1 and 1. The interval
     # reaches 0.6 to either side.
     actual = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
@@ -133,19 +131,19 @@ def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_han
 # What is shown
 
 
-def drawn(explorer: Explorer, panel: int, label: str) -> list[float]:
+def drawn(explorer, panel, label):
     """What a line of a panel shows."""
     lines = {line.get_label(): line for line in explorer.figure.axes[panel].lines}
     return list(lines[label].get_ydata())
 
 
-def click(explorer: Explorer, panel: int, x: float, y: float) -> None:
+def click(explorer, panel, x, y):
     """Click near a place in the coordinates of a panel."""
     x, y = explorer.figure.axes[panel].transData.transform((x, y))
     MouseEvent("button_press_event", explorer.canvas, x + 3, y - 3, button=1)._process()
 
 
-def assert_shown(explorer: Explorer, number: int, first: int = 0) -> None:
+def assert_shown(explorer, number, first=0):
     """Every view shows a trial of the study, with a week of its forecasts."""
     study, stored = explorer.study, explorer.study.predictions(number)
     assert explorer.trial_box.value == number
@@ -165,14 +163,14 @@ def assert_shown(explorer: Explorer, number: int, first: int = 0) -> None:
 
 def test_when_the_explorer_opens_then_the_chosen_trial_of_the_first_study_is_shown(
     explorer, studies
-) -> None:
+):
     assert_shown(explorer, 4)
     front = [trial.picp_penalty for trial in studies[0].front]
     assert drawn(explorer, FRONT, "Pareto front") == front
     assert explorer.when.value == "after Tue 2023-10-31 23:00 UTC"
 
 
-def test_when_a_trial_or_a_day_is_clicked_then_every_view_changes_to_it(explorer, studies) -> None:
+def test_when_a_trial_or_a_day_is_clicked_then_every_view_changes_to_it(explorer, studies):
     for number in (0, 2, 3):
         trial = studies[0].trial(number)
         click(explorer, FRONT, trial.mae, trial.picp_penalty)
@@ -186,7 +184,7 @@ def test_when_a_trial_or_a_day_is_clicked_then_every_view_changes_to_it(explorer
 
 def test_when_days_near_the_end_are_chosen_then_the_shown_days_are_within_the_forecasts(
     explorer,
-) -> None:
+):
     explorer.show_day(39)
     assert_shown(explorer, 4, first=33)
     explorer.count.value = 14
@@ -196,8 +194,8 @@ def test_when_days_near_the_end_are_chosen_then_the_shown_days_are_within_the_fo
 
 def test_when_another_study_is_chosen_then_its_unit_and_no_simulated_mark_are_shown(
     explorer,
-) -> None:
-    def marks() -> list[str]:
+):
+    def marks():
         texts = [text.get_text() for axes in explorer.figure.axes for text in axes.texts]
         return list(filter(None, texts))
 
@@ -228,7 +226,7 @@ def test_when_a_study_has_three_objectives_then_a_trial_is_clicked_at_its_first_
     assert trial_facts(explorer.study, 2)[labels[0]] == f"{other.scores['pinball']:.4g}"
 
 
-def test_when_files_are_damaged_then_the_explorer_names_them_and_goes_on(copied) -> None:
+def test_when_files_are_damaged_then_the_explorer_names_them_and_goes_on(copied):
     studies = find_studies(str(copied))[0]
     explorer = Explorer(studies)
     (file := explorer.study.run.trial_predictions(2)).write_bytes(b"PAR1")
@@ -248,7 +246,7 @@ def test_when_files_are_damaged_then_the_explorer_names_them_and_goes_on(copied)
     assert_shown(explorer, 2)
 
 
-def test_when_names_hold_markup_then_it_is_shown_and_not_run(copied: Path) -> None:
+def test_when_names_hold_markup_then_it_is_shown_and_not_run(copied):
     result = json.loads((copied / JSON).read_text(encoding="utf-8"))
     result["provenance"]["data"]["unit"] = "<script>"
     (copied / JSON).write_text(json.dumps(result), encoding="utf-8")

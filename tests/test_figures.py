@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import DayAheadWeather, source_with
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families.models import registered
@@ -19,14 +18,13 @@ from hpo_lib.figures.data import banner, data_overview, data_summary
 from hpo_lib.figures.studies import front_figure
 from hpo_lib.figures.style import MISSING, number
 from hpo_lib.records.provenance import data_provenance
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.thesis.conftest import TRIALS, made_up_study
 
 
 @pytest.fixture
-def study() -> StoredStudy:
+def study():
     """Its front is 3 and 4, the choice, since up to 5 points of PICP are equally good."""
     return made_up_study(
         objectives=[{"name": "mae"}, {"name": "picp_penalty", "tolerance": 5}],
@@ -45,13 +43,13 @@ def study() -> StoredStudy:
     )
 
 
-def forecasts() -> QuantileForecasts:
+def forecasts():
     lowest = 100.0 * np.arange(6)[:, None] + np.arange(1.0, 25)
     origins = pd.date_range("2019-01-01 23:00", periods=6, freq="D", tz="UTC")
     return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
 
 
-def test_when_a_figure_is_drawn_then_it_is_marked_and_can_be_saved(tiny_dataset) -> None:
+def test_when_a_figure_is_drawn_then_it_is_marked_and_can_be_saved(tiny_dataset):
     assert data_overview(tiny_dataset).get_supxlabel() == ""
     figure = data_overview(replace(tiny_dataset, source="simulated"))
     assert figure.get_supxlabel() == "SIMULATED DATA"
@@ -65,7 +63,7 @@ def test_when_a_figure_is_drawn_then_it_is_marked_and_can_be_saved(tiny_dataset)
 
 def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_they_belong(
     study,
-) -> None:
+):
     (axes,) = front_figure(study).axes
     assert {str(line.get_label()): line.get_xydata().tolist() for line in axes.lines} == {
         "trial": [[4, 4], [5, 2], [2, 6], [3, 3]],
@@ -81,7 +79,7 @@ def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_
     assert (band.get_y(), band.get_height()) == (0, 5)
 
 
-def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another() -> None:
+def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another():
     colours = {style.model_colour(model) for model in registered()}
     assert len(colours) == len(registered())
     assert style.model_colour("NEW_Q") not in colours
@@ -90,7 +88,7 @@ def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_anot
 # Forecasts
 
 
-def test_when_forecasts_are_drawn_then_each_row_shows_its_own_hours() -> None:
+def test_when_forecasts_are_drawn_then_each_row_shows_its_own_hours():
     tables = {f"{n}": pictures.hours_of_days(forecasts(), n, 1).reset_index() for n in (1, 4)}
     figure = pictures.forecast_rows(tables, unit="kWh/h", xlabel="hour")
     hours = np.arange(24)
@@ -104,7 +102,7 @@ def test_when_forecasts_are_drawn_then_each_row_shows_its_own_hours() -> None:
         assert {tuple(point) for point in corners} == band
 
 
-def test_when_scores_per_hour_ahead_are_drawn_then_coverage_is_beside_its_target() -> None:
+def test_when_scores_per_hour_ahead_are_drawn_then_coverage_is_beside_its_target():
     left, right = pictures.by_hour_figure(forecasts(), unit="kWh/h").axes
     assert left.get_ylabel() == "MAE in kWh/h"
     assert left.lines[0].get_xydata().tolist() == [[hour, 1] for hour in range(1, 25)]
@@ -114,9 +112,7 @@ def test_when_scores_per_hour_ahead_are_drawn_then_coverage_is_beside_its_target
 
 
 @given(st.integers(1, 500), st.integers(1, 12))
-def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apart(
-    n: int, count: int
-) -> None:
+def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apart(n, count):
     chosen = pictures.spread_origins(n, count)
     assert len(chosen) == min(n, count)
     assert 0 <= min(chosen) <= max(chosen) < n
@@ -126,7 +122,7 @@ def test_when_origins_are_spread_then_they_are_distinct_in_range_and_evenly_apar
 # Data
 
 
-def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(tiny_dataset) -> None:
+def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(tiny_dataset):
     left, right = data_overview(tiny_dataset).axes
     assert left.get_ylabel() == "water consumption, daily\nmean (m3/h)"
     labels = ["train (1680 h)", "validation (360 h)", "test (360 h)"]
@@ -139,7 +135,7 @@ def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(tiny_da
     assert [line.get_label() for line in data_overview(without_test).axes[0].lines] == labels[:2]
 
 
-def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_dataset) -> None:
+def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_dataset):
     # Denmark is an hour or two ahead of UTC: 22:00 UTC belongs to the next day there.
     local = tiny_dataset.index.tz_convert("Europe/Copenhagen")
     target = np.where(local.day_of_week >= 5, 100.0, 0.0) + local.hour
@@ -158,7 +154,7 @@ def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_without_
     assert not [warning for warning in recwarn if "Locator" in str(warning.message)]
 
 
-def test_when_data_is_shown_then_the_banner_says_where_it_comes_from(tiny_dataset) -> None:
+def test_when_data_is_shown_then_the_banner_says_where_it_comes_from(tiny_dataset):
     source = f"Data: tiny.csv, sha256 {tiny_dataset.sha256[:12]}"
     simulated = (
         "*** SIMULATED DATA *** This run uses the simulated twin of tiny instead of tiny.csv. No "
@@ -182,7 +178,7 @@ def test_when_data_is_shown_then_the_banner_says_where_it_comes_from(tiny_datase
 )
 def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_say_so(
     kind, mark, tiny_dataset
-) -> None:
+):
     spec = replace(tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec(kind, ("temp",)))
     values = np.zeros((2400, 24, 1))
     weather = DayAheadWeather(kind, ("temp",), tiny_dataset.index, values, None, 1.0)
@@ -195,8 +191,8 @@ def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_s
 
 
 def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(
-    tiny_dataset: Dataset,
-) -> None:
+    tiny_dataset,
+):
     table = data_summary(tiny_dataset)
     assert table["from"].tolist() == ["2019-03-01 00:00", "2019-05-10 00:00", "2019-05-25 00:00"]
     assert table["to"].tolist() == ["2019-05-09 23:00", "2019-05-24 23:00", "2019-06-08 23:00"]
@@ -211,7 +207,7 @@ def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counte
 
 def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults_unless_they_failed(
     study,
-) -> None:
+):
     table = study_tables.score_table(study)
     names = ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 4)"]
     assert list(table.index) == names
@@ -225,7 +221,7 @@ def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults
     assert list(study_tables.score_table(study).index) == names[::2]
 
 
-def test_when_a_study_is_tabled_then_front_files_and_provenance_are_listed(study) -> None:
+def test_when_a_study_is_tabled_then_front_files_and_provenance_are_listed(study):
     table = study_tables.front_table(study)
     assert list(table.index) == [3, 4]
     assert table["chosen by"].tolist() == ["lowest_mae", "calibrated, knee"]

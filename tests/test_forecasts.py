@@ -10,7 +10,7 @@ from tests.conftest import refusal
 LEVELS = (0.1, 0.5, 0.9)
 
 
-def forecasts(n: int = 2, h: int = 3, levels: tuple[float, ...] = LEVELS) -> QuantileForecasts:
+def forecasts(n=2, h=3, levels=LEVELS):
     """Step h of origin n: 100 n + 10 h for the lowest level, one more for each further one; the
     actual is half more.
     """
@@ -21,7 +21,7 @@ def forecasts(n: int = 2, h: int = 3, levels: tuple[float, ...] = LEVELS) -> Qua
     )
 
 
-def assert_equal(a: QuantileForecasts, b: QuantileForecasts) -> None:
+def assert_equal(a, b):
     assert (a.values == b.values).all()
     assert (a.actual == b.actual).all()
     assert (a.origins == b.origins).all()
@@ -31,7 +31,7 @@ def assert_equal(a: QuantileForecasts, b: QuantileForecasts) -> None:
 # What the object promises
 
 
-def test_when_levels_are_asked_for_then_lower_median_and_upper_are_the_right_columns() -> None:
+def test_when_levels_are_asked_for_then_lower_median_and_upper_are_the_right_columns():
     f = forecasts()
     assert f.lower.tolist() == [[10, 20, 30], [110, 120, 130]]
     assert f.median.tolist() == [[11, 21, 31], [111, 121, 131]]
@@ -41,7 +41,7 @@ def test_when_levels_are_asked_for_then_lower_median_and_upper_are_the_right_col
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(
     bad,
-) -> None:
+):
     f = forecasts(n=3)
     values = f.values.copy()
     values[0, 1, 2] = values[0, 2, 2] = values[2, 0, 0] = bad
@@ -49,7 +49,7 @@ def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_
         QuantileForecasts(values, f.actual, f.origins)
 
 
-def test_when_quantiles_cross_then_they_are_rejected_and_equal_ones_are_not() -> None:
+def test_when_quantiles_cross_then_they_are_rejected_and_equal_ones_are_not():
     f = forecasts()
     values = f.values.copy()
     values[1, 1] = [5, 5, 5]
@@ -60,7 +60,7 @@ def test_when_quantiles_cross_then_they_are_rejected_and_equal_ones_are_not() ->
 
 
 @pytest.mark.parametrize("part", ["actual", "origins", "levels"])
-def test_when_shapes_do_not_belong_together_then_the_error_shows_them(part) -> None:
+def test_when_shapes_do_not_belong_together_then_the_error_shows_them(part):
     f = forecasts()
     given_parts = {"values": f.values, "actual": f.actual, "origins": f.origins, "levels": f.levels}
     given_parts[part] = given_parts[part][:-1]
@@ -71,7 +71,7 @@ def test_when_shapes_do_not_belong_together_then_the_error_shows_them(part) -> N
 # As a table and back
 
 
-def test_when_forecasts_become_a_table_then_each_row_is_one_hour_of_one_origin() -> None:
+def test_when_forecasts_become_a_table_then_each_row_is_one_hour_of_one_origin():
     table = forecasts().to_frame()
     assert list(table) == ["origin", "step", "actual", "q10", "q50", "q90"]
     assert table["step"].tolist() == [1, 2, 3, 1, 2, 3]
@@ -94,9 +94,7 @@ def test_when_forecasts_become_a_table_then_each_row_is_one_hour_of_one_origin()
     ),
     st.randoms(use_true_random=False),
 )
-def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(
-    n, h, per_mille, random
-) -> None:
+def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(n, h, per_mille, random):
     f = forecasts(n, h, tuple(whole / 1000 for whole in per_mille))
     table = f.to_frame()
     order = list(range(len(table)))
@@ -140,12 +138,12 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_when_a_table_is_broken_then_one_sentence_says_what_is_wrong(case) -> None:
+def test_when_a_table_is_broken_then_one_sentence_says_what_is_wrong(case):
     damage, sentence = BROKEN[case]
     with refusal(sentence):
         QuantileForecasts.from_frame(damage(forecasts().to_frame()), "runs/t.parquet")
 
 
-def test_when_a_table_has_further_columns_then_they_are_ignored() -> None:
+def test_when_a_table_has_further_columns_then_they_are_ignored():
     table = forecasts().to_frame().assign(quality="good", note=1)
     assert_equal(QuantileForecasts.from_frame(table), forecasts())

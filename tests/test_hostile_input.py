@@ -10,7 +10,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -71,7 +71,7 @@ EDITS = st.lists(
 )
 
 
-def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
+def edited(content, edits):
     """The content of a file after some accidents."""
     for kind, where, more, piece in edits:
         at, length = int(where * len(content)), int(more * 30)
@@ -96,14 +96,14 @@ def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
     return content
 
 
-def rows_of(file: Path) -> list[dict[str, str]]:
+def rows_of(file):
     """The rows of a CSV, by another reader than ours."""
     text = file.read_text(encoding="utf-8").lstrip("\ufeff").strip()
     rows = csv.DictReader(io.StringIO(text, newline=""), restkey="more")
     return [{name.strip(): value for name, value in row.items()} for row in rows]
 
 
-def same_cells(file: Path, frame: pd.DataFrame, time: str, names: dict[str, str]) -> None:
+def same_cells(file, frame, time, names):
     """Every number that the file holds is in the frame, at its own time."""
     rows = rows_of(file)
     stamps = pd.to_datetime(
@@ -117,7 +117,7 @@ def same_cells(file: Path, frame: pd.DataFrame, time: str, names: dict[str, str]
         np.testing.assert_array_equal(frame[column].loc[stamps[known]].to_numpy(), held[known])
 
 
-def same_toml(file: Path, spec: Any) -> None:
+def same_toml(file, spec):
     held = tomllib.loads(file.read_text(encoding="utf-8"))
     for key, value in held.items():
         if isinstance(value, str) and key != "start":
@@ -132,20 +132,20 @@ def same_toml(file: Path, spec: Any) -> None:
     ) == spec.splits.train_end.tz_localize(None)
 
 
-def same_json(file: Path, result: dict[str, Any]) -> None:
+def same_json(file, result):
     held = json.loads(file.read_text(encoding="utf-8"))
     if result["schema_version"] < 2:  # without its version a record has the keys of an old one
         held = {key: held[key] for key in ("model", "dataset", "best_params")}
     assert {key: result[key] for key in held} == held
 
 
-def same_predictions(file: Path, found: Any) -> None:
+def same_predictions(file, found):
     held = pd.read_parquet(file).sort_values(["origin", "step"])
     np.testing.assert_array_equal(found.median.ravel(), held["q50"].to_numpy(dtype=float))
     np.testing.assert_array_equal(found.actual.ravel(), held["actual"].to_numpy(dtype=float))
 
 
-def same_site(file: Path, site: Any) -> None:
+def same_site(file, site):
     for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()):
         if line and not line.startswith("#"):
             key, _, value = (part.strip() for part in line.partition("="))
@@ -156,16 +156,16 @@ def same_site(file: Path, site: Any) -> None:
             )
 
 
-def same_holidays(file: Path, table: pd.DataFrame) -> None:
+def same_holidays(file, table):
     rows = rows_of(file)
     held = [date(*map(int, row["start_date"].strip().split("-"))) for row in rows]
     assert held == table["start_date"].dt.date.tolist()
 
 
-def same_archive(file: Path, table: pd.DataFrame) -> None:
+def same_archive(file, table):
     """Every forecast whose temperature is known is there once, with its times."""
 
-    def time(cell: str) -> pd.Timestamp:
+    def time(cell):
         return pd.to_datetime(cell.strip(), utc=True, format="ISO8601")
 
     held = []
@@ -192,23 +192,23 @@ class Reader:
     check: Callable[[Path, Any], None]
 
 
-def _small(file: Path) -> Any:
+def _small(file):
     (file.parent / "small.toml").write_text(TOML, encoding="utf-8")
     return load_spec(file.parent / "small.toml")
 
 
-def _raw(file: Path, found: tuple[pd.Series, int, pd.DatetimeIndex]) -> None:
+def _raw(file, found):
     if (
         file.read_bytes().removeprefix(b"\xef\xbb\xbf").startswith(b",0\n")
     ):  # others are read as files of a user
         same_cells(file, found[0].to_frame("0"), "", {"0": "0"})
 
 
-def _weather(file: Path, found: tuple[pd.DataFrame, int]) -> None:
+def _weather(file, found):
     same_cells(file, found[0], "dt_iso", {"temp": "temp", "humidity": "humidity"})
 
 
-def _text(frame: pd.DataFrame, **options: Any) -> bytes:
+def _text(frame, **options):
     return frame.to_csv(**options).encode()
 
 
@@ -273,7 +273,7 @@ READERS = [
 ]
 
 
-def outcome(read: Callable[[], Any]) -> tuple[Any, str | None]:
+def outcome(read):
     """What was read, or the sentence of the refusal; any other error is a failure of the test."""
     try:
         return read(), None
@@ -281,7 +281,7 @@ def outcome(read: Callable[[], Any]) -> tuple[Any, str | None]:
         return None, str(error)
 
 
-def check_reader(reader: Reader, folder: Path, edits: list[Edit]) -> None:
+def check_reader(reader, folder, edits):
     file = folder / reader.name
     file.write_bytes(edited(reader.valid, edits))
     found, refusal = outcome(lambda: reader.read(file))
@@ -312,7 +312,7 @@ def test_when_a_file_was_tampered_with_then_it_is_read_as_it_stands_or_refused_b
 
     @settings(max_examples=times, deadline=None, suppress_health_check=slow)
     @given(edits=EDITS)
-    def tamper(edits: list[Edit]) -> None:
+    def tamper(edits):
         check_reader(reader, tmp_path, edits)
 
     tamper()
@@ -336,7 +336,7 @@ PARAMETERS_GIVEN = st.dictionaries(
 )
 
 
-def check_settings(given_parameters: dict[str, Any]) -> None:
+def check_settings(given_parameters):
     asked = {"model": "NHITS_Q", "dataset": "heat", **given_parameters}
     found, refusal = outcome(lambda: Settings.create(**asked))
     if refusal is not None:

@@ -26,9 +26,7 @@ VALUES = [[(8, 9, 12), (21, 22, 25), (0, 1, 2)], [(4, 6, 8), (10, 12, 14), (28, 
 # 5 (sum 23)
 
 
-def forecasts(
-    values: object, actual: object, levels: tuple[float, ...] = (0.1, 0.5, 0.9)
-) -> QuantileForecasts:
+def forecasts(values, actual, levels=(0.1, 0.5, 0.9)):
     y = np.asarray(actual, dtype=float)
     origins = pd.date_range("2019-01-01 23:00", periods=len(y), freq="D", tz="UTC")
     return QuantileForecasts(np.asarray(values, dtype=float), y, origins, levels)
@@ -54,21 +52,21 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("name", metrics.METRICS)
-def test_when_the_example_is_scored_then_every_metric_is_the_number_worked_by_hand(name) -> None:
+def test_when_the_example_is_scored_then_every_metric_is_the_number_worked_by_hand(name):
     assert metrics.METRICS[name](EXAMPLE) == pytest.approx(BY_HAND[name], rel=1e-12)
 
 
-def test_when_an_actual_is_on_a_bound_then_it_is_covered() -> None:
+def test_when_an_actual_is_on_a_bound_then_it_is_covered():
     assert metrics.covered(EXAMPLE).tolist() == [[True, False, True], [True, False, True]]
     nearly = np.nextafter(2.0, 3.0)
     assert metrics.picp(forecasts([[(1, 1, 2), (1, 1, 2)]], [[2.0, nearly]])) == 50
 
 
-def test_when_scores_are_asked_per_hour_ahead_then_each_is_over_the_origins_alone() -> None:
+def test_when_scores_are_asked_per_hour_ahead_then_each_is_over_the_origins_alone():
     assert metrics.by_step(EXAMPLE) == {"mae": [1.5, 3.0, 1.0], "picp": [100.0, 0.0, 100.0]}
 
 
-def test_when_everything_is_scored_then_every_metric_and_mase_are_there() -> None:
+def test_when_everything_is_scored_then_every_metric_and_mase_are_there():
     training = np.arange(48.0) ** 2
     scores = metrics.score(EXAMPLE, training)
     assert list(scores) == [*metrics.METRICS, "mase"]
@@ -79,18 +77,18 @@ def test_when_everything_is_scored_then_every_metric_and_mase_are_there() -> Non
 # Edges of single metrics
 
 
-def test_when_actual_and_median_are_both_zero_then_smape_counts_no_error() -> None:
+def test_when_actual_and_median_are_both_zero_then_smape_counts_no_error():
     assert metrics.smape(forecasts([[(0, 0, 0), (0, 1, 1)]], [[0, 0]])) == 100  # of 0 and of 200
 
 
-def test_when_an_actual_is_near_zero_then_mape_divides_by_one_percent_of_the_mean_actual() -> None:
+def test_when_an_actual_is_near_zero_then_mape_divides_by_one_percent_of_the_mean_actual():
     f = forecasts(
         [[(0, 1, 2), (100, 100, 100)]], [[0.001, 199.999]]
     )  # the mean actual is 100, its hundredth 1
     assert metrics.mape(f) == pytest.approx(100 / 2 * (0.999 / 1 + 99.999 / 199.999))
 
 
-def test_when_the_season_is_two_hours_then_mase_is_scaled_by_changes_over_two_hours() -> None:
+def test_when_the_season_is_two_hours_then_mase_is_scaled_by_changes_over_two_hours():
     training = np.array(
         [1.0, 2.0, 4.0, 8.0, 16.0]
     )  # changes over two hours: 3, 6, 12, so 7 on average
@@ -107,7 +105,7 @@ def test_when_the_season_is_two_hours_then_mase_is_scaled_by_changes_over_two_ho
         ),
     ],
 )
-def test_when_training_is_too_short_or_repeats_itself_then_mase_says_so(training, sentence) -> None:
+def test_when_training_is_too_short_or_repeats_itself_then_mase_says_so(training, sentence):
     with refusal(sentence, ValueError):
         metrics.mase(EXAMPLE, training)
     assert metrics.mase(EXAMPLE, np.arange(25.0)) == pytest.approx(11 / 6 / 24)
@@ -120,9 +118,7 @@ POSITIVE = st.integers(1, 10_000).map(lambda whole: whole / 100)
 
 
 @st.composite
-def any_forecasts(
-    draw: st.DrawFn, elements: st.SearchStrategy[float] = ROUNDED
-) -> QuantileForecasts:
+def any_forecasts(draw, elements=ROUNDED):
     n, h = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     values = draw(arrays.arrays(float, (n, h, 3), elements=elements))
     return forecasts(np.sort(values, axis=2), draw(arrays.arrays(float, (n, h), elements=elements)))
@@ -130,9 +126,7 @@ def any_forecasts(
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts(POSITIVE), st.sampled_from([0.001, 0.5, 3.6, 1000.0]))
-def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_stay(
-    f, factor
-) -> None:
+def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_stay(f, factor):
     training = np.arange(30.0) ** 1.5
     before = metrics.score(f, training)
     after = metrics.score(forecasts(f.values * factor, f.actual * factor), training * factor)
@@ -143,9 +137,7 @@ def test_when_the_unit_is_changed_then_scores_in_the_unit_scale_and_the_others_s
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts(), ROUNDED)
-def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_stay(
-    f, shift
-) -> None:
+def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_stay(f, shift):
     # A weighted interval score in a public library adds w * median where w * |y - median| belongs:
     # it fails here.
     moved = forecasts(f.values + shift, f.actual + shift)
@@ -159,7 +151,7 @@ def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_
 @given(any_forecasts())
 def test_when_another_library_scores_the_same_forecasts_then_pinball_and_interval_score_agree(
     f,
-) -> None:
+):
     theirs = np.stack(
         [
             scoringrules.quantile_score(f.actual, f.values[:, :, q], level)
@@ -172,7 +164,7 @@ def test_when_another_library_scores_the_same_forecasts_then_pinball_and_interva
     assert metrics.interval_scores(f).ravel() == pytest.approx(np.atleast_1d(interval), abs=1e-9)
 
 
-def test_when_other_levels_are_used_then_the_price_of_a_miss_follows_them() -> None:
+def test_when_other_levels_are_used_then_the_price_of_a_miss_follows_them():
     f = forecasts([[(2, 3, 4)]], [[5]], levels=(0.05, 0.5, 0.95))
     assert metrics.winkler(f) == pytest.approx(2 + 2 / 0.1 * 1)
     assert metrics.pinball(f) == pytest.approx((0.05 * 3 + 0.5 * 2 + 0.95 * 1) / 3)

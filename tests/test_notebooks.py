@@ -17,7 +17,7 @@ ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/]|file:)")
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.name)
-def code(request: pytest.FixtureRequest) -> list[nbformat.NotebookNode]:
+def code(request):
     return [
         cell
         for cell in nbformat.read(request.param, as_version=4).cells
@@ -25,32 +25,32 @@ def code(request: pytest.FixtureRequest) -> list[nbformat.NotebookNode]:
     ]
 
 
-def parsed(code: list[nbformat.NotebookNode]) -> list[ast.AST]:
+def parsed(code):
     return [node for cell in code for node in ast.walk(ast.parse(cell.source))]
 
 
-def parameters(code: list[nbformat.NotebookNode]) -> nbformat.NotebookNode:
+def parameters(code):
     (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     return cell
 
 
-def test_when_a_notebook_is_read_then_it_begins_with_its_one_parameters_cell(code) -> None:
+def test_when_a_notebook_is_read_then_it_begins_with_its_one_parameters_cell(code):
     assert parameters(code) is code[0]
 
 
-def test_when_a_notebook_is_read_then_its_code_is_plain_python_and_short(code) -> None:
+def test_when_a_notebook_is_read_then_its_code_is_plain_python_and_short(code):
     lines = [line.strip() for cell in code for line in cell.source.splitlines()]
     assert not [line for line in lines if line.startswith(("%", "!"))]
     assert sum(bool(line) and not line.startswith("#") for line in lines) <= MAX_CODE_LINES
     parsed(code)
 
 
-def test_when_a_notebook_is_read_then_it_defines_nothing_and_catches_nothing(code) -> None:
+def test_when_a_notebook_is_read_then_it_defines_nothing_and_catches_nothing(code):
     logic = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Try, ast.While)
     assert [ast.unparse(node) for node in parsed(code) if isinstance(node, logic)] == []
 
 
-def test_when_a_notebook_names_files_then_no_path_is_absolute(code) -> None:
+def test_when_a_notebook_names_files_then_no_path_is_absolute(code):
     texts = [
         node.value
         for node in parsed(code)
@@ -59,12 +59,12 @@ def test_when_a_notebook_names_files_then_no_path_is_absolute(code) -> None:
     assert [text for text in texts if ABSOLUTE.match(text)] == []
 
 
-def test_when_a_notebook_is_a_source_then_it_has_no_outputs(code) -> None:
+def test_when_a_notebook_is_a_source_then_it_has_no_outputs(code):
     assert [cell.source for cell in code if cell.outputs or cell.execution_count is not None] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_when_a_notebook_links_to_a_file_then_it_is_there(path: Path) -> None:
+def test_when_a_notebook_links_to_a_file_then_it_is_there(path):
     text = "\n".join(
         cell.source
         for cell in nbformat.read(path, as_version=4).cells
@@ -75,7 +75,7 @@ def test_when_a_notebook_links_to_a_file_then_it_is_there(path: Path) -> None:
     assert "`docs/" not in text, "a document is linked to, not only named"
 
 
-def test_when_parameters_are_declared_then_each_is_typed_plainly_and_explained(code) -> None:
+def test_when_parameters_are_declared_then_each_is_typed_plainly_and_explained(code):
     cell = parameters(code)
     for statement, line in zip(ast.parse(cell.source).body, cell.source.splitlines(), strict=True):
         assert isinstance(statement, ast.AnnAssign), line
@@ -87,7 +87,7 @@ def test_when_parameters_are_declared_then_each_is_typed_plainly_and_explained(c
         assert re.search(r"  # \S", line), line
 
 
-def test_when_a_parameter_is_misspelt_then_the_cell_after_the_parameters_checks_it(code) -> None:
+def test_when_a_parameter_is_misspelt_then_the_cell_after_the_parameters_checks_it(code):
     calls = {ast.unparse(node.func) for node in parsed(code[1:2]) if isinstance(node, ast.Call)}
     assert {"Settings.from_notebook", "check_injected_parameters"} & calls
 
@@ -106,8 +106,8 @@ SHARED = {
     "path", [*FAMILY_NOTEBOOKS, *(NOTEBOOKS[0].with_stem(s) for s in ("hpo_template", *SHARED))]
 )
 def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings_state_them(
-    path: Path,
-) -> None:
+    path,
+):
     found = papermill.inspect_notebook(str(path))
     if path.stem not in SHARED:
         assert list(found) == STUDY
@@ -131,8 +131,8 @@ def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings
 
 @pytest.mark.parametrize("path", FAMILY_NOTEBOOKS, ids=lambda path: path.name)
 def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same_cells(
-    path: Path,
-) -> None:
+    path,
+):
     """Only the explanation, the model, and cells before the last two differ from the template."""
     template, own = (
         [c.source for c in nbformat.read(p, 4).cells]
@@ -145,7 +145,7 @@ def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same
     assert len(own) > len(template)
 
 
-def test_when_a_family_exists_then_it_has_its_notebook() -> None:
+def test_when_a_family_exists_then_it_has_its_notebook():
     families = {
         file.stem for file in (NOTEBOOKS[0].parent.parent / "hpo_lib" / "families").glob("*_q.py")
     }

@@ -9,9 +9,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 
 
 @pytest.mark.parametrize(("picp", "penalty"), [(80, 0), (72, 8), (88, 8), (0, 80), (100, 20)])
-def test_when_coverage_misses_80_percent_then_too_narrow_and_too_wide_cost_alike(
-    picp, penalty
-) -> None:
+def test_when_coverage_misses_80_percent_then_too_narrow_and_too_wide_cost_alike(picp, penalty):
     assert OBJECTIVES["picp_penalty"].value({"picp": picp, "mae": 3.0}) == penalty
 
 
@@ -27,7 +25,7 @@ def test_when_coverage_is_within_five_points_then_it_exceeds_nothing_and_else_on
     assert OBJECTIVES["mae"].excess(value) == OBJECTIVES["winkler"].excess(value) == value
 
 
-def test_when_scores_are_given_then_each_objective_takes_its_own_one() -> None:
+def test_when_scores_are_given_then_each_objective_takes_its_own_one():
     scores = {
         "mae": 3.0,
         "picp": 70.0,
@@ -50,7 +48,7 @@ def test_when_scores_are_given_then_each_objective_takes_its_own_one() -> None:
 
 def test_when_intervals_are_much_too_narrow_then_calibrated_scores_are_those_after_the_first_days(
     tiny_dataset,
-) -> None:
+):
     origins = tiny_dataset.validation_origins
     actual = tiny_dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
     median = actual + np.random.default_rng(1).normal(size=actual.shape)

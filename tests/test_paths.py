@@ -26,13 +26,13 @@ FILES = {
 }
 
 
-def test_when_a_study_is_saved_then_its_files_have_the_documented_names() -> None:
+def test_when_a_study_is_saved_then_its_files_have_the_documented_names():
     assert {name: getattr(RUN, name) for name in FILES} == {
         name: Path("runs/TFT_Q_heat") / file for name, file in FILES.items()
     }
 
 
-def test_when_a_further_worker_keeps_a_notebook_then_only_that_has_another_name() -> None:
+def test_when_a_further_worker_keeps_a_notebook_then_only_that_has_another_name():
     third = RunPaths(Path("runs"), "TFT_Q", "heat", "4711", worker=3)
     assert third.notebook == Path("runs/TFT_Q_heat/hpo_TFT_Q_heat_4711.worker-3.ipynb")
     assert third.attempt_notebook(2) == Path(
@@ -46,8 +46,8 @@ def test_when_a_further_worker_keeps_a_notebook_then_only_that_has_another_name(
 
 
 def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is_found(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     run.folder.mkdir()
     workers = [
@@ -66,7 +66,7 @@ def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is
     assert of_all_workers(replace(run, job_id="471")) == [replace(run, job_id="471")]
 
 
-def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
+def test_when_trials_are_stored_then_their_files_sort_by_number():
     files = [RUN.trial_predictions(number).name for number in (0, 9, 10, 100, 9999)]
     assert files == sorted(files)
     assert RUN.trial_predictions(7) == Path(
@@ -74,7 +74,7 @@ def test_when_trials_are_stored_then_their_files_sort_by_number() -> None:
     )
 
 
-def test_when_one_folder_holds_several_studies_then_no_two_share_a_file() -> None:
+def test_when_one_folder_holds_several_studies_then_no_two_share_a_file():
     other = RunPaths(Path("runs"), "TFT_Q", "heat", "4712")
     files = {name for name in dir(RUN) if isinstance(getattr(RUN, name), Path)} - {
         "folder",
@@ -90,7 +90,7 @@ def test_when_one_folder_holds_several_studies_then_no_two_share_a_file() -> Non
     )
 
 
-def test_when_the_project_is_asked_for_its_folders_then_they_are_in_it_with_the_template() -> None:
+def test_when_the_project_is_asked_for_its_folders_then_they_are_in_it_with_the_template():
     assert paths.HPO_NOTEBOOK.is_file()
     assert (paths.PROJECT_ROOT / "hpo_lib" / "paths.py").samefile(paths.__file__)
     for folder in (
@@ -106,7 +106,7 @@ def test_when_the_project_is_asked_for_its_folders_then_they_are_in_it_with_the_
 @pytest.mark.parametrize(
     "name", ["4711", "4711_3", "local-20260116-103000", "a", "A.b_c-d", "x" * 100]
 )
-def test_when_a_name_is_safe_in_files_and_shells_then_it_is_kept(name: str) -> None:
+def test_when_a_name_is_safe_in_files_and_shells_then_it_is_kept(name):
     assert checked_name("job_id", name) == name
 
 
@@ -131,7 +131,7 @@ def test_when_a_name_is_safe_in_files_and_shells_then_it_is_kept(name: str) -> N
         "x" * 101,
     ],
 )
-def test_when_a_name_is_not_safe_then_the_error_says_what_is(name: str) -> None:
+def test_when_a_name_is_not_safe_then_the_error_says_what_is(name):
     with refusal(
         f"job_id is {name!r}, expected 1 to 100 letters, digits, '_', '.' or '-', starting with a "
         "letter or digit (it becomes part of file names); choose another job_id"
@@ -139,7 +139,7 @@ def test_when_a_name_is_not_safe_then_the_error_says_what_is(name: str) -> None:
         checked_name("job_id", name)
 
 
-def test_when_a_file_cannot_be_written_then_one_sentence_says_which_and_why(tmp_path: Path) -> None:
+def test_when_a_file_cannot_be_written_then_one_sentence_says_which_and_why(tmp_path):
     (tmp_path / "file").write_text("x", encoding="utf-8")
     below = tmp_path / "file" / "result.json"
     told = rf"^{re.escape(str(below))}: cannot be written \(.*\); make room or access"
@@ -148,7 +148,7 @@ def test_when_a_file_cannot_be_written_then_one_sentence_says_which_and_why(tmp_
     assert (tmp_path / "file").read_text(encoding="utf-8") == "x"
 
 
-def test_when_the_disk_is_full_then_the_old_file_stays_and_nothing_is_left(tmp_path: Path) -> None:
+def test_when_the_disk_is_full_then_the_old_file_stays_and_nothing_is_left(tmp_path):
     """/dev/full answers every write with what a full disk does."""
     path = tmp_path / "result.json"
     path.write_text("old", encoding="utf-8")
@@ -160,9 +160,7 @@ def test_when_the_disk_is_full_then_the_old_file_stays_and_nothing_is_left(tmp_p
 
 
 @pytest.mark.parametrize("target", ["/dev/null", "folder"])
-def test_when_a_path_is_a_device_or_a_folder_then_it_is_never_replaced(
-    target, tmp_path: Path
-) -> None:
+def test_when_a_path_is_a_device_or_a_folder_then_it_is_never_replaced(target, tmp_path):
     path = Path(target) if target.startswith("/") else tmp_path / target
     if path.parent == tmp_path:
         path.mkdir()

@@ -2,8 +2,6 @@
 known.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,10 +11,10 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import winkler
-from hpo_lib.scoring.proof import DailyScores, compare_seeds, daily_scores, leaders
+from hpo_lib.scoring.proof import compare_seeds, daily_scores, leaders
 
 
-def scores(mae: object, wide: object = None, picp: float = 80.0) -> DailyScores:
+def scores(mae, wide=None, picp=80.0):
     """Daily scores of days with these errors; the interval score is twice the error unless it is
     given.
     """
@@ -28,7 +26,7 @@ def scores(mae: object, wide: object = None, picp: float = 80.0) -> DailyScores:
     }
 
 
-def correlated(rng: np.random.Generator, n: int, correlation: float = 0.5) -> np.ndarray:
+def correlated(rng, n, correlation=0.5):
     """[n] standard normal days, each correlated with the day before."""
     found = rng.standard_normal(n)
     for day in range(1, n):
@@ -36,9 +34,7 @@ def correlated(rng: np.random.Generator, n: int, correlation: float = 0.5) -> np
     return found
 
 
-def proven_share(
-    effect: float, studies: int = 200, days: int = 365, seed_noise: float = 0.005
-) -> float:
+def proven_share(effect, studies=200, days=365, seed_noise=0.005):
     """Share of simulated comparisons that prove a challenger whose error is lower by ``effect`` (a
     share).
 
@@ -50,9 +46,7 @@ def proven_share(
         rng = np.random.default_rng(number)
         weather = 1 + 0.3 * correlated(rng, days)
 
-        def trained(
-            change: float, rng: np.random.Generator = rng, weather: np.ndarray = weather
-        ) -> list[DailyScores]:
+        def trained(change, rng=rng, weather=weather):
             own = weather - change + 0.08 * correlated(rng, days)
             luck = seed_noise * rng.standard_normal(2)
             return [scores(own + one + 0.03 * correlated(rng, days)) for one in luck]
@@ -61,22 +55,16 @@ def proven_share(
     return proven / studies
 
 
-def test_when_a_challenger_is_equal_then_noise_proves_it_in_fewer_than_5_percent_of_studies() -> (
-    None
-):
+def test_when_a_challenger_is_equal_then_noise_proves_it_in_fewer_than_5_percent_of_studies():
     assert proven_share(0.0) < 0.05
 
 
 @pytest.mark.parametrize(("effect", "at_least"), [(0.06, 0.99), (0.04, 0.85)])
-def test_when_a_challenger_is_truly_better_then_it_is_nearly_always_proven(
-    effect: float, at_least: float
-) -> None:
+def test_when_a_challenger_is_truly_better_then_it_is_nearly_always_proven(effect, at_least):
     assert proven_share(effect, 60) >= at_least
 
 
-def test_when_every_day_is_better_by_the_same_share_then_the_changes_are_that_share_unspread() -> (
-    None
-):
+def test_when_every_day_is_better_by_the_same_share_then_the_changes_are_that_share_unspread():
     challenger = scores(np.full(28, 1.8), np.full(28, 3.8))
     found = compare_seeds([challenger] * 2, [scores(np.full(28, 2.0))] * 2)
     assert found.mae_change == pytest.approx([-10] * 3)
@@ -85,7 +73,7 @@ def test_when_every_day_is_better_by_the_same_share_then_the_changes_are_that_sh
     assert (found.probability, found.picp_calibrated, found.proven) == (1.0, 80.0, True)
 
 
-def test_when_two_seeds_disagree_more_than_the_challenger_gains_then_nothing_is_proven() -> None:
+def test_when_two_seeds_disagree_more_than_the_challenger_gains_then_nothing_is_proven():
     """Days alone would prove it: each is better on average by 1 % without any noise of days."""
     default = [scores(np.full(100, mae)) for mae in (0.98, 1.02)]
     challenger = [scores(np.full(100, mae)) for mae in (0.97, 1.01)]
@@ -102,15 +90,13 @@ def test_when_two_seeds_disagree_more_than_the_challenger_gains_then_nothing_is_
 @pytest.mark.parametrize(
     ("picp", "proven"), [(75.0, True), (74.9, False), (85.0, True), (85.1, False)]
 )
-def test_when_coverage_after_correction_is_off_then_a_better_challenger_is_not_proven(
-    picp: float, proven: bool
-) -> None:
+def test_when_coverage_after_correction_is_off_then_a_better_challenger_is_not_proven(picp, proven):
     found = compare_seeds([scores(np.full(28, 1.0), picp=picp)] * 2, [scores(np.full(28, 2.0))] * 2)
     assert found.probability == 1.0
     assert found.proven is proven
 
 
-def test_when_forecasts_are_the_same_then_they_are_not_better() -> None:
+def test_when_forecasts_are_the_same_then_they_are_not_better():
     same = [scores(np.arange(1.0, 29.0))] * 2
     assert compare_seeds(same, same).probability == 0.0
 
@@ -119,7 +105,7 @@ def test_when_forecasts_are_the_same_then_they_are_not_better() -> None:
 
 
 @pytest.fixture
-def days() -> Callable[[float], np.ndarray]:
+def days():
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((10, 60))
     return lambda mean, row=0, spread=0.1: mean + spread * (noise[row] - noise[row].mean())
@@ -127,7 +113,7 @@ def days() -> Callable[[float], np.ndarray]:
 
 def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_challenge(
     days,
-) -> None:
+):
     default = scores(days(1.0))
     means = {1: 0.9, 2: 0.905, 3: 0.95, 4: 1.01}
     candidates = {number: scores(days(mean, number)) for number, mean in means.items()}
@@ -144,7 +130,7 @@ def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_
     )
 
 
-def test_when_coverage_after_correction_is_off_then_a_trial_does_not_challenge(days) -> None:
+def test_when_coverage_after_correction_is_off_then_a_trial_does_not_challenge(days):
     candidates = {
         1: scores(days(0.5), picp=74.0),
         2: scores(days(0.9), picp=84.9),
@@ -153,7 +139,7 @@ def test_when_coverage_after_correction_is_off_then_a_trial_does_not_challenge(d
     assert leaders(candidates, scores(days(1.0)), 2) == [2]
 
 
-def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one() -> None:
+def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
     index = pd.date_range("2023-01-01", periods=24 * 50, freq="h", tz="UTC")
     target = pd.Series(10 + np.random.default_rng(2).standard_normal(len(index)), index=index)
     positions = np.arange(23, len(index) - 24, 24)
@@ -176,9 +162,7 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one() -> None:
         (14, ""),
     ],
 )
-def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(
-    days: int, cause: str
-) -> None:
+def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(days, cause):
     trials = [TrialRecord(number, "complete", {}) for number in (0, 1)]
     found = challengers(trials, lambda number: scores(np.full(days, 1.0 - 0.2 * number)), 2)
     assert found == ([] if cause else [1], cause)

@@ -3,7 +3,6 @@ none can run here.
 """
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,19 +13,19 @@ from tests.test_wheel import BUILT_FROM
 RECIPES = ("Dockerfile", "slurm/hpo_lib.def")
 
 
-def words(text: str) -> str:
+def words(text):
     """Text without continued lines and with single blanks."""
     return re.sub(r"\s+", " ", text.replace("\\\n", " "))
 
 
-def test_when_the_project_is_cited_then_version_and_license_are_its_own(root: Path) -> None:
+def test_when_the_project_is_cited_then_version_and_license_are_its_own(root):
     citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
     assert citation["version"] == hpo_lib.__version__
     assert f"{citation['license']} License" in (root / "LICENSE").read_text(encoding="utf-8")
 
 
-def test_when_the_workflow_runs_then_it_calls_what_ci_run_calls(root: Path) -> None:
+def test_when_the_workflow_runs_then_it_calls_what_ci_run_calls(root):
     own = (root / ".ci" / "run").read_text(encoding="utf-8")
     (packages,) = re.findall(r"DEBIAN_PACKAGES=\((.*?)\)", own, flags=re.DOTALL)
     (job,) = yaml.safe_load(
@@ -40,9 +39,7 @@ def test_when_the_workflow_runs_then_it_calls_what_ci_run_calls(root: Path) -> N
 
 
 @pytest.mark.parametrize("form", ["bug.yml", "wish.yml"])
-def test_when_somebody_opens_an_issue_then_the_form_asks_questions_of_its_own(
-    form: str, root: Path
-) -> None:
+def test_when_somebody_opens_an_issue_then_the_form_asks_questions_of_its_own(form, root):
     asked = yaml.safe_load((root / ".github" / "ISSUE_TEMPLATE" / form).read_text(encoding="utf-8"))
     questions = [field for field in asked["body"] if field["type"] != "markdown"]
     assert {"name", "description"} <= set(asked)
@@ -51,9 +48,7 @@ def test_when_somebody_opens_an_issue_then_the_form_asks_questions_of_its_own(
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_when_a_container_is_built_then_it_gets_the_files_that_the_wheel_is_made_of(
-    recipe: str, root: Path
-) -> None:
+def test_when_a_container_is_built_then_it_gets_the_files_that_the_wheel_is_made_of(recipe, root):
     text = (root / recipe).read_text(encoding="utf-8")
     copied = [
         line.split()
@@ -68,8 +63,8 @@ def test_when_a_container_is_built_then_it_gets_the_files_that_the_wheel_is_made
 
 
 def test_when_either_container_is_built_then_base_packages_and_pins_are_the_same(
-    root: Path,
-) -> None:
+    root,
+):
     for pattern in (r"(?i)from:? (\S+)\n", r"(?s)apt-get install (.*?libgomp1)", r"pip install .*"):
         found = [
             re.findall(pattern, (root / recipe).read_text(encoding="utf-8")) for recipe in RECIPES

@@ -34,7 +34,7 @@ SIDECARS = sorted(
 )
 
 
-def without_thermal(recipe: dict[str, object]) -> dict[str, object]:
+def without_thermal(recipe):
     """No published study shows the weather of the day ahead, so this changes nothing."""
     return {key: value for key, value in recipe.items() if key != "thermal"}
 

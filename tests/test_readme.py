@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -14,7 +13,7 @@ import pytest
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
-def fresh_copy(root: Path, folder: Path) -> Path:
+def fresh_copy(root, folder):
     """What git tracks or would track, committed, with this checkout's environment, which `make`
     takes for complete.
     """
@@ -39,8 +38,8 @@ def fresh_copy(root: Path, folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_when_the_blocks_of_the_readme_are_typed_then_they_work_and_leave_the_checkout_clean(
-    root: Path, tmp_path: Path
-) -> None:
+    root, tmp_path
+):
     if not (root / ".venv" / ".installed").exists():
         pytest.skip("this environment was not made by make")
     copy = fresh_copy(root, tmp_path / "copy")

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
@@ -21,7 +20,7 @@ papermill.execute_notebook(sys.argv[1], sys.argv[2], progress_bar=False)
 """
 
 
-def execute(folder: Path, *sources: str) -> Path:
+def execute(folder, *sources):
     """The record that papermill leaves, in a process of its own."""
     notebook, record = folder / "source.ipynb", folder / "record.ipynb"
     cells = [nbformat.v4.new_code_cell(source) for source in sources]

@@ -5,7 +5,6 @@ import json
 import shutil
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,45 +21,45 @@ from tests.conftest import refusal
 
 
 @pytest.fixture
-def run(stored_studies: Path, tmp_path: Path) -> RunPaths:
+def run(stored_studies, tmp_path):
     """A study of real data without its storage, in a folder that a test may change."""
     shutil.copytree(stored_studies, tmp_path, dirs_exist_ok=True)
     return RunPaths(tmp_path, "TFT_Q", "water_centrum", "second")
 
 
-def change(run: RunPaths, provenance: dict[str, object] | None = None, **values: object) -> None:
+def change(run, provenance=None, **values):
     """Change values of a record, and of its provenance."""
     record = json.loads(run.best_params.read_text(encoding="utf-8"))
     record["provenance"] |= provenance or {}
     run.best_params.write_text(json.dumps(record | values), encoding="utf-8")
 
 
-def page(run: RunPaths) -> str:
+def page(run):
     return write_page(StoredStudy.read(run)).read_text(encoding="utf-8")
 
 
 class Page(html.parser.HTMLParser):
     """The tags of a page that load something, its texts, and whether every tag is closed."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text):
         super().__init__()
         self.loads, self.texts, self.open = [], [], []
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes) -> None:
+    def handle_starttag(self, tag, attributes):
         loading = "href" if tag == "link" else "src"
         self.loads += [value for name, value in attributes if name == loading]
         if tag not in ("meta", "img"):
             self.open.append(tag)
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data):
         self.texts.append(" ".join(data.split()))
 
 
-def test_when_a_page_is_written_then_it_loads_nothing_and_holds_the_result(run, capsys) -> None:
+def test_when_a_page_is_written_then_it_loads_nothing_and_holds_the_result(run, capsys):
     assert main(["report", "second", "--runs-dir", str(run.runs_dir)]) == 0
     assert capsys.readouterr().out == f"wrote {run.report}\n"
     text = run.report.read_text(encoding="utf-8")
@@ -86,7 +85,7 @@ def test_when_a_page_is_written_then_it_loads_nothing_and_holds_the_result(run, 
     assert page(run) == text
 
 
-def test_when_a_study_is_simulated_or_a_test_then_the_page_and_every_figure_say_so(run) -> None:
+def test_when_a_study_is_simulated_or_a_test_then_the_page_and_every_figure_say_so(run):
     change(run, {"preset": "test", "data": {"unit": "m3/h", "source": "simulated"}})
     mark = "SIMULATED DATA, TEST BUDGET"
     assert f"<b>{mark}.</b>" in page(run)
@@ -98,21 +97,19 @@ def test_when_a_study_is_simulated_or_a_test_then_the_page_and_every_figure_say_
 @pytest.mark.parametrize(
     ("hours", "words"), [(0.053, "3.2 minutes"), (2.0, "2 hours"), (30.49, "30 hours")]
 )
-def test_when_a_study_took_less_than_two_hours_then_the_page_gives_minutes(
-    hours, words, run
-) -> None:
+def test_when_a_study_took_less_than_two_hours_then_the_page_gives_minutes(hours, words, run):
     change(run, training_time_hours=hours)
     assert f" in {words} of training." in page(run)
 
 
-def test_when_a_record_holds_markup_then_the_page_shows_it_as_text(run) -> None:
+def test_when_a_record_holds_markup_then_the_page_shows_it_as_text(run):
     change(run, {"data": {"unit": "<script>alert(1)</script>", "source": "csv"}})
     text = page(run)
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
 
 
-def weeks(errors: np.ndarray) -> list[str]:
+def weeks(errors):
     """Titles of the weeks that are drawn of one day per error, by which the median misses."""
     actual = 10 + np.arange(24.0) * np.ones((len(errors), 1))
     values = actual[:, :, None] + errors[:, None, None] + [-0.5, 0.0, 0.5]
@@ -123,7 +120,7 @@ def weeks(errors: np.ndarray) -> list[str]:
     return [axes.get_title() for axes in figure.axes]
 
 
-def test_when_weeks_are_drawn_then_they_are_the_easiest_the_middle_and_the_hardest() -> None:
+def test_when_weeks_are_drawn_then_they_are_the_easiest_the_middle_and_the_hardest():
     titles = weeks(np.repeat([0.3, 0.1, 0.2, 0.9, 0.4], 7))  # in order of time
     assert [title.split()[0] for title in titles] == ["middle", "easiest", "hardest"]
     assert titles[2].endswith("from Wednesday 2019-01-23: MAE 0.900 m3/h")
@@ -132,14 +129,14 @@ def test_when_weeks_are_drawn_then_they_are_the_easiest_the_middle_and_the_harde
 @pytest.mark.parametrize(("days", "count"), [(3, 1), (7, 1), (14, 2), (20, 2)])
 def test_when_there_are_few_days_then_there_are_as_many_whole_weeks_as_they_hold_or_one(
     days, count
-) -> None:
+):
     assert len(weeks(np.linspace(0, 1, days))) == count
 
 
 # Naming a study
 
 
-def test_when_a_study_is_named_by_id_name_file_or_folder_then_it_is_found(run) -> None:
+def test_when_a_study_is_named_by_id_name_file_or_folder_then_it_is_found(run):
     newer = replace(run, job_id="spring")
     content = run.best_params.read_text(encoding="utf-8")
     newer.best_params.write_text(content.replace("second", "spring"), encoding="utf-8")
@@ -150,7 +147,7 @@ def test_when_a_study_is_named_by_id_name_file_or_folder_then_it_is_found(run) -
         assert named_study(given, str(run.runs_dir)).run == newer, given
 
 
-def test_when_no_study_or_several_are_named_so_then_the_sentence_lists_them(run) -> None:
+def test_when_no_study_or_several_are_named_so_then_the_sentence_lists_them(run):
     other = RunPaths(run.runs_dir, "NHITS_Q", "tiny", "second")
     other.folder.mkdir()
     other.sqlite.touch()
@@ -166,8 +163,8 @@ def test_when_no_study_or_several_are_named_so_then_the_sentence_lists_them(run)
     assert named_study(run.study_name, str(run.runs_dir)).run == run
 
 
-def test_when_a_study_has_nothing_to_show_then_one_sentence_says_why(run, capsys) -> None:
-    def refused() -> str:
+def test_when_a_study_has_nothing_to_show_then_one_sentence_says_why(run, capsys):
+    def refused():
         assert main(["report", "second", "--runs-dir", str(run.runs_dir)]) == 2
         return capsys.readouterr().err
 
@@ -184,8 +181,8 @@ def test_when_a_study_has_nothing_to_show_then_one_sentence_says_why(run, capsys
 
 def test_when_the_dashboard_lacks_its_package_or_the_study_its_storage_then_the_fix_is_named(
     run, monkeypatch, capsys
-) -> None:
-    def refused() -> str:
+):
+    def refused():
         assert main(["dashboard", "second", "--runs-dir", str(run.runs_dir)]) == 2
         return capsys.readouterr().err
 

@@ -2,7 +2,6 @@ import json
 import math
 import os
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import optuna
@@ -19,23 +18,23 @@ from hpo_lib.records.files import load_predictions, read_json, write_json, write
 from hpo_lib.records.result import load_result
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
+from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from tests import old_plan
 from tests.conftest import record_of, refusal
 
 
-def trial(number: int, mae: float, picp: float, **further: Any) -> TrialRecord:
+def trial(number, mae, picp, **further):
     scores = {"mae": mae, "picp": picp, "pinball": mae / 3, "winkler": 4 * mae}
     return TrialRecord(
         number, "complete", {"lr": number / 100}, mae, abs(picp - 80), scores, **further
     )
 
 
-def failed(number: int, cause: str = "RuntimeError: no memory", **further: Any) -> TrialRecord:
+def failed(number, cause="RuntimeError: no memory", **further):
     return TrialRecord(number, "failed", {"lr": number / 100}, cause=cause, **further)
 
 
-def numbers(trials: list[TrialRecord]) -> list[int]:
+def numbers(trials):
     return [t.number for t in trials]
 
 
@@ -78,7 +77,7 @@ def test_when_coverage_is_within_its_tolerance_then_only_mae_decides():
     assert numbers(pareto_front(trials, FORMER_PAIR)) == [3, 1, 0]
 
 
-def of(number: int, objectives: tuple[Objective, ...], *values: float) -> TrialRecord:
+def of(number, objectives, *values):
     named = {objective.name: value for objective, value in zip(objectives, values, strict=True)}
     return TrialRecord(number, "complete", {}, 1.0, 0.0, values=named)
 
@@ -181,7 +180,7 @@ def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_
 # The record
 
 
-def record(trials: list[TrialRecord], **stated: Any) -> dict[str, Any]:
+def record(trials, **stated):
     run = RunPaths(paths.RUNS_DIR, "TFT_Q", "heat", "4711")
     return record_of(run, trials, **{"provenance": {"seed": 42, "git_commit": None}, **stated})
 
@@ -293,11 +292,11 @@ def test_when_a_file_is_written_then_it_is_synced_before_it_gets_its_name_and_it
     """A power cut then leaves no record that outlives its forecasts."""
     steps, (fsync, replace_) = [], (os.fsync, os.replace)
 
-    def synced(descriptor: int) -> None:
+    def synced(descriptor):
         steps.append(os.readlink(f"/proc/self/fd/{descriptor}"))
         fsync(descriptor)
 
-    def named(source: str, target: str) -> None:
+    def named(source, target):
         steps.append("named")
         replace_(source, target)
 
@@ -321,7 +320,7 @@ def test_when_writing_breaks_off_then_the_old_record_stays_and_nothing_is_left(
     path = tmp_path / "record.json"
     write_json(path, {"a": 1})
 
-    def breaks(*_: object, **__: object) -> None:
+    def breaks(*_, **__):
         raise error
 
     monkeypatch.setattr(f"hpo_lib.paths.os.{step}", breaks)
@@ -373,7 +372,7 @@ def test_when_an_old_record_is_loaded_then_it_has_the_keys_of_a_new_one_and_its_
 # Stored predictions
 
 
-def forecasts() -> QuantileForecasts:
+def forecasts():
     rng = np.random.default_rng(3)
     origins = pd.date_range("2019-03-30 23:00", periods=5, freq="D", tz="UTC", name="timestamp")
     return QuantileForecasts(

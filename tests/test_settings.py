@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,11 +38,11 @@ NAMES = [parameter.name for parameter in PARAMETERS]
 
 
 @pytest.fixture(autouse=True)
-def no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_slurm(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
 
 
-def run_by_papermill(**parameters: Any) -> Settings:
+def run_by_papermill(**parameters):
     """Settings as the notebook sees them after papermill has injected its cell below the parameters
     cell.
     """
@@ -61,9 +60,7 @@ def run_by_papermill(**parameters: Any) -> Settings:
 # Defaults
 
 
-def test_when_only_model_and_dataset_are_given_then_the_rest_is_resolved_from_the_defaults() -> (
-    None
-):
+def test_when_only_model_and_dataset_are_given_then_the_rest_is_resolved_from_the_defaults():
     settings = Settings.create("TFT_Q", "heat")
     assert re.fullmatch(r"local-\d{8}-\d{6}", settings.job_id)
     resolved = {
@@ -113,7 +110,7 @@ def test_when_parameters_depend_on_each_other_then_the_settings_are_resolved(
 
 def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is_given(
     monkeypatch,
-) -> None:
+):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     assert Settings.create("TFT_Q", "heat").job_id == "4711"
     assert Settings.create("TFT_Q", "heat", job_id=None).job_id == "4711"
@@ -122,9 +119,7 @@ def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is
     assert default_job_id().startswith("local-")
 
 
-def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(
-    monkeypatch, tmp_path: Path
-) -> None:
+def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = Settings.create("TFT_Q", "heat", data_dir="~/data", runs_dir=tmp_path / "runs")
     assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
@@ -133,19 +128,17 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(
     assert (settings.data_dir, settings.runs_dir) == (tmp_path / "data", tmp_path / "runs")
 
 
-def test_when_policies_recipes_and_objectives_are_named_then_registries_hold_them() -> None:
+def test_when_policies_recipes_and_objectives_are_named_then_registries_hold_them():
     assert ((choice.PROVEN, *choice.POLICIES), tuple(models.RECIPES)) == (POLICIES, RECIPES)
     assert tuple(objectives.OBJECTIVES) == OBJECTIVES
 
 
-def test_when_objectives_are_named_with_spaces_then_the_settings_hold_them_joined_by_commas() -> (
-    None
-):
+def test_when_objectives_are_named_with_spaces_then_the_settings_hold_them_joined_by_commas():
     settings = Settings.create("TFT_Q", "heat", objectives=" mae, winkler ,pinball")
     assert settings.objectives == "mae,winkler,pinball"
 
 
-def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settings() -> None:
+def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settings():
     document = paths.PROJECT_ROOT / "docs" / "parameters.md"
     head, _, table = document.read_text(encoding="utf-8").partition("| parameter |")
     if os.environ.get("HPO_UPDATE_GOLDEN"):
@@ -154,7 +147,7 @@ def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settin
         assert f"| parameter |{table}" == options.parameters_table()
 
 
-def test_when_settings_are_made_then_they_cannot_be_changed() -> None:
+def test_when_settings_are_made_then_they_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.create("TFT_Q", "heat").trials = 3
 
@@ -172,18 +165,16 @@ def test_when_settings_are_made_then_they_cannot_be_changed() -> None:
         ("job_id", 4711, "4711"),
     ],
 )
-def test_when_papermill_passes_a_value_in_another_type_then_it_is_understood(
-    name, value, expected
-) -> None:
+def test_when_papermill_passes_a_value_in_another_type_then_it_is_understood(name, value, expected):
     assert getattr(run_by_papermill(**{name: value}), name) == expected
 
 
-def test_when_papermill_passes_nothing_then_defaults_are_those_of_the_command_line() -> None:
+def test_when_papermill_passes_nothing_then_defaults_are_those_of_the_command_line():
     notebook = run_by_papermill()
     assert notebook == Settings.create("NHITS_Q", "heat", job_id=notebook.job_id)
 
 
-def test_when_a_notebook_lacks_a_parameter_then_the_error_names_it() -> None:
+def test_when_a_notebook_lacks_a_parameter_then_the_error_names_it():
     shell = SimpleNamespace(user_ns={name: None for name in NAMES if name != "policy"})
     with refusal(
         "parameter 'policy' is missing from the parameters cell; add it as in hpo_template.ipynb"
@@ -191,7 +182,7 @@ def test_when_a_notebook_lacks_a_parameter_then_the_error_names_it() -> None:
         Settings.from_notebook(shell)
 
 
-def test_when_a_family_notebook_is_given_another_model_then_the_error_names_both() -> None:
+def test_when_a_family_notebook_is_given_another_model_then_the_error_names_both():
     namespace = Settings.create("TFT_Q", "heat").parameters()
     assert Settings.from_notebook(SimpleNamespace(user_ns=namespace), only="TFT_Q").model == "TFT_Q"
     with pytest.raises(
@@ -201,7 +192,7 @@ def test_when_a_family_notebook_is_given_another_model_then_the_error_names_both
         Settings.from_notebook(SimpleNamespace(user_ns=namespace), only="NHITS_Q")
 
 
-def test_when_cells_were_run_then_what_was_injected_is_compared_with_those_before_it() -> None:
+def test_when_cells_were_run_then_what_was_injected_is_compared_with_those_before_it():
     before = ["", "a: str = 'x'  # first\nb: int = 0  # second", "broken ("]
     for good in (
         ["# Parameters\na = 'y'\n", "x = '# Parameters'"],

@@ -17,9 +17,9 @@ LEVELS = (0.1, 0.5, 0.9)
 
 
 def forecasts(
-    actual: np.ndarray,
+    actual,
     offsets=(-1.0, 0.0, 1.0),
-    median: float | np.ndarray = 0.0,
+    median=0.0,
     start="2019-01-06 23:00",
 ):
     middle = np.broadcast_to(np.asarray(median, dtype=float), actual.shape)
@@ -29,7 +29,7 @@ def forecasts(
     )
 
 
-def noise(n: int, seed: int = 0) -> np.ndarray:
+def noise(n, seed=0):
     return np.random.default_rng(seed).standard_normal((n, 24))
 
 
@@ -52,13 +52,13 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
 )
 def test_when_days_are_drawn_in_blocks_then_the_interval_is_the_one_worked_by_hand(
     losses, block_days, confidence, bounds
-) -> None:
+):
     f = forecasts(np.repeat(np.array(losses, dtype=float)[:, None], 24, axis=1))
     interval = bootstrap_intervals(f, block_days=block_days, confidence=confidence)["mae"]
     assert (interval.value, interval.low, interval.high) == (np.mean(losses), *bounds)
 
 
-def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limit_theorem() -> None:
+def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limit_theorem():
     f = forecasts(np.random.default_rng(3).exponential(size=(400, 1)) * np.ones((1, 24)))
     losses = daily_losses(f)["mae"]
     interval = bootstrap_intervals(f, block_days=1)["mae"]
@@ -67,9 +67,7 @@ def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limi
     assert interval.high == pytest.approx(losses.mean() + half, abs=0.15 * half)
 
 
-def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_too_narrow() -> (
-    None
-):
+def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_too_narrow():
     """Days of a week share their loss: 40 independent values, not 280, so the spread of the mean is
     sqrt(7) larger.
     """
@@ -86,7 +84,7 @@ def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_
 # Diebold-Mariano
 
 
-def test_when_six_days_have_one_lag_then_variance_and_correction_are_those_worked_by_hand() -> None:
+def test_when_six_days_have_one_lag_then_variance_and_correction_are_those_worked_by_hand():
     """d = 0, 2, 0, 2, 1, 1: mean 1, deviations -1, 1, -1, 1, 0, 0; variance 4/6, covariance of lag
     1 is -3/6.
 
@@ -99,7 +97,7 @@ def test_when_six_days_have_one_lag_then_variance_and_correction_are_those_worke
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed) -> None:
+def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed):
     a, b = np.random.default_rng(seed).exponential(size=(2, 50))
     result, paired = diebold_mariano(a, b, horizon=1), stats.ttest_rel(a, b)
     assert result.statistic == pytest.approx(paired.statistic)
@@ -107,7 +105,7 @@ def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed) -> None:
 
 
 @pytest.mark.parametrize("horizon", [2, 5, 9])
-def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(horizon) -> None:
+def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(horizon):
     rng = np.random.default_rng(6)
     a, b = (
         np.convolve(rng.standard_normal(204), np.ones(5), "valid") ** 2,
@@ -122,11 +120,11 @@ def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodel
     )
 
 
-def test_when_forecasts_are_equally_good_then_one_test_in_twenty_says_otherwise() -> None:
+def test_when_forecasts_are_equally_good_then_one_test_in_twenty_says_otherwise():
     """Correlated differences: without the lags the test rejects far too often."""
     rng = np.random.default_rng(7)
 
-    def rejections(horizon: int | None) -> float:
+    def rejections(horizon):
         count = 0
         for _ in range(400):
             shocks = rng.standard_normal(304)
@@ -138,7 +136,7 @@ def test_when_forecasts_are_equally_good_then_one_test_in_twenty_says_otherwise(
     assert rejections(1) > 0.25
 
 
-def test_when_the_loser_is_named_first_then_only_the_sign_changes() -> None:
+def test_when_the_loser_is_named_first_then_only_the_sign_changes():
     a, b = np.random.default_rng(8).exponential(size=(2, 100))
     there, back = diebold_mariano(a, b + 1), diebold_mariano(b + 1, a)
     assert there.statistic == pytest.approx(-back.statistic)
@@ -147,7 +145,7 @@ def test_when_the_loser_is_named_first_then_only_the_sign_changes() -> None:
     assert there.p_value < 0.01
 
 
-def test_when_losses_are_identical_then_nothing_tells_them_apart() -> None:
+def test_when_losses_are_identical_then_nothing_tells_them_apart():
     a = np.random.default_rng(9).exponential(size=100)
     assert diebold_mariano(a, a.copy()).p_value == 1
     constant = diebold_mariano(a + 1, a)
@@ -155,7 +153,7 @@ def test_when_losses_are_identical_then_nothing_tells_them_apart() -> None:
     assert constant.statistic == np.inf
 
 
-def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted() -> None:
+def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted():
     with pytest.raises(
         ValueError,
         match="4 days are too few for a Diebold-Mariano test with horizon 2, expected over",
@@ -163,7 +161,7 @@ def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted() -> None:
         diebold_mariano(np.zeros(4), np.ones(4), horizon=2)
 
 
-def test_when_days_differ_then_forecasts_are_not_compared() -> None:
+def test_when_days_differ_then_forecasts_are_not_compared():
     f = forecasts(noise(40))
     with pytest.raises(InputError, match="not over the same days"):
         compare(f, forecasts(noise(40), start="2019-01-07 23:00"))
@@ -171,7 +169,7 @@ def test_when_days_differ_then_forecasts_are_not_compared() -> None:
         compare(f, forecasts(noise(40, seed=1)))
 
 
-def test_when_one_forecast_is_better_then_the_comparison_says_so() -> None:
+def test_when_one_forecast_is_better_then_the_comparison_says_so():
     y = noise(60)
     result = compare(forecasts(y), forecasts(y, median=3.0))
     assert result.difference < -1
@@ -181,7 +179,7 @@ def test_when_one_forecast_is_better_then_the_comparison_says_so() -> None:
 # Conditional coverage
 
 
-def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time() -> None:
+def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time():
     """Every forecast misses at 05:00 UTC of 7 winter days, which is 06:00 in Copenhagen. Day 0 is
     Monday 2019-01-07.
     """
@@ -200,7 +198,7 @@ def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time()
     assert table["hours"].groupby("by").sum().unique().tolist() == [168]
 
 
-def test_when_levels_are_grouped_then_by_the_forecast_and_by_terciles_of_training() -> None:
+def test_when_levels_are_grouped_then_by_the_forecast_and_by_terciles_of_training():
     terciles = target_terciles(np.arange(1.0, 8))
     assert terciles == (3, 5)
     median = np.repeat([[2.0], [3.0], [4.0], [6.0]], 24, axis=1)
@@ -213,7 +211,7 @@ def test_when_levels_are_grouped_then_by_the_forecast_and_by_terciles_of_trainin
     assert table.loc["level", "picp"].to_dict() == {"low": 100, "middle": 100, "high": 0}
 
 
-def test_when_the_dataset_is_in_the_south_then_january_is_summer() -> None:
+def test_when_the_dataset_is_in_the_south_then_january_is_summer():
     table = conditional_coverage(
         forecasts(np.zeros((3, 24))), (-1.0, 1.0), "UTC", "south"
     ).set_index(["by", "group"])
@@ -223,7 +221,7 @@ def test_when_the_dataset_is_in_the_south_then_january_is_summer() -> None:
 # Reliability
 
 
-def test_when_actuals_are_in_known_bins_then_reliability_is_the_one_worked_by_hand() -> None:
+def test_when_actuals_are_in_known_bins_then_reliability_is_the_one_worked_by_hand():
     """Of 24 hours 6 are at each of the three quantiles, which counts as below, and 6 above."""
     y = np.repeat([-1.0, 0.0, 1.0, 2.0], 6)[None, :]
     assert reliability(forecasts(y))["observed"].tolist() == [0.25, 0.5, 0.75]

@@ -9,10 +9,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -21,7 +19,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from hpo_lib.cli.main import main
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.figures.studies_table import load_studies
 from hpo_lib.figures.study_page import write_page
@@ -37,7 +35,7 @@ from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
-from hpo_lib.scoring.objectives import OBJECTIVES, Objective
+from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.conftest import change, record_of
 
 
@@ -57,23 +55,23 @@ class Maker:
     little.
     """
 
-    def __init__(self, runs_dir: Path, data: Dataset) -> None:
+    def __init__(self, runs_dir, data):
         self.runs_dir, self.data = runs_dir, data
         self.baselines = validation_baselines(data)
 
     def __call__(
         self,
-        model: str,
-        job_id: str,
-        n_complete: int,
+        model,
+        job_id,
+        n_complete,
         *,
-        asked: int = 3,
-        running: int = 0,
-        test: bool = False,
-        notebook: dict[str, Any] | None = None,
-        dataset: str = "heat",
-        objectives: Sequence[Objective] = PAIR,
-    ) -> RunPaths:
+        asked=3,
+        running=0,
+        test=False,
+        notebook=None,
+        dataset="heat",
+        objectives=PAIR,
+    ):
         run = RunPaths(self.runs_dir, model, dataset, job_id)
         study = optuna.create_study(
             study_name=run.study_name,
@@ -109,9 +107,7 @@ class Maker:
             write_json(run.notebook, notebook)
         return run
 
-    def trial(
-        self, run: RunPaths, number: int, objectives: Sequence[Objective]
-    ) -> optuna.trial.FrozenTrial:
+    def trial(self, run, number, objectives):
         naive = seasonal_naive(self.data, self.data.validation_origins, 24)
         width = np.array([-1, 0, 1]) * 0.1 * (number + 1)
         write_predictions(
@@ -128,7 +124,7 @@ class Maker:
         )
 
 
-def executed(*, ended: bool = True, error: str = "") -> dict[str, Any]:
+def executed(*, ended=True, error=""):
     """An executed notebook, as far as it is read."""
     outputs = [{"output_type": "error", "ename": "StudyError", "evalue": error}] if error else []
     cell = {"cell_type": "code", "source": "x", "outputs": outputs, "execution_count": 1}
@@ -289,7 +285,7 @@ def test_when_every_trial_failed_and_no_notebook_says_so_then_the_last_cause_is_
     assert (found.state, found.cause) == ("failed", "RuntimeError: no memory")
 
 
-def row_of(experiment: str, runs_dir: Path, jobs: list[Job]) -> dict[str, Any]:
+def row_of(experiment, runs_dir, jobs):
     rows = status.as_rows(status.study_statuses(runs_dir, jobs), jobs, slurm=True)
     return next(row for row in rows if row["name"] == experiment)
 
@@ -308,7 +304,7 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
         for number in (1, 2)
     ]
 
-    def shown(experiment: str, jobs: list[Job]) -> tuple[str, list[str]]:
+    def shown(experiment, jobs):
         row = row_of(experiment, nine, jobs)
         return row["state"], row["job_ids"]
 
@@ -407,7 +403,7 @@ def test_when_every_experiment_of_the_matrix_is_listed_then_each_pair_has_its_ow
 def run_verify(tmp_path, capsys):
     """``hpo verify`` with an empty data folder: exit code, output and errors."""
 
-    def verify(*arguments: object) -> tuple[int, str, str]:
+    def verify(*arguments):
         code = main(["verify", *map(str, arguments), "--data-dir", str(tmp_path)])
         return code, *capsys.readouterr()
 

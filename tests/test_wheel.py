@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,10 +30,10 @@ class Installed:
     one.
     """
 
-    def __init__(self, environment: Path, folder: Path) -> None:
+    def __init__(self, environment, folder):
         self.environment, self.folder = environment, folder
 
-    def __call__(self, *words: str) -> str:
+    def __call__(self, *words):
         """What a command printed; it must end well."""
         variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         command = [str(self.environment / "bin" / "hpo"), *words]
@@ -46,7 +45,7 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(tmp_path_factory):
     work = tmp_path_factory.mktemp("wheel")
     for name in BUILT_FROM:
         source, to = paths.PROJECT_ROOT / name, work / "source" / name
@@ -71,7 +70,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 @pytest.mark.slow
 def test_when_the_wheel_is_used_in_an_empty_folder_then_datasets_are_known_and_nothing_is_written(
     installed,
-) -> None:
+):
     lines = installed("datasets").splitlines()
     assert [line.split()[0] for line in lines if line[0] != " "] == [
         "heat",
@@ -89,7 +88,7 @@ def test_when_the_wheel_is_used_in_an_empty_folder_then_datasets_are_known_and_n
 @pytest.mark.slow
 def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current_folder(
     installed,
-) -> None:
+):
     index = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
     values = 10 + np.arange(len(index)) % 24 / 4 + np.random.default_rng(1).random(len(index))
     pd.Series(values, index=index, name="0").to_csv(installed.folder / "mine.csv")

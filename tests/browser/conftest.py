@@ -8,10 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -36,7 +34,7 @@ class Lab:
     folder: Path
     notebooks: Path
 
-    def copy(self, name: str, **parameters: object) -> str:
+    def copy(self, name, **parameters):
         """A notebook of the project with other parameters; returns its address."""
         notebook = nbformat.read(self.notebooks / name, as_version=4)
         (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -53,7 +51,7 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def browser_program() -> str:
+def browser_program():
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
@@ -61,9 +59,7 @@ def browser_program() -> str:
 
 
 @pytest.fixture(scope="session")
-def lab(
-    browser_program: str, root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lab]:
+def lab(browser_program, root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     settings = tmp_path_factory.mktemp("settings")
     for name, values in SETTINGS.items():
@@ -112,7 +108,7 @@ def lab(
 
 
 @pytest.fixture(scope="session")
-def browser(browser_program: str) -> Iterator[Any]:
+def browser(browser_program):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -122,7 +118,7 @@ def browser(browser_program: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
+def page(browser):
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(PATIENCE)
     yield page

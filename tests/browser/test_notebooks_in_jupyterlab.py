@@ -3,7 +3,6 @@
 """
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,7 +25,7 @@ DONE = """() => {
 }"""
 
 
-def run_all(page: Any, address: str) -> None:
+def run_all(page, address):
     """Open a notebook, *Run All Cells*, and wait until every cell has run without an error."""
     page.goto(address)
     page.locator(".jp-NotebookPanel .jp-CodeCell").first.wait_for()
@@ -40,7 +39,7 @@ def run_all(page: Any, address: str) -> None:
     assert errors == []
 
 
-def keep(page: Any, name: str) -> None:
+def keep(page, name):
     """A screenshot of the whole notebook, for people to look at."""
     SCREENSHOTS.mkdir(exist_ok=True)
     height = page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
@@ -51,7 +50,7 @@ def keep(page: Any, name: str) -> None:
     page.set_viewport_size({"width": 1400, "height": 1000})
 
 
-def pictures(page: Any) -> int:
+def pictures(page):
     """How many pictures are drawn, each of which must have been decoded."""
     sizes = page.eval_on_selector_all(
         ".jp-OutputArea img", "found => found.map(i => i.naturalWidth * i.clientHeight)"
@@ -61,7 +60,7 @@ def pictures(page: Any) -> int:
 
 
 @pytest.fixture(scope="module")
-def short(lab: Any, root: Path) -> dict[str, Any]:
+def short(lab, root):
     """Parameters that read simulated heat of 19 months instead of seven years."""
     text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
     for line, instead in {
@@ -86,8 +85,8 @@ def short(lab: Any, root: Path) -> dict[str, Any]:
     ],
 )
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
-    notebook: str, count: int, short: dict[str, Any], lab: Any, page: Any, tmp_path: Path
-) -> None:
+    notebook, count, short, lab, page, tmp_path
+):
     trials = 3 if notebook == "hpo_template.ipynb" else 1
     run_all(
         page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs"), **short)
@@ -119,22 +118,22 @@ TRAINING = {"test": True, "models": "NHITS_Q", "params": "default", "seeds": 1, 
     ],
 )
 def test_when_a_notebook_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
-    notebook: str,
-    count: int,
-    parameters: dict[str, Any],
-    trains: bool,
-    short: dict[str, Any],
-    lab: Any,
-    page: Any,
-) -> None:
+    notebook,
+    count,
+    parameters,
+    trains,
+    short,
+    lab,
+    page,
+):
     run_all(page, lab.copy(notebook, **parameters, **(short if trains else {})))
     keep(page, notebook)
     assert pictures(page) == count
 
 
 def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
-    short: dict[str, Any], lab: Any, page: Any, tmp_path: Path
-) -> None:
+    short, lab, page, tmp_path
+):
     models_dir, toml = str(tmp_path / "models"), short["dataset"]  # no data folder: the twin
     params = str(RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published").best_params)
     words = ["--dataset", toml, "--params", params, "--models-dir", models_dir, "--test"]
@@ -149,9 +148,7 @@ def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
 
 
 @pytest.mark.parametrize("load", range(3))
-def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(
-    load: int, lab: Any, page: Any
-) -> None:
+def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(load, lab, page):
     """Three of five fresh pages once showed nothing, or a part of the figure, after the first
     change.
     """
@@ -172,7 +169,7 @@ def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(
         keep(page, "explore_other_study")
 
 
-def test_when_a_trial_is_clicked_then_its_forecasts_are_shown(lab: Any, page: Any) -> None:
+def test_when_a_trial_is_clicked_then_its_forecasts_are_shown(lab, page):
     run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
     explorer = Explorer(find_studies()[0])  # the same picture, which knows its places
     study = explorer.study

@@ -5,10 +5,8 @@
 import functools
 import re
 import threading
-from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,12 +20,12 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 class Quiet(SimpleHTTPRequestHandler):
     """Serves files and logs nothing."""
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_):
         pass
 
 
 @pytest.fixture(scope="module")
-def site(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site") / "site"
     build(folder, root)
     with ThreadingHTTPServer(
@@ -39,9 +37,7 @@ def site(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("width", [1400, 500])
-def test_when_the_site_is_opened_then_its_front_page_fits_and_leads_on(
-    width: int, site: str, page: Any
-) -> None:
+def test_when_the_site_is_opened_then_its_front_page_fits_and_leads_on(width, site, page):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_viewport_size({"width": width, "height": 1000})
@@ -61,9 +57,7 @@ def test_when_the_site_is_opened_then_its_front_page_fits_and_leads_on(
     } == set()  # nothing comes from elsewhere
 
 
-def test_when_a_word_is_searched_then_the_site_finds_the_page_that_explains_it(
-    site: str, page: Any
-) -> None:
+def test_when_a_word_is_searched_then_the_site_finds_the_page_that_explains_it(site, page):
     page.goto(f"{site}/index.html")
     page.get_by_role("button", name="Search").first.click()
     box = page.get_by_role("textbox").or_(page.get_by_role("combobox")).first

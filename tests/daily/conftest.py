@@ -1,19 +1,16 @@
 """A utility whose CSV grows day by day, with the commands of every day."""
 
 import dataclasses
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, store
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.features import engineer
 from hpo_lib.data.spec import load_spec
-from hpo_lib.families.models import STANDARD, Forecaster, get_family
+from hpo_lib.families.models import STANDARD, get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.trainings import family_key
@@ -55,37 +52,37 @@ class Utility:
     models.
     """
 
-    def __init__(self, folder: Path, target: pd.Series) -> None:
+    def __init__(self, folder, target):
         self.folder, self.toml, self.csv = folder, folder / "utility.toml", folder / "utility.csv"
         self.toml.write_text(TOML, encoding="utf-8")
         self.whole = engineer(target, load_spec(self.toml), None, None)
         self.models = ModelPaths(folder / "models", "NHITS_Q", "utility")
         self.write(self.whole)
 
-    def write(self, table: pd.DataFrame) -> None:
+    def write(self, table):
         table.to_csv(self.csv)
 
-    def dataset(self) -> Dataset:
+    def dataset(self):
         return load_dataset(load_spec(self.toml), self.folder)
 
-    def run(self, command: str, *words: str) -> int:
+    def run(self, command, *words):
         folders = "--data-dir", str(self.folder), "--models-dir", str(self.models.models_dir)
         return main([command, "--dataset", str(self.toml), *folders, *words])
 
-    def forecast(self, *words: str) -> pd.DataFrame:
+    def forecast(self, *words):
         """The table that `hpo forecast` writes."""
         file = self.folder / "out.csv"
         assert self.run("forecast", "--out", str(file), *words) == 0
         return pd.read_csv(file)
 
-    def train(self) -> tuple[Forecaster, Forecaster]:
+    def train(self):
         """N-HiTS as `hpo benchmark --refit` trains it: with the choice of weights, and refitted."""
         family, dataset = get_family("NHITS_Q"), self.dataset()
         where = SMALL, dataset, family.budgets["test"]
         fitted = family.fit(*where, seed=42, recipe=UNSHRUNK)
         return fitted, family.refit(*where, like=fitted, seed=42, recipe=UNSHRUNK)
 
-    def put_in_use(self, fitted: Forecaster, refitted: Forecaster) -> None:
+    def put_in_use(self, fitted, refitted):
         """As `hpo retrain` stores them, of models that were trained on the dataset's own splits."""
         family, dataset = get_family("NHITS_Q"), self.dataset()
         key = family_key(family, SMALL, family.budgets["test"], UNSHRUNK, dataset)
@@ -102,25 +99,23 @@ class Utility:
 
 
 @pytest.fixture
-def utility(tmp_path: Path, tiny_dataset: Dataset) -> Utility:
+def utility(tmp_path, tiny_dataset):
     return Utility(tmp_path, tiny_dataset.target)
 
 
 @pytest.fixture(scope="session")
-def trained(
-    tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset
-) -> tuple[Forecaster, Forecaster]:
+def trained(tmp_path_factory, tiny_dataset):
     return Utility(tmp_path_factory.mktemp("trained"), tiny_dataset.target).train()
 
 
 @pytest.fixture
-def in_use(utility: Utility, trained: tuple[Forecaster, Forecaster]) -> Utility:
+def in_use(utility, trained):
     """The utility with that model in use."""
     utility.put_in_use(*trained)
     return utility
 
 
-def with_facts(version: Version, *, val_end: str = "", **facts: Any) -> Version:
+def with_facts(version, *, val_end="", **facts):
     """A version with other facts, among them the end of the days that chose its weights."""
     key = version.facts["key"]
     if val_end:
@@ -128,5 +123,5 @@ def with_facts(version: Version, *, val_end: str = "", **facts: Any) -> Version:
     return dataclasses.replace(version, facts={**version.facts, **facts})
 
 
-def quantiles(table: pd.DataFrame) -> np.ndarray:
+def quantiles(table):
     return table[["q10", "q50", "q90"]].to_numpy()

@@ -6,7 +6,6 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +49,7 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
 
 def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_same(
     in_use,
-) -> None:
+):
     expected = in_use.forecast("--at", LAST_DAY)
     later = in_use.whole.index >= LAST_DAY
     assert later.sum() == 24
@@ -73,7 +72,7 @@ def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_
 
 def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_forecasts_it(
     in_use, trained
-) -> None:
+):
     dataset = in_use.dataset()
     found = day(in_use, at="2019-05-24T00:00")
     position = dataset.index.get_indexer(found.forecasts.origins)
@@ -82,7 +81,7 @@ def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_f
     assert "so this is a forecast of the model before its refit" in " ".join(found.notes)
 
 
-def test_when_school_holidays_are_not_known_then_they_stay_and_a_list_replaces_them(in_use) -> None:
+def test_when_school_holidays_are_not_known_then_they_stay_and_a_list_replaces_them(in_use):
     on_holiday = in_use.whole.assign(
         is_school_holiday=(in_use.whole.index >= "2019-06-03").astype(int)
     )
@@ -102,7 +101,7 @@ def test_when_school_holidays_are_not_known_then_they_stay_and_a_list_replaces_t
 
 def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_and_never_invented(
     in_use,
-) -> None:
+):
     in_use.write(in_use.whole.assign(is_weekend=1 - in_use.whole["is_weekend"]))
     assert day(in_use, at=LAST_DAY)
     sentence = "column 'is_weekend' of the day ahead is not there and cannot be computed"
@@ -110,7 +109,7 @@ def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_a
         day(in_use)
 
 
-def test_when_the_data_is_old_then_a_note_says_so_unless_a_day_was_asked_for(in_use) -> None:
+def test_when_the_data_is_old_then_a_note_says_so_unless_a_day_was_asked_for(in_use):
     now = pd.Timestamp("2019-06-12 07:00", tz="UTC")
     assert "ends at 2019-06-08 23:00 UTC, 3 days ago" in " ".join(day(in_use, now=now).notes)
     fresh = day(in_use, now=pd.Timestamp("2019-06-09 07:00", tz="UTC"))
@@ -120,7 +119,7 @@ def test_when_the_data_is_old_then_a_note_says_so_unless_a_day_was_asked_for(in_
 
 def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calibrated_by_that_hour(
     in_use,
-) -> None:
+):
     found = day(in_use, at="2019-06-08T07:00")
     sentence = "learnt from days that begin at 00:00 UTC, this one at 07:00"
     assert sentence in " ".join(found.notes)
@@ -128,7 +127,7 @@ def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calib
     assert np.isfinite(found.forecasts.actual).sum() == 17
 
 
-def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_use) -> None:
+def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_use):
     file = str(in_use.csv)
     for at in ("tomorrow", "2019-06-08T00:30"):
         with refusal(f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'"):
@@ -155,7 +154,7 @@ def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_
     assert len(after.figure().axes) == 1  # there is no forecast of the day before
 
 
-def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys) -> None:
+def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys):
     record = in_use.models.training(1).record
     facts = read_json(record, "a card")
     provenance, key = {"data": {"source": "simulated"}}, {**facts["key"], "version": 99}
@@ -172,11 +171,11 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
     assert "was trained on the unit 'm3/h', the dataset has 'l/s'" in capsys.readouterr().err
 
 
-def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, capsys) -> None:
+def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, capsys):
     import torch
 
     class Hostile:
-        def __reduce__(self) -> Any:
+        def __reduce__(self):
             return Path.touch, (in_use.folder / "ran",)
 
     file = in_use.models.trained(1, "refitted")
@@ -191,8 +190,8 @@ def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, c
 
 @pytest.mark.parametrize("damaged", ["current", "card", "model", "scaling"])
 def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(
-    in_use, capsys, damaged: str
-) -> None:
+    in_use, capsys, damaged
+):
     alone = quantiles(in_use.forecast())
     other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
     shutil.copytree(in_use.models.folder, other.folder)
@@ -232,7 +231,7 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
 
 def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can_speak_of_is_taken(
     in_use, trained
-) -> None:
+):
     """The second is far better on a day that the first has learnt from, and worse on the others."""
     exact = trained[0].validation
     exact = replace(exact, values=np.repeat(exact.actual[:, :, None], 3, axis=2))
@@ -254,7 +253,7 @@ def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can
     ]
 
 
-def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utility) -> None:
+def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utility):
     models = utility.models.models_dir
     for model, which in (("", "model"), ("TFT_Q", "model TFT_Q")):
         sentence = f"no {which} of utility is in use; put one in use with `hpo retrain`"
@@ -267,7 +266,7 @@ def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utilit
 
 def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_or_one_is_asked_for(
     utility, tiny_dataset
-) -> None:
+):
     columns = ["temp", "water_lag_24h"]
     text = utility.toml.read_text("utf-8").replace('["water_lag_24h"]', json.dumps(columns))
     table = '\n[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather.csv"\n'

@@ -3,9 +3,7 @@ put in use.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,8 +13,7 @@ from hpo_lib.daily.retrain import Verdict, _notes, _parameters, _verdict
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, relative_mae, store, with_ends
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.daily.watch import Watched, watch
-from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import RECIPES, Forecaster, get_family
+from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, read_json, write_json
 from hpo_lib.scoring import metrics
@@ -25,17 +22,17 @@ from hpo_lib.scoring.evaluation import seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 from tests.conftest import essentials
-from tests.daily.conftest import SMALL, Utility, quantiles, with_facts
+from tests.daily.conftest import SMALL, quantiles, with_facts
 
 
 def study(
-    utility: Utility,
-    job_id: str,
+    utility,
+    job_id,
     *,
-    status: str = "complete",
-    preset: str = "test",
-    **params: float,
-) -> Path:
+    status="complete",
+    preset="test",
+    **params,
+):
     """A best_params JSON of a study on older data."""
     run = RunPaths(utility.folder / "runs", "NHITS_Q", "utility", job_id)
     data = {"source": "csv", "sha256": "0" * 64}
@@ -52,24 +49,20 @@ def study(
     return run.best_params
 
 
-def command(utility: Utility, *words: str) -> int:
+def command(utility, *words):
     return utility.run(
         "retrain", "--model", "NHITS_Q", "--runs-dir", f"{utility.folder}/runs", *words
     )
 
 
-def trains(
-    monkeypatch: pytest.MonkeyPatch, trained: tuple[Forecaster, Forecaster]
-) -> list[tuple[int, str]]:
+def trains(monkeypatch, trained):
     """Gives these models to whoever trains; the seed, and the end of the data, of each training
     that is asked for.
     """
     kind, asked = type(get_family("NHITS_Q")), list[tuple[int, str]]()
 
-    def gives(model: Forecaster) -> Callable[..., Forecaster]:
-        def train(
-            _: object, params: object, data: Dataset, *rest: object, seed: int, **more: object
-        ) -> Forecaster:
+    def gives(model):
+        def train(_, params, data, *rest, seed, **more):
             asked.append((seed, str(data.spec.splits.val_end)))
             return model
 
@@ -80,7 +73,7 @@ def trains(
     return asked
 
 
-def number_in_use(utility: Utility) -> int:
+def number_in_use(utility):
     return int(read_json(utility.models.current, "the version in use")["version"])
 
 
@@ -117,7 +110,7 @@ def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_
 
 def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_of_a_study(
     in_use,
-) -> None:
+):
     data, version = in_use.dataset(), Version.read(in_use.models, 1)
     study(in_use, "2024-01-01", preset="test", lr=5e-3)
     study(in_use, "2023-01-01", preset="laptop", lr=2e-3)
@@ -138,7 +131,7 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
 
 def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one_none(
     utility, trained, monkeypatch, capsys
-) -> None:
+):
     """The trainings are those of the fixture; here it matters which are asked for."""
     asked = trains(monkeypatch, trained)
     compared, model = set(), Version.model
@@ -169,7 +162,7 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
 @pytest.mark.parametrize(("pinball", "code", "used"), [(0.61, 1, 1), (0.6, 0, 2), (0.59, 0, 2)])
 def test_when_a_new_version_is_worse_than_the_one_in_use_then_that_stays(
     pinball, code, used, utility, trained, monkeypatch, capsys
-) -> None:
+):
     trains(monkeypatch, trained)
     verdict = Verdict(1, 7, pinball, 0.6, None)
     monkeypatch.setattr("hpo_lib.daily.retrain._verdict", lambda *_: verdict)
@@ -193,7 +186,7 @@ def test_when_a_new_version_is_worse_than_the_one_in_use_then_that_stays(
     assert current == {"version": 2, "before": 1}
 
 
-def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained) -> None:
+def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained):
     own = trained[0].validation
     wider = own.values + np.array([-1.0, 0.0, 1.0])
     rival = replace(own, values=wider)
@@ -206,7 +199,7 @@ def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained
 
 def test_when_storing_a_version_breaks_off_then_there_is_no_such_version(
     in_use, trained, monkeypatch
-) -> None:
+):
     version = Version.read(in_use.models, 1)
     monkeypatch.setattr("hpo_lib.families.stored_model.save", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -216,7 +209,7 @@ def test_when_storing_a_version_breaks_off_then_there_is_no_such_version(
 
 def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_forecasts_them(
     in_use, trained
-) -> None:
+):
     """The days between those that chose the weights and the end of the refit are held out."""
     version, dataset = Version.read(in_use.models, 1), in_use.dataset()
     held_out = with_facts(version, val_end="2019-05-17 23:00:00+00:00")
@@ -230,7 +223,7 @@ def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_f
     assert watched(in_use).days_since == 15
 
 
-def test_when_a_test_split_had_an_end_then_data_with_other_ends_has_none(tiny_dataset) -> None:
+def test_when_a_test_split_had_an_end_then_data_with_other_ends_has_none(tiny_dataset):
     splits = tiny_dataset.spec.splits
     ended = replace(splits, test_end=tiny_dataset.index[-10 * 24 - 1])
     dataset = replace(tiny_dataset, spec=replace(tiny_dataset.spec, splits=ended))
@@ -240,7 +233,7 @@ def test_when_a_test_split_had_an_end_then_data_with_other_ends_has_none(tiny_da
 
 def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_counts(
     tiny_dataset,
-) -> None:
+):
     day, week = (seasonal_naive(tiny_dataset, tiny_dataset.test_origins, lag) for lag in (24, 168))
     assert metrics.mae(week) < metrics.mae(day)
     assert relative_mae(week, tiny_dataset) == 1
@@ -249,7 +242,7 @@ def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_count
 
 def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(
     in_use,
-) -> None:
+):
     version, verdict = Version.read(in_use.models, 1), Verdict(1, 7, 0.5, 0.6, None)
     saw_more = with_facts(version, val_end="2019-05-28 23:00:00+00:00")
     warning = (
@@ -262,9 +255,7 @@ def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_car
 
 
 @pytest.mark.slow
-def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts(
-    in_use, capsys
-) -> None:
+def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts(in_use, capsys):
     params = study(in_use, "2025-01-01", **SMALL)
     defaults = dict(get_family("TFT_Q").defaults)
     study_of_tft = {**read_json(params, "a study"), "model": "TFT_Q", "best_params": defaults}
@@ -285,7 +276,7 @@ def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts
     assert capsys.readouterr().out.count("since its training") == 2
 
 
-def watched(utility: Utility) -> Watched:
+def watched(utility):
     (found,) = watch(
         str(utility.toml), data_dir=str(utility.folder), models_dir=str(utility.models.models_dir)
     )
@@ -294,7 +285,7 @@ def watched(utility: Utility) -> Watched:
 
 def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_not_learn_from(
     in_use, trained
-) -> None:
+):
     found = watched(in_use)
     assert found.days_since == 15
     dataset = in_use.dataset()
@@ -313,9 +304,7 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     )
 
 
-def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(
-    in_use, capsys
-) -> None:
+def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_use, capsys):
     version, now = Version.read(in_use.models, 1), watched(in_use).relative
     for grown, reasons in ((1.2, 0), (1.32, 1)):
         facts = with_facts(version, relative_mae=now / grown).facts
@@ -331,9 +320,7 @@ def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(
 @pytest.mark.parametrize(
     ("coverage", "due"), [(69.9, True), (70.0, False), (90.0, False), (90.1, True)]
 )
-def test_when_coverage_leaves_its_range_then_a_retraining_is_due(
-    in_use, coverage: float, due: bool
-) -> None:
+def test_when_coverage_leaves_its_range_then_a_retraining_is_due(in_use, coverage, due):
     version = Version.read(in_use.models, 1)
     found = Watched(version, "m3/h", 3, 1.0, coverage, relative=0.5, relative_before=0.5)
     assert found.due == (["coverage is outside 70 to 90 %"] if due else [])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 
 TOML = """\
@@ -33,7 +33,7 @@ max_hours = 3
 """
 
 
-def small_frame() -> pd.DataFrame:
+def small_frame():
     """2018-04-01 00:00 to 2018-06-29 23:00 UTC (2160 hours, lines 2 to 2161), calendar in Danish
     local time.
     """
@@ -60,29 +60,29 @@ class SmallDataset:
     folder: Path
 
     @property
-    def toml(self) -> Path:
+    def toml(self):
         return self.folder / "small.toml"
 
     @property
-    def csv(self) -> Path:
+    def csv(self):
         return self.folder / "small.csv"
 
-    def load(self) -> Dataset:
+    def load(self):
         """Loaded by the path of the TOML, the CSV being beside it."""
         return load_dataset(load_spec(self.toml))
 
-    def edit_toml(self, old: str, new: str) -> None:
+    def edit_toml(self, old, new):
         text = self.toml.read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{old!r} is in the TOML {text.count(old)} times"
         self.toml.write_text(text.replace(old, new), encoding="utf-8")
 
-    def lines(self) -> list[str]:
+    def lines(self):
         return self.csv.read_text(encoding="utf-8").splitlines()
 
-    def write(self, lines: list[str]) -> None:
+    def write(self, lines):
         self.csv.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def set_cell(self, line: int, column: str, text: str, last_line: int | None = None) -> None:
+    def set_cell(self, line, column, text, last_line=None):
         """The cell of one line, or of all lines up to ``last_line``."""
         lines = self.lines()
         position = lines[0].split(",").index(column)
@@ -92,19 +92,19 @@ class SmallDataset:
             lines[number - 1] = ",".join(cells)
         self.write(lines)
 
-    def drop(self, line: int, last_line: int | None = None) -> None:
+    def drop(self, line, last_line=None):
         lines = self.lines()
         del lines[line - 1 : last_line or line]
         self.write(lines)
 
-    def replace(self, old: str, new: str, count: int = -1) -> None:
+    def replace(self, old, new, count=-1):
         self.csv.write_text(
             self.csv.read_text(encoding="utf-8").replace(old, new, count), encoding="utf-8"
         )
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> SmallDataset:
+def small(tmp_path):
     """A valid dataset in a folder of its own."""
     dataset = SmallDataset(tmp_path)
     dataset.toml.write_text(TOML, encoding="utf-8")

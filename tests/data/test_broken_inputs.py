@@ -465,7 +465,7 @@ TOMLS: list[tuple[str, str, str]] = [
 ]
 
 
-def assert_sentence(small, file: str, sentence: str) -> None:
+def assert_sentence(small, file, sentence):
     with pytest.raises(InputError) as caught:
         small.load()
     assert str(caught.value).replace(str(small.folder), "{path}") == f"{{path}}/{file}: {sentence}"

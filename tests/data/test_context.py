@@ -5,19 +5,18 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.context import MOST_WEEKS, Context
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 
 LENGTH = MOST_WEEKS * HISTORY + HORIZON
 
 
 @pytest.fixture(scope="module")
-def origins(tiny_dataset: Dataset) -> np.ndarray:
+def origins(tiny_dataset):
     return np.array([2200, 900, 924])
 
 
 @pytest.fixture(scope="module")
-def context(tiny_dataset: Dataset, origins: np.ndarray) -> Context:
+def context(tiny_dataset, origins):
     return tiny_dataset.context(origins)
 
 
@@ -45,7 +44,7 @@ def test_when_a_context_is_made_then_it_holds_no_target_and_no_past_covariate_af
 
 def test_when_a_context_is_made_then_each_block_is_the_weeks_up_to_its_origin_and_the_day_after(
     context, origins, tiny_dataset
-) -> None:
+):
     assert list(context.origins) == list(tiny_dataset.index[origins])
     for block, origin in zip(np.split(np.arange(3 * LENGTH), 3), origins, strict=True):
         hours = slice(origin + HORIZON - LENGTH + 1, origin + HORIZON + 1)
@@ -62,14 +61,14 @@ def test_when_a_context_is_made_then_each_block_is_the_weeks_up_to_its_origin_an
 
 def test_when_fewer_weeks_are_there_then_the_first_one_is_repeated_at_the_same_hour_of_the_week(
     tiny_dataset,
-) -> None:
+):
     target = tiny_dataset.context(np.array([200])).frame["water_consumption"].to_numpy()
     known = tiny_dataset.target.to_numpy()[:201]
     assert np.array_equal(target[-HORIZON - 201 : -HORIZON], known)
     assert np.array_equal(target[-HORIZON - 201 - HISTORY : -HORIZON - 201], known[:HISTORY])
 
 
-def test_when_the_data_changes_later_then_a_context_stays_as_it_was(tiny_dataset) -> None:
+def test_when_the_data_changes_later_then_a_context_stays_as_it_was(tiny_dataset):
     frame = tiny_dataset.frame.copy()
     before = Context.of(frame, np.array([900]), tiny_dataset.known_until)
     frame.iloc[:] = 0.0
@@ -78,7 +77,7 @@ def test_when_the_data_changes_later_then_a_context_stays_as_it_was(tiny_dataset
 
 def test_when_forecasts_meet_the_actuals_then_hours_that_nobody_knows_stay_open(
     tiny_dataset,
-) -> None:
+):
     from hpo_lib.scoring.forecasts import QuantileForecasts
 
     last = len(tiny_dataset.frame) - 1

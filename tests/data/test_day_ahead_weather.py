@@ -1,14 +1,12 @@
 """The weather of the day ahead: what is known when, how honest it is, and what it is called."""
 
 import dataclasses
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.day_ahead_weather import (
     DayAheadWeather,
     day_ahead_weather,
@@ -28,15 +26,13 @@ ARCHIVE = """issued,valid,temp,cloud
 """
 
 
-def archive(folder: Path, text: str = ARCHIVE) -> pd.DataFrame:
+def archive(folder, text=ARCHIVE):
     file = folder / "archive.csv"
     file.write_text(text, encoding="utf-8")
     return read_archive(file, ("temp",))
 
 
-def made(
-    spec: DayAheadWeatherSpec, dataset: Dataset, table: pd.DataFrame | None = None
-) -> np.ndarray:
+def made(spec, dataset, table=None):
     weather = day_ahead_weather(
         spec, dataset.frame, table, dataset.training_frame, dataset.spec.target
     )
@@ -59,7 +55,7 @@ def test_when_an_hour_was_forecast_twice_then_the_newest_forecast_issued_by_the_
 
 def test_when_an_archive_is_unordered_or_lacks_a_value_then_the_newest_issued_value_counts(
     tiny_dataset, tmp_path
-) -> None:
+):
     header, *rows = ARCHIVE.splitlines()
     turned = archive(tmp_path, "\n".join([header, *rows[::-1]]))
     spec = DayAheadWeatherSpec("forecast", ("temp",))
@@ -97,14 +93,12 @@ LEADS = "issued,lead_hours,temp\n2019-03-01 06:00,{},1\n"
         ),
     ],
 )
-def test_when_an_archive_is_wrong_then_the_error_names_the_cell(
-    old, new, sentence, tmp_path
-) -> None:
+def test_when_an_archive_is_wrong_then_the_error_names_the_cell(old, new, sentence, tmp_path):
     with pytest.raises(InputError, match=sentence):
         archive(tmp_path, ARCHIVE.replace(old, new, 1))
 
 
-def test_when_weather_is_observed_then_it_is_what_came(tiny_dataset) -> None:
+def test_when_weather_is_observed_then_it_is_what_came(tiny_dataset):
     found = made(DayAheadWeatherSpec("observed", ("temp",)), tiny_dataset)[:, :, 0]
     temp = tiny_dataset.frame["temp"].to_numpy()
     assert np.array_equal(found[100], temp[101:125])
@@ -113,7 +107,7 @@ def test_when_weather_is_observed_then_it_is_what_came(tiny_dataset) -> None:
 
 def test_when_weather_is_degraded_then_its_errors_have_the_stated_size_and_memory(
     tiny_dataset,
-) -> None:
+):
     spec = DayAheadWeatherSpec(
         "degraded", ("temp",), errors={"temp": (0.7, 1.6)}, autocorrelation=0.8, seed=3
     )
@@ -131,7 +125,7 @@ def test_when_weather_is_degraded_then_its_errors_have_the_stated_size_and_memor
 
 def test_when_a_series_begins_later_or_has_another_seed_then_errors_are_the_same_or_others(
     tiny_dataset,
-) -> None:
+):
     spec = DayAheadWeatherSpec("degraded", ("temp",), errors={"temp": (1.0, 2.0)})
     late = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.iloc[500:])
     assert np.array_equal(made(spec, late)[:50], made(spec, tiny_dataset)[500:550])
@@ -139,7 +133,7 @@ def test_when_a_series_begins_later_or_has_another_seed_then_errors_are_the_same
     assert (other[:50] != made(spec, tiny_dataset)[:50]).all()
 
 
-def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found() -> None:
+def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found():
     hours = pd.date_range("2018-01-01", periods=400 * 24, freq="h", tz="UTC")
     temp = pd.Series(12 + 10 * np.sin(2 * np.pi * np.arange(len(hours)) / 8760), index=hours)
     assert heating_threshold(3 + 0.5 * (14.5 - temp).clip(lower=0), temp) == 14.5
@@ -150,7 +144,7 @@ def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found() -> 
 
 def test_when_days_after_training_change_then_the_threshold_of_a_dataset_stays(
     tiny_dataset, tmp_path
-) -> None:
+):
     observed = DayAheadWeatherSpec("observed", ("temp",))
     spec = dataclasses.replace(tiny_dataset.spec, day_ahead_weather=observed)
     known = set()
@@ -163,13 +157,13 @@ def test_when_days_after_training_change_then_the_threshold_of_a_dataset_stays(
     assert len(known) == 1
 
 
-def with_weather(name: str, **weather: Any) -> Dataset:
+def with_weather(name, **weather):
     spec = dataclasses.replace(load_spec(name), day_ahead_weather=DayAheadWeatherSpec(**weather))
     return load_dataset(spec, simulated=True)
 
 
 @pytest.fixture(scope="module")
-def twins() -> dict[str, Dataset]:
+def twins():
     errors = {"temp": (0.7, 1.6), "wind_speed": (0.6, 1.2)}
     kinds = ("none", "forecast", "observed", "degraded")
     return {
@@ -180,7 +174,7 @@ def twins() -> dict[str, Dataset]:
 
 def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_and_without_they_stay(
     twins,
-) -> None:
+):
     plain = load_dataset(load_spec("heat"), simulated=True)
     assert (twins["none"].sha256, twins["none"].source, twins["none"].weather) == (
         plain.sha256,
@@ -207,7 +201,7 @@ def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_an
 
 def test_when_a_twin_has_an_archive_then_one_forecast_serves_six_hours_and_its_errors_grow(
     twins,
-) -> None:
+):
     forecast, came = (twins[kind].weather for kind in ("forecast", "observed"))
     index = twins["none"].index
     of_day = index[(index.hour == 9) & (index < index[-40])]
@@ -217,7 +211,7 @@ def test_when_a_twin_has_an_archive_then_one_forecast_serves_six_hours_and_its_e
     assert errors[:, 0].std() == pytest.approx(0.7 + 0.9 * 3 / 23, rel=0.05)
     assert errors[:, 20].std() == pytest.approx(1.6, rel=0.05)
 
-    def error(hours: int) -> np.ndarray:
+    def error(hours):
         at = of_day + pd.Timedelta(hours=hours)
         return forecast.at(at)[:, 0] - came.at(at)[:, 0]
 
@@ -225,7 +219,7 @@ def test_when_a_twin_has_an_archive_then_one_forecast_serves_six_hours_and_its_e
     assert abs(np.corrcoef(error(6)[:, 0], errors[:, 6])[0, 1]) < 0.1
 
 
-def test_when_the_weather_of_an_origin_is_not_known_then_it_is_no_origin(twins) -> None:
+def test_when_the_weather_of_an_origin_is_not_known_then_it_is_no_origin(twins):
     dataset = twins["observed"]
     hole = dataset.weather.values.copy()
     position = int(dataset.validation_origins[3])
@@ -266,7 +260,7 @@ def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fin
 
 def test_when_prepare_is_given_an_archive_then_it_is_checked_and_lies_where_the_toml_says(
     root, tmp_path, capsys
-) -> None:
+):
     from hpo_lib.cli.main import main
 
     toml = tmp_path / "mine.toml"
@@ -299,7 +293,7 @@ def test_when_prepare_is_given_an_archive_then_it_is_checked_and_lies_where_the_
     pd.testing.assert_frame_equal(written, archive(tmp_path)[written.columns])
 
 
-def test_when_an_origin_is_none_of_the_weathers_then_its_weather_is_unknown() -> None:
+def test_when_an_origin_is_none_of_the_weathers_then_its_weather_is_unknown():
     hours = pd.date_range("2019-01-01", periods=3, freq="h", tz="UTC")
     weather = DayAheadWeather(
         "observed", ("temp",), hours[:2], np.arange(48.0).reshape(2, 24, 1), None, 1.0

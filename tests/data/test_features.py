@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from hpo_lib.data.raw_files import (
     read_school_holidays,
     read_weather,
 )
-from hpo_lib.data.spec import DatasetSpec, load_spec
+from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
 from tests.conftest import refusal
 
@@ -26,15 +25,15 @@ LAGS = ("heat_lag_1h", "heat_lag_24h", "heat_rolling_24h")
 REAL = paths.PROJECT_ROOT.parent / "shared" / "data" / "raw"
 
 
-def hours(start: str, n: int, step: str = "h") -> pd.DatetimeIndex:
+def hours(start, n, step="h"):
     return pd.date_range(start, periods=n, freq=step, tz="UTC", name="timestamp")
 
 
-def series(n: int, start: str = "2019-01-01") -> pd.Series:
+def series(n, start="2019-01-01"):
     return pd.Series(1.0 + np.arange(n) ** 2 % 17, index=hours(start, n), name="heat_consumption")
 
 
-def weather_table(index: pd.DatetimeIndex) -> pd.DataFrame:
+def weather_table(index):
     steps = np.arange(len(index), dtype=float)
     return pd.DataFrame(
         {column: steps * (i + 1) - 5 for i, column in enumerate(WEATHER_COLUMNS)}, index=index
@@ -228,22 +227,22 @@ def test_when_hours_after_a_cut_change_then_rows_up_to_it_stay_and_the_next_has_
 # test_broken_inputs.py
 
 
-def raw_lines(n: int = 60, start: str = "2019-01-01") -> list[str]:
+def raw_lines(n=60, start="2019-01-01"):
     values = series(n, start)
     return [",0", *(f"{stamp},{value}" for stamp, value in values.items())]
 
 
-def write(folder: Path, lines: list[str]) -> Path:
+def write(folder, lines):
     path = folder / "raw.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
-def read(folder: Path, lines: list[str], spec: DatasetSpec = HEAT) -> pd.Series:
+def read(folder, lines, spec=HEAT):
     return read_raw_series(write(folder, lines), spec)[0]
 
 
-def changed(lines: list[str], line: int, text: str) -> list[str]:
+def changed(lines, line, text):
     """``lines`` with the line of that number (the header is line 1) replaced."""
     return [*lines[: line - 1], text, *lines[line:]]
 
@@ -287,7 +286,7 @@ def test_when_a_raw_file_is_wrong_then_the_error_names_what_and_where(
 # Weather
 
 
-def weather_lines(index: pd.DatetimeIndex, zero: float = 0) -> list[str]:
+def weather_lines(index, zero=0):
     """An OpenWeatherMap bulk file, whose temperatures rise by 1 an hour from ``zero``."""
     return [
         "dt,dt_iso,city_name,temp,visibility,dew_point,pressure,humidity,wind_speed,rain_1h,snow_1h,clouds_all",
@@ -340,10 +339,10 @@ def test_when_hours_of_weather_are_missing_then_they_are_on_a_line_or_the_last_v
     assert filled == n_filled
 
 
-def in_line(line: int, column: str, cell: str) -> Callable[[list[str]], list[str]]:
+def in_line(line, column, cell):
     """Puts a cell into one line of a file, or into all lines after the header (line 0)."""
 
-    def change(lines: list[str]) -> list[str]:
+    def change(lines):
         table = [row.split(",") for row in lines]
         for cells in table[line - 1 : line] if line else table[1:]:
             cells[table[0].index(column)] = cell
@@ -557,7 +556,7 @@ def test_when_the_output_is_an_input_then_nothing_is_overwritten(tmp_path):
 # The real files, where they are
 
 
-def real(town: str) -> Path:
+def real(town):
     path = REAL / f"{town}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"
     if not path.is_file():
         pytest.skip(f"{path.name} is not beside the repository (../shared/data/raw)")

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, prepare_features
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.spec import load_spec
@@ -19,7 +18,6 @@ from hpo_lib.figures.data import banner, data_summary
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.scoring.coverage import target_terciles
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive
-from tests.data.conftest import SmallDataset
 
 TARGET = "water_consumption"
 GAP = range(1500, 1504)
@@ -27,7 +25,7 @@ GAP = range(1500, 1504)
 
 
 @pytest.fixture
-def gappy(small: SmallDataset) -> SmallDataset:
+def gappy(small):
     small.set_cell(GAP[0] + 2, TARGET, "", GAP[-1] + 2)
     return small
 
@@ -89,7 +87,7 @@ def test_when_hours_are_missing_then_no_scale_counts_what_stands_in_for_them(sma
     absurd = dataset.frame.copy()
     absurd.loc[dataset.is_missing, TARGET] = 1e9
 
-    def scales(d: Dataset) -> list[object]:
+    def scales(d):
         networks = Scaling.fit(d, STANDARD)
         return [
             level_floor(d),

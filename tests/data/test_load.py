@@ -113,7 +113,7 @@ def test_when_cells_are_empty_then_they_are_filled_linearly_and_each_hour_counts
 
 
 @pytest.fixture
-def complete(small) -> pd.DataFrame:
+def complete(small):
     return small.load().frame
 
 

@@ -1,13 +1,11 @@
 """From the file of a meter to a dataset that loads, with nothing written by hand."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from hpo_lib.cli.main import main
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import RawFile, load_spec
 from tests.conftest import refusal
 
@@ -15,7 +13,7 @@ HOURS = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
 VALUES = 10 + np.arange(len(HOURS)) % 24 / 4
 
 
-def prepared(file: Path, *options: str, zone: str = "Europe/Rome") -> Dataset:
+def prepared(file, *options, zone="Europe/Rome"):
     """What the commands of docs/own_data.md make of a file."""
     toml, data = file.with_suffix(".toml"), file.parent / "data"
     assert main(["new-dataset", str(file), "--timezone", zone, "--out", str(toml), *options]) == 0
@@ -24,9 +22,7 @@ def prepared(file: Path, *options: str, zone: str = "Europe/Rome") -> Dataset:
     return load_dataset(load_spec(toml), data)
 
 
-def write(
-    file: Path, header: str, times: pd.Index, values: np.ndarray, separator: str = ","
-) -> Path:
+def write(file, header, times, values, separator=","):
     rows = [f"{time}{separator}{value}" for time, value in zip(times, values, strict=True)]
     file.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return file

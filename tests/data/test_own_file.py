@@ -4,14 +4,13 @@ hours in UTC.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from hpo_lib.data.raw_files import read_raw_series
-from hpo_lib.data.spec import DatasetSpec, RawFile, load_spec
+from hpo_lib.data.spec import RawFile, load_spec
 from tests.conftest import refusal
 
 # Both changes of the clock in Rome: from 2020-03-28 to 2020-04-02 and from 2020-10-23 to
@@ -21,26 +20,26 @@ AUTUMN = pd.date_range("2020-10-23", periods=5 * 24, freq="h", tz="UTC")
 
 
 @pytest.fixture
-def spec() -> DatasetSpec:
+def spec():
     return replace(load_spec("heat"), start=None, twin=None)
 
 
-def value(number: float) -> str:
+def value(number):
     return f"{number:.3f}"
 
 
-def comma(number: float) -> str:
+def comma(number):
     return value(number).replace(".", ",")
 
 
 def write(
-    path: Path,
-    hours: pd.DatetimeIndex,
-    header: str,
-    row: Callable[[str, float], str],
-    form: str,
-    zone: str | None,
-) -> pd.Series:
+    path,
+    hours,
+    header,
+    row,
+    form,
+    zone,
+):
     """A file of rising values, one per hour, with local times of a zone; and what should be read
     from it.
     """
@@ -51,7 +50,7 @@ def write(
     return pd.Series(numbers, index=hours)
 
 
-def plain(time: str, number: float) -> str:
+def plain(time, number):
     return f"{time},{value(number)}"
 
 
@@ -151,7 +150,7 @@ def test_when_a_file_has_its_own_form_then_the_hours_in_utc_are_read(
 @pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
 def test_when_no_number_is_above_12_then_the_order_of_the_rows_tells_days_from_months(
     form, spec, tmp_path
-) -> None:
+):
     hours = pd.DatetimeIndex([])
     for begin in ("2020-01-10", "2020-02-01"):
         hours = hours.append(pd.date_range(begin, periods=72, freq="h", tz="UTC"))

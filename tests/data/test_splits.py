@@ -22,11 +22,11 @@ from hpo_lib.errors import InputError
 from tests.conftest import refusal
 
 
-def utc(text: str) -> pd.Timestamp:
+def utc(text):
     return pd.Timestamp(text, tz="UTC")
 
 
-def hours(days: int, more: int = 0) -> pd.DatetimeIndex:
+def hours(days, more=0):
     return pd.date_range(
         "2020-01-01", periods=24 * days + more, freq="h", tz="UTC", name="timestamp"
     )
@@ -108,7 +108,7 @@ def test_when_origins_are_drawn_for_any_range_then_their_forecasts_tile_it(first
 # Which dates are taken
 
 
-def settled(index: pd.DatetimeIndex, plan: Splits, timezone: str = "UTC") -> tuple[Splits, str]:
+def settled(index, plan, timezone="UTC"):
     return settled_splits(
         index, np.zeros(len(index), dtype=bool), plan, ZoneInfo(timezone), "my.csv", "my.toml"
     )
@@ -160,7 +160,7 @@ def test_when_dates_or_shares_are_planned_then_splits_end_at_one_hour_that_the_d
 
 
 @pytest.mark.parametrize("name", ["val_end", "test_end"])
-def test_when_the_data_ends_at_the_very_hour_of_a_split_then_its_dates_are_taken(name) -> None:
+def test_when_the_data_ends_at_the_very_hour_of_a_split_then_its_dates_are_taken(name):
     index = hours(100)
     ends = (
         {"val_end": index[-1]}
@@ -173,7 +173,7 @@ def test_when_the_data_ends_at_the_very_hour_of_a_split_then_its_dates_are_taken
         settled(index[:-1], plan)
 
 
-def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken() -> None:
+def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken():
     taken, note = settled(hours(100), FAR)
     assert replace(taken, train=None, val=None) == Splits(
         utc("2020-03-10 23:00"), utc("2020-03-30 23:00")
@@ -186,7 +186,7 @@ def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken() 
     )
 
 
-def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_needed() -> None:
+def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_needed():
     with refusal(
         "my.csv: the training split up to 2020-01-28 23:00 holds 672 hours, expected at least 912, "
         "and the data covers 2020-01-01 00:00 to 2020-02-09 23:00 UTC; get at least 60 days of "

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.spec import DatasetSpec, TwinSpec, load_spec
+from hpo_lib.data.spec import TwinSpec, load_spec
 from hpo_lib.data.twins import dew_point, school_holidays, simulate
 from tests.conftest import refusal
 
@@ -18,12 +18,12 @@ PINNED = {
 
 
 @pytest.fixture(scope="module")
-def twins() -> dict[str, pd.DataFrame]:
+def twins():
     return {name: simulate(load_spec(name)) for name in PINNED}
 
 
 @pytest.fixture(params=PINNED)
-def named(request, twins) -> tuple[DatasetSpec, pd.DataFrame]:
+def named(request, twins):
     return load_spec(request.param), twins[request.param]
 
 

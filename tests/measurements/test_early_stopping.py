@@ -1,7 +1,6 @@
 """The replay of recorded learning curves, by hand on a few, and the table that is replayed."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,11 +25,11 @@ BY_MAE = StoppingRule((Rung(0.5, 0.5),), ("mae",), warm_up=1)
 
 
 def trial(
-    number: int,
-    maes: tuple[float, ...],
-    factor: float = 1.0,
-    picp: float = 80.0,
-    winkler: float = 1.0,
+    number,
+    maes,
+    factor=1.0,
+    picp=80.0,
+    winkler=1.0,
 ):
     curve = [
         {"step": 10 * i, "mae": mae, "picp": picp, "pinball": mae, "winkler": winkler}
@@ -44,7 +43,7 @@ FOUR = Recorded(
 )
 
 
-def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_steps() -> None:
+def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_steps():
     """The default goes on whatever it is. The others come in a random order; those behind half at
     1/2 end there.
     """
@@ -61,7 +60,7 @@ def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_ste
     assert (challenging == 1).all()
 
 
-def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost() -> None:
+def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost():
     """Trial 1, the best, looks bad halfway; without it the best MAE is 2, outside of the box up to
     1.25.
     """
@@ -70,7 +69,7 @@ def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost()
     assert steps.max() < 1
 
 
-def test_when_the_defaults_are_best_then_the_hypervolume_without_them_shows_what_is_lost() -> None:
+def test_when_the_defaults_are_best_then_the_hypervolume_without_them_shows_what_is_lost():
     """The defaults have 1. Of the others the best, 1.1, is behind the third, 1.2, halfway."""
     study = Recorded(
         "hand", [trial(0, (1, 1)), trial(1, (2, 1.1)), trial(2, (1.5, 1.2)), trial(3, (1.6, 1.6))]
@@ -80,9 +79,7 @@ def test_when_the_defaults_are_best_then_the_hypervolume_without_them_shows_what
     assert challenging[:, 0].min() == 0
 
 
-def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tell_it_apart() -> (
-    None
-):
+def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tell_it_apart():
     study = Recorded(
         "hand", [trial(0, (1,), picp=80), trial(1, (1,), picp=84.9), trial(2, (1,), picp=95)]
     )
@@ -91,13 +88,13 @@ def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tel
     assert study.hypervolume(study.trials, pair) == 1
 
 
-def test_when_both_scores_count_then_the_box_is_a_quarter_above_the_best_of_each() -> None:
+def test_when_both_scores_count_then_the_box_is_a_quarter_above_the_best_of_each():
     study = Recorded("hand", [trial(0, (1,), winkler=1.1), trial(1, (1.125,), winkler=1.0)])
     assert study.hypervolume(study.trials[:1], ("mae", "winkler")) == pytest.approx(0.6)
     assert study.hypervolume(study.trials, ("mae", "winkler")) == pytest.approx(0.6 + 0.5 * 0.4)
 
 
-def test_when_more_trials_are_asked_than_were_recorded_then_some_come_twice() -> None:
+def test_when_more_trials_are_asked_than_were_recorded_then_some_come_twice():
     assert sorted(t.number for t in drawn(FOUR, 4, seed=1)) == [0, 1, 2, 3]
     many = [t.number for t in drawn(FOUR, 30, seed=1)]
     assert (many[0], set(many)) == (0, {0, 1, 2, 3})
@@ -105,7 +102,7 @@ def test_when_more_trials_are_asked_than_were_recorded_then_some_come_twice() ->
     assert many.count(0) == 1
 
 
-def test_when_the_shipped_table_is_read_then_trials_are_whole_and_drawn_as_it_says() -> None:
+def test_when_the_shipped_table_is_read_then_trials_are_whole_and_drawn_as_it_says():
     studies = load_table()
     assert {study.name.split()[0] for study in studies} == {
         "heat_dev",
@@ -120,7 +117,7 @@ def test_when_the_shipped_table_is_read_then_trials_are_whole_and_drawn_as_it_sa
             assert t.params == pytest.approx(params, rel=1e-12)  # the last digit is the processor's
 
 
-def test_when_configurations_are_drawn_then_they_are_inside_the_space() -> None:
+def test_when_configurations_are_drawn_then_they_are_inside_the_space():
     family = get_family("NHITS_Q")
     space = family.searched("wide")
     drawn_ones = [configuration(family, number) for number in range(1, 40)]
@@ -133,8 +130,8 @@ def test_when_configurations_are_drawn_then_they_are_inside_the_space() -> None:
 
 
 def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
-    tiny_dataset, tmp_path: Path
-) -> None:
+    tiny_dataset, tmp_path
+):
     table = tmp_path / "results" / "curves.csv"
     checks = [
         {"step": step, "mae": 1.0, "picp": 80.0, "pinball": 0.3, "winkler": 4.0}
@@ -152,11 +149,11 @@ def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
     assert list(record([tiny_dataset], {"NHITS_Q": range(2)}, "test", table)) == []
 
 
-def test_when_trials_are_counted_by_family_then_words_name_them() -> None:
+def test_when_trials_are_counted_by_family_then_words_name_them():
     assert counts(["NHITS_Q=20", "TFT_Q=3"]) == {"NHITS_Q": 20, "TFT_Q": 3}
 
 
-def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them() -> None:
+def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them():
     family = get_family("NHITS_Q")
     defaults = configuration(family, 0)
     drawn_ones = [configuration(family, NEAR + number) for number in range(1, 61)]
@@ -169,8 +166,8 @@ def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them() -> None:
 
 
 def test_when_published_studies_are_replayed_then_the_rule_in_use_stops_none_that_mattered(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    capsys,
+):
     """What mattered are the chosen trials and the challengers of the proof; docs/performance.md has
     the figures.
     """

@@ -3,7 +3,6 @@ wrong.
 """
 
 import math
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 
 @pytest.fixture(scope="module")
-def reference() -> ModuleType:
+def reference():
     """Imported late: it takes seconds."""
     from measurements import reference
 
@@ -26,10 +25,10 @@ class Handmade:
     unit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.seen: list[dict[str, Any]] = []
 
-    def predict(self, n: int, *, series: Any, num_samples: int, **options: Any) -> Any:
+    def predict(self, n, *, series, num_samples, **options):
         from darts import TimeSeries
 
         self.seen.append({"series": series, **options})
@@ -72,7 +71,7 @@ def test_when_the_reference_is_evaluated_then_its_scores_are_those_computed_by_h
 
 def test_when_the_reference_trains_then_in_float64_for_whole_epochs_of_its_own_batches(
     reference, tiny_dataset
-) -> None:
+):
     import torch
 
     from measurements.time_to_quality import batches
@@ -116,7 +115,7 @@ def test_when_a_level_is_to_be_reached_then_the_time_ends_at_the_first_check_bel
         time_to_quality.seconds_to_level(tiny_dataset, 0.0, seed=1)
 
 
-def test_when_the_twin_is_resized_then_windows_and_covariates_are_as_many_as_said() -> None:
+def test_when_the_twin_is_resized_then_windows_and_covariates_are_as_many_as_said():
     from measurements import growth
 
     whole = growth.twin()
@@ -135,7 +134,7 @@ def test_when_the_twin_is_resized_then_windows_and_covariates_are_as_many_as_sai
 
 
 @pytest.mark.slow
-def test_when_the_gpu_script_runs_without_a_gpu_then_it_measures_a_study_anyway(tmp_path) -> None:
+def test_when_the_gpu_script_runs_without_a_gpu_then_it_measures_a_study_anyway(tmp_path):
     import json
 
     from measurements import gpu

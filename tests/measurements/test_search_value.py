@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from hpo_lib.benchmark.train import Plan
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import RECIPES, STANDARD
 from hpo_lib.records.trainings import Training, training_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -30,7 +29,7 @@ TWIN = Path(__file__).resolve().parents[2] / "measurements" / "centrum_twin.toml
 
 
 @pytest.fixture
-def value(tiny_dataset: Dataset, tmp_path: Path, monkeypatch) -> Value:
+def value(tiny_dataset, tmp_path, monkeypatch):
     """A series with stored trainings, errors of which are a multiple of the same noise: see
     `MULTIPLES`.
     """
@@ -64,7 +63,7 @@ MULTIPLES = [
 """Recipe, model and parameters with the errors in validation and test."""
 
 
-def store(plan: Plan, model: str, params: str, validation: float, test: float) -> None:
+def store(plan, model, params, validation, test):
     dataset, forecasts = plan.dataset, []
     random = np.random.default_rng(3)
     for origins, multiple in (
@@ -80,14 +79,12 @@ def store(plan: Plan, model: str, params: str, validation: float, test: float) -
     Training(record, *forecasts).store(plan.paths)
 
 
-def test_when_losses_are_a_multiple_of_others_day_by_day_then_the_change_is_sure() -> None:
+def test_when_losses_are_a_multiple_of_others_day_by_day_then_the_change_is_sure():
     losses = np.random.default_rng(0).uniform(1, 3, 50)
     assert percent_change(0.9 * losses, losses) == pytest.approx((-10, -10, -10))
 
 
-def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_with_more_days() -> (
-    None
-):
+def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_with_more_days():
     random = np.random.default_rng(0)
     mean, low, high = percent_change(random.uniform(1, 3, 100), random.uniform(1, 3, 100))
     assert low < 0 < high
@@ -98,7 +95,7 @@ def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_w
 
 def test_when_rows_are_compared_then_the_search_and_the_better_defaults_are_told_apart(
     value,
-) -> None:
+):
     before, now = rows_of(value.untuned)["NHITS_Q", "default"], rows_of(value.standard)
     tuned = changes("tuned", now["NHITS_Q", "best"], before, value.dataset)
     assert tuned["tuned_mae"] == pytest.approx(-8, abs=0.1)
@@ -110,7 +107,7 @@ def test_when_rows_are_compared_then_the_search_and_the_better_defaults_are_told
 
 def test_when_the_strongest_baseline_is_named_then_validation_names_it_and_test_gives_the_numbers(
     value,
-) -> None:
+):
     row = series_row(value)
     assert row["strongest_baseline"] == "RESIDUAL_LINEAR"
     assert row["family"] == "NHITS_Q ensemble"
@@ -121,7 +118,7 @@ def test_when_the_strongest_baseline_is_named_then_validation_names_it_and_test_
     assert f"| NHITS_Q ensemble | {row['family_mae']:+.1f} [" in lines[-1]
 
 
-def test_when_only_baselines_are_stored_then_the_series_has_a_row_without_families(value) -> None:
+def test_when_only_baselines_are_stored_then_the_series_has_a_row_without_families(value):
     for file in value.standard.paths.runs.glob("NHITS_Q-*"):
         file.unlink()
     row = series_row(value)
@@ -129,7 +126,7 @@ def test_when_only_baselines_are_stored_then_the_series_has_a_row_without_famili
     assert "RESIDUAL_LINEAR" in [*markdown(pd.DataFrame(), pd.DataFrame([row]))][-1]
 
 
-def test_when_baselines_are_shared_then_they_alone_are_there_for_the_other_recipe(value) -> None:
+def test_when_baselines_are_shared_then_they_alone_are_there_for_the_other_recipe(value):
     share_baselines(value)
     assert {*rows_of(value.untuned)} >= {
         ("NHITS_Q", "default"),
@@ -139,7 +136,7 @@ def test_when_baselines_are_shared_then_they_alone_are_there_for_the_other_recip
     assert ("NHITS_Q", "best") not in rows_of(value.untuned)
 
 
-def test_when_trials_are_given_by_family_or_for_all_then_each_model_gets_its_number() -> None:
+def test_when_trials_are_given_by_family_or_for_all_then_each_model_gets_its_number():
     trials_of = search_value.trials_of
     assert [
         trials_of(model, ["NHITS_Q=20", "TFT_Q=8"]) for model in ("NHITS_Q", "TFT_Q", "TIMESNET_Q")
@@ -151,7 +148,7 @@ def test_when_trials_are_given_by_family_or_for_all_then_each_model_gets_its_num
 @pytest.mark.slow
 def test_when_the_command_runs_again_then_nothing_is_trained_and_the_table_is_the_same(
     tmp_path, capsys
-) -> None:
+):
     sizes = "--models NHITS_Q --trials 2 --seeds 1 --preset test"
     words = f"--datasets {TWIN} {sizes} --out {tmp_path}".split()
     search_value.main(words)

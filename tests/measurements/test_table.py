@@ -13,7 +13,7 @@ from measurements.growth import PARTS, grown
 from measurements.table import Bar, Measured, row
 
 
-def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_runs() -> None:
+def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_runs():
     # Pairs 10/1, 20/4, 60/10: medians of each side would give 20/4 = 5, too, but the spread is that
     # of the pairs.
     found = row("work", Measured((10.0, 20.0, 60.0), (1.0, 4.0, 10.0), "s"), Bar(6))
@@ -23,7 +23,7 @@ def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_
     assert found["met"] is True
 
 
-def test_when_rates_are_compared_then_more_is_better() -> None:
+def test_when_rates_are_compared_then_more_is_better():
     found = row(
         "work",
         Measured((2.0, 4.0, 5.0), (10.0, 12.0, 40.0), "1/s", higher_is_better=True),
@@ -34,7 +34,7 @@ def test_when_rates_are_compared_then_more_is_better() -> None:
     assert found["met"] is False
 
 
-def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_hold() -> None:
+def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_hold():
     bar = Bar(0.4, at_least=False)
     assert str(bar) == "<= 0.4"
     for steps, condition, met in (
@@ -46,15 +46,15 @@ def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_ho
         assert row("work", measured, bar)["met"] is met
 
 
-def test_when_runs_are_not_paired_then_no_ratio_is_made_up() -> None:
+def test_when_runs_are_not_paired_then_no_ratio_is_made_up():
     with pytest.raises(ValueError, match="zip"):
         row("work", Measured((1.0, 2.0), (1.0,), "s"), None)
 
 
 def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_go_on(
     tmp_path, monkeypatch, capsys
-) -> None:
-    def broken(context: run.Context) -> Measured:
+):
+    def broken(context):
         raise RuntimeError("no such luck")
 
     fine = run.Row("fine", "fine work", Bar(2), lambda context: Measured((6.0,), (2.0,), "s"))
@@ -77,7 +77,7 @@ def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_
 @pytest.mark.parametrize("name", [r.name for r in run.ROWS if r.name != "growth_covariates"])
 def test_when_the_benchmark_runs_at_tiny_sizes_then_no_row_fails_and_networks_are_evaluated(
     name, tmp_path
-) -> None:
+):
     """Both rows of growth are measured at once."""
     names = ("growth_windows", "growth_covariates") if name == "growth_windows" else (name,)
     out = tmp_path / "latest.json"
@@ -88,12 +88,12 @@ def test_when_the_benchmark_runs_at_tiny_sizes_then_no_row_fails_and_networks_ar
         assert "evaluation" not in name or found["details"]["network_passes"] > 0
 
 
-def test_when_rows_are_named_then_each_has_a_name_of_its_own() -> None:
+def test_when_rows_are_named_then_each_has_a_name_of_its_own():
     names = [r.name for r in run.ROWS]
     assert len(names) == len(set(names))
 
 
-def test_when_costs_grow_then_the_family_that_grows_most_counts_for_all() -> None:
+def test_when_costs_grow_then_the_family_that_grows_most_counts_for_all():
     trials = {
         "A": {1: [1.0, 2.0, 1.0], 3: [9.0] * 3, 10: [4.0, 6.0, 5.0]},
         "B": {1: [1.0, 1.0, 1.0], 3: [9.0] * 3, 10: [2.0, 2.0, 3.0]},
@@ -111,7 +111,7 @@ def test_when_costs_grow_then_the_family_that_grows_most_counts_for_all() -> Non
     assert measured.note.startswith("A trial 4.00, step 1.00, evaluation 1.00; B trial 2.00")
 
 
-def test_when_points_dominate_then_the_hypervolume_is_the_area_of_their_union() -> None:
+def test_when_points_dominate_then_the_hypervolume_is_the_area_of_their_union():
     assert hypervolume([]) == 0.0
     assert hypervolume([(0.5, 0.5)]) == 0.25
     # 0.5 x 0.5 and 0.2 x 0.9 overlap in 0.2 x 0.5; (0.6, 0.6) is dominated, (1.2, 0) is outside.
@@ -120,7 +120,7 @@ def test_when_points_dominate_then_the_hypervolume_is_the_area_of_their_union() 
     )
 
 
-def test_when_a_study_is_traced_then_failures_cost_time_and_give_no_hypervolume() -> None:
+def test_when_a_study_is_traced_then_failures_cost_time_and_give_no_hypervolume():
     trials = [
         TrialRecord(0, "complete", {}, mae=1.0, picp_penalty=10.0, seconds=5.0),
         TrialRecord(1, "failed", {}, seconds=2.0),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hpo_lib import stop_requests
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.figures.studies import proof_figure
 from hpo_lib.launch.status import study_status
@@ -33,7 +33,7 @@ class SeededFamily(FakeFamily):
         lambda params, seed: 1.0 if params == DEFAULTS else 0.8
     )
 
-    def forecasts(self, params: Mapping[str, Any], dataset: Dataset) -> QuantileForecasts:
+    def forecasts(self, params, dataset):
         stop_requests.check()
         origins, seed = dataset.validation_origins, self.seeds[-1]
         actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
@@ -44,38 +44,38 @@ class SeededFamily(FakeFamily):
         return QuantileForecasts(values, actual, dataset.index[origins])
 
     @property
-    def replicates(self) -> list[tuple[bool, int]]:
+    def replicates(self):
         """Of each training with a fresh seed: whether it was of the defaults, and the seed."""
         return [(p == DEFAULTS, s) for p, s in zip(self.calls, self.seeds, strict=True) if s != 42]
 
 
 @pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch) -> SeededFamily:
+def family(monkeypatch):
     fake = SeededFamily()
     monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
     return fake
 
 
 @pytest.fixture
-def prove(start: Callable[..., StoredStudy]) -> Callable[..., StoredStudy]:
+def prove(start):
     """Runs a study of four trials with the default policy and not the test preset."""
     return lambda trials=4, **given: start(
         trials, **{"preset": "laptop", "policy": "proven", **given}
     )
 
 
-def at_fresh(number: int, act: Callable[[], None], family: SeededFamily) -> None:
+def at_fresh(number, act, family):
     """Act in the ``number``-th training with a fresh seed."""
 
-    def before(call: int) -> None:
+    def before(call):
         if family.seeds[-1] != 42 and len(family.replicates) == number:
             act()
 
     family.before = before
 
 
-def fail(error: BaseException) -> Callable[[], None]:
-    def act() -> None:
+def fail(error):
+    def act():
         raise error
 
     return act
@@ -86,7 +86,7 @@ def fail(error: BaseException) -> Callable[[], None]:
 
 def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_change_recorded(
     prove, family, files
-) -> None:
+):
     run = prove()
     proof, selection = run.result["proof"], run.result["selection"]
     assert family.replicates == [(True, 43), (True, 44), (False, 43), (False, 44)]
@@ -120,7 +120,7 @@ def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_c
 
 def test_when_trials_are_better_with_their_own_seed_only_then_both_leaders_try_and_defaults_stay(
     prove, family
-) -> None:
+):
     family.error = lambda params, seed: 0.9 if seed == 42 and params != DEFAULTS else 1.0
     run = prove()
     proof = run.result["proof"]
@@ -136,9 +136,7 @@ def test_when_trials_are_better_with_their_own_seed_only_then_both_leaders_try_a
     )
 
 
-def test_when_no_trial_is_better_with_its_own_seed_then_nothing_more_is_trained(
-    prove, family
-) -> None:
+def test_when_no_trial_is_better_with_its_own_seed_then_nothing_more_is_trained(prove, family):
     family.error = lambda params, seed: 1.0 if params == DEFAULTS else 1.3
     run = prove()
     assert family.replicates == []
@@ -150,7 +148,7 @@ def test_when_no_trial_is_better_with_its_own_seed_then_nothing_more_is_trained(
     )
 
 
-def test_when_the_preset_is_test_then_one_challenger_has_one_fresh_seed(prove, family) -> None:
+def test_when_the_preset_is_test_then_one_challenger_has_one_fresh_seed(prove, family):
     family.error = lambda params, seed: 0.9 if seed == 42 and params != DEFAULTS else 1.0
     assert prove(preset="test").result["proof"]["seeds"] == [43]
     assert family.replicates == [(True, 43), (False, 43)]
@@ -158,7 +156,7 @@ def test_when_the_preset_is_test_then_one_challenger_has_one_fresh_seed(prove, f
 
 def test_when_the_policy_is_another_then_nothing_more_is_trained_and_there_is_no_proof(
     prove, family
-) -> None:
+):
     run = prove(policy="lowest_mae")
     assert (family.replicates, run.result["proof"], run.result["status"]) == ([], None, "complete")
     assert "proven" not in run.result["selection"]["alternatives"]
@@ -172,7 +170,7 @@ def test_when_the_policy_is_another_then_nothing_more_is_trained_and_there_is_no
 
 def test_when_a_challenger_fails_then_it_is_out_with_its_cause_and_the_next_one_may_win(
     prove, family
-) -> None:
+):
     at_fresh(3, fail(RuntimeError("no memory")), family)
     run = prove(8)
     first, second = run.result["proof"]["challengers"]
@@ -186,7 +184,7 @@ def test_when_a_challenger_fails_then_it_is_out_with_its_cause_and_the_next_one_
 
 def test_when_the_defaults_fail_with_a_fresh_seed_then_they_stay_unproven_with_the_cause(
     prove, family
-) -> None:
+):
     at_fresh(2, fail(RuntimeError("no memory")), family)
     run = prove()
     assert (run.result["best_trial_number"], run.result["status"]) == (0, "complete")
@@ -197,7 +195,7 @@ def test_when_the_defaults_fail_with_a_fresh_seed_then_they_stay_unproven_with_t
 
 def test_when_the_trial_of_the_defaults_failed_then_the_calibrated_rule_chooses_and_says_so(
     prove, family
-) -> None:
+):
     family.before = lambda call: fail(RuntimeError("no memory"))() if call == 0 else None
     run = prove()
     assert family.replicates == []
@@ -214,7 +212,7 @@ def test_when_the_trial_of_the_defaults_failed_then_the_calibrated_rule_chooses_
 
 def test_when_the_process_dies_during_the_proof_then_the_next_run_trains_the_rest_and_ends_alike(
     prove, family, files, tmp_path
-) -> None:
+):
     at_fresh(3, fail(Died()), family)
     with pytest.raises(Died):
         prove()
@@ -233,9 +231,7 @@ def test_when_the_process_dies_during_the_proof_then_the_next_run_trains_the_res
     assert run.result["proof"] == whole.result["proof"]
 
 
-def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(
-    prove, family, files
-) -> None:
+def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(prove, family, files):
     before = prove().result["proof"]
     file = files.replicate(0, 44).record
     about = read_json(file, "a training")
@@ -253,7 +249,7 @@ def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(
 
 def test_when_more_trials_are_asked_for_then_the_proof_waits_and_keeps_the_trainings_of_defaults(
     prove, family, files
-) -> None:
+):
     prove()
     seen = []
     family.before = lambda call: seen.append(StoredStudy.read(files).result["selection"]["reason"])
@@ -271,7 +267,7 @@ def test_when_more_trials_are_asked_for_then_the_proof_waits_and_keeps_the_train
 @pytest.mark.parametrize("during", [True, False])
 def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_run_goes_on(
     during, prove, family, files, capsys, monkeypatch
-) -> None:
+):
     at_fresh(2, lambda: stop_requests.request("SIGTERM"), family)
     if not during:  # it is only seen after the training
         monkeypatch.setattr(stop_requests, "check", lambda: None)
@@ -292,10 +288,10 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
 
 def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_run(
     prove, family, monkeypatch
-) -> None:
+):
     clock = SimpleNamespace(now=0.0)
 
-    def before(call: int) -> None:
+    def before(call):
         clock.now += 600
 
     family.before = before
@@ -312,7 +308,7 @@ def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_r
 
 def test_when_another_worker_trains_for_the_proof_then_this_one_waits_and_only_reads(
     prove, family, files, monkeypatch
-) -> None:
+):
     done = prove()
     stored = {file: file.read_bytes() for file in files.predictions.glob("replicate_*")}
     for file in stored:
@@ -320,7 +316,7 @@ def test_when_another_worker_trains_for_the_proof_then_this_one_waits_and_only_r
     trained, other = len(family.calls), Lease(files.proof_lease)
     assert other.take()
 
-    def end() -> None:
+    def end():
         for file, content in stored.items():
             file.write_bytes(content)
         other.release()
@@ -336,11 +332,11 @@ def test_when_another_worker_trains_for_the_proof_then_this_one_waits_and_only_r
 
 def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
     prove, family, files, tiny_toml
-) -> None:
+):
     toml = tiny_toml()
     prove(dataset=load_dataset(load_spec(str(toml)), toml.parent))
 
-    def said() -> str:
+    def said():
         return str(verify(files.best_params, toml.parent, str(toml)))
 
     assert re.fullmatch(r"ok .*: \d+ figures recomputed", said())
@@ -368,9 +364,7 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
     assert f"{files.replicate(0, 43).record}: not a complete JSON file" in said()
 
 
-def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(
-    prove, family, files
-) -> None:
+def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(prove, family, files):
     family.error = lambda params, seed: 0.7 if seed == 42 and params != DEFAULTS else 1.0
     run = prove()
     assert run.chosen.number == 0
@@ -384,7 +378,7 @@ def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(
 
 def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_its_verdict(
     prove, family
-) -> None:
+):
     proof: dict[str, Any] = prove().result["proof"]
     (axes,) = proof_figure(proof).axes
     ((one,),) = [proof["challengers"]]
@@ -400,7 +394,7 @@ def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_it
 @pytest.mark.parametrize(
     ("cause", "tried"), [("no trial is better", []), ("", [(3, "RuntimeError: no memory")])]
 )
-def test_when_nothing_was_compared_then_the_figure_says_why(cause, tried) -> None:
+def test_when_nothing_was_compared_then_the_figure_says_why(cause, tried):
     challengers = [{"trial": number, "proven": False, "cause": why} for number, why in tried]
     (axes,) = proof_figure({"challengers": challengers, "cause": cause}).axes
     (text,) = [text.get_text() for text in axes.texts]

@@ -1,8 +1,6 @@
 """Made-up studies and benchmarks with figures to compute by hand, and the simulated records."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,6 @@ import pytest
 
 from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import BenchmarkRow
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.figures.evidence import Evidence, find_evidence
 from hpo_lib.paths import BenchmarkPaths, RunPaths
@@ -23,9 +20,7 @@ from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
 HEAT = (SIMULATED_RUNS, SIMULATED_RECORDS / "benchmark_results", SIMULATED_RECORDS)
 
 
-def trial(
-    number: int, mae: float, penalty: float, state: str = "complete", **other: Any
-) -> TrialRecord:
+def trial(number, mae, penalty, state="complete", **other):
     scores = {"picp": 80 - penalty, "winkler": 4 * mae}
     return TrialRecord(number, state, {"lr": 0.01 * (number + 1)}, mae, penalty, scores, **other)
 
@@ -40,9 +35,7 @@ TRIALS = (
 )
 
 
-def made_up_study(
-    model: str = "TFT_Q", trials: Sequence[TrialRecord] = TRIALS, **result: Any
-) -> StoredStudy:
+def made_up_study(model="TFT_Q", trials=TRIALS, **result):
     """Chosen is trial 4; the front is 3, 4, 1."""
     data = {
         "source": "csv",
@@ -90,9 +83,7 @@ def made_up_study(
     return study
 
 
-def forecasts(
-    dataset: Dataset, origins: np.ndarray, error: float = 0.0, half_width: float = 1.0
-) -> QuantileForecasts:
+def forecasts(dataset, origins, error=0.0, half_width=1.0):
     """Forecasts whose median is too low by ``error`` in every hour."""
     hours = origins[:, None] + np.arange(1, 25)
     actual = dataset.target.to_numpy()[hours]
@@ -102,13 +93,13 @@ def forecasts(
 
 
 def row(
-    dataset: Dataset,
-    model: str,
-    params: str,
-    val_error: float,
-    test_error: float,
-    half_width: float = 1.0,
-) -> BenchmarkRow:
+    dataset,
+    model,
+    params,
+    val_error,
+    test_error,
+    half_width=1.0,
+):
     return BenchmarkRow(
         model,
         params,
@@ -118,7 +109,7 @@ def row(
 
 
 @pytest.fixture(scope="session")
-def benchmark(tiny_dataset: Dataset) -> Benchmark:
+def benchmark(tiny_dataset):
     """TFT is best on validation, N-HiTS on test."""
     rows = [
         row(tiny_dataset, "NAIVE_24H", "own", 3, 3),
@@ -132,11 +123,11 @@ def benchmark(tiny_dataset: Dataset) -> Benchmark:
 
 
 @pytest.fixture
-def evidence(benchmark: Benchmark, tiny_dataset: Dataset) -> Evidence:
+def evidence(benchmark, tiny_dataset):
     return Evidence((made_up_study(),), (benchmark,), {"tiny": tiny_dataset.spec}, ())
 
 
 @pytest.fixture(scope="session")
-def heat() -> Evidence:
+def heat():
     """What is found in the simulated records of heat."""
     return find_evidence(*HEAT)

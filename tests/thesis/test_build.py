@@ -9,7 +9,6 @@ import re
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pandas as pd
@@ -22,7 +21,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.figures import style, tables
 from hpo_lib.figures.build import PICTURES, build, drawn
 from hpo_lib.figures.card import card
-from hpo_lib.figures.evidence import Evidence, find_evidence, warning_for
+from hpo_lib.figures.evidence import find_evidence, warning_for
 from hpo_lib.figures.latex import escaped
 from hpo_lib.figures.style import warning_text
 from hpo_lib.figures.tables import TABLES
@@ -32,7 +31,7 @@ from hpo_lib.records.result import load_result
 from tests.thesis.conftest import HEAT
 
 
-def sidecar(out: ThesisPaths, figure: str) -> dict[str, Any]:
+def sidecar(out, figure):
     return read_json(out.sidecar(out.figure(figure)[0]), "a sidecar")
 
 
@@ -40,7 +39,7 @@ def sidecar(out: ThesisPaths, figure: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Path:
+def runs(tmp_path):
     """A copy of the studies, which a test may change."""
     return Path(shutil.copytree(HEAT[0], tmp_path / "runs"))
 
@@ -78,8 +77,8 @@ LATER = {"optimization_date": "2090-01-01"}
     ],
 )
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_data_counts(
-    changes: dict[str, str], ids: dict[str, str], note: str, runs: Path
-) -> None:
+    changes, ids, note, runs
+):
     file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
     result = load_result(file.with_name("best_params_NHITS_Q_heat_published.json"))
     provenance = result["provenance"]
@@ -93,7 +92,7 @@ def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_dat
     assert note in " ".join(found.notes)
 
 
-def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs: Path) -> None:
+def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs):
     for file in runs.rglob("study_*"):
         file.unlink()
     found = find_evidence(runs, runs / "none", runs)
@@ -105,7 +104,7 @@ def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs: P
     assert PICTURES["optimisation_history"].data(found).empty
 
 
-def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(tmp_path) -> None:
+def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reason(tmp_path):
     benchmarks = Path(shutil.copytree(HEAT[1], tmp_path / "benchmarks"))
     record = next(benchmarks.rglob("*-seed42.json"))
     content = read_json(record, "a record")
@@ -116,7 +115,7 @@ def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reaso
     assert any("was made on other data" in note for note in found.notes)
 
 
-def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path) -> None:
+def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path):
     with pytest.raises(InputError, match="holds no readable best_params JSON"):
         find_evidence(tmp_path, tmp_path, tmp_path)
     assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
@@ -124,7 +123,7 @@ def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path
 
 def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_asked_for_and_named(
     tmp_path, monkeypatch, capsys
-) -> None:
+):
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
     monkeypatch.setattr(ThesisPaths.__init__, "__defaults__", tuple(vars(published).values()))
@@ -150,7 +149,7 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
 # Marks and cards
 
 
-def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so() -> None:
+def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so():
     for source, test, text in (
         ("simulated", True, "SIMULATED DATA, TEST BUDGET"),
         ("simulated", False, "SIMULATED DATA"),
@@ -170,7 +169,7 @@ def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so() 
 
 def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_say_so(
     runs, tmp_path
-) -> None:
+):
     note = "Taken instead are 70 % of it for training."
     for file in paths.best_params_files(runs):
         result = load_result(file)
@@ -187,7 +186,7 @@ def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_
 
 def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_snippet(
     heat, tmp_path
-) -> None:
+):
     out = ThesisPaths.below(tmp_path)
     build(dataclasses.replace(heat, benchmarks=()), out)
     caption = sidecar(out, "pareto_fronts")["caption"]
@@ -203,8 +202,8 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
 
 
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(
-    heat: Evidence,
-) -> None:
+    heat,
+):
     (study,) = (study for study in heat.studies if study.model == "NHITS_Q")
     text = card(heat, study)
     frame = pd.read_parquet(study.run.trial_predictions(study.chosen.number))
@@ -240,7 +239,7 @@ def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecast
 
 
 @pytest.fixture(scope="module")
-def pictures(heat: Evidence) -> dict[str, object]:
+def pictures(heat):
     """Every figure of the simulated records, with the complaints of matplotlib as errors."""
     complaints: list[str] = []
     handler = logging.Handler()
@@ -261,8 +260,8 @@ def pictures(heat: Evidence) -> dict[str, object]:
 
 
 def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_another(
-    heat: Evidence, tmp_path: Path
-) -> None:
+    heat, tmp_path
+):
     plain = ("heat", "water_centrum", "water_tommerby")
     names = [name + dev for name in plain for dev in ("", "_dev")]
     result = heat.studies[0].result
@@ -292,9 +291,7 @@ def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_an
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
-def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(
-    name, pictures
-) -> None:
+def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(name, pictures):
     figure = pictures[name]
     width, height = figure.get_size_inches()
     assert width == pytest.approx(150 / 25.4)
@@ -307,8 +304,8 @@ def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(
 
 @pytest.mark.slow
 def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote_and_every_byte_is_as_before(
-    heat, tmp_path: Path
-) -> None:
+    heat, tmp_path
+):
     before, after, executed = (tmp_path / name for name in ("before", "after", "executed.ipynb"))
     first, _ = build(heat, ThesisPaths.below(before))
     folders = dict(zip(("runs_dir", "benchmark_dir", "data_dir"), map(str, HEAT), strict=True))

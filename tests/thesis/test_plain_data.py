@@ -9,7 +9,6 @@ import pytest
 
 from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.figures import benchmarks, studies
-from hpo_lib.figures.evidence import Evidence
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.scoring.calibration import Calibration
 from hpo_lib.scoring.objectives import OBJECTIVES
@@ -18,7 +17,7 @@ from tests.thesis.conftest import made_up_study, row, trial
 NAMES = ["dataset", "title", "unit", "model"]
 
 
-def marked(frame: pd.DataFrame, column: str) -> list[int]:
+def marked(frame, column):
     return frame.loc[frame[column], "trial"].tolist()
 
 
@@ -27,7 +26,7 @@ def marked(frame: pd.DataFrame, column: str) -> list[int]:
 
 def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_defaults_and_choice_marked(
     evidence,
-) -> None:
+):
     frame = studies.fronts(evidence)
     assert frame["trial"].tolist() == [0, 1, 3, 4]
     assert frame[["mae", "picp_penalty"]].to_numpy().tolist() == [[4, 4], [5, 2], [2, 6], [3, 3]]
@@ -69,18 +68,14 @@ def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_
         ),
     ],
 )
-def test_when_trials_dominate_more_of_the_box_then_the_hypervolume_is_that_share(
-    excesses, shares
-) -> None:
+def test_when_trials_dominate_more_of_the_box_then_the_hypervolume_is_that_share(excesses, shares):
     assert studies.hypervolumes(np.array(excesses)) == pytest.approx(shares)
 
 
 @pytest.mark.parametrize(
     "names", ["winkler,mae", "mae,winkler,picp_penalty", "picp_penalty,pinball"]
 )
-def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them(
-    names, evidence
-) -> None:
+def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them(names, evidence):
     (study,), chosen = evidence.studies, names.split(",")
     other = made_up_study(
         "NHITS_Q",
@@ -112,7 +107,7 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
 
 def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_to_the_defaults(
     evidence,
-) -> None:
+):
     frame = studies.explored(evidence)
     assert frame[["parameter", "value"]].to_numpy().tolist() == [
         ["lr", 0.01 * (n + 1)] for n in (0, 1, 3, 4)
@@ -121,7 +116,7 @@ def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_t
     assert frame["chosen"].tolist() == [False, False, False, True]
 
 
-def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
+def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence):
     low = made_up_study("NHITS_Q", [trial(0, 4, 1), trial(1, 3, 2)], best_trial_number=0)
     high = made_up_study("TFT_Q", [trial(0, 4, 30), trial(1, 3, 40)], best_trial_number=0)
     fronts = studies.fronts(dataclasses.replace(evidence, studies=(low, high)))
@@ -130,7 +125,7 @@ def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence) -> None:
     assert first.get_ylim()[0] == 0
 
 
-def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence) -> None:
+def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence):
     study = made_up_study("TFT_Q", [trial(0, 0.004, 4), trial(1, 0.003, 6)], best_trial_number=1)
     small = dataclasses.replace(evidence, studies=(study,))
     fronts = studies.fronts(small)
@@ -142,7 +137,7 @@ def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence) -> N
 
 def test_when_cost_is_drawn_then_all_finished_trials_count_in_minutes_on_their_hardware(
     evidence,
-) -> None:
+):
     frame = studies.cost(evidence)
     assert frame["seconds"].tolist() == [10, 20, 3, 30, 40]
     assert frame["state"].tolist() == ["complete", "complete", "stopped", "complete", "complete"]
@@ -158,7 +153,7 @@ def test_when_cost_is_drawn_then_all_finished_trials_count_in_minutes_on_their_h
 
 def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_chooses_the_best_family(
     benchmark,
-) -> None:
+):
     rows = {row.model: row.params for row in benchmark.row_per_model}
     assert rows == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
     chosen = min(benchmark.families, key=benchmarks.validation_loss)
@@ -166,8 +161,8 @@ def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_choos
 
 
 def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_their_origins(
-    benchmark: Benchmark, evidence: Evidence, monkeypatch
-) -> None:
+    benchmark, evidence, monkeypatch
+):
     # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut
     # off on Saturday.
     test = benchmark.row_per_model[0].test
@@ -191,8 +186,8 @@ def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_t
 
 
 def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(
-    evidence: Evidence,
-) -> None:
+    evidence,
+):
     frame = benchmarks.by_hour(evidence)
     assert set(frame["model"]) == {"LINEAR_Q", "NHITS_Q", "TFT_Q"}
     own = frame[frame["model"] == "NHITS_Q"]
@@ -201,7 +196,7 @@ def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(
     assert own["picp"].to_numpy() == pytest.approx(100.0)
 
 
-def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, monkeypatch) -> None:
+def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, monkeypatch):
     monkeypatch.setattr(benchmarks, "DRIFT_DAYS", 10)
     drift = benchmarks.drift(evidence).query("model == 'TFT_Q'")
     assert len(drift) == 15 - 9
@@ -210,8 +205,8 @@ def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, m
 
 
 def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_interval(
-    evidence: Evidence,
-) -> None:
+    evidence,
+):
     frame = benchmarks.baseline_vs_optimised(evidence).set_index(["model", "params"])
     assert frame.loc[("NHITS_Q", "default"), "mae"] == pytest.approx(0.75)
     assert frame.loc[("NHITS_Q", "best"), "mae"] == pytest.approx(0.25)
@@ -234,8 +229,8 @@ def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_int
 
 
 def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(
-    evidence: Evidence,
-) -> None:
+    evidence,
+):
     frame = benchmarks.significance(evidence).set_index(["row", "column"])
     assert len(frame) == 4 * 3
     # An error e within half a width of 1 costs 0.1 (1 + e) + 0.5 e + 0.1 (1 - e) = 0.2 + 0.5 e.
@@ -245,7 +240,7 @@ def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_bett
     assert frame.loc[("NHITS_Q", "TFT_Q"), "p_holm"] == frame.loc[("TFT_Q", "NHITS_Q"), "p_holm"]
 
 
-def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm() -> None:
+def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm():
     # Sorted 0.01, 0.02, 0.03, 0.2 times 4, 3, 2, 1, never falling: 0.04, 0.06, 0.06, 0.2.
     assert benchmarks.holm(np.array([0.03, 0.01, 0.2, 0.02])) == pytest.approx(
         [0.06, 0.04, 0.2, 0.06]
@@ -270,8 +265,8 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
 
 
 def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(
-    evidence: Evidence,
-) -> None:
+    evidence,
+):
     frame = benchmarks.coverage(evidence)
     assert set(frame["model"]) == {"NHITS_Q", "TFT_Q"}
     assert frame["picp"].to_numpy() == pytest.approx(100.0)

@@ -4,8 +4,6 @@ import dataclasses
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,11 +11,9 @@ import pytest
 
 from hpo_lib.figures import style, tables
 from hpo_lib.figures.build import build
-from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.latex import Bold, Table, best_bold, booktabs, escaped, html
 from hpo_lib.figures.style import aligned, number
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import readable_unit
 
 
@@ -46,15 +42,15 @@ from hpo_lib.scoring.metrics import readable_unit
         (escaped("no\n\n  memory\t&\u2028more"), r"no memory \& more"),
     ],
 )
-def test_when_numbers_units_and_text_are_printed_then_they_can_be_read(texts, expected) -> None:
+def test_when_numbers_units_and_text_are_printed_then_they_can_be_read(texts, expected):
     assert texts == expected
 
 
-def bold(cells: Sequence[str]) -> list[bool]:
+def bold(cells):
     return [isinstance(cell, Bold) for cell in cells]
 
 
-def test_when_cells_look_alike_then_all_that_look_best_are_bold() -> None:
+def test_when_cells_look_alike_then_all_that_look_best_are_bold():
     cells = ["0.128 [0, 1]", "1.250", style.MISSING, "0.128"]
     assert bold(best_bold(cells, [0.1284, 1.25, np.nan, 0.12841])) == [True, False, False, True]
     assert bold(best_bold(["-", "-"], [np.nan, np.nan])) == [True, True]
@@ -73,12 +69,12 @@ def test_when_a_benchmark_is_of_tiny_cubic_metres_then_scores_alone_are_in_litre
     pd.testing.assert_frame_equal(small.shown[scores], benchmark.shown[scores], rtol=1e-6)
 
 
-def _small(f: QuantileForecasts) -> QuantileForecasts:
+def _small(f):
     """In thousandths, so that litres give the old numbers again."""
     return dataclasses.replace(f, values=f.values / 1000, actual=f.actual / 1000)
 
 
-def test_when_a_table_is_written_then_rows_sections_and_groups_are_in_place() -> None:
+def test_when_a_table_is_written_then_rows_sections_and_groups_are_in_place():
     sections = [
         ("heat", [("model", ["x"]), ("a", ["1"]), ("b", [Bold("2")])]),
         ("", [("model", ["y"]), ("a", ["3"]), ("b", ["<4>"])]),
@@ -103,7 +99,7 @@ def test_when_a_table_is_written_then_rows_sections_and_groups_are_in_place() ->
     assert shown.count("<tr>") == 2 + 2 + 1
 
 
-def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence: Evidence) -> None:
+def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence):
     table = tables.scores_of_test_split(evidence)
     own = table.frame.set_index(["model", "params"]).loc[("NHITS_Q", "best")]
     assert own["mae"] == pytest.approx(0.25)
@@ -124,8 +120,8 @@ def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence: 
 
 
 def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other(
-    evidence: Evidence,
-) -> None:
+    evidence,
+):
     table = tables.ablation(evidence)
     ((_, rows),) = table.rows
     assert sum(span for _, span in table.groups) == len(table.header) == 10
@@ -136,7 +132,7 @@ def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other
     assert frame.loc[("TFT_Q", "split"), "mean_width"] < 2.0  # what covers everything is narrowed
 
 
-def test_when_parameters_are_tabled_then_defaults_are_beside_the_choice(evidence: Evidence) -> None:
+def test_when_parameters_are_tabled_then_defaults_are_beside_the_choice(evidence):
     table = tables.hyperparameters(evidence)
     assert table.frame[["parameter", "default", "chosen", "trial"]].to_numpy().tolist() == [
         ["lr", 0.01, 0.05, 4]
@@ -146,8 +142,8 @@ def test_when_parameters_are_tabled_then_defaults_are_beside_the_choice(evidence
 
 
 def test_when_datasets_and_runtime_are_tabled_then_days_are_whole_and_stopped_trials_count(
-    evidence: Evidence,
-) -> None:
+    evidence,
+):
     (row,) = tables.datasets(evidence).frame.to_dict("records")
     assert (row["train_days"], row["validation_days"], row["test_days"]) == (70, 15, 15)
     assert row["validation_from"] == "2019-05-10 00:00:00+00:00"
@@ -168,9 +164,7 @@ DOCUMENT = r"""\documentclass[11pt,a4paper]{article}
 
 
 @pytest.mark.slow
-def test_when_a_real_latex_reads_tables_and_figures_then_they_fit_the_page(
-    tmp_path: Path, root: Path
-) -> None:
+def test_when_a_real_latex_reads_tables_and_figures_then_they_fit_the_page(tmp_path, root):
     if shutil.which("pdflatex") is None:
         pytest.skip(
             "pdflatex is not installed (Debian: texlive-latex-base texlive-latex-recommended)"
@@ -192,7 +186,7 @@ def test_when_a_real_latex_reads_tables_and_figures_then_they_fit_the_page(
 
 def test_when_there_are_studies_alone_then_their_tables_are_made_and_the_others_are_named(
     evidence, tmp_path
-) -> None:
+):
     alone = dataclasses.replace(evidence, benchmarks=(), studies=())
     written, notes = build(alone, ThesisPaths.below(tmp_path))
     assert written == []
