@@ -216,3 +216,8 @@ def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
     trained = SimpleNamespace(validation=forecasts(15))
     figures = families.periods(trained, replace(tiny_dataset, source=source))
     assert [figure.get_supxlabel() for figure in figures] == [mark, mark]
+    # of the second of four origins, the week up to it and the median after it
+    end = tiny_dataset.validation_origins[5] + 1
+    week, day = tiny_dataset.target.iloc[end - 168 : end], trained.validation.median[5]
+    image = figures[1].axes[0].images[0].get_array()
+    assert image.ravel().tolist() == [*week, *day]

@@ -63,7 +63,7 @@ def _medians(parts: "StackForecasts") -> np.ndarray:
     return parts.stacks[..., parts.forecasts.levels.index(0.5)]
 
 
-@style.on_screen
+@style.on_screen()
 def draw_stacks(parts: "StackForecasts", days: Sequence[int], unit: str) -> Figure:
     """Median forecasts, and below them what each stack adds to the base.
 
@@ -97,7 +97,7 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], unit: str) -> Figu
     return figure
 
 
-@style.on_screen
+@style.on_screen()
 def draw_stack_sizes(parts: "StackForecasts", unit: str) -> Figure:
     """How much each stack moves the median, by hour ahead: the mean size of what it adds."""
     figure, ((axes,),) = style.panels(1, 1, height=2.8, width=6)
@@ -112,7 +112,7 @@ def draw_stack_sizes(parts: "StackForecasts", unit: str) -> Figure:
     return figure
 
 
-@style.on_screen
+@style.on_screen()
 def draw_variables(weights: "FusionWeights") -> Figure:
     """Mean weight of every variable, with the 10 to 90 % range over origins."""
     tables = {"the past week": weights.history, "the day ahead": weights.future}
@@ -144,7 +144,7 @@ def _largest(weights: pd.DataFrame) -> pd.DataFrame:
     return weights.drop(columns=rest).assign(**others)
 
 
-@style.on_screen
+@style.on_screen()
 def draw_attention(attention: np.ndarray) -> Figure:
     """Attention on each hour of the week and the day ahead, of all hours ahead and of each."""
     mean = 100 * attention.mean(axis=0)
@@ -170,7 +170,7 @@ def draw_attention(attention: np.ndarray) -> Figure:
     return figure
 
 
-@style.on_screen
+@style.on_screen()
 def draw_periods(spectrum: "Periods") -> Figure:
     """The spectrum of each block with the periods that it folds by, and what each image weighs."""
     n_blocks, n_periods = spectrum.hours.shape
@@ -198,7 +198,7 @@ def draw_periods(spectrum: "Periods") -> Figure:
     return figure
 
 
-@style.on_screen
+@style.on_screen()
 def draw_folded_window(window: np.ndarray, hours: np.ndarray, unit: str, when: str) -> Figure:
     """A week of the target and the median forecast after it [T], folded by periods in hours."""
     hours = pd.unique(hours)[:4]  # neighbouring frequencies may have the same period
