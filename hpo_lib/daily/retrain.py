@@ -103,7 +103,7 @@ def retrain(
     if version is None:
         number = max(paths.versions(), default=0) + 1
         fitted = family.fit(chosen, fitting, budget, seed=seed, recipe=recipe)
-        refitted = family.refit(chosen, whole, budget, like=fitted, seed=seed, recipe=recipe)
+        refitted = family.fit(chosen, whole, budget, like=fitted, seed=seed, recipe=recipe)
         models = {FITTED: fitted, REFITTED: refitted}
     else:
         number, fitted = version.number, version.model(FITTED, dataset)

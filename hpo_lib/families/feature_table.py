@@ -11,7 +11,7 @@ import pandas as pd
 
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.features import follows_from_target
+from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
@@ -37,6 +37,8 @@ _NOT_LINEAR = {  # or constant at one hour of day
 }
 
 _YEAR = "year_sin", "year_cos"
+OF_THE_YEAR = (*SEASON_COLUMNS, *_YEAR)
+"""Columns that tell the time of year."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,6 @@ class FeatureTable:
         )
 
 
-def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
-    """[T] 1.0 on weekends and public holidays, as far as the dataset has these columns."""
-    flags = [name for name in ("is_weekend", "is_public_holiday") if name in dataset.future]
-    return frame[flags].max(axis=1).to_numpy(dtype=float) if flags else np.zeros(len(frame))
-
-
 def level_floor(dataset: Dataset) -> float:
     """The smallest level that a window is divided by: 1 % of the target's mean size in training.
 
@@ -81,6 +77,7 @@ def make_feature_table(
     windows: Windows,
     floor: float | None = None,
     *,
+    seasons: bool = True,
     weeks: int = 1,
     thermal: bool = True,
 ) -> FeatureTable:
@@ -90,28 +87,29 @@ def make_feature_table(
     that seasons of different level look alike. The level itself is a feature, on a log scale.
 
     ``floor`` is the smallest level that is divided by; None: `level_floor` of the dataset. With
-    more ``weeks`` than one, earlier weeks are features too: the target at the same hour of the same
-    weekday, and the week's mean. A week before the first hour of the frame counts as the one after
-    it. ``thermal``: see `weather_inputs`.
+    ``seasons`` the columns of `OF_THE_YEAR` are features. With more ``weeks`` than one, earlier
+    weeks are features too: the target at the same hour of the same weekday, and the week's mean. A
+    week before the first hour of the frame counts as the one after it. ``thermal``: see
+    `weather_inputs`.
     """
     frame, origins = windows.frame, windows.positions
     y = frame[dataset.spec.target].to_numpy(dtype=float)
-    history = y[origins[:, None] + np.arange(1 - HISTORY, 1)]  # [N, L]
-    level = np.maximum(
-        history[:, -LEVEL_HOURS:].mean(axis=1), level_floor(dataset) if floor is None else floor
-    )
+    past = origins[:, None] + np.arange(1 - HISTORY, 1)  # [N, L]
     hours = origins[:, None] + np.arange(1, HORIZON + 1)  # [N, H]
+    history, floor = y[past], level_floor(dataset) if floor is None else floor
+    level = np.maximum(history[:, -LEVEL_HOURS:].mean(axis=1), floor)
     relative = history / level[:, None] - 1
     days = relative.reshape(len(origins), DAYS, HORIZON)  # the last one ends at the origin
-    off = day_off(dataset, frame)
-    past_off = off[hours[:, None, :] - HORIZON * np.arange(DAYS, 0, -1)[:, None]]  # [N, 7, H]
+    flags = [name for name in ("is_weekend", "is_public_holiday") if name in dataset.future]
+    off = frame[flags].max(axis=1).to_numpy(dtype=float) if flags else np.zeros(len(frame))
+    past_off = off[past].reshape(days.shape)
     season = 2 * np.pi * pd.DatetimeIndex(frame.index).day_of_year.to_numpy()[hours] / 365.25
     # The columns are [N, H], or [N, 1] or [H] where origins or hours ahead are alike.
     columns: dict[str, np.ndarray] = {"step": np.arange(1.0, HORIZON + 1)}
     columns |= {name: frame[name].to_numpy(dtype=float)[hours] for name in dataset.future}
     columns |= {"year_sin": np.sin(season), "year_cos": np.cos(season)}
     columns |= {f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)}
-    earlier, week = hours - HISTORY, origins[:, None] + np.arange(1 - HISTORY, 1)
+    earlier, week = hours - HISTORY, past
     for k in range(2, weeks + 1):
         earlier = np.where(earlier >= HISTORY, earlier - HISTORY, earlier)
         week = np.where(week[:, :1] >= HISTORY, week - HISTORY, week)
@@ -149,31 +147,29 @@ def make_feature_table(
     }
     for name in dataset.past:
         if not follows_from_target(name):
-            values = frame[name].to_numpy(dtype=float)[origins[:, None] + np.arange(1 - HORIZON, 1)]
+            values = frame[name].to_numpy(dtype=float)[past[:, -HORIZON:]]
             of_origin |= {f"{name}_last": values[:, -1], f"{name}_day_mean": values.mean(axis=1)}
     columns |= {name: values[:, None] for name, values in of_origin.items()}
     columns |= weather_inputs(dataset, windows, thermal=thermal)
+    names = tuple(name for name in columns if seasons or name not in OF_THE_YEAR)
     return FeatureTable(
-        features=np.stack(
-            [np.broadcast_to(column, hours.shape) for column in columns.values()], axis=2
-        ),
-        names=tuple(columns),
-        level=level,
-        target=y[hours] / level[:, None] - 1,
+        np.stack([np.broadcast_to(columns[name], hours.shape) for name in names], axis=2),
+        names,
+        level,
+        y[hours] / level[:, None] - 1,
     )
 
 
-def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
+def linear_features(table: FeatureTable) -> np.ndarray:
     """[N, H, F] the features that vary and act linearly at one hour of day.
 
-    Weekdays become indicators; ``seasons`` includes the time of year.
+    Weekdays become indicators; the time of year, where it is among them, gets a second harmonic.
     """
     columns = dict(zip(table.names, np.moveaxis(table.features, 2, 0), strict=True))
-    left_out = _NOT_LINEAR if seasons else {*_NOT_LINEAR, *_YEAR}
-    linear = [column for name, column in columns.items() if name not in left_out]
-    if seasons:
+    linear = [column for name, column in columns.items() if name not in _NOT_LINEAR]
+    if "year_sin" in columns:
         sine, cosine = (columns[name] for name in _YEAR)
-        linear += [2 * sine * cosine, cosine**2 - sine**2]  # the second harmonic of the year
+        linear += [2 * sine * cosine, cosine**2 - sine**2]
     if "day_of_week" in columns:
         linear += [columns["day_of_week"] == day for day in range(1, 7)]
     # One feature after the other in memory: the last bits of a fit depend on the order.

@@ -16,6 +16,7 @@ from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
+from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.search_space import (
     ONLY_WITH,
     RECIPE_SPACE,
@@ -60,11 +61,9 @@ class Budget:
 
     def steps_for(self, n_weights: int) -> int:
         """Steps for a model of ``n_weights`` trainable weights, at least one per check."""
-        steps = (
-            self.steps
-            if self.max_work is None
-            else min(self.steps, int(self.max_work / (n_weights / 1e6)))
-        )
+        steps = self.steps
+        if self.max_work is not None:
+            steps = min(steps, int(self.max_work / (n_weights / 1e6)))
         return max(self.checks, steps)
 
 
@@ -237,7 +236,6 @@ class Family(Model, ABC):
         ``network`` holds the hyperparameters without those of the optimiser.
         """
 
-    @abstractmethod
     def fit(
         self,
         params: Params,
@@ -246,26 +244,36 @@ class Family(Model, ABC):
         *,
         seed: int,
         recipe: Recipe = STANDARD,
+        like: Forecaster | None = None,
         on_check: OnCheck | None = None,
     ) -> Forecaster:
-        """Train on the training split; keep the weights with the lowest validation pinball loss."""
+        """Train on the training split; keep the weights with the lowest validation pinball loss.
 
-    @abstractmethod
-    def refit(
-        self,
-        params: Params,
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        like: Forecaster,
-        seed: int,
-        recipe: Recipe = STANDARD,
-    ) -> Forecaster:
-        """Train on both splits, for as many steps of the budget's schedule as validation chose.
-
-        ``like`` was returned by `fit`; its ``best_step`` and ``shares`` are taken over. The
-        forecaster has no ``validation``: nothing is held out.
+        With ``like``, which such a training returned, train on both splits, for as many steps of
+        the budget's schedule as validation chose there; its ``best_step`` and ``shares`` are taken
+        over. This forecaster has no ``validation``: nothing is held out.
         """
+        from hpo_lib.families.training import BestWeights, DartsForecaster, new_model
+        from hpo_lib.families.windows import Scaling
+
+        recipe, network = recipe.updated(params)
+        self.check_params(network)
+        budget = budget.times(recipe.steps_factor)
+        # Of a refit, too: the columns that validation judged.
+        seasons = covers_seasons(dataset, recipe.season_years)
+        if like is not None:
+            dataset = dataset.trained_through_validation()
+        scaling = Scaling.fit(dataset, recipe, seasons=seasons)
+        forecaster = DartsForecaster(dataset, scaling, recipe, self.calendar_as_past)
+        if like is None:
+            keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
+            forecaster.train(new_model(self, network, budget, seed, budget.steps, keeper))
+            forecaster.module.load_state_dict(keeper.weights)
+            return forecaster
+        forecaster.best_step, forecaster.shares = like.best_step, like.shares
+        if like.best_step:
+            forecaster.train(new_model(self, network, budget, seed, like.best_step))
+        return forecaster
 
     def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
         """What a study of a dataset draws, a dimension after the one that it depends on.
@@ -280,8 +288,7 @@ class Family(Model, ABC):
         """The defaults as a trial of the space: those of the family, and the recipe as it is."""
         names = recipe_space(dataset) if space == "wide" else {}
         fields = {name: getattr(recipe, name) for name in names}
-        drawn = {name: value for name, value in fields.items() if is_drawn(name, fields)}
-        return {**self.defaults, **drawn}
+        return {**self.defaults, **{name: fields[name] for name in names if is_drawn(name, fields)}}
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
         """Refuse ``params`` unless they have all names of the search space, with values inside it.
@@ -351,11 +358,7 @@ def family_names() -> tuple[str, ...]:
 
 
 def get_family(name: str) -> Family:
-    """The family of that name.
-
-    Raises:
-        InputError: no such family; the message names the nearest one.
-    """
+    """The family of that name."""
     family = registered().get(name)
     if not isinstance(family, Family):
         raise InputError(

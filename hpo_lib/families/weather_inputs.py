@@ -33,16 +33,16 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
     assert ahead is not None, "a dataset with weather of the day ahead makes windows that hold it"
     history = windows.positions[:, None] + np.arange(1 - HISTORY, 1)
     observed = windows.frame[list(weather.columns)].to_numpy(dtype=float)[history]  # [N, L, W]
-    columns = {f"{name}_ahead": ahead[:, :, i] for i, name in enumerate(weather.columns)}
-    columns |= {
-        f"{name}_since_yesterday": ahead[:, :, i] - observed[:, -HORIZON:, i]
-        for i, name in enumerate(weather.columns)
-    }
-    if not thermal or "temp" not in weather.columns:
+    before, now = (
+        dict(zip(weather.columns, np.moveaxis(part, 2, 0), strict=True))
+        for part in (observed, ahead)
+    )
+    columns = {f"{name}_ahead": values for name, values in now.items()}
+    columns |= {f"{name}_since_yesterday": now[name] - before[name][:, -HORIZON:] for name in now}
+    if not thermal or "temp" not in now:
         return columns
     assert weather.threshold is not None
-    before = observed[:, :, weather.columns.index("temp")]
-    temp = np.concatenate([before, columns["temp_ahead"]], axis=1)  # [N, L + H]
+    temp = np.concatenate([before["temp"], now["temp"]], axis=1)  # [N, L + H]
     means = {hours: exponential_mean(temp, hours)[:, -HORIZON:] for hours in MEMORY_HOURS}
     columns |= {f"temp_mean_{hours}h_ahead": mean for hours, mean in means.items()}
     degrees = np.maximum(weather.threshold - temp, 0)
@@ -50,13 +50,14 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
     demand = np.abs(target[history[:, -HORIZON:]].mean(axis=1))
     yesterday = degrees[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True)
     relative = usual / np.maximum(demand, 0.05 * usual)
+    degrees = degrees[:, -HORIZON:]
     columns |= {
-        "degrees_ahead": degrees[:, -HORIZON:],
+        "degrees_ahead": degrees,
         "degrees_mean_24h_ahead": np.maximum(weather.threshold - means[24], 0),
-        "degrees_change_ahead": (degrees[:, -HORIZON:] - yesterday) * relative[:, None],
+        "degrees_change_ahead": (degrees - yesterday) * relative[:, None],
     }
-    if "wind_speed" in weather.columns:
-        columns["degrees_wind_ahead"] = columns["degrees_ahead"] * columns["wind_speed_ahead"]
+    if "wind_speed" in now:
+        columns["degrees_wind_ahead"] = degrees * now["wind_speed"]
     return columns
 
 
