@@ -8,11 +8,11 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from hpo_lib.data.context import Context
+from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
@@ -164,8 +164,10 @@ training.
 
 
 class Forecaster(ABC):
-    """A trained model of a family."""
+    """A trained model."""
 
+    dataset: Dataset
+    """What it was trained on."""
     best_step: int
     """The step whose weights were kept; 0: the linear baseline alone was better than those of every
     check.
@@ -176,6 +178,15 @@ class Forecaster(ABC):
     """
     validation: QuantileForecasts
     """Forecasts of every validation origin with the kept weights."""
+
+    @cached_property
+    def lowest(self) -> float | None:
+        """See `Dataset.lowest`."""
+        return self.dataset.lowest
+
+    def parts(self) -> dict[str, Any]:
+        """What was learnt, in tensors, arrays, plain values and text, for `Model.restored`."""
+        raise NotImplementedError
 
     @abstractmethod
     def predict(self, context: Context) -> QuantileForecasts:
@@ -189,7 +200,7 @@ class Forecaster(ABC):
         return self.predict(dataset.context(origins)).with_actual(dataset.target)
 
 
-KINDS = "family", "baseline", "pretrained", "naive", "blend"
+KINDS = "family", "baseline", "pretrained", "naive", "mixture"
 """Of models, in the order of legends and tables."""
 
 
@@ -209,6 +220,12 @@ class Model:
     """One of `KINDS`; empty for a model that a record names and the registry does not know."""
     seeded: ClassVar[bool] = False
     """Whether another seed gives another model."""
+
+    def restored(
+        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+    ) -> Forecaster:
+        """The forecaster that had these `Forecaster.parts`; ``windows``: one like its own."""
+        raise NotImplementedError
 
 
 class Family(Model, ABC):
@@ -273,6 +290,22 @@ class Family(Model, ABC):
         forecaster.best_step, forecaster.shares = like.best_step, like.shares
         if like.best_step:
             forecaster.train(new_model(self, network, budget, seed, like.best_step))
+        return forecaster
+
+    def restored(
+        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+    ) -> Forecaster:
+        from hpo_lib.families.training import DartsForecaster, untrained_module
+        from hpo_lib.families.windows import TrainingWindows
+
+        recipe = parts["recipe"]
+        forecaster = DartsForecaster(dataset, parts["scaling"], recipe, self.calendar_as_past)
+        forecaster.shares = parts["shares"]
+        if not forecaster.keeps_nothing:
+            sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
+            network = recipe.updated(params)[1]
+            forecaster.module = untrained_module(self, network, sample).eval()
+            forecaster.module.load_state_dict(parts["network"])
         return forecaster
 
     def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
