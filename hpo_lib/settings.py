@@ -267,13 +267,13 @@ class Settings:
         """The command line that gives these settings again, without `PER_PROCESS`."""
         words = []
         for parameter in PARAMETERS:
-            value, option = getattr(self, parameter.name), parameter.name.replace("_", "-")
+            value, option = getattr(self, parameter.name), option_of(parameter.name)
             if parameter.name in PER_PROCESS or value is None:
                 continue
-            if parameter.kind is not bool:
-                words += [f"--{option}", str(value)]
+            if not isinstance(value, bool):
+                words += [option, str(value)]
             elif value is not parameter.default:
-                words.append(f"--{'' if value else 'no-'}{option}")
+                words.append(option if value else option.replace("--", "--no-"))
         return words
 
 
@@ -290,11 +290,6 @@ class Parameter:
     default: Any
     explanation: str
 
-    @property
-    def kind(self) -> type:
-        """Str, int, float or bool."""
-        return str if self.default is None else type(self.default)
-
 
 PARAMETERS = tuple(
     Parameter(
@@ -305,6 +300,11 @@ PARAMETERS = tuple(
     for stated in fields(Settings)
 )
 _CHECKED = TypeAdapter(Settings)
+
+
+def option_of(parameter: str) -> str:
+    """How the command line spells a parameter."""
+    return f"--{parameter.replace('_', '-')}"
 
 
 def default_job_id() -> str:

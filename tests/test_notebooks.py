@@ -121,7 +121,7 @@ def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings
         elif default is None:
             default = {"model": "NHITS_Q", "dataset": "heat"}[parameter.name]
         own = found[parameter.name]
-        expected = (parameter.kind.__name__, default, text)
+        expected = (type(default).__name__, default, text)
         assert (
             own["inferred_type_name"],
             ast.literal_eval(own["default"]),

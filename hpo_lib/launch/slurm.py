@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hpo_lib import paths
 from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import HpoError, InputError, choices
-from hpo_lib.records.storage import Storage
 from hpo_lib.settings import Settings
 
 ANSWER_SECONDS = 30.0
@@ -275,6 +274,8 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
 
     run = check_study(settings)
     if continues:
+        from hpo_lib.records.storage import Storage  # loads optuna
+
         Storage(run, settings.storage).check()
     settings = elsewhere(settings, run)
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]

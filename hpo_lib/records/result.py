@@ -1,6 +1,6 @@
 """The best_params JSON of a study: today's is written, that of the original HPO plan is read, too.
 
-Nothing here imports optuna: `hpo_lib.records.optuna_trials` turns its trials into `TrialRecord`s.
+Nothing here imports optuna: `hpo_lib.records.storage` turns its trials into `TrialRecord`s.
 """
 
 from collections import Counter

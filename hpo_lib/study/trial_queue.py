@@ -23,8 +23,7 @@ from hpo_lib.errors import MAKE_ROOM, InputError, StudyError, WriteError, in_one
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.records.files import write_json
 from hpo_lib.records.leases import Lease, Liveness
-from hpo_lib.records.optuna_trials import distribution, quiet_optuna, trial_record
-from hpo_lib.records.storage import Storage
+from hpo_lib.records.storage import Storage, distribution, quiet_optuna, trial_record
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.study.first_trials import FirstTrial
