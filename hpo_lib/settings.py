@@ -4,9 +4,9 @@ Checks, defaults, options of the command line, the check of the notebooks and ``
 follow from these.
 """
 
-import ast
 import datetime as dt
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -227,15 +227,13 @@ class Settings:
             only: the one model that a notebook is about; empty: any.
         """
         check_injected_parameters(shell)
-        given = {}
-        for parameter in PARAMETERS:
-            if parameter.name not in shell.user_ns:
-                raise InputError(
-                    f"parameter {parameter.name!r} is missing from the parameters cell; add it "
-                    "as in hpo_template.ipynb"
-                )
-            given[parameter.name] = shell.user_ns[parameter.name]
-        settings = cls.create(**given)
+        try:
+            settings = cls.create(**{each.name: shell.user_ns[each.name] for each in PARAMETERS})
+        except KeyError as missing:
+            raise InputError(
+                f"parameter {missing} is missing from the parameters cell; add it as in "
+                "hpo_template.ipynb"
+            ) from None
         if only and settings.model != only:
             raise InputError(
                 f"model is {settings.model!r}, but this notebook shows {only}; run "
@@ -331,19 +329,10 @@ def check_injected_parameters(shell: Any) -> None:
     train_with_one_thread()
     known: list[str] = []
     for source in shell.user_ns.get("In", []):
+        assigned = re.findall(r"^(\w+)(?:: \w+)? = ", source, re.MULTILINE)
         if source.startswith("# Parameters"):
-            _reject_unknown(_assigned_names(source), known)
-        known += _assigned_names(source)
-
-
-def _assigned_names(source: str) -> list[str]:
-    try:
-        nodes = ast.walk(ast.parse(source))
-    except SyntaxError:  # a cell that failed, earlier in an interactive session
-        return []
-    return [
-        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    ]
+            _reject_unknown(assigned, known)
+        known += assigned
 
 
 def _reject_unknown(given: Mapping[str, Any] | Sequence[str], known: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """The commands of ``hpo``: thin calls into the library, each named like its command."""
 
-import argparse
 import inspect
 import json
 import logging
@@ -9,6 +8,7 @@ import shlex
 import shutil
 import sys
 import webbrowser
+from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields, replace
 from itertools import groupby
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hpo_lib.data.spec import DatasetSpec
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: Namespace) -> int:
     from hpo_lib.figures import study_tables
     from hpo_lib.launch.notebook_run import run_notebook
     from hpo_lib.records.study import StoredStudy
@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(arguments: argparse.Namespace) -> int:
+def _doctor(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
     findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
@@ -56,16 +56,15 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return int(any(finding.is_problem for finding in findings))
 
 
-def _submit(arguments: argparse.Namespace) -> int:
+def _submit(arguments: Namespace) -> None:
     from hpo_lib.launch.slurm import read_site, submit_study
 
     site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), study_settings(arguments)
     continues = bool(arguments.job_id)
     print(submit_study(settings, site, continues=continues, dry_run=arguments.dry_run), end="")
-    return 0
 
 
-def _job(arguments: argparse.Namespace) -> int:
+def _job(arguments: Namespace) -> int:
     from hpo_lib.data.spec import load_spec
     from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 
@@ -76,7 +75,7 @@ def _job(arguments: argparse.Namespace) -> int:
     return run_job(run, command, job, settings.trials)
 
 
-def _status(arguments: argparse.Namespace) -> int:
+def _status(arguments: Namespace) -> int:
     from hpo_lib.launch import slurm, status
 
     jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
@@ -90,11 +89,11 @@ def _status(arguments: argparse.Namespace) -> int:
     return int(any(study.state == "corrupt" for study in studies))
 
 
-def _runs_dir(arguments: argparse.Namespace) -> Path:
+def _runs_dir(arguments: Namespace) -> Path:
     return Path(arguments.runs_dir or paths.RUNS_DIR)
 
 
-def _datasets(arguments: argparse.Namespace) -> int:
+def _datasets(arguments: Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.data.spec import known_datasets, load_spec
     from hpo_lib.launch.doctor import dataset_facts, dataset_lines, dataset_text, wrapped
@@ -117,7 +116,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(arguments: argparse.Namespace) -> int:
+def _prepare(arguments: Namespace) -> None:
     from hpo_lib.data.day_ahead_weather import prepare_archive
     from hpo_lib.data.features import prepare_features
 
@@ -126,10 +125,9 @@ def _prepare(arguments: argparse.Namespace) -> int:
     print(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
     if arguments.weather_forecast is not None:
         print(prepare_archive(spec, arguments.weather_forecast, out))
-    return 0
 
 
-def _spec(arguments: argparse.Namespace) -> "DatasetSpec":
+def _spec(arguments: Namespace) -> "DatasetSpec":
     """The dataset's description, with the options that say how its meter's CSV is read."""
     from hpo_lib.data.spec import load_spec
 
@@ -137,14 +135,14 @@ def _spec(arguments: argparse.Namespace) -> "DatasetSpec":
     return replace(spec, raw=replace(spec.raw, **_raw_file(arguments)))
 
 
-def _raw_file(arguments: argparse.Namespace) -> dict[str, Any]:
+def _raw_file(arguments: Namespace) -> dict[str, Any]:
     """The options that say how a meter's CSV is read, as far as they were given."""
     from hpo_lib.data.spec import RawFile
 
     return {key.name: value for key in fields(RawFile) if (value := getattr(arguments, key.name))}
 
 
-def _new_dataset(arguments: argparse.Namespace) -> int:
+def _new_dataset(arguments: Namespace) -> None:
     from hpo_lib.data.new_dataset import write_new_dataset
     from hpo_lib.data.spec import RawFile
 
@@ -154,10 +152,9 @@ def _new_dataset(arguments: argparse.Namespace) -> int:
     weather = f" --weather {shlex.quote(str(arguments.weather))}" if arguments.weather else ""
     prepare = shlex.join(["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)])
     print(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}{weather}")
-    return 0
 
 
-def _audit(arguments: argparse.Namespace) -> int:
+def _audit(arguments: Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.figures.data import banner
     from hpo_lib.leaks.audit import audit, n_leaks, report_lines
@@ -183,7 +180,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     return int(n_leaks(findings) > 0)
 
 
-def _retrain(arguments: argparse.Namespace) -> int:
+def _retrain(arguments: Namespace) -> None:
     from hpo_lib.daily.retrain import retrain
 
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
@@ -191,10 +188,9 @@ def _retrain(arguments: argparse.Namespace) -> int:
     version = call(retrain, arguments, settings=settings, models_dir=models_dir)
     print(f"in use: {version.paths.version(version.number)}")
     print(f"card: {version.paths.card(version.number)}")
-    return 0
 
 
-def _forecast(arguments: argparse.Namespace) -> int:
+def _forecast(arguments: Namespace) -> int:
     from hpo_lib.daily.day_ahead import forecast_day
     from hpo_lib.figures.data import banner
 
@@ -206,13 +202,13 @@ def _forecast(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _watch(arguments: argparse.Namespace) -> int:
+def _watch(arguments: Namespace) -> int:
     from hpo_lib.daily.watch import watch
 
     return print_all(call(watch, arguments))
 
 
-def _report(arguments: argparse.Namespace) -> int:
+def _report(arguments: Namespace) -> None:
     from hpo_lib.figures.study_page import write_page
     from hpo_lib.records.study import named_study
 
@@ -220,10 +216,9 @@ def _report(arguments: argparse.Namespace) -> int:
     print(f"wrote {page}")
     if arguments.open and not webbrowser.open(page.as_uri()):
         print("note: there is no browser on this machine")
-    return 0
 
 
-def _dashboard(arguments: argparse.Namespace) -> int:
+def _dashboard(arguments: Namespace) -> None:
     from hpo_lib.records.study import named_study
 
     study = named_study(arguments.study, arguments.runs_dir, arguments.storage)
@@ -242,10 +237,9 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         ) from None
     print(f"{study.run.study_name}: http://localhost:{arguments.port}/ until Ctrl-C", flush=True)
     run_server(study.storage or arguments.storage, port=arguments.port)
-    return 0
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+def _verify(arguments: Namespace) -> int:
     from hpo_lib.records.verify import verify
 
     runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
@@ -262,7 +256,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
-def _analyze(arguments: argparse.Namespace) -> int:
+def _analyze(arguments: Namespace) -> int:
     from hpo_lib.figures.analysis import analyse
     from hpo_lib.figures.studies_table import SHOWN, SUMMARIES, improvement_report, summary
     from hpo_lib.launch.doctor import wrapped
@@ -315,7 +309,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     return print_all(evidence.notes, "  note: ") or code
 
 
-def _consolidate(arguments: argparse.Namespace) -> int:
+def _consolidate(arguments: Namespace) -> int:
     from hpo_lib.figures.studies_table import load_studies, write_studies
 
     studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
@@ -325,7 +319,7 @@ def _consolidate(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _figures(arguments: argparse.Namespace) -> int:
+def _figures(arguments: Namespace) -> int:
     from hpo_lib.figures.build import make_all
 
     written, notes = call(make_all, arguments, datasets=arguments.dataset)
@@ -335,7 +329,7 @@ def _figures(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _benchmark(arguments: argparse.Namespace) -> int:
+def _benchmark(arguments: Namespace) -> None:
     from hpo_lib.benchmark.tables import main_columns, make_tables, write_tables
     from hpo_lib.benchmark.train import make_plan, run_benchmark
     from hpo_lib.figures.data import banner
@@ -363,21 +357,20 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     )
     print(main_columns(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
     print_all(write_tables(plan.paths, tables), "wrote ")
-    return 0
 
 
-def study_parameters(arguments: argparse.Namespace) -> dict[str, Any]:
+def study_parameters(arguments: Namespace) -> dict[str, Any]:
     """The values of the study parameters among the arguments."""
     names = [parameter.name for parameter in PARAMETERS]
     return {name: value for name, value in vars(arguments).items() if name in names}
 
 
-def study_settings(arguments: argparse.Namespace, **more: Any) -> Settings:
+def study_settings(arguments: Namespace, **more: Any) -> Settings:
     """The settings that the options of study parameters were given."""
     return Settings.create(**{**study_parameters(arguments), **more})
 
 
-def call(function: Callable[..., Any], arguments: argparse.Namespace, **more: Any) -> Any:
+def call(function: Callable[..., Any], arguments: Namespace, **more: Any) -> Any:
     """Call a function with the arguments that it has parameters for, and with ``more``."""
     names = inspect.signature(function).parameters
     named = {name: value for name, value in vars(arguments).items() if name in names}

@@ -28,9 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         arguments.parser.error(_unknown(unknown[0], arguments.parser))
     try:
-        code: int = arguments.command(arguments)
+        code = arguments.command(arguments)
         sys.stdout.flush()
-        return code
+        return int(code or 0)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         # or the interpreter's last flush would fail too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

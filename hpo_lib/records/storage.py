@@ -7,11 +7,10 @@ loads optuna, so readers of records import it where they need it.
 import math
 import os
 import re
-import sqlite3
 import urllib.parse
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,32 +179,34 @@ class Storage:
         Raises:
             InputError: the storage is damaged.
         """
-        name = self.run.study_name
         file = next((file for file in (self.run.sqlite, self.run.journal) if file.exists()), None)
         if file is None and ("://" not in self.setting or self.setting.startswith("sqlite")):
             return None
         storage: BaseStorage
         try:
-            if file is None:
-                storage = _read_only(self.setting, {"connect_args": {"connect_timeout": 5}})
-            elif file == self.run.journal:
+            if file == self.run.journal:
                 storage = JournalStorage(JournalFileBackend(str(file)))
             else:
-                address = f"file:{urllib.parse.quote(str(file.resolve()))}?mode=ro"
-                with closing(sqlite3.connect(address, uri=True)) as connection:
-                    query = "select name from sqlite_master where name = 'studies'"
-                    if not connection.execute(query).fetchone():
-                        return None
-                    query = "select 1 from studies where study_name = ?"
-                    if not connection.execute(query, (name,)).fetchone():
-                        return None
-                options = {"execution_options": {"compiled_cache": _STATEMENTS}}
-                storage = _read_only(f"sqlite:///{address}&uri=true", options)
-            return self._in_memory(storage, file or name)
+                url, options = self.setting, dict[str, Any](connect_args={"connect_timeout": 5})
+                if file is not None:
+                    address = urllib.parse.quote(str(file.resolve()))
+                    url = f"sqlite:///file:{address}?mode=ro&uri=true"
+                    options = {"execution_options": {"compiled_cache": _STATEMENTS}}
+                storage = RDBStorage(
+                    url,
+                    engine_kwargs=options,
+                    skip_compatibility_check=True,
+                    skip_table_creation=True,
+                )
+            if self.run.study_name not in optuna.get_all_study_names(storage):
+                return None
+            return self._in_memory(storage, file or self.run.study_name)
         except InputError:
             raise
-        except (ImportError, sqlite3.Error, *DAMAGE) as error:
-            if file is None:
+        except (ImportError, *DAMAGE) as error:
+            # a worker that makes the file has not come to all its tables
+            being_made = r"no such table: (version_info|stud)"
+            if file is None or re.search(being_made, str(error.__cause__)):
                 return None
             raise InputError(
                 f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
@@ -225,15 +226,6 @@ class Storage:
                 study.set_user_attr(name, value)
             study.add_trials(stored.get_trials(deepcopy=False))
         return study
-
-
-def _read_only(url: str, engine_options: dict[str, Any]) -> BaseStorage:
-    return RDBStorage(
-        url,
-        engine_kwargs=engine_options,
-        skip_compatibility_check=True,
-        skip_table_creation=True,
-    )
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:

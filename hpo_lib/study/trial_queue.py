@@ -41,7 +41,7 @@ compares samplers.
 OUTAGE, PAUSE = 300.0, 2.0
 """Seconds for which a database may be silent, and between two attempts to reach it."""
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class LeaseLost(Exception):
@@ -60,7 +60,7 @@ class _Guarded:
         return getattr(self._storage, name)
 
 
-def _patient(ask: F) -> F:
+def _patient(ask: Callable[..., T]) -> Callable[..., T]:
     """Make a method of `TrialQueue` ask its storage again while a database does not answer.
 
     The method raises WriteError if the storage is a file, and StudyError if the database is silent
@@ -68,7 +68,7 @@ def _patient(ask: F) -> F:
     """
 
     @functools.wraps(ask)
-    def asking(self: "TrialQueue", *arguments: Any) -> Any:
+    def asking(self: "TrialQueue", *arguments: Any) -> T:
         silent_since: float | None = None
         while True:
             try:
@@ -93,21 +93,21 @@ def _patient(ask: F) -> F:
                     ) from None
                 time.sleep(PAUSE)
 
-    return cast(F, asking)
+    return asking
 
 
-def _decision(decide: F) -> F:
+def _decision(decide: Callable[..., T]) -> Callable[..., T]:
     """Make a method of `TrialQueue` hold the lease while it decides, or decide again."""
 
     @functools.wraps(decide)
-    def holding(self: "TrialQueue", *arguments: Any) -> Any:
+    def holding(self: "TrialQueue", *arguments: Any) -> T:
         while True:
             with suppress(LeaseLost, UpdateFinishedTrialError), self.lease, quiet_optuna():
                 decided = decide(self, *arguments)
                 if self.lease.held:
                     return decided
 
-    return cast(F, _patient(holding))
+    return _patient(holding)
 
 
 class TrialQueue:
