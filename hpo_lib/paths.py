@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpo_lib.errors import MAKE_ROOM, InputError, WriteError
+from hpo_lib.errors import MAKE_ROOM, InputError, WriteError, in_one_line
 
 _ROOT = Path(__file__).resolve().parent.parent
 IS_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
@@ -108,7 +108,7 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        why = error.strerror or " ".join(str(error).split())
+        why = error.strerror or in_one_line(error)
         raise WriteError(f"{path}: cannot be written ({why}); {MAKE_ROOM}") from None
     finally:
         if temporary is not None:

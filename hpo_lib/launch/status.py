@@ -120,20 +120,20 @@ def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> Stud
     if state == "corrupt":
         return StudyStatus(run, state, cause=cause)
     tasks = [job for job in jobs if job.study_id == run.job_id]
-    job = min(tasks, key=_rank, default=None)
-    if job is not None and job.state in ACTIVE:
-        if job.state != "PENDING":
-            state, cause = "running", ""
-        elif state not in ("running", "done"):
-            state, cause = "queued", job.reason
-    elif job is not None and state == "interrupted" and job.state != "COMPLETED":
+    job = min(tasks, key=_rank, default=Job("", "", "COMPLETED"))
+    rank = _rank(job)
+    if rank == 0:
+        state, cause = "running", ""
+    elif rank == 1 and state not in ("running", "done"):
+        state, cause = "queued", job.reason
+    elif rank == 2 and state == "interrupted":
         cause = f"Slurm says {job.state}"
     workers = _running_tasks(tasks) if state in ("running", "queued") else ""
     return StudyStatus(run, state, study, cause, workers)
 
 
 def _rank(job: Job) -> int:
-    """Rank of an array's tasks for their study: running, waiting, ended badly, ended well."""
+    """Rank of an array's tasks for their study: 0 running, 1 waiting, 2 ended badly, 3 well."""
     if job.state in ACTIVE:
         return int(job.state == "PENDING")
     return 3 if job.state == "COMPLETED" else 2

@@ -11,7 +11,7 @@ import urllib.parse
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +258,9 @@ def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRe
         names = (objective.name for objective in objectives)
         values = dict(zip(names, trial.values, strict=True))
     scores = attributes.get("scores", {})  # which studies of the original HPO plan lack
-    pair = {**values, **({**scores, "picp_penalty": coverage_error(scores)} if scores else {})}
+    pair = {**values, **scores}
+    if scores:
+        pair["picp_penalty"] = coverage_error(scores)
     state = _STATES[trial.state]
     if trial.state == TrialState.FAIL and "cause" not in attributes:
         state = "interrupted"
@@ -268,11 +270,13 @@ def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRe
         trial.params,
         pair.get("mae", math.nan),
         pair.get("picp_penalty", math.nan),
-        scores,
         values=values,
-        **{name: attributes[name] for name in _ATTRIBUTES if name in attributes},
+        **{name: attributes[name] for name in OF_ATTRIBUTES & attributes.keys()},
     )
 
+
+OF_ATTRIBUTES = {field.name for field in fields(TrialRecord)[5:-1]}
+"""What a trial in the storage says of itself in its attributes."""
 
 _STATES = {
     TrialState.COMPLETE: "complete",
@@ -281,16 +285,6 @@ _STATES = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
-_ATTRIBUTES = (
-    "by_step",
-    "cause",
-    "seconds",
-    "best_step",
-    "shares",
-    "retry_of",
-    "curve",
-    "stopped_at",
-)
 
 
 def trial_records(study: Study, objectives: Sequence[Objective]) -> tuple[TrialRecord, ...]:
