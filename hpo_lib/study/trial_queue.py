@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 import optuna
+import pandas as pd
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -170,7 +171,9 @@ class TrialQueue:
     @_patient
     def records(self) -> list[TrialRecord]:
         """All trials of all workers."""
-        return [self._record(trial) for trial in self.study.get_trials(deepcopy=False)]
+        return [
+            trial_record(trial, self.objectives) for trial in self.study.get_trials(deepcopy=False)
+        ]
 
     @_decision
     def claim(self) -> Trial | None:
@@ -183,12 +186,14 @@ class TrialQueue:
         self.liveness.renew()
         trials = self._requeue()
         taken = sum(
-            self._record(trial).finished or trial.state == TrialState.RUNNING for trial in trials
+            trial.state == TrialState.RUNNING or trial_record(trial, self.objectives).finished
+            for trial in trials
         )
         if taken >= self.trials:
             return None
         drawn = sum(
-            "retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials
+            "retry_of" not in trial.user_attrs and is_whole(_params(trial), self.space)
+            for trial in trials
         )
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if drawn < len(self.first) and not waiting:
@@ -226,7 +231,7 @@ class TrialQueue:
         if values is not None:
             state = TrialState.COMPLETE
         self._finish(trial, state, values, seconds=seconds, **attributes)
-        return self._record(self.storage.get_trial(trial._trial_id))
+        return trial_record(self.storage.get_trial(trial._trial_id), self.objectives)
 
     @_decision
     def interrupt(self, trial: Trial, asked_by: str) -> None:
@@ -273,12 +278,6 @@ class TrialQueue:
             with suppress(OSError):
                 self.run.trial_predictions(trial.number).unlink()
 
-    def _record(self, trial: FrozenTrial) -> TrialRecord:
-        return trial_record(trial, self.objectives)
-
-    def _is_drawn(self, trial: FrozenTrial) -> bool:
-        return is_whole(_params(trial), self.space)
-
     def _requeue(self) -> list[FrozenTrial]:
         """All trials, after marking those of dead workers; some more may have been queued."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -298,19 +297,18 @@ class TrialQueue:
                 continue
             # If the worker died while it drew the parameters, they are drawn again with the same
             # seed, see `claim`.
-            if self._is_drawn(trial):
+            if is_whole(_params(trial), self.space):
                 attempt = attrs.get("attempt", 1) + ("asked_to_stop" not in attrs)
                 again = {"retry_of": trial.number, "attempt": attempt}
                 self.study.enqueue_trial(_params(trial), user_attrs=again)
         return trials
 
 
-def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
+def _values(identity: Mapping[str, Any]) -> dict[Any, Any]:
     """An identity with the fields of its budget and its recipe side by side."""
-    values = {**identity, "early_stopping": "off" if identity["early_stopping"] == "off" else "on"}
-    for part in ("budget", "recipe"):
-        values |= {f"{part}.{name}": value for name, value in values.pop(part).items()}
-    return values
+    stopping = "off" if identity["early_stopping"] == "off" else "on"
+    values = pd.json_normalize({**identity, "early_stopping": stopping})
+    return values.to_dict("records")[0]
 
 
 def _params(trial: FrozenTrial) -> dict[str, Any]:
