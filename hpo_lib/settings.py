@@ -124,10 +124,8 @@ Objectives = Annotated[
 
 
 def _stated(default: Any, explanation: str) -> Any:
-    """A field and the statement of its parameter; the default None means that it must be given."""
-    return field(
-        default=MISSING if default is None else default, metadata={"description": explanation}
-    )
+    """A field and the statement of its parameter; the default MISSING means: must be given."""
+    return field(default=default, metadata={"description": explanation})
 
 
 @dataclass(frozen=True)
@@ -139,9 +137,9 @@ class Settings:
     none, and ``storage`` is ``auto`` for a single worker only.
     """
 
-    model: Text = _stated(None, "NHITS_Q, TFT_Q or TIMESNET_Q")
+    model: Text = _stated(MISSING, "NHITS_Q, TFT_Q or TIMESNET_Q")
     dataset: Text = _stated(
-        None, "a name from `hpo datasets`, such as heat, or the path of a dataset TOML"
+        MISSING, "a name from `hpo datasets`, such as heat, or the path of a dataset TOML"
     )
     trials: Whole = _stated(
         0,
@@ -197,8 +195,8 @@ class Settings:
     @classmethod
     def create(cls, model: str, dataset: str, **given: Any) -> "Settings":
         """Settings with defaults filled in."""
-        _reject_unknown(given, [parameter.name for parameter in PARAMETERS])
         stated = {parameter.name: parameter.default for parameter in PARAMETERS}
+        _reject_unknown(given, list(stated))
         try:
             checked = _CHECKED.validate_python(
                 {**stated, **given, "model": model, "dataset": dataset}
@@ -280,23 +278,8 @@ PER_PROCESS = ("job_id", "time_budget_hours", "workers", "worker")
 """Parameters in which the processes and jobs of one study differ."""
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a study as a user gives it."""
-
-    name: str
-    default: Any
-    explanation: str
-
-
-PARAMETERS = tuple(
-    Parameter(
-        stated.name,
-        None if stated.default is MISSING else stated.default,
-        stated.metadata["description"],
-    )
-    for stated in fields(Settings)
-)
+PARAMETERS = fields(Settings)
+"""Each has a ``name``, a ``default``, and says its meaning in ``metadata["description"]``."""
 _CHECKED = TypeAdapter(Settings)
 
 

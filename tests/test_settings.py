@@ -144,10 +144,13 @@ def parameters_table():
     lines = ["| parameter | type | default | `hpo run` | meaning |", "|---|---|---|---|---|"]
     for parameter in PARAMETERS:
         name, default = parameter.name, parameter.default
-        kind = "str" if default is None else type(default).__name__
-        shown = "required" if default is None else f"`{default!r}`"
+        required = default is dataclasses.MISSING
+        kind = "str" if required else type(default).__name__
+        shown = "required" if required else f"`{default!r}`"
         option = option_of(f"no_{name}" if default is True else name)
-        lines.append(f"| `{name}` | {kind} | {shown} | `{option}` | {parameter.explanation} |")
+        lines.append(
+            f"| `{name}` | {kind} | {shown} | `{option}` | {parameter.metadata['description']} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -9,13 +9,14 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hpo_lib import __version__
 from hpo_lib.cli import commands
 from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices
-from hpo_lib.settings import PARAMETERS, Parameter, option_of, train_with_one_thread
+from hpo_lib.settings import PARAMETERS, option_of, train_with_one_thread
 
 COMMANDS = Path(__file__).with_name("commands.toml")
 """Help, example and options of each command, whose function in `commands` has its name."""
@@ -116,11 +117,13 @@ values, ``path`` or a type a value of it or None, and ``$NAME`` what the environ
 """
 
 
-def _option(parameter: Parameter) -> Option:
-    text, default = parameter.explanation, parameter.default
-    if default and default is not True:
+def _option(parameter: Field[Any]) -> Option:
+    text, default = parameter.metadata["description"], parameter.default
+    if default is MISSING:
+        default = "required"
+    elif default and default is not True:
         text += f" (default: {default})"
-    return option_of(parameter.name), "required" if default is None else default, text
+    return option_of(parameter.name), default, text
 
 
 def add_options(parser: Any, options: Iterable[Option]) -> None:
