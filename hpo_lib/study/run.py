@@ -61,7 +61,7 @@ def run_study(
     if settings.workers > 1:
         run = settings.files(load_spec(settings.dataset).name)
         run_workers(settings, run, say)
-        return StoredStudy.read(run, database=Storage(run, settings.storage).recorded)
+        return StoredStudy.read(run, database=settings.storage)
     worker = _Worker(settings, dataset)
     with worker.liveness, stop_requests.listening():
         first, finished = worker.open(), worker.n_finished()
@@ -87,12 +87,12 @@ class _Worker:
         budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
         run = settings.files(spec.name)
         self.settings, self.plan = settings, Plan(run, family, dataset, budget, recipe)
-        self.storage = Storage(run, settings.storage)
+        storage = Storage(run, settings.storage)
         self.liveness = Liveness(run, str(settings.worker))
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
         space = family.searched(settings.space, dataset)
         self.queue = TrialQueue(
-            self.storage, self.liveness, space, self.objectives, settings.trials, settings.seed
+            storage, self.liveness, space, self.objectives, settings.trials, settings.seed
         )
         self.records = self.queue.records
         self.time_budget, self.stop_reason = TimeBudget(settings.time_budget_hours), ""
@@ -122,7 +122,7 @@ class _Worker:
         }
         self.stated = {
             "n_trials": settings.trials,
-            "storage_path": self.storage.recorded,
+            "storage_path": storage.recorded,
             "optimization_date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "baselines": validation_baselines(dataset),
             "provenance": self.provenance,
@@ -279,6 +279,6 @@ class _Worker:
                 "job_id to go on."
             )
         self.queue.write(self._result)
-        stored = StoredStudy.read(self.plan.run, database=self.storage.recorded)
+        stored = StoredStudy.read(self.plan.run, database=self.settings.storage)
         write_optuna_figures(self.queue.study, stored)
         return stored
