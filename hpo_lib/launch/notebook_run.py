@@ -35,8 +35,10 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.workers import KERNEL_KILLED, run_workers
 
 
-def check_study(settings: Settings) -> RunPaths:
-    """Check model, dataset and data before anything is started; the study's files.
+def checked(settings: Settings) -> tuple[Settings, RunPaths]:
+    """The settings for a process in any folder, and the study's files, before anything is started.
+
+    Model, dataset and data are checked; the path of a dataset's TOML becomes absolute.
 
     Raises:
         InputError: the study itself would stop with the same error.
@@ -44,14 +46,9 @@ def check_study(settings: Settings) -> RunPaths:
     get_family(settings.model)
     spec = load_spec(settings.dataset)
     load_dataset(spec, settings.data_dir, simulated=settings.simulated)
-    return settings.files(spec.name)
-
-
-def elsewhere(settings: Settings, run: RunPaths) -> Settings:
-    """The settings for a process in another folder: the path of a dataset's TOML is absolute."""
-    if settings.dataset == run.dataset:
-        return settings
-    return replace(settings, dataset=str(load_spec(settings.dataset).path.resolve()))
+    if settings.dataset != spec.name:
+        settings = replace(settings, dataset=str(spec.path.resolve()))
+    return settings, settings.files(spec.name)
 
 
 def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> RunPaths:
@@ -66,11 +63,10 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Run
         InputError, StudyError, WriteError: as the study raises them. Any other error in the
             notebook becomes a StudyError, and so does the death of its kernel.
     """
-    run = check_study(settings)
+    settings, run = checked(settings)
     if settings.workers > 1:
         run_workers(settings, run, print)
         return run
-    settings = elsewhere(settings, run)
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
@@ -136,18 +132,13 @@ def _alone(run: RunPaths) -> Iterator[None]:
                 file=sys.stderr,
             )
         with Liveness(run, str(run.worker)):
-            _keep_earlier(run)
+            if run.notebook.exists():
+                earlier = run.attempt_notebook(len(attempts(run)))
+                run.notebook.rename(earlier)
+                if not read_record(earlier).complete:
+                    kept = f"its incomplete record is kept as {earlier}"
+                    print(f"The previous attempt was cut off; {kept}")
         yield
-
-
-def _keep_earlier(run: RunPaths) -> None:
-    """Rename the record of an earlier attempt to the next free attempt number."""
-    if not run.notebook.exists():
-        return
-    earlier = run.attempt_notebook(len(attempts(run)))
-    run.notebook.rename(earlier)
-    if not read_record(earlier).complete:
-        print(f"The previous attempt was cut off; its incomplete record is kept as {earlier}")
 
 
 class SignalProofKernel(AsyncKernelManager):

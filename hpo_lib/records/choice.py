@@ -146,11 +146,11 @@ def pareto_front(
     """
     complete = [trial for trial in trials if trial.state == "complete"]
     excesses = np.array([[o.excess(t.values[o.name]) for o in objectives] for t in complete])
-
-    def is_beaten(excess: np.ndarray) -> bool:
-        return bool(((excesses <= excess).all(axis=1) & (excesses < excess).any(axis=1)).any())
-
-    front = [t for t, excess in zip(complete, excesses, strict=True) if not is_beaten(excess)]
+    front = [
+        trial
+        for trial, excess in zip(complete, excesses, strict=True)
+        if not ((excesses <= excess).all(axis=1) & (excesses < excess).any(axis=1)).any()
+    ]
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 

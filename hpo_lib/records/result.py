@@ -157,10 +157,8 @@ def study_result(
     """
     counts = Counter(trial.state for trial in trials)
     entries = {
+        **asdict(run),
         "schema_version": SCHEMA_VERSION,
-        "model": run.model,
-        "dataset": run.dataset,
-        "job_id": run.job_id,
         "n_completed": counts["complete"],
         "n_failed": counts["failed"],
         "n_pruned": counts["stopped"],

@@ -200,7 +200,20 @@ class Storage:
                 )
             if self.run.study_name not in optuna.get_all_study_names(storage):
                 return None
-            return self._in_memory(storage, file or self.run.study_name)
+            # A copy that is read at once, so that whatever is damaged in the storage is found here.
+            with quiet_optuna():
+                stored = optuna.load_study(study_name=self.run.study_name, storage=storage)
+                source = file or self.run.study_name
+                check(_Attributes, stored.user_attrs, source, "a study of this project")
+                study = optuna.create_study(
+                    study_name=stored.study_name,
+                    storage=InMemoryStorage(),
+                    directions=stored.directions,
+                )
+                for name, value in stored.user_attrs.items():
+                    study.set_user_attr(name, value)
+                study.add_trials(stored.get_trials(deepcopy=False))
+                return study
         except InputError:
             raise
         except (ImportError, *DAMAGE) as error:
@@ -211,21 +224,6 @@ class Storage:
             raise InputError(
                 f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
             ) from None
-
-    def _in_memory(self, storage: BaseStorage, source: Path | str) -> Study:
-        """A copy that is read at once, so that whatever is damaged in the storage is found here."""
-        with quiet_optuna():
-            stored = optuna.load_study(study_name=self.run.study_name, storage=storage)
-            check(_Attributes, stored.user_attrs, source, "a study of this project")
-            study = optuna.create_study(
-                study_name=stored.study_name,
-                storage=InMemoryStorage(),
-                directions=stored.directions,
-            )
-            for name, value in stored.user_attrs.items():
-                study.set_user_attr(name, value)
-            study.add_trials(stored.get_trials(deepcopy=False))
-        return study
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:

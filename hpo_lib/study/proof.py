@@ -70,10 +70,6 @@ class Proof:
         file, target = self.plan.run.trial_predictions, self.plan.dataset.known_target
         return cache(lambda number: daily_scores(load_predictions(file(number)), target))
 
-    def stored(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
-        """The record's entry if all its trainings are stored, else None."""
-        return self._prove(trials, lambda: True)
-
     def train(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
         """Train what is missing, until ``must_stop`` says so between two trainings.
 
@@ -86,12 +82,12 @@ class Proof:
                 return
             time.sleep(POLL)
         try:
-            self._prove(trials, must_stop)
+            self.entry(trials, must_stop)
         finally:
             lease.release()
 
-    def _prove(
-        self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]
+    def entry(
+        self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True
     ) -> dict[str, Any] | None:
         """The record's entry; None if it had to stop before a training that is missing."""
         params, plan = {trial.number: trial.params for trial in trials}, self.plan

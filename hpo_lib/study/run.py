@@ -251,7 +251,7 @@ class _Worker:
         settings, run = self.settings, self.plan.run
         ended = sum(record.finished for record in records) >= settings.trials
         asks = settings.policy == PROVEN
-        proof = self.proof.stored(records) if ended and asks else None
+        proof = self.proof.entry(records) if ended and asks else None
         done = ended and (not asks or proof is not None)
         return study_result(
             run,

@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, cast
 
 import optuna
@@ -111,10 +111,11 @@ def _decision(decide: Callable[..., T]) -> Callable[..., T]:
     return _patient(holding)
 
 
+@dataclass
 class TrialQueue:
     """One study in its storage, as one of its workers uses it; only it writes to the storage.
 
-    Args:
+    Attributes:
         stored: where the study is.
         liveness: of this worker, entered.
         space: the search space, a dimension after the one that it depends on.
@@ -123,18 +124,15 @@ class TrialQueue:
         seed: of the sampler.
     """
 
-    def __init__(
-        self,
-        stored: Storage,
-        liveness: Liveness,
-        space: Mapping[str, Dimension],
-        objectives: Sequence[Objective],
-        trials: int,
-        seed: int,
-    ) -> None:
-        self.stored, self.run, self.liveness = stored, stored.run, liveness
-        self.space, self.objectives = dict(space), objectives
-        self.trials, self.seed = trials, seed
+    stored: Storage
+    liveness: Liveness
+    space: Mapping[str, Dimension]
+    objectives: Sequence[Objective]
+    trials: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.run = self.stored.run
         self.lease = Lease(self.run.decision_lease)
 
     @_decision
@@ -161,7 +159,15 @@ class TrialQueue:
             self.study.set_user_attr("first_trials", [asdict(trial) for trial in first])
             self.study.set_user_attr("identity", dict(identity))
         else:
-            self._check_identity(begun_with, identity)
+            before, now = _values(begun_with), _values(identity)
+            for key in {**now, **before}:
+                if before.get(key) != now.get(key):
+                    raise InputError(
+                        f"job_id {self.run.job_id!r} belongs to a study with {key} "
+                        f"{before.get(key)!r}, now it is {now.get(key)!r}; results of different "
+                        "settings are not mixed: choose another job_id, or go back to that "
+                        f"{key}"
+                    )
         self.study.set_user_attr("trials_asked", self.trials)
         self.first = [FirstTrial(**trial) for trial in self.study.user_attrs["first_trials"]]
         if not self._requeue():
@@ -246,21 +252,6 @@ class TrialQueue:
             write_json(self.run.best_params, result)
         return result
 
-    def _check_identity(self, begun_with: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-        """Raise InputError unless the settings that results depend on are the same.
-
-        Of early stopping only whether there is any is compared: a study goes on with its own rule.
-        """
-        before, now = _values(begun_with), _values(identity)
-        for key in {**now, **before}:
-            if before.get(key) != now.get(key):
-                raise InputError(
-                    f"job_id {self.run.job_id!r} belongs to a study with {key} "
-                    f"{before.get(key)!r}, now it is {now.get(key)!r}; results of different "
-                    "settings are not mixed: choose another job_id, or go back to that "
-                    f"{key}"
-                )
-
     def _finish(
         self,
         trial: Trial | FrozenTrial,
@@ -305,7 +296,10 @@ class TrialQueue:
 
 
 def _values(identity: Mapping[str, Any]) -> dict[Any, Any]:
-    """An identity with the fields of its budget and its recipe side by side."""
+    """An identity with the fields of its budget and its recipe side by side.
+
+    Of early stopping only whether there is any is compared: a study goes on with its own rule.
+    """
     stopping = "off" if identity["early_stopping"] == "off" else "on"
     values = pd.json_normalize({**identity, "early_stopping": stopping})
     return values.to_dict("records")[0]
