@@ -82,6 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "data",
         "scoring",
         "families",
+        "baselines",
         "records",
         "figures",
         "benchmark",

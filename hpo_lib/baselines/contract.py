@@ -41,7 +41,7 @@ class Baseline(Model, ABC):
         *,
         seed: int = 0,
         quick: bool = False,
-        like: "TableForecaster | None" = None,
+        like: Forecaster | None = None,
     ) -> "TableForecaster":
         """Train on the training split, with every choice made by pinball loss on validation.
 
@@ -54,7 +54,7 @@ class Baseline(Model, ABC):
                 forecaster has no ``validation``: nothing is held out.
         """
         seasons = covers_seasons(dataset, STANDARD.season_years)
-        if like is not None:
+        if isinstance(like, TableForecaster):
             both_splits = dataset.trained_through_validation()
             return self.train(both_splits, seasons, seed, quick, like.choice)
         trained = self.train(dataset, seasons, seed, quick)
@@ -83,7 +83,6 @@ class Baseline(Model, ABC):
         With ``seasons`` the forecaster sees the time of year, by the families' rule: only if
         training covers two years.
         """
-
 
     @abstractmethod
     def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hpo_lib.daily.versions import Version, each_in_use
+from hpo_lib.daily.versions import MIXTURE, Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
@@ -17,7 +17,7 @@ from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.figures.forecasts import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source
-from hpo_lib.paths import atomic
+from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -97,8 +97,8 @@ def forecast_day(
 ) -> DayAhead:
     """The forecast of the 24 hours from ``at`` on; names, times and folders are text.
 
-    Of several models in use that one forecasts which had the lowest pinball loss over the 28 days
-    before.
+    Of several models in use the mixture forecasts or, without one, that which had the lowest
+    pinball loss over the 28 days before.
 
     Args: dataset: name or TOML of the dataset. model: the family; empty: the best one. at: first
         hour of the forecast, UTC unless it has another offset; empty: the hour after the last one.
@@ -115,6 +115,9 @@ def forecast_day(
     if lack := _lack(_until(data, origin)):
         raise InputError(lack)
     holidays = read_school_holidays(Path(school_holidays)) if school_holidays else None
+    folder = Path(models_dir or MODELS_DIR).expanduser()
+    if not model and ModelPaths(folder, MIXTURE, data.spec.name).current.exists():
+        model = MIXTURE
     forecast = partial(_day_after, dataset=data, origin=origin, holidays=holidays)
     days, damaged = each_in_use(models_dir, data.spec.name, model, forecast)
     day, notes = _best(days)
@@ -152,15 +155,10 @@ def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
     return position - HORIZON * np.arange(count, 0, -1)
 
 
-def own_forecasts(version: Version, known: Dataset, origins: Positions) -> QuantileForecasts:
-    """What a version says of past days without having learnt from them, see `Version.forecasts`.
-
-    Origins [N] whose window is not complete, and those of the days that the fitted model learnt
-    from, are left out.
-    """
+def unseen(version: Version, known: Dataset, origins: Positions) -> Positions:
+    """The past origins of a complete window whose days the fitted model has not learnt from."""
     first = max(HISTORY - 1, int(known.index.searchsorted(version.learnt_until)))
-    origins = known.complete(origins[origins >= first])
-    return version.forecasts(known, origins)
+    return known.complete(origins[origins >= first])
 
 
 def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
@@ -200,8 +198,9 @@ def _day_after(
     ahead = pd.date_range(origin + HOUR, periods=HORIZON, freq="h")
     calendar, notes = _calendar(known, dataset, ahead, holidays)
     with_calendar = replace(known, frame=pd.concat([known.frame, calendar]))
-    raw = version.forecasts(with_calendar, np.array([position]))
-    warm_up = own_forecasts(version, known, days_before(position))
+    days = np.append(unseen(version, known, days_before(position)), position)
+    spoken = version.forecasts(with_calendar, days, notes)
+    raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
     forecasts = calibrate(raw, warm_up, known.known_target, Calibration())
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
@@ -215,7 +214,7 @@ def _day_after(
             f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
-    if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
+    if min(off, HORIZON - off) > version.near_hours:
         usual = version.trained_until + HOUR
         notes.append(
             f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at "

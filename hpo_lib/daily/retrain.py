@@ -4,23 +4,36 @@ Every training is kept as a version with its card. One small file, written last,
 in use.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.daily.versions import FITTED, REFITTED, Version, in_use, relative_mae, store, with_ends
+from hpo_lib.daily.versions import (
+    FITTED,
+    MIXTURE,
+    REFITTED,
+    MixtureVersion,
+    Version,
+    in_use,
+    relative_mae,
+    store,
+    with_ends,
+)
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families.models import RECIPES, Family, get_family
+from hpo_lib.families.models import RECIPES, Family, Forecaster, family_names, get_family
 from hpo_lib.figures.card import render_card
 from hpo_lib.paths import ModelPaths, atomic
 from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
-from hpo_lib.records.trainings import family_key
+from hpo_lib.records.trainings import family_key, is_stored, training_key
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -123,24 +136,132 @@ def retrain(
     if version is None:
         origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": seed}
         facts = {
-            "version": number,
-            "model": paths.model,
-            "dataset": paths.dataset,
             "params": dict(chosen),
-            "preset": settings.budget_name,
-            "key": key,
-            "trained_until": end,
             "best_step": fitted.best_step,
-            "compared_metrics": {
-                name: metric(compared) for name, metric in metrics.METRICS.items()
-            },
-            "relative_mae": relative_mae(compared, dataset),
+            **_facts(settings, key, fitting, end, compared),
             "comparison": None if verdict is None else asdict(verdict),
-            "provenance": {**code_provenance(), "data": data_provenance(fitting)},
         }
         version = Version(paths, number, facts)
-        _write_card(version, dataset, origin, forecasts, _notes(version, before, verdict))
+        origin["Best step"] = fitted.best_step
+        files = [paths.trained(number, which) for which in models]
+        _write_card(version, dataset, origin, forecasts, _notes(version, before, verdict), files)
         store(version, models, compared=compared)
+    return _in_use_unless_worse(version, before, verdict, replace)
+
+
+def retrain_mixture(
+    settings: Settings,
+    models_dir: Path,
+    *,
+    replace: bool = False,
+    say: Callable[[str], None] = print,
+) -> Version:
+    """Train every family and baseline on the dataset as it is now, and put their mixture in use.
+
+    The validation split is moved to the end of the data. On the whole of it each member is chosen,
+    which is where its forecasts begin to make the weights; then it is refitted on all days, as by
+    `hpo benchmark --refit`. Families have the parameters of their newest study, else the defaults.
+    The mixture is compared with the one in use over the newest validation days. Members are stored
+    in its folder, and those of an interrupted command are not trained again.
+
+    Raises:
+        InputError: the data do not suffice; the mixture in use cannot be read.
+        StudyError: it is worse than the mixture in use, which stays.
+    """
+    dataset = load_dataset(
+        load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
+    )
+    paths = ModelPaths(models_dir, MIXTURE, dataset.spec.name)
+    before, number = in_use(paths), max(paths.versions(), default=0) + 1
+    fitting, whole = _fitting_and_whole(dataset)
+    end, members = str(whole.spec.splits.val_end), dict[str, str]()
+    for name in (*family_names(), *baseline_names()):
+        member = ModelPaths(paths.version(number), name, dataset.spec.name)
+        members[name] = _train_member(member, settings, whole, say)
+    recipe = RECIPES[settings.recipe].effective(whole)
+    key = training_key(whole, recipe=recipe, seed=settings.seed, trained_until=end)
+    facts: dict[str, Any] = {"params": {}, "members": [*members]}
+    # What it is worth follows from what it says.
+    version = MixtureVersion(paths, number, {**facts, "key": key, "trained_until": end})
+    notes, held_out = list[str](), whole.validation_origins
+    validation = version.forecasts(dataset, held_out, notes)
+    recent = held_out >= fitting.positions.val.stop - 1
+    compared, verdict = validation.rows(recent), None
+    forecasts = {"newest validation days, this mixture": compared}
+    if before is not None:
+        rival = before.forecasts(dataset, held_out[recent], notes)
+        forecasts[f"newest validation days, v{before.number:03d} before it"] = rival
+        verdict = _verdict(before.number, compared, rival)
+        notes.append(f"Compared with the version before: {verdict}.")
+    for note in notes:
+        say(f"v{number:03d}: {note}")
+    facts |= _facts(settings, key, whole, end, compared)
+    facts["comparison"] = None if verdict is None else asdict(verdict)
+    version = MixtureVersion(paths, number, facts)
+    origin = {"Budget": settings.budget_name, "Seed": settings.seed, **members}
+    notes.append(
+        f"Scores are of models before their refit, which chose their weights on the days up to "
+        f"{end}, those of these scores among them."
+    )
+    files = [ModelPaths(paths.version(number), name, paths.dataset).folder for name in members]
+    _write_card(version, dataset, origin, forecasts, notes, files)
+    store(version, {}, compared=validation)
+    return _in_use_unless_worse(version, before, verdict, replace)
+
+
+def _train_member(
+    paths: ModelPaths, settings: Settings, whole: Dataset, say: Callable[[str], None]
+) -> str:
+    """Train and store a member of a mixture unless it is there; returns whose parameters it has."""
+    name, seed, end = paths.model, settings.seed, str(whole.spec.splits.val_end)
+    fit: Callable[..., Forecaster]
+    if name in family_names():
+        family, recipe = get_family(name), RECIPES[settings.recipe]
+        budget = family.budgets[settings.budget_name]
+        lookup = Lookup(family, whole, settings.budget_name, settings.recipe, same_data=False)
+        found = lookup.best(settings.runs_dir)
+        params, source = found.params, Path(found.source).name
+        key = family_key(family, params, budget, recipe, whole, seed=seed)
+        fit = partial(family.fit, params, whole, budget, seed=seed, recipe=recipe)
+    else:
+        baseline, params, source = get_baseline(name), {}, "own choices"
+        quick = settings.budget_name == "test"
+        key = training_key(whole, settings=baseline.settings, quick=quick, seed=seed)
+        fit = partial(baseline.fit, whole, seed=seed, quick=quick)
+    if is_stored(paths.training(1), key):
+        say(f"{name}: stored")
+        return source
+    fitted = fit()
+    facts = {"params": dict(params), **_facts(settings, key, whole, end, fitted.validation)}
+    models = {FITTED: fitted, REFITTED: fit(like=fitted)}
+    store(Version(paths, 1, facts), models, compared=fitted.validation)
+    mae, picp = (metrics.METRICS[score](fitted.validation) for score in ("mae", "picp"))
+    say(f"{name} ({source}): validation MAE {mae:.5g}, PICP {picp:.1f}")
+    return source
+
+
+def _facts(
+    settings: Settings,
+    key: Mapping[str, Any],
+    fitting: Dataset,
+    end: str,
+    compared: QuantileForecasts,
+) -> dict[str, Any]:
+    """What a card for programs says of every training; ``end``: of the days of the refit."""
+    return {
+        "preset": settings.budget_name,
+        "key": key,
+        "trained_until": end,
+        "compared_metrics": {name: metric(compared) for name, metric in metrics.METRICS.items()},
+        "relative_mae": relative_mae(compared, fitting),
+        "provenance": {**code_provenance(), "data": data_provenance(fitting)},
+    }
+
+
+def _in_use_unless_worse(
+    version: Version, before: Version | None, verdict: Verdict | None, replace: bool
+) -> Version:
+    paths, number = version.paths, version.number
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         stays = f"v{verdict.before:03d}"
         raise StudyError(
@@ -225,6 +346,7 @@ def _write_card(
     origin: Mapping[str, object],
     forecasts: Mapping[str, QuantileForecasts],
     notes: list[str],
+    files: Iterable[Path],
 ) -> None:
     paths, number, facts = version.paths, version.number, version.facts
     own = next(iter(forecasts.values()))
@@ -234,16 +356,15 @@ def _write_card(
         for lag in SEASONAL_LAGS
     }
     card, compared = paths.training(number)
-    models = [paths.trained(number, which).name for which in (FITTED, REFITTED)]
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,
         params=facts["params"],
-        origin={"Version": f"v{number:03d}", **origin, "Best step": facts["best_step"]},
+        origin={"Version": f"v{number:03d}", **origin},
         provenance=facts["provenance"],
         forecasts={**forecasts, **naive},
         notes=notes,
-        files=[*models, *(file.name for file in (*compared.values(), card))],
+        files=[file.name for file in (*files, *compared.values(), card)],
     )
     with atomic(paths.card(number)) as temporary:
         temporary.write_text(text, encoding="utf-8")

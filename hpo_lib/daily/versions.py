@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HORIZON, Positions
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import UNREADABLE, Damage, InputError, in_one_line
-from hpo_lib.families.models import Forecaster, family_names, get_family
+from hpo_lib.families.models import Forecaster, family_names
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
 from hpo_lib.records.files import Params, Part, Time, checked_json, read_json
@@ -19,8 +19,10 @@ from hpo_lib.records.provenance import Provenance
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.mixture import mixture
 
 FITTED, REFITTED = "fitted", "refitted"
+MIXTURE = "MIXTURE"
 T = TypeVar("T")
 
 
@@ -38,6 +40,7 @@ class _Facts(Part):
     """The card for programs of a trained model."""
 
     key: _Key
+    members: tuple[str, ...] = ()
     params: Params
     preset: str
     trained_until: Time
@@ -60,12 +63,17 @@ class Version:
     facts: Mapping[str, Any]
 
     @classmethod
-    def read(cls, paths: ModelPaths, number: int) -> "Version":
+    def read(cls, paths: ModelPaths, number: int) -> Self:
         file = paths.training(number).record
         return cls(paths, number, checked_json(file, "the card of a trained model", _Facts))
 
     def __str__(self) -> str:
         return f"{self.paths.model} v{self.number:03d}"
+
+    @property
+    def near_hours(self) -> int:
+        """How far from the hour of the daily forecasts the days began that it learnt from."""
+        return int(self.facts["key"]["recipe"]["near_hours"])
 
     @property
     def learnt_until(self) -> pd.Timestamp:
@@ -90,7 +98,7 @@ class Version:
         """
         from hpo_lib.families import stored_model  # needs torch
 
-        family, file = get_family(self.paths.model), self.paths.trained(self.number, which)
+        model, file = registered()[self.paths.model], self.paths.trained(self.number, which)
         source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["version"]
         if source != dataset.source:
             raise InputError(
@@ -103,7 +111,7 @@ class Version:
                 f"{trainings.MODEL_VERSION}; train it again with `hpo retrain`"
             )
         try:
-            return stored_model.load(file, family, self.facts["params"], dataset, str(self))
+            return stored_model.load(file, model, self.facts["params"], dataset, str(self))
         except InputError:
             raise
         except (EOFError, *UNREADABLE) as error:
@@ -112,11 +120,13 @@ class Version:
                 f"{self.paths.current} to start again"
             ) from None
 
-    def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
+    def forecasts(
+        self, dataset: Dataset, origins: Positions, notes: list[str] | None = None
+    ) -> QuantileForecasts:
         """What it says of each day without having seen it; ``origins`` [N] are ascending positions.
 
         Up to the end of its training it speaks as it was before the refit. Quantiles are rounded as
-        in records.
+        in records. ``notes`` gets sentences on members, if it has any.
         """
         before = np.asarray(dataset.index[origins] < self.trained_until)
         none = QuantileForecasts(
@@ -131,6 +141,65 @@ class Version:
         return replace(joined, values=joined.values.astype(np.float32).astype(np.float64))
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """A mixture over N days: its weights [N, M] with names, and what each member says itself."""
+
+    forecasts: QuantileForecasts
+    weights: pd.DataFrame
+    members: Mapping[str, QuantileForecasts]
+
+
+class MixtureVersion(Version):
+    """The mixture of the models in its folder, whose weights begin on the first validation day."""
+
+    def mixed(self, dataset: Dataset, last: int, notes: list[str]) -> Mixed:
+        """It on every day from the begin of validation to the origin ``last``, a position.
+
+        A member that cannot be read is a `Damage` among the notes; the others share its weight.
+        """
+        first = max(HISTORY - 1, int(dataset.index.searchsorted(self.learnt_until)))
+        earlier = np.arange(first + (last - first) % HORIZON, last, HORIZON)
+        days, members = np.append(dataset.complete(earlier), last), dict[str, QuantileForecasts]()
+        for name in self.facts["members"]:
+            try:
+                members[name] = self._member(name).forecasts(dataset, days)
+            except InputError as error:
+                shared = "; the other members share its weight."
+                notes.append(Damage(f"Passed over the member {error}{shared}"))
+        if not members:
+            raise InputError(
+                f"{self}: none of its members can be read; run `hpo retrain --mixture`"
+            )
+        forecasts, weights = mixture([*members.values()])
+        return Mixed(forecasts, pd.DataFrame(weights, forecasts.origins, [*members]), members)
+
+    def _member(self, name: str) -> Version:
+        folder = self.paths.version(self.number)
+        member = Version.read(ModelPaths(folder, name, self.paths.dataset), 1)
+        days = [version.facts["key"]["data"] for version in (self, member)]
+        if days[0] != days[1]:
+            raise InputError(
+                f"{member.paths.version(1)}: was trained on other days or data than the mixture; "
+                "restore its folder, or run `hpo retrain --mixture`"
+            )
+        return member
+
+    def forecasts(
+        self, dataset: Dataset, origins: Positions, notes: list[str] | None = None
+    ) -> QuantileForecasts:
+        """As for one model; of the days before the last of ``origins`` its weights are made."""
+        if notes is None:
+            notes = []
+        if not len(origins):
+            return super().forecasts(dataset, origins)
+        mixed = self.mixed(dataset, int(origins[-1]), notes)
+        today = mixed.weights.iloc[-1].sort_values(ascending=False)
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in today.items())
+        notes.append(f"{self} is made of {weights}.")
+        return mixed.forecasts.rows(mixed.forecasts.origins.isin(dataset.index[origins]))
+
+
 def in_use(paths: ModelPaths) -> Version | None:
     """The version in use, which a file names; None if there is none yet."""
     if not paths.current.exists():
@@ -142,7 +211,7 @@ def in_use(paths: ModelPaths) -> Version | None:
             f'{paths.current}: does not name a version; write {{"version": N}} with one of '
             f"{paths.versions()}"
         ) from None
-    return Version.read(paths, number)
+    return (MixtureVersion if paths.model == MIXTURE else Version).read(paths, number)
 
 
 def each_in_use(
@@ -157,7 +226,10 @@ def each_in_use(
     """
     folder = Path(models_dir or MODELS_DIR).expanduser()
     results, errors = list[T](), list[str]()
-    for name in [get_family(model).name] if model else family_names():
+    names = (*family_names(), MIXTURE)
+    if model and model not in names:
+        raise InputError(f"model is {model!r}; {choices(model, names)}")
+    for name in [model] if model else names:
         try:
             if version := in_use(ModelPaths(folder, name, dataset)):
                 results.append(do(version))

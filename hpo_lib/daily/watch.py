@@ -1,15 +1,17 @@
 """The models in use against what came since: errors and coverage, and whether to retrain."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
-from hpo_lib.daily.day_ahead import DAY, days_before, own_forecasts
-from hpo_lib.daily.versions import Version, each_in_use, relative_mae
+from hpo_lib.daily.day_ahead import DAY, days_before, unseen
+from hpo_lib.daily.versions import Mixed, MixtureVersion, Version, each_in_use, relative_mae
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.errors import Damage, InputError
+from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 
@@ -20,6 +22,9 @@ WORSE = 1.25
 """A retraining is due if the MAE has grown by more than this factor since the held-out days of the
 training, both as a share of that of the better naive forecast: demand itself changes with the
 season."""
+
+SEASON_DAYS, TRUSTED = 91, 0.01
+"""A member whose weight stays below this share for so many days has not been trusted."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +71,28 @@ def watch(
     data_dir: str = "",
     simulated: bool = False,
     models_dir: str = "",
-) -> list[Watched | Damage]:
+) -> list[Watched | str]:
     """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
 
-    Of several models, those that cannot be read or do not fit are sentences after the others.
+    Sentences on the members of a mixture, and on models that cannot be read or do not fit, come
+    after the scores.
 
     Raises:
         InputError: the data are not there; no model is in use, or none can be read and fits.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    watched = partial(_watched, dataset=data)
+    notes = list[str]()
+    watched = partial(_watched, dataset=data, notes=notes)
     scored, damaged = each_in_use(models_dir, data.spec.name, model, watched)
-    return [*scored, *damaged]
+    return [*scored, *notes, *damaged]
 
 
-def _watched(version: Version, dataset: Dataset) -> Watched:
+def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     days_since = (dataset.index[-1] - version.trained_until) // DAY
     end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
     # The first half of the days calibrates.
-    forecasts = own_forecasts(version, dataset, days_before(end, 2 * ROLLING_DAYS))
+    days = unseen(version, dataset, days_before(end, 2 * ROLLING_DAYS))
+    forecasts = version.forecasts(dataset, days, notes)
     calibrated = calibrate(forecasts, None, dataset.known_target, Calibration())
     begin = dataset.index[end] - ROLLING_DAYS * DAY
     recent = calibrated.rows(np.asarray(forecasts.origins >= begin))
@@ -93,6 +101,23 @@ def _watched(version: Version, dataset: Dataset) -> Watched:
             f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; "
             "add hours"
         )
+    if isinstance(version, MixtureVersion):
+        notes += _members(version.mixed(dataset, int(days[-1]), []), recent.origins)
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)
+
+
+def _members(mixed: Mixed, days: pd.DatetimeIndex) -> Iterator[str]:
+    """What the members say for themselves of these days, and who has not been trusted."""
+    rows = {name: own.rows(own.origins.isin(days)) for name, own in mixed.members.items()}
+    rows["the mixture"] = mixed.forecasts.rows(mixed.forecasts.origins.isin(days))
+    losses = [f"{name} {metrics.pinball(own):.5g}" for name, own in rows.items()]
+    yield f"Raw pinball loss of these days: {', '.join(losses)}."
+    season = mixed.weights.iloc[-SEASON_DAYS:].max()
+    for name, largest in season.items():
+        if largest < TRUSTED and len(mixed.weights) >= SEASON_DAYS:
+            yield (
+                f"{name} has not been trusted for a season: its weight was never above "
+                f"{largest:.1%} in {SEASON_DAYS} days."
+            )
