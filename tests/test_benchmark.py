@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import get_baseline
-from hpo_lib.benchmark.tables import comparison_table, load_rows, make_tables, write_tables
+from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows
 from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
@@ -146,12 +146,12 @@ def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(name, 
     with pytest.raises(InputError, match=sentence):
         run_benchmark(plan, say=print)
     with pytest.raises(InputError, match=sentence):
-        make_tables(plan.paths, plan.dataset, CALIBRATION)
+        load_benchmark(plan.paths, plan.dataset)
 
 
 def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path):
     with pytest.raises(InputError, match="holds no finished training; run `hpo benchmark` first"):
-        make_tables(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset, CALIBRATION)
+        load_benchmark(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset)
 
 
 def training(plan, model, params, seed, shift=0.0, **key):
@@ -240,7 +240,7 @@ def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path):
 def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_the_table(
     finished,
 ):
-    table = make_tables(finished.paths, finished.dataset, CALIBRATION)["table"]
+    table = load_benchmark(finished.paths, finished.dataset, CALIBRATION).tables["table"]
     assert list(table["calibration"]) == ["none", "rolling"] * (len(table) // 2)
     raw = table[table["calibration"] == "none"].set_index("model")
     assert list(raw.index) == [model for model, _ in OWN]
@@ -269,9 +269,9 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
 def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_change(
     finished,
 ):
-    table = make_tables(finished.paths, finished.dataset, CALIBRATION)["table"]
+    table = load_benchmark(finished.paths, finished.dataset, CALIBRATION).tables["table"]
     modes = {mode: rows.set_index("model") for mode, rows in table.groupby("calibration")}
-    raw = make_tables(finished.paths, finished.dataset, Calibration("none"))["table"]
+    raw = load_benchmark(finished.paths, finished.dataset, Calibration("none")).tables["table"]
     pd.testing.assert_frame_equal(raw.set_index("model"), modes["none"])
     (row,) = [row for row in load_rows(finished.paths, finished.dataset) if row.model == "LINEAR_Q"]
     corrected = calibrate(row.test, row.validation, finished.dataset.target, CALIBRATION)
@@ -287,21 +287,23 @@ def test_when_demand_after_training_changes_then_the_terciles_of_the_coverage_do
     frame.iloc[dataset.positions.train.stop :, 0] *= 10
     both = dataset, dataclasses.replace(dataset, frame=frame)
     before, after = (
-        make_tables(finished.paths, each, Calibration("none"))["coverage"] for each in both
+        load_benchmark(finished.paths, each).coverage.query("calibration == 'none'")
+        for each in both
     )
     pd.testing.assert_frame_equal(after, before)
 
 
 def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path):
     plan = copied(finished, tmp_path)
-    tables = make_tables(plan.paths, plan.dataset, CALIBRATION)
-    files = write_tables(plan.paths, tables)
+    benchmark = load_benchmark(plan.paths, plan.dataset, CALIBRATION)
+    tables, files = benchmark.tables, benchmark.write_tables()
     assert [file.stem for file in files] == ["table", "comparisons", "coverage", "reliability"]
     assert {file.suffix for file in files} == {".csv"}
     for file, table in zip(files, tables.values(), strict=True):
         again = pd.read_csv(file, keep_default_na=False, na_values=[""])
         if "note" in table:
             again["note"] = again["note"].astype(object).fillna("")
+        again.index = table.index
         pd.testing.assert_frame_equal(again[table.columns], table, check_dtype=False, rtol=1e-12)
 
 
@@ -412,7 +414,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
             f"No usable study of {model} on {name}" for model in ("NHITS_Q", "TFT_Q")
         ]
         assert "it has the schema of old studies" in notes[2]
-        table = make_tables(plan.paths, plan.dataset, CALIBRATION)["table"]
+        table = load_benchmark(plan.paths, plan.dataset, CALIBRATION).tables["table"]
         names = table[["model", "params"]].itertuples(index=False, name=None)
         assert list(names) == [row for row in ROWS for _ in range(2)]
         assert set(table["source"]) == {"simulated"}

@@ -63,7 +63,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from hpo_lib.figures.analysis import analyse
+    from hpo_lib.figures.build import analyse
     from hpo_lib.figures.studies_table import SHOWN, SUMMARIES, improvement_report, summary
     from hpo_lib.launch.doctor import wrapped
 
@@ -136,7 +136,7 @@ def _figures(arguments: argparse.Namespace) -> int:
 
 
 def _benchmark(arguments: argparse.Namespace) -> int:
-    from hpo_lib.benchmark.tables import main_columns, make_tables, write_tables
+    from hpo_lib.benchmark.tables import load_benchmark, main_columns
     from hpo_lib.benchmark.train import make_plan, run_benchmark
     from hpo_lib.figures.data import banner
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
@@ -153,14 +153,13 @@ def _benchmark(arguments: argparse.Namespace) -> int:
         raise HpoError(
             "interrupted; finished trainings are kept, the same command continues"
         ) from None
-    tables = make_tables(
-        plan.paths, plan.dataset, calibration, fit_blend_weights=arguments.blend == "weighted"
-    )
+    weighted = arguments.blend == "weighted"
+    stored = load_benchmark(plan.paths, plan.dataset, calibration, fit_blend_weights=weighted)
     days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
     print(
         f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "
         f"{plan.paths.setting}"
     )
-    print(main_columns(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
-    options.print_all(write_tables(plan.paths, tables), "wrote ")
+    print(main_columns(stored.tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
+    options.print_all(stored.write_tables(), "wrote ")
     return 0

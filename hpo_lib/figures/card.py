@@ -159,7 +159,7 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     if benchmark and row:
         forecasts["test, raw"] = row.test
         rolling = calibrate(
-            row.test, row.validation, benchmark.dataset.known_target, Calibration("rolling")
+            row.test, row.validation, benchmark.series.known_target, Calibration("rolling")
         )
         forecasts["test, rolling calibration"] = rolling
     else:
