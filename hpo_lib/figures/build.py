@@ -220,8 +220,9 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
         written += _write(contents, text, records)
     for name, (make, kind) in TABLES.items():
-        table, records = make(evidence), evidence.records(kind)
-        if table.frame.empty:
+        records = evidence.records(kind)
+        table = make(evidence) if records else None
+        if table is None or table.frame.empty:
             notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
         table = replace(table, caption=caption(table.caption, evidence, records))
