@@ -366,13 +366,13 @@ def significance(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     Diebold-Mariano tests, corrected for the number of pairs of the dataset after Holm (1979).
     """
     models = benchmark.row_per_model
-    losses = {row.label: metrics.pinball(row.test) for row in models}
     pairs = comparison_table(models).query("loss == 'pinball'")
-    pairs = pairs.assign(p_holm=holm(pairs["p_value"].to_numpy()))
+    losses = {row.label: metrics.pinball(row.test) for row in models}
+    p_holm = holm(pairs["p_value"].to_numpy())
     for row, column in (("first", "second"), ("second", "first")):
         difference = 100 * (pairs[row].map(losses) / pairs[column].map(losses) - 1)
         names = {"row": pairs[row].str.split().str[0], "column": pairs[column].str.split().str[0]}
-        yield pairs[["p_holm"]].assign(**names, difference=difference)
+        yield pd.DataFrame({**names, "difference": difference, "p_holm": p_holm})
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
