@@ -143,7 +143,7 @@ def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Records)
     """A figure in the style of the thesis, laid out and marked."""
     with style.thesis_style():
         figure = draw(*data)
-        style.mark(figure, warning_for(records))
+        style.marked(figure, warning_for(records), above=True)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is done, and is the same for all files
     return figure
@@ -384,7 +384,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
     folder = records_folder(runs_dir)
     tomls = [dataset] if dataset.endswith(".toml") else []
     dataset = load_spec(dataset).name if tomls else dataset
-    studies = load_studies(folder).only(model, dataset)
+    studies = load_studies(folder, model, dataset)
     unfinished = [
         f"{run.study_name}: no trial is complete yet, so it is not in the table."
         for run in study_runs(folder)
