@@ -40,7 +40,7 @@ PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
 ROLLING = Calibration("rolling")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BenchmarkRow:
     """One model with one set of parameters: the mean of its seeds' quantiles, and each seed.
 
@@ -188,19 +188,19 @@ class Benchmark:
         return self.paths.setting.startswith("test-")
 
     @property
-    def trainings(self) -> list[Mapping[str, Any]]:
-        """The record of every training."""
+    def records(self) -> list[Mapping[str, Any]]:
+        """Of every training."""
         return [training.record for row in self.rows for training in row.trainings]
 
     @property
     def data(self) -> Mapping[str, Any]:
         """Provenance of the data, which is the same for all trainings."""
-        return self.trainings[0].get("provenance", {}).get("data") or {}
+        return self.records[0].get("provenance", {}).get("data") or {}
 
     @property
     def files(self) -> list[Path]:
         """Records, and the stored forecasts that they name."""
-        stored = [files_of(self.paths, record) for record in self.trainings]
+        stored = [files_of(self.paths, record) for record in self.records]
         return sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
 
     # Rows
@@ -228,13 +228,13 @@ class Benchmark:
     # Tables
 
     @cached_property
-    def calibrated(self) -> Mapping[tuple[str, str, str], QuantileForecasts]:
-        """Test forecasts of each row by model, parameters and mode of calibration."""
+    def calibrated(self) -> Mapping[tuple[BenchmarkRow, str], QuantileForecasts]:
+        """Test forecasts of each row by mode of calibration."""
         modes = {mode: Calibration(mode) for mode in MODES}
         modes[self.correction.mode] = self.correction
         known = self.series.known_target
         return {
-            (row.model, row.params, mode): calibrate(row.test, row.validation, known, calibration)
+            (row, mode): calibrate(row.test, row.validation, known, calibration)
             for row, (mode, calibration) in product(self.rows, modes.items())
         }
 
@@ -246,15 +246,15 @@ class Benchmark:
         on); ``seed_mae`` and ``seed_mae_sd`` are mean and standard deviation over single seeds.
         Columns ``val_`` are raw validation scores, on which all choices are based.
         """
-        rows, table = {(row.model, row.params): row for row in self.rows}, []
-        for (model, params, mode), test in self.calibrated.items():
-            row, intervals = rows[model, params], bootstrap_intervals(test)
+        table = []
+        for (row, mode), test in self.calibrated.items():
+            intervals = bootstrap_intervals(test)
             maes = pd.Series([metrics.mae(one.test) for one in row.trainings], dtype=float)
             entry: dict[str, object] = {
                 "dataset": self.dataset,
                 "source": self.source,
-                "model": model,
-                "params": params,
+                "model": row.model,
+                "params": row.params,
                 "calibration": mode,
                 "seeds": len(maes) or np.nan,
                 "days": len(test.origins),
@@ -283,7 +283,10 @@ class Benchmark:
         return self._of_each(reliability)
 
     def _of_each(self, make: Callable[[QuantileForecasts], pd.DataFrame]) -> pd.DataFrame:
-        tables = {names: make(forecasts) for names, forecasts in self.calibrated.items()}
+        tables = {
+            (row.model, row.params, mode): make(forecasts)
+            for (row, mode), forecasts in self.calibrated.items()
+        }
         table = pd.concat(tables, names=["model", "params", "calibration"])
         return table.droplevel(-1).reset_index()
 

@@ -85,9 +85,9 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     ``target`` in words, ``season``, ``hour`` in UTC, ``actual``, ``median``; ``lower`` and
     ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
     """
-    spec, correction = benchmark.series.spec, benchmark.correction.mode
+    spec = benchmark.series.spec
     for row in sorted(benchmark.families, key=validation_loss)[:1]:
-        corrected = benchmark.calibrated[row.model, row.params, correction]
+        corrected = benchmark.calibrated[row, benchmark.correction.mode]
         for season in WEEK_SEASONS:
             first = middle_week(row.test, season, spec.hemisphere)
             if first is not None:
@@ -111,8 +111,8 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
     figure.align_ylabels(grid[:, 0])
     for axes in grid[-1]:
         axes.set_xlabel("day (UTC)")
-    drawn = next(axes for axes in grid.ravel() if axes.axison)
-    style.legend_below(figure, drawn.get_legend_handles_labels()[0])
+    handles = (axes.get_legend_handles_labels()[0] for axes in grid.flat)
+    style.legend_below(figure, next(filter(None, handles)))
     return figure
 
 

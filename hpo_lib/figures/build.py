@@ -255,7 +255,7 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
     made = [
         part
         for record in records
-        for part in ([record.result] if isinstance(record, StoredStudy) else record.trainings)
+        for part in ([record.result] if isinstance(record, StoredStudy) else record.records)
     ]
     sidecar: dict[str, Any] = {
         "files": [file.name for file in files],

@@ -24,16 +24,14 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
     """
     part = forecasts.rows(slice(first, first + count))
     rows = part.to_frame()
-    hours = rows["origin"] + pd.to_timedelta(rows["step"], unit="h")
-    values = {name: getattr(part, name).ravel() for name in COLUMNS}
-    return pd.DataFrame(values, pd.DatetimeIndex(hours))
+    hours = pd.DatetimeIndex(rows["origin"] + pd.to_timedelta(rows["step"], unit="h"))
+    return pd.DataFrame({name: getattr(part, name).ravel() for name in COLUMNS}, hours)
 
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
     """MAE in the target's unit and PICP in % of each forecast, by its first hour."""
-    losses = daily_losses(forecasts)
     hours = forecasts.origins + pd.Timedelta(hours=1)
-    return pd.DataFrame({name: losses[name] for name in ("mae", "picp")}, index=hours)
+    return pd.DataFrame(daily_losses(forecasts), hours, ["mae", "picp"])
 
 
 def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:

@@ -24,8 +24,10 @@ _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 def caption(shows: str, evidence: Evidence, records: Records) -> str:
     """A few sentences that begin with ``shows``; ``records`` are all studies or all benchmarks."""
     studies = [record for record in records if isinstance(record, StoredStudy)]
-    spans = [_of_study(study, evidence) for study in studies]
-    spans += [_of_benchmark(record) for record in records if isinstance(record, Benchmark)]
+    spans = [
+        _of_study(record, evidence) if isinstance(record, StoredStudy) else _of_benchmark(record)
+        for record in records
+    ]
     origins, budgets = (dict.fromkeys(texts) for texts in zip(*spans, strict=True))
     split = "Validation" if studies else "Test"
     text = f"{shows} {split} split, daily origins: {', '.join(origins)}. {'; '.join(budgets)}."
