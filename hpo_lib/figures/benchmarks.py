@@ -178,17 +178,12 @@ def _draw_both(axes: Axes, data: pd.DataFrame, score: str, *, upright: bool = Tr
     The column ``place`` is along x or, if not ``upright``, along y.
     """
     calibrated = f"{score}_calibrated"
-    _join(axes, data, score, calibrated, upright=upright, lw=0.6, alpha=0.7)
+    ends = data["place"], data[score], data[calibrated]
+    lines: Any = axes.vlines if upright else axes.hlines
+    lines(*ends, colors=data["model"].map(model_colour), lw=0.6, alpha=0.7)
     for name, look in ((score, {"mfc": "white"}), (calibrated, {})):
         x, y = ("place", name) if upright else (name, "place")
         _draw_points(axes, data, x, y, ms=3.5, **look)
-
-
-def _join(
-    axes: Axes, data: pd.DataFrame, low: str, high: str, *, upright: bool = False, **look: Any
-) -> None:
-    lines: Any = axes.vlines if upright else axes.hlines
-    lines(data["place"], data[low], data[high], color=data["model"].map(model_colour), **look)
 
 
 def _draw_points(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
@@ -335,9 +330,10 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         rows = rows.assign(place=range(len(rows)))
         limit = 1.1 * rows["mae_high"][~rows["model"].isin(model_names("naive"))].max()
         beyond = rows["mae"] > limit
-        _join(left, rows[~beyond], "mae_low", "mae_high", lw=0.9)
+        for axes, score, part in ((left, "mae", rows[~beyond]), (right, "picp", rows)):
+            ends = part["place"], part[f"{score}_low"], part[f"{score}_high"]
+            axes.hlines(*ends, colors=part["model"].map(model_colour), lw=0.9)
         _draw_points(left, rows[~beyond], "mae", "place", ms=4)
-        _join(right, rows, "picp_low", "picp_high", lw=0.9)
         for row in rows[beyond].itertuples():
             at_edge = {"xycoords": left.get_yaxis_transform(), "ha": "right", "va": "center"}
             look = {"color": model_colour(row.model), "fontsize": 7}
@@ -412,14 +408,14 @@ def _draw_matrix(axes: Axes, rows: pd.DataFrame) -> None:
         rows.pivot(index="row", columns="column", values=key).reindex(index=models, columns=models)
         for key in ("difference", "p_holm")
     )
-    percents = differences.round().map("{:+.0f}".format, na_action="ignore").fillna("")
-    texts = percents.replace({"^[+-]0$": "0", "-": "\u2212"}, regex=True)
     names = [model_name(model) for model in models]
     looks = {"cmap": "RdBu_r", "vmin": -50, "vmax": 50, "cbar": False, "annot_kws": {"size": 7}}
     looks |= {"xticklabels": names, "yticklabels": names}
-    sns.heatmap(differences, annot=texts, fmt="", ax=axes, **looks)
+    sns.heatmap(differences, annot=True, fmt="+.0f", ax=axes, **looks)
     # No text is on the diagonal.
     for text, p_value in zip(axes.texts, p_values.stack().dropna(), strict=True):
+        percent = text.get_text()
+        text.set_text("0" if int(percent) == 0 else percent.replace("-", "\u2212"))
         text.set_fontweight("bold" if p_value < SIGNIFICANCE else "normal")
     axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0)

@@ -174,14 +174,12 @@ def make_all(
     places of the tracked ones instead, and a sentence names each of those that they replace.
     """
     evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
-    if not publish:
-        return build(evidence, ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser()))
-    published = ThesisPaths()
-    folders = (published.figures, published.tables, published.cards)
-    files = sorted(file for folder in folders for file in folder.glob("*") if file.is_file())
-    before = {file: file.read_bytes() for file in files}
-    written, notes = build(evidence, published)
-    new = {*written, *map(published.sidecar, written)}
+    drafts = ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser())
+    place = ThesisPaths() if publish else drafts
+    tracked = [file for folder in vars(place).values() for file in sorted(folder.glob("*.*"))]
+    before = {file: file.read_bytes() for file in tracked if publish}
+    written, notes = build(evidence, place)
+    new = {*written, *map(place.sidecar, written)}
     for file, content in before.items():
         if file not in new:
             notes.append(f"{file} is older: there are no records for it now.")

@@ -55,11 +55,9 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
 
 def data_summary(dataset: Dataset) -> pd.DataFrame:
     """One row per split: first and last hour, hours, daily origins, and the target's range."""
-    positions, left_out = dataset.positions, dataset.origins_left_out()
-    parts = positions.train, positions.val, positions.test
+    left_out, parts = dataset.origins_left_out(), vars(dataset.positions).values()
     rows = {}
     for (split, origins), part in zip(dataset.daily_origins.items(), parts, strict=True):
-        gaps = left_out[split]
         values = dataset.known_target.iloc[part]
         if len(values):
             rows[split] = {
@@ -67,7 +65,7 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
                 "to": f"{values.index[-1]:%Y-%m-%d %H:%M}",
                 "hours": len(values),
                 "daily origins": len(origins),
-                **({"left out by gaps": gaps} if len(dataset.missing) else {}),
+                **({"left out by gaps": left_out[split]} if len(dataset.missing) else {}),
                 f"mean {unit_text(dataset.spec.unit)}": number(values.mean()),
                 "least": number(values.min()),
                 "greatest": number(values.max()),
@@ -81,14 +79,13 @@ def data_overview(dataset: Dataset) -> Figure:
 
     Gaps that the gap rule does not fill are shaded.
     """
-    spec, target, positions = dataset.spec, dataset.known_target, dataset.positions
+    spec, target, parts = dataset.spec, dataset.known_target, vars(dataset.positions).values()
     figure, ((left, right),) = style.panels(1, 2, height=2.8, width=9, width_ratios=(3, 1))
     daily = target.resample("D").mean()
-    parts = positions.train, positions.val, positions.test
     for (split, colour), part in zip(SPLIT_COLOURS.items(), parts, strict=True):
         if len(hours := dataset.index[part]):
-            days, label = daily.loc[hours[0].floor("D") : hours[-1]], f"{split} ({len(hours)} h)"
-            left.plot(days, lw=0.8, color=colour, label=label)
+            days = daily.loc[hours[0].floor("D") : hours[-1]]
+            left.plot(days, lw=0.8, color=colour, label=f"{split} ({len(hours)} h)")
     left.fill_between(
         dataset.index,
         0,
