@@ -52,9 +52,10 @@ FIRST_SEED = 42
 class Plan:
     """What a benchmark of one dataset trains.
 
-    Attributes: models: families; the baselines are always trained too. params: ``best``,
-        ``default``, ``both`` side by side, the ``ensemble`` of each study, or the path of a
-            best_params JSON.
+    Attributes:
+        models: families; the baselines are always trained too.
+        params: ``best``, ``default``, ``both`` side by side, the ``ensemble`` of each study, or the
+            path of a best_params JSON.
         preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation
@@ -141,7 +142,7 @@ def make_plan(
         seeds=seeds,
         refit=refit,
         runs_dir=settings.runs_dir,
-        out=Path(out).expanduser() if out else BENCHMARK_DIR,
+        out=Path(out or BENCHMARK_DIR).expanduser(),
         chronos2=Path(chronos2).expanduser() if chronos2 else None,
     )
 
