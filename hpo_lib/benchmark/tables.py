@@ -324,7 +324,7 @@ class Benchmark:
         table = table.set_index(["model", "params"])
         return table.sort_values("mae", kind="stable").reset_index()
 
-    @property
+    @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """What is written of a benchmark; it always holds raw forecasts, and corrected ones."""
         modes = ["none", self.correction.mode]

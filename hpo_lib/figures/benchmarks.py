@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, comparison_table, of_rows
 from hpo_lib.data.local_time import season_of
 from hpo_lib.families.models import described, model_names
-from hpo_lib.figures import forecasts, style
+from hpo_lib.figures import series, style
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import BLUE, INK, TARGET, in_order, model_colour, model_name
 from hpo_lib.scoring import metrics
@@ -91,9 +91,7 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
         for season in WEEK_SEASONS:
             first = middle_week(row.test, season, spec.hemisphere)
             if first is not None:
-                hours, bounds = (
-                    forecasts.hours_of_days(f, first, 7) for f in (row.test, corrected)
-                )
+                hours, bounds = (series.hours_of_days(f, first, 7) for f in (row.test, corrected))
                 hours = hours.join(bounds[["lower", "upper"]].add_suffix("_calibrated"))
                 names = {"model": row.model, "target": spec.target_words, "season": season}
                 yield benchmark.in_unit(hours.assign(**names).reset_index(names="hour"))
@@ -122,7 +120,7 @@ def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
         style.write_inside(axes, f"no whole {season} week in the test split")
         return
     week = rows.set_index(rows["hour"].dt.tz_localize(None))
-    forecasts.draw_forecast(axes, week, ms=0)
+    series.draw_forecast(axes, week, ms=0)
     for bound, label in (("lower", "calibrated"), ("upper", "_")):
         axes.plot(week[f"{bound}_calibrated"], color=BLUE, lw=0.6, ls=(0, (2, 1)), label=label)
     axes.xaxis.set(major_locator=DayLocator(), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
@@ -251,7 +249,7 @@ def _picp_limits(values: pd.Series | pd.DataFrame) -> tuple[float, float]:
 def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """``mae`` and ``picp`` (percent) per hour ``ahead``, of the families and the best baseline."""
     for row in _families_and_best_baseline(benchmark):
-        hourly = forecasts.by_hour(row.test)[["mae", "picp"]].reset_index(names="ahead")
+        hourly = series.by_hour(row.test)[["mae", "picp"]].reset_index(names="ahead")
         yield benchmark.in_unit(hourly.assign(model=row.model))
 
 
