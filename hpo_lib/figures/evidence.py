@@ -135,36 +135,26 @@ def gather_studies(
         for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
     }
     studies, notes = read_studies(runs_dir, model, dataset)
-    chosen = [
-        study
-        for name in sorted({study.dataset for study in studies})
-        for study in _side_by_side([study for study in studies if study.dataset == name], notes)
-    ]
-    return Evidence(tuple(chosen), (), specs, tuple(notes))
-
-
-def _side_by_side(studies: Sequence[StoredStudy], notes: list[str]) -> list[StoredStudy]:
-    """One study per model, all of the same data; sentences on the others are added to ``notes``."""
-    chosen: dict[str, StoredStudy] = {}
-    for study in sorted(newest_first(studies), key=lambda study: study.is_test):
-        newest = next(iter(chosen.values()), study)
-        same_data = all(study.data.get(key) == newest.data.get(key) for key in STUDIED)
+    chosen: dict[tuple[str, str], StoredStudy] = {}
+    ranked = sorted(newest_first(studies), key=lambda study: (study.dataset, study.is_test))
+    for study in ranked:
+        newest = next((one for one in chosen.values() if one.dataset == study.dataset), study)
+        rival = chosen.get((study.dataset, study.model), newest)
         if study.result["schema_version"] < 2:
             reason = "written before predictions and provenance were stored"
-        elif not same_data:
+        elif any(study.data.get(key) != newest.data.get(key) for key in STUDIED):
             reason = f"its data or splits are not those of {newest.file.name}"
-        elif study.model in chosen or study.is_test != newest.is_test:
-            better = chosen.get(study.model, newest).file.name
-            reason = f"{better} is newer, more complete or of a larger budget"
+        elif (study.dataset, study.model) in chosen or study.is_test != newest.is_test:
+            reason = f"{rival.file.name} is newer, more complete or of a larger budget"
         else:
             try:
                 _ = study.trials  # of those that count the storages are read now
-                chosen[study.model] = study
+                chosen[study.dataset, study.model] = study
             except InputError as error:
                 notes.append(Damage(f"Passed over {error}."))
             continue
         notes.append(f"Passed over {study.file}: {reason}.")
-    return [chosen[model] for model in sorted(chosen)]
+    return Evidence(tuple(chosen[names] for names in sorted(chosen)), (), specs, tuple(notes))
 
 
 def _benchmarks(

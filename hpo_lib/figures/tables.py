@@ -28,7 +28,11 @@ def caption(shows: str, evidence: Evidence, records: Records) -> str:
         _of_study(record, evidence) if isinstance(record, StoredStudy) else _of_benchmark(record)
         for record in records
     ]
-    origins, budgets = (dict.fromkeys(texts) for texts in zip(*spans, strict=True))
+    origins = dict.fromkeys(
+        f"{title} {days} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
+        for title, days, first, last, _ in spans
+    )
+    budgets = dict.fromkeys(budget for *_, budget in spans)
     split = "Validation" if studies else "Test"
     text = f"{shows} {split} split, daily origins: {', '.join(origins)}. {'; '.join(budgets)}."
     if not studies:
@@ -39,28 +43,28 @@ def caption(shows: str, evidence: Evidence, records: Records) -> str:
     return f"{text} {complete} of {finished} trials are complete, {rest}."
 
 
-def _of_benchmark(benchmark: Benchmark) -> tuple[str, str]:
-    """The days of its test split, and how its models were trained."""
+Span = tuple[str, int, pd.Timestamp, pd.Timestamp, str]
+"""A dataset's title, how many days of it count, the first and the last, and how was trained."""
+
+
+def _of_benchmark(benchmark: Benchmark) -> Span:
+    """Of its test split."""
     days = benchmark.rows[0].test.origins + _HOUR
     seeds = sorted({len(row.trainings) for row in benchmark.families})
-    count = " to ".join(map(str, dict.fromkeys([*seeds[:1], *seeds[-1:]]))) or "no"
+    count = " to ".join(map(str, seeds[:1] + seeds[1:][-1:])) or "no"
     budget, *how = benchmark.paths.setting.split("-")
     trained = f"{budget.capitalize()} budget, {count} {'seed' if count == '1' else 'seeds'}"
     if "refit" in how:
         trained += ", trained again on training and validation split"
-    return _span(benchmark.series.spec.title, len(days), days[0], days[-1]), trained
+    return benchmark.series.spec.title, len(days), days[0], days[-1], trained
 
 
-def _of_study(study: StoredStudy, evidence: Evidence) -> tuple[str, str]:
-    """The days of its validation split, and its budget."""
+def _of_study(study: StoredStudy, evidence: Evidence) -> Span:
+    """Of its validation split."""
     first, last = pd.Timestamp(study.data["train_end"]) + _HOUR, pd.Timestamp(study.data["val_end"])
     left_out = (study.data.get("origins_left_out") or {}).get("validation", 0)
-    span = _span(evidence.title(study.dataset), _days(first, last) - left_out, first, last)
-    return span, f"{str(study.provenance.get('preset')).capitalize()} budget"
-
-
-def _span(title: str, days: int, first: pd.Timestamp, last: pd.Timestamp) -> str:
-    return f"{title} {days} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
+    budget = f"{str(study.provenance.get('preset')).capitalize()} budget"
+    return evidence.title(study.dataset), _days(first, last) - left_out, first, last, budget
 
 
 def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
@@ -171,7 +175,7 @@ def hyperparameters(evidence: Evidence) -> Table:
             origin = (model, study.dataset, study.run.job_id, trial)
             rows += [(*origin, name, default.get(name), chosen[name]) for name in sorted(chosen)]
         wide = pd.DataFrame(params, columns=[*titles], dtype=object)
-        wide = wide.sort_index(key=lambda names: names.where(names != number, "~"))
+        wide = wide.reindex([*sorted(wide.index.drop(number)), number])
         columns = [(title, VALUE(wide[name])) for name, title in titles.items()]
         parameters = ("Hyperparameter", PARAMETER(wide.index.to_series()))
         sections.append((model_name(model), [parameters, *columns]))
