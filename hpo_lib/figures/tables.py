@@ -165,17 +165,17 @@ def hyperparameters(evidence: Evidence) -> Table:
         "front of each study."
     )
     titles = {"untuned": "untuned"} | {name: evidence.title(name) for name in evidence.datasets}
-    rows, sections, number = [], list[Section](), "chosen trial"
+    rows, sections, number_of = [], list[Section](), "chosen trial"
     for model, studies in evidence.by_model():
         default = studies[0].default.params
-        params = {"untuned": {**default, number: 0}}
+        params = {"untuned": {**default, number_of: 0}}
         for study in studies:
             chosen, trial = study.result["best_params"], study.chosen.number
-            params[study.dataset] = {**chosen, number: trial}
+            params[study.dataset] = {**chosen, number_of: trial}
             origin = (model, study.dataset, study.run.job_id, trial)
             rows += [(*origin, name, default.get(name), chosen[name]) for name in sorted(chosen)]
         wide = pd.DataFrame(params, columns=[*titles], dtype=object)
-        wide = wide.reindex([*sorted(wide.index.drop(number)), number])
+        wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
         columns = [(title, VALUE(wide[name])) for name, title in titles.items()]
         parameters = ("Hyperparameter", PARAMETER(wide.index.to_series()))
         sections.append((model_name(model), [parameters, *columns]))
