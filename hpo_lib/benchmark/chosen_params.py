@@ -29,16 +29,12 @@ class FoundParameters:
     """Hyperparameters that were checked against the family's search space, with their origin.
 
     ``source`` is ``defaults`` or the file that they were read from. ``notes`` are sentences for the
-    user: what an old file lacks, which files were passed over and why. ``members`` are weights and
-    hyperparameters of an ensemble, see `hpo_lib.benchmark.ensemble`; without them it is ``params``
-    alone. ``remark`` comes into the table.
+    user: what an old file lacks, which files were passed over and why.
     """
 
     params: Params
     source: str
     notes: tuple[str, ...] = ()
-    members: tuple[tuple[float, Params], ...] = ()
-    remark: str = ""
 
     @property
     def tuned(self) -> bool:
@@ -69,11 +65,12 @@ class Lookup:
     def from_file(self, file: Path) -> FoundParameters:
         """Parameters of one best_params JSON that the user names.
 
-        Raises: InputError: the file is broken, of another model, of another dataset or other data
-            (unless ``same_data`` is
-                False), or its parameters do not fit the family. A study that is not complete, has
-                another budget or recipe or is on simulated data, and what an old file lacks, become
-                notes.
+        A study that is not complete, has another budget or recipe or is on simulated data, and what
+        an old file lacks, become notes.
+
+        Raises:
+            InputError: the file is broken, of another model, of another dataset or other data
+                (unless ``same_data`` is False), or its parameters do not fit the family.
         """
         study = StoredStudy.of_file(file)
         for matters, finding in self._findings(study):
@@ -104,11 +101,9 @@ class Lookup:
             except InputError as error:
                 notes.append(f"Passed over {error}.")
                 continue
-            findings = (finding for matters, finding in self._findings(study) if matters != USABLE)
-            if problem := next(findings, None):
-                notes.append(f"Passed over {file}: {problem}.")
-            else:
-                usable.append(study)
+            problems = [text for matters, text in self._findings(study) if matters != USABLE]
+            notes += [f"Passed over {file}: {problem}." for problem in problems[:1]]
+            usable += [] if problems else [study]
         if usable:
             return self._used(newest_first(usable)[0], notes)
         notes.append(
@@ -126,9 +121,9 @@ class Lookup:
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""
         is_old, name = study.result["schema_version"] == 1, self.dataset.spec.name
-        data, preset = study.data, study.provenance.get("preset")
-        recipe = study.provenance.get("recipe")
-        own = data_key(self.dataset)
+        preset, recipe = (study.provenance.get(key) for key in ("preset", "recipe"))
+        there, here = study.data, data_key(self.dataset)
+        differing = [key for key in STUDIED if there.get(key) != here[key]]
         if study.model != self.family.name:
             yield UNUSABLE, f"model is {study.model!r}, expected {self.family.name!r}"
         if study.dataset != name:
@@ -136,11 +131,11 @@ class Lookup:
                 UNUSABLE if self.same_data else DOUBTFUL,
                 f"dataset is {study.dataset!r}, expected {name!r}",
             )
-        elif not is_old and (
-            other := next((key for key in STUDIED if data.get(key) != own[key]), None)
-        ):
-            found = f"{other} is {_short(data.get(other))}, here it is {_short(own[other])}"
-            yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({found})"
+        elif differing and not is_old:
+            values = [str(key.get(differing[0])) for key in (there, here)]
+            before, now = (text[:12] if len(text) == 64 else text for text in values)
+            data = f"{differing[0]} is {before}, here it is {now}"
+            yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({data})"
         try:
             self.family.check_params(study.result["best_params"], "best_params")
         except InputError as error:
@@ -161,14 +156,10 @@ class Lookup:
             names = (name for name, known in RECIPES.items() if known == searched_from)
             stated = next(names, f"an unknown one ({recipe})")
             yield DOUBTFUL, f"the recipe of its study is {stated}, here it is {self.recipe}"
-        weather, here = warnings_of(study.source)[-1:], warnings_of(self.dataset.source)[-1:]
-        if (simulated or not study.is_simulated) and weather != here:
-            made = f"its study was made on data from {study.source}"
-            yield DOUBTFUL, f"{made}, here they are from {self.dataset.source}"
+        sources = study.source, self.dataset.source
+        of_study, own = (warnings_of(source)[-1:] for source in sources)
+        if (simulated or not study.is_simulated) and of_study != own:
+            made = "its study was made on data from {}, here they are from {}"
+            yield DOUBTFUL, made.format(*sources)
         if preset not in ("test", self.preset):
             yield USABLE, f"it was tuned with the {preset} budget, here it is {self.preset}"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text[:12] if len(text) == 64 else text

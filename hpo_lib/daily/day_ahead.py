@@ -15,7 +15,7 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
-from hpo_lib.figures.forecasts import forecast_rows, hours_of_days
+from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.scoring import metrics

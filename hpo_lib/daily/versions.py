@@ -10,8 +10,8 @@ import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
-from hpo_lib.errors import UNREADABLE, Damage, InputError, in_one_line
-from hpo_lib.families.models import Forecaster, family_names
+from hpo_lib.errors import UNREADABLE, Damage, InputError, choices, in_one_line
+from hpo_lib.families.models import Forecaster, family_names, registered
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
 from hpo_lib.records.files import Params, Part, Time, checked_json, read_json

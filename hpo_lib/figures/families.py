@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY
 from hpo_lib.figures import style
-from hpo_lib.figures.forecasts import spread_origins
+from hpo_lib.figures.series import spread_origins
 from hpo_lib.figures.style import ACCENT, BLUE, PINK, TARGET, hours_axis, marked_by_source
 
 if TYPE_CHECKING:

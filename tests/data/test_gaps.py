@@ -14,7 +14,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.families.models import STANDARD
 from hpo_lib.families.windows import Scaling
-from hpo_lib.figures.data import banner, data_summary
+from hpo_lib.figures.series import banner, data_summary
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.scoring.coverage import target_terciles
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive
