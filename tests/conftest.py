@@ -6,12 +6,15 @@ import gc
 import json
 import os
 import re
+import sqlite3
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.data.dataset import Dataset, fingerprint_frame
@@ -54,6 +57,20 @@ def pytest_runtest_setup():
     if len(sys.modules) > _frozen_modules + 100:
         gc.freeze()
         _frozen_modules = len(sys.modules)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_made_to_outlive_a_power_failure():
+    """A test would wait for the disk hundreds of times."""
+
+    def connected(connection, _):
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("pragma synchronous = off")
+
+    event.listen(Engine, "connect", connected)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,6 +5,7 @@ imports.
 """
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -140,24 +141,26 @@ def room(module):
     return module.split(".")[1] if "." in module else module
 
 
+@functools.cache
 def imports(file, *, run_time_only=False):
     """Every module or package that a file imports, wherever in its code; of hpo_lib the module
     itself.
     """
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree, names = ast.parse(file.read_text(encoding="utf-8")), []
     if run_time_only:
         for node in ast.walk(tree):
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: a relative import hides where it leads"
             assert node.module is not None
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner in MODULES else node.module
+                names.append(inner if inner in MODULES else node.module)
+    return names
 
 
 def own_imports(module):

@@ -57,17 +57,17 @@ def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_doe
 
 def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes():
     script = shutil.which("hpo", path=str(Path(sys.executable).parent))
-    wrong = ["run", "--model", "TFT", "--dataset", "heat"]
-    how = {"cwd": paths.PROJECT_ROOT, "capture_output": True, "text": True}
     for way in [[sys.executable, "-m", "hpo_lib"], *([[script]] if script else [])]:
-        ended = subprocess.run([*way, *wrong], **how)
+        ended = subprocess.run(
+            [*way, "run", "--model", "TFT", "--dataset", "heat"],
+            cwd=paths.PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+        )
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr.startswith(
             "hpo: model is 'TFT', which is not a model family; did you mean TFT_Q?"
         )
-        shown = subprocess.run([*way, "--help"], **how)
-        assert (shown.returncode, shown.stderr) == (0, "")
-        assert shown.stdout.startswith("usage: hpo ")
 
 
 # hpo datasets

@@ -209,7 +209,7 @@ def report(run):
         assert trial_counts(study) + study.label
 
 
-@pytest.mark.parametrize("number", [40, pytest.param(400, marks=pytest.mark.hardening)])
+@pytest.mark.parametrize("number", [15, pytest.param(400, marks=pytest.mark.hardening)])
 def test_when_any_value_of_a_record_is_replaced_then_it_is_reported_or_refused_but_nothing_breaks(
     number, run
 ):
