@@ -78,7 +78,7 @@ def twins_simulated_once():
     """Simulate each twin once per process, where a dataset is loaded: it takes most of a second."""
     from hpo_lib.data import twins
 
-    simulate, made = twins.simulate, dict[str, pd.DataFrame]()
+    simulate, made = twins.simulate, {}
 
     def simulated(spec):
         if (key := repr(spec)) not in made:

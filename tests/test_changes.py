@@ -17,7 +17,7 @@ CALIBRATION, STORAGE = "hpo_lib/scoring/calibration.py", "hpo_lib/records/storag
 SETTINGS, BUILD = "hpo_lib/settings.py", "hpo_lib/figures/build.py"
 
 # Change -> file -> (text in it, its replacement); no text: the file is new.
-EDITS: dict[str, dict[str, tuple[str, str]]] = {
+EDITS = {
     "objective": {
         "hpo_lib/scoring/objectives.py": (
             'Objective("pinball",',

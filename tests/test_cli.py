@@ -6,9 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -198,8 +196,8 @@ class Papermill:
     """Stands in for ``papermill.execute_notebook``: writes a record, then calls ``go_on``."""
 
     def __init__(self):
-        self.calls: list[dict[str, Any]] = []
-        self.go_on: Callable[[], object] = lambda: None
+        self.calls = []
+        self.go_on = lambda: None
 
     def __call__(self, source, record, *, parameters, cwd, **_):
         self.calls.append({"source": source, "parameters": parameters, "cwd": cwd})
@@ -302,7 +300,7 @@ def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_li
     small, papermill, capsys
 ):
     """The first has begun its record, and its kernel has not yet said that it lives."""
-    codes: list[int] = []
+    codes = []
 
     def start_another():
         if not codes:
