@@ -62,9 +62,8 @@ class Level:
     def fit(cls, target: np.ndarray, hours: int) -> "Level":
         """From the target's training values [T], NaN where missing."""
         floor = smallest_level(target, LEVEL_FLOOR)
-        origins = np.arange(HISTORY - 1, len(target) - HORIZON)
-        level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
-        horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
+        windows = sliding_window_view(target, HISTORY + HORIZON)
+        level, horizon = windows[:, HISTORY - hours : HISTORY].mean(axis=1), windows[:, HISTORY:]
         known = ~np.isnan(level) & ~np.isnan(horizon).any(axis=1)
         level, horizon = level[known], horizon[known]
         divisor = np.maximum(level, floor)
