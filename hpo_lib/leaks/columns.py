@@ -150,7 +150,7 @@ class _Audit:
         future than it does.
         """
         target, *weather = map(str, self.trusted)
-        if name in weather and name not in self.last_rebuilt:
+        if name in weather and not any(name in part for part in self.rebuilt[-1:]):
             weather.remove(name)
         if name in WEATHER_COLUMNS and weather:
             train = self.dataset.positions.train
@@ -214,17 +214,14 @@ class _Audit:
         given = [dataset.spec.target, "is_school_holiday", *weather]
         return made.drop(columns=given, errors="ignore")
 
-    @property
-    def last_rebuilt(self) -> pd.DataFrame:
-        return self.rebuilt[-1] if self.rebuilt else pd.DataFrame()
-
     @cached_property
     def trusted(self) -> pd.DataFrame:
         """Target and weather, of the raw data if there is any."""
         names = [self.dataset.spec.target, *WEATHER_COLUMNS]
         frame = self.dataset.frame.filter(names).astype(float)
-        for name in frame.columns.intersection(self.last_rebuilt.columns):
-            frame[name] = self.last_rebuilt[name].reindex(frame.index).ffill().bfill()
+        for part in self.rebuilt[-1:]:
+            for name in frame.columns.intersection(part.columns):
+                frame[name] = part[name].reindex(frame.index).ffill().bfill()
         return frame
 
     @cached_property
@@ -327,5 +324,5 @@ def _halves(origins: Positions) -> list[tuple[np.ndarray, np.ndarray]]:
     edges = origins[np.linspace(0, len(origins) - 1, BLOCKS + 1).astype(int)]
     block = np.searchsorted(edges[1:-1], origins, side="right")
     inside = np.abs(origins[:, None] - edges[1:-1]).min(axis=1) > HORIZON
-    halves = [inside & (block % 2 == odd) for odd in (0, 1)]
-    return [(halves[0], halves[1]), (halves[1], halves[0])]
+    even, odd = (inside & (block % 2 == half) for half in (0, 1))
+    return [(even, odd), (odd, even)]
