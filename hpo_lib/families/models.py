@@ -297,7 +297,7 @@ class Family(Model, ABC):
         that.
         """
         known = {**self.search_space, **RECIPE_SPACE}
-        for name, value in params.items():
+        for name in params:
             if name not in known:
                 raise InputError(
                     f"{source}: {self.name} has no hyperparameter {name!r}; {choices(name, known)}"
@@ -307,14 +307,14 @@ class Family(Model, ABC):
                     f"{source}: {name} is given, but {ONLY_WITH[name]} is not true; remove one "
                     "of them"
                 )
-            if not known[name].contains(value):
-                raise InputError(f"{source}: {name} is {value!r}, expected {known[name]}")
-        for name, dimension in self.search_space.items():
-            if name not in params:
+        for name, dimension in known.items():
+            if name not in params and name in self.search_space:
                 raise InputError(
                     f"{source}: hyperparameter {name!r} of {self.name} is missing; add it "
                     f"({dimension})"
                 )
+            if name in params and not dimension.contains(params[name]):
+                raise InputError(f"{source}: {name} is {params[name]!r}, expected {dimension}")
 
 
 _MODELS: dict[str, Model] = {}
