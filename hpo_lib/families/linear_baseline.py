@@ -53,7 +53,7 @@ class LinearOptions:
         seasons: the features include the time of year.
         penalty: ridge penalty, see `PENALTY`.
         weeks: of history that the features show.
-        thermal: they include the thermal memory, see `hpo_lib.families.weather_inputs`.
+        thermal: they include the thermal memory, see `hpo_lib.families.feature_table`.
     """
 
     seasons: bool
