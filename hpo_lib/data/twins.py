@@ -92,7 +92,7 @@ def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
     summer = -np.cos(2 * np.pi * (index.day_of_year.to_numpy() - 24) / 365.25)
     afternoon = np.cos(2 * np.pi * (index.hour.to_numpy() - 13.5) / 24)
     low = _noise(rng, n, 60)
-    temp = (9 + 8 * summer + (2 + summer) * afternoon + 3 * _noise(rng, n, 72)).round(2)
+    temp = (9 + 8 * summer + (2 + summer) * afternoon + 1.5 * _noise(rng, n, 72)).round(2)
     humidity = np.clip(80 - 8 * afternoon + 8 * low, 25, 100).round()
     wet = np.maximum(0, low + rng.standard_normal(n) - 2).round(2)  # mm
     freezing = temp < 1
@@ -118,14 +118,14 @@ def _demand(kind: str, temp: pd.Series, calendar: pd.DataFrame, rng: np.random.G
     households = 0.3 + np.where(off, 0.8 * _peak(hour, 10, 2.3), _peak(hour, 7, 1.3))
     households += 0.9 * _peak(hour, 19, 2.2) + 0.4 * _peak(hour, 13, 4.5)
     households *= 1 - 0.06 * calendar["is_school_holiday"].to_numpy()
-    felt = _smooth(temp, 24)  # walls store heat for about a day
+    felt = _smooth(temp, 12)  # walls store heat
     if kind == "heat":
         level = households + 0.7 * np.maximum(0, 16 - felt)
     else:
         level = households + 0.1 * np.maximum(0, felt - 14) * _peak(hour, 20, 2)
     # Multiplicative noise: a busy hour varies more than a quiet one, and use cannot turn negative.
     noise = _noise(rng, n, 300) + _noise(rng, n, 8) + rng.standard_normal(n)
-    return np.asarray(level * np.exp(0.04 * noise))
+    return np.asarray(level * np.exp(0.06 * noise))
 
 
 def _peak(hour: npt.NDArray[np.int64], centre: float, width: float) -> Hours:
