@@ -43,6 +43,8 @@ WEATHER_RANGES = {
 sentinel.
 """
 
+WEATHER_COLUMNS = tuple(WEATHER_RANGES)
+
 YEARS = range(1900, 2101)
 """A time in another year is a mistake, and every hour up to it would be a row."""
 

@@ -22,9 +22,9 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from hpo_lib.data.csv_checks import WEATHER_COLUMNS
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, engineer
-from hpo_lib.data.raw_files import WEATHER_COLUMNS
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions, complete_windows
 
 MOST_OTHER = 0.01

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpo_lib import paths
-from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, engineer, prepare_features
+from hpo_lib.data.csv_checks import WEATHER_COLUMNS
+from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, engineer
 from hpo_lib.data.raw_files import (
-    WEATHER_COLUMNS,
+    prepare_features,
     read_raw_series,
     read_school_holidays,
     read_weather,
