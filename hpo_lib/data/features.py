@@ -51,7 +51,7 @@ def season_of(month: np.ndarray, hemisphere: str) -> np.ndarray:
 
     Winter is December to February in the north, June to August in the south.
     """
-    return np.asarray((month + (6 if hemisphere == "south" else 0)) % 12 // 3)
+    return (month + (6 if hemisphere == "south" else 0)) % 12 // 3
 
 
 def local_dates(hours: pd.DatetimeIndex, spec: DatasetSpec) -> pd.DatetimeIndex:

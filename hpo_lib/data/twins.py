@@ -125,7 +125,7 @@ def _demand(kind: str, temp: pd.Series, calendar: pd.DataFrame, rng: np.random.G
         level = households + 0.1 * np.maximum(0, felt - 14) * _peak(hour, 20, 2)
     # Multiplicative noise: a busy hour varies more than a quiet one, and use cannot turn negative.
     noise = _noise(rng, n, 300) + _noise(rng, n, 8) + rng.standard_normal(n)
-    return np.asarray(level * np.exp(0.06 * noise))
+    return level * np.exp(0.06 * noise)
 
 
 def _peak(hour: npt.NDArray[np.int64], centre: float, width: float) -> Hours:

@@ -51,9 +51,8 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
     An exact linear program: with u and v the parts of ``actual - blend`` above and below 0,
     minimise the sum of ``q u + (1 - q) v``. Fit them on validation forecasts.
     """
-    levels = np.asarray(members[0].levels)
-    y = np.broadcast_to(members[0].actual[:, :, None], members[0].values.shape).ravel()
-    q = np.broadcast_to(levels, members[0].values.shape).ravel()
+    levels, actual = members[0].levels, members[0].actual
+    y, q = np.repeat(actual, len(levels)), np.tile(levels, actual.size)
     scale = float(np.abs(y).mean()) or 1.0
     columns = np.stack([member.values.ravel() for member in members], axis=1) / scale
     n, m = columns.shape
@@ -72,19 +71,20 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
 
 
 def greedy_weights(
-    members: Sequence[QuantileForecasts], *, rounds: int = GREEDY_ROUNDS, most: int = MOST_MEMBERS
+    members: Sequence[QuantileForecasts],
 ) -> np.ndarray:
     """Weights of an ensemble by greedy selection with replacement (Caruana et al., 2004).
 
     Losses are mean pinball losses. Each round adds the member, perhaps once more, whose addition
     gives the lowest loss of the equal mean of all that were added. The weights are the shares after
-    the round with the lowest loss. At most ``most`` members get a weight.
+    the round with the lowest loss. At most `MOST_MEMBERS` get a weight.
     """
     first, values = members[0], [member.values for member in members]
     counts, total = np.zeros(len(members)), np.zeros_like(values[0])
     lowest, weights = np.inf, counts
-    for size in range(1, rounds + 1):
-        open_to = np.flatnonzero(counts) if (counts > 0).sum() == most else np.arange(len(members))
+    for size in range(1, GREEDY_ROUNDS + 1):
+        chosen = np.flatnonzero(counts)
+        open_to = chosen if len(chosen) == MOST_MEMBERS else np.arange(len(members))
         losses = [
             metrics.quantile_losses((total + values[i]) / size, first.actual, first.levels).mean()
             for i in open_to

@@ -73,15 +73,15 @@ class QuantileForecasts:
 
     @property
     def median(self) -> np.ndarray:
-        return np.asarray(self.values[:, :, self.levels.index(0.5)])
+        return self.values[:, :, self.levels.index(0.5)]
 
     @property
     def lower(self) -> np.ndarray:
-        return np.asarray(self.values[:, :, 0])
+        return self.values[:, :, 0]
 
     @property
     def upper(self) -> np.ndarray:
-        return np.asarray(self.values[:, :, -1])
+        return self.values[:, :, -1]
 
     def rows(self, chosen: np.ndarray | slice) -> "QuantileForecasts":
         """The forecasts of some origins."""

@@ -54,7 +54,7 @@ def wape(f: QuantileForecasts) -> float:
 
 def covered(f: QuantileForecasts) -> np.ndarray:
     """[N, H] bool: the actual is within the interval, bounds included; its mean is the PICP."""
-    return np.asarray((f.actual >= f.lower) & (f.actual <= f.upper))
+    return (f.actual >= f.lower) & (f.actual <= f.upper)
 
 
 def mean_width(f: QuantileForecasts) -> float:
