@@ -185,7 +185,7 @@ def test_when_a_trial_or_a_day_is_clicked_then_every_view_changes_to_it(explorer
 def test_when_days_near_the_end_are_chosen_then_the_shown_days_are_within_the_forecasts(
     explorer,
 ):
-    explorer.show_day(39)
+    explorer.first.value = 39
     assert_shown(explorer, 4, first=33)
     explorer.count.value = 14
     assert len(drawn(explorer, DAYS, "median")) == 14 * 24
@@ -230,11 +230,11 @@ def test_when_files_are_damaged_then_the_explorer_names_them_and_goes_on(copied)
     studies = find_studies(str(copied))[0]
     explorer = Explorer(studies)
     (file := explorer.study.run.trial_predictions(2)).write_bytes(b"PAR1")
-    explorer.show_trial(2)
+    explorer.trial_box.value = 2
     assert f"{file}: not a readable parquet file" in explorer.text.value
     days = explorer.figure.axes[DAYS]
     assert days.get_title(loc="left") == "Forecasts of trial 4, UTC"
-    explorer.show_trial(3)
+    explorer.trial_box.value = 3
     assert_shown(explorer, 3)
 
     studies = find_studies(str(copied))[0]
@@ -242,7 +242,7 @@ def test_when_files_are_damaged_then_the_explorer_names_them_and_goes_on(copied)
     explorer = Explorer(studies[::-1])
     explorer.study_box.value = 1
     assert "not a readable study" in explorer.text.value
-    explorer.show_trial(2)
+    explorer.trial_box.value = 2
     assert_shown(explorer, 2)
 
 

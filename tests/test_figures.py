@@ -13,7 +13,7 @@ from hpo_lib.data.day_ahead_weather import DayAheadWeather, source_with
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families.models import registered
 from hpo_lib.figures import forecasts as pictures
-from hpo_lib.figures import study_tables, style
+from hpo_lib.figures import study_page, style
 from hpo_lib.figures.data import banner, data_overview, data_summary
 from hpo_lib.figures.studies import front_figure
 from hpo_lib.figures.style import MISSING, number
@@ -208,30 +208,30 @@ def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counte
 def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults_unless_they_failed(
     study,
 ):
-    table = study_tables.score_table(study)
+    table = study_page.score_table(study)
     names = ["naive 24h", "TFT_Q untuned defaults (trial 0)", "TFT_Q chosen (trial 4)"]
     assert list(table.index) == names
     assert table["mae"].tolist() == [0.5, 4, 3]
     assert table["picp"].tolist() == [60, 76, 77]
-    texts = study_tables.labelled(table, "m3/h")
+    texts = study_page.labelled(table, "m3/h")
     assert texts["MAE in m³/h"].tolist() == ["0.500", "4.00", "3.00"]
     begin = "Scores of the validation days, on which the choice was made:\n"
-    assert study_tables.short_scores(study).startswith(begin)
+    assert study_page.short_scores(study).startswith(begin)
     vars(study)["trials"] = (TrialRecord(0, "failed", {}, cause="no memory"), *TRIALS[1:])
-    assert list(study_tables.score_table(study).index) == names[::2]
+    assert list(study_page.score_table(study).index) == names[::2]
 
 
 def test_when_a_study_is_tabled_then_front_files_and_provenance_are_listed(study):
-    table = study_tables.front_table(study)
+    table = study_page.front_table(study)
     assert list(table.index) == [3, 4]
     assert table["chosen by"].tolist() == ["lowest_mae", "calibrated, knee"]
     assert table["picp"].tolist() == [74, 77]
     assert table["lr"].tolist() == [0.04, 0.05]
-    saved = study_tables.files_table(study)["saved"]
+    saved = study_page.files_table(study)["saved"]
     assert saved["study storage"] == "sqlite:///study.db"
     assert saved["chosen parameters"] == str(study.run.best_params)
     assert len(set(saved)) == len(saved)
-    assert study_tables.provenance_table(study)["value"].to_dict() == {
+    assert study_page.provenance_table(study)["value"].to_dict() == {
         "seed": "42",
         "data.source": "csv",
         "data.unit": "m3/h",

@@ -32,11 +32,6 @@ def insight():
     return insight
 
 
-@pytest.fixture
-def context(tiny_dataset):
-    return tiny_dataset.context(tiny_dataset.validation_origins)
-
-
 def trained(name, dataset, recipe=STANDARD):
     family = with_small_networks(get_family(name))
     params = {**family.defaults, **SMALL[name]}
@@ -47,10 +42,10 @@ def trained(name, dataset, recipe=STANDARD):
     "recipe", [STANDARD, UNSHRUNK, PLAIN], ids=["standard", "unshrunk", "plain"]
 )
 def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
-    recipe, insight, tiny_dataset, context
+    recipe, insight, tiny_dataset
 ):
     forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
-    parts = insight.stack_forecasts(forecaster, context)
+    parts = insight.stack_forecasts(forecaster)
     assert parts.stacks.shape == (15, 3, 24, 3)
     total = parts.base[:, :, None] + parts.stacks.sum(axis=1)
     np.testing.assert_allclose(np.sort(total, axis=2), parts.forecasts.values, atol=1e-5)
@@ -72,22 +67,22 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
 
 
 def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(
-    insight, tiny_dataset, context
+    insight, tiny_dataset
 ):
     """And all weight is that of the one variable that it is made to select."""
     import torch
 
     forecaster = trained("TFT_Q", tiny_dataset)
-    weights = insight.fusion_weights(forecaster, context)
+    weights = insight.fusion_weights(forecaster)
     calendar = "hour_sin", "hour_cos", "is_weekend"
     same_hours = "target_24h_before", "target_168h_before", "target_mean_of_week", "linear_forecast"
-    assert weights.future_names == (*calendar, *same_hours)
+    assert list(weights.future) == [*calendar, *same_hours]
     past = "water_consumption", "temp", "level of the last 24 h"
-    of_history = (*past, *calendar, *(f"target as {name}" for name in same_hours))
-    assert weights.history_names == of_history
+    of_history = [*past, *calendar, *(f"target as {name}" for name in same_hours)]
+    assert list(weights.history) == of_history
     for shares, shape in (
-        (weights.history, (15, 168, 10)),
-        (weights.future, (15, 24, 7)),
+        (weights.history.to_numpy(), (15, 10)),
+        (weights.future.to_numpy(), (15, 7)),
         (weights.attention, (15, 24, 192)),
     ):
         assert shares.shape == shape
@@ -101,15 +96,15 @@ def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the
     with torch.no_grad():
         norm.weight.zero_()
         norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
-    history = insight.fusion_weights(forecaster, context).history
-    assert history.mean(axis=(0, 1))[of_history.index("temp")] == pytest.approx(1)
+    history = insight.fusion_weights(forecaster).history
+    assert history["temp"].to_numpy() == pytest.approx(1)
     for function in (insight.stack_forecasts, insight.periods):
         with pytest.raises(TypeError, match="holds a _TFTModule, expected a forecaster of"):
-            function(forecaster, context)
+            function(forecaster)
 
 
 def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
-    insight, tiny_dataset, context
+    insight, tiny_dataset
 ):
     import torch
 
@@ -123,7 +118,7 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
                 block.mean_amplitude.zero_()
                 block.train()
                 block(wave)
-        spectrum = insight.periods(forecaster, context)
+        spectrum = insight.periods(forecaster)
         assert spectrum.length == 192
         assert spectrum.hours.shape == (2, 2)
         assert (spectrum.hours[:, 0] == period).all()
@@ -135,7 +130,7 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
 # Figures of given numbers
 
 
-def forecasts(n=3):
+def forecasts(n):
     values = np.arange(24.0)[None, :, None] + np.array([0.0, 1.0, 2.0]) + np.zeros((n, 1, 1))
     return QuantileForecasts(
         values, values[:, :, 1] + 0.5, pd.date_range("2024-01-01 23:00", periods=n, tz="UTC")
@@ -145,15 +140,15 @@ def forecasts(n=3):
 def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight):
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
-    parts = insight.StackForecasts(forecasts(), base, "linear baseline", stacks, (84, 1))
-    figure = families.draw_stacks(parts, [0, 2], unit="kWh/h")
+    parts = insight.StackForecasts(forecasts(3), base, "linear baseline", stacks, (84, 1))
+    figure = families.draw_stacks(parts, [0, 2], "kWh/h")
     panels = np.array(figure.axes).reshape(3, 2)
     for (top, *below), n in zip(panels.T, (0, 2), strict=True):
         lines = {line.get_label(): line.get_ydata() for line in top.lines}
         assert np.array_equal(lines["base: linear baseline"], base[n])
         heights = [[bar.get_height() for bar in axes.patches] for axes in below]
         assert heights == stacks[n, :, :, 1].tolist()
-    sizes = families.draw_stack_sizes(parts, unit="kWh/h").axes[0].lines
+    sizes = families.draw_stack_sizes(parts, "kWh/h").axes[0].lines
     np.testing.assert_allclose(sizes[1].get_ydata(), np.abs(stacks[:, 1, :, 1]).mean(axis=0))
 
 
@@ -162,10 +157,8 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
 ):
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
     weights = insight.FusionWeights(
-        tuple(f"v{i}" for i in range(20)),
-        np.tile(share, (4, 168, 1)),
-        ("a", "b"),
-        np.full((4, 24, 2), 0.5),
+        pd.DataFrame([share] * 4, columns=[f"v{i}" for i in range(20)]),
+        pd.DataFrame(0.5, range(4), ["a", "b"]),
         np.full((4, 24, 192), 1 / 192),
     )
     left, right = families.draw_variables(weights).axes
@@ -178,11 +171,10 @@ def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_ar
     assert [bar.get_width() for bar in right.patches] == pytest.approx([50, 50])
 
 
-def test_when_attention_is_drawn_then_hours_are_where_they_belong(insight):
+def test_when_attention_is_drawn_then_hours_are_where_they_belong():
     attention = np.zeros((2, 24, 192))
     attention[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
-    weights = insight.FusionWeights((), np.zeros((2, 168, 0)), (), np.zeros((2, 24, 0)), attention)
-    upper, lower, _ = families.draw_attention(weights).axes
+    upper, lower, _ = families.draw_attention(attention).axes
     (step,) = upper.patches
     values, edges, _ = step.get_data()
     assert edges[np.flatnonzero(values)] == -23.5
@@ -209,7 +201,7 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
     nothing = replace(spectrum, amplitude=np.zeros((1, 96)))  # as after no step of training
     assert "untrained" in families.draw_periods(nothing).axes[0].get_title()
     assert [bar.get_height() for bar in right.patches] == pytest.approx([60, 30, 10])
-    figure = families.draw_folded_window(spectrum, np.arange(168.0), forecasts(), 1, unit="kWh/h")
+    figure = families.draw_folded_window(np.arange(192.0), spectrum.hours[0], "kWh/h", "Monday")
     titled = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
     assert list(titled) == ["period 24 h", "period 5 h"]
     assert titled["period 24 h"].images[0].get_array().shape == (8, 24)
@@ -224,3 +216,8 @@ def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
     trained = SimpleNamespace(validation=forecasts(15))
     figures = families.periods(trained, replace(tiny_dataset, source=source))
     assert [figure.get_supxlabel() for figure in figures] == [mark, mark]
+    # of the second of four origins, the week up to it and the median after it
+    end = tiny_dataset.validation_origins[5] + 1
+    week, day = tiny_dataset.target.iloc[end - 168 : end], trained.validation.median[5]
+    image = figures[1].axes[0].images[0].get_array()
+    assert image.ravel().tolist() == [*week, *day]

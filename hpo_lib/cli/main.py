@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from hpo_lib.figures import study_tables
+    from hpo_lib.figures import study_page
     from hpo_lib.launch.notebook_run import run_notebook
     from hpo_lib.records.study import StoredStudy
 
@@ -125,7 +125,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     study = StoredStudy.read(run)
     if study.result:  # the record of a stopped worker may come first
-        print(study_tables.short_scores(study))
+        print(study_page.short_scores(study))
     print(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
     return 0
 

@@ -1,16 +1,16 @@
 """Insights into one family each: stacks of N-HiTS, weights of the TFT, periods of TimesNet.
 
-Hooks read a trained network while it forecasts. Nothing here changes a forecast. Each function
-takes the arguments of `Forecaster.predict`, and raises a TypeError if the forecaster is of another
-family.
+Hooks read a trained network while it forecasts the validation origins. Nothing here changes a
+forecast. Each function raises a TypeError if the forecaster is of another family.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -46,21 +46,18 @@ class StackForecasts:
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """Variable selection and attention of a TFT, with V history and F future-known variables.
+    """Variable selection and attention of a TFT.
 
     Attributes:
-        history_names: names of the V variables.
-        history: [N, L, V] their weights in each hour of history; they sum to 1 along V.
-        future_names: names of the F variables.
-        future: [N, H, F] their weights in each hour ahead; they sum to 1 along F.
+        history: a row per origin, a column per variable: its mean weight over the hours of
+            history; rows sum to 1.
+        future: the same of the variables known in advance, over the hours ahead.
         attention: [N, H, L + H] weight in each hour ahead of each hour of history and of the
             earlier hours ahead, mean over the heads; sums to 1 along the last axis.
     """
 
-    history_names: tuple[str, ...]
-    history: np.ndarray
-    future_names: tuple[str, ...]
-    future: np.ndarray
+    history: pd.DataFrame
+    future: pd.DataFrame
     attention: np.ndarray
 
 
@@ -81,77 +78,69 @@ class Periods:
     length: int
 
 
-def stack_forecasts(forecaster: Forecaster, context: Context) -> StackForecasts:
+def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
     """Forecasts of a trained ``NHITS_Q``, stack by stack."""
-    trained = _darts(forecaster, "stacks", "NHITS_Q")
+    trained, context = _trained(forecaster, "stacks", "NHITS_Q")
     module: Any = trained.module
-    n_inputs, n_levels = module.input_dim, module.nr_params
-
-    def added(inputs: tuple[Any, ...], output: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        flat = output[1]  # hours, inputs and levels in one row, as darts orders them
-        return flat.reshape(len(flat), -1, n_inputs, n_levels)[:, :, 0, :]
-
-    forecasts, parts = _watch(trained, context, list(module.stacks), added)
-    source = trained.source(context)
-    chosen = torch.from_numpy(context.positions)
-    base = source.in_unit(torch.zeros(len(chosen), HORIZON, 1), chosen)
-    level = (
-        "mean of training"
-        if trained.scaling.level is None
-        else f"mean of the last {trained.scaling.level.hours} h"
+    inputs, levels = module.input_dim, module.nr_params
+    forecasts, parts = _watch(
+        trained,
+        context,
+        module.stacks,
+        # hours, inputs and levels in one row, as darts orders them
+        lambda _, output: output[1].reshape(len(output[1]), -1, inputs, levels)[:, :, 0, :],
     )
-    stacks = [(source.in_unit(torch.from_numpy(part), chosen) - base).numpy() for part in parts]
+    source, origins = trained.source(context), torch.from_numpy(context.positions)
+    base = source.in_unit(torch.zeros(len(origins), HORIZON, 1), origins)
+    base_name = "linear baseline"
+    if trained.scaling.linear is None:
+        level = trained.scaling.level
+        base_name = f"mean of {f'the last {level.hours} h' if level else 'training'}"
+    stacks = [(source.in_unit(torch.from_numpy(part), origins) - base).numpy() for part in parts]
     return StackForecasts(
         forecasts=forecasts.with_actual(trained.dataset.target),
         base=base[:, :, 0].numpy(),
-        base_name="linear baseline" if trained.scaling.linear is not None else level,
+        base_name=base_name,
         stacks=np.stack(stacks, axis=1),
-        hours=tuple(
-            max(1, stack.blocks[0].n_freq_downsample // n_inputs) for stack in module.stacks
-        ),
+        hours=tuple(max(1, one.blocks[0].n_freq_downsample // inputs) for one in module.stacks),
     )
 
 
-def fusion_weights(forecaster: Forecaster, context: Context) -> FusionWeights:
+def fusion_weights(forecaster: Forecaster) -> FusionWeights:
     """Variable selection and attention of a trained ``TFT_Q``."""
-    trained = _darts(forecaster, "encoder_vsn", "TFT_Q")
+    trained, context = _trained(forecaster, "encoder_vsn", "TFT_Q")
     module: Any = trained.module
-    dataset = trained.dataset
-    level = [f"level of the last {trained.scaling.level.hours} h"] if trained.scaling.level else []
-    past = [dataset.spec.target, *past_columns(dataset, trained.recipe), *level]
-    layers = [module.encoder_vsn, module.decoder_vsn, module.multihead_attn]
+    dataset, scaling, recipe = trained.dataset, trained.scaling, trained.recipe
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the
     # attention
     _, (history, future, attention) = _watch(
-        trained, context, layers, lambda _, output: output[1].mean(dim=2)
+        trained,
+        context,
+        [module.encoder_vsn, module.decoder_vsn, module.multihead_attn],
+        lambda _, output: output[1].mean(dim=2),
     )
-    calendar = future_columns(dataset, trained.scaling, trained.recipe)
-    added = (
-        *(SAME_HOURS if trained.recipe.same_hours else ()),
-        *((LINEAR,) if trained.recipe.linear_part else ()),
-    )
-    repeated = [
-        f"target as {name}" for name in added
-    ]  # they hold the target itself along the history
-    weather = weather_inputs(dataset, context, thermal=trained.recipe.thermal)
-    hidden = [f"{name} (unknown)" for name in weather]  # 0 along the history
+    level = [f"level of the last {scaling.level.hours} h"] if scaling.level else []
+    calendar = future_columns(dataset, scaling, recipe)
+    added = [*SAME_HOURS * recipe.same_hours, *[LINEAR] * recipe.linear_part]
+    weather = weather_inputs(dataset, context, thermal=recipe.thermal)
+    of_history = [dataset.spec.target, *past_columns(dataset, recipe), *level, *calendar]
+    of_history += [f"target as {name}" for name in added]  # they hold it along the history
+    of_history += [f"{name} (unknown)" for name in weather]  # 0 along the history
     return FusionWeights(
-        (*past, *calendar, *repeated, *hidden),
-        history,
-        (*calendar, *added, *weather),
-        future,
+        pd.DataFrame(history.mean(axis=1), columns=of_history),
+        pd.DataFrame(future.mean(axis=1), columns=[*calendar, *added, *weather]),
         attention,
     )
 
 
-def periods(forecaster: Forecaster, context: Context) -> Periods:
+def periods(forecaster: Forecaster) -> Periods:
     """The dominant periods of a trained ``TIMESNET_Q``."""
-    trained = _darts(forecaster, "nf", "TIMESNET_Q")
+    trained, context = _trained(forecaster, "nf", "TIMESNET_Q")
     module: Any = trained.module
-    blocks = list(module.nf.model)
-    length = blocks[0].input_size + blocks[0].h
+    blocks = module.nf.model
+    length, n_images = blocks[0].input_size + blocks[0].h, blocks[0].k
     amplitude = torch.stack([block.mean_amplitude[1:] for block in blocks]).cpu()
-    cycles = amplitude.topk(blocks[0].k).indices + 1
+    cycles = amplitude.topk(n_images).indices + 1
     _, spectra = _watch(
         trained,
         context,
@@ -173,7 +162,7 @@ def periods(forecaster: Forecaster, context: Context) -> Periods:
 def _watch(
     forecaster: DartsForecaster,
     context: Context,
-    layers: Sequence[nn.Module],
+    layers: Iterable[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
 ) -> tuple[QuantileForecasts, list[np.ndarray]]:
     """The network's forecasts, and ``read`` of each layer's inputs and output, a row per origin."""
@@ -183,18 +172,18 @@ def _watch(
         seen[layer].append(read(inputs, output).float().cpu().numpy())
 
     with ExitStack() as stack:
-        for layer in layers:
+        for layer in seen:
             stack.callback(layer.register_forward_hook(hook).remove)
         values = forecaster.network(forecaster.source(context), context.positions)
     forecasts = QuantileForecasts.of_model(values, context.origins)
-    return forecasts, [np.concatenate(seen[layer])[: len(values)] for layer in layers]
+    return forecasts, [np.concatenate(parts)[: len(values)] for parts in seen.values()]
 
 
-def _darts(forecaster: Forecaster, part: str, family: str) -> DartsForecaster:
-    """The forecaster, if its network has the part that the caller reads."""
+def _trained(forecaster: Forecaster, part: str, family: str) -> tuple[DartsForecaster, Context]:
+    """The forecaster, if its network has the part that the caller reads, and its validation."""
     network = getattr(forecaster, "module", forecaster)
     if not isinstance(forecaster, DartsForecaster) or not hasattr(network, part):
         raise TypeError(
             f"the forecaster holds a {type(network).__name__}, expected a forecaster of {family}"
         )
-    return forecaster
+    return forecaster, forecaster.dataset.context(forecaster.dataset.validation_origins)

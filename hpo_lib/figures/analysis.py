@@ -111,7 +111,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
     folder = records_folder(runs_dir)
     tomls = [dataset] if dataset.endswith(".toml") else []
     dataset = load_spec(dataset).name if tomls else dataset
-    studies = load_studies(folder).only(model, dataset)
+    studies = load_studies(folder, model, dataset)
     unfinished = [
         f"{run.study_name}: no trial is complete yet, so it is not in the table."
         for run in study_runs(folder)

@@ -229,7 +229,7 @@ def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Records)
     """A figure in the style of the thesis, laid out and marked."""
     with style.thesis_style():
         figure = draw(*data)
-        style.mark(figure, warning_for(records))
+        style.marked(figure, warning_for(records), above=True)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is done, and is the same for all files
     return figure

@@ -143,42 +143,38 @@ def _row(*cells: object) -> str:
 def card(evidence: Evidence, study: StoredStudy) -> str:
     """The card of the configuration that a study chose, as markdown.
 
-    Raises:
-        InputError: the stored predictions cannot be read.
+    Raises InputError if the stored predictions cannot be read.
     """
     benchmark = evidence.benchmark(study.dataset)
-    forecasts = {"validation, this configuration": study.predictions(study.chosen.number)}
-    default = study.default
-    if default.state == "complete" and default.number != study.chosen.number:
+    result, selection = study.result, study.result["selection"]
+    chosen, default = study.chosen.number, study.default
+    forecasts = {"validation, this configuration": study.predictions(chosen)}
+    if default.state == "complete" and default.number != chosen:
         forecasts["validation, untuned defaults"] = study.predictions(default.number)
     notes = [
         "The validation split chose weights and hyperparameters, so its scores are optimistic."
     ]
-    row = benchmark.tuned_row(study) if benchmark else None
-    if benchmark and row:
+    if benchmark and (row := benchmark.tuned_row(study)):
+        known = benchmark.dataset.known_target
         forecasts["test, raw"] = row.test
-        rolling = calibrate(
-            row.test, row.validation, benchmark.dataset.known_target, Calibration("rolling")
+        forecasts["test, rolling calibration"] = calibrate(
+            row.test, row.validation, known, Calibration("rolling")
         )
-        forecasts["test, rolling calibration"] = rolling
     else:
         notes.append(
             "There is no benchmark of this configuration, so nothing is known of the test split."
         )
-    result, provenance = study.result, study.provenance
     return render_card(
         model=study.model,
         title=evidence.title(study.dataset),
         params=result["best_params"],
         origin={
             "Study": f"{study.run.study_name}, {result['n_completed']} complete trials",
-            "Trial": f"{study.chosen.number}, chosen by the policy "
-            f"{result['selection']['policy']}: "
-            f"{result['selection']['reason']}",
-            "Budget": provenance["preset"],
-            "Seed": provenance["seed"],
+            "Trial": f"{chosen}, chosen by the policy {selection['policy']}: {selection['reason']}",
+            "Budget": study.provenance["preset"],
+            "Seed": study.provenance["seed"],
         },
-        provenance=provenance,
+        provenance=study.provenance,
         forecasts=forecasts,
         notes=notes,
         files=[file.name for file in study.files],

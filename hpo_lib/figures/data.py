@@ -75,7 +75,7 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-@style.on_screen
+@style.on_screen()
 def data_overview(dataset: Dataset) -> Figure:
     """The target over time, coloured by split, and its mean by local hour on workdays and weekends.
 

@@ -5,7 +5,8 @@ They show stored studies and need neither the series nor a model.
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -42,8 +43,7 @@ def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
 
     They are those below a folder; an empty text is the folder of the project.
     """
-    folder = records_folder(runs_dir)
-    viewable = []
+    folder, viewable = records_folder(runs_dir), []
     studies, notes = read_studies(folder)
     for study in studies:
         if study.result["schema_version"] < 2:
@@ -64,17 +64,17 @@ def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
 def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     """A trial's role, scores and hyperparameters, as texts."""
     trial, predictions = study.trial(number), study.predictions(number)
-    marks = {
+    roles = {
         "chosen": trial == study.chosen,
         "untuned defaults": trial == study.default,
         "on the front": trial in study.front,
         "beaten by others": trial not in study.front,
     }
     policies = study.result["selection"]["alternatives"].items()
-    marks |= {f"choice of {policy}": chosen == number for policy, chosen in policies}
+    roles |= {f"choice of {policy}": chosen == number for policy, chosen in policies}
     others = [objective for objective in study.objectives if objective.name != "mae"]
     return {
-        "role": ", ".join(role for role, holds in marks.items() if holds),
+        "role": ", ".join(role for role, holds in roles.items() if holds),
         f"MAE in {study.unit}": f"{metrics.mae(predictions):.5g}",
         "PICP in %": f"{metrics.picp(predictions):.1f}",
         f"mean width in {study.unit}": f"{metrics.mean_width(predictions):.4g}",
@@ -88,9 +88,8 @@ def trial_counts(study: StoredStudy) -> str:
     """The number of trials in each state, in one line."""
     counts = Counter(trial.state for trial in study.trials).most_common()
     line = ", ".join(f"{count} {state}" for state, count in counts)
-    if study.has_storage:
-        return line
-    return f"{line}; the storage is not among the files, so these are the trials in the JSON"
+    lack = "; the storage is not among the files, so these are the trials in the JSON"
+    return line if study.has_storage else line + lack
 
 
 @mpl.style.context([SCREEN, {"axes.titlelocation": "left"}])
@@ -167,31 +166,30 @@ class LockedCanvas(Canvas):  # type: ignore[misc]  # ipympl has no types
             super()._handle_message(widget, content, buffers)
 
 
-CANVAS = {"header_visible": False, "resizable": False, "toolbar_position": "right"}
-
-
 class Explorer:
     """Study, trial and days, each chosen in one place and shown everywhere; see `widget`."""
 
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
         self.studies = studies
-        self.study = studies[0]
         whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
         labels = [(study.label, i) for i, study in enumerate(studies)]
         self.study_box = widgets.Dropdown(description="Study", options=labels, layout=whole)
         self.trial_box = widgets.Dropdown(description="Trial", layout=half)
-        days = {"options": [1, 3, 7, 14, 28], "value": 7}
-        self.count = widgets.Dropdown(description="Days", layout=short, **days)
-        moves = {"max": 0, "readout": False, "continuous_update": False}
-        self.first = widgets.IntSlider(description="First day", layout=half, **moves)
+        self.count = widgets.Dropdown(
+            description="Days", options=[1, 3, 7, 14, 28], value=7, layout=short
+        )
+        self.first = widgets.IntSlider(
+            description="First day", max=0, readout=False, continuous_update=False, layout=half
+        )
         self.when = widgets.Label()
         self.text = widgets.HTML(layout=half)
         self.notes = widgets.HTML("<br>".join(map(escape, notes)))
         self.figure = Figure(figsize=SIZE, dpi=100)
         self.canvas = LockedCanvas(self.figure)
         FigureManager(self.canvas, 0)
-        for trait, value in CANVAS.items():
-            setattr(self.canvas, trait, value)
+        self.canvas.set_trait("header_visible", False)
+        self.canvas.set_trait("resizable", False)
+        self.canvas.set_trait("toolbar_position", "right")
         self.canvas.mpl_connect("button_press_event", self._clicked)
         self.study_box.observe(self._show_study, names="value")
         for box in (self.trial_box, self.first, self.count):
@@ -206,70 +204,56 @@ class Explorer:
         )
 
     def _show_study(self, _: object = None) -> None:
-        """Show the selected study with its chosen trial; if it cannot be read, only say so."""
+        """Show the selected study with its chosen trial."""
         study = self.studies[self.study_box.value]
-        try:
+        with self._errors_told():
             trials = study.viewable
-        except InputError as error:
-            self._say(error)
-            return
-        self.study = study
-        scores = "{0.number}: MAE {0.mae:.4g}, PICP {0.scores[picp]:.1f} %"
-        self.trial_box.options = [(scores.format(trial), trial.number) for trial in trials]
-        self.trial_box.value = study.chosen.number
-        # no change is observed if the trial has the same number as in the study before
-        self._show()
+            self.study = study
+            scores = "{0.number}: MAE {0.mae:.4g}, PICP {0.scores[picp]:.1f} %"
+            self.trial_box.options = [(scores.format(trial), trial.number) for trial in trials]
+            self.trial_box.value = study.chosen.number
+            # no change is observed if the trial has the same number as in the study before
+            self._show()
 
-    def show_trial(self, number: int) -> None:
-        """Show a trial of the study, with the chosen days."""
-        self.trial_box.value = number
-
-    def show_day(self, position: int) -> None:
-        """Begin with the forecast at this position, or as near to it as can be."""
-        self.first.value = min(position, self.first.max)
-
-    def _show(self, _: object = None) -> None:
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        """Alone with the figure; of damaged files a sentence is shown, and what is drawn stays."""
         with self.canvas.lock:
             try:
-                self._draw()
-            except InputError as error:  # of damaged forecasts; what is drawn stays
-                self._say(error)
+                yield
+            except InputError as error:
+                self.text.value = f"<b>{escape(str(error))}</b>"
 
-    def _say(self, error: InputError) -> None:
-        self.text.value = f"<b>{escape(str(error))}</b>"
-
-    def _draw(self) -> None:
+    def _show(self, _: object = None) -> None:
         study, number = self.study, self.trial_box.value
         if number not in [trial.number for trial in study.viewable]:
             return
-        origins = study.predictions(number).origins
-        last = max(len(origins) - self.count.value, 0)
-        if self.first.value > last:
-            self.first.value = last  # which calls this method again
-        self.first.max = last
-        first, count = self.first.value, self.count.value
-        self.trials, self.days = draw(self.figure, study, number, first, count)
-        self.canvas.draw_idle()
-        self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"
-        rows = [
-            f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
-            for name, value in trial_facts(study, number).items()
-        ]
-        title = escape(f"{study.model} on {study.dataset}, trial {number}")
-        self.text.value = (
-            f"<div style='line-height: 1.5'><b>{title}</b><br>{escape(trial_counts(study))}"
-            f"<table cellpadding=0 cellspacing=8>{''.join(rows)}</table></div>"
-        )
+        with self._errors_told():
+            origins = study.predictions(number).origins
+            self.first.max = max(len(origins) - self.count.value, 0)
+            first = self.first.value
+            self.trials, self.days = draw(self.figure, study, number, first, self.count.value)
+            self.canvas.draw_idle()
+            self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"
+            rows = "".join(
+                f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
+                for name, value in trial_facts(study, number).items()
+            )
+            title = escape(f"{study.model} on {study.dataset}, trial {number}")
+            self.text.value = (
+                f"<div style='line-height: 1.5'><b>{title}</b><br>{escape(trial_counts(study))}"
+                f"<table cellpadding=0 cellspacing=8>{rows}</table></div>"
+            )
 
     def _clicked(self, event: Event) -> None:
         assert isinstance(event, MouseEvent)
         if event.inaxes is None or event.xdata is None or self.canvas.toolbar.mode:  # zooming
             return
         panel = self.figure.axes.index(event.inaxes)
-        if panel == ERRORS:
-            self.show_day(int(np.abs(self.days - event.xdata).argmin()))
+        if panel == ERRORS:  # the slider ends where the last days begin
+            self.first.value = int(np.abs(self.days - event.xdata).argmin())
         elif panel == FRONT:
             places = event.inaxes.transData.transform(self.trials)
             distances = np.hypot(*(places - (event.x, event.y)).T)
             if distances.min() <= REACH:
-                self.show_trial(int(self.trials.index[distances.argmin()]))
+                self.trial_box.value = int(self.trials.index[distances.argmin()])

@@ -1,6 +1,7 @@
 """A look into one trained network of each family: stacks, weights, periods."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,6 @@ from hpo_lib.data.splits import HISTORY
 from hpo_lib.figures import style
 from hpo_lib.figures.forecasts import spread_origins
 from hpo_lib.figures.style import ACCENT, BLUE, PINK, TARGET, hours_axis, marked_by_source
-from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:
     from hpo_lib.families.insight import FusionWeights, Periods, StackForecasts
@@ -26,30 +26,32 @@ LARGEST_FIRST = 12
 
 def stacks(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """N-HiTS: forecasts of three days as the sum of what the stacks add, and the sizes of these."""
-    from hpo_lib.families import insight
+    from hpo_lib.families.insight import stack_forecasts
 
-    parts = insight.stack_forecasts(forecaster, data.context(data.validation_origins))
-    days, unit = spread_origins(len(data.validation_origins), 4)[:3], data.spec.unit
-    return _marked(data, draw_stacks(parts, days, unit=unit), draw_stack_sizes(parts, unit=unit))
+    parts, unit = stack_forecasts(forecaster), data.spec.unit
+    days = spread_origins(len(parts.base), 4)[:3]
+    return _marked(data, draw_stacks(parts, days, unit), draw_stack_sizes(parts, unit))
 
 
 def fusion(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """TFT: the weights of the variables, and the attention on the hours of the past week."""
-    from hpo_lib.families import insight
+    from hpo_lib.families.insight import fusion_weights
 
-    weights = insight.fusion_weights(forecaster, data.context(data.validation_origins))
-    return _marked(data, draw_variables(weights), draw_attention(weights))
+    weights = fusion_weights(forecaster)
+    return _marked(data, draw_variables(weights), draw_attention(weights.attention))
 
 
 def periods(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """TimesNet: the dominant periods, and one window of the validation split folded by them."""
     from hpo_lib.families import insight
 
-    spectrum = insight.periods(forecaster, data.context(data.validation_origins))
-    n = spread_origins(len(data.validation_origins), 4)[1]
-    history = data.target.to_numpy()[data.validation_origins[n] - HISTORY + 1 :][:HISTORY]
-    window = draw_folded_window(spectrum, history, forecaster.validation, n, unit=data.spec.unit)
-    return _marked(data, draw_periods(spectrum), window)
+    spectrum, forecasts = insight.periods(forecaster), forecaster.validation
+    n = spread_origins(len(forecasts.origins), 4)[1]
+    end = data.validation_origins[n] + 1
+    window = np.append(data.target.to_numpy()[end - HISTORY : end], forecasts.median[n])
+    when = f"{forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC"
+    folded = draw_folded_window(window, spectrum.hours[0], data.spec.unit, when)
+    return _marked(data, draw_periods(spectrum), folded)
 
 
 def _marked(data: Dataset, *figures: Figure) -> list[Figure]:
@@ -61,14 +63,14 @@ def _medians(parts: "StackForecasts") -> np.ndarray:
     return parts.stacks[..., parts.forecasts.levels.index(0.5)]
 
 
-@style.on_screen
-def draw_stacks(parts: "StackForecasts", days: Sequence[int], *, unit: str) -> Figure:
+@style.on_screen()
+def draw_stacks(parts: "StackForecasts", days: Sequence[int], unit: str) -> Figure:
     """Median forecasts, and below them what each stack adds to the base.
 
     They are those of a few origins, given as positions in ``parts``.
     """
     added, forecasts = _medians(parts), parts.forecasts
-    n_stacks, horizon = added.shape[1:]
+    _, n_stacks, horizon = added.shape
     figure, grid = style.panels(
         n_stacks + 1,
         len(days),
@@ -85,24 +87,23 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], *, unit: str) -> F
         top.plot(hours, forecasts.median[n], c=colour, label="median = base + stacks")
         top.plot(hours, forecasts.actual[n], ".-", c="#000000", lw=1, ms=4, label="actual")
         top.set_title(f"{forecasts.origins[n]:%a %Y-%m-%d %H:%M} UTC")
-        for stack, (axes, values) in enumerate(zip(below, added[n], strict=True)):
+        for axes, values, colour in zip(below, added[n], cycle(STACK_COLOURS), strict=False):
             axes.axhline(0, **TARGET)
-            axes.bar(hours, values, color=STACK_COLOURS[stack % len(STACK_COLOURS)])
+            axes.bar(hours, values, color=colour)
         hours_axis(below[-1], horizon, 6)
-    labels = [unit, *(f"stack {s}\nadds {unit}" for s in range(1, n_stacks + 1))]
-    for axes, label in zip(grid[:, 0], labels, strict=True):
-        axes.set_ylabel(label)
+    for row, axes in enumerate(grid[:, 0]):
+        axes.set_ylabel(f"stack {row}\nadds {unit}" if row else unit)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
-@style.on_screen
-def draw_stack_sizes(parts: "StackForecasts", *, unit: str) -> Figure:
+@style.on_screen()
+def draw_stack_sizes(parts: "StackForecasts", unit: str) -> Figure:
     """How much each stack moves the median, by hour ahead: the mean size of what it adds."""
     figure, ((axes,),) = style.panels(1, 1, height=2.8, width=6)
-    sizes = pd.DataFrame(np.abs(_medians(parts)).mean(axis=0).T)
     rates = [f"{rate} hours" if rate > 1 else "hour" for rate in parts.hours]
-    sizes.columns = [f"stack {s} (a value every {rate})" for s, rate in enumerate(rates, 1)]
+    names = [f"stack {s} (a value every {rate})" for s, rate in enumerate(rates, 1)]
+    sizes = pd.DataFrame(np.abs(_medians(parts)).mean(axis=0).T, columns=names)
     sizes.index += 1
     sizes.plot(ax=axes, style=".-", color=STACK_COLOURS, legend=False)
     hours_axis(axes, len(sizes))
@@ -111,13 +112,10 @@ def draw_stack_sizes(parts: "StackForecasts", *, unit: str) -> Figure:
     return figure
 
 
-@style.on_screen
+@style.on_screen()
 def draw_variables(weights: "FusionWeights") -> Figure:
     """Mean weight of every variable, with the 10 to 90 % range over origins."""
-    tables = {
-        "the past week": pd.DataFrame(weights.history.mean(axis=1), columns=weights.history_names),
-        "the day ahead": pd.DataFrame(weights.future.mean(axis=1), columns=weights.future_names),
-    }
+    tables = {"the past week": weights.history, "the day ahead": weights.future}
     n_bars = min(max(len(table.columns) for table in tables.values()), LARGEST_FIRST + 1)
     figure, (row,) = style.panels(1, 2, height=0.7 + 0.26 * n_bars, width=9)
     for axes, (title, table) in zip(row, tables.items(), strict=True):
@@ -146,10 +144,10 @@ def _largest(weights: pd.DataFrame) -> pd.DataFrame:
     return weights.drop(columns=rest).assign(**others)
 
 
-@style.on_screen
-def draw_attention(weights: "FusionWeights") -> Figure:
+@style.on_screen()
+def draw_attention(attention: np.ndarray) -> Figure:
     """Attention on each hour of the week and the day ahead, of all hours ahead and of each."""
-    mean = 100 * weights.attention.mean(axis=0)
+    mean = 100 * attention.mean(axis=0)
     horizon, total = mean.shape
     history = total - horizon
     figure, ((upper,), (lower,)) = style.panels(
@@ -172,7 +170,7 @@ def draw_attention(weights: "FusionWeights") -> Figure:
     return figure
 
 
-@style.on_screen
+@style.on_screen()
 def draw_periods(spectrum: "Periods") -> Figure:
     """The spectrum of each block with the periods that it folds by, and what each image weighs."""
     n_blocks, n_periods = spectrum.hours.shape
@@ -200,29 +198,21 @@ def draw_periods(spectrum: "Periods") -> Figure:
     return figure
 
 
-@style.on_screen
-def draw_folded_window(
-    spectrum: "Periods", history: np.ndarray, forecasts: QuantileForecasts, n: int, *, unit: str
-) -> Figure:
-    """The window of one origin, folded by the periods of a TimesNet's first block.
-
-    The window is ``history`` [L], the target up to the origin, and the median of the ``n``-th of
-    the ``forecasts``.
-    """
-    window = np.concatenate([history, forecasts.median[n]])
-    hours = pd.unique(spectrum.hours[0])[:4]  # neighbouring frequencies may have the same period
+@style.on_screen()
+def draw_folded_window(window: np.ndarray, hours: np.ndarray, unit: str, when: str) -> Figure:
+    """A week of the target and the median forecast after it [T], folded by periods in hours."""
+    hours = pd.unique(hours)[:4]  # neighbouring frequencies may have the same period
     figure, (row,) = style.panels(1, len(hours), height=3.0, width=2.3 * len(hours) + 1.0)
     for axes, period in zip(row, hours, strict=True):
         image = folded(window, period)
         extent = 0, period, len(image), 0
         axes.imshow(image, extent=extent, vmin=window.min(), vmax=window.max())
-        full, column = divmod(len(history), period)  # the line between history and forecast
+        full, column = divmod(HISTORY, period)  # the line between history and forecast
         steps = [0, column, column, period], [full + 1, full + 1, full, full]
         axes.plot(*steps, color=ACCENT, lw=1.5, clip_on=False)
         axes.set(title=f"period {period} h", xlabel="hour of the period")
     row[0].set_ylabel("period, the first on top")
     figure.colorbar(row[0].images[0], ax=row, label=unit, pad=0.01)
-    when = f"{forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC"
     figure.suptitle(f"week before {when}, and below the line the median forecast")
     return figure
 

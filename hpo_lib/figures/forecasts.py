@@ -82,7 +82,7 @@ def draw_coverage(axes: Axes, hourly: pd.DataFrame) -> None:
     axes.set(ylabel="PICP in %", ylim=(0, 100))
 
 
-@style.on_screen
+@style.on_screen()
 def forecast_rows(
     tables: Mapping[str, pd.DataFrame], *, unit: str, xlabel: str, ms: float = 0.0
 ) -> Figure:
@@ -116,7 +116,7 @@ def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     return forecast_rows(tables, unit=unit, xlabel="UTC")
 
 
-@style.on_screen
+@style.on_screen()
 def by_hour_figure(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     """MAE and PICP per hour ahead."""
     figure, ((left, right),) = style.panels(1, 2, height=2.6, width=8)

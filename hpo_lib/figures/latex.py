@@ -1,9 +1,9 @@
 """Tables of text cells: as LaTeX with booktabs, and as HTML for notebooks."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment
 
@@ -50,14 +50,13 @@ class Bold(str):
 
 
 def best_bold(cells: Sequence[str], values: Iterable[float]) -> list[str]:
-    """A column of cells whose lowest value, and all that are printed like it, are bold."""
-    lowest = min(zip(values, cells, strict=True), key=lambda pair: (math.isnan(pair[0]), pair[0]))
-    best = _without_interval(lowest[1])
-    return [Bold(cell) if _without_interval(cell) == best else cell for cell in cells]
+    """A column of cells whose lowest value, and all that are printed like it, are bold.
 
-
-def _without_interval(cell: str) -> str:
-    return cell.split(" [")[0]
+    An interval in brackets does not count.
+    """
+    texts = [cell.split(" [")[0] for cell in cells]
+    best = texts[np.nan_to_num([*values], nan=np.inf).argmin()]
+    return [Bold(cell) if text == best else cell for cell, text in zip(cells, texts, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
     """Every trial of a study as a row.
 
     Columns: ``trial`` (its number), ``state``, ``seconds``, ``params``, its objectives by name as
-    they are stored, and the marks ``complete``, ``finished``, ``front``, ``default``, ``chosen``.
+    they are stored, and the marks ``finished``, ``front``, ``default``, ``chosen``.
     """
     return pd.DataFrame(
         {
@@ -40,7 +40,6 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
             "seconds": trial.seconds,
             "params": trial.params,
             **trial.values,
-            "complete": trial.state == "complete",
             "finished": trial.finished,
             "front": trial in study.front,
             "default": trial == study.default,
@@ -63,9 +62,9 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
     for study in evidence.studies:
         unit, factor = readable_unit(study.unit, study.chosen.mae)
         trials, names = trials_of(study), [objective.name for objective in study.objectives]
-        values = trials.loc[trials["complete"], names]
-        tolerances = [objective.tolerance for objective in study.objectives]
-        volumes = hypervolumes(np.maximum(values.to_numpy() - tolerances, 0))
+        complete = trials["state"] == "complete"
+        excesses = [trials.loc[complete, one.name].map(one.excess) for one in study.objectives]
+        volumes = pd.Series(hypervolumes(np.transpose(excesses)), trials.index[complete])
         trials[[objective.name for objective in study.objectives if not objective.unit]] *= factor
         value = trials[names[0]]
         before = value[trials["default"]].iloc[0]
@@ -82,17 +81,17 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
                 value=value,
                 change=100 * (value / before - 1) if before > 0 else np.nan,
                 best=value.cummin(),
-                order=trials["complete"].cumsum(),
-                hypervolume=pd.Series(volumes, values.index),
+                order=complete.cumsum(),
+                hypervolume=volumes,
             )
         )
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    return table.query(condition) if tables else table
+    trials = style.joined(tables)
+    return trials if trials.empty else trials.query(condition)
 
 
 def fronts(evidence: Evidence) -> pd.DataFrame:
     """Every complete trial."""
-    return _trials(evidence, "complete")
+    return _trials(evidence, "state == 'complete'")
 
 
 def history(evidence: Evidence) -> pd.DataFrame:
@@ -100,7 +99,7 @@ def history(evidence: Evidence) -> pd.DataFrame:
 
     A JSON alone lists defaults and front, which is no history.
     """
-    return _trials(evidence, "complete and has_storage")
+    return _trials(evidence, "state == 'complete' and has_storage")
 
 
 def explored(evidence: Evidence) -> pd.DataFrame:
@@ -108,7 +107,7 @@ def explored(evidence: Evidence) -> pd.DataFrame:
     trials = history(evidence)
     if trials.empty:
         return trials
-    trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
+    trials["item"] = trials["params"].map(lambda params: sorted(params.items()))
     rows = trials.dropna(subset="change").explode("item")
     return rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
 
@@ -129,9 +128,8 @@ def hypervolumes(excesses: np.ndarray) -> list[float]:
     """
     if not len(excesses):
         return []
-    low, high = excesses.min(axis=0), excesses.max(axis=0)
-    differs = high > low
-    scaled = (high - excesses)[:, differs] / (high - low)[differs]
+    gains, ranges = excesses.max(axis=0) - excesses, np.ptp(excesses, axis=0)
+    scaled = gains[:, ranges > 0] / ranges[ranges > 0]
     return [_dominated(scaled[: i + 1]) for i in range(len(scaled))]
 
 
@@ -140,10 +138,9 @@ def _dominated(gains: np.ndarray) -> float:
     if gains.shape[1] == 0:
         return 1.0
     gains = gains[np.argsort(-gains[:, -1], kind="stable")]
-    depths = gains[:, -1] - np.append(gains[1:, -1], 0.0)
-    return float(
-        sum(depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth > 0)
-    )
+    depths = -np.diff(gains[:, -1], append=0.0)
+    volumes = (depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth)
+    return float(sum(volumes))
 
 
 # The figures
@@ -213,11 +210,11 @@ def not_drawn(objectives: Sequence[Objective]) -> str:
     return "".join(f"({_label(objective)} is not drawn)" for objective in objectives[2:])
 
 
-@style.on_screen
+@style.on_screen()
 def front_figure(study: StoredStudy) -> Figure:
     """The Pareto front of one study."""
     figure, ((axes,),) = style.panels(1, 1, height=3.6, width=5.5)
-    draw_study_front(axes, study, trials_of(study).query("complete"))
+    draw_study_front(axes, study, trials_of(study).query("state == 'complete'"))
     axes.legend()
     return figure
 
@@ -375,7 +372,7 @@ CHANGES = {
 """Change -> its label, colour and marker, and how far it is below the line of its trial."""
 
 
-@style.on_screen
+@style.on_screen()
 def proof_figure(proof: Mapping[str, Any]) -> Figure:
     """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
 

@@ -3,9 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -47,48 +46,33 @@ SUMMARIES = {
 SCORES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "pinball")
 
 
-@dataclass(frozen=True)
-class Studies:
-    """Every study found.
-
-    Attributes:
-        table: one row per study, see `studies_frame`.
-        notes: sentences on files that could not be read.
-    """
+class Studies(NamedTuple):
+    """Studies as one table, see `studies_frame`, and sentences on files that could not be read."""
 
     table: pd.DataFrame
-    notes: tuple[str, ...]
-
-    def only(self, model: str, dataset: str) -> "Studies":
-        """The studies of one model and one dataset; empty: of all.
-
-        Raises:
-            InputError: there is none; the message lists the known ones.
-        """
-        table = self.table
-        for key, wanted in (("model", model), ("dataset", dataset)):
-            if wanted:
-                known = sorted(set(table[key]))
-                if wanted not in known:
-                    raise InputError(
-                        f"{key} is {wanted!r}, of which there is no study; {choices(wanted, known)}"
-                    )
-                table = table[table[key] == wanted]
-        return Studies(table.reset_index(drop=True), self.notes)
+    notes: Sequence[str]
 
 
-def load_studies(runs_dir: Path) -> Studies:
-    """Every best_params JSON below ``runs_dir``, of any schema.
+def load_studies(runs_dir: Path, model: str = "", dataset: str = "") -> Studies:
+    """Every best_params JSON below ``runs_dir``, of any schema; empty names: of all.
 
     Raises:
-        InputError: none can be read.
+        InputError: none can be read, or none is of that model and dataset; the known ones are
+            named.
     """
     studies, notes = read_studies(runs_dir)
     if not studies:
         none = f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`."
         raise InputError(" ".join([none, *notes]))
-    order = ["dataset", "model", "date", "file"]
-    return Studies(studies_frame(studies).sort_values(order, ignore_index=True), tuple(notes))
+    table = studies_frame(studies).sort_values(["dataset", "model", "date", "file"])
+    for key, name in (("model", model), ("dataset", dataset)):
+        known = sorted(set(table[key]))
+        if name and name not in known:
+            raise InputError(
+                f"{key} is {name!r}, of which there is no study; {choices(name, known)}"
+            )
+        table = table[table[key].isin([name] if name else known)]
+    return Studies(table.reset_index(drop=True), notes)
 
 
 def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
@@ -158,28 +142,22 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
     fingerprint, ``until`` the last day of the validation split, and ``best`` the model with the
     lowest MAE of those with a PICP in that range, or of all if none has one.
     """
-    keys, table = SUMMARIES[by], studies.table
-    finished = table[["trials", "failed", "stopped"]].sum(axis=1, skipna=False)
-    counted, timed = finished.notna(), finished.where(table["hours"].notna())
-    table = table.assign(
-        finished=finished,
-        failed=table["failed"].where(counted),
-        stopped=table["stopped"].where(counted),
-        timed=timed,
-        timed_hours=table["hours"].where(counted),
-        improved=table["improvement"] >= IMPROVEMENT_PERCENT,
-        covered=table["picp"].between(*PICP_RANGE),
-    )
+    keys, table = SUMMARIES[by], _judged(studies.table)
+    table["finished"] = table[["trials", "failed", "stopped"]].sum(axis=1, skipna=False)
     groups = table.groupby(keys)
     sums = groups.sum(numeric_only=True, min_count=1)
+    counted, timed = (
+        table.dropna(subset=columns).groupby(keys).sum(numeric_only=True)
+        for columns in (["finished"], ["finished", "hours"])
+    )
     rows = pd.DataFrame(
         {
             "studies": groups.size(),
             "trials": sums["trials"],
-            "failed %": 100 * sums["failed"] / sums["finished"],
-            "stopped %": 100 * sums["stopped"] / sums["finished"],
+            "failed %": 100 * counted["failed"] / counted["finished"],
+            "stopped %": 100 * counted["stopped"] / counted["finished"],
             "hours": sums["hours"],
-            "s per trial": 3600 * sums["timed_hours"] / sums["timed"],
+            "s per trial": 3600 * timed["hours"] / timed["finished"],
             "median improvement": groups["improvement"].median(),
             "improved": sums["improved"],
             "covered": sums["covered"],
@@ -187,12 +165,18 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
     )
     if by == "model":
         return rows.reset_index(["source", "preset"])
-    by_score = table.sort_values(["covered", "mae"], ascending=[False, True])
-    best = by_score.groupby(keys).head(1).set_index(keys)[["model", "mae", "picp"]]
+    best = table.sort_values(["covered", "mae"], ascending=[False, True]).drop_duplicates(keys)
+    best = best.set_index(keys)[["model", "mae", "picp"]]
     rows = rows.join(best.set_axis(["best", "its mae", "its picp"], axis=1)).reset_index()
-    rows.insert(2, "data", rows.pop("sha256").str[:12])
-    rows.insert(3, "until", rows.pop("val_end").str[:10])
-    return rows.drop(columns="train_end").set_index("dataset")
+    rows["sha256"], rows["val_end"] = rows["sha256"].str[:12], rows["val_end"].str[:10]
+    names = {"sha256": "data", "val_end": "until"}
+    return rows.rename(columns=names).drop(columns="train_end").set_index("dataset")
+
+
+def _judged(table: pd.DataFrame) -> pd.DataFrame:
+    """The studies, and which of them reach `IMPROVEMENT_PERCENT` and `PICP_RANGE`."""
+    improved = table["improvement"] >= IMPROVEMENT_PERCENT
+    return table.assign(improved=improved, covered=table["picp"].between(*PICP_RANGE))
 
 
 def improvement_report(studies: Studies) -> list[str]:
@@ -202,16 +186,14 @@ def improvement_report(studies: Studies) -> list[str]:
     schema, which lacks the defaults. Studies of different data or splits are never counted
     together.
     """
-    table = studies.table
-    counted = table[
-        (table["status"] == "complete") & (table["preset"] != "test") & (table["schema"] > 1)
-    ]
+    counted = _judged(studies.table).query(
+        "status == 'complete' and preset != 'test' and schema > 1"
+    )
     lines = []
     same_data = ["dataset", "source", "sha256", "train_end", "val_end"]
     for (dataset, source, sha256, *_), group in counted.groupby(same_data):
         newest = group.sort_values("date").groupby("model").tail(1)
-        improved = newest["improvement"] >= IMPROVEMENT_PERCENT
-        successes = (improved & newest["picp"].between(*PICP_RANGE)).sum()
+        successes = (newest["improved"] & newest["covered"]).sum()
         verdict = "reached" if successes >= SUCCESSES else "not reached"
         each = ", ".join(
             f"{row.model} {row.improvement:+.1f} % at PICP {row.picp:.1f}"

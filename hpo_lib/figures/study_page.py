@@ -1,29 +1,153 @@
-"""What a study's notebook shows of it, and its page: HTML that needs no other file."""
+"""A study as its notebook shows it, and its page: HTML that needs no other file."""
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import get_family
-from hpo_lib.figures import study_tables
+from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.data import banner, data_overview, data_summary
 from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.forecasts import by_hour_figure, forecast_weeks
 from hpo_lib.figures.studies import front_figure, proof_figure
-from hpo_lib.figures.style import marked, model_name
+from hpo_lib.figures.style import MISSING, marked, model_name, number, unit_text
 from hpo_lib.paths import atomic
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
+
+SHOWN_SCORES = {
+    "mae": "MAE in {}",
+    "rmse": "RMSE in {}",
+    "mape": "MAPE in %",
+    "wape": "WAPE in %",
+    "mase": "MASE",
+    "picp": "PICP in %",
+    "picp_calibrated": "PICP in %, calibrated",
+    "mean_width": "width in {}",
+    "winkler": "Winkler score in {}",
+    "winkler_calibrated": "Winkler score in {}, calibrated",
+    "pinball": "pinball loss in {}",
+}
+"""Score -> its heading; braces hold the target's unit."""
+
+
+def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """A table as it is shown: scores with their unit, numbers with three significant digits."""
+    words = {float: number, bool: value_in_words}
+    texts = table.map(lambda value: words.get(type(value), lambda same: same)(value))
+    return texts.rename(
+        columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()}
+    )
+
+
+def score_table(study: StoredStudy) -> pd.DataFrame:
+    """Validation scores of the naive forecasts, the untuned defaults and the chosen trial."""
+    rows = {name.replace("_", " "): scores for name, scores in study.result["baselines"].items()}
+    trials = {"untuned defaults": study.default, "chosen": study.chosen}
+    if study.chosen == study.default:
+        trials = {"untuned defaults, chosen": study.chosen}
+    rows |= {  # without the storage the MAE is not among the scores
+        f"{study.model} {label} (trial {trial.number})": {"mae": trial.mae, **trial.scores}
+        for label, trial in trials.items()
+        if trial.scores
+    }
+    table = pd.DataFrame(rows)
+    return table.reindex([name for name in SHOWN_SCORES if name in table.index]).T
+
+
+def short_scores(study: StoredStudy) -> str:
+    """The main scores of `score_table` in a few lines of text, with the marks of the study."""
+    table = labelled(score_table(study)[["mae", "picp", "winkler"]], study.unit)
+    text = f"Scores of the validation days, on which the choice was made:\n{table.to_string()}"
+    warning = warning_for([study])
+    return f"{text}\n*** {warning} ***" if warning else text
+
+
+def stopped_early(study: StoredStudy) -> str:
+    """One line on how many trials were stopped, and where."""
+    if study.provenance["early_stopping"] == "off":
+        return "Early stopping was off."
+    stopped = Counter(t.stopped_at for t in study.trials if t.stopped_at is not None)
+    places = [f"{n} after {share:.0%} of their steps" for share, n in sorted(stopped.items())]
+    where = f": {', '.join(places)}" if places else ""
+    return f"Stopped early: {stopped.total()} of {study.finished} trials{where}."
+
+
+def front_table(study: StoredStudy) -> pd.DataFrame:
+    """The Pareto front, and the chosen trial if it is off the front, one row per trial.
+
+    Shown are the policies that choose it, MAE, PICP, objectives and parameters.
+    """
+    policies = pd.Series(study.result["selection"]["alternatives"])
+    off_front = [study.chosen] * (study.chosen not in study.front)
+    rows = [
+        {
+            "trial": trial.number,
+            "chosen by": ", ".join(policies.index[policies == trial.number]),
+            "mae": trial.mae,
+            "picp": trial.scores["picp"],
+            "winkler": trial.scores["winkler"],
+            **trial.values,
+            **trial.params,
+        }
+        for trial in [*study.front, *off_front]
+    ]
+    return pd.DataFrame(rows).set_index("trial").drop(columns="picp_penalty", errors="ignore")
+
+
+def objectives_text(study: StoredStudy) -> str:
+    """What the study minimises, and which values count as equal, in one sentence."""
+    labels = [
+        one.label + f" (up to {one.tolerance:g} is equally good)" * bool(one.tolerance)
+        for one in study.objectives
+    ]
+    return f"Minimised: {', '.join(labels)}."
+
+
+def files_table(study: StoredStudy) -> pd.DataFrame:
+    """Where everything of this study was saved."""
+    files = {
+        "page of the study": study.run.report,
+        "chosen parameters": study.run.best_params,
+        "study storage": study.storage,
+        "validation predictions": study.run.predictions,
+        "Pareto front": study.run.pareto_front,
+        f"{study.objectives[0].label} history": study.run.mae_history,
+        "parameter importance": study.run.param_importance,
+    }
+    return pd.Series(files).map(str).to_frame("saved")
+
+
+def provenance_table(study: StoredStudy) -> pd.DataFrame:
+    """Data, code, packages and device behind this study, one row each."""
+    flat = pd.json_normalize(dict(study.provenance)).astype(object).iloc[0].fillna(MISSING)
+    texts = [", ".join(map(str, one)) if isinstance(one, list) else str(one) for one in flat]
+    return pd.DataFrame({"value": texts}, flat.index)
+
+
+def unshortened(table: pd.DataFrame) -> HTML:
+    """A table of texts for a notebook."""
+    return HTML(_html(table, "texts").replace("<td>", '<td style="text-align: left">'))
+
+
+def _html(table: pd.DataFrame, kind: str = "numbers") -> str:
+    """A table with whole texts: pandas cuts them after 50 letters, which makes paths useless."""
+    with pd.option_context("display.max_colwidth", None):
+        return f"<div>{table.to_html(classes=kind, border=0, index_names=False)}</div>"
+
+
+# The notebook and the page
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff }
@@ -63,18 +187,15 @@ def show_study(study: StoredStudy) -> None:
 def show_record(study: StoredStudy) -> None:
     """Write the study's page, and show its files and its provenance."""
     write_page(study)
-    display(study_tables.unshortened(study_tables.files_table(study)), Markdown("## Provenance"))
-    display(study_tables.unshortened(study_tables.provenance_table(study)))
+    display(unshortened(files_table(study)), Markdown("## Provenance"))
+    display(unshortened(provenance_table(study)))
 
 
-Section = tuple[str, str, Sequence[Figure | pd.DataFrame]]
-"""A title, how to read what follows, and that: figures and tables."""
+def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.DataFrame]]]:
+    """What a study found: titles, how to read what follows, and that, from its records alone.
 
-
-def sections(study: StoredStudy) -> list[Section]:
-    """What a study found, from its records alone; figures are marked where the numbers mean little.
-
-    Raises InputError if the forecasts of the chosen trial are missing or damaged.
+    Figures are marked where the numbers mean little. Raises InputError if the forecasts of the
+    chosen trial are missing or damaged.
     """
     unit, chosen, proof = study.unit, study.chosen.number, study.result["proof"]
     forecasts, selection = study.predictions(chosen), study.result["selection"]
@@ -94,7 +215,7 @@ def sections(study: StoredStudy) -> list[Section]:
             "median. PICP is the share of hours inside the 80 % interval; 75 to 85 % are equally "
             "good. The Winkler score is low for narrow intervals with few misses, pinball loss "
             "rates all three quantiles. Calibrated scores are after the rolling correction.",
-            [study_tables.labelled(study_tables.score_table(study), unit)],
+            [labelled(score_table(study), unit)],
         ),
         (
             f"Forecasts of trial {chosen}",
@@ -105,10 +226,10 @@ def sections(study: StoredStudy) -> list[Section]:
         ("The choice and its proof" if proof else "The choice", reason, proven),
         (
             "Pareto front",
-            f"{study_tables.objectives_text(study)} No trial beats a trial of the front in all of "
+            f"{objectives_text(study)} No trial beats a trial of the front in all of "
             "them. The table shows which trial each policy would choose. "
-            f"{study_tables.stopped_early(study)}",
-            [front, study_tables.labelled(study_tables.front_table(study), unit)],
+            f"{stopped_early(study)}",
+            [front, labelled(front_table(study), unit)],
         ),
     ]
 
@@ -132,7 +253,7 @@ def write_page(study: StoredStudy) -> Path:
     heading = escape(f"{model_name(study.model)} on {title}")
     warning = warning_for([study])
     means = study.data.get("split_note") or "No number on this page says how good this can be."
-    mark = f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" if warning else ""
+    mark = f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" * bool(warning)
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
     trials = ", ".join(f"{result[key]} {state}" for state, key in counts.items() if result[key])
     # a killed study says that it is running, too
@@ -147,7 +268,7 @@ def write_page(study: StoredStudy) -> Path:
     for title, text, contents in sections(study):
         parts.append(f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>")
         parts += [
-            _picture(content, title) if isinstance(content, Figure) else _table(content)
+            _picture(content, title) if isinstance(content, Figure) else _html(content)
             for content in contents
         ]
     sections_of_page = "\n".join(parts)
@@ -168,7 +289,7 @@ def write_page(study: StoredStudy) -> Path:
 <h2>Record</h2>
 <p>Beside this page: {links}. <code>hpo verify</code> recomputes every score from the stored \
 forecasts.</p>
-{_table(study_tables.provenance_table(study), "texts")}
+{_html(provenance_table(study), "texts")}
 </body>
 </html>
 
@@ -184,8 +305,3 @@ def _picture(figure: Figure, name: str) -> str:
         figure.savefig(stream, format="svg", metadata={"Date": None})
     picture = base64.b64encode(stream.getvalue()).decode()
     return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{picture}">'
-
-
-def _table(table: pd.DataFrame, kind: str = "numbers") -> str:
-    with pd.option_context("display.max_colwidth", None):
-        return f"<div>{table.to_html(classes=kind, border=0, index_names=False)}</div>"

@@ -2,11 +2,11 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from functools import wraps
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.style
@@ -44,9 +44,8 @@ def model_marker(model: str) -> str:
 
 def in_order(models: Iterable[str]) -> list[str]:
     """Each model once, in the order of the registry, then others by name."""
-    given = set(models)
-    known = [model for model in registered() if model in given]
-    return known + sorted(given - set(known))
+    names, known = set(models), list(registered())
+    return [name for name in known if name in names] + sorted(names.difference(known))
 
 
 def number(value: float) -> str:
@@ -56,9 +55,11 @@ def number(value: float) -> str:
         >>> [number(0.29), number(0.0044712), number(1234.5), number(87.04)]
         ['0.290', '0.00447', '1234', '87.0']
     """
-    if math.isnan(value):
-        return MISSING
-    return (f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}").replace("-", "\u2212")
+    return _text(value, ".0f" if abs(value) >= 100 else "#.3g")
+
+
+def _text(value: float, digits: str) -> str:
+    return MISSING if math.isnan(value) else f"{value:{digits}}".replace("-", "\u2212")
 
 
 def with_interval(value: float, low: float, high: float) -> str:
@@ -76,11 +77,8 @@ def aligned(values: Iterable[float], like: Iterable[float] = ()) -> list[str]:
     """
     values = list(values)
     sizes = [abs(value) for value in list(like) or values if value and math.isfinite(value)]
-    digits = max(0, 2 - math.floor(math.log10(min(sizes)))) if sizes else 2
-    return [
-        MISSING if math.isnan(value) else f"{value:.{digits}f}".replace("-", "\u2212")
-        for value in values
-    ]
+    digits = max(0, 2 - math.floor(math.log10(min(sizes, default=1))))
+    return [_text(value, f".{digits}f") for value in values]
 
 
 def unit_text(unit: str) -> str:
@@ -95,52 +93,43 @@ def unit_of(data: pd.DataFrame) -> str:
 
 def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
     """The warnings on data of these sources (see `Dataset`) and on a test; empty if none."""
-    of_data = dict.fromkeys(warning for source in sources for warning in warnings_of(source))
-    others = {"TEST BUDGET": is_test, "NOT THE PLANNED SPLITS": other_splits}
-    return ", ".join([*of_data, *(text for text, holds in others.items() if holds)])
+    warnings = [*chain.from_iterable(map(warnings_of, sources))]
+    warnings += ["TEST BUDGET"] * is_test + ["NOT THE PLANNED SPLITS"] * other_splits
+    return ", ".join(dict.fromkeys(warnings))
 
 
 SCREEN, THESIS = (Path(__file__).with_name(f"{name}.mplstyle") for name in ("screen", "thesis"))
 """The style sheets of notebooks and pages, and of the thesis."""
 
-_P = ParamSpec("_P")
 
+@contextmanager
+def on_screen() -> Iterator[None]:
+    """Let figures look as notebooks and pages show them; also a decorator of their drawers.
 
-def on_screen(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
-    """Let a drawer's figures look as notebooks and pages show them."""
+    A notebook shows them as pictures, whatever backend ``MPLBACKEND`` names. Clusters set ``Agg``.
+    Only its own inline backend tells IPython how; with another one a record would hold ``<Figure
+    size ...>``.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is not None:
+        from IPython.core.pylabtools import select_figure_formats
 
-    @wraps(draw)
-    def drawn(*args: _P.args, **options: _P.kwargs) -> Figure:
-        _show_as_picture()
-        with mpl.style.context(SCREEN):
-            return draw(*args, **options)
-
-    return drawn
+        select_figure_formats(shell, {"png"})
+    with mpl.style.context(SCREEN):
+        yield
 
 
 def marked_by_source(figure: Figure, source: str) -> Figure:
     """The figure, marked if its data are simulated or nobody has them in time."""
-    return marked(figure, ", ".join(warnings_of(source)))
+    return marked(figure, warning_text([source], is_test=False))
 
 
-def marked(figure: Figure, warning: str) -> Figure:
+def marked(figure: Figure, warning: str, *, above: bool = False) -> Figure:
     """The figure with this warning as a label for which the layout keeps room."""
     if warning:
-        figure.supxlabel(warning, x=0.995, ha="right", fontsize=8, color=ACCENT, weight="bold")
+        write, size = (figure.suptitle, 7) if above else (figure.supxlabel, 8)
+        write(warning, x=0.995, ha="right", fontsize=size, color=ACCENT, weight="bold")
     return figure
-
-
-def _show_as_picture() -> None:
-    """Let a notebook show figures as pictures, whatever backend ``MPLBACKEND`` names.
-
-    Clusters set ``Agg``. Only its own inline backend tells IPython how; with another one a record
-    would hold ``<Figure size ...>``.
-    """
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None and getattr(shell, "kernel", None) is not None:
-        from IPython.core.pylabtools import select_figure_formats
-
-        select_figure_formats(shell, {"png"})
 
 
 def no_negative_demand(axes: Axes, actual: pd.Series | np.ndarray) -> None:
@@ -221,27 +210,16 @@ def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
 
 def model_handles(models: Iterable[str], **options: Any) -> list[Line2D]:
     """Legend entries of models: a line with the model's marker, or as ``options`` say."""
-    return [
-        Line2D(
-            [],
-            [],
-            color=model_colour(model),
-            label=model_name(model),
-            **{"marker": model_marker(model), **options},
-        )
-        for model in in_order(models)
+    looks: list[dict[str, Any]] = [
+        {"color": one.colour, "label": one.title, "marker": one.marker}
+        for one in map(described, in_order(models))
     ]
+    return [Line2D([], [], **{**look, **options}) for look in looks]
 
 
 def coverage_line(axes: Axes, *, vertical: bool = False) -> None:
     """The coverage that intervals should have."""
     (axes.axvline if vertical else axes.axhline)(NOMINAL_COVERAGE, **TARGET)
-
-
-def mark(figure: Figure, text: str) -> None:
-    """Print a warning above all panels, such as that data is simulated."""
-    if text:
-        figure.suptitle(text, x=0.995, ha="right", fontsize=7, color=ACCENT, weight="bold")
 
 
 def write_inside(axes: Axes, text: str, colour: str = "#777777") -> None:

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from hpo_lib.families.models import Budget
 from hpo_lib.families.search_space import FloatRange
-from hpo_lib.figures import study_tables
+from hpo_lib.figures import study_page
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
@@ -119,7 +119,7 @@ def test_when_the_switch_is_off_then_every_trial_is_trained_to_the_end(start, fa
     run = start(early_stopping=False)
     assert [t.state for t in run.trials] == ["complete"] * 16
     assert set(family.steps) == {80}
-    assert study_tables.stopped_early(run) == "Early stopping was off."
+    assert study_page.stopped_early(run) == "Early stopping was off."
     whole = family.calls.copy()
     family.calls.clear()
     start(trials=RULE.warm_up, runs_dir=tmp_path / "other")
@@ -138,7 +138,7 @@ def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share
     assert (count > 0) == (trials == 6)
     shares = f": {count} after 50% of their steps" if count else ""
     sentence = f"Stopped early: {count} of {trials} trials{shares}."
-    assert study_tables.stopped_early(run) == sentence
+    assert study_page.stopped_early(run) == sentence
 
 
 # Resuming

@@ -163,7 +163,7 @@ def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so():
         ("csv, forecast weather", False, ""),
     ):
         figure, _ = style.panels(1, 1, height=1)
-        style.mark(figure, warning_text([source], is_test=test))
+        style.marked(figure, warning_text([source], is_test=test), above=True)
         assert figure.get_suptitle() == text
 
 
