@@ -41,7 +41,7 @@ def test_when_forecasts_are_blended_then_each_level_is_the_weighted_mean_of_that
 def test_when_forecasts_are_not_of_the_same_days_and_levels_then_they_are_not_blended(
     other,
 ):
-    with pytest.raises(InputError, match="cannot be blended"):
+    with pytest.raises(InputError, match="levels, days or data cannot be"):
         blend([forecasts(10.0), other])
 
 

@@ -7,9 +7,8 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
-from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.forecasts import QuantileForecasts, check_comparable
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, daily_losses, diebold_mariano
 
 GREEDY_ROUNDS, MOST_MEMBERS = 10, 5
@@ -28,21 +27,9 @@ def blend(
 
     ``weights`` are one per member, at least 0, with sum 1; None weighs all equally.
     """
-    first = members[0]
-    for other in members[1:]:
-        if other.levels != first.levels or len(other.origins) != len(first.origins):
-            raise InputError(
-                "forecasts of different levels or numbers of days cannot be blended; make them "
-                "again"
-            )
-        if not (other.origins == first.origins).all() or not np.allclose(
-            other.actual, first.actual, equal_nan=True
-        ):
-            raise InputError(
-                "forecasts of different days or data cannot be blended; make them again"
-            )
+    check_comparable(members)
     values = np.average([member.values for member in members], axis=0, weights=weights)
-    return replace(first, values=np.maximum.accumulate(values, axis=2))
+    return replace(members[0], values=np.maximum.accumulate(values, axis=2))
 
 
 def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:

@@ -147,6 +147,21 @@ class QuantileForecasts:
         )
 
 
+def check_comparable(forecasts: Sequence[QuantileForecasts]) -> None:
+    """Check that forecasts have the same levels, origins and actuals."""
+    first = forecasts[0]
+    for other in forecasts[1:]:
+        if (
+            other.levels != first.levels
+            or not np.array_equal(other.origins, first.origins)
+            or not np.allclose(other.actual, first.actual, equal_nan=True)
+        ):
+            raise InputError(
+                "forecasts of different levels, days or data cannot be compared or blended; make "
+                "them again for one dataset and split"
+            )
+
+
 class NonFiniteForecast(ArithmeticError):
     """A model returned NaN or infinity: its trial fails with this cause and never gets a score."""
 
