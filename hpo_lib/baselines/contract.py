@@ -157,15 +157,16 @@ class SeasonalNaive(Model):
 
     def fit(self, dataset: Dataset) -> Forecaster:
         """A forecaster of this dataset, with forecasts of its validation origins."""
-        return _NaiveForecaster(dataset, self.lag)
+        forecaster = _NaiveForecaster(dataset, self.lag)
+        forecaster.validation = forecaster.forecasts(dataset, dataset.validation_origins)
+        return forecaster
 
 
+@dataclass(eq=False)
 class _NaiveForecaster(Forecaster):
-    best_step = 0
-
-    def __init__(self, dataset: Dataset, lag: int) -> None:
-        self.dataset, self.lag = dataset, lag
-        self.validation = self.forecasts(dataset, dataset.validation_origins)
+    dataset: Dataset
+    lag: int
+    best_step: int = 0
 
     def predict(self, context: Context) -> QuantileForecasts:
         return naive_ahead(self.dataset, context, self.lag)

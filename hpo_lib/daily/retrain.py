@@ -349,13 +349,13 @@ def _write_card(
     files: Iterable[Path],
 ) -> None:
     paths, number, facts = version.paths, version.number, version.facts
-    own = next(iter(forecasts.values()))
+    card, compared = paths.training(number)
+    days, own = next(iter(forecasts.items()))
     positions = dataset.index.get_indexer(own.origins)
     naive = {
-        f"held-out days, naive {lag} h": seasonal_naive(dataset, positions, lag)
+        f"{days.partition(',')[0]}, naive {lag} h": seasonal_naive(dataset, positions, lag)
         for lag in SEASONAL_LAGS
     }
-    card, compared = paths.training(number)
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,

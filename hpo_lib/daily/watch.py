@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from hpo_lib.daily.day_ahead import DAY, days_before, unseen
@@ -76,14 +74,11 @@ def watch(
 
     Sentences on the members of a mixture, and on models that cannot be read or do not fit, come
     after the scores.
-
-    Raises:
-        InputError: the data are not there; no model is in use, or none can be read and fits.
     """
-    data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    notes = list[str]()
-    watched = partial(_watched, dataset=data, notes=notes)
-    scored, damaged = each_in_use(models_dir, data.spec.name, model, watched)
+    data, notes = load_dataset(load_spec(dataset), data_dir, simulated=simulated), list[str]()
+    scored, damaged = each_in_use(
+        models_dir, data.spec.name, model, lambda version: _watched(version, data, notes)
+    )
     return [*scored, *notes, *damaged]
 
 
@@ -94,8 +89,7 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     days = unseen(version, dataset, days_before(end, 2 * ROLLING_DAYS))
     forecasts = version.forecasts(dataset, days, notes)
     calibrated = calibrate(forecasts, None, dataset.known_target, Calibration())
-    begin = dataset.index[end] - ROLLING_DAYS * DAY
-    recent = calibrated.rows(np.asarray(forecasts.origins >= begin))
+    recent = calibrated.rows(forecasts.origins >= dataset.index[end] - ROLLING_DAYS * DAY)
     if not len(recent.origins):
         raise InputError(
             f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; "

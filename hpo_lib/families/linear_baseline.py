@@ -42,6 +42,7 @@ FOLDS = 5
 """Consecutive parts of the training split, each forecast by a regression on the others."""
 
 HOURS_OF_A_YEAR = 8760
+MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class LinearOptions:
         seasons: the features include the time of year.
         penalty: ridge penalty, see `PENALTY`.
         weeks: of history that the features show.
-        thermal: they include the thermal memory, see `hpo_lib.families.weather_inputs`.
+        thermal: they include the thermal memory, see `hpo_lib.families.feature_table`.
     """
 
     seasons: bool
@@ -109,7 +110,7 @@ class LinearBaseline:
         errors = np.quantile(table.target - relative, QUANTILE_LEVELS, axis=0).T
         baseline = replace(
             unfolded,
-            errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]],
+            errors=errors - errors[:, [MEDIAN]],
             out_of_fold=np.asarray((1 + relative) * table.level[:, None]),
         )
         _last_fits.appendleft((dataset.frame, key, baseline))

@@ -93,7 +93,7 @@ class Recipe:
             see what the linear baseline makes of it.
         steps_factor: the budget's steps are multiplied by it.
         thermal: where models see the temperature of the day ahead, they see the thermal memory,
-            too, see `hpo_lib.families.weather_inputs`.
+            too, see `hpo_lib.families.feature_table`.
         residual_share: of the network's residual only the share is kept that validation supports,
             see `hpo_lib.families.training`.
     """

@@ -29,6 +29,7 @@ from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import DAY_COLUMNS
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import Budget, Family, Forecaster, OnCheck, Params, Recipe
 from hpo_lib.families.windows import (
     Scaling,
@@ -48,17 +49,13 @@ from hpo_lib.scoring.uncertainty import BLOCK_DAYS
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Silence what Lightning, darts and neuralforecast print; errors still come through."""
-    names = "pytorch_lightning", "lightning.fabric", "lightning_fabric", "darts"
-    levels = {logging.getLogger(name): logging.getLogger(name).level for name in names}
-    for logger in levels:
-        logger.setLevel(logging.ERROR)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
+        logging.disable(disabled)
 
 
 SHARES = [i / 20 for i in range(21)]
@@ -75,9 +72,8 @@ def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray
 
     Both are sorted along Q, so the result is.
     """
-    middle = QUANTILE_LEVELS.index(0.5)
     of_median, of_width = shares
-    linear_median, network_median = linear[:, :, [middle]], network[:, :, [middle]]
+    linear_median, network_median = linear[:, :, [MEDIAN]], network[:, :, [MEDIAN]]
     return np.asarray(
         linear_median
         + of_median * (network_median - linear_median)
@@ -107,8 +103,7 @@ def fitted_shares(
         near = [more.mean() <= standard_errors * _standard_error(more) for more in worse]
         return candidates[near.index(True)]
 
-    middle = QUANTILE_LEVELS.index(0.5)
-    of_median, _ = supported([(share, 0.0) for share in SHARES], slice(middle, middle + 1))
+    of_median, _ = supported([(share, 0.0) for share in SHARES], slice(MEDIAN, MEDIAN + 1))
     return supported([(of_median, share) for share in SHARES], slice(None))
 
 
@@ -253,7 +248,7 @@ class DartsForecaster(Forecaster):
             median = scaling.linear.out_of_fold
             if not in_training:
                 linear = scaling.linear.quantiles(dataset, windows)
-                median = linear[:, :, QUANTILE_LEVELS.index(0.5)]
+                median = linear[:, :, MEDIAN]
             expected = torch.from_numpy((median - mean) / std).float()
         weather_mean, weather_std = scaling.weather
         ahead = (weather_ahead(dataset, windows, recipe) - weather_mean) / weather_std

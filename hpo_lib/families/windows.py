@@ -21,9 +21,9 @@ from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.families.feature_table import weather_inputs
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons
 from hpo_lib.families.models import Recipe
-from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
 
 LEVEL_FLOOR = 0.05
@@ -62,9 +62,8 @@ class Level:
     def fit(cls, target: np.ndarray, hours: int) -> "Level":
         """From the target's training values [T], NaN where missing."""
         floor = smallest_level(target, LEVEL_FLOOR)
-        origins = np.arange(HISTORY - 1, len(target) - HORIZON)
-        level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
-        horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
+        windows = sliding_window_view(target, HISTORY + HORIZON)
+        level, horizon = windows[:, HISTORY - hours : HISTORY].mean(axis=1), windows[:, HISTORY:]
         known = ~np.isnan(level) & ~np.isnan(horizon).any(axis=1)
         level, horizon = level[known], horizon[known]
         divisor = np.maximum(level, floor)

@@ -103,6 +103,13 @@ PICTURES: Mapping[str, Picture] = {
         benchmarks.draw_drift,
         benchmarks.drift,
     ),
+    "mixture_weights": Picture(
+        "benchmarks",
+        "Who was trusted when: each model's weight in the mixture, from the first validation day "
+        "on; the test split begins at the dashed line.",
+        benchmarks.draw_mixture_weights,
+        benchmarks.mixture_weights,
+    ),
     "baseline_vs_optimised": Picture(
         "benchmarks",
         "Untuned and tuned models beside baselines, by ascending MAE. All rows share their days, "

@@ -15,7 +15,7 @@ from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
-from hpo_lib.data.features import rebuilt_features
+from hpo_lib.data.raw_files import rebuilt_features
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import RECIPES, Budget, Forecaster, family_names, get_family
@@ -70,7 +70,7 @@ def audit(
     spec, rebuilt = dataset.spec, []
     if raw is not None:
         ends = spec.splits.train_end, spec.splits.val_end, dataset.index[-1]
-        rebuilt = [rebuilt_features(spec, end, raw, weather, school_holidays) for end in ends]
+        rebuilt = [rebuilt_features(spec, raw, weather, school_holidays, end)[0] for end in ends]
     findings = audit_columns(dataset, rebuilt)
     if dataset.kind_of_weather in MARKS:
         seen = (
@@ -144,7 +144,7 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
     known, test = (dataset.spec.target, *dataset.past), dataset.test_origins
     origins = np.concatenate([dataset.validation_origins, test])
     chosen = np.linspace(0, len(origins) - 1, ORIGINS).round().astype(int)
-    days = sorted({int(origin) for origin in origins[chosen]})
+    days = np.unique(origins[chosen])
     forecaster = train(dataset)
     forecasts = {origin: _forecast(forecaster, dataset, [origin]) for origin in days}
 

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from hpo_lib.errors import InputError
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.forecasts import QuantileForecasts, check_comparable
 
 _TINY = np.finfo(float).tiny
 
@@ -59,15 +59,10 @@ def mixture(members: Sequence[QuantileForecasts]) -> tuple[QuantileForecasts, np
 
 
 def mean_of(members: Sequence[QuantileForecasts]) -> QuantileForecasts:
-    """The mean of the members' quantiles [N, H, Q], level by level: of a model's seeds.
-
-    Raises:
-        InputError: they differ in days, levels, horizon or actuals.
-    """
-    values, days = _aligned(members)
-    if np.isnan(values).any():
-        raise InputError("forecasts of different days have no mean; make them again")
-    return replace(days, values=np.maximum.accumulate(values.mean(axis=0), axis=2))
+    """The mean of the members' quantiles [N, H, Q], level by level: of a model's seeds."""
+    check_comparable(members)
+    values = np.mean([member.values for member in members], axis=0)
+    return replace(members[0], values=np.maximum.accumulate(values, axis=2))
 
 
 def _gains(values: np.ndarray, mixed: QuantileForecasts) -> np.ndarray:

@@ -15,7 +15,7 @@ from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec, GapRule
-from hpo_lib.families import feature_table, weather_inputs
+from hpo_lib.families import feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import RECIPES, Budget, family_names, get_family
 from hpo_lib.records.trainings import MODEL_VERSION
@@ -124,7 +124,7 @@ def of_weather_inputs(dataset, _):
         spec, dataset.frame, None, dataset.training_frame, dataset.spec.target
     )
     seen = dataclasses.replace(dataset, weather=weather)
-    inputs = weather_inputs.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
+    inputs = feature_table.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
     return {name: numbers(column) for name, column in inputs.items()}
 
 

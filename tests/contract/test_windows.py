@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from hpo_lib.data.splits import training_origins
@@ -45,7 +44,7 @@ def made(
 
     columns = dataset.frame.columns
     scaling = scaling or windows.Scaling(
-        mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level
+        dict.fromkeys(columns, 0.0), dict.fromkeys(columns, 1.0), level
     )
     forecaster = DartsForecaster(dataset, scaling, recipe, as_past)
     return forecaster.source(dataset.windows(np.array(origins)))
