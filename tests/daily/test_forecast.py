@@ -208,7 +208,7 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
 
         with torch.serialization.safe_globals(ALLOWED):
             stored = torch.load(file, weights_only=True)
-        del vars(stored["scaling"])["mean"]
+        del vars(stored["parts"]["scaling"])["mean"]
         torch.save(stored, file)
     else:
         file.write_bytes(b"PK no more")
