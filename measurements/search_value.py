@@ -12,11 +12,12 @@ series and family:
 * a study of the wide space with the policy ``proven`` (``DIR/studies``),
 * final trainings, refitted (``DIR/benchmark``): *untuned* are the defaults with the recipe
   ``unshrunk``, which were the defaults before there was a search worth the name, *defaults* those
-  with ``standard``, *tuned* the chosen configuration, and the study's ensemble; beside them every
-  baseline.
+  with ``standard``, *tuned* the chosen configuration; beside them every baseline, and the mixture
+  of all.
 
-The tables are ``DIR/search_value.md`` and ``DIR/search_value_{families,series}.csv``. What is
-compared with what is chosen on validation; the test split gives the numbers alone.
+The tables are ``DIR/search_value.md`` and ``DIR/search_value_{families,series}.csv``. That of the
+series compares everything with the strongest single baseline, which validation chooses; the best
+single model in hindsight is marked.
 """
 
 import shutil
@@ -94,7 +95,7 @@ def main(given: Sequence[str] | None = None) -> None:
             study(value, model, trials_of(model, arguments.trials), arguments.data_dir)
         final_trainings(value)
     families = pd.DataFrame([row for value in values for row in family_rows(value)])
-    series = pd.DataFrame([series_row(value) for value in values])
+    series = pd.DataFrame([row for value in values for row in series_rows(value)])
     for name, table in (("families", families), ("series", series)):
         with atomic(out / f"search_value_{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
@@ -135,7 +136,7 @@ def study(value: Value, model: str, trials: int, data_dir: str) -> None:
 
 def final_trainings(value: Value) -> None:
     """Train what is not stored; baselines are the same with both recipes and are trained once."""
-    for plan in (value.standard, replace(value.standard, params="ensemble"), value.untuned):
+    for plan in (value.standard, value.untuned):
         begun = time.perf_counter()
         if plan is value.untuned:
             share_baselines(value)
@@ -160,7 +161,7 @@ def share_baselines(value: Value) -> None:
 
 def family_rows(value: Value) -> Iterator[dict[str, Any]]:
     """Each tuned family of a series against its untuned defaults on test."""
-    before, now = rows_of(value.untuned), rows_of(value.standard, fit_blend_weights=True)
+    before, now = rows_of(value.untuned), rows_of(value.standard)
     for model in family_names():
         untuned, defaults, tuned = (
             before.get((model, "default")),
@@ -169,7 +170,6 @@ def family_rows(value: Value) -> Iterator[dict[str, Any]]:
         )
         if untuned is None or defaults is None or tuned is None:
             continue
-        ensemble = now.get((model, "ensemble"), tuned)
         yield {
             "series": value.dataset.spec.name,
             "family": model,
@@ -177,7 +177,6 @@ def family_rows(value: Value) -> Iterator[dict[str, Any]]:
             **changes("tuned", tuned, untuned, value.dataset),
             **changes("defaults", defaults, untuned, value.dataset),
             **changes("search", tuned, defaults, value.dataset),
-            **changes("ensemble", ensemble, untuned, value.dataset),
             "mae": metrics.mae(tuned.test),
             "winkler_calibrated": metrics.winkler(calibrated(tuned, value.dataset)),
             "picp": metrics.picp(tuned.test),
@@ -187,51 +186,32 @@ def family_rows(value: Value) -> Iterator[dict[str, Any]]:
         }
 
 
-def series_row(value: Value) -> dict[str, Any]:
-    """The best family and the best mixture of a series against its strongest baseline; validation
-    says which.
-    """
-    rows = rows_of(value.standard, fit_blend_weights=True)
-    baselines = [row for row in rows.values() if row.params == "own"]
-    families = [
-        row
-        for row in rows.values()
-        if row.model in family_names() and row.params in ("best", "ensemble")
-    ]
-    blends = [
-        row
-        for row in rows.values()
-        if row.model.startswith("BLEND") and row.params in ("best", "ensemble")
-    ]
-    mixtures = [*blends, *(row for row in families if row.params == "ensemble")]
-    strongest, single, mixture = (
-        min(candidates, key=lambda row: metrics.pinball(row.validation), default=None)
-        for candidates in (baselines, families, mixtures)
-    )
-    assert strongest is not None
-    found: dict[str, Any] = {
-        "series": value.dataset.spec.name,
-        "strongest_baseline": strongest.model,
-    }
-    found |= {
-        "mae": metrics.mae(strongest.test),
-        "picp_calibrated": metrics.picp(calibrated(strongest, value.dataset)),
-    }
-    for name, row in (("family", single), ("mixture", mixture)):
-        if row is not None:
-            found |= {
-                name: f"{row.model} {row.params}",
-                **changes(name, row, strongest, value.dataset),
-            }
-            found[f"{name}_picp_calibrated"] = metrics.picp(calibrated(row, value.dataset))
-    return found
+def series_rows(value: Value) -> Iterator[dict[str, Any]]:
+    """Every model of a series but naive ones against the strongest baseline by validation."""
+    rows = [row for row in rows_of(value.standard).values() if row.kind != "naive"]
+    singles = [row for row in rows if row.kind != "mixture"]
+    baselines = [row for row in singles if row.params == "own"]
+    strongest = min(baselines, key=lambda row: metrics.pinball(row.validation))
+    hindsight = min(singles, key=lambda row: metrics.pinball(row.test))
+    for row in rows:
+        test = calibrated(row, value.dataset)
+        yield {
+            "series": value.dataset.spec.name,
+            "row": row.label,
+            "chosen": row is strongest,
+            "best_in_hindsight": row is hindsight,
+            "mae": metrics.mae(row.test),
+            "winkler_calibrated": metrics.winkler(test),
+            "picp_calibrated": metrics.picp(test),
+            **changes("row", row, strongest, value.dataset),
+        }
 
 
-def rows_of(plan: Plan, *, fit_blend_weights: bool = False) -> Rows:
+def rows_of(plan: Plan) -> Rows:
     """The stored rows of a plan by model and parameters; none if nothing is stored."""
     if not plan.paths.records():
         return {}
-    rows = load_rows(plan.paths, plan.dataset, fit_blend_weights=fit_blend_weights)
+    rows = load_rows(plan.paths, plan.dataset)
     return {(row.model, row.params): row for row in rows}
 
 
@@ -294,18 +274,15 @@ def markdown(families: pd.DataFrame, series: pd.DataFrame) -> Iterator[str]:
     )
     yield (
         "| series | family | MAE | (defaults) | calibrated interval score | (defaults) | "
-        "ensemble: MAE "
-        "| interval score | calibrated PICP | chosen trial | trainings (of them proof) | hours |"
+        "calibrated PICP | chosen trial | trainings (of them proof) | hours |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for row in families.to_dict("records"):
         scores = [
             in_words(row, "tuned_mae"),
             f"({row['defaults_mae']:+.1f})",
             in_words(row, "tuned_winkler"),
             f"({row['defaults_winkler']:+.1f})",
-            in_words(row, "ensemble_mae"),
-            in_words(row, "ensemble_winkler"),
             f"{row['picp_calibrated']:.1f}",
         ]
         trainings = f"{row['trainings']:.1f} ({row['proof_trainings']})"
@@ -323,27 +300,16 @@ def markdown(families: pd.DataFrame, series: pd.DataFrame) -> Iterator[str]:
             f"{means['trainings']:.1f} trainings a study."
         )
     yield (
-        "\nAgainst the strongest baseline on test, in percent [90 %]; validation says which "
-        "ones are compared:\n"
+        "\nAgainst the strongest baseline on test, in percent [90 %]; validation chooses it (c), and "
+        "the best single model in hindsight is marked (h):\n"
     )
-    yield (
-        "| series | strongest baseline | its MAE | best family | MAE | calibrated interval score "
-        "| best mixture | MAE "
-        "| calibrated interval score | calibrated PICP: baseline, family, mixture |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "| series | model | MAE | | calibrated interval score | calibrated PICP |"
+    yield "|---|---|---|---|---|---|"
     for row in series.to_dict("records"):
-        cells = [row["series"], row["strongest_baseline"], f"{row['mae']:.4g}"]
-        coverage = [row["picp_calibrated"]]
-        for name in ("family", "mixture"):
-            is_there = isinstance(row.get(name), str)
-            cells += (
-                [row[name], *(in_words(row, f"{name}_{s}") for s in ("mae", "winkler"))]
-                if is_there
-                else [""] * 3
-            )
-            coverage += [row[f"{name}_picp_calibrated"]] if is_there else []
-        yield f"| {' | '.join(cells)} | {', '.join(f'{picp:.1f}' for picp in coverage)} |"
+        marks = " (c)" * row["chosen"] + " (h)" * row["best_in_hindsight"]
+        scores = [in_words(row, f"row_{score}") for score in ("mae", "winkler")]
+        cells = row["series"], row["row"] + marks, f"{row['mae']:.4g}", *scores
+        yield f"| {' | '.join(cells)} | {row['picp_calibrated']:.1f} |"
 
 
 def in_words(row: Mapping[Any, Any], name: str) -> str:

@@ -21,7 +21,7 @@ from measurements.search_value import (
     markdown,
     percent_change,
     rows_of,
-    series_row,
+    series_rows,
     share_baselines,
 )
 
@@ -56,7 +56,6 @@ MULTIPLES = [
     (UNSHRUNK, "NHITS_Q", "default", 1.0, 1.0),
     ("standard", "NHITS_Q", "default", 0.95, 0.95),
     ("standard", "NHITS_Q", "best", 0.9, 0.92),
-    ("standard", "NHITS_Q", "ensemble", 0.8, 0.91),
     ("standard", "LINEAR_Q", "own", 1.0, 0.5),  # strong on test only: validation decides
     ("standard", "RESIDUAL_LINEAR", "own", 0.9, 1.0),
 ]
@@ -108,22 +107,22 @@ def test_when_rows_are_compared_then_the_search_and_the_better_defaults_are_told
 def test_when_the_strongest_baseline_is_named_then_validation_names_it_and_test_gives_the_numbers(
     value,
 ):
-    row = series_row(value)
-    assert row["strongest_baseline"] == "RESIDUAL_LINEAR"
-    assert row["family"] == "NHITS_Q ensemble"
-    assert row["family_mae"] == pytest.approx(-9, abs=0.1)
-    assert row["mixture"] in ("BLEND_ALL ensemble", "NHITS_Q ensemble")
-    lines = [*markdown(pd.DataFrame(), pd.DataFrame([row]))]
-    assert "| tiny | RESIDUAL_LINEAR |" in lines[-1]
-    assert f"| NHITS_Q ensemble | {row['family_mae']:+.1f} [" in lines[-1]
+    rows = pd.DataFrame(series_rows(value)).set_index("row")
+    assert rows.index[rows["chosen"]].tolist() == ["RESIDUAL_LINEAR own"]
+    assert rows.index[rows["best_in_hindsight"]].tolist() == ["LINEAR_Q own"]
+    assert rows.loc["NHITS_Q best", "row_mae"] == pytest.approx(-8, abs=0.1)
+    assert rows.loc["RESIDUAL_LINEAR own", "row_mae"] == 0
+    lines = [*markdown(pd.DataFrame(), rows.reset_index())]
+    assert sum("| MIXTURE own | " in line for line in lines) == 1
+    assert any("| RESIDUAL_LINEAR own (c) | " in line for line in lines)
+    assert any("| NHITS_Q best | " in line and "| -8.0 [" in line for line in lines)
 
 
-def test_when_only_baselines_are_stored_then_the_series_has_a_row_without_families(value):
+def test_when_only_baselines_are_stored_then_the_series_has_rows_without_families(value):
     for file in value.standard.paths.runs.glob("NHITS_Q-*"):
         file.unlink()
-    row = series_row(value)
-    assert "family" not in row
-    assert "RESIDUAL_LINEAR" in [*markdown(pd.DataFrame(), pd.DataFrame([row]))][-1]
+    rows = [row["row"] for row in series_rows(value)]
+    assert rows == ["LINEAR_Q own", "RESIDUAL_LINEAR own", "MIXTURE own"]
 
 
 def test_when_baselines_are_shared_then_they_alone_are_there_for_the_other_recipe(value):
