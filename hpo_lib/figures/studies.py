@@ -12,13 +12,34 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.figures import style
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import ACCENT, BLUE, INK, PINK, SKY_BLUE, model_colour, model_name
+from hpo_lib.figures.style import (
+    ACCENT,
+    BLUE,
+    GREY,
+    INK,
+    PINK,
+    SKY_BLUE,
+    TARGET,
+    by_model,
+    dataset_columns,
+    handle,
+    in_order,
+    joined,
+    legend_below,
+    model_colour,
+    model_handles,
+    model_marker,
+    model_name,
+    on_screen,
+    panels,
+    unit_of,
+    unit_text,
+    write_inside,
+)
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.scoring.metrics import readable_unit
@@ -85,7 +106,7 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
                 hypervolume=volumes,
             )
         )
-    trials = style.joined(tables)
+    trials = joined(tables)
     return trials if trials.empty else trials.query(condition)
 
 
@@ -152,14 +173,6 @@ def _objectives(data: pd.DataFrame) -> list[Objective]:
     return [OBJECTIVES[name] for name in dict.fromkeys(names)]
 
 
-def _label(objective: Objective) -> str:
-    return objective.label.replace(" - ", " \u2212 ")
-
-
-def _axis(objective: Objective, unit: str) -> str:
-    return f"{_label(objective)} in {'pp' if objective.is_coverage else style.unit_text(unit)}"
-
-
 def draw_front(
     axes: Axes,
     trials: pd.DataFrame,
@@ -182,7 +195,7 @@ def draw_front(
     front = trials[trials["front"]].sort_values([x, y])
     line = {"color": colour, "ls": "-" if len(objectives) == 2 else "", "drawstyle": "steps-post"}
     looks: dict[str, tuple[pd.DataFrame, float, dict[str, Any]]] = {
-        "trial": (trials, 3, {"marker": "o", "ls": "", "color": style.GREY}),
+        "trial": (trials, 3, {"marker": "o", "ls": "", "color": GREY}),
         "Pareto front": (front, 3.5, {"marker": "o", **line}),
         "untuned defaults": (trials[trials["default"]], 7, {"marker": "s", **RING}),
         "chosen": (trials[trials["chosen"]], 10, {"marker": "*", **RING}),
@@ -195,7 +208,8 @@ def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> No
     """`draw_front` of one study on a screen, with labels in its own unit."""
     x, y = study.objectives[:2]
     draw_front(axes, trials, study.objectives, model_colour(study.model), size=1.6)
-    axes.set(xlabel=_axis(x, study.unit), ylabel=_axis(y, study.unit))
+    unit = unit_text(study.unit)
+    axes.set(xlabel=x.axis(unit), ylabel=y.axis(unit))
     if x.is_coverage:
         axes.set_xlim(0, None)
     if y.is_coverage:
@@ -207,13 +221,13 @@ def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> No
 
 def not_drawn(objectives: Sequence[Objective]) -> str:
     """Names a third objective, which a figure of the first two leaves out; empty without one."""
-    return "".join(f"({_label(objective)} is not drawn)" for objective in objectives[2:])
+    return "".join(f"({objective.label} is not drawn)" for objective in objectives[2:])
 
 
-@style.on_screen()
+@on_screen()
 def front_figure(study: StoredStudy) -> Figure:
     """The Pareto front of one study."""
-    figure, ((axes,),) = style.panels(1, 1, height=3.6, width=5.5)
+    figure, ((axes,),) = panels(1, 1, height=3.6, width=5.5)
     draw_study_front(axes, study, trials_of(study).query("state == 'complete'"))
     axes.legend()
     return figure
@@ -221,30 +235,30 @@ def front_figure(study: StoredStudy) -> Figure:
 
 def draw_fronts(data: pd.DataFrame) -> Figure:
     """The first two objectives of every complete trial, a panel per model and dataset."""
-    models, alike = style.in_order(data["model"]), data["objectives"].nunique() == 1
-    figure, columns = style.dataset_columns(
+    models, alike = in_order(data["model"]), data["objectives"].nunique() == 1
+    one_scale = alike and _objectives(data)[1].is_coverage
+    figure, columns = dataset_columns(
         data,
         len(models),
         height=0.75 + 1.55 * len(models),
         sharex="col" if alike else False,
-        sharey=alike and _objectives(data)[1].is_coverage,
+        sharey=one_scale,
     )
-    for column, (panels, of_dataset) in enumerate(columns):
-        unit = of_dataset["unit"].iloc[0]
-        for axes, model in zip(panels, models, strict=True):
+    for column, (grid, of_dataset) in enumerate(columns):
+        unit = unit_of(of_dataset)
+        for axes, model in zip(grid, models, strict=True):
             trials = of_dataset[of_dataset["model"] == model]
             objectives = _objectives(data if alike or trials.empty else trials)
-            first, second = objectives[:2]
             axes.xaxis.set_major_locator(MaxNLocator(4))
             if trials.empty:
-                style.write_inside(axes, "no study")
+                write_inside(axes, "no study")
             else:
                 draw_front(axes, trials, objectives, model_colour(model))
             if model == models[-1] or not alike:
-                axes.set_xlabel(_axis(first, unit))
+                axes.set_xlabel(objectives[0].axis(unit))
             texts = [] if column else [model_name(model)]
-            if not (column and alike and second.is_coverage):
-                texts += [_axis(second, unit), not_drawn(objectives)]
+            if not (column and one_scale):
+                texts += [objectives[1].axis(unit), not_drawn(objectives)]
             axes.set_ylabel("\n".join(filter(None, texts)))
     for axes in figure.axes:  # once all is drawn: panels share their axes
         axes.set_ylim(max(0, axes.get_ylim()[0]), None)
@@ -252,31 +266,30 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
     by_coverage = sorted(_objectives(data), key=lambda objective: not objective.is_coverage)
     draw_front(key, data.head(0), by_coverage[:2], INK)
     handles, labels = key.get_legend_handles_labels()
-    style.legend_below(figure, list(dict(zip(labels, handles, strict=True)).values()))
+    legend_below(figure, list(dict(zip(labels, handles, strict=True)).values()))
     return figure
 
 
 def draw_history(data: pd.DataFrame) -> Figure:
     """The first objective of each complete trial and its lowest so far, and hypervolume."""
-    figure, columns = style.dataset_columns(data, 2, height=3.9, sharex=True)
+    figure, columns = dataset_columns(data, 2, height=3.9, sharex=True)
     points: dict[str, Any] = {"ls": "", "ms": 2.5, "alpha": 0.5}
     for (top, bottom), of_dataset in columns:
-        for model, trials in style.by_model(of_dataset):
+        for model, trials in by_model(of_dataset):
             colour, order = model_colour(model), trials["order"]
-            top.plot(order, trials["value"], style.model_marker(model), color=colour, **points)
-            top.step(order, trials["best"], where="post", color=colour)
-            bottom.step(order, trials["hypervolume"], where="post", color=colour)
-        firsts = of_dataset["objectives"].str.split(",").str[0].unique()
-        unit = of_dataset["unit"].iloc[0]
-        top.set_ylabel("\n".join(_axis(OBJECTIVES[name], unit) for name in firsts))
+            top.plot(order, trials["value"], model_marker(model), color=colour, **points)
+            for axes, column in ((top, "best"), (bottom, "hypervolume")):
+                axes.step(order, trials[column], where="post", color=colour)
+        unit, names = unit_of(of_dataset), of_dataset["objectives"].str.split(",").str[0]
+        top.set_ylabel("\n".join(OBJECTIVES[name].axis(unit) for name in names.unique()))
         bottom.set(xlabel="complete trials", ylim=(0, 1.02))
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    columns[0][0][1].set_ylabel("hypervolume, share of box")
+    figure.axes[len(columns)].set_ylabel("hypervolume, share of box")
     lines = [
-        Line2D([], [], color=INK, label="best so far"),
-        Line2D([], [], marker="o", color=INK, label="each trial", **points),
+        handle("best so far", color=INK),
+        handle("each trial", marker="o", color=INK, **points),
     ]
-    style.legend_below(figure, [*style.model_handles(data["model"], ms=3), *lines])
+    legend_below(figure, model_handles(data["model"], ms=3) + lines)
     return figure
 
 
@@ -300,11 +313,12 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
     data = data[data["model"] == model]
     parameters = data.groupby("parameter")
     rows = -(-len(parameters) // COLUMNS)
-    figure, grid = style.panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
-    for axes in grid.flat[len(parameters) :]:
+    figure, grid = panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
+    for axes in grid.flat:
         axes.set_axis_off()
     for axes, (parameter, trials) in zip(grid.flat, parameters, strict=False):
-        axes.axhline(0, **style.TARGET)
+        axes.set_axis_on()
+        axes.axhline(0, **TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
         for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
             colour, marker = looks[title]
@@ -314,14 +328,14 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
     grid[0, 0].set_title(model_name(model), loc="left")
     low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
     grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
-    goal = _label(_objectives(data)[0])
+    goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
     handles = [
-        Line2D([], [], ls="", c=colour, marker=marker, label=title)
+        handle(title, ls="", c=colour, marker=marker)
         for title, (colour, marker) in looks.items()
         if title in set(data["title"])
     ]
-    style.legend_below(figure, [*handles, Line2D([], [], marker="*", ms=6, label="chosen", **RING)])
+    legend_below(figure, [*handles, handle("chosen", marker="*", ms=6, **RING)])
     return figure
 
 
@@ -343,11 +357,11 @@ def _places(axes: Axes, values: pd.Series) -> Any:
 
 def draw_cost(data: pd.DataFrame) -> Figure:
     """Seconds of every trial with their median, and hours (minutes below 2) of the whole study."""
-    models = style.in_order(data["model"])
+    models = in_order(data["model"])
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
     titles = data["title"].str.replace(", ", ",\n")
     data = data.assign(title=titles, duration=factor * data["hours"])
-    figure, ((left, right),) = style.panels(1, 2, height=2.6)
+    figure, ((left, right),) = panels(1, 2, height=2.6)
     look: dict[str, Any] = {"data": data, "x": "title", "hue": "model", "hue_order": models}
     look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
     seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
@@ -359,8 +373,8 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set(xlabel="", ylabel=f"{unit} of training per study")
-    median = Line2D([], [], color=INK, lw=1.2, label="median")
-    style.legend_below(figure, [*style.model_handles(models, ls="", marker="o"), median])
+    median = handle("median", color=INK, lw=1.2)
+    legend_below(figure, [*model_handles(models, ls="", marker="o"), median])
     return figure
 
 
@@ -372,7 +386,7 @@ CHANGES = {
 """Change -> its label, colour and marker, and how far it is below the line of its trial."""
 
 
-@style.on_screen()
+@on_screen()
 def proof_figure(proof: Mapping[str, Any]) -> Figure:
     """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
 
@@ -381,7 +395,7 @@ def proof_figure(proof: Mapping[str, Any]) -> Figure:
     """
     challengers = proof["challengers"]
     compared = [one for one in challengers if not one["cause"]]
-    figure, ((axes,),) = style.panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
+    figure, ((axes,),) = panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
     if not compared:
         axes.set_axis_off()
         causes = [f"trial {one['trial']}: {one['cause']}" for one in challengers]

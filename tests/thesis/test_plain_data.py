@@ -92,7 +92,7 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
             [n] * len(chosen) for n in (1, 2, 4, 5)
         ]
         assert marked(fronts[fronts["model"] == "NHITS_Q"], "front") == [0]
-        labels = [OBJECTIVES[name].label.replace(" - ", " \u2212 ") for name in chosen]
+        labels = [OBJECTIVES[name].label for name in chosen]
         axes = studies.draw_fronts(fronts).axes[0]  # N-HiTS comes first
         if len(compared) > 1:
             assert axes.get_xlabel().startswith(labels[0])
