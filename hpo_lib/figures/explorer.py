@@ -111,8 +111,8 @@ def draw(
     figure.subplots_adjust(0.075, 0.05, 0.985, 0.97, wspace=0.18, hspace=0.5)
     front, residuals, coverage, days, errors = panels.values()
     predictions = study.predictions(number)
-    trials = trials_of(study).set_index("trial")
-    trials = trials.loc[[trial.number for trial in study.viewable]]
+    viewable = [trial.number for trial in study.viewable]
+    trials = trials_of(study).set_index("trial").loc[viewable]
     points = trials[[objective.name for objective in study.objectives[:2]]]
     draw_study_front(front, study, trials)
     below = {**RING, "mec": ACCENT, "mew": 1.6}

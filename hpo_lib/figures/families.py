@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.figures.forecasts import spread_origins
 from hpo_lib.figures.style import (
     ACCENT,
@@ -33,6 +33,7 @@ LARGEST_FIRST = 12
 """Variables that are shown one by one; the others are summed."""
 
 
+@on_screen()
 def stacks(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """N-HiTS: forecasts of three days as the sum of what the stacks add, and the sizes of these."""
     from hpo_lib.families.insight import stack_forecasts
@@ -42,6 +43,7 @@ def stacks(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     return _marked(data, draw_stacks(parts, days, unit), draw_stack_sizes(parts, unit))
 
 
+@on_screen()
 def fusion(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """TFT: the weights of the variables, and the attention on the hours of the past week."""
     from hpo_lib.families.insight import fusion_weights
@@ -50,6 +52,7 @@ def fusion(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     return _marked(data, draw_variables(weights), draw_attention(weights.attention))
 
 
+@on_screen()
 def periods(forecaster: "Forecaster", data: Dataset) -> list[Figure]:
     """TimesNet: the dominant periods, and one window of the validation split folded by them."""
     from hpo_lib.families import insight
@@ -72,14 +75,13 @@ def _medians(parts: "StackForecasts") -> np.ndarray:
     return parts.stacks[..., parts.forecasts.levels.index(0.5)]
 
 
-@on_screen()
 def draw_stacks(parts: "StackForecasts", days: Sequence[int], unit: str) -> Figure:
     """Median forecasts, and below them what each stack adds to the base.
 
     They are those of a few origins, given as positions in ``parts``.
     """
     added, forecasts = _medians(parts), parts.forecasts
-    _, n_stacks, horizon = added.shape
+    n_stacks = len(parts.hours)
     figure, grid = panels(
         n_stacks + 1,
         len(days),
@@ -89,7 +91,7 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], unit: str) -> Figu
         sharey="row",
         height_ratios=[1.6, *[1.0] * n_stacks],
     )
-    hours = np.arange(1, horizon + 1)
+    hours = np.arange(1, HORIZON + 1)
     for (top, *below), n in zip(grid.T, days, strict=True):
         top.plot(hours, parts.base[n], "--", c="#999999", lw=1, label=f"base: {parts.base_name}")
         colour = model_colour("NHITS_Q")
@@ -99,14 +101,13 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], unit: str) -> Figu
         for axes, values, colour in zip(below, added[n], cycle(STACK_COLOURS), strict=False):
             axes.axhline(0, **TARGET)
             axes.bar(hours, values, color=colour)
-        hours_axis(below[-1], horizon, 6)
+        hours_axis(below[-1], HORIZON, 6)
     for row, axes in enumerate(grid[:, 0]):
         axes.set_ylabel(f"stack {row}\nadds {unit}" if row else unit)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
-@on_screen()
 def draw_stack_sizes(parts: "StackForecasts", unit: str) -> Figure:
     """How much each stack moves the median, by hour ahead: the mean size of what it adds."""
     figure, ((axes,),) = panels(1, 1, height=2.8, width=6)
@@ -121,7 +122,6 @@ def draw_stack_sizes(parts: "StackForecasts", unit: str) -> Figure:
     return figure
 
 
-@on_screen()
 def draw_variables(weights: "FusionWeights") -> Figure:
     """Mean weight of every variable, with the 10 to 90 % range over origins."""
     tables = {"the past week": weights.history, "the day ahead": weights.future}
@@ -153,33 +153,29 @@ def _largest(weights: pd.DataFrame) -> pd.DataFrame:
     return weights.drop(columns=rest).assign(**others)
 
 
-@on_screen()
 def draw_attention(attention: np.ndarray) -> Figure:
     """Attention on each hour of the week and the day ahead, of all hours ahead and of each."""
     mean = 100 * attention.mean(axis=0)
-    horizon, total = mean.shape
-    history = total - horizon
     figure, ((upper,), (lower,)) = panels(
         2, 1, height=4.2, width=9, sharex=True, height_ratios=(1, 1.3)
     )
-    edges = np.arange(0.5 - history, horizon + 1)  # the hour of the origin is 0
+    edges = np.arange(0.5 - HISTORY, HORIZON + 1)  # the hour of the origin is 0
     colour = model_colour("TFT_Q")
     upper.stairs(mean.mean(axis=0), edges, fill=True, color=colour, alpha=0.5)
-    upper.axhline(100 / total, label="equal attention", **TARGET)
+    upper.axhline(100 / (HISTORY + HORIZON), label="equal attention", **TARGET)
     upper.set(ylabel="attention in %", ylim=(0, None))
     upper.legend(loc="upper left")
-    extent = edges[0], edges[-1], 0.5, horizon + 0.5
+    extent = edges[0], edges[-1], 0.5, HORIZON + 0.5
     seen = np.ma.masked_equal(mean, 0)
     image = lower.imshow(seen, extent=extent, origin="lower", vmin=0)
     figure.colorbar(image, ax=lower, label="attention in %", pad=0.01)
     lower.set(xlabel="hours from the origin", ylabel="hours ahead", yticks=(1, 6, 12, 18, 24))
-    lower.set_xticks(range(-history + 24 - history % 24, horizon + 1, 24))
+    lower.set_xticks(range(24 - HISTORY, HORIZON + 1, 24))
     for axes in (upper, lower):
         axes.axvline(0.5, color="#000000", lw=1)
     return figure
 
 
-@on_screen()
 def draw_periods(spectrum: "Periods") -> Figure:
     """The spectrum of each block with the periods that it folds by, and what each image weighs."""
     n_blocks, n_periods = spectrum.hours.shape
@@ -205,7 +201,6 @@ def draw_periods(spectrum: "Periods") -> Figure:
     return figure
 
 
-@on_screen()
 def draw_folded_window(window: np.ndarray, hours: np.ndarray, unit: str, when: str) -> Figure:
     """A week of the target and the median forecast after it [T], folded by periods in hours."""
     hours = pd.unique(hours)[:4]  # neighbouring frequencies may have the same period
