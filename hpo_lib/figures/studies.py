@@ -4,6 +4,7 @@ The thesis, a study's notebook and page, and the explorer draw with the same fun
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -110,17 +111,10 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
     return trials if trials.empty else trials.query(condition)
 
 
-def fronts(evidence: Evidence) -> pd.DataFrame:
-    """Every complete trial."""
-    return _trials(evidence, "state == 'complete'")
-
-
-def history(evidence: Evidence) -> pd.DataFrame:
-    """Every complete trial of studies with their storage.
-
-    A JSON alone lists defaults and front, which is no history.
-    """
-    return _trials(evidence, "state == 'complete' and has_storage")
+fronts = partial(_trials, condition="state == 'complete'")
+history = partial(_trials, condition="state == 'complete' and has_storage")
+"""A JSON alone lists defaults and front, which is no history."""
+cost = partial(_trials, condition="finished and seconds > 0")
 
 
 def explored(evidence: Evidence) -> pd.DataFrame:
@@ -128,14 +122,9 @@ def explored(evidence: Evidence) -> pd.DataFrame:
     trials = history(evidence)
     if trials.empty:
         return trials
-    trials["item"] = trials["params"].map(lambda params: sorted(params.items()))
+    trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
     rows = trials.dropna(subset="change").explode("item")
     return rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
-
-
-def cost(evidence: Evidence) -> pd.DataFrame:
-    """Every finished trial."""
-    return _trials(evidence, "finished and seconds > 0")
 
 
 def hypervolumes(excesses: np.ndarray) -> list[float]:
@@ -192,16 +181,16 @@ def draw_front(
         if objective.is_coverage:
             label = f"PICP {NOMINAL_COVERAGE:g} % ± {COVERAGE_TOLERANCE:g} pp"
             span(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.06, lw=0, label=label)
+
+    def draw_points(marked: pd.DataFrame, label: str, marker: str, ms: float, **look: Any) -> None:
+        axes.plot(marked[x], marked[y], label=label, marker=marker, ms=ms * size, **look)
+
     front = trials[trials["front"]].sort_values([x, y])
-    line = {"color": colour, "ls": "-" if len(objectives) == 2 else "", "drawstyle": "steps-post"}
-    looks: dict[str, tuple[pd.DataFrame, float, dict[str, Any]]] = {
-        "trial": (trials, 3, {"marker": "o", "ls": "", "color": GREY}),
-        "Pareto front": (front, 3.5, {"marker": "o", **line}),
-        "untuned defaults": (trials[trials["default"]], 7, {"marker": "s", **RING}),
-        "chosen": (trials[trials["chosen"]], 10, {"marker": "*", **RING}),
-    }
-    for label, (marked, points, look) in looks.items():
-        axes.plot(marked[x], marked[y], label=label, ms=points * size, **look)
+    line = "-" if len(objectives) == 2 else ""
+    draw_points(trials, "trial", "o", 3, ls="", color=GREY)
+    draw_points(front, "Pareto front", "o", 3.5, color=colour, ls=line, drawstyle="steps-post")
+    draw_points(trials[trials["default"]], "untuned defaults", "s", 7, **RING)
+    draw_points(trials[trials["chosen"]], "chosen", "*", 10, **RING)
 
 
 def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> None:
@@ -406,8 +395,10 @@ def proof_figure(proof: Mapping[str, Any]) -> Figure:
     rows = np.arange(len(compared))
     for change, (label, colour, marker, below) in CHANGES.items():
         mean, low, high = np.transpose([one[change] for one in compared])
-        look = {"fmt": marker, "ms": 5, "lw": 1.5, "color": colour, "label": label}
-        axes.errorbar(mean, rows + below, xerr=[mean - low, high - mean], **look)
+        ends = [mean - low, high - mean]
+        axes.errorbar(
+            mean, rows + below, xerr=ends, fmt=marker, ms=5, lw=1.5, color=colour, label=label
+        )
     for row, one in enumerate(compared):
         verdict = "proven" if one["proven"] else "not proven"
         beside = f"probability {one['probability']:.2f}: {verdict}"

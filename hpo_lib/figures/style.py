@@ -204,8 +204,13 @@ def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for all panels, in a row of its own below them; long labels take several rows."""
     most = 6 if sum(len(handle.get_label()) for handle in handles) < 80 else 3
-    options = {"ncols": min(len(handles), most), "handlelength": 1.8, "columnspacing": 1.2}
-    figure.legend(handles=handles, loc="outside lower center", **options)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(handles), most),
+        handlelength=1.8,
+        columnspacing=1.2,
+    )
 
 
 def handle(label: str, **look: Any) -> Line2D:
