@@ -143,7 +143,7 @@ def draw(
     errors.set_title("All days: click one to go there")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
-    marked(figure, warning_for([study]), above=True)
+    marked(figure, warning_for([study]))
     return points, np.asarray(dots.get_offsets())[:, 0]
 
 
@@ -169,7 +169,7 @@ class Explorer:
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
         self.studies = studies
         whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
-        labels = [(study.label, i) for i, study in enumerate(studies)]
+        labels = [study.label for study in studies]
         self.study_box = widgets.Dropdown(description="Study", options=labels, layout=whole)
         self.trial_box = widgets.Dropdown(description="Trial", layout=half)
         self.count = widgets.Dropdown(
@@ -187,7 +187,7 @@ class Explorer:
         self.canvas.header_visible = self.canvas.resizable = False
         self.canvas.toolbar_position = "right"
         self.canvas.mpl_connect("button_press_event", self._clicked)
-        self.study_box.observe(self._show_study, names="value")
+        self.study_box.observe(self._show_study, names="index")
         for box in (self.trial_box, self.first, self.count):
             box.observe(self._show, names="value")
         self._show_study()
@@ -201,7 +201,7 @@ class Explorer:
 
     def _show_study(self, _: object = None) -> None:
         """Show the selected study with its chosen trial."""
-        study = self.studies[self.study_box.value]
+        study = self.studies[self.study_box.index]
         with self._errors_told():
             trials = study.viewable
             self.study = study

@@ -13,7 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.evidence import Evidence
@@ -338,7 +338,7 @@ def _places(axes: Axes, values: pd.Series) -> Any:
         return levels.codes
     if 0 < 30 * levels.categories[0] < levels.categories[-1]:
         axes.set_xscale("log")
-        axes.xaxis.set_minor_locator(NullLocator())
+        axes.minorticks_off()
     else:
         axes.xaxis.set_major_locator(MaxNLocator(3))
     return values
@@ -359,7 +359,7 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     sns.pointplot(**seconds, estimator="median", errorbar=None, ls="", marker="_", markersize=9)
     sns.barplot(**look, y="duration", errorbar=None, saturation=1, ax=right)
     left.set(xlabel="", yscale="log", ylabel="seconds per trial")
-    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set(xlabel="", ylabel=f"{unit} of training per study")
     median = handle("median", color=INK, lw=1.2)
