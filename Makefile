@@ -14,8 +14,9 @@ help: ## show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
 
 # Real training of two minutes on two cores; the policy needs no trainings beyond the trials.
+DEMO_TRIALS ?= 8
 demo: $(STAMP) ## run a study of 8 trials on simulated heat data and compare naive, defaults and tuned (minutes)
-	$(BIN)/hpo run --model NHITS_Q --dataset heat --simulated --preset laptop --trials 8 --workers 2 --policy calibrated
+	$(BIN)/hpo run --model NHITS_Q --dataset heat --simulated --preset laptop --trials $(DEMO_TRIALS) --workers 2 --policy calibrated
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks

@@ -28,6 +28,19 @@ MAKE_ROOM = "make room or access, and run again"
 """What helps where something cannot be written."""
 
 
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RuntimeError,
+)
+"""What libraries raise at damaged values, beside their own errors."""
+
+
 class Damage(str):
     """A sentence on a record that cannot be read; reports end with exit code 1 then."""
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from hpo_lib.errors import MAKE_ROOM, InputError, WriteError
+from hpo_lib.errors import MAKE_ROOM, InputError, WriteError, in_one_line
 
 _ROOT = Path(__file__).resolve().parent.parent
 IS_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
@@ -108,7 +108,7 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        why = error.strerror or " ".join(str(error).split())
+        why = error.strerror or in_one_line(error)
         raise WriteError(f"{path}: cannot be written ({why}); {MAKE_ROOM}") from None
     finally:
         if temporary is not None:
@@ -146,8 +146,16 @@ class _File:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, owner: "RunPaths | BenchmarkPaths | ModelPaths", _: type) -> Path:
-        return owner.folder / self.name.format(owner)
+    def __get__(self, owner: Any, _: type) -> Path:
+        path: Path = owner.folder / self.name.format(owner)
+        return path
+
+
+class _Files(_File):
+    """Files of one kind; ``{1}`` and so on are what its owner's method is called with."""
+
+    def __get__(self, owner: Any, _: type) -> Any:
+        return lambda *values: owner.folder / self.name.format(owner, *values)
 
 
 class TrainingFiles(NamedTuple):
@@ -177,15 +185,21 @@ class RunPaths:
     journal = _File("study_{0.study_name}.journal")
     predictions = _File("predictions_{0.study_name}")
     """Folder of the stored validation predictions, one parquet per finished trial."""
+    trial_predictions = _Files("predictions_{0.study_name}/trial_{1:04d}.parquet")
+    """Validation predictions of one trial by its number: origin, step, actual, q10, q50, q90."""
     workers = _File(".workers_{0.study_name}")
     """Folder of the leases of a study's workers; of no use once no worker is left."""
     decision_lease = _File(".workers_{0.study_name}/decision.lease")
     """Held by the worker that claims or ends a trial."""
     proof_lease = _File(".workers_{0.study_name}/proof.lease")
     """Held by the worker that trains replicates of trials."""
+    worker_lease = _Files(".workers_{0.study_name}/{1}.lease")
+    """Held by the process that is the worker of this name."""
     notebook_lock = _File(".workers_{0.study_name}/notebook_{0.worker}.lock")
     requeues = _File(".workers_{0.study_name}/requeues_{0.worker}.json")
     notebook = _File("{0._notebook_stem}.ipynb")
+    attempt_notebook = _Files("{0._notebook_stem}.attempt-{1}.ipynb")
+    """The executed notebook of an earlier attempt, by its number."""
     pareto_front = _File("pareto_front_{0.job_id}.html")
     mae_history = _File("mae_history_{0.job_id}.html")
     param_importance = _File("param_importance_{0.job_id}.html")
@@ -201,10 +215,6 @@ class RunPaths:
     def folder(self) -> Path:
         return self.runs_dir / f"{self.model}_{self.dataset}"
 
-    def worker_lease(self, name: str) -> Path:
-        """Held by the process that is this worker."""
-        return self.workers / f"{name}.lease"
-
     def worker_leases(self) -> list[Path]:
         """Of all workers that live or were killed."""
         return sorted(self.workers.glob("[0-9]*.lease"))
@@ -212,10 +222,6 @@ class RunPaths:
     @property
     def _notebook_stem(self) -> str:
         return f"hpo_{self.study_name}" + ("" if self.worker == 1 else f".worker-{self.worker}")
-
-    def trial_predictions(self, trial: int) -> Path:
-        """Validation predictions of one trial: origin, step, actual, q10, q50, q90."""
-        return self.predictions / f"trial_{trial:04d}.parquet"
 
     def predicted_trials(self) -> list[int]:
         """The trials whose validation predictions are stored."""
@@ -232,10 +238,6 @@ class RunPaths:
     def replicates(self) -> list[Path]:
         """The records of all replicates."""
         return sorted(self.predictions.glob("replicate_*.json"))
-
-    def attempt_notebook(self, attempt: int) -> Path:
-        """Where the executed notebook of an earlier attempt is kept when the study is continued."""
-        return self.folder / f"{self._notebook_stem}.attempt-{attempt}.ipynb"
 
 
 def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> list[Path]:
@@ -264,6 +266,8 @@ class BenchmarkPaths:
     runs = _File("runs")
     """Folder of the trainings: for each a record and its stored forecasts of validation and test.
     """
+    table = _Files("{1}.csv")
+    """A table that is computed from the stored forecasts, by its name."""
 
     @property
     def folder(self) -> Path:
@@ -276,10 +280,6 @@ class BenchmarkPaths:
 
     def records(self, model: str = "*", params: str = "*") -> list[Path]:
         return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
-
-    def table(self, name: str) -> Path:
-        """A table that is computed from the stored forecasts."""
-        return self.folder / f"{name}.csv"
 
 
 def benchmarks(out: Path) -> list[BenchmarkPaths]:
@@ -329,6 +329,14 @@ class ModelPaths:
 
     current = _File("current.json")
     """Names the version in use."""
+    version = _Files("v{1:03d}")
+    """Folder of a version, by its number."""
+    trained = _Files("v{1:03d}/{2}.pt")
+    """A version's model as it was ``fitted`` or ``refitted``."""
+    card = _Files("v{1:03d}/card.md")
+    """A version's card for people."""
+    forecast = _Files("forecasts/{1}.csv")
+    """A forecast of the day that begins then; its figure is beside it."""
 
     @property
     def folder(self) -> Path:
@@ -340,22 +348,7 @@ class ModelPaths:
             int(file.parent.name[1:]) for file in self.folder.glob("v[0-9][0-9][0-9]/card.json")
         )
 
-    def version(self, number: int) -> Path:
-        return self.folder / f"v{number:03d}"
-
-    def trained(self, number: int, which: str) -> Path:
-        """Its model as it was ``fitted`` or ``refitted``."""
-        return self.version(number) / f"{which}.pt"
-
     def training(self, number: int) -> TrainingFiles:
         """Its card for programs, and the fitted model's forecasts on the days of comparison."""
         forecasts = {"compared": self.version(number) / "compared.parquet"}
         return TrainingFiles(self.version(number) / "card.json", forecasts)
-
-    def card(self, number: int) -> Path:
-        """Its card for people."""
-        return self.version(number) / "card.md"
-
-    def forecast(self, begin: str) -> Path:
-        """A forecast of the day that begins then; its figure is beside it."""
-        return self.folder / "forecasts" / f"{begin}.csv"

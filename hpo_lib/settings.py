@@ -4,9 +4,9 @@ Checks, defaults, options of the command line, the check of the notebooks and ``
 follow from these.
 """
 
-import ast
 import datetime as dt
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -124,10 +124,8 @@ Objectives = Annotated[
 
 
 def _stated(default: Any, explanation: str) -> Any:
-    """A field and the statement of its parameter; the default None means that it must be given."""
-    return field(
-        default=MISSING if default is None else default, metadata={"description": explanation}
-    )
+    """A field and the statement of its parameter; the default MISSING means: must be given."""
+    return field(default=default, metadata={"description": explanation})
 
 
 @dataclass(frozen=True)
@@ -139,9 +137,9 @@ class Settings:
     none, and ``storage`` is ``auto`` for a single worker only.
     """
 
-    model: Text = _stated(None, "NHITS_Q, TFT_Q or TIMESNET_Q")
+    model: Text = _stated(MISSING, "NHITS_Q, TFT_Q or TIMESNET_Q")
     dataset: Text = _stated(
-        None, "a name from `hpo datasets`, such as heat, or the path of a dataset TOML"
+        MISSING, "a name from `hpo datasets`, such as heat, or the path of a dataset TOML"
     )
     trials: Whole = _stated(
         0,
@@ -197,8 +195,8 @@ class Settings:
     @classmethod
     def create(cls, model: str, dataset: str, **given: Any) -> "Settings":
         """Settings with defaults filled in."""
-        _reject_unknown(given, [parameter.name for parameter in PARAMETERS])
         stated = {parameter.name: parameter.default for parameter in PARAMETERS}
+        _reject_unknown(given, list(stated))
         try:
             checked = _CHECKED.validate_python(
                 {**stated, **given, "model": model, "dataset": dataset}
@@ -227,15 +225,13 @@ class Settings:
             only: the one model that a notebook is about; empty: any.
         """
         check_injected_parameters(shell)
-        given = {}
-        for parameter in PARAMETERS:
-            if parameter.name not in shell.user_ns:
-                raise InputError(
-                    f"parameter {parameter.name!r} is missing from the parameters cell; add it "
-                    "as in hpo_template.ipynb"
-                )
-            given[parameter.name] = shell.user_ns[parameter.name]
-        settings = cls.create(**given)
+        try:
+            settings = cls.create(**{each.name: shell.user_ns[each.name] for each in PARAMETERS})
+        except KeyError as missing:
+            raise InputError(
+                f"parameter {missing} is missing from the parameters cell; add it as in "
+                "hpo_template.ipynb"
+            ) from None
         if only and settings.model != only:
             raise InputError(
                 f"model is {settings.model!r}, but this notebook shows {only}; run "
@@ -267,13 +263,13 @@ class Settings:
         """The command line that gives these settings again, without `PER_PROCESS`."""
         words = []
         for parameter in PARAMETERS:
-            value, option = getattr(self, parameter.name), parameter.name.replace("_", "-")
+            value, option = getattr(self, parameter.name), option_of(parameter.name)
             if parameter.name in PER_PROCESS or value is None:
                 continue
-            if parameter.kind is not bool:
-                words += [f"--{option}", str(value)]
+            if not isinstance(value, bool):
+                words += [option, str(value)]
             elif value is not parameter.default:
-                words.append(f"--{'' if value else 'no-'}{option}")
+                words.append(option if value else option.replace("--", "--no-"))
         return words
 
 
@@ -282,29 +278,14 @@ PER_PROCESS = ("job_id", "time_budget_hours", "workers", "worker")
 """Parameters in which the processes and jobs of one study differ."""
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a study as a user gives it."""
-
-    name: str
-    default: Any
-    explanation: str
-
-    @property
-    def kind(self) -> type:
-        """Str, int, float or bool."""
-        return str if self.default is None else type(self.default)
-
-
-PARAMETERS = tuple(
-    Parameter(
-        stated.name,
-        None if stated.default is MISSING else stated.default,
-        stated.metadata["description"],
-    )
-    for stated in fields(Settings)
-)
+PARAMETERS = fields(Settings)
+"""Each has a ``name``, a ``default``, and says its meaning in ``metadata["description"]``."""
 _CHECKED = TypeAdapter(Settings)
+
+
+def option_of(parameter: str) -> str:
+    """How the command line spells a parameter."""
+    return f"--{parameter.replace('_', '-')}"
 
 
 def default_job_id() -> str:
@@ -331,19 +312,10 @@ def check_injected_parameters(shell: Any) -> None:
     train_with_one_thread()
     known: list[str] = []
     for source in shell.user_ns.get("In", []):
+        assigned = re.findall(r"^(\w+)(?:: \w+)? = ", source, re.MULTILINE)
         if source.startswith("# Parameters"):
-            _reject_unknown(_assigned_names(source), known)
-        known += _assigned_names(source)
-
-
-def _assigned_names(source: str) -> list[str]:
-    try:
-        nodes = ast.walk(ast.parse(source))
-    except SyntaxError:  # a cell that failed, earlier in an interactive session
-        return []
-    return [
-        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    ]
+            _reject_unknown(assigned, known)
+        known += assigned
 
 
 def _reject_unknown(given: Mapping[str, Any] | Sequence[str], known: Sequence[str]) -> None:

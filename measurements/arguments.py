@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpo_lib.cli.options import Option, add_options
+from hpo_lib.cli.main import Option, add_options
 from hpo_lib.families.models import family_names
 
 DATASETS = ("datasets...", str, "names or TOML files")
@@ -20,7 +20,7 @@ STUDIES = (
 def parsed(
     description: str | None, *options: Option, given: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """Arguments of the process, or ``given`` ones; for ``options`` see `hpo_lib.cli.options`."""
+    """Arguments of the process, or ``given`` ones; for ``options`` see `hpo_lib.cli.main`."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

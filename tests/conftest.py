@@ -4,6 +4,7 @@ the root.
 
 import gc
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -24,9 +25,12 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR
 
-# nbformat loads it to check web addresses, of which our notebooks have none: its grammar takes
-# seconds to build.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+ROOT = Path(__file__).resolve().parent.parent
+ABSENT = str(ROOT / "tests" / "absent")
+# In this process, and in those that tests start, which have this checkout's package wherever they
+# run.
+sys.path.insert(0, ABSENT)
+os.environ["PYTHONPATH"] = os.pathsep.join([ABSENT, str(ROOT)])
 
 DAYS = 100
 
@@ -109,7 +113,7 @@ def change(file, place, new):
 @pytest.fixture(scope="session")
 def root():
     """The repository's root."""
-    return Path(__file__).resolve().parent.parent
+    return ROOT
 
 
 @pytest.fixture(scope="session")

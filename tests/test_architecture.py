@@ -254,7 +254,7 @@ def test_when_a_heavy_library_is_imported_then_only_where_it_belongs(library):
 
 
 def test_when_all_but_study_and_families_is_imported_then_no_training_library_is_loaded():
-    searching = {"hpo_lib.records.optuna_trials", "hpo_lib.launch.kernel"}
+    searching = {"hpo_lib.records.storage", "hpo_lib.launch.notebook_run"}
     searching |= {m for m in MODULES if m.startswith("hpo_lib.study.")}
     light = [
         m

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from dataclasses import MISSING
 from pathlib import Path
 
 import nbformat
@@ -115,13 +116,13 @@ def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings
     for parameter in PARAMETERS:
         if parameter.name not in SHARED.get(path.stem, STUDY):
             continue
-        default, text = parameter.default, parameter.explanation
+        default, text = parameter.default, parameter.metadata["description"]
         if parameter.name == "model" and model:
             default, text = model, f"this notebook shows {model} and takes no other model"
-        elif default is None:
+        elif default is MISSING:
             default = {"model": "NHITS_Q", "dataset": "heat"}[parameter.name]
         own = found[parameter.name]
-        expected = (parameter.kind.__name__, default, text)
+        expected = (type(default).__name__, default, text)
         assert (
             own["inferred_type_name"],
             ast.literal_eval(own["default"]),

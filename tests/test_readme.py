@@ -10,6 +10,8 @@ import subprocess
 import nbformat
 import pytest
 
+from tests.conftest import ABSENT
+
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -47,9 +49,10 @@ def test_when_the_blocks_of_the_readme_are_typed_then_they_work_and_leave_the_ch
     assert {language for language, _ in blocks} == {"bash"}
     script = "set -euo pipefail\n" + "".join(block for _, block in blocks)
     environment = os.environ | {
-        "PYTHONPATH": str(copy),
+        "PYTHONPATH": os.pathsep.join([ABSENT, str(copy)]),  # not the library that is installed
         "OMP_NUM_THREADS": "1",
-    }  # not the library that is installed
+        "DEMO_TRIALS": "2",
+    }
     ran = subprocess.run(
         ["bash"], input=script, cwd=copy, env=environment, capture_output=True, text=True
     )

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.launch.kernel import AtomicFiles
+from hpo_lib.launch.notebook_run import AtomicFiles
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import Record, attempts, read_record
 

@@ -148,7 +148,8 @@ def test_when_a_policy_chooses_from_a_front_then_it_takes_this_trial_and_says_wh
     selection = select(front, policy)
     assert (selection.trial, selection.reason) == (chosen, reason)
     alternatives = {name: select(front, name).trial for name in POLICIES}
-    assert selection == Selection(policy, chosen, reason, alternatives)
+    expected = {"policy": policy, "trial": chosen, "reason": reason}
+    assert selection == Selection(**expected, alternatives=alternatives)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -12,7 +12,7 @@ from hpo_lib.families.search_space import (
     in_words,
     value_in_words,
 )
-from hpo_lib.records.optuna_trials import dimension, distribution
+from hpo_lib.records.storage import dimension, distribution
 
 LOG = FloatRange(1e-5, 1e-2, log=True)  # three decades: 5 % are 0.15 of one, a factor of 1.41
 LINEAR = FloatRange(0.05, 0.45)  # 5 % are 0.02

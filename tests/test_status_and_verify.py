@@ -29,9 +29,8 @@ from hpo_lib.launch.status import EXPERIMENTS
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.leases import Liveness
-from hpo_lib.records.optuna_trials import trial_record
 from hpo_lib.records.provenance import data_provenance
-from hpo_lib.records.storage import Storage
+from hpo_lib.records.storage import Storage, trial_record
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines

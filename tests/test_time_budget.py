@@ -5,15 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.study.time_budget import TimeBudget
+from hpo_lib.study.progress import TimeBudget
 
 
 @pytest.fixture
 def clock(monkeypatch):
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(
-        "hpo_lib.study.time_budget.time", SimpleNamespace(monotonic=lambda: clock.now)
-    )
+    monkeypatch.setattr("hpo_lib.study.progress.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib import paths
+from tests.conftest import ABSENT
 
 BUILT_FROM = (
     "hpo_lib",
@@ -35,8 +36,8 @@ class Installed:
 
     def __call__(self, *words):
         """What a command printed; it must end well."""
-        variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         command = [str(self.environment / "bin" / "hpo"), *words]
+        variables = os.environ | {"PYTHONPATH": ABSENT}  # this checkout's package is not seen
         ended = subprocess.run(
             command, cwd=self.folder, env=variables, capture_output=True, text=True
         )

@@ -4,25 +4,22 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage or input.
 """
 
 import argparse
-import logging
 import os
 import re
-import shlex
-import shutil
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, Field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from hpo_lib import __version__, paths
-from hpo_lib.cli import options, others, results
+from hpo_lib import __version__
+from hpo_lib.cli import commands
 from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices
-from hpo_lib.settings import train_with_one_thread
-from hpo_lib.stop_requests import LIFELINE
+from hpo_lib.settings import PARAMETERS, option_of, train_with_one_thread
 
 COMMANDS = Path(__file__).with_name("commands.toml")
-"""Help, example and options of each command, whose function here has its name."""
+"""Help, example and options of each command, whose function in `commands` has its name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         arguments.parser.error(_unknown(unknown[0], arguments.parser))
     try:
-        code: int = arguments.command(arguments)
+        code = arguments.command(arguments)
         sys.stdout.flush()
-        return code
+        return int(code or 0)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         # or the interpreter's last flush would fail too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,10 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hpo {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands = tomllib.loads(COMMANDS.read_text(encoding="utf-8"))
-    group = commands.pop("group")
-    functions = {**vars(results), **vars(others), **globals()}
-    for name, entry in commands.items():
+    entries = tomllib.loads(COMMANDS.read_text(encoding="utf-8"))
+    named = {parameter.name: _option(parameter) for parameter in PARAMETERS}
+    of_study = tuple(named)
+    named |= entries.pop("group")
+    for name, entry in entries.items():
         sub = subparsers.add_parser(
             name,
             help=entry["help"],
@@ -101,78 +99,67 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        sub.set_defaults(command=functions[f"_{name.replace('-', '_')}"], parser=sub)
-        options.add_options(sub, options.command_options(entry, group))
+        sub.set_defaults(command=vars(commands)[f"_{name.replace('-', '_')}"], parser=sub)
+        options = entry["options"]
+        if "all" in options:
+            options[:1] = [name for name in of_study if name not in entry.get("without", ())]
+        add_options(sub, [named.get(str(option), option) for option in options])
     return parser
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from hpo_lib.figures import study_page
-    from hpo_lib.launch.notebook_run import run_notebook
-    from hpo_lib.records.study import StoredStudy
+Option = Sequence[Any]
+"""Words, default and help of an option; or a sequence of such options that exclude each other.
 
-    settings = options.settings(arguments)
-    try:
-        run = run_notebook(settings)
-    except KeyboardInterrupt:
-        # nbclient's own task ends with the same interrupt.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise HpoError(
-            f"interrupted; finished trials are kept, `hpo run --model {settings.model} --dataset "
-            f"{settings.dataset} --job-id {settings.job_id}` with the same options continues"
-        ) from None
-    if LIFELINE in os.environ:  # the process that started this worker shows the result
-        return 0
-    study = StoredStudy.read(run)
-    if study.result:  # the record of a stopped worker may come first
-        print(study_page.short_scores(study))
-    print(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
-    return 0
+Words are its spellings and what the help calls its value (``--out FILE``; ``mean|sum``: the only
+values), or the name of an argument without option (``dataset...``: any number of them). The default
+``required`` means that it must be given, True or False a switch, a list or tuple any number of
+values, ``path`` or a type a value of it or None, and ``$NAME`` what the environment says.
+"""
 
 
-def _doctor(arguments: argparse.Namespace) -> int:
-    from hpo_lib.launch.doctor import check_machine
-
-    findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
-    options.print_all(findings)
-    return int(any(finding.is_problem for finding in findings))
-
-
-def _submit(arguments: argparse.Namespace) -> int:
-    from hpo_lib.launch.slurm import read_site, submit_study
-
-    site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), options.settings(arguments)
-    continues = bool(arguments.job_id)
-    print(submit_study(settings, site, continues=continues, dry_run=arguments.dry_run), end="")
-    return 0
+def _option(parameter: Field[Any]) -> Option:
+    text, default = parameter.metadata["description"], parameter.default
+    if default is MISSING:
+        default = "required"
+    elif default and default is not True:
+        text += f" (default: {default})"
+    return option_of(parameter.name), default, text
 
 
-def _job(arguments: argparse.Namespace) -> int:
-    from hpo_lib.data.spec import load_spec
-    from hpo_lib.launch.slurm_requeue import ThisJob, run_job
-
-    job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues)
-    settings = options.settings(
-        arguments, worker=job.worker, job_id=arguments.job_id or job.study_id
-    )
-    run = settings.files(load_spec(settings.dataset).name)
-    command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
-    return run_job(run, command, job, settings.trials)
+def add_options(parser: Any, options: Iterable[Option]) -> None:
+    """Add options to a parser, or to a group of one."""
+    for option in options:
+        if isinstance(option[0], str):
+            _add(parser, *option)
+        else:
+            add_options(parser.add_mutually_exclusive_group(), option)
 
 
-def _status(arguments: argparse.Namespace) -> int:
-    from hpo_lib.launch import slurm, status
-
-    jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
-    studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
-    rows = status.as_rows(studies, jobs, slurm=has_slurm)
-    if arguments.json:
-        options.print_json(rows)
-    else:
-        extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
-        print(status.table_text(rows, slurm=has_slurm, extra=extra))
-    return int(any(study.state == "corrupt" for study in studies))
-
-
-def _runs_dir(arguments: argparse.Namespace) -> Path:
-    return Path(arguments.runs_dir or paths.RUNS_DIR)
+def _add(parser: Any, words: str, default: Any, text: str) -> None:
+    spelt = [word for word in words.split() if word.startswith("-")]
+    name = words.split()[-1].removesuffix("...")
+    how: dict[str, Any] = {"help": text}
+    if "|" in name:
+        how["choices"] = name.split("|")
+    elif spelt and name not in spelt:
+        how["metavar"] = name
+    match default:
+        case False:
+            how["action"] = "store_true"
+        case True:
+            how |= {"action": argparse.BooleanOptionalAction, "default": True}
+        case "required":
+            how["required"] = True
+        case list() | tuple():
+            how |= {"nargs": "+", "default": default}
+        case "path":
+            how["type"] = Path
+        case type():
+            how["type"] = default
+        case str() if default.startswith("$"):
+            how["default"] = os.environ.get(default[1:], "")
+        case _ if spelt:
+            how |= {"type": type(default), "default": default}
+    if words.endswith("..."):
+        how["nargs"] = "*"
+    parser.add_argument(*(spelt or [name]), **how)

@@ -1,12 +1,27 @@
-"""Run the study notebook through papermill; records are named and never overwritten."""
+"""Run the study notebook through papermill; records are named and never overwritten.
 
+papermill gets two additions that keep records complete. A kernel that survives signals: a cluster
+that ends a job signals every process of it, some more than once. While the study trains, it handles
+these signals; before and after that, when the notebook loads data or draws figures, they would kill
+the kernel. And a writer of whole files.
+"""
+
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+import papermill
 from filelock import FileLock, Timeout
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import LocalHandler, papermill_io
 
 from hpo_lib import paths, stop_requests
 from hpo_lib.data.dataset import load_dataset
@@ -20,8 +35,10 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.workers import KERNEL_KILLED, run_workers
 
 
-def check_study(settings: Settings) -> RunPaths:
-    """Check model, dataset and data before anything is started; the study's files.
+def checked(settings: Settings) -> tuple[Settings, RunPaths]:
+    """The settings for a process in any folder, and the study's files, before anything is started.
+
+    Model, dataset and data are checked; the path of a dataset's TOML becomes absolute.
 
     Raises:
         InputError: the study itself would stop with the same error.
@@ -29,14 +46,9 @@ def check_study(settings: Settings) -> RunPaths:
     get_family(settings.model)
     spec = load_spec(settings.dataset)
     load_dataset(spec, settings.data_dir, simulated=settings.simulated)
-    return settings.files(spec.name)
-
-
-def elsewhere(settings: Settings, run: RunPaths) -> Settings:
-    """The settings for a process in another folder: the path of a dataset's TOML is absolute."""
-    if settings.dataset == run.dataset:
-        return settings
-    return replace(settings, dataset=str(load_spec(settings.dataset).path.resolve()))
+    if settings.dataset != spec.name:
+        settings = replace(settings, dataset=str(spec.path.resolve()))
+    return settings, settings.files(spec.name)
 
 
 def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> RunPaths:
@@ -51,18 +63,10 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Run
         InputError, StudyError, WriteError: as the study raises them. Any other error in the
             notebook becomes a StudyError, and so does the death of its kernel.
     """
-    run = check_study(settings)
+    settings, run = checked(settings)
     if settings.workers > 1:
         run_workers(settings, run, print)
         return run
-    settings = elsewhere(settings, run)
-    import papermill  # slow, and not needed for settings that are wrong
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-    from papermill.iorw import papermill_io
-
-    from hpo_lib.launch.kernel import AtomicFiles, SignalProofKernel
-
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
@@ -128,15 +132,38 @@ def _alone(run: RunPaths) -> Iterator[None]:
                 file=sys.stderr,
             )
         with Liveness(run, str(run.worker)):
-            _keep_earlier(run)
+            if run.notebook.exists():
+                earlier = run.attempt_notebook(len(attempts(run)))
+                run.notebook.rename(earlier)
+                if not read_record(earlier).complete:
+                    kept = f"its incomplete record is kept as {earlier}"
+                    print(f"The previous attempt was cut off; {kept}")
         yield
 
 
-def _keep_earlier(run: RunPaths) -> None:
-    """Rename the record of an earlier attempt to the next free attempt number."""
-    if not run.notebook.exists():
-        return
-    earlier = run.attempt_notebook(len(attempts(run)))
-    run.notebook.rename(earlier)
-    if not read_record(earlier).complete:
-        print(f"The previous attempt was cut off; its incomplete record is kept as {earlier}")
+class SignalProofKernel(AsyncKernelManager):
+    """Starts a kernel that ignores signals; requests to stop come as a file: `stop_requests`."""
+
+    async def start_kernel(self, **popen: Any) -> None:  # type: ignore[override]
+        """Start it. A signal ignored at the start stays ignored until the program handles it."""
+        # The connection file is beside it, not in the user's folder, if papermill is killed.
+        if file := os.environ.get(stop_requests.STOP_FILE):
+            self.connection_file = str(Path(file).with_suffix(".json"))
+        if os.name == "posix":
+            popen["preexec_fn"] = _ignore
+        await super().start_kernel(**popen)
+
+
+def _ignore() -> None:
+    for number in stop_requests.SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+class AtomicFiles(LocalHandler):  # type: ignore[misc]
+    """Writes the growing record so that a reader never sees half of it."""
+
+    def write(self, buf: str, path: str) -> None:
+        """Write the notebook ``buf`` to the absolute ``path``; its links open the documents."""
+        docs = quote(os.path.relpath(paths.DOCS_DIR, Path(path).parent))
+        with paths.atomic(Path(path)) as temporary:
+            super().write(buf.replace("](../docs/", f"]({docs}/"), str(temporary))

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hpo_lib import paths
 from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import HpoError, InputError, choices
-from hpo_lib.records.storage import Storage
 from hpo_lib.settings import Settings
 
 ANSWER_SECONDS = 30.0
@@ -271,12 +270,13 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
         InputError: the study itself would stop with the same error.
         SlurmError: Slurm is missing or refuses.
     """
-    from hpo_lib.launch.notebook_run import check_study, elsewhere  # papermill is slow to load
+    from hpo_lib.launch.notebook_run import checked  # papermill is slow to load
 
-    run = check_study(settings)
+    settings, run = checked(settings)
     if continues:
+        from hpo_lib.records.storage import Storage  # loads optuna
+
         Storage(run, settings.storage).check()
-    settings = elsewhere(settings, run)
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
     command += f"--signal-seconds {site.signal_seconds} --max-requeues {site.max_requeues}".split()
     script = job_script(settings, run.dataset, site, command)
@@ -321,6 +321,16 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
         paths.job_log(name, job_id, suffix).relative_to(paths.PROJECT_ROOT).as_posix()
         for suffix in ("log", "err")
     )
+    environment = [site.setup] if site.setup else []
+    if site.modules:
+        environment += ["module purge", f"module load {shlex.join(site.modules.split())}"]
+    if site.conda_env:
+        activate = f"{shlex.quote(site.conda)}/bin/activate {shlex.quote(site.conda_env)}"
+        environment.append(f"source {activate}")
+    if site.venv:
+        environment.append(f"source {shlex.quote(site.venv)}/bin/activate")
+    environment.append('export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"')
+    lines = "\n".join(environment)
     python = "python" if site.conda_env or site.venv else shlex.quote(sys.executable)
     script = f"""\
 #!/bin/bash
@@ -345,19 +355,7 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
 
 set -e
 cd {shlex.quote(str(paths.PROJECT_ROOT))}
-{_environment(site)}\
-export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-${{SLURM_CPUS_PER_TASK:-1}}}}"
+{lines}
 exec {python} -m hpo_lib {shlex.join(command)}
 """
     return re.sub(r"^#SBATCH --[a-z-]+=\n", "", script, flags=re.MULTILINE)
-
-
-def _environment(site: Site) -> str:
-    lines = [site.setup] if site.setup else []
-    if site.modules:
-        lines += ["module purge", f"module load {shlex.join(site.modules.split())}"]
-    if site.conda_env:
-        lines += [f"source {shlex.quote(site.conda)}/bin/activate {shlex.quote(site.conda_env)}"]
-    if site.venv:
-        lines += [f"source {shlex.quote(site.venv)}/bin/activate"]
-    return "".join(f"{line}\n" for line in lines)

@@ -16,7 +16,6 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers
 from hpo_lib.records.study import StoredStudy, last_written, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
-from hpo_lib.study.time_budget import seconds_per_trial
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,14 @@ class StudyStatus:
     Attributes:
         run: its files.
         state: one of `STATES`.
-        study: the stored study; None if its files are corrupt.
+        study: the stored study; None if it has no files yet, or corrupt ones.
         cause: why it failed, waits or was interrupted.
         workers: follows the state: ``, 1 of 3 workers`` of a job array are running.
     """
 
     run: RunPaths
     state: str
-    study: StoredStudy | None
+    study: StoredStudy | None = None
     cause: str = ""
     workers: str = ""
 
@@ -70,24 +69,18 @@ class StudyStatus:
     def is_test(self) -> bool:
         return self.study is not None and self.study.is_test
 
-    @property
-    def hours_left(self) -> float:
-        """Until the missing trials are complete, by the mean so far; NaN before the first."""
-        if self.study is None or not (seconds := seconds_per_trial(self.study.trials)):
-            return math.nan
-        at_once = max(sum(trial.state == "running" for trial in self.study.trials), 1)
-        missing = self.study.asked - self.study.finished
-        return missing * sum(seconds) / len(seconds) / at_once / 3600
-
     def describe(self) -> str:
         """The state in a few words: ``running 7 of 50, 3.2 h left``."""
         text, study = self.state, self.study
         if study is None:
-            return text
+            return text + self.workers
         if text not in ("failed", "corrupt") and (study.asked or study.finished):
             text += f" {study.finished} of {study.asked or '?'}"
-        if self.state == "running" and math.isfinite(self.hours_left):
-            text += f", {self.hours_left:.2g} h left"
+        seconds = [trial.seconds for trial in study.complete]
+        if self.state == "running" and seconds:  # by the mean so far
+            at_once = max(sum(trial.state == "running" for trial in study.trials), 1)
+            missing = study.asked - study.finished
+            text += f", {missing * sum(seconds) / len(seconds) / at_once / 3600:.2g} h left"
         text += self.workers
         if (names := [objective.name for objective in study.objectives]) != ["mae", "picp_penalty"]:
             text += f", by {' and '.join(names)}"
@@ -122,25 +115,25 @@ def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> Stud
     try:
         study = StoredStudy.read(run, database=database, brief=True)
     except InputError as error:
-        return StudyStatus(run, "corrupt", None, str(error))
+        return StudyStatus(run, "corrupt", cause=str(error))
     state, cause = study.state()
     if state == "corrupt":
-        return StudyStatus(run, state, None, cause)
+        return StudyStatus(run, state, cause=cause)
     tasks = [job for job in jobs if job.study_id == run.job_id]
-    job = min(tasks, key=_rank, default=None)
-    if job is not None and job.state in ACTIVE:
-        if job.state != "PENDING":
-            state, cause = "running", ""
-        elif state not in ("running", "done"):
-            state, cause = "queued", job.reason
-    elif job is not None and state == "interrupted" and job.state != "COMPLETED":
+    job = min(tasks, key=_rank, default=Job("", "", "COMPLETED"))
+    rank = _rank(job)
+    if rank == 0:
+        state, cause = "running", ""
+    elif rank == 1 and state not in ("running", "done"):
+        state, cause = "queued", job.reason
+    elif rank == 2 and state == "interrupted":
         cause = f"Slurm says {job.state}"
     workers = _running_tasks(tasks) if state in ("running", "queued") else ""
     return StudyStatus(run, state, study, cause, workers)
 
 
 def _rank(job: Job) -> int:
-    """Rank of an array's tasks for their study: running, waiting, ended badly, ended well."""
+    """Rank of an array's tasks for their study: 0 running, 1 waiting, 2 ended badly, 3 well."""
     if job.state in ACTIVE:
         return int(job.state == "PENDING")
     return 3 if job.state == "COMPLETED" else 2
@@ -166,60 +159,50 @@ def as_rows(
     others = [one for one in studies if one.is_test or (one.run.model, one.run.dataset) not in ours]
     rows, counted = [], [one for one in studies if one not in others]
     for experiment in EXPERIMENTS:
-        pair = experiment.model, experiment.dataset
-        candidates = [one for one in counted if (one.run.model, one.run.dataset) == pair]
+        model, dataset = experiment.model, experiment.dataset
+        candidates = [
+            one for one in counted if (one.run.model, one.run.dataset) == (model, dataset)
+        ]
         best = min(
             candidates,
             key=lambda one: (STATES.index(one.state), -last_written(one.run)),
             default=None,
         )
-        rows.append(_row(experiment, best, candidates, jobs, slurm=slurm))
         others += [one for one in candidates if one.state == "corrupt" and one is not best]
-    return rows + [one.facts() for one in others]
-
-
-def _row(
-    experiment: Experiment,
-    best: StudyStatus | None,
-    studies: Sequence[StudyStatus],
-    jobs: Sequence[Job],
-    *,
-    slurm: bool,
-) -> dict[str, Any]:
-    """One line of the table: an experiment, the study shown for it, and all its job ids."""
-    model, dataset = experiment.model, experiment.dataset
-    name, ids = paths.job_name(model, dataset), [one.run.job_id for one in studies]
-    active = [
-        job
-        for job in jobs
-        if job.name == name and job.comment != TEST_COMMENT and job.state in ACTIVE
-    ]
-    state = best.describe() if best else "missing"
-    pending = [job for job in active if job.study_id not in ids]
-    if pending and (best is None or best.state not in NOTHING_TO_START):
-        first = min(pending, key=_rank)
-        state = "queued" if first.state == "PENDING" else "running"
-        if first.reason and state == "queued":
-            state += f" ({first.reason.partition(',')[0]})"
-        state += _running_tasks([job for job in pending if job.study_id == first.study_id])
-    command = ""
-    if state.replace(",", " ").split()[0] not in NOTHING_TO_START:
-        study = best.study if best else None
-        trials = study.asked if study and study.asked else DEFAULT_TRIALS
-        command = (
-            f"slurm/submit_job.sh {model} {dataset} {trials}"
-            if slurm
-            else f"hpo run --model {model} --dataset {dataset} --trials {trials}"
+        name, ids = paths.job_name(model, dataset), [one.run.job_id for one in candidates]
+        active = [
+            job
+            for job in jobs
+            if job.name == name and job.comment != TEST_COMMENT and job.state in ACTIVE
+        ]
+        pending = [job for job in active if job.study_id not in ids]
+        state, text = (best.state, best.describe()) if best else ("missing", "missing")
+        if pending and state not in NOTHING_TO_START:
+            first = min(pending, key=_rank)
+            state = text = "queued" if first.state == "PENDING" else "running"
+            if first.reason and state == "queued":
+                text += f" ({first.reason.partition(',')[0]})"
+            text += _running_tasks([job for job in pending if job.study_id == first.study_id])
+        command = ""
+        if state not in NOTHING_TO_START:
+            trials = (best.study.asked if best and best.study else 0) or DEFAULT_TRIALS
+            command = (
+                f"slurm/submit_job.sh {model} {dataset} {trials}"
+                if slurm
+                else f"hpo run --model {model} --dataset {dataset} --trials {trials}"
+            )
+            if best and state == "interrupted":
+                command += f" --job-id {best.run.job_id}"
+        rows.append(
+            {
+                **asdict(experiment),
+                **(best.facts() if best else {}),
+                "state": text,
+                "job_ids": list(dict.fromkeys([*ids, *(job.study_id for job in active)])),
+                "command": command,
+            }
         )
-        if study and state.startswith("interrupted"):
-            command += f" --job-id {study.run.job_id}"
-    return {
-        **asdict(experiment),
-        **(best.facts() if best else {}),
-        "state": state,
-        "job_ids": list(dict.fromkeys([*ids, *(job.study_id for job in active)])),
-        "command": command,
-    }
+    return rows + [one.facts() for one in others]
 
 
 def table_text(rows: Sequence[Mapping[str, Any]], *, slurm: bool, extra: str = "") -> str:

@@ -338,5 +338,5 @@ def _halves(origins: Positions) -> list[tuple[np.ndarray, np.ndarray]]:
     edges = origins[np.linspace(0, len(origins) - 1, BLOCKS + 1).astype(int)]
     block = np.searchsorted(edges[1:-1], origins, side="right")
     inside = np.abs(origins[:, None] - edges[1:-1]).min(axis=1) > HORIZON
-    halves = [inside & (block % 2 == odd) for odd in (0, 1)]
-    return [(halves[0], halves[1]), (halves[1], halves[0])]
+    even, odd = (inside & (block % 2 == part) for part in (0, 1))
+    return [(even, odd), (odd, even)]

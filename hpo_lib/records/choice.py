@@ -1,13 +1,14 @@
 """The choice among the trials of a study: Pareto front, policies, and the proof of a challenger."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hpo_lib.errors import InputError, StudyError, choices
+from hpo_lib.records.files import Count, Part
 from hpo_lib.records.trainings import TrainingFailed
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -83,15 +84,12 @@ def prove(
         return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
     proof["days"] = len(untuned[0]["mae"])
     for number in numbers:
-        entry: dict[str, Any] = {"trial": number, "proven": False, "cause": ""}
         try:
-            comparison = asdict(compare_seeds(trained(number), untuned))
+            result = {**asdict(compare_seeds(trained(number), untuned)), "cause": ""}
         except TrainingFailed as failure:
-            entry["cause"] = str(failure)
-        else:
-            entry = {"trial": number, **comparison, "cause": ""}
-        proof["challengers"].append(entry)
-        if entry["proven"]:
+            result = {"proven": False, "cause": str(failure)}
+        proof["challengers"].append({"trial": number, **result})
+        if result["proven"]:
             break
     return proof
 
@@ -129,14 +127,13 @@ NEARLY_NEAREST = 2.5
 nearest trial. One year of data cannot resolve coverage more finely."""
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Part):
     """The chosen trial, its policy and reason, and the choices of all policies without proof."""
 
     policy: str
-    trial: int
+    trial: Count
     reason: str
-    alternatives: Mapping[str, int]
+    alternatives: dict[str, Count]
 
 
 def pareto_front(
@@ -149,11 +146,11 @@ def pareto_front(
     """
     complete = [trial for trial in trials if trial.state == "complete"]
     excesses = np.array([[o.excess(t.values[o.name]) for o in objectives] for t in complete])
-
-    def is_beaten(excess: np.ndarray) -> bool:
-        return bool(((excesses <= excess).all(axis=1) & (excesses < excess).any(axis=1)).any())
-
-    front = [t for t, excess in zip(complete, excesses, strict=True) if not is_beaten(excess)]
+    front = [
+        trial
+        for trial, excess in zip(complete, excesses, strict=True)
+        if not ((excesses <= excess).all(axis=1) & (excesses < excess).any(axis=1)).any()
+    ]
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
@@ -222,13 +219,15 @@ def select(
         )
     selected = {name: rule(front) for name, rule in POLICIES.items()}
     alternatives = {name: trial.number for name, (trial, _) in selected.items()}
-    if policy != PROVEN:
-        return Selection(policy, alternatives[policy], selected[policy][1], alternatives)
-    if default is None or default.state != "complete":
+    if policy in alternatives:
+        number, reason = alternatives[policy], selected[policy][1]
+    elif default is None or default.state != "complete":
         number, reason = alternatives["calibrated"], selected["calibrated"][1]
         reason = f"the untuned defaults are not complete, so nothing is proven: {reason}"
     elif proof is None:
         number, reason = default.number, "nothing is proven yet, so the untuned defaults stay"
     else:
         number, reason = chosen_of(proof, default.number)
-    return Selection(policy, number, reason, {PROVEN: number, **alternatives})
+    if policy == PROVEN:
+        alternatives = {PROVEN: number, **alternatives}
+    return Selection(policy=policy, trial=number, reason=reason, alternatives=alternatives)

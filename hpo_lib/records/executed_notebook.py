@@ -7,7 +7,6 @@ ended. Neither is a complete record.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import read_json
@@ -38,7 +37,11 @@ def read_record(path: Path) -> Record:
         if not run.get("end_time"):
             return Record(complete=False)
         if run.get("exception"):
-            return Record(complete=True, error=_error(cells))
+            outputs = (output for cell in cells for output in cell.get("outputs", []))
+            for output in outputs:
+                if output.get("output_type") == "error":
+                    return Record(True, f"{output.get('ename')}: {output.get('evalue')}")
+            return Record(True, "an error that the notebook does not show")
         # papermill calls every cell "completed" if the kernel died, so only the kernel's own count
         # tells.
         return Record(
@@ -67,11 +70,3 @@ def of_all_workers(run: RunPaths) -> list[RunPaths]:
     words = [file.stem.rpartition(".worker-")[2] for file in notebooks]
     numbers = {1, *(int(word) for word in words if word.isdecimal())}
     return [replace(run, worker=number) for number in sorted(numbers)]
-
-
-def _error(cells: list[dict[str, Any]]) -> str:
-    outputs = (output for cell in cells for output in cell.get("outputs", []))
-    errors = (output for output in outputs if output.get("output_type") == "error")
-    if error := next(errors, None):
-        return f"{error.get('ename')}: {error.get('evalue')}"
-    return "an error that the notebook does not show"

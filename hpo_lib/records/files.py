@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from hpo_lib.checked import expected, sentence
-from hpo_lib.errors import InputError
+from hpo_lib.errors import InputError, in_one_line
 from hpo_lib.paths import NAME, atomic
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -155,5 +155,5 @@ def _frame(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected stored predictions of a trial") from None
     except (OSError, ValueError, NotImplementedError, MemoryError) as error:
-        why = " ".join(str(error).split())
+        why = in_one_line(error)
         raise InputError(f"{path}: not a readable parquet file ({why}); write it again") from None

@@ -1,6 +1,6 @@
 """The best_params JSON of a study: today's is written, that of the original HPO plan is read, too.
 
-Nothing here imports optuna: `hpo_lib.records.optuna_trials` turns its trials into `TrialRecord`s.
+Nothing here imports optuna: `hpo_lib.records.storage` turns its trials into `TrialRecord`s.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from pydantic import Field
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import pareto_front, select
+from hpo_lib.records.choice import Selection, pareto_front, select
 from hpo_lib.records.files import Count, Name, Params, Part, check, checked_json
 from hpo_lib.records.provenance import Provenance
 from hpo_lib.records.trial import TrialRecord, check_trial, default_trial
@@ -29,13 +29,6 @@ class _Trial(Part):
 
     trial: Count
     params: Params
-
-
-class _Selection(Part):
-    policy: str
-    trial: Count
-    reason: str
-    alternatives: dict[str, Count]
 
 
 _Change = Annotated[list[float], Field(min_length=3, max_length=3)] | None
@@ -121,7 +114,7 @@ class _Record(Part):
     best_picp: float
     best_picp_approx: float
     best_params: Params
-    selection: _Selection
+    selection: Selection
     chosen_trial: _Trial
     validation_metrics: _Scores
     proof: _Proof | None
@@ -164,10 +157,8 @@ def study_result(
     """
     counts = Counter(trial.state for trial in trials)
     entries = {
+        **asdict(run),
         "schema_version": SCHEMA_VERSION,
-        "model": run.model,
-        "dataset": run.dataset,
-        "job_id": run.job_id,
         "n_completed": counts["complete"],
         "n_failed": counts["failed"],
         "n_pruned": counts["stopped"],
@@ -208,7 +199,7 @@ def choice_entries(
         "best_picp": chosen.scores["picp"],
         "best_picp_approx": chosen.scores["picp"],
         "best_params": dict(chosen.params),
-        "selection": asdict(selection),
+        "selection": selection.model_dump(),
         "chosen_trial": chosen.to_json(),
         "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
         "best_recipe": asdict(recipe.updated(chosen.params)[0]) if recipe else None,

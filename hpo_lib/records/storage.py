@@ -1,25 +1,74 @@
-"""Where a study is stored: SQLite for one worker, a journal or a database for several."""
+"""A study in its storage: SQLite for one worker, a journal or a database for several.
 
+optuna's trials become `TrialRecord`s here, and dimensions of a search space its distributions. It
+loads optuna, so readers of records import it where they need it.
+"""
+
+import math
 import os
 import re
-import sqlite3
 import urllib.parse
-from contextlib import closing, suppress
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hpo_lib.errors import MAKE_ROOM, InputError, WriteError, in_one_line
+import optuna
+from alembic.util import CommandError
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.exceptions import OptunaError
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+
+from hpo_lib.errors import MAKE_ROOM, UNREADABLE, InputError, WriteError, in_one_line
+from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.files import Count, Part, check
-from hpo_lib.records.trial import RESTORE, UNREADABLE
+from hpo_lib.records.trial import TrialRecord, check_trial
+from hpo_lib.scoring.objectives import Objective, coverage_error
+
+DAMAGE = CommandError, OptunaError, SQLAlchemyError, *UNREADABLE
+"""What optuna and its database raise at damaged values in a storage."""
+
+RESTORE = "restore it from a copy, or use another job_id"
 
 _STATEMENTS: dict[Any, Any] = {}
 """The texts of SQL statements are the same for all studies, so they are made once."""
 
-if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
-    from optuna.study import Study
+
+class JournalLock(JournalFileOpenLock):
+    """Cuts off the half line of a killed writer, which would make the journal unreadable."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(str(journal))
+        self._journal = journal
+
+    def acquire(self) -> bool:
+        """Wait for the lock, then look at the journal's end."""
+        acquired = super().acquire()
+        with self._journal.open("rb+") as stream:
+            end = stream.seek(0, 2)
+            at = end
+            while at and (stream.seek(at - 1), stream.read(1))[1] != b"\n":
+                at -= 1
+            if at < end:
+                stream.truncate(at)
+        return acquired
+
+    def release(self) -> None:
+        """Give it up, unless this process was paused and another broke its lock."""
+        with suppress(RuntimeError):
+            super().release()
 
 
 class _Identity(Part):
@@ -76,7 +125,7 @@ class Storage:
                     "choose another job_id, or go back to that storage"
                 )
 
-    def open(self) -> "BaseStorage":
+    def open(self) -> BaseStorage:
         """Open it for writing; it is made if there is none.
 
         Raises:
@@ -84,14 +133,6 @@ class Storage:
                 database cannot be reached.
             WriteError: its file cannot be written.
         """
-        from alembic.util import CommandError
-        from optuna.exceptions import OptunaError
-        from optuna.storages import JournalStorage, RDBStorage
-        from optuna.storages.journal import JournalFileBackend
-        from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
-
-        from hpo_lib.records.optuna_trials import JournalLock
-
         self.check()
         kind, file, folder = self.kind, self.file, self.run.folder
         try:
@@ -118,7 +159,7 @@ class Storage:
                 "installed; for PostgreSQL `pip install 'hpo_lib[postgres]'`, or use --storage "
                 "journal"
             ) from None
-        except (CommandError, OptunaError, SQLAlchemyError, *UNREADABLE) as error:
+        except DAMAGE as error:
             why = in_one_line(error)
             if file is None:
                 raise InputError(
@@ -129,7 +170,7 @@ class Storage:
                 raise WriteError(f"{file}: cannot be written ({why}); {MAKE_ROOM}") from None
             raise InputError(f"{file}: not a readable study ({why}); {RESTORE}") from None
 
-    def read(self) -> "Study | None":
+    def read(self) -> Study | None:
         """The study, only to be read: nothing is written, created or locked.
 
         None if there is none (yet), or if a database does not answer. The files go before the
@@ -138,77 +179,141 @@ class Storage:
         Raises:
             InputError: the storage is damaged.
         """
-        from alembic.util import CommandError
-        from optuna.exceptions import OptunaError
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
-        from sqlalchemy.exc import SQLAlchemyError
-
-        name = self.run.study_name
         file = next((file for file in (self.run.sqlite, self.run.journal) if file.exists()), None)
         if file is None and ("://" not in self.setting or self.setting.startswith("sqlite")):
             return None
         storage: BaseStorage
         try:
-            if file is None:
-                storage = _read_only(self.setting, {"connect_args": {"connect_timeout": 5}})
-            elif file == self.run.journal:
+            if file == self.run.journal:
                 storage = JournalStorage(JournalFileBackend(str(file)))
             else:
-                address = f"file:{urllib.parse.quote(str(file.resolve()))}?mode=ro"
-                with closing(sqlite3.connect(address, uri=True)) as connection:
-                    query = "select name from sqlite_master where name = 'studies'"
-                    if not connection.execute(query).fetchone():
-                        return None
-                    query = "select 1 from studies where study_name = ?"
-                    if not connection.execute(query, (name,)).fetchone():
-                        return None
-                options = {"execution_options": {"compiled_cache": _STATEMENTS}}
-                storage = _read_only(f"sqlite:///{address}&uri=true", options)
-            return self._in_memory(storage, file or name)
+                url, options = self.setting, dict[str, Any](connect_args={"connect_timeout": 5})
+                if file is not None:
+                    address = urllib.parse.quote(str(file.resolve()))
+                    url = f"sqlite:///file:{address}?mode=ro&uri=true"
+                    options = {"execution_options": {"compiled_cache": _STATEMENTS}}
+                storage = RDBStorage(
+                    url,
+                    engine_kwargs=options,
+                    skip_compatibility_check=True,
+                    skip_table_creation=True,
+                )
+            if self.run.study_name not in optuna.get_all_study_names(storage):
+                return None
+            # A copy that is read at once, so that whatever is damaged in the storage is found here.
+            with quiet_optuna():
+                stored = optuna.load_study(study_name=self.run.study_name, storage=storage)
+                source = file or self.run.study_name
+                check(_Attributes, stored.user_attrs, source, "a study of this project")
+                study = optuna.create_study(
+                    study_name=stored.study_name,
+                    storage=InMemoryStorage(),
+                    directions=stored.directions,
+                )
+                for name, value in stored.user_attrs.items():
+                    study.set_user_attr(name, value)
+                study.add_trials(stored.get_trials(deepcopy=False))
+                return study
         except InputError:
             raise
-        except (
-            ImportError,
-            sqlite3.Error,
-            CommandError,
-            OptunaError,
-            SQLAlchemyError,
-            *UNREADABLE,
-        ) as error:
-            if file is None:
+        except (ImportError, *DAMAGE) as error:
+            # a worker that makes the file has not come to all its tables
+            being_made = r"no such table: (version_info|stud)"
+            if file is None or re.search(being_made, str(error.__cause__)):
                 return None
             raise InputError(
                 f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
             ) from None
 
-    def _in_memory(self, storage: "BaseStorage", source: Path | str) -> "Study":
-        """A copy that is read at once, so that whatever is damaged in the storage is found here."""
-        from optuna import create_study, load_study
-        from optuna.storages import InMemoryStorage
 
-        from hpo_lib.records.optuna_trials import quiet_optuna
-
-        with quiet_optuna():
-            stored = load_study(study_name=self.run.study_name, storage=storage)
-            check(_Attributes, stored.user_attrs, source, "a study of this project")
-            study = create_study(
-                study_name=stored.study_name,
-                storage=InMemoryStorage(),
-                directions=stored.directions,
-            )
-            for name, value in stored.user_attrs.items():
-                study.set_user_attr(name, value)
-            study.add_trials(stored.get_trials(deepcopy=False))
-        return study
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """A dimension of a family's search space as optuna samples it."""
+    match dimension:
+        case IntRange(low, high):
+            return IntDistribution(low, high)
+        case FloatRange(low, high, log):
+            return FloatDistribution(low, high, log=log)
+        case Choice(options):
+            return CategoricalDistribution(options)
 
 
-def _read_only(url: str, engine_options: dict[str, Any]) -> "BaseStorage":
-    from optuna.storages import RDBStorage
+def dimension(distribution: BaseDistribution) -> Dimension:
+    """What optuna sampled from as a dimension of a search space; the inverse of `distribution`."""
+    match distribution:
+        case IntDistribution():
+            return IntRange(distribution.low, distribution.high)
+        case FloatDistribution():
+            return FloatRange(distribution.low, distribution.high, distribution.log)
+        case CategoricalDistribution():
+            return Choice(tuple(distribution.choices))  # type: ignore[arg-type]  # families choose among numbers
+    raise TypeError(f"{distribution} is none of the distributions that `distribution` makes")
 
-    return RDBStorage(
-        url,
-        engine_kwargs=engine_options,
-        skip_compatibility_check=True,
-        skip_table_creation=True,
+
+def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRecord:
+    """A trial of the storage of a study with these objectives as every reader sees it."""
+    attributes, values = trial.user_attrs, dict[str, float]()
+    if trial.state == TrialState.COMPLETE:
+        names = (objective.name for objective in objectives)
+        values = dict(zip(names, trial.values, strict=True))
+    scores = attributes.get("scores", {})  # which studies of the original HPO plan lack
+    pair = {**values, **scores}
+    if scores:
+        pair["picp_penalty"] = coverage_error(scores)
+    state = _STATES[trial.state]
+    if trial.state == TrialState.FAIL and "cause" not in attributes:
+        state = "interrupted"
+    return TrialRecord(
+        trial.number,
+        state,
+        trial.params,
+        pair.get("mae", math.nan),
+        pair.get("picp_penalty", math.nan),
+        values=values,
+        **{name: attributes[name] for name in OF_ATTRIBUTES & attributes.keys()},
     )
+
+
+OF_ATTRIBUTES = {field.name for field in fields(TrialRecord)[5:-1]}
+"""What a trial in the storage says of itself in its attributes."""
+
+_STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.FAIL: "failed",
+    TrialState.PRUNED: "stopped",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+def trial_records(study: Study, objectives: Sequence[Objective]) -> tuple[TrialRecord, ...]:
+    """All trials of a study with these objectives.
+
+    Raises:
+        InputError: one of them is damaged.
+    """
+    scored = ("picp",) if "identity" in study.user_attrs else ()  # not in those of the HPO plan
+    trials = []
+    for frozen in study.get_trials(deepcopy=False):
+        try:
+            trial = trial_record(frozen, objectives)
+            check_trial(trial, scored)
+        except UNREADABLE as error:
+            raise InputError(
+                f"study {study.study_name}: trial {frozen.number} is damaged in its storage "
+                f"({in_one_line(error)}); {RESTORE}"
+            ) from None
+        trials.append(trial)
+    return tuple(trials)
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Silence optuna's announcements and warnings; a study reports itself."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

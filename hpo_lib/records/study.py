@@ -18,7 +18,6 @@ from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import somebody_lives
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
-from hpo_lib.records.storage import Storage
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import Objective
@@ -156,6 +155,8 @@ class StoredStudy:
             written = self.file.stat().st_mtime_ns
             if all(file.stat().st_mtime_ns <= written for file in self._storage_files):
                 return None
+        from hpo_lib.records.storage import Storage  # loads optuna
+
         recorded = self.result.get("storage_path") or self.database
         return Storage(self.run, self.database if recorded == self.database else "").read()
 
@@ -182,7 +183,7 @@ class StoredStudy:
         if self.optuna_study is None:
             trials = {trial.number: trial for trial in listed_trials(self.result)}
             return tuple(trials[number] for number in sorted(trials))
-        from hpo_lib.records.optuna_trials import trial_records  # loads optuna
+        from hpo_lib.records.storage import trial_records
 
         stored = trial_records(self.optuna_study, self.objectives)
         number = self.result.get("best_trial_number")
@@ -198,7 +199,7 @@ class StoredStudy:
         """Hyperparameter -> the values that its trials could draw; empty without the storage."""
         if self.optuna_study is None:
             return {}
-        from hpo_lib.records.optuna_trials import dimension
+        from hpo_lib.records.storage import dimension
 
         trials = self.optuna_study.get_trials(deepcopy=False)
         distributions = {name: one for trial in trials for name, one in trial.distributions.items()}

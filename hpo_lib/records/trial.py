@@ -9,20 +9,6 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from hpo_lib.checked import sentence
 
-UNREADABLE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    RuntimeError,
-)
-"""What optuna raises, beside its own errors and the database's, at damaged values in a storage."""
-
-RESTORE = "restore it from a copy, or use another job_id"
-
 
 @dataclass(frozen=True)
 class TrialRecord:

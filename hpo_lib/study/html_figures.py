@@ -8,7 +8,7 @@ from optuna import visualization
 
 from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.paths import atomic
-from hpo_lib.records.optuna_trials import quiet_optuna
+from hpo_lib.records.storage import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
 

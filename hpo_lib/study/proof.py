@@ -1,4 +1,4 @@
-"""Trains what the proof of a choice needs: the untuned defaults and their challengers again."""
+"""Trainings after the search: those that prove its choice, and the chosen network once more."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,17 +6,48 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+import numpy as np
+
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import Budget, Family, Recipe
+from hpo_lib.families.models import (
+    RECIPES,
+    Budget,
+    Family,
+    Forecaster,
+    OnCheck,
+    Params,
+    Recipe,
+    get_family,
+)
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import POLL, Lease
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.proof import DailyScores, daily_scores
+from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the trainings of a study have in common."""
+
+    run: RunPaths
+    family: Family
+    dataset: Dataset
+    budget: Budget
+    recipe: Recipe
+
+    def fit(self, params: Params, seed: int, on_check: OnCheck | None = None) -> Forecaster:
+        """Train a configuration."""
+        budget, recipe = self.budget, self.recipe
+        return self.family.fit(
+            params, self.dataset, budget, seed=seed, recipe=recipe, on_check=on_check
+        )
 
 
 @dataclass(frozen=True)
@@ -24,32 +55,20 @@ class Proof:
     """The proof of a study's choice, each of whose trainings is made once, by any of its workers.
 
     Attributes:
-        run: the study's files.
-        family: trains.
-        dataset: of the study.
-        budget: of its trials.
-        recipe: of its trials.
+        plan: of its trials.
         seed: of its trials; the fresh ones follow.
         small: one challenger and one fresh seed, to see that everything works.
     """
 
-    run: RunPaths
-    family: Family
-    dataset: Dataset
-    budget: Budget
-    recipe: Recipe
+    plan: Plan
     seed: int
     small: bool
 
     @cached_property
     def _scored(self) -> Callable[[int], DailyScores]:
         """The daily scores of a trial by its number, each computed once."""
-        file, target = self.run.trial_predictions, self.dataset.known_target
+        file, target = self.plan.run.trial_predictions, self.plan.dataset.known_target
         return cache(lambda number: daily_scores(load_predictions(file(number)), target))
-
-    def stored(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
-        """The record's entry if all its trainings are stored, else None."""
-        return self._prove(trials, lambda: True)
 
     def train(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
         """Train what is missing, until ``must_stop`` says so between two trainings.
@@ -57,47 +76,76 @@ class Proof:
         Raises:
             StopRequested: during a training.
         """
-        lease = Lease(self.run.proof_lease)
+        lease = Lease(self.plan.run.proof_lease)
         while not lease.take():
             if must_stop():
                 return
             time.sleep(POLL)
         try:
-            self._prove(trials, must_stop)
+            self.entry(trials, must_stop)
         finally:
             lease.release()
 
-    def _prove(
-        self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]
+    def entry(
+        self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True
     ) -> dict[str, Any] | None:
         """The record's entry; None if it had to stop before a training that is missing."""
-        params = {trial.number: trial.params for trial in trials}
+        params, plan = {trial.number: trial.params for trial in trials}, self.plan
         n_seeds, most = (1, 1) if self.small else (FRESH_SEEDS, CHALLENGERS)
-        family, dataset, budget, recipe = self.family, self.dataset, self.budget, self.recipe
 
         def trained(number: int, seed: int) -> QuantileForecasts:
-            key = family_key(family, params[number], budget, recipe, dataset, seed=seed)
+            parts = plan.family, params[number], plan.budget, plan.recipe, plan.dataset
+            key = family_key(*parts, seed=seed)
             try:
-                return replicate(self.run, number, seed, key)
+                return replicate(plan.run, number, seed, key)
             except TrainingMissing:
                 if must_stop():
                     raise
             begun, failure, forecasts = time.monotonic(), "", {}
             try:
-                fitted = family.fit(params[number], dataset, budget, seed=seed, recipe=recipe)
-                forecasts["validation"] = fitted.validation
+                forecasts["validation"] = plan.fit(params[number], seed).validation
             except StopRequested:
                 raise
             except Exception as error:  # of whichever library: it puts the challenger out
-                failure = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+                failure = cause_of(error)
             seconds = time.monotonic() - begun
             record = {"key": key, "cause": failure, "seconds": seconds}
-            store(self.run.replicate(number, seed), record, **forecasts)
+            store(plan.run.replicate(number, seed), record, **forecasts)
             print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
-            return replicate(self.run, number, seed, key)
+            return replicate(plan.run, number, seed, key)
 
         seeds = [self.seed + 1 + i for i in range(n_seeds)]
         try:
-            return prove(trials, self._scored, most, seeds, trained, dataset.known_target)
+            return prove(trials, self._scored, most, seeds, trained, plan.dataset.known_target)
         except TrainingMissing:
             return None
+
+
+def cause_of(error: Exception) -> str:
+    """Why a training failed, as its record keeps it."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+
+
+SAME_FORECAST_TOLERANCE = 1e-5
+"""Forecasts that differ by less than this share of their mean size are equal: quantiles are stored
+in float32.
+"""
+
+
+def train_again(study: StoredStudy, settings: Settings, data: Dataset) -> Forecaster:
+    """The network that a study chose, trained again with its seed: it keeps forecasts, not weights.
+
+    Prints how far its forecasts are from the stored ones.
+    """
+    family, chosen = get_family(settings.model), study.chosen
+    budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
+    forecaster = family.fit(chosen.params, data, budget, seed=settings.seed, recipe=recipe)
+    stored = study.predictions(chosen.number).values
+    difference = np.abs(forecaster.validation.values - stored).max()
+    same = difference < SAME_FORECAST_TOLERANCE * np.abs(stored).mean()
+    verdict = "the same network" if same else "not the same network: another device or version"
+    print(
+        f"Trained once more: forecasts differ from the stored ones by {difference:.2g} "
+        f"{data.spec.unit} at most ({verdict})."
+    )
+    return forecaster

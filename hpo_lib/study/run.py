@@ -32,9 +32,8 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly, StoppingRule
 from hpo_lib.study.first_trials import FirstTrial, best_of_others, first_trials, origins
 from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.progress import in_short, say, telling
-from hpo_lib.study.proof import Proof
-from hpo_lib.study.time_budget import TimeBudget
+from hpo_lib.study.progress import TimeBudget, in_short, say, telling
+from hpo_lib.study.proof import Plan, Proof, cause_of
 from hpo_lib.study.trial_queue import TrialQueue
 from hpo_lib.study.workers import run_workers
 
@@ -62,7 +61,7 @@ def run_study(
     if settings.workers > 1:
         run = settings.files(load_spec(settings.dataset).name)
         run_workers(settings, run, say)
-        return StoredStudy.read(run, database=Storage(run, settings.storage).recorded)
+        return StoredStudy.read(run, database=settings.storage)
     worker = _Worker(settings, dataset)
     with worker.liveness, stop_requests.listening():
         first, finished = worker.open(), worker.n_finished()
@@ -80,71 +79,62 @@ def run_study(
 
 class _Worker:
     def __init__(self, settings: Settings, dataset: Dataset | None) -> None:
-        self.settings = settings
-        self.family = get_family(settings.model)
-        self.dataset = dataset or load_dataset(
+        family = get_family(settings.model)
+        dataset = dataset or load_dataset(
             load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
         )
-        self.budget = self.family.budgets[settings.budget_name]
-        self.recipe = RECIPES[settings.recipe]
-        spec = self.dataset.spec
-        self.paths = settings.files(spec.name)
-        self.storage = Storage(self.paths, settings.storage)
-        self.liveness = Liveness(self.paths, str(settings.worker))
+        spec = dataset.spec
+        budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
+        run = settings.files(spec.name)
+        self.settings, self.plan = settings, Plan(run, family, dataset, budget, recipe)
+        storage = Storage(run, settings.storage)
+        self.liveness = Liveness(run, str(settings.worker))
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
+        space = family.searched(settings.space, dataset)
         self.queue = TrialQueue(
-            self.storage,
-            self.liveness,
-            self.family.searched(settings.space, self.dataset),
-            self.objectives,
-            settings.trials,
-            settings.seed,
+            storage, self.liveness, space, self.objectives, settings.trials, settings.seed
         )
         self.records = self.queue.records
-        self.time_budget = TimeBudget(settings.time_budget_hours)
-        self.date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self.time_budget, self.stop_reason = TimeBudget(settings.time_budget_hours), ""
+        self.proof = Proof(self.plan, settings.seed, small=settings.budget_name == "test")
         setup = {
             "seed": settings.seed,
             "preset": settings.budget_name,
-            "budget": asdict(self.budget),
-            "recipe": asdict(self.recipe),
+            "budget": asdict(budget),
+            "recipe": asdict(recipe),
             "space": settings.space,
             "early_stopping": RULE.as_values() if settings.early_stopping else "off",
         }
-        self.provenance = {
-            **code_provenance(),
-            "family_version": MODEL_VERSION,
-            "data": data_provenance(self.dataset),
-            **setup,
-        }
-        self.baselines = validation_baselines(self.dataset)
         self.identity = {
             "model": settings.model,
             "dataset": spec.name,
-            "data_sha256": self.dataset.sha256,
+            "data_sha256": dataset.sha256,
             "train_end": str(spec.splits.train_end),
             "val_end": str(spec.splits.val_end),
             "objectives": [objective.name for objective in self.objectives],
             **setup,
         }
-        self.stop_reason = ""
-        self.proof = Proof(
-            self.paths,
-            self.family,
-            self.dataset,
-            self.budget,
-            self.recipe,
-            settings.seed,
-            small=settings.budget_name == "test",
-        )
+        self.provenance = {
+            **code_provenance(),
+            "family_version": MODEL_VERSION,
+            "data": data_provenance(dataset),
+            **setup,
+        }
+        self.stated = {
+            "n_trials": settings.trials,
+            "storage_path": storage.recorded,
+            "optimization_date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "baselines": validation_baselines(dataset),
+            "provenance": self.provenance,
+        }
 
     def open(self) -> list[FirstTrial]:
         """Create the study or continue it; its first trials."""
-        settings, family, dataset = self.settings, self.family, self.dataset
-        others = []
+        settings, plan = self.settings, self.plan
+        family, dataset, others = plan.family, plan.dataset, list[StoredStudy]()
         if settings.warm_start:
             others = best_of_others(family, settings.runs_dir, dataset, settings.budget_name)
-        first = first_trials(family, settings.space, dataset, self.recipe, settings.seed, others)
+        first = first_trials(family, settings.space, dataset, plan.recipe, settings.seed, others)
         first = self.queue.open(self.identity, first)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else StoppingRule.from_values(rule)
@@ -171,7 +161,7 @@ class _Worker:
                     continue
                 records = self.records()
                 finished = sum(t.finished for t in records)
-                line, summary = in_short(record, self.dataset.spec.unit, self._write(records))
+                line, summary = in_short(record, self.plan.dataset.spec.unit, self._write(records))
                 bar.update(finished - bar.n)
                 bar.set_postfix_str(summary)
                 trained = f"trial {record.number}: {line} ({record.seconds:.0f} s)"
@@ -191,15 +181,10 @@ class _Worker:
             except (stop_requests.StopRequested, WriteError):
                 raise
             except StoppedEarly as stop:
-                attributes = {
-                    "cause": str(stop),
-                    "stopped_at": stop.share,
-                    "curve": list(stop.curve),
-                }
+                attributes = {"cause": str(stop), "stopped_at": stop.share, "curve": curve}
             # Whatever a library raises is this trial's cause, kept and shown; no score.
             except Exception as error:
-                why = " ".join(str(error).split())[:500]
-                attributes = {"cause": f"{type(error).__name__}: {why}"}
+                attributes = {"cause": cause_of(error)}
             return self.queue.end(trial, time.monotonic() - begun, values, attributes)
         except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested, WriteError) as stop:
             self.queue.interrupt(trial, stop_requests.requested() or type(stop).__name__)
@@ -212,28 +197,20 @@ class _Worker:
         self, trial: Trial, curve: list[dict[str, float]]
     ) -> tuple[list[float], dict[str, Any]]:
         """The values of its objectives and what else its record holds; checks go to ``curve``."""
+        plan = self.plan
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
             scores = {name: METRICS[name](forecasts) for name in CURVE_METRICS}
             curve.append({"step": step, **scores})
-            checks = self.budget.checks
+            checks = plan.budget.checks
             # The others are read from the storage, so only where they are compared with.
             if self.rule and self.rule.rung_at(len(curve), checks):
                 self.rule.judge(curve, checks, trial.number, self.records())
 
-        forecaster = self.family.fit(
-            trial.params,
-            self.dataset,
-            self.budget,
-            seed=self.settings.seed,
-            recipe=self.recipe,
-            on_check=on_check,
-        )
+        forecaster = plan.fit(trial.params, self.settings.seed, on_check)
         # Scored as stored, so that every figure can be computed again from the file alone.
-        stored = write_predictions(
-            self.paths.trial_predictions(trial.number), forecaster.validation
-        )
-        scores = evaluate(stored, self.dataset)
+        stored = write_predictions(plan.run.trial_predictions(trial.number), forecaster.validation)
+        scores = evaluate(stored, plan.dataset)
         for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
@@ -253,7 +230,7 @@ class _Worker:
         alike = len(endings) == 1 and finished[0].state == "failed"
         if alike and len(finished) >= ALIKE_FAILURES:
             raise StudyError(
-                f"the first {len(finished)} trials of {self.paths.study_name} all failed alike "
+                f"the first {len(finished)} trials of {self.plan.run.study_name} all failed alike "
                 f"({finished[0].cause}); fix that and run again under another job_id"
             )
 
@@ -271,24 +248,20 @@ class _Worker:
         return self.queue.write(self._result)
 
     def _result(self, records: list[TrialRecord]) -> dict[str, Any]:
-        ended = sum(record.finished for record in records) >= self.settings.trials
-        asks = self.settings.policy == PROVEN
-        proof = self.proof.stored(records) if ended and asks else None
+        settings, run = self.settings, self.plan.run
+        ended = sum(record.finished for record in records) >= settings.trials
+        asks = settings.policy == PROVEN
+        proof = self.proof.entry(records) if ended and asks else None
         done = ended and (not asks or proof is not None)
-        status = "complete" if done else ("stopped" if self.stop_reason else "running")
         return study_result(
-            self.paths,
+            run,
             records,
             self.objectives,
-            self.settings.policy,
+            settings.policy,
             proof,
-            replicate_seconds(self.paths),
-            status=status,
-            n_trials=self.settings.trials,
-            storage_path=self.storage.recorded,
-            optimization_date=self.date,
-            baselines=self.baselines,
-            provenance=self.provenance,
+            replicate_seconds(run),
+            status="complete" if done else "stopped" if self.stop_reason else "running",
+            **self.stated,
         )
 
     def finish(self) -> StoredStudy:
@@ -306,6 +279,6 @@ class _Worker:
                 "job_id to go on."
             )
         self.queue.write(self._result)
-        stored = StoredStudy.read(self.paths, database=self.storage.recorded)
+        stored = StoredStudy.read(self.plan.run, database=self.settings.storage)
         write_optuna_figures(self.queue.study, stored)
         return stored

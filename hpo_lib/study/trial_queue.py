@@ -9,10 +9,11 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, cast
 
 import optuna
+import pandas as pd
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -23,8 +24,7 @@ from hpo_lib.errors import MAKE_ROOM, InputError, StudyError, WriteError, in_one
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.records.files import write_json
 from hpo_lib.records.leases import Lease, Liveness
-from hpo_lib.records.optuna_trials import distribution, quiet_optuna, trial_record
-from hpo_lib.records.storage import Storage
+from hpo_lib.records.storage import Storage, distribution, quiet_optuna, trial_record
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.study.first_trials import FirstTrial
@@ -42,7 +42,7 @@ compares samplers.
 OUTAGE, PAUSE = 300.0, 2.0
 """Seconds for which a database may be silent, and between two attempts to reach it."""
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class LeaseLost(Exception):
@@ -61,7 +61,7 @@ class _Guarded:
         return getattr(self._storage, name)
 
 
-def _patient(ask: F) -> F:
+def _patient(ask: Callable[..., T]) -> Callable[..., T]:
     """Make a method of `TrialQueue` ask its storage again while a database does not answer.
 
     The method raises WriteError if the storage is a file, and StudyError if the database is silent
@@ -69,7 +69,7 @@ def _patient(ask: F) -> F:
     """
 
     @functools.wraps(ask)
-    def asking(self: "TrialQueue", *arguments: Any) -> Any:
+    def asking(self: "TrialQueue", *arguments: Any) -> T:
         silent_since: float | None = None
         while True:
             try:
@@ -94,27 +94,28 @@ def _patient(ask: F) -> F:
                     ) from None
                 time.sleep(PAUSE)
 
-    return cast(F, asking)
+    return asking
 
 
-def _decision(decide: F) -> F:
+def _decision(decide: Callable[..., T]) -> Callable[..., T]:
     """Make a method of `TrialQueue` hold the lease while it decides, or decide again."""
 
     @functools.wraps(decide)
-    def holding(self: "TrialQueue", *arguments: Any) -> Any:
+    def holding(self: "TrialQueue", *arguments: Any) -> T:
         while True:
             with suppress(LeaseLost, UpdateFinishedTrialError), self.lease, quiet_optuna():
                 decided = decide(self, *arguments)
                 if self.lease.held:
                     return decided
 
-    return cast(F, _patient(holding))
+    return _patient(holding)
 
 
+@dataclass
 class TrialQueue:
     """One study in its storage, as one of its workers uses it; only it writes to the storage.
 
-    Args:
+    Attributes:
         stored: where the study is.
         liveness: of this worker, entered.
         space: the search space, a dimension after the one that it depends on.
@@ -123,18 +124,15 @@ class TrialQueue:
         seed: of the sampler.
     """
 
-    def __init__(
-        self,
-        stored: Storage,
-        liveness: Liveness,
-        space: Mapping[str, Dimension],
-        objectives: Sequence[Objective],
-        trials: int,
-        seed: int,
-    ) -> None:
-        self.stored, self.run, self.liveness = stored, stored.run, liveness
-        self.space, self.objectives = dict(space), objectives
-        self.trials, self.seed = trials, seed
+    stored: Storage
+    liveness: Liveness
+    space: Mapping[str, Dimension]
+    objectives: Sequence[Objective]
+    trials: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.run = self.stored.run
         self.lease = Lease(self.run.decision_lease)
 
     @_decision
@@ -161,7 +159,15 @@ class TrialQueue:
             self.study.set_user_attr("first_trials", [asdict(trial) for trial in first])
             self.study.set_user_attr("identity", dict(identity))
         else:
-            self._check_identity(begun_with, identity)
+            before, now = _values(begun_with), _values(identity)
+            for key in {**now, **before}:
+                if before.get(key) != now.get(key):
+                    raise InputError(
+                        f"job_id {self.run.job_id!r} belongs to a study with {key} "
+                        f"{before.get(key)!r}, now it is {now.get(key)!r}; results of different "
+                        "settings are not mixed: choose another job_id, or go back to that "
+                        f"{key}"
+                    )
         self.study.set_user_attr("trials_asked", self.trials)
         self.first = [FirstTrial(**trial) for trial in self.study.user_attrs["first_trials"]]
         if not self._requeue():
@@ -171,7 +177,9 @@ class TrialQueue:
     @_patient
     def records(self) -> list[TrialRecord]:
         """All trials of all workers."""
-        return [self._record(trial) for trial in self.study.get_trials(deepcopy=False)]
+        return [
+            trial_record(trial, self.objectives) for trial in self.study.get_trials(deepcopy=False)
+        ]
 
     @_decision
     def claim(self) -> Trial | None:
@@ -184,12 +192,14 @@ class TrialQueue:
         self.liveness.renew()
         trials = self._requeue()
         taken = sum(
-            self._record(trial).finished or trial.state == TrialState.RUNNING for trial in trials
+            trial.state == TrialState.RUNNING or trial_record(trial, self.objectives).finished
+            for trial in trials
         )
         if taken >= self.trials:
             return None
         drawn = sum(
-            "retry_of" not in trial.user_attrs and self._is_drawn(trial) for trial in trials
+            "retry_of" not in trial.user_attrs and is_whole(_params(trial), self.space)
+            for trial in trials
         )
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if drawn < len(self.first) and not waiting:
@@ -227,7 +237,7 @@ class TrialQueue:
         if values is not None:
             state = TrialState.COMPLETE
         self._finish(trial, state, values, seconds=seconds, **attributes)
-        return self._record(self.storage.get_trial(trial._trial_id))
+        return trial_record(self.storage.get_trial(trial._trial_id), self.objectives)
 
     @_decision
     def interrupt(self, trial: Trial, asked_by: str) -> None:
@@ -241,21 +251,6 @@ class TrialQueue:
         if self.lease.held:
             write_json(self.run.best_params, result)
         return result
-
-    def _check_identity(self, begun_with: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-        """Raise InputError unless the settings that results depend on are the same.
-
-        Of early stopping only whether there is any is compared: a study goes on with its own rule.
-        """
-        before, now = _values(begun_with), _values(identity)
-        for key in {**now, **before}:
-            if before.get(key) != now.get(key):
-                raise InputError(
-                    f"job_id {self.run.job_id!r} belongs to a study with {key} "
-                    f"{before.get(key)!r}, now it is {now.get(key)!r}; results of different "
-                    "settings are not mixed: choose another job_id, or go back to that "
-                    f"{key}"
-                )
 
     def _finish(
         self,
@@ -273,12 +268,6 @@ class TrialQueue:
         if self.storage.get_trial(number).state != TrialState.COMPLETE:
             with suppress(OSError):
                 self.run.trial_predictions(trial.number).unlink()
-
-    def _record(self, trial: FrozenTrial) -> TrialRecord:
-        return trial_record(trial, self.objectives)
-
-    def _is_drawn(self, trial: FrozenTrial) -> bool:
-        return is_whole(_params(trial), self.space)
 
     def _requeue(self) -> list[FrozenTrial]:
         """All trials, after marking those of dead workers; some more may have been queued."""
@@ -299,19 +288,21 @@ class TrialQueue:
                 continue
             # If the worker died while it drew the parameters, they are drawn again with the same
             # seed, see `claim`.
-            if self._is_drawn(trial):
+            if is_whole(_params(trial), self.space):
                 attempt = attrs.get("attempt", 1) + ("asked_to_stop" not in attrs)
                 again = {"retry_of": trial.number, "attempt": attempt}
                 self.study.enqueue_trial(_params(trial), user_attrs=again)
         return trials
 
 
-def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity with the fields of its budget and its recipe side by side."""
-    values = {**identity, "early_stopping": "off" if identity["early_stopping"] == "off" else "on"}
-    for part in ("budget", "recipe"):
-        values |= {f"{part}.{name}": value for name, value in values.pop(part).items()}
-    return values
+def _values(identity: Mapping[str, Any]) -> dict[Any, Any]:
+    """An identity with the fields of its budget and its recipe side by side.
+
+    Of early stopping only whether there is any is compared: a study goes on with its own rule.
+    """
+    stopping = "off" if identity["early_stopping"] == "off" else "on"
+    values = pd.json_normalize({**identity, "early_stopping": stopping})
+    return values.to_dict("records")[0]
 
 
 def _params(trial: FrozenTrial) -> dict[str, Any]:

@@ -75,7 +75,6 @@ def lab(browser_program, root, tmp_path_factory):
         "JUPYTERLAB_WORKSPACES_DIR": str(settings),
         "JUPYTER_RUNTIME_DIR": str(settings),
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(root),
     }
     command = [
         sys.executable,

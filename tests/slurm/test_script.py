@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from hpo_lib import paths
-from hpo_lib.cli import options
+from hpo_lib.cli.commands import study_settings
 from hpo_lib.cli.main import _parser, main
 from hpo_lib.errors import InputError
 from hpo_lib.launch.slurm import Site, job_script, read_site
@@ -94,7 +94,7 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
         ["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True
     ).stdout
     assert shown.decode().split("\0")[:-1] == words
-    assert options.settings(_parser().parse_args(["run", *words, "--job-id", "x"])) == settings
+    assert study_settings(_parser().parse_args(["run", *words, "--job-id", "x"])) == settings
 
 
 @pytest.fixture

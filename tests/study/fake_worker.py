@@ -18,7 +18,7 @@ from pathlib import Path
 import optuna
 
 from hpo_lib.records import leases
-from hpo_lib.records.optuna_trials import JournalLock
+from hpo_lib.records.storage import JournalLock
 from hpo_lib.settings import Settings
 from hpo_lib.study import run, trial_queue
 from hpo_lib.study.trial_queue import TrialQueue

@@ -68,7 +68,7 @@ class Study:
         self.processes = []
 
     def start(self, *command):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.root)}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=self.root,
@@ -109,8 +109,7 @@ class Study:
         ]
 
     def record(self):
-        content = json.loads(self.files.best_params.read_text(encoding="utf-8"))
-        return content
+        return json.loads(self.files.best_params.read_text(encoding="utf-8"))
 
     def stop(self):
         for process in self.processes:

@@ -295,7 +295,7 @@ def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_r
         clock.now += 600
 
     family.before = before
-    for module in ("run", "time_budget", "proof"):
+    for module in ("run", "progress", "proof"):
         monkeypatch.setattr(
             f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now)
         )

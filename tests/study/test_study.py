@@ -552,7 +552,7 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
         clock.now += 600
 
     family.before = before
-    for module in ("run", "time_budget"):
+    for module in ("run", "progress"):
         monkeypatch.setattr(
             f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now)
         )

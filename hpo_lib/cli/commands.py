@@ -1,0 +1,395 @@
+"""The commands of ``hpo``: thin calls into the library, each named like its command."""
+
+import inspect
+import json
+import logging
+import os
+import shlex
+import shutil
+import sys
+import webbrowser
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo_lib import paths
+from hpo_lib.errors import Damage, HpoError, InputError
+from hpo_lib.settings import PARAMETERS, Settings
+from hpo_lib.stop_requests import LIFELINE
+
+if TYPE_CHECKING:
+    from hpo_lib.data.spec import DatasetSpec
+
+
+def _run(arguments: Namespace) -> int:
+    from hpo_lib.figures import study_page
+    from hpo_lib.launch.notebook_run import run_notebook
+    from hpo_lib.records.study import StoredStudy
+
+    settings = study_settings(arguments)
+    try:
+        run = run_notebook(settings)
+    except KeyboardInterrupt:
+        # nbclient's own task ends with the same interrupt.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise HpoError(
+            f"interrupted; finished trials are kept, `hpo run --model {settings.model} --dataset "
+            f"{settings.dataset} --job-id {settings.job_id}` with the same options continues"
+        ) from None
+    if LIFELINE in os.environ:  # the process that started this worker shows the result
+        return 0
+    study = StoredStudy.read(run)
+    if study.result:  # the record of a stopped worker may come first
+        print(study_page.short_scores(study))
+    print(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
+    return 0
+
+
+def _doctor(arguments: Namespace) -> int:
+    from hpo_lib.launch.doctor import check_machine
+
+    findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
+    print_all(findings)
+    return int(any(finding.is_problem for finding in findings))
+
+
+def _submit(arguments: Namespace) -> None:
+    from hpo_lib.launch.slurm import read_site, submit_study
+
+    site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), study_settings(arguments)
+    continues = bool(arguments.job_id)
+    print(submit_study(settings, site, continues=continues, dry_run=arguments.dry_run), end="")
+
+
+def _job(arguments: Namespace) -> int:
+    from hpo_lib.data.spec import load_spec
+    from hpo_lib.launch.slurm_requeue import ThisJob, run_job
+
+    job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues)
+    settings = study_settings(arguments, worker=job.worker, job_id=arguments.job_id or job.study_id)
+    run = settings.files(load_spec(settings.dataset).name)
+    command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
+    return run_job(run, command, job, settings.trials)
+
+
+def _status(arguments: Namespace) -> int:
+    from hpo_lib.launch import slurm, status
+
+    jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
+    studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
+    rows = status.as_rows(studies, jobs, slurm=has_slurm)
+    if arguments.json:
+        print_json(rows)
+    else:
+        extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
+        print(status.table_text(rows, slurm=has_slurm, extra=extra))
+    return int(any(study.state == "corrupt" for study in studies))
+
+
+def _runs_dir(arguments: Namespace) -> Path:
+    return Path(arguments.runs_dir or paths.RUNS_DIR)
+
+
+def _datasets(arguments: Namespace) -> int:
+    from hpo_lib.data.dataset import load_dataset
+    from hpo_lib.data.spec import known_datasets, load_spec
+    from hpo_lib.launch.doctor import dataset_facts, dataset_lines, dataset_text, wrapped
+
+    if arguments.json:
+        names = arguments.dataset or known_datasets()
+        print_json([dataset_facts(name, arguments.data_dir) for name in names])
+        return 0
+    if arguments.dataset:
+        from hpo_lib.figures.data import data_overview
+    else:
+        print_all(dataset_lines(arguments.data_dir))
+    for name in arguments.dataset:
+        spec = load_spec(name)
+        data = load_dataset(spec, arguments.data_dir)
+        picture = Path(f"{name}.png") if name == spec.name else spec.path.with_suffix(".png")
+        with paths.atomic(picture) as temporary:
+            data_overview(data).savefig(temporary, dpi=120)
+        print(wrapped(f"{spec.name:16}  ", dataset_text(data)) + f"\npicture: {picture}")
+    return 0
+
+
+def _prepare(arguments: Namespace) -> None:
+    from hpo_lib.data.day_ahead_weather import prepare_archive
+    from hpo_lib.data.features import prepare_features
+
+    spec = _spec(arguments)
+    out = Path(arguments.out or paths.DATA_DIR / spec.csv)
+    print(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
+    if arguments.weather_forecast is not None:
+        print(prepare_archive(spec, arguments.weather_forecast, out))
+
+
+def _spec(arguments: Namespace) -> "DatasetSpec":
+    """The dataset's description, with the options that say how its meter's CSV is read."""
+    from hpo_lib.data.spec import load_spec
+
+    spec = load_spec(arguments.dataset)
+    return replace(spec, raw=replace(spec.raw, **_raw_file(arguments)))
+
+
+def _raw_file(arguments: Namespace) -> dict[str, Any]:
+    """The options that say how a meter's CSV is read, as far as they were given."""
+    from hpo_lib.data.spec import RawFile
+
+    return {key.name: value for key in fields(RawFile) if (value := getattr(arguments, key.name))}
+
+
+def _new_dataset(arguments: Namespace) -> None:
+    from hpo_lib.data.new_dataset import write_new_dataset
+    from hpo_lib.data.spec import RawFile
+
+    raw = _raw_file(arguments)
+    out = arguments.out or Path(arguments.file.with_suffix(".toml").name)
+    write_new_dataset(arguments.file, raw.pop("timezone"), RawFile(**raw), arguments.weather, out)
+    weather = f" --weather {shlex.quote(str(arguments.weather))}" if arguments.weather else ""
+    prepare = shlex.join(["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)])
+    print(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}{weather}")
+
+
+def _audit(arguments: Namespace) -> int:
+    from hpo_lib.data.dataset import load_dataset
+    from hpo_lib.figures.data import banner
+    from hpo_lib.leaks.audit import audit, n_leaks, report_lines
+
+    spec = _spec(arguments)
+    dataset = load_dataset(spec, arguments.data_dir, simulated=arguments.simulated)
+    print(banner(dataset), file=sys.stderr if arguments.json else sys.stdout)
+    findings = call(
+        audit, arguments, dataset=dataset, say=lambda line: print(line, file=sys.stderr)
+    )
+    if arguments.json:
+        content = {
+            "dataset": spec.name,
+            "source": dataset.source,
+            "sha256": dataset.sha256,
+            "unit": spec.unit,
+            "leaks": n_leaks(findings),
+            "findings": [asdict(finding) for finding in findings],
+        }
+        print_json(content)
+    else:
+        print_all(report_lines(findings))
+    return int(n_leaks(findings) > 0)
+
+
+def _retrain(arguments: Namespace) -> None:
+    from hpo_lib.daily.retrain import retrain
+
+    models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
+    settings = study_settings(arguments)
+    version = call(retrain, arguments, settings=settings, models_dir=models_dir)
+    print(f"in use: {version.paths.version(version.number)}")
+    print(f"card: {version.paths.card(version.number)}")
+
+
+def _forecast(arguments: Namespace) -> int:
+    from hpo_lib.daily.day_ahead import forecast_day
+    from hpo_lib.figures.data import banner
+
+    day = call(forecast_day, arguments)
+    print(banner(day.dataset))
+    code = print_all(day.notes, "note: ")
+    print(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
+    print_all(day.write(arguments.out), "wrote ")
+    return code
+
+
+def _watch(arguments: Namespace) -> int:
+    from hpo_lib.daily.watch import watch
+
+    return print_all(call(watch, arguments))
+
+
+def _report(arguments: Namespace) -> None:
+    from hpo_lib.figures.study_page import write_page
+    from hpo_lib.records.study import named_study
+
+    page = write_page(named_study(arguments.study, arguments.runs_dir)).resolve()
+    print(f"wrote {page}")
+    if arguments.open and not webbrowser.open(page.as_uri()):
+        print("note: there is no browser on this machine")
+
+
+def _dashboard(arguments: Namespace) -> None:
+    from hpo_lib.records.study import named_study
+
+    study = named_study(arguments.study, arguments.runs_dir, arguments.storage)
+    if not study.has_storage:
+        raise InputError(
+            f"{study.run.study_name}: its storage is not among its files, and no database that "
+            "was named holds it; "
+            "give the file back, or the URL of the database with --storage"
+        )
+    try:
+        from optuna_dashboard import run_server
+    except ImportError:
+        command = f"{sys.executable} -m pip install optuna-dashboard"
+        raise InputError(
+            f"optuna-dashboard is not installed, which serves the trials; run `{command}`"
+        ) from None
+    print(f"{study.run.study_name}: http://localhost:{arguments.port}/ until Ctrl-C", flush=True)
+    run_server(study.storage or arguments.storage, port=arguments.port)
+
+
+def _verify(arguments: Namespace) -> int:
+    from hpo_lib.records.verify import verify
+
+    runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
+    files = arguments.file or paths.best_params_files(runs_dir)
+    if not files:
+        raise InputError(
+            f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"
+        )
+    verifications = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
+    if arguments.json:
+        print_json([asdict(verification) for verification in verifications])
+    else:
+        print_all(verifications)
+    return min({verification.exit_code for verification in verifications} - {0}, default=0)
+
+
+def _analyze(arguments: Namespace) -> int:
+    from hpo_lib.figures.analysis import analyse
+    from hpo_lib.figures.studies_table import SHOWN, SUMMARIES, improvement_report, summary
+    from hpo_lib.launch.doctor import wrapped
+
+    analysis = call(analyse, arguments)
+    studies, evidence = analysis.studies, analysis.evidence
+    tables = {"studies": studies.table}
+    tables |= {f"by_{by}": summary(studies, by).reset_index() for by in SUMMARIES}
+    if arguments.json:
+        notes = [*studies.notes, *evidence.notes]
+        content: dict[str, object] = {
+            name: json.loads(table.to_json(orient="records")) for name, table in tables.items()
+        }
+        content |= {"criteria": improvement_report(studies), "boundaries": analysis.boundaries()}
+        print_json({**content, "notes": notes})
+        return damaged(notes)
+    code = print_all(studies.notes, "note: ")
+    table, by_model, by_dataset = tables.values()
+    usual = [
+        name
+        for name, value in (("status", "complete"), ("source", "csv"))
+        if (table[name] == value).all()
+    ]
+    # too many for 100 columns
+    wide = ["studies", "data", "until", "failed %", "stopped %", "hours", "s per trial"]
+    short = {
+        "mae_default": "default",
+        "improvement": "gain %",
+        "median improvement": "gain %",
+        "picp": "picp %",
+    }
+    of_studies = "Studies (complete trials; mae of default and of choice, in the unit)"
+    for title, part in {
+        of_studies: table[SHOWN].drop(columns=usual),
+        "By model (median gain)": by_model.drop(columns=["studies", "hours"]),
+        "By dataset": by_dataset.drop(columns=wide),
+    }.items():
+        part = part.rename(columns=short)
+        print(f"{title}:\n{part.to_string(index=False, na_rep='-', float_format='{:.3g}'.format)}")
+    print(
+        "Validation scores: MAE 5 % or more below the defaults, PICP 75 to 85, for two models of "
+        "a dataset:"
+    )
+    print_all([wrapped("  ", line) for line in improvement_report(studies)])
+    print(
+        "Chosen values at an end of their search space, of the newest study of each model and "
+        "dataset:"
+    )
+    print_all(analysis.boundaries(), "  ")
+    return print_all(evidence.notes, "  note: ") or code
+
+
+def _consolidate(arguments: Namespace) -> int:
+    from hpo_lib.figures.studies_table import load_studies, write_studies
+
+    studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
+    code = print_all(studies.notes, "note: ")
+    for file in write_studies(studies, Path(arguments.out or paths.DRAFTS_DIR).expanduser()):
+        print(f"wrote {file} ({len(studies.table)} studies)")
+    return code
+
+
+def _figures(arguments: Namespace) -> int:
+    from hpo_lib.figures.build import make_all
+
+    written, notes = call(make_all, arguments, datasets=arguments.dataset)
+    code = print_all(notes, "note: ")
+    for folder, files in groupby(sorted(written), key=lambda file: file.parent):
+        print(f"{folder}: {len(list(files))} files")
+    return code
+
+
+def _benchmark(arguments: Namespace) -> None:
+    from hpo_lib.benchmark.tables import main_columns, make_tables, write_tables
+    from hpo_lib.benchmark.train import make_plan, run_benchmark
+    from hpo_lib.figures.data import banner
+    from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
+
+    # A wrong mode stops here, before the trainings.
+    calibration = Calibration(
+        arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour
+    )
+    plan = call(make_plan, arguments, **study_parameters(arguments))
+    print(banner(plan.dataset, is_test=plan.is_test))
+    try:
+        run_benchmark(plan)
+    except KeyboardInterrupt:
+        raise HpoError(
+            "interrupted; finished trainings are kept, the same command continues"
+        ) from None
+    tables = make_tables(
+        plan.paths, plan.dataset, calibration, fit_blend_weights=arguments.blend == "weighted"
+    )
+    days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
+    print(
+        f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "
+        f"{plan.paths.setting}"
+    )
+    print(main_columns(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
+    print_all(write_tables(plan.paths, tables), "wrote ")
+
+
+def study_parameters(arguments: Namespace) -> dict[str, Any]:
+    """The values of the study parameters among the arguments."""
+    names = [parameter.name for parameter in PARAMETERS]
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def study_settings(arguments: Namespace, **more: Any) -> Settings:
+    """The settings that the options of study parameters were given."""
+    return Settings.create(**{**study_parameters(arguments), **more})
+
+
+def call(function: Callable[..., Any], arguments: Namespace, **more: Any) -> Any:
+    """Call a function with the arguments that it has parameters for, and with ``more``."""
+    names = inspect.signature(function).parameters
+    named = {name: value for name, value in vars(arguments).items() if name in names}
+    return function(**{**named, **more})
+
+
+def print_json(content: object) -> None:
+    """Print plain values, and what else is among them as text."""
+    print(json.dumps(content, indent=2, default=str))
+
+
+def print_all(lines: Iterable[object], before: str = "") -> int:
+    """Print lines or notes; returns the exit code: 1 if one is on a damaged record."""
+    lines = list(lines)
+    for line in lines:
+        print(f"{before}{line}")
+    return damaged(lines)
+
+
+def damaged(notes: Iterable[object]) -> int:
+    """The exit code of a command that tells these notes: 1 if one is on a damaged record."""
+    return int(any(isinstance(note, Damage) for note in notes))
