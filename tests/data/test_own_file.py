@@ -2,7 +2,6 @@
 hours in UTC.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,7 +53,7 @@ def plain(time, number):
     return f"{time},{value(number)}"
 
 
-FORMS: dict[str, tuple[str, Callable[[str, float], str], str, str | None, RawFile]] = {
+FORMS = {
     "semicolons_and_decimal_commas": (
         "Zeit;Last",
         lambda t, y: f"{t};{comma(y)}",
@@ -145,6 +144,8 @@ def test_when_a_file_has_its_own_form_then_the_hours_in_utc_are_read(
         series, expected, check_names=False, check_freq=False, check_index_type=False
     )
     assert (filled, len(missing)) == (0, 0)
+    earlier, _, _ = read_raw_series(file, replace(spec, raw=raw), end=hours[60])
+    pd.testing.assert_series_equal(earlier, series[:61], check_freq=False)
 
 
 @pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
@@ -214,7 +215,7 @@ def test_when_the_first_months_are_empty_then_the_column_is_still_found(spec, tm
 
 QUARTERS = "00", "15", "30", "45"
 TWO = ["2020-01-01 00:00", "2020-01-01 01:00"]
-WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
+WRONG = {
     "no_zone": (
         ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
         RawFile(),
