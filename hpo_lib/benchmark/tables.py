@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from hpo_lib.records.trainings import Training, files_of, load_trainings
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
 from hpo_lib.scoring.calibration import MODES, Calibration, calibrate
-from hpo_lib.scoring.coverage import conditional_coverage, reliability, target_terciles
-from hpo_lib.scoring.evaluation import evaluate
+from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
 
@@ -272,15 +271,12 @@ class Benchmark:
     @cached_property
     def coverage(self) -> pd.DataFrame:
         """Conditional coverage, see `conditional_coverage`."""
-        terciles, spec = target_terciles(self.series.training_target), self.series.spec
-        return self._of_each(
-            lambda f: conditional_coverage(f, terciles, spec.timezone, spec.hemisphere)
-        )
+        return self._of_each(partial(conditional_coverage, dataset=self.series))
 
     @cached_property
     def reliability(self) -> pd.DataFrame:
         """How often actuals are at or below each level."""
-        return self._of_each(reliability)
+        return self._of_each(metrics.reliability)
 
     def _of_each(self, make: Callable[[QuantileForecasts], pd.DataFrame]) -> pd.DataFrame:
         tables = {

@@ -17,13 +17,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, comparison_table, of_rows
-from hpo_lib.data.local_time import season_of
+from hpo_lib.data.features import season_of
 from hpo_lib.families.models import described, model_names
 from hpo_lib.figures import series, style
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import BLUE, INK, TARGET, in_order, model_colour, model_name
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
+from hpo_lib.scoring.evaluation import SEASON_NAMES, WEEKDAY_NAMES
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 WEEK_SEASONS = ("winter", "summer")
