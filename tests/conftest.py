@@ -6,12 +6,15 @@ import gc
 import json
 import os
 import re
+import sqlite3
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.data.dataset import Dataset, fingerprint_frame
@@ -57,11 +60,25 @@ def pytest_runtest_setup():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def nothing_is_made_to_outlive_a_power_failure():
+    """A test would wait for the disk hundreds of times."""
+
+    def connected(connection, _):
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("pragma synchronous = off")
+
+    event.listen(Engine, "connect", connected)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def twins_simulated_once():
     """Simulate each twin once per process, where a dataset is loaded: it takes most of a second."""
     from hpo_lib.data import twins
 
-    simulate, made = twins.simulate, dict[str, pd.DataFrame]()
+    simulate, made = twins.simulate, {}
 
     def simulated(spec):
         if (key := repr(spec)) not in made:

@@ -76,7 +76,7 @@ def postgres_server():
         "hpo",
         "--no-sync",
     )
-    servers: list[subprocess.Popen[bytes]] = []
+    servers = []
 
     def start():
         server = subprocess.Popen(

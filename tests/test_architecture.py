@@ -5,6 +5,7 @@ imports.
 """
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -19,7 +20,7 @@ PACKAGE = ROOT / "hpo_lib"
 # Room (a module or subpackage directly in hpo_lib) -> rooms that it may import. Rows run from the
 # bottom of the house to its top, and a row may name rows above it only, so nothing can ever import
 # in a circle or upwards.
-MAY_IMPORT: dict[str, set[str]] = {
+MAY_IMPORT = {
     "hpo_lib": set(),
     "errors": set(),
     "checked": {"errors"},
@@ -105,7 +106,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 # Library -> rooms that may import it at run time, be it inside a function.
-HEAVY: dict[str, set[str]] = {
+HEAVY = {
     "optuna": {"records", "study"},
     "torch": {"families", "settings", "records"},
     "pytorch_lightning": {"families"},
@@ -140,24 +141,26 @@ def room(module):
     return module.split(".")[1] if "." in module else module
 
 
+@functools.cache
 def imports(file, *, run_time_only=False):
     """Every module or package that a file imports, wherever in its code; of hpo_lib the module
     itself.
     """
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree, names = ast.parse(file.read_text(encoding="utf-8")), []
     if run_time_only:
         for node in ast.walk(tree):
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: a relative import hides where it leads"
             assert node.module is not None
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner in MODULES else node.module
+                names.append(inner if inner in MODULES else node.module)
+    return names
 
 
 def own_imports(module):
@@ -168,7 +171,7 @@ def house():
     """Room -> rooms that it imports. The package's own `__init__` only holds the version and is no
     room.
     """
-    found: dict[str, set[str]] = {"measurements": set()}
+    found = {"measurements": set()}
     for module in MODULES:
         found.setdefault(room(module), set()).update(map(room, own_imports(module)))
     for file in (ROOT / "measurements").glob("*.py"):
@@ -206,7 +209,7 @@ def test_when_the_table_is_read_then_it_lists_the_modules_that_exist_and_only_le
     rooms = {room(module) for module in MODULES}
     assert rooms - set(MAY_IMPORT) == set(), "new modules: give them a row in MAY_IMPORT"
     assert set(MAY_IMPORT) - rooms == set(), "gone: take the rows out of MAY_IMPORT"
-    below: set[str] = set()
+    below = set()
     for name, allowed in MAY_IMPORT.items():
         assert allowed <= below, f"{name} may not import {allowed - below}, which are above it"
         below.add(name)

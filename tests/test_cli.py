@@ -6,9 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,17 +55,17 @@ def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_doe
 
 def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes():
     script = shutil.which("hpo", path=str(Path(sys.executable).parent))
-    wrong = ["run", "--model", "TFT", "--dataset", "heat"]
-    how = {"cwd": paths.PROJECT_ROOT, "capture_output": True, "text": True}
     for way in [[sys.executable, "-m", "hpo_lib"], *([[script]] if script else [])]:
-        ended = subprocess.run([*way, *wrong], **how)
+        ended = subprocess.run(
+            [*way, "run", "--model", "TFT", "--dataset", "heat"],
+            cwd=paths.PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+        )
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr.startswith(
             "hpo: model is 'TFT', which is not a model family; did you mean TFT_Q?"
         )
-        shown = subprocess.run([*way, "--help"], **how)
-        assert (shown.returncode, shown.stderr) == (0, "")
-        assert shown.stdout.startswith("usage: hpo ")
 
 
 # hpo datasets
@@ -198,8 +196,8 @@ class Papermill:
     """Stands in for ``papermill.execute_notebook``: writes a record, then calls ``go_on``."""
 
     def __init__(self):
-        self.calls: list[dict[str, Any]] = []
-        self.go_on: Callable[[], object] = lambda: None
+        self.calls = []
+        self.go_on = lambda: None
 
     def __call__(self, source, record, *, parameters, cwd, **_):
         self.calls.append({"source": source, "parameters": parameters, "cwd": cwd})
@@ -302,7 +300,7 @@ def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_li
     small, papermill, capsys
 ):
     """The first has begun its record, and its kernel has not yet said that it lives."""
-    codes: list[int] = []
+    codes = []
 
     def start_another():
         if not codes:

@@ -72,7 +72,7 @@ def rows_of_nhits(plan):
 def test_when_the_ensemble_pays_then_its_members_are_trained_and_averaged(
     refit, tiny_dataset, tmp_path
 ):
-    file, said = store_study(tiny_dataset, tmp_path / "runs"), list[str]()
+    file, said = store_study(tiny_dataset, tmp_path / "runs"), []
     asked = plan(tiny_dataset, tmp_path, refit=refit)
     (note,) = run_benchmark(asked, say=said.append)
     assert note.startswith(f"{file}: trials ")
@@ -99,7 +99,7 @@ def test_when_an_ensemble_does_not_pay_then_it_is_the_training_of_the_chosen_tri
     tiny_dataset, tmp_path
 ):
     store_study(tiny_dataset, tmp_path / "runs", without=(7,))
-    said: list[str] = []
+    said = []
     run_benchmark(plan(tiny_dataset, tmp_path, params="best"), say=said.append)
     asked = plan(tiny_dataset, tmp_path)
     (note,) = run_benchmark(asked, say=said.append)

@@ -18,6 +18,7 @@ from hpo_lib.data.features import prepare_features, rebuilt_features
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.models import Forecaster
+from hpo_lib.leaks import columns
 from hpo_lib.leaks.columns import Finding, audit_columns
 from hpo_lib.leaks.models import audit_model, audit_training, model_names
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -110,6 +111,12 @@ def bikes(tmp_path_factory):
     made = Bikes(folder)
     prepare_features(made.spec, *made.raw, None, folder / "features.csv")
     return made
+
+
+@pytest.fixture(autouse=True)
+def two_shifted_copies(monkeypatch):
+    """Of each column, to know chance by; most of an audit's time goes into them."""
+    monkeypatch.setattr(columns, "SHIFTS", 2)
 
 
 def smooth(values, hours):

@@ -164,7 +164,7 @@ def test_when_more_weeks_are_shown_then_folds_are_kept_apart_by_as_many(
     table = feature_table.make_feature_table(
         tiny_dataset, tiny_dataset.windows(origins), longer.floor, weeks=2
     )
-    seen: list[np.ndarray] = []
+    seen = []
     rows = feature_table.FeatureTable.rows
     monkeypatch.setattr(
         feature_table.FeatureTable,

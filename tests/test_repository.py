@@ -78,7 +78,7 @@ def test_when_the_library_imports_a_package_then_pyproject_declares_it():
     names = {canonicalize_name(requirement.name) for requirement in declared(dev=False)}
     undeclared = set()
     for file in (ROOT / "hpo_lib").rglob("*.py"):
-        modules: set[str] = set()
+        modules = set()
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 modules |= {alias.name for alias in node.names}

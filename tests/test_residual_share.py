@@ -8,7 +8,6 @@ import pytest
 from hpo_lib.families.models import STANDARD, Budget, family_names, get_family
 from hpo_lib.families.training import fitted_shares, mixed
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.contract.test_families import UNSHRUNK, smallest, with_small_networks
 
 BUDGET = Budget(steps=2, batch_size=8, checks=1)
@@ -63,7 +62,7 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     name, tiny_dataset, monkeypatch
 ):
     """Whatever shares are fitted; with the shares of its own check."""
-    family, checks = with_small_networks(get_family(name)), list[QuantileForecasts]()
+    family, checks = with_small_networks(get_family(name)), []
     wanted = iter([(0.0, 0.0), (0.05, 0.05), (1.0, 1.0)])
     monkeypatch.setattr("hpo_lib.families.training.fitted_shares", lambda *_: next(wanted))
     budget = Budget(steps=3, batch_size=8, checks=3)
@@ -99,7 +98,7 @@ def test_when_nothing_is_kept_then_a_refit_trains_no_network(tiny_dataset):
 def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_dataset):
     family = get_family("NHITS_Q")
     given = {**smallest(family), "level_hours": 168, "linear_part": False, "steps_factor": 2.0}
-    steps: list[int] = []
+    steps = []
     fitted = family.fit(
         given, tiny_dataset, BUDGET, seed=1, on_check=lambda step, _: steps.append(step)
     )

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import re
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,7 +50,7 @@ def run_by_papermill(**parameters):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     tags = [tag for cell in code[:2] for tag in cell.metadata.get("tags", [])]
     assert tags == ["parameters", "injected-parameters"]
-    namespace: dict[str, Any] = {"In": [""]}
+    namespace = {"In": [""]}
     for cell in code[:2]:
         exec(cell.source, namespace)
         namespace["In"].append(cell.source)

@@ -33,7 +33,6 @@ def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both
 ):
     command = [sys.executable, "-c", ASK_THE_CHILD]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         assert process.stdout.read() == f"{number.name}\n"

@@ -38,7 +38,7 @@ def site(root, tmp_path_factory):
 
 @pytest.mark.parametrize("width", [1400, 500])
 def test_when_the_site_is_opened_then_its_front_page_fits_and_leads_on(width, site, page):
-    asked: list[str] = []
+    asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_viewport_size({"width": width, "height": 1000})
     page.goto(f"{site}/index.html")

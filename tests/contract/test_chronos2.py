@@ -80,7 +80,7 @@ def test_when_a_benchmark_has_the_model_then_it_is_a_row_and_other_weights_repla
     folder, tiny_dataset, tmp_path
 ):
     plan = quick_plan(tiny_dataset, tmp_path / "out", seeds=1, refit=True, chronos2=folder)
-    said: list[str] = []
+    said = []
     run_benchmark(plan, say=said.append)
     run_benchmark(plan, say=said.append)
     assert said[-1].endswith("CHRONOS2 own seed 42: stored")

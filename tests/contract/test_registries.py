@@ -7,7 +7,7 @@ import inspect
 import math
 import subprocess
 import sys
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -217,7 +217,7 @@ def test_when_two_models_have_one_name_then_the_second_is_refused(monkeypatch):
 GOOD = dict(Fake.defaults)
 LINEAR = {"linear_part": True, "linear_penalty": 0.01, "linear_weeks": 2}
 ALLOWED = f"depth, width, lr, {', '.join(RECIPE_SPACE)}"
-WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
+WRONG_PARAMS = [
     (
         {**GOOD, "dept": 2},
         f"FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: {ALLOWED}",

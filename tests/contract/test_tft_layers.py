@@ -1,12 +1,10 @@
 """The rearranged TFT layers beside those of darts, which they must equal."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 B, L, T = 5, 7, 3
-PLAIN: dict[str, Any] = {}
+PLAIN = {}
 OPTIONS = {
     "plain": PLAIN,
     "full_attention": {"full_attention": True},

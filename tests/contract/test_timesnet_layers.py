@@ -145,12 +145,12 @@ def test_when_training_shows_a_daily_wave_then_only_its_period_is_used_to_foreca
     import torch
 
     ours, _ = period_blocks(layers, original)
-    periods: list[int] = []
+    periods = []
     convolve = layers.StablePeriodBlock._convolve
 
     def spy(self, x, period):
         periods.append(period)
-        result: torch.Tensor = convolve(self, x, period)
+        result = convolve(self, x, period)
         return result
 
     monkeypatch.setattr(layers.StablePeriodBlock, "_convolve", spy)

@@ -6,14 +6,13 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hpo_lib.baselines.contract import baseline_names, get_baseline
-from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec, GapRule
 from hpo_lib.families import feature_table, weather_inputs
@@ -140,7 +139,7 @@ def of_naive(dataset, _):
     return {"168 h": numbers(naive.values)}
 
 
-PARTS: dict[str, Callable[[Dataset, Path], Numbers]] = {
+PARTS = {
     "gaps": of_gaps,
     "windows": of_windows,
     "feature_table": of_feature_table,

@@ -59,7 +59,7 @@ def trains(monkeypatch, trained):
     """Gives these models to whoever trains; the seed, and the end of the data, of each training
     that is asked for.
     """
-    kind, asked = type(get_family("NHITS_Q")), list[tuple[int, str]]()
+    kind, asked = type(get_family("NHITS_Q")), []
 
     def gives(model):
         def train(_, params, data, *rest, seed, **more):

@@ -3,8 +3,6 @@
 Sentences are given without the path of the file that they begin with.
 """
 
-from collections.abc import Callable
-
 import pytest
 
 from hpo_lib.errors import InputError
@@ -33,7 +31,7 @@ A_TEXT = "a non-empty text in one line, with at most one $"
 A_TIME = "expected a full hour in UTC such as '2018-12-31 23:00'"
 
 # One wrong cell: line, column, cell, what follows "line L, column C is CELL"
-CELLS: list[tuple[int, str, str, str]] = [
+CELLS = [
     (9, "timestamp", "01/04/2018 07:00", A_UTC_TIME),
     (9, "timestamp", "", A_UTC_TIME),
     (
@@ -84,7 +82,7 @@ CELLS: list[tuple[int, str, str, str]] = [
 ]
 
 # Equal cells from one line to another: line, last line, column, cell, sentence
-RANGES: list[tuple[int, int, str, str, str]] = [
+RANGES = [
     (
         2,
         25,
@@ -164,7 +162,7 @@ RANGES: list[tuple[int, int, str, str, str]] = [
     ),
 ]
 
-FILES: dict[str, tuple[Callable, str]] = {
+FILES = {
     "empty_file": (lambda d: d.csv.write_bytes(b""), EMPTY),
     "blank_file": (lambda d: d.csv.write_bytes(b"\n \n\n"), EMPTY),
     "header_only": (
@@ -296,7 +294,7 @@ TWIN = '\n[twin]\nkind = "heat"\nseed = 1\nmean_level = {}\n\n[gaps]'
 WEATHER = "\n[day_ahead_weather]\n{}\n\n[gaps]"
 
 # A wrong TOML: text in it, its replacement, sentence
-TOMLS: list[tuple[str, str, str]] = [
+TOMLS = [
     *(
         ("\n[gaps]", WEATHER.format(lines), sentence)
         for lines, sentence in (

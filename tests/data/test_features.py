@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -353,7 +352,7 @@ def in_line(line, column, cell):
 
 SPAN = "expected one for every hour from 2019-01-01 00:00 to 2019-01-01 09:00; add those hours or "
 SPAN += "leave the weather file out"
-WRONG_WEATHER: list[tuple[Callable[[list[str]], list[str]], str]] = [
+WRONG_WEATHER = [
     *(
         (
             in_line(5, column, cell),

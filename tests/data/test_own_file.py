@@ -2,7 +2,6 @@
 hours in UTC.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,7 +53,7 @@ def plain(time, number):
     return f"{time},{value(number)}"
 
 
-FORMS: dict[str, tuple[str, Callable[[str, float], str], str, str | None, RawFile]] = {
+FORMS = {
     "semicolons_and_decimal_commas": (
         "Zeit;Last",
         lambda t, y: f"{t};{comma(y)}",
@@ -214,7 +213,7 @@ def test_when_the_first_months_are_empty_then_the_column_is_still_found(spec, tm
 
 QUARTERS = "00", "15", "30", "45"
 TWO = ["2020-01-01 00:00", "2020-01-01 01:00"]
-WRONG: dict[str, tuple[Sequence[str], RawFile, str]] = {
+WRONG = {
     "no_zone": (
         ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
         RawFile(),

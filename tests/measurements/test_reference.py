@@ -3,7 +3,6 @@ wrong.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,7 @@ class Handmade:
     """
 
     def __init__(self):
-        self.seen: list[dict[str, Any]] = []
+        self.seen = []
 
     def predict(self, n, *, series, num_samples, **options):
         from darts import TimeSeries

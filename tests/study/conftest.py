@@ -1,11 +1,15 @@
 """Studies of a fake family, and the tiny dataset as files for studies in other processes."""
 
+import functools
+
 import optuna
 import pytest
 
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.provenance import code_provenance
 from hpo_lib.records.storage import Storage
 from hpo_lib.settings import Settings
+from hpo_lib.study.html_figures import write_optuna_figures
 from hpo_lib.study.run import run_study
 from tests.postgres import postgres_server, postgres_url
 from tests.study.fakes import FakeFamily
@@ -40,11 +44,23 @@ def files(tmp_path):
     return RunPaths(tmp_path, "FAKE_Q", "tiny", "a")
 
 
+code_provenance_once = functools.cache(code_provenance)
+
+
 @pytest.fixture
 def family(monkeypatch):
+    """The fake one, whose studies neither ask git again nor draw; see ``html_figures``."""
     fake = FakeFamily()
     monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    monkeypatch.setattr("hpo_lib.study.run.code_provenance", code_provenance_once)
+    monkeypatch.setattr("hpo_lib.study.run.write_optuna_figures", lambda *_: None)
     return fake
+
+
+@pytest.fixture
+def html_figures(family, monkeypatch):
+    """Has studies of the fake family draw theirs."""
+    monkeypatch.setattr("hpo_lib.study.run.write_optuna_figures", write_optuna_figures)
 
 
 @pytest.fixture

@@ -66,7 +66,6 @@ def test_when_only_the_lease_of_a_dead_worker_is_left_then_status_changes_nothin
     file = files.worker_lease("1")
     command = [sys.executable, "-c", HOLD, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
         assert holder.stdout.readline() == b"True\n"
         assert somebody_lives(files)
         assert study_status(files, []).state == "running"

@@ -71,7 +71,6 @@ def process(script, *arguments):
 
 
 def first_line(process):
-    assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
 
 

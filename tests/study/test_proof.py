@@ -379,7 +379,7 @@ def test_when_the_storage_is_gone_then_a_choice_off_the_front_is_still_known(pro
 def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_its_verdict(
     prove, family
 ):
-    proof: dict[str, Any] = prove().result["proof"]
+    proof = prove().result["proof"]
     (axes,) = proof_figure(proof).axes
     ((one,),) = [proof["challengers"]]
     points = [line for line in axes.lines if line.get_marker() in ("o", "s", "D")]

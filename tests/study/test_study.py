@@ -3,6 +3,7 @@ and refused.
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -239,6 +240,7 @@ def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
 # Objectives
 
 
+@pytest.mark.usefixtures("html_figures")
 @pytest.mark.parametrize(
     "names", ["mae,winkler", "winkler_calibrated,pinball,picp_penalty_calibrated"]
 )
@@ -270,6 +272,7 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
     assert labels[0] in history
 
 
+@pytest.mark.usefixtures("html_figures")
 def test_when_coverage_is_within_its_tolerance_then_the_drawn_front_is_that_of_the_record(
     start, family, files, monkeypatch
 ):
@@ -433,9 +436,14 @@ def test_when_no_trial_completes_then_there_is_no_record_and_the_error_says_why(
 
 
 @pytest.mark.parametrize(
-    "interruption", [KeyboardInterrupt(), SystemExit(1), Died()], ids=lambda e: type(e).__name__
+    ("interruption", "call", "storage"),
+    [
+        *itertools.product((KeyboardInterrupt(), SystemExit(1), Died()), (0, 1), ["journal"]),
+        (KeyboardInterrupt(), 0, "sqlite"),
+        (Died(), 1, "sqlite"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
-@pytest.mark.parametrize("call", [0, 1])
 def test_when_a_worker_ends_in_mid_trial_then_its_configuration_is_tried_again(
     interruption, call, start, family, files, tmp_path, storage
 ):
@@ -496,7 +504,7 @@ def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_f
 
 
 @pytest.mark.parametrize(
-    "interruption", [KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__
+    ("interruption", "storage"), [(KeyboardInterrupt(), "sqlite"), (SystemExit(1), "journal")]
 )
 def test_when_the_user_interrupts_a_configuration_five_times_then_it_is_still_tried(
     interruption, start, family, storage
@@ -630,6 +638,7 @@ def figure_texts(files):
     ]
 
 
+@pytest.mark.usefixtures("html_figures")
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
 @pytest.mark.parametrize("trials", [1, 2, 15])
 def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(
@@ -659,6 +668,7 @@ def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network
         assert all(name in importance for name in ("width", "depth", "lr"))
 
 
+@pytest.mark.usefixtures("html_figures")
 def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset):
     simulated = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     start(trials=2, dataset=simulated)

@@ -241,7 +241,7 @@ def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecast
 @pytest.fixture(scope="module")
 def pictures(heat):
     """Every figure of the simulated records, with the complaints of matplotlib as errors."""
-    complaints: list[str] = []
+    complaints = []
     handler = logging.Handler()
     handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("matplotlib").addHandler(handler)
