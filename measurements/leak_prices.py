@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+from hpo_lib.data.csv_checks import WEATHER_COLUMNS
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.raw_files import WEATHER_COLUMNS
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.figures.style import ACCENT, BLUE, marked_by_source, unit_text, with_interval

@@ -41,7 +41,7 @@ def test_when_forecasts_are_blended_then_each_level_is_the_weighted_mean_of_that
 def test_when_forecasts_are_not_of_the_same_days_and_levels_then_they_are_not_blended(
     other,
 ):
-    with pytest.raises(InputError, match="cannot be blended"):
+    with pytest.raises(InputError, match="levels, days or data cannot be"):
         blend([forecasts(10.0), other])
 
 
@@ -81,11 +81,14 @@ def test_when_an_ensemble_without_error_exists_then_greedy_selection_finds_its_w
     assert greedy_weights(members) == pytest.approx(weights)
 
 
-def test_when_many_members_would_help_then_no_more_than_allowed_are_chosen():
+def test_when_many_members_would_help_then_no_more_than_allowed_are_chosen(monkeypatch):
     members = [forecasts(ACTUAL + RNG.normal(size=ACTUAL.shape), 1.0) for _ in range(12)]
     assert (greedy_weights(members) > 0).sum() == 5
-    few, one = greedy_weights(members, most=2), greedy_weights(members, rounds=1)
+    monkeypatch.setattr("hpo_lib.scoring.blend.MOST_MEMBERS", 2)
+    few = greedy_weights(members)
     assert (few > 0).sum() == 2
+    monkeypatch.setattr("hpo_lib.scoring.blend.GREEDY_ROUNDS", 1)
+    one = greedy_weights(members)
     assert metrics.pinball(blend(members, few)) < metrics.pinball(blend(members, one))
 
 

@@ -50,36 +50,32 @@ def normal(n, seed, sd=1.0):
 
 
 def split_in_two(f, at):
-    return tuple(
-        QuantileForecasts(f.values[part], f.actual[part], f.origins[part])
-        for part in (slice(0, at), slice(at, None))
-    )
+    return f.rows(slice(at)), f.rows(slice(at, None))
 
 
 # The conformal quantile
 
 
 @pytest.mark.parametrize(
-    ("scores", "weights", "expected"),
+    ("weights", "expected"),
     [
-        (9, None, 8),  # ceil(10 * 0.8)
-        (10, None, 9),  # ceil(11 * 0.8)
-        (2, None, 2),  # ceil(3 * 0.8) = 3 of 2: the largest
-        (9, [1.0] * 9, 8),
+        ([1.0] * 9, 8),  # ceil(10 * 0.8)
+        ([1.0] * 10, 9),  # ceil(11 * 0.8)
+        ([1.0] * 2, 2),  # ceil(3 * 0.8) = 3 of 2: the largest
         # Half weights below: 4 * 0.5 + 5 = 7, and 1 for the next score; 0.8 * 8 = 6.4 is passed at
         # 2 + 5 = 7.
-        (9, [0.5] * 4 + [1.0] * 5, 9),
+        ([0.5] * 4 + [1.0] * 5, 9),
         # Half weights above: the same 6.4 of 5 + 4 * 0.5 is passed at 5 + 3 * 0.5 = 6.5.
-        (9, [1.0] * 5 + [0.5] * 4, 8),
+        ([1.0] * 5 + [0.5] * 4, 8),
         # One score counts for all: 0.8 * (1 + 8 * 0.01 + 1) = 1.664 is more than there is.
-        (9, [1.0] + [0.01] * 8, 9),
+        ([1.0] + [0.01] * 8, 9),
     ],
 )
 def test_when_scores_are_counted_or_weighted_then_the_one_that_covers_eighty_percent_is_taken(
-    scores, weights, expected
+    weights, expected
 ):
-    weights = None if weights is None else np.array(weights)
-    assert conformal_quantile(np.arange(1.0, scores + 1), weights=weights) == expected
+    scores = np.arange(1.0, len(weights) + 1)
+    assert conformal_quantile(scores, np.array(weights)) == expected
 
 
 def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative():
@@ -228,7 +224,7 @@ def test_when_validation_is_given_then_the_first_test_days_live_on_it():
     calibrated = calibrate(test, warm_up, flat_target(41), Calibration("rolling", days=30))
     level, scores = 100, interval_errors(warm_up)[-30:] / 100
     weights = np.repeat(np.arange(1, 31) / 30, H)  # the newest day 1, the oldest 1/30
-    margin = conformal_quantile(scores.ravel(), weights=weights)
+    margin = conformal_quantile(scores.ravel(), weights)
     assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * margin)
 
 

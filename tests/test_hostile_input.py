@@ -10,11 +10,8 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import namedtuple
 from datetime import date
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -180,16 +177,8 @@ def same_archive(file, table):
     )
 
 
-@dataclass(frozen=True)
-class Reader:
-    """A kind of file: a valid one, how it is read, and how to see that what was read is what it
-    holds.
-    """
-
-    name: str
-    valid: bytes
-    read: Callable[[Path], Any]
-    check: Callable[[Path, Any], None]
+Reader = namedtuple("Reader", "name valid read check")
+"""A kind of file: a valid one, how it is read, and how to see that it was read as it stands."""
 
 
 def _small(file):

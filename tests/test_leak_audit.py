@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
-from hpo_lib.data.features import prepare_features, rebuilt_features
+from hpo_lib.data.raw_files import prepare_features, rebuilt_features
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.models import Forecaster
@@ -155,7 +155,9 @@ def test_when_prepare_made_the_file_then_no_column_leaks(bikes, tmp_path, with_w
 
 def test_when_raw_data_is_given_then_every_column_of_prepare_is_rebuilt_from_it(bikes):
     dataset = bikes.dataset
-    rebuilt = [rebuilt_features(bikes.spec, dataset.index[at], *bikes.raw) for at in (5100, -1)]
+    rebuilt = [
+        rebuilt_features(bikes.spec, *bikes.raw, end=dataset.index[at])[0] for at in (5100, -1)
+    ]
     ends = "2011-08-02 17:00, 2011-10-28 04:00"
     assert {(finding.kind, finding.sentence) for finding in audit_columns(dataset, rebuilt)} == {
         ("fine", f"as `hpo prepare` makes it of raw data that ends at {ends}")
@@ -263,14 +265,14 @@ def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is
 def test_when_the_target_itself_was_smoothed_then_only_raw_data_shows_it(bikes):
     planted = bikes.with_columns(users=smooth(bikes.frame["users"].to_numpy(), 2))
     assert of(audit_columns(planted), "users").sentence.endswith("compares it with the raw series")
-    rebuilt = [rebuilt_features(bikes.spec, planted.index[-1], *bikes.raw)]
+    rebuilt = [rebuilt_features(bikes.spec, *bikes.raw, end=planted.index[-1])[0]]
     smoothed = of(leaks(planted, rebuilt), "users")
     assert "made of users before and after its hour" in smoothed.sentence
 
 
 def test_when_weather_is_shifted_then_the_weather_file_shows_it(bikes):
     planted = bikes.with_columns(weather=True, temp=bikes.frame["temp"].shift(-24).ffill())
-    rebuilt = [rebuilt_features(bikes.spec, planted.index[-1], *bikes.raw)]
+    rebuilt = [rebuilt_features(bikes.spec, *bikes.raw, end=planted.index[-1])[0]]
     assert_one_leak(leaks(planted, rebuilt), "temp")
 
 

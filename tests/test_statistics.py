@@ -2,6 +2,9 @@
 other libraries.
 """
 
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +12,9 @@ import statsmodels.api as sm
 from scipy import stats
 
 from hpo_lib.errors import InputError
-from hpo_lib.scoring.coverage import conditional_coverage, reliability, target_terciles
+from hpo_lib.scoring.evaluation import conditional_coverage
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.metrics import reliability
 from hpo_lib.scoring.uncertainty import bootstrap_intervals, compare, daily_losses, diebold_mariano
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -163,10 +167,9 @@ def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted():
 
 def test_when_days_differ_then_forecasts_are_not_compared():
     f = forecasts(noise(40))
-    with pytest.raises(InputError, match="not over the same days"):
-        compare(f, forecasts(noise(40), start="2019-01-07 23:00"))
-    with pytest.raises(InputError, match="different actuals"):
-        compare(f, forecasts(noise(40, seed=1)))
+    for other in (forecasts(noise(40), start="2019-01-07 23:00"), forecasts(noise(40, seed=1))):
+        with pytest.raises(InputError, match="levels, days or data cannot be"):
+            compare(f, other)
 
 
 def test_when_one_forecast_is_better_then_the_comparison_says_so():
@@ -179,15 +182,20 @@ def test_when_one_forecast_is_better_then_the_comparison_says_so():
 # Conditional coverage
 
 
+def coverage_of(f, timezone, training=(-2.0, -1.0, 1.0, 2.0), hemisphere="north"):
+    """Conditional coverage by group where the dataset is of that place."""
+    spec = SimpleNamespace(tz=ZoneInfo(timezone), hemisphere=hemisphere)
+    dataset = SimpleNamespace(spec=spec, training_target=np.array(training))
+    return conditional_coverage(f, dataset).set_index(["by", "group"])
+
+
 def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time():
     """Every forecast misses at 05:00 UTC of 7 winter days, which is 06:00 in Copenhagen. Day 0 is
     Monday 2019-01-07.
     """
     y = np.zeros((7, 24))
     y[:, 5] = 10  # step 6 after 23:00 UTC
-    table = conditional_coverage(forecasts(y), (-1.0, 1.0), "Europe/Copenhagen").set_index(
-        ["by", "group"]
-    )
+    table = coverage_of(forecasts(y), "Europe/Copenhagen")
     assert table.loc[("hour", "06"), "picp"] == 0
     assert table.loc["hour"].drop("06")["picp"].eq(100).all()
     assert table.loc[("weekday", "Monday"), "hours"] == 24  # 23 of the first UTC day, 1 of the last
@@ -199,22 +207,17 @@ def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time()
 
 
 def test_when_levels_are_grouped_then_by_the_forecast_and_by_terciles_of_training():
-    terciles = target_terciles(np.arange(1.0, 8))
-    assert terciles == (3, 5)
+    training = [np.nan, *np.arange(1.0, 8)]  # the terciles are 3 and 5
     median = np.repeat([[2.0], [3.0], [4.0], [6.0]], 24, axis=1)
     y = median.copy()
     y[3] -= 5  # the high day is missed altogether, and its actuals are low
-    table = conditional_coverage(forecasts(y, median=median), terciles, "UTC").set_index(
-        ["by", "group"]
-    )
+    table = coverage_of(forecasts(y, median=median), "UTC", training)
     assert table.loc["level", "hours"].to_dict() == {"low": 24, "middle": 48, "high": 24}
     assert table.loc["level", "picp"].to_dict() == {"low": 100, "middle": 100, "high": 0}
 
 
 def test_when_the_dataset_is_in_the_south_then_january_is_summer():
-    table = conditional_coverage(
-        forecasts(np.zeros((3, 24))), (-1.0, 1.0), "UTC", "south"
-    ).set_index(["by", "group"])
+    table = coverage_of(forecasts(np.zeros((3, 24))), "UTC", hemisphere="south")
     assert table.loc["season"].index.tolist() == ["summer"]
 
 

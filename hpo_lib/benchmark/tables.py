@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
 
@@ -15,8 +16,7 @@ from hpo_lib.records.trainings import Training, load_trainings
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
 from hpo_lib.scoring.calibration import Calibration, calibrate
-from hpo_lib.scoring.coverage import conditional_coverage, reliability, target_terciles
-from hpo_lib.scoring.evaluation import evaluate
+from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
 
@@ -169,20 +169,14 @@ def coverage_table(
     rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]
 ) -> pd.DataFrame:
     """Conditional coverage of every row and calibration, see `conditional_coverage`."""
-    terciles, spec = target_terciles(dataset.training_target), dataset.spec
-    return _of_each(
-        rows,
-        dataset,
-        calibrations,
-        lambda f: conditional_coverage(f, terciles, spec.timezone, spec.hemisphere),
-    )
+    return _of_each(rows, dataset, calibrations, partial(conditional_coverage, dataset=dataset))
 
 
 def reliability_table(
     rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]
 ) -> pd.DataFrame:
     """How often actuals are at or below each level, for every row and calibration."""
-    return _of_each(rows, dataset, calibrations, reliability)
+    return _of_each(rows, dataset, calibrations, metrics.reliability)
 
 
 def _of_each(

@@ -118,7 +118,7 @@ def _datasets(arguments: Namespace) -> int:
 
 def _prepare(arguments: Namespace) -> None:
     from hpo_lib.data.day_ahead_weather import prepare_archive
-    from hpo_lib.data.features import prepare_features
+    from hpo_lib.data.raw_files import prepare_features
 
     spec = _spec(arguments)
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)

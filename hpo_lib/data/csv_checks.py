@@ -43,6 +43,8 @@ WEATHER_RANGES = {
 sentinel.
 """
 
+WEATHER_COLUMNS = tuple(WEATHER_RANGES)
+
 YEARS = range(1900, 2101)
 """A time in another year is a mistake, and every hour up to it would be a row."""
 
@@ -58,7 +60,7 @@ MISSING = ("", "nan", "NaN")
 _TRUTH = {"True": "1", "False": "0"}
 SAME_VALUE = 1e-9  # relative: filler averaged over meters differs in the last digits
 OFFSET = r"(Z|[+-]\d{2}(?::?\d{2})?)$"
-_TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(?:Z|[+-]\d\d:?(?:\d\d)?)?"
+TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(?:Z|[+-]\d\d:?(?:\d\d)?)?"
 """What a timestamp is; pandas alone reads "now", too."""
 
 
@@ -180,7 +182,7 @@ def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
 
 def utc_times(cells: pd.Series) -> pd.Series:
     """The cells as times in UTC, which those without an offset are taken for."""
-    iso = cells.where(cells.str.fullmatch(_TIME))
+    iso = cells.where(cells.str.fullmatch(TIME))
     times = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
     advice = ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"
     refuse(~times.dt.year.isin(YEARS), cells, advice)

@@ -94,12 +94,12 @@ class Dataset:
     @cached_property
     def is_missing(self) -> npt.NDArray[np.bool_]:
         """[T] whether an hour of the frame is one of ``missing``."""
-        return np.asarray(self.index.isin(self.missing))
+        return self.index.isin(self.missing)
 
     @cached_property
     def known_target(self) -> pd.Series:
         """The target with NaN in the hours that are missing: for whatever is not a window."""
-        return self.target.mask(self.is_missing) if len(self.missing) else self.target
+        return self.target.mask(self.is_missing)
 
     @cached_property
     def training_target(self) -> npt.NDArray[np.float64]:
@@ -109,8 +109,8 @@ class Dataset:
     @property
     def training_frame(self) -> pd.DataFrame:
         """The hours of the training split that are not missing."""
-        train = self.frame.iloc[self.positions.train]
-        return train.loc[~train.index.isin(self.missing)] if len(self.missing) else train
+        train = self.positions.train
+        return self.frame.iloc[train].loc[~self.is_missing[train]]
 
     @cached_property
     def positions(self) -> SplitPositions:
@@ -137,8 +137,7 @@ class Dataset:
     def complete(self, origins: Positions) -> Positions:
         """The origins [N] without a missing hour in their window and with known weather ahead."""
         whole = complete_windows(origins, self.is_missing)
-        known: Positions = whole[self.weather_is_known(whole)]
-        return known
+        return whole[self.weather_is_known(whole)]
 
     def weather_is_known(self, origins: Positions) -> npt.NDArray[np.bool_]:
         """[N] whether models have the weather of the day ahead that they see at each origin."""
@@ -180,7 +179,7 @@ class Dataset:
     @property
     def lowest(self) -> float | None:
         """0 if the target may not be and never was below 0 in training; else None."""
-        never_negative = self.target.to_numpy()[self.positions.train].min() >= 0
+        never_negative = self.target.iloc[self.positions.train].min() >= 0
         return 0.0 if never_negative and not self.spec.may_be_negative else None
 
     def trained_through_validation(self) -> "Dataset":
@@ -213,7 +212,14 @@ def load_dataset(
     elif csv is not None:
         dataset = _from_csv(spec, csv)
     else:
-        raise _absent(spec, places)
+        looked = " and ".join(map(shown, places))
+        name = spec.name if known_datasets().get(spec.name) == spec.path else shown(spec.path)
+        simulate = "" if spec.twin is None else ", or ask for simulated data with --simulated"
+        raise InputError(
+            f"{shown(spec.path)}: the CSV of dataset {spec.name!r} was not found (looked for "
+            f"{looked}); put it there, or make it with `hpo prepare --dataset {name} --raw RAW.csv "
+            f"--out {shown(places[0])}`{simulate}"
+        )
     splits, note = settled_splits(
         dataset.index, dataset.is_missing, spec.splits, spec.tz, dataset.path, shown(spec.path)
     )
@@ -268,17 +274,6 @@ def fingerprint_frame(frame: pd.DataFrame) -> str:
     digest.update(pd.DatetimeIndex(frame.index).as_unit("ns").asi8.astype("<i8").tobytes())
     digest.update(np.ascontiguousarray(frame.to_numpy(), dtype="<f8").tobytes())
     return digest.hexdigest()
-
-
-def _absent(spec: DatasetSpec, places: list[Path]) -> InputError:
-    looked = " and ".join(shown(place) for place in places)
-    dataset = spec.name if known_datasets().get(spec.name) == spec.path else shown(spec.path)
-    simulate = "" if spec.twin is None else ", or ask for simulated data with --simulated"
-    return InputError(
-        f"{shown(spec.path)}: the CSV of dataset {spec.name!r} was not found (looked for "
-        f"{looked}); put it there, or make it with `hpo prepare --dataset {dataset} --raw RAW.csv "
-        f"--out {shown(places[0])}`{simulate}"
-    )
 
 
 def _simulated(spec: DatasetSpec) -> Dataset:

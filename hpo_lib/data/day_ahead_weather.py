@@ -216,12 +216,11 @@ def _hours_ahead(values: Values) -> Values:
 def _newest(archive: pd.DataFrame, hours: pd.DatetimeIndex, columns: list[str]) -> Values:
     """[T, H, W] of each hour ahead the newest forecast that had been issued by the origin."""
     right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
-    at, steps = pd.DatetimeIndex(hours).as_unit("ns"), []
-    for step in range(1, HORIZON + 1):
-        ahead = pd.DataFrame({"origin": at, VALID: at + pd.Timedelta(hours=step)})
-        newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
-        steps.append(newest[columns].to_numpy(dtype=np.float64))
-    return np.stack(steps, axis=1)
+    origins = hours.as_unit("ns").repeat(HORIZON)
+    steps = pd.to_timedelta(np.tile(np.arange(1, HORIZON + 1), len(hours)), unit="h")
+    ahead = pd.DataFrame({"origin": origins, VALID: (origins + steps).as_unit("ns")})
+    newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
+    return newest[columns].to_numpy(dtype=np.float64).reshape(len(hours), HORIZON, -1)
 
 
 def _errors(

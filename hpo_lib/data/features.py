@@ -1,35 +1,27 @@
-"""Features rebuilt from raw data that ends at some hour: what anybody could have known then."""
+"""Engineered columns: the calendar in local time, lags and means of the target, products."""
 
 import re
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import holidays
 import numpy as np
 import pandas as pd
 
-from hpo_lib import paths
-from hpo_lib.data.csv_checks import MISSING, TIMESTAMP, read_csv, timestamps
-from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
-from hpo_lib.data.raw_files import (
-    PLAIN,
-    WEATHER_COLUMNS,
-    WEATHER_GAP_HOURS,
-    raw_cells,
-    read_raw_series,
-    read_school_holidays,
-    read_weather,
-)
-from hpo_lib.data.spec import DatasetSpec, RawFile
-from hpo_lib.data.splits import time_span
+from hpo_lib.data.csv_checks import TIMESTAMP, WEATHER_COLUMNS
+from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
 
-CALENDAR_COLUMNS = (*LOCAL_COLUMNS, "is_public_holiday", "is_school_holiday")
-DAY_COLUMNS = CALENDAR_COLUMNS[3:]
-"""Calendar columns that describe a whole local day."""
 SEASON_COLUMNS = ("month", "season")
-"""Those of them that give the time of year."""
+"""Calendar columns that give the time of year."""
+DAY_COLUMNS = (
+    "day_of_week",
+    "month",
+    "is_weekend",
+    "season",
+    "is_public_holiday",
+    "is_school_holiday",
+)
+"""Calendar columns that describe a whole local day."""
+CALENDAR_COLUMNS = ("hour", "hour_sin", "hour_cos", *DAY_COLUMNS)
 _PRODUCTS = {
     "temp_squared": ("temp", "temp"),
     "temp_weekend_interaction": ("temp", "is_weekend"),
@@ -37,6 +29,34 @@ _PRODUCTS = {
 }
 """Covariates that are the product of two others."""
 _FROM_TARGET = re.compile(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h")
+
+
+def local_columns(hours: pd.DatetimeIndex, spec: DatasetSpec) -> dict[str, np.ndarray]:
+    """The `CALENDAR_COLUMNS` [T] of hours (UTC) that follow from the local time alone."""
+    local = hours.tz_convert(spec.tz)
+    angle = 2 * np.pi * local.hour / 24
+    return {
+        "hour": np.asarray(local.hour),
+        "hour_sin": np.sin(angle),
+        "hour_cos": np.cos(angle),
+        "day_of_week": np.asarray(local.day_of_week),
+        "month": np.asarray(local.month),
+        "is_weekend": local.day_of_week >= 5,
+        "season": season_of(local.month.to_numpy(), spec.hemisphere),
+    }
+
+
+def season_of(month: np.ndarray, hemisphere: str) -> np.ndarray:
+    """0 winter, 1 spring, 2 summer, 3 autumn of months 1 to 12.
+
+    Winter is December to February in the north, June to August in the south.
+    """
+    return (month + (6 if hemisphere == "south" else 0)) % 12 // 3
+
+
+def local_dates(hours: pd.DatetimeIndex, spec: DatasetSpec) -> pd.DatetimeIndex:
+    """The local date [T] of hours (UTC), without a time zone."""
+    return hours.tz_convert(spec.tz).tz_localize(None).normalize()
 
 
 def calendar_columns(
@@ -49,9 +69,9 @@ def calendar_columns(
     or 1. ``school_holidays`` lists ``start_date`` and ``end_date``, local dates, both inclusive;
     None gives zeros.
     """
-    dates = local_dates(index, spec.tz)
+    dates = local_dates(index, spec)
     columns = {
-        **local_columns(index, spec.tz, spec.hemisphere),
+        **local_columns(index, spec),
         "is_public_holiday": dates.isin(_public_holidays(spec, dates)),
         "is_school_holiday": dates.isin(_school_days(school_holidays)),
     }
@@ -119,64 +139,6 @@ def engineer(
     return table.iloc[longest:][[spec.target, *(name for name in covariates if name in table)]]
 
 
-def prepare_features(
-    spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
-) -> str:
-    """Make the engineered CSV of a dataset from raw files, whole or not at all.
-
-    Returns:
-        A report in words: what was written, filled and left out, one line each.
-    """
-    if out.resolve() in [path.resolve() for path in (raw, weather, school_holidays) if path]:
-        raise InputError(
-            f"{out}: the output is also an input, which would be overwritten; give another --out"
-        )
-    target, filled_hours, missing = read_raw_series(raw, spec)
-    index = pd.DatetimeIndex(target.index)
-    weather_table, weather_filled = (
-        (None, 0) if weather is None else read_weather(weather, index, weather_of(spec))
-    )
-    holiday_table = None if school_holidays is None else read_school_holidays(school_holidays)
-    table = engineer(target, spec, weather_table, holiday_table)
-    table.loc[table.index.isin(missing), spec.target] = np.nan
-    table = table.loc[table[spec.target].first_valid_index() :]
-    with paths.atomic(out) as part:
-        table.to_csv(part, index_label=TIMESTAMP, date_format="%Y-%m-%d %H:%M:%S+00:00")
-    empty = int(table[spec.target].isna().sum())
-    wanted = (*spec.past_covariates, *spec.future_covariates)
-    left_out = [name for name in wanted if name not in table.columns]
-    holiday_note = _holiday_note(index, spec, holiday_table, school_holidays)
-    report: dict[str, object] = {
-        f"wrote {out}: {len(table)} hours, {time_span(pd.DatetimeIndex(table.index))}": True,
-        f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
-        f"left {empty} hours empty, in gaps of over {spec.gaps.max_hours} h: no forecast window "
-        "touches them": empty,
-        f"left out, for lack of a weather file: {', '.join(left_out)}": left_out,
-        f"note: {weather}: {weather_filled} hours of weather were filled on a line, or with the "
-        f"last value in gaps of over {WEATHER_GAP_HOURS} h.": weather_filled,
-        f"note: {holiday_note}": holiday_note,
-    }
-    return "\n".join(line for line, applies in report.items() if applies)
-
-
-def _holiday_note(
-    hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object
-) -> str:
-    if "is_school_holiday" not in spec.future_covariates:
-        return ""
-    if table is None:
-        return "No school holiday file was given: is_school_holiday is 0 throughout."
-    local = hours.tz_convert(spec.tz).tz_localize(None)
-    first, last = table["start_date"].min(), table["end_date"].max()
-    if first <= local[0].normalize() and last >= local[-1].normalize():
-        return ""
-    return (
-        f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series "
-        f"runs from {local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all "
-        "days outside the list."
-    )
-
-
 def follows_from_target(column: str) -> bool:
     """Whether a covariate is a lag or a rolling mean of the target, by its name."""
     return bool(_FROM_TARGET.fullmatch(column))
@@ -210,32 +172,3 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
 def _school_days(table: pd.DataFrame | None) -> pd.DatetimeIndex:
     spans = [] if table is None else zip(table["start_date"], table["end_date"], strict=True)
     return pd.DatetimeIndex([day for span in spans for day in pd.date_range(*span)])
-
-
-def rebuilt_features(
-    spec: DatasetSpec,
-    end: pd.Timestamp,
-    raw: Path,
-    weather: Path | None = None,
-    school_holidays: Path | None = None,
-) -> pd.DataFrame:
-    """The engineered CSV that ``hpo prepare`` makes of the raw data up to ``end``.
-
-    Returns:
-        The dataset's columns, as far as they can be made, by hour (UTC); NaN where the target has
-        none.
-    """
-    series = raw_cells(raw, spec)
-    series = series.loc[timestamps(series[TIMESTAMP]) <= end]
-    last = series.index[~series[spec.target].isin(MISSING)].max()
-    with TemporaryDirectory() as folder:
-        cut, cut_weather, out = (Path(folder, name) for name in ("raw.csv", "weather.csv", "csv"))
-        series.loc[:last].to_csv(cut, header=PLAIN, index=False)
-        if weather is not None:
-            with paths.about(weather):
-                cells = read_csv(weather, "weather file").cells
-            known = cells["dt_iso"] <= f"{end:%Y-%m-%d %H:%M:%S} +0000 UTC"
-            cells.loc[known].to_csv(cut_weather, index=False)
-        plain = replace(spec, raw=RawFile())
-        prepare_features(plain, cut, weather and cut_weather, school_holidays, out)
-        return pd.read_csv(out, index_col=TIMESTAMP, parse_dates=[TIMESTAMP])

@@ -26,7 +26,7 @@ from hpo_lib.data.csv_checks import (
     runs_of_true,
     timestamps,
 )
-from hpo_lib.data.local_time import LOCAL_COLUMNS, local_columns, local_dates
+from hpo_lib.data.features import local_columns, local_dates
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
@@ -102,11 +102,10 @@ def _complete(
 
 def _filled(values: pd.Series, spec: DatasetSpec) -> pd.Series:
     name, index = str(values.name), pd.DatetimeIndex(values.index)
-    if name in LOCAL_COLUMNS:
-        computed = local_columns(index, spec.tz, spec.hemisphere)[name]
-        return values.fillna(pd.Series(computed, index=index).astype("float64"))
+    if name in (computed := local_columns(index, spec)):
+        return values.fillna(pd.Series(computed[name], index=index).astype("float64"))
     if name.startswith("is_"):
-        same = values.groupby(local_dates(index, spec.tz))
+        same = values.groupby(local_dates(index, spec))
         return same.ffill().fillna(same.bfill())
     return fill_gaps(values, spec.gaps.max_hours)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import Csv, numbers, read_csv
+from hpo_lib.data.csv_checks import WEATHER_COLUMNS, Csv, numbers, read_csv
 from hpo_lib.data.features import CALENDAR_COLUMNS
-from hpo_lib.data.raw_files import SEPARATORS, WEATHER_COLUMNS, columns_of, own_cells
+from hpo_lib.data.raw_files import SEPARATORS, columns_of, own_cells
 from hpo_lib.data.spec import RawFile, load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.paths import about

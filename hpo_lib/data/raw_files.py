@@ -1,7 +1,8 @@
-"""A user's own meter file as it is: any columns, separators, local time, steps of minutes.
+"""From raw files to the engineered CSV: a user's own meter file, weather, school holidays.
 
-It becomes the two columns of a raw CSV, as text, with the line numbers of the file, so that all
-later checks name them.
+A meter's file is read as it is, with any columns, separators, local time and steps of minutes. It
+becomes the two columns of a raw CSV, as text, with the line numbers of the file, so that all later
+checks name them.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import pandas as pd
 from hpo_lib.data.csv_checks import (
     MISSING,
     TIMESTAMP,
-    WEATHER_RANGES,
+    WEATHER_COLUMNS,
     YEARS,
     Csv,
     check_header,
@@ -24,10 +25,12 @@ from hpo_lib.data.csv_checks import (
     runs_of_true,
     timestamps,
 )
+from hpo_lib.data.features import engineer, weather_of
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
 from hpo_lib.data.spec import DatasetSpec, RawFile
+from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
-from hpo_lib.paths import about
+from hpo_lib.paths import about, atomic
 
 SEPARATORS = ",;\t"
 PLAIN = ["", "0"]
@@ -186,7 +189,6 @@ def _hourly(
     return pd.Series(hourly.index, index=lines), pd.Series(text, index=lines)
 
 
-WEATHER_COLUMNS = tuple(WEATHER_RANGES)
 WEATHER_GAP_HOURS = 3
 SCHOOL_HOLIDAY_COLUMNS = ("start_date", "end_date", "description")
 _ZERO_WHERE_EMPTY = ("rain_1h", "snow_1h")  # the bulk export writes nothing if nothing fell
@@ -196,7 +198,9 @@ _KELVIN_ABOVE = 150.0
 _ZERO_CELSIUS = 273.15  # K
 
 
-def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.DatetimeIndex]:
+def read_raw_series(
+    path: Path, spec: DatasetSpec, end: pd.Timestamp | None = None
+) -> tuple[pd.Series, int, pd.DatetimeIndex]:
     """The target of a raw CSV from ``spec.start`` on, and what was filled or is missing.
 
     Args:
@@ -204,6 +208,7 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
             ``spec.raw`` makes readable.
         spec: the dataset; its start, target name, gap rule and description of the raw file are
             used.
+        end: read up to the last value at or before this hour.
 
     Returns:
         Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC); the
@@ -211,19 +216,21 @@ def read_raw_series(path: Path, spec: DatasetSpec) -> tuple[pd.Series, int, pd.D
         :func:`hpo_lib.data.gaps.hourly_frame`.
     """
     with about(path):
-        frame, n_filled, missing = hourly_frame(raw_cells(path, spec), spec)
+        table = read_csv(path, "raw CSV", separators=SEPARATORS)
+        cells = own_cells(table, spec.raw, spec.target)
+        if end is not None:
+            cells = cells.loc[timestamps(cells[TIMESTAMP]) <= end]
+            texts = cells[spec.target]
+            cells = cells.loc[: texts.mask(texts.isin(MISSING)).last_valid_index()]
+        frame, n_filled, missing = hourly_frame(cells, spec)
     return frame[spec.target], n_filled, missing
 
 
-def raw_cells(path: Path, spec: DatasetSpec) -> pd.DataFrame:
-    """The text [rows, ``timestamp`` and target] of a raw CSV, see `read_raw_series`."""
-    with about(path):
-        table = read_csv(path, "raw CSV", separators=SEPARATORS)
-        return own_cells(table, spec.raw, spec.target)
-
-
 def read_weather(
-    path: Path, hours: pd.DatetimeIndex, wanted: Sequence[str] = WEATHER_COLUMNS
+    path: Path,
+    hours: pd.DatetimeIndex,
+    wanted: Sequence[str] = WEATHER_COLUMNS,
+    end: pd.Timestamp | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """Weather of an OpenWeatherMap bulk CSV, and the number of hours in which anything was filled.
 
@@ -238,6 +245,7 @@ def read_weather(
             others are ignored.
         hours: hours (UTC) that the weather must cover.
         wanted: some of ``WEATHER_COLUMNS``.
+        end: later hours are not used to fill a gap.
 
     Returns:
         Float64 [hours, ``wanted``], index ``timestamp`` (UTC); and the number.
@@ -258,7 +266,7 @@ def read_weather(
         # The row before the first hour and the row after the last one may be what a gap inside is
         # filled from.
         span = pd.date_range(min(times[0], hours[0]), max(times[-1], hours[-1]), freq="h")
-        known = values.set_axis(times).reindex(span)
+        known = values.set_axis(times).reindex(span).loc[:end]
         weather = known.apply(fill_gaps, limit=WEATHER_GAP_HOURS).loc[hours].rename_axis(TIMESTAMP)
         for column in weather.columns[weather.isna().any()]:
             starts, lengths = runs_of_true(weather[column].isna().to_numpy())
@@ -297,3 +305,78 @@ def _read_columns(path: Path, what: str, columns: Sequence[str]) -> pd.DataFrame
     advice = f"fix the header, which must hold {', '.join(columns)}"
     check_header(list(cells.columns), columns, advice)
     return cells[list(columns)]
+
+
+def rebuilt_features(
+    spec: DatasetSpec,
+    raw: Path,
+    weather: Path | None = None,
+    school_holidays: Path | None = None,
+    end: pd.Timestamp | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """The engineered table of raw data up to ``end``: what anybody could have known then.
+
+    Returns:
+        The dataset's columns, as far as they can be made, by hour (UTC), NaN where the target has
+        none; and in words what was filled and left out.
+    """
+    target, filled_hours, missing = read_raw_series(raw, spec, end)
+    index = pd.DatetimeIndex(target.index)
+    weather_table, weather_filled = (
+        (None, 0) if weather is None else read_weather(weather, index, weather_of(spec), end)
+    )
+    holidays = None if school_holidays is None else read_school_holidays(school_holidays)
+    table = engineer(target, spec, weather_table, holidays)
+    table.loc[table.index.isin(missing), spec.target] = np.nan
+    table = table.loc[table[spec.target].first_valid_index() :]
+    empty = int(table[spec.target].isna().sum())
+    wanted = (*spec.past_covariates, *spec.future_covariates)
+    left_out = [name for name in wanted if name not in table.columns]
+    holiday_note = _holiday_note(index, spec, holidays, school_holidays)
+    notes: dict[str, object] = {
+        f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
+        f"left {empty} hours empty, in gaps of over {spec.gaps.max_hours} h: no forecast window "
+        "touches them": empty,
+        f"left out, for lack of a weather file: {', '.join(left_out)}": left_out,
+        f"note: {weather}: {weather_filled} hours of weather were filled on a line, or with the "
+        f"last value in gaps of over {WEATHER_GAP_HOURS} h.": weather_filled,
+        f"note: {holiday_note}": holiday_note,
+    }
+    return table, [note for note, applies in notes.items() if applies]
+
+
+def prepare_features(
+    spec: DatasetSpec, raw: Path, weather: Path | None, school_holidays: Path | None, out: Path
+) -> str:
+    """Make the engineered CSV of a dataset from raw files, whole or not at all.
+
+    Returns:
+        A report in words: what was written, filled and left out, one line each.
+    """
+    if out.resolve() in [path.resolve() for path in (raw, weather, school_holidays) if path]:
+        raise InputError(
+            f"{out}: the output is also an input, which would be overwritten; give another --out"
+        )
+    table, notes = rebuilt_features(spec, raw, weather, school_holidays)
+    with atomic(out) as part:
+        table.to_csv(part, index_label=TIMESTAMP, date_format="%Y-%m-%d %H:%M:%S+00:00")
+    span = time_span(pd.DatetimeIndex(table.index))
+    return "\n".join([f"wrote {out}: {len(table)} hours, {span}", *notes])
+
+
+def _holiday_note(
+    hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object
+) -> str:
+    if "is_school_holiday" not in spec.future_covariates:
+        return ""
+    if table is None:
+        return "No school holiday file was given: is_school_holiday is 0 throughout."
+    local = hours.tz_convert(spec.tz).tz_localize(None)
+    first, last = table["start_date"].min(), table["end_date"].max()
+    if first <= local[0].normalize() and last >= local[-1].normalize():
+        return ""
+    return (
+        f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series "
+        f"runs from {local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all "
+        "days outside the list."
+    )

@@ -28,16 +28,12 @@ from pydantic import (
 
 from hpo_lib import paths
 from hpo_lib.checked import expected, sentence
-from hpo_lib.data.csv_checks import LARGEST, YEARS
+from hpo_lib.data.csv_checks import LARGEST, TIME, YEARS
 from hpo_lib.errors import InputError, choices
-
-_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?(Z|[+-]\d\d:\d\d)?"
-)  # pandas alone reads "now", too
 
 
 def _hour(value: Any) -> pd.Timestamp:
-    if not isinstance(value, date) and not (isinstance(value, str) and _TIME.fullmatch(value)):
+    if not isinstance(value, date) and not (isinstance(value, str) and re.fullmatch(TIME, value)):
         raise ValueError
     stamp = pd.Timestamp(value)
     stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")

@@ -144,7 +144,18 @@ def settled_splits(
         problem = _problem(index, splits)
     if problem:
         raise InputError(f"{data}: {problem} under [splits] in {toml}")
-    _check_windows(index, missing, splits, data, toml)
+    for split, origins, least in (
+        ("training", training_origins(index, splits, near_hours=0), 30),
+        ("validation", split_origins(index, splits)[0], 1),
+    ):
+        left = len(complete_windows(origins, missing))
+        if left < least:
+            raise InputError(
+                f"{data}: {missing.sum()} hours are in gaps longer than the gap rule fills, and "
+                f"only {left} of {len(origins)} daily forecasts of the {split} split touch "
+                f"none of them with their {HISTORY} hours of history, expected at least {least}; "
+                f"fill some of the gaps, or move the dates under [splits] in {toml}"
+            )
     return splits, note
 
 
@@ -188,20 +199,3 @@ def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
     else:
         return None
     return f"{problem}; {fix}"
-
-
-def _check_windows(
-    index: pd.DatetimeIndex, missing: npt.NDArray[np.bool_], splits: Splits, data: str, toml: str
-) -> None:
-    for split, origins, least in (
-        ("training", training_origins(index, splits, near_hours=0), 30),
-        ("validation", split_origins(index, splits)[0], 1),
-    ):
-        left = len(complete_windows(origins, missing))
-        if left < least:
-            raise InputError(
-                f"{data}: {missing.sum()} hours are in gaps longer than the gap rule fills, and "
-                f"only {left} of {len(origins)} daily forecasts of the {split} split touch "
-                f"none of them with their {HISTORY} hours of history, expected at least {least}; "
-                f"fill some of the gaps, or move the dates under [splits] in {toml}"
-            )

@@ -1,4 +1,4 @@
-"""Simulated twins: data with the columns and the character of a dataset, used if its CSV is absent.
+"""Simulated twins: data with the columns and the seasons of a dataset, used if its CSV is absent.
 
 A twin shows that a pipeline works; its numbers say nothing about a real network. Everything is
 drawn from one ``numpy`` PCG64 stream seeded by the dataset's TOML and rounded well above
@@ -6,9 +6,6 @@ floating-point noise, so a twin is the same on every run and machine (with the n
 lock file: numpy may change its normal deviates).
 """
 
-from datetime import date, timedelta
-
-import holidays
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -23,6 +20,14 @@ _LEAD = pd.Timedelta(days=366)
 """Simulated before the first hour: filters forget their start, and lags reach back."""
 _DECIMALS = 9
 
+_SCHOOL_HOLIDAYS = (
+    ("02-10", "02-18"),
+    ("06-27", "08-10"),
+    ("10-12", "10-20"),
+    ("12-21", "12-31"),
+)
+"""Of every year, both days inclusive."""
+
 Hours = npt.NDArray[np.float64]
 """One value per hour, [T]."""
 
@@ -30,8 +35,8 @@ Hours = npt.NDArray[np.float64]
 def simulate(spec: DatasetSpec) -> pd.DataFrame:
     """The simulated twin of a dataset, as its engineered CSV with weather would be.
 
-    Hourly demand and weather of a Danish town; the demand has mean ``spec.twin.mean_level``, in the
-    dataset's unit.
+    Hourly demand and weather of a town in the north; the demand has mean ``spec.twin.mean_level``,
+    in the dataset's unit.
 
     Returns:
         Float64 [59208 hours, columns] from 2018-04-01 00:00 to 2024-12-31 23:00 UTC: the target,
@@ -44,10 +49,17 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
         )
     rng = np.random.Generator(np.random.PCG64(spec.twin.seed))
     index = pd.date_range(FIRST_HOUR - _LEAD, LAST_HOUR, freq="h", name="timestamp")
-    school = school_holidays(index[0].year, LAST_HOUR.year)
+    school = pd.DataFrame(
+        [
+            [f"{year}-{day}" for day in span]
+            for year in set(index.year)
+            for span in _SCHOOL_HOLIDAYS
+        ],
+        columns=["start_date", "end_date"],
+    ).astype("datetime64[s]")
     weather = _weather(index, rng)
     calendar = calendar_columns(index, spec, school)
-    demand = {"heat": _heat, "water": _water}[spec.twin.kind](weather, calendar, rng)
+    demand = _demand(spec.twin.kind, weather["temp"], calendar, rng)
     demand *= spec.twin.mean_level / demand[index >= FIRST_HOUR].mean()
     target = pd.Series(demand.round(_DECIMALS), index=index)
     table = engineer(target, spec, weather, school).loc[FIRST_HOUR:].astype(float).round(_DECIMALS)
@@ -62,149 +74,61 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
     return table
 
 
-def school_holidays(first_year: int, last_year: int) -> pd.DataFrame:
-    """Danish school holidays by rule, Saturday to Sunday around the weeks without school.
-
-    Week 8, the week before Easter until Easter Monday, six weeks from the last Saturday of June,
-    week 42, and 21 December to 2 January. Municipalities differ by some days.
-
-    Returns:
-        Columns ``start_date``, ``end_date`` (naive dates, both inclusive) and ``description``, in
-        order of time.
-    """
-    rows = []
-    for year in range(first_year, last_year + 1):
-        public = holidays.country_holidays("DK", years=year, language="en_US")
-        last_week = [date(year, 6, day) for day in range(24, 31)]
-        saturdays = {
-            "Winter": (date.fromisocalendar(year, 7, 6), 8),
-            "Easter": (public.get_named("Easter Sunday")[0] - timedelta(days=8), 9),
-            "Summer": (last_week[[day.weekday() for day in last_week].index(5)], 43),
-            "Autumn": (date.fromisocalendar(year, 41, 6), 8),
-            "Christmas": (date(year, 12, 21), 12),
-        }
-        rows += [
-            (first, first + timedelta(days=days), what) for what, (first, days) in saturdays.items()
-        ]
-    table = pd.DataFrame(rows, columns=["start_date", "end_date", "description"])
-    return table.astype({"start_date": "datetime64[s]", "end_date": "datetime64[s]"})
-
-
 def _smooth(x: Hours | pd.Series, memory: float) -> Hours:
     """Exponential moving average [T] with a memory of that many hours; looks back only."""
     alpha = 1 - np.exp(-1 / memory)
     return pd.Series(x).ewm(alpha=alpha, adjust=False).mean().to_numpy(dtype=np.float64)
 
 
-def _ar1(rng: np.random.Generator, n: int, memory: float) -> Hours:
-    """AR(1) noise [n], standard normal, whose correlation falls to 1/e in ``memory`` hours."""
-    phi = np.exp(-1 / memory)
-    # The moving average scales the shocks by 1 - phi, and the variance of AR(1) is that of its
-    # shocks / (1 - phi^2).
-    return np.asarray(_smooth(rng.standard_normal(n), memory) * np.sqrt(1 - phi**2) / (1 - phi))
+def _noise(rng: np.random.Generator, n: int, memory: float) -> Hours:
+    """AR(1) noise [n] of standard deviation 1; its correlation falls to 1/e in ``memory`` hours."""
+    noise = _smooth(rng.standard_normal(n), memory)
+    return np.asarray(noise / noise.std())
 
 
 def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
-    """Weather [T, 8] of about Denmark: 9 degrees C on average, 1 in January, 17 in July, 750 mm."""
+    """Weather [T, 8]: 1 degree C in January and 17 in July, wet where pressure is low."""
     n = len(index)
-    # Warmest in late July; the sun is highest about 11:20 UTC at 10 degrees east, the air is
-    # warmest 2 h later.
     summer = -np.cos(2 * np.pi * (index.day_of_year.to_numpy() - 24) / 365.25)
     afternoon = np.cos(2 * np.pi * (index.hour.to_numpy() - 13.5) / 24)
-    low = _ar1(rng, n, 60)  # passing depressions: cloud, wind and rain come with low pressure
-    cloudiness = 0.6 * low + 0.8 * _ar1(rng, n, 8)
-    clouds = np.round(100 / (1 + np.exp(-1.8 * (cloudiness + 0.4 - 0.25 * summer))))
-    clear = 1 - 0.7 * clouds / 100
-    temp = 8.9 + 8.0 * summer + (3.0 - 0.5 * summer) * _ar1(rng, n, 72) + 0.4 * _ar1(rng, n, 4)
-    temp = (temp + (2.9 + 2.1 * summer) * clear * afternoon).round(2)
-    humidity = 81 - 5 * summer - (7 + 5 * summer) * clear * afternoon + 4 * cloudiness
-    humidity = np.clip(np.round(humidity + 5 * _ar1(rng, n, 12)), 25, 100)
-    wind = 4.2 * np.exp(0.22 * low + 0.33 * _ar1(rng, n, 10) - 0.12 * summer + 0.1 * afternoon)
-    wet = np.maximum(0, 0.75 * cloudiness + 0.66 * _ar1(rng, n, 2) - 1.45)
-    water = np.where(wet > 0, 0.1 + 2.3 * wet * rng.standard_exponential(n), 0).round(2)  # mm
+    low = _noise(rng, n, 60)
+    temp = (9 + 8 * summer + (2 + summer) * afternoon + 1.5 * _noise(rng, n, 72)).round(2)
+    humidity = np.clip(80 - 8 * afternoon + 8 * low, 25, 100).round()
+    wet = np.maximum(0, low + rng.standard_normal(n) - 2).round(2)  # mm
     freezing = temp < 1
     return pd.DataFrame(
         {
             "temp": temp,
-            "dew_point": dew_point(temp, humidity).round(2),
+            "dew_point": temp - (100 - humidity) / 5,
             "humidity": humidity,
-            "clouds_all": clouds,
-            "wind_speed": wind.round(2),
-            "rain_1h": water * ~freezing,
-            "snow_1h": water * freezing,
-            "pressure": np.round(1013 - 9 * low + 3 * _ar1(rng, n, 200)),
+            "clouds_all": np.clip(50 + 40 * low, 0, 100).round(),
+            "wind_speed": (4 * np.exp(0.4 * _noise(rng, n, 10))).round(2),
+            "rain_1h": wet * ~freezing,
+            "snow_1h": wet * freezing,
+            "pressure": (1013 - 9 * low).round(),
         },
         index=index,
     )
 
 
-def dew_point(temp: Hours, humidity: Hours) -> Hours:
-    """Dew point in degrees C from temperature (degrees C) and relative humidity (%), [T].
-
-    Magnus formula with the constants of Sonntag (1990), as in the WMO Guide No. 8: 17.62 and 243.12
-    degrees C.
-    """
-    gamma = np.log(humidity / 100) + 17.62 * temp / (243.12 + temp)
-    return np.asarray(243.12 * gamma / (17.62 - gamma))
-
-
-def _bump(centre: float, width: float) -> Hours:
-    """A peak of height 1 over the 24 local hours, [24]; hours count round the clock."""
-    away = (np.arange(24) - centre + 12) % 24 - 12
-    return np.asarray(np.exp(-0.5 * (away / width) ** 2))
-
-
-def _heat(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
-    """District heat [T], arbitrary level: heating below 16 degrees C outdoors plus hot water."""
-    n, hour, temp = len(weather), calendar["hour"].to_numpy(), weather["temp"].to_numpy()
-    off, school = _days_off(calendar)
-    # Walls store heat for about a day, so demand follows a lagged temperature; wind cools.
-    felt = 0.85 * _smooth(temp, 24) + 0.15 * temp - 0.12 * (weather["wind_speed"].to_numpy() - 4)
-    # Heating is turned off when the season is over, not on each cool day: judged by the last ten
-    # days.
-    season = 1 / (1 + np.exp((_smooth(temp, 240) - 12.7) / 0.8))
-    set_back = np.where(off, 1 + 0.06 * _bump(9, 2.5)[hour], 1 + 0.1 * _bump(6.5, 2)[hour])
-    set_back -= 0.1 * _bump(1, 3)[hour]
-    space = np.maximum(0, 16 - felt) * season * set_back
-    workday = 0.5 + 1.1 * _bump(7, 1.3) + 0.8 * _bump(19, 2.2) - 0.25 * _bump(2, 2)
-    weekend = 0.5 + 0.8 * _bump(9.5, 2) + 0.8 * _bump(18.5, 2.5) - 0.25 * _bump(2, 2)
-    hot_water = 2.3 * np.where(off, weekend[hour], workday[hour])
-    level = (space + hot_water) * (1 - 0.04 * school) * (1 + 0.02 * _ar1(rng, n, 500))
-    # The spread grows with the level, less than in proportion: customers differ more when much is
-    # heated.
-    noise = 0.75 * _ar1(rng, n, 10) + 0.66 * rng.standard_normal(n)
-    spread = (0.05 + 0.03 * level) * (1 + 0.15 * (calendar["season"].to_numpy() == 0))
-    return np.asarray(np.maximum(level + spread * noise, 0.3))
-
-
-def _water(weather: pd.DataFrame, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
-    """Drinking water [T], arbitrary level: households with two peaks, leakage and gardens."""
-    n, hour = len(weather), calendar["hour"].to_numpy()
-    off, school = _days_off(calendar)
-    # Every district has its own habits.
-    morning, evening = rng.uniform([0.9, 0.75], [1.2, 1.0])
-    base = 0.08 + 0.45 * _bump(13, 4.5)
-    workday = base + morning * _bump(7, 1.2) + evening * _bump(19, 2)
-    weekend = base + 0.85 * morning * _bump(10, 2.3) + 0.85 * evening * _bump(18.5, 2.6)
-    late = (
-        base
-        + 0.6 * morning * _bump(7.3, 1.3)
-        + 0.35 * morning * _bump(9.5, 1.8)
-        + evening * _bump(19, 2)
-    )
-    household = np.where(off, weekend[hour], np.where(school, late[hour], workday[hour]))
-    household *= 1 - 0.06 * school
-    dry = np.exp(-_smooth(weather["rain_1h"], 48) * 20)
-    warm = np.maximum(0, _smooth(weather["temp"], 24) - 16)
-    garden = 0.15 * warm * dry * _bump(20, 2)[hour]
-    level = (household + garden) * np.exp(0.04 * _ar1(rng, n, 300))
-    # Multiplicative noise: a busy hour varies more than a quiet one, and use cannot turn negative.
-    noise = 0.09 * _ar1(rng, n, 5) + 0.07 * rng.standard_normal(n)
-    leakage = 0.09
-    return np.asarray(level * np.exp(noise) + leakage)
-
-
-def _days_off(calendar: pd.DataFrame) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """[T] whether an hour is of a weekend or public holiday, and of a school holiday."""
+def _demand(kind: str, temp: pd.Series, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
+    """Demand [T], arbitrary level: households with two peaks, and heating or gardens."""
+    n, hour = len(temp), calendar["hour"].to_numpy()
     off = calendar[["is_weekend", "is_public_holiday"]].any(axis="columns").to_numpy()
-    return off, calendar["is_school_holiday"].to_numpy()
+    households = 0.3 + np.where(off, 0.8 * _peak(hour, 10, 2.3), _peak(hour, 7, 1.3))
+    households += 0.9 * _peak(hour, 19, 2.2) + 0.4 * _peak(hour, 13, 4.5)
+    households *= 1 - 0.06 * calendar["is_school_holiday"].to_numpy()
+    felt = _smooth(temp, 12)  # walls store heat
+    if kind == "heat":
+        level = households + 0.7 * np.maximum(0, 16 - felt)
+    else:
+        level = households + 0.1 * np.maximum(0, felt - 14) * _peak(hour, 20, 2)
+    # Multiplicative noise: a busy hour varies more than a quiet one, and use cannot turn negative.
+    noise = _noise(rng, n, 300) + _noise(rng, n, 8) + rng.standard_normal(n)
+    return level * np.exp(0.06 * noise)
+
+
+def _peak(hour: npt.NDArray[np.int64], centre: float, width: float) -> Hours:
+    """[T] a peak of height 1 over the local hours 0 to 23, which go round the clock."""
+    away = (hour - centre + 12) % 24 - 12
+    return np.asarray(np.exp(-0.5 * (away / width) ** 2))

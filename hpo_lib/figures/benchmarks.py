@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark.record import Benchmark
 from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
-from hpo_lib.data.local_time import season_of
+from hpo_lib.data.features import season_of
 from hpo_lib.families.models import described, family_names, model_names
 from hpo_lib.figures import forecasts, style
 from hpo_lib.figures.evidence import Evidence
@@ -33,7 +33,7 @@ from hpo_lib.figures.style import (
 )
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
-from hpo_lib.scoring.coverage import SEASON_NAMES, WEEKDAY_NAMES
+from hpo_lib.scoring.evaluation import SEASON_NAMES, WEEKDAY_NAMES
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 WEEK_SEASONS = ("winter", "summer")

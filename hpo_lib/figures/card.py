@@ -12,7 +12,6 @@ from hpo_lib.figures.style import model_name, number, warning_text, with_interva
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
-from hpo_lib.scoring.coverage import reliability
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
 
@@ -130,7 +129,7 @@ def _scores(name: str, f: QuantileForecasts) -> str:
 
 
 def _calibration(name: str, f: QuantileForecasts) -> str:
-    observed = [f"{share:.3f}" for share in reliability(f)["observed"]]
+    observed = [f"{share:.3f}" for share in metrics.reliability(f)["observed"]]
     by_hour = np.array(metrics.by_step(f)["picp"])
     off = np.abs(by_hour - NOMINAL_COVERAGE)
     ends = [f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin())]

@@ -6,7 +6,7 @@ from typing import get_args
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
-from hpo_lib.data.features import rebuilt_features
+from hpo_lib.data.raw_files import rebuilt_features
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import RECIPES
 from hpo_lib.leaks.columns import Finding, Kind, audit_columns
@@ -52,7 +52,7 @@ def audit(
     spec, rebuilt = dataset.spec, []
     if raw is not None:
         ends = spec.splits.train_end, spec.splits.val_end, dataset.index[-1]
-        rebuilt = [rebuilt_features(spec, end, raw, weather, school_holidays) for end in ends]
+        rebuilt = [rebuilt_features(spec, raw, weather, school_holidays, end)[0] for end in ends]
     findings = audit_columns(dataset, rebuilt)
     if dataset.kind_of_weather in MARKS:
         seen = (

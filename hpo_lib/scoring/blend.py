@@ -7,9 +7,8 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
-from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.forecasts import QuantileForecasts, check_comparable
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, daily_losses, diebold_mariano
 
 GREEDY_ROUNDS, MOST_MEMBERS = 10, 5
@@ -28,21 +27,9 @@ def blend(
 
     ``weights`` are one per member, at least 0, with sum 1; None weighs all equally.
     """
-    first = members[0]
-    for other in members[1:]:
-        if other.levels != first.levels or len(other.origins) != len(first.origins):
-            raise InputError(
-                "forecasts of different levels or numbers of days cannot be blended; make them "
-                "again"
-            )
-        if not (other.origins == first.origins).all() or not np.allclose(
-            other.actual, first.actual, equal_nan=True
-        ):
-            raise InputError(
-                "forecasts of different days or data cannot be blended; make them again"
-            )
+    check_comparable(members)
     values = np.average([member.values for member in members], axis=0, weights=weights)
-    return replace(first, values=np.maximum.accumulate(values, axis=2))
+    return replace(members[0], values=np.maximum.accumulate(values, axis=2))
 
 
 def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
@@ -51,9 +38,8 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
     An exact linear program: with u and v the parts of ``actual - blend`` above and below 0,
     minimise the sum of ``q u + (1 - q) v``. Fit them on validation forecasts.
     """
-    levels = np.asarray(members[0].levels)
-    y = np.broadcast_to(members[0].actual[:, :, None], members[0].values.shape).ravel()
-    q = np.broadcast_to(levels, members[0].values.shape).ravel()
+    levels, actual = members[0].levels, members[0].actual
+    y, q = np.repeat(actual, len(levels)), np.tile(levels, actual.size)
     scale = float(np.abs(y).mean()) or 1.0
     columns = np.stack([member.values.ravel() for member in members], axis=1) / scale
     n, m = columns.shape
@@ -72,19 +58,20 @@ def fitted_weights(members: Sequence[QuantileForecasts]) -> np.ndarray:
 
 
 def greedy_weights(
-    members: Sequence[QuantileForecasts], *, rounds: int = GREEDY_ROUNDS, most: int = MOST_MEMBERS
+    members: Sequence[QuantileForecasts],
 ) -> np.ndarray:
     """Weights of an ensemble by greedy selection with replacement (Caruana et al., 2004).
 
     Losses are mean pinball losses. Each round adds the member, perhaps once more, whose addition
     gives the lowest loss of the equal mean of all that were added. The weights are the shares after
-    the round with the lowest loss. At most ``most`` members get a weight.
+    the round with the lowest loss. At most `MOST_MEMBERS` get a weight.
     """
     first, values = members[0], [member.values for member in members]
     counts, total = np.zeros(len(members)), np.zeros_like(values[0])
     lowest, weights = np.inf, counts
-    for size in range(1, rounds + 1):
-        open_to = np.flatnonzero(counts) if (counts > 0).sum() == most else np.arange(len(members))
+    for size in range(1, GREEDY_ROUNDS + 1):
+        chosen = np.flatnonzero(counts)
+        open_to = chosen if len(chosen) == MOST_MEMBERS else np.arange(len(members))
         losses = [
             metrics.quantile_losses((total + values[i]) / size, first.actual, first.levels).mean()
             for i in open_to

@@ -89,7 +89,7 @@ def calibrate(
     warm_up_scores = interval_errors(warm_up) / recent_level(target, warm_up.origins)[:, None]
     margin = np.zeros_like(forecasts.actual)
     if calibration.mode == "split":
-        margin += _margin(warm_up_scores, calibration.per_hour)
+        margin += _margin(warm_up_scores, np.ones(len(warm_up_scores)), calibration.per_hour)
     else:
         scores = np.concatenate([warm_up_scores, interval_errors(forecasts) / levels[:, None]])
         origins = pd.DatetimeIndex([*warm_up.origins, *forecasts.origins])
@@ -101,9 +101,16 @@ def calibrate(
             usable = (age >= 0) & (age < calibration.days)
             if usable.any():
                 weights = 1 - age[usable] / calibration.days
-                margin[i] = _margin(scores[usable], calibration.per_hour, weights)
-    never_negative = target.loc[: forecasts.origins[0]].min() >= 0
-    return _moved(forecasts, margin * levels[:, None], 0.0 if never_negative else -np.inf)
+                margin[i] = _margin(scores[usable], weights, calibration.per_hour)
+    margin *= levels[:, None]
+    inner = forecasts.values[:, :, 1:-1]
+    if not inner.size:  # bounds move in no farther than to the middle
+        inner = forecasts.values.mean(axis=2, keepdims=True)
+    lowest = 0.0 if target.loc[: forecasts.origins[0]].min() >= 0 else -np.inf
+    values = forecasts.values.copy()
+    values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), inner[:, :, 0])
+    values[:, :, -1] = np.maximum(forecasts.upper + margin, inner[:, :, -1])
+    return replace(forecasts, values=values)
 
 
 def interval_errors(f: QuantileForecasts) -> np.ndarray:
@@ -143,21 +150,18 @@ def smallest_level(target: np.ndarray, share: float) -> float:
     return float((share if known.min() >= 0 else 1.0) * np.abs(known).mean())
 
 
-def conformal_quantile(
-    scores: np.ndarray, coverage: float = NOMINAL_COVERAGE / 100, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """The ceil((n + 1) coverage)-th smallest of n scores along the first axis.
+def conformal_quantile(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The ceil((n + 1) coverage)-th smallest of n equally weighted scores along the first axis.
 
     If n is too small, it is the largest. Of exchangeable scores the next one is at most this with a
-    probability of at least ``coverage`` and less than ``coverage + 1 / (n + 1)`` (Vovk et al.,
-    2005; Romano et al., 2019, theorem 1).
+    probability of at least ``coverage``, the nominal one, and less than ``coverage + 1 / (n + 1)``
+    (Vovk et al., 2005; Romano et al., 2019, theorem 1).
 
-    With ``weights`` [n], above 0, it is the smallest score up to which the weights sum to that
-    share of all weights. The sum includes the next score, which weighs as much as the heaviest
+    With other ``weights`` [n], above 0, it is the smallest score up to which the weights sum to
+    that share of all weights. The sum includes the next score, which weighs as much as the heaviest
     (Barber et al., 2023, eq. 10).
     """
-    weights = np.ones(len(scores)) if weights is None else weights
-    needed = round(float(coverage * (weights.sum() + weights.max())), 9)
+    needed = round(float(NOMINAL_COVERAGE / 100 * (weights.sum() + weights.max())), 9)
     order = np.argsort(scores, axis=0)
     reached = np.cumsum(weights[order], axis=0) >= needed - 1e-9
     rank = np.where(reached.any(axis=0), reached.argmax(axis=0), len(scores) - 1)
@@ -165,22 +169,8 @@ def conformal_quantile(
     return np.asarray(np.take_along_axis(scores, chosen, axis=0)[0])
 
 
-def _margin(scores: np.ndarray, per_hour: bool, weights: np.ndarray | None = None) -> np.ndarray:
+def _margin(scores: np.ndarray, weights: np.ndarray, per_hour: bool) -> np.ndarray:
     """[H] or a number from scores [N, H]; ``weights`` [N] are of days."""
     if per_hour:
-        return conformal_quantile(scores, weights=weights)
-    hours = None if weights is None else np.repeat(weights, scores.shape[1])
-    return conformal_quantile(scores.ravel(), weights=hours)
-
-
-def _moved(f: QuantileForecasts, margin: np.ndarray, lowest: float) -> QuantileForecasts:
-    """The outer levels moved out by ``margin`` [N, H], or in where it is negative.
-
-    Not past an inner level, or without one the middle of the interval. The lowest level stays at
-    ``lowest`` or above.
-    """
-    inner = f.values[:, :, 1:-1] if len(f.levels) > 2 else f.values.mean(axis=2, keepdims=True)
-    values = f.values.copy()
-    values[:, :, 0] = np.minimum(np.maximum(f.lower - margin, lowest), inner[:, :, 0])
-    values[:, :, -1] = np.maximum(f.upper + margin, inner[:, :, -1])
-    return replace(f, values=values)
+        return conformal_quantile(scores, weights)
+    return conformal_quantile(scores.ravel(), np.repeat(weights, scores.shape[1]))

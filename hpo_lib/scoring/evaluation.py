@@ -1,9 +1,11 @@
-"""Walk-forward evaluation: forecasts of every daily origin -> scores."""
+"""Walk-forward evaluation: forecasts of every daily origin -> scores, and coverage by condition."""
 
 import numpy as np
+import pandas as pd
 
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.features import local_columns
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
@@ -31,9 +33,8 @@ def naive_ahead(dataset: Dataset, context: Context, lag: int) -> QuantileForecas
     errors = train[lag:] - train[:-lag]
     median = target[context.positions[:, None] + np.arange(1, HORIZON + 1) - lag]
     low, high = np.quantile(errors[~np.isnan(errors)], [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
-    offsets = np.array(
-        [min(low, 0.0), 0.0, max(high, 0.0)]
-    )  # on a steep trend all errors have one sign
+    # On a steep trend all errors have one sign.
+    offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])
     return QuantileForecasts.of_model(median[:, :, None] + offsets, context.origins, dataset.lowest)
 
 
@@ -58,3 +59,48 @@ def validation_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
         f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset)
         for lag in SEASONAL_LAGS
     }
+
+
+SEASON_NAMES = ("winter", "spring", "summer", "autumn")
+WEEKDAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def conditional_coverage(f: QuantileForecasts, dataset: Dataset) -> pd.DataFrame:
+    """Coverage and width of the interval by local hour, weekday, season and level of the forecast.
+
+    Levels are bounded by terciles of the training split. The median forecast sets the level,
+    because it is known in advance: grouped by actuals, even intervals of a good forecast cover less
+    at both ends.
+
+    Returns:
+        One row per group: ``by`` (hour, weekday, season, level), ``group``, ``hours`` counted,
+        ``picp`` in percent, ``mean_width`` and ``mae`` in the target's unit. There is no row for a
+        group without an hour.
+    """
+    frame = f.to_frame()
+    times = pd.DatetimeIndex(frame["origin"] + pd.to_timedelta(frame["step"], unit="h"))
+    local = local_columns(times, dataset.spec)
+    terciles = np.nanquantile(dataset.training_target, [1 / 3, 2 / 3])
+    groups = {
+        "hour": (local["hour"], [f"{hour:02d}" for hour in range(24)]),
+        "weekday": (local["day_of_week"], WEEKDAY_NAMES),
+        "season": (local["season"], SEASON_NAMES),
+        "level": (
+            np.searchsorted(terciles, f.median.ravel(), side="right"),
+            ("low", "middle", "high"),
+        ),
+    }
+    scores = pd.DataFrame(
+        {
+            "hours": 1.0,
+            "picp": 100.0 * metrics.covered(f).ravel(),
+            "mean_width": (f.upper - f.lower).ravel(),
+            "mae": metrics.absolute_errors(f).ravel(),
+        }
+    )
+    tables = {}
+    for by, (codes, names) in groups.items():
+        grouped = scores.groupby(codes)
+        table = grouped.mean().assign(hours=grouped.size())
+        tables[by] = table.rename(index=dict(enumerate(names)))
+    return pd.concat(tables, names=["by", "group"]).reset_index()

@@ -73,15 +73,15 @@ class QuantileForecasts:
 
     @property
     def median(self) -> np.ndarray:
-        return np.asarray(self.values[:, :, self.levels.index(0.5)])
+        return self.values[:, :, self.levels.index(0.5)]
 
     @property
     def lower(self) -> np.ndarray:
-        return np.asarray(self.values[:, :, 0])
+        return self.values[:, :, 0]
 
     @property
     def upper(self) -> np.ndarray:
-        return np.asarray(self.values[:, :, -1])
+        return self.values[:, :, -1]
 
     def rows(self, chosen: np.ndarray | slice) -> "QuantileForecasts":
         """The forecasts of some origins."""
@@ -145,6 +145,21 @@ class QuantileForecasts:
             origins=pd.DatetimeIndex(ordered["origin"].iloc[::horizon]),
             levels=levels,
         )
+
+
+def check_comparable(forecasts: Sequence[QuantileForecasts]) -> None:
+    """Check that forecasts have the same levels, origins and actuals."""
+    first = forecasts[0]
+    for other in forecasts[1:]:
+        if (
+            other.levels != first.levels
+            or not np.array_equal(other.origins, first.origins)
+            or not np.allclose(other.actual, first.actual, equal_nan=True)
+        ):
+            raise InputError(
+                "forecasts of different levels, days or data cannot be compared or blended; make "
+                "them again for one dataset and split"
+            )
 
 
 class NonFiniteForecast(ArithmeticError):

@@ -1,4 +1,4 @@
-"""Scores of quantile forecasts, in pure numpy.
+"""Scores of quantile forecasts.
 
 A new metric is one function of a `QuantileForecasts` and one entry in `METRICS`, which states its
 unit: tables, figures and comparisons follow from it.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -53,7 +54,7 @@ def wape(f: QuantileForecasts) -> float:
 
 def covered(f: QuantileForecasts) -> np.ndarray:
     """[N, H] bool: the actual is within the interval, bounds included; its mean is the PICP."""
-    return np.asarray((f.actual >= f.lower) & (f.actual <= f.upper))
+    return (f.actual >= f.lower) & (f.actual <= f.upper)
 
 
 def mean_width(f: QuantileForecasts) -> float:
@@ -174,6 +175,12 @@ def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_H
 def by_step(f: QuantileForecasts) -> dict[str, list[float]]:
     """MAE and PICP (percent) per hour ahead: lists of H values."""
     return {name: METRICS[name].mean(f, "days").tolist() for name in ("mae", "picp")}
+
+
+def reliability(f: QuantileForecasts) -> pd.DataFrame:
+    """Share of actuals at or below each level: rows of ``level`` and ``observed``, both 0 to 1."""
+    observed = (f.actual[:, :, None] <= f.values).mean(axis=(0, 1))
+    return pd.DataFrame({"level": f.levels, "observed": observed})
 
 
 def score(f: QuantileForecasts, training_target: np.ndarray) -> dict[str, float]:

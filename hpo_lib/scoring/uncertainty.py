@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
-from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.forecasts import QuantileForecasts, check_comparable
 
 MIN_COMPARED_DAYS = 14
 """Fewest test days for a comparison of two rows."""
@@ -137,13 +136,5 @@ def diebold_mariano(
 
 def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> DieboldMariano:
     """Diebold-Mariano test of two sets of forecasts over the same origins."""
-    if len(a.origins) != len(b.origins) or not (a.origins == b.origins).all():
-        raise InputError(
-            f"forecasts of {len(a.origins)} and {len(b.origins)} origins are not over the same "
-            "days; compare forecasts of one dataset and split"
-        )
-    if not np.allclose(a.actual, b.actual):
-        raise InputError(
-            "forecasts have different actuals on the same days; compare forecasts of the same data"
-        )
+    check_comparable([a, b])
     return diebold_mariano(daily_losses(a)[loss], daily_losses(b)[loss])

@@ -291,10 +291,39 @@ KEYS = (
 )
 TWIN = '\n[twin]\nkind = "heat"\nseed = 1\nmean_level = {}\n\n[gaps]'
 
+DAYS = 'train_end = "2018-05-31 23:00"\nval_end = "2018-06-15 23:00"\n'
+
 WEATHER = "\n[day_ahead_weather]\n{}\n\n[gaps]"
 
 # A wrong TOML: text in it, its replacement, sentence
 TOMLS = [
+    *(
+        (DAYS, splits, sentence)
+        for splits, sentence in (
+            (
+                "",
+                "splits states no dates, expected train_end and val_end, or shares such as train = "
+                "0.7 and val = 0.2",
+            ),
+            ("train = 0.7\n", "key 'splits.val' is missing; add it (see datasets/README.md)"),
+            (
+                "val_end = 2018-06-15\n",
+                "key 'splits.train_end' is missing; add it (see datasets/README.md)",
+            ),
+            (
+                "train = 0.9\nval = 0.2\n",
+                "splits.train and splits.val are 1.1 together, expected at most 1",
+            ),
+            (
+                "train = 70\nval = 0.2\n",
+                "splits.train is 70, expected a share between 0 and 1, such as 0.7",
+            ),
+            (
+                "train = 0.7\nval = 0.2\norigin_hour = 24\n",
+                "splits.origin_hour is 24, expected a local hour from 0 to 23",
+            ),
+        )
+    ),
     *(
         ("\n[gaps]", WEATHER.format(lines), sentence)
         for lines, sentence in (

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, prepare_features
+from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.gaps import hourly_frame
+from hpo_lib.data.raw_files import prepare_features
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.families.models import STANDARD
 from hpo_lib.families.windows import Scaling
 from hpo_lib.figures.data import banner, data_summary
 from hpo_lib.records.provenance import data_provenance
-from hpo_lib.scoring.coverage import target_terciles
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive
 
 TARGET = "water_consumption"
@@ -92,7 +92,7 @@ def test_when_hours_are_missing_then_no_scale_counts_what_stands_in_for_them(sma
         return [
             level_floor(d),
             evaluate(seasonal_naive(d, d.validation_origins, 24), d),
-            target_terciles(d.training_target),
+            np.nanquantile(d.training_target, [1 / 3, 2 / 3]).tolist(),
             d.training_frame.mean().to_dict(),
             networks.level,
             networks.std.to_dict(),

@@ -144,6 +144,8 @@ def test_when_a_file_has_its_own_form_then_the_hours_in_utc_are_read(
         series, expected, check_names=False, check_freq=False, check_index_type=False
     )
     assert (filled, len(missing)) == (0, 0)
+    earlier, _, _ = read_raw_series(file, replace(spec, raw=raw), end=hours[60])
+    pd.testing.assert_series_equal(earlier, series[:61], check_freq=False)
 
 
 @pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])

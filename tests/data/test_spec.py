@@ -100,41 +100,6 @@ def test_when_splits_are_shares_then_loading_fills_in_the_dates(small):
     )
 
 
-@pytest.mark.parametrize(
-    ("splits", "sentence"),
-    [
-        (
-            "",
-            "splits states no dates, expected train_end and val_end, or shares such as train = "
-            "0.7 and val = 0.2",
-        ),
-        ("train = 0.7\n", "key 'splits.val' is missing; add it (see datasets/README.md)"),
-        (
-            "val_end = 2018-06-15\n",
-            "key 'splits.train_end' is missing; add it (see datasets/README.md)",
-        ),
-        (
-            "train = 0.9\nval = 0.2\n",
-            "splits.train and splits.val are 1.1 together, expected at most 1",
-        ),
-        (
-            "train = 70\nval = 0.2\n",
-            "splits.train is 70, expected a share between 0 and 1, such as 0.7",
-        ),
-        (
-            "train = 0.7\nval = 0.2\norigin_hour = 24\n",
-            "splits.origin_hour is 24, expected a local hour from 0 to 23",
-        ),
-    ],
-)
-def test_when_splits_are_neither_dates_nor_shares_then_the_error_says_what_they_are(
-    small, splits, sentence
-):
-    small.edit_toml(DATES, splits)
-    with refusal(f"{small.toml}: {sentence}"):
-        load_spec(small.toml)
-
-
 def test_when_a_dataset_is_unknown_then_the_nearest_one_is_named():
     known = ", ".join(known_datasets())
     with refusal(

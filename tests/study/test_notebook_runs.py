@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.raw_files import WEATHER_COLUMNS
+from hpo_lib.data.csv_checks import WEATHER_COLUMNS
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths
